@@ -1,0 +1,5 @@
+/// Safetensors, GGUF, model configuration; no maths.
+@NullMarked
+package dev.lockstep.checkpoint;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,5 @@
+/// Ops on CPU and CUDA, device memory.
+@NullMarked
+package dev.lockstep.kernels;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,5 @@
+/// Layers, families, loading.
+@NullMarked
+package dev.lockstep.model;
+
+import org.jspecify.annotations.NullMarked;

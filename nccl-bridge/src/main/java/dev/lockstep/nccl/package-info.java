@@ -1,0 +1,5 @@
+/// Communicator: host shared memory, solo; NCCL.
+@NullMarked
+package dev.lockstep.nccl;
+
+import org.jspecify.annotations.NullMarked;
