@@ -1,0 +1,20 @@
+package dev.lockstep.kernels;
+
+/// Element types of tensors in device memory; what a checkpoint stores is a [WeightType].
+public enum DType {
+    F32(4),
+    F16(2),
+    BF16(2),
+    I32(4),
+    I8(1);
+
+    private final int bytes;
+
+    DType(int bytes) {
+        this.bytes = bytes;
+    }
+
+    public int bytes() {
+        return bytes;
+    }
+}

@@ -1,0 +1,90 @@
+package dev.lockstep.kernels;
+
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+
+/// Everything a model may ask of hardware. CPU and CUDA pass one contract suite.
+///
+/// Shapes: T tokens of the step, H hidden size, I columns of the feed-forward shard. Activations
+/// have [#activationType]. Closed by the worker that made it, after everything allocated from it.
+public interface Kernels extends AutoCloseable {
+
+    Device device();
+
+    /// F32 on a CPU, whatever the weights; a GPU computes in its own.
+    DType activationType();
+
+    // Memory.
+
+    DeviceBuffer allocate(long bytes);
+
+    /// Host to device, in stream order; `host` may be reused when the call returns.
+    void copyToDevice(MemorySegment host, Tensor target);
+
+    /// Device to host; returns when the bytes are there.
+    void copyToHost(Tensor source, MemorySegment host);
+
+    /// Waits until every op called before has finished.
+    void synchronize();
+
+    /// Ops finished since start; grows while a long step computes. Any thread may ask.
+    long progress();
+
+    // What is prepared once.
+
+    /// Packs the segments, one below the other, for [#matmul]. `compute` is F32 or BF16 and
+    /// concerns plain types only; quantized ones multiply int8 activations.
+    PackedWeight prepare(List<WeightRows> segments, DType compute);
+
+    EmbeddingTable prepareEmbedding(WeightRows table);
+
+    /// A norm's weight: one row, as F32.
+    Tensor prepareVector(WeightRows vector);
+
+    /// Takes tables of `[positions][dimensions / 2]`.
+    RotaryTable prepareRotary(float[][] cos, float[][] sin);
+
+    AttentionBackend attention(AttentionShape shape, KvLayout layout);
+
+    PagedKv allocateKv(KvLayout layout, int blocks);
+
+    Sampler sampler(int slots, int vocabularySize);
+
+    // Ops.
+
+    /// Looks rows up: `out[t] = table[ids[t]]`.
+    ///
+    /// @param ids `[1, T]` I32
+    /// @param out `[T, H]`
+    void embed(EmbeddingTable table, Tensor ids, Tensor out);
+
+    /// `out = x / sqrt(mean(x²) + epsilon) · weight`, row by row. `out` may be `x`.
+    ///
+    /// @param x `[T, H]`
+    void rmsNorm(Tensor x, Tensor weight, float epsilon, Tensor out);
+
+    /// `residual += x`, then `out = rmsNorm(residual)`.
+    void addRmsNorm(Tensor x, Tensor residual, Tensor weight, float epsilon, Tensor out);
+
+    /// `out[t][r] = Σ x[t][c] · weight[r][c]`, `out` F32 or the activation type.
+    ///
+    /// @param x `[T, weight.columns]`
+    /// @param out `[T, weight.rows]`
+    void matmul(Tensor x, PackedWeight weight, Tensor out);
+
+    /// `out = silu(gate) · up`.
+    ///
+    /// @param gateUp `[T, 2I]`: gate, then up
+    /// @param out `[T, I]`
+    void siluMultiply(Tensor gateUp, Tensor out);
+
+    /// `out[i] = x[rows[i]]`.
+    ///
+    /// @param rows `[1, n]` I32
+    void gatherRows(Tensor x, Tensor rows, Tensor out);
+
+    void copyBlocks(PagedKv kv, List<BlockCopy> copies);
+
+    @Override
+    void close();
+}

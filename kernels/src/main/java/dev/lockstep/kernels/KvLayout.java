@@ -1,0 +1,26 @@
+package dev.lockstep.kernels;
+
+/// The keys and values of one KV group on one rank: what a block holds. Where inside the block
+/// belongs to the kernels.
+///
+/// @param layers layers of the group; each block holds all of them
+/// @param kvHeads heads on this rank; 0 for an empty shard
+/// @param blockSize tokens a block holds
+public record KvLayout(int layers, int kvHeads, int headSize, DType type, int blockSize) {
+
+    public KvLayout {
+        if (layers < 1 || kvHeads < 0 || headSize < 1 || blockSize < 1) {
+            throw new IllegalArgumentException(
+                    "KV layout of %d layers, %d heads of %d, blocks of %d"
+                            .formatted(layers, kvHeads, headSize, blockSize));
+        }
+    }
+
+    public long bytesPerToken() {
+        return 2L * layers * kvHeads * headSize * type.bytes();
+    }
+
+    public long bytesPerBlock() {
+        return bytesPerToken() * blockSize;
+    }
+}

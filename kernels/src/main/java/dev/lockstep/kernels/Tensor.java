@@ -1,0 +1,63 @@
+package dev.lockstep.kernels;
+
+/// A borrowed view `[rows, columns]`, row-major, of device memory; consecutive rows are `stride`
+/// elements apart.
+///
+/// A vector is a tensor of one row.
+public record Tensor(DevicePointer pointer, DType type, int rows, int columns, int stride) {
+
+    public Tensor {
+        if (rows < 0 || columns < 0 || stride < columns) {
+            throw new IllegalArgumentException(
+                    "tensor [%d, %d] with stride %d".formatted(rows, columns, stride));
+        }
+    }
+
+    /// Rows `[from, to)`.
+    public Tensor rows(int from, int to) {
+        check("rows", from, to, rows);
+        return new Tensor(
+                pointer.plus((long) from * stride * type.bytes()),
+                type,
+                to - from,
+                columns,
+                stride);
+    }
+
+    /// Columns `[from, to)`, same stride.
+    public Tensor columns(int from, int to) {
+        check("columns", from, to, columns);
+        return new Tensor(pointer.plus((long) from * type.bytes()), type, rows, to - from, stride);
+    }
+
+    public boolean isDense() {
+        return stride == columns || rows <= 1;
+    }
+
+    public long elements() {
+        return (long) rows * columns;
+    }
+
+    /// Bytes of the elements, gaps between rows not counted.
+    public long bytes() {
+        return elements() * type.bytes();
+    }
+
+    /// Throws unless this tensor has the type and the shape an op needs; `name` is the op's
+    /// argument.
+    public void require(String name, DType type, int rows, int columns) {
+        if (this.type != type || this.rows != rows || this.columns != columns) {
+            throw new IllegalArgumentException(
+                    "%s is %s [%d, %d], needs %s [%d, %d]"
+                            .formatted(
+                                    name, this.type, this.rows, this.columns, type, rows, columns));
+        }
+    }
+
+    private static void check(String what, int from, int to, int limit) {
+        if (from < 0 || to < from || to > limit) {
+            throw new IllegalArgumentException(
+                    "%s [%d, %d) of %d".formatted(what, from, to, limit));
+        }
+    }
+}

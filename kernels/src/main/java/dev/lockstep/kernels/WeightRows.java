@@ -1,0 +1,45 @@
+package dev.lockstep.kernels;
+
+import java.lang.foreign.MemorySegment;
+
+/// Rows of one stored matrix that become consecutive outputs of a packed weight.
+///
+/// Output i is the source's row `rows[i]`, columns `[columnFrom, columnTo)`. This is how a rank
+/// takes its shard, and how a row order of the checkpoint is undone, without copying.
+///
+/// @param name the tensor's name in the checkpoint, for errors
+/// @param data the mapped matrix, row-major, `sourceColumns` elements a row
+public record WeightRows(
+        String name,
+        MemorySegment data,
+        WeightType type,
+        int sourceColumns,
+        int[] rows,
+        int columnFrom,
+        int columnTo) {
+
+    public WeightRows {
+        if (columnFrom < 0 || columnTo < columnFrom || columnTo > sourceColumns) {
+            throw new IllegalArgumentException(
+                    "%s: columns [%d, %d) of %d"
+                            .formatted(name, columnFrom, columnTo, sourceColumns));
+        }
+        if (columnFrom % type.blockSize() != 0 || columnTo % type.blockSize() != 0) {
+            throw new IllegalArgumentException(
+                    "%s: columns [%d, %d) cut a %s block of %d"
+                            .formatted(name, columnFrom, columnTo, type, type.blockSize()));
+        }
+        long rowBytes = type.rowBytes(sourceColumns);
+        long sourceRows = rowBytes == 0 ? 0 : data.byteSize() / rowBytes;
+        for (int row : rows) {
+            if (row < 0 || row >= sourceRows) {
+                throw new IllegalArgumentException(
+                        "%s: row %d of %d".formatted(name, row, sourceRows));
+            }
+        }
+    }
+
+    public int columns() {
+        return columnTo - columnFrom;
+    }
+}
