@@ -1,0 +1,113 @@
+package dev.lockstep.checkpoint;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/// A model on disk: the same questions to a Hugging Face folder and to a GGUF file.
+///
+/// Tensors have their Hugging Face names in both. Files are mapped for the life of the process and
+/// nobody closes them; opening reads headers only. Safe for any number of threads.
+public abstract sealed class Checkpoint permits FolderCheckpoint {
+    private final Path path;
+    private final Map<String, StoredTensor> tensors;
+
+    Checkpoint(Path path, Map<String, StoredTensor> tensors) {
+        this.path = path;
+        this.tensors = Collections.unmodifiableMap(tensors);
+    }
+
+    /// Opens a folder in Hugging Face layout or a `.gguf` file, and checks all of its headers.
+    ///
+    /// @throws CheckpointException with the line to show when it is missing, damaged or not
+    ///   supported
+    public static Checkpoint open(Path path) {
+        if (Files.isDirectory(path)) {
+            return FolderCheckpoint.openFolder(path);
+        }
+        if (!Files.exists(path)) {
+            throw new CheckpointException(
+                    path + " does not exist: name a model folder or a .gguf file");
+        }
+        throw new CheckpointException(
+                path + " is not a model: name a folder with config.json, or a .gguf file");
+    }
+
+    /// The folder or file that was opened.
+    public final Path path() {
+        return path;
+    }
+
+    /// The shape of the model.
+    public abstract ModelConfig config();
+
+    /// Names of all tensors, in the order of the files.
+    public final Set<String> tensorNames() {
+        return tensors.keySet();
+    }
+
+    public final boolean has(String name) {
+        return tensors.containsKey(name);
+    }
+
+    /// What the files say about one tensor, also when it cannot be computed with.
+    public final Optional<TensorInfo> tensorInfo(String name) {
+        return Optional.ofNullable(tensors.get(name)).map(tensor -> tensor.info(name));
+    }
+
+    /// A whole tensor, if the model has it.
+    public final Optional<WeightSlice> findTensor(String name) {
+        return Optional.ofNullable(tensors.get(name)).map(tensor -> tensor.weight(name));
+    }
+
+    /// A whole tensor.
+    ///
+    /// @throws CheckpointException when it is missing or of a type that is not supported
+    public final WeightSlice tensor(String name) {
+        return findTensor(name)
+                .orElseThrow(
+                        () ->
+                                new CheckpointException(
+                                        "%s: tensor %s is missing: the checkpoint is incomplete or of another architecture"
+                                                .formatted(path, name)));
+    }
+
+    /// Refuses a checkpoint whose weights have types that cannot be computed with, before anything
+    /// is loaded. Integer tensors pass: they are masks and counters that no family reads.
+    public final void requireSupportedTypes() {
+        for (StoredTensor tensor : tensors.values()) {
+            if (tensor.type().isEmpty() && !tensor.typeName().matches("BOOL|[UI](8|16|32|64)")) {
+                throw tensor.unsupported();
+            }
+        }
+    }
+
+    /// Number of values in all tensors.
+    public final long parameterCount() {
+        return tensors.entrySet().stream()
+                .mapToLong(entry -> entry.getValue().info(entry.getKey()).valueCount())
+                .sum();
+    }
+
+    /// Bytes of all tensors.
+    public final long byteSize() {
+        return tensors.values().stream().mapToLong(tensor -> tensor.data().byteSize()).sum();
+    }
+
+    /// The supported type that takes most bytes; F32 where there is none.
+    static TensorType dominantType(Collection<StoredTensor> tensors) {
+        Map<TensorType, Long> bytes = new EnumMap<>(TensorType.class);
+        for (StoredTensor tensor : tensors) {
+            tensor.type().ifPresent(type -> bytes.merge(type, tensor.data().byteSize(), Long::sum));
+        }
+        return bytes.entrySet().stream()
+                .max(Map.Entry.comparingByValue())
+                .map(Map.Entry::getKey)
+                .orElse(TensorType.F32);
+    }
+}

@@ -1,0 +1,17 @@
+package dev.lockstep.checkpoint;
+
+/// A checkpoint that cannot be used as it is.
+///
+/// The message is the one line a user sees: it names the file, the tensor or key, the value and the
+/// remedy. It never needs a stack trace beside it.
+public final class CheckpointException extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    public CheckpointException(String message) {
+        super(message);
+    }
+
+    public CheckpointException(String message, Throwable cause) {
+        super(message, cause);
+    }
+}

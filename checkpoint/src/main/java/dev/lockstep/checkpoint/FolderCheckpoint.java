@@ -1,0 +1,93 @@
+package dev.lockstep.checkpoint;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/// A folder in Hugging Face layout: `config.json` and safetensors, single or sharded.
+final class FolderCheckpoint extends Checkpoint {
+    private static final String SINGLE = "model.safetensors";
+    private static final String INDEX = "model.safetensors.index.json";
+
+    private final ModelConfig config;
+
+    private FolderCheckpoint(Path folder, Map<String, StoredTensor> tensors) {
+        super(folder, tensors);
+        this.config =
+                HuggingFaceConfig.read(
+                        JsonObject.read(folder.resolve("config.json")),
+                        JsonObject.readIfPresent(folder.resolve("generation_config.json")),
+                        tensors.keySet(),
+                        dominantType(tensors.values()));
+    }
+
+    static FolderCheckpoint openFolder(Path folder) {
+        if (!Files.exists(folder.resolve("config.json"))) {
+            throw new CheckpointException(
+                    folder
+                            + " has no config.json: name a model folder in Hugging Face layout, or a .gguf file");
+        }
+        if (Files.exists(folder.resolve(INDEX))) {
+            return new FolderCheckpoint(folder, sharded(folder));
+        }
+        if (!Files.exists(folder.resolve(SINGLE))) {
+            throw new CheckpointException(
+                    "%s has neither %s nor %s: download the model in safetensors format"
+                            .formatted(folder, SINGLE, INDEX));
+        }
+        return new FolderCheckpoint(folder, SafetensorsFile.open(folder.resolve(SINGLE)).tensors());
+    }
+
+    @Override
+    public ModelConfig config() {
+        return config;
+    }
+
+    private static Map<String, StoredTensor> sharded(Path folder) {
+        JsonObject index = JsonObject.read(folder.resolve(INDEX));
+        JsonObject weightMap =
+                index.object("weight_map").orElseThrow(() -> index.missing("weight_map"));
+        Map<String, SafetensorsFile> shards = new LinkedHashMap<>();
+        Map<String, StoredTensor> tensors = new LinkedHashMap<>();
+        for (Map.Entry<String, JsonNode> entry : weightMap.entries()) {
+            String shardName = shardName(weightMap, entry);
+            SafetensorsFile shard = shards.get(shardName);
+            if (shard == null) {
+                shard = openShard(folder, shardName, entry.getKey());
+                shards.put(shardName, shard);
+            }
+            StoredTensor tensor = shard.tensors().get(entry.getKey());
+            if (tensor == null) {
+                throw new CheckpointException(
+                        "%s: tensor %s is not in %s where the index says: download the model again"
+                                .formatted(index.file(), entry.getKey(), shardName));
+            }
+            tensors.put(entry.getKey(), tensor);
+        }
+        return tensors;
+    }
+
+    /// Only plain names of files beside the index: an index must not make us read anything else.
+    private static String shardName(JsonObject weightMap, Map.Entry<String, JsonNode> entry) {
+        String name = entry.getValue().isTextual() ? entry.getValue().textValue() : "";
+        if (!name.matches("[A-Za-z0-9_][A-Za-z0-9._-]*\\.safetensors")) {
+            throw weightMap.wrong(
+                    entry.getKey(),
+                    entry.getValue(),
+                    "the name of a .safetensors file in the same folder");
+        }
+        return name;
+    }
+
+    private static SafetensorsFile openShard(Path folder, String shardName, String tensor) {
+        Path path = folder.resolve(shardName);
+        if (!Files.exists(path)) {
+            throw new CheckpointException(
+                    "%s: shard %s is missing (the index needs it for %s): download the model again"
+                            .formatted(folder, shardName, tensor));
+        }
+        return SafetensorsFile.open(path);
+    }
+}

@@ -1,0 +1,144 @@
+package dev.lockstep.checkpoint;
+
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
+
+/// Reads `config.json`, in the layout of transformers 5 (`rope_parameters`) and the older one
+/// (`rope_theta`, `rope_scaling`), with the older names of GPT-2's keys.
+final class HuggingFaceConfig {
+    private final JsonObject config;
+    private final Optional<JsonObject> generation;
+    private final Set<String> tensorNames;
+
+    private HuggingFaceConfig(
+            JsonObject config, Optional<JsonObject> generation, Set<String> tensorNames) {
+        this.config = config;
+        this.generation = generation;
+        this.tensorNames = tensorNames;
+    }
+
+    /// The configuration of the model whose tensors have the given names: whether there are biases
+    /// and a head of their own is seen there when no key says so.
+    static ModelConfig read(
+            JsonObject config,
+            Optional<JsonObject> generation,
+            Set<String> tensorNames,
+            TensorType weightType) {
+        try {
+            return new HuggingFaceConfig(config, generation, tensorNames).read(weightType);
+        } catch (IllegalArgumentException e) {
+            throw new CheckpointException(config.file() + ": " + e.getMessage(), e);
+        }
+    }
+
+    private ModelConfig read(TensorType weightType) {
+        refuseQuantized();
+        int layers = requireSize(1 << 14, "num_hidden_layers", "n_layer");
+        int hidden = requireSize(1 << 20, "hidden_size", "n_embd");
+        int context = requireSize(1 << 30, "max_position_embeddings", "n_positions", "n_ctx");
+        AttentionConfig attention = attention(hidden);
+        RopeReader ropes = new RopeReader(config, attention.headDim(), context);
+        return new ModelConfig(
+                architecture(),
+                hidden,
+                layers,
+                feedForwardSize(hidden),
+                requireSize(1 << 26, "vocab_size"),
+                context,
+                normEpsilon(),
+                attention,
+                ropes.rope(),
+                ropes.windowRope(),
+                config.flag("tie_word_embeddings").orElse(!tensorNames.contains("lm_head.weight")),
+                LayerTypes.of(config, layers).kvGroups(),
+                specialIds(),
+                weightType);
+    }
+
+    private void refuseQuantized() {
+        config.object("quantization_config")
+                .ifPresent(
+                        quantization -> {
+                            throw new CheckpointException(
+                                    "%s: quantization_config names the method %s, which is not supported: use the model's F16 or BF16 version, or a GGUF file"
+                                            .formatted(
+                                                    config.file(),
+                                                    quantization
+                                                            .text("quant_method")
+                                                            .orElse("(none)")));
+                        });
+    }
+
+    private String architecture() {
+        List<String> classes = config.texts("architectures");
+        if (!classes.isEmpty()) {
+            return classes.getFirst();
+        }
+        return config.text("model_type")
+                .orElseThrow(() -> config.missing("architectures", "model_type"));
+    }
+
+    private AttentionConfig attention(int hidden) {
+        int heads = requireSize(1 << 16, "num_attention_heads", "n_head");
+        int kvHeads =
+                config.integer("num_key_value_heads")
+                        .orElse(config.flag("multi_query").orElse(false) ? 1 : heads);
+        OptionalInt headDim = config.integer("head_dim");
+        if (headDim.isEmpty() && hidden % heads != 0) {
+            throw new CheckpointException(
+                    "%s: hidden_size %d does not divide by num_attention_heads %d and head_dim is missing"
+                            .formatted(config.file(), hidden, heads));
+        }
+        boolean bias =
+                config.flag("attention_bias").orElse(false)
+                        || tensorNames.contains("model.layers.0.self_attn.q_proj.bias");
+        return new AttentionConfig(heads, kvHeads, headDim.orElse(hidden / heads), bias);
+    }
+
+    private int feedForwardSize(int hidden) {
+        boolean gptDefault = config.text("model_type").orElse("").startsWith("gpt");
+        if (gptDefault && !config.has("intermediate_size") && !config.has("n_inner")) {
+            return 4 * hidden;
+        }
+        return requireSize(1 << 24, "intermediate_size", "n_inner");
+    }
+
+    private double normEpsilon() {
+        return config.requireNumber(
+                "rms_norm_eps", "layer_norm_epsilon", "norm_epsilon", "layer_norm_eps", "norm_eps");
+    }
+
+    /// `generation_config.json` comes first: it is what the model's authors generate with.
+    private SpecialIds specialIds() {
+        LinkedHashSet<Integer> eos = new LinkedHashSet<>();
+        generation.ifPresent(source -> eos.addAll(source.integers("eos_token_id")));
+        eos.addAll(config.integers("eos_token_id"));
+        eos.removeIf(id -> id < 0);
+        OptionalInt bos = config.integer("bos_token_id");
+        if (bos.isEmpty() && generation.isPresent()) {
+            bos = generation.get().integer("bos_token_id");
+        }
+        return new SpecialIds(
+                bos.isPresent() && bos.getAsInt() < 0 ? OptionalInt.empty() : bos,
+                new ArrayList<>(eos));
+    }
+
+    private int requireSize(int most, String... keys) {
+        int value = config.requireInteger(keys);
+        if (value < 1 || value > most) {
+            String key = keys[0];
+            for (String candidate : keys) {
+                if (config.has(candidate)) {
+                    key = candidate;
+                    break;
+                }
+            }
+            throw config.wrong(key, value, "a number from 1 to " + most);
+        }
+        return value;
+    }
+}

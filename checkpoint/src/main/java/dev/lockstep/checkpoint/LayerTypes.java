@@ -1,0 +1,116 @@
+package dev.lockstep.checkpoint;
+
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+
+/// Which layers of a model see everything and which only a window.
+///
+/// @param windows per layer the window, 0 for none
+record LayerTypes(List<Integer> windows) {
+    LayerTypes {
+        windows = List.copyOf(windows);
+    }
+
+    /// From `config.json`: `layer_types` decides; without it `sliding_window` holds for every
+    /// layer, or for those that a family's own rule or key picks.
+    static LayerTypes of(JsonObject config, int layers) {
+        OptionalInt window = window(config);
+        List<String> named = config.texts("layer_types");
+        if (named.isEmpty()) {
+            return window.isEmpty()
+                    ? everywhere(layers, 0)
+                    : byRule(config, layers, window.getAsInt());
+        }
+        if (named.size() != layers) {
+            throw config.wrong(
+                    "layer_types", named.size() + " entries", layers + ", one per layer");
+        }
+        List<Integer> windows = new ArrayList<>();
+        for (String name : named) {
+            windows.add(
+                    switch (name) {
+                        case "full_attention" -> 0;
+                        case "sliding_attention" ->
+                                window.orElseThrow(() -> config.missing("sliding_window"));
+                        default ->
+                                throw config.wrong(
+                                        "layer_types", name, "full_attention or sliding_attention");
+                    });
+        }
+        return new LayerTypes(windows);
+    }
+
+    static LayerTypes everywhere(int layers, int window) {
+        return new LayerTypes(Collections.nCopies(layers, window));
+    }
+
+    /// Windows in all layers but each `period`-th.
+    static LayerTypes periodic(int layers, int window, int period) {
+        List<Integer> windows = new ArrayList<>();
+        for (int layer = 0; layer < layers; layer++) {
+            windows.add((layer + 1) % period == 0 ? 0 : window);
+        }
+        return new LayerTypes(windows);
+    }
+
+    /// One group per different window, in order of first layers.
+    List<KvGroup> kvGroups() {
+        Map<Integer, List<Integer>> layersByWindow = new LinkedHashMap<>();
+        for (int layer = 0; layer < windows.size(); layer++) {
+            layersByWindow.computeIfAbsent(windows.get(layer), w -> new ArrayList<>()).add(layer);
+        }
+        return layersByWindow.entrySet().stream()
+                .map(
+                        entry ->
+                                entry.getKey() == 0
+                                        ? KvGroup.full(entry.getValue())
+                                        : KvGroup.window(entry.getValue(), entry.getKey()))
+                .toList();
+    }
+
+    private static OptionalInt window(JsonObject config) {
+        if (!config.flag("use_sliding_window").orElse(true)) {
+            return OptionalInt.empty();
+        }
+        OptionalInt window = config.integer("sliding_window");
+        if (window.isPresent() && window.getAsInt() < 1) {
+            throw config.wrong("sliding_window", window.getAsInt(), "a positive number");
+        }
+        return window;
+    }
+
+    private static LayerTypes byRule(JsonObject config, int layers, int window) {
+        OptionalInt period = windowPeriod(config);
+        if (period.isPresent()) {
+            return periodic(layers, window, period.getAsInt());
+        }
+        int firstWindowed =
+                config.has("use_sliding_window")
+                        ? config.integer("max_window_layers").orElse(0)
+                        : 0;
+        List<Integer> windows = new ArrayList<>();
+        for (int layer = 0; layer < layers; layer++) {
+            windows.add(layer >= firstWindowed ? window : 0);
+        }
+        return new LayerTypes(windows);
+    }
+
+    private static OptionalInt windowPeriod(JsonObject config) {
+        OptionalInt named = config.integer("sliding_window_pattern", "_sliding_window_pattern");
+        if (named.isPresent() && named.getAsInt() < 1) {
+            throw config.wrong("sliding_window_pattern", named.getAsInt(), "a positive number");
+        }
+        if (named.isPresent()) {
+            return named;
+        }
+        return switch (config.text("model_type").orElse("")) {
+            case "gemma2" -> OptionalInt.of(2);
+            case "gemma3", "gemma3_text" -> OptionalInt.of(6);
+            default -> OptionalInt.empty();
+        };
+    }
+}

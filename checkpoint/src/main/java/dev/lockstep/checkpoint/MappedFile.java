@@ -1,0 +1,36 @@
+package dev.lockstep.checkpoint;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+
+/// A file mapped read-only for the life of the process; nobody closes it.
+///
+/// Weights are handed to native code that may outlive every Java reference, so there is no earlier
+/// moment at which unmapping is safe. The file must not be changed in place while it is mapped.
+record MappedFile(Path path, MemorySegment bytes) {
+    static MappedFile open(Path path) {
+        if (Files.isDirectory(path)) {
+            throw new CheckpointException(path + " is a folder where a file is expected");
+        }
+        try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
+            return new MappedFile(
+                    path,
+                    channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), Arena.global()));
+        } catch (NoSuchFileException e) {
+            throw new CheckpointException(path + " does not exist: download the model again", e);
+        } catch (IOException e) {
+            throw new CheckpointException(
+                    "%s cannot be read (%s)".formatted(path, e.getMessage()), e);
+        }
+    }
+
+    long size() {
+        return bytes.byteSize();
+    }
+}

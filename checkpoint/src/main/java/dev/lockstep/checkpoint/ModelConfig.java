@@ -1,0 +1,78 @@
+package dev.lockstep.checkpoint;
+
+import java.util.List;
+import java.util.OptionalInt;
+
+/// The shape of a model, the same from `config.json` and from GGUF metadata.
+///
+/// @param architecture the file's own word: a class name such as `LlamaForCausalLM`, or GGUF's
+///   `llama`
+/// @param contextLength positions the model was made for
+/// @param normEpsilon epsilon of every RMSNorm or LayerNorm
+/// @param windowRope rope of the layers with a sliding window; equals `rope` in most models
+/// @param tiedEmbeddings true when the output head is the embedding
+/// @param kvGroups groups of layers, in order of their first layer; together every layer once
+/// @param weightType the type most of the weights' bytes have
+public record ModelConfig(
+        String architecture,
+        int hiddenSize,
+        int layerCount,
+        int feedForwardSize,
+        int vocabularySize,
+        int contextLength,
+        double normEpsilon,
+        AttentionConfig attention,
+        RopeConfig rope,
+        RopeConfig windowRope,
+        boolean tiedEmbeddings,
+        List<KvGroup> kvGroups,
+        SpecialIds specialIds,
+        TensorType weightType) {
+
+    public ModelConfig {
+        kvGroups = List.copyOf(kvGroups);
+        requireBetween("hidden size", hiddenSize, 1, 1 << 20);
+        requireBetween("layers", layerCount, 1, 1 << 14);
+        requireBetween("feed-forward size", feedForwardSize, 1, 1 << 24);
+        requireBetween("vocabulary size", vocabularySize, 1, 1 << 26);
+        requireBetween("context length", contextLength, 1, 1 << 30);
+        if (!(normEpsilon > 0 && normEpsilon < 1)) {
+            throw new IllegalArgumentException(
+                    "norm epsilon " + normEpsilon + " is not between 0 and 1");
+        }
+        if (rope.rotaryDim() > attention.headDim()) {
+            throw new IllegalArgumentException(
+                    "rotary size %d exceeds the head size %d"
+                            .formatted(rope.rotaryDim(), attention.headDim()));
+        }
+        int grouped = kvGroups.stream().mapToInt(group -> group.layers().size()).sum();
+        if (grouped != layerCount) {
+            throw new IllegalArgumentException(
+                    "KV groups name %d layers of %d".formatted(grouped, layerCount));
+        }
+    }
+
+    /// The sliding window of a layer, empty where it sees everything.
+    public OptionalInt window(int layer) {
+        for (KvGroup group : kvGroups) {
+            if (group.layers().contains(layer)) {
+                return group.kind() == KvGroup.Kind.WINDOW
+                        ? OptionalInt.of(group.window())
+                        : OptionalInt.empty();
+            }
+        }
+        throw new IllegalArgumentException("layer " + layer + " of " + layerCount);
+    }
+
+    /// The rope of a layer.
+    public RopeConfig rope(int layer) {
+        return window(layer).isPresent() ? windowRope : rope;
+    }
+
+    static void requireBetween(String what, long value, long least, long most) {
+        if (value < least || value > most) {
+            throw new IllegalArgumentException(
+                    "%s %d is not between %d and %d".formatted(what, value, least, most));
+        }
+    }
+}

@@ -1,0 +1,100 @@
+package dev.lockstep.checkpoint;
+
+import java.util.List;
+import java.util.OptionalDouble;
+
+/// How rope's frequencies are stretched for contexts longer than those trained first.
+public sealed interface RopeScaling {
+    /// Plain rope.
+    record None() implements RopeScaling {}
+
+    /// Positions divided by `factor`.
+    record Linear(double factor) implements RopeScaling {
+        public Linear {
+            requirePositive("factor", factor);
+        }
+    }
+
+    /// The base grows once a sequence is longer than `originalContext`.
+    record Dynamic(double factor, int originalContext) implements RopeScaling {
+        public Dynamic {
+            requirePositive("factor", factor);
+            requirePositive("original context", originalContext);
+        }
+    }
+
+    /// Llama 3: low frequencies divided by `factor`, high ones kept, a ramp between.
+    record Llama3(
+            double factor,
+            double lowFrequencyFactor,
+            double highFrequencyFactor,
+            int originalContext)
+            implements RopeScaling {
+        public Llama3 {
+            requirePositive("factor", factor);
+            requirePositive("low frequency factor", lowFrequencyFactor);
+            requirePositive("original context", originalContext);
+            if (!(highFrequencyFactor > lowFrequencyFactor)) {
+                throw new IllegalArgumentException(
+                        "rope high frequency factor %s is not above the low one, %s"
+                                .formatted(highFrequencyFactor, lowFrequencyFactor));
+            }
+        }
+    }
+
+    /// YaRN. `attentionFactor`, when absent, is `0.1 ln(factor) + 1`, or the ratio of the two
+    /// `mscale` values put into the same formula when both are given.
+    ///
+    /// @param truncate whether the ramp's borders are rounded to whole dimensions
+    record Yarn(
+            double factor,
+            int originalContext,
+            double betaFast,
+            double betaSlow,
+            OptionalDouble attentionFactor,
+            OptionalDouble mscale,
+            OptionalDouble mscaleAllDim,
+            boolean truncate)
+            implements RopeScaling {
+        public Yarn {
+            requirePositive("factor", factor);
+            requirePositive("original context", originalContext);
+            requirePositive("beta_fast", betaFast);
+            requirePositive("beta_slow", betaSlow);
+        }
+    }
+
+    /// LongRoPE: every frequency has a divisor of its own, from `longFactors` when the context in
+    /// use is longer than `originalContext`.
+    record LongRope(
+            List<Double> shortFactors,
+            List<Double> longFactors,
+            int originalContext,
+            double factor,
+            OptionalDouble attentionFactor)
+            implements RopeScaling {
+        public LongRope {
+            shortFactors = List.copyOf(shortFactors);
+            longFactors = List.copyOf(longFactors);
+            requirePositive("original context", originalContext);
+            requirePositive("factor", factor);
+            shortFactors.forEach(value -> requirePositive("short_factor", value));
+            longFactors.forEach(value -> requirePositive("long_factor", value));
+        }
+    }
+
+    /// Every frequency divided by its own factor: how GGUF files carry Llama 3 scaling.
+    record Divisors(List<Double> factors) implements RopeScaling {
+        public Divisors {
+            factors = List.copyOf(factors);
+            factors.forEach(value -> requirePositive("factor", value));
+        }
+    }
+
+    private static void requirePositive(String what, double value) {
+        if (!(value > 0) || Double.isInfinite(value)) {
+            throw new IllegalArgumentException(
+                    "rope scaling " + what + " " + value + " is not positive and finite");
+        }
+    }
+}

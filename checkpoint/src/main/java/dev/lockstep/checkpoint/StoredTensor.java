@@ -1,0 +1,57 @@
+package dev.lockstep.checkpoint;
+
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+
+/// One tensor as its file keeps it.
+///
+/// @param type empty for types that can be listed and not computed with
+/// @param shape outermost dimension first
+/// @param order how its rows are ordered, known from the architecture
+record StoredTensor(
+        Path file,
+        String storedName,
+        String typeName,
+        Optional<TensorType> type,
+        List<Long> shape,
+        RowOrder order,
+        MemorySegment data) {
+
+    TensorInfo info(String name) {
+        return new TensorInfo(name, storedName, typeName, shape, data.byteSize());
+    }
+
+    StoredTensor withOrder(RowOrder newOrder) {
+        return new StoredTensor(file, storedName, typeName, type, shape, newOrder, data);
+    }
+
+    /// The whole tensor. A vector becomes one column, so that it is cut like the rows of its
+    /// matrix.
+    WeightSlice weight(String name) {
+        TensorType usable = type.orElseThrow(this::unsupported);
+        long columns = shape.size() < 2 ? 1 : shape.getLast();
+        long rows = 1;
+        for (int i = 0; i < Math.max(shape.size() - 1, Math.min(shape.size(), 1)); i++) {
+            rows *= shape.get(i);
+        }
+        if (rows > Integer.MAX_VALUE || columns > Integer.MAX_VALUE) {
+            throw new CheckpointException(
+                    "%s: tensor %s has %d rows of %d, more than 2^31"
+                            .formatted(file, storedName, rows, columns));
+        }
+        if (columns % usable.blockSize() != 0) {
+            throw new CheckpointException(
+                    "%s: tensor %s of type %s has rows of %d values, not a whole number of blocks of %d"
+                            .formatted(file, storedName, typeName, columns, usable.blockSize()));
+        }
+        return WeightSlice.whole(name, usable, (int) rows, (int) columns, order, data);
+    }
+
+    CheckpointException unsupported() {
+        return new CheckpointException(
+                "%s: tensor %s has type %s, which is not supported (supported: %s): use another version of the model"
+                        .formatted(file, storedName, typeName, List.of(TensorType.values())));
+    }
+}
