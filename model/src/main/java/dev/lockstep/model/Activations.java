@@ -1,0 +1,187 @@
+package dev.lockstep.model;
+
+import dev.lockstep.checkpoint.ModelConfig;
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.DeviceBuffer;
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.Tensor;
+import dev.lockstep.nccl.Communicator;
+
+/// The tensors a step computes in, allocated once for the largest step; closed by the worker that made it.
+///
+/// What is summed or gathered over ranks lies in the communicator's memory. H hidden size, T tokens,
+/// N logit rows, all shard sizes this rank's.
+///
+/// Not thread-safe: belongs to the step thread.
+public final class Activations implements AutoCloseable {
+    private static final int ALIGNMENT = 64;
+
+    private final int maxTokens;
+    private final int maxLogitRows;
+    private final DeviceBuffer local;
+    private final Tensor residual;
+    private final Tensor hidden;
+    private final Tensor qkv;
+    private final Tensor attended;
+    private final Tensor gateUp;
+    private final Tensor feedForward;
+    private final Tensor logitInput;
+    private final Tensor logits;
+    private final Tensor partial;
+    private final Tensor logitPart;
+    private long offset;
+
+    public Activations(
+            ModelConfig config,
+            Shard shard,
+            Kernels kernels,
+            Communicator communicator,
+            int maxTokens,
+            int maxLogitRows) {
+        this.maxTokens = maxTokens;
+        this.maxLogitRows = maxLogitRows;
+        Sizes sizes = Sizes.of(config, shard);
+        DType type = kernels.activationType();
+        this.local = kernels.allocate(localBytes(config, shard, type, maxTokens, maxLogitRows));
+        this.residual = take(type, maxTokens, sizes.hidden);
+        this.hidden = take(type, maxTokens, sizes.hidden);
+        this.qkv = take(type, maxTokens, sizes.qkv);
+        this.attended = take(type, maxTokens, sizes.attended);
+        this.gateUp = take(type, maxTokens, sizes.gateUp);
+        this.feedForward = take(type, maxTokens, sizes.feedForward);
+        this.logitInput = take(type, maxLogitRows, sizes.hidden);
+        this.logits = take(DType.F32, maxLogitRows, config.vocabularySize());
+        // The largest part of any rank, so that every rank allocates the same.
+        int widestPart =
+                Shard.cut(config, shard.size()).stream()
+                        .mapToInt(each -> each.vocabulary().size())
+                        .max()
+                        .orElseThrow();
+        this.partial =
+                communicator
+                        .allocate((long) maxTokens * sizes.hidden * type.bytes())
+                        .tensor(0, type, maxTokens, sizes.hidden);
+        this.logitPart =
+                communicator
+                        .allocate((long) maxLogitRows * widestPart * DType.F32.bytes())
+                        .tensor(0, DType.F32, maxLogitRows, shard.vocabulary().size());
+    }
+
+    /// Bytes of this rank's own tensors, for the memory bill before anything is loaded.
+    public static long localBytes(
+            ModelConfig config, Shard shard, DType type, int maxTokens, int maxLogitRows) {
+        Sizes sizes = Sizes.of(config, shard);
+        int[] tokenColumns = {
+            sizes.hidden, sizes.hidden, sizes.qkv, sizes.attended, sizes.gateUp, sizes.feedForward
+        };
+        long bytes = 0;
+        for (int columns : tokenColumns) {
+            bytes += aligned((long) maxTokens * columns * type.bytes());
+        }
+        bytes += aligned((long) maxLogitRows * sizes.hidden * type.bytes());
+        bytes += aligned((long) maxLogitRows * config.vocabularySize() * DType.F32.bytes());
+        return bytes;
+    }
+
+    /// Bytes a rank allocates from the communicator; equal on all ranks.
+    public static long collectiveBytes(
+            ModelConfig config, int size, DType type, int maxTokens, int maxLogitRows) {
+        int widestPart =
+                Shard.cut(config, size).stream()
+                        .mapToInt(shard -> shard.vocabulary().size())
+                        .max()
+                        .orElseThrow();
+        return aligned((long) maxTokens * config.hiddenSize() * type.bytes())
+                + aligned((long) maxLogitRows * widestPart * DType.F32.bytes());
+    }
+
+    /// Bytes taken so far of the local buffer: after construction all of it, which a test compares with [#localBytes].
+    public long localBytesTaken() {
+        return offset;
+    }
+
+    public int maxTokens() {
+        return maxTokens;
+    }
+
+    public int maxLogitRows() {
+        return maxLogitRows;
+    }
+
+    /// `[T, H]`: the sum of all layers so far.
+    public Tensor residual(int tokens) {
+        return residual.rows(0, tokens);
+    }
+
+    /// `[T, H]`: the normalised input of the next layer.
+    public Tensor hidden(int tokens) {
+        return hidden.rows(0, tokens);
+    }
+
+    /// `[T, q + k + v columns]`.
+    public Tensor qkv(int tokens) {
+        return qkv.rows(0, tokens);
+    }
+
+    /// `[T, query heads · head size]`.
+    public Tensor attended(int tokens) {
+        return attended.rows(0, tokens);
+    }
+
+    /// `[T, 2I]`.
+    public Tensor gateUp(int tokens) {
+        return gateUp.rows(0, tokens);
+    }
+
+    /// `[T, I]`.
+    public Tensor feedForward(int tokens) {
+        return feedForward.rows(0, tokens);
+    }
+
+    /// `[T, H]` in the communicator's memory: this rank's part of a sum.
+    public Tensor partial(int tokens) {
+        return partial.rows(0, tokens);
+    }
+
+    /// `[N, H]`: the rows whose logits are wanted.
+    public Tensor logitInput(int rows) {
+        return logitInput.rows(0, rows);
+    }
+
+    /// `[N, vocabulary of this rank]` in the communicator's memory.
+    public Tensor logitPart(int rows) {
+        return logitPart.rows(0, rows);
+    }
+
+    /// `[N, vocabulary]`.
+    public Tensor logits(int rows) {
+        return logits.rows(0, rows);
+    }
+
+    @Override
+    public void close() {
+        local.close();
+    }
+
+    private Tensor take(DType type, int rows, int columns) {
+        Tensor tensor = local.tensor(offset, type, rows, columns);
+        offset += aligned((long) rows * columns * type.bytes());
+        return tensor;
+    }
+
+    private static long aligned(long bytes) {
+        return Math.ceilDiv(bytes, ALIGNMENT) * ALIGNMENT;
+    }
+
+    private record Sizes(int hidden, int qkv, int attended, int gateUp, int feedForward) {
+        static Sizes of(ModelConfig config, Shard shard) {
+            int headSize = config.attention().headDim();
+            return new Sizes(
+                    config.hiddenSize(),
+                    (shard.queryHeads().size() + 2 * shard.kvHeads().size()) * headSize,
+                    shard.queryHeads().size() * headSize,
+                    2 * shard.feedForward().size(),
+                    shard.feedForward().size());
+        }
+    }
+}

@@ -1,0 +1,45 @@
+package dev.lockstep.model;
+
+import dev.lockstep.checkpoint.Checkpoint;
+import dev.lockstep.checkpoint.CheckpointException;
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.model.family.Llama;
+import dev.lockstep.nccl.Communicator;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.Function;
+
+/// Finds the family of a checkpoint and loads one rank's shard of it.
+public final class ModelLoader {
+    /// By `architectures` of a Hugging Face configuration and by GGUF `general.architecture`.
+    private static final Map<String, Function<Weights, Model>> FAMILIES =
+            new TreeMap<>(Map.of("LlamaForCausalLM", Llama::new, "llama", Llama::new));
+
+    private ModelLoader() {}
+
+    /// Throws when no family runs this checkpoint; cheap, for the edge.
+    public static void requireSupported(Checkpoint checkpoint) {
+        family(checkpoint);
+    }
+
+    public static Model load(
+            Checkpoint checkpoint,
+            Shard shard,
+            Kernels kernels,
+            Communicator communicator,
+            LoadSettings settings) {
+        return family(checkpoint)
+                .apply(new Weights(checkpoint, shard, kernels, communicator, settings));
+    }
+
+    private static Function<Weights, Model> family(Checkpoint checkpoint) {
+        String architecture = checkpoint.config().architecture();
+        Function<Weights, Model> family = FAMILIES.get(architecture);
+        if (family == null) {
+            throw new CheckpointException(
+                    "%s: architecture %s is not supported; %s are"
+                            .formatted(checkpoint.path(), architecture, FAMILIES.keySet()));
+        }
+        return family;
+    }
+}

@@ -1,0 +1,154 @@
+package dev.lockstep.model;
+
+import dev.lockstep.checkpoint.ModelConfig;
+import java.util.ArrayList;
+import java.util.List;
+
+/// What one rank holds of a model cut for tensor parallelism.
+///
+/// - Heads: with as many KV heads as ranks or more, whole KV heads with their query heads, sizes within 1,
+///   larger first. With fewer, each rank holds one KV head (a copy) and a part of its query heads.
+/// - Feed-forward columns, in units of 32, so that the bytes of a layer come out even over the ranks.
+/// - Vocabulary rows, in units of 32.
+public record Shard(
+        int rank, int size, Span queryHeads, Span kvHeads, Span feedForward, Span vocabulary) {
+
+    /// Columns and rows are cut at multiples of this, the block of every quantized type.
+    public static final int UNIT = 32;
+
+    /// The shards of every rank.
+    public static List<Shard> cut(ModelConfig config, int size) {
+        int queryHeads = config.attention().headCount();
+        if (size < 1 || size > queryHeads) {
+            throw new IllegalArgumentException(
+                    "tensor-parallel %d: must be between 1 and the model's %d query heads"
+                            .formatted(size, queryHeads));
+        }
+        List<Span> kv = kvHeads(config, size);
+        List<Span> query = queryHeads(config, kv);
+        List<Span> feedForward = feedForward(config, query, kv);
+        List<Span> vocabulary = even(config.vocabularySize(), UNIT, size);
+        List<Shard> shards = new ArrayList<>();
+        for (int rank = 0; rank < size; rank++) {
+            shards.add(
+                    new Shard(
+                            rank,
+                            size,
+                            query.get(rank),
+                            kv.get(rank),
+                            feedForward.get(rank),
+                            vocabulary.get(rank)));
+        }
+        return List.copyOf(shards);
+    }
+
+    /// For each query head of this rank, the KV head it reads, counted from this rank's first.
+    public int[] kvHeadOf(ModelConfig config) {
+        int group = config.attention().headCount() / config.attention().kvHeadCount();
+        int[] heads = new int[queryHeads.size()];
+        for (int i = 0; i < heads.length; i++) {
+            heads[i] = (queryHeads.from() + i) / group - kvHeads.from();
+        }
+        return heads;
+    }
+
+    /// For people: `heads 0-5 of 9, KV heads 0-1 of 3, FFN 0-927 of 1536, vocabulary 0-24575 of 49152`.
+    public String describe(ModelConfig config) {
+        return "heads %s of %d, KV heads %s of %d, FFN %s of %d, vocabulary %s of %d"
+                .formatted(
+                        text(queryHeads),
+                        config.attention().headCount(),
+                        text(kvHeads),
+                        config.attention().kvHeadCount(),
+                        text(feedForward),
+                        config.feedForwardSize(),
+                        text(vocabulary),
+                        config.vocabularySize());
+    }
+
+    private static String text(Span span) {
+        return span.size() == 0 ? "none" : span.from() + "-" + (span.to() - 1);
+    }
+
+    private static List<Span> kvHeads(ModelConfig config, int size) {
+        int heads = config.attention().kvHeadCount();
+        if (size <= heads) {
+            return even(heads, 1, size);
+        }
+        List<Span> spans = new ArrayList<>();
+        for (int head = 0; head < heads; head++) {
+            for (int i = 0; i < share(size, heads, head); i++) {
+                spans.add(new Span(head, head + 1));
+            }
+        }
+        return spans;
+    }
+
+    private static List<Span> queryHeads(ModelConfig config, List<Span> kv) {
+        int size = kv.size();
+        int kvHeads = config.attention().kvHeadCount();
+        int group = config.attention().headCount() / kvHeads;
+        List<Span> spans = new ArrayList<>();
+        if (size <= kvHeads) {
+            kv.forEach(span -> spans.add(span.times(group)));
+            return spans;
+        }
+        for (int head = 0; head < kvHeads; head++) {
+            int first = head * group;
+            for (Span part : even(group, 1, share(size, kvHeads, head))) {
+                spans.add(new Span(first + part.from(), first + part.to()));
+            }
+        }
+        return spans;
+    }
+
+    /// Gives each unit to the rank that holds the fewest bytes of a layer so far.
+    private static List<Span> feedForward(ModelConfig config, List<Span> query, List<Span> kv) {
+        int size = query.size();
+        long headSize = config.attention().headDim();
+        long[] columns = new long[size];
+        for (int rank = 0; rank < size; rank++) {
+            // q and o, k and v: columns of width hidden, as the three of the feed-forward.
+            columns[rank] = (2L * query.get(rank).size() + 2L * kv.get(rank).size()) * headSize;
+        }
+        int[] units = new int[size];
+        int total = Math.ceilDiv(config.feedForwardSize(), UNIT);
+        for (int unit = 0; unit < total; unit++) {
+            int least = 0;
+            for (int rank = 1; rank < size; rank++) {
+                if (columns[rank] < columns[least]) {
+                    least = rank;
+                }
+            }
+            columns[least] += 3L * UNIT;
+            units[least]++;
+        }
+        return spans(units, UNIT, config.feedForwardSize());
+    }
+
+    /// Parts in whole units, sizes within one unit, larger first.
+    private static List<Span> even(int total, int unit, int parts) {
+        int[] units = new int[parts];
+        for (int part = 0; part < parts; part++) {
+            units[part] = share(Math.ceilDiv(total, unit), parts, part);
+        }
+        return spans(units, unit, total);
+    }
+
+    private static List<Span> spans(int[] units, int unit, int total) {
+        List<Span> spans = new ArrayList<>();
+        int from = 0;
+        for (int count : units) {
+            int to = Math.min(total, from + count * unit);
+            spans.add(new Span(from, to));
+            from = to;
+        }
+        return spans;
+    }
+
+    /// The size of part `index` of `total` things in `parts` parts.
+    private static int share(int total, int parts, int index) {
+        return total / parts + (index < total % parts ? 1 : 0);
+    }
+
+}

@@ -1,0 +1,28 @@
+package dev.lockstep.model;
+
+/// Consecutive heads, columns or rows `[from, to)`; may be empty.
+public record Span(int from, int to) {
+    public Span {
+        if (from < 0 || to < from) {
+            throw new IllegalArgumentException("span [%d, %d)".formatted(from, to));
+        }
+    }
+
+    public int size() {
+        return to - from;
+    }
+
+    /// The same span counted in pieces of `unit`, such as the rows of heads.
+    public Span times(int unit) {
+        return new Span(from * unit, to * unit);
+    }
+
+    /// All of these numbers, ascending.
+    public int[] numbers() {
+        int[] numbers = new int[size()];
+        for (int i = 0; i < numbers.length; i++) {
+            numbers[i] = from + i;
+        }
+        return numbers;
+    }
+}

@@ -1,0 +1,160 @@
+package dev.lockstep.model.family;
+
+import dev.lockstep.checkpoint.ModelConfig;
+import dev.lockstep.kernels.AttentionBackend;
+import dev.lockstep.kernels.AttentionPlan;
+import dev.lockstep.kernels.AttentionShape;
+import dev.lockstep.kernels.EmbeddingTable;
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.KvLayout;
+import dev.lockstep.kernels.PackedWeight;
+import dev.lockstep.kernels.PagedKv;
+import dev.lockstep.kernels.RotaryTable;
+import dev.lockstep.kernels.Tensor;
+import dev.lockstep.model.Activations;
+import dev.lockstep.model.ForwardBatch;
+import dev.lockstep.model.Model;
+import dev.lockstep.model.RotaryFrequencies;
+import dev.lockstep.model.Shard;
+import dev.lockstep.model.Weights;
+import dev.lockstep.model.layer.GatedMlp;
+import dev.lockstep.model.layer.LmHead;
+import dev.lockstep.model.layer.RmsNorm;
+import dev.lockstep.model.layer.RowParallelLinear;
+import dev.lockstep.model.layer.SelfAttention;
+import dev.lockstep.nccl.Communicator;
+import java.util.ArrayList;
+import java.util.List;
+
+/// Llama (Touvron et al. 2023): pre-norm decoder, RMSNorm, rotary positions, grouped-query attention, SiLU-gated
+/// feed-forward. Covers Llama 1 to 3, SmolLM and the many models of the same plan.
+public final class Llama implements Model {
+    private final ModelConfig config;
+    private final Shard shard;
+    private final Kernels kernels;
+    private final KvLayout kvLayout;
+    private final AttentionBackend attention;
+    private final EmbeddingTable embedding;
+    private final RmsNorm firstNorm;
+    private final List<Layer> layers;
+    private final LmHead head;
+    private final long weightBytes;
+
+    /// @param nextNorm what follows the feed-forward: the next layer's first norm, or the final one
+    private record Layer(
+            SelfAttention attention, RmsNorm feedForwardNorm, GatedMlp feedForward, RmsNorm nextNorm) {}
+
+    public Llama(Weights weights) {
+        this.config = weights.config();
+        this.shard = weights.shard();
+        this.kernels = weights.kernels();
+        this.kvLayout = weights.kvLayout(config.kvGroups().getFirst());
+        this.attention =
+                kernels.attention(
+                        new AttentionShape(
+                                shard.kvHeadOf(config),
+                                shard.kvHeads().size(),
+                                config.attention().headDim(),
+                                (float) (1 / Math.sqrt(config.attention().headDim()))),
+                        kvLayout);
+        RotaryFrequencies frequencies = RotaryFrequencies.of(config.rope());
+        RotaryTable rotary =
+                kernels.prepareRotary(
+                        frequencies.cos(weights.maxPositions()), frequencies.sin(weights.maxPositions()));
+        this.embedding = weights.embedding("model.embed_tokens.weight");
+        this.firstNorm = norm(weights, "model.layers.0.input_layernorm.weight");
+        this.layers = new ArrayList<>();
+        for (int layer = 0; layer < config.layerCount(); layer++) {
+            layers.add(layer(weights, rotary, layer));
+        }
+        this.head =
+                new LmHead(
+                        kernels,
+                        weights.communicator(),
+                        weights.rows(
+                                config.tiedEmbeddings() ? "model.embed_tokens.weight" : "lm_head.weight",
+                                shard.vocabulary()),
+                        Shard.cut(config, shard.size()).stream()
+                                .mapToInt(each -> each.vocabulary().size())
+                                .toArray());
+        this.weightBytes = weights.bytes();
+    }
+
+    @Override
+    public Tensor forward(ForwardBatch batch, List<PagedKv> kv, Activations activations) {
+        Tensor residual = activations.residual(batch.tokens());
+        Tensor x = activations.hidden(batch.tokens());
+        kernels.embed(embedding, batch.ids(), residual);
+        firstNorm.apply(residual, x);
+        AttentionPlan plan = attention.plan(batch.kv().getFirst());
+        for (Layer layer : layers) {
+            layer.attention.forward(
+                    plan,
+                    batch.positions(),
+                    kv.getFirst(),
+                    x,
+                    residual,
+                    layer.feedForwardNorm,
+                    activations);
+            layer.feedForward.forward(x, residual, layer.nextNorm, activations);
+        }
+        return head.forward(x, batch.logitRows(), activations);
+    }
+
+    private Layer layer(Weights weights, RotaryTable rotary, int layer) {
+        String prefix = "model.layers." + layer + ".";
+        String next =
+                layer + 1 < config.layerCount()
+                        ? "model.layers." + (layer + 1) + ".input_layernorm.weight"
+                        : "model.norm.weight";
+        int headSize = config.attention().headDim();
+        PackedWeight qkv =
+                weights.rows(
+                        weights.segment(prefix + "self_attn.q_proj.weight", shard.queryHeads().times(headSize)),
+                        weights.segment(prefix + "self_attn.k_proj.weight", shard.kvHeads().times(headSize)),
+                        weights.segment(prefix + "self_attn.v_proj.weight", shard.kvHeads().times(headSize)));
+        PackedWeight output =
+                weights.columns(prefix + "self_attn.o_proj.weight", shard.queryHeads().times(headSize));
+        PackedWeight gateUp =
+                weights.rows(
+                        weights.segment(prefix + "mlp.gate_proj.weight", shard.feedForward()),
+                        weights.segment(prefix + "mlp.up_proj.weight", shard.feedForward()));
+        PackedWeight down = weights.columns(prefix + "mlp.down_proj.weight", shard.feedForward());
+        Communicator communicator = weights.communicator();
+        return new Layer(
+                new SelfAttention(
+                        kernels,
+                        attention,
+                        rotary,
+                        qkv,
+                        new RowParallelLinear(kernels, communicator, output),
+                        layer),
+                norm(weights, prefix + "post_attention_layernorm.weight"),
+                new GatedMlp(kernels, gateUp, new RowParallelLinear(kernels, communicator, down)),
+                norm(weights, next));
+    }
+
+    private RmsNorm norm(Weights weights, String name) {
+        return new RmsNorm(kernels, weights.vector(name), (float) config.normEpsilon());
+    }
+
+    @Override
+    public ModelConfig config() {
+        return config;
+    }
+
+    @Override
+    public Shard shard() {
+        return shard;
+    }
+
+    @Override
+    public List<KvLayout> kvLayouts() {
+        return List.of(kvLayout);
+    }
+
+    @Override
+    public long weightBytes() {
+        return weightBytes;
+    }
+}

@@ -1,0 +1,31 @@
+package dev.lockstep.model.layer;
+
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.PackedWeight;
+import dev.lockstep.kernels.Tensor;
+import dev.lockstep.model.Activations;
+import dev.lockstep.nccl.Communicator;
+
+/// The output head, cut by vocabulary; the ranks' logits are put side by side.
+///
+/// @param columns vocabulary rows of each rank
+public record LmHead(Kernels kernels, Communicator communicator, PackedWeight weight, int[] columns) {
+
+    /// Logits `[n, vocabulary]` of the given rows of `x`.
+    ///
+    /// @param x `[T, H]`, normalised
+    /// @param rows `[1, n]` I32
+    public Tensor forward(Tensor x, Tensor rows, Activations activations) {
+        int count = rows.columns();
+        Tensor logits = activations.logits(count);
+        if (count == 0) {
+            return logits;
+        }
+        Tensor input = activations.logitInput(count);
+        Tensor part = activations.logitPart(count);
+        kernels.gatherRows(x, rows, input);
+        kernels.matmul(input, weight, part);
+        communicator.allGather(part, columns, logits);
+        return logits;
+    }
+}
