@@ -7,15 +7,18 @@ import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.nccl.Communicator;
 
-/// The tensors a step computes in, allocated once for the largest step; closed by the worker that made it.
+/// The tensors a step computes in, allocated once for the largest step; closed by the worker that
+/// made it.
 ///
-/// What is summed or gathered over ranks lies in the communicator's memory. H hidden size, T tokens,
-/// N logit rows, all shard sizes this rank's.
+/// They live as long as a group's epoch, with its communicator: what is summed or gathered over
+/// ranks lies in the communicator's memory. H hidden size, T tokens, N logit rows, all shard sizes
+/// this rank's.
 ///
 /// Not thread-safe: belongs to the step thread.
 public final class Activations implements AutoCloseable {
     private static final int ALIGNMENT = 64;
 
+    private final Communicator communicator;
     private final int maxTokens;
     private final int maxLogitRows;
     private final DeviceBuffer local;
@@ -38,6 +41,7 @@ public final class Activations implements AutoCloseable {
             Communicator communicator,
             int maxTokens,
             int maxLogitRows) {
+        this.communicator = communicator;
         this.maxTokens = maxTokens;
         this.maxLogitRows = maxLogitRows;
         Sizes sizes = Sizes.of(config, shard);
@@ -95,9 +99,15 @@ public final class Activations implements AutoCloseable {
                 + aligned((long) maxLogitRows * widestPart * DType.F32.bytes());
     }
 
-    /// Bytes taken so far of the local buffer: after construction all of it, which a test compares with [#localBytes].
+    /// Bytes taken so far of the local buffer: after construction all of it, which a test compares
+    /// with [#localBytes].
     public long localBytesTaken() {
         return offset;
+    }
+
+    /// What the layers sum and gather with.
+    public Communicator communicator() {
+        return communicator;
     }
 
     public int maxTokens() {

@@ -6,7 +6,8 @@ import dev.lockstep.kernels.PagedKv;
 import dev.lockstep.kernels.Tensor;
 import java.util.List;
 
-/// One rank's shard of a model, loaded. Its memory belongs to the `Kernels` and the [Activations] it was loaded with.
+/// One rank's shard of a model, loaded. Its memory belongs to the `Kernels` and the [Activations]
+/// it was loaded with.
 public interface Model {
 
     ModelConfig config();
@@ -20,7 +21,8 @@ public interface Model {
 
     /// Runs one step: stores keys and values, returns the logits `[logitCount, vocabulary]` in F32.
     ///
-    /// Every rank calls it with equal batches. The logits are complete on every rank and good until the next call.
+    /// Every rank calls it with equal batches. The logits are complete on every rank and good until
+    /// the next call.
     ///
     /// @param kv the blocks of each KV group, in the order of [#kvLayouts]
     Tensor forward(ForwardBatch batch, List<PagedKv> kv, Activations activations);

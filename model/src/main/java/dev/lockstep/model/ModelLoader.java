@@ -4,7 +4,6 @@ import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.model.family.Llama;
-import dev.lockstep.nccl.Communicator;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.Function;
@@ -23,13 +22,8 @@ public final class ModelLoader {
     }
 
     public static Model load(
-            Checkpoint checkpoint,
-            Shard shard,
-            Kernels kernels,
-            Communicator communicator,
-            LoadSettings settings) {
-        return family(checkpoint)
-                .apply(new Weights(checkpoint, shard, kernels, communicator, settings));
+            Checkpoint checkpoint, Shard shard, Kernels kernels, LoadSettings settings) {
+        return family(checkpoint).apply(new Weights(checkpoint, shard, kernels, settings));
     }
 
     private static Function<Weights, Model> family(Checkpoint checkpoint) {

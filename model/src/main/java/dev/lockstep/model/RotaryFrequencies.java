@@ -5,10 +5,11 @@ import dev.lockstep.checkpoint.RopeScaling;
 import java.util.List;
 import java.util.OptionalDouble;
 
-/// Rotary angles in double: `angle(p, i) = p · inverseFrequency[i]`, cosine and sine times `attentionFactor`.
+/// Rotary angles in double: `angle(p, i) = p · inverseFrequency[i]`, cosine and sine times
+/// `attentionFactor`.
 ///
-/// Formulas: Su et al. 2021 (plain), Chen et al. 2023 (linear), Peng et al. 2023 (YaRN), and the Llama 3.1
-/// release for its own.
+/// Formulas: Su et al. 2021 (plain), Chen et al. 2023 (linear), Peng et al. 2023 (YaRN), and the
+/// Llama 3.1 release for its own.
 public record RotaryFrequencies(double[] inverse, double attentionFactor) {
 
     public static RotaryFrequencies of(RopeConfig rope) {
@@ -127,6 +128,7 @@ public record RotaryFrequencies(double[] inverse, double attentionFactor) {
 
     private static IllegalArgumentException unsupported(String type) {
         return new IllegalArgumentException(
-                "rope type %s is not supported; default, linear, llama3 and yarn are".formatted(type));
+                "rope type %s is not supported; default, linear, llama3 and yarn are"
+                        .formatted(type));
     }
 }

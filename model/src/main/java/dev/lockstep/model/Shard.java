@@ -5,10 +5,11 @@ import java.util.ArrayList;
 import java.util.List;
 
 /// What one rank holds of a model cut for tensor parallelism.
-///
-/// - Heads: with as many KV heads as ranks or more, whole KV heads with their query heads, sizes within 1,
-///   larger first. With fewer, each rank holds one KV head (a copy) and a part of its query heads.
-/// - Feed-forward columns, in units of 32, so that the bytes of a layer come out even over the ranks.
+/// - Heads: with as many KV heads as ranks or more, whole KV heads with their query heads, sizes
+///   within 1, larger first. With fewer, each rank holds one KV head (a copy) and a part of its
+///   query heads.
+/// - Feed-forward columns, in units of 32, so that the bytes of a layer come out even over the
+///   ranks.
 /// - Vocabulary rows, in units of 32.
 public record Shard(
         int rank, int size, Span queryHeads, Span kvHeads, Span feedForward, Span vocabulary) {
@@ -52,7 +53,8 @@ public record Shard(
         return heads;
     }
 
-    /// For people: `heads 0-5 of 9, KV heads 0-1 of 3, FFN 0-927 of 1536, vocabulary 0-24575 of 49152`.
+    /// For people: `heads 0-5 of 9, KV heads 0-1 of 3, FFN 0-927 of 1536, vocabulary 0-24575 of
+    /// 49152`.
     public String describe(ModelConfig config) {
         return "heads %s of %d, KV heads %s of %d, FFN %s of %d, vocabulary %s of %d"
                 .formatted(
@@ -150,5 +152,4 @@ public record Shard(
     private static int share(int total, int parts, int index) {
         return total / parts + (index < total % parts ? 1 : 0);
     }
-
 }

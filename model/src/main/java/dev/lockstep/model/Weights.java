@@ -13,30 +13,23 @@ import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.WeightRows;
 import dev.lockstep.kernels.WeightType;
-import dev.lockstep.nccl.Communicator;
 import java.util.List;
 import java.util.stream.IntStream;
 
-/// Hands a family its weights, cut for one rank and packed for the hardware. Lives while a model loads.
+/// Hands a family its weights, cut for one rank and packed for the hardware. Lives while a model
+/// loads.
 public final class Weights {
     private final Checkpoint checkpoint;
     private final Shard shard;
     private final Kernels kernels;
-    private final Communicator communicator;
     private final LoadSettings settings;
     private long bytes;
     private long sourceBytes;
 
-    Weights(
-            Checkpoint checkpoint,
-            Shard shard,
-            Kernels kernels,
-            Communicator communicator,
-            LoadSettings settings) {
+    Weights(Checkpoint checkpoint, Shard shard, Kernels kernels, LoadSettings settings) {
         this.checkpoint = checkpoint;
         this.shard = shard;
         this.kernels = kernels;
-        this.communicator = communicator;
         this.settings = settings;
     }
 
@@ -50,10 +43,6 @@ public final class Weights {
 
     public Kernels kernels() {
         return kernels;
-    }
-
-    public Communicator communicator() {
-        return communicator;
     }
 
     /// Positions a sequence may reach.
@@ -76,11 +65,26 @@ public final class Weights {
                 settings.blockSize());
     }
 
-    /// Rows of a matrix, to be packed with others by [#rows(WeightRows...)].
-    public WeightRows segment(String name, Span rows) {
-        WeightSlice slice = require(name);
-        requireInside(slice, "rows", rows.to(), slice.rows());
-        return weightRows(slice, rows.numbers(), new Span(0, slice.columns()));
+    /// A whole matrix, checked against the shape the configuration asks for.
+    public WeightSlice matrix(String name, int rows, int columns) {
+        WeightSlice slice = checkpoint.tensor(name);
+        if (slice.rows() != rows || slice.columns() != columns) {
+            throw new CheckpointException(
+                    "%s: tensor %s is [%d, %d], the configuration needs [%d, %d]"
+                            .formatted(
+                                    checkpoint.path(),
+                                    name,
+                                    slice.rows(),
+                                    slice.columns(),
+                                    rows,
+                                    columns));
+        }
+        return slice;
+    }
+
+    /// Rows of a matrix, to be packed with others.
+    public WeightRows segment(WeightSlice matrix, Span rows) {
+        return weightRows(matrix, rows, new Span(0, matrix.columns()));
     }
 
     /// Segments one below the other: outputs of this rank.
@@ -88,39 +92,28 @@ public final class Weights {
         return packed(List.of(segments));
     }
 
-    /// A matrix cut by outputs.
-    public PackedWeight rows(String name, Span rows) {
-        return rows(segment(name, rows));
-    }
-
     /// A matrix cut by inputs.
-    public PackedWeight columns(String name, Span columns) {
-        WeightSlice slice = require(name);
-        requireInside(slice, "columns", columns.to(), slice.columns());
-        return packed(List.of(weightRows(slice, new Span(0, slice.rows()).numbers(), columns)));
+    public PackedWeight columns(WeightSlice matrix, Span columns) {
+        return packed(List.of(weightRows(matrix, new Span(0, matrix.rows()), columns)));
     }
 
     /// A norm's weight, whole on every rank.
-    public Tensor vector(String name) {
-        WeightSlice slice = require(name);
-        int values = Math.multiplyExact(slice.rows(), slice.columns());
+    public Tensor vector(String name, int size) {
+        WeightSlice slice = matrix(name, size, 1);
         Tensor vector =
                 kernels.prepareVector(
                         new WeightRows(
-                                slice.name(), slice.data(), type(slice), values, new int[] {0}, 0, values));
+                                name, slice.data(), type(slice), size, new int[] {0}, 0, size));
         bytes += vector.bytes();
         return vector;
     }
 
     /// The input embedding, whole on every rank.
-    public EmbeddingTable embedding(String name) {
-        WeightSlice slice = require(name);
+    public EmbeddingTable embedding(WeightSlice matrix) {
         EmbeddingTable table =
                 kernels.prepareEmbedding(
                         weightRows(
-                                slice,
-                                new Span(0, slice.rows()).numbers(),
-                                new Span(0, slice.columns())));
+                                matrix, new Span(0, matrix.rows()), new Span(0, matrix.columns())));
         bytes += table.bytes();
         return table;
     }
@@ -129,30 +122,21 @@ public final class Weights {
         PackedWeight weight = kernels.prepare(segments, settings.compute());
         bytes += weight.bytes();
         for (WeightRows segment : segments) {
-            long blocks = (long) segment.rows().length * segment.columns() / segment.type().blockSize();
+            long blocks =
+                    (long) segment.rows().length * segment.columns() / segment.type().blockSize();
             sourceBytes += blocks * segment.type().blockBytes();
         }
-        settings.progress().loaded(sourceBytes, checkpoint.weightBytes() / shard.size());
+        settings.progress().loaded(sourceBytes, checkpoint.byteSize() / shard.size());
         return weight;
     }
 
-    private WeightSlice require(String name) {
-        return checkpoint
-                .tensor(name)
-                .orElseThrow(
-                        () ->
-                                new CheckpointException(
-                                        checkpoint.path() + ": tensor " + name + " is missing"));
-    }
-
-    private static WeightRows weightRows(WeightSlice slice, int[] rows, Span columns) {
-        int[] stored = IntStream.of(rows).map(slice::storedRow).toArray();
+    private static WeightRows weightRows(WeightSlice slice, Span rows, Span columns) {
         return new WeightRows(
                 slice.name(),
                 slice.data(),
                 type(slice),
                 slice.storedColumns(),
-                stored,
+                IntStream.of(rows.numbers()).map(slice::storedRow).toArray(),
                 columns.from(),
                 columns.to());
     }
@@ -167,13 +151,5 @@ public final class Weights {
         throw new CheckpointException(
                 "tensor %s has type %s, which is not supported; %s are"
                         .formatted(slice.name(), type, List.of(WeightType.values())));
-    }
-
-    private void requireInside(WeightSlice slice, String what, int needed, int present) {
-        if (needed > present) {
-            throw new CheckpointException(
-                    "%s: tensor %s has %d %s, the configuration needs %d"
-                            .formatted(checkpoint.path(), slice.name(), present, what, needed));
-        }
     }
 }

@@ -1,6 +1,7 @@
 package dev.lockstep.model.family;
 
 import dev.lockstep.checkpoint.ModelConfig;
+import dev.lockstep.checkpoint.WeightSlice;
 import dev.lockstep.kernels.AttentionBackend;
 import dev.lockstep.kernels.AttentionPlan;
 import dev.lockstep.kernels.AttentionShape;
@@ -16,18 +17,19 @@ import dev.lockstep.model.ForwardBatch;
 import dev.lockstep.model.Model;
 import dev.lockstep.model.RotaryFrequencies;
 import dev.lockstep.model.Shard;
+import dev.lockstep.model.Span;
 import dev.lockstep.model.Weights;
 import dev.lockstep.model.layer.GatedMlp;
 import dev.lockstep.model.layer.LmHead;
 import dev.lockstep.model.layer.RmsNorm;
 import dev.lockstep.model.layer.RowParallelLinear;
 import dev.lockstep.model.layer.SelfAttention;
-import dev.lockstep.nccl.Communicator;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Llama (Touvron et al. 2023): pre-norm decoder, RMSNorm, rotary positions, grouped-query attention, SiLU-gated
-/// feed-forward. Covers Llama 1 to 3, SmolLM and the many models of the same plan.
+/// Llama (Touvron et al. 2023): pre-norm decoder, RMSNorm, rotary positions, grouped-query
+/// attention, SiLU-gated feed-forward. Covers Llama 1 to 3, SmolLM and the many models of the same
+/// plan.
 public final class Llama implements Model {
     private final ModelConfig config;
     private final Shard shard;
@@ -42,7 +44,10 @@ public final class Llama implements Model {
 
     /// @param nextNorm what follows the feed-forward: the next layer's first norm, or the final one
     private record Layer(
-            SelfAttention attention, RmsNorm feedForwardNorm, GatedMlp feedForward, RmsNorm nextNorm) {}
+            SelfAttention attention,
+            RmsNorm feedForwardNorm,
+            GatedMlp feedForward,
+            RmsNorm nextNorm) {}
 
     public Llama(Weights weights) {
         this.config = weights.config();
@@ -60,8 +65,9 @@ public final class Llama implements Model {
         RotaryFrequencies frequencies = RotaryFrequencies.of(config.rope());
         RotaryTable rotary =
                 kernels.prepareRotary(
-                        frequencies.cos(weights.maxPositions()), frequencies.sin(weights.maxPositions()));
-        this.embedding = weights.embedding("model.embed_tokens.weight");
+                        frequencies.cos(weights.maxPositions()),
+                        frequencies.sin(weights.maxPositions()));
+        this.embedding = weights.embedding(embedding(weights, "model.embed_tokens.weight"));
         this.firstNorm = norm(weights, "model.layers.0.input_layernorm.weight");
         this.layers = new ArrayList<>();
         for (int layer = 0; layer < config.layerCount(); layer++) {
@@ -70,10 +76,14 @@ public final class Llama implements Model {
         this.head =
                 new LmHead(
                         kernels,
-                        weights.communicator(),
                         weights.rows(
-                                config.tiedEmbeddings() ? "model.embed_tokens.weight" : "lm_head.weight",
-                                shard.vocabulary()),
+                                weights.segment(
+                                        embedding(
+                                                weights,
+                                                config.tiedEmbeddings()
+                                                        ? "model.embed_tokens.weight"
+                                                        : "lm_head.weight"),
+                                        shard.vocabulary())),
                         Shard.cut(config, shard.size()).stream()
                                 .mapToInt(each -> each.vocabulary().size())
                                 .toArray());
@@ -107,35 +117,51 @@ public final class Llama implements Model {
                 layer + 1 < config.layerCount()
                         ? "model.layers." + (layer + 1) + ".input_layernorm.weight"
                         : "model.norm.weight";
-        int headSize = config.attention().headDim();
+        int hidden = config.hiddenSize();
+        int width = config.feedForwardSize();
+        int queries = config.attention().queryWidth();
+        int keys = config.attention().kvWidth();
+        Span queryRows = shard.queryHeads().times(config.attention().headDim());
+        Span keyRows = shard.kvHeads().times(config.attention().headDim());
+        WeightSlice q = weights.matrix(prefix + "self_attn.q_proj.weight", queries, hidden);
+        WeightSlice k = weights.matrix(prefix + "self_attn.k_proj.weight", keys, hidden);
+        WeightSlice v = weights.matrix(prefix + "self_attn.v_proj.weight", keys, hidden);
+        WeightSlice o = weights.matrix(prefix + "self_attn.o_proj.weight", hidden, queries);
+        WeightSlice gate = weights.matrix(prefix + "mlp.gate_proj.weight", width, hidden);
+        WeightSlice up = weights.matrix(prefix + "mlp.up_proj.weight", width, hidden);
+        WeightSlice down = weights.matrix(prefix + "mlp.down_proj.weight", hidden, width);
         PackedWeight qkv =
                 weights.rows(
-                        weights.segment(prefix + "self_attn.q_proj.weight", shard.queryHeads().times(headSize)),
-                        weights.segment(prefix + "self_attn.k_proj.weight", shard.kvHeads().times(headSize)),
-                        weights.segment(prefix + "self_attn.v_proj.weight", shard.kvHeads().times(headSize)));
-        PackedWeight output =
-                weights.columns(prefix + "self_attn.o_proj.weight", shard.queryHeads().times(headSize));
+                        weights.segment(q, queryRows),
+                        weights.segment(k, keyRows),
+                        weights.segment(v, keyRows));
         PackedWeight gateUp =
                 weights.rows(
-                        weights.segment(prefix + "mlp.gate_proj.weight", shard.feedForward()),
-                        weights.segment(prefix + "mlp.up_proj.weight", shard.feedForward()));
-        PackedWeight down = weights.columns(prefix + "mlp.down_proj.weight", shard.feedForward());
-        Communicator communicator = weights.communicator();
+                        weights.segment(gate, shard.feedForward()),
+                        weights.segment(up, shard.feedForward()));
         return new Layer(
                 new SelfAttention(
                         kernels,
                         attention,
                         rotary,
                         qkv,
-                        new RowParallelLinear(kernels, communicator, output),
+                        new RowParallelLinear(kernels, weights.columns(o, queryRows)),
                         layer),
                 norm(weights, prefix + "post_attention_layernorm.weight"),
-                new GatedMlp(kernels, gateUp, new RowParallelLinear(kernels, communicator, down)),
+                new GatedMlp(
+                        kernels,
+                        gateUp,
+                        new RowParallelLinear(kernels, weights.columns(down, shard.feedForward()))),
                 norm(weights, next));
     }
 
+    private WeightSlice embedding(Weights weights, String name) {
+        return weights.matrix(name, config.vocabularySize(), config.hiddenSize());
+    }
+
     private RmsNorm norm(Weights weights, String name) {
-        return new RmsNorm(kernels, weights.vector(name), (float) config.normEpsilon());
+        return new RmsNorm(
+                kernels, weights.vector(name, config.hiddenSize()), (float) config.normEpsilon());
     }
 
     @Override

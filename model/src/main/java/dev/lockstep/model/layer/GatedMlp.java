@@ -5,18 +5,20 @@ import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.Activations;
 
-/// `down(silu(gate(x)) · up(x))`: gate and up are one weight cut by columns, down is cut by its inputs.
+/// `down(silu(gate(x)) · up(x))`: gate and up are one weight cut by columns, down is cut by its
+/// inputs.
 ///
 /// @param gateUp this rank's gate rows, then its up rows
 public record GatedMlp(Kernels kernels, PackedWeight gateUp, RowParallelLinear down) {
 
-    /// Adds the layer to the residual and norms it for the next: `x` holds this layer's input, then the next one's.
+    /// Adds the layer to the residual and norms it for the next: `x` holds this layer's input, then
+    /// the next one's.
     public void forward(Tensor x, Tensor residual, RmsNorm next, Activations activations) {
         int tokens = x.rows();
         Tensor both = activations.gateUp(tokens);
         Tensor product = activations.feedForward(tokens);
         kernels.matmul(x, gateUp, both);
         kernels.siluMultiply(both, product);
-        down.addThenNorm(product, activations.partial(tokens), residual, next, x);
+        down.addThenNorm(product, residual, next, x, activations);
     }
 }

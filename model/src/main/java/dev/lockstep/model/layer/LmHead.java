@@ -4,12 +4,11 @@ import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.Activations;
-import dev.lockstep.nccl.Communicator;
 
 /// The output head, cut by vocabulary; the ranks' logits are put side by side.
 ///
 /// @param columns vocabulary rows of each rank
-public record LmHead(Kernels kernels, Communicator communicator, PackedWeight weight, int[] columns) {
+public record LmHead(Kernels kernels, PackedWeight weight, int[] columns) {
 
     /// Logits `[n, vocabulary]` of the given rows of `x`.
     ///
@@ -25,7 +24,7 @@ public record LmHead(Kernels kernels, Communicator communicator, PackedWeight we
         Tensor part = activations.logitPart(count);
         kernels.gatherRows(x, rows, input);
         kernels.matmul(input, weight, part);
-        communicator.allGather(part, columns, logits);
+        activations.communicator().allGather(part, columns, logits);
         return logits;
     }
 }

@@ -9,8 +9,8 @@ import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.Activations;
 
-/// Rotary self-attention over paged keys and values: q, k and v are one weight cut by heads, the output projection
-/// is cut by its inputs.
+/// Rotary self-attention over paged keys and values: q, k and v are one weight cut by heads, the
+/// output projection is cut by its inputs.
 ///
 /// @param qkv this rank's query rows, then its key rows, then its value rows
 /// @param layer this layer's index within its KV group
@@ -22,7 +22,8 @@ public record SelfAttention(
         RowParallelLinear output,
         int layer) {
 
-    /// Adds the layer to the residual and norms it for the next: `x` holds this layer's input, then the next one's.
+    /// Adds the layer to the residual and norms it for the next: `x` holds this layer's input, then
+    /// the next one's.
     ///
     /// @param positions `[1, T]`
     public void forward(
@@ -39,6 +40,6 @@ public record SelfAttention(
         kernels.matmul(x, qkv, heads);
         backend.rotateAndStore(plan, heads, rotary, positions, kv, layer);
         backend.attend(plan, heads, kv, layer, attended);
-        output.addThenNorm(attended, activations.partial(tokens), residual, next, x);
+        output.addThenNorm(attended, residual, next, x, activations);
     }
 }
