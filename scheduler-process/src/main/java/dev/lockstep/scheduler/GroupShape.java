@@ -1,0 +1,31 @@
+package dev.lockstep.scheduler;
+
+import java.util.List;
+
+/// What the ranks of a formed group agreed on, and the limits of one step. `blocks` counts the null
+/// block 0 of every pool.
+record GroupShape(
+        long epoch,
+        int maxSequences,
+        int maxBatchedTokens,
+        int maxModelLength,
+        int blockSize,
+        int blocks,
+        List<KvGroup> kvGroups) {
+
+    GroupShape {
+        kvGroups = List.copyOf(kvGroups);
+        requireAtLeast("max-num-seqs", maxSequences, 1);
+        requireAtLeast("max-num-batched-tokens", maxBatchedTokens, 1);
+        requireAtLeast("max-model-len", maxModelLength, 2);
+        requireAtLeast("block size", blockSize, 1);
+        requireAtLeast("KV blocks", blocks, 2);
+        requireAtLeast("KV groups", kvGroups.size(), 1);
+    }
+
+    private static void requireAtLeast(String name, int value, int least) {
+        if (value < least) {
+            throw new IllegalArgumentException(name + " is " + value + ", the least is " + least);
+        }
+    }
+}

@@ -1,0 +1,12 @@
+package dev.lockstep.scheduler;
+
+/// What became of a request offered to the scheduler.
+sealed interface Submission {
+    record Queued() implements Submission {}
+
+    /// The queue is full; later it may not be.
+    record QueueFull(String message) implements Submission {}
+
+    /// It can never run on this group.
+    record Unservable(String message) implements Submission {}
+}

@@ -1,0 +1,330 @@
+package dev.lockstep.scheduler;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+class SchedulerTest {
+    private static final int BLOCK_SIZE = 4;
+    private static final WaitingLimits LIMITS = new WaitingLimits(10, 100);
+    private Scheduler scheduler = scheduler(8, 16, 50);
+    private long arrivals;
+
+    private static Scheduler scheduler(int maxSequences, int budget, int blocks) {
+        var groups = List.of(KvGroup.full(64));
+        return new Scheduler(
+                new GroupShape(3, maxSequences, budget, 100, BLOCK_SIZE, blocks, groups), LIMITS);
+    }
+
+    @AfterEach
+    void everythingBalances() {
+        scheduler.checkIntegrity();
+    }
+
+    private Sequence sequence(int prompt, SamplingParameters sampling) {
+        return new Sequence(arrivals, "r" + arrivals++, new int[prompt], sampling);
+    }
+
+    private Sequence submit(int prompt, int maxTokens) {
+        return submit(prompt, SamplingParameters.greedy(maxTokens));
+    }
+
+    private Sequence submit(int prompt, SamplingParameters sampling) {
+        var sequence = sequence(prompt, sampling);
+        assertEquals(new Submission.Queued(), scheduler.submit(List.of(sequence)));
+        return sequence;
+    }
+
+    private StepPlan plan() {
+        var plan = scheduler.plan(0);
+        scheduler.checkIntegrity();
+        return plan;
+    }
+
+    /// Answers a plan with the id `token` in every row that samples.
+    private List<SequenceEvent> answer(StepPlan plan, int token) {
+        var sampled = new ArrayList<StepResult.Sampled>();
+        for (var row : plan.rows()) {
+            if (row.samples()) {
+                sampled.add(new StepResult.Sampled(row.slot(), Token.of(token)));
+            }
+        }
+        var events = scheduler.apply(new StepResult(plan.epoch(), plan.number(), sampled, 0));
+        scheduler.checkIntegrity();
+        return events;
+    }
+
+    private List<SequenceEvent> step(int token) {
+        return answer(plan(), token);
+    }
+
+    private static String rows(StepPlan plan) {
+        var text = new ArrayList<String>();
+        for (var row : plan.rows()) {
+            int end = row.computed() + row.count();
+            text.add("r" + row.sequence().arrival() + "[" + row.computed() + "," + end + ")");
+        }
+        return String.join(" ", text);
+    }
+
+    @Test
+    void aLongPromptIsPrefilledInChunksAndDecodesGoFirst() {
+        submit(4, 10);
+        assertEquals("r0[0,4)", rows(plan()));
+        submit(30, 10);
+        var mixed = plan();
+        assertEquals("r0[4,5) r1[0,15)", rows(mixed));
+        assertTrue(mixed.mixed());
+        assertEquals(16, mixed.tokenCount());
+    }
+
+    @Test
+    void thePartOfAPromptThatIsNotItsLastSamplesNothing() {
+        submit(20, 10);
+        var first = plan();
+        var second = plan();
+        assertFalse(first.rows().getFirst().samples());
+        assertEquals("r0[16,20)", rows(second));
+        assertTrue(second.rows().getFirst().samples());
+    }
+
+    @Test
+    void theNextStepIsPlannedBeforeTokensAreKnown() {
+        submit(4, 10);
+        var first = plan();
+        var second = plan();
+        assertEquals("r0[4,5)", rows(second));
+        assertFalse(scheduler.canPlan());
+        answer(first, 7);
+        assertEquals("r0[5,6)", rows(plan()));
+    }
+
+    @Test
+    void aSequenceCertainToReachItsLengthIsNotScheduledAgain() {
+        submit(4, 2);
+        var first = plan();
+        var second = plan();
+        answer(first, 7);
+        assertTrue(plan().isEmpty());
+        var events = answer(second, 8);
+        assertInstanceOf(SequenceEvent.LengthReached.class, events.getLast());
+        assertEquals(49, scheduler.load().freeBlocks());
+    }
+
+    @Test
+    void whatAStoppedSequenceOvershootsIsMasked() {
+        var sequence = submit(4, SamplingParameters.greedy(10).withStopTokenIds(List.of(99)));
+        var first = plan();
+        var second = plan();
+        assertEquals(
+                List.of(
+                        new SequenceEvent.Generated(sequence, 0, Token.of(99)),
+                        new SequenceEvent.Stopped(sequence, 99)),
+                answer(first, 99));
+        assertEquals(List.of(), answer(second, 5));
+        assertEquals(1, sequence.outputCount());
+    }
+
+    @Test
+    void blocksAndSlotReturnOnlyWhenEveryStepSentBeforeHasCompleted() {
+        submit(4, SamplingParameters.greedy(10).withStopTokenIds(List.of(99)));
+        var first = plan();
+        var second = plan();
+        answer(first, 99);
+        assertEquals(47, scheduler.load().freeBlocks());
+        submit(1, 5);
+        var third = plan();
+        assertArrayEquals(new int[0], third.releasedSlots());
+        answer(second, 5);
+        assertEquals(48, scheduler.load().freeBlocks());
+        assertArrayEquals(new int[] {0}, plan().releasedSlots());
+    }
+
+    @Test
+    void stopIdsCountOnlyAfterMinTokens() {
+        var greedy = SamplingParameters.greedy(3);
+        var sampling =
+                new SamplingParameters(
+                        0,
+                        1,
+                        0,
+                        0,
+                        greedy.penalties(),
+                        List.of(),
+                        0,
+                        0,
+                        3,
+                        1,
+                        List.of(9),
+                        false,
+                        false,
+                        0);
+        submit(2, sampling);
+        assertEquals(1, step(9).size());
+        assertInstanceOf(SequenceEvent.Stopped.class, step(9).getLast());
+    }
+
+    @Test
+    void aStopIdWinsOverTheLength() {
+        submit(2, SamplingParameters.greedy(1).withStopTokenIds(List.of(9)));
+        assertInstanceOf(SequenceEvent.Stopped.class, step(9).getLast());
+    }
+
+    @Test
+    void theYoungestIsPausedAndComesBackFirstWithItsOutputs() {
+        scheduler = scheduler(8, 16, 5);
+        var older = submit(7, 8);
+        var younger = submit(7, 8);
+        submit(1, 1);
+        step(5);
+        assertEquals(2, scheduler.load().running());
+        step(6);
+        // Both have 9 ids now and two blocks each; the third block of the older is the younger's.
+        step(7);
+        assertEquals(Sequence.State.WAITING, younger.state());
+        assertEquals(1, scheduler.load().preemptions());
+        assertArrayEquals(new int[] {5, 6}, younger.copyOfOutputs());
+        while (older.live()) {
+            step(8);
+        }
+        var back = plan();
+        assertEquals("r1[0,9) r2[0,1)", rows(back));
+        assertArrayEquals(new int[] {5, 6}, back.admitted().getFirst().outputIds());
+        answer(back, 3);
+        assertEquals(3, younger.outputCount());
+    }
+
+    @Test
+    void aPausedSequenceStillTakesTheTokenOfAStepInFlight() {
+        scheduler = scheduler(8, 16, 5);
+        submit(7, 8);
+        var younger = submit(7, 8);
+        var first = plan();
+        var second = plan();
+        answer(first, 5);
+        assertTrue(plan().isEmpty());
+        assertEquals(Sequence.State.WAITING, younger.state());
+        answer(second, 6);
+        assertArrayEquals(new int[] {5, 6}, younger.copyOfOutputs());
+        assertTrue(rows(plan()).startsWith("r0[8,9)"));
+    }
+
+    @Test
+    void aRequestThatCanNeverRunIsRefusedWithBothNumbers() {
+        var long1 = scheduler.submit(List.of(sequence(60, SamplingParameters.greedy(41))));
+        assertEquals(
+                new Submission.Unservable(
+                        "prompt of 60 tokens and max_tokens 41 make 101, the model's context is"
+                                + " 100"),
+                long1);
+        scheduler = scheduler(8, 16, 5);
+        assertEquals(
+                new Submission.Unservable(
+                        "prompt of 10 tokens and max_tokens 8 make 18, the KV cache holds 16"),
+                scheduler.submit(List.of(sequence(10, SamplingParameters.greedy(8)))));
+        // The last token is never fed back, so 17 fit into 16.
+        submit(10, 7);
+    }
+
+    @Test
+    void aFullQueueRefusesBySequencesAndByTokens() {
+        for (int i = 0; i < 10; i++) {
+            submit(1, 1);
+        }
+        var tooMany = scheduler.submit(List.of(sequence(1, SamplingParameters.greedy(1))));
+        assertEquals(new Submission.QueueFull("10 sequences wait, the limit is 10"), tooMany);
+        scheduler = scheduler(8, 16, 50);
+        submit(60, 1);
+        var tooLong = scheduler.submit(List.of(sequence(50, SamplingParameters.greedy(1))));
+        assertEquals(
+                new Submission.QueueFull("60 tokens wait and 50 would come, the limit is 100"),
+                tooLong);
+    }
+
+    @Test
+    void theChoicesOfARequestAreQueuedAllOrNone() {
+        submit(1, 1);
+        var choices = new ArrayList<Sequence>();
+        for (int i = 0; i < 10; i++) {
+            choices.add(sequence(1, SamplingParameters.greedy(1)));
+        }
+        assertInstanceOf(Submission.QueueFull.class, scheduler.submit(choices));
+        assertEquals(1, scheduler.load().waiting());
+    }
+
+    @Test
+    void anEmptyQueueTakesAnyRequestThatCanRun() {
+        var choices = new ArrayList<Sequence>();
+        for (int i = 0; i < 12; i++) {
+            choices.add(sequence(90, SamplingParameters.greedy(1)));
+        }
+        assertInstanceOf(Submission.Queued.class, scheduler.submit(choices));
+    }
+
+    @Test
+    void aCancelledSequenceIsReportedNoMore() {
+        var running = submit(4, 10);
+        var plan = plan();
+        var waiting = submit(4, 10);
+        scheduler.cancel(running);
+        scheduler.cancel(waiting);
+        scheduler.cancel(waiting);
+        assertEquals(List.of(), answer(plan, 5));
+        assertTrue(plan().isEmpty());
+        assertEquals(49, scheduler.load().freeBlocks());
+    }
+
+    @Test
+    void noMoreSequencesRunThanThereAreSlots() {
+        scheduler = scheduler(2, 16, 50);
+        submit(1, 10);
+        submit(1, 10);
+        submit(1, 10);
+        assertEquals("r0[0,1) r1[0,1)", rows(plan()));
+        assertEquals(1, scheduler.load().waiting());
+    }
+
+    @Test
+    void nobodyOvertakesASequenceThatDoesNotFitYet() {
+        scheduler = scheduler(8, 16, 6);
+        submit(12, 8);
+        step(1);
+        submit(12, 4);
+        submit(1, 4);
+        assertEquals("r0[12,13)", rows(plan()));
+        assertEquals(2, scheduler.load().waiting());
+    }
+
+    @Test
+    void aResultThatDoesNotAnswerTheStepIsRefused() {
+        submit(4, 10);
+        var plan = plan();
+        var nothing = new StepResult(plan.epoch(), plan.number(), List.of(), 0);
+        assertThrows(IllegalStateException.class, () -> scheduler.apply(nothing));
+        var wrongEpoch = new StepResult(plan.epoch() + 1, plan.number(), List.of(), 0);
+        assertThrows(IllegalStateException.class, () -> scheduler.apply(wrongEpoch));
+        assertEquals(1, answer(plan, 5).size());
+    }
+
+    @Test
+    void aLostGroupAbortsWhatStartedAndKeepsWhatWaits() {
+        scheduler = scheduler(1, 16, 50);
+        var started = submit(4, 10);
+        plan();
+        var waiting = submit(4, 10);
+        var loss = scheduler.lose();
+        assertEquals(List.of(started), loss.aborted());
+        assertEquals(List.of(waiting), loss.waiting());
+        assertEquals(Sequence.State.ABORTED, started.state());
+        scheduler = scheduler(1, 16, 50);
+        assertInstanceOf(Submission.Queued.class, scheduler.submit(loss.waiting()));
+    }
+}
