@@ -1,0 +1,165 @@
+package dev.lockstep.cluster;
+
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.regex.Pattern;
+
+/// One process as it announces itself to the others.
+///
+/// What is written here is a hint: its reader dials, and the handshake compares the incarnation.
+/// Nothing about single requests belongs here.
+///
+/// @param role what the process does
+/// @param group the group it belongs to; empty for a coordinator, which serves all of them
+/// @param rank `[0, size)` for a worker, else 0
+/// @param size ranks of the group, else 1
+/// @param host where it listens, as others reach it
+/// @param port where it listens, 0 when only `unixSocket` is served
+/// @param unixSocket path of a socket that processes of the same host prefer; empty for none
+/// @param state only [State#READY] is routed to
+/// @param incarnation 32 hexadecimal digits, new for each life of the process
+///   ([Randomness#nextIncarnation]) and kept across lost ZooKeeper sessions: the process and what
+///   it holds are still the same
+/// @param pid of the process on its host, for people and for tests
+/// @param attributes few and small: model name, digest, build
+public record Member(
+        Role role,
+        String group,
+        int rank,
+        int size,
+        String host,
+        int port,
+        String unixSocket,
+        State state,
+        String incarnation,
+        long pid,
+        Map<String, String> attributes) {
+
+    /// ZooKeeper holds this in memory on every server and sends it whole on every change.
+    public static final int MAX_BYTES = 1024;
+
+    private static final Pattern NAME = Pattern.compile("[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}");
+    private static final Pattern INCARNATION = Pattern.compile("[0-9a-f]{32}");
+
+    public enum Role {
+        COORDINATOR,
+        SCHEDULER,
+        WORKER;
+
+        /// The word used in paths, logs and metrics.
+        public String word() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+    }
+
+    public enum State {
+        /// Alive, with its address and what it brings, but not yet serving.
+        STARTING,
+        READY
+    }
+
+    public Member {
+        if (role == Role.COORDINATOR ? !group.isEmpty() : !NAME.matcher(group).matches()) {
+            throw new IllegalArgumentException(
+                    role == Role.COORDINATOR
+                            ? "a coordinator belongs to no group, got \"" + group + "\""
+                            : "group \""
+                                    + group
+                                    + "\" must be 1 to 64 letters, digits, '.', '_' or '-', no dot first");
+        }
+        if (size < 1 || rank < 0 || rank >= size) {
+            throw new IllegalArgumentException("rank " + rank + " is outside [0, " + size + ")");
+        }
+        if (port < 0 || port > 65535) {
+            throw new IllegalArgumentException("port " + port + " is outside [0, 65535]");
+        }
+        if (host.isEmpty() || (port == 0 && unixSocket.isEmpty())) {
+            throw new IllegalArgumentException(
+                    "a member needs a host, and a port or a Unix socket");
+        }
+        if (!INCARNATION.matcher(incarnation).matches()) {
+            throw new IllegalArgumentException(
+                    "incarnation \"" + incarnation + "\" is not 32 hexadecimal digits");
+        }
+        attributes = Map.copyOf(attributes);
+    }
+
+    /// A coordinator announced as STARTING.
+    public static Member coordinator(String host, int port, String incarnation) {
+        return starting(Role.COORDINATOR, "", 0, 1, host, port, incarnation);
+    }
+
+    /// A scheduler of a group announced as STARTING.
+    public static Member scheduler(String group, String host, int port, String incarnation) {
+        return starting(Role.SCHEDULER, group, 0, 1, host, port, incarnation);
+    }
+
+    /// A worker of a group announced as STARTING.
+    public static Member worker(
+            String group, int rank, int size, String host, int port, String incarnation) {
+        return starting(Role.WORKER, group, rank, size, host, port, incarnation);
+    }
+
+    private static Member starting(
+            Role role,
+            String group,
+            int rank,
+            int size,
+            String host,
+            int port,
+            String incarnation) {
+        long pid = ProcessHandle.current().pid();
+        return new Member(
+                role,
+                group,
+                rank,
+                size,
+                host,
+                port,
+                "",
+                State.STARTING,
+                incarnation,
+                pid,
+                Map.of());
+    }
+
+    public Member withState(State changed) {
+        return new Member(
+                role,
+                group,
+                rank,
+                size,
+                host,
+                port,
+                unixSocket,
+                changed,
+                incarnation,
+                pid,
+                attributes);
+    }
+
+    public Member withAttributes(Map<String, String> changed) {
+        return new Member(
+                role, group, rank, size, host, port, unixSocket, state, incarnation, pid, changed);
+    }
+
+    public Member withUnixSocket(String path) {
+        return new Member(
+                role, group, rank, size, host, port, path, state, incarnation, pid, attributes);
+    }
+
+    public boolean ready() {
+        return state == State.READY;
+    }
+
+    public Optional<String> attribute(String name) {
+        return Optional.ofNullable(attributes.get(name));
+    }
+
+    /// For logs: `worker default/1 at 127.0.0.1:4711`.
+    public String describe() {
+        String place = group.isEmpty() ? "" : " " + group + (role == Role.WORKER ? "/" + rank : "");
+        return role.word() + place + " at " + (port == 0 ? unixSocket : host + ":" + port);
+    }
+}

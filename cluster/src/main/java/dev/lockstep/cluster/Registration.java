@@ -1,0 +1,25 @@
+package dev.lockstep.cluster;
+
+/// An announcement of one process, kept up until its owner closes it.
+///
+/// After a lost session it is made again by itself, within 15 s of ZooKeeper's return. Closing
+/// removes it at once; a process that dies without closing disappears when its session ends.
+public interface Registration extends AutoCloseable {
+
+    /// What is announced, or will be as soon as ZooKeeper can be reached.
+    Member member();
+
+    /// Announces the same process anew: state, attributes and addresses may differ. Returns at
+    /// once.
+    ///
+    /// @throws IllegalArgumentException when role, group, rank or incarnation differ
+    void update(Member changed);
+
+    /// Tells the others that this process may be routed to.
+    default void ready() {
+        update(member().withState(Member.State.READY));
+    }
+
+    @Override
+    void close();
+}

@@ -1,0 +1,65 @@
+package dev.lockstep.cluster;
+
+import static dev.lockstep.cluster.Refusal.assertRefused;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+class MemberTest {
+
+    private static final String INCARNATION = Randomness.seeded(1).nextIncarnation();
+    private static final Member WORKER =
+            Member.worker("default", 1, 2, "127.0.0.1", 4711, INCARNATION);
+
+    @Test
+    void survivesTheTripThroughJson() {
+        Member member =
+                WORKER.withState(Member.State.READY)
+                        .withUnixSocket("/run/lockstep/worker-1.sock")
+                        .withAttributes(Map.of("model", "smol \"lm\"\n", "build", "ä"));
+        assertEquals(member, MemberJson.read(MemberJson.write(member)));
+    }
+
+    @Test
+    void fieldsOfANewerBuildArePassedOver() {
+        String json = new String(MemberJson.write(WORKER), StandardCharsets.UTF_8);
+        String newer =
+                json.replaceFirst("\\{", "{\"zone\":{\"a\":[1,{}]},\"tags\":[\"x\"],\"weight\":3,");
+        assertEquals(WORKER, MemberJson.read(newer.getBytes(StandardCharsets.UTF_8)));
+    }
+
+    @Test
+    void garbageIsRefused() {
+        for (String text :
+                List.of("", "[]", "{", "{}", "{\"role\":\"worker\"}", "\u0000\u0001", "null")) {
+            byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+            assertThrows(IllegalArgumentException.class, () -> MemberJson.read(bytes), text);
+        }
+        byte[] wrongRole =
+                new String(MemberJson.write(WORKER), StandardCharsets.UTF_8)
+                        .replace("worker", "cook")
+                        .getBytes(StandardCharsets.UTF_8);
+        assertThrows(IllegalArgumentException.class, () -> MemberJson.read(wrongRole));
+    }
+
+    @Test
+    void anAnnouncementStaysBelowOneKilobyte() {
+        Member fat = WORKER.withAttributes(Map.of("note", "x".repeat(1024)));
+        assertRefused("more than 1024", () -> MemberJson.write(fat));
+        assertThrows(IllegalArgumentException.class, () -> MemberJson.read(new byte[1025]));
+    }
+
+    @Test
+    void wrongValuesAreNamed() {
+        assertRefused(
+                "rank 2 is outside [0, 2)", () -> Member.worker("g", 2, 2, "h", 1, INCARNATION));
+        assertRefused("port 65536", () -> Member.worker("g", 0, 1, "h", 65536, INCARNATION));
+        assertRefused("group \"../x\"", () -> Member.scheduler("../x", "h", 1, INCARNATION));
+        assertRefused("incarnation \"7\"", () -> Member.coordinator("h", 1, "7"));
+        assertRefused("port or a Unix socket", () -> Member.coordinator("h", 0, INCARNATION));
+    }
+}

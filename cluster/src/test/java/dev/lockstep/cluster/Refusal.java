@@ -1,0 +1,15 @@
+package dev.lockstep.cluster;
+
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+/// Asserts that something is refused for the expected reason.
+final class Refusal {
+
+    private Refusal() {}
+
+    static void assertRefused(String reason, Runnable action) {
+        String refusal = assertThrows(IllegalArgumentException.class, action::run).toString();
+        assertTrue(refusal.contains(reason), refusal);
+    }
+}
