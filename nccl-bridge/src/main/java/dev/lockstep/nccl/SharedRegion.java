@@ -1,0 +1,144 @@
+package dev.lockstep.nccl;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.VarHandle;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileChannel.MapMode;
+import java.nio.charset.StandardCharsets;
+import java.util.Optional;
+
+/// The memory all ranks of a host share: one mapped file without a name, with flags to wait for and
+/// one word that ends it for all.
+///
+/// Closed by the communicator that formed it; the memory is gone when the last rank closed it or
+/// ended.
+final class SharedRegion implements AutoCloseable {
+    private static final VarHandle INT = ValueLayout.JAVA_INT.varHandle();
+    private static final VarHandle LONG = ValueLayout.JAVA_LONG.varHandle();
+
+    private static final int ABORT_WRITING = 1;
+    private static final int ABORTED = 2;
+
+    private final Arena arena = Arena.ofShared();
+    private final MemorySegment memory;
+    private final RegionLayout layout;
+
+    SharedRegion(FileChannel file, RegionLayout layout) throws IOException {
+        try {
+            this.memory = file.map(MapMode.READ_WRITE, 0, layout.totalBytes(), arena);
+        } catch (IOException e) {
+            arena.close();
+            throw e;
+        }
+        this.layout = layout;
+    }
+
+    MemorySegment memory() {
+        return memory;
+    }
+
+    RegionLayout layout() {
+        return layout;
+    }
+
+    int readInt(long offset) {
+        return (int) INT.getAcquire(memory, offset);
+    }
+
+    void writeInt(long offset, int value) {
+        INT.setRelease(memory, offset, value);
+    }
+
+    boolean claimInt(long offset, int from, int to) {
+        return INT.compareAndSet(memory, offset, from, to);
+    }
+
+    long readLong(long offset) {
+        return (long) LONG.getAcquire(memory, offset);
+    }
+
+    void writeLong(long offset, long value) {
+        LONG.setRelease(memory, offset, value);
+    }
+
+    ProcessIdentity readIdentity(long offset) {
+        return new ProcessIdentity(readLong(offset), readLong(offset + 8), readLong(offset + 16));
+    }
+
+    void writeIdentity(long offset, ProcessIdentity identity) {
+        writeLong(offset, identity.pid());
+        writeLong(offset + 8, identity.startTicks());
+        writeLong(offset + 16, identity.namespace());
+    }
+
+    // Flags: an int that only grows (and wraps), raised by one rank, waited for by others.
+
+    boolean isReached(long flag, int value) {
+        return readInt(flag) - value >= 0;
+    }
+
+    /// Publishes all this thread wrote before, and wakes who sleeps.
+    void raise(long flag, int value) {
+        INT.setVolatile(memory, flag, value);
+        if ((int) INT.getVolatile(memory, flag + RegionLayout.WAITERS) > 0) {
+            Futex.wakeAll(memory, flag);
+        }
+    }
+
+    /// Sleeps until the flag may have been raised to `value`, at most 100 ms.
+    void sleep(long flag, int value) {
+        INT.getAndAdd(memory, flag + RegionLayout.WAITERS, 1);
+        try {
+            int seen = (int) INT.getVolatile(memory, flag);
+            if (seen - value < 0) {
+                Futex.sleep(memory, flag, seen);
+            }
+        } finally {
+            INT.getAndAdd(memory, flag + RegionLayout.WAITERS, -1);
+        }
+    }
+
+    // The end.
+
+    /// Ends it for all ranks; the first reason stays.
+    void abort(String reason) {
+        if (!claimInt(RegionLayout.ABORT, 0, ABORT_WRITING)) {
+            return;
+        }
+        byte[] text = reason.getBytes(StandardCharsets.UTF_8);
+        int length = Math.min(text.length, RegionLayout.ABORT_TEXT_BYTES);
+        MemorySegment.copy(text, 0, memory, ValueLayout.JAVA_BYTE, RegionLayout.ABORT_TEXT, length);
+        writeInt(RegionLayout.ABORT_LENGTH, length);
+        writeInt(RegionLayout.ABORT, ABORTED);
+    }
+
+    boolean isAborted() {
+        return readInt(RegionLayout.ABORT) != 0;
+    }
+
+    Optional<String> abortReason() {
+        if (!isAborted()) {
+            return Optional.empty();
+        }
+        // Whoever aborts writes the text in a microsecond, unless it is killed while doing so.
+        long deadline = System.nanoTime() + 100_000_000;
+        while (readInt(RegionLayout.ABORT) != ABORTED) {
+            if (System.nanoTime() - deadline > 0) {
+                return Optional.of("aborted by a rank that ended before it could say why");
+            }
+            Thread.onSpinWait();
+        }
+        byte[] text = new byte[readInt(RegionLayout.ABORT_LENGTH)];
+        MemorySegment.copy(
+                memory, ValueLayout.JAVA_BYTE, RegionLayout.ABORT_TEXT, text, 0, text.length);
+        return Optional.of(new String(text, StandardCharsets.UTF_8));
+    }
+
+    @Override
+    public void close() {
+        arena.close();
+    }
+}

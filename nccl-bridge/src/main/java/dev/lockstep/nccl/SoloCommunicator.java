@@ -1,0 +1,123 @@
+package dev.lockstep.nccl;
+
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.DeviceBuffer;
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+
+/// The communicator of a group of one rank: nothing to sum, nobody to wait for.
+///
+/// Closed by the step thread, before its [Kernels].
+public final class SoloCommunicator implements Communicator {
+    private final Kernels kernels;
+    private final List<DeviceBuffer> buffers = new ArrayList<>();
+    private volatile String abortReason = "";
+
+    /// `[1, n]` I32, `0, 1, …`: what makes [Kernels#gatherRows] a copy in stream order.
+    private Tensor everyRow;
+
+    public SoloCommunicator(Kernels kernels) {
+        this.kernels = kernels;
+        this.everyRow = countingRows(64);
+    }
+
+    @Override
+    public int rank() {
+        return 0;
+    }
+
+    @Override
+    public int size() {
+        return 1;
+    }
+
+    @Override
+    public DeviceBuffer allocate(long bytes) {
+        DeviceBuffer buffer = kernels.allocate(bytes);
+        buffers.add(buffer);
+        return buffer;
+    }
+
+    @Override
+    public void allReduceSum(Tensor x) {
+        requireRunning();
+    }
+
+    @Override
+    public void allReduceAddRmsNorm(
+            Tensor x, Tensor residual, Tensor weight, float epsilon, Tensor out) {
+        requireRunning();
+        kernels.addRmsNorm(x, residual, weight, epsilon, out);
+    }
+
+    @Override
+    public void allGather(Tensor part, int[] columns, Tensor out) {
+        Arguments.requireGather(part, columns, 0, 1, out);
+        requireRunning();
+        if (part.equals(out) || part.elements() == 0) {
+            return;
+        }
+        if (everyRow.columns() < part.rows()) {
+            everyRow = countingRows(Math.max(part.rows(), 2 * everyRow.columns()));
+        }
+        kernels.gatherRows(part, everyRow.columns(0, part.rows()), out);
+    }
+
+    @Override
+    public void broadcast(Tensor x, int root) {
+        Arguments.requireRank("root", root, 1);
+        requireRunning();
+    }
+
+    @Override
+    public void send(Tensor x, int peer) {
+        Arguments.requirePeer(peer, 0, 1);
+    }
+
+    @Override
+    public void receive(Tensor x, int peer) {
+        Arguments.requirePeer(peer, 0, 1);
+    }
+
+    @Override
+    public void barrier() {
+        requireRunning();
+    }
+
+    @Override
+    public synchronized void abort(String reason) {
+        if (abortReason.isEmpty()) {
+            abortReason = "aborted by rank 0: " + reason;
+        }
+    }
+
+    @Override
+    public void close() {
+        buffers.forEach(DeviceBuffer::close);
+        buffers.clear();
+    }
+
+    private void requireRunning() {
+        String reason = abortReason;
+        if (!reason.isEmpty()) {
+            throw new CommunicatorAbortedException(reason);
+        }
+    }
+
+    private Tensor countingRows(int count) {
+        Tensor rows = allocate((long) count * DType.I32.bytes()).tensor(0, DType.I32, 1, count);
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment numbers = arena.allocate(ValueLayout.JAVA_INT, count);
+            for (int i = 0; i < count; i++) {
+                numbers.setAtIndex(ValueLayout.JAVA_INT, i, i);
+            }
+            kernels.copyToDevice(numbers, rows);
+        }
+        return rows;
+    }
+}

@@ -1,0 +1,304 @@
+package dev.lockstep.nccl;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.DeviceBuffer;
+import dev.lockstep.kernels.Tensor;
+import java.util.Arrays;
+import java.util.Random;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.Test;
+
+/// What every communicator promises; a subclass says how its ranks come to be.
+abstract class CommunicatorContract {
+    /// Bytes each rank may allocate in one group.
+    static final long BYTES = 8 << 20;
+
+    /// What one rank does.
+    @FunctionalInterface
+    interface RankBody {
+        void run(Communicator communicator, FakeKernels kernels) throws Exception;
+    }
+
+    abstract int[] sizes();
+
+    /// Runs `body` on every rank of a new group at once; throws what any of them threw.
+    abstract void onEveryRank(int size, RankBody body) throws Exception;
+
+    @Test
+    void aSumIsInRankOrderToTheBitWhateverItsSize() throws Exception {
+        int[] counts = {1, 7, 576, 4096, 10_922, 10_923, 16_384, 16_385, 100_003, 300_000};
+        for (int size : sizes()) {
+            onEveryRank(
+                    size,
+                    (communicator, kernels) -> {
+                        DeviceBuffer buffer = communicator.allocate(300_000 * 4);
+                        for (int count : counts) {
+                            Tensor x = buffer.tensor(0, DType.F32, 1, count);
+                            FakeKernels.fill(x, Payload.floats(count, communicator.rank(), count));
+                            communicator.allReduceSum(x);
+                            assertArrayEquals(
+                                    Payload.rankOrderedSum(count, size, count),
+                                    FakeKernels.floats(x));
+                        }
+                    });
+        }
+    }
+
+    @Test
+    void sumsOfRandomSizesAndPausesNeverMixTwoRounds() throws Exception {
+        for (int size : sizes()) {
+            onEveryRank(
+                    size,
+                    (communicator, kernels) -> {
+                        Random same = new Random(size);
+                        Random own = new Random(communicator.rank());
+                        DeviceBuffer buffer = communicator.allocate(200_000);
+                        for (int round = 0; round < 200; round++) {
+                            int count = 1 + same.nextInt(round % 10 == 0 ? 40_000 : 600);
+                            int skipped = same.nextInt(100) * 4;
+                            Tensor x = buffer.tensor(skipped, DType.F32, 1, count);
+                            FakeKernels.fill(x, Payload.floats(round, communicator.rank(), count));
+                            if (own.nextInt(20) == 0) {
+                                Thread.sleep(0, own.nextInt(500_000));
+                            }
+                            communicator.allReduceSum(x);
+                            assertArrayEquals(
+                                    Payload.rankOrderedSum(round, size, count),
+                                    FakeKernels.floats(x));
+                        }
+                    });
+        }
+    }
+
+    @Test
+    void theSumWithNormAddsToTheResidualAndNormalisesIt() throws Exception {
+        int rows = 3;
+        int columns = 96;
+        for (int size : sizes()) {
+            onEveryRank(
+                    size,
+                    (communicator, kernels) -> {
+                        Tensor x =
+                                communicator
+                                        .allocate(4L * rows * columns)
+                                        .tensor(0, DType.F32, rows, columns);
+                        Tensor residual = kernels.tensor(DType.F32, rows, columns);
+                        Tensor weight = kernels.tensor(DType.F32, 1, columns);
+                        Tensor out = kernels.tensor(DType.F32, rows, columns);
+                        float[] before = Payload.floats(99, 0, rows * columns);
+                        float[] scale = Payload.floats(98, 0, columns);
+                        FakeKernels.fill(x, Payload.floats(1, communicator.rank(), rows * columns));
+                        FakeKernels.fill(residual, before);
+                        FakeKernels.fill(weight, scale);
+
+                        communicator.allReduceAddRmsNorm(x, residual, weight, 1e-5f, out);
+
+                        float[] sum = Payload.rankOrderedSum(1, size, rows * columns);
+                        for (int i = 0; i < sum.length; i++) {
+                            sum[i] = before[i] + sum[i];
+                        }
+                        assertArrayEquals(sum, FakeKernels.floats(residual));
+                        float[] result = FakeKernels.floats(out);
+                        for (int row = 0; row < rows; row++) {
+                            double squares = 0;
+                            for (int i = 0; i < columns; i++) {
+                                squares += Math.pow(sum[row * columns + i], 2);
+                            }
+                            for (int i = 0; i < columns; i++) {
+                                int at = row * columns + i;
+                                double expected =
+                                        sum[at] / Math.sqrt(squares / columns + 1e-5) * scale[i];
+                                // A few roundings of an fp32 norm.
+                                assertEquals(
+                                        expected, result[at], 1e-5 * Math.abs(expected) + 1e-12);
+                            }
+                        }
+                    });
+        }
+    }
+
+    @Test
+    void unevenColumnsAreGatheredSideBySide() throws Exception {
+        int[][] cuts = {{5}, {64, 32}, {0, 7}, {33, 0, 31}, {1, 2, 0, 40_000}};
+        for (int size : sizes()) {
+            for (int[] columns : cuts) {
+                if (columns.length == size) {
+                    gather(columns, 1);
+                    gather(columns, 9);
+                }
+            }
+        }
+    }
+
+    private void gather(int[] columns, int rows) throws Exception {
+        int total = Arrays.stream(columns).sum();
+        onEveryRank(
+                columns.length,
+                (communicator, kernels) -> {
+                    int rank = communicator.rank();
+                    long most = 4L * rows * Arrays.stream(columns).max().orElseThrow();
+                    Tensor part =
+                            communicator.allocate(most).tensor(0, DType.F32, rows, columns[rank]);
+                    // Wider than what is gathered: the gap must stay as it is.
+                    Tensor wide = kernels.tensor(DType.F32, rows, total + 3);
+                    for (int round = 0; round < 3; round++) {
+                        FakeKernels.fill(part, Payload.floats(round, rank, rows * columns[rank]));
+                        communicator.allGather(part, columns, wide.columns(0, total));
+                        FakeKernels.fill(part, new float[rows * columns[rank]]);
+                        float[] expected = new float[rows * (total + 3)];
+                        int start = 0;
+                        for (int from = 0; from < columns.length; from++) {
+                            float[] theirs = Payload.floats(round, from, rows * columns[from]);
+                            for (int row = 0; row < rows; row++) {
+                                System.arraycopy(
+                                        theirs,
+                                        row * columns[from],
+                                        expected,
+                                        row * (total + 3) + start,
+                                        columns[from]);
+                            }
+                            start += columns[from];
+                        }
+                        assertArrayEquals(expected, FakeKernels.floats(wide));
+                    }
+                });
+    }
+
+    @Test
+    void everyRankGetsTheRootsBytesWhateverTheType() throws Exception {
+        for (int size : sizes()) {
+            onEveryRank(
+                    size,
+                    (communicator, kernels) -> {
+                        for (DType type : DType.values()) {
+                            for (int root = 0; root < size; root++) {
+                                Tensor x = kernels.tensor(type, 3, 130_001);
+                                byte[] sent = Payload.bytes(root, (int) x.bytes());
+                                if (communicator.rank() == root) {
+                                    FakeKernels.fill(x, sent);
+                                }
+                                communicator.broadcast(x, root);
+                                assertArrayEquals(sent, FakeKernels.bytes(x));
+                            }
+                        }
+                    });
+        }
+    }
+
+    @Test
+    void whatIsSentRoundTheRingArrives() throws Exception {
+        for (int size : sizes()) {
+            if (size == 1) {
+                continue;
+            }
+            onEveryRank(
+                    size,
+                    (communicator, kernels) -> {
+                        int rank = communicator.rank();
+                        for (int count : new int[] {0, 1, 5000, 262_144, 700_001}) {
+                            Tensor x = kernels.tensor(DType.I8, 1, count);
+                            if (rank == 0) {
+                                FakeKernels.fill(x, Payload.bytes(count, count));
+                                communicator.send(x, 1);
+                                communicator.receive(x, size - 1);
+                            } else {
+                                communicator.receive(x, rank - 1);
+                                communicator.send(x, (rank + 1) % size);
+                            }
+                            assertArrayEquals(Payload.bytes(count, count), FakeKernels.bytes(x));
+                        }
+                        communicator.barrier();
+                    });
+        }
+    }
+
+    @Test
+    void noRankLeavesABarrierBeforeAllCame() throws Exception {
+        for (int size : sizes()) {
+            AtomicInteger came = new AtomicInteger();
+            onEveryRank(
+                    size,
+                    (communicator, kernels) -> {
+                        for (int round = 1; round <= 50; round++) {
+                            came.incrementAndGet();
+                            communicator.barrier();
+                            assertTrue(came.get() >= round * size);
+                            communicator.barrier();
+                        }
+                    });
+        }
+    }
+
+    @Test
+    void allocatedMemoryIsZeroedAndAligned() throws Exception {
+        for (int size : sizes()) {
+            onEveryRank(
+                    size,
+                    (communicator, kernels) -> {
+                        for (int bytes : new int[] {1, 100, 4096}) {
+                            DeviceBuffer buffer = communicator.allocate(bytes);
+                            assertEquals(bytes, buffer.bytes());
+                            assertEquals(0, buffer.pointer().address() % 64);
+                            assertArrayEquals(
+                                    new byte[bytes],
+                                    FakeKernels.bytes(buffer.tensor(0, DType.I8, 1, bytes)));
+                        }
+                    });
+        }
+    }
+
+    @Test
+    void anAbortByOneRankFailsAllOfThemWithItsReason() throws Exception {
+        for (int size : sizes()) {
+            onEveryRank(
+                    size,
+                    (communicator, kernels) -> {
+                        communicator.barrier();
+                        if (communicator.rank() == size - 1) {
+                            communicator.abort("the stream broke");
+                            communicator.abort("said twice");
+                        }
+                        // Rank 0 of a larger group may still find its way into the wait.
+                        CommunicatorAbortedException thrown =
+                                assertThrows(
+                                        CommunicatorAbortedException.class,
+                                        () -> {
+                                            while (true) {
+                                                communicator.barrier();
+                                            }
+                                        });
+                        assertEquals(
+                                "aborted by rank %d: the stream broke".formatted(size - 1),
+                                thrown.getMessage());
+                    });
+        }
+    }
+
+    @Test
+    void aRankOutsideTheGroupIsRefusedByNumber() throws Exception {
+        for (int size : sizes()) {
+            onEveryRank(
+                    size,
+                    (communicator, kernels) -> {
+                        Tensor x = kernels.tensor(DType.I32, 1, 1);
+                        assertEquals(
+                                "root is rank %d, the group has ranks 0 to %d"
+                                        .formatted(size, size - 1),
+                                assertThrows(
+                                                IllegalArgumentException.class,
+                                                () -> communicator.broadcast(x, size))
+                                        .getMessage());
+                        assertThrows(
+                                IllegalArgumentException.class,
+                                () -> communicator.send(x, communicator.rank()));
+                        assertThrows(
+                                IllegalArgumentException.class, () -> communicator.receive(x, -1));
+                    });
+        }
+    }
+}

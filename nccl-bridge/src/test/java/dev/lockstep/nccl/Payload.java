@@ -1,0 +1,36 @@
+package dev.lockstep.nccl;
+
+import java.util.Random;
+
+/// Numbers every rank can make for every other rank, so that each checks its own result.
+final class Payload {
+    private Payload() {}
+
+    /// Exponents from 2⁻¹² to 2¹²: added in another order, most sums get other bits.
+    static float[] floats(long seed, int rank, int count) {
+        Random random = new Random(seed * 31 + rank);
+        float[] values = new float[count];
+        for (int i = 0; i < count; i++) {
+            values[i] = Math.scalb(random.nextFloat() - 0.5f, random.nextInt(25) - 12);
+        }
+        return values;
+    }
+
+    static byte[] bytes(long seed, int count) {
+        byte[] values = new byte[count];
+        new Random(seed).nextBytes(values);
+        return values;
+    }
+
+    /// fp32, rank 0 first: what law 6 promises to the bit.
+    static float[] rankOrderedSum(long seed, int size, int count) {
+        float[] sum = floats(seed, 0, count);
+        for (int rank = 1; rank < size; rank++) {
+            float[] next = floats(seed, rank, count);
+            for (int i = 0; i < count; i++) {
+                sum[i] += next[i];
+            }
+        }
+        return sum;
+    }
+}
