@@ -13,13 +13,15 @@ import java.util.Set;
 ///
 /// Tensors have their Hugging Face names in both. Files are mapped for the life of the process and
 /// nobody closes them; opening reads headers only. Safe for any number of threads.
-public abstract sealed class Checkpoint permits FolderCheckpoint {
+public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint {
     private final Path path;
     private final Map<String, StoredTensor> tensors;
+    private final TokenizerSource tokenizer;
 
-    Checkpoint(Path path, Map<String, StoredTensor> tensors) {
+    Checkpoint(Path path, Map<String, StoredTensor> tensors, TokenizerSource tokenizer) {
         this.path = path;
         this.tensors = Collections.unmodifiableMap(tensors);
+        this.tokenizer = tokenizer;
     }
 
     /// Opens a folder in Hugging Face layout or a `.gguf` file, and checks all of its headers.
@@ -34,8 +36,12 @@ public abstract sealed class Checkpoint permits FolderCheckpoint {
             throw new CheckpointException(
                     path + " does not exist: name a model folder or a .gguf file");
         }
-        throw new CheckpointException(
-                path + " is not a model: name a folder with config.json, or a .gguf file");
+        if (String.valueOf(path.getFileName()).endsWith(".safetensors")) {
+            throw new CheckpointException(
+                    path
+                            + " is one file of a model: name the folder that holds it and config.json");
+        }
+        return GgufCheckpoint.openFile(path);
     }
 
     /// The folder or file that was opened.
@@ -44,7 +50,23 @@ public abstract sealed class Checkpoint permits FolderCheckpoint {
     }
 
     /// The shape of the model.
+    ///
+    /// @throws CheckpointException for a GGUF file that holds a vocabulary and no weights
     public abstract ModelConfig config();
+
+    /// A hex digest of configuration and weights, equal on every host that has the same model. It
+    /// reads headers and some 400 KiB of each file: see [ModelDigest] for what it covers.
+    public abstract String digest();
+
+    /// What the model brings for text.
+    public final TokenizerSource tokenizer() {
+        return tokenizer;
+    }
+
+    /// A hex digest of the tokenizer and chat template.
+    public final String tokenizerDigest() {
+        return tokenizer.digest();
+    }
 
     /// Names of all tensors, in the order of the files.
     public final Set<String> tensorNames() {

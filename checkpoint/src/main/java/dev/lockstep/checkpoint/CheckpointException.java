@@ -1,5 +1,7 @@
 package dev.lockstep.checkpoint;
 
+import java.util.Objects;
+
 /// A checkpoint that cannot be used as it is.
 ///
 /// The message is the one line a user sees: it names the file, the tensor or key, the value and the
@@ -13,5 +15,11 @@ public final class CheckpointException extends RuntimeException {
 
     public CheckpointException(String message, Throwable cause) {
         super(message, cause);
+    }
+
+    /// The line to show; never absent.
+    @Override
+    public String getMessage() {
+        return Objects.requireNonNull(super.getMessage());
     }
 }

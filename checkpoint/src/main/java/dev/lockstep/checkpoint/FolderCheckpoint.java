@@ -5,16 +5,20 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.TreeMap;
 
 /// A folder in Hugging Face layout: `config.json` and safetensors, single or sharded.
 final class FolderCheckpoint extends Checkpoint {
     private static final String SINGLE = "model.safetensors";
     private static final String INDEX = "model.safetensors.index.json";
 
+    private final Map<String, SafetensorsFile> files;
     private final ModelConfig config;
 
-    private FolderCheckpoint(Path folder, Map<String, StoredTensor> tensors) {
-        super(folder, tensors);
+    private FolderCheckpoint(
+            Path folder, Map<String, SafetensorsFile> files, Map<String, StoredTensor> tensors) {
+        super(folder, tensors, new TokenizerSource.Folder(folder));
+        this.files = files;
         this.config =
                 HuggingFaceConfig.read(
                         JsonObject.read(folder.resolve("config.json")),
@@ -30,14 +34,15 @@ final class FolderCheckpoint extends Checkpoint {
                             + " has no config.json: name a model folder in Hugging Face layout, or a .gguf file");
         }
         if (Files.exists(folder.resolve(INDEX))) {
-            return new FolderCheckpoint(folder, sharded(folder));
+            return sharded(folder);
         }
         if (!Files.exists(folder.resolve(SINGLE))) {
             throw new CheckpointException(
                     "%s has neither %s nor %s: download the model in safetensors format"
                             .formatted(folder, SINGLE, INDEX));
         }
-        return new FolderCheckpoint(folder, SafetensorsFile.open(folder.resolve(SINGLE)).tensors());
+        SafetensorsFile file = SafetensorsFile.open(folder.resolve(SINGLE));
+        return new FolderCheckpoint(folder, Map.of(SINGLE, file), file.tensors());
     }
 
     @Override
@@ -45,7 +50,18 @@ final class FolderCheckpoint extends Checkpoint {
         return config;
     }
 
-    private static Map<String, StoredTensor> sharded(Path folder) {
+    @Override
+    public String digest() {
+        ModelDigest digest = new ModelDigest("safetensors");
+        digest.smallFile(path().resolve("config.json"));
+        digest.smallFile(path().resolve("generation_config.json"));
+        for (SafetensorsFile file : new TreeMap<>(files).values()) {
+            digest.file(file.file(), file.dataStart());
+        }
+        return digest.hex();
+    }
+
+    private static FolderCheckpoint sharded(Path folder) {
         JsonObject index = JsonObject.read(folder.resolve(INDEX));
         JsonObject weightMap =
                 index.object("weight_map").orElseThrow(() -> index.missing("weight_map"));
@@ -66,7 +82,7 @@ final class FolderCheckpoint extends Checkpoint {
             }
             tensors.put(entry.getKey(), tensor);
         }
-        return tensors;
+        return new FolderCheckpoint(folder, shards, tensors);
     }
 
     /// Only plain names of files beside the index: an index must not make us read anything else.

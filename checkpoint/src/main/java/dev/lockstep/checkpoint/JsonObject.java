@@ -112,6 +112,24 @@ record JsonObject(Path file, String prefix, JsonNode node) {
         return present(keys).map(this::text);
     }
 
+    /// A string, or of a list `[{"name": …, "template": …}]` the one named default, else the first.
+    Optional<String> namedText(String key) {
+        JsonNode value = node.path(key);
+        if (!value.isArray()) {
+            return text(key);
+        }
+        Optional<String> first = Optional.empty();
+        for (JsonNode item : value) {
+            JsonObject named = new JsonObject(file, prefix + key + ".", item);
+            Optional<String> template = named.text("template");
+            if (template.isPresent() && item.path("name").asText().equals("default")) {
+                return template;
+            }
+            first = first.isPresent() ? first : template;
+        }
+        return first;
+    }
+
     List<String> texts(String key) {
         return list(key).stream().map(this::text).toList();
     }

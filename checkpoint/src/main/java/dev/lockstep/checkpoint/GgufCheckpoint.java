@@ -1,0 +1,130 @@
+package dev.lockstep.checkpoint;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/// A GGUF file, or all files of a split one, named by its first.
+///
+/// A file with a vocabulary and no tensors opens too: it has a tokenizer and no configuration.
+final class GgufCheckpoint extends Checkpoint {
+    private static final Pattern SPLIT = Pattern.compile("(.*)-(\\d{5})-of-(\\d{5})\\.gguf");
+
+    private final List<GgufFile> files;
+    private final Optional<ModelConfig> config;
+
+    private GgufCheckpoint(List<GgufFile> files, Map<String, StoredTensor> tensors) {
+        GgufMetadata metadata = files.getFirst().metadata();
+        Optional<ModelConfig> read =
+                tensors.isEmpty()
+                        ? Optional.empty()
+                        : Optional.of(GgufConfig.read(metadata, tensors));
+        super(
+                files.getFirst().file().path(),
+                read.map(config -> ordered(metadata, config, tensors)).orElse(tensors),
+                new TokenizerSource.Gguf(metadata));
+        this.files = files;
+        this.config = read;
+    }
+
+    static GgufCheckpoint openFile(Path path) {
+        GgufFile first = GgufFile.open(path);
+        List<GgufFile> files = new ArrayList<>();
+        files.add(first);
+        int count = first.metadata().size("split.count").orElse(1);
+        for (int number = 2; number <= count; number++) {
+            files.add(GgufFile.open(splitPath(first, number, count)));
+        }
+        return new GgufCheckpoint(files, named(files));
+    }
+
+    @Override
+    public ModelConfig config() {
+        return config.orElseThrow(
+                () ->
+                        new CheckpointException(
+                                path()
+                                        + " holds a vocabulary without weights: name a complete model"));
+    }
+
+    @Override
+    public String digest() {
+        ModelDigest digest = new ModelDigest("gguf");
+        for (GgufFile file : files) {
+            digest.file(file.file(), file.dataStart());
+        }
+        return digest.hex();
+    }
+
+    private static Path splitPath(GgufFile first, int number, int count) {
+        Path path = first.file().path();
+        Matcher name = SPLIT.matcher(String.valueOf(path.getFileName()));
+        if (!name.matches()
+                || Integer.parseInt(name.group(2)) != 1
+                || Integer.parseInt(name.group(3)) != count) {
+            throw new CheckpointException(
+                    "%s is part of a model split into %d files: name the first, …-00001-of-%05d.gguf"
+                            .formatted(path, count, count));
+        }
+        Path part =
+                path.resolveSibling("%s-%05d-of-%05d.gguf".formatted(name.group(1), number, count));
+        if (!Files.exists(part)) {
+            throw new CheckpointException(
+                    "%s is missing: %s is split into %d files, download all of them"
+                            .formatted(part, path, count));
+        }
+        return part;
+    }
+
+    private static Map<String, StoredTensor> named(List<GgufFile> files) {
+        String architecture = files.getFirst().metadata().text("general.architecture").orElse("");
+        GgufNames names = new GgufNames(architecture);
+        Map<String, StoredTensor> tensors = new LinkedHashMap<>();
+        for (GgufFile file : files) {
+            for (StoredTensor tensor : file.tensors().values()) {
+                StoredTensor other = tensors.put(names.huggingFace(tensor.storedName()), tensor);
+                if (other != null) {
+                    throw new CheckpointException(
+                            "%s: tensors %s and %s both mean %s: not a file of architecture %s, or damaged"
+                                    .formatted(
+                                            tensor.file(),
+                                            other.storedName(),
+                                            tensor.storedName(),
+                                            names.huggingFace(tensor.storedName()),
+                                            architecture));
+                }
+            }
+        }
+        return tensors;
+    }
+
+    private static Map<String, StoredTensor> ordered(
+            GgufMetadata metadata, ModelConfig config, Map<String, StoredTensor> tensors) {
+        GgufNames names = new GgufNames(config.architecture());
+        Map<String, StoredTensor> ordered = new LinkedHashMap<>();
+        tensors.forEach(
+                (name, tensor) -> {
+                    boolean pairs = names.hasAdjacentPairs(name);
+                    int headDim = config.attention().headDim();
+                    if (pairs && tensor.shape().getFirst() % headDim != 0) {
+                        throw new CheckpointException(
+                                "%s: tensor %s has %d rows, not a whole number of heads of %d"
+                                        .formatted(
+                                                metadata.path(),
+                                                tensor.storedName(),
+                                                tensor.shape().getFirst(),
+                                                headDim));
+                    }
+                    ordered.put(
+                            name,
+                            pairs ? tensor.withOrder(new RowOrder.AdjacentPairs(headDim)) : tensor);
+                });
+        return ordered;
+    }
+}

@@ -1,0 +1,232 @@
+package dev.lockstep.checkpoint;
+
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.OptionalInt;
+
+/// Reads the model's configuration from GGUF metadata, whose keys begin with the architecture's
+/// name.
+final class GgufConfig {
+    private static final double DEFAULT_THETA = 10_000;
+    private static final ValueLayout.OfFloat FLOAT =
+            ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+    private final GgufMetadata metadata;
+    private final Map<String, StoredTensor> tensors;
+    private final String architecture;
+
+    private GgufConfig(
+            GgufMetadata metadata, Map<String, StoredTensor> tensors, String architecture) {
+        this.metadata = metadata;
+        this.tensors = tensors;
+        this.architecture = architecture;
+    }
+
+    /// @param tensors by their Hugging Face names
+    static ModelConfig read(GgufMetadata metadata, Map<String, StoredTensor> tensors) {
+        String architecture =
+                metadata.text("general.architecture")
+                        .orElseThrow(() -> metadata.missing("general.architecture"));
+        try {
+            return new GgufConfig(metadata, tensors, architecture).read();
+        } catch (IllegalArgumentException e) {
+            throw new CheckpointException(metadata.path() + ": " + e.getMessage(), e);
+        }
+    }
+
+    private ModelConfig read() {
+        int layers = requireSize("block_count", 1 << 14);
+        int hidden = requireSize("embedding_length", 1 << 20);
+        int context = requireSize("context_length", 1 << 30);
+        AttentionConfig attention = attention(hidden);
+        RopeConfig rope = rope(attention.headDim(), context);
+        return new ModelConfig(
+                architecture,
+                hidden,
+                layers,
+                requireSize("feed_forward_length", 1 << 24),
+                vocabularySize(),
+                context,
+                normEpsilon(),
+                attention,
+                rope,
+                windowRope(rope),
+                !tensors.containsKey("lm_head.weight"),
+                layerTypes(layers).kvGroups(),
+                specialIds(),
+                Checkpoint.dominantType(tensors.values()));
+    }
+
+    private AttentionConfig attention(int hidden) {
+        int heads = requireSize("attention.head_count", 1 << 16);
+        int kvHeads = size("attention.head_count_kv").orElse(heads);
+        Optional<Integer> headDim = size("attention.key_length");
+        if (headDim.isEmpty() && hidden % heads != 0) {
+            throw metadata.wrong(
+                    key("attention.head_count"), heads, "a divisor of the width " + hidden);
+        }
+        int dim = headDim.orElse(hidden / heads);
+        int valueDim = size("attention.value_length").orElse(dim);
+        if (valueDim != dim) {
+            throw metadata.wrong(
+                    key("attention.value_length"), valueDim, dim + ", the size of a key");
+        }
+        return new AttentionConfig(
+                heads, kvHeads, dim, tensors.containsKey("model.layers.0.self_attn.q_proj.bias"));
+    }
+
+    /// The embedding's rows decide: the vocabulary may be padded there.
+    private int vocabularySize() {
+        StoredTensor embedding = tensors.get("model.embed_tokens.weight");
+        if (embedding != null && embedding.shape().size() == 2) {
+            return (int) Math.min(Integer.MAX_VALUE, embedding.shape().getFirst());
+        }
+        return requireSize("vocab_size", 1 << 26);
+    }
+
+    private double normEpsilon() {
+        OptionalDouble rms = metadata.number(key("attention.layer_norm_rms_epsilon"));
+        return rms.isPresent()
+                ? rms.getAsDouble()
+                : metadata.number(key("attention.layer_norm_epsilon"))
+                        .orElseThrow(
+                                () -> metadata.missing(key("attention.layer_norm_rms_epsilon")));
+    }
+
+    private RopeConfig rope(int headDim, int context) {
+        return new RopeConfig(
+                metadata.number(key("rope.freq_base")).orElse(DEFAULT_THETA),
+                size("rope.dimension_count").orElse(headDim),
+                scaling(context));
+    }
+
+    /// Gemma 3's windowed layers have a base of their own, which older files leave out.
+    private RopeConfig windowRope(RopeConfig rope) {
+        if (!architecture.equals("gemma3")) {
+            return rope;
+        }
+        double theta = metadata.number(key("rope.freq_base_swa")).orElse(DEFAULT_THETA);
+        return new RopeConfig(theta, rope.rotaryDim(), new RopeScaling.None());
+    }
+
+    private RopeScaling scaling(int context) {
+        String type = metadata.text(key("rope.scaling.type")).orElse("none");
+        if (tensors.containsKey("rope_freqs.weight")) {
+            return new RopeScaling.Divisors(values("rope_freqs.weight"));
+        }
+        int original = size("rope.scaling.original_context_length").orElse(context);
+        return switch (type) {
+            case "none" -> new RopeScaling.None();
+            case "linear" -> new RopeScaling.Linear(scalingFactor());
+            case "yarn" -> yarn(original);
+            case "longrope" ->
+                    new RopeScaling.LongRope(
+                            values("rope_factors_short.weight"),
+                            values("rope_factors_long.weight"),
+                            original,
+                            (double) context / original,
+                            metadata.number(key("rope.scaling.attn_factor")));
+            default ->
+                    throw metadata.wrong(
+                            key("rope.scaling.type"), type, "none, linear, yarn or longrope");
+        };
+    }
+
+    private RopeScaling yarn(int original) {
+        // llama.cpp multiplies this into YaRN's own factor; no known file sets it to anything but
+        // 1.
+        double attention = metadata.number(key("rope.scaling.attn_factor")).orElse(1);
+        if (attention != 1) {
+            throw metadata.wrong(key("rope.scaling.attn_factor"), attention, "1");
+        }
+        return new RopeScaling.Yarn(
+                scalingFactor(),
+                original,
+                metadata.number(key("rope.scaling.yarn_beta_fast")).orElse(32),
+                metadata.number(key("rope.scaling.yarn_beta_slow")).orElse(1),
+                OptionalDouble.empty(),
+                OptionalDouble.empty(),
+                OptionalDouble.empty(),
+                true);
+    }
+
+    private double scalingFactor() {
+        return metadata.number(key("rope.scaling.factor"))
+                .orElseThrow(() -> metadata.missing(key("rope.scaling.factor")));
+    }
+
+    private List<Double> values(String name) {
+        StoredTensor tensor = tensors.get(name);
+        if (tensor == null || !tensor.typeName().equals("F32")) {
+            throw new CheckpointException(
+                    "%s: tensor %s of type F32 is missing".formatted(metadata.path(), name));
+        }
+        List<Double> values = new ArrayList<>();
+        for (long at = 0; at < tensor.data().byteSize(); at += 4) {
+            values.add((double) tensor.data().get(FLOAT, at));
+        }
+        return values;
+    }
+
+    private LayerTypes layerTypes(int layers) {
+        int window = size("attention.sliding_window").orElse(0);
+        String patternKey = key("attention.sliding_window_pattern");
+        if (window == 0) {
+            return LayerTypes.everywhere(layers, 0);
+        }
+        if (metadata.isArray(patternKey)) {
+            int[] windowed = metadata.integers(patternKey).orElseThrow();
+            if (windowed.length != layers) {
+                throw metadata.wrong(patternKey, windowed.length + " entries", layers + " entries");
+            }
+            List<Integer> windows = new ArrayList<>();
+            for (int flag : windowed) {
+                windows.add(flag != 0 ? window : 0);
+            }
+            return new LayerTypes(windows);
+        }
+        int period =
+                switch (architecture) {
+                    case "gemma2" -> 2;
+                    case "gemma3" -> 6;
+                    default -> 0;
+                };
+        period = metadata.size(patternKey).orElse(period);
+        return period == 0
+                ? LayerTypes.everywhere(layers, window)
+                : LayerTypes.periodic(layers, window, period);
+    }
+
+    private SpecialIds specialIds() {
+        LinkedHashSet<Integer> eos = new LinkedHashSet<>();
+        for (String name : List.of("eos", "eot", "eom")) {
+            metadata.size("tokenizer.ggml." + name + "_token_id").ifPresent(eos::add);
+        }
+        Optional<Integer> bos = metadata.size("tokenizer.ggml.bos_token_id");
+        return new SpecialIds(
+                bos.isPresent() ? OptionalInt.of(bos.get()) : OptionalInt.empty(),
+                new ArrayList<>(eos));
+    }
+
+    private int requireSize(String name, int most) {
+        int value = size(name).orElseThrow(() -> metadata.missing(key(name)));
+        if (value < 1 || value > most) {
+            throw metadata.wrong(key(name), value, "a number from 1 to " + most);
+        }
+        return value;
+    }
+
+    private Optional<Integer> size(String name) {
+        return metadata.size(key(name));
+    }
+
+    private String key(String name) {
+        return architecture + "." + name;
+    }
+}

@@ -1,0 +1,306 @@
+package dev.lockstep.checkpoint;
+
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.OptionalLong;
+import java.util.Set;
+
+/// The keys and values of a GGUF file, decoded when they are asked for.
+///
+/// A key that is there with another type is a damaged or foreign file and is refused by name; a key
+/// that is not there is an empty answer.
+public final class GgufMetadata {
+    private static final int TEXT = 8;
+    private static final int ARRAY = 9;
+    private static final int MAX_NESTING = 4;
+
+    /// Where a value lies.
+    ///
+    /// @param valueStart first byte of the value, after its type
+    /// @param elementType type of an array's elements, or the type itself
+    /// @param count elements of an array, or 1
+    /// @param elementsStart first byte of the elements
+    private record Place(
+            int type, long valueStart, int elementType, long count, long elementsStart, long end) {}
+
+    private final Path path;
+    private final MemorySegment bytes;
+    private final Map<String, Place> places;
+
+    private GgufMetadata(Path path, MemorySegment bytes, Map<String, Place> places) {
+        this.path = path;
+        this.bytes = bytes;
+        this.places = places;
+    }
+
+    /// Reads `count` pairs from where `reader` stands and leaves it behind them.
+    static GgufMetadata read(GgufReader reader, MemorySegment bytes, long count) {
+        reader.require(
+                count, 8 + 4 + 1, "the metadata of " + Long.toUnsignedString(count) + " keys");
+        Map<String, Place> places = new LinkedHashMap<>();
+        for (long i = 0; i < count; i++) {
+            String key = reader.readText("the name of metadata key " + i);
+            if (places.put(key, place(reader, key)) != null) {
+                throw new CheckpointException(
+                        "%s: metadata key %s occurs twice: the file is damaged, download it again"
+                                .formatted(reader.path(), key));
+            }
+        }
+        return new GgufMetadata(reader.path(), bytes, places);
+    }
+
+    public Path path() {
+        return path;
+    }
+
+    public Set<String> keys() {
+        return Collections.unmodifiableSet(places.keySet());
+    }
+
+    public boolean has(String key) {
+        return places.containsKey(key);
+    }
+
+    public Optional<String> text(String key) {
+        return find(key)
+                .map(
+                        place -> {
+                            requireType(key, place, place.type() == TEXT, "a string");
+                            return reader(place.valueStart()).readText(key);
+                        });
+    }
+
+    /// A whole number of any width.
+    public OptionalLong integer(String key) {
+        Optional<Place> place = find(key);
+        if (place.isEmpty()) {
+            return OptionalLong.empty();
+        }
+        requireType(key, place.get(), isInteger(place.get().type()), "a whole number");
+        return OptionalLong.of(
+                readInteger(reader(place.get().valueStart()), place.get().type(), key));
+    }
+
+    /// A whole number that fits an `int`.
+    public Optional<Integer> size(String key) {
+        OptionalLong value = integer(key);
+        if (value.isEmpty()) {
+            return Optional.empty();
+        }
+        if (value.getAsLong() < 0 || value.getAsLong() > Integer.MAX_VALUE) {
+            throw wrong(key, value.getAsLong(), "a number from 0 to 2^31 - 1");
+        }
+        return Optional.of((int) value.getAsLong());
+    }
+
+    /// A number, whole or not. A 32-bit float becomes the double of its shortest decimal, so that
+    /// 1e-5 reads as it does from JSON.
+    public OptionalDouble number(String key) {
+        Optional<Place> place = find(key);
+        if (place.isEmpty()) {
+            return OptionalDouble.empty();
+        }
+        int type = place.get().type();
+        GgufReader reader = reader(place.get().valueStart());
+        if (type == 6) {
+            float value = Float.intBitsToFloat(reader.readInt(key));
+            return OptionalDouble.of(Double.parseDouble(Float.toString(value)));
+        }
+        if (type == 12) {
+            return OptionalDouble.of(Double.longBitsToDouble(reader.readLong(key)));
+        }
+        requireType(key, place.get(), isInteger(type), "a number");
+        return OptionalDouble.of((double) readInteger(reader, type, key));
+    }
+
+    public Optional<Boolean> flag(String key) {
+        return find(key)
+                .map(
+                        place -> {
+                            requireType(key, place, place.type() == 7, "true or false");
+                            return reader(place.valueStart()).readByte(key) != 0;
+                        });
+    }
+
+    /// A list of strings, decoded anew by each call.
+    public Optional<List<String>> texts(String key) {
+        return find(key)
+                .map(
+                        place -> {
+                            requireArray(key, place, place.elementType() == TEXT, "strings");
+                            GgufReader reader = reader(place.elementsStart());
+                            List<String> texts = new ArrayList<>((int) place.count());
+                            for (long i = 0; i < place.count(); i++) {
+                                texts.add(reader.readText(key));
+                            }
+                            return Collections.unmodifiableList(texts);
+                        });
+    }
+
+    /// A list of 32-bit floats, copied by each call.
+    public Optional<float[]> floats(String key) {
+        return find(key)
+                .map(
+                        place -> {
+                            requireArray(key, place, place.elementType() == 6, "32-bit floats");
+                            GgufReader reader = reader(place.elementsStart());
+                            float[] values = new float[(int) place.count()];
+                            for (int i = 0; i < values.length; i++) {
+                                values[i] = Float.intBitsToFloat(reader.readInt(key));
+                            }
+                            return values;
+                        });
+    }
+
+    /// A list of whole numbers of any width, or of booleans as 0 and 1, copied by each call.
+    public Optional<int[]> integers(String key) {
+        return find(key)
+                .map(
+                        place -> {
+                            int type = place.elementType();
+                            requireArray(key, place, isInteger(type) || type == 7, "whole numbers");
+                            GgufReader reader = reader(place.elementsStart());
+                            int[] values = new int[(int) place.count()];
+                            for (int i = 0; i < values.length; i++) {
+                                long value = readInteger(reader, type, key);
+                                if (value != (int) value) {
+                                    throw wrong(key, value, "numbers below 2^31");
+                                }
+                                values[i] = (int) value;
+                            }
+                            return values;
+                        });
+    }
+
+    /// Elements of a list without decoding it; 1 for a single value, 0 when absent.
+    public long count(String key) {
+        return find(key).map(Place::count).orElse(0L);
+    }
+
+    /// The stored bytes of a value, for digests.
+    MemorySegment stored(String key) {
+        Place place = find(key).orElseThrow(() -> missing(key));
+        return bytes.asSlice(place.valueStart(), place.end() - place.valueStart());
+    }
+
+    /// True when the value is a list.
+    boolean isArray(String key) {
+        return find(key).map(place -> place.type() == ARRAY).orElse(false);
+    }
+
+    public CheckpointException missing(String key) {
+        return new CheckpointException("%s: metadata key %s is missing".formatted(path, key));
+    }
+
+    public CheckpointException wrong(String key, Object value, String expected) {
+        return new CheckpointException(
+                "%s: metadata key %s is %s, expected %s".formatted(path, key, value, expected));
+    }
+
+    private static Place place(GgufReader reader, String key) {
+        String what = "the value of metadata key " + key;
+        int type = reader.readInt("the type of metadata key " + key);
+        long start = reader.position();
+        int elementType = type;
+        long count = 1;
+        long elements = start;
+        if (type == ARRAY) {
+            elementType = reader.readInt(what);
+            count = reader.readLong(what);
+            elements = reader.position();
+            if (count > Integer.MAX_VALUE - 8) {
+                reader.require(Long.MAX_VALUE, 1, what);
+            }
+        }
+        skipValues(reader, elementType, count, key, type == ARRAY ? 1 : 0);
+        return new Place(type, start, elementType, count, elements, reader.position());
+    }
+
+    private static void skipValues(
+            GgufReader reader, int type, long count, String key, int nesting) {
+        String what = "the value of metadata key " + key;
+        switch (type) {
+            case TEXT -> {
+                reader.require(count, 8, what);
+                for (long i = 0; i < count; i++) {
+                    reader.skipText(what);
+                }
+            }
+            case ARRAY -> {
+                if (nesting >= MAX_NESTING) {
+                    throw new CheckpointException(
+                            "%s: metadata key %s nests arrays deeper than %d: the file is damaged, download it again"
+                                    .formatted(reader.path(), key, MAX_NESTING));
+                }
+                reader.require(count, 12, what);
+                for (long i = 0; i < count; i++) {
+                    int elementType = reader.readInt(what);
+                    skipValues(reader, elementType, reader.readLong(what), key, nesting + 1);
+                }
+            }
+            default -> reader.skip(count, scalarBytes(reader, type, key), what);
+        }
+    }
+
+    private static int scalarBytes(GgufReader reader, int type, String key) {
+        return switch (type) {
+            case 0, 1, 7 -> 1;
+            case 2, 3 -> 2;
+            case 4, 5, 6 -> 4;
+            case 10, 11, 12 -> 8;
+            default ->
+                    throw new CheckpointException(
+                            "%s: metadata key %s has unknown type %s at byte %d: the file is damaged, download it again"
+                                    .formatted(
+                                            reader.path(),
+                                            key,
+                                            Integer.toUnsignedString(type),
+                                            reader.position()));
+        };
+    }
+
+    private static boolean isInteger(int type) {
+        return (type >= 0 && type <= 5) || type == 10 || type == 11;
+    }
+
+    private static long readInteger(GgufReader reader, int type, String key) {
+        return switch (type) {
+            case 0, 7 -> Byte.toUnsignedLong(reader.readByte(key));
+            case 1 -> reader.readByte(key);
+            case 2 -> Short.toUnsignedLong(reader.readShort(key));
+            case 3 -> reader.readShort(key);
+            case 4 -> Integer.toUnsignedLong(reader.readInt(key));
+            case 5 -> reader.readInt(key);
+            default -> reader.readLong(key);
+        };
+    }
+
+    private Optional<Place> find(String key) {
+        return Optional.ofNullable(places.get(key));
+    }
+
+    private GgufReader reader(long position) {
+        return new GgufReader(path, bytes, position);
+    }
+
+    private void requireArray(String key, Place place, boolean elementsFit, String expected) {
+        requireType(key, place, place.type() == ARRAY && elementsFit, "a list of " + expected);
+    }
+
+    private void requireType(String key, Place place, boolean fits, String expected) {
+        if (!fits) {
+            String actual =
+                    place.type() == ARRAY
+                            ? "a list of type " + place.elementType()
+                            : "of type " + place.type();
+            throw wrong(key, actual, expected);
+        }
+    }
+}

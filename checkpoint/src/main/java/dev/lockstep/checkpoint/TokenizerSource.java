@@ -1,0 +1,125 @@
+package dev.lockstep.checkpoint;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.TreeSet;
+
+/// What a model brings for turning text into ids and messages into text.
+///
+/// It opens without any weights, so that a process that serves text needs none.
+public sealed interface TokenizerSource {
+    /// From a folder in Hugging Face layout or a `.gguf` file, also one without weights.
+    static TokenizerSource open(Path path) {
+        if (Files.isDirectory(path)) {
+            return new Folder(path);
+        }
+        return new Gguf(GgufFile.open(path).metadata());
+    }
+
+    /// False for a model that serves token ids only.
+    boolean hasTokenizer();
+
+    /// The model's own chat template, as text.
+    Optional<String> chatTemplate();
+
+    /// A hex digest of everything that decides which ids a text becomes: equal for equal
+    /// tokenizers, whatever the weights.
+    String digest();
+
+    /// A folder; each file may be missing.
+    record Folder(Path folder) implements TokenizerSource {
+        private static final List<String> DIGESTED =
+                List.of(
+                        "tokenizer.json",
+                        "tokenizer_config.json",
+                        "special_tokens_map.json",
+                        "added_tokens.json",
+                        "chat_template.jinja",
+                        "chat_template.json");
+
+        /// Vocabulary, merges, normalizer and the rest.
+        public Optional<Path> tokenizerJson() {
+            return file("tokenizer.json");
+        }
+
+        /// Special tokens' names, `add_bos_token`, an older place of the chat template.
+        public Optional<Path> tokenizerConfig() {
+            return file("tokenizer_config.json");
+        }
+
+        /// Default sampling parameters and ids that end a text.
+        public Optional<Path> generationConfig() {
+            return file("generation_config.json");
+        }
+
+        @Override
+        public boolean hasTokenizer() {
+            return tokenizerJson().isPresent();
+        }
+
+        @Override
+        public Optional<String> chatTemplate() {
+            Optional<Path> own = file("chat_template.jinja");
+            if (own.isPresent()) {
+                return Optional.of(text(own.get()));
+            }
+            for (String name : List.of("chat_template.json", "tokenizer_config.json")) {
+                Optional<String> template =
+                        file(name)
+                                .flatMap(path -> JsonObject.read(path).namedText("chat_template"));
+                if (template.isPresent()) {
+                    return template;
+                }
+            }
+            return Optional.empty();
+        }
+
+        @Override
+        public String digest() {
+            ModelDigest digest = new ModelDigest("tokenizer");
+            DIGESTED.forEach(name -> digest.smallFile(folder.resolve(name)));
+            return digest.hex();
+        }
+
+        private Optional<Path> file(String name) {
+            Path path = folder.resolve(name);
+            return Files.isRegularFile(path) ? Optional.of(path) : Optional.empty();
+        }
+
+        private static String text(Path path) {
+            try {
+                return Files.readString(path);
+            } catch (IOException e) {
+                throw new CheckpointException(
+                        "%s cannot be read (%s)".formatted(path, e.getMessage()), e);
+            }
+        }
+    }
+
+    /// A GGUF file: its keys `tokenizer.ggml.*` and `tokenizer.chat_template`.
+    record Gguf(GgufMetadata metadata) implements TokenizerSource {
+        @Override
+        public boolean hasTokenizer() {
+            return metadata.has("tokenizer.ggml.tokens");
+        }
+
+        @Override
+        public Optional<String> chatTemplate() {
+            return metadata.text("tokenizer.chat_template");
+        }
+
+        @Override
+        public String digest() {
+            ModelDigest digest = new ModelDigest("tokenizer");
+            for (String key : new TreeSet<>(metadata.keys())) {
+                if (key.startsWith("tokenizer.")) {
+                    digest.bytes(key, metadata.stored(key));
+                }
+            }
+            return digest.hex();
+        }
+    }
+}
