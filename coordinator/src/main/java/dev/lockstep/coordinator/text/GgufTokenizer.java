@@ -1,0 +1,159 @@
+package dev.lockstep.coordinator.text;
+
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.IntStream;
+
+/// Builds the tokenizer that a GGUF vocabulary describes.
+final class GgufTokenizer {
+    /// Control tokens that end a turn, by the names in use; older files list no id for them.
+    private static final Set<String> TURN_ENDS =
+            Set.of(
+                    "<|eot_id|>",
+                    "<|eom_id|>",
+                    "<|im_end|>",
+                    "<|end|>",
+                    "<|endoftext|>",
+                    "<|end_of_text|>",
+                    "<end_of_turn>",
+                    "<end_of_utterance>",
+                    "<EOT>",
+                    "<｜end▁of▁sentence｜>");
+
+    private final GgufVocabulary file;
+    private final Vocabulary vocabulary;
+
+    private GgufTokenizer(GgufVocabulary file) {
+        this.file = file;
+        this.vocabulary =
+                Vocabulary.of(
+                        file.tokens(),
+                        IntStream.range(0, file.tokens().size()).mapToObj(file::kind).toList());
+    }
+
+    static Tokenizer of(GgufVocabulary file) {
+        var builder = new GgufTokenizer(file);
+        return switch (file.model()) {
+            case "gpt2" -> builder.byteLevel();
+            default ->
+                    throw new IllegalArgumentException(
+                            "tokenizer.ggml.model is '"
+                                    + file.model()
+                                    + "', which is not supported; supported: gpt2, llama");
+        };
+    }
+
+    private Tokenizer byteLevel() {
+        List<PreTokenizer> steps = new ArrayList<>(GgufPreTokenizers.of(file.pre()));
+        steps.add(new ByteLevel(false));
+        var rules =
+                new BytePairModel.Rules(
+                        GgufPreTokenizers.wholeWordsFirst(file.pre()),
+                        false,
+                        Vocabulary.NONE,
+                        false,
+                        Vocabulary.NONE);
+        var model = new BytePairModel(vocabulary, new Symbols(vocabulary, "", ""), merges(), rules);
+        return tokenizer(
+                Normalizer.NONE,
+                steps,
+                model,
+                new Tokenizer.Decoding(bytes(TokenBytes::ofByteLevel), false));
+    }
+
+    private MergeTable merges() {
+        MergeTable merges = new MergeTable(file.merges().size());
+        for (int rank = 0; rank < file.merges().size(); rank++) {
+            String merge = file.merges().get(rank);
+            int space = merge.indexOf(' ', 1);
+            if (space < 0) {
+                throw new IllegalArgumentException(
+                        "tokenizer.ggml.merges["
+                                + rank
+                                + "] is '"
+                                + merge
+                                + "', which is not two tokens");
+            }
+            String left = merge.substring(0, space);
+            String right = merge.substring(space + 1);
+            int result = vocabulary.textId(left + right);
+            if (result == Vocabulary.NONE || vocabulary.id(left) < 0 || vocabulary.id(right) < 0) {
+                throw new IllegalArgumentException(
+                        "tokenizer.ggml.merges["
+                                + rank
+                                + "] is '"
+                                + merge
+                                + "', which names no token");
+            }
+            merges.put(vocabulary.id(left), vocabulary.id(right), rank, result);
+        }
+        return merges;
+    }
+
+    private Tokenizer tokenizer(
+            Normalizer normalizer,
+            List<PreTokenizer> steps,
+            TokenModel model,
+            Tokenizer.Decoding decoding) {
+        return new Tokenizer(
+                vocabulary,
+                new Tokenizer.Encoding(addedTokens(), normalizer, steps, model),
+                decoding,
+                framing());
+    }
+
+    private List<AddedToken> addedTokens() {
+        List<AddedToken> added = new ArrayList<>();
+        for (int id = 0; id < vocabulary.size(); id++) {
+            Vocabulary.Kind kind = vocabulary.kind(id);
+            boolean literal = kind == Vocabulary.Kind.SPECIAL || kind == Vocabulary.Kind.ADDED;
+            if (literal && !vocabulary.piece(id).isEmpty()) {
+                added.add(
+                        AddedToken.literal(
+                                id, vocabulary.piece(id), kind == Vocabulary.Kind.SPECIAL));
+            }
+        }
+        return added;
+    }
+
+    private Tokenizer.Framing framing() {
+        GgufVocabulary.SpecialIds named = file.specialIds();
+        Set<Integer> ends = new LinkedHashSet<>(named.ends());
+        for (int id = 0; id < vocabulary.size(); id++) {
+            if (vocabulary.kind(id) == Vocabulary.Kind.SPECIAL
+                    && TURN_ENDS.contains(vocabulary.piece(id))) {
+                ends.add(id);
+            }
+        }
+        List<Integer> prefix =
+                file.flags().addBos() && named.bos().isPresent()
+                        ? List.of(named.bos().getAsInt())
+                        : List.of();
+        List<Integer> suffix =
+                file.flags().addEos() && !named.ends().isEmpty()
+                        ? List.of(named.ends().getFirst())
+                        : List.of();
+        return new Tokenizer.Framing(named.bos(), prefix, suffix, List.copyOf(ends));
+    }
+
+    private interface PieceBytes {
+        byte[] of(String piece);
+    }
+
+    /// Special and added tokens are their own text, whatever alphabet the others are written in.
+    private TokenBytes bytes(PieceBytes normal) {
+        return TokenBytes.of(
+                vocabulary.size(),
+                id -> {
+                    String piece = vocabulary.piece(id);
+                    return switch (vocabulary.kind(id)) {
+                        case NORMAL, UNUSED -> normal.of(piece);
+                        case SPECIAL, ADDED -> piece.getBytes(StandardCharsets.UTF_8);
+                        case BYTE -> new byte[] {(byte) Vocabulary.byteOf(piece)};
+                    };
+                });
+    }
+}
