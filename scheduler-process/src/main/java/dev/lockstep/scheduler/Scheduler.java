@@ -1,5 +1,6 @@
 package dev.lockstep.scheduler;
 
+import dev.lockstep.cluster.BlockHasher;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -21,6 +22,7 @@ final class Scheduler {
     private final Sequences sequences;
     private final CapacityScheduler capacity;
     private final MicroBatchScheduler microBatch = new MicroBatchScheduler();
+    private final HashChain hashChain;
     private final ArrayDeque<StepPlan> inFlight = new ArrayDeque<>();
     private final List<Sequence> batch = new ArrayList<>();
     private final int[] tokens;
@@ -28,7 +30,8 @@ final class Scheduler {
     private long steps;
     private long mixedSteps;
 
-    Scheduler(GroupShape shape, WaitingLimits limits) {
+    Scheduler(GroupShape shape, WaitingLimits limits, BlockHasher hasher) {
+        this.hashChain = new HashChain(hasher, shape.blockSize());
         this.shape = shape;
         this.limits = limits;
         this.kv = new KvCacheManager(shape.kvGroups(), shape.blocks(), shape.blockSize());
@@ -145,7 +148,8 @@ final class Scheduler {
                                 count,
                                 samples,
                                 prefill,
-                                newBlocks));
+                                newBlocks,
+                                hashChain.nameFullBlocks(sequence)));
             }
         }
         return rows;

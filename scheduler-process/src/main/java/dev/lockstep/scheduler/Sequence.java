@@ -1,5 +1,6 @@
 package dev.lockstep.scheduler;
 
+import dev.lockstep.cluster.BlockHash;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
@@ -22,10 +23,13 @@ final class Sequence {
         ABORTED
     }
 
+    private static final BlockHash NO_NAME = new BlockHash(0, 0);
+
     private final long arrival;
     private final String requestId;
     private final int[] prompt;
     private final SamplingParameters sampling;
+    private final long[] cacheDomain;
     private int[] outputs = new int[16];
     private int outputCount;
 
@@ -37,14 +41,22 @@ final class Sequence {
     private int pending;
     private BlockTable[] tables = {};
     private int reserved;
+    private int namedBlocks;
+    private BlockHash lastName = NO_NAME;
 
     // Links of the waiting queue.
     @Nullable Sequence previous;
     @Nullable Sequence next;
 
     /// `arrival` orders sequences first come first served and is unique. `prompt` is shared by the
-    /// choices of a request and nobody writes it.
-    Sequence(long arrival, String requestId, int[] prompt, SamplingParameters sampling) {
+    /// choices of a request and nobody writes it. Sequences of different `cacheDomain` share no
+    /// blocks.
+    Sequence(
+            long arrival,
+            String requestId,
+            int[] prompt,
+            SamplingParameters sampling,
+            long... cacheDomain) {
         if (prompt.length == 0) {
             throw new IllegalArgumentException("a prompt of 0 tokens, the least is 1");
         }
@@ -52,6 +64,7 @@ final class Sequence {
         this.requestId = requestId;
         this.prompt = prompt;
         this.sampling = sampling;
+        this.cacheDomain = cacheDomain;
     }
 
     long arrival() {
@@ -152,6 +165,24 @@ final class Sequence {
         reserved = blocks;
     }
 
+    long[] cacheDomain() {
+        return cacheDomain;
+    }
+
+    /// Full blocks whose names the workers were told since the admission.
+    int namedBlocks() {
+        return namedBlocks;
+    }
+
+    BlockHash lastName() {
+        return lastName;
+    }
+
+    void named(int blocks, BlockHash last) {
+        namedBlocks = blocks;
+        lastName = last;
+    }
+
     void admit(int slot, BlockTable[] tables) {
         if (state != State.WAITING || pending != 0) {
             throw new IllegalStateException(this + " cannot be admitted");
@@ -162,6 +193,7 @@ final class Sequence {
         this.tables = tables;
         this.admittedLength = knownLength();
         this.computed = 0;
+        this.namedBlocks = 0;
     }
 
     /// Loses slot and blocks and keeps its outputs; what steps in flight sample for it still

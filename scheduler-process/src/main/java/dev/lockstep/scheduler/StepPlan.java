@@ -1,5 +1,6 @@
 package dev.lockstep.scheduler;
 
+import dev.lockstep.cluster.BlockHash;
 import java.util.List;
 
 /// One step, as every rank is told: released slots first, then admissions, copies and rows. The
@@ -19,7 +20,8 @@ record StepPlan(
     record BlockCopy(int kvGroup, int from, int to, int tokens) {}
 
     /// Positions `[computed, computed + count)` of a sequence. `newBlocks[kvGroup]` are appended to
-    /// the slot's tables first.
+    /// the slot's tables first. `fullBlocks` names the slot's next full blocks that have no name
+    /// yet: see [HashChain].
     record Row(
             Sequence sequence,
             int slot,
@@ -27,7 +29,8 @@ record StepPlan(
             int count,
             boolean samples,
             boolean prefill,
-            int[][] newBlocks) {}
+            int[][] newBlocks,
+            List<BlockHash> fullBlocks) {}
 
     StepPlan {
         admitted = List.copyOf(admitted);

@@ -1,7 +1,10 @@
 package dev.lockstep.scheduler;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static java.util.Objects.requireNonNull;
 
+import dev.lockstep.cluster.BlockHash;
+import dev.lockstep.cluster.BlockHasher;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -16,11 +19,13 @@ import java.util.Map;
 final class FakeWorker {
     static final int VOCABULARY = 40;
     static final int END = 0;
+    static final byte[] KEY = "sixteen bytes it".getBytes(UTF_8);
 
     private final GroupShape shape;
     private final Map<Integer, Slot> slots = new HashMap<>();
     // [kvGroup][block][offset]
     private final long[][][] memory;
+    private final BlockHasher hasher = new BlockHasher(KEY);
     private long lastStep;
 
     FakeWorker(GroupShape shape) {
@@ -33,6 +38,7 @@ final class FakeWorker {
         final int prompt;
         final List<Integer> ids = new ArrayList<>();
         final List<Long> prefixes = new ArrayList<>();
+        final List<BlockHash> names = new ArrayList<>();
         final List<List<Integer>> tables = new ArrayList<>();
         int computed;
 
@@ -109,6 +115,18 @@ final class FakeWorker {
             }
         }
         slot.computed += row.count();
+        slot.names.addAll(row.fullBlocks());
+        int full = slot.names.size() * shape.blockSize();
+        require(full <= slot.computed, slot.names.size() + " names of " + slot.computed);
+        int[] ids = slot.ids.stream().mapToInt(Integer::intValue).toArray();
+        long[] chain = new long[2 * slot.names.size()];
+        hasher.chain(hasher.root(), ids, full, shape.blockSize(), chain);
+        for (int block = 0; block < slot.names.size(); block++) {
+            var name = new BlockHash(chain[2 * block], chain[2 * block + 1]);
+            require(name.equals(slot.names.get(block)), "block " + block + " has a wrong name");
+        }
+        // A block is named two rows after its last id was sampled at the latest.
+        require(slot.computed - full < shape.blockSize() + 2, "a full block without a name");
     }
 
     private void read(Slot slot) {

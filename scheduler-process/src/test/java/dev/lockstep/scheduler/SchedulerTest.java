@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.cluster.BlockHasher;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
@@ -21,7 +22,9 @@ class SchedulerTest {
     private static Scheduler scheduler(int maxSequences, int budget, int blocks) {
         var groups = List.of(KvGroup.full(64));
         return new Scheduler(
-                new GroupShape(3, maxSequences, budget, 100, BLOCK_SIZE, blocks, groups), LIMITS);
+                new GroupShape(3, maxSequences, budget, 100, BLOCK_SIZE, blocks, groups),
+                LIMITS,
+                new BlockHasher(FakeWorker.KEY));
     }
 
     @AfterEach
@@ -312,6 +315,20 @@ class SchedulerTest {
         var wrongEpoch = new StepResult(plan.epoch() + 1, plan.number(), List.of(), 0);
         assertThrows(IllegalStateException.class, () -> scheduler.apply(wrongEpoch));
         assertEquals(1, answer(plan, 5).size());
+    }
+
+    @Test
+    void aBlockFilledByADecodeIsNamedWhenItsLastIdIsKnown() {
+        submit(3, 10);
+        var prefill = plan();
+        var filling = plan();
+        assertEquals("r0[3,4)", rows(filling));
+        assertEquals(List.of(), filling.rows().getFirst().fullBlocks());
+        answer(prefill, 7);
+        var hasher = new BlockHasher(FakeWorker.KEY);
+        assertEquals(
+                List.of(hasher.next(hasher.root(), new int[] {0, 0, 0, 7}, 0, 4)),
+                plan().rows().getFirst().fullBlocks());
     }
 
     @Test

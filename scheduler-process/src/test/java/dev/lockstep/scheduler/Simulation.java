@@ -2,6 +2,7 @@ package dev.lockstep.scheduler;
 
 import static java.util.Objects.requireNonNull;
 
+import dev.lockstep.cluster.BlockHasher;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -146,7 +147,7 @@ final class Simulation {
                         shape.blockSize(),
                         blocks,
                         shape.kvGroups());
-        scheduler = new Scheduler(shape, limits);
+        scheduler = new Scheduler(shape, limits, new BlockHasher(FakeWorker.KEY));
         worker = new FakeWorker(shape);
         workerFreeAt = now;
         lastFirstAdmission = -1;
