@@ -38,6 +38,7 @@ final class GgufTokenizer {
         var builder = new GgufTokenizer(file);
         return switch (file.model()) {
             case "gpt2" -> builder.byteLevel();
+            case "llama" -> builder.sentencePiece();
             default ->
                     throw new IllegalArgumentException(
                             "tokenizer.ggml.model is '"
@@ -62,6 +63,39 @@ final class GgufTokenizer {
                 steps,
                 model,
                 new Tokenizer.Decoding(bytes(TokenBytes::ofByteLevel), false));
+    }
+
+    private Tokenizer sentencePiece() {
+        if (file.scores().isEmpty()) {
+            throw new IllegalArgumentException(
+                    "tokenizer.ggml.scores is missing; tokenizer.ggml.model 'llama' needs it");
+        }
+        Symbols symbols = new Symbols(vocabulary, "", "");
+        var rules =
+                new BytePairModel.Rules(
+                        false,
+                        true,
+                        file.specialIds().unknown().orElse(Vocabulary.NONE),
+                        false,
+                        SentencePiece.wordStart(vocabulary));
+        var model =
+                new BytePairModel(
+                        vocabulary,
+                        symbols,
+                        SentencePiece.merges(vocabulary, symbols, file.scores()),
+                        rules);
+        Normalizer spaces = Normalizer.replace(" ", SentencePiece.SPACE);
+        boolean prefix = file.flags().addSpacePrefix();
+        Normalizer normalizer =
+                prefix
+                        ? Normalizer.all(List.of(Normalizer.prepend(SentencePiece.SPACE), spaces))
+                        : spaces;
+        TokenBytes bytes =
+                bytes(
+                        piece ->
+                                piece.replace(SentencePiece.SPACE, " ")
+                                        .getBytes(StandardCharsets.UTF_8));
+        return tokenizer(normalizer, List.of(), model, new Tokenizer.Decoding(bytes, prefix));
     }
 
     private MergeTable merges() {
@@ -152,8 +186,21 @@ final class GgufTokenizer {
                     return switch (vocabulary.kind(id)) {
                         case NORMAL, UNUSED -> normal.of(piece);
                         case SPECIAL, ADDED -> piece.getBytes(StandardCharsets.UTF_8);
-                        case BYTE -> new byte[] {(byte) Vocabulary.byteOf(piece)};
+                        case BYTE -> new byte[] {byteOf(id, piece)};
                     };
                 });
+    }
+
+    private static byte byteOf(int id, String piece) {
+        int b = Vocabulary.byteOf(piece);
+        if (b < 0) {
+            throw new IllegalArgumentException(
+                    "tokenizer.ggml.tokens["
+                            + id
+                            + "] is '"
+                            + piece
+                            + "', a byte token that is not <0x00> to <0xFF>");
+        }
+        return (byte) b;
     }
 }

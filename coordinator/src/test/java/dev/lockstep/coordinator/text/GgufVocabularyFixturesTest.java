@@ -15,7 +15,7 @@ final class GgufVocabularyFixturesTest {
     private static final String SEPARATOR = "\n__ggml_vocab_test__\n";
 
     @ParameterizedTest
-    @ValueSource(strings = {"gpt-2", "starcoder", "falcon", "deepseek-llm"})
+    @ValueSource(strings = {"gpt-2", "starcoder", "falcon", "deepseek-llm", "llama-spm", "phi-3"})
     void everyRecordedInputGivesTheRecordedIdsAndDecodesToItself(String name) throws IOException {
         String file = "tokenizers/ggml-vocab-" + name + ".gguf";
         Tokenizer tokenizer = Tokenizers.of(GgufMetadata.read(Fixtures.require(file)).vocabulary());
