@@ -1,0 +1,25 @@
+// Activations quantized to int8, one record per block of 32 columns.
+#pragma once
+
+#include "lockstep.h"
+
+constexpr int BLOCK = 32;
+
+struct Int8Block {
+  int8_t value[BLOCK]; // q
+  float scale;         // da
+  int32_t correction;  // −128 · Σ q: what weights stored as q + 128 add too much
+  float scaled_sum;    // da · (float) Σ q: what a minimum multiplies
+  float unused;
+};
+static_assert(sizeof(Int8Block) == 48);
+
+// sum += Σ of 4 unsigned weights · 4 signed activations, per lane. In assembler because gcc 12 copies
+// accumulators around the intrinsic when they stand in an array.
+static inline void dot4(__m512i& sum, __m512i weights, const int8_t* four) {
+  asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(weights), "m"(*(const int32_t*)four));
+}
+
+static inline __m512 f16x16(const char* halves) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)halves));
+}

@@ -1,0 +1,44 @@
+// What every kernel file shares. A kernel is `LOCKSTEP void name(...)`, keeps no state, allocates
+// nothing and trusts its arguments: the Java side has checked the sizes.
+#pragma once
+
+#include <immintrin.h>
+#include <stdint.h>
+
+#define LOCKSTEP extern "C" __attribute__((visibility("default")))
+
+// Output rows of a packed tile: one vector of 32-bit lanes.
+constexpr int TILE_ROWS = 16;
+
+// Weight types as NativeLibrary.code numbers them.
+enum WeightType { TYPE_F32, TYPE_F16, TYPE_BF16, TYPE_Q4_1, TYPE_Q8_0 };
+
+static inline float bits_to_float(uint32_t bits) {
+  float value;
+  __builtin_memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+static inline uint32_t float_to_bits(float value) {
+  uint32_t bits;
+  __builtin_memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+
+static inline float f16_to_float(uint16_t half) { return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(half))); }
+
+static inline float bf16_to_float(uint16_t half) { return bits_to_float((uint32_t)half << 16); }
+
+// Half to even; a NaN stays one.
+static inline uint16_t float_to_bf16(float value) {
+  uint32_t bits = float_to_bits(value);
+  uint32_t rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
+  uint32_t quiet = (bits >> 16) | 0x40;
+  return (uint16_t)((bits & 0x7FFFFFFF) > 0x7F800000 ? quiet : rounded);
+}
+
+// Lanes of a tile's outputs that exist: all but in the last tile of a segment.
+static inline __mmask16 rows_of_tile(int rows, int tile) {
+  int left = rows - tile * TILE_ROWS;
+  return left >= TILE_ROWS ? (__mmask16)0xFFFF : (__mmask16)((1u << left) - 1);
+}

@@ -1,0 +1,49 @@
+// The loop around every matmul kernel: tiles outside, groups of tokens inside, so that a tile's
+// weights are read from memory once and from cache afterwards.
+//
+// A kernel is a functor `template <int N> tokens(x, columns, tile, mask, out)`: N tokens times one
+// tile. A sum never depends on N, on the tile or on the thread.
+#pragma once
+
+#include "lockstep.h"
+
+struct MatmulArguments {
+  const char* x;      // prepared activations of the first token
+  int64_t x_stride;   // bytes from token to token
+  int tokens;
+  int columns;
+  const char* weight; // first tile of the segment
+  int64_t tile_bytes;
+  int rows;
+  float* out;
+  int64_t out_stride; // elements from token to token
+};
+
+template <class Kernel>
+static inline void multiply_rest(const MatmulArguments& a, const char* x, int count, const char* tile,
+                                 __mmask16 mask, float* out) {
+  switch (count) {
+    case 1: Kernel::template tokens<1>(a, x, tile, mask, out); break;
+    case 2: Kernel::template tokens<2>(a, x, tile, mask, out); break;
+    case 3: Kernel::template tokens<3>(a, x, tile, mask, out); break;
+    case 4: Kernel::template tokens<4>(a, x, tile, mask, out); break;
+    case 5: Kernel::template tokens<5>(a, x, tile, mask, out); break;
+    case 6: Kernel::template tokens<6>(a, x, tile, mask, out); break;
+    case 7: Kernel::template tokens<7>(a, x, tile, mask, out); break;
+    default: break;
+  }
+}
+
+template <class Kernel>
+static inline void multiply_tiles(const MatmulArguments& a, int tile_from, int tile_to) {
+  for (int tile = tile_from; tile < tile_to; tile++) {
+    const char* weights = a.weight + tile * a.tile_bytes;
+    __mmask16 mask = rows_of_tile(a.rows, tile);
+    float* out = a.out + (int64_t)tile * TILE_ROWS;
+    int token = 0;
+    for (; token + 8 <= a.tokens; token += 8) {
+      Kernel::template tokens<8>(a, a.x + token * a.x_stride, weights, mask, out + token * a.out_stride);
+    }
+    multiply_rest<Kernel>(a, a.x + token * a.x_stride, a.tokens - token, weights, mask, out + token * a.out_stride);
+  }
+}

@@ -1,0 +1,57 @@
+// Q4_1 weights, tile [block][4][16 rows][4] of two nibbles each (columns c and c + 16 of the block),
+// then [block][scale, minimum][16 rows] of f16.
+#include "int8.h"
+#include "matmul.h"
+
+struct Q4_1 {
+  template <int N>
+  static void tokens(const MatmulArguments& a, const char* x, const char* tile, __mmask16 mask, float* out) {
+    int blocks = a.columns / BLOCK;
+    const char* weights = tile;
+    const char* scales = tile + (int64_t)blocks * BLOCK / 2 * TILE_ROWS;
+    const __m512i nibble = _mm512_set1_epi8(0x0F);
+    const Int8Block* row[N];
+    __m512 sum[N];
+    for (int t = 0; t < N; t++) {
+      row[t] = (const Int8Block*)(x + t * a.x_stride);
+      sum[t] = _mm512_setzero_ps();
+    }
+    for (int block = 0; block < blocks; block++) {
+      __m512i dot[N];
+      for (int t = 0; t < N; t++) {
+        dot[t] = _mm512_setzero_si512();
+      }
+#pragma GCC unroll 4
+      for (int four = 0; four < 4; four++) {
+        __m512i both = _mm512_load_si512(weights + four * 64);
+        __m512i low = _mm512_and_si512(both, nibble);
+        __m512i high = _mm512_and_si512(_mm512_srli_epi16(both, 4), nibble);
+        for (int t = 0; t < N; t++) {
+          dot4(dot[t], low, row[t]->value + four * 4);
+        }
+        for (int t = 0; t < N; t++) {
+          dot4(dot[t], high, row[t]->value + 16 + four * 4);
+        }
+      }
+      __m512 scale = f16x16(scales);
+      __m512 minimum = f16x16(scales + 2 * TILE_ROWS);
+      for (int t = 0; t < N; t++) {
+        __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(row[t]->scale));
+        sum[t] = _mm512_fmadd_ps(both, _mm512_cvtepi32_ps(dot[t]), sum[t]);
+        sum[t] = _mm512_fmadd_ps(minimum, _mm512_set1_ps(row[t]->scaled_sum), sum[t]);
+        row[t]++;
+      }
+      weights += BLOCK / 2 * TILE_ROWS;
+      scales += 4 * TILE_ROWS;
+    }
+    for (int t = 0; t < N; t++) {
+      _mm512_mask_storeu_ps(out + t * a.out_stride, mask, sum[t]);
+    }
+  }
+};
+
+LOCKSTEP void lockstep_matmul_q4_1(const char* x, int64_t x_stride, int tokens, int columns, const char* weight,
+                                   int64_t tile_bytes, int rows, int tile_from, int tile_to, float* out,
+                                   int64_t out_stride) {
+  multiply_tiles<Q4_1>({x, x_stride, tokens, columns, weight, tile_bytes, rows, out, out_stride}, tile_from, tile_to);
+}

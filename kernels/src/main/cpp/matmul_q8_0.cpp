@@ -1,0 +1,48 @@
+// Q8_0 weights, tile [block][8][16 rows][4] of q + 128, then [block][16 rows] of f16 scales.
+#include "int8.h"
+#include "matmul.h"
+
+struct Q8_0 {
+  template <int N>
+  static void tokens(const MatmulArguments& a, const char* x, const char* tile, __mmask16 mask, float* out) {
+    int blocks = a.columns / BLOCK;
+    const char* weights = tile;
+    const char* scales = tile + (int64_t)blocks * BLOCK * TILE_ROWS;
+    const Int8Block* row[N];
+    __m512 sum[N];
+    for (int t = 0; t < N; t++) {
+      row[t] = (const Int8Block*)(x + t * a.x_stride);
+      sum[t] = _mm512_setzero_ps();
+    }
+    for (int block = 0; block < blocks; block++) {
+      __m512i dot[N];
+      for (int t = 0; t < N; t++) {
+        dot[t] = _mm512_set1_epi32(row[t]->correction);
+      }
+#pragma GCC unroll 8
+      for (int four = 0; four < 8; four++) {
+        __m512i w = _mm512_load_si512(weights + four * 64);
+        for (int t = 0; t < N; t++) {
+          dot4(dot[t], w, row[t]->value + four * 4);
+        }
+      }
+      __m512 scale = f16x16(scales);
+      for (int t = 0; t < N; t++) {
+        __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(row[t]->scale));
+        sum[t] = _mm512_fmadd_ps(both, _mm512_cvtepi32_ps(dot[t]), sum[t]);
+        row[t]++;
+      }
+      weights += BLOCK * TILE_ROWS;
+      scales += 2 * TILE_ROWS;
+    }
+    for (int t = 0; t < N; t++) {
+      _mm512_mask_storeu_ps(out + t * a.out_stride, mask, sum[t]);
+    }
+  }
+};
+
+LOCKSTEP void lockstep_matmul_q8_0(const char* x, int64_t x_stride, int tokens, int columns, const char* weight,
+                                   int64_t tile_bytes, int rows, int tile_from, int tile_to, float* out,
+                                   int64_t out_stride) {
+  multiply_tiles<Q8_0>({x, x_stride, tokens, columns, weight, tile_bytes, rows, out, out_stride}, tile_from, tile_to);
+}

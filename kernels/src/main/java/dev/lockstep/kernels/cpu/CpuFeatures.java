@@ -1,0 +1,57 @@
+package dev.lockstep.kernels.cpu;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+
+/// What the CPU says about itself in `/proc/cpuinfo`; the kernel has already left out what the
+/// operating system does not save.
+record CpuFeatures(String name, Set<String> flags) {
+
+    CpuFeatures {
+        flags = Set.copyOf(flags);
+    }
+
+    static CpuFeatures current() {
+        return Current.FEATURES;
+    }
+
+    /// Flags the set needs and this CPU lacks.
+    Set<String> missing(InstructionSet set) {
+        var missing = new TreeSet<>(set.cpuFlags());
+        missing.removeAll(flags);
+        return missing;
+    }
+
+    static CpuFeatures parse(List<String> lines) {
+        return new CpuFeatures(
+                value(lines, "model name", System.getProperty("os.arch")),
+                Set.of(value(lines, "flags", "").split(" ")));
+    }
+
+    private static String value(List<String> lines, String key, String otherwise) {
+        for (String line : lines) {
+            int colon = line.indexOf(':');
+            if (colon > 0 && line.substring(0, colon).strip().equals(key)) {
+                return line.substring(colon + 1).strip();
+            }
+        }
+        return otherwise;
+    }
+
+    private static final class Current {
+        static final CpuFeatures FEATURES = read(Path.of("/proc/cpuinfo"));
+
+        private static CpuFeatures read(Path file) {
+            try (var lines = Files.lines(file)) {
+                // The first core's paragraph is enough: the sets we know are the same on all cores.
+                return parse(lines.takeWhile(line -> !line.isBlank()).toList());
+            } catch (IOException _) {
+                return parse(List.of());
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+package dev.lockstep.kernels.cpu;
+
+import dev.lockstep.kernels.AttentionBackend;
+import dev.lockstep.kernels.AttentionShape;
+import dev.lockstep.kernels.BlockCopy;
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.Device;
+import dev.lockstep.kernels.DeviceBuffer;
+import dev.lockstep.kernels.EmbeddingTable;
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.KvLayout;
+import dev.lockstep.kernels.PackedWeight;
+import dev.lockstep.kernels.PagedKv;
+import dev.lockstep.kernels.RotaryTable;
+import dev.lockstep.kernels.Sampler;
+import dev.lockstep.kernels.Tensor;
+import dev.lockstep.kernels.WeightRows;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+
+/// Kernels on CPU cores. An op has finished when its call returns, so [#synchronize] has nothing to
+/// wait for.
+///
+/// Closed by who opened it, after every buffer allocated from it.
+public final class CpuKernels implements Kernels {
+    private final Device device;
+    private final ThreadTeam team;
+    private final CpuMemory weights = new CpuMemory();
+    private final Matmul matmul;
+    private volatile long progress;
+
+    private CpuKernels(InstructionSet set, ThreadTeam team) {
+        CpuOps ops = CpuOps.of(set);
+        this.team = team;
+        device = new Device(CpuFeatures.current().name(), set.key(), team.size());
+        matmul = new Matmul(ops.matmul(), team, weights);
+    }
+
+    /// Starts the team; throws if an instruction set or a CPU that was asked for cannot be had.
+    public static CpuKernels open(CpuOptions options) {
+        InstructionSet set = options.instructionSet().orElseGet(InstructionSet::best);
+        set.require();
+        return new CpuKernels(set, new ThreadTeam(options));
+    }
+
+    @Override
+    public Device device() {
+        return device;
+    }
+
+    @Override
+    public DType activationType() {
+        return DType.F32;
+    }
+
+    @Override
+    public DeviceBuffer allocate(long bytes) {
+        return CpuMemory.buffer(bytes);
+    }
+
+    @Override
+    public void copyToDevice(MemorySegment host, Tensor target) {
+        HostCopy.toDevice(host, target);
+    }
+
+    @Override
+    public void copyToHost(Tensor source, MemorySegment host) {
+        HostCopy.toHost(source, host);
+    }
+
+    @Override
+    public void synchronize() {}
+
+    @Override
+    public long progress() {
+        return progress;
+    }
+
+    @Override
+    public PackedWeight prepare(List<WeightRows> segments, DType compute) {
+        return matmul.prepare(segments, compute);
+    }
+
+    @Override
+    public EmbeddingTable prepareEmbedding(WeightRows table) {
+        throw new UnsupportedOperationException("prepareEmbedding");
+    }
+
+    @Override
+    public Tensor prepareVector(WeightRows vector) {
+        throw new UnsupportedOperationException("prepareVector");
+    }
+
+    @Override
+    public RotaryTable prepareRotary(float[][] cos, float[][] sin) {
+        throw new UnsupportedOperationException("prepareRotary");
+    }
+
+    @Override
+    public AttentionBackend attention(AttentionShape shape, KvLayout layout) {
+        throw new UnsupportedOperationException("attention");
+    }
+
+    @Override
+    public PagedKv allocateKv(KvLayout layout, int blocks) {
+        throw new UnsupportedOperationException("allocateKv");
+    }
+
+    @Override
+    public Sampler sampler(int slots, int vocabularySize) {
+        throw new UnsupportedOperationException("sampler");
+    }
+
+    @Override
+    public void embed(EmbeddingTable table, Tensor ids, Tensor out) {
+        throw new UnsupportedOperationException("embed");
+    }
+
+    @Override
+    public void rmsNorm(Tensor x, Tensor weight, float epsilon, Tensor out) {
+        throw new UnsupportedOperationException("rmsNorm");
+    }
+
+    @Override
+    public void addRmsNorm(Tensor x, Tensor residual, Tensor weight, float epsilon, Tensor out) {
+        throw new UnsupportedOperationException("addRmsNorm");
+    }
+
+    @Override
+    public void matmul(Tensor x, PackedWeight weight, Tensor out) {
+        matmul.run(x, weight, out);
+        finished();
+    }
+
+    @Override
+    public void siluMultiply(Tensor gateUp, Tensor out) {
+        throw new UnsupportedOperationException("siluMultiply");
+    }
+
+    @Override
+    public void gatherRows(Tensor x, Tensor rows, Tensor out) {
+        throw new UnsupportedOperationException("gatherRows");
+    }
+
+    @Override
+    public void copyBlocks(PagedKv kv, List<BlockCopy> copies) {
+        throw new UnsupportedOperationException("copyBlocks");
+    }
+
+    @Override
+    public void close() {
+        team.close();
+        matmul.close();
+        weights.close();
+    }
+
+    // Only the step runner writes it, so no increment is lost.
+    @SuppressWarnings("NonAtomicVolatileUpdate")
+    private void finished() {
+        progress++;
+    }
+}

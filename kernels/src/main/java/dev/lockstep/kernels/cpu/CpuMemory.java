@@ -1,0 +1,69 @@
+package dev.lockstep.kernels.cpu;
+
+import dev.lockstep.kernels.DeviceBuffer;
+import dev.lockstep.kernels.DevicePointer;
+import java.util.ArrayList;
+import java.util.List;
+
+/// Zeroed, 64-byte aligned memory outside the heap, in 2 MiB pages where it is large.
+///
+/// Two ways out: [#buffer], which its asker closes, and [#reserve], for weights, which goes when
+/// the kernels close this.
+final class CpuMemory implements AutoCloseable {
+    private static final long HUGE_PAGE = 2 << 20;
+    private static final long CHUNK = 32 << 20;
+    private static final long ALIGNMENT = 64;
+
+    private final List<DeviceBuffer> chunks = new ArrayList<>();
+    private long next;
+    private long end;
+
+    /// Memory for whoever asks; nothing of it is touched yet.
+    static DeviceBuffer buffer(long bytes) {
+        if (bytes < 0) {
+            throw new IllegalArgumentException("a buffer of %d bytes".formatted(bytes));
+        }
+        // Aligning a large mapping to 2 MiB needs up to one huge page more.
+        long slack = bytes >= HUGE_PAGE ? HUGE_PAGE : 0;
+        long mapped = roundUp(Math.max(bytes, 1), ALIGNMENT) + slack;
+        long start = Libc.map(mapped);
+        long address = slack == 0 ? start : roundUp(start, HUGE_PAGE);
+        if (slack != 0) {
+            Libc.adviseHugePages(address, start + mapped - address);
+        }
+        return new DeviceBuffer(new DevicePointer(address), bytes, () -> Libc.unmap(start, mapped));
+    }
+
+    /// Memory that lives as long as the kernels. Small weights share huge pages.
+    synchronized long reserve(long bytes) {
+        long size = roundUp(bytes, ALIGNMENT);
+        if (size > end - next) {
+            if (size >= CHUNK) {
+                return chunk(size);
+            }
+            next = chunk(CHUNK);
+            end = next + CHUNK;
+        }
+        long address = next;
+        next += size;
+        return address;
+    }
+
+    @Override
+    public synchronized void close() {
+        chunks.forEach(DeviceBuffer::close);
+        chunks.clear();
+        next = 0;
+        end = 0;
+    }
+
+    static long roundUp(long value, long multiple) {
+        return (value + multiple - 1) / multiple * multiple;
+    }
+
+    private long chunk(long bytes) {
+        DeviceBuffer chunk = buffer(bytes);
+        chunks.add(chunk);
+        return chunk.pointer().address();
+    }
+}

@@ -1,0 +1,16 @@
+package dev.lockstep.kernels.cpu;
+
+/// The per-thread bodies of every op, one family a component, all of one instruction set.
+record CpuOps(MatmulOps matmul) {
+
+    static CpuOps of(InstructionSet set) {
+        return switch (set) {
+            case AVX512_BF16, AVX512_VNNI -> ofLibrary(NativeLibrary.load(set));
+            case VECTOR_API -> new CpuOps(new VectorMatmulOps());
+        };
+    }
+
+    private static CpuOps ofLibrary(NativeLibrary library) {
+        return new CpuOps(new NativeMatmulOps(library));
+    }
+}

@@ -1,0 +1,74 @@
+package dev.lockstep.kernels.cpu;
+
+import java.util.Locale;
+import java.util.Set;
+
+/// Which kernels compute, best first. Bits are equal only between equal instruction sets.
+public enum InstructionSet {
+    AVX512_BF16,
+    AVX512_VNNI,
+    /// Pure Java: every machine has it.
+    VECTOR_API;
+
+    /// How people, logs and the handshake spell it.
+    public String key() {
+        return name().toLowerCase(Locale.ROOT);
+    }
+
+    public boolean isNative() {
+        return this != VECTOR_API;
+    }
+
+    /// Whether bf16 products have an instruction; elsewhere they are computed as f32.
+    public boolean hasBf16() {
+        return this == AVX512_BF16;
+    }
+
+    /// The suffix of the native library's file name.
+    String variant() {
+        return key().replace("_", "");
+    }
+
+    /// What the CPU must report, spelt as in `/proc/cpuinfo`.
+    Set<String> cpuFlags() {
+        return switch (this) {
+            case AVX512_BF16 ->
+                    Set.of(
+                            "avx512f",
+                            "avx512bw",
+                            "avx512vl",
+                            "avx512dq",
+                            "avx512_vnni",
+                            "avx512_bf16");
+            case AVX512_VNNI ->
+                    Set.of("avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_vnni");
+            case VECTOR_API -> Set.of();
+        };
+    }
+
+    /// The best this machine and this build can run.
+    public static InstructionSet best() {
+        CpuFeatures cpu = CpuFeatures.current();
+        for (InstructionSet set : values()) {
+            if (cpu.missing(set).isEmpty() && NativeLibrary.isBuilt(set)) {
+                return set;
+            }
+        }
+        return VECTOR_API;
+    }
+
+    /// Throws, with the remedy, unless this machine and this build can run it.
+    void require() {
+        Set<String> missing = CpuFeatures.current().missing(this);
+        if (!missing.isEmpty()) {
+            throw new UnsupportedOperationException(
+                    "instruction set %s was asked for, but this CPU lacks %s: ask for %s, or for none"
+                            .formatted(key(), String.join(", ", missing), best().key()));
+        }
+        if (!NativeLibrary.isBuilt(this)) {
+            throw new UnsupportedOperationException(
+                    "instruction set %s was asked for, but this build has no %s: build again with g++ 10 or newer on the path, or ask for %s"
+                            .formatted(key(), NativeLibrary.fileName(this), best().key()));
+        }
+    }
+}

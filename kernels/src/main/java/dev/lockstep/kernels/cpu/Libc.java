@@ -1,0 +1,100 @@
+package dev.lockstep.kernels.cpu;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+
+/// The calls into the C library: anonymous memory and thread affinity (Linux).
+final class Libc {
+    private static final int PROT_READ_WRITE = 1 | 2;
+    private static final int MAP_PRIVATE_ANONYMOUS = 0x02 | 0x20;
+    private static final int MADV_HUGEPAGE = 14;
+    private static final int MOST_CPUS = 1024;
+
+    private static final MethodHandle MMAP =
+            handle(
+                    "mmap",
+                    FunctionDescriptor.of(
+                            JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT,
+                            JAVA_LONG));
+    private static final MethodHandle MUNMAP =
+            handle("munmap", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle MADVISE =
+            handle("madvise", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT));
+
+    private Libc() {}
+
+    /// Zeroed memory of this process, page-aligned, no page of it touched yet.
+    static long map(long bytes) {
+        try {
+            long address =
+                    (long)
+                            MMAP.invokeExact(
+                                    0L, bytes, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0L);
+            if (address == -1) {
+                throw new OutOfMemoryError("mmap of %d bytes failed".formatted(bytes));
+            }
+            return address;
+        } catch (Throwable failure) {
+            throw NativeLibrary.rethrow(failure);
+        }
+    }
+
+    static void unmap(long address, long bytes) {
+        try {
+            int result = (int) MUNMAP.invokeExact(address, bytes);
+            if (result != 0) {
+                throw new IllegalStateException("munmap of %d bytes failed".formatted(bytes));
+            }
+        } catch (Throwable failure) {
+            throw NativeLibrary.rethrow(failure);
+        }
+    }
+
+    /// Asks for 2 MiB pages before first touch; a system that has none goes on with small ones.
+    static void adviseHugePages(long address, long bytes) {
+        try {
+            int _ = (int) MADVISE.invokeExact(address, bytes, MADV_HUGEPAGE);
+        } catch (Throwable failure) {
+            throw NativeLibrary.rethrow(failure);
+        }
+    }
+
+    /// Binds the calling thread to one CPU. Threads it starts later inherit that.
+    static void pinThread(int cpu) {
+        if (cpu < 0 || cpu >= MOST_CPUS) {
+            throw new IllegalArgumentException("CPU %d, must be 0 to %d".formatted(cpu, MOST_CPUS));
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment mask = arena.allocate(MOST_CPUS / 8, 8);
+            mask.set(ValueLayout.JAVA_BYTE, cpu / 8, (byte) (1 << (cpu % 8)));
+            int result = (int) Affinity.SET.invokeExact(0, mask.byteSize(), mask.address());
+            if (result != 0) {
+                throw new IllegalStateException(
+                        "cannot pin a compute thread to CPU %d: it is offline or outside this process's cpuset"
+                                .formatted(cpu));
+            }
+        } catch (Throwable failure) {
+            throw NativeLibrary.rethrow(failure);
+        }
+    }
+
+    private static final class Affinity {
+        static final MethodHandle SET =
+                handle(
+                        "sched_setaffinity",
+                        FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG));
+    }
+
+    @SuppressWarnings("restricted")
+    private static MethodHandle handle(String name, FunctionDescriptor descriptor) {
+        Linker linker = Linker.nativeLinker();
+        return linker.downcallHandle(linker.defaultLookup().findOrThrow(name), descriptor);
+    }
+}

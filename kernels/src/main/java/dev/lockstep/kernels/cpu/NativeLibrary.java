@@ -1,0 +1,131 @@
+package dev.lockstep.kernels.cpu;
+
+import dev.lockstep.kernels.WeightType;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.SymbolLookup;
+import java.lang.invoke.MethodHandle;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+
+/// Our C++ kernels for one instruction set: found in the jar, loaded once per process, never
+/// unloaded.
+///
+/// Each `Native…Ops` asks it for the handles of its C++ file and keeps them.
+final class NativeLibrary {
+    private static final Map<InstructionSet, NativeLibrary> LOADED = new ConcurrentHashMap<>();
+
+    private final InstructionSet set;
+    private final SymbolLookup symbols;
+
+    private NativeLibrary(InstructionSet set, SymbolLookup symbols) {
+        this.set = set;
+        this.symbols = symbols;
+    }
+
+    static NativeLibrary load(InstructionSet set) {
+        return LOADED.computeIfAbsent(set, NativeLibrary::open);
+    }
+
+    /// Whether the build had a compiler for it; the Vector API needs none.
+    static boolean isBuilt(InstructionSet set) {
+        return !set.isNative() || NativeLibrary.class.getResource(resource(set)) != null;
+    }
+
+    static String fileName(InstructionSet set) {
+        return "liblockstep-" + set.variant() + ".so";
+    }
+
+    InstructionSet instructionSet() {
+        return set;
+    }
+
+    /// The C function `name`, which returns nothing. An address is a `JAVA_LONG`.
+    MethodHandle function(String name, MemoryLayout... arguments) {
+        return function(name, FunctionDescriptor.ofVoid(arguments));
+    }
+
+    @SuppressWarnings("restricted")
+    MethodHandle function(String name, FunctionDescriptor descriptor) {
+        var symbol =
+                symbols.find(name)
+                        .orElseThrow(
+                                () ->
+                                        new IllegalStateException(
+                                                "%s has no function %s: build the kernels module again"
+                                                        .formatted(fileName(set), name)));
+        return Linker.nativeLinker().downcallHandle(symbol, descriptor);
+    }
+
+    /// For the `catch (Throwable)` around `invokeExact`: a C function throws nothing, so whatever
+    /// comes is ours or the JVM's and goes on unchanged.
+    static RuntimeException rethrow(Throwable failure) {
+        return switch (failure) {
+            case RuntimeException exception -> exception;
+            case Error error -> throw error;
+            default -> new IllegalStateException(failure);
+        };
+    }
+
+    /// The number of `enum WeightType` in `lockstep.h`.
+    static int code(WeightType type) {
+        return switch (type) {
+            case F32 -> 0;
+            case F16 -> 1;
+            case BF16 -> 2;
+            case Q4_1 -> 3;
+            case Q8_0 -> 4;
+        };
+    }
+
+    private static String resource(InstructionSet set) {
+        return "/native/linux-x86_64/" + fileName(set);
+    }
+
+    @SuppressWarnings("restricted")
+    private static NativeLibrary open(InstructionSet set) {
+        Path file = extract(set);
+        try {
+            return new NativeLibrary(set, SymbolLookup.libraryLookup(file, Arena.global()));
+        } catch (IllegalArgumentException failure) {
+            throw new IllegalStateException(
+                    "%s is in this build but cannot be loaded from %s: if that folder is mounted noexec, set -Djava.io.tmpdir to another"
+                            .formatted(fileName(set), file),
+                    failure);
+        } finally {
+            delete(file);
+        }
+    }
+
+    private static Path extract(InstructionSet set) {
+        try (InputStream library = NativeLibrary.class.getResourceAsStream(resource(set))) {
+            if (library == null) {
+                throw new IllegalStateException("no " + fileName(set) + " in this build");
+            }
+            Path file = Files.createTempFile("lockstep-", ".so");
+            Files.copy(library, file, StandardCopyOption.REPLACE_EXISTING);
+            return file;
+        } catch (IOException failure) {
+            throw new UncheckedIOException(
+                    "cannot write %s to the folder for temporary files, %s"
+                            .formatted(fileName(set), System.getProperty("java.io.tmpdir")),
+                    failure);
+        }
+    }
+
+    private static void delete(Path file) {
+        try {
+            Files.delete(file);
+        } catch (IOException failure) {
+            throw new UncheckedIOException(failure);
+        }
+    }
+}

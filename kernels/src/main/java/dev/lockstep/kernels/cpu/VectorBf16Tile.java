@@ -1,0 +1,75 @@
+package dev.lockstep.kernels.cpu;
+
+import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
+import static dev.lockstep.kernels.cpu.Lanes.COUNT;
+import static dev.lockstep.kernels.cpu.Lanes.FLOAT;
+import static dev.lockstep.kernels.cpu.Lanes.FLOAT_VALUE;
+import static dev.lockstep.kernels.cpu.Lanes.INT;
+import static dev.lockstep.kernels.cpu.Lanes.ORDER;
+
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorOperators;
+
+/// bf16 weights, tile `[column / 2][16 rows][2]`, as in `matmul_bf16.cpp` without the instruction:
+/// activations are f32 already rounded to bf16.
+final class VectorBf16Tile implements VectorTile {
+    private static final long PAIR_BYTES = 64;
+    private static final int ODD = 0xFFFF0000;
+
+    @Override
+    public void one(long x, int columns, long tile, long out, int rows) {
+        int pairs = (columns + 1) / 2;
+        for (int row = 0; row < rows; row += COUNT) {
+            long weights = tile + 4L * row;
+            var sum = FloatVector.zero(FLOAT);
+            for (int pair = 0; pair < pairs; pair++) {
+                long at = x + 8L * pair;
+                var both =
+                        IntVector.fromMemorySegment(
+                                INT, SEGMENT, weights + pair * PAIR_BYTES, ORDER);
+                var even = both.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+                var odd = both.and(ODD).reinterpretAsFloats();
+                sum = even.fma(broadcast(at), sum);
+                sum = odd.fma(broadcast(at + 4), sum);
+            }
+            VectorF32Tile.store(sum, out, row, rows);
+        }
+    }
+
+    @Override
+    public void four(
+            long x, long xStride, int columns, long tile, long out, long outStride, int rows) {
+        int pairs = (columns + 1) / 2;
+        for (int row = 0; row < rows; row += COUNT) {
+            long weights = tile + 4L * row;
+            var sum0 = FloatVector.zero(FLOAT);
+            var sum1 = sum0;
+            var sum2 = sum0;
+            var sum3 = sum0;
+            for (int pair = 0; pair < pairs; pair++) {
+                long at = x + 8L * pair;
+                var both =
+                        IntVector.fromMemorySegment(
+                                INT, SEGMENT, weights + pair * PAIR_BYTES, ORDER);
+                var even = both.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+                var odd = both.and(ODD).reinterpretAsFloats();
+                sum0 = odd.fma(broadcast(at + 4), even.fma(broadcast(at), sum0));
+                at += xStride;
+                sum1 = odd.fma(broadcast(at + 4), even.fma(broadcast(at), sum1));
+                at += xStride;
+                sum2 = odd.fma(broadcast(at + 4), even.fma(broadcast(at), sum2));
+                at += xStride;
+                sum3 = odd.fma(broadcast(at + 4), even.fma(broadcast(at), sum3));
+            }
+            VectorF32Tile.store(sum0, out, row, rows);
+            VectorF32Tile.store(sum1, out + outStride, row, rows);
+            VectorF32Tile.store(sum2, out + 2 * outStride, row, rows);
+            VectorF32Tile.store(sum3, out + 3 * outStride, row, rows);
+        }
+    }
+
+    private static FloatVector broadcast(long address) {
+        return FloatVector.broadcast(FLOAT, SEGMENT.get(FLOAT_VALUE, address));
+    }
+}

@@ -1,0 +1,69 @@
+package dev.lockstep.kernels.cpu;
+
+import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
+import static dev.lockstep.kernels.cpu.Lanes.COUNT;
+import static dev.lockstep.kernels.cpu.Lanes.FLOAT;
+import static dev.lockstep.kernels.cpu.Lanes.FLOAT_VALUE;
+import static dev.lockstep.kernels.cpu.Lanes.ORDER;
+
+import jdk.incubator.vector.FloatVector;
+
+/// f32 weights, tile `[column][16 rows]`, as in `matmul_f32.cpp`.
+final class VectorF32Tile implements VectorTile {
+    private static final long COLUMN_BYTES = 64;
+
+    @Override
+    public void one(long x, int columns, long tile, long out, int rows) {
+        for (int row = 0; row < rows; row += COUNT) {
+            long weights = tile + 4L * row;
+            var sum = FloatVector.zero(FLOAT);
+            for (int column = 0; column < columns; column++) {
+                var w =
+                        FloatVector.fromMemorySegment(
+                                FLOAT, SEGMENT, weights + column * COLUMN_BYTES, ORDER);
+                float value = SEGMENT.get(FLOAT_VALUE, x + 4L * column);
+                sum = w.fma(FloatVector.broadcast(FLOAT, value), sum);
+            }
+            store(sum, out, row, rows);
+        }
+    }
+
+    @Override
+    public void four(
+            long x, long xStride, int columns, long tile, long out, long outStride, int rows) {
+        for (int row = 0; row < rows; row += COUNT) {
+            long weights = tile + 4L * row;
+            var sum0 = FloatVector.zero(FLOAT);
+            var sum1 = sum0;
+            var sum2 = sum0;
+            var sum3 = sum0;
+            for (int column = 0; column < columns; column++) {
+                long at = x + 4L * column;
+                var w =
+                        FloatVector.fromMemorySegment(
+                                FLOAT, SEGMENT, weights + column * COLUMN_BYTES, ORDER);
+                float value0 = SEGMENT.get(FLOAT_VALUE, at);
+                float value1 = SEGMENT.get(FLOAT_VALUE, at + xStride);
+                float value2 = SEGMENT.get(FLOAT_VALUE, at + 2 * xStride);
+                float value3 = SEGMENT.get(FLOAT_VALUE, at + 3 * xStride);
+                sum0 = w.fma(FloatVector.broadcast(FLOAT, value0), sum0);
+                sum1 = w.fma(FloatVector.broadcast(FLOAT, value1), sum1);
+                sum2 = w.fma(FloatVector.broadcast(FLOAT, value2), sum2);
+                sum3 = w.fma(FloatVector.broadcast(FLOAT, value3), sum3);
+            }
+            store(sum0, out, row, rows);
+            store(sum1, out + outStride, row, rows);
+            store(sum2, out + 2 * outStride, row, rows);
+            store(sum3, out + 3 * outStride, row, rows);
+        }
+    }
+
+    /// Writes the outputs of a tile from `row` on, of which those below `rows` exist.
+    static void store(FloatVector sum, long out, int row, int rows) {
+        if (row + COUNT <= rows) {
+            sum.intoMemorySegment(SEGMENT, out + 4L * row, ORDER);
+        } else {
+            sum.intoMemorySegment(SEGMENT, out + 4L * row, ORDER, FLOAT.indexInRange(row, rows));
+        }
+    }
+}

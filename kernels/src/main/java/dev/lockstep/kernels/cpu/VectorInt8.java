@@ -1,0 +1,83 @@
+package dev.lockstep.kernels.cpu;
+
+import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
+import static dev.lockstep.kernels.cpu.Lanes.COUNT;
+import static dev.lockstep.kernels.cpu.Lanes.FLOAT;
+import static dev.lockstep.kernels.cpu.Lanes.FLOAT_VALUE;
+import static dev.lockstep.kernels.cpu.Lanes.INT;
+import static dev.lockstep.kernels.cpu.Lanes.INT_VALUE;
+import static dev.lockstep.kernels.cpu.Lanes.ORDER;
+
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorOperators;
+
+/// Activations quantized to int8 for the Java twins, a record per block of 32: 16 ints, int i
+/// holding q of column i in its low and of column i + 16 in its high half; the scale; scale · Σ q.
+///
+/// Java has no int8 dot product, so products are made of 16-bit lanes: a broadcast int is the
+/// operand of two columns at once.
+final class VectorInt8 {
+    static final int BLOCK = 32;
+    static final long RECORD_BYTES = 72;
+    static final long SCALE = 64;
+    static final long SCALED_SUM = 68;
+
+    // Adding and taking away 1.5 · 2^23 leaves no room for a fraction: it rounds half to even.
+    private static final float ROUNDER = 12582912f;
+
+    private VectorInt8() {}
+
+    static void quantize(long x, int columns, long target) {
+        for (int block = 0; block < columns / BLOCK; block++) {
+            quantizeBlock(x + 4L * BLOCK * block, target + RECORD_BYTES * block);
+        }
+    }
+
+    /// Both columns of activation int `i` of a record, for every row.
+    static ShortVector pair(long record, int i) {
+        return IntVector.broadcast(INT, SEGMENT.get(INT_VALUE, record + 4L * i))
+                .reinterpretAsShorts();
+    }
+
+    private static void quantizeBlock(long x, long record) {
+        float largest = largest(x);
+        float scale = largest / 127f;
+        float inverse = 127f / largest;
+        if (scale < Float.MIN_NORMAL) { // below it the inverse overflows
+            scale = 0;
+            inverse = 0;
+        }
+        int sum = 0;
+        for (int i = 0; i < BLOCK / 2; i += COUNT) {
+            var low = rounded(x + 4L * i, inverse);
+            var high = rounded(x + 4L * (i + BLOCK / 2), inverse);
+            low.and(0xFFFF)
+                    .or(high.lanewise(VectorOperators.LSHL, 16))
+                    .intoMemorySegment(SEGMENT, record + 4L * i, ORDER);
+            sum += low.add(high).reduceLanes(VectorOperators.ADD);
+        }
+        SEGMENT.set(FLOAT_VALUE, record + SCALE, scale);
+        SEGMENT.set(FLOAT_VALUE, record + SCALED_SUM, scale * sum);
+    }
+
+    private static float largest(long x) {
+        var largest = FloatVector.zero(FLOAT);
+        for (int i = 0; i < BLOCK; i += COUNT) {
+            largest =
+                    largest.max(
+                            FloatVector.fromMemorySegment(FLOAT, SEGMENT, x + 4L * i, ORDER).abs());
+        }
+        return largest.reduceLanes(VectorOperators.MAX);
+    }
+
+    private static IntVector rounded(long x, float inverse) {
+        return (IntVector)
+                FloatVector.fromMemorySegment(FLOAT, SEGMENT, x, ORDER)
+                        .mul(inverse)
+                        .add(ROUNDER)
+                        .sub(ROUNDER)
+                        .convertShape(VectorOperators.F2I, INT, 0);
+    }
+}

@@ -1,0 +1,118 @@
+package dev.lockstep.kernels.cpu;
+
+import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
+import static dev.lockstep.kernels.cpu.Lanes.FLOAT_VALUE;
+
+/// The Vector API twin: the same sums as the C++ kernels, in layouts of its own.
+final class VectorMatmulOps implements MatmulOps {
+    private final VectorTile f32 = new VectorF32Tile();
+    private final VectorTile bf16 = new VectorBf16Tile();
+    private final VectorTile q8 = new VectorQ8Tile();
+    private final VectorTile q4 = new VectorQ4Tile();
+
+    @Override
+    public long tileBytes(WeightFormat format, int columns) {
+        return switch (format) {
+            case F32 -> 4L * TILE_ROWS * columns;
+            case BF16 -> 2L * TILE_ROWS * CpuMemory.roundUp(columns, 2);
+            case Q8_0 -> columns / VectorInt8.BLOCK * (VectorQ8Tile.BLOCK_BYTES + 64);
+            case Q4_1 ->
+                    columns
+                            / VectorInt8.BLOCK
+                            * (VectorQ4Tile.BLOCK_BYTES + VectorQ4Tile.SCALES_BYTES);
+        };
+    }
+
+    @Override
+    public void pack(
+            WeightSource source, WeightFormat format, long target, int tileFrom, int tileTo) {
+        long tileBytes = tileBytes(format, source.columns());
+        for (int tile = tileFrom; tile < tileTo; tile++) {
+            VectorPack.pack(source, format, tile, target + tile * tileBytes);
+        }
+    }
+
+    @Override
+    public long activationBytes(WeightFormat format, int columns) {
+        long bytes =
+                switch (format) {
+                    case F32 -> 4L * columns;
+                    case BF16 -> 4L * CpuMemory.roundUp(columns, 2);
+                    case Q8_0, Q4_1 -> columns / VectorInt8.BLOCK * VectorInt8.RECORD_BYTES;
+                };
+        return CpuMemory.roundUp(bytes, 64);
+    }
+
+    @Override
+    public void prepareActivations(
+            WeightFormat format,
+            long x,
+            long xStride,
+            int columns,
+            long target,
+            int rowFrom,
+            int rowTo) {
+        long rowBytes = activationBytes(format, columns);
+        for (int row = rowFrom; row < rowTo; row++) {
+            long in = x + 4L * row * xStride;
+            if (format.isQuantized()) {
+                VectorInt8.quantize(in, columns, target + row * rowBytes);
+            } else {
+                round(in, columns, target + row * rowBytes);
+            }
+        }
+    }
+
+    @Override
+    public void multiply(
+            WeightFormat format,
+            long x,
+            long xStride,
+            int tokens,
+            int columns,
+            long weight,
+            int rows,
+            int tileFrom,
+            int tileTo,
+            long out,
+            long outStride) {
+        VectorTile kernel = tile(format);
+        long tileBytes = tileBytes(format, columns);
+        for (int tile = tileFrom; tile < tileTo; tile++) {
+            int exist = Math.min(TILE_ROWS, rows - tile * TILE_ROWS);
+            long weights = weight + tile * tileBytes;
+            long in = x;
+            long to = out + 4L * TILE_ROWS * tile;
+            int token = 0;
+            for (; token + 4 <= tokens; token += 4) {
+                kernel.four(in, xStride, columns, weights, to, 4 * outStride, exist);
+                in += 4 * xStride;
+                to += 16 * outStride;
+            }
+            for (; token < tokens; token++) {
+                kernel.one(in, columns, weights, to, exist);
+                in += xStride;
+                to += 4 * outStride;
+            }
+        }
+    }
+
+    private VectorTile tile(WeightFormat format) {
+        return switch (format) {
+            case F32 -> f32;
+            case BF16 -> bf16;
+            case Q8_0 -> q8;
+            case Q4_1 -> q4;
+        };
+    }
+
+    private static void round(long x, int columns, long target) {
+        for (int column = 0; column < columns; column++) {
+            short rounded = VectorPack.toBf16(SEGMENT.get(FLOAT_VALUE, x + 4L * column));
+            SEGMENT.set(FLOAT_VALUE, target + 4L * column, VectorPack.fromBf16(rounded));
+        }
+        if (columns % 2 != 0) {
+            SEGMENT.set(FLOAT_VALUE, target + 4L * columns, 0f);
+        }
+    }
+}

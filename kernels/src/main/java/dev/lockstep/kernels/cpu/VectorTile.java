@@ -1,0 +1,21 @@
+package dev.lockstep.kernels.cpu;
+
+/// One weight format's inner loops in Java: one tile times one token or four.
+///
+/// Four tokens give the bits of one four times; they only share the loading of weights.
+interface VectorTile {
+
+    /// One token times the tile.
+    ///
+    /// @param x prepared activations of the token
+    /// @param tile the packed tile
+    /// @param out address of the token's first output of this tile
+    /// @param rows outputs of this tile that exist
+    void one(long x, int columns, long tile, long out, int rows);
+
+    /// Four consecutive tokens times the tile.
+    ///
+    /// @param xStride bytes from token to token
+    /// @param outStride bytes from token to token
+    void four(long x, long xStride, int columns, long tile, long out, long outStride, int rows);
+}

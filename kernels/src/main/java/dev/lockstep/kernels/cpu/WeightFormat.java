@@ -1,0 +1,33 @@
+package dev.lockstep.kernels.cpu;
+
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.WeightType;
+
+/// What a packed weight holds, and so what its activations become before they are multiplied.
+enum WeightFormat {
+    F32,
+    BF16,
+    Q8_0,
+    Q4_1;
+
+    /// Quantized types keep theirs; plain ones become the compute type.
+    static WeightFormat of(WeightType type, DType compute) {
+        return switch (type) {
+            case Q8_0 -> Q8_0;
+            case Q4_1 -> Q4_1;
+            case F32, F16, BF16 ->
+                    switch (compute) {
+                        case F32 -> F32;
+                        case BF16 -> BF16;
+                        case F16, I32, I8 ->
+                                throw new IllegalArgumentException(
+                                        "compute type %s, must be F32 or BF16".formatted(compute));
+                    };
+        };
+    }
+
+    /// Whether activations are quantized to int8 per 32 values.
+    boolean isQuantized() {
+        return this == Q8_0 || this == Q4_1;
+    }
+}

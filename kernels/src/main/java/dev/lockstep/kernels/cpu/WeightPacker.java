@@ -1,0 +1,83 @@
+package dev.lockstep.kernels.cpu;
+
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.WeightRows;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.ref.Reference;
+import java.util.ArrayList;
+import java.util.List;
+
+/// Packs stored rows into tiles, the team together, reading each source page once.
+final class WeightPacker {
+    private final MatmulOps ops;
+    private final ThreadTeam team;
+    private final CpuMemory memory;
+
+    WeightPacker(MatmulOps ops, ThreadTeam team, CpuMemory memory) {
+        this.ops = ops;
+        this.team = team;
+        this.memory = memory;
+    }
+
+    CpuWeight pack(List<WeightRows> sources, DType compute) {
+        int columns = sources.isEmpty() ? 0 : sources.getFirst().columns();
+        var segments = new ArrayList<CpuWeight.Segment>();
+        int rows = 0;
+        int tiles = 0;
+        for (WeightRows source : sources) {
+            if (source.columns() != columns) {
+                throw new IllegalArgumentException(
+                        "%s has %d columns, %s above it %d"
+                                .formatted(
+                                        source.name(),
+                                        source.columns(),
+                                        sources.getFirst().name(),
+                                        columns));
+            }
+            if (source.rows().length > 0) {
+                var segment = pack(source, WeightFormat.of(source.type(), compute), rows, tiles);
+                segments.add(segment);
+                rows += segment.rows();
+                tiles += segment.tiles();
+            }
+        }
+        return new CpuWeight(ops, rows, columns, List.copyOf(segments));
+    }
+
+    private CpuWeight.Segment pack(WeightRows source, WeightFormat format, int row, int tile) {
+        int tiles = (source.rows().length + MatmulOps.TILE_ROWS - 1) / MatmulOps.TILE_ROWS;
+        long target = memory.reserve(tiles * ops.tileBytes(format, source.columns()));
+        var segment = new CpuWeight.Segment(format, target, row, source.rows().length, tile);
+        try (Arena arena = Arena.ofShared()) {
+            var stored = stored(source, arena);
+            team.run(
+                    (thread, threads) ->
+                            ops.pack(
+                                    stored,
+                                    format,
+                                    target,
+                                    ThreadTeam.share(tiles, thread, threads),
+                                    ThreadTeam.share(tiles, thread + 1, threads)),
+                    (long) source.rows().length * source.columns());
+        } finally {
+            Reference.reachabilityFence(source);
+        }
+        return segment;
+    }
+
+    private static MatmulOps.WeightSource stored(WeightRows source, Arena arena) {
+        MemorySegment data = source.data();
+        if (!data.isNative()) {
+            data = arena.allocate(data.byteSize(), 64).copyFrom(data);
+        }
+        return new MatmulOps.WeightSource(
+                source.type(),
+                data.address() + source.type().rowBytes(source.columnFrom()),
+                source.type().rowBytes(source.sourceColumns()),
+                arena.allocateFrom(ValueLayout.JAVA_INT, source.rows()).address(),
+                source.rows().length,
+                source.columns());
+    }
+}

@@ -1,0 +1,68 @@
+package dev.lockstep.kernels;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayDeque;
+import java.util.Deque;
+
+/// Kernels, and host arrays as tensors; a test opens one and closes it, memory included.
+public final class TestDevice implements AutoCloseable {
+    private final Kernels kernels;
+    private final Deque<Runnable> atClose = new ArrayDeque<>();
+
+    public TestDevice(Kernels kernels) {
+        this.kernels = kernels;
+    }
+
+    public Kernels kernels() {
+        return kernels;
+    }
+
+    public Tensor zeros(DType type, int rows, int columns) {
+        DeviceBuffer buffer = kernels.allocate((long) rows * columns * type.bytes());
+        atClose(buffer::close);
+        return buffer.tensor(0, type, rows, columns);
+    }
+
+    public Tensor floats(int rows, int columns, float... values) {
+        Tensor tensor = zeros(DType.F32, rows, columns);
+        kernels.copyToDevice(MemorySegment.ofArray(values), tensor);
+        return tensor;
+    }
+
+    public Tensor ints(int rows, int columns, int... values) {
+        Tensor tensor = zeros(DType.I32, rows, columns);
+        kernels.copyToDevice(MemorySegment.ofArray(values), tensor);
+        return tensor;
+    }
+
+    public float[] floats(Tensor tensor) {
+        var values = new float[tensor.rows() * tensor.columns()];
+        kernels.copyToHost(tensor, MemorySegment.ofArray(values));
+        return values;
+    }
+
+    public int[] ints(Tensor tensor) {
+        var values = new int[tensor.rows() * tensor.columns()];
+        kernels.copyToHost(tensor, MemorySegment.ofArray(values));
+        return values;
+    }
+
+    /// Raw bits of floats, so that a comparison tells 0 from −0.
+    public int[] bits(Tensor tensor) {
+        return MemorySegment.ofArray(floats(tensor)).toArray(ValueLayout.JAVA_INT);
+    }
+
+    /// Runs `action`, last come first, before the kernels are closed.
+    public void atClose(Runnable action) {
+        atClose.push(action);
+    }
+
+    @Override
+    public void close() {
+        while (!atClose.isEmpty()) {
+            atClose.pop().run();
+        }
+        kernels.close();
+    }
+}

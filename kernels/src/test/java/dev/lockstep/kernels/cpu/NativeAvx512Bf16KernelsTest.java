@@ -1,0 +1,11 @@
+package dev.lockstep.kernels.cpu;
+
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.MemoryContract;
+
+final class NativeAvx512Bf16KernelsTest implements MemoryContract {
+    @Override
+    public Kernels open(int threads) {
+        return OpenKernels.of(InstructionSet.AVX512_BF16, threads);
+    }
+}

@@ -1,0 +1,19 @@
+package dev.lockstep.kernels.cpu;
+
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.lockstep.kernels.Kernels;
+
+/// Opens CPU kernels of one instruction set, or skips the test where this machine has none.
+final class OpenKernels {
+    private OpenKernels() {}
+
+    static Kernels of(InstructionSet set, int threads) {
+        var missing = CpuFeatures.current().missing(set);
+        assumeTrue(missing.isEmpty(), () -> set.key() + " skipped: this CPU lacks " + missing);
+        assumeTrue(
+                NativeLibrary.isBuilt(set),
+                () -> set.key() + " skipped: the build had no C++ compiler for it");
+        return CpuKernels.open(CpuOptions.ofThreads(threads).with(set));
+    }
+}

@@ -1,0 +1,11 @@
+package dev.lockstep.kernels.cpu;
+
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.MemoryContract;
+
+final class VectorApiKernelsTest implements MemoryContract {
+    @Override
+    public Kernels open(int threads) {
+        return OpenKernels.of(InstructionSet.VECTOR_API, threads);
+    }
+}

@@ -1,0 +1,6 @@
+/// The contract every [Kernels] implementation passes, one interface per op family; references are
+/// plain loops in double.
+@NullMarked
+package dev.lockstep.kernels;
+
+import org.jspecify.annotations.NullMarked;
