@@ -60,13 +60,11 @@ public record Member(
     }
 
     public Member {
-        if (role == Role.COORDINATOR ? !group.isEmpty() : !NAME.matcher(group).matches()) {
+        if (role != Role.COORDINATOR) {
+            requireName(group, "group");
+        } else if (!group.isEmpty()) {
             throw new IllegalArgumentException(
-                    role == Role.COORDINATOR
-                            ? "a coordinator belongs to no group, got \"" + group + "\""
-                            : "group \""
-                                    + group
-                                    + "\" must be 1 to 64 letters, digits, '.', '_' or '-', no dot first");
+                    "a coordinator belongs to no group, got \"" + group + "\"");
         }
         if (size < 1 || rank < 0 || rank >= size) {
             throw new IllegalArgumentException("rank " + rank + " is outside [0, " + size + ")");
@@ -83,6 +81,18 @@ public record Member(
                     "incarnation \"" + incarnation + "\" is not 32 hexadecimal digits");
         }
         attributes = Map.copyOf(attributes);
+    }
+
+    /// Groups and clusters become parts of paths.
+    static String requireName(String name, String what) {
+        if (!NAME.matcher(name).matches()) {
+            throw new IllegalArgumentException(
+                    what
+                            + " \""
+                            + name
+                            + "\" must be 1 to 64 letters, digits, '.', '_' or '-', no dot first");
+        }
+        return name;
     }
 
     /// A coordinator announced as STARTING.

@@ -22,4 +22,20 @@ public interface Registration extends AutoCloseable {
 
     @Override
     void close();
+
+    /// Refuses an update that would make another process of this one.
+    static void requireSame(Member before, Member after) {
+        boolean same =
+                before.role() == after.role()
+                        && before.group().equals(after.group())
+                        && before.rank() == after.rank()
+                        && before.incarnation().equals(after.incarnation());
+        if (!same) {
+            throw new IllegalArgumentException(
+                    "the announcement of "
+                            + before.describe()
+                            + " cannot become one of "
+                            + after.describe());
+        }
+    }
 }

@@ -1,0 +1,141 @@
+package dev.lockstep.cluster;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.InetSocketAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+import org.apache.zookeeper.server.PurgeTxnLog;
+import org.apache.zookeeper.server.ServerCnxnFactory;
+import org.apache.zookeeper.server.ZooKeeperServer;
+import org.apache.zookeeper.server.persistence.FileTxnSnapLog;
+
+/// A ZooKeeper server inside this process: one host, no ensemble. Whoever starts it closes it.
+///
+/// It listens without authentication, so bind it to an address only trusted processes reach; the
+/// default is loopback.
+public final class EmbeddedZooKeeper implements AutoCloseable {
+
+    public static final String LOOPBACK = "127.0.0.1";
+
+    /// Sessions are granted 2 to 20 of these.
+    private static final int TICK_MILLIS = 1000;
+
+    private static final int MAX_CONNECTIONS = 1024;
+    private static final int SNAPSHOTS_KEPT = 3;
+    private static final Logger LOG = LogManager.getLogger(EmbeddedZooKeeper.class);
+
+    static {
+        // Read once by ZooKeeper's classes. What is kept here is rebuilt from the processes after a
+        // power loss, so
+        // syncing each write to the disk buys nothing; the log grows by 1 MB, not 64; few clients
+        // need few threads.
+        setUnlessSet("zookeeper.forceSync", "no");
+        setUnlessSet("zookeeper.preAllocSize", "1024");
+        setUnlessSet("zookeeper.nio.numSelectorThreads", "1");
+        setUnlessSet("zookeeper.nio.numWorkerThreads", "1");
+        setUnlessSet("zookeeper.admin.enableServer", "false");
+    }
+
+    private final String host;
+    private final FileTxnSnapLog files;
+    private final ZooKeeperServer server;
+    private final ServerCnxnFactory connections;
+
+    private EmbeddedZooKeeper(
+            String host,
+            FileTxnSnapLog files,
+            ZooKeeperServer server,
+            ServerCnxnFactory connections) {
+        this.host = host;
+        this.files = files;
+        this.server = server;
+        this.connections = connections;
+    }
+
+    private static void setUnlessSet(String property, String value) {
+        if (System.getProperty(property) == null) {
+            System.setProperty(property, value);
+        }
+    }
+
+    /// Starts a server on loopback.
+    ///
+    /// @param data folder for its logs and snapshots, made if missing; with those of an earlier
+    ///   run, sessions and counters go on
+    /// @param port 0 for any free one
+    public static EmbeddedZooKeeper start(Path data, int port) {
+        return start(data, LOOPBACK, port);
+    }
+
+    /// Starts a server.
+    ///
+    /// @param host address to listen on
+    /// @throws UncheckedIOException naming address or folder when one of them cannot be used
+    public static EmbeddedZooKeeper start(Path data, String host, int port) {
+        ServerCnxnFactory connections = listen(host, port);
+        try {
+            Files.createDirectories(data);
+            PurgeTxnLog.purge(data.toFile(), data.toFile(), SNAPSHOTS_KEPT);
+            FileTxnSnapLog files = new FileTxnSnapLog(data.toFile(), data.toFile());
+            ZooKeeperServer server = new ZooKeeperServer(files, TICK_MILLIS, "");
+            connections.startup(server);
+            EmbeddedZooKeeper started = new EmbeddedZooKeeper(host, files, server, connections);
+            LOG.info("ZooKeeper listens on {}, data in {}", started.connectString(), data);
+            return started;
+        } catch (IOException e) {
+            connections.shutdown();
+            throw new UncheckedIOException(
+                    new IOException(
+                            "ZooKeeper cannot use its data folder " + data + ": " + e.getMessage(),
+                            e));
+        } catch (InterruptedException e) {
+            connections.shutdown();
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException("interrupted while ZooKeeper started", e);
+        }
+    }
+
+    private static ServerCnxnFactory listen(String host, int port) {
+        try {
+            return ServerCnxnFactory.createFactory(
+                    new InetSocketAddress(host, port), MAX_CONNECTIONS);
+        } catch (IOException | IllegalArgumentException e) {
+            throw new UncheckedIOException(
+                    new IOException(
+                            "ZooKeeper cannot listen on "
+                                    + host
+                                    + ":"
+                                    + port
+                                    + ": "
+                                    + e.getMessage(),
+                            e));
+        }
+    }
+
+    public int port() {
+        return connections.getLocalPort();
+    }
+
+    /// What [ZooKeeperCluster#connect] takes.
+    public String connectString() {
+        return host + ":" + port();
+    }
+
+    /// Ends a session as its timeout would, for tests.
+    void expire(long session) {
+        server.closeSession(session);
+    }
+
+    @Override
+    public void close() {
+        connections.shutdown();
+        try {
+            files.close();
+        } catch (IOException e) {
+            LOG.warn("ZooKeeper's files were not closed", e);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+package dev.lockstep.cluster;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalLong;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+class FixedClusterTest extends ClusterContract {
+
+    private final EventThread events = new EventThread("test-events");
+    private final FixedCluster origin = new FixedCluster(events, Randomness.seeded(1));
+
+    @Override
+    Cluster connect() {
+        return origin.another(events);
+    }
+
+    @Override
+    void loseSession(Cluster cluster) {
+        ((FixedCluster) cluster).loseSession();
+    }
+
+    @AfterEach
+    void stopEvents() {
+        events.close();
+    }
+
+    @Test
+    void everythingHappensOnOneThreadWhenTheExecutorSaysSo() {
+        List<String> story = new ArrayList<>();
+        FixedCluster one = new FixedCluster(Runnable::run, Randomness.seeded(1));
+        FixedCluster two = one.another(Runnable::run);
+        two.membership().listen(seen -> story.add("sees " + seen.members().size()));
+        one.register(worker("a", 0));
+        Leadership leader = one.contend("a", "first", new Telling("first", story));
+        Leadership standby = two.contend("a", "second", new Telling("second", story));
+        assertEquals(OptionalLong.of(1), leader.nextEpoch(0));
+        one.loseSession();
+        assertEquals(OptionalLong.of(2), standby.nextEpoch(1));
+        one.close();
+        assertEquals(
+                List.of(
+                        "sees 0",
+                        "sees 1",
+                        "first elected",
+                        "second elected",
+                        "first deposed",
+                        "sees 0"),
+                story);
+    }
+
+    @Test
+    void aListOfMembersIsAClusterThatStaysAsItIs() {
+        List<Member> members = List.of(worker("a", 0), worker("a", 1));
+        try (FixedCluster cluster = FixedCluster.of(members)) {
+            assertEquals(members, cluster.membership().snapshot().members());
+        }
+    }
+
+    private record Telling(String name, List<String> story) implements Leadership.Listener {
+        @Override
+        public void elected() {
+            story.add(name + " elected");
+        }
+
+        @Override
+        public void deposed() {
+            story.add(name + " deposed");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+package dev.lockstep.cluster;
+
+import static dev.lockstep.cluster.Refusal.assertRefused;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.net.ServerSocket;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class ZooKeeperClusterTest extends ClusterContract {
+
+    private static final AtomicInteger TESTS = new AtomicInteger();
+
+    @TempDir
+    @SuppressWarnings("NullAway.Init") // JUnit sets it
+    private static Path data;
+
+    @SuppressWarnings("NullAway.Init") // set before all
+    private static EmbeddedZooKeeper server;
+
+    private final String name = "test-" + TESTS.incrementAndGet();
+
+    @BeforeAll
+    static void startServer() {
+        server = EmbeddedZooKeeper.start(data, 0);
+    }
+
+    @AfterAll
+    static void stopServer() {
+        server.close();
+    }
+
+    @Override
+    Cluster connect() {
+        return ZooKeeperCluster.connect(server.connectString(), name);
+    }
+
+    @Override
+    void loseSession(Cluster cluster) {
+        server.expire(((ZooKeeperCluster) cluster).sessionId());
+    }
+
+    @Override
+    void awaitInLine(Cluster cluster) throws InterruptedException {
+        ZooKeeperCluster contending = (ZooKeeperCluster) cluster;
+        Eventually.await("in line", () -> contending.contendersInLine("a") == 2);
+    }
+
+    @Test
+    void clustersThatShareAZooKeeperDoNotSeeEachOther() throws Exception {
+        Cluster one = open();
+        Member member = worker("a", 0);
+        one.register(member);
+        awaitMembers(one, member);
+        try (Cluster other = ZooKeeperCluster.connect(server.connectString(), name + "-other")) {
+            assertTrue(other.awaitConnected(Eventually.PATIENCE));
+            Member stranger = worker("a", 1);
+            other.register(stranger);
+            awaitMembers(other, stranger);
+            awaitMembers(one, member);
+        }
+        assertRefused(
+                "cluster \"a/b\"", () -> ZooKeeperCluster.connect(server.connectString(), "a/b"));
+    }
+
+    @Test
+    void whatIsNoMemberIsPassedOver() throws Exception {
+        ZooKeeperCluster one = (ZooKeeperCluster) open();
+        one.write("members/garbage", "{\"role\":");
+        Member member = worker("a", 0);
+        one.register(member);
+        awaitMembers(one, member);
+    }
+
+    @Test
+    void aProcessMayStartBeforeZooKeeper(@TempDir Path folder) throws Exception {
+        int port = freePort();
+        try (Cluster early = ZooKeeperCluster.connect("127.0.0.1:" + port, name)) {
+            Member member = worker("a", 0);
+            early.register(member);
+            RecordingListener news = new RecordingListener();
+            Leadership leader = early.contend("a", "early", news);
+            assertFalse(early.awaitConnected(Duration.ofMillis(300)));
+            assertEquals(OptionalLong.empty(), leader.nextEpoch(0));
+            try (EmbeddedZooKeeper late = EmbeddedZooKeeper.start(folder, port)) {
+                assertEquals(port, late.port());
+                assertTrue(early.awaitConnected(Eventually.PATIENCE));
+                awaitMembers(early, member);
+                news.awaitNews("elected");
+            }
+        }
+    }
+
+    @Test
+    void servingGoesOnWhileZooKeeperIsAwayAndAfterItReturns(@TempDir Path folder) throws Exception {
+        outage(folder, folder);
+    }
+
+    @Test
+    void aWipedZooKeeperIsFilledAgainAndEpochsStillGrow(@TempDir Path before, @TempDir Path after)
+            throws Exception {
+        outage(before, after);
+    }
+
+    private void outage(Path before, Path after) throws Exception {
+        EmbeddedZooKeeper running = EmbeddedZooKeeper.start(before, 0);
+        String address = running.connectString();
+        int port = running.port();
+        Member first = worker("a", 0);
+        Member second = worker("a", 1);
+        RecordingListener news = new RecordingListener();
+        try (Cluster one = ZooKeeperCluster.connect(address, name);
+                Cluster two = ZooKeeperCluster.connect(address, name)) {
+            Registration registration = one.register(first);
+            awaitMembers(two, first);
+            two.register(second);
+            awaitMembers(one, first, second);
+            Leadership leader = one.contend("a", "first", news);
+            news.awaitNews("elected");
+            assertEquals(OptionalLong.of(1), leader.nextEpoch(0));
+
+            running.close();
+            Eventually.await("gone", () -> !one.connected() && !two.connected());
+            awaitMembers(one, first, second);
+            assertTrue(leader.leading());
+            assertEquals(OptionalLong.of(2), leader.nextEpoch(1));
+            registration.ready();
+
+            running = EmbeddedZooKeeper.start(after, EmbeddedZooKeeper.LOOPBACK, port);
+            Member ready = first.withState(Member.State.READY);
+            Eventually.await(
+                    "both announced",
+                    () ->
+                            two.membership()
+                                    .snapshot()
+                                    .find(first.incarnation())
+                                    .equals(Optional.of(ready)));
+            try (Cluster fresh = ZooKeeperCluster.connect(address, name)) {
+                Eventually.await(
+                        () -> "seen by a newcomer: " + fresh.membership().snapshot(),
+                        () ->
+                                fresh.membership().snapshot().find(ready.incarnation()).isPresent()
+                                        && fresh.membership()
+                                                .snapshot()
+                                                .find(second.incarnation())
+                                                .isPresent());
+                RecordingListener heir = new RecordingListener();
+                Leadership standby = fresh.contend("a", "second", heir);
+                assertTrue(leader.leading());
+                leader.close();
+                heir.awaitNews("elected");
+                // Taken without ZooKeeper, 2 was written into its counter when it came back.
+                assertEquals(OptionalLong.of(3), standby.nextEpoch(0));
+            }
+            news.awaitNews("elected");
+        } finally {
+            running.close();
+        }
+    }
+
+    private static int freePort() throws IOException {
+        try (ServerSocket socket = new ServerSocket(0)) {
+            return socket.getLocalPort();
+        }
+    }
+}
