@@ -9,17 +9,25 @@ import java.util.Objects;
 public final class CheckpointException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
+    private static final int MAX_LENGTH = 1_000;
+
     public CheckpointException(String message) {
-        super(message);
+        super(oneLine(message));
     }
 
     public CheckpointException(String message, Throwable cause) {
-        super(message, cause);
+        super(oneLine(message), cause);
     }
 
     /// The line to show; never absent.
     @Override
     public String getMessage() {
         return Objects.requireNonNull(super.getMessage());
+    }
+
+    /// Names come from the file and may hold anything.
+    private static String oneLine(String message) {
+        String line = message.replaceAll("\\p{Cntrl}", "?");
+        return line.length() <= MAX_LENGTH ? line : line.substring(0, MAX_LENGTH) + "…";
     }
 }

@@ -34,7 +34,10 @@ final class GgufCheckpoint extends Checkpoint {
     }
 
     static GgufCheckpoint openFile(Path path) {
-        GgufFile first = GgufFile.open(path);
+        return of(GgufFile.open(path));
+    }
+
+    static GgufCheckpoint of(GgufFile first) {
         List<GgufFile> files = new ArrayList<>();
         files.add(first);
         int count = first.metadata().size("split.count").orElse(1);

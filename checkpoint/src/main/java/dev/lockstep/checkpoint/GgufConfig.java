@@ -66,6 +66,12 @@ final class GgufConfig {
     private AttentionConfig attention(int hidden) {
         int heads = requireSize("attention.head_count", 1 << 16);
         int kvHeads = size("attention.head_count_kv").orElse(heads);
+        if (kvHeads < 1 || heads % kvHeads != 0) {
+            throw metadata.wrong(
+                    key("attention.head_count_kv"),
+                    kvHeads,
+                    "a divisor of the " + heads + " heads");
+        }
         Optional<Integer> headDim = size("attention.key_length");
         if (headDim.isEmpty() && hidden % heads != 0) {
             throw metadata.wrong(

@@ -196,7 +196,9 @@ public final class GgufMetadata {
     }
 
     public CheckpointException missing(String key) {
-        return new CheckpointException("%s: metadata key %s is missing".formatted(path, key));
+        return new CheckpointException(
+                "%s: metadata key %s is missing: download or convert the model again"
+                        .formatted(path, key));
     }
 
     public CheckpointException wrong(String key, Object value, String expected) {

@@ -1,6 +1,7 @@
 package dev.lockstep.checkpoint;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
@@ -10,6 +11,10 @@ import java.util.Set;
 /// Reads `config.json`, in the layout of transformers 5 (`rope_parameters`) and the older one
 /// (`rope_theta`, `rope_scaling`), with the older names of GPT-2's keys.
 final class HuggingFaceConfig {
+    private static final String[] NORM_EPSILON = {
+        "rms_norm_eps", "layer_norm_epsilon", "norm_epsilon", "layer_norm_eps", "norm_eps"
+    };
+
     private final JsonObject config;
     private final Optional<JsonObject> generation;
     private final Set<String> tensorNames;
@@ -85,18 +90,23 @@ final class HuggingFaceConfig {
     private AttentionConfig attention(int hidden) {
         int heads = requireSize(1 << 16, "num_attention_heads", "n_head");
         int kvHeads =
-                config.integer("num_key_value_heads")
-                        .orElse(config.flag("multi_query").orElse(false) ? 1 : heads);
-        OptionalInt headDim = config.integer("head_dim");
-        if (headDim.isEmpty() && hidden % heads != 0) {
+                config.has("num_key_value_heads")
+                        ? requireSize(heads, "num_key_value_heads")
+                        : config.flag("multi_query").orElse(false) ? 1 : heads;
+        if (heads % kvHeads != 0) {
+            throw config.wrong(
+                    "num_key_value_heads", kvHeads, "a divisor of the " + heads + " heads");
+        }
+        if (!config.has("head_dim") && hidden % heads != 0) {
             throw new CheckpointException(
                     "%s: hidden_size %d does not divide by num_attention_heads %d and head_dim is missing"
                             .formatted(config.file(), hidden, heads));
         }
+        int headDim = config.has("head_dim") ? requireSize(1 << 16, "head_dim") : hidden / heads;
         boolean bias =
                 config.flag("attention_bias").orElse(false)
                         || tensorNames.contains("model.layers.0.self_attn.q_proj.bias");
-        return new AttentionConfig(heads, kvHeads, headDim.orElse(hidden / heads), bias);
+        return new AttentionConfig(heads, kvHeads, headDim, bias);
     }
 
     private int feedForwardSize(int hidden) {
@@ -108,8 +118,11 @@ final class HuggingFaceConfig {
     }
 
     private double normEpsilon() {
-        return config.requireNumber(
-                "rms_norm_eps", "layer_norm_epsilon", "norm_epsilon", "layer_norm_eps", "norm_eps");
+        double epsilon = config.requireNumber(NORM_EPSILON);
+        if (!(epsilon > 0 && epsilon < 1)) {
+            throw config.wrong(presentKey(NORM_EPSILON), epsilon, "a number between 0 and 1");
+        }
+        return epsilon;
     }
 
     /// `generation_config.json` comes first: it is what the model's authors generate with.
@@ -130,15 +143,12 @@ final class HuggingFaceConfig {
     private int requireSize(int most, String... keys) {
         int value = config.requireInteger(keys);
         if (value < 1 || value > most) {
-            String key = keys[0];
-            for (String candidate : keys) {
-                if (config.has(candidate)) {
-                    key = candidate;
-                    break;
-                }
-            }
-            throw config.wrong(key, value, "a number from 1 to " + most);
+            throw config.wrong(presentKey(keys), value, "a number from 1 to " + most);
         }
         return value;
+    }
+
+    private String presentKey(String... keys) {
+        return Arrays.stream(keys).filter(config::has).findFirst().orElse(keys[0]);
     }
 }

@@ -150,7 +150,8 @@ record JsonObject(Path file, String prefix, JsonNode node) {
 
     CheckpointException missing(String... keys) {
         return new CheckpointException(
-                "%s: key %s is missing".formatted(file, prefix + String.join(" or ", keys)));
+                "%s: key %s is missing: download the model again"
+                        .formatted(file, prefix + String.join(" or ", keys)));
     }
 
     CheckpointException wrong(String key, Object value, String expected) {

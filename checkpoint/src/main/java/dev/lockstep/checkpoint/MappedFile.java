@@ -18,6 +18,9 @@ record MappedFile(Path path, MemorySegment bytes) {
         if (Files.isDirectory(path)) {
             throw new CheckpointException(path + " is a folder where a file is expected");
         }
+        if (Files.exists(path) && !Files.isRegularFile(path)) {
+            throw new CheckpointException(path + " is not a regular file");
+        }
         try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
             return new MappedFile(
                     path,

@@ -1,13 +1,18 @@
 package dev.lockstep.checkpoint;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -71,12 +76,64 @@ class GgufCheckpointTest {
                 checkpoint.tensor("model.layers.0.self_attn.v_proj.weight").order());
     }
 
-    @Test
-    void aVocabularyAloneHasATokenizerAndNoConfiguration() {
-        Path path = Fixtures.path("tokenizers/ggml-vocab-gpt-2.gguf");
+    @ParameterizedTest
+    @CsvSource({
+        "gpt-2, gpt2, 50257", "starcoder, gpt2, 49152", "falcon, gpt2, 65024",
+        "deepseek-llm, gpt2, 102400", "llama-spm, llama, 32000", "phi-3, llama, 32064"
+    })
+    void aVocabularyAloneHasATokenizerAndNoConfiguration(String name, String model, int ids) {
+        Path path = Fixtures.path("tokenizers/ggml-vocab-" + name + ".gguf");
         Checkpoint checkpoint = Checkpoint.open(path);
+        Refused.naming(checkpoint::config, path.toString(), "without weights");
         assertTrue(checkpoint.tokenizer().hasTokenizer());
-        CheckpointException e = assertThrows(CheckpointException.class, checkpoint::config);
-        assertTrue(e.getMessage().contains("without weights"), e.getMessage());
+        GgufMetadata metadata = ((TokenizerSource.Gguf) checkpoint.tokenizer()).metadata();
+        assertEquals(Optional.of(model), metadata.text("tokenizer.ggml.model"));
+        assertEquals(ids, metadata.texts("tokenizer.ggml.tokens").orElseThrow().size());
+        assertEquals(ids, metadata.integers("tokenizer.ggml.token_type").orElseThrow().length);
+        if (model.equals("llama")) {
+            assertEquals(ids, metadata.floats("tokenizer.ggml.scores").orElseThrow().length);
+            assertEquals(Optional.of(true), metadata.flag("tokenizer.ggml.add_bos_token"));
+        } else {
+            assertTrue(metadata.count("tokenizer.ggml.merges") > 30_000);
+        }
+    }
+
+    @Test
+    void aDigestFollowsTheContentAndNotTheName(@TempDir Path folder) throws IOException {
+        byte[] bytes = GgufBytes.llama().llamaTensors().build();
+        Checkpoint first = Checkpoint.open(Files.write(folder.resolve("a.gguf"), bytes));
+        Checkpoint renamed = Checkpoint.open(Files.write(folder.resolve("b.gguf"), bytes));
+        assertEquals(first.digest(), renamed.digest());
+        bytes[bytes.length / 2] ^= 1;
+        Checkpoint changed = Checkpoint.open(Files.write(folder.resolve("c.gguf"), bytes));
+        assertNotEquals(first.digest(), changed.digest());
+        assertEquals(first.tokenizerDigest(), changed.tokenizerDigest());
+        byte[] withTokens =
+                GgufBytes.llama()
+                        .texts("tokenizer.ggml.tokens", List.of("a"))
+                        .llamaTensors()
+                        .build();
+        Checkpoint other = Checkpoint.open(Files.write(folder.resolve("d.gguf"), withTokens));
+        assertNotEquals(first.tokenizerDigest(), other.tokenizerDigest());
+    }
+
+    @Test
+    void aSplitModelIsOpenedByItsFirstFile(@TempDir Path folder) throws IOException {
+        Path first = folder.resolve("m-00001-of-00002.gguf");
+        Path second = folder.resolve("m-00002-of-00002.gguf");
+        Files.write(first, GgufBytes.llama().number("split.count", 2).llamaTensors().build());
+        byte[] rest =
+                new GgufBytes(3)
+                        .number("split.count", 2)
+                        .tensor("output.weight", 0, 64, 256)
+                        .build();
+        Refused.naming(() -> Checkpoint.open(first), "m-00002-of-00002.gguf is missing");
+        Files.write(second, rest);
+        Checkpoint checkpoint = Checkpoint.open(first);
+        assertFalse(checkpoint.config().tiedEmbeddings());
+        assertEquals(256, checkpoint.tensor("lm_head.weight").rows());
+        Refused.naming(() -> Checkpoint.open(second), "name the first");
+        Path renamed = Files.copy(first, folder.resolve("renamed.gguf"));
+        Refused.naming(() -> Checkpoint.open(renamed), "split into 2 files");
     }
 }

@@ -1,0 +1,220 @@
+package dev.lockstep.checkpoint;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.OptionalInt;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class HuggingFaceConfigTest {
+    private static final Path PATH = Path.of("some/config.json");
+
+    private static final String LLAMA =
+            """
+            "architectures": ["LlamaForCausalLM"], "hidden_size": 64, "num_hidden_layers": 4,
+            "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 128,
+            "vocab_size": 100, "max_position_embeddings": 4096, "rms_norm_eps": 1e-5,
+            "bos_token_id": 1, "eos_token_id": 2""";
+
+    @Test
+    void theOlderLayoutReadsLikeTheNewer() {
+        assertEquals(
+                read("\"rope_theta\": 500000.0, \"rope_scaling\": null"),
+                read(
+                        "\"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 500000.0}"));
+        String scaling =
+                "\"factor\": 8.0, \"low_freq_factor\": 1.0, \"high_freq_factor\": 4.0, \"original_max_position_embeddings\": 8192";
+        ModelConfig older =
+                read(
+                        "\"rope_theta\": 5e5, \"rope_scaling\": {\"rope_type\": \"llama3\", "
+                                + scaling
+                                + "}");
+        assertEquals(
+                older,
+                read(
+                        "\"rope_parameters\": {\"rope_theta\": 5e5, \"rope_type\": \"llama3\", "
+                                + scaling
+                                + "}"));
+        assertEquals(new RopeScaling.Llama3(8, 1, 4, 8192), older.rope().scaling());
+    }
+
+    @Test
+    void everyRopeScalingIsRead() {
+        assertEquals(
+                new RopeScaling.Linear(2),
+                read("\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2}").rope().scaling());
+        assertEquals(
+                new RopeScaling.Dynamic(2, 4096),
+                read("\"rope_scaling\": {\"type\": \"dynamic\", \"factor\": 2}").rope().scaling());
+        assertEquals(
+                new RopeScaling.Yarn(
+                        4,
+                        1024,
+                        16,
+                        1,
+                        OptionalDouble.of(1.2),
+                        OptionalDouble.empty(),
+                        OptionalDouble.empty(),
+                        false),
+                read("\"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 4, \"original_max_position_embeddings\": 1024, \"beta_fast\": 16, \"attention_factor\": 1.2, \"truncate\": false}")
+                        .rope()
+                        .scaling());
+        assertEquals(
+                new RopeScaling.LongRope(
+                        List.of(1.0, 1.5), List.of(2.0, 4.0), 1024, 4, OptionalDouble.empty()),
+                read("\"head_dim\": 8, \"partial_rotary_factor\": 0.5, \"original_max_position_embeddings\": 1024, \"rope_scaling\": {\"type\": \"su\", \"short_factor\": [1, 1.5], \"long_factor\": [2, 4]}")
+                        .rope()
+                        .scaling());
+        Refused.naming(
+                () -> read("\"rope_scaling\": {\"type\": \"mrope\"}"),
+                PATH.toString(),
+                "rope_scaling.type",
+                "mrope",
+                "yarn");
+        Refused.naming(
+                () ->
+                        read(
+                                "\"rope_scaling\": {\"type\": \"su\", \"short_factor\": [1], \"long_factor\": [1]}"),
+                "rope_scaling.short_factor",
+                "8, half");
+        Refused.naming(
+                () -> read("\"rope_scaling\": {\"type\": \"linear\"}"), "rope_scaling.factor");
+    }
+
+    @Test
+    void aWindowHoldsForTheLayersThatAFamilysKeysPick() {
+        assertEquals(
+                List.of(KvGroup.window(List.of(0, 1, 2, 3), 16)),
+                read("\"sliding_window\": 16").kvGroups());
+        assertEquals(
+                List.of(KvGroup.full(List.of(0, 1, 2, 3))),
+                read("\"sliding_window\": 16, \"use_sliding_window\": false").kvGroups());
+        assertEquals(
+                List.of(KvGroup.full(List.of(0, 1)), KvGroup.window(List.of(2, 3), 16)),
+                read("\"sliding_window\": 16, \"use_sliding_window\": true, \"max_window_layers\": 2")
+                        .kvGroups());
+        assertEquals(
+                List.of(KvGroup.window(List.of(0, 2), 16), KvGroup.full(List.of(1, 3))),
+                read("\"sliding_window\": 16, \"model_type\": \"gemma2\"").kvGroups());
+        assertEquals(
+                List.of(KvGroup.window(List.of(0, 1, 3), 16), KvGroup.full(List.of(2))),
+                read("\"sliding_window\": 16, \"sliding_window_pattern\": 3").kvGroups());
+        Refused.naming(
+                () -> read("\"layer_types\": [\"full_attention\"]"),
+                "layer_types",
+                "4, one per layer");
+        Refused.naming(
+                () -> read("\"layer_types\": [\"a\", \"a\", \"a\", \"a\"]"), "layer_types is a,");
+        Refused.naming(() -> read("\"sliding_window\": 0"), "sliding_window is 0");
+    }
+
+    @Test
+    void olderGemmaHasTwoRopes() {
+        ModelConfig config =
+                read(
+                        "\"model_type\": \"gemma3_text\", \"sliding_window\": 16, \"rope_theta\": 1e6, \"rope_local_base_freq\": 1e4, \"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": 8}");
+        assertEquals(new RopeScaling.Linear(8), config.rope().scaling());
+        assertEquals(new RopeConfig(1e4, 16, new RopeScaling.None()), config.windowRope());
+    }
+
+    @Test
+    void endsOfTextComeFromBothFilesAndMayBeLists() {
+        ModelConfig config =
+                HuggingFaceConfig.read(
+                        json("{" + LLAMA + "}"),
+                        Optional.of(json("{\"eos_token_id\": [7, 2, 9], \"bos_token_id\": 5}")),
+                        Set.of(),
+                        TensorType.F32);
+        assertEquals(new SpecialIds(OptionalInt.of(1), List.of(7, 2, 9)), config.specialIds());
+    }
+
+    @Test
+    void tensorsDecideWhereNoKeySays() {
+        assertTrue(parse("{" + LLAMA + "}").tiedEmbeddings());
+        ModelConfig seen =
+                HuggingFaceConfig.read(
+                        json("{" + LLAMA + "}"),
+                        Optional.empty(),
+                        Set.of("lm_head.weight", "model.layers.0.self_attn.q_proj.bias"),
+                        TensorType.F32);
+        assertFalse(seen.tiedEmbeddings());
+        assertTrue(seen.attention().bias());
+        assertFalse(read("\"tie_word_embeddings\": false").tiedEmbeddings());
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "hidden_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "intermediate_size",
+        "vocab_size",
+        "max_position_embeddings",
+        "rms_norm_eps",
+        "architectures"
+    })
+    void aMissingKeyIsNamed(String key) {
+        String without = ("{" + LLAMA + "}").replace("\"" + key + "\"", "\"x\"");
+        Refused.naming(() -> parse(without), PATH.toString(), key, "missing");
+        String nulled = without.replace("\"x\"", "\"" + key + "\": null, \"x\"");
+        Refused.naming(() -> parse(nulled), PATH.toString(), key, "missing");
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "hidden_size | 0 | hidden_size is 0",
+                "hidden_size | -5 | hidden_size is -5",
+                "hidden_size | 99999999999 | hidden_size is 99999999999",
+                "hidden_size | 64.5 | hidden_size is 64.5",
+                "hidden_size | \"64\" | hidden_size is \"64\"",
+                "hidden_size | [64] | hidden_size is [64]",
+                "hidden_size | 66 | hidden_size 66 does not divide",
+                "num_hidden_layers | 1000000000 | num_hidden_layers is 1000000000",
+                "num_key_value_heads | 3 | num_key_value_heads is 3",
+                "num_key_value_heads | 8 | num_key_value_heads is 8",
+                "rms_norm_eps | 0 | rms_norm_eps is 0.0",
+                "rms_norm_eps | NaN | rms_norm_eps is NaN",
+                "vocab_size | 0 | vocab_size is 0",
+                "eos_token_id | \"x\" | eos_token_id is \"x\"",
+                "architectures | [1] | architectures is 1"
+            })
+    void anAbsurdValueIsNamed(String key, String value, String part) {
+        String changed =
+                ("{" + LLAMA + "}")
+                        .replaceAll(
+                                "\"" + key + "\": (\\[[^]]*]|[^,}]*)", "\"" + key + "\": " + value);
+        Refused.naming(() -> parse(changed), PATH.toString(), part);
+    }
+
+    @Test
+    void aQuantizationMethodIsRefusedByName() {
+        Refused.naming(
+                () -> read("\"quantization_config\": {\"quant_method\": \"awq\"}"),
+                "quantization_config",
+                "awq",
+                "GGUF");
+    }
+
+    private static ModelConfig read(String more) {
+        return parse("{" + LLAMA + ", " + more + "}");
+    }
+
+    private static ModelConfig parse(String text) {
+        return HuggingFaceConfig.read(json(text), Optional.empty(), Set.of(), TensorType.F32);
+    }
+
+    private static JsonObject json(String text) {
+        return JsonObject.parse(PATH, text.getBytes(StandardCharsets.UTF_8));
+    }
+}
