@@ -22,7 +22,7 @@ public interface Communicator extends AutoCloseable {
 
     /// Sums `x` over all ranks in place.
     ///
-    /// @param x dense F32 or the activation type, from [#allocate]
+    /// @param x dense, F32 or what the device computes in, from [#allocate]
     void allReduceSum(Tensor x);
 
     /// `residual += Σ x over ranks`, then `out = rmsNorm(residual) · weight`: what follows every
@@ -35,7 +35,7 @@ public interface Communicator extends AutoCloseable {
 
     /// Puts each rank's columns side by side.
     ///
-    /// @param part `[n, columns[rank]]` F32, from [#allocate]
+    /// @param part `[n, columns[rank]]` F32, dense, from [#allocate]
     /// @param columns how many columns each rank has; zeros allowed
     /// @param out `[n, Σ columns]`, complete on every rank
     void allGather(Tensor part, int[] columns, Tensor out);
@@ -43,8 +43,12 @@ public interface Communicator extends AutoCloseable {
     /// Root's `x` on every rank; dense, any memory, any type.
     void broadcast(Tensor x, int root);
 
+    /// Gives `x` to `peer`, which receives as many bytes; dense, any memory, any type. `x` may be
+    /// reused when it returns. Waits, where the peer does not come, until it does: two ranks that
+    /// first send to each other may wait for ever and are aborted.
     void send(Tensor x, int peer);
 
+    /// What `peer` sends, into `x`.
     void receive(Tensor x, int peer);
 
     void barrier();

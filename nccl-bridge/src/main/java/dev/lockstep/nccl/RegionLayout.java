@@ -15,14 +15,13 @@ package dev.lockstep.nccl;
 record RegionLayout(int size, long bytes) {
     static final int MAX_RANKS = 64;
 
-    /// What one exchange carries at most.
+    /// What a rank puts into one exchange at most; larger payloads go in pieces that stay in cache.
     static final int SLOT_BYTES = 256 * 1024;
 
-    // Header. The first 4 KiB keep their places in every version.
+    // Header.
     static final int HEADER_BYTES = 4096;
     static final int MAGIC = 0;
-    static final int VERSION = 8;
-    static final int SIZE = 12;
+    static final int SIZE = 8;
     static final int EPOCH = 16;
     static final int BYTES = 24;
     static final int CREATOR = 32;
@@ -36,7 +35,8 @@ record RegionLayout(int size, long bytes) {
     static final int LINE_BYTES = 128;
     static final int WAITERS = 64;
 
-    // Rank lines: the arrival flag with two calls and offsets (even and odd), then the presence.
+    // Rank lines: the arrival flag with two call words and offsets (even and odd), then the
+    // presence.
     static final int CALLS = 8;
     static final int OFFSETS = 24;
     static final int PRESENCE = LINE_BYTES;

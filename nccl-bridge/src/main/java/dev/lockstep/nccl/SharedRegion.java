@@ -52,16 +52,17 @@ final class SharedRegion implements AutoCloseable {
         INT.setRelease(memory, offset, value);
     }
 
-    boolean claimInt(long offset, int from, int to) {
-        return INT.compareAndSet(memory, offset, from, to);
-    }
-
     long readLong(long offset) {
         return (long) LONG.getAcquire(memory, offset);
     }
 
     void writeLong(long offset, long value) {
         LONG.setRelease(memory, offset, value);
+    }
+
+    /// Writes `value` where nobody wrote before.
+    boolean claimLong(long offset, long value) {
+        return LONG.compareAndSet(memory, offset, 0L, value);
     }
 
     ProcessIdentity readIdentity(long offset) {
@@ -105,7 +106,7 @@ final class SharedRegion implements AutoCloseable {
 
     /// Ends it for all ranks; the first reason stays.
     void abort(String reason) {
-        if (!claimInt(RegionLayout.ABORT, 0, ABORT_WRITING)) {
+        if (!INT.compareAndSet(memory, (long) RegionLayout.ABORT, 0, ABORT_WRITING)) {
             return;
         }
         byte[] text = reason.getBytes(StandardCharsets.UTF_8);

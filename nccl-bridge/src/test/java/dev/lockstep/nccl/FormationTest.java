@@ -1,0 +1,146 @@
+package dev.lockstep.nccl;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+final class FormationTest {
+    private static final Duration SHORT = Duration.ofMillis(400);
+
+    private HostGroup group;
+
+    @BeforeEach
+    void makeFolder() throws IOException {
+        group = new HostGroup();
+    }
+
+    @AfterEach
+    void nothingIsLeftInSharedMemory() throws IOException {
+        List<?> left = group.files();
+        group.close();
+        assertEquals(List.of(), left);
+    }
+
+    @Test
+    void ranksThatDoNotComeAreNamedByAllThatDid() throws Exception {
+        Rendezvous rendezvous = group.rendezvous(4);
+        List<String> messages =
+                messages(
+                        new Formation(rendezvous, 0, 64, SHORT),
+                        new Formation(rendezvous, 2, 64, SHORT));
+        String expected =
+                "ranks [1, 3] of 4 did not come to %s within 0.4 s".formatted(rendezvous.file());
+        assertEquals(List.of(expected, expected), messages);
+    }
+
+    @Test
+    void aMissingRankZeroIsNamed() throws Exception {
+        Rendezvous rendezvous = group.rendezvous(2);
+        assertEquals(
+                List.of(
+                        "rank 0 did not create %s within 0.4 s, rank 1 waited"
+                                .formatted(rendezvous.file())),
+                messages(new Formation(rendezvous, 1, 64, SHORT)));
+    }
+
+    @Test
+    void aDifferenceIsRefusedNamingBothOnBothRanks() throws Exception {
+        Rendezvous mine = group.rendezvous(2);
+        assertDiffers(
+                "epoch differs: rank 1 has 8, rank 0 has 7",
+                new Formation(mine, 0, 64, HostGroup.PATIENCE),
+                new Formation(
+                        new Rendezvous(mine.name(), 8, 2, group.folder),
+                        1,
+                        64,
+                        HostGroup.PATIENCE));
+        assertDiffers(
+                "group size differs: rank 1 has 3, rank 0 has 2",
+                new Formation(mine, 0, 64, HostGroup.PATIENCE),
+                new Formation(
+                        new Rendezvous(mine.name(), 7, 3, group.folder),
+                        1,
+                        64,
+                        HostGroup.PATIENCE));
+        assertDiffers(
+                "bytes for collectives differs: rank 1 has 128, rank 0 has 64",
+                new Formation(mine, 0, 64, HostGroup.PATIENCE),
+                new Formation(mine, 1, 128, HostGroup.PATIENCE));
+    }
+
+    private static void assertDiffers(String expected, Formation first, Formation second)
+            throws Exception {
+        assertEquals(List.of(expected, expected), messages(first, second));
+    }
+
+    @Test
+    void aRankTakenTwiceIsRefused() throws Exception {
+        Rendezvous rendezvous = group.rendezvous(3);
+        long pid = ProcessHandle.current().pid();
+        String expected =
+                "rank 1 is taken by process %d, and process %d wants it".formatted(pid, pid);
+        assertEquals(
+                List.of(expected, expected, expected),
+                messages(
+                        new Formation(rendezvous, 0, 64, HostGroup.PATIENCE),
+                        new Formation(rendezvous, 1, 64, HostGroup.PATIENCE),
+                        new Formation(rendezvous, 1, 64, HostGroup.PATIENCE)));
+    }
+
+    @Test
+    void tooLittleSharedMemoryIsToldInBytes() throws Exception {
+        String message =
+                messages(new Formation(group.rendezvous(1), 0, 1L << 50, SHORT)).getFirst();
+        assertTrue(message.contains("bytes free, the group needs 11258"), message);
+    }
+
+    @Test
+    void whileRanksMeetTheFileIsTheOwnersOnly() throws Exception {
+        Rendezvous rendezvous = group.rendezvous(2);
+        Callable<String> zero = () -> message(new Formation(rendezvous, 0, 64, SHORT));
+        Callable<String> observer =
+                () -> {
+                    while (!Files.exists(rendezvous.file())) {
+                        Thread.sleep(1);
+                    }
+                    return PosixFilePermissions.toString(
+                            Files.getPosixFilePermissions(rendezvous.file()));
+                };
+        assertEquals("rw-------", HostGroup.together(List.of(zero, observer)).getLast());
+    }
+
+    @Test
+    void aNameCannotLeaveItsFolder() {
+        for (String name : new String[] {"", "../x", "a/b", "a b", "x".repeat(129)}) {
+            assertThrows(
+                    IllegalArgumentException.class,
+                    () -> new Rendezvous(name, 1, 2, Path.of("/dev/shm")));
+        }
+    }
+
+    /// What each of them failed with.
+    private static List<String> messages(Formation... formations) throws Exception {
+        List<Callable<String>> tasks = new ArrayList<>();
+        for (Formation formation : formations) {
+            tasks.add(() -> message(formation));
+        }
+        return HostGroup.together(tasks);
+    }
+
+    private static String message(Formation formation) {
+        return String.valueOf(
+                assertThrows(RendezvousException.class, formation::meet).getMessage());
+    }
+}

@@ -1,0 +1,120 @@
+package dev.lockstep.nccl;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.io.IOException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/// Ranks in processes of their own, as in production, and what happens to the others when one is
+/// killed or stopped.
+final class HostCommunicatorProcessTest {
+    private static final Duration START = Duration.ofSeconds(20);
+
+    /// The promise: nobody hangs longer on a lost peer.
+    private static final Duration LEAVE = Duration.ofSeconds(5);
+
+    private static final int ENDLESS = Integer.MAX_VALUE;
+
+    private final List<RankProcess> ranks = new ArrayList<>();
+    private HostGroup group;
+
+    @BeforeEach
+    void makeFolder() throws IOException {
+        group = new HostGroup();
+    }
+
+    @AfterEach
+    void endProcesses() throws IOException {
+        ranks.forEach(RankProcess::close);
+        group.close();
+    }
+
+    private void fork(int size, int rounds) throws IOException {
+        for (int rank = 0; rank < size; rank++) {
+            ranks.add(RankProcess.fork(group.folder, rank, size, rounds));
+        }
+    }
+
+    @Test
+    void processesGetTheSameBitsAsThePlainSum() throws Exception {
+        fork(3, 200);
+        String expected = "done " + RankProcess.expectedDigest(3, 200);
+        for (RankProcess rank : ranks) {
+            assertEquals(expected, rank.awaitLine("done", START));
+        }
+    }
+
+    @Test
+    void theOthersLeaveWhenARankIsKilledAndNoFileIsLeft() throws Exception {
+        fork(3, ENDLESS);
+        awaitRunning();
+        assertEquals(List.of(), group.files());
+        RankProcess killed = ranks.remove(1);
+        killed.signal("KILL");
+        for (RankProcess rank : ranks) {
+            assertEquals(
+                    "aborted: rank 1 (process %d) is gone".formatted(killed.pid()),
+                    rank.awaitLine("aborted", LEAVE));
+        }
+        assertEquals(List.of(), group.files());
+    }
+
+    @Test
+    void theOtherLeavesWhenARankIsStoppedAndTheStoppedOneFollows() throws Exception {
+        fork(2, ENDLESS);
+        awaitRunning();
+        RankProcess stopped = ranks.get(1);
+        stopped.signal("STOP");
+        String expected =
+                "aborted: rank 1 (process %d) shows no heartbeat for 3.0 s"
+                        .formatted(stopped.pid());
+        assertEquals(expected, ranks.getFirst().awaitLine("aborted", LEAVE));
+        stopped.signal("CONT");
+        assertEquals(expected, stopped.awaitLine("aborted", LEAVE));
+    }
+
+    @Test
+    void aGroupStoppedAndContinuedAsAWholeLivesOn() throws Exception {
+        fork(2, ENDLESS);
+        awaitRunning();
+        signalAll("STOP");
+        Thread.sleep(3500); // Longer than a heartbeat may be missing.
+        signalAll("CONT");
+        Thread.sleep(1000); // Two ticks, in which a rank might blame another.
+        RankProcess killed = ranks.removeLast();
+        killed.signal("KILL");
+        assertEquals(
+                "aborted: rank 1 (process %d) is gone".formatted(killed.pid()),
+                ranks.getFirst().awaitLine("aborted", LEAVE));
+    }
+
+    @Test
+    void whatARankZeroKilledWhileFormingLeavesTheNextGroupRemoves() throws Exception {
+        ranks.add(RankProcess.fork(group.folder, 0, 2, 1));
+        ranks.getFirst().awaitLine("started", START);
+        while (group.files().isEmpty()) {
+            Thread.sleep(5);
+        }
+        ranks.getFirst().signal("KILL");
+        assertEquals(1, group.files().size());
+        group.onEveryRank(2, (communicator, kernels) -> communicator.barrier());
+        assertEquals(List.of(), group.files());
+    }
+
+    private void signalAll(String signal) throws IOException, InterruptedException {
+        for (RankProcess rank : ranks) {
+            rank.signal(signal);
+        }
+    }
+
+    private void awaitRunning() throws InterruptedException {
+        for (RankProcess rank : ranks) {
+            rank.awaitLine("running", START);
+        }
+    }
+}

@@ -1,0 +1,195 @@
+package dev.lockstep.nccl;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.Tensor;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/// The contract over shared memory, and what only this communicator can get wrong; across processes
+/// in [HostCommunicatorProcessTest].
+final class HostCommunicatorTest extends CommunicatorContract {
+    private HostGroup group;
+
+    @BeforeEach
+    void makeFolder() throws IOException {
+        group = new HostGroup();
+    }
+
+    @AfterEach
+    void nothingIsLeftInSharedMemory() throws IOException {
+        List<?> left = group.files();
+        group.close();
+        assertEquals(List.of(), left);
+    }
+
+    @Override
+    int[] sizes() {
+        return new int[] {1, 2, 3, 4};
+    }
+
+    @Override
+    void onEveryRank(int size, RankBody body) throws Exception {
+        group.onEveryRank(size, body);
+    }
+
+    @Test
+    void theBitsDoNotDependOnHowRanksWait() throws Exception {
+        for (Waiting waiting : Waiting.values()) {
+            group.onEveryRank(
+                    3,
+                    waiting,
+                    (communicator, kernels) -> {
+                        Tensor x = communicator.allocate(4000).tensor(0, DType.F32, 1, 1000);
+                        for (int round = 0; round < 20; round++) {
+                            FakeKernels.fill(x, Payload.floats(round, communicator.rank(), 1000));
+                            communicator.allReduceSum(x);
+                            assertEquals(
+                                    Payload.rankOrderedSum(round, 3, 1000)[999],
+                                    FakeKernels.floats(x)[999]);
+                        }
+                    });
+        }
+    }
+
+    @Test
+    void anAbortByAnotherThreadEndsAWait() throws Exception {
+        onEveryRank(
+                2,
+                (communicator, kernels) -> {
+                    if (communicator.rank() == 0) {
+                        Thread other = Thread.ofPlatform().start(() -> abortSoon(communicator));
+                        assertAborted("aborted by rank 0: no stream", communicator::barrier);
+                        other.join();
+                    } else {
+                        // Never comes to the barrier, and learns it at its next call.
+                        Thread.sleep(300);
+                        assertAborted("aborted by rank 0: no stream", communicator::barrier);
+                    }
+                });
+    }
+
+    private static void abortSoon(Communicator communicator) {
+        try {
+            Thread.sleep(50);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        communicator.abort("no stream");
+    }
+
+    @Test
+    void ranksThatLostStepStopAndNameBothCalls() throws Exception {
+        onEveryRank(
+                2,
+                (communicator, kernels) -> {
+                    Tensor x = communicator.allocate(64).tensor(0, DType.F32, 1, 16);
+                    CommunicatorAbortedException thrown =
+                            assertThrows(
+                                    CommunicatorAbortedException.class,
+                                    () -> {
+                                        if (communicator.rank() == 0) {
+                                            communicator.barrier();
+                                        } else {
+                                            communicator.allReduceSum(x);
+                                        }
+                                    });
+                    String message = String.valueOf(thrown.getMessage());
+                    assertTrue(message.contains("barrier(0 bytes, root 0)"), message);
+                    assertTrue(message.contains("allReduceSum(64 bytes, root 0)"), message);
+                });
+    }
+
+    @Test
+    void aReceiverOfAnotherLengthIsTold() throws Exception {
+        onEveryRank(
+                2,
+                (communicator, kernels) -> {
+                    if (communicator.rank() == 0) {
+                        communicator.send(kernels.tensor(DType.I32, 1, 3), 1);
+                    } else {
+                        assertAborted(
+                                "rank 0 sends 12 bytes where rank 1 receives 8",
+                                () -> communicator.receive(kernels.tensor(DType.I32, 1, 2), 0));
+                    }
+                });
+    }
+
+    @Test
+    void aRankThatClosedIsNotWaitedFor() throws Exception {
+        onEveryRank(
+                2,
+                (communicator, kernels) -> {
+                    communicator.barrier();
+                    if (communicator.rank() == 0) {
+                        assertAborted(
+                                "rank 1 closed its communicator while rank 0 waits for it",
+                                communicator::barrier);
+                    }
+                });
+    }
+
+    private static void assertAborted(String reason, Runnable call) {
+        assertEquals(
+                reason, assertThrows(CommunicatorAbortedException.class, call::run).getMessage());
+    }
+
+    @Test
+    void whatCannotBeSummedIsRefused() throws Exception {
+        onEveryRank(
+                2,
+                (communicator, kernels) -> {
+                    Tensor half = communicator.allocate(64).tensor(0, DType.BF16, 1, 16);
+                    assertRefused(
+                            "x is BF16 [1, 16], needs F32 [1, 16]",
+                            () -> communicator.allReduceSum(half));
+                    Tensor elsewhere = kernels.tensor(DType.F32, 1, 16);
+                    assertRefused(
+                            "x does not lie in memory that allocate() of this communicator gave",
+                            () -> communicator.allReduceSum(elsewhere));
+                    assertRefused(
+                            "%d bytes for a collective, %d of %d are free: open the communicator with more"
+                                    .formatted(BYTES, BYTES - 64, BYTES),
+                            () -> communicator.allocate(BYTES));
+                });
+    }
+
+    private static void assertRefused(String reason, Runnable call) {
+        assertEquals(reason, assertThrows(IllegalArgumentException.class, call::run).getMessage());
+    }
+
+    @Test
+    void closingTwiceAndAbortingAfterwardsDoNothing() throws Exception {
+        onEveryRank(
+                1,
+                (communicator, kernels) -> {
+                    communicator.close();
+                    communicator.abort("too late");
+                    communicator.close();
+                });
+    }
+
+    @Test
+    void aStepIsNotSlowWhenRanksComeLate() throws Exception {
+        long start = System.nanoTime();
+        onEveryRank(
+                3,
+                (communicator, kernels) -> {
+                    for (int round = 0; round < 30; round++) {
+                        if (round % 3 == communicator.rank()) {
+                            Thread.sleep(2);
+                        }
+                        communicator.barrier();
+                    }
+                });
+        // A lost wake-up costs a slice of 100 ms; thirty of them would take 3 s.
+        assertTrue(System.nanoTime() - start < Duration.ofMillis(2500).toNanos());
+    }
+}

@@ -1,0 +1,149 @@
+package dev.lockstep.nccl;
+
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.DeviceBuffer;
+import dev.lockstep.kernels.Tensor;
+import java.io.BufferedReader;
+import java.io.File;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.Random;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+
+/// One rank in a JVM of its own, summing in a loop and saying line by line how it goes.
+final class RankProcess implements AutoCloseable {
+    private static final int MOST = 60_000;
+
+    private final Process process;
+    private final BlockingQueue<String> lines = new LinkedBlockingQueue<>(1000);
+
+    private RankProcess(Process process) {
+        this.process = process;
+    }
+
+    /// @param rounds sums to do; the rank then prints `done` and a digest of all results
+    static RankProcess fork(Path folder, int rank, int size, int rounds) throws IOException {
+        Process process =
+                new ProcessBuilder(
+                                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                                "--add-modules",
+                                "jdk.incubator.vector",
+                                "--enable-native-access=ALL-UNNAMED",
+                                "-XX:+UseSerialGC",
+                                "-XX:TieredStopAtLevel=1",
+                                "-Xmx128m",
+                                "-cp",
+                                System.getProperty("java.class.path"),
+                                RankProcess.class.getName(),
+                                folder.toString(),
+                                Integer.toString(rank),
+                                Integer.toString(size),
+                                Integer.toString(rounds))
+                        .redirectErrorStream(true)
+                        .start();
+        RankProcess forked = new RankProcess(process);
+        Thread.ofPlatform().daemon().start(forked::read);
+        return forked;
+    }
+
+    private void read() {
+        try (BufferedReader reader = process.inputReader()) {
+            reader.lines().forEach(lines::add);
+        } catch (UncheckedIOException | IOException e) {
+            lines.add(e.toString());
+        }
+    }
+
+    long pid() {
+        return process.pid();
+    }
+
+    /// The first line from now on that begins so; throws when it does not come in time.
+    String awaitLine(String start, Duration timeout) throws InterruptedException {
+        long deadline = System.nanoTime() + timeout.toNanos();
+        StringBuilder seen = new StringBuilder();
+        while (true) {
+            String line = lines.poll(deadline - System.nanoTime(), TimeUnit.NANOSECONDS);
+            if (line == null) {
+                throw new AssertionError(
+                        "no line '%s' within %s, but: %s".formatted(start, timeout, seen));
+            }
+            if (line.startsWith(start)) {
+                return line;
+            }
+            seen.append(line).append('\n');
+        }
+    }
+
+    void signal(String name) throws IOException, InterruptedException {
+        new ProcessBuilder("kill", "-" + name, Long.toString(pid()))
+                .redirectError(new File("/dev/null"))
+                .start()
+                .waitFor();
+    }
+
+    @Override
+    public void close() {
+        process.destroyForcibly();
+    }
+
+    // What the forked JVM runs.
+
+    public static void main(String[] arguments) throws Exception {
+        int rank = Integer.parseInt(arguments[1]);
+        int size = Integer.parseInt(arguments[2]);
+        int rounds = Integer.parseInt(arguments[3]);
+        Rendezvous rendezvous = new Rendezvous("processes", 1, size, Path.of(arguments[0]));
+        PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
+        out.println("started");
+        try (FakeKernels kernels = new FakeKernels();
+                Communicator communicator =
+                        HostCommunicator.open(
+                                rendezvous,
+                                rank,
+                                4 * MOST,
+                                kernels.kernels(),
+                                Waiting.BLOCK,
+                                Duration.ofSeconds(20))) {
+            out.println("formed");
+            out.println("done " + sumAll(communicator, rounds, out));
+        } catch (CommunicatorAbortedException e) {
+            out.println("aborted: " + e.getMessage());
+        }
+    }
+
+    private static int sumAll(Communicator communicator, int rounds, PrintStream out) {
+        Random sizes = new Random(1);
+        DeviceBuffer buffer = communicator.allocate(4 * MOST);
+        int digest = 0;
+        for (int round = 0; round < rounds; round++) {
+            int count = 1 + sizes.nextInt(round % 8 == 0 ? MOST : 600);
+            Tensor x = buffer.tensor(0, DType.F32, 1, count);
+            FakeKernels.fill(x, Payload.floats(round, communicator.rank(), count));
+            communicator.allReduceSum(x);
+            digest = 31 * digest + Arrays.hashCode(FakeKernels.floats(x));
+            if (round == 20) {
+                out.println("running");
+            }
+        }
+        return digest;
+    }
+
+    /// What [#sumAll] must print for a group of `size`.
+    static int expectedDigest(int size, int rounds) {
+        Random sizes = new Random(1);
+        int digest = 0;
+        for (int round = 0; round < rounds; round++) {
+            int count = 1 + sizes.nextInt(round % 8 == 0 ? MOST : 600);
+            digest = 31 * digest + Arrays.hashCode(Payload.rankOrderedSum(round, size, count));
+        }
+        return digest;
+    }
+}
