@@ -17,24 +17,11 @@ import java.util.Set;
 /// A key that is there with another type is a damaged or foreign file and is refused by name; a key
 /// that is not there is an empty answer.
 public final class GgufMetadata {
-    private static final int TEXT = 8;
-    private static final int ARRAY = 9;
-    private static final int MAX_NESTING = 4;
-
-    /// Where a value lies.
-    ///
-    /// @param valueStart first byte of the value, after its type
-    /// @param elementType type of an array's elements, or the type itself
-    /// @param count elements of an array, or 1
-    /// @param elementsStart first byte of the elements
-    private record Place(
-            int type, long valueStart, int elementType, long count, long elementsStart, long end) {}
-
     private final Path path;
     private final MemorySegment bytes;
-    private final Map<String, Place> places;
+    private final Map<String, GgufPlace> places;
 
-    private GgufMetadata(Path path, MemorySegment bytes, Map<String, Place> places) {
+    private GgufMetadata(Path path, MemorySegment bytes, Map<String, GgufPlace> places) {
         this.path = path;
         this.bytes = bytes;
         this.places = places;
@@ -44,10 +31,10 @@ public final class GgufMetadata {
     static GgufMetadata read(GgufReader reader, MemorySegment bytes, long count) {
         reader.require(
                 count, 8 + 4 + 1, "the metadata of " + Long.toUnsignedString(count) + " keys");
-        Map<String, Place> places = new LinkedHashMap<>();
+        Map<String, GgufPlace> places = new LinkedHashMap<>();
         for (long i = 0; i < count; i++) {
             String key = reader.readText("the name of metadata key " + i);
-            if (places.put(key, place(reader, key)) != null) {
+            if (places.put(key, GgufPlace.read(reader, key)) != null) {
                 throw new CheckpointException(
                         "%s: metadata key %s occurs twice: the file is damaged, download it again"
                                 .formatted(reader.path(), key));
@@ -72,14 +59,14 @@ public final class GgufMetadata {
         return find(key)
                 .map(
                         place -> {
-                            requireType(key, place, place.type() == TEXT, "a string");
+                            requireType(key, place, place.isText(), "a string");
                             return reader(place.valueStart()).readText(key);
                         });
     }
 
     /// A whole number of any width.
     public OptionalLong integer(String key) {
-        Optional<Place> place = find(key);
+        Optional<GgufPlace> place = find(key);
         if (place.isEmpty()) {
             return OptionalLong.empty();
         }
@@ -103,7 +90,7 @@ public final class GgufMetadata {
     /// A number, whole or not. A 32-bit float becomes the double of its shortest decimal, so that
     /// 1e-5 reads as it does from JSON.
     public OptionalDouble number(String key) {
-        Optional<Place> place = find(key);
+        Optional<GgufPlace> place = find(key);
         if (place.isEmpty()) {
             return OptionalDouble.empty();
         }
@@ -134,7 +121,8 @@ public final class GgufMetadata {
         return find(key)
                 .map(
                         place -> {
-                            requireArray(key, place, place.elementType() == TEXT, "strings");
+                            requireArray(
+                                    key, place, place.elementType() == GgufPlace.TEXT, "strings");
                             GgufReader reader = reader(place.elementsStart());
                             List<String> texts = new ArrayList<>((int) place.count());
                             for (long i = 0; i < place.count(); i++) {
@@ -181,18 +169,18 @@ public final class GgufMetadata {
 
     /// Elements of a list without decoding it; 1 for a single value, 0 when absent.
     public long count(String key) {
-        return find(key).map(Place::count).orElse(0L);
+        return find(key).map(GgufPlace::count).orElse(0L);
     }
 
     /// The stored bytes of a value, for digests.
     MemorySegment stored(String key) {
-        Place place = find(key).orElseThrow(() -> missing(key));
+        GgufPlace place = find(key).orElseThrow(() -> missing(key));
         return bytes.asSlice(place.valueStart(), place.end() - place.valueStart());
     }
 
     /// True when the value is a list.
     boolean isArray(String key) {
-        return find(key).map(place -> place.type() == ARRAY).orElse(false);
+        return find(key).map(GgufPlace::isArray).orElse(false);
     }
 
     public CheckpointException missing(String key) {
@@ -204,68 +192,6 @@ public final class GgufMetadata {
     public CheckpointException wrong(String key, Object value, String expected) {
         return new CheckpointException(
                 "%s: metadata key %s is %s, expected %s".formatted(path, key, value, expected));
-    }
-
-    private static Place place(GgufReader reader, String key) {
-        String what = "the value of metadata key " + key;
-        int type = reader.readInt("the type of metadata key " + key);
-        long start = reader.position();
-        int elementType = type;
-        long count = 1;
-        long elements = start;
-        if (type == ARRAY) {
-            elementType = reader.readInt(what);
-            count = reader.readLong(what);
-            elements = reader.position();
-            if (count > Integer.MAX_VALUE - 8) {
-                reader.require(Long.MAX_VALUE, 1, what);
-            }
-        }
-        skipValues(reader, elementType, count, key, type == ARRAY ? 1 : 0);
-        return new Place(type, start, elementType, count, elements, reader.position());
-    }
-
-    private static void skipValues(
-            GgufReader reader, int type, long count, String key, int nesting) {
-        String what = "the value of metadata key " + key;
-        switch (type) {
-            case TEXT -> {
-                reader.require(count, 8, what);
-                for (long i = 0; i < count; i++) {
-                    reader.skipText(what);
-                }
-            }
-            case ARRAY -> {
-                if (nesting >= MAX_NESTING) {
-                    throw new CheckpointException(
-                            "%s: metadata key %s nests arrays deeper than %d: the file is damaged, download it again"
-                                    .formatted(reader.path(), key, MAX_NESTING));
-                }
-                reader.require(count, 12, what);
-                for (long i = 0; i < count; i++) {
-                    int elementType = reader.readInt(what);
-                    skipValues(reader, elementType, reader.readLong(what), key, nesting + 1);
-                }
-            }
-            default -> reader.skip(count, scalarBytes(reader, type, key), what);
-        }
-    }
-
-    private static int scalarBytes(GgufReader reader, int type, String key) {
-        return switch (type) {
-            case 0, 1, 7 -> 1;
-            case 2, 3 -> 2;
-            case 4, 5, 6 -> 4;
-            case 10, 11, 12 -> 8;
-            default ->
-                    throw new CheckpointException(
-                            "%s: metadata key %s has unknown type %s at byte %d: the file is damaged, download it again"
-                                    .formatted(
-                                            reader.path(),
-                                            key,
-                                            Integer.toUnsignedString(type),
-                                            reader.position()));
-        };
     }
 
     private static boolean isInteger(int type) {
@@ -284,7 +210,7 @@ public final class GgufMetadata {
         };
     }
 
-    private Optional<Place> find(String key) {
+    private Optional<GgufPlace> find(String key) {
         return Optional.ofNullable(places.get(key));
     }
 
@@ -292,14 +218,14 @@ public final class GgufMetadata {
         return new GgufReader(path, bytes, position);
     }
 
-    private void requireArray(String key, Place place, boolean elementsFit, String expected) {
-        requireType(key, place, place.type() == ARRAY && elementsFit, "a list of " + expected);
+    private void requireArray(String key, GgufPlace place, boolean elementsFit, String expected) {
+        requireType(key, place, place.isArray() && elementsFit, "a list of " + expected);
     }
 
-    private void requireType(String key, Place place, boolean fits, String expected) {
+    private void requireType(String key, GgufPlace place, boolean fits, String expected) {
         if (!fits) {
             String actual =
-                    place.type() == ARRAY
+                    place.isArray()
                             ? "a list of type " + place.elementType()
                             : "of type " + place.type();
             throw wrong(key, actual, expected);

@@ -1,7 +1,6 @@
 package dev.lockstep.checkpoint;
 
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -60,7 +59,8 @@ final class ModelDigest {
             label(name, bytes.length);
             sha256.update(bytes);
         } catch (IOException e) {
-            throw new UncheckedIOException(e);
+            throw new CheckpointException(
+                    "%s cannot be read (%s)".formatted(path, e.getMessage()), e);
         }
     }
 
