@@ -23,6 +23,7 @@ import java.util.List;
 ///
 /// Closed by who opened it, after every buffer allocated from it.
 public final class CpuKernels implements Kernels {
+    private final InstructionSet set;
     private final Device device;
     private final ThreadTeam team;
     private final CpuMemory weights = new CpuMemory();
@@ -31,6 +32,7 @@ public final class CpuKernels implements Kernels {
 
     private CpuKernels(InstructionSet set, ThreadTeam team) {
         CpuOps ops = CpuOps.of(set);
+        this.set = set;
         this.team = team;
         device = new Device(CpuFeatures.current().name(), set.key(), team.size());
         matmul = new Matmul(ops.matmul(), team, weights);
@@ -51,6 +53,15 @@ public final class CpuKernels implements Kernels {
     @Override
     public DType activationType() {
         return DType.F32;
+    }
+
+    @Override
+    public boolean canCompute(DType type) {
+        return switch (type) {
+            case F32 -> true;
+            case BF16 -> set.hasBf16();
+            case F16, I32, I8 -> false;
+        };
     }
 
     @Override
