@@ -41,7 +41,7 @@ public final class CpuKernels implements Kernels {
     /// Starts the team; throws if an instruction set or a CPU that was asked for cannot be had.
     public static CpuKernels open(CpuOptions options) {
         InstructionSet set = options.instructionSet().orElseGet(InstructionSet::best);
-        set.require();
+        set.require(CpuFeatures.current());
         return new CpuKernels(set, new ThreadTeam(options));
     }
 

@@ -48,7 +48,10 @@ public enum InstructionSet {
 
     /// The best this machine and this build can run.
     public static InstructionSet best() {
-        CpuFeatures cpu = CpuFeatures.current();
+        return best(CpuFeatures.current());
+    }
+
+    private static InstructionSet best(CpuFeatures cpu) {
         for (InstructionSet set : values()) {
             if (cpu.missing(set).isEmpty() && NativeLibrary.isBuilt(set)) {
                 return set;
@@ -57,18 +60,18 @@ public enum InstructionSet {
         return VECTOR_API;
     }
 
-    /// Throws, with the remedy, unless this machine and this build can run it.
-    void require() {
-        Set<String> missing = CpuFeatures.current().missing(this);
+    /// Throws, with the remedy, unless that CPU and this build can run it.
+    void require(CpuFeatures cpu) {
+        Set<String> missing = cpu.missing(this);
         if (!missing.isEmpty()) {
             throw new UnsupportedOperationException(
                     "instruction set %s was asked for, but this CPU lacks %s: ask for %s, or for none"
-                            .formatted(key(), String.join(", ", missing), best().key()));
+                            .formatted(key(), String.join(", ", missing), best(cpu).key()));
         }
         if (!NativeLibrary.isBuilt(this)) {
             throw new UnsupportedOperationException(
                     "instruction set %s was asked for, but this build has no %s: build again with g++ 10 or newer on the path, or ask for %s"
-                            .formatted(key(), NativeLibrary.fileName(this), best().key()));
+                            .formatted(key(), NativeLibrary.fileName(this), best(cpu).key()));
         }
     }
 }
