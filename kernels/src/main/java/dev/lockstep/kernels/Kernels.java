@@ -14,7 +14,8 @@ public interface Kernels extends AutoCloseable {
     /// F32 on a CPU, whatever the weights; a GPU computes in its own.
     DType activationType();
 
-    /// Whether plain weights can be multiplied in this type: F32 everywhere, BF16 where the hardware has it.
+    /// Whether plain weights can be multiplied in this type: F32 everywhere, BF16 where the
+    /// hardware has it.
     boolean canCompute(DType type);
 
     // Memory.

@@ -48,9 +48,9 @@ final class ThreadTeam implements AutoCloseable {
             caller = Thread.currentThread();
             try {
                 dispatch(this::pinMember);
-            } catch (RuntimeException notPinned) {
+            } catch (IllegalStateException failed) {
                 close();
-                throw notPinned;
+                throw failed.getCause() instanceof RuntimeException notPinned ? notPinned : failed;
             }
             caller = null;
         }

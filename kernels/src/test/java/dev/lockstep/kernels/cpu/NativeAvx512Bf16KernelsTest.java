@@ -1,11 +1,18 @@
 package dev.lockstep.kernels.cpu;
 
 import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.MatmulContract;
 import dev.lockstep.kernels.MemoryContract;
 
-final class NativeAvx512Bf16KernelsTest implements MemoryContract {
+final class NativeAvx512Bf16KernelsTest
+        implements MemoryContract, MatmulContract, MatmulBitsContract {
     @Override
     public Kernels open(int threads) {
         return OpenKernels.of(InstructionSet.AVX512_BF16, threads);
+    }
+
+    @Override
+    public boolean hasBf16Instruction() {
+        return true;
     }
 }

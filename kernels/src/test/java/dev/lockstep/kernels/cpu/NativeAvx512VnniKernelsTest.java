@@ -1,11 +1,18 @@
 package dev.lockstep.kernels.cpu;
 
 import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.MatmulContract;
 import dev.lockstep.kernels.MemoryContract;
 
-final class NativeAvx512VnniKernelsTest implements MemoryContract {
+final class NativeAvx512VnniKernelsTest
+        implements MemoryContract, MatmulContract, MatmulBitsContract {
     @Override
     public Kernels open(int threads) {
         return OpenKernels.of(InstructionSet.AVX512_VNNI, threads);
+    }
+
+    @Override
+    public boolean hasBf16Instruction() {
+        return false;
     }
 }

@@ -1,0 +1,165 @@
+package dev.lockstep.kernels.cpu;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.KernelsContract;
+import dev.lockstep.kernels.MatmulContract;
+import dev.lockstep.kernels.PackedWeight;
+import dev.lockstep.kernels.StoredMatrix;
+import dev.lockstep.kernels.Tensor;
+import dev.lockstep.kernels.TestDevice;
+import dev.lockstep.kernels.WeightType;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/// Law 6 for products on a CPU, bit by bit: in whatever batch, and equal to the definition in
+/// [MatmulOps] where it fixes them.
+interface MatmulBitsContract extends KernelsContract {
+    int TOKENS = 64;
+    int ROWS = 53;
+    int COLUMNS = 224;
+
+    /// Whether plain weights asked to compute in bf16 follow the definition bit by bit.
+    boolean hasBf16Instruction();
+
+    @ParameterizedTest
+    @EnumSource(WeightType.class)
+    default void aRowHasTheSameBitsInEveryBatch(WeightType type) {
+        try (var device = device()) {
+            for (DType compute : computeTypes(type)) {
+                PackedWeight weight = weight(device, type, compute);
+                Tensor x = MatmulContract.activations(device, TOKENS, COLUMNS, 2);
+                int[] all = multiply(device, x, weight);
+                for (int chunk = 1; chunk < TOKENS; chunk++) {
+                    for (int from = 0; from < TOKENS; from += chunk) {
+                        int to = Math.min(TOKENS, from + chunk);
+                        assertArrayEquals(
+                                Arrays.copyOfRange(all, from * ROWS, to * ROWS),
+                                multiply(device, x.rows(from, to), weight),
+                                "%s in chunks of %d, from %d".formatted(type, chunk, from));
+                    }
+                }
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(WeightType.class)
+    default void aRowHasTheSameBitsWithAnyNumberOfThreads(WeightType type) {
+        for (DType compute : computeTypes(type)) {
+            var results =
+                    IntStream.rangeClosed(1, 4)
+                            .mapToObj(
+                                    threads -> {
+                                        try (var device = new TestDevice(open(threads))) {
+                                            Tensor x =
+                                                    MatmulContract.activations(
+                                                            device, TOKENS, COLUMNS, 2);
+                                            return multiply(
+                                                    device, x, weight(device, type, compute));
+                                        }
+                                    })
+                            .toList();
+            results.forEach(bits -> assertArrayEquals(results.getFirst(), bits));
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(WeightType.class)
+    default void bitsAreThoseOfTheDefinition(WeightType type) {
+        try (var device = device()) {
+            for (DType compute : computeTypes(type)) {
+                if (compute == DType.BF16 && hasBf16Instruction()) {
+                    continue;
+                }
+                var stored = StoredMatrix.random(type, ROWS, COLUMNS, 1);
+                Tensor x = MatmulContract.activations(device, 9, COLUMNS, 3);
+                int[] actual = multiply(device, x, weight(device, type, compute));
+                assertArrayEquals(
+                        Definition.bits(stored, compute, device.floats(x), 9),
+                        actual,
+                        type + " computed in " + compute);
+            }
+        }
+    }
+
+    private static List<DType> computeTypes(WeightType type) {
+        return type.isQuantized() ? List.of(DType.F32) : List.of(DType.F32, DType.BF16);
+    }
+
+    private static PackedWeight weight(TestDevice device, WeightType type, DType compute) {
+        var stored = StoredMatrix.random(type, ROWS, COLUMNS, 1);
+        return device.kernels().prepare(List.of(stored.whole()), compute);
+    }
+
+    private static int[] multiply(TestDevice device, Tensor x, PackedWeight weight) {
+        Tensor out = device.zeros(DType.F32, x.rows(), weight.rows());
+        device.kernels().matmul(x, weight, out);
+        return device.bits(out);
+    }
+
+    /// The sums of [MatmulOps] as scalar loops.
+    final class Definition {
+        private Definition() {}
+
+        static int[] bits(StoredMatrix stored, DType compute, float[] x, int tokens) {
+            int rows = stored.rows();
+            int columns = stored.columns();
+            var bits = new int[tokens * rows];
+            for (int t = 0; t < tokens; t++) {
+                float[] row = Arrays.copyOfRange(x, t * columns, (t + 1) * columns);
+                for (int r = 0; r < rows; r++) {
+                    float sum =
+                            stored.type().isQuantized()
+                                    ? quantized(stored, r, row)
+                                    : plain(stored, r, compute, row);
+                    bits[t * rows + r] = Float.floatToRawIntBits(sum);
+                }
+            }
+            return bits;
+        }
+
+        private static float plain(StoredMatrix stored, int row, DType compute, float[] x) {
+            float sum = 0;
+            for (int column = 0; column < x.length; column++) {
+                float w = (float) stored.at(row, column);
+                sum = Math.fma(rounded(w, compute), rounded(x[column], compute), sum);
+            }
+            return sum;
+        }
+
+        private static float rounded(float value, DType compute) {
+            return compute == DType.BF16
+                    ? Float.intBitsToFloat(StoredMatrix.toBf16(value) << 16)
+                    : value;
+        }
+
+        private static float quantized(StoredMatrix stored, int row, float[] x) {
+            float sum = 0;
+            for (int block = 0; block < x.length; block += 32) {
+                float largest = 0;
+                for (int i = block; i < block + 32; i++) {
+                    largest = Math.max(largest, Math.abs(x[i]));
+                }
+                float scale = largest / 127f;
+                float inverse = 127f / largest;
+                int dot = 0;
+                int total = 0;
+                for (int i = block; i < block + 32; i++) {
+                    int q = (int) Math.rint(x[i] * inverse);
+                    dot += q * stored.quantized(row, i);
+                    total += q;
+                }
+                sum = Math.fma(stored.scale(row, block) * scale, (float) dot, sum);
+                if (stored.type() == WeightType.Q4_1) {
+                    sum = Math.fma(stored.minimum(row, block), scale * total, sum);
+                }
+            }
+            return sum;
+        }
+    }
+}

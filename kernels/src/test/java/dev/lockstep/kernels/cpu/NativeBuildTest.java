@@ -1,0 +1,59 @@
+package dev.lockstep.kernels.cpu;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+final class NativeBuildTest {
+
+    @Test
+    void withoutACompilerTheBuildGoesOnAndSaysSo(@TempDir Path folder)
+            throws IOException, InterruptedException {
+        var build =
+                new ProcessBuilder("bash", "src/main/cpp/build.sh", folder.toString())
+                        .redirectErrorStream(true);
+        build.environment().put("CXX", "no-such-compiler");
+        Process process = build.start();
+        String output = new String(process.getInputStream().readAllBytes(), UTF_8);
+        assertEquals(0, process.waitFor(), output);
+        assertEquals(1, output.lines().count());
+        assertTrue(output.contains("install g++ 10 or newer"), output);
+        assertTrue(output.contains("the Vector API twin will serve"), output);
+        try (var files = Files.list(folder)) {
+            assertEquals(0, files.count());
+        }
+    }
+
+    @Test
+    void aCpuIsAskedForEveryFlag() {
+        var old =
+                CpuFeatures.parse(
+                        List.of(
+                                "model name\t: Some CPU",
+                                "flags\t\t: fpu avx512f avx512bw avx512_vnni"));
+        assertEquals("Some CPU", old.name());
+        assertEquals(Set.of("avx512vl", "avx512dq"), old.missing(InstructionSet.AVX512_VNNI));
+        assertEquals(Set.of(), old.missing(InstructionSet.VECTOR_API));
+    }
+
+    @Test
+    void anInstructionSetTheCpuLacksIsRefusedWithTheRemedy() {
+        var old = CpuFeatures.parse(List.of("flags : fpu"));
+        var refused =
+                assertThrows(
+                        UnsupportedOperationException.class,
+                        () -> InstructionSet.AVX512_VNNI.require(old));
+        assertEquals(
+                "instruction set avx512_vnni was asked for, but this CPU lacks avx512_vnni, avx512bw, avx512dq, avx512f, avx512vl: ask for vector_api, or for none",
+                refused.getMessage());
+    }
+}

@@ -1,0 +1,138 @@
+package dev.lockstep.kernels.cpu;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import java.util.SplittableRandom;
+import java.util.concurrent.locks.LockSupport;
+import org.junit.jupiter.api.Test;
+
+final class ThreadTeamTest {
+
+    @Test
+    void everyThreadDoesEveryOpOnce() {
+        countRounds(CpuOptions.ofThreads(2), 100_000);
+    }
+
+    @Test
+    void moreThreadsThanCoresOnlyTakeLonger() {
+        countRounds(CpuOptions.ofThreads(5), 2_000);
+    }
+
+    @Test
+    void parkedThreadsMissNoOp() {
+        countRounds(CpuOptions.ofThreads(3).withoutSpinning(), 10_000);
+    }
+
+    private static void countRounds(CpuOptions options, int rounds) {
+        assertTimeoutPreemptively(
+                Duration.ofSeconds(60),
+                () -> {
+                    try (var team = new ThreadTeam(options)) {
+                        var done = new long[options.threads() * 16];
+                        var delays = new SplittableRandom(5);
+                        var round = new Round(done);
+                        for (int i = 1; i <= rounds; i++) {
+                            round.delays = delays.nextInt();
+                            team.run(round);
+                            for (int thread = 0; thread < options.threads(); thread++) {
+                                assertEquals(i, done[thread * 16]);
+                            }
+                        }
+                    }
+                });
+    }
+
+    /// Counts, and makes one thread in a while late: by a little, or long enough for the others to
+    /// park.
+    private static final class Round implements ThreadTeam.Task {
+        private final long[] done;
+        private int delays;
+
+        Round(long[] done) {
+            this.done = done;
+        }
+
+        @Override
+        public void run(int thread, int threads) {
+            int mine = Integer.rotateRight(delays, 8 * thread) & 0xFF;
+            for (int i = 0; i < mine; i++) {
+                Thread.onSpinWait();
+            }
+            if ((delays & 0x3FFFF) == thread) {
+                LockSupport.parkNanos(200_000);
+            }
+            done[thread * 16]++;
+        }
+    }
+
+    @Test
+    void aThreadThatThrowsFailsTheOpAndNothingElse() {
+        for (int victim = 0; victim < 3; victim++) {
+            int failing = victim;
+            var cause = new ArithmeticException("on purpose");
+            assertTimeoutPreemptively(
+                    Duration.ofSeconds(10),
+                    () -> {
+                        try (var team = new ThreadTeam(CpuOptions.ofThreads(3))) {
+                            var failure =
+                                    assertThrows(
+                                            IllegalStateException.class,
+                                            () ->
+                                                    team.run(
+                                                            (thread, _) -> {
+                                                                if (thread == failing) {
+                                                                    throw cause;
+                                                                }
+                                                            }));
+                            assertSame(cause, failure.getCause());
+                            var done = new boolean[3];
+                            team.run((thread, _) -> done[thread] = true);
+                            assertTrue(done[0] && done[1] && done[2]);
+                        }
+                    });
+        }
+    }
+
+    @Test
+    void betweenStepsEveryThreadIsParked() throws InterruptedException {
+        try (var team = new ThreadTeam(CpuOptions.ofThreads(3))) {
+            var members = new Thread[3];
+            team.run((thread, _) -> members[thread] = Thread.currentThread());
+            Thread.sleep(50); // a thousand times the spin
+            assertEquals(Thread.State.WAITING, members[1].getState());
+            assertEquals(Thread.State.WAITING, members[2].getState());
+        }
+    }
+
+    @Test
+    void closingEndsTheThreads() {
+        var members = new Thread[3];
+        var team = new ThreadTeam(CpuOptions.ofThreads(3));
+        team.run((thread, _) -> members[thread] = Thread.currentThread());
+        team.close();
+        assertTrue(!members[1].isAlive() && !members[2].isAlive());
+        assertThrows(IllegalStateException.class, () -> team.run((_, _) -> {}));
+    }
+
+    @Test
+    void aCpuThatDoesNotExistIsRefusedByNumber() {
+        var options = new CpuOptions(2, List.of(0, 1023), Optional.empty(), true);
+        var failure = assertThrows(RuntimeException.class, () -> new ThreadTeam(options));
+        assertTrue(failure.toString().contains("CPU 1023"), failure.toString());
+    }
+
+    @Test
+    void sharesCoverEveryItemOnce() {
+        for (int count : new int[] {0, 1, 5, 16, 1_000_000_000}) {
+            assertEquals(0, ThreadTeam.share(count, 0, 7));
+            assertEquals(count, ThreadTeam.share(count, 7, 7));
+        }
+    }
+}
