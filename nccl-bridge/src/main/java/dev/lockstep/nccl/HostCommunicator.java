@@ -11,9 +11,9 @@ import java.time.Duration;
 /// Ranks of one host, one process each, through shared memory; for kernels whose tensors lie in
 /// host memory.
 ///
-/// Everything is built from one exchange: write what others need, raise the own arrival flag, wait
-/// for all flags. A slot written for one exchange is written again two exchanges later, when every
-/// rank has arrived at the one between and so has read it; that is why there are two per rank.
+/// Everything is built from one [Exchange]: write what others need, say so, wait for all. A slot
+/// written for one exchange is written again two exchanges later, when every rank has come to the
+/// one between and so has read it; that is why there are two per rank.
 ///
 /// Sums are in rank order in fp32, element by element, so the bits depend neither on the size of a
 /// message nor on how it is cut (law 6). The step thread calls and closes; any thread may [#abort].
@@ -23,8 +23,6 @@ public final class HostCommunicator implements Communicator {
     private static final int ONE_SHOT_BYTES = 128 * 1024;
 
     private static final int ALIGNMENT = 64;
-    private static final long SPIN_NANOS = 50_000;
-    private static final int NOBODY = -1;
 
     private static final MemorySegment HOST = hostMemory();
 
@@ -33,18 +31,12 @@ public final class HostCommunicator implements Communicator {
     private final RegionLayout layout;
     private final int rank;
     private final Kernels kernels;
-    private final Waiting waiting;
+    private final Exchange exchange;
+    private final Mailbox mailbox;
     private final PeerWatch watch;
-    private volatile int awaited = NOBODY;
     private boolean closed;
 
     private long allocated;
-    private int exchange;
-    private long callsDone;
-    private int lastReceiver = NOBODY;
-    private final int[] sent;
-    private final int[] taken;
-    private final long[] offsets;
     private final long[] sources;
 
     private HostCommunicator(SharedRegion region, int rank, Kernels kernels, Waiting waiting) {
@@ -53,12 +45,10 @@ public final class HostCommunicator implements Communicator {
         this.layout = region.layout();
         this.rank = rank;
         this.kernels = kernels;
-        this.waiting = waiting;
-        this.sent = new int[layout.size()];
-        this.taken = new int[layout.size()];
-        this.offsets = new long[layout.size()];
+        this.exchange = new Exchange(region, rank, waiting);
+        this.mailbox = new Mailbox(region, rank, exchange);
         this.sources = new long[layout.size()];
-        this.watch = new PeerWatch(region, rank, kernels::progress, () -> awaited);
+        this.watch = new PeerWatch(region, rank, kernels::progress, exchange::awaited);
     }
 
     /// Meets the other ranks; throws [RendezvousException] naming who is missing after `timeout` or
@@ -133,9 +123,9 @@ public final class HostCommunicator implements Communicator {
     }
 
     private void sumAtOnce(long at, int count) {
-        int side = nextSide();
+        int side = exchange.nextSide();
         MemorySegment.copy(memory, at, memory, layout.slot(rank, side), 4L * count);
-        exchange(CallWord.allReduce(4L * count), at);
+        exchange.meet(CallWord.allReduce(4L * count), at);
         for (int each = 0; each < sources.length; each++) {
             sources[each] = layout.slot(each, side);
         }
@@ -143,21 +133,22 @@ public final class HostCommunicator implements Communicator {
     }
 
     /// Piece by piece: rank r sums the r-th slice of every rank's piece into its slot; after the
-    /// exchange nobody needs the own parts any more, and all copy the sums over them.
+    /// exchange nobody needs the own parts any more, and all copy the sums over them. Every
+    /// exchange of one sum says the same place.
     private void sumBySlices(long at, int count) {
         long bytes = 4L * count;
-        exchange(CallWord.allReduce(bytes), at);
+        long[] parts = exchange.meet(CallWord.allReduce(bytes), at);
         int most = size() * (RegionLayout.SLOT_BYTES / 4);
         for (int from = 0; from < count; from += most) {
             int piece = Math.min(most, count - from);
             int slice = sliceLength(piece);
-            int side = nextSide();
+            int side = exchange.nextSide();
             int start = Math.min(rank * slice, piece);
             for (int each = 0; each < sources.length; each++) {
-                sources[each] = offsets[each] + 4L * (from + start);
+                sources[each] = parts[each] + 4L * (from + start);
             }
             RankSum.sum(memory, sources, layout.slot(rank, side), Math.min(slice, piece - start));
-            exchange(CallWord.allReduce(bytes), at);
+            exchange.meet(CallWord.allReduce(bytes), at);
             for (int each = 0; each < sources.length; each++) {
                 int theirs = Math.min(each * slice, piece);
                 MemorySegment.copy(
@@ -188,14 +179,14 @@ public final class HostCommunicator implements Communicator {
             return;
         }
         long at = part.elements() == 0 ? layout.arena(rank) : offsetOf("part", part);
-        exchange(CallWord.allGather(out.bytes()), at);
+        long[] parts = exchange.meet(CallWord.allGather(out.bytes()), at);
         int start = 0;
         for (int each = 0; each < columns.length; each++) {
             long rowBytes = 4L * columns[each];
             for (int row = 0; row < rows; row++) {
                 MemorySegment.copy(
                         memory,
-                        offsets[each] + row * rowBytes,
+                        parts[each] + row * rowBytes,
                         HOST,
                         out.pointer().address() + 4L * ((long) row * out.stride() + start),
                         rowBytes);
@@ -203,7 +194,7 @@ public final class HostCommunicator implements Communicator {
             start += columns[each];
         }
         // The parts may be overwritten once all have read them.
-        exchange(CallWord.allGather(out.bytes()), at);
+        exchange.meet(CallWord.allGather(out.bytes()), at);
     }
 
     @Override
@@ -217,11 +208,11 @@ public final class HostCommunicator implements Communicator {
         long address = x.pointer().address();
         for (long from = 0; from < x.bytes(); from += RegionLayout.SLOT_BYTES) {
             long piece = Math.min(RegionLayout.SLOT_BYTES, x.bytes() - from);
-            long slot = layout.slot(root, nextSide());
+            long slot = layout.slot(root, exchange.nextSide());
             if (rank == root) {
                 MemorySegment.copy(HOST, address + from, memory, slot, piece);
             }
-            exchange(CallWord.broadcast(x.bytes(), root), slot);
+            exchange.meet(CallWord.broadcast(x.bytes(), root), slot);
             if (rank != root) {
                 MemorySegment.copy(memory, slot, HOST, address + from, piece);
             }
@@ -231,34 +222,17 @@ public final class HostCommunicator implements Communicator {
     @Override
     public void barrier() {
         begin();
-        exchange(CallWord.barrier(), 0);
+        exchange.meet(CallWord.barrier(), 0);
     }
 
-    // Between two ranks: one outbox per rank, free again when its last receiver has taken it.
+    // Between two ranks.
 
     @Override
     public void send(Tensor x, int peer) {
         Arguments.requirePeer(peer, rank, size());
         Arguments.requireDense("x", x);
         begin();
-        long line = layout.pairLine(rank, peer);
-        for (long from = 0; from < x.bytes(); from += RegionLayout.SLOT_BYTES) {
-            long piece = Math.min(RegionLayout.SLOT_BYTES, x.bytes() - from);
-            awaitOutbox();
-            MemorySegment.copy(
-                    HOST, x.pointer().address() + from, memory, layout.outbox(rank), piece);
-            region.writeLong(line + RegionLayout.SENT_BYTES, x.bytes());
-            region.raise(line, ++sent[peer]);
-            lastReceiver = peer;
-            finishCall();
-        }
-    }
-
-    private void awaitOutbox() {
-        if (lastReceiver != NOBODY) {
-            long line = layout.pairLine(rank, lastReceiver);
-            await(line + RegionLayout.TAKEN, sent[lastReceiver], lastReceiver);
-        }
+        mailbox.send(HOST, x.pointer().address(), x.bytes(), peer);
     }
 
     @Override
@@ -266,112 +240,13 @@ public final class HostCommunicator implements Communicator {
         Arguments.requirePeer(peer, rank, size());
         Arguments.requireDense("x", x);
         begin();
-        long line = layout.pairLine(peer, rank);
-        for (long from = 0; from < x.bytes(); from += RegionLayout.SLOT_BYTES) {
-            long piece = Math.min(RegionLayout.SLOT_BYTES, x.bytes() - from);
-            await(line, ++taken[peer], peer);
-            long bytes = region.readLong(line + RegionLayout.SENT_BYTES);
-            if (bytes != x.bytes()) {
-                throw lostStep(
-                        "rank %d sends %d bytes where rank %d receives %d"
-                                .formatted(peer, bytes, rank, x.bytes()));
-            }
-            MemorySegment.copy(
-                    memory, layout.outbox(peer), HOST, x.pointer().address() + from, piece);
-            region.raise(line + RegionLayout.TAKEN, taken[peer]);
-            finishCall();
-        }
+        mailbox.receive(HOST, x.pointer().address(), x.bytes(), peer);
     }
 
-    // The exchange.
-
+    /// The kernels may still compute what is to be read.
     private void begin() {
-        requireRunning();
+        exchange.requireRunning();
         kernels.synchronize();
-    }
-
-    /// Which slot the next exchange uses.
-    private int nextSide() {
-        return (exchange + 1) & 1;
-    }
-
-    /// Says what this rank does and where its part lies, waits until all said the same, and leaves
-    /// their places in [#offsets].
-    private void exchange(CallWord call, long offset) {
-        int side = nextSide();
-        exchange++;
-        long line = layout.rankLine(rank);
-        region.writeLong(line + RegionLayout.CALLS + 8L * side, call.word());
-        region.writeLong(line + RegionLayout.OFFSETS + 8L * side, offset);
-        region.raise(line, exchange);
-        for (int each = 0; each < offsets.length; each++) {
-            long theirs = layout.rankLine(each);
-            await(theirs, exchange, each);
-            offsets[each] = region.readLong(theirs + RegionLayout.OFFSETS + 8L * side);
-            CallWord theirCall =
-                    new CallWord(region.readLong(theirs + RegionLayout.CALLS + 8L * side));
-            if (!theirCall.equals(call)) {
-                throw lostStep(
-                        "rank %d calls %s while rank %d calls %s"
-                                .formatted(each, theirCall, rank, call));
-            }
-        }
-        finishCall();
-    }
-
-    private void finishCall() {
-        region.writeLong(layout.rankLine(rank) + RegionLayout.CALLS_DONE, ++callsDone);
-    }
-
-    // Waiting.
-
-    private void await(long flag, int value, int peer) {
-        if (region.isReached(flag, value) || (waiting == Waiting.SPIN && spin(flag, value))) {
-            return;
-        }
-        awaited = peer;
-        try {
-            while (!region.isReached(flag, value)) {
-                requireRunning();
-                if (hasLeft(peer) && !region.isReached(flag, value)) {
-                    throw lostStep(
-                            "rank %d closed its communicator while rank %d waits for it"
-                                    .formatted(peer, rank));
-                }
-                region.sleep(flag, value);
-            }
-        } finally {
-            awaited = NOBODY;
-        }
-    }
-
-    private boolean spin(long flag, int value) {
-        long start = System.nanoTime();
-        while (System.nanoTime() - start < SPIN_NANOS) {
-            for (int i = 0; i < 32; i++) {
-                if (region.isReached(flag, value)) {
-                    return true;
-                }
-                Thread.onSpinWait();
-            }
-        }
-        return false;
-    }
-
-    private boolean hasLeft(int peer) {
-        return region.readInt(layout.rankLine(peer) + RegionLayout.SEAT) == Formation.LEFT;
-    }
-
-    private void requireRunning() {
-        if (region.isAborted()) {
-            throw new CommunicatorAbortedException(region.abortReason().orElse("aborted"));
-        }
-    }
-
-    /// Aborts, for the ranks no longer do the same.
-    private CommunicatorAbortedException lostStep(String reason) {
-        region.abort(reason);
-        return new CommunicatorAbortedException(region.abortReason().orElse(reason));
     }
 
     private long offsetOf(String name, Tensor x) {

@@ -7,10 +7,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -119,6 +122,20 @@ final class FormationTest {
                             Files.getPosixFilePermissions(rendezvous.file()));
                 };
         assertEquals("rw-------", HostGroup.together(List.of(zero, observer)).getLast());
+    }
+
+    @Test
+    void anEmptyFileIsTakenForALeftoverOnlyWhenItIsOld() throws Exception {
+        Path fresh = Files.createFile(group.folder.resolve("lockstep-fresh"));
+        Path old = Files.createFile(group.folder.resolve("lockstep-old"));
+        Path foreign = Files.createFile(group.folder.resolve("another-program"));
+        for (Path path : List.of(old, foreign)) {
+            Files.setLastModifiedTime(path, FileTime.from(Instant.now().minusSeconds(120)));
+        }
+        new Formation(group.rendezvous(1), 0, 64, SHORT).meet().close();
+        assertEquals(Set.of(fresh, foreign), Set.copyOf(group.files()));
+        Files.delete(fresh);
+        Files.delete(foreign);
     }
 
     @Test

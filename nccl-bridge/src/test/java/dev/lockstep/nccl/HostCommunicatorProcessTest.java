@@ -3,6 +3,7 @@ package dev.lockstep.nccl;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -96,11 +97,13 @@ final class HostCommunicatorProcessTest {
     @Test
     void whatARankZeroKilledWhileFormingLeavesTheNextGroupRemoves() throws Exception {
         ranks.add(RankProcess.fork(group.folder, 0, 2, 1));
-        ranks.getFirst().awaitLine("started", START);
-        while (group.files().isEmpty()) {
+        RankProcess alone = ranks.getFirst();
+        alone.awaitLine("started", START);
+        while (group.files().isEmpty() || Files.size(group.files().getFirst()) == 0) {
             Thread.sleep(5);
         }
-        ranks.getFirst().signal("KILL");
+        alone.signal("KILL");
+        alone.awaitEnd();
         assertEquals(1, group.files().size());
         group.onEveryRank(2, (communicator, kernels) -> communicator.barrier());
         assertEquals(List.of(), group.files());

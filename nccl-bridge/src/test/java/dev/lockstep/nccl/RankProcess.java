@@ -89,6 +89,10 @@ final class RankProcess implements AutoCloseable {
                 .waitFor();
     }
 
+    void awaitEnd() throws InterruptedException {
+        process.waitFor();
+    }
+
     @Override
     public void close() {
         process.destroyForcibly();
