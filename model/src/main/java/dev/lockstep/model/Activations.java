@@ -35,12 +35,13 @@ public final class Activations implements AutoCloseable {
     private long offset;
 
     public Activations(
-            ModelConfig config,
-            Shard shard,
+            Model model,
             Kernels kernels,
             Communicator communicator,
             int maxTokens,
             int maxLogitRows) {
+        ModelConfig config = model.config();
+        Shard shard = model.shard();
         this.communicator = communicator;
         this.maxTokens = maxTokens;
         this.maxLogitRows = maxLogitRows;
@@ -85,6 +86,11 @@ public final class Activations implements AutoCloseable {
         bytes += aligned((long) maxLogitRows * sizes.hidden * type.bytes());
         bytes += aligned((long) maxLogitRows * config.vocabularySize() * DType.F32.bytes());
         return bytes;
+    }
+
+    /// Bytes a rank of this model allocates from the communicator.
+    public static long collectiveBytes(Model model, DType type, int maxTokens, int maxLogitRows) {
+        return collectiveBytes(model.config(), model.shard().size(), type, maxTokens, maxLogitRows);
     }
 
     /// Bytes a rank allocates from the communicator; equal on all ranks.

@@ -19,6 +19,15 @@ public interface Model {
 
     long weightBytes();
 
+    default int vocabularySize() {
+        return config().vocabularySize();
+    }
+
+    /// For people: which heads, columns and rows this rank holds.
+    default String shardDescription() {
+        return shard().describe(config());
+    }
+
     /// Runs one step: stores keys and values, returns the logits `[logitCount, vocabulary]` in F32.
     ///
     /// Every rank calls it with equal batches. The logits are complete on every rank and good until

@@ -1,0 +1,102 @@
+package dev.lockstep.model;
+
+import dev.lockstep.checkpoint.Checkpoint;
+import dev.lockstep.checkpoint.ModelConfig;
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.Kernels;
+import java.nio.file.Path;
+import java.util.List;
+
+/// A checkpoint opened for loading: what a worker asks before it commits memory. Nobody closes it.
+public final class ModelSource {
+    private final Checkpoint checkpoint;
+
+    private ModelSource(Checkpoint checkpoint) {
+        this.checkpoint = checkpoint;
+    }
+
+    /// Opens a folder or a `.gguf` file and refuses what no family runs; reads headers only.
+    public static ModelSource open(Path path) {
+        Checkpoint checkpoint = Checkpoint.open(path);
+        ModelLoader.requireSupported(checkpoint);
+        checkpoint.requireSupportedTypes();
+        return new ModelSource(checkpoint);
+    }
+
+    public ModelConfig config() {
+        return checkpoint.config();
+    }
+
+    public String digest() {
+        return checkpoint.digest();
+    }
+
+    public String tokenizerDigest() {
+        return checkpoint.tokenizerDigest();
+    }
+
+    public int contextLength() {
+        return config().contextLength();
+    }
+
+    public int vocabularySize() {
+        return config().vocabularySize();
+    }
+
+    public List<Integer> endTokenIds() {
+        return config().specialIds().eos();
+    }
+
+    public long parameterCount() {
+        return checkpoint.parameterCount();
+    }
+
+    public Shard shard(int rank, int size) {
+        return Shard.cut(config(), size).get(rank);
+    }
+
+    public ComputeTypes computeTypes(String dtype, String kvDtype, Kernels kernels) {
+        return ComputeTypes.resolve(config().weightType(), dtype, kvDtype, kernels);
+    }
+
+    /// The type keys and values get for `--kv-dtype`.
+    public DType kvType(String kvDtype) {
+        return ComputeTypes.kv(config().weightType(), kvDtype);
+    }
+
+    public Model load(Shard shard, Kernels kernels, LoadSettings settings) {
+        return ModelLoader.load(checkpoint, shard, kernels, settings);
+    }
+
+    /// Bytes a token takes in the KV cache of one rank.
+    public long kvBytesPerToken(Shard shard, DType kvType) {
+        return 2L
+                * config().layerCount()
+                * shard.kvHeads().size()
+                * config().attention().headDim()
+                * kvType.bytes();
+    }
+
+    /// Bytes a rank's activations take, its part of the communicator's memory included.
+    public long activationBytes(Shard shard, DType type, int maxTokens, int maxLogitRows) {
+        return Activations.localBytes(config(), shard, type, maxTokens, maxLogitRows)
+                + Activations.collectiveBytes(
+                        config(), shard.size(), type, maxTokens, maxLogitRows);
+    }
+
+    /// Bytes of a rank's packed matrices, estimated from the headers: plain weights take the type
+    /// they compute in, quantized ones about what they take on disk.
+    public long weightBytes(Shard shard, DType compute) {
+        ModelConfig config = config();
+        double perWeight =
+                config.weightType().isQuantized()
+                        ? (double) config.weightType().bytesPerBlock()
+                                / config.weightType().blockSize()
+                        : compute.bytes();
+        long heads = 2L * shard.queryHeads().size() + 2L * shard.kvHeads().size();
+        long layer = heads * config.attention().headDim() + 3L * shard.feedForward().size();
+        long weights =
+                (config.layerCount() * layer + shard.vocabulary().size()) * config.hiddenSize();
+        return (long) (weights * perWeight);
+    }
+}

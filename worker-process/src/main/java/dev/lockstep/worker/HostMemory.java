@@ -1,0 +1,27 @@
+package dev.lockstep.worker;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/// What this host's memory can still take, from `/proc/meminfo`.
+public final class HostMemory {
+    private static final Path MEMINFO = Path.of("/proc/meminfo");
+
+    private HostMemory() {}
+
+    /// Bytes that can be had without swapping.
+    public static long availableBytes() {
+        try {
+            for (String line : Files.readAllLines(MEMINFO)) {
+                if (line.startsWith("MemAvailable:")) {
+                    return Long.parseLong(line.replaceAll("[^0-9]", "")) << 10;
+                }
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException("cannot read " + MEMINFO, e);
+        }
+        throw new IllegalStateException(MEMINFO + " has no MemAvailable line");
+    }
+}

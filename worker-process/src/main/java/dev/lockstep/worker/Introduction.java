@@ -1,0 +1,146 @@
+package dev.lockstep.worker;
+
+import dev.lockstep.kernels.Device;
+import dev.lockstep.kernels.KvLayout;
+import dev.lockstep.model.ComputeTypes;
+import dev.lockstep.model.Model;
+import dev.lockstep.model.ModelSource;
+import dev.lockstep.proto.v1.Join;
+import dev.lockstep.proto.v1.Joined;
+import dev.lockstep.proto.v1.KvGroupInfo;
+import dev.lockstep.proto.v1.RankInfo;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.Optional;
+
+/// What this worker tells a scheduler of itself when it joins: what all ranks must have equal, and
+/// what it brings.
+final class Introduction {
+    /// Raised when schedulers and workers of different versions must not work together.
+    static final String PROTOCOL_VERSION = "1";
+
+    private final WorkerConfig config;
+    private final String incarnation;
+    private final Joined joined;
+
+    Introduction(
+            WorkerConfig config,
+            String incarnation,
+            ModelSource source,
+            Model model,
+            ComputeTypes types,
+            Device device,
+            Rank rank,
+            int maxModelLen,
+            long activationBytes) {
+        this.config = config;
+        this.incarnation = incarnation;
+        String settings =
+                "max-model-len=%d block-size=%d dtype=%s kv-dtype=%s tensor-parallel=%d"
+                        .formatted(
+                                maxModelLen,
+                                WorkerConfig.BLOCK_SIZE,
+                                types.computeName(),
+                                types.kvName(),
+                                config.tensorParallel());
+        RankInfo info =
+                RankInfo.newBuilder()
+                        .setRank(config.rank())
+                        .setHost(config.host())
+                        .setPid((int) ProcessHandle.current().pid())
+                        .setDevice(device.name())
+                        .setInstructionSet(device.instructionSet())
+                        .setThreads(device.threads())
+                        .setShard(model.shardDescription())
+                        .setWeightBytes(model.weightBytes())
+                        .setKvBytes(
+                                rank.kvBlocks()
+                                        * model.kvLayouts().stream()
+                                                .mapToLong(KvLayout::bytesPerBlock)
+                                                .sum())
+                        .setActivationBytes(activationBytes)
+                        .setComputeType(types.computeName())
+                        .setKvType(types.kvName())
+                        .setWeightType(types.weights().name())
+                        .build();
+        Joined.Builder builder =
+                Joined.newBuilder()
+                        .setRank(config.rank())
+                        .setProtocolVersion(PROTOCOL_VERSION)
+                        .setBuild(build())
+                        .setModel(config.servedModelName())
+                        .setModelDigest(source.digest())
+                        .setTokenizerDigest(source.tokenizerDigest())
+                        .setSettings(settings)
+                        .setSettingsDigest(sha256(settings))
+                        .setInstructionSet(device.instructionSet())
+                        .setComputeType(types.computeName())
+                        .setKvType(types.kvName())
+                        .setHost(config.hostIdentity())
+                        .setMaxModelLen(maxModelLen)
+                        .setVocabSize(source.vocabularySize())
+                        .setBlockSize(WorkerConfig.BLOCK_SIZE)
+                        .addAllEosTokenIds(source.endTokenIds())
+                        .setMaxNumSeqs(config.maxNumSeqs())
+                        .setMaxNumBatchedTokens(config.maxNumBatchedTokens().orElse(0))
+                        .setKvBlocks(rank.kvBlocks())
+                        .setInfo(info)
+                        .setIncarnation(incarnation);
+        for (KvLayout layout : model.kvLayouts()) {
+            builder.addKvGroups(
+                    KvGroupInfo.newBuilder()
+                            .setKind("full")
+                            .setBytesPerBlock(layout.bytesPerBlock())
+                            .setLayers(layout.layers()));
+        }
+        this.joined = builder.build();
+    }
+
+    Joined joined(long epoch) {
+        return joined.toBuilder().setEpoch(epoch).build();
+    }
+
+    RankInfo info() {
+        return joined.getInfo();
+    }
+
+    String incarnation() {
+        return incarnation;
+    }
+
+    /// Why this worker cannot be what a Join asks for.
+    Optional<String> misfit(Join join) {
+        if (join.getGroup().equals(config.group())
+                && join.getRank() == config.rank()
+                && join.getSize() == config.tensorParallel()) {
+            return Optional.empty();
+        }
+        return Optional.of(
+                "asked to be rank %d of %d in group %s; this worker is rank %d of %d in group %s"
+                        .formatted(
+                                join.getRank(),
+                                join.getSize(),
+                                join.getGroup(),
+                                config.rank(),
+                                config.tensorParallel(),
+                                config.group()));
+    }
+
+    private static String build() {
+        String version = Introduction.class.getPackage().getImplementationVersion();
+        return version == null ? "development" : version;
+    }
+
+    private static String sha256(String text) {
+        try {
+            byte[] digest =
+                    MessageDigest.getInstance("SHA-256")
+                            .digest(text.getBytes(StandardCharsets.UTF_8));
+            return HexFormat.of().formatHex(digest);
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException("every JDK has SHA-256", e);
+        }
+    }
+}

@@ -1,0 +1,210 @@
+package dev.lockstep.worker;
+
+import dev.lockstep.kernels.BlockCopy;
+import dev.lockstep.kernels.DeviceBuffer;
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.PagedKv;
+import dev.lockstep.kernels.Sampler;
+import dev.lockstep.kernels.Samples;
+import dev.lockstep.kernels.SamplingSettings;
+import dev.lockstep.kernels.Tensor;
+import dev.lockstep.model.Activations;
+import dev.lockstep.model.Model;
+import dev.lockstep.nccl.Communicator;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+
+/// What a worker holds for one epoch of its group: communicator, activations, slots. Runs steps.
+///
+/// Belongs to the step thread, but for [#abort]. Closed by [StepRunner] when the epoch ends.
+final class Session implements AutoCloseable {
+    private final long epoch;
+    private final Model model;
+    private final Kernels kernels;
+    private final Communicator communicator;
+    private final List<PagedKv> kv;
+    private final SessionLimits limits;
+    private final Activations activations;
+    private final Sampler sampler;
+    private final BatchBuilder batches;
+    private final Slots slots;
+    private final DeviceBuffer sampleBuffer;
+    private final Samples samples;
+    private final Arena arena = Arena.ofShared();
+    private final MemorySegment hostSamples;
+    private long lastNumber;
+
+    Session(
+            long epoch,
+            Model model,
+            Kernels kernels,
+            Communicator communicator,
+            List<PagedKv> kv,
+            SessionLimits limits) {
+        this.epoch = epoch;
+        this.model = model;
+        this.kernels = kernels;
+        this.communicator = communicator;
+        this.kv = List.copyOf(kv);
+        this.limits = limits;
+        this.activations =
+                new Activations(
+                        model, kernels, communicator, limits.maxTokens(), limits.maxSequences());
+        this.sampler = kernels.sampler(limits.maxSequences(), model.vocabularySize());
+        this.batches =
+                new BatchBuilder(
+                        kernels,
+                        kv.size(),
+                        limits.maxTokens(),
+                        limits.maxSequences(),
+                        Math.ceilDiv(limits.maxPositions(), limits.blockSize()));
+        this.slots = new Slots(limits.maxSequences());
+        this.sampleBuffer = kernels.allocate(Samples.bytes(limits.maxSequences()));
+        this.samples = Samples.in(sampleBuffer, 0, limits.maxSequences());
+        this.hostSamples = arena.allocate(Samples.bytes(limits.maxSequences()), 64);
+    }
+
+    long epoch() {
+        return epoch;
+    }
+
+    Communicator communicator() {
+        return communicator;
+    }
+
+    int kvGroups() {
+        return kv.size();
+    }
+
+    SessionLimits limits() {
+        return limits;
+    }
+
+    long lastNumber() {
+        return lastNumber;
+    }
+
+    /// Runs the next step of the epoch; refuses any other.
+    StepOutcome run(Step step) {
+        if (step.epoch() != epoch || step.number() != lastNumber + 1) {
+            throw new IllegalStateException(
+                    "step (%d, %d) after (%d, %d)"
+                            .formatted(step.epoch(), step.number(), epoch, lastNumber));
+        }
+        StepOutcome outcome = execute(step);
+        lastNumber = step.number();
+        return outcome;
+    }
+
+    /// Runs a step outside the numbering: warm-up.
+    StepOutcome execute(Step step) {
+        long start = System.nanoTime();
+        for (int slot : step.releasedSlots()) {
+            release(slot);
+        }
+        step.admitted().forEach(this::admit);
+        copy(step.copies());
+        List<StepOutcome.Sampled> sampled = step.rows().isEmpty() ? List.of() : forward(step);
+        return new StepOutcome(step.epoch(), step.number(), sampled, System.nanoTime() - start);
+    }
+
+    /// Makes every collective of this epoch fail, also one the step thread sits in. Any thread may
+    /// call it.
+    void abort(String reason) {
+        communicator.abort(reason);
+    }
+
+    private List<StepOutcome.Sampled> forward(Step step) {
+        for (Step.Row row : step.rows()) {
+            slots.at(row.slot()).advance(row, limits.blockSize(), row.slot());
+        }
+        BatchBuilder.Batch batch = batches.build(step.rows(), slots);
+        sampler.resolve(batch.forward().ids());
+        Tensor logits = model.forward(batch.forward(), kv, activations);
+        int count = batch.samplingSlots().length;
+        if (count == 0) {
+            kernels.synchronize();
+            return List.of();
+        }
+        Samples out = samples.rows(count);
+        boolean samples = communicator.rank() == 0;
+        if (samples) {
+            sampler.sample(logits, batch.logitSlots(), out);
+        }
+        communicator.broadcast(out.ids(), 0);
+        sampler.record(batch.logitSlots(), out.ids());
+        return samples ? read(batch.samplingSlots(), out) : List.of();
+    }
+
+    private List<StepOutcome.Sampled> read(int[] sampledSlots, Samples out) {
+        int count = sampledSlots.length;
+        int width = SamplingSettings.MAX_TOP_LOGPROBS;
+        MemorySegment ids = copied(out.ids(), 0);
+        MemorySegment logprobs = copied(out.logprobs(), 4L * count);
+        MemorySegment topIds = copied(out.topIds(), 8L * count);
+        MemorySegment topLogprobs = copied(out.topLogprobs(), (8L + 4L * width) * count);
+        List<StepOutcome.Sampled> sampled = new ArrayList<>(count);
+        for (int i = 0; i < count; i++) {
+            int top = slots.at(sampledSlots[i]).settings().topLogprobs();
+            int[] likelyIds = new int[top];
+            float[] likelyLogprobs = new float[top];
+            for (int k = 0; k < top; k++) {
+                likelyIds[k] = topIds.getAtIndex(ValueLayout.JAVA_INT, (long) i * width + k);
+                likelyLogprobs[k] =
+                        topLogprobs.getAtIndex(ValueLayout.JAVA_FLOAT, (long) i * width + k);
+            }
+            sampled.add(
+                    new StepOutcome.Sampled(
+                            sampledSlots[i],
+                            ids.getAtIndex(ValueLayout.JAVA_INT, i),
+                            logprobs.getAtIndex(ValueLayout.JAVA_FLOAT, i),
+                            likelyIds,
+                            likelyLogprobs));
+        }
+        return sampled;
+    }
+
+    private MemorySegment copied(Tensor tensor, long offset) {
+        MemorySegment target = hostSamples.asSlice(offset, tensor.bytes());
+        kernels.copyToHost(tensor, target);
+        return target;
+    }
+
+    private void admit(Step.Admission admission) {
+        int slot = admission.slot();
+        slots.put(slot, new Slot(admission, kv.size()));
+        sampler.admit(slot, admission.settings(), admission.promptIds(), admission.outputIds());
+    }
+
+    private void release(int slot) {
+        slots.clear(slot);
+        sampler.release(slot);
+    }
+
+    private void copy(List<Step.Copy> copies) {
+        for (int group = 0; group < kv.size(); group++) {
+            int of = group;
+            List<BlockCopy> blocks =
+                    copies.stream()
+                            .filter(copy -> copy.kvGroup() == of)
+                            .map(copy -> new BlockCopy(copy.from(), copy.to(), copy.tokens()))
+                            .toList();
+            if (!blocks.isEmpty()) {
+                kernels.copyBlocks(kv.get(group), blocks);
+            }
+        }
+    }
+
+    @Override
+    public void close() {
+        batches.close();
+        sampler.close();
+        activations.close();
+        sampleBuffer.close();
+        arena.close();
+        communicator.close();
+    }
+}

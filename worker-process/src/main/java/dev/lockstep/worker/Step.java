@@ -1,0 +1,37 @@
+package dev.lockstep.worker;
+
+import dev.lockstep.kernels.SamplingSettings;
+import java.util.List;
+
+/// One step as the scheduler planned it: released slots, then admissions, then copies, then rows.
+record Step(
+        long epoch,
+        long number,
+        int[] releasedSlots,
+        List<Admission> admitted,
+        List<Copy> copies,
+        List<Row> rows) {
+
+    Step {
+        admitted = List.copyOf(admitted);
+        copies = List.copyOf(copies);
+        rows = List.copyOf(rows);
+    }
+
+    int tokens() {
+        return rows.stream().mapToInt(Row::count).sum();
+    }
+
+    /// A sequence takes a slot.
+    ///
+    /// @param outputIds generated before it was preempted
+    record Admission(int slot, int[] promptIds, int[] outputIds, SamplingSettings settings) {}
+
+    /// Copies the first `tokens` tokens of a block.
+    record Copy(int kvGroup, int from, int to, int tokens) {}
+
+    /// Tokens `[computed, computed + count)` of a slot.
+    ///
+    /// @param newBlocks appended to the slot's table, for each KV group
+    record Row(int slot, int computed, int count, List<int[]> newBlocks) {}
+}

@@ -1,0 +1,138 @@
+package dev.lockstep.worker;
+
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.DeviceBuffer;
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.SamplingSettings;
+import dev.lockstep.kernels.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+
+/// Runs every shape once before a worker is ready, and measures how many tokens a step may hold.
+///
+/// All ranks run the same steps; what rank 0 measured decides for all.
+final class WarmUp {
+    /// A step should end within this, so that decoding sequences wait no longer for somebody's
+    /// prefill.
+    static final Duration STEP_GOAL = Duration.ofMillis(250);
+
+    private static final int SMALLEST_CHUNK = 32;
+
+    private final Kernels kernels;
+    private final Session session;
+    private final int blocks;
+
+    /// @param blocks of the smallest KV group, the null block included
+    WarmUp(Kernels kernels, Session session, int blocks) {
+        this.kernels = kernels;
+        this.session = session;
+        this.blocks = blocks;
+    }
+
+    /// Warms decode batches of 1, 2, 4 … sequences and one prefill chunk, then grows the chunk
+    /// while a step of it stays within half the goal. Returns tokens a step may hold: what fits the
+    /// goal at the last measured rate, at most the session's limit.
+    int measureChunk() {
+        warm();
+        int most = session.limits().maxTokens();
+        int chunk = Math.min(SMALLEST_CHUNK, most);
+        while (true) {
+            long nanos = Math.max(1, fromRankZero(Math.min(prefill(chunk), prefill(chunk))));
+            if (chunk == most) {
+                break;
+            }
+            if (2 * nanos > STEP_GOAL.toNanos()) {
+                most = Math.min(most, Math.max(chunk, (int) (chunk * STEP_GOAL.toNanos() / nanos)));
+                break;
+            }
+            chunk = Math.min(2 * chunk, most);
+        }
+        int block = session.limits().blockSize();
+        return most <= block ? most : most / block * block;
+    }
+
+    /// Warms only, when the chunk is given.
+    void warm() {
+        prefill(Math.min(SMALLEST_CHUNK, session.limits().maxTokens()));
+        int most = Math.min(session.limits().maxSequences(), session.limits().maxTokens());
+        for (int rows = 1; rows < most; rows *= 2) {
+            decode(rows);
+        }
+        decode(most);
+    }
+
+    /// Time of one step that prefills `tokens`, in rows no longer than a sequence may be.
+    private long prefill(int tokens) {
+        List<Integer> counts = new ArrayList<>();
+        for (int left = tokens; left > 0 && counts.size() < session.limits().maxSequences(); ) {
+            int count = Math.min(left, session.limits().maxPositions());
+            counts.add(count);
+            left -= count;
+        }
+        return run(counts);
+    }
+
+    private long decode(int rows) {
+        List<Integer> counts = new ArrayList<>();
+        for (int i = 0; i < rows; i++) {
+            counts.add(1);
+        }
+        return run(counts);
+    }
+
+    private long run(List<Integer> counts) {
+        List<Step.Admission> admissions = new ArrayList<>();
+        List<Step.Row> rows = new ArrayList<>();
+        int[] used = new int[counts.size()];
+        for (int slot = 0; slot < counts.size(); slot++) {
+            int count = counts.get(slot);
+            admissions.add(
+                    new Step.Admission(
+                            slot, new int[count], new int[0], SamplingSettings.greedy()));
+            rows.add(new Step.Row(slot, 0, count, table(count)));
+            used[slot] = slot;
+        }
+        long nanos =
+                session.execute(
+                                new Step(
+                                        session.epoch(),
+                                        0,
+                                        new int[0],
+                                        admissions,
+                                        List.of(),
+                                        rows))
+                        .computeNanos();
+        session.execute(new Step(session.epoch(), 0, used, List.of(), List.of(), List.of()));
+        return nanos;
+    }
+
+    /// Rows share blocks here: what is stored means nothing.
+    private List<int[]> table(int tokens) {
+        int[] table = new int[Math.ceilDiv(tokens, session.limits().blockSize())];
+        for (int i = 0; i < table.length; i++) {
+            table[i] = 1 + i % (blocks - 1);
+        }
+        return Collections.nCopies(session.kvGroups(), table);
+    }
+
+    private long fromRankZero(long value) {
+        if (session.communicator().size() == 1) {
+            return value;
+        }
+        try (DeviceBuffer buffer = kernels.allocate(2L * Integer.BYTES);
+                Arena arena = Arena.ofConfined()) {
+            Tensor tensor = buffer.tensor(0, DType.I32, 1, 2);
+            MemorySegment host = arena.allocate(ValueLayout.JAVA_LONG);
+            host.set(ValueLayout.JAVA_LONG, 0, value);
+            kernels.copyToDevice(host, tensor);
+            session.communicator().broadcast(tensor, 0);
+            kernels.copyToHost(tensor, host);
+            return host.get(ValueLayout.JAVA_LONG, 0);
+        }
+    }
+}

@@ -1,0 +1,252 @@
+package dev.lockstep.worker;
+
+import dev.lockstep.cluster.Cluster;
+import dev.lockstep.cluster.Daemon;
+import dev.lockstep.cluster.Failpoint;
+import dev.lockstep.cluster.Failpoints;
+import dev.lockstep.cluster.Member;
+import dev.lockstep.cluster.Randomness;
+import dev.lockstep.cluster.Registration;
+import dev.lockstep.cluster.SettingsException;
+import dev.lockstep.cluster.ZooKeeperCluster;
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.cpu.CpuKernels;
+import dev.lockstep.kernels.cpu.CpuOptions;
+import dev.lockstep.kernels.cpu.InstructionSet;
+import dev.lockstep.model.ComputeTypes;
+import dev.lockstep.model.LoadSettings;
+import dev.lockstep.model.Model;
+import dev.lockstep.model.ModelSource;
+import dev.lockstep.model.Shard;
+import dev.lockstep.nccl.Communicator;
+import dev.lockstep.nccl.HostCommunicator;
+import dev.lockstep.nccl.Rendezvous;
+import dev.lockstep.nccl.SoloCommunicator;
+import dev.lockstep.nccl.Waiting;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+
+/// A worker process: loads its shard, announces itself, and then does what schedulers ask.
+public final class WorkerMain {
+    static final Failpoint BEFORE_STEP = new Failpoint("worker.before-step");
+    static final Failpoint AFTER_STEP = new Failpoint("worker.after-step");
+    static final Failpoint BEFORE_FORM = new Failpoint("worker.before-form");
+
+    private static final Logger log = LogManager.getLogger(WorkerMain.class);
+
+    /// A step's bound while the chunk is measured; on few cores it comes out far lower.
+    private static final int MOST_MEASURED_TOKENS = 1024;
+
+    private static final Duration MEETING_TIMEOUT = Duration.ofSeconds(30);
+
+    private WorkerMain() {}
+
+    /// Runs until the daemon is told to stop.
+    ///
+    /// @param progress hears how loading goes, for the launcher's terminal
+    public static void run(WorkerConfig config, Daemon daemon, LoadSettings.Progress progress) {
+        Failpoints failpoints =
+                Failpoints.parse(
+                        config.failpoints(),
+                        "worker",
+                        List.of(BEFORE_STEP, AFTER_STEP, BEFORE_FORM));
+        ModelSource source = ModelSource.open(config.model());
+        Cluster cluster =
+                daemon.own(ZooKeeperCluster.connect(config.zookeeper(), config.cluster()));
+        Kernels kernels = CpuKernels.open(options(config));
+        ComputeTypes types = source.computeTypes(config.dtype(), config.kvDtype(), kernels);
+        Shard shard = source.shard(config.rank(), config.tensorParallel());
+        int maxModelLen = maxModelLen(config, source);
+        int mostTokens = config.maxNumBatchedTokens().orElse(MOST_MEASURED_TOKENS);
+        MemoryBill bill = bill(config, source, shard, types, kernels, maxModelLen, mostTokens);
+        bill.requireFits(HostMemory.availableBytes());
+        Model model =
+                source.load(
+                        shard,
+                        kernels,
+                        new LoadSettings(
+                                types.compute(),
+                                types.kv(),
+                                WorkerConfig.BLOCK_SIZE,
+                                maxModelLen,
+                                progress));
+        Rank rank =
+                new Rank(
+                        model,
+                        kernels,
+                        (formation, bytes) -> connect(config, kernels, formation, bytes),
+                        new Rank.RankLimits(
+                                maxModelLen, WorkerConfig.BLOCK_SIZE, mostTokens, bill.kv()));
+        daemon.own(rank);
+        String incarnation = Randomness.secure().nextIncarnation();
+        Introduction introduction =
+                new Introduction(
+                        config,
+                        incarnation,
+                        source,
+                        model,
+                        types,
+                        kernels.device(),
+                        rank,
+                        maxModelLen,
+                        bill.activations());
+        serve(config, daemon, cluster, introduction, rank, kernels, failpoints);
+    }
+
+    private static void serve(
+            WorkerConfig config,
+            Daemon daemon,
+            Cluster cluster,
+            Introduction introduction,
+            Rank rank,
+            Kernels kernels,
+            Failpoints failpoints) {
+        StepRunner runner = new StepRunner(rank, failpoints);
+        Announcement announcement = new Announcement();
+        ScheduledExecutorService timer =
+                Executors.newSingleThreadScheduledExecutor(
+                        Thread.ofPlatform().daemon().name("heartbeat").factory());
+        WorkerService service =
+                new WorkerService(
+                        introduction, runner, kernels::progress, timer, announcement::serving);
+        runner.start();
+        daemon.own(runner);
+        daemon.atEnd(reason -> timer.shutdownNow());
+        WorkerServer server =
+                daemon.own(
+                        WorkerServer.open(
+                                config.host(),
+                                config.port(),
+                                config.runFolder()
+                                        .resolve(
+                                                "worker-%s-%d.sock"
+                                                        .formatted(config.group(), config.rank())),
+                                service));
+        Member member =
+                Member.worker(
+                                config.group(),
+                                config.rank(),
+                                config.tensorParallel(),
+                                config.host(),
+                                server.port(),
+                                introduction.incarnation())
+                        .withUnixSocket(server.socket().toString())
+                        .withAttributes(
+                                Map.of(
+                                        "model", config.servedModelName(),
+                                        "digest", introduction.joined(0).getModelDigest()));
+        announcement.begin(daemon.own(cluster.register(member)));
+        log.info(
+                "rank {} of {} in group {}: {}, announced at {}:{}",
+                config.rank(),
+                config.tensorParallel(),
+                config.group(),
+                introduction.info().getShard(),
+                config.host(),
+                server.port());
+        daemon.run();
+    }
+
+    private static CpuOptions options(WorkerConfig config) {
+        int threads =
+                config.threads()
+                        .orElse(
+                                config.cpus().isEmpty()
+                                        ? Runtime.getRuntime().availableProcessors()
+                                        : config.cpus().size());
+        return new CpuOptions(
+                threads,
+                config.cpus(),
+                config.instructionSet().map(WorkerMain::instructionSet),
+                !config.oversubscribed());
+    }
+
+    private static InstructionSet instructionSet(String key) {
+        for (InstructionSet set : InstructionSet.values()) {
+            if (set.key().equals(key)) {
+                return set;
+            }
+        }
+        throw new SettingsException(
+                "--instruction-set: \"%s\" is none of avx512_bf16, avx512_vnni, vector_api"
+                        .formatted(key));
+    }
+
+    private static int maxModelLen(WorkerConfig config, ModelSource source) {
+        int asked = config.maxModelLen().orElse(source.contextLength());
+        if (asked > source.contextLength()) {
+            throw new SettingsException(
+                    "--max-model-len %d exceeds the model's context of %d"
+                            .formatted(asked, source.contextLength()));
+        }
+        return asked;
+    }
+
+    private static MemoryBill bill(
+            WorkerConfig config,
+            ModelSource source,
+            Shard shard,
+            ComputeTypes types,
+            Kernels kernels,
+            int maxModelLen,
+            int mostTokens) {
+        long activations =
+                source.activationBytes(
+                        shard, kernels.activationType(), mostTokens, config.maxNumSeqs());
+        long kv =
+                config.kvMemory()
+                        .orElseGet(
+                                () ->
+                                        MemoryBill.defaultKv(
+                                                HostMemory.availableBytes(),
+                                                source.kvBytesPerToken(shard, types.kv()),
+                                                config.maxNumSeqs(),
+                                                maxModelLen));
+        return new MemoryBill(source.weightBytes(shard, types.compute()), kv, activations);
+    }
+
+    private static Communicator connect(
+            WorkerConfig config, Kernels kernels, StepRunner.Formation formation, long bytes) {
+        if (config.tensorParallel() == 1) {
+            return new SoloCommunicator(kernels);
+        }
+        return HostCommunicator.open(
+                Rendezvous.inSharedMemory(
+                        formation.rendezvous(), formation.epoch(), config.tensorParallel()),
+                config.rank(),
+                bytes,
+                kernels,
+                config.oversubscribed() ? Waiting.BLOCK : Waiting.SPIN,
+                MEETING_TIMEOUT);
+    }
+
+    /// Keeps the announced state true: READY while a group is formed. Before the registration
+    /// exists the state waits.
+    private static final class Announcement {
+        private Optional<Registration> registration = Optional.empty();
+        private boolean serving;
+
+        synchronized void begin(Registration made) {
+            registration = Optional.of(made);
+            announce();
+        }
+
+        synchronized void serving(boolean now) {
+            serving = now;
+            announce();
+        }
+
+        private void announce() {
+            Member.State state = serving ? Member.State.READY : Member.State.STARTING;
+            registration
+                    .filter(each -> each.member().state() != state)
+                    .ifPresent(each -> each.update(each.member().withState(state)));
+        }
+    }
+}
