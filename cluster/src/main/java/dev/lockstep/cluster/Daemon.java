@@ -156,7 +156,9 @@ public final class Daemon {
     private void closeInHook() {
         // System.exit by somebody else, or SIGHUP; when run ended by itself everything is closed
         // already.
-        stop(StopReason.FINISHED);
+        if (!stopping()) {
+            stop(StopReason.FINISHED);
+        }
         boolean runCloses;
         synchronized (this) {
             runCloses = running;
