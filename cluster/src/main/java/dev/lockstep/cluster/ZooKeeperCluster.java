@@ -102,6 +102,10 @@ public final class ZooKeeperCluster implements Cluster {
         curator =
                 CuratorFrameworkFactory.builder()
                         .connectString(servers)
+                        // Curator gives a session up after this time without a connection. It must:
+                        // a server that
+                        // was wiped turns clients away for ever that saw more of its past than it
+                        // has.
                         .sessionTimeoutMs((int) SESSION_TIMEOUT.toMillis())
                         .connectionTimeoutMs((int) CONNECTION_TIMEOUT.toMillis())
                         // The tick tries again; a longer policy would only keep the task thread
@@ -199,22 +203,6 @@ public final class ZooKeeperCluster implements Cluster {
         } catch (Exception e) {
             throw new IllegalStateException(e);
         }
-    }
-
-    /// How many stand in an election, for tests.
-    int contendersInLine(String group) {
-        try {
-            return curator.getChildren().forPath(root + "/election/" + group).size();
-        } catch (Exception e) {
-            return 0;
-        }
-    }
-
-    /// Writes what somebody else might have written, for tests.
-    void write(String path, String text) throws Exception {
-        curator.create()
-                .creatingParentsIfNeeded()
-                .forPath(root + "/" + path, text.getBytes(StandardCharsets.UTF_8));
     }
 
     private void connectionChanged(ConnectionState state) {

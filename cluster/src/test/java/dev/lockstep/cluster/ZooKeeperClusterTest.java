@@ -7,16 +7,24 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.net.ServerSocket;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.apache.zookeeper.CreateMode;
+import org.apache.zookeeper.KeeperException;
+import org.apache.zookeeper.ZooDefs;
+import org.apache.zookeeper.ZooKeeper;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 
+@Execution(ExecutionMode.CONCURRENT)
 class ZooKeeperClusterTest extends ClusterContract {
 
     private static final AtomicInteger TESTS = new AtomicInteger();
@@ -28,15 +36,20 @@ class ZooKeeperClusterTest extends ClusterContract {
     @SuppressWarnings("NullAway.Init") // set before all
     private static EmbeddedZooKeeper server;
 
+    @SuppressWarnings("NullAway.Init") // set before all
+    private static ZooKeeper direct;
+
     private final String name = "test-" + TESTS.incrementAndGet();
 
     @BeforeAll
-    static void startServer() {
+    static void startServer() throws IOException {
         server = EmbeddedZooKeeper.start(data, 0);
+        direct = new ZooKeeper(server.connectString(), 6000, event -> {});
     }
 
     @AfterAll
-    static void stopServer() {
+    static void stopServer() throws InterruptedException {
+        direct.close();
         server.close();
     }
 
@@ -52,8 +65,7 @@ class ZooKeeperClusterTest extends ClusterContract {
 
     @Override
     void awaitInLine(Cluster cluster) throws InterruptedException {
-        ZooKeeperCluster contending = (ZooKeeperCluster) cluster;
-        Eventually.await("in line", () -> contending.contendersInLine("a") == 2);
+        Eventually.await("two in line", () -> namesUnder("/lockstep/" + name + "/election/a") == 2);
     }
 
     @Test
@@ -75,11 +87,18 @@ class ZooKeeperClusterTest extends ClusterContract {
 
     @Test
     void whatIsNoMemberIsPassedOver() throws Exception {
-        ZooKeeperCluster one = (ZooKeeperCluster) open();
-        one.write("members/garbage", "{\"role\":");
-        Member member = worker("a", 0);
-        one.register(member);
-        awaitMembers(one, member);
+        Cluster one = open();
+        Member first = worker("a", 0);
+        one.register(first);
+        awaitMembers(one, first);
+        direct.create(
+                "/lockstep/" + name + "/members/garbage",
+                "{\"role\":".getBytes(StandardCharsets.UTF_8),
+                ZooDefs.Ids.OPEN_ACL_UNSAFE,
+                CreateMode.PERSISTENT);
+        Member second = worker("a", 1);
+        one.register(second);
+        awaitMembers(one, first, second);
     }
 
     @Test
@@ -165,6 +184,14 @@ class ZooKeeperClusterTest extends ClusterContract {
             news.awaitNews("elected");
         } finally {
             running.close();
+        }
+    }
+
+    private static int namesUnder(String path) {
+        try {
+            return direct.getChildren(path, false).size();
+        } catch (KeeperException | InterruptedException e) {
+            return 0;
         }
     }
 
