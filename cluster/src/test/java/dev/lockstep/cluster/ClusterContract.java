@@ -15,9 +15,11 @@ import java.util.OptionalLong;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
 /// What every [Cluster] does. Each `open` is another process of one cluster, empty when a test
 /// begins.
+@Timeout(60)
 abstract class ClusterContract {
 
     private final Randomness randomness = Randomness.seeded(7);

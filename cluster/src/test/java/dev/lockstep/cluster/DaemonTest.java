@@ -13,12 +13,14 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.api.parallel.Execution;
 import org.junit.jupiter.api.parallel.ExecutionMode;
 
 /// Stops processes of [DaemonProbe] in every way there is.
 @Execution(ExecutionMode.CONCURRENT)
+@Timeout(60)
 class DaemonTest {
 
     /// A quick stop takes 1.5 s at most, and a JVM under load some time to be told and to go.
