@@ -106,18 +106,8 @@ final class AddedTokens {
     }
 
     private static boolean touchesWord(String text, int start, int end) {
-        return (start > 0 && isWord(text.codePointBefore(start)))
-                || (end < text.length() && isWord(text.codePointAt(end)));
-    }
-
-    private static boolean isWord(int codePoint) {
-        return Characters.is(
-                codePoint,
-                Characters.LETTER
-                        | Characters.MARK
-                        | Characters.DECIMAL
-                        | 1 << Character.LETTER_NUMBER
-                        | 1 << Character.CONNECTOR_PUNCTUATION);
+        return (start > 0 && WordPattern.isWord(text.codePointBefore(start)))
+                || (end < text.length() && WordPattern.isWord(text.codePointAt(end)));
     }
 
     private static int spaceStart(String text, int from, int to) {

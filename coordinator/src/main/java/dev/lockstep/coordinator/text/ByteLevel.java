@@ -6,7 +6,7 @@ import java.util.Arrays;
 ///
 /// Printable Latin-1 stands for itself; the other 68 bytes take U+0100 and up, in order. As a
 /// pre-tokenizer it writes each piece in that alphabet.
-record ByteLevel(boolean addPrefixSpace) implements PreTokenizer {
+record ByteLevel() implements PreTokenizer {
     private static final char[] CHARACTER = new char[256];
     private static final int[] BYTE = new int[0x144];
 
@@ -35,9 +35,6 @@ record ByteLevel(boolean addPrefixSpace) implements PreTokenizer {
         Pieces result = new Pieces(new char[0], pieces.startsInput(), pieces.count());
         for (int i = 0; i < pieces.count(); i++) {
             int start = mapped.length;
-            if (addPrefixSpace && pieces.text()[pieces.start(i)] != ' ') {
-                mapped.add(' ');
-            }
             mapped.addUtf8(pieces.text(), pieces.start(i), pieces.end(i));
             result.add(start, mapped.length);
         }

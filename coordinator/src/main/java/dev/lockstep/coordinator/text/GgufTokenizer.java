@@ -49,7 +49,7 @@ final class GgufTokenizer {
 
     private Tokenizer byteLevel() {
         List<PreTokenizer> steps = new ArrayList<>(GgufPreTokenizers.of(file.pre()));
-        steps.add(new ByteLevel(false));
+        steps.add(new ByteLevel());
         var rules =
                 new BytePairModel.Rules(
                         GgufPreTokenizers.wholeWordsFirst(file.pre()),

@@ -2,8 +2,8 @@ package dev.lockstep.coordinator.text;
 
 /// Decodes UTF-8 byte by byte, giving out whole characters only; belongs to one thread.
 ///
-/// Ill-formed input becomes U+FFFD per maximal subpart, as in WHATWG's decoder (the JDK's own differs
-/// for encoded surrogates).
+/// Ill-formed input becomes U+FFFD per maximal subpart, as in WHATWG's decoder (the JDK's own
+/// differs for encoded surrogates).
 final class Utf8Stream {
     private static final char REPLACEMENT = '\uFFFD';
 

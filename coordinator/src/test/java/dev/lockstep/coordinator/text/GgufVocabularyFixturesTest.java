@@ -3,6 +3,7 @@ package dev.lockstep.coordinator.text;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.lockstep.checkpoint.TokenizerSource;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.util.Arrays;
@@ -18,7 +19,7 @@ final class GgufVocabularyFixturesTest {
     @ValueSource(strings = {"gpt-2", "starcoder", "falcon", "deepseek-llm", "llama-spm", "phi-3"})
     void everyRecordedInputGivesTheRecordedIdsAndDecodesToItself(String name) throws IOException {
         String file = "tokenizers/ggml-vocab-" + name + ".gguf";
-        Tokenizer tokenizer = Tokenizers.of(GgufMetadata.read(Fixtures.require(file)).vocabulary());
+        Tokenizer tokenizer = Tokenizers.of(TokenizerSource.open(Fixtures.require(file)));
         List<String> inputs =
                 Arrays.asList(
                         Files.readString(Fixtures.require(file + ".inp")).split(SEPARATOR, -1));

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.lockstep.checkpoint.TokenizerSource;
 import java.io.IOException;
 import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.Test;
@@ -12,7 +13,7 @@ import org.junit.jupiter.api.Test;
 /// The default model's own vocabulary against ids recorded from the reference tokenizer.
 final class SmolLm2TokenizerTest {
     private final Tokenizer tokenizer =
-            Tokenizers.of(GgufMetadata.read(Fixtures.requireSmolLm2()).vocabulary());
+            Tokenizers.of(TokenizerSource.open(Fixtures.requireSmolLm2()));
     private final JsonNode golden = golden();
 
     private static JsonNode golden() {

@@ -1,0 +1,57 @@
+package dev.lockstep.coordinator.text;
+
+/// Reads the `normalizer` of a `tokenizer.json`.
+final class NormalizerJson {
+    private NormalizerJson() {}
+
+    static Normalizer read(JsonPart part) {
+        return switch (part.type()) {
+            case "Sequence" ->
+                    Normalizer.all(
+                            part.require("normalizers").items().stream()
+                                    .map(NormalizerJson::read)
+                                    .toList());
+            case "NFC" -> Normalizer.unicode(java.text.Normalizer.Form.NFC);
+            case "NFD" -> Normalizer.unicode(java.text.Normalizer.Form.NFD);
+            case "NFKC" -> Normalizer.unicode(java.text.Normalizer.Form.NFKC);
+            case "NFKD" -> Normalizer.unicode(java.text.Normalizer.Form.NFKD);
+            case "Lowercase" -> Normalizers::lowercase;
+            case "StripAccents" -> Normalizers::stripAccents;
+            case "Nmt" -> Normalizers::nmt;
+            case "ByteLevel" -> Normalizers::byteLevel;
+            case "Prepend" -> Normalizer.prepend(part.require("prepend").text());
+            case "Strip" -> {
+                boolean left = part.flag("strip_left", true);
+                boolean right = part.flag("strip_right", true);
+                yield text -> Normalizers.strip(text, left, right);
+            }
+            case "Replace" -> replace(part);
+            case "BertNormalizer" -> bert(part);
+            default ->
+                    throw part.require("type")
+                            .wrong(
+                                    "one of the normalizers supported: Sequence, NFC, NFD, NFKC, NFKD, Lowercase,"
+                                            + " StripAccents, Nmt, ByteLevel, Prepend, Strip, Replace, BertNormalizer");
+        };
+    }
+
+    private static Normalizer replace(JsonPart part) {
+        String content = part.require("content").text();
+        JsonPart pattern = part.require("pattern");
+        if (pattern.part("String").isPresent()) {
+            return Normalizer.replace(pattern.require("String").text(), content);
+        }
+        String expression = pattern.require("Regex").text();
+        TokenPattern compiled = TokenPatterns.of(expression);
+        return text -> Normalizers.replace(text, compiled, content);
+    }
+
+    private static Normalizer bert(JsonPart part) {
+        boolean lowercase = part.flag("lowercase", true);
+        return Normalizers.bert(
+                part.flag("clean_text", true),
+                part.flag("handle_chinese_chars", true),
+                part.flag("strip_accents", lowercase),
+                lowercase);
+    }
+}
