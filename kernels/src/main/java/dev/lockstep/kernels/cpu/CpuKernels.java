@@ -16,6 +16,7 @@ import dev.lockstep.kernels.Sampler;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.WeightRows;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.List;
 
 /// Kernels on CPU cores. An op has finished when its call returns, so [#synchronize] has nothing to
@@ -27,15 +28,21 @@ public final class CpuKernels implements Kernels {
     private final Device device;
     private final ThreadTeam team;
     private final CpuMemory weights = new CpuMemory();
+    private final CpuOps ops;
     private final Matmul matmul;
+    private final RowKernels rows;
+    private final Constants constants;
+    private final List<CpuAttention> attentions = new ArrayList<>();
     private volatile long progress;
 
     private CpuKernels(InstructionSet set, ThreadTeam team) {
-        CpuOps ops = CpuOps.of(set);
+        ops = CpuOps.of(set);
         this.set = set;
         this.team = team;
         device = new Device(CpuFeatures.current().name(), set.key(), team.size());
         matmul = new Matmul(ops.matmul(), team, weights);
+        rows = new RowKernels(ops.rows(), team);
+        constants = new Constants(ops.rows(), weights);
     }
 
     /// Starts the team; throws if an instruction set or a CPU that was asked for cannot be had.
@@ -94,47 +101,52 @@ public final class CpuKernels implements Kernels {
 
     @Override
     public EmbeddingTable prepareEmbedding(WeightRows table) {
-        throw new UnsupportedOperationException("prepareEmbedding");
+        return CpuEmbedding.of(table);
     }
 
     @Override
     public Tensor prepareVector(WeightRows vector) {
-        throw new UnsupportedOperationException("prepareVector");
+        return constants.vector(vector);
     }
 
     @Override
     public RotaryTable prepareRotary(float[][] cos, float[][] sin) {
-        throw new UnsupportedOperationException("prepareRotary");
+        return constants.rotary(cos, sin);
     }
 
     @Override
     public AttentionBackend attention(AttentionShape shape, KvLayout layout) {
-        throw new UnsupportedOperationException("attention");
+        var backend = new CpuAttention(ops.attention(), team, this::finished, shape, layout);
+        attentions.add(backend);
+        return backend;
     }
 
     @Override
     public PagedKv allocateKv(KvLayout layout, int blocks) {
-        throw new UnsupportedOperationException("allocateKv");
+        return new CpuPagedKv(layout, blocks);
     }
 
     @Override
     public Sampler sampler(int slots, int vocabularySize) {
-        throw new UnsupportedOperationException("sampler");
+        return new CpuSampler(ops.sampling(), team, this::finished, slots, vocabularySize);
     }
 
     @Override
     public void embed(EmbeddingTable table, Tensor ids, Tensor out) {
-        throw new UnsupportedOperationException("embed");
+        rows.embed(table, ids, out);
+        finished();
     }
 
     @Override
     public void rmsNorm(Tensor x, Tensor weight, float epsilon, Tensor out) {
-        throw new UnsupportedOperationException("rmsNorm");
+        rows.rmsNorm(x, weight, epsilon, out);
+        finished();
     }
 
     @Override
     public void addRmsNorm(Tensor x, Tensor residual, Tensor weight, float epsilon, Tensor out) {
-        throw new UnsupportedOperationException("addRmsNorm");
+        rows.addRmsNorm(x, residual, weight, epsilon, out);
+        finished();
     }
 
     @Override
@@ -145,23 +157,30 @@ public final class CpuKernels implements Kernels {
 
     @Override
     public void siluMultiply(Tensor gateUp, Tensor out) {
-        throw new UnsupportedOperationException("siluMultiply");
+        rows.siluMultiply(gateUp, out);
+        finished();
     }
 
     @Override
     public void gatherRows(Tensor x, Tensor rows, Tensor out) {
-        throw new UnsupportedOperationException("gatherRows");
+        this.rows.gatherRows(x, rows, out);
+        finished();
     }
 
     @Override
     public void copyBlocks(PagedKv kv, List<BlockCopy> copies) {
-        throw new UnsupportedOperationException("copyBlocks");
+        if (!(kv instanceof CpuPagedKv cache)) {
+            throw new IllegalArgumentException("a KV cache of other kernels");
+        }
+        copies.forEach(cache::copy);
+        finished();
     }
 
     @Override
     public void close() {
         team.close();
         matmul.close();
+        attentions.forEach(CpuAttention::close);
         weights.close();
     }
 

@@ -1,16 +1,25 @@
 package dev.lockstep.kernels.cpu;
 
 /// The per-thread bodies of every op, one family a component, all of one instruction set.
-record CpuOps(MatmulOps matmul) {
+record CpuOps(MatmulOps matmul, RowOps rows, AttentionOps attention, SamplingOps sampling) {
 
     static CpuOps of(InstructionSet set) {
         return switch (set) {
             case AVX512_BF16, AVX512_VNNI -> ofLibrary(NativeLibrary.load(set));
-            case VECTOR_API -> new CpuOps(new VectorMatmulOps());
+            case VECTOR_API ->
+                    new CpuOps(
+                            new VectorMatmulOps(),
+                            new VectorRowOps(),
+                            new VectorAttentionOps(),
+                            new VectorSamplingOps());
         };
     }
 
     private static CpuOps ofLibrary(NativeLibrary library) {
-        return new CpuOps(new NativeMatmulOps(library));
+        return new CpuOps(
+                new NativeMatmulOps(library),
+                new NativeRowOps(library),
+                new NativeAttentionOps(library),
+                new NativeSamplingOps(library));
     }
 }

@@ -1,11 +1,17 @@
 package dev.lockstep.kernels.cpu;
 
+import dev.lockstep.kernels.AttentionContract;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.MatmulContract;
 import dev.lockstep.kernels.MemoryContract;
+import dev.lockstep.kernels.RowContract;
 
 final class NativeAvx512Bf16KernelsTest
-        implements MemoryContract, MatmulContract, MatmulBitsContract {
+        implements MemoryContract,
+                MatmulContract,
+                MatmulBitsContract,
+                RowContract,
+                AttentionContract {
     @Override
     public Kernels open(int threads) {
         return OpenKernels.of(InstructionSet.AVX512_BF16, threads);

@@ -1,0 +1,82 @@
+// Rows of a stored table, by token id, as floats. The table is the mapped checkpoint itself.
+#include "lanes.h"
+
+using namespace lockstep;
+
+namespace {
+
+template <typename T>
+void copy_plain(const T* from, int64_t columns, float* out) {
+  int64_t c = 0;
+  for (; c + LANES <= columns; c += LANES) {
+    store(out + c, load(from + c));
+  }
+  if (c < columns) {
+    T rest[LANES] = {};
+    memcpy(rest, from + c, (columns - c) * sizeof(T));
+    store_first(out + c, load(rest), static_cast<int>(columns - c));
+  }
+}
+
+float half_at(const uint8_t* p) {
+  uint16_t bits;
+  memcpy(&bits, p, sizeof bits);
+  return f16_to_float(bits);
+}
+
+// Blocks of 34 bytes: scale, 32 signed bytes.
+void expand_q8_0(const uint8_t* block, int64_t columns, float* out) {
+  for (int64_t c = 0; c < columns; c += 32, block += 34) {
+    Lanes scale = broadcast(half_at(block));
+    const int8_t* q = reinterpret_cast<const int8_t*>(block + 2);
+    store(out + c, multiply(scale, load_signed_bytes(q)));
+    store(out + c + LANES, multiply(scale, load_signed_bytes(q + LANES)));
+  }
+}
+
+// Blocks of 20 bytes: scale, minimum, 32 nibbles, the low ones first.
+void expand_q4_1(const uint8_t* block, int64_t columns, float* out) {
+  const __m128i nibble = _mm_set1_epi8(15);
+  for (int64_t c = 0; c < columns; c += 32, block += 20) {
+    Lanes scale = broadcast(half_at(block));
+    Lanes minimum = broadcast(half_at(block + 2));
+    __m128i pairs = _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + 4));
+    alignas(16) int8_t q[32];
+    _mm_store_si128(reinterpret_cast<__m128i*>(q), _mm_and_si128(pairs, nibble));
+    _mm_store_si128(reinterpret_cast<__m128i*>(q + 16),
+                    _mm_and_si128(_mm_srli_epi16(pairs, 4), nibble));
+    store(out + c, fma(scale, load_signed_bytes(q), minimum));
+    store(out + c + LANES, fma(scale, load_signed_bytes(q + LANES), minimum));
+  }
+}
+
+}  // namespace
+
+// Ids [from, to): out[t] = the `columns` elements that begin column_bytes into row
+// source_rows[ids[t]] of the table.
+LOCKSTEP void lockstep_embed(const uint8_t* table, int32_t type, int64_t row_bytes,
+                             int64_t column_bytes, int64_t columns, const int32_t* source_rows,
+                             const int32_t* ids, float* out, int64_t out_stride, int64_t from,
+                             int64_t to) {
+  for (int64_t t = from; t < to; t++) {
+    const uint8_t* row = table + source_rows[ids[t]] * row_bytes + column_bytes;
+    float* target = out + t * out_stride;
+    switch (type) {
+      case TYPE_F32:
+        memcpy(target, row, columns * sizeof(float));
+        break;
+      case TYPE_F16:
+        copy_plain(reinterpret_cast<const Half*>(row), columns, target);
+        break;
+      case TYPE_BF16:
+        copy_plain(reinterpret_cast<const Brain*>(row), columns, target);
+        break;
+      case TYPE_Q4_1:
+        expand_q4_1(row, columns, target);
+        break;
+      case TYPE_Q8_0:
+        expand_q8_0(row, columns, target);
+        break;
+    }
+  }
+}

@@ -1,0 +1,188 @@
+package dev.lockstep.kernels.cpu;
+
+import dev.lockstep.kernels.PagedBatch;
+import dev.lockstep.kernels.Tensor;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+
+/// Cuts a step into tiles that threads can share evenly, and looks up where each token is stored.
+///
+/// A tile alone may be most of the step (one long sequence, few heads): such a tile is cut into the
+/// segments of its sequence. What is cut changes who computes, never what (law 6).
+final class AttentionPlanner implements AutoCloseable {
+    /// Vectors of a tile: enough that a block of keys and values is read once for many.
+    static final int TILE_VECTORS = 32;
+
+    private static final Comparator<AttentionTile> MOST_WORK_FIRST =
+            Comparator.comparingInt(AttentionTile::tokens)
+                    .thenComparingInt(AttentionTile::position)
+                    .reversed();
+
+    private final CpuAttention owner;
+    private final HeadGroups heads;
+    private final int threads;
+    private final GrowingMemory places = new GrowingMemory();
+    private final GrowingMemory states = new GrowingMemory();
+    private int least;
+    private int greatest;
+
+    AttentionPlanner(CpuAttention owner, HeadGroups heads, int threads) {
+        this.owner = owner;
+        this.heads = heads;
+        this.threads = threads;
+    }
+
+    /// The most vectors a tile has.
+    static int mostVectors(HeadGroups heads) {
+        return Math.max(TILE_VECTORS, heads.largest());
+    }
+
+    CpuAttentionPlan plan(PagedBatch batch) {
+        long blocks = places.atLeast(8L * Math.max(1, batch.tokens()));
+        long offsets = blocks + 4L * batch.tokens();
+        var tiles = new ArrayList<AttentionTile>();
+        least = Integer.MAX_VALUE;
+        greatest = Integer.MIN_VALUE;
+        int token = 0;
+        requireStart(batch, element(batch.rowStarts(), 0));
+        for (int row = 0; row < batch.rows(); row++) {
+            int end = element(batch.rowStarts(), row + 1);
+            int computed = element(batch.computed(), row);
+            requireRow(batch, row, token, end, computed);
+            long table =
+                    batch.blockTable().pointer().address() + 4L * row * batch.blockTable().stride();
+            if (token < end) {
+                lookUp(table, token, end, computed, blocks, offsets);
+                addTiles(tiles, table, token, end - token, computed);
+            }
+            token = end;
+        }
+        requireEnd(batch, token);
+        long work = 0;
+        for (AttentionTile tile : tiles) {
+            work += work(tile);
+        }
+        List<AttentionTile> merged = threads == 1 ? List.of() : cut(tiles, work);
+        tiles.sort(MOST_WORK_FIRST);
+        return new CpuAttentionPlan(
+                owner, batch, tiles, merged, blocks, offsets, work, least, greatest);
+    }
+
+    @Override
+    public void close() {
+        places.close();
+        states.close();
+    }
+
+    /// Where the tokens of a row go, and which blocks it reads.
+    private void lookUp(long table, int token, int end, int computed, long blocks, long offsets) {
+        int last = computed + end - token - 1;
+        for (int i = 0; i <= last / CpuPagedKv.BLOCK; i++) {
+            least = Math.min(least, at(table, i));
+            greatest = Math.max(greatest, at(table, i));
+        }
+        for (int t = token; t < end; t++) {
+            int position = computed + t - token;
+            put(blocks + 4L * t, at(table, position / CpuPagedKv.BLOCK));
+            put(offsets + 4L * t, position % CpuPagedKv.BLOCK);
+        }
+    }
+
+    private void addTiles(
+            List<AttentionTile> tiles, long table, int token, int count, int position) {
+        int most = Math.max(1, TILE_VECTORS / Math.max(1, heads.largest()));
+        for (int from = 0; from < count; from += most) {
+            for (int kvHead = 0; kvHead < heads.shape().kvHeads(); kvHead++) {
+                if (heads.size(kvHead) > 0) {
+                    tiles.add(
+                            new AttentionTile(
+                                    table,
+                                    token + from,
+                                    Math.min(most, count - from),
+                                    position + from,
+                                    kvHead,
+                                    AttentionTile.WHOLE,
+                                    0));
+                }
+            }
+        }
+    }
+
+    /// Replaces tiles that are more than half a thread's share by their segments; returns the first
+    /// of each.
+    private List<AttentionTile> cut(List<AttentionTile> tiles, long work) {
+        var large = new ArrayList<AttentionTile>();
+        long floats = 0;
+        for (AttentionTile tile : tiles) {
+            if (tile.lastSegment() > 0 && work(tile) * threads * 2 > work) {
+                large.add(tile);
+                floats += (tile.lastSegment() + 1) * stateFloats(tile);
+            }
+        }
+        tiles.removeAll(large);
+        long next = states.atLeast(4 * floats);
+        var firsts = new ArrayList<AttentionTile>();
+        for (AttentionTile tile : large) {
+            for (int segment = 0; segment <= tile.lastSegment(); segment++) {
+                AttentionTile part = tile.segment(segment, next);
+                tiles.add(part);
+                if (segment == 0) {
+                    firsts.add(part);
+                }
+                next += 4 * stateFloats(tile);
+            }
+        }
+        return firsts;
+    }
+
+    private long stateFloats(AttentionTile tile) {
+        long vectors = (long) tile.tokens() * heads.size(tile.kvHead());
+        return vectors * AttentionOps.stateFloats(heads.shape().headSize());
+    }
+
+    private long work(AttentionTile tile) {
+        long vectors = (long) tile.tokens() * heads.size(tile.kvHead());
+        return 2 * vectors * (tile.lastPosition() + 1) * heads.shape().headSize();
+    }
+
+    private static void requireStart(PagedBatch batch, int start) {
+        if (start != 0) {
+            throw new IllegalArgumentException(
+                    "rows begin at token %d of %d".formatted(start, batch.tokens()));
+        }
+    }
+
+    private static void requireEnd(PagedBatch batch, int end) {
+        if (end != batch.tokens()) {
+            throw new IllegalArgumentException(
+                    "rows end at token %d of %d".formatted(end, batch.tokens()));
+        }
+    }
+
+    private static void requireRow(PagedBatch batch, int row, int token, int end, int computed) {
+        if (end < token || end > batch.tokens() || computed < 0) {
+            throw new IllegalArgumentException(
+                    "row %d: tokens [%d, %d) of %d after %d computed"
+                            .formatted(row, token, end, batch.tokens(), computed));
+        }
+        long last = (long) computed + end - token;
+        if (last > (long) batch.blockTable().columns() * CpuPagedKv.BLOCK) {
+            throw new IllegalArgumentException(
+                    "row %d: %d tokens in a table of %d blocks"
+                            .formatted(row, last, batch.blockTable().columns()));
+        }
+    }
+
+    private static int element(Tensor vector, int i) {
+        return at(vector.pointer().address(), i);
+    }
+
+    private static int at(long ints, int i) {
+        return AllMemory.SEGMENT.get(VectorLanes.INT, ints + 4L * i);
+    }
+
+    private static void put(long address, int value) {
+        AllMemory.SEGMENT.set(VectorLanes.INT, address, value);
+    }
+}

@@ -1,0 +1,178 @@
+package dev.lockstep.kernels.cpu;
+
+import dev.lockstep.kernels.AttentionBackend;
+import dev.lockstep.kernels.AttentionPlan;
+import dev.lockstep.kernels.AttentionShape;
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.KvLayout;
+import dev.lockstep.kernels.PagedBatch;
+import dev.lockstep.kernels.PagedKv;
+import dev.lockstep.kernels.RotaryTable;
+import dev.lockstep.kernels.Tensor;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/// Attention of one shape: checks sizes, then lets threads take tiles from a counter, most work
+/// first. The kernels that made it close it.
+final class CpuAttention implements AttentionBackend, AutoCloseable {
+    private final AttentionOps ops;
+    private final ThreadTeam team;
+    private final Runnable finished;
+    private final AttentionShape shape;
+    private final KvLayout layout;
+    private final CpuMemory memory = new CpuMemory();
+    private final HeadGroups heads;
+    private final AttentionPlanner planner;
+    private final AtomicInteger nextTile = new AtomicInteger();
+    private final long[] scratch;
+
+    /// `finished` runs after each op.
+    CpuAttention(
+            AttentionOps ops,
+            ThreadTeam team,
+            Runnable finished,
+            AttentionShape shape,
+            KvLayout layout) {
+        CpuPagedKv.requireSupported(layout);
+        if (shape.kvHeads() != layout.kvHeads() || shape.headSize() != layout.headSize()) {
+            throw new IllegalArgumentException(
+                    "attention of %d KV heads of %d over a cache of %d of %d"
+                            .formatted(
+                                    shape.kvHeads(),
+                                    shape.headSize(),
+                                    layout.kvHeads(),
+                                    layout.headSize()));
+        }
+        this.ops = ops;
+        this.team = team;
+        this.finished = finished;
+        this.shape = shape;
+        this.layout = layout;
+        heads = new HeadGroups(shape, memory);
+        planner = new AttentionPlanner(this, heads, team.size());
+        scratch = new long[team.size()];
+        long floats =
+                AttentionOps.scratchFloats(AttentionPlanner.mostVectors(heads), shape.headSize());
+        for (int thread = 0; thread < scratch.length; thread++) {
+            scratch[thread] = memory.reserve(4 * floats);
+        }
+    }
+
+    @Override
+    public AttentionPlan plan(PagedBatch batch) {
+        return planner.plan(batch);
+    }
+
+    @Override
+    public void rotateAndStore(
+            AttentionPlan plan,
+            Tensor qkv,
+            RotaryTable rotary,
+            Tensor positions,
+            PagedKv kv,
+            int layer) {
+        CpuAttentionPlan own = requireOwn(plan, qkv);
+        CpuPagedKv cache = requireCache(own, kv, layer);
+        int tokens = own.batch().tokens();
+        positions.require("positions", DType.I32, 1, tokens);
+        requireRotary(rotary, positions);
+        long address = qkv.pointer().address();
+        long at = positions.pointer().address();
+        team.run(
+                (thread, threads) -> {
+                    int from = ThreadTeam.share(tokens, thread, threads);
+                    int to = ThreadTeam.share(tokens, thread + 1, threads);
+                    if (from < to) {
+                        ops.rotateAndStore(
+                                own,
+                                heads,
+                                address,
+                                qkv.stride(),
+                                rotary,
+                                at,
+                                cache,
+                                layer,
+                                from,
+                                to);
+                    }
+                },
+                2 * qkv.elements());
+        finished.run();
+    }
+
+    @Override
+    public void attend(AttentionPlan plan, Tensor qkv, PagedKv kv, int layer, Tensor out) {
+        CpuAttentionPlan own = requireOwn(plan, qkv);
+        CpuPagedKv cache = requireCache(own, kv, layer);
+        out.require("out", DType.F32, own.batch().tokens(), shape.queryHeads() * shape.headSize());
+        long from = qkv.pointer().address();
+        long to = out.pointer().address();
+        nextTile.setPlain(0);
+        team.run(
+                (thread, _) -> {
+                    int tile;
+                    while ((tile = nextTile.getAndIncrement()) < own.tiles().size()) {
+                        ops.attend(
+                                own.tiles().get(tile),
+                                heads,
+                                from,
+                                qkv.stride(),
+                                cache,
+                                layer,
+                                to,
+                                out.stride(),
+                                scratch[thread]);
+                    }
+                },
+                own.work());
+        for (AttentionTile first : own.merged()) {
+            ops.merge(first, heads, to, out.stride());
+        }
+        finished.run();
+    }
+
+    @Override
+    public void close() {
+        planner.close();
+        memory.close();
+    }
+
+    private CpuAttentionPlan requireOwn(AttentionPlan plan, Tensor qkv) {
+        if (!(plan instanceof CpuAttentionPlan own) || own.owner() != this) {
+            throw new IllegalArgumentException("a plan of another attention backend");
+        }
+        qkv.require("qkv", DType.F32, own.batch().tokens(), shape.qkvColumns());
+        return own;
+    }
+
+    private CpuPagedKv requireCache(CpuAttentionPlan plan, PagedKv kv, int layer) {
+        if (!(kv instanceof CpuPagedKv cache) || !cache.layout().equals(layout)) {
+            throw new IllegalArgumentException(
+                    "a KV cache of %s, needs %s".formatted(kv.layout(), layout));
+        }
+        if (layer < 0 || layer >= layout.layers()) {
+            throw new IllegalArgumentException("layer %d of %d".formatted(layer, layout.layers()));
+        }
+        if (plan.batch().tokens() > 0) {
+            cache.requireWritable(plan.leastBlock());
+            cache.requireWritable(plan.greatestBlock());
+        }
+        return cache;
+    }
+
+    private void requireRotary(RotaryTable rotary, Tensor positions) {
+        if (rotary.dimensions() > shape.headSize()) {
+            throw new IllegalArgumentException(
+                    "%d rotary dimensions of a head of %d"
+                            .formatted(rotary.dimensions(), shape.headSize()));
+        }
+        long at = positions.pointer().address();
+        for (int t = 0; t < positions.columns(); t++) {
+            int position = AllMemory.SEGMENT.get(VectorLanes.INT, at + 4L * t);
+            if (position < 0 || position >= rotary.positions()) {
+                throw new IllegalArgumentException(
+                        "position %d of token %d, the rotary table has %d"
+                                .formatted(position, t, rotary.positions()));
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+package dev.lockstep.kernels.cpu;
+
+import dev.lockstep.kernels.BlockCopy;
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.DeviceBuffer;
+import dev.lockstep.kernels.KvLayout;
+import dev.lockstep.kernels.PagedKv;
+import java.lang.foreign.MemorySegment;
+
+/// Blocks of 16 tokens. A block holds, for each layer and KV head, keys as `[headSize][16 tokens]`
+/// (a vector lane is a token, so that scores need no horizontal sum), then values as `[16
+/// tokens][headSize]`.
+final class CpuPagedKv implements PagedKv {
+    static final int BLOCK = 16;
+
+    // Kernels read values sixteen columns at a time, beyond the last head if its size is no
+    // multiple of sixteen.
+    private static final long OVERREAD = 64;
+
+    private final KvLayout layout;
+    private final int blocks;
+    private final DeviceBuffer memory;
+
+    CpuPagedKv(KvLayout layout, int blocks) {
+        requireSupported(layout);
+        if (blocks < 1) {
+            throw new IllegalArgumentException(
+                    "%d KV blocks, needs at least the null block".formatted(blocks));
+        }
+        this.layout = layout;
+        this.blocks = blocks;
+        memory = CpuMemory.buffer(layout.bytesPerBlock() * blocks + OVERREAD);
+    }
+
+    static void requireSupported(KvLayout layout) {
+        if (layout.blockSize() != BLOCK) {
+            throw new IllegalArgumentException(
+                    "KV blocks of %d tokens, must be %d on a CPU"
+                            .formatted(layout.blockSize(), BLOCK));
+        }
+        switch (layout.type()) {
+            case F32, F16, BF16 -> {}
+            case I32, I8 ->
+                    throw new IllegalArgumentException(
+                            "KV type %s, must be F32, F16 or BF16".formatted(layout.type()));
+        }
+    }
+
+    @Override
+    public KvLayout layout() {
+        return layout;
+    }
+
+    @Override
+    public int blocks() {
+        return blocks;
+    }
+
+    @Override
+    public void close() {
+        memory.close();
+    }
+
+    DType type() {
+        return layout.type();
+    }
+
+    long blockBytes() {
+        return layout.bytesPerBlock();
+    }
+
+    /// Keys of a layer and head in block 0; the same in block b is `b · blockBytes` on.
+    long address(int layer, int head) {
+        long headBytes = 2L * BLOCK * layout.headSize() * layout.type().bytes();
+        return memory.pointer().address() + ((long) layer * layout.kvHeads() + head) * headBytes;
+    }
+
+    void copy(BlockCopy copy) {
+        requireWritable(copy.from());
+        requireWritable(copy.to());
+        if (copy.tokens() < 0 || copy.tokens() > BLOCK) {
+            throw new IllegalArgumentException(
+                    "copy of %d tokens of a block of %d".formatted(copy.tokens(), BLOCK));
+        }
+        if (copy.tokens() == BLOCK) {
+            move(address(0, 0), copy, blockBytes());
+        } else {
+            copyPrefix(copy);
+        }
+    }
+
+    /// Throws for the null block and for blocks there are not.
+    void requireWritable(int block) {
+        if (block < 1 || block >= blocks) {
+            throw new IllegalArgumentException(
+                    "KV block %d, must be 1 to %d".formatted(block, blocks - 1));
+        }
+    }
+
+    private void copyPrefix(BlockCopy copy) {
+        int bytes = layout.type().bytes();
+        for (int layer = 0; layer < layout.layers(); layer++) {
+            for (int head = 0; head < layout.kvHeads(); head++) {
+                long keys = address(layer, head);
+                for (int d = 0; d < layout.headSize(); d++) {
+                    move(keys + (long) d * BLOCK * bytes, copy, (long) copy.tokens() * bytes);
+                }
+                long values = keys + (long) BLOCK * layout.headSize() * bytes;
+                move(values, copy, (long) copy.tokens() * layout.headSize() * bytes);
+            }
+        }
+    }
+
+    private void move(long inNullBlock, BlockCopy copy, long bytes) {
+        MemorySegment.copy(
+                AllMemory.SEGMENT,
+                inNullBlock + copy.from() * blockBytes(),
+                AllMemory.SEGMENT,
+                inNullBlock + copy.to() * blockBytes(),
+                bytes);
+    }
+}

@@ -1,0 +1,196 @@
+package dev.lockstep.kernels.cpu;
+
+import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
+import static dev.lockstep.kernels.cpu.VectorLanes.INT;
+import static dev.lockstep.kernels.cpu.VectorLanes.MEMORY;
+
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.Sampler;
+import dev.lockstep.kernels.Samples;
+import dev.lockstep.kernels.SamplingSettings;
+import dev.lockstep.kernels.Tensor;
+import java.lang.foreign.MemorySegment;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
+
+/// Samples rows on the team, each row on one thread. Logits that are no numbers are never chosen;
+/// if none is left, the lowest id is.
+final class CpuSampler implements Sampler {
+    // Passes over the vocabulary times what an element costs, for the team to judge.
+    private static final long WORK_PER_LOGIT = 8;
+
+    private final SamplingOps ops;
+    private final ThreadTeam team;
+    private final Runnable finished;
+    private final int vocabulary;
+    private final @Nullable SamplingSlot[] slots;
+    private final TokenChooser[] choosers;
+    private final AtomicInteger nextRow = new AtomicInteger();
+
+    CpuSampler(SamplingOps ops, ThreadTeam team, Runnable finished, int slots, int vocabulary) {
+        if (slots < 1 || vocabulary < 1) {
+            throw new IllegalArgumentException(
+                    "a sampler of %d slots for a vocabulary of %d".formatted(slots, vocabulary));
+        }
+        this.ops = ops;
+        this.team = team;
+        this.finished = finished;
+        this.vocabulary = vocabulary;
+        this.slots = new SamplingSlot[slots];
+        choosers = new TokenChooser[team.size()];
+        for (int thread = 0; thread < choosers.length; thread++) {
+            choosers[thread] = new TokenChooser(ops, vocabulary);
+        }
+    }
+
+    @Override
+    public void admit(int slot, SamplingSettings settings, int[] promptIds, int[] outputIds) {
+        requireSlot(slot);
+        for (int id : promptIds) {
+            requireId("prompt id", id);
+        }
+        for (int id : outputIds) {
+            requireId("output id", id);
+        }
+        for (int id : settings.maskedIds()) {
+            requireId("masked id", id);
+        }
+        for (int id : settings.logitBias().keySet()) {
+            requireId("logit_bias id", id);
+        }
+        slots[slot] = new SamplingSlot(settings, promptIds, outputIds);
+    }
+
+    @Override
+    public void release(int slot) {
+        requireSlot(slot);
+        slots[slot] = null;
+    }
+
+    @Override
+    public void resolve(Tensor ids) {
+        ids.require("ids", DType.I32, 1, ids.columns());
+        long at = ids.pointer().address();
+        for (int i = 0; i < ids.columns(); i++) {
+            int id = MEMORY.get(INT, at + i * 4L);
+            if (id < 0) {
+                MEMORY.set(INT, at + i * 4L, taken(-1 - id).last());
+            }
+        }
+        finished.run();
+    }
+
+    @Override
+    public void sample(Tensor logits, Tensor slots, Samples out) {
+        int rows = logits.rows();
+        logits.require("logits", DType.F32, rows, vocabulary);
+        slots.require("slots", DType.I32, 1, rows);
+        out.ids().require("ids", DType.I32, 1, rows);
+        out.logprobs().require("logprobs", DType.F32, 1, rows);
+        int most = SamplingSettings.MAX_TOP_LOGPROBS;
+        out.topIds().require("topIds", DType.I32, rows, most);
+        out.topLogprobs().require("topLogprobs", DType.F32, rows, most);
+        nextRow.setPlain(0);
+        team.run(
+                (thread, _) -> {
+                    int row;
+                    while ((row = nextRow.getAndIncrement()) < rows) {
+                        sampleRow(choosers[thread], logits, slots, row, out);
+                    }
+                },
+                // One row is one thread's, however long it is.
+                rows == 1 ? 0 : logits.elements() * WORK_PER_LOGIT);
+        finished.run();
+    }
+
+    @Override
+    public void record(Tensor slots, Tensor ids) {
+        slots.require("slots", DType.I32, 1, ids.columns());
+        ids.require("ids", DType.I32, 1, ids.columns());
+        for (int i = 0; i < ids.columns(); i++) {
+            int id = element(ids, i);
+            requireId("chosen id", id);
+            taken(element(slots, i)).record(id);
+        }
+        finished.run();
+    }
+
+    @Override
+    public void close() {
+        for (TokenChooser chooser : choosers) {
+            chooser.close();
+        }
+    }
+
+    private void sampleRow(
+            TokenChooser chooser, Tensor logits, Tensor slots, int row, Samples out) {
+        SamplingSlot slot = taken(element(slots, row));
+        SamplingSettings settings = slot.settings();
+        long address = logits.pointer().address() + (long) row * logits.stride() * 4;
+        double normalizer = 0;
+        boolean measured = settings.logprobs() || settings.topLogprobs() > 0;
+        if (measured) {
+            float greatest = chooser.clean(address);
+            normalizer = normalizer(address, greatest);
+            writeTop(chooser, address, normalizer, settings.topLogprobs(), row, out);
+            MemorySegment.copy(MEMORY, address, MEMORY, chooser.copy(), vocabulary * 4L);
+        }
+        slot.process(address);
+        int id = chooser.choose(address, slot);
+        MEMORY.set(INT, out.ids().pointer().address() + row * 4L, id);
+        if (measured) {
+            float raw = MEMORY.get(FLOAT, chooser.copy() + id * 4L);
+            long at = out.logprobs().pointer().address() + row * 4L;
+            MEMORY.set(FLOAT, at, (float) (raw - normalizer));
+        }
+    }
+
+    private double normalizer(long logits, float greatest) {
+        return greatest == Float.NEGATIVE_INFINITY
+                ? 0
+                : greatest + StrictMath.log(ops.exponentialSum(logits, vocabulary, greatest, 1));
+    }
+
+    private void writeTop(
+            TokenChooser chooser, long logits, double normalizer, int count, int row, Samples out) {
+        long[] top = chooser.top(logits, count);
+        long ids = out.topIds().pointer().address() + 4L * row * out.topIds().stride();
+        long values = out.topLogprobs().pointer().address() + 4L * row * out.topLogprobs().stride();
+        for (int i = 0; i < count; i++) {
+            boolean there = i < top.length;
+            int id = there ? TokenChooser.id(top[i]) : -1;
+            float value =
+                    there
+                            ? (float) (MEMORY.get(FLOAT, logits + id * 4L) - normalizer)
+                            : Float.NEGATIVE_INFINITY;
+            MEMORY.set(INT, ids + i * 4L, id);
+            MEMORY.set(FLOAT, values + i * 4L, value);
+        }
+    }
+
+    private SamplingSlot taken(int slot) {
+        requireSlot(slot);
+        SamplingSlot taken = slots[slot];
+        if (taken == null) {
+            throw new IllegalStateException("slot %d was not admitted".formatted(slot));
+        }
+        return taken;
+    }
+
+    private void requireSlot(int slot) {
+        if (slot < 0 || slot >= slots.length) {
+            throw new IllegalArgumentException("slot %d of %d".formatted(slot, slots.length));
+        }
+    }
+
+    private void requireId(String what, int id) {
+        if (id < 0 || id >= vocabulary) {
+            throw new IllegalArgumentException(
+                    "%s %d of a vocabulary of %d".formatted(what, id, vocabulary));
+        }
+    }
+
+    private static int element(Tensor vector, int i) {
+        return MEMORY.get(INT, vector.pointer().address() + i * 4L);
+    }
+}

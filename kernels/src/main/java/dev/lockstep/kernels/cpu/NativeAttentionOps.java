@@ -1,0 +1,165 @@
+package dev.lockstep.kernels.cpu;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.RotaryTable;
+import java.lang.invoke.MethodHandle;
+
+/// Calls `rotate_and_store.cpp` and `attend.cpp`.
+final class NativeAttentionOps implements AttentionOps {
+    private final MethodHandle rotateAndStore;
+    private final MethodHandle attend;
+    private final MethodHandle merge;
+
+    NativeAttentionOps(NativeLibrary library) {
+        rotateAndStore =
+                library.function(
+                        "lockstep_rotate_and_store",
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_INT,
+                        JAVA_INT,
+                        JAVA_INT,
+                        JAVA_INT,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_INT,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG);
+        attend =
+                library.function(
+                        "lockstep_attend",
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_INT,
+                        JAVA_INT,
+                        JAVA_LONG,
+                        JAVA_INT,
+                        JAVA_INT,
+                        JAVA_FLOAT,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_INT,
+                        JAVA_LONG,
+                        JAVA_INT,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG);
+        merge =
+                library.function(
+                        "lockstep_attend_merge",
+                        JAVA_LONG,
+                        JAVA_INT,
+                        JAVA_INT,
+                        JAVA_LONG,
+                        JAVA_INT,
+                        JAVA_INT,
+                        JAVA_LONG,
+                        JAVA_LONG);
+    }
+
+    @Override
+    public void rotateAndStore(
+            CpuAttentionPlan plan,
+            HeadGroups heads,
+            long qkv,
+            long stride,
+            RotaryTable rotary,
+            long positions,
+            CpuPagedKv kv,
+            int layer,
+            int from,
+            int to) {
+        try {
+            rotateAndStore.invokeExact(
+                    qkv,
+                    stride,
+                    positions,
+                    rotary.cos().pointer().address(),
+                    rotary.sin().pointer().address(),
+                    rotary.dimensions() / 2,
+                    heads.shape().queryHeads(),
+                    heads.shape().kvHeads(),
+                    heads.shape().headSize(),
+                    kv.address(layer, 0),
+                    kv.blockBytes(),
+                    code(kv.type()),
+                    plan.tokenBlocks(),
+                    plan.tokenOffsets(),
+                    (long) from,
+                    (long) to);
+        } catch (Throwable failure) {
+            throw NativeLibrary.rethrow(failure);
+        }
+    }
+
+    @Override
+    public void attend(
+            AttentionTile tile,
+            HeadGroups heads,
+            long qkv,
+            long stride,
+            CpuPagedKv kv,
+            int layer,
+            long out,
+            long outStride,
+            long scratch) {
+        boolean whole = tile.segment() == AttentionTile.WHOLE;
+        try {
+            attend.invokeExact(
+                    qkv + tile.token() * stride * 4,
+                    stride,
+                    tile.tokens(),
+                    tile.position(),
+                    heads.address(tile.kvHead()),
+                    heads.size(tile.kvHead()),
+                    heads.shape().headSize(),
+                    heads.shape().scale(),
+                    kv.address(layer, tile.kvHead()),
+                    kv.blockBytes(),
+                    code(kv.type()),
+                    tile.blockTable(),
+                    tile.segment(),
+                    whole ? out + tile.token() * outStride * 4 : tile.states(),
+                    outStride,
+                    scratch);
+        } catch (Throwable failure) {
+            throw NativeLibrary.rethrow(failure);
+        }
+    }
+
+    @Override
+    public void merge(AttentionTile first, HeadGroups heads, long out, long outStride) {
+        try {
+            merge.invokeExact(
+                    first.states(),
+                    first.lastSegment() + 1,
+                    first.tokens(),
+                    heads.address(first.kvHead()),
+                    heads.size(first.kvHead()),
+                    heads.shape().headSize(),
+                    out + first.token() * outStride * 4,
+                    outStride);
+        } catch (Throwable failure) {
+            throw NativeLibrary.rethrow(failure);
+        }
+    }
+
+    /// How the C++ files call a KV type.
+    private static int code(DType type) {
+        return switch (type) {
+            case F32 -> 0;
+            case F16 -> 1;
+            case BF16 -> 2;
+            case I32, I8 -> throw new IllegalArgumentException("KV type " + type);
+        };
+    }
+}

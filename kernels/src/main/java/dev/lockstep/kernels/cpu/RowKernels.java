@@ -1,0 +1,155 @@
+package dev.lockstep.kernels.cpu;
+
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.EmbeddingTable;
+import dev.lockstep.kernels.Tensor;
+import java.lang.foreign.MemorySegment;
+
+/// Ops that treat every row by itself: checks sizes, then gives each thread some rows.
+final class RowKernels {
+    private final RowOps ops;
+    private final ThreadTeam team;
+
+    RowKernels(RowOps ops, ThreadTeam team) {
+        this.ops = ops;
+        this.team = team;
+    }
+
+    void embed(EmbeddingTable table, Tensor ids, Tensor out) {
+        if (!(table instanceof CpuEmbedding embedding)) {
+            throw new IllegalArgumentException("an embedding table of other kernels");
+        }
+        int tokens = ids.columns();
+        ids.require("ids", DType.I32, 1, tokens);
+        out.require("out", DType.F32, tokens, embedding.columns());
+        requireBelow("id", ids, embedding.rows());
+        share(
+                tokens,
+                embedding.columns(),
+                (from, to) ->
+                        ops.embed(
+                                embedding.data().address(),
+                                embedding.type(),
+                                embedding.rowBytes(),
+                                embedding.columnBytes(),
+                                embedding.columns(),
+                                embedding.sourceRows().address(),
+                                address(ids),
+                                address(out),
+                                out.stride(),
+                                from,
+                                to));
+    }
+
+    void rmsNorm(Tensor x, Tensor weight, float epsilon, Tensor out) {
+        x.require("x", DType.F32, x.rows(), x.columns());
+        weight.require("weight", DType.F32, 1, x.columns());
+        out.require("out", DType.F32, x.rows(), x.columns());
+        share(
+                x.rows(),
+                2 * x.columns(),
+                (from, to) ->
+                        ops.rmsNorm(
+                                address(x),
+                                x.stride(),
+                                address(weight),
+                                x.columns(),
+                                epsilon,
+                                address(out),
+                                out.stride(),
+                                from,
+                                to));
+    }
+
+    void addRmsNorm(Tensor x, Tensor residual, Tensor weight, float epsilon, Tensor out) {
+        x.require("x", DType.F32, x.rows(), x.columns());
+        residual.require("residual", DType.F32, x.rows(), x.columns());
+        weight.require("weight", DType.F32, 1, x.columns());
+        out.require("out", DType.F32, x.rows(), x.columns());
+        share(
+                x.rows(),
+                3 * x.columns(),
+                (from, to) ->
+                        ops.addRmsNorm(
+                                address(x),
+                                x.stride(),
+                                address(residual),
+                                residual.stride(),
+                                address(weight),
+                                x.columns(),
+                                epsilon,
+                                address(out),
+                                out.stride(),
+                                from,
+                                to));
+    }
+
+    void siluMultiply(Tensor gateUp, Tensor out) {
+        gateUp.require("gateUp", DType.F32, out.rows(), 2 * out.columns());
+        out.require("out", DType.F32, out.rows(), out.columns());
+        share(
+                out.rows(),
+                10 * out.columns(),
+                (from, to) ->
+                        ops.siluMultiply(
+                                address(gateUp),
+                                gateUp.stride(),
+                                out.columns(),
+                                address(out),
+                                out.stride(),
+                                from,
+                                to));
+    }
+
+    /// A copy; there is nothing for C++ to do better.
+    void gatherRows(Tensor x, Tensor rows, Tensor out) {
+        rows.require("rows", DType.I32, 1, out.rows());
+        out.require("out", x.type(), out.rows(), x.columns());
+        requireBelow("row", rows, x.rows());
+        long width = (long) x.columns() * x.type().bytes();
+        long from = (long) x.stride() * x.type().bytes();
+        long to = (long) out.stride() * x.type().bytes();
+        for (int i = 0; i < out.rows(); i++) {
+            MemorySegment.copy(
+                    AllMemory.SEGMENT,
+                    address(x) + element(rows, i) * from,
+                    AllMemory.SEGMENT,
+                    address(out) + i * to,
+                    width);
+        }
+    }
+
+    private interface Rows {
+        void compute(int from, int to);
+    }
+
+    private void share(int rows, int workPerRow, Rows body) {
+        team.run(
+                (thread, threads) -> {
+                    int from = ThreadTeam.share(rows, thread, threads);
+                    int to = ThreadTeam.share(rows, thread + 1, threads);
+                    if (from < to) {
+                        body.compute(from, to);
+                    }
+                },
+                (long) rows * workPerRow);
+    }
+
+    private static void requireBelow(String what, Tensor indices, int limit) {
+        for (int i = 0; i < indices.columns(); i++) {
+            int index = element(indices, i);
+            if (index < 0 || index >= limit) {
+                throw new IllegalArgumentException(
+                        "%s %d of %d at index %d".formatted(what, index, limit, i));
+            }
+        }
+    }
+
+    private static int element(Tensor indices, int i) {
+        return AllMemory.SEGMENT.get(VectorLanes.INT, address(indices) + i * 4L);
+    }
+
+    private static long address(Tensor tensor) {
+        return tensor.pointer().address();
+    }
+}

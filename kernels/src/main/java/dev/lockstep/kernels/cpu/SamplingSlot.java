@@ -1,0 +1,90 @@
+package dev.lockstep.kernels.cpu;
+
+import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
+import static dev.lockstep.kernels.cpu.VectorLanes.MEMORY;
+
+import dev.lockstep.kernels.SamplingSettings;
+import java.util.Arrays;
+import java.util.Map;
+
+/// One sequence's settings and what of its past they need.
+final class SamplingSlot {
+    private final SamplingSettings settings;
+    private final TokenCounts counts = new TokenCounts();
+    private final int[] biasedIds;
+    private final float[] biases;
+    private int outputs;
+    private int last;
+
+    SamplingSlot(SamplingSettings settings, int[] promptIds, int[] outputIds) {
+        this.settings = settings;
+        biasedIds = settings.logitBias().keySet().stream().mapToInt(id -> id).sorted().toArray();
+        biases = new float[biasedIds.length];
+        for (Map.Entry<Integer, Float> bias : settings.logitBias().entrySet()) {
+            biases[Arrays.binarySearch(biasedIds, bias.getKey())] = bias.getValue();
+        }
+        if (hasPenalties()) {
+            for (int id : promptIds) {
+                counts.addPrompt(id);
+            }
+        }
+        if (promptIds.length > 0) {
+            last = promptIds[promptIds.length - 1];
+        }
+        for (int id : outputIds) {
+            record(id);
+        }
+    }
+
+    SamplingSettings settings() {
+        return settings;
+    }
+
+    /// Tokens generated so far, those before a preemption included.
+    int position() {
+        return outputs;
+    }
+
+    int last() {
+        return last;
+    }
+
+    void record(int id) {
+        last = id;
+        outputs++;
+        if (hasPenalties()) {
+            counts.addOutput(id);
+        }
+    }
+
+    /// Masks, biases and penalties, in the order of [dev.lockstep.kernels.Sampler#sample].
+    void process(long logits) {
+        if (outputs < settings.minTokens()) {
+            for (int id : settings.maskedIds()) {
+                MEMORY.set(FLOAT, logits + id * 4L, Float.NEGATIVE_INFINITY);
+            }
+        }
+        for (int i = 0; i < biasedIds.length; i++) {
+            long at = logits + biasedIds[i] * 4L;
+            MEMORY.set(FLOAT, at, MEMORY.get(FLOAT, at) + biases[i]);
+        }
+        for (int i = 0; i < counts.size(); i++) {
+            long at = logits + counts.id(i) * 4L;
+            MEMORY.set(FLOAT, at, penalize(MEMORY.get(FLOAT, at), counts.count(i)));
+        }
+    }
+
+    private float penalize(float logit, int count) {
+        float penalty = settings.repetitionPenalty();
+        float x = logit > 0 ? logit / penalty : logit * penalty;
+        return count == 0
+                ? x
+                : x - settings.frequencyPenalty() * count - settings.presencePenalty();
+    }
+
+    private boolean hasPenalties() {
+        return settings.repetitionPenalty() != 1
+                || settings.frequencyPenalty() != 0
+                || settings.presencePenalty() != 0;
+    }
+}

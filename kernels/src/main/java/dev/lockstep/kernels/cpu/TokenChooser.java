@@ -1,0 +1,222 @@
+package dev.lockstep.kernels.cpu;
+
+import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
+import static dev.lockstep.kernels.cpu.VectorLanes.INT;
+import static dev.lockstep.kernels.cpu.VectorLanes.MEMORY;
+
+import dev.lockstep.kernels.SamplingSettings;
+import java.util.Arrays;
+
+/// One thread's choosing: from a row of processed logits to a token id. What it returns depends on
+/// the row and the slot alone, not on the thread, the rows before or the implementation.
+final class TokenChooser implements AutoCloseable {
+    // e^-8 of the greatest: the first try at holding top_p of the mass, doubled until it does.
+    private static final double FIRST_DEPTH = 8;
+
+    // More than any two floats that differ need; infinity would make 0 · infinity of the greatest.
+    private static final double STEEPEST = 1e38;
+
+    private final SamplingOps ops;
+    private final int vocabulary;
+    private final GrowingMemory memory = new GrowingMemory();
+    private final long maxima;
+    private final long ids;
+    private final long copy;
+    private final float[] sortedMaxima;
+    private final int[] words = new int[4];
+    private long[] candidates = new long[1024];
+
+    TokenChooser(SamplingOps ops, int vocabulary) {
+        this.ops = ops;
+        this.vocabulary = vocabulary;
+        sortedMaxima = new float[SamplingOps.chunks(vocabulary)];
+        maxima = memory.atLeast(4L * (sortedMaxima.length + 2L * vocabulary));
+        ids = maxima + 4L * sortedMaxima.length;
+        copy = ids + 4L * vocabulary;
+    }
+
+    @Override
+    public void close() {
+        memory.close();
+    }
+
+    /// Memory for one row of logits.
+    long copy() {
+        return copy;
+    }
+
+    /// Makes `logits` numbers below infinity, and returns the greatest.
+    float clean(long logits) {
+        ops.clean(logits, vocabulary, maxima);
+        for (int i = 0; i < sortedMaxima.length; i++) {
+            sortedMaxima[i] = MEMORY.get(FLOAT, maxima + i * 4L);
+        }
+        Arrays.sort(sortedMaxima);
+        return sortedMaxima[sortedMaxima.length - 1];
+    }
+
+    /// The k most likely ids of the row that was cleaned last, best first, as keys for [#id]; fewer
+    /// if there are no more above minus infinity.
+    long[] top(long logits, int k) {
+        if (k == 0) {
+            return new long[0];
+        }
+        int found = sortCandidates(logits, atLeastOf(k));
+        return Arrays.copyOf(candidates, Math.min(k, found));
+    }
+
+    static int id(long candidate) {
+        return (int) candidate;
+    }
+
+    /// Chooses from processed logits.
+    int choose(long logits, SamplingSlot slot) {
+        SamplingSettings settings = slot.settings();
+        if (settings.temperature() == 0) {
+            return ops.argMax(logits, vocabulary);
+        }
+        float greatest = clean(logits);
+        if (greatest == Float.NEGATIVE_INFINITY) {
+            return ops.argMax(logits, vocabulary);
+        }
+        double factor = 1.0 / settings.temperature();
+        if (settings.topK() == 0 && settings.topP() == 1 && settings.minP() == 0) {
+            return ops.draw(
+                    logits,
+                    vocabulary,
+                    greatest,
+                    ops.argMax(logits, vocabulary),
+                    factor,
+                    settings.seed(),
+                    settings.choice(),
+                    slot.position());
+        }
+        return draw(logits, greatest, factor, slot, filter(logits, greatest, factor, settings));
+    }
+
+    /// min-p, then top-k, then top-p: the first so many of [#candidates] stay.
+    private int filter(long logits, float greatest, double factor, SamplingSettings settings) {
+        if (settings.topK() == 0 && settings.minP() == 0) {
+            return nucleusOfAll(logits, greatest, factor, settings.topP());
+        }
+        double depth =
+                settings.minP() == 0 ? Double.POSITIVE_INFINITY : -StrictMath.log(settings.minP());
+        float limit = belowByDepth(greatest, depth / factor);
+        int k = settings.topK() == 0 ? vocabulary : settings.topK();
+        int kept = sortCandidates(logits, Math.max(limit, atLeastOf(k)));
+        while (kept > 1 && ((double) greatest - logit(logits, kept - 1)) * factor > depth) {
+            kept--;
+        }
+        kept = Math.min(kept, k);
+        if (settings.topP() == 1) {
+            return kept;
+        }
+        double mass = 0;
+        for (int i = 0; i < kept; i++) {
+            mass += likelihood(logits, i, greatest, factor);
+        }
+        return nucleus(logits, greatest, factor, kept, settings.topP() * mass);
+    }
+
+    /// Top-p alone: looks ever deeper, until what it has holds enough of the mass.
+    private int nucleusOfAll(long logits, float greatest, double factor, double topP) {
+        double mass =
+                ops.exponentialSum(
+                        logits, vocabulary, greatest, (float) Math.min(factor, STEEPEST));
+        for (double depth = FIRST_DEPTH; ; depth *= 2) {
+            float limit =
+                    depth > 200 ? Float.NEGATIVE_INFINITY : belowByDepth(greatest, depth / factor);
+            int found = ops.collect(logits, vocabulary, limit, ids);
+            if (found == vocabulary
+                    || limit == Float.NEGATIVE_INFINITY
+                    || massOf(logits, found, greatest, factor) >= topP * mass) {
+                int kept = sortCandidates(logits, limit);
+                return nucleus(logits, greatest, factor, kept, topP * mass);
+            }
+        }
+    }
+
+    private double massOf(long logits, int found, float greatest, double factor) {
+        double mass = 0;
+        for (int i = 0; i < found; i++) {
+            float x = MEMORY.get(FLOAT, logits + 4L * MEMORY.get(INT, ids + i * 4L));
+            mass += Exponential.of((float) (((double) x - greatest) * factor));
+        }
+        return mass;
+    }
+
+    /// The shortest beginning of the candidates that holds `mass`.
+    private int nucleus(long logits, float greatest, double factor, int count, double mass) {
+        double held = 0;
+        for (int i = 0; i < count; i++) {
+            held += likelihood(logits, i, greatest, factor);
+            if (held >= mass) {
+                return i + 1;
+            }
+        }
+        return count;
+    }
+
+    private int draw(long logits, float greatest, double factor, SamplingSlot slot, int kept) {
+        SamplingSettings settings = slot.settings();
+        int best = id(candidates[0]);
+        if (kept == 1) {
+            return best;
+        }
+        double most = Double.NEGATIVE_INFINITY;
+        for (int i = 0; i < kept; i++) {
+            int id = id(candidates[i]);
+            double noise =
+                    Gumbel.noise(settings.seed(), settings.choice(), slot.position(), id, words);
+            double score = ((double) logit(logits, i) - greatest) * factor + noise;
+            if (score > most || (score == most && id < best)) {
+                most = score;
+                best = id;
+            }
+        }
+        return best;
+    }
+
+    /// Collects the ids whose logits are at least `limit`, and sorts them: greatest logit first, of
+    /// equals the lowest id. Those at minus infinity are left out.
+    private int sortCandidates(long logits, float limit) {
+        int found = ops.collect(logits, vocabulary, Math.max(limit, -Float.MAX_VALUE), ids);
+        if (candidates.length < found) {
+            candidates = new long[Math.min(vocabulary, 2 * found)];
+        }
+        for (int i = 0; i < found; i++) {
+            int id = MEMORY.get(INT, ids + i * 4L);
+            candidates[i] = key(MEMORY.get(FLOAT, logits + id * 4L), id);
+        }
+        Arrays.sort(candidates, 0, found);
+        return found;
+    }
+
+    /// A bound that at least `k` logits of the row cleaned last reach: k chunks have one.
+    private float atLeastOf(int k) {
+        return k <= sortedMaxima.length
+                ? sortedMaxima[sortedMaxima.length - k]
+                : Float.NEGATIVE_INFINITY;
+    }
+
+    private float logit(long logits, int candidate) {
+        return MEMORY.get(FLOAT, logits + 4L * id(candidates[candidate]));
+    }
+
+    private float likelihood(long logits, int candidate, float greatest, double factor) {
+        return Exponential.of((float) (((double) logit(logits, candidate) - greatest) * factor));
+    }
+
+    /// A float not above `greatest - depth`.
+    private static float belowByDepth(float greatest, double depth) {
+        return Math.nextDown((float) (greatest - depth));
+    }
+
+    /// Orders as the logit falls, then as the id rises.
+    private static long key(float logit, int id) {
+        // Adding zero makes -0 and 0 equal, as they compare.
+        int bits = Float.floatToRawIntBits(logit + 0.0f);
+        int ordered = bits ^ ((bits >> 31) & 0x7fffffff);
+        return ((long) ~ordered << 32) | id;
+    }
+}

@@ -1,0 +1,214 @@
+package dev.lockstep.kernels.cpu;
+
+import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
+import static dev.lockstep.kernels.cpu.VectorLanes.INT;
+import static dev.lockstep.kernels.cpu.VectorLanes.MEMORY;
+import static dev.lockstep.kernels.cpu.VectorLanes.ORDER;
+import static dev.lockstep.kernels.cpu.VectorLanes.SHORT;
+import static dev.lockstep.kernels.cpu.VectorLanes.SPECIES;
+import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
+
+import dev.lockstep.kernels.WeightType;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import jdk.incubator.vector.FloatVector;
+
+/// The twin of `embed.cpp`, `rms_norm.cpp` and `silu_multiply.cpp` that needs no compiler.
+final class VectorRowOps implements RowOps {
+
+    @Override
+    public void embed(
+            long table,
+            WeightType type,
+            long rowBytes,
+            long columnBytes,
+            int columns,
+            long sourceRows,
+            long ids,
+            long out,
+            long outStride,
+            int from,
+            int to) {
+        for (int t = from; t < to; t++) {
+            int id = MEMORY.get(INT, ids + t * 4L);
+            long row = table + MEMORY.get(INT, sourceRows + id * 4L) * rowBytes + columnBytes;
+            long target = out + t * outStride * 4;
+            switch (type) {
+                case F32 -> MemorySegment.copy(MEMORY, row, MEMORY, target, columns * 4L);
+                case F16 -> expandF16(row, columns, target);
+                case BF16 -> expandBf16(row, columns, target);
+                case Q4_1 -> expandQ41(row, columns, target);
+                case Q8_0 -> expandQ80(row, columns, target);
+            }
+        }
+    }
+
+    @Override
+    public void rmsNorm(
+            long x,
+            long xStride,
+            long weight,
+            int columns,
+            float epsilon,
+            long out,
+            long outStride,
+            int from,
+            int to) {
+        float[] squares = new float[VectorLanes.COUNT];
+        for (int row = from; row < to; row++) {
+            normalize(
+                    x + row * xStride * 4,
+                    weight,
+                    columns,
+                    epsilon,
+                    out + row * outStride * 4,
+                    squares);
+        }
+    }
+
+    @Override
+    public void addRmsNorm(
+            long x,
+            long xStride,
+            long residual,
+            long residualStride,
+            long weight,
+            int columns,
+            float epsilon,
+            long out,
+            long outStride,
+            int from,
+            int to) {
+        float[] squares = new float[VectorLanes.COUNT];
+        for (int row = from; row < to; row++) {
+            long sums = residual + row * residualStride * 4;
+            add(x + row * xStride * 4, sums, columns);
+            normalize(sums, weight, columns, epsilon, out + row * outStride * 4, squares);
+        }
+    }
+
+    @Override
+    public void siluMultiply(
+            long gateUp, long stride, int columns, long out, long outStride, int from, int to) {
+        int whole = columns / VectorLanes.COUNT * VectorLanes.COUNT;
+        for (int row = from; row < to; row++) {
+            long gate = gateUp + row * stride * 4;
+            long up = gate + columns * 4L;
+            long target = out + row * outStride * 4;
+            for (int c = 0; c < whole; c += VectorLanes.COUNT) {
+                gateLanes(gate + c * 4L, up + c * 4L, target + c * 4L);
+            }
+            for (int c = whole; c < columns; c++) {
+                float g = MEMORY.get(FLOAT, gate + c * 4L);
+                float silu = g / (1 + Exponential.of(0 - g));
+                MEMORY.set(FLOAT, target + c * 4L, silu * MEMORY.get(FLOAT, up + c * 4L));
+            }
+        }
+    }
+
+    // `target` holds e^-gate on the way.
+    private static void gateLanes(long gate, long up, long target) {
+        for (int i = 0; i < VectorLanes.COUNT; i += STEP) {
+            FloatVector.zero(SPECIES)
+                    .sub(FloatVector.fromMemorySegment(SPECIES, MEMORY, gate + i * 4L, ORDER))
+                    .intoMemorySegment(MEMORY, target + i * 4L, ORDER);
+        }
+        Exponential.lanes(target, 0, 1);
+        for (int i = 0; i < VectorLanes.COUNT; i += STEP) {
+            FloatVector e = FloatVector.fromMemorySegment(SPECIES, MEMORY, target + i * 4L, ORDER);
+            FloatVector.fromMemorySegment(SPECIES, MEMORY, gate + i * 4L, ORDER)
+                    .div(e.add(1))
+                    .mul(FloatVector.fromMemorySegment(SPECIES, MEMORY, up + i * 4L, ORDER))
+                    .intoMemorySegment(MEMORY, target + i * 4L, ORDER);
+        }
+    }
+
+    private static void normalize(
+            long x, long weight, int columns, float epsilon, long out, float[] squares) {
+        squareSums(x, columns, squares);
+        float mean = VectorLanes.sum(squares) / columns;
+        float factor = 1 / (float) Math.sqrt(mean + epsilon);
+        int c = 0;
+        for (; c + STEP <= columns; c += STEP) {
+            FloatVector.fromMemorySegment(SPECIES, MEMORY, x + c * 4L, ORDER)
+                    .mul(factor)
+                    .mul(FloatVector.fromMemorySegment(SPECIES, MEMORY, weight + c * 4L, ORDER))
+                    .intoMemorySegment(MEMORY, out + c * 4L, ORDER);
+        }
+        for (; c < columns; c++) {
+            float scaled = MEMORY.get(FLOAT, x + c * 4L) * factor;
+            MEMORY.set(FLOAT, out + c * 4L, scaled * MEMORY.get(FLOAT, weight + c * 4L));
+        }
+    }
+
+    private static void squareSums(long x, int columns, float[] squares) {
+        int whole = columns / VectorLanes.COUNT * VectorLanes.COUNT;
+        for (int lane = 0; lane < VectorLanes.COUNT; lane += STEP) {
+            FloatVector sums = FloatVector.zero(SPECIES);
+            for (int c = lane; c < whole; c += VectorLanes.COUNT) {
+                FloatVector a = FloatVector.fromMemorySegment(SPECIES, MEMORY, x + c * 4L, ORDER);
+                sums = a.fma(a, sums);
+            }
+            sums.intoArray(squares, lane);
+        }
+        for (int c = whole; c < columns; c++) {
+            float a = MEMORY.get(FLOAT, x + c * 4L);
+            squares[c - whole] = Math.fma(a, a, squares[c - whole]);
+        }
+    }
+
+    private static void add(long x, long sums, int columns) {
+        int c = 0;
+        for (; c + STEP <= columns; c += STEP) {
+            FloatVector.fromMemorySegment(SPECIES, MEMORY, sums + c * 4L, ORDER)
+                    .add(FloatVector.fromMemorySegment(SPECIES, MEMORY, x + c * 4L, ORDER))
+                    .intoMemorySegment(MEMORY, sums + c * 4L, ORDER);
+        }
+        for (; c < columns; c++) {
+            float sum = MEMORY.get(FLOAT, sums + c * 4L) + MEMORY.get(FLOAT, x + c * 4L);
+            MEMORY.set(FLOAT, sums + c * 4L, sum);
+        }
+    }
+
+    private static void expandF16(long row, int columns, long target) {
+        for (int c = 0; c < columns; c++) {
+            MEMORY.set(FLOAT, target + c * 4L, half(row + c * 2L));
+        }
+    }
+
+    private static void expandBf16(long row, int columns, long target) {
+        for (int c = 0; c < columns; c++) {
+            float x = VectorLanes.bfloat16ToFloat(MEMORY.get(SHORT, row + c * 2L));
+            MEMORY.set(FLOAT, target + c * 4L, x);
+        }
+    }
+
+    private static void expandQ80(long row, int columns, long target) {
+        long block = row;
+        for (int c = 0; c < columns; c += 32, block += 34) {
+            float scale = half(block);
+            for (int i = 0; i < 32; i++) {
+                byte q = MEMORY.get(ValueLayout.JAVA_BYTE, block + 2 + i);
+                MEMORY.set(FLOAT, target + (c + i) * 4L, scale * q);
+            }
+        }
+    }
+
+    private static void expandQ41(long row, int columns, long target) {
+        long block = row;
+        for (int c = 0; c < columns; c += 32, block += 20) {
+            float scale = half(block);
+            float minimum = half(block + 2);
+            for (int i = 0; i < 16; i++) {
+                int pair = MEMORY.get(ValueLayout.JAVA_BYTE, block + 4 + i);
+                long low = target + (c + i) * 4L;
+                MEMORY.set(FLOAT, low, Math.fma(scale, pair & 15, minimum));
+                MEMORY.set(FLOAT, low + 64, Math.fma(scale, (pair >> 4) & 15, minimum));
+            }
+        }
+    }
+
+    private static float half(long address) {
+        return Float.float16ToFloat(MEMORY.get(SHORT, address));
+    }
+}

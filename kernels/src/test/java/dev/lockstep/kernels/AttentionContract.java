@@ -1,0 +1,245 @@
+package dev.lockstep.kernels;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import dev.lockstep.kernels.AttentionRun.Chunk;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/// Attention over paged keys and values.
+public interface AttentionContract extends KernelsContract {
+
+    @Test
+    default void attentionIsWithinRoundingOfTheReference() {
+        for (int headSize : new int[] {32, 48, 64, 96, 128, 20}) {
+            for (DType type : new DType[] {DType.F32, DType.F16, DType.BF16}) {
+                try (var device = device()) {
+                    var run = new AttentionRun(device, even(6, 2, headSize), type, 1, 1);
+                    run.step(new Chunk(0, 0, 40), new Chunk(1, 0, 3));
+                    run.step(new Chunk(1, 3, 1), new Chunk(0, 40, 1));
+                    for (int position : new int[] {0, 15, 16, 39, 40}) {
+                        requireReference(run, 0, position, type);
+                    }
+                    requireReference(run, 1, 3, type);
+                }
+            }
+        }
+    }
+
+    @Test
+    default void unevenHeadsOfARankAreSupported() {
+        int[][] ranks = {{0, 0}, {0}, {0, 0, 0}, {0, 0, 0, 1}, {0, 1, 1, 2, 2, 2}, {1}};
+        for (int[] kvHeadOf : ranks) {
+            try (var device = device()) {
+                var shape = new AttentionShape(kvHeadOf, 3, 32, 0.2f);
+                var run = new AttentionRun(device, shape, DType.F32, 2, 2);
+                run.step(new Chunk(0, 0, 37));
+                requireReference(run, 0, 36, DType.F32);
+            }
+        }
+    }
+
+    @Test
+    default void manyQueryHeadsMayShareOneKvHead() {
+        try (var device = device()) {
+            var run = new AttentionRun(device, even(40, 1, 32), DType.F32, 1, 3);
+            run.step(new Chunk(0, 0, 20));
+            requireReference(run, 0, 19, DType.F32);
+        }
+    }
+
+    @Test
+    default void aRankMayHaveNoHeads() {
+        try (var device = device()) {
+            var none = new AttentionShape(new int[0], 0, 64, 1);
+            var run = new AttentionRun(device, none, DType.F16, 2, 4);
+            run.step(new Chunk(0, 0, 17));
+            run.step(new Chunk(0, 17, 1), new Chunk(1, 0, 5));
+            assertEquals(0, run.output(0, 17, 1).length);
+            device.kernels().copyBlocks(run.kv(), List.of(new BlockCopy(1, 2, 16)));
+            var onlyKeys = new AttentionShape(new int[0], 1, 64, 1);
+            new AttentionRun(device, onlyKeys, DType.F16, 2, 4).step(new Chunk(0, 0, 17));
+        }
+    }
+
+    @Test
+    default void aTokenHasTheSameBitsInChunksOfAnySize() {
+        for (DType type : new DType[] {DType.F32, DType.F16}) {
+            int[] expected = whole(type, 100);
+            for (int size : new int[] {1, 7, 16, 33}) {
+                try (var device = device()) {
+                    var run = new AttentionRun(device, uneven(), type, 2, size);
+                    for (int at = 0; at < 100; at += size) {
+                        run.step(new Chunk(0, at, Math.min(size, 100 - at)));
+                    }
+                    assertArrayEquals(expected, run.outputs(0, 100), type + " by " + size);
+                }
+            }
+        }
+    }
+
+    @Test
+    default void aTokenHasTheSameBitsWhateverItsNeighboursAndThreads() {
+        int[] expected = whole(DType.F16, 60);
+        for (int threads = 1; threads <= 4; threads++) {
+            try (var device = new TestDevice(open(threads))) {
+                var run = new AttentionRun(device, uneven(), DType.F16, 2, 100 + threads);
+                run.step(new Chunk(3, 0, 50), new Chunk(0, 0, 21), new Chunk(4, 0, 1));
+                run.step(new Chunk(0, 21, 1), new Chunk(3, 50, 1), new Chunk(4, 1, 33));
+                run.step(new Chunk(5, 0, 90), new Chunk(3, 51, 1), new Chunk(0, 22, 38));
+                assertArrayEquals(expected, run.outputs(0, 60), threads + " threads");
+            }
+        }
+    }
+
+    @Test
+    default void aLongSequenceHasTheSameBitsHoweverItIsCut() {
+        int length = 1300;
+        int[] expected = {};
+        for (int threads = 1; threads <= 3; threads++) {
+            try (var device = new TestDevice(open(threads))) {
+                var run = new AttentionRun(device, even(2, 1, 32), DType.F32, 1, threads);
+                int chunk = 100 + 156 * threads;
+                for (int at = 0; at < length - 3; at += chunk) {
+                    run.step(
+                            new Chunk(0, at, Math.min(chunk, length - 3 - at)),
+                            new Chunk(threads, at / chunk, 1));
+                }
+                // Alone in its step, such a row is cut into segments where there are threads.
+                run.step(new Chunk(0, length - 3, 1));
+                run.step(new Chunk(0, length - 2, 2));
+                if (threads == 1) {
+                    expected = run.outputs(0, length);
+                    for (int position : new int[] {511, 512, 1024, length - 1}) {
+                        requireReference(run, 0, position, DType.F32);
+                    }
+                } else {
+                    assertArrayEquals(expected, run.outputs(0, length), threads + " threads");
+                }
+            }
+        }
+    }
+
+    @Test
+    default void whatABlockHeldBeforeDoesNotMatter() {
+        int[] expected = whole(DType.F32, 23);
+        try (var device = device()) {
+            var run = new AttentionRun(device, uneven(), DType.F32, 2, 7);
+            run.step(new Chunk(AttentionRun.POISON, 0, 64));
+            run.release(AttentionRun.POISON);
+            run.step(new Chunk(0, 0, 5));
+            for (int at = 5; at < 23; at++) {
+                run.step(new Chunk(0, at, 1));
+            }
+            assertArrayEquals(expected, run.outputs(0, 23));
+        }
+    }
+
+    @Test
+    default void aCopiedPrefixContinuesAsIfItHadBeenComputed() {
+        for (DType type : new DType[] {DType.F32, DType.BF16}) {
+            int[] expected = whole(type, 40);
+            for (int shared : new int[] {16, 17, 25, 31, 32}) {
+                try (var device = device()) {
+                    var run = new AttentionRun(device, uneven(), type, 2, shared);
+                    run.step(new Chunk(0, 0, 40));
+                    // Sequence 1 begins with the same tokens: two blocks are copies.
+                    List<Integer> copies = List.of(run.takeBlock(), run.takeBlock());
+                    device.kernels()
+                            .copyBlocks(
+                                    run.kv(),
+                                    List.of(
+                                            new BlockCopy(
+                                                    run.table(0).getFirst(), copies.get(0), 16),
+                                            new BlockCopy(
+                                                    run.table(0).get(1),
+                                                    copies.get(1),
+                                                    shared - 16)));
+                    List<Integer> old = List.copyOf(run.table(0));
+                    run.table(0).clear();
+                    run.table(0).addAll(copies);
+                    run.table(AttentionRun.POISON).addAll(old);
+                    run.step(new Chunk(AttentionRun.POISON, 0, 40));
+                    run.step(new Chunk(0, shared, 40 - shared));
+                    assertArrayEquals(expected, run.outputs(0, 40), type + " after " + shared);
+                }
+            }
+        }
+    }
+
+    @Test
+    default void theNullBlockAndBlocksThereAreNotAreRefused() {
+        try (var device = device()) {
+            var run = new AttentionRun(device, uneven(), DType.F16, 1, 8);
+            run.table(0).add(0);
+            assertThrows(IllegalArgumentException.class, () -> run.step(new Chunk(0, 0, 3)));
+            run.table(1).add(run.kv().blocks());
+            assertThrows(IllegalArgumentException.class, () -> run.step(new Chunk(1, 0, 3)));
+            assertThrows(
+                    IllegalArgumentException.class,
+                    () -> run.step(new Chunk(2, AttentionRun.POSITIONS, 1)));
+            for (BlockCopy wrong :
+                    List.of(
+                            new BlockCopy(0, 1, 16),
+                            new BlockCopy(1, 0, 16),
+                            new BlockCopy(1, 2, 17),
+                            new BlockCopy(1, run.kv().blocks(), 1))) {
+                assertThrows(
+                        IllegalArgumentException.class,
+                        () -> device.kernels().copyBlocks(run.kv(), List.of(wrong)));
+            }
+        }
+    }
+
+    @Test
+    default void aRowMayBeEmpty() {
+        try (var device = device()) {
+            var run = new AttentionRun(device, uneven(), DType.F32, 1, 9);
+            run.step(new Chunk(0, 0, 4), new Chunk(1, 0, 0), new Chunk(2, 0, 2));
+            requireReference(run, 2, 1, DType.F32);
+            run.step();
+        }
+    }
+
+    /// Sequence 0 in one step of its own, on one thread.
+    private int[] whole(DType type, int length) {
+        try (var device = new TestDevice(open(1))) {
+            var run = new AttentionRun(device, uneven(), type, 2, 0);
+            run.step(new Chunk(0, 0, length));
+            return run.outputs(0, length);
+        }
+    }
+
+    private static AttentionShape even(int queryHeads, int kvHeads, int headSize) {
+        var kvHeadOf = new int[queryHeads];
+        for (int head = 0; head < queryHeads; head++) {
+            kvHeadOf[head] = head * kvHeads / queryHeads;
+        }
+        return new AttentionShape(kvHeadOf, kvHeads, headSize, (float) (1 / Math.sqrt(headSize)));
+    }
+
+    private static AttentionShape uneven() {
+        return new AttentionShape(new int[] {0, 0, 1, 1, 1}, 2, 48, 0.14f);
+    }
+
+    private static void requireReference(AttentionRun run, int sequence, int position, DType type) {
+        double tolerance =
+                switch (type) {
+                    // A few hundred roundings of values near 1.
+                    case F32 -> 2e-5;
+                    // Keys and values of the cache are rounded to 11 and to 8 bits; a score is a
+                    // sum of up to 128 such products.
+                    case F16 -> 4e-3;
+                    case BF16 -> 3e-2;
+                    case I32, I8 -> 0;
+                };
+        double[] expected = run.reference(sequence, position, 0);
+        int[] bits = run.output(sequence, position, 0);
+        assertEquals(expected.length, bits.length);
+        for (int i = 0; i < bits.length; i++) {
+            assertEquals(expected[i], Float.intBitsToFloat(bits[i]), tolerance, "element " + i);
+        }
+    }
+}

@@ -1,0 +1,246 @@
+package dev.lockstep.kernels;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.function.DoubleUnaryOperator;
+import java.util.stream.IntStream;
+
+/// Sequences of random tokens going through an attention backend, step by step.
+///
+/// A token's q, k and v are a function of (sequence, position, layer), so it is the same token in
+/// whatever step it comes. What attention gave for it is kept in [#output].
+public final class AttentionRun {
+    static final int BLOCK = 16;
+    static final int POSITIONS = 2048;
+
+    /// A sequence whose every value is NaN, to leave behind in blocks.
+    static final int POISON = -1;
+
+    private final TestDevice device;
+    private final AttentionShape shape;
+    private final KvLayout layout;
+    private final AttentionBackend backend;
+    private final PagedKv kv;
+    private final RotaryTable rotary;
+    private final List<Integer> free = new ArrayList<>();
+    private final Map<Integer, List<Integer>> tables = new HashMap<>();
+    private final Map<List<Integer>, int[]> outputs = new HashMap<>();
+
+    /// Some tokens of a sequence in one step.
+    public record Chunk(int sequence, int computed, int count) {}
+
+    /// `blockOrder` seeds the order in which blocks are handed out.
+    public AttentionRun(
+            TestDevice device, AttentionShape shape, DType kvType, int layers, long blockOrder) {
+        this.device = device;
+        this.shape = shape;
+        layout = new KvLayout(layers, shape.kvHeads(), shape.headSize(), kvType, BLOCK);
+        backend = device.kernels().attention(shape, layout);
+        int blocks = 400;
+        kv = device.kernels().allocateKv(layout, blocks);
+        device.atClose(kv::close);
+        int half = shape.headSize() / 2;
+        rotary = device.kernels().prepareRotary(table(half, Math::cos), table(half, Math::sin));
+        IntStream.range(1, blocks).forEach(free::add);
+        Collections.shuffle(free, new Random(blockOrder));
+    }
+
+    public PagedKv kv() {
+        return kv;
+    }
+
+    public KvLayout layout() {
+        return layout;
+    }
+
+    /// Blocks of a sequence, handed out as it grows.
+    public List<Integer> table(int sequence) {
+        return tables.computeIfAbsent(sequence, _ -> new ArrayList<>());
+    }
+
+    /// Hands a sequence's blocks back; the next to grow gets them, with what is in them.
+    public void release(int sequence) {
+        free.addAll(0, table(sequence));
+        tables.remove(sequence);
+    }
+
+    public int takeBlock() {
+        return free.removeFirst();
+    }
+
+    public void step(Chunk... chunks) {
+        int tokens = 0;
+        int width = 1;
+        for (Chunk chunk : chunks) {
+            tokens += chunk.count();
+            List<Integer> table = table(chunk.sequence());
+            while (table.size() * BLOCK < chunk.computed() + chunk.count()) {
+                table.add(takeBlock());
+            }
+            width = Math.max(width, table.size());
+        }
+        var starts = new int[chunks.length + 1];
+        var computed = new int[chunks.length];
+        var blocks = new int[chunks.length * width];
+        var positions = new int[tokens];
+        for (int row = 0; row < chunks.length; row++) {
+            Chunk chunk = chunks[row];
+            starts[row + 1] = starts[row] + chunk.count();
+            computed[row] = chunk.computed();
+            List<Integer> table = table(chunk.sequence());
+            for (int i = 0; i < table.size(); i++) {
+                blocks[row * width + i] = table.get(i);
+            }
+            for (int i = 0; i < chunk.count(); i++) {
+                positions[starts[row] + i] = chunk.computed() + i;
+            }
+        }
+        AttentionPlan plan =
+                backend.plan(
+                        new PagedBatch(
+                                chunks.length,
+                                tokens,
+                                device.ints(1, starts.length, starts),
+                                device.ints(1, computed.length, computed),
+                                device.ints(chunks.length, width, blocks)));
+        for (int layer = 0; layer < layout.layers(); layer++) {
+            run(plan, layer, chunks, device.ints(1, tokens, positions));
+        }
+    }
+
+    private void run(AttentionPlan plan, int layer, Chunk[] chunks, Tensor positions) {
+        int tokens = positions.columns();
+        int columns = shape.qkvColumns();
+        var qkv = new float[tokens * columns];
+        int token = 0;
+        for (Chunk chunk : chunks) {
+            for (int i = 0; i < chunk.count(); i++) {
+                float[] row = token(chunk.sequence(), chunk.computed() + i, layer);
+                System.arraycopy(row, 0, qkv, token++ * columns, columns);
+            }
+        }
+        Tensor fused = device.floats(tokens, columns, qkv);
+        Tensor out = device.zeros(DType.F32, tokens, shape.queryHeads() * shape.headSize());
+        backend.rotateAndStore(plan, fused, rotary, positions, kv, layer);
+        backend.attend(plan, fused, kv, layer, out);
+        int[] bits = device.bits(out);
+        token = 0;
+        for (Chunk chunk : chunks) {
+            for (int i = 0; i < chunk.count(); i++, token++) {
+                outputs.put(
+                        List.of(chunk.sequence(), chunk.computed() + i, layer),
+                        Arrays.copyOfRange(
+                                bits, token * out.columns(), (token + 1) * out.columns()));
+            }
+        }
+    }
+
+    /// Bits of what attention gave for a token, `[queryHeads · headSize]`.
+    public int[] output(int sequence, int position, int layer) {
+        int[] bits = outputs.get(List.of(sequence, position, layer));
+        if (bits == null) {
+            throw new IllegalArgumentException("token " + position + " was not computed");
+        }
+        return bits;
+    }
+
+    /// All of a sequence's outputs, one after the other.
+    public int[] outputs(int sequence, int length) {
+        return IntStream.range(0, length)
+                .boxed()
+                .flatMap(
+                        position ->
+                                IntStream.range(0, layout.layers())
+                                        .mapToObj(layer -> output(sequence, position, layer)))
+                .flatMapToInt(Arrays::stream)
+                .toArray();
+    }
+
+    /// The fused row of a token, before rotation.
+    public float[] token(int sequence, int position, int layer) {
+        var values = new float[shape.qkvColumns()];
+        if (sequence == POISON) {
+            Arrays.fill(values, Float.NaN);
+            return values;
+        }
+        var random = new Random(((long) sequence * POSITIONS + position) * 64 + layer);
+        random.nextLong();
+        for (int i = 0; i < values.length; i++) {
+            values[i] = (float) random.nextGaussian();
+        }
+        return values;
+    }
+
+    /// Attention of one token in double; the cache's rounding is left to the tolerance.
+    public double[] reference(int sequence, int position, int layer) {
+        int size = shape.headSize();
+        double[] mine = rotated(sequence, position, layer);
+        var out = new double[shape.queryHeads() * size];
+        var past = new double[position + 1][];
+        for (int t = 0; t <= position; t++) {
+            past[t] = rotated(sequence, t, layer);
+        }
+        for (int head = 0; head < shape.queryHeads(); head++) {
+            int key = (shape.queryHeads() + shape.kvHeadOf()[head]) * size;
+            int value = key + shape.kvHeads() * size;
+            var weights = new double[position + 1];
+            double most = Double.NEGATIVE_INFINITY;
+            for (int t = 0; t <= position; t++) {
+                for (int d = 0; d < size; d++) {
+                    weights[t] += mine[head * size + d] * past[t][key + d];
+                }
+                weights[t] *= shape.scale();
+                most = Math.max(most, weights[t]);
+            }
+            double sum = 0;
+            for (int t = 0; t <= position; t++) {
+                weights[t] = Math.exp(weights[t] - most);
+                sum += weights[t];
+            }
+            for (int t = 0; t <= position; t++) {
+                for (int d = 0; d < size; d++) {
+                    out[head * size + d] += weights[t] / sum * past[t][value + d];
+                }
+            }
+        }
+        return out;
+    }
+
+    private double[] rotated(int sequence, int position, int layer) {
+        float[] token = token(sequence, position, layer);
+        var out = new double[token.length];
+        int size = shape.headSize();
+        int half = size / 2;
+        for (int i = 0; i < token.length; i++) {
+            int head = i / size;
+            int d = i % size;
+            if (head >= shape.queryHeads() + shape.kvHeads() || d >= 2 * half) {
+                out[i] = token[i];
+            } else {
+                double angle = angle(position, d % half, half);
+                double other = d < half ? -token[i + half] : token[i - half];
+                out[i] = token[i] * Math.cos(angle) + other * Math.sin(angle);
+            }
+        }
+        return out;
+    }
+
+    private static double angle(int position, int i, int half) {
+        return position * Math.pow(10000, -(double) i / half);
+    }
+
+    private static float[][] table(int half, DoubleUnaryOperator function) {
+        var table = new float[POSITIONS][half];
+        for (int position = 0; position < POSITIONS; position++) {
+            for (int i = 0; i < half; i++) {
+                table[position][i] = (float) function.applyAsDouble(angle(position, i, half));
+            }
+        }
+        return table;
+    }
+}

@@ -1,0 +1,269 @@
+package dev.lockstep.kernels;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+
+/// Ops that treat every row by itself.
+public interface RowContract extends KernelsContract {
+    // Odd widths leave lanes over; 576 and 1536 are a real model's.
+    List<Integer> WIDTHS = List.of(1, 7, 16, 33, 576, 1536);
+    float EPSILON = 1e-5f;
+
+    @Test
+    default void aNormIsWithinRoundingOfTheReference() {
+        var random = new Random(1);
+        for (int width : WIDTHS) {
+            try (var device = device()) {
+                float[] x = TestValues.normal(random, 5 * width);
+                float[] weight = TestValues.normal(random, width);
+                Tensor out = device.zeros(DType.F32, 5, width);
+                device.kernels()
+                        .rmsNorm(
+                                device.floats(5, width, x),
+                                device.floats(1, width, weight),
+                                EPSILON,
+                                out);
+                requireNormed(x, weight, device.floats(out));
+            }
+        }
+    }
+
+    @Test
+    default void addingBeforeTheNormKeepsTheSum() {
+        var random = new Random(2);
+        for (int width : WIDTHS) {
+            try (var device = device()) {
+                float[] x = TestValues.normal(random, 3 * width);
+                float[] residual = TestValues.normal(random, 3 * width);
+                float[] weight = TestValues.normal(random, width);
+                var sums = new float[x.length];
+                for (int i = 0; i < x.length; i++) {
+                    sums[i] = residual[i] + x[i];
+                }
+                Tensor kept = device.floats(3, width, residual);
+                Tensor out = device.zeros(DType.F32, 3, width);
+                device.kernels()
+                        .addRmsNorm(
+                                device.floats(3, width, x),
+                                kept,
+                                device.floats(1, width, weight),
+                                EPSILON,
+                                out);
+                assertArrayEquals(sums, device.floats(kept));
+                requireNormed(sums, weight, device.floats(out));
+            }
+        }
+    }
+
+    @Test
+    default void aNormMayOverwriteItsInput() {
+        try (var device = device()) {
+            float[] x = TestValues.normal(new Random(3), 2 * 33);
+            Tensor weight = device.floats(1, 33, TestValues.normal(new Random(4), 33));
+            Tensor out = device.zeros(DType.F32, 2, 33);
+            device.kernels().rmsNorm(device.floats(2, 33, x), weight, EPSILON, out);
+            Tensor inPlace = device.floats(2, 33, x);
+            device.kernels().rmsNorm(inPlace, weight, EPSILON, inPlace);
+            assertArrayEquals(device.bits(out), device.bits(inPlace));
+        }
+    }
+
+    @Test
+    default void siluTimesUpIsWithinRoundingOfTheReference() {
+        var random = new Random(5);
+        for (int width : WIDTHS) {
+            try (var device = device()) {
+                float[] gateUp = TestValues.normal(random, 3 * 2 * width);
+                for (int i = 0; i < gateUp.length; i += 5) {
+                    gateUp[i] *= 60;
+                }
+                Tensor out = device.zeros(DType.F32, 3, width);
+                device.kernels().siluMultiply(device.floats(3, 2 * width, gateUp), out);
+                float[] actual = device.floats(out);
+                for (int i = 0; i < actual.length; i++) {
+                    int gate = i / width * 2 * width + i % width;
+                    double expected =
+                            gateUp[gate] / (1 + Math.exp(-gateUp[gate])) * gateUp[gate + width];
+                    // An exponential, a sum, a quotient and a product; gates below -87 vanish.
+                    assertEquals(expected, actual[i], 1e-6 * Math.abs(expected) + 1e-30);
+                }
+            }
+        }
+    }
+
+    @Test
+    default void gatheredRowsAreCopies() {
+        try (var device = device()) {
+            Tensor x = device.floats(3, 2, 1, 2, 3, 4, 5, 6);
+            Tensor out = device.zeros(DType.F32, 4, 2);
+            device.kernels().gatherRows(x, device.ints(1, 4, 2, 0, 2, 1), out);
+            assertArrayEquals(new float[] {5, 6, 1, 2, 5, 6, 3, 4}, device.floats(out));
+            assertThrows(
+                    IllegalArgumentException.class,
+                    () -> device.kernels().gatherRows(x, device.ints(1, 4, 0, 0, 3, 0), out));
+        }
+    }
+
+    @Test
+    default void embeddingRowsAreTheStoredOnes() {
+        for (WeightType type : WeightType.values()) {
+            try (var device = device()) {
+                int columns = 96;
+                var stored = StoredMatrix.random(type, 7, columns, 6);
+                int[] rows = {3, 3, 0, 6, 5};
+                var table =
+                        device.kernels()
+                                .prepareEmbedding(
+                                        new WeightRows(
+                                                "embedding",
+                                                stored.data(),
+                                                type,
+                                                columns,
+                                                rows,
+                                                32,
+                                                96));
+                assertEquals(5, table.rows());
+                assertEquals(64, table.columns());
+                Tensor out = device.zeros(DType.F32, 6, 64);
+                int[] ids = {4, 0, 1, 2, 3, 4};
+                device.kernels().embed(table, device.ints(1, 6, ids), out);
+                float[] actual = device.floats(out);
+                for (int i = 0; i < actual.length; i++) {
+                    double expected = stored.at(rows[ids[i / 64]], 32 + i % 64);
+                    // A scale of 11 bits times an integer is exact in a float; the minimum rounds.
+                    assertEquals(
+                            expected, actual[i], 1e-7 * Math.abs(expected) + 1e-7, type.name());
+                }
+                assertThrows(
+                        IllegalArgumentException.class,
+                        () ->
+                                device.kernels()
+                                        .embed(table, device.ints(1, 6, 0, 0, 0, 0, 0, 5), out));
+            }
+        }
+    }
+
+    @Test
+    default void aPlainEmbeddingNeedsNoWholeVectors() {
+        for (WeightType type : new WeightType[] {WeightType.F32, WeightType.F16, WeightType.BF16}) {
+            try (var device = device()) {
+                var stored = StoredMatrix.random(type, 2, 21, 7);
+                var table =
+                        device.kernels()
+                                .prepareEmbedding(
+                                        new WeightRows(
+                                                "t",
+                                                stored.data(),
+                                                type,
+                                                21,
+                                                new int[] {0, 1},
+                                                2,
+                                                21));
+                Tensor out = device.zeros(DType.F32, 1, 19);
+                device.kernels().embed(table, device.ints(1, 1, 1), out);
+                float[] actual = device.floats(out);
+                for (int i = 0; i < actual.length; i++) {
+                    assertEquals(stored.at(1, 2 + i), actual[i]);
+                }
+            }
+        }
+    }
+
+    @Test
+    default void aVectorIsPreparedAsFloats() {
+        try (var device = device()) {
+            var bytes = ByteBuffer.allocateDirect(8).order(ByteOrder.LITTLE_ENDIAN);
+            for (float x : new float[] {1, -2, 0.5f, 3}) {
+                bytes.putShort((short) (Float.floatToIntBits(x) >>> 16));
+            }
+            var rows =
+                    new WeightRows(
+                            "norm",
+                            MemorySegment.ofBuffer(bytes.flip()),
+                            WeightType.BF16,
+                            4,
+                            new int[] {0},
+                            0,
+                            4);
+            Tensor vector = device.kernels().prepareVector(rows);
+            vector.require("vector", DType.F32, 1, 4);
+            assertArrayEquals(new float[] {1, -2, 0.5f, 3}, device.floats(vector));
+        }
+    }
+
+    @Test
+    default void aRowHasTheSameBitsInAnyBatchAndOnAnyThread() {
+        int width = 1537;
+        int rows = 64;
+        var random = new Random(8);
+        float[] x = TestValues.normal(random, rows * 2 * width);
+        float[] weight = TestValues.normal(random, width);
+        int[] alone;
+        int[] silu;
+        try (var device = new TestDevice(open(1))) {
+            Tensor one = device.floats(1, 2 * width, x).rows(0, 1);
+            Tensor out = device.zeros(DType.F32, 1, width);
+            device.kernels()
+                    .rmsNorm(one.columns(0, width), device.floats(1, width, weight), EPSILON, out);
+            alone = device.bits(out);
+            device.kernels().siluMultiply(one, out);
+            silu = device.bits(out);
+        }
+        for (int threads = 1; threads <= 3; threads++) {
+            try (var device = new TestDevice(open(threads))) {
+                var shifted = new float[x.length];
+                for (int row = 0; row < rows; row++) {
+                    System.arraycopy(
+                            x, row * 2 * width, shifted, (row + 41) % rows * 2 * width, 2 * width);
+                }
+                Tensor all = device.floats(rows, 2 * width, shifted);
+                Tensor out = device.zeros(DType.F32, rows, width);
+                device.kernels()
+                        .rmsNorm(
+                                all.columns(0, width),
+                                device.floats(1, width, weight),
+                                EPSILON,
+                                out);
+                assertArrayEquals(alone, device.bits(out.rows(41, 42)));
+                device.kernels().siluMultiply(all, out);
+                assertArrayEquals(silu, device.bits(out.rows(41, 42)));
+            }
+        }
+    }
+
+    @Test
+    default void noRowsAreNoWork() {
+        try (var device = device()) {
+            Tensor none = device.zeros(DType.F32, 0, 16);
+            Tensor weight = device.zeros(DType.F32, 1, 16);
+            device.kernels().rmsNorm(none, weight, EPSILON, none);
+            device.kernels().siluMultiply(device.zeros(DType.F32, 0, 32), none);
+            device.kernels()
+                    .siluMultiply(device.zeros(DType.F32, 3, 0), device.zeros(DType.F32, 3, 0));
+            device.kernels().gatherRows(weight, device.ints(1, 0), none);
+        }
+    }
+
+    private static void requireNormed(float[] x, float[] weight, float[] actual) {
+        int width = weight.length;
+        for (int i = 0; i < x.length; i++) {
+            double squares = 0;
+            for (int c = 0; c < width; c++) {
+                double value = x[i / width * width + c];
+                squares += value * value;
+            }
+            double expected = x[i] / Math.sqrt(squares / width + EPSILON) * weight[i % width];
+            // A sum of up to 1536 positive terms in 16 parts: about 100 roundings at most, far
+            // fewer in effect.
+            assertEquals(expected, actual[i], 2e-6 * Math.abs(expected) + 1e-12);
+        }
+    }
+}

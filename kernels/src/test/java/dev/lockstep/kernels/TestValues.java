@@ -1,0 +1,16 @@
+package dev.lockstep.kernels;
+
+import java.util.Random;
+
+/// Numbers to compute with.
+public final class TestValues {
+    private TestValues() {}
+
+    public static float[] normal(Random random, int count) {
+        var values = new float[count];
+        for (int i = 0; i < count; i++) {
+            values[i] = (float) random.nextGaussian();
+        }
+        return values;
+    }
+}

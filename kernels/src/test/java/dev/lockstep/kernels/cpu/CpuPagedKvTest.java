@@ -1,0 +1,41 @@
+package dev.lockstep.kernels.cpu;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import dev.lockstep.kernels.AttentionRun;
+import dev.lockstep.kernels.AttentionRun.Chunk;
+import dev.lockstep.kernels.AttentionShape;
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.KvLayout;
+import dev.lockstep.kernels.TestDevice;
+import java.lang.foreign.ValueLayout;
+import org.junit.jupiter.api.Test;
+
+final class CpuPagedKvTest {
+
+    @Test
+    void theNullBlockStaysAsItWas() {
+        try (var device = new TestDevice(CpuKernels.open(CpuOptions.ofThreads(2)))) {
+            var shape = new AttentionShape(new int[] {0, 0, 1}, 2, 32, 1);
+            var run = new AttentionRun(device, shape, DType.F16, 2, 1);
+            run.step(new Chunk(0, 0, 33), new Chunk(1, 0, 16));
+            run.step(new Chunk(0, 33, 1), new Chunk(1, 16, 1));
+            var kv = (CpuPagedKv) run.kv();
+            for (long at = 0; at < kv.blockBytes(); at++) {
+                assertEquals(
+                        0, AllMemory.SEGMENT.get(ValueLayout.JAVA_BYTE, kv.address(0, 0) + at));
+            }
+        }
+    }
+
+    @Test
+    void blocksOfOtherSizesAreRefused() {
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> new CpuPagedKv(new KvLayout(1, 1, 32, DType.F16, 32), 4));
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> new CpuPagedKv(new KvLayout(1, 1, 32, DType.I8, 16), 4));
+    }
+}
