@@ -1,5 +1,5 @@
-// Q4_1 weights, tile [block][4][16 rows][4] of two nibbles each (columns c and c + 16 of the block),
-// then [block][scale, minimum][16 rows] of f16.
+// Q4_1 weights, tile [block]: [scale, minimum][16 rows] of f16, then [4][16 rows][4] of two nibbles each (columns c
+// and c + 16 of the block).
 #include "int8.h"
 #include "matmul.h"
 
@@ -7,8 +7,6 @@ struct Q4_1 {
   template <int N>
   static void tokens(const MatmulArguments& a, const char* x, const char* tile, __mmask16 mask, float* out) {
     int blocks = a.columns / BLOCK;
-    const char* weights = tile;
-    const char* scales = tile + (int64_t)blocks * BLOCK / 2 * TILE_ROWS;
     const __m512i nibble = _mm512_set1_epi8(0x0F);
     const Int8Block* row[N];
     __m512 sum[N];
@@ -17,6 +15,8 @@ struct Q4_1 {
       sum[t] = _mm512_setzero_ps();
     }
     for (int block = 0; block < blocks; block++) {
+      const char* scales = tile + (int64_t)block * Q4_BLOCK_BYTES;
+      const char* weights = scales + Q4_SCALES_BYTES;
       __m512i dot[N];
       for (int t = 0; t < N; t++) {
         dot[t] = _mm512_setzero_si512();
@@ -41,8 +41,6 @@ struct Q4_1 {
         sum[t] = _mm512_fmadd_ps(minimum, _mm512_set1_ps(row[t]->scaled_sum), sum[t]);
         row[t]++;
       }
-      weights += BLOCK / 2 * TILE_ROWS;
-      scales += 4 * TILE_ROWS;
     }
     for (int t = 0; t < N; t++) {
       _mm512_mask_storeu_ps(out + t * a.out_stride, mask, sum[t]);

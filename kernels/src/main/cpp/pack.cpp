@@ -84,17 +84,19 @@ LOCKSTEP void lockstep_pack_q8_0(int, const char* data, int64_t row_bytes, const
   Source source{data, row_bytes, indices, rows};
   int blocks = columns / BLOCK;
   for (int tile = tile_from; tile < tile_to; tile++) {
-    uint32_t* weights = (uint32_t*)(target + tile * tile_bytes);
-    uint16_t* scales = (uint16_t*)(weights + (int64_t)blocks * 8 * TILE_ROWS);
+    char* out = target + tile * tile_bytes;
     for (int r = 0; r < TILE_ROWS; r++) {
       const char* row = source.row(tile * TILE_ROWS + r);
       for (int64_t block = 0; block < blocks; block++) {
         const char* stored = row + block * 34;
-        scales[block * TILE_ROWS + r] = row ? load<uint16_t>(stored) : 0;
+        char* pair = out + block / 2 * Q8_PAIR_BYTES;
+        uint16_t* scales = (uint16_t*)pair + block % 2 * TILE_ROWS;
+        uint32_t* weights = (uint32_t*)(pair + Q8_SCALES_BYTES) + block % 2 * 8 * TILE_ROWS;
+        scales[r] = row ? load<uint16_t>(stored) : 0;
         for (int four = 0; four < 8; four++) {
           // Flipping the top bit adds 128. A missing row has scale 0, so its weights do not matter.
           uint32_t values = row ? load<uint32_t>(stored + 2 + four * 4) : 0;
-          weights[(block * 8 + four) * TILE_ROWS + r] = values ^ 0x80808080u;
+          weights[four * TILE_ROWS + r] = values ^ 0x80808080u;
         }
       }
     }
@@ -107,16 +109,17 @@ LOCKSTEP void lockstep_pack_q4_1(int, const char* data, int64_t row_bytes, const
   Source source{data, row_bytes, indices, rows};
   int blocks = columns / BLOCK;
   for (int tile = tile_from; tile < tile_to; tile++) {
-    uint32_t* weights = (uint32_t*)(target + tile * tile_bytes);
-    uint16_t* scales = (uint16_t*)(weights + (int64_t)blocks * 4 * TILE_ROWS);
+    char* out = target + tile * tile_bytes;
     for (int r = 0; r < TILE_ROWS; r++) {
       const char* row = source.row(tile * TILE_ROWS + r);
       for (int64_t block = 0; block < blocks; block++) {
         const char* stored = row + block * 20;
-        scales[(block * 2) * TILE_ROWS + r] = row ? load<uint16_t>(stored) : 0;
-        scales[(block * 2 + 1) * TILE_ROWS + r] = row ? load<uint16_t>(stored + 2) : 0;
+        uint16_t* scales = (uint16_t*)(out + block * Q4_BLOCK_BYTES);
+        uint32_t* weights = (uint32_t*)(scales + 2 * TILE_ROWS);
+        scales[r] = row ? load<uint16_t>(stored) : 0;
+        scales[TILE_ROWS + r] = row ? load<uint16_t>(stored + 2) : 0;
         for (int four = 0; four < 4; four++) {
-          weights[(block * 4 + four) * TILE_ROWS + r] = row ? load<uint32_t>(stored + 4 + four * 4) : 0;
+          weights[four * TILE_ROWS + r] = row ? load<uint32_t>(stored + 4 + four * 4) : 0;
         }
       }
     }

@@ -1,11 +1,11 @@
 package dev.lockstep.kernels.cpu;
 
 import dev.lockstep.kernels.DType;
-import dev.lockstep.kernels.DeviceBuffer;
 import dev.lockstep.kernels.DevicePointer;
 import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.WeightRows;
+import java.lang.foreign.MemorySegment;
 import java.util.List;
 
 /// Multiplies activations by packed weights: checks, prepares the activations once per op, and cuts
@@ -13,6 +13,11 @@ import java.util.List;
 final class Matmul implements AutoCloseable {
     // Prepared activations of that many bytes stay in a core's second-level cache.
     private static final long TOKENS_BYTES = 256 << 10;
+
+    // Rows a multiple of this apart fall into one set of the first-level cache and evict each
+    // other.
+    private static final int ALIASING_BYTES = 4096;
+
     private static final Tensor EMPTY = new Tensor(new DevicePointer(0), DType.F32, 0, 0, 0);
 
     private final MatmulOps ops;
@@ -20,8 +25,9 @@ final class Matmul implements AutoCloseable {
     private final WeightPacker packer;
     private final ThreadTeam.Task prepareShare = this::prepareShare;
     private final ThreadTeam.Task multiplyShare = this::multiplyShare;
-    private final Scratch int8 = new Scratch();
-    private final Scratch bf16 = new Scratch();
+    private final Activations f32 = new Activations();
+    private final Activations bf16 = new Activations();
+    private final Activations int8 = new Activations();
 
     // The op in progress; written by the caller before the team starts.
     private Tensor x = EMPTY;
@@ -58,44 +64,76 @@ final class Matmul implements AutoCloseable {
 
     @Override
     public void close() {
-        int8.close();
+        f32.close();
         bf16.close();
+        int8.close();
     }
 
     private void prepareActivations() {
-        boolean anyInt8 = false;
+        boolean anyF32 = false;
         boolean anyBf16 = false;
+        boolean anyInt8 = false;
         for (int i = 0; i < weight.segments().size(); i++) {
-            WeightFormat format = weight.segments().get(i).format();
-            anyInt8 |= format.isQuantized();
-            anyBf16 |= format == WeightFormat.BF16;
+            switch (weight.segments().get(i).format()) {
+                case F32 -> anyF32 = true;
+                case BF16 -> anyBf16 = true;
+                case Q8_0, Q4_1 -> anyInt8 = true;
+            }
+        }
+        if (anyF32) {
+            prepareF32();
+        }
+        if (anyBf16) {
+            prepare(WeightFormat.BF16);
         }
         if (anyInt8) {
             prepare(WeightFormat.Q8_0);
         }
-        if (anyBf16) {
-            prepare(WeightFormat.BF16);
+    }
+
+    /// F32 rows are read where they are, unless several of them would evict each other.
+    private void prepareF32() {
+        long rowBytes = 4L * x.stride();
+        if (x.rows() > 2 && rowBytes % ALIASING_BYTES == 0) {
+            prepare(WeightFormat.F32);
+        } else {
+            f32.borrow(x.pointer().address(), rowBytes);
         }
     }
 
     private void prepare(WeightFormat format) {
         preparing = format;
-        scratch(format).grow(x.rows() * ops.activationBytes(format, x.columns()));
+        activations(format).reserve(x.rows(), ops.activationBytes(format, x.columns()));
         team.run(prepareShare, x.elements());
     }
 
     private void prepareShare(int thread, int threads) {
         int from = ThreadTeam.share(x.rows(), thread, threads);
         int to = ThreadTeam.share(x.rows(), thread + 1, threads);
-        if (from < to) {
-            ops.prepareActivations(
-                    preparing,
-                    x.pointer().address(),
-                    x.stride(),
-                    x.columns(),
-                    scratch(preparing).address,
-                    from,
-                    to);
+        Activations target = activations(preparing);
+        switch (preparing) {
+            case F32 -> copyRows(target, from, to);
+            case BF16, Q8_0, Q4_1 ->
+                    ops.prepareActivations(
+                            preparing,
+                            x.pointer().address(),
+                            x.stride(),
+                            x.columns(),
+                            target.address,
+                            target.rowBytes,
+                            from,
+                            to);
+        }
+    }
+
+    private void copyRows(Activations target, int from, int to) {
+        for (int row = from; row < to; row++) {
+            MemorySegment.copy(
+                    AllMemory.SEGMENT,
+                    x.pointer().address() + 4L * row * x.stride(),
+                    AllMemory.SEGMENT,
+                    target.address + row * target.rowBytes,
+                    4L * x.columns());
         }
     }
 
@@ -113,16 +151,13 @@ final class Matmul implements AutoCloseable {
     }
 
     private void multiply(CpuWeight.Segment segment, int tileFrom, int tileTo) {
-        WeightFormat format = segment.format();
-        boolean plain = format == WeightFormat.F32;
-        long inputs = plain ? x.pointer().address() : scratch(format).address;
-        long rowBytes = plain ? 4L * x.stride() : ops.activationBytes(format, x.columns());
-        int most = (int) Math.max(8, TOKENS_BYTES / Math.max(rowBytes, 1) / 8 * 8);
+        Activations inputs = activations(segment.format());
+        int most = (int) Math.max(8, TOKENS_BYTES / Math.max(inputs.rowBytes, 1) / 8 * 8);
         for (int token = 0; token < x.rows(); token += most) {
             ops.multiply(
-                    format,
-                    inputs + token * rowBytes,
-                    rowBytes,
+                    segment.format(),
+                    inputs.address + token * inputs.rowBytes,
+                    inputs.rowBytes,
                     Math.min(most, x.rows() - token),
                     x.columns(),
                     segment.address(),
@@ -135,26 +170,37 @@ final class Matmul implements AutoCloseable {
         }
     }
 
-    private Scratch scratch(WeightFormat format) {
-        return format.isQuantized() ? int8 : bf16;
+    private Activations activations(WeightFormat format) {
+        return switch (format) {
+            case F32 -> f32;
+            case BF16 -> bf16;
+            case Q8_0, Q4_1 -> int8;
+        };
     }
 
-    /// Memory that only grows.
-    private static final class Scratch implements AutoCloseable {
-        private DeviceBuffer buffer = CpuMemory.buffer(0);
-        private long address = buffer.pointer().address();
+    /// Rows of activations as a kernel reads them: in memory of their own, which only grows, or
+    /// where they are.
+    private static final class Activations implements AutoCloseable {
+        private final GrowingMemory memory = new GrowingMemory();
+        private long address;
+        private long rowBytes;
 
-        void grow(long bytes) {
-            if (bytes > buffer.bytes()) {
-                buffer.close();
-                buffer = CpuMemory.buffer(Math.max(bytes, 2 * buffer.bytes()));
-                address = buffer.pointer().address();
+        void reserve(int rows, long bytes) {
+            rowBytes = CpuMemory.roundUp(bytes, 64);
+            if (rowBytes % ALIASING_BYTES == 0) {
+                rowBytes += 64;
             }
+            address = memory.atLeast(rows * rowBytes);
+        }
+
+        void borrow(long address, long rowBytes) {
+            this.address = address;
+            this.rowBytes = rowBytes;
         }
 
         @Override
         public void close() {
-            buffer.close();
+            memory.close();
         }
     }
 }

@@ -27,18 +27,20 @@ interface MatmulOps {
     /// Packs tiles `[tileFrom, tileTo)` of one segment.
     void pack(WeightSource source, WeightFormat format, long target, int tileFrom, int tileTo);
 
-    /// Bytes of one row of activations prepared for `format`, a multiple of 64.
+    /// Bytes of one row of activations prepared for `format`.
     long activationBytes(WeightFormat format, int columns);
 
     /// Prepares rows `[rowFrom, rowTo)` of `x` for BF16 or a quantized format.
     ///
     /// @param xStride elements from row to row
+    /// @param rowBytes from row to row of `target`
     void prepareActivations(
             WeightFormat format,
             long x,
             long xStride,
             int columns,
             long target,
+            long rowBytes,
             int rowFrom,
             int rowTo);
 

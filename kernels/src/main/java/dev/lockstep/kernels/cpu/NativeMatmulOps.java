@@ -54,7 +54,8 @@ final class NativeMatmulOps implements MatmulOps {
                 switch (format) {
                     case F32 -> 4L * columns;
                     case BF16 -> 2L * CpuMemory.roundUp(columns, 2);
-                    case Q8_0 -> columns / 32 * 34L;
+                    // Blocks come in pairs.
+                    case Q8_0 -> CpuMemory.roundUp(columns / 32, 2) * 34;
                     case Q4_1 -> columns / 32 * 20L;
                 };
         return CpuMemory.roundUp(columnBytes * TILE_ROWS, 64);
@@ -89,13 +90,11 @@ final class NativeMatmulOps implements MatmulOps {
 
     @Override
     public long activationBytes(WeightFormat format, int columns) {
-        long bytes =
-                switch (format) {
-                    case F32 -> 4L * columns;
-                    case BF16 -> (hasBf16 ? 2L : 4L) * CpuMemory.roundUp(columns, 2);
-                    case Q8_0, Q4_1 -> (long) columns / 32 * INT8_BLOCK_BYTES;
-                };
-        return CpuMemory.roundUp(bytes, 64);
+        return switch (format) {
+            case F32 -> 4L * columns;
+            case BF16 -> (hasBf16 ? 2L : 4L) * CpuMemory.roundUp(columns, 2);
+            case Q8_0, Q4_1 -> (long) columns / 32 * INT8_BLOCK_BYTES;
+        };
     }
 
     @Override
@@ -105,9 +104,9 @@ final class NativeMatmulOps implements MatmulOps {
             long xStride,
             int columns,
             long target,
+            long rowBytes,
             int rowFrom,
             int rowTo) {
-        long rowBytes = activationBytes(format, columns);
         MethodHandle handle = format.isQuantized() ? prepareInt8 : prepareBf16;
         try {
             handle.invokeExact(x, xStride, columns, target, rowBytes, rowFrom, rowTo);

@@ -34,13 +34,11 @@ final class VectorMatmulOps implements MatmulOps {
 
     @Override
     public long activationBytes(WeightFormat format, int columns) {
-        long bytes =
-                switch (format) {
-                    case F32 -> 4L * columns;
-                    case BF16 -> 4L * CpuMemory.roundUp(columns, 2);
-                    case Q8_0, Q4_1 -> columns / VectorInt8.BLOCK * VectorInt8.RECORD_BYTES;
-                };
-        return CpuMemory.roundUp(bytes, 64);
+        return switch (format) {
+            case F32 -> 4L * columns;
+            case BF16 -> 4L * CpuMemory.roundUp(columns, 2);
+            case Q8_0, Q4_1 -> columns / VectorInt8.BLOCK * VectorInt8.RECORD_BYTES;
+        };
     }
 
     @Override
@@ -50,9 +48,9 @@ final class VectorMatmulOps implements MatmulOps {
             long xStride,
             int columns,
             long target,
+            long rowBytes,
             int rowFrom,
             int rowTo) {
-        long rowBytes = activationBytes(format, columns);
         for (int row = rowFrom; row < rowTo; row++) {
             long in = x + 4L * row * xStride;
             if (format.isQuantized()) {

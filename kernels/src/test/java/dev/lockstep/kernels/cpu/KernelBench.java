@@ -1,0 +1,126 @@
+package dev.lockstep.kernels.cpu;
+
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.PackedWeight;
+import dev.lockstep.kernels.StoredMatrix;
+import dev.lockstep.kernels.Tensor;
+import dev.lockstep.kernels.TestDevice;
+import dev.lockstep.kernels.WeightType;
+import java.util.ArrayList;
+import java.util.List;
+import jdk.incubator.vector.LongVector;
+import jdk.incubator.vector.VectorOperators;
+
+/// Prints how fast products are, beside the read bandwidth of the same run. Run by hand:
+/// `KernelBench [threads] [instruction set]`.
+///
+/// Weights of a format are more than the caches hold and are taken in turn, as a decoding model
+/// takes its layers; the best of several rounds counts, since neighbours only ever slow it.
+final class KernelBench {
+    private static final int SIZE = 2048;
+    private static final long WEIGHT_BYTES = 192L << 20;
+    private static final int ROUNDS = 5;
+
+    private KernelBench() {}
+
+    public static void main(String[] arguments) {
+        int threads = arguments.length > 0 ? Integer.parseInt(arguments[0]) : 1;
+        var set =
+                arguments.length > 1 ? InstructionSet.valueOf(arguments[1]) : InstructionSet.best();
+        var options = CpuOptions.ofThreads(threads).with(set);
+        System.out.printf("%s, %s, %d threads%n", CpuFeatures.current().name(), set.key(), threads);
+        System.out.printf("read bandwidth %5.1f GB/s%n", readBandwidth(options));
+        for (WeightType type : WeightType.values()) {
+            for (DType compute :
+                    type == WeightType.BF16 ? List.of(DType.BF16) : List.of(DType.F32)) {
+                if (type != WeightType.F16) {
+                    measure(options, type, compute);
+                }
+            }
+        }
+    }
+
+    private static void measure(CpuOptions options, WeightType type, DType compute) {
+        try (var device = new TestDevice(CpuKernels.open(options))) {
+            var stored = StoredMatrix.random(type, SIZE, SIZE, 1);
+            var weights = new ArrayList<PackedWeight>();
+            long start = System.nanoTime();
+            long bytes = 0;
+            while (bytes < WEIGHT_BYTES) {
+                weights.add(device.kernels().prepare(List.of(stored.whole()), compute));
+                bytes += weights.getLast().bytes();
+            }
+            System.out.printf(
+                    "%-5s packed at %5.2f GB/s",
+                    type, (double) bytes / (System.nanoTime() - start));
+            for (int tokens : new int[] {1, 2, 4, 8, 64, 256}) {
+                Tensor x = device.zeros(DType.F32, tokens, SIZE);
+                Tensor out = device.zeros(DType.F32, tokens, SIZE);
+                List<PackedWeight> some =
+                        tokens <= 8 ? weights : weights.subList(0, tokens > 64 ? 1 : 4);
+                long best = Long.MAX_VALUE;
+                for (int round = 0; round < ROUNDS; round++) {
+                    long begin = System.nanoTime();
+                    for (PackedWeight weight : some) {
+                        device.kernels().matmul(x, weight, out);
+                    }
+                    best = Math.min(best, System.nanoTime() - begin);
+                }
+                double nanos = (double) best / some.size();
+                System.out.printf(
+                        " | M=%d %5.1f GB/s %5.0f Gop/s",
+                        tokens,
+                        weights.getFirst().bytes() / nanos,
+                        2.0 * SIZE * SIZE * tokens / nanos);
+            }
+            System.out.println();
+        }
+    }
+
+    private static double readBandwidth(CpuOptions options) {
+        long bytes = 512L << 20;
+        var sums = new long[options.threads()];
+        try (var team = new ThreadTeam(options);
+                var buffer = CpuMemory.buffer(bytes)) {
+            long address = buffer.pointer().address();
+            AllMemory.SEGMENT.asSlice(address, bytes).fill((byte) 1);
+            long best = Long.MAX_VALUE;
+            for (int round = 0; round < ROUNDS + 3; round++) {
+                long begin = System.nanoTime();
+                team.run(
+                        (thread, count) ->
+                                sums[thread] +=
+                                        sum(address + bytes / count * thread, bytes / count));
+                best = Math.min(best, System.nanoTime() - begin);
+            }
+            return (double) bytes / best;
+        }
+    }
+
+    private static long sum(long address, long bytes) {
+        var species = LongVector.SPECIES_512;
+        var first = LongVector.zero(species);
+        var second = first;
+        var third = first;
+        var fourth = first;
+        for (long at = address; at < address + bytes; at += 256) {
+            first =
+                    first.add(
+                            LongVector.fromMemorySegment(
+                                    species, AllMemory.SEGMENT, at, Lanes.ORDER));
+            second =
+                    second.add(
+                            LongVector.fromMemorySegment(
+                                    species, AllMemory.SEGMENT, at + 64, Lanes.ORDER));
+            third =
+                    third.add(
+                            LongVector.fromMemorySegment(
+                                    species, AllMemory.SEGMENT, at + 128, Lanes.ORDER));
+            fourth =
+                    fourth.add(
+                            LongVector.fromMemorySegment(
+                                    species, AllMemory.SEGMENT, at + 192, Lanes.ORDER));
+        }
+        return first.add(second).add(third).add(fourth).reduceLanes(VectorOperators.ADD);
+    }
+}
