@@ -1,0 +1,44 @@
+package dev.lockstep.coordinator;
+
+import dev.lockstep.cluster.Member;
+import dev.lockstep.proto.v1.AdminGrpc;
+import dev.lockstep.proto.v1.ClusterStatusRequest;
+import dev.lockstep.proto.v1.ClusterStatusResponse;
+import dev.lockstep.proto.v1.MemberStatus;
+import io.grpc.stub.StreamObserver;
+import java.util.Locale;
+
+/// What operators ask of the whole cluster, answered from this coordinator's view of it.
+final class AdminService extends AdminGrpc.AdminImplBase {
+    private final Readiness readiness;
+    private final SchedulerClient schedulers;
+
+    AdminService(Readiness readiness, SchedulerClient schedulers) {
+        this.readiness = readiness;
+        this.schedulers = schedulers;
+    }
+
+    @Override
+    public void clusterStatus(
+            ClusterStatusRequest request, StreamObserver<ClusterStatusResponse> observer) {
+        ClusterStatusResponse.Builder proto =
+                ClusterStatusResponse.newBuilder().setReady(readiness.obstacle().isEmpty());
+        schedulers.groups().forEach(group -> proto.addGroups(group.status()));
+        schedulers.members().members().forEach(member -> proto.addMembers(toProto(member)));
+        observer.onNext(proto.build());
+        observer.onCompleted();
+    }
+
+    private static MemberStatus toProto(Member member) {
+        return MemberStatus.newBuilder()
+                .setRole(member.role().word())
+                .setGroup(member.group())
+                .setRank(member.rank())
+                .setAddress(
+                        member.port() == 0
+                                ? member.unixSocket()
+                                : member.host() + ":" + member.port())
+                .setState(member.state().name().toLowerCase(Locale.ROOT))
+                .build();
+    }
+}

@@ -1,0 +1,22 @@
+package dev.lockstep.coordinator;
+
+/// Where a completion's text goes: an event stream, one JSON object, a gRPC stream.
+///
+/// Called by the completion's thread only, which may wait in it for a slow client.
+interface Answer {
+
+    /// Something to show of a choice.
+    void delta(int choice, Delta delta);
+
+    /// The end of a choice, after its last delta.
+    void finished(int choice, Finish finish);
+
+    /// Nothing happened for a while.
+    void quiet();
+
+    /// All choices have ended.
+    void completed(TokenUsage usage);
+
+    /// The completion ended otherwise; before anything was shown that is a plain error.
+    void failed(ApiError error);
+}

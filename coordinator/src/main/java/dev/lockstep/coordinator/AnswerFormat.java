@@ -1,0 +1,44 @@
+package dev.lockstep.coordinator;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.Optional;
+
+/// How one route writes its choices: [ChatFormat] or [TextFormat].
+interface AnswerFormat {
+
+    /// Begins the id of an answer.
+    String idPrefix();
+
+    /// The word in `object`, of a chunk or of a whole answer.
+    String objectName(boolean chunk);
+
+    /// The first chunk of a choice; without one there is none.
+    Optional<ObjectNode> opening(int choice);
+
+    /// A chunk with something to show.
+    ObjectNode chunk(int choice, Delta delta);
+
+    /// The last chunk of a choice.
+    ObjectNode lastChunk(int choice, Finish finish);
+
+    /// Whether tokens are worth a chunk that has no text.
+    boolean showsTokens();
+
+    /// A whole choice.
+    ObjectNode whole(int choice, Delta all, Finish finish);
+
+    /// What ends a choice, in both routes: `finish_reason` and, as others in this field have it,
+    /// `stop_reason`.
+    static void putFinish(ObjectNode choice, Finish finish) {
+        choice.put("finish_reason", finish.reason().word());
+        if (finish.stopToken().isPresent()) {
+            choice.put("stop_reason", finish.stopToken().getAsInt());
+        } else {
+            Json.putOrNull(choice, "stop_reason", finish.stopText());
+        }
+    }
+
+    static void putTokenIds(ObjectNode choice, Delta delta) {
+        delta.tokenIds().forEach(choice.putArray("token_ids")::add);
+    }
+}

@@ -1,0 +1,123 @@
+package dev.lockstep.coordinator;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.time.Duration;
+
+/// What a client is told when its request cannot be served, as OpenAI words it: over HTTP the error
+/// object, over gRPC a status.
+///
+/// It carries no stack trace: it is an answer, not a failure of ours.
+final class ApiError extends RuntimeException {
+    private static final long serialVersionUID = 1;
+
+    static final String INVALID = "invalid_request_error";
+    private static final String SERVER = "server_error";
+    private static final int LONGEST_MESSAGE = 600;
+
+    private final int status;
+    private final String type;
+    private final String param;
+    private final String code;
+    private final Duration retryAfter;
+
+    private ApiError(
+            int status,
+            String type,
+            String message,
+            String param,
+            String code,
+            Duration retryAfter) {
+        super(
+                message.length() <= LONGEST_MESSAGE
+                        ? message
+                        : message.substring(0, LONGEST_MESSAGE) + "…",
+                null,
+                false,
+                false);
+        this.status = status;
+        this.type = type;
+        this.param = param;
+        this.code = code;
+        this.retryAfter = retryAfter;
+    }
+
+    /// A field that is wrong; the message names it, its value and the limit.
+    static ApiError invalid(String param, String message) {
+        return new ApiError(400, INVALID, message, param, "", Duration.ZERO);
+    }
+
+    static ApiError invalid(String param, String code, String message) {
+        return new ApiError(400, INVALID, message, param, code, Duration.ZERO);
+    }
+
+    /// A field that is known and cannot be served.
+    static ApiError unserved(String param, String message) {
+        return invalid(param, "unsupported_parameter", message);
+    }
+
+    static ApiError modelNotFound(String asked, String served) {
+        return new ApiError(
+                404,
+                INVALID,
+                "The model `" + Json.quoted(asked) + "` does not exist; served is `" + served + "`",
+                "model",
+                "model_not_found",
+                Duration.ZERO);
+    }
+
+    /// A request refused for its form, before any field was looked at.
+    static ApiError refused(int status, String code, String message) {
+        return new ApiError(status, INVALID, message, "", code, Duration.ZERO);
+    }
+
+    /// Too much to do at the moment.
+    static ApiError tooMany(String code, String message, Duration retryAfter) {
+        return new ApiError(429, "rate_limit_error", message, "", code, retryAfter);
+    }
+
+    /// Nobody can serve it at the moment.
+    static ApiError unavailable(String code, String message, Duration retryAfter) {
+        return new ApiError(503, SERVER, message, "", code, retryAfter);
+    }
+
+    /// Ours; the log has the rest.
+    static ApiError internal(String message) {
+        return new ApiError(500, SERVER, message, "", "internal_error", Duration.ZERO);
+    }
+
+    int status() {
+        return status;
+    }
+
+    /// A word for programs, or empty.
+    String code() {
+        return code;
+    }
+
+    String param() {
+        return param;
+    }
+
+    /// When another try is worth it; zero says nothing about it.
+    Duration retryAfter() {
+        return retryAfter;
+    }
+
+    /// Whole seconds for `Retry-After`, at least 1.
+    long retryAfterSeconds() {
+        return Math.max(1, retryAfter.plusMillis(999).toSeconds());
+    }
+
+    String message() {
+        return String.valueOf(getMessage());
+    }
+
+    /// `{"error":{message, type, param, code}}`, where what is empty is null.
+    ObjectNode toJson() {
+        ObjectNode root = Json.object();
+        ObjectNode error = root.putObject("error").put("message", message()).put("type", type);
+        Json.putOrNull(error, "param", param);
+        Json.putOrNull(error, "code", code);
+        return root;
+    }
+}

@@ -1,0 +1,97 @@
+package dev.lockstep.coordinator;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.Optional;
+
+/// The choices of `/v1/chat/completions`.
+final class ChatFormat implements AnswerFormat {
+    private final ServedModel model;
+    private final Sampling sampling;
+    private final boolean tokenIds;
+
+    ChatFormat(ServedModel model, Sampling sampling, boolean tokenIds) {
+        this.model = model;
+        this.sampling = sampling;
+        this.tokenIds = tokenIds;
+    }
+
+    @Override
+    public String idPrefix() {
+        return "chatcmpl-";
+    }
+
+    @Override
+    public String objectName(boolean chunk) {
+        return chunk ? "chat.completion.chunk" : "chat.completion";
+    }
+
+    @Override
+    public Optional<ObjectNode> opening(int choice) {
+        ObjectNode node = Json.object().put("index", choice);
+        node.putObject("delta").put("role", "assistant").put("content", "");
+        return Optional.of(node.putNull("logprobs").putNull("finish_reason"));
+    }
+
+    @Override
+    public ObjectNode chunk(int choice, Delta delta) {
+        ObjectNode node = Json.object().put("index", choice);
+        node.putObject("delta").put("content", delta.text());
+        putRest(node, delta);
+        return node.putNull("finish_reason");
+    }
+
+    @Override
+    public ObjectNode lastChunk(int choice, Finish finish) {
+        ObjectNode node = Json.object().put("index", choice);
+        node.putObject("delta");
+        node.putNull("logprobs");
+        AnswerFormat.putFinish(node, finish);
+        return node;
+    }
+
+    @Override
+    public ObjectNode whole(int choice, Delta all, Finish finish) {
+        ObjectNode node = Json.object().put("index", choice);
+        node.putObject("message")
+                .put("role", "assistant")
+                .put("content", all.text())
+                .putNull("refusal");
+        putRest(node, all);
+        AnswerFormat.putFinish(node, finish);
+        return node;
+    }
+
+    @Override
+    public boolean showsTokens() {
+        return tokenIds || sampling.logprobs();
+    }
+
+    private void putRest(ObjectNode node, Delta delta) {
+        if (sampling.logprobs()) {
+            ArrayNode content = node.putObject("logprobs").putArray("content");
+            delta.inText().forEach(shown -> content.add(entry(shown.token())));
+        } else {
+            node.putNull("logprobs");
+        }
+        if (tokenIds) {
+            AnswerFormat.putTokenIds(node, delta);
+        }
+    }
+
+    private ObjectNode entry(GeneratedToken token) {
+        ObjectNode entry = Json.object();
+        put(entry, token.id(), token.logprob());
+        ArrayNode top = entry.putArray("top_logprobs");
+        token.top().forEach(likely -> put(top.addObject(), likely.id(), likely.logprob()));
+        return entry;
+    }
+
+    private void put(ObjectNode entry, int id, float logprob) {
+        entry.put("token", model.tokenText(id)).put("logprob", logprob);
+        ArrayNode bytes = entry.putArray("bytes");
+        for (byte each : model.tokenBytes(id)) {
+            bytes.add(each & 0xFF);
+        }
+    }
+}

@@ -1,0 +1,273 @@
+package dev.lockstep.coordinator;
+
+import dev.lockstep.cluster.Clock;
+import dev.lockstep.proto.v1.GenerateRequest;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+
+/// One request from token ids to text: sends each prompt to a group and tells the answer what comes
+/// back. Runs on one virtual thread, which owns all of it.
+final class Completion {
+    private static final Logger LOG = LogManager.getLogger(Completion.class);
+    private static final Duration SOON = Duration.ofSeconds(1);
+
+    private final Job job;
+    private final ServedModel model;
+    private final SchedulerClient schedulers;
+    private final Clock clock;
+    private final Duration quietTime;
+    private final Inbox inbox;
+    private final Answer answer;
+    private final List<PromptRun> runs = new ArrayList<>();
+    private final long beginNanos;
+    private long firstTokenNanos;
+    private boolean begun;
+    private int openChoices;
+
+    /// What is asked for, all checked.
+    ///
+    /// @param requestId in the log, and at the scheduler
+    /// @param room tokens the context has left behind the longest prompt, at least 1
+    /// @param seed the one resolved for the request
+    record Job(String requestId, List<int[]> prompts, Sampling sampling, int context, long seed) {
+        Job {
+            prompts = List.copyOf(prompts);
+        }
+
+        int promptTokens() {
+            return prompts.stream().mapToInt(ids -> ids.length).sum();
+        }
+
+        int choices() {
+            return prompts.size() * sampling.choices();
+        }
+    }
+
+    /// One prompt on its way through the engine.
+    private static final class PromptRun {
+        final GenerateRequest request;
+        final List<ChoiceText> choices = new ArrayList<>();
+        final Set<String> refusedBy = new HashSet<>();
+        Optional<SchedulerCall> call = Optional.empty();
+        boolean begun;
+        int cachedTokens;
+
+        PromptRun(GenerateRequest request) {
+            this.request = request;
+        }
+
+        boolean done() {
+            return choices.stream().allMatch(choice -> choice.finish().isPresent());
+        }
+    }
+
+    Completion(
+            Job job,
+            ServedModel model,
+            SchedulerClient schedulers,
+            Clock clock,
+            Duration quietTime,
+            Inbox inbox,
+            Answer answer) {
+        this.job = job;
+        this.model = model;
+        this.schedulers = schedulers;
+        this.clock = clock;
+        this.quietTime = quietTime;
+        this.inbox = inbox;
+        this.answer = answer;
+        this.beginNanos = clock.nanoTime();
+        this.openChoices = job.choices();
+        for (int prompt = 0; prompt < job.prompts().size(); prompt++) {
+            PromptRun run = new PromptRun(request(prompt));
+            for (int i = 0; i < job.sampling().choices(); i++) {
+                run.choices.add(new ChoiceText(model, job.sampling()));
+            }
+            runs.add(run);
+        }
+    }
+
+    /// Runs to the end, whatever it is; the answer has heard of it when this returns.
+    void run() {
+        try {
+            for (int index = 0; index < runs.size(); index++) {
+                send(index);
+            }
+            while (openChoices > 0) {
+                Optional<Arrival> arrival = inbox.poll(quietTime);
+                if (arrival.isPresent()) {
+                    take(arrival.get());
+                } else {
+                    answer.quiet();
+                }
+            }
+            answer.completed(usage());
+            log(finishWords());
+        } catch (ApiError e) {
+            answer.failed(e);
+            log(e.code().isEmpty() ? "refused" : e.code());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            answer.failed(ApiError.internal("the request was interrupted"));
+        } catch (RuntimeException e) {
+            LOG.error("request {} failed", job.requestId(), e);
+            answer.failed(ApiError.internal("the request failed; the coordinator's log says why"));
+        } finally {
+            inbox.cancelCalls();
+        }
+    }
+
+    private GenerateRequest request(int prompt) {
+        int[] ids = job.prompts().get(prompt);
+        GenerateRequest.Builder proto =
+                GenerateRequest.newBuilder()
+                        .setRequestId(
+                                job.prompts().size() == 1
+                                        ? job.requestId()
+                                        : job.requestId() + "-" + prompt)
+                        .setModel(model.name());
+        for (int id : ids) {
+            proto.addPromptIds(id);
+        }
+        for (int choice = 0; choice < job.sampling().choices(); choice++) {
+            proto.addChoices(
+                    job.sampling().toProto(choice, job.seed(), job.context() - ids.length));
+        }
+        return proto.build();
+    }
+
+    private void send(int index) {
+        PromptRun run = runs.get(index);
+        run.call = schedulers.send(run.request, index, inbox, run.refusedBy);
+        if (run.call.isEmpty()) {
+            throw ApiError.unavailable(
+                    "not_ready", "no group is ready to serve " + model.name(), SOON);
+        }
+    }
+
+    private void take(Arrival arrival) {
+        switch (arrival) {
+            case Arrival.Tokens tokens -> {
+                begin(tokens.call());
+                ChoiceText choice = choice(tokens.call(), tokens.choice());
+                for (GeneratedToken token : tokens.tokens()) {
+                    show(
+                            tokens.call(),
+                            tokens.choice(),
+                            choice.finish().isPresent(),
+                            choice.push(token));
+                }
+                next(tokens.call());
+            }
+            case Arrival.Finished finished -> {
+                begin(finished.call());
+                PromptRun run = runs.get(finished.call());
+                run.cachedTokens = Math.max(run.cachedTokens, finished.cachedTokens());
+                ChoiceText choice = choice(finished.call(), finished.choice());
+                show(
+                        finished.call(),
+                        finished.choice(),
+                        choice.finish().isPresent(),
+                        choice.finish(finished.stopped(), finished.stopTokenId()));
+                next(finished.call());
+            }
+            case Arrival.Ended ended -> {
+                if (!runs.get(ended.call()).done()) {
+                    throw ApiError.internal("the scheduler ended the request too early");
+                }
+            }
+            case Arrival.Failed failed -> failed(failed.call(), failed.failure());
+            case Arrival.Stopped stopped -> throw stopped.why();
+        }
+    }
+
+    /// Tells the answer what a choice has to show, and once that it ended.
+    private void show(int call, int choice, boolean wasFinished, Delta delta) {
+        int number = call * job.sampling().choices() + choice;
+        if (!delta.isEmpty()) {
+            answer.delta(number, delta);
+        }
+        Optional<Finish> finish = choice(call, choice).finish();
+        if (!wasFinished && finish.isPresent()) {
+            answer.finished(number, finish.get());
+            openChoices--;
+            PromptRun run = runs.get(call);
+            if (run.done()) {
+                // A stop string ends a choice before the engine knows.
+                run.call.ifPresent(SchedulerCall::cancel);
+            }
+        }
+    }
+
+    private void failed(int index, Failure failure) {
+        PromptRun run = runs.get(index);
+        if (run.done()) {
+            return;
+        }
+        if (run.begun || !failure.mayGoElsewhere()) {
+            throw failure.toError(run.begun);
+        }
+        run.call.ifPresent(call -> run.refusedBy.add(call.scheduler()));
+        LOG.info("request {} goes elsewhere: {}", job.requestId(), failure.description());
+        run.call = schedulers.send(run.request, index, inbox, run.refusedBy);
+        if (run.call.isEmpty()) {
+            throw failure.toError(false);
+        }
+    }
+
+    private void begin(int index) {
+        runs.get(index).begun = true;
+        if (!begun) {
+            begun = true;
+            firstTokenNanos = clock.nanoTime();
+        }
+    }
+
+    private void next(int index) {
+        runs.get(index).call.ifPresent(SchedulerCall::next);
+    }
+
+    private ChoiceText choice(int call, int choice) {
+        return runs.get(call).choices.get(choice);
+    }
+
+    /// Of the moment; the answer of a stream may ask for it with every chunk.
+    TokenUsage usage() {
+        return new TokenUsage(
+                job.promptTokens(),
+                runs.stream()
+                        .flatMap(run -> run.choices.stream())
+                        .mapToInt(ChoiceText::tokenCount)
+                        .sum(),
+                runs.stream().mapToInt(run -> run.cachedTokens).sum());
+    }
+
+    private String finishWords() {
+        return runs.stream()
+                .flatMap(run -> run.choices.stream())
+                .map(choice -> choice.finish().map(end -> end.reason().word()).orElse("open"))
+                .distinct()
+                .collect(Collectors.joining("+"));
+    }
+
+    private void log(String end) {
+        long now = clock.nanoTime();
+        TokenUsage usage = usage();
+        LOG.info(
+                "request {} model={} prompt_tokens={} completion_tokens={} finish={} ttft_ms={} total_ms={}",
+                job.requestId(),
+                model.name(),
+                usage.promptTokens(),
+                usage.completionTokens(),
+                end,
+                begun ? (firstTokenNanos - beginNanos) / 1_000_000 : -1,
+                (now - beginNanos) / 1_000_000);
+    }
+}

@@ -1,0 +1,159 @@
+package dev.lockstep.coordinator;
+
+import dev.lockstep.cluster.Clock;
+import dev.lockstep.cluster.Randomness;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Function;
+
+/// Makes [Completion]s of checked requests, for HTTP and gRPC alike.
+final class Completions {
+    private static final Duration SOON = Duration.ofSeconds(1);
+
+    private final CompletableFuture<ServedModel> model;
+    private final SchedulerClient schedulers;
+    private final Randomness randomness;
+    private final Clock clock;
+    private final Patience patience;
+
+    /// What an answer needs to know before it begins.
+    ///
+    /// @param echoes what stands before each choice; empty without `echo`
+    record Outline(ServedModel model, int choices, int promptTokens, List<String> echoes) {
+        Outline {
+            echoes = List.copyOf(echoes);
+        }
+    }
+
+    Completions(
+            CompletableFuture<ServedModel> model,
+            SchedulerClient schedulers,
+            Randomness randomness,
+            Clock clock,
+            Patience patience) {
+        this.model = model;
+        this.schedulers = schedulers;
+        this.randomness = randomness;
+        this.clock = clock;
+        this.patience = patience;
+    }
+
+    /// The model, once its text is there.
+    ServedModel model() {
+        if (!model.isDone()) {
+            throw ApiError.unavailable("not_ready", "the tokenizer is being loaded", SOON);
+        }
+        return model.join();
+    }
+
+    boolean isLoaded() {
+        return model.isDone() && !model.isCompletedExceptionally();
+    }
+
+    /// Tokens that prompt and output of a request may have together, wherever it is served.
+    int context() {
+        ServedModel served = model();
+        return schedulers.ready(served.name()).stream()
+                .mapToInt(group -> group.status().getMaxModelLen())
+                .reduce(served.contextLength(), Math::min);
+    }
+
+    Randomness randomness() {
+        return randomness;
+    }
+
+    void chat(
+            ChatRequest request, String requestId, Inbox inbox, Function<Outline, Answer> answers) {
+        ServedModel served = model();
+        List<int[]> prompts = List.of(served.encode(request.prompt()));
+        requireRoom("messages", prompts);
+        run(request.sampling(), prompts, List.of(), requestId, inbox, answers);
+    }
+
+    void complete(
+            CompletionRequest request,
+            String requestId,
+            Inbox inbox,
+            Function<Outline, Answer> answers) {
+        ServedModel served = model();
+        List<int[]> prompts = new ArrayList<>();
+        List<String> echoes = new ArrayList<>();
+        for (CompletionRequest.Prompt prompt : request.prompts()) {
+            int[] ids =
+                    switch (prompt) {
+                        case CompletionRequest.Prompt.Text text ->
+                                served.encode(text.text(), request.addSpecialTokens());
+                        case CompletionRequest.Prompt.Ids given ->
+                                given.ids().stream().mapToInt(Integer::intValue).toArray();
+                    };
+            prompts.add(ids);
+            for (int i = 0; i < request.sampling().choices() && request.echo(); i++) {
+                echoes.add(echo(prompt, ids, request.sampling(), served));
+            }
+        }
+        if (request.promptOnly()) {
+            echoOnly(request, prompts, echoes, answers);
+            return;
+        }
+        requireRoom("prompt", prompts);
+        run(request.sampling(), prompts, echoes, requestId, inbox, answers);
+    }
+
+    private static String echo(
+            CompletionRequest.Prompt prompt, int[] ids, Sampling sampling, ServedModel served) {
+        return switch (prompt) {
+            case CompletionRequest.Prompt.Text text -> text.text();
+            case CompletionRequest.Prompt.Ids given ->
+                    served.decode(ids, sampling.skipSpecialTokens());
+        };
+    }
+
+    /// Nothing is generated, so nobody is asked.
+    private void echoOnly(
+            CompletionRequest request,
+            List<int[]> prompts,
+            List<String> echoes,
+            Function<Outline, Answer> answers) {
+        int promptTokens = prompts.stream().mapToInt(ids -> ids.length).sum();
+        int choices = prompts.size() * request.sampling().choices();
+        Answer answer = answers.apply(new Outline(model(), choices, promptTokens, echoes));
+        for (int choice = 0; choice < choices; choice++) {
+            answer.finished(choice, Finish.length());
+        }
+        answer.completed(new TokenUsage(promptTokens, 0, 0));
+    }
+
+    private void run(
+            Sampling sampling,
+            List<int[]> prompts,
+            List<String> echoes,
+            String requestId,
+            Inbox inbox,
+            Function<Outline, Answer> answers) {
+        long seed = sampling.seed().orElseGet(randomness::nextLong);
+        Completion.Job job = new Completion.Job(requestId, prompts, sampling, context(), seed);
+        ServedModel served = model();
+        Answer answer =
+                answers.apply(new Outline(served, job.choices(), job.promptTokens(), echoes));
+        new Completion(job, served, schedulers, clock, patience.quiet(), inbox, answer).run();
+    }
+
+    /// Refuses prompts without a token, or that leave none to generate.
+    private void requireRoom(String field, List<int[]> prompts) {
+        int context = context();
+        for (int[] ids : prompts) {
+            if (ids.length == 0) {
+                throw ApiError.invalid(field, field + " is empty, it must have at least one token");
+            }
+            if (ids.length >= context) {
+                throw ApiError.invalid(
+                        field,
+                        "context_length_exceeded",
+                        "%s has %d tokens and the context of the model %d: nothing is left to generate"
+                                .formatted(field, ids.length, context));
+            }
+        }
+    }
+}

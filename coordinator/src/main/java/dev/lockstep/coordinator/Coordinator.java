@@ -1,0 +1,175 @@
+package dev.lockstep.coordinator;
+
+import com.linecorp.armeria.common.SessionProtocol;
+import com.linecorp.armeria.common.grpc.GrpcSerializationFormats;
+import com.linecorp.armeria.server.Server;
+import com.linecorp.armeria.server.ServerBuilder;
+import com.linecorp.armeria.server.grpc.GrpcService;
+import dev.lockstep.cluster.Clock;
+import dev.lockstep.cluster.Cluster;
+import dev.lockstep.cluster.Member;
+import dev.lockstep.cluster.Randomness;
+import dev.lockstep.cluster.Registration;
+import dev.lockstep.cluster.StopReason;
+import io.grpc.protobuf.services.ProtoReflectionServiceV1;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.BindException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+
+/// A coordinator at work: one port for HTTP and gRPC, and the way to the schedulers behind it.
+///
+/// It listens as soon as it is made and answers 503 until the model's text is loaded and a group is
+/// ready. Whoever makes it stops it.
+final class Coordinator {
+    /// Bytes are moved by few threads; requests have virtual ones.
+    private static final int EVENT_LOOPS = 2;
+
+    /// What streams get to say at SIGINT, of the 1.5 s that a quick stop has.
+    private static final Duration LAST_WORDS = Duration.ofMillis(700);
+
+    /// How long closed connections get, so that their last bytes go out.
+    private static final Duration FLUSH = Duration.ofMillis(300);
+
+    private final CoordinatorConfig config;
+    private final SchedulerClient schedulers;
+    private final OpenRequests requests = new OpenRequests();
+    private final Readiness readiness;
+    private final ExecutorService threads =
+            Executors.newThreadPerTaskExecutor(Thread.ofVirtual().name("request-", 0).factory());
+    private final Server server;
+    private final Randomness randomness = Randomness.secure();
+    private Optional<Registration> registration = Optional.empty();
+
+    /// Listens.
+    ///
+    /// @throws UncheckedIOException with one line, when the port cannot be had
+    Coordinator(CoordinatorConfig config, CompletableFuture<ServedModel> model, Patience patience) {
+        this.config = config;
+        this.schedulers = new SchedulerClient(Clock.SYSTEM, this::update);
+        Completions completions =
+                new Completions(model, schedulers, randomness, Clock.SYSTEM, patience);
+        this.readiness = new Readiness(completions, schedulers, requests);
+        this.server =
+                server(
+                        new OpenAiApi(
+                                completions,
+                                readiness,
+                                requests,
+                                new RequestBody(config.maxBodyBytes(), patience.body()),
+                                patience,
+                                threads),
+                        GrpcService.builder()
+                                .addService(
+                                        new InferenceService(
+                                                completions, requests, patience, threads))
+                                .addService(new AdminService(readiness, schedulers))
+                                .addService(readiness.healthService())
+                                .addService(ProtoReflectionServiceV1.newInstance())
+                                .supportedSerializationFormats(GrpcSerializationFormats.PROTO)
+                                .maxRequestMessageLength(config.maxBodyBytes())
+                                .build());
+        listen();
+        model.thenRun(this::update);
+    }
+
+    private Server server(OpenAiApi http, GrpcService grpc) {
+        ServerBuilder builder =
+                Server.builder()
+                        .port(
+                                new InetSocketAddress(config.host(), config.port()),
+                                SessionProtocol.HTTP)
+                        .workerGroup(EVENT_LOOPS)
+                        // Streams last as long as they last, and bodies are measured by
+                        // RequestBody.
+                        .requestTimeoutMillis(0)
+                        .maxRequestLength(0)
+                        .gracefulShutdownTimeout(Duration.ZERO, Duration.ZERO);
+        return builder.service(grpc).serviceUnder("/", http).build();
+    }
+
+    private void listen() {
+        try {
+            server.start().join();
+        } catch (CompletionException e) {
+            schedulers.close();
+            Throwable cause = e.getCause() == null ? e : e.getCause();
+            String reason =
+                    cause instanceof BindException || cause instanceof IOException
+                            ? String.valueOf(cause.getMessage())
+                            : String.valueOf(cause);
+            throw new UncheckedIOException(
+                    new IOException(
+                            "cannot listen on "
+                                    + config.host()
+                                    + ":"
+                                    + config.port()
+                                    + ": "
+                                    + reason
+                                    + "; choose another --port or --host",
+                            cause));
+        }
+    }
+
+    int port() {
+        return server.activeLocalPort();
+    }
+
+    /// Finds the schedulers of the cluster, and is found in it.
+    void join(Cluster cluster) {
+        schedulers.follow(cluster.membership());
+        Registration made =
+                cluster.register(
+                        Member.coordinator(reachable(), port(), randomness.nextIncarnation()));
+        registration = Optional.of(made);
+        readiness.announce(made);
+    }
+
+    private void update() {
+        // The first news may come while this is being made.
+        Optional.ofNullable(readiness).ifPresent(Readiness::update);
+    }
+
+    /// Stops, with or without letting requests finish; interrupted, it hurries.
+    void stop(StopReason reason) {
+        requests.drain();
+        readiness.update();
+        try {
+            if (reason.drains()) {
+                requests.awaitEmpty();
+            }
+        } catch (InterruptedException e) {
+            // Draining has turned into a quick stop.
+        }
+        requests.stopAll(
+                ApiError.unavailable(
+                        "shutting_down", "this coordinator is stopping", Duration.ofSeconds(1)));
+        boolean hurried = Thread.interrupted();
+        try {
+            requests.awaitEmpty(LAST_WORDS);
+            Thread.sleep(hurried ? Duration.ZERO : FLUSH.dividedBy(3));
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        registration.ifPresent(Registration::close);
+        schedulers.close();
+        server.stop();
+        threads.shutdownNow();
+    }
+
+    private String reachable() {
+        try {
+            boolean any = InetAddress.getByName(config.host()).isAnyLocalAddress();
+            return any ? InetAddress.getLocalHost().getHostAddress() : config.host();
+        } catch (IOException e) {
+            return config.host();
+        }
+    }
+}

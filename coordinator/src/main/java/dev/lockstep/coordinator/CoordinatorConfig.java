@@ -1,0 +1,93 @@
+package dev.lockstep.coordinator;
+
+import dev.lockstep.cluster.Key;
+import dev.lockstep.cluster.ProcessKeys;
+import dev.lockstep.cluster.Settings;
+import dev.lockstep.cluster.SettingsException;
+import dev.lockstep.cluster.SettingsSpec;
+import java.nio.file.Path;
+import java.time.Duration;
+
+/// The settings of one coordinator, read once at its start.
+///
+/// @param model where its tokenizer and chat template are
+/// @param servedModelName what requests call the model; groups that serve another are passed over
+/// @param drainTimeout how long running requests may go on after SIGTERM; for the daemon's budget
+public record CoordinatorConfig(
+        String zookeeper,
+        String cluster,
+        String host,
+        int port,
+        Path runFolder,
+        Path model,
+        String servedModelName,
+        int maxBodyBytes,
+        Duration drainTimeout,
+        boolean parentPipe,
+        String failpoints) {
+
+    public static final Key<Integer> PORT =
+            Key.integer("port", 0, 65535, "the port clients speak to; 0 takes a free one")
+                    .orElse("8000");
+
+    /// Memory: a body is held whole, some of them at a time. 8 MiB is a prompt of about two million
+    /// tokens as text, or of one million as ids.
+    public static final Key<Long> MAX_BODY =
+            Key.bytes("max-body", 1 << 10, "the largest request body that is read").orElse("8M");
+
+    public static final Key<Duration> DRAIN_TIMEOUT =
+            Key.duration(
+                            "drain-timeout",
+                            Duration.ZERO,
+                            Duration.ofHours(1),
+                            "how long running requests may go on after SIGTERM")
+                    .orElse("60s");
+
+    private static final int MOST_BODY_BYTES = 1 << 30;
+
+    public static final SettingsSpec SPEC =
+            SettingsSpec.of(
+                    ProcessKeys.ZOOKEEPER,
+                    ProcessKeys.CLUSTER,
+                    ProcessKeys.HOST,
+                    PORT,
+                    ProcessKeys.RUN_FOLDER,
+                    ProcessKeys.MODEL,
+                    ProcessKeys.SERVED_MODEL_NAME,
+                    MAX_BODY,
+                    DRAIN_TIMEOUT,
+                    ProcessKeys.PARENT_PIPE,
+                    ProcessKeys.FAILPOINTS);
+
+    /// @param model where `--model` was found on disk
+    /// @param modelName its name when none is given
+    /// @param runFolder where the process keeps its log
+    public static CoordinatorConfig of(
+            Settings settings, Path model, String modelName, Path runFolder) {
+        return new CoordinatorConfig(
+                settings.value(ProcessKeys.ZOOKEEPER),
+                settings.value(ProcessKeys.CLUSTER),
+                settings.value(ProcessKeys.HOST),
+                settings.value(PORT),
+                runFolder,
+                model,
+                settings.find(ProcessKeys.SERVED_MODEL_NAME).orElse(modelName),
+                bodyBytes(settings.value(MAX_BODY)),
+                settings.value(DRAIN_TIMEOUT),
+                settings.value(ProcessKeys.PARENT_PIPE),
+                settings.value(ProcessKeys.FAILPOINTS));
+    }
+
+    /// A body is one array.
+    private static int bodyBytes(long bytes) {
+        if (bytes > MOST_BODY_BYTES) {
+            throw new SettingsException(
+                    "--max-body: "
+                            + bytes
+                            + " bytes are more than the "
+                            + MOST_BODY_BYTES
+                            + " possible");
+        }
+        return (int) bytes;
+    }
+}

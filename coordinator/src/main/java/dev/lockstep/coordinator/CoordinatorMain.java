@@ -1,0 +1,66 @@
+package dev.lockstep.coordinator;
+
+import dev.lockstep.cluster.Cluster;
+import dev.lockstep.cluster.Daemon;
+import dev.lockstep.cluster.Failpoints;
+import dev.lockstep.cluster.ZooKeeperCluster;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.Executor;
+import java.util.function.Supplier;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+
+/// A coordinator process: speaks to clients, and sends their requests to schedulers.
+public final class CoordinatorMain {
+    private static final Logger LOG = LogManager.getLogger(CoordinatorMain.class);
+
+    private CoordinatorMain() {}
+
+    /// Runs until the daemon is told to stop.
+    ///
+    /// Text, server and ZooKeeper connection start at the same time, for together they take most of
+    /// a start.
+    ///
+    /// @throws java.io.UncheckedIOException when the port cannot be had
+    /// @throws dev.lockstep.checkpoint.CheckpointException when the model's text cannot be read
+    public static void run(CoordinatorConfig config, Daemon daemon) {
+        Failpoints.parse(config.failpoints(), "coordinator", List.of());
+        CompletableFuture<ServedModel> model =
+                start(
+                        "model-text",
+                        () -> ServedModel.load(config.model(), config.servedModelName()));
+        CompletableFuture<Cluster> connecting =
+                start(
+                        "cluster-connect",
+                        () -> ZooKeeperCluster.connect(config.zookeeper(), config.cluster()));
+        // A signal from here on closes it.
+        daemon.atEnd(reason -> connecting.thenAccept(Cluster::close));
+        Coordinator coordinator = new Coordinator(config, model, Patience.DEFAULT);
+        daemon.atEnd(coordinator::stop);
+        LOG.info("coordinator listens on {}:{}", config.host(), coordinator.port());
+        coordinator.join(await(connecting));
+        ServedModel loaded = await(model);
+        if (loaded.tokenizer().isEmpty()) {
+            LOG.warn("{} has no tokenizer: only prompts of token ids are served", loaded.name());
+        }
+        daemon.run();
+    }
+
+    private static <T> CompletableFuture<T> start(String name, Supplier<T> work) {
+        Executor thread = task -> Thread.ofPlatform().daemon().name(name).start(task);
+        return CompletableFuture.supplyAsync(work, thread);
+    }
+
+    private static <T> T await(CompletableFuture<T> work) {
+        try {
+            return work.join();
+        } catch (CompletionException e) {
+            if (e.getCause() instanceof RuntimeException cause) {
+                throw cause;
+            }
+            throw e;
+        }
+    }
+}

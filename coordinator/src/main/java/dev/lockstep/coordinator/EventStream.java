@@ -1,0 +1,100 @@
+package dev.lockstep.coordinator;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+
+/// An answer as server-sent events: `data: {…}` for each, `data: [DONE]` at the end, a comment in
+/// silence.
+///
+/// Nothing is sent before the first token, so that what goes wrong until then is a plain HTTP
+/// error; only a long wait sends the headers early, because proxies cut connections that say
+/// nothing.
+final class EventStream implements Answer {
+    private final Exchange exchange;
+    private final AnswerHead head;
+    private final AnswerFormat format;
+    private final StreamFields delivery;
+    private final int choices;
+    private final int promptTokens;
+    private boolean opened;
+    private int completionTokens;
+
+    /// @param promptTokens for usage in every chunk
+    EventStream(
+            Exchange exchange,
+            AnswerHead head,
+            AnswerFormat format,
+            StreamFields delivery,
+            int choices,
+            int promptTokens) {
+        this.exchange = exchange;
+        this.head = head;
+        this.format = format;
+        this.delivery = delivery;
+        this.choices = choices;
+        this.promptTokens = promptTokens;
+    }
+
+    @Override
+    public void delta(int choice, Delta delta) {
+        open();
+        completionTokens += delta.tokens().size();
+        if (isVisible(delta)) {
+            send(format.chunk(choice, delta));
+        }
+    }
+
+    @Override
+    public void finished(int choice, Finish finish) {
+        open();
+        send(format.lastChunk(choice, finish));
+    }
+
+    @Override
+    public void quiet() {
+        exchange.comment();
+    }
+
+    @Override
+    public void completed(TokenUsage usage) {
+        open();
+        if (delivery.usage()) {
+            ObjectNode chunk = head.toJson(format.objectName(true));
+            chunk.putArray("choices");
+            chunk.set("usage", usage.toJson());
+            exchange.event(Json.bytes(chunk));
+        }
+        exchange.endEvents();
+    }
+
+    @Override
+    public void failed(ApiError error) {
+        exchange.fail(error);
+    }
+
+    /// The first chunks of all choices come together, as clients expect them.
+    private void open() {
+        if (opened) {
+            return;
+        }
+        opened = true;
+        for (int choice = 0; choice < choices; choice++) {
+            format.opening(choice).ifPresent(this::send);
+        }
+    }
+
+    /// Tokens without text are only worth a chunk to who asked for ids or log-probabilities.
+    private boolean isVisible(Delta delta) {
+        return !delta.text().isEmpty() || format.showsTokens();
+    }
+
+    private void send(ObjectNode choice) {
+        ObjectNode chunk = head.toJson(format.objectName(true));
+        chunk.putArray("choices").add(choice);
+        if (delivery.continuousUsage()) {
+            chunk.set("usage", new TokenUsage(promptTokens, completionTokens, 0).toJson());
+        } else if (delivery.usage()) {
+            chunk.putNull("usage");
+        }
+        exchange.event(Json.bytes(chunk));
+    }
+}

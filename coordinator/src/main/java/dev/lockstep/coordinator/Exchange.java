@@ -1,0 +1,154 @@
+package dev.lockstep.coordinator;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.linecorp.armeria.common.HttpData;
+import com.linecorp.armeria.common.HttpHeaderNames;
+import com.linecorp.armeria.common.HttpObject;
+import com.linecorp.armeria.common.HttpResponseWriter;
+import com.linecorp.armeria.common.HttpStatus;
+import com.linecorp.armeria.common.MediaType;
+import com.linecorp.armeria.common.ResponseHeaders;
+import com.linecorp.armeria.common.ResponseHeadersBuilder;
+import com.linecorp.armeria.common.stream.ClosedStreamException;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+
+/// One HTTP answer on its way out: a JSON object, or events. Written by the request's virtual
+/// thread, which waits here while the client does not read.
+final class Exchange {
+    static final String REQUEST_ID = "x-request-id";
+
+    private static final HttpData DONE = HttpData.ofUtf8("data: [DONE]\n\n");
+    private static final HttpData COMMENT = HttpData.ofUtf8(": still here\n\n");
+    private static final byte[] EVENT_BEGIN = "data: ".getBytes(StandardCharsets.UTF_8);
+    private static final byte[] EVENT_END = "\n\n".getBytes(StandardCharsets.UTF_8);
+
+    /// Events between two looks at whether the client keeps up; at most twice as many are unread.
+    private static final int LOOK_EVERY = 16;
+
+    /// How long a client that was given up may still take for the error.
+    private static final long LAST_WORDS_SECONDS = 5;
+
+    private final HttpResponseWriter writer;
+    private final String requestId;
+    private final Duration slowClient;
+    private CompletableFuture<Void> consumed = CompletableFuture.completedFuture(null);
+    private int eventCount;
+    private boolean streaming;
+
+    Exchange(HttpResponseWriter writer, String requestId, Duration slowClient) {
+        this.writer = writer;
+        this.requestId = requestId;
+        this.slowClient = slowClient;
+    }
+
+    String requestId() {
+        return requestId;
+    }
+
+    /// Runs `action` as soon as the client is gone before it had everything.
+    void onGone(Runnable action) {
+        writer.whenComplete()
+                .exceptionally(
+                        gone -> {
+                            action.run();
+                            return null;
+                        });
+    }
+
+    /// The whole answer.
+    void json(int status, JsonNode body) {
+        write(headers(status).contentType(MediaType.JSON_UTF_8).build());
+        write(HttpData.wrap(Json.bytes(body)));
+        writer.close();
+    }
+
+    void event(byte[] json) {
+        begin();
+        byte[] event = new byte[EVENT_BEGIN.length + json.length + EVENT_END.length];
+        System.arraycopy(EVENT_BEGIN, 0, event, 0, EVENT_BEGIN.length);
+        System.arraycopy(json, 0, event, EVENT_BEGIN.length, json.length);
+        System.arraycopy(EVENT_END, 0, event, EVENT_BEGIN.length + json.length, EVENT_END.length);
+        write(HttpData.wrap(event));
+        if (++eventCount % LOOK_EVERY == 0) {
+            awaitReader();
+        }
+    }
+
+    /// Keeps the connection busy.
+    void comment() {
+        begin();
+        write(COMMENT);
+    }
+
+    void endEvents() {
+        begin();
+        write(DONE);
+        writer.close();
+    }
+
+    /// Ends the answer with an error: a plain one, or one within the events.
+    void fail(ApiError error) {
+        if (!streaming) {
+            ResponseHeadersBuilder headers = headers(error.status());
+            if (!error.retryAfter().isZero()) {
+                headers.add(HttpHeaderNames.RETRY_AFTER, Long.toString(error.retryAfterSeconds()));
+            }
+            write(headers.contentType(MediaType.JSON_UTF_8).build());
+            write(HttpData.wrap(Json.bytes(error.toJson())));
+            writer.close();
+            return;
+        }
+        write(HttpData.ofUtf8("data: "));
+        write(HttpData.wrap(Json.bytes(error.toJson())));
+        write(HttpData.ofUtf8("\n\n"));
+        write(DONE);
+        writer.close();
+        // Whoever does not read holds its connection no longer.
+        CompletableFuture.delayedExecutor(LAST_WORDS_SECONDS, TimeUnit.SECONDS)
+                .execute(writer::abort);
+    }
+
+    private void begin() {
+        if (!streaming) {
+            streaming = true;
+            write(
+                    headers(HttpStatus.OK.code())
+                            .contentType(MediaType.EVENT_STREAM)
+                            .add(HttpHeaderNames.CACHE_CONTROL, "no-cache")
+                            .add("x-accel-buffering", "no")
+                            .build());
+        }
+    }
+
+    private ResponseHeadersBuilder headers(int status) {
+        return ResponseHeaders.builder(HttpStatus.valueOf(status)).add(REQUEST_ID, requestId);
+    }
+
+    /// What the client is no longer there for is dropped: it was cancelled by [#onGone].
+    private void write(HttpObject object) {
+        try {
+            writer.write(object);
+        } catch (ClosedStreamException e) {
+            // As said.
+        }
+    }
+
+    private void awaitReader() {
+        try {
+            consumed.get(slowClient.toNanos(), TimeUnit.NANOSECONDS);
+        } catch (TimeoutException e) {
+            throw Failure.slowReader();
+        } catch (ExecutionException e) {
+            // Gone; the inbox says so.
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw ApiError.internal("the request was interrupted");
+        }
+        consumed = writer.whenConsumed();
+    }
+}

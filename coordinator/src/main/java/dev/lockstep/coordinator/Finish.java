@@ -1,0 +1,36 @@
+package dev.lockstep.coordinator;
+
+import java.util.OptionalInt;
+
+/// Why a choice ended.
+///
+/// @param stopText the stop string that matched, or empty
+/// @param stopToken the requested stop id that came; an end token of the model is not one
+record Finish(Reason reason, String stopText, OptionalInt stopToken) {
+
+    enum Reason {
+        STOP,
+        LENGTH;
+
+        /// As clients read it.
+        String word() {
+            return this == STOP ? "stop" : "length";
+        }
+    }
+
+    static Finish length() {
+        return new Finish(Reason.LENGTH, "", OptionalInt.empty());
+    }
+
+    static Finish stopString(String text) {
+        return new Finish(Reason.STOP, text, OptionalInt.empty());
+    }
+
+    static Finish endToken() {
+        return new Finish(Reason.STOP, "", OptionalInt.empty());
+    }
+
+    static Finish stopToken(int id) {
+        return new Finish(Reason.STOP, "", OptionalInt.of(id));
+    }
+}

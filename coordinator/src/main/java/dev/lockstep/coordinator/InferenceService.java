@@ -1,0 +1,136 @@
+package dev.lockstep.coordinator;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.proto.v1.DetokenizeRequest;
+import dev.lockstep.proto.v1.DetokenizeResponse;
+import dev.lockstep.proto.v1.InferenceEvent;
+import dev.lockstep.proto.v1.InferenceGrpc;
+import dev.lockstep.proto.v1.InferenceRequest;
+import dev.lockstep.proto.v1.ListModelsRequest;
+import dev.lockstep.proto.v1.ListModelsResponse;
+import dev.lockstep.proto.v1.ModelInfo;
+import dev.lockstep.proto.v1.TokenizeRequest;
+import dev.lockstep.proto.v1.TokenizeResponse;
+import io.grpc.stub.ServerCallStreamObserver;
+import io.grpc.stub.StreamObserver;
+import java.util.concurrent.Executor;
+import java.util.function.Supplier;
+
+/// The public API over gRPC.
+///
+/// A request's fields have the names of the HTTP API, and are checked by the same code: they are
+/// put into the same tree first.
+final class InferenceService extends InferenceGrpc.InferenceImplBase {
+    static final String NAME = InferenceGrpc.SERVICE_NAME;
+
+    private final Completions completions;
+    private final OpenRequests requests;
+    private final Patience patience;
+    private final Executor threads;
+    private final TokenizerApi text;
+
+    InferenceService(
+            Completions completions, OpenRequests requests, Patience patience, Executor threads) {
+        this.completions = completions;
+        this.requests = requests;
+        this.patience = patience;
+        this.threads = threads;
+        this.text = new TokenizerApi(completions);
+    }
+
+    @Override
+    public void generate(InferenceRequest request, StreamObserver<InferenceEvent> observer) {
+        RpcAnswer answer =
+                new RpcAnswer(
+                        (ServerCallStreamObserver<InferenceEvent>) observer, patience.slowClient());
+        Inbox inbox = new Inbox();
+        answer.onGone(() -> inbox.stop(ApiError.refused(499, "client_gone", "the client is gone")));
+        threads.execute(() -> generate(request, inbox, answer));
+    }
+
+    private void generate(InferenceRequest request, Inbox inbox, RpcAnswer answer) {
+        try {
+            requests.enter(inbox);
+        } catch (ApiError e) {
+            answer.failed(e);
+            return;
+        }
+        try {
+            ServedModel model = completions.model();
+            Fields fields = RpcFields.of(request);
+            String id = completions.randomness().nextIncarnation();
+            if (request.hasChat()) {
+                ChatRequest chat = ChatRequest.parse(fields, model);
+                completions.chat(chat, id, inbox, outline -> answer.begin(outline.choices()));
+            } else {
+                CompletionRequest completion = CompletionRequest.parse(fields, model);
+                completions.complete(
+                        completion, id, inbox, outline -> answer.begin(outline.choices()));
+            }
+        } catch (ApiError e) {
+            answer.failed(e);
+        } finally {
+            requests.leave(inbox);
+        }
+    }
+
+    @Override
+    public void tokenize(TokenizeRequest request, StreamObserver<TokenizeResponse> observer) {
+        answer(
+                observer,
+                () -> {
+                    ObjectNode fields = Json.object().put("model", request.getModel());
+                    if (request.hasChat()) {
+                        RpcFields.putMessages(fields, request.getChat());
+                    } else {
+                        fields.put("prompt", request.getPrompt());
+                    }
+                    if (request.hasAddSpecialTokens()) {
+                        fields.put("add_special_tokens", request.getAddSpecialTokens());
+                    }
+                    ObjectNode answer = text.tokenize(new Fields(fields));
+                    TokenizeResponse.Builder proto = TokenizeResponse.newBuilder();
+                    answer.get("tokens").forEach(id -> proto.addTokens(id.intValue()));
+                    return proto.setMaxModelLen(answer.get("max_model_len").intValue()).build();
+                });
+    }
+
+    @Override
+    public void detokenize(DetokenizeRequest request, StreamObserver<DetokenizeResponse> observer) {
+        answer(
+                observer,
+                () -> {
+                    ObjectNode fields = Json.object().put("model", request.getModel());
+                    ArrayNode tokens = fields.putArray("tokens");
+                    request.getTokensList().forEach(tokens::add);
+                    String prompt = text.detokenize(new Fields(fields)).get("prompt").textValue();
+                    return DetokenizeResponse.newBuilder().setPrompt(prompt).build();
+                });
+    }
+
+    @Override
+    public void listModels(ListModelsRequest request, StreamObserver<ListModelsResponse> observer) {
+        answer(
+                observer,
+                () ->
+                        ListModelsResponse.newBuilder()
+                                .addModels(
+                                        ModelInfo.newBuilder()
+                                                .setId(completions.model().name())
+                                                .setMaxModelLen(completions.context()))
+                                .build());
+    }
+
+    private <T> void answer(StreamObserver<T> observer, Supplier<T> work) {
+        threads.execute(
+                () -> {
+                    try {
+                        observer.onNext(work.get());
+                        observer.onCompleted();
+                    } catch (ApiError e) {
+                        observer.onError(RpcAnswer.status(e));
+                    }
+                });
+    }
+}

@@ -1,0 +1,104 @@
+package dev.lockstep.coordinator;
+
+import com.fasterxml.jackson.core.JsonLocation;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+
+/// The one place where JSON is read and written.
+final class Json {
+    private static final ObjectMapper MAPPER =
+            JsonMapper.builder().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
+    private static final int LONGEST_QUOTE = 60;
+
+    private Json() {}
+
+    static ObjectNode object() {
+        return MAPPER.createObjectNode();
+    }
+
+    /// The object a client sent; anything else is refused with the place where it goes wrong.
+    static Fields parse(byte[] body) {
+        JsonNode root;
+        try {
+            root = MAPPER.readTree(body);
+        } catch (JsonProcessingException e) {
+            JsonLocation at = e.getLocation();
+            String place =
+                    at == null ? "" : " at line " + at.getLineNr() + ", column " + at.getColumnNr();
+            throw ApiError.refused(
+                    400,
+                    "invalid_json",
+                    "the body is not valid JSON" + place + ": " + quoted(e.getOriginalMessage()));
+        } catch (IOException e) {
+            throw ApiError.refused(400, "invalid_json", "the body cannot be read as JSON");
+        }
+        if (!(root instanceof ObjectNode object)) {
+            throw ApiError.refused(
+                    400,
+                    "invalid_json",
+                    "the body must be a JSON object, got "
+                            + (root.isMissingNode() ? "nothing" : describe(root)));
+        }
+        return new Fields(object);
+    }
+
+    static byte[] bytes(JsonNode node) {
+        try {
+            return MAPPER.writeValueAsBytes(node);
+        } catch (JsonProcessingException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    static void putOrNull(ObjectNode node, String name, String text) {
+        if (text.isEmpty()) {
+            node.putNull(name);
+        } else {
+            node.put(name, text);
+        }
+    }
+
+    /// A value as an error message names it: `the text "warm"`.
+    static String describe(JsonNode node) {
+        return switch (node.getNodeType()) {
+            case STRING -> "the text \"" + quoted(node.textValue()) + "\"";
+            case NUMBER -> "the number " + quoted(node.asText());
+            case BOOLEAN -> node.asText();
+            case ARRAY -> "an array";
+            case OBJECT -> "an object";
+            case NULL, MISSING -> "null";
+            case BINARY, POJO -> "something else";
+        };
+    }
+
+    /// Some of a client's text, fit for one line of a message.
+    static String quoted(String text) {
+        String start =
+                text.length() <= LONGEST_QUOTE ? text : text.substring(0, LONGEST_QUOTE) + "…";
+        return wellFormed(start.replaceAll("\\p{Cntrl}", " "));
+    }
+
+    /// A lone surrogate cannot be written as UTF-8; it becomes U+FFFD.
+    static String wellFormed(String text) {
+        StringBuilder repaired = new StringBuilder(0);
+        int copied = 0;
+        for (int i = 0; i < text.length(); i++) {
+            if (!Character.isSurrogate(text.charAt(i))) {
+                continue;
+            }
+            if (Character.charCount(text.codePointAt(i)) == 2) {
+                i++;
+            } else {
+                repaired.append(text, copied, i).append('\uFFFD');
+                copied = i + 1;
+            }
+        }
+        return copied == 0 ? text : repaired.append(text, copied, text.length()).toString();
+    }
+}

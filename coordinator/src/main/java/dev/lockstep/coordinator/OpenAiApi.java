@@ -1,0 +1,239 @@
+package dev.lockstep.coordinator;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.linecorp.armeria.common.HttpMethod;
+import com.linecorp.armeria.common.HttpRequest;
+import com.linecorp.armeria.common.HttpResponse;
+import com.linecorp.armeria.common.HttpResponseWriter;
+import com.linecorp.armeria.common.RequestHeaders;
+import com.linecorp.armeria.server.HttpService;
+import com.linecorp.armeria.server.ServiceRequestContext;
+import java.time.Duration;
+import java.util.Map;
+import java.util.concurrent.ExecutorService;
+import java.util.function.Consumer;
+import java.util.regex.Pattern;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+
+/// Every HTTP route, and what is said to all others: OpenAI's, the probes, and the tokenizer's.
+///
+/// A request that carries a body gets a virtual thread, which reads it, checks it and stays until
+/// the answer is out; the others are answered at once, from what is known.
+final class OpenAiApi implements HttpService {
+    private static final Logger LOG = LogManager.getLogger(OpenAiApi.class);
+    private static final Pattern REQUEST_ID = Pattern.compile("[!-~]{1,128}");
+    private static final String MODELS = "/v1/models";
+    private static final Duration SOON = Duration.ofSeconds(1);
+
+    private final Completions completions;
+    private final Readiness readiness;
+    private final OpenRequests requests;
+    private final RequestBody bodies;
+    private final Patience patience;
+    private final ExecutorService threads;
+    private final Map<String, Posted> posted;
+    private final Map<String, Consumer<Exchange>> asked;
+
+    /// What is done with a body.
+    @FunctionalInterface
+    private interface Posted {
+        void answer(Fields fields, Exchange exchange, Inbox inbox);
+    }
+
+    /// @param threads one for each request
+    OpenAiApi(
+            Completions completions,
+            Readiness readiness,
+            OpenRequests requests,
+            RequestBody bodies,
+            Patience patience,
+            ExecutorService threads) {
+        this.completions = completions;
+        this.readiness = readiness;
+        this.requests = requests;
+        this.bodies = bodies;
+        this.patience = patience;
+        this.threads = threads;
+        TokenizerApi text = new TokenizerApi(completions);
+        posted =
+                Map.of(
+                        "/v1/chat/completions",
+                        this::chat,
+                        "/v1/completions",
+                        this::complete,
+                        "/tokenize",
+                        (fields, to, inbox) -> to.json(200, text.tokenize(fields)),
+                        "/detokenize",
+                        (fields, to, inbox) -> to.json(200, text.detokenize(fields)));
+        asked =
+                Map.of(
+                        MODELS,
+                        exchange -> exchange.json(200, models()),
+                        "/livez",
+                        exchange -> exchange.json(200, Json.object().put("status", "ok")),
+                        "/readyz",
+                        this::ready,
+                        "/health",
+                        this::ready);
+    }
+
+    @Override
+    public HttpResponse serve(ServiceRequestContext context, HttpRequest request) {
+        HttpResponseWriter writer = HttpResponse.streaming();
+        String path = context.path();
+        Exchange exchange =
+                new Exchange(writer, requestId(request.headers()), patience.slowClient());
+        Posted route = posted.get(path);
+        if (route != null && request.method() == HttpMethod.POST) {
+            threads.execute(() -> answer(route, request, exchange));
+            return writer;
+        }
+        try {
+            askedFor(path, request.method()).accept(exchange);
+        } catch (ApiError e) {
+            exchange.fail(e);
+        }
+        return writer;
+    }
+
+    private Consumer<Exchange> askedFor(String path, HttpMethod method) {
+        boolean isModel = path.startsWith(MODELS + "/");
+        if (!isModel && !asked.containsKey(path) && !posted.containsKey(path)) {
+            throw ApiError.refused(404, "unknown_url", "there is nothing at " + Json.quoted(path));
+        }
+        String allowed = posted.containsKey(path) ? "POST" : "GET";
+        boolean reads = method == HttpMethod.GET || method == HttpMethod.HEAD;
+        if (allowed.equals("POST") || !reads) {
+            throw ApiError.refused(
+                    405,
+                    "method_not_allowed",
+                    method + " is not possible at " + path + ", use " + allowed);
+        }
+        if (isModel) {
+            return exchange -> exchange.json(200, model(path.substring(MODELS.length() + 1)));
+        }
+        Consumer<Exchange> answer = asked.get(path);
+        if (answer == null) {
+            throw new IllegalStateException("no answer for " + path);
+        }
+        return answer;
+    }
+
+    private void answer(Posted route, HttpRequest request, Exchange exchange) {
+        Inbox inbox = new Inbox();
+        exchange.onGone(() -> inbox.stop(clientGone()));
+        try {
+            requests.enter(inbox);
+        } catch (ApiError e) {
+            exchange.fail(e);
+            return;
+        }
+        try {
+            route.answer(Json.parse(bodies.read(request)), exchange, inbox);
+        } catch (ApiError e) {
+            LOG.debug("request {} refused: {}", exchange.requestId(), e.code());
+            exchange.fail(e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            exchange.fail(ApiError.internal("the request was interrupted"));
+        } catch (RuntimeException e) {
+            LOG.error("request {} failed", exchange.requestId(), e);
+            exchange.fail(ApiError.internal("the request failed; the coordinator's log says why"));
+        } finally {
+            requests.leave(inbox);
+        }
+    }
+
+    private void chat(Fields fields, Exchange exchange, Inbox inbox) {
+        ChatRequest request = ChatRequest.parse(fields, completions.model());
+        completions.chat(
+                request,
+                exchange.requestId(),
+                inbox,
+                outline ->
+                        answer(
+                                exchange,
+                                outline,
+                                request.delivery(),
+                                new ChatFormat(
+                                        outline.model(),
+                                        request.sampling(),
+                                        request.returnTokenIds())));
+    }
+
+    private void complete(Fields fields, Exchange exchange, Inbox inbox) {
+        CompletionRequest request = CompletionRequest.parse(fields, completions.model());
+        completions.complete(
+                request,
+                exchange.requestId(),
+                inbox,
+                outline ->
+                        answer(
+                                exchange,
+                                outline,
+                                request.delivery(),
+                                new TextFormat(
+                                        outline.model(),
+                                        request.sampling(),
+                                        request.returnTokenIds(),
+                                        outline.echoes())));
+    }
+
+    private Answer answer(
+            Exchange exchange,
+            Completions.Outline outline,
+            StreamFields delivery,
+            AnswerFormat format) {
+        AnswerHead head =
+                new AnswerHead(
+                        format.idPrefix() + completions.randomness().nextIncarnation(),
+                        System.currentTimeMillis() / 1000,
+                        outline.model().name());
+        return delivery.stream()
+                ? new EventStream(
+                        exchange, head, format, delivery, outline.choices(), outline.promptTokens())
+                : new WholeAnswer(exchange, head, format, outline.choices());
+    }
+
+    private void ready(Exchange exchange) {
+        String obstacle = readiness.obstacle();
+        if (!obstacle.isEmpty()) {
+            throw ApiError.unavailable("not_ready", obstacle, SOON);
+        }
+        exchange.json(200, Json.object().put("status", "ok"));
+    }
+
+    private ObjectNode models() {
+        ObjectNode list = Json.object().put("object", "list");
+        list.putArray("data").add(model(completions.model().name()));
+        return list;
+    }
+
+    private ObjectNode model(String name) {
+        ServedModel model = completions.model();
+        model.requireName(name);
+        ObjectNode node =
+                Json.object()
+                        .put("id", model.name())
+                        .put("object", "model")
+                        .put("created", model.created())
+                        .put("owned_by", "lockstep")
+                        .put("root", model.name())
+                        .putNull("parent")
+                        .put("max_model_len", completions.context());
+        node.putArray("permission");
+        return node;
+    }
+
+    private String requestId(RequestHeaders headers) {
+        String given = headers.get(Exchange.REQUEST_ID, "");
+        return REQUEST_ID.matcher(given).matches()
+                ? given
+                : completions.randomness().nextIncarnation();
+    }
+
+    private static ApiError clientGone() {
+        return ApiError.refused(499, "client_gone", "the client is gone");
+    }
+}

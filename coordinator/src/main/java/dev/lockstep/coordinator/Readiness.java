@@ -1,0 +1,96 @@
+package dev.lockstep.coordinator;
+
+import dev.lockstep.cluster.Member;
+import dev.lockstep.cluster.Registration;
+import io.grpc.BindableService;
+import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
+import io.grpc.protobuf.services.HealthStatusManager;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Collectors;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+
+/// Whether this coordinator can serve, told to everybody who asks: HTTP probes, gRPC health, and
+/// the cluster. Safe for any thread.
+final class Readiness {
+    private static final Logger LOG = LogManager.getLogger(Readiness.class);
+
+    private final Completions completions;
+    private final SchedulerClient schedulers;
+    private final OpenRequests requests;
+    private final HealthStatusManager health = new HealthStatusManager();
+
+    // Guarded by this.
+    private Optional<Registration> registration = Optional.empty();
+    private String told = "starting";
+
+    Readiness(Completions completions, SchedulerClient schedulers, OpenRequests requests) {
+        this.completions = completions;
+        this.schedulers = schedulers;
+        this.requests = requests;
+        health.setStatus("", ServingStatus.NOT_SERVING);
+        health.setStatus(InferenceService.NAME, ServingStatus.NOT_SERVING);
+    }
+
+    BindableService healthService() {
+        return health.getHealthService();
+    }
+
+    /// Why it cannot serve, or empty when it can; from what is known already.
+    String obstacle() {
+        if (requests.isDraining()) {
+            return "this coordinator is stopping";
+        }
+        if (!completions.isLoaded()) {
+            return "the tokenizer is being loaded";
+        }
+        String model = completions.model().name();
+        if (!schedulers.ready(model).isEmpty()) {
+            return "";
+        }
+        List<GroupView> groups = schedulers.groups();
+        return groups.isEmpty()
+                ? "no scheduler has announced itself"
+                : "no group is ready: "
+                        + groups.stream()
+                                .map(group -> obstacle(group, model))
+                                .distinct()
+                                .collect(Collectors.joining("; "));
+    }
+
+    private static String obstacle(GroupView group, String model) {
+        String name = group.status().getGroup() + ": ";
+        return group.ready()
+                ? name + "it serves " + group.status().getModel() + ", not " + model
+                : name + group.status().getReason();
+    }
+
+    /// Keeps the announcement true from now on.
+    void announce(Registration made) {
+        synchronized (this) {
+            registration = Optional.of(made);
+        }
+        update();
+    }
+
+    /// Looks again, and tells what has changed.
+    synchronized void update() {
+        String obstacle = obstacle();
+        boolean ready = obstacle.isEmpty();
+        Member.State state = ready ? Member.State.READY : Member.State.STARTING;
+        registration
+                .filter(each -> each.member().state() != state)
+                .ifPresent(each -> each.update(each.member().withState(state)));
+        if (obstacle.equals(told)) {
+            return;
+        }
+        if (ready || told.isEmpty()) {
+            LOG.info("{}", ready ? "ready" : "not ready: " + obstacle);
+        }
+        told = obstacle;
+        ServingStatus status = ready ? ServingStatus.SERVING : ServingStatus.NOT_SERVING;
+        health.setStatus("", status);
+        health.setStatus(InferenceService.NAME, status);
+    }
+}

@@ -1,0 +1,117 @@
+package dev.lockstep.coordinator;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+
+/// Reads the sampling fields that chat and completion requests share.
+final class SamplingFields {
+    static final int MOST_CHOICES = 128;
+    static final int MOST_LOGPROBS = 20;
+
+    private static final int MOST_STOPS = 64;
+    private static final int LONGEST_STOP = 4096;
+    private static final int MOST_STOP_IDS = 1024;
+    private static final int MOST_BIASES = 1024;
+
+    /// As many as the scheduler takes; 1 changes nothing, far beyond nothing is left to choose.
+    private static final double MOST_REPETITION_PENALTY = 1000;
+
+    /// What a route says about log-probabilities, in its own way.
+    record Logprobs(boolean wanted, int top) {}
+
+    private SamplingFields() {}
+
+    /// @param maxTokens read by the route, whose default it is
+    static Sampling parse(
+            Fields fields, ServedModel model, OptionalInt maxTokens, Logprobs logprobs) {
+        int minTokens = fields.integer("min_tokens", 0, Integer.MAX_VALUE, 0);
+        if (maxTokens.isPresent() && minTokens > maxTokens.getAsInt()) {
+            throw ApiError.invalid(
+                    fields.name("min_tokens"),
+                    "min_tokens is "
+                            + minTokens
+                            + ", more than the "
+                            + maxTokens.getAsInt()
+                            + " tokens that may be generated");
+        }
+        return new Sampling(
+                fields.number("temperature", 0, 2, 1),
+                fields.positive("top_p", 1, 1),
+                // -1 turns it off too, as elsewhere in this field.
+                Math.max(0, fields.integer("top_k", -1, Integer.MAX_VALUE, 0)),
+                fields.number("min_p", 0, 1, 0),
+                fields.positive("repetition_penalty", MOST_REPETITION_PENALTY, 1),
+                fields.number("frequency_penalty", -2, 2, 0),
+                fields.number("presence_penalty", -2, 2, 0),
+                logitBias(fields, model),
+                seed(fields),
+                maxTokens,
+                minTokens,
+                stop(fields),
+                fields.list("stop_token_ids", MOST_STOP_IDS, model::requireToken),
+                fields.flag("ignore_eos", false),
+                fields.flag("include_stop_str_in_output", false),
+                fields.flag("skip_special_tokens", true),
+                logprobs.wanted(),
+                logprobs.top(),
+                fields.integer("n", 1, MOST_CHOICES, 1));
+    }
+
+    private static OptionalLong seed(Fields fields) {
+        OptionalLong seed = fields.whole("seed");
+        // -1 asks for a random one, as elsewhere in this field.
+        return seed.isPresent() && seed.getAsLong() == -1 ? OptionalLong.empty() : seed;
+    }
+
+    private static List<String> stop(Fields fields) {
+        JsonNode value = fields.value("stop");
+        List<String> stops =
+                value.isTextual()
+                        ? List.of(Fields.text("stop", value))
+                        : fields.list("stop", MOST_STOPS, Fields::text);
+        for (String stop : stops) {
+            if (stop.isEmpty() || stop.length() > LONGEST_STOP) {
+                throw ApiError.invalid(
+                        fields.name("stop"),
+                        "stop has a text of "
+                                + stop.length()
+                                + " characters, it must have 1 to "
+                                + LONGEST_STOP);
+            }
+        }
+        return stops;
+    }
+
+    private static Map<Integer, Float> logitBias(Fields fields, ServedModel model) {
+        Map<Integer, Float> biases = new HashMap<>();
+        Fields given = fields.object("logit_bias").orElse(new Fields(Json.object()));
+        if (given.node().size() > MOST_BIASES) {
+            throw ApiError.invalid(
+                    fields.name("logit_bias"),
+                    "logit_bias has "
+                            + given.node().size()
+                            + " entries, at most "
+                            + MOST_BIASES
+                            + " are taken");
+        }
+        for (Map.Entry<String, JsonNode> entry : given.entries()) {
+            biases.put(
+                    biasedToken(fields.name("logit_bias"), entry.getKey(), model),
+                    Fields.number(given.name(entry.getKey()), entry.getValue(), -100, 100));
+        }
+        return biases;
+    }
+
+    private static int biasedToken(String name, String text, ServedModel model) {
+        try {
+            return model.requireToken(name, Integer.parseInt(text));
+        } catch (NumberFormatException e) {
+            throw ApiError.invalid(
+                    name, name + " names \"" + Json.quoted(text) + "\", which is no token id");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+package dev.lockstep.coordinator;
+
+import dev.lockstep.proto.v1.FinishReason;
+import dev.lockstep.proto.v1.GenerateEvent;
+import dev.lockstep.proto.v1.GenerateRequest;
+import io.grpc.Metadata;
+import io.grpc.Status;
+import io.grpc.stub.ClientCallStreamObserver;
+import io.grpc.stub.ClientResponseObserver;
+import java.time.Duration;
+import org.jspecify.annotations.Nullable;
+
+/// One `Generate` call: hands what comes to an inbox, one event at a time.
+///
+/// The next event is only asked for by [#next], so that a slow client holds back the scheduler,
+/// which bounds what it keeps. Its callbacks run on the transport's thread.
+final class SchedulerCall implements ClientResponseObserver<GenerateRequest, GenerateEvent> {
+    static final Metadata.Key<String> RETRY_AFTER_MS =
+            Metadata.Key.of("retry-after-ms", Metadata.ASCII_STRING_MARSHALLER);
+
+    /// One on its way while one is looked at.
+    private static final int AHEAD = 2;
+
+    private final int index;
+    private final Inbox inbox;
+    private final String scheduler;
+    private volatile @Nullable ClientCallStreamObserver<GenerateRequest> stream;
+
+    /// @param index which prompt of the completion it is for
+    /// @param scheduler the id of the one that is called
+    SchedulerCall(int index, Inbox inbox, String scheduler) {
+        this.index = index;
+        this.inbox = inbox;
+        this.scheduler = scheduler;
+    }
+
+    String scheduler() {
+        return scheduler;
+    }
+
+    /// Lets the next event come.
+    void next() {
+        ClientCallStreamObserver<GenerateRequest> open = stream;
+        if (open != null) {
+            open.request(1);
+        }
+    }
+
+    /// Ends the request in the engine; harmless when it has ended.
+    void cancel() {
+        ClientCallStreamObserver<GenerateRequest> open = stream;
+        if (open != null) {
+            open.cancel("the completion is over", null);
+        }
+    }
+
+    @Override
+    public void beforeStart(ClientCallStreamObserver<GenerateRequest> requests) {
+        requests.disableAutoRequestWithInitial(AHEAD);
+        stream = requests;
+    }
+
+    @Override
+    public void onNext(GenerateEvent event) {
+        switch (event.getEventCase()) {
+            case TOKENS -> {
+                GenerateEvent.Tokens tokens = event.getTokens();
+                inbox.put(
+                        new Arrival.Tokens(
+                                index,
+                                tokens.getChoice(),
+                                tokens.getTokensList().stream()
+                                        .map(GeneratedToken::fromProto)
+                                        .toList()));
+            }
+            case FINISHED -> {
+                GenerateEvent.Finished finished = event.getFinished();
+                inbox.put(
+                        new Arrival.Finished(
+                                index,
+                                finished.getChoice(),
+                                finished.getReason() == FinishReason.FINISH_REASON_STOP,
+                                finished.getStopTokenId(),
+                                finished.getUsage().getCachedTokens()));
+            }
+            // An event of a newer scheduler; it says nothing that is understood here.
+            case EVENT_NOT_SET -> next();
+        }
+    }
+
+    @Override
+    public void onError(Throwable failure) {
+        inbox.put(new Arrival.Failed(index, toFailure(failure)));
+    }
+
+    @Override
+    public void onCompleted() {
+        inbox.put(new Arrival.Ended(index));
+    }
+
+    private static Failure toFailure(Throwable thrown) {
+        Status status = Status.fromThrowable(thrown);
+        Metadata trailers = Status.trailersFromThrowable(thrown);
+        String description =
+                status.getDescription() == null
+                        ? status.getCode().name()
+                        : String.valueOf(status.getDescription());
+        Failure.Kind kind =
+                switch (status.getCode()) {
+                    case RESOURCE_EXHAUSTED -> Failure.Kind.QUEUE_FULL;
+                    case UNAVAILABLE -> Failure.Kind.UNAVAILABLE;
+                    case FAILED_PRECONDITION -> Failure.Kind.NOT_LEADER;
+                    case INVALID_ARGUMENT -> Failure.Kind.INVALID;
+                    case ABORTED -> Failure.Kind.GROUP_LOST;
+                    case CANCELLED -> Failure.Kind.SLOW_READER;
+                    default -> Failure.Kind.BROKEN;
+                };
+        return new Failure(kind, description, retryAfter(trailers));
+    }
+
+    private static Duration retryAfter(@Nullable Metadata trailers) {
+        String text = trailers == null ? null : trailers.get(RETRY_AFTER_MS);
+        if (text == null || !text.matches("\\d{1,9}")) {
+            return Duration.ZERO;
+        }
+        return Duration.ofMillis(Long.parseLong(text));
+    }
+}

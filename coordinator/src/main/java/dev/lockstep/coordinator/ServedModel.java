@@ -1,0 +1,179 @@
+package dev.lockstep.coordinator;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.checkpoint.Checkpoint;
+import dev.lockstep.checkpoint.ModelConfig;
+import dev.lockstep.checkpoint.TokenizerSource;
+import dev.lockstep.coordinator.text.ChatTemplate;
+import dev.lockstep.coordinator.text.ChatVariables;
+import dev.lockstep.coordinator.text.EncodeOptions;
+import dev.lockstep.coordinator.text.Tokenizer;
+import dev.lockstep.coordinator.text.Tokenizers;
+import dev.lockstep.coordinator.text.jinja.TemplateException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.ZoneId;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/// What a coordinator knows of the model it serves: its name, its sizes and its text; immutable.
+///
+/// @param tokenizer empty for a model that serves token ids only
+/// @param endIds ids that end a text of this model
+/// @param created seconds since 1970, as clients are told
+record ServedModel(
+        String name,
+        int vocabularySize,
+        int contextLength,
+        Optional<Tokenizer> tokenizer,
+        Optional<ChatTemplate> chatTemplate,
+        Set<Integer> endIds,
+        long created) {
+
+    ServedModel {
+        endIds = Set.copyOf(endIds);
+    }
+
+    /// Reads tokenizer and chat template; weights are only looked at.
+    static ServedModel load(Path path, String name) {
+        ModelConfig config = Checkpoint.open(path).config();
+        TokenizerSource source = TokenizerSource.open(path);
+        Optional<Tokenizer> tokenizer =
+                source.hasTokenizer() ? Optional.of(Tokenizers.of(source)) : Optional.empty();
+        Optional<ChatTemplate> template =
+                tokenizer.flatMap(text -> source.chatTemplate().map(each -> parse(each, text)));
+        Set<Integer> endIds = new HashSet<>(config.specialIds().eos());
+        tokenizer.ifPresent(text -> endIds.addAll(text.eosIds()));
+        return new ServedModel(
+                name,
+                config.vocabularySize(),
+                config.contextLength(),
+                tokenizer,
+                template,
+                endIds,
+                System.currentTimeMillis() / 1000);
+    }
+
+    private static ChatTemplate parse(String source, Tokenizer tokenizer) {
+        String bos = tokenizer.bos().isPresent() ? tokenizer.piece(tokenizer.bos().getAsInt()) : "";
+        List<Integer> ends = tokenizer.eosIds();
+        return ChatTemplate.parse(
+                source, bos, ends.isEmpty() ? "" : tokenizer.piece(ends.getFirst()));
+    }
+
+    /// Refuses a request for another model.
+    void requireName(String asked) {
+        if (!asked.equals(name)) {
+            throw ApiError.modelNotFound(asked, name);
+        }
+    }
+
+    /// A token id from a client, which must be one of the model's.
+    int requireToken(String field, JsonNode value) {
+        if (!value.isIntegralNumber()) {
+            throw Fields.wrong(field, "a token id", value);
+        }
+        if (!value.canConvertToInt()) {
+            throw Fields.outside(field, value, "[0, " + (vocabularySize - 1) + "]");
+        }
+        return requireToken(field, value.intValue());
+    }
+
+    int requireToken(String field, int id) {
+        if (id < 0 || id >= vocabularySize) {
+            throw ApiError.invalid(
+                    field,
+                    field
+                            + " is token id "
+                            + id
+                            + ", the model's vocabulary has "
+                            + vocabularySize
+                            + " tokens");
+        }
+        return id;
+    }
+
+    /// The ids of a text that a client wrote as a prompt. It stands for what a template makes, so
+    /// special tokens in it are recognised.
+    int[] encode(String text, boolean addSpecial) {
+        return requireTokenizer("prompt").encode(text, new EncodeOptions(true, addSpecial));
+    }
+
+    /// The ids of a conversation.
+    int[] encode(ChatPrompt chat) {
+        Tokenizer text = requireTokenizer("messages");
+        ChatTemplate template =
+                chatTemplate.orElseThrow(
+                        () ->
+                                ApiError.invalid(
+                                        "messages",
+                                        "the model "
+                                                + name
+                                                + " has no chat template; use /v1/completions"));
+        String rendered;
+        try {
+            rendered =
+                    template.render(
+                            ChatVariables.of(chat.messages(), chat.addGenerationPrompt()),
+                            Clock.system(ZoneId.systemDefault()));
+        } catch (TemplateException e) {
+            throw ApiError.invalid(
+                    "messages",
+                    "the model's chat template refuses the messages: "
+                            + Json.quoted(String.valueOf(e.getMessage())));
+        }
+        return text.encode(rendered, new EncodeOptions(true, chat.addSpecialTokens()));
+    }
+
+    /// The text of ids; without a tokenizer there is none.
+    String decode(int[] ids, boolean skipSpecial) {
+        StringBuilder known = new StringBuilder();
+        tokenizer.ifPresent(text -> known.append(text.decode(knownIds(text, ids), skipSpecial)));
+        return known.toString();
+    }
+
+    Tokenizer requireTokenizer(String field) {
+        return tokenizer.orElseThrow(
+                () ->
+                        ApiError.invalid(
+                                field,
+                                "the model "
+                                        + name
+                                        + " has no tokenizer; send token ids as \"prompt\" to /v1/completions"));
+    }
+
+    /// What a token is to a reader of log-probabilities.
+    String tokenText(int id) {
+        return isText(id) ? new String(tokenBytes(id), StandardCharsets.UTF_8) : "token_id:" + id;
+    }
+
+    byte[] tokenBytes(int id) {
+        return tokenizer.filter(text -> isText(id)).map(text -> text.bytes(id)).orElse(new byte[0]);
+    }
+
+    /// Whether the tokenizer has the id: a model's output may be padded beyond it.
+    boolean isText(int id) {
+        return tokenizer.isPresent() && id < tokenizer.get().vocabularySize();
+    }
+
+    private static int[] knownIds(Tokenizer text, int[] ids) {
+        return Arrays.stream(ids).filter(id -> id < text.vocabularySize()).toArray();
+    }
+
+    /// A conversation as a client sent it.
+    ///
+    /// @param messages in the form templates take
+    record ChatPrompt(
+            List<Map<String, Object>> messages,
+            boolean addGenerationPrompt,
+            boolean addSpecialTokens) {
+        ChatPrompt {
+            messages = List.copyOf(messages);
+        }
+    }
+}

@@ -1,0 +1,28 @@
+package dev.lockstep.coordinator;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.proto.v1.Usage;
+
+/// Tokens a request took: each prompt once, all choices together.
+///
+/// @param cachedTokens prompt tokens served from the prefix cache
+record TokenUsage(int promptTokens, int completionTokens, int cachedTokens) {
+
+    ObjectNode toJson() {
+        ObjectNode usage =
+                Json.object()
+                        .put("prompt_tokens", promptTokens)
+                        .put("completion_tokens", completionTokens)
+                        .put("total_tokens", promptTokens + completionTokens);
+        usage.putObject("prompt_tokens_details").put("cached_tokens", cachedTokens);
+        return usage;
+    }
+
+    Usage toProto() {
+        return Usage.newBuilder()
+                .setPromptTokens(promptTokens)
+                .setCompletionTokens(completionTokens)
+                .setCachedTokens(cachedTokens)
+                .build();
+    }
+}

@@ -1,0 +1,51 @@
+package dev.lockstep.coordinator;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.List;
+
+/// Text to token ids and back, for clients that count.
+final class TokenizerApi {
+    private final Completions completions;
+
+    TokenizerApi(Completions completions) {
+        this.completions = completions;
+    }
+
+    /// `{model, prompt or messages, add_special_tokens}` to `{tokens, count, max_model_len}`.
+    ObjectNode tokenize(Fields fields) {
+        ServedModel model = completions.model();
+        fields.text("model").ifPresent(model::requireName);
+        int[] ids;
+        if (fields.has("messages")) {
+            if (fields.has("prompt")) {
+                throw ApiError.invalid("prompt", "give prompt or messages, not both");
+            }
+            UnservedFields.refuseInChat(fields);
+            ids = model.encode(ChatMessages.parse(fields));
+        } else {
+            ids =
+                    model.encode(
+                            fields.requireText("prompt"), fields.flag("add_special_tokens", true));
+        }
+        ObjectNode answer = Json.object();
+        ArrayNode tokens = answer.putArray("tokens");
+        for (int id : ids) {
+            tokens.add(id);
+        }
+        return answer.put("count", ids.length).put("max_model_len", completions.context());
+    }
+
+    /// `{model, tokens}` to `{prompt}`.
+    ObjectNode detokenize(Fields fields) {
+        ServedModel model = completions.model();
+        fields.text("model").ifPresent(model::requireName);
+        model.requireTokenizer("tokens");
+        if (!fields.has("tokens")) {
+            throw ApiError.invalid("tokens", "tokens is missing, give token ids");
+        }
+        List<Integer> tokens = fields.list("tokens", Integer.MAX_VALUE, model::requireToken);
+        int[] ids = tokens.stream().mapToInt(Integer::intValue).toArray();
+        return Json.object().put("prompt", model.decode(ids, false));
+    }
+}

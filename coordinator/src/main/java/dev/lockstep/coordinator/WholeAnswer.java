@@ -1,0 +1,63 @@
+package dev.lockstep.coordinator;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.ArrayList;
+import java.util.List;
+
+/// An answer as one JSON object, sent when all choices have ended.
+final class WholeAnswer implements Answer {
+    private final Exchange exchange;
+    private final AnswerHead head;
+    private final AnswerFormat format;
+    private final List<Collected> choices = new ArrayList<>();
+
+    /// One choice so far.
+    private static final class Collected {
+        final StringBuilder text = new StringBuilder();
+        final List<Delta.Shown> tokens = new ArrayList<>();
+        Finish finish = Finish.length();
+    }
+
+    WholeAnswer(Exchange exchange, AnswerHead head, AnswerFormat format, int choices) {
+        this.exchange = exchange;
+        this.head = head;
+        this.format = format;
+        for (int choice = 0; choice < choices; choice++) {
+            this.choices.add(new Collected());
+        }
+    }
+
+    @Override
+    public void delta(int choice, Delta delta) {
+        Collected collected = choices.get(choice);
+        collected.text.append(delta.text());
+        collected.tokens.addAll(delta.tokens());
+    }
+
+    @Override
+    public void finished(int choice, Finish finish) {
+        choices.get(choice).finish = finish;
+    }
+
+    @Override
+    public void quiet() {}
+
+    @Override
+    public void completed(TokenUsage usage) {
+        ObjectNode whole = head.toJson(format.objectName(false));
+        ArrayNode list = whole.putArray("choices");
+        for (int choice = 0; choice < choices.size(); choice++) {
+            Collected collected = choices.get(choice);
+            Delta all = new Delta(collected.text.toString(), collected.tokens);
+            list.add(format.whole(choice, all, collected.finish));
+        }
+        whole.set("usage", usage.toJson());
+        exchange.json(200, whole);
+    }
+
+    @Override
+    public void failed(ApiError error) {
+        exchange.fail(error);
+    }
+}

@@ -1,0 +1,247 @@
+package dev.lockstep.coordinator;
+
+import dev.lockstep.cluster.Member;
+import dev.lockstep.cluster.Randomness;
+import dev.lockstep.proto.v1.FinishReason;
+import dev.lockstep.proto.v1.GenerateEvent;
+import dev.lockstep.proto.v1.GenerateRequest;
+import dev.lockstep.proto.v1.GroupStatus;
+import dev.lockstep.proto.v1.RankInfo;
+import dev.lockstep.proto.v1.SchedulerGrpc;
+import dev.lockstep.proto.v1.Token;
+import dev.lockstep.proto.v1.TopLogprob;
+import dev.lockstep.proto.v1.Usage;
+import dev.lockstep.proto.v1.WatchGroupRequest;
+import io.grpc.Metadata;
+import io.grpc.Server;
+import io.grpc.Status;
+import io.grpc.netty.NettyServerBuilder;
+import io.grpc.stub.ServerCallStreamObserver;
+import io.grpc.stub.StreamObserver;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.util.List;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+
+/// A scheduler that generates what a test wrote down, over a real connection.
+final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements AutoCloseable {
+    /// What it does with a request, on a thread of its own.
+    @FunctionalInterface
+    interface Behaviour {
+        void serve(Call call) throws InterruptedException;
+    }
+
+    private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
+    private final List<ServerCallStreamObserver<GroupStatus>> watchers =
+            new CopyOnWriteArrayList<>();
+    private final BlockingQueue<Call> calls = new LinkedBlockingQueue<>();
+    private final Server server;
+    private final String group;
+    private final String incarnation = Randomness.secure().nextIncarnation();
+    private volatile Behaviour behaviour = call -> call.fail(Status.INTERNAL);
+    private volatile GroupStatus status;
+
+    FakeScheduler(String group, String model, int vocabulary, int context) throws IOException {
+        this.group = group;
+        status =
+                GroupStatus.newBuilder()
+                        .setGroup(group)
+                        .setReady(true)
+                        .setEpoch(1)
+                        .setModel(model)
+                        .setMaxModelLen(context)
+                        .setVocabSize(vocabulary)
+                        .setMaxNumSeqs(8)
+                        .addRanks(RankInfo.newBuilder().setHost("localhost"))
+                        .build();
+        server =
+                NettyServerBuilder.forAddress(new InetSocketAddress("127.0.0.1", 0))
+                        .addService(this)
+                        .build()
+                        .start();
+    }
+
+    Member member() {
+        return Member.scheduler(group, "127.0.0.1", server.getPort(), incarnation);
+    }
+
+    void behave(Behaviour next) {
+        behaviour = next;
+        calls.clear();
+    }
+
+    /// Tells every coordinator that the group is ready or not.
+    void ready(boolean ready) {
+        status =
+                status.toBuilder()
+                        .setReady(ready)
+                        .setReason(ready ? "" : "a rank is missing")
+                        .build();
+        watchers.forEach(this::tell);
+    }
+
+    /// The next request that came in since [#behave].
+    Call nextCall() throws InterruptedException {
+        Call call = calls.poll(5, TimeUnit.SECONDS);
+        if (call == null) {
+            throw new AssertionError("no request came within 5 s");
+        }
+        return call;
+    }
+
+    boolean hasCalls() {
+        return !calls.isEmpty();
+    }
+
+    @Override
+    public void watchGroup(WatchGroupRequest request, StreamObserver<GroupStatus> observer) {
+        var watcher = (ServerCallStreamObserver<GroupStatus>) observer;
+        watcher.setOnCancelHandler(() -> watchers.remove(watcher));
+        watchers.add(watcher);
+        tell(watcher);
+        threads.execute(
+                () -> {
+                    while (watchers.contains(watcher)) {
+                        tell(watcher);
+                        try {
+                            Thread.sleep(500);
+                        } catch (InterruptedException e) {
+                            return;
+                        }
+                    }
+                });
+    }
+
+    private synchronized void tell(ServerCallStreamObserver<GroupStatus> watcher) {
+        if (!watcher.isCancelled()) {
+            watcher.onNext(status);
+        }
+    }
+
+    @Override
+    public void generate(GenerateRequest request, StreamObserver<GenerateEvent> observer) {
+        Call call = new Call(request, (ServerCallStreamObserver<GenerateEvent>) observer);
+        calls.add(call);
+        Behaviour now = behaviour;
+        threads.execute(
+                () -> {
+                    try {
+                        now.serve(call);
+                    } catch (InterruptedException e) {
+                        Thread.currentThread().interrupt();
+                    }
+                });
+    }
+
+    @Override
+    public void close() {
+        watchers.clear();
+        server.shutdownNow();
+        threads.shutdownNow();
+    }
+
+    /// One request and the stream its tokens leave by.
+    static final class Call {
+        private final GenerateRequest request;
+        private final ServerCallStreamObserver<GenerateEvent> out;
+        private final CountDownLatch cancelled = new CountDownLatch(1);
+        private final int[] generated;
+        private int finished;
+
+        Call(GenerateRequest request, ServerCallStreamObserver<GenerateEvent> out) {
+            this.request = request;
+            this.out = out;
+            this.generated = new int[Math.max(1, request.getChoicesCount())];
+            out.setOnCancelHandler(cancelled::countDown);
+        }
+
+        GenerateRequest request() {
+            return request;
+        }
+
+        /// Whether the coordinator cancels within 5 s.
+        boolean awaitCancelled() throws InterruptedException {
+            return cancelled.await(5, TimeUnit.SECONDS);
+        }
+
+        boolean isCancelled() {
+            return cancelled.getCount() == 0;
+        }
+
+        /// One event with these tokens. Token i of a choice has log-probability -(i + 1) / 8.
+        void tokens(int choice, int... ids) {
+            var tokens = GenerateEvent.Tokens.newBuilder().setChoice(choice);
+            tokens.setPosition(generated[choice]);
+            for (int id : ids) {
+                float logprob = -(++generated[choice]) / 8f;
+                var token = Token.newBuilder().setId(id).setLogprob(logprob);
+                for (int i = 0; i < request.getChoices(choice).getTopLogprobs(); i++) {
+                    token.addTopLogprobs(
+                            TopLogprob.newBuilder()
+                                    .setTokenId(i == 0 ? id : 10 + i)
+                                    .setLogprob(i == 0 ? logprob : Float.NEGATIVE_INFINITY));
+                }
+                tokens.addTokens(token);
+            }
+            send(GenerateEvent.newBuilder().setTokens(tokens).build());
+        }
+
+        /// Each id in an event of its own.
+        void oneByOne(int choice, int... ids) {
+            for (int id : ids) {
+                tokens(choice, id);
+            }
+        }
+
+        void finish(int choice, boolean stopped, int stopTokenId) {
+            var end =
+                    GenerateEvent.Finished.newBuilder()
+                            .setChoice(choice)
+                            .setReason(
+                                    stopped
+                                            ? FinishReason.FINISH_REASON_STOP
+                                            : FinishReason.FINISH_REASON_LENGTH)
+                            .setStopTokenId(stopTokenId);
+            boolean last = ++finished == request.getChoicesCount();
+            if (last) {
+                int all = 0;
+                for (int count : generated) {
+                    all += count;
+                }
+                end.setUsage(
+                        Usage.newBuilder()
+                                .setPromptTokens(request.getPromptIdsCount())
+                                .setCompletionTokens(all)
+                                .setCachedTokens(3));
+            }
+            send(GenerateEvent.newBuilder().setFinished(end).build());
+            if (last && !isCancelled()) {
+                out.onCompleted();
+            }
+        }
+
+        void finishByLength(int choice) {
+            finish(choice, false, -1);
+        }
+
+        void fail(Status status) {
+            out.onError(status.asRuntimeException());
+        }
+
+        void fail(Status status, Metadata trailers) {
+            out.onError(status.asRuntimeException(trailers));
+        }
+
+        private void send(GenerateEvent event) {
+            if (!isCancelled()) {
+                out.onNext(event);
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+package dev.lockstep.coordinator;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.checkpoint.TinyCheckpoint;
+import dev.lockstep.cluster.FixedCluster;
+import dev.lockstep.cluster.Randomness;
+import dev.lockstep.cluster.StopReason;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.stream.Stream;
+
+/// A real coordinator on a free port with a tiny model's text, one fake scheduler behind it, and
+/// the JDK's HTTP client in front, which asks for HTTP/2 by upgrade.
+final class TestCoordinator implements AutoCloseable {
+    static final String MODEL = "tiny";
+    static final int END = 2;
+    static final int MAX_BODY = 64 << 10;
+    static final Patience PATIENCE =
+            new Patience(Duration.ofMillis(200), Duration.ofMillis(700), Duration.ofSeconds(2));
+
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    final FixedCluster cluster = new FixedCluster(Runnable::run, Randomness.secure());
+    final FakeScheduler scheduler;
+    final ServedModel model;
+    final Coordinator coordinator;
+    final HttpClient client = HttpClient.newHttpClient();
+
+    private TestCoordinator(ServedModel model) throws IOException {
+        this.model = model;
+        scheduler =
+                new FakeScheduler(
+                        "default", MODEL, TinyCheckpoint.VOCABULARY, TinyCheckpoint.CONTEXT);
+        coordinator =
+                new Coordinator(
+                        config(Path.of("unused"), 0),
+                        CompletableFuture.completedFuture(model),
+                        PATIENCE);
+        cluster.another(Runnable::run).register(scheduler.member());
+        coordinator.join(cluster);
+    }
+
+    static CoordinatorConfig config(Path model, int port) {
+        return new CoordinatorConfig(
+                "unused:1",
+                "default",
+                "127.0.0.1",
+                port,
+                Path.of("unused"),
+                model,
+                MODEL,
+                MAX_BODY,
+                Duration.ofSeconds(5),
+                false,
+                "");
+    }
+
+    static TestCoordinator start() throws Exception {
+        TestCoordinator started = new TestCoordinator(tinyModel());
+        started.awaitReady(true);
+        return started;
+    }
+
+    static ServedModel tinyModel() throws IOException {
+        Path folder = Files.createTempDirectory("tiny");
+        try {
+            TinyCheckpoint.write(folder, 1);
+            return ServedModel.load(folder, MODEL);
+        } finally {
+            try (Stream<Path> files = Files.list(folder)) {
+                for (Path file : files.toList()) {
+                    Files.delete(file);
+                }
+            }
+            Files.delete(folder);
+        }
+    }
+
+    void awaitReady(boolean ready) throws Exception {
+        for (int i = 0; i < 500; i++) {
+            if ((get("/readyz").statusCode() == 200) == ready) {
+                return;
+            }
+            Thread.sleep(10);
+        }
+        throw new AssertionError("ready is not " + ready + " after 5 s");
+    }
+
+    /// The ids of a text, nothing around them.
+    int[] ids(String text) {
+        return model.encode(text, false);
+    }
+
+    URI uri(String path) {
+        return URI.create("http://127.0.0.1:" + coordinator.port() + path);
+    }
+
+    HttpResponse<String> get(String path) throws Exception {
+        return client.send(
+                HttpRequest.newBuilder(uri(path)).build(), HttpResponse.BodyHandlers.ofString());
+    }
+
+    HttpRequest request(String path, String body) {
+        return HttpRequest.newBuilder(uri(path))
+                .header("Content-Type", "application/json")
+                .POST(HttpRequest.BodyPublishers.ofString(body))
+                .build();
+    }
+
+    HttpResponse<String> post(String path, String body) throws Exception {
+        return client.send(request(path, body), HttpResponse.BodyHandlers.ofString());
+    }
+
+    JsonNode chat(String moreFields) throws Exception {
+        HttpResponse<String> response = post("/v1/chat/completions", chatBody(moreFields));
+        if (response.statusCode() != 200) {
+            throw new AssertionError(response.statusCode() + " " + response.body());
+        }
+        return json(response.body());
+    }
+
+    /// The events of a streamed chat, `[DONE]` taken off.
+    List<JsonNode> chatEvents(String moreFields) throws Exception {
+        return events(post("/v1/chat/completions", chatBody("\"stream\":true," + moreFields)));
+    }
+
+    static String chatBody(String moreFields) {
+        String more =
+                moreFields.endsWith(",")
+                        ? moreFields.substring(0, moreFields.length() - 1)
+                        : moreFields;
+        return "{\"model\":\"tiny\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]"
+                + (more.isEmpty() ? "" : "," + more)
+                + "}";
+    }
+
+    /// Checks the framing and returns what the events hold.
+    static List<JsonNode> events(HttpResponse<String> response) {
+        if (response.statusCode() != 200) {
+            throw new AssertionError(response.statusCode() + " " + response.body());
+        }
+        return events(response.body());
+    }
+
+    static List<JsonNode> events(String body) {
+        List<JsonNode> events = new ArrayList<>();
+        List<String> parts = List.of(body.split("\n\n"));
+        for (String part : parts) {
+            if (part.startsWith(":")) {
+                continue;
+            }
+            if (!part.startsWith("data: ") || part.contains("\n")) {
+                throw new AssertionError("not an event: " + part);
+            }
+            events.add(part.equals("data: [DONE]") ? JSON.nullNode() : json(part.substring(6)));
+        }
+        if (!body.endsWith("data: [DONE]\n\n")
+                || events.stream().filter(JsonNode::isNull).count() != 1) {
+            throw new AssertionError("does not end with one [DONE]: " + body);
+        }
+        return events.subList(0, events.size() - 1);
+    }
+
+    static JsonNode json(String text) {
+        try {
+            return JSON.readTree(text);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    static ObjectNode object() {
+        return JSON.createObjectNode();
+    }
+
+    @Override
+    public void close() {
+        client.close();
+        coordinator.stop(StopReason.FINISHED);
+        scheduler.close();
+        cluster.close();
+    }
+}
