@@ -5,13 +5,15 @@ import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.MatmulContract;
 import dev.lockstep.kernels.MemoryContract;
 import dev.lockstep.kernels.RowContract;
+import dev.lockstep.kernels.SamplerContract;
 
 final class NativeAvx512VnniKernelsTest
         implements MemoryContract,
                 MatmulContract,
                 MatmulBitsContract,
                 RowContract,
-                AttentionContract {
+                AttentionContract,
+                SamplerContract {
     @Override
     public Kernels open(int threads) {
         return OpenKernels.of(InstructionSet.AVX512_VNNI, threads);

@@ -1,0 +1,455 @@
+package dev.lockstep.kernels;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.Arrays;
+import java.util.Map;
+import java.util.Random;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+
+/// Choosing tokens.
+public interface SamplerContract extends KernelsContract {
+    int VOCABULARY = 200;
+    int LARGE_VOCABULARY = 49152;
+
+    @Test
+    default void greedyTakesTheGreatestAndTheLowestOfEquals() {
+        try (var device = device()) {
+            for (int vocabulary : new int[] {1, 5, 63, 64, 200, LARGE_VOCABULARY}) {
+                var run = new SamplingRun(device, 1, vocabulary);
+                run.sampler().admit(0, SamplingSettings.greedy(), new int[0], new int[0]);
+                var random = new Random(vocabulary);
+                for (int trial = 0; trial < 20; trial++) {
+                    float[] logits = TestValues.normal(random, vocabulary);
+                    int first = random.nextInt(vocabulary);
+                    int second = random.nextInt(vocabulary);
+                    logits[first] = 9;
+                    logits[second] = 9;
+                    assertEquals(Math.min(first, second), run.sample(logits, 0));
+                }
+            }
+        }
+    }
+
+    @Test
+    default void aTopKOfOneIsGreedyAtAnyTemperature() {
+        try (var device = device()) {
+            var run = new SamplingRun(device, 4, VOCABULARY);
+            float[] temperatures = {1e-30f, 0.5f, 1, 1e6f};
+            for (int slot = 0; slot < 4; slot++) {
+                var settings = SamplingRun.settings(temperatures[slot], 1, 1, 0, slot, 0);
+                run.sampler().admit(slot, settings, new int[0], new int[0]);
+            }
+            for (int trial = 0; trial < 50; trial++) {
+                // Whole numbers: the greatest is often there more than once.
+                float[] logits = wholeNumbers(new Random(trial), 9);
+                int greedy = first(logits);
+                assertArrayEquals(
+                        new int[] {greedy, greedy, greedy, greedy},
+                        run.sampleAll(logits, 0, 1, 2, 3));
+            }
+        }
+    }
+
+    @Test
+    default void nearlyNoTemperatureIsGreedy() {
+        try (var device = device()) {
+            var run = new SamplingRun(device, 2, VOCABULARY);
+            run.sampler()
+                    .admit(0, SamplingRun.settings(1e-40f, 1, 0, 0, 1, 0), new int[0], new int[0]);
+            run.sampler()
+                    .admit(
+                            1,
+                            SamplingRun.settings(1e-40f, 0.9f, 0, 0, 1, 0),
+                            new int[0],
+                            new int[0]);
+            for (int trial = 0; trial < 20; trial++) {
+                float[] logits = TestValues.normal(new Random(trial), VOCABULARY);
+                int greedy = first(logits);
+                assertArrayEquals(new int[] {greedy, greedy}, run.sampleAll(logits, 0, 1));
+            }
+        }
+    }
+
+    @Test
+    default void logitsThatAreNoNumbersAreNeverChosen() {
+        try (var device = device()) {
+            var run = new SamplingRun(device, 4, VOCABULARY);
+            run.sampler().admit(0, SamplingSettings.greedy(), new int[0], new int[0]);
+            run.sampler().admit(1, SamplingRun.settings(1, 1, 0, 0, 7, 0), new int[0], new int[0]);
+            run.sampler()
+                    .admit(2, SamplingRun.settings(1, 0.9f, 0, 0, 7, 0), new int[0], new int[0]);
+            run.sampler()
+                    .admit(
+                            3,
+                            SamplingRun.measured(SamplingRun.settings(1, 1, 9, 0, 7, 0), 5),
+                            new int[0],
+                            new int[0]);
+            var logits = new float[VOCABULARY];
+            Arrays.fill(logits, Float.NaN);
+            for (int id : run.sampleAll(logits, 0, 1, 2, 3)) {
+                assertEquals(0, id);
+            }
+            logits[3] = Float.NEGATIVE_INFINITY;
+            logits[150] = -1e30f;
+            for (int id : run.sampleAll(logits, 0, 1, 2, 3)) {
+                assertEquals(150, id);
+            }
+            logits[77] = Float.POSITIVE_INFINITY;
+            for (int id : run.sampleAll(logits, 0, 1, 2, 3)) {
+                assertEquals(77, id);
+            }
+        }
+    }
+
+    @Test
+    default void frequenciesAreTheSoftmax() {
+        float[] logits = TestValues.normal(new Random(11), VOCABULARY);
+        for (float temperature : new float[] {0.3f, 1, 2.5f}) {
+            requireFrequencies(logits, SamplingRun.settings(temperature, 1, 0, 0, 0, 0));
+        }
+    }
+
+    @Test
+    default void frequenciesAreWhatTheFiltersLeave() {
+        float[] logits = TestValues.normal(new Random(12), VOCABULARY);
+        float[] tied = wholeNumbers(new Random(13), 4);
+        for (float[] row : new float[][] {logits, tied}) {
+            requireFrequencies(row, SamplingRun.settings(1, 1, 10, 0, 0, 0));
+            requireFrequencies(row, SamplingRun.settings(1.3f, 0.5f, 0, 0, 0, 0));
+            requireFrequencies(row, SamplingRun.settings(0.8f, 1, 0, 0.2f, 0, 0));
+            requireFrequencies(row, SamplingRun.settings(1, 0.7f, 30, 0.05f, 0, 0));
+            requireFrequencies(row, SamplingRun.settings(1, 0.9f, VOCABULARY, 0, 0, 0));
+            requireFrequencies(row, SamplingRun.settings(50, 0.97f, 0, 0, 0, 0));
+        }
+    }
+
+    @Test
+    default void differentSeedsChoicesAndPositionsAreIndependent() {
+        // Four equally likely tokens: pairs of draws must fill a 4 × 4 table evenly.
+        var logits = new float[4];
+        var seeds = new int[4][4];
+        var choices = new int[4][4];
+        var positions = new int[4][4];
+        try (var device = device()) {
+            var run = new SamplingRun(device, 3, 4);
+            for (int trial = 0; trial < 1000; trial++) {
+                run.sampler().admit(0, SamplingRun.settings(1, 1, 0, 0, trial, 0), new int[0], new int[0]);
+                run.sampler()
+                        .admit(1, SamplingRun.settings(1, 1, 0, 0, trial + 1, 0), new int[0], new int[0]);
+                run.sampler().admit(2, SamplingRun.settings(1, 1, 0, 0, trial, 1), new int[0], new int[0]);
+                int[] ids = run.sampleAll(logits, 0, 1, 2);
+                seeds[ids[0]][ids[1]]++;
+                choices[ids[0]][ids[2]]++;
+                run.record(0, ids[0]);
+                positions[ids[0]][run.sample(logits, 0)]++;
+            }
+        }
+        for (int[][] table : new int[][][] {seeds, choices, positions}) {
+            double chiSquare = 0;
+            for (int[] row : table) {
+                for (int count : row) {
+                    chiSquare += (count - 62.5) * (count - 62.5) / 62.5;
+                }
+            }
+            // 15 degrees of freedom: above 50 once in 10^5.
+            assertTrue(chiSquare < 50, () -> "χ² of a 4 × 4 table");
+        }
+    }
+
+    @Test
+    default void aDrawIsTheSameInAnyRowSlotAndThread() {
+        SamplingSettings[] all = {
+            SamplingRun.settings(1, 1, 0, 0, 99, 2),
+            SamplingRun.settings(0.9f, 0.95f, 0, 0, 99, 2),
+            SamplingRun.settings(0.9f, 1, 40, 0.01f, 99, 2)
+        };
+        float[] logits = TestValues.normal(new Random(14), LARGE_VOCABULARY);
+        for (SamplingSettings settings : all) {
+            int expected;
+            try (var device = new TestDevice(open(1))) {
+                var run = new SamplingRun(device, 1, LARGE_VOCABULARY);
+                run.sampler().admit(0, settings, new int[] {1}, new int[] {5, 6});
+                expected = run.sample(logits, 0);
+            }
+            for (int threads = 1; threads <= 3; threads++) {
+                try (var device = new TestDevice(open(threads))) {
+                    var run = new SamplingRun(device, 8, LARGE_VOCABULARY);
+                    var rows = new float[6][];
+                    for (int row = 0; row < 6; row++) {
+                        run.sampler()
+                                .admit(
+                                        row,
+                                        SamplingRun.settings(1, 0.5f, row, 0, row, 0),
+                                        new int[0],
+                                        new int[0]);
+                        rows[row] = TestValues.normal(new Random(row), LARGE_VOCABULARY);
+                    }
+                    run.sampler().admit(7, settings, new int[] {4, 4}, new int[] {8, 9});
+                    rows[threads] = logits;
+                    int[] slots = {0, 1, 2, 3, 4, 5};
+                    slots[threads] = 7;
+                    assertEquals(expected, run.sample(rows, slots)[threads]);
+                }
+            }
+        }
+    }
+
+    @Test
+    default void aPreemptedSequenceGoesOnWithTheSameTokens() {
+        try (var device = device()) {
+            var run = new SamplingRun(device, 2, VOCABULARY);
+            var settings =
+                    new SamplingSettings(
+                            1, 0.9f, 0, 0, 1.2f, 0.3f, 0.2f, Map.of(3, 2f), 5, 0, 4,
+                            new int[] {9}, false, 0);
+            int[] prompt = {1, 2, 3};
+            run.sampler().admit(0, settings, prompt, new int[0]);
+            var random = new Random(15);
+            var outputs = new int[12];
+            for (int i = 0; i < outputs.length; i++) {
+                float[] logits = TestValues.normal(random, VOCABULARY);
+                run.sampler().admit(1, settings, prompt, Arrays.copyOf(outputs, i));
+                int[] both = run.sampleAll(logits, 0, 1);
+                assertEquals(both[0], both[1], "token " + i);
+                outputs[i] = both[0];
+                run.record(0, both[0]);
+            }
+        }
+    }
+
+    @Test
+    default void penaltiesCountPromptAndOutput() {
+        try (var device = device()) {
+            var run = new SamplingRun(device, 1, 8);
+            float[] logits = {4, 3.9f, 3.8f, -1, -1.1f, 0, 0, 0};
+            admit(run, 2, 0, 0, Map.of(), 0);
+            assertEquals(1, run.sample(logits, 0), "id 0 is in the prompt: 4 becomes 2");
+            run.record(0, 1);
+            assertEquals(2, run.sample(logits, 0), "id 1 is in the output");
+            admit(run, 1, 0.06f, 0, Map.of(), 0);
+            run.record(0, 0);
+            assertEquals(0, run.sample(logits, 0), "once: 3.94");
+            run.record(0, 0);
+            assertEquals(1, run.sample(logits, 0), "twice: 3.88");
+            admit(run, 1, 0, 0.15f, Map.of(), 0);
+            run.record(0, 0);
+            run.record(0, 0);
+            assertEquals(1, run.sample(logits, 0), "presence counts once: 3.85");
+            float[] negative = {-1, -1.5f, -9, -9, -9, -9, -9, -9};
+            admit(run, 2, 0, 0, Map.of(), 0);
+            assertEquals(1, run.sample(negative, 0), "a negative logit is multiplied");
+        }
+    }
+
+    @Test
+    default void biasesAreAddedAndMaskedIdsWait() {
+        try (var device = device()) {
+            var run = new SamplingRun(device, 1, 8);
+            float[] logits = {4, 3, 2, 1, 0, 0, 0, 0};
+            admit(run, 1, 0, 0, Map.of(2, 5f, 0, -100f), 0);
+            assertEquals(2, run.sample(logits, 0));
+            admit(run, 1, 0, 0, Map.of(0, 100f), 2);
+            assertEquals(1, run.sample(logits, 0), "a bias does not unmask");
+            run.record(0, 1);
+            assertEquals(1, run.sample(logits, 0));
+            run.record(0, 1);
+            assertEquals(0, run.sample(logits, 0), "two tokens are enough");
+        }
+    }
+
+    @Test
+    default void logprobsAreOfTheRawLogits() {
+        try (var device = device()) {
+            for (int vocabulary : new int[] {7, VOCABULARY, LARGE_VOCABULARY}) {
+                var run = new SamplingRun(device, 2, vocabulary);
+                var settings =
+                        new SamplingSettings(
+                                0.5f, 0.9f, 0, 0, 1, 0, 0, Map.of(4, 50f), 3, 0, 0, new int[0],
+                                true, 20);
+                run.sampler().admit(1, settings, new int[0], new int[0]);
+                float[] logits = TestValues.normal(new Random(16), vocabulary);
+                // Tied, and among the twenty: the lower id comes first.
+                logits[5] = 3;
+                logits[2] = 3;
+                assertEquals(4, run.sample(logits, 1));
+                double[] expected = SamplingReference.logSoftmax(logits);
+                // Exponentials and their sums are floats of 64 terms.
+                assertEquals(expected[4], device.floats(run.samples().logprobs())[0], 2e-6);
+                int[] ids = device.ints(run.samples().topIds().rows(0, 1));
+                float[] values = device.floats(run.samples().topLogprobs().rows(0, 1));
+                int[] order =
+                        IntStream.range(0, vocabulary)
+                                .boxed()
+                                .sorted((a, b) -> Float.compare(logits[b], logits[a]))
+                                .mapToInt(id -> id)
+                                .limit(20)
+                                .toArray();
+                assertArrayEquals(order, Arrays.copyOf(ids, order.length));
+                for (int i = 0; i < order.length; i++) {
+                    assertEquals(expected[order[i]], values[i], 2e-6);
+                }
+                for (int i = order.length; i < 20; i++) {
+                    assertEquals(-1, ids[i]);
+                    assertEquals(Float.NEGATIVE_INFINITY, values[i]);
+                }
+            }
+        }
+    }
+
+    @Test
+    default void logprobsNobodyAskedForStayAsTheyWere() {
+        try (var device = device()) {
+            var run = new SamplingRun(device, 1, VOCABULARY);
+            run.sampler().admit(0, SamplingSettings.greedy(), new int[0], new int[0]);
+            var before = device.floats(1, 1, 42);
+            var samples =
+                    new Samples(
+                            run.samples().ids().columns(0, 1),
+                            before,
+                            run.samples().topIds().rows(0, 1),
+                            run.samples().topLogprobs().rows(0, 1));
+            run.sampler()
+                    .sample(device.zeros(DType.F32, 1, VOCABULARY), device.ints(1, 1, 0), samples);
+            assertEquals(42, device.floats(before)[0]);
+        }
+    }
+
+    @Test
+    default void idsOfRunningSlotsAreTheLastRecorded() {
+        try (var device = device()) {
+            var run = new SamplingRun(device, 4, VOCABULARY);
+            run.sampler().admit(0, SamplingSettings.greedy(), new int[] {1}, new int[0]);
+            run.sampler().admit(3, SamplingSettings.greedy(), new int[] {1}, new int[] {7, 8});
+            run.record(new int[] {0}, new int[] {55});
+            Tensor ids = device.ints(1, 4, 10, -1, -4, 11);
+            run.sampler().resolve(ids);
+            assertArrayEquals(new int[] {10, 55, 8, 11}, device.ints(ids));
+        }
+    }
+
+    @Test
+    default void whatIsOutOfRangeIsRefused() {
+        try (var device = device()) {
+            var run = new SamplingRun(device, 2, 8);
+            int[] none = {};
+            var greedy = SamplingSettings.greedy();
+            assertThrows(
+                    IllegalArgumentException.class,
+                    () -> run.sampler().admit(2, greedy, none, none));
+            assertThrows(
+                    IllegalArgumentException.class,
+                    () -> run.sampler().admit(0, greedy, new int[] {8}, none));
+            assertThrows(RuntimeException.class, () -> run.sample(new float[8], 1));
+            run.sampler().admit(1, greedy, none, none);
+            run.sample(new float[8], 1);
+            run.sampler().release(1);
+            assertThrows(RuntimeException.class, () -> run.sample(new float[8], 1));
+        }
+    }
+
+    private static void admit(
+            SamplingRun run,
+            float repetition,
+            float frequency,
+            float presence,
+            Map<Integer, Float> bias,
+            int minTokens) {
+        run.sampler()
+                .admit(
+                        0,
+                        new SamplingSettings(
+                                0,
+                                1,
+                                0,
+                                0,
+                                repetition,
+                                frequency,
+                                presence,
+                                bias,
+                                0,
+                                0,
+                                minTokens,
+                                new int[] {0},
+                                false,
+                                0),
+                        new int[] {0},
+                        new int[0]);
+    }
+
+    /// χ² of many draws against [SamplingReference]; ids that cannot be drawn must not be.
+    private void requireFrequencies(float[] logits, SamplingSettings settings) {
+        int rows = 64;
+        int positions = 160;
+        var counts = new int[VOCABULARY];
+        try (var device = device()) {
+            var run = new SamplingRun(device, rows, VOCABULARY);
+            int[] slots = IntStream.range(0, rows).toArray();
+            for (int slot : slots) {
+                var seeded =
+                        SamplingRun.settings(
+                                settings.temperature(),
+                                settings.topP(),
+                                settings.topK(),
+                                settings.minP(),
+                                1000 + slot,
+                                0);
+                run.sampler().admit(slot, seeded, new int[0], new int[0]);
+            }
+            for (int position = 0; position < positions; position++) {
+                int[] ids = run.sampleAll(logits, slots);
+                run.record(slots, ids);
+                for (int id : ids) {
+                    counts[id]++;
+                }
+            }
+        }
+        double[] expected = SamplingReference.probabilities(logits, settings);
+        double chiSquare = 0;
+        double rest = 0;
+        int rare = 0;
+        int cells = 0;
+        for (int id = 0; id < VOCABULARY; id++) {
+            double mean = expected[id] * rows * positions;
+            assertTrue(mean > 0 || counts[id] == 0, "id " + id + " was drawn");
+            if (mean >= 5) {
+                chiSquare += (counts[id] - mean) * (counts[id] - mean) / mean;
+                cells++;
+            } else {
+                rest += mean;
+                rare += counts[id];
+            }
+        }
+        if (rest > 0) {
+            chiSquare += (rare - rest) * (rare - rest) / rest;
+            cells++;
+        }
+        // Mean f, variance 2f; five deviations more are seen once in 10^5 at these sizes.
+        int freedom = Math.max(1, cells - 1);
+        double limit = freedom + 5 * Math.sqrt(2 * freedom) + 10;
+        double found = chiSquare;
+        assertTrue(found < limit, () -> settings + ": χ² " + found + ", limit " + limit);
+    }
+
+    private static float[] wholeNumbers(Random random, int limit) {
+        var logits = new float[VOCABULARY];
+        for (int i = 0; i < logits.length; i++) {
+            logits[i] = random.nextInt(limit);
+        }
+        return logits;
+    }
+
+    private static int first(float[] logits) {
+        int best = 0;
+        for (int id = 1; id < logits.length; id++) {
+            if (logits[id] > logits[best]) {
+                best = id;
+            }
+        }
+        return best;
+    }
+}

@@ -1,0 +1,61 @@
+package dev.lockstep.kernels;
+
+import java.util.Comparator;
+import java.util.List;
+import java.util.stream.IntStream;
+
+/// What temperature, min-p, top-k and top-p leave of a distribution, in double.
+final class SamplingReference {
+    private SamplingReference() {}
+
+    static double[] probabilities(float[] logits, SamplingSettings settings) {
+        List<Integer> order =
+                IntStream.range(0, logits.length)
+                        .boxed()
+                        .sorted(
+                                Comparator.comparingDouble((Integer id) -> -logits[id])
+                                        .thenComparing(id -> id))
+                        .toList();
+        float greatest = logits[order.getFirst()];
+        var kept = new double[logits.length];
+        double mass = 0;
+        for (int rank = 0; rank < order.size(); rank++) {
+            int id = order.get(rank);
+            double likelihood = Math.exp((logits[id] - greatest) / (double) settings.temperature());
+            boolean likely = likelihood >= settings.minP();
+            boolean among = settings.topK() == 0 || rank < settings.topK();
+            kept[id] = likely && among ? likelihood : 0;
+            mass += kept[id];
+        }
+        double held = 0;
+        for (int id : order) {
+            boolean enough = held >= settings.topP() * mass;
+            held += kept[id];
+            kept[id] = enough && settings.topP() < 1 ? 0 : kept[id];
+        }
+        double left = 0;
+        for (double likelihood : kept) {
+            left += likelihood;
+        }
+        for (int id = 0; id < kept.length; id++) {
+            kept[id] /= left;
+        }
+        return kept;
+    }
+
+    static double[] logSoftmax(float[] logits) {
+        double greatest = Double.NEGATIVE_INFINITY;
+        for (float x : logits) {
+            greatest = Math.max(greatest, x);
+        }
+        double sum = 0;
+        for (float x : logits) {
+            sum += Math.exp(x - greatest);
+        }
+        var out = new double[logits.length];
+        for (int id = 0; id < out.length; id++) {
+            out[id] = logits[id] - greatest - Math.log(sum);
+        }
+        return out;
+    }
+}

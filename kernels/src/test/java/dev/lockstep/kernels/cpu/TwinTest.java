@@ -1,0 +1,165 @@
+package dev.lockstep.kernels.cpu;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import dev.lockstep.kernels.AttentionRun;
+import dev.lockstep.kernels.AttentionRun.Chunk;
+import dev.lockstep.kernels.AttentionShape;
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.Tensor;
+import dev.lockstep.kernels.TestDevice;
+import dev.lockstep.kernels.TestValues;
+import java.lang.foreign.Arena;
+import java.lang.foreign.ValueLayout;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+
+/// C++ and the Vector API give the same bits, and both take what plain arithmetic says they must.
+final class TwinTest {
+
+    @Test
+    void anExponentialIsWithinTwoUlp() {
+        try (Arena arena = Arena.ofConfined()) {
+            var lanes = arena.allocate(64, 64);
+            for (float x = -86.9f; x < 88; x += 0.0137f) {
+                lanes.set(ValueLayout.JAVA_FLOAT, 0, x);
+                Exponential.lanes(lanes.address(), 0, 1);
+                float actual = Exponential.of(x);
+                assertEquals(actual, lanes.get(ValueLayout.JAVA_FLOAT, 0));
+                double expected = Math.exp(x);
+                assertEquals(expected, actual, 2 * Math.ulp((float) expected));
+            }
+        }
+        assertEquals(0, Exponential.of(Float.NEGATIVE_INFINITY));
+        assertEquals(0, Exponential.of(-88));
+        assertEquals(1, Exponential.of(0));
+        assertEquals(Exponential.of(88), Exponential.of(1e9f));
+    }
+
+    @Test
+    void rowsHaveTheSameBits() {
+        for (int width : new int[] {1, 15, 576, 1000}) {
+            assertArrayEquals(
+                    rows(InstructionSet.VECTOR_API, width),
+                    rows(InstructionSet.AVX512_VNNI, width));
+        }
+    }
+
+    @Test
+    void attentionHasTheSameBits() {
+        for (int headSize : new int[] {20, 48, 64, 128}) {
+            for (DType type : new DType[] {DType.F32, DType.F16, DType.BF16}) {
+                assertArrayEquals(
+                        attention(InstructionSet.VECTOR_API, headSize, type),
+                        attention(InstructionSet.AVX512_VNNI, headSize, type),
+                        headSize + " of " + type);
+            }
+        }
+    }
+
+    @Test
+    void rowsOfLogitsGiveTheSame() {
+        OpenKernels.of(InstructionSet.AVX512_VNNI, 1).close();
+        SamplingOps java = new VectorSamplingOps();
+        SamplingOps cpp = new NativeSamplingOps(NativeLibrary.load(InstructionSet.AVX512_VNNI));
+        var random = new Random(3);
+        for (int count : new int[] {1, 17, 63, 64, 1000, 49152}) {
+            for (int trial = 0; trial < 5; trial++) {
+                try (Arena arena = Arena.ofConfined()) {
+                    float[] values = TestValues.normal(random, count);
+                    for (int i = 0; i < count; i++) {
+                        values[i] = trial == 0 ? random.nextInt(3) : 3 * values[i];
+                    }
+                    values[random.nextInt(count)] = Float.NaN;
+                    values[random.nextInt(count)] = Float.NEGATIVE_INFINITY;
+                    requireSame(java, cpp, values, trial, arena);
+                }
+            }
+        }
+    }
+
+    private static void requireSame(
+            SamplingOps java, SamplingOps cpp, float[] values, int trial, Arena arena) {
+        int count = values.length;
+        int chunks = SamplingOps.chunks(count);
+        var a = arena.allocateFrom(ValueLayout.JAVA_FLOAT, values);
+        var b = arena.allocateFrom(ValueLayout.JAVA_FLOAT, values);
+        var inA = arena.allocate(4L * (chunks + count), 64);
+        var inB = arena.allocate(4L * (chunks + count), 64);
+        int first = java.argMax(a.address(), count);
+        assertEquals(first, cpp.argMax(b.address(), count));
+        java.clean(a.address(), count, inA.address());
+        cpp.clean(b.address(), count, inB.address());
+        assertEquals(-1, a.mismatch(b));
+        assertEquals(-1, inA.mismatch(inB));
+        assertEquals(first, java.argMax(a.address(), count));
+        float greatest = a.getAtIndex(ValueLayout.JAVA_FLOAT, first);
+        if (greatest == Float.NEGATIVE_INFINITY) {
+            return;
+        }
+        assertEquals(
+                java.exponentialSum(a.address(), count, greatest, 0.7f),
+                cpp.exponentialSum(b.address(), count, greatest, 0.7f));
+        float limit = greatest - trial;
+        assertEquals(
+                java.collect(a.address(), count, limit, inA.address()),
+                cpp.collect(b.address(), count, limit, inB.address()));
+        assertEquals(-1, inA.mismatch(inB));
+        for (int position = 0; position < 20; position++) {
+            double factor = position % 2 == 0 ? 1 : 0.3;
+            int drawn = exhaustive(a.address(), count, greatest, factor, position);
+            assertEquals(
+                    drawn,
+                    java.draw(a.address(), count, greatest, first, factor, -5L, 3, position));
+            assertEquals(
+                    drawn, cpp.draw(b.address(), count, greatest, first, factor, -5L, 3, position));
+        }
+    }
+
+    /// Every token's noise, none passed over.
+    private static int exhaustive(
+            long logits, int count, float greatest, double factor, int position) {
+        var words = new int[4];
+        int best = 0;
+        double most = Double.NEGATIVE_INFINITY;
+        for (int id = 0; id < count; id++) {
+            double x = AllMemory.SEGMENT.get(VectorLanes.FLOAT, logits + id * 4L);
+            double score =
+                    (x - greatest) * factor + Gumbel.noise(-5L, 3, position, id, words);
+            if (score > most) {
+                most = score;
+                best = id;
+            }
+        }
+        return best;
+    }
+
+    private static int[] rows(InstructionSet set, int width) {
+        try (var device = new TestDevice(OpenKernels.of(set, 2))) {
+            var random = new Random(4);
+            Tensor x = device.floats(3, width, TestValues.normal(random, 3 * width));
+            Tensor sums = device.floats(3, width, TestValues.normal(random, 3 * width));
+            Tensor weight = device.floats(1, width, TestValues.normal(random, width));
+            Tensor all = device.zeros(DType.F32, 3, 4 * width);
+            device.kernels().addRmsNorm(x, sums, weight, 1e-6f, all.columns(0, width));
+            device.kernels().rmsNorm(x, weight, 1e-6f, all.columns(width, 2 * width));
+            float[] gates = TestValues.normal(random, 6 * width);
+            gates[0] = 200;
+            gates[gates.length - 1] = Float.NEGATIVE_INFINITY;
+            device.kernels()
+                    .siluMultiply(device.floats(3, 2 * width, gates), all.columns(2 * width, 3 * width));
+            return device.bits(all);
+        }
+    }
+
+    private static int[] attention(InstructionSet set, int headSize, DType type) {
+        try (var device = new TestDevice(OpenKernels.of(set, 2))) {
+            var shape = new AttentionShape(new int[] {0, 0, 0, 1}, 2, headSize, 0.3f);
+            var run = new AttentionRun(device, shape, type, 1, 5);
+            run.step(new Chunk(0, 0, 530), new Chunk(1, 0, 19));
+            run.step(new Chunk(0, 530, 1), new Chunk(1, 19, 1));
+            return run.outputs(0, 531);
+        }
+    }
+}
