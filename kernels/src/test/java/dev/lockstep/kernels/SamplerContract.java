@@ -138,10 +138,24 @@ public interface SamplerContract extends KernelsContract {
         try (var device = device()) {
             var run = new SamplingRun(device, 3, 4);
             for (int trial = 0; trial < 1000; trial++) {
-                run.sampler().admit(0, SamplingRun.settings(1, 1, 0, 0, trial, 0), new int[0], new int[0]);
                 run.sampler()
-                        .admit(1, SamplingRun.settings(1, 1, 0, 0, trial + 1, 0), new int[0], new int[0]);
-                run.sampler().admit(2, SamplingRun.settings(1, 1, 0, 0, trial, 1), new int[0], new int[0]);
+                        .admit(
+                                0,
+                                SamplingRun.settings(1, 1, 0, 0, trial, 0),
+                                new int[0],
+                                new int[0]);
+                run.sampler()
+                        .admit(
+                                1,
+                                SamplingRun.settings(1, 1, 0, 0, trial + 1, 0),
+                                new int[0],
+                                new int[0]);
+                run.sampler()
+                        .admit(
+                                2,
+                                SamplingRun.settings(1, 1, 0, 0, trial, 1),
+                                new int[0],
+                                new int[0]);
                 int[] ids = run.sampleAll(logits, 0, 1, 2);
                 seeds[ids[0]][ids[1]]++;
                 choices[ids[0]][ids[2]]++;
@@ -205,8 +219,20 @@ public interface SamplerContract extends KernelsContract {
             var run = new SamplingRun(device, 2, VOCABULARY);
             var settings =
                     new SamplingSettings(
-                            1, 0.9f, 0, 0, 1.2f, 0.3f, 0.2f, Map.of(3, 2f), 5, 0, 4,
-                            new int[] {9}, false, 0);
+                            1,
+                            0.9f,
+                            0,
+                            0,
+                            1.2f,
+                            0.3f,
+                            0.2f,
+                            Map.of(3, 2f),
+                            5,
+                            0,
+                            4,
+                            new int[] {9},
+                            false,
+                            0);
             int[] prompt = {1, 2, 3};
             run.sampler().admit(0, settings, prompt, new int[0]);
             var random = new Random(15);
@@ -269,8 +295,20 @@ public interface SamplerContract extends KernelsContract {
                 var run = new SamplingRun(device, 2, vocabulary);
                 var settings =
                         new SamplingSettings(
-                                0.5f, 0.9f, 0, 0, 1, 0, 0, Map.of(4, 50f), 3, 0, 0, new int[0],
-                                true, 20);
+                                0.5f,
+                                0.9f,
+                                0,
+                                0,
+                                1,
+                                0,
+                                0,
+                                Map.of(4, 50f),
+                                3,
+                                0,
+                                0,
+                                new int[0],
+                                true,
+                                20);
                 run.sampler().admit(1, settings, new int[0], new int[0]);
                 float[] logits = TestValues.normal(new Random(16), vocabulary);
                 // Tied, and among the twenty: the lower id comes first.

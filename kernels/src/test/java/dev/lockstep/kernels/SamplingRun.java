@@ -25,8 +25,20 @@ final class SamplingRun {
     static SamplingSettings settings(
             float temperature, float topP, int topK, float minP, long seed, int choice) {
         return new SamplingSettings(
-                temperature, topP, topK, minP, 1, 0, 0, Map.of(), seed, choice, 0, new int[0],
-                false, 0);
+                temperature,
+                topP,
+                topK,
+                minP,
+                1,
+                0,
+                0,
+                Map.of(),
+                seed,
+                choice,
+                0,
+                new int[0],
+                false,
+                0);
     }
 
     static SamplingSettings measured(SamplingSettings settings, int topLogprobs) {
@@ -79,8 +91,7 @@ final class SamplingRun {
     }
 
     void record(int[] slots, int[] ids) {
-        sampler.record(
-                device.ints(1, slots.length, slots), device.ints(1, ids.length, ids));
+        sampler.record(device.ints(1, slots.length, slots), device.ints(1, ids.length, ids));
     }
 
     void record(int slot, int id) {

@@ -31,11 +31,13 @@ final class CpuPagedKvTest {
 
     @Test
     void blocksOfOtherSizesAreRefused() {
-        assertThrows(
-                IllegalArgumentException.class,
-                () -> new CpuPagedKv(new KvLayout(1, 1, 32, DType.F16, 32), 4));
-        assertThrows(
-                IllegalArgumentException.class,
-                () -> new CpuPagedKv(new KvLayout(1, 1, 32, DType.I8, 16), 4));
+        try (var team = new ThreadTeam(CpuOptions.ofThreads(1))) {
+            assertThrows(
+                    IllegalArgumentException.class,
+                    () -> new CpuPagedKv(new KvLayout(1, 1, 32, DType.F16, 32), 4, team));
+            assertThrows(
+                    IllegalArgumentException.class,
+                    () -> new CpuPagedKv(new KvLayout(1, 1, 32, DType.I8, 16), 4, team));
+        }
     }
 }

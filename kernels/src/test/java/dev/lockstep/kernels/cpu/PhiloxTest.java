@@ -31,8 +31,7 @@ final class PhiloxTest {
                 0x24126ea1);
     }
 
-    private static void requireWords(
-            long key, int c0, int c1, int c2, int c3, int... expected) {
+    private static void requireWords(long key, int c0, int c1, int c2, int c3, int... expected) {
         var words = new int[4];
         Philox.generate(key, c0, c1, c2, c3, words);
         assertArrayEquals(expected, words);

@@ -1,0 +1,185 @@
+package dev.lockstep.kernels.cpu;
+
+import static dev.lockstep.kernels.cpu.CpuPagedKv.BLOCK;
+import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
+import static dev.lockstep.kernels.cpu.VectorLanes.MEMORY;
+import static dev.lockstep.kernels.cpu.VectorLanes.ORDER;
+import static dev.lockstep.kernels.cpu.VectorLanes.SHORT;
+import static dev.lockstep.kernels.cpu.VectorLanes.SPECIES;
+import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
+
+import dev.lockstep.kernels.DType;
+import jdk.incubator.vector.FloatVector;
+
+/// The inner loops of attention over one block of sixteen tokens. One small loop a method: that is
+/// what the compiler keeps in registers.
+final class BlockLoops {
+    // Where a state keeps its sums of weights and its values, in bytes; its maximum comes first.
+    private static final long WEIGHTS = VectorLanes.BYTES;
+    static final long VALUES = 2 * VectorLanes.BYTES;
+
+    private BlockLoops() {}
+
+    static void widen(long from, long to, int count, DType type) {
+        if (type == DType.F16) {
+            for (int i = 0; i < count; i++) {
+                MEMORY.set(
+                        FLOAT, to + i * 4L, Float.float16ToFloat(MEMORY.get(SHORT, from + i * 2L)));
+            }
+        } else {
+            for (int i = 0; i < count; i++) {
+                float x = VectorLanes.bfloat16ToFloat(MEMORY.get(SHORT, from + i * 2L));
+                MEMORY.set(FLOAT, to + i * 4L, x);
+            }
+        }
+    }
+
+    static void scores(long q, long keys, int headSize, long out) {
+        for (int i = 0; i < BLOCK; i += STEP) {
+            var sum = FloatVector.zero(SPECIES);
+            for (int d = 0; d < headSize; d++) {
+                long at = keys + ((long) d * BLOCK + i) * 4;
+                sum =
+                        FloatVector.fromMemorySegment(SPECIES, MEMORY, at, ORDER)
+                                .fma(broadcast(q + d * 4L), sum);
+            }
+            sum.intoMemorySegment(MEMORY, out + i * 4L, ORDER);
+        }
+    }
+
+    static void scores4(long q, long queryBytes, long keys, int headSize, long out) {
+        long q1 = q + queryBytes;
+        long q2 = q1 + queryBytes;
+        long q3 = q2 + queryBytes;
+        for (int i = 0; i < BLOCK; i += STEP) {
+            var sum0 = FloatVector.zero(SPECIES);
+            var sum1 = sum0;
+            var sum2 = sum0;
+            var sum3 = sum0;
+            for (int d = 0; d < headSize; d++) {
+                long at = keys + ((long) d * BLOCK + i) * 4;
+                var key = FloatVector.fromMemorySegment(SPECIES, MEMORY, at, ORDER);
+                sum0 = key.fma(broadcast(q + d * 4L), sum0);
+                sum1 = key.fma(broadcast(q1 + d * 4L), sum1);
+                sum2 = key.fma(broadcast(q2 + d * 4L), sum2);
+                sum3 = key.fma(broadcast(q3 + d * 4L), sum3);
+            }
+            sum0.intoMemorySegment(MEMORY, out + i * 4L, ORDER);
+            sum1.intoMemorySegment(MEMORY, out + i * 4L + VectorLanes.BYTES, ORDER);
+            sum2.intoMemorySegment(MEMORY, out + i * 4L + 2 * VectorLanes.BYTES, ORDER);
+            sum3.intoMemorySegment(MEMORY, out + i * 4L + 3 * VectorLanes.BYTES, ORDER);
+        }
+    }
+
+    // Scores of one vector become weights; returns what its older sums must be multiplied with.
+    static float weigh(long scores, int visible, long state) {
+        float before = MEMORY.get(FLOAT, state);
+        float now = before;
+        for (int t = 0; t < BLOCK; t++) {
+            if (t >= visible) {
+                MEMORY.set(FLOAT, scores + t * 4L, Float.NEGATIVE_INFINITY);
+            }
+            float score = MEMORY.get(FLOAT, scores + t * 4L);
+            now = score > now ? score : now;
+        }
+        Exponential.lanes(scores, now, 1);
+        float factor = now == before ? 1 : Exponential.of(before - now);
+        for (long i = 0; i < VectorLanes.BYTES; i += STEP * 4L) {
+            FloatVector.fromMemorySegment(SPECIES, MEMORY, state + WEIGHTS + i, ORDER)
+                    .fma(
+                            FloatVector.broadcast(SPECIES, factor),
+                            FloatVector.fromMemorySegment(SPECIES, MEMORY, scores + i, ORDER))
+                    .intoMemorySegment(MEMORY, state + WEIGHTS + i, ORDER);
+        }
+        MEMORY.set(FLOAT, state, now);
+        return factor;
+    }
+
+    static void values(
+            long weights, long factor, long rows, int headSize, int visible, long values) {
+        for (int c = 0; c < headSize; c += STEP) {
+            long at = values + c * 4L;
+            var sum =
+                    FloatVector.fromMemorySegment(SPECIES, MEMORY, at, ORDER)
+                            .mul(MEMORY.get(FLOAT, factor));
+            for (int t = 0; t < visible; t++) {
+                long row = rows + ((long) t * headSize + c) * 4;
+                sum =
+                        FloatVector.fromMemorySegment(SPECIES, MEMORY, row, ORDER)
+                                .fma(broadcast(weights + t * 4L), sum);
+            }
+            sum.intoMemorySegment(MEMORY, at, ORDER);
+        }
+    }
+
+    static void values4(
+            long weights,
+            long factors,
+            long rows,
+            int headSize,
+            int visible,
+            long values,
+            long stateBytes) {
+        for (int c = 0; c < headSize; c += STEP) {
+            long at = values + c * 4L;
+            long at1 = at + stateBytes;
+            long at2 = at1 + stateBytes;
+            long at3 = at2 + stateBytes;
+            var sum0 =
+                    FloatVector.fromMemorySegment(SPECIES, MEMORY, at, ORDER)
+                            .mul(MEMORY.get(FLOAT, factors));
+            var sum1 =
+                    FloatVector.fromMemorySegment(SPECIES, MEMORY, at1, ORDER)
+                            .mul(MEMORY.get(FLOAT, factors + 4));
+            var sum2 =
+                    FloatVector.fromMemorySegment(SPECIES, MEMORY, at2, ORDER)
+                            .mul(MEMORY.get(FLOAT, factors + 8));
+            var sum3 =
+                    FloatVector.fromMemorySegment(SPECIES, MEMORY, at3, ORDER)
+                            .mul(MEMORY.get(FLOAT, factors + 12));
+            for (int t = 0; t < visible; t++) {
+                long from = rows + ((long) t * headSize + c) * 4;
+                long weight = weights + t * 4L;
+                var row = FloatVector.fromMemorySegment(SPECIES, MEMORY, from, ORDER);
+                sum0 = row.fma(broadcast(weight), sum0);
+                sum1 = row.fma(broadcast(weight + VectorLanes.BYTES), sum1);
+                sum2 = row.fma(broadcast(weight + 2 * VectorLanes.BYTES), sum2);
+                sum3 = row.fma(broadcast(weight + 3 * VectorLanes.BYTES), sum3);
+            }
+            sum0.intoMemorySegment(MEMORY, at, ORDER);
+            sum1.intoMemorySegment(MEMORY, at1, ORDER);
+            sum2.intoMemorySegment(MEMORY, at2, ORDER);
+            sum3.intoMemorySegment(MEMORY, at3, ORDER);
+        }
+    }
+
+    private static FloatVector broadcast(long address) {
+        return FloatVector.broadcast(SPECIES, MEMORY.get(FLOAT, address));
+    }
+
+    static void mergeState(long state, long later, long stateBytes) {
+        float other = MEMORY.get(FLOAT, later);
+        if (other == Float.NEGATIVE_INFINITY) {
+            return;
+        }
+        float before = MEMORY.get(FLOAT, state);
+        float now = other > before ? other : before;
+        float a = Exponential.of(before - now);
+        float b = Exponential.of(other - now);
+        MEMORY.set(FLOAT, state, now);
+        for (long i = WEIGHTS; i < stateBytes; i += STEP * 4L) {
+            var sum = FloatVector.fromMemorySegment(SPECIES, MEMORY, state + i, ORDER).mul(a);
+            FloatVector.fromMemorySegment(SPECIES, MEMORY, later + i, ORDER)
+                    .fma(FloatVector.broadcast(SPECIES, b), sum)
+                    .intoMemorySegment(MEMORY, state + i, ORDER);
+        }
+    }
+
+    static void finish(long state, int headSize, long out) {
+        float factor = 1 / VectorLanes.sum(state + WEIGHTS);
+        for (int d = 0; d < headSize; d++) {
+            float value = MEMORY.get(FLOAT, state + VALUES + d * 4L);
+            MEMORY.set(FLOAT, out + d * 4L, value * factor);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+package dev.lockstep.kernels.cpu;
+
+import static dev.lockstep.kernels.cpu.CpuPagedKv.BLOCK;
+import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
+import static dev.lockstep.kernels.cpu.VectorLanes.INT;
+import static dev.lockstep.kernels.cpu.VectorLanes.MEMORY;
+
+import dev.lockstep.kernels.DType;
+
+/// One [AttentionTile] in one thread's scratch memory: the Java twin of what `attend.cpp` does with
+/// a tile.
+final class VectorAttentionTile {
+    private static final int SEGMENT_BLOCKS = AttentionOps.SEGMENT_TOKENS / BLOCK;
+
+    private final AttentionTile tile;
+    private final HeadGroups heads;
+    private final CpuPagedKv kv;
+    private final int headSize;
+    private final int group;
+    private final int vectors;
+    private final long queryBytes;
+    private final long stateBytes;
+    private final long kvHead;
+    private final long queries;
+    private final long weights;
+    private final long factors;
+    private final long states;
+    private final long later;
+    private final long wide;
+
+    VectorAttentionTile(
+            AttentionTile tile, HeadGroups heads, CpuPagedKv kv, int layer, long scratch) {
+        this.tile = tile;
+        this.heads = heads;
+        this.kv = kv;
+        headSize = heads.shape().headSize();
+        group = heads.size(tile.kvHead());
+        vectors = tile.tokens() * group;
+        queryBytes = 4L * AttentionOps.padded(headSize);
+        stateBytes = 4L * AttentionOps.stateFloats(headSize);
+        kvHead = kv.address(layer, tile.kvHead());
+        queries = scratch;
+        weights = queries + vectors * queryBytes;
+        factors = weights + vectors * VectorLanes.BYTES;
+        states = factors + vectors * 4L;
+        later = states + vectors * stateBytes;
+        wide = later + vectors * stateBytes;
+    }
+
+    void scaleQueries(long qkv, long stride) {
+        float scale = heads.shape().scale();
+        for (int m = 0; m < vectors; m++) {
+            int head = MEMORY.get(INT, heads.address(tile.kvHead()) + m % group * 4L);
+            long from = qkv + (tile.token() + m / group) * stride * 4 + (long) head * headSize * 4;
+            for (int d = 0; d < headSize; d++) {
+                float q = MEMORY.get(FLOAT, from + d * 4L) * scale;
+                MEMORY.set(FLOAT, queries + m * queryBytes + d * 4L, q);
+            }
+        }
+    }
+
+    /// The tile's rows of `out`, from its whole sequence.
+    void computeWhole(long out, long outStride) {
+        computeSegment(0, states);
+        for (int segment = 1; segment <= tile.lastSegment(); segment++) {
+            computeSegment(segment, later);
+            for (int m = 0; m < vectors; m++) {
+                BlockLoops.mergeState(states + m * stateBytes, later + m * stateBytes, stateBytes);
+            }
+        }
+        VectorAttentionOps.writeAll(tile, heads, states, out, outStride);
+    }
+
+    void computeSegment(int segment, long states) {
+        for (int m = 0; m < vectors; m++) {
+            long state = states + m * stateBytes;
+            MEMORY.asSlice(state, stateBytes).fill((byte) 0);
+            MEMORY.set(FLOAT, state, Float.NEGATIVE_INFINITY);
+        }
+        int last = Math.min((segment + 1) * SEGMENT_BLOCKS - 1, tile.lastPosition() / BLOCK);
+        for (int block = segment * SEGMENT_BLOCKS; block <= last; block++) {
+            addBlock(block, states);
+        }
+    }
+
+    private void addBlock(int block, long states) {
+        long keys = kvHead + MEMORY.get(INT, tile.blockTable() + block * 4L) * kv.blockBytes();
+        if (kv.type() != DType.F32) {
+            BlockLoops.widen(keys, wide, 2 * BLOCK * headSize, kv.type());
+            keys = wide;
+        }
+        long values = keys + (long) BLOCK * headSize * 4;
+        int first = Math.max(0, block * BLOCK - tile.position()) * group;
+        int m = first;
+        for (; m + 4 <= vectors; m += 4) {
+            BlockLoops.scores4(query(m), queryBytes, keys, headSize, weight(m));
+        }
+        for (; m < vectors; m++) {
+            BlockLoops.scores(query(m), keys, headSize, weight(m));
+        }
+        for (m = first; m < vectors; m++) {
+            float factor = BlockLoops.weigh(weight(m), visible(m, block), states + m * stateBytes);
+            MEMORY.set(FLOAT, factors + m * 4L, factor);
+        }
+        for (m = first; m < vectors; ) {
+            int seen = visible(m, block);
+            long state = states + m * stateBytes + BlockLoops.VALUES;
+            if (m + 4 <= vectors && visible(m + 3, block) == seen) {
+                BlockLoops.values4(
+                        weight(m), factors + m * 4L, values, headSize, seen, state, stateBytes);
+                m += 4;
+            } else {
+                BlockLoops.values(weight(m), factors + m * 4L, values, headSize, seen, state);
+                m++;
+            }
+        }
+    }
+
+    private int visible(int vector, int block) {
+        return Math.min(BLOCK, tile.position() + vector / group + 1 - block * BLOCK);
+    }
+
+    private long query(int vector) {
+        return queries + vector * queryBytes;
+    }
+
+    private long weight(int vector) {
+        return weights + vector * VectorLanes.BYTES;
+    }
+}
