@@ -24,10 +24,6 @@ public final class Daemon {
     /// some of that.
     public static final Duration QUICK_BUDGET = Duration.ofMillis(1500);
 
-    /// Asks for [#watchParentPipe]; set by whoever starts a child.
-    public static final Key<Boolean> PARENT_PIPE =
-            Key.flag("parent-pipe", "stop when standard input ends; the launcher sets it");
-
     /// Something to be done at the end.
     @FunctionalInterface
     public interface Closing {

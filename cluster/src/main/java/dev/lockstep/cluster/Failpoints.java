@@ -20,11 +20,6 @@ import java.util.stream.Collectors;
 /// branch.
 public final class Failpoints {
 
-    /// The key all processes take, for [#parse].
-    public static final Key<String> KEY =
-            Key.text("failpoints", "LIST", "what shall go wrong, and where; for tests only")
-                    .orElse("");
-
     public static final Failpoints NONE = new Failpoints(Map.of());
 
     /// What a process killed by `exit` returns.

@@ -28,7 +28,7 @@ abstract class ClusterContract {
     abstract Cluster connect();
 
     /// Ends the session of one process as a timeout would.
-    abstract void loseSession(Cluster cluster);
+    abstract void loseSession(Cluster cluster) throws Exception;
 
     final Cluster open() throws InterruptedException {
         Cluster cluster = connect();

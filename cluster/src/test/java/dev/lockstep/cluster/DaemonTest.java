@@ -15,11 +15,8 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.api.parallel.Execution;
-import org.junit.jupiter.api.parallel.ExecutionMode;
 
 /// Stops processes of [DaemonProbe] in every way there is.
-@Execution(ExecutionMode.CONCURRENT)
 @Timeout(60)
 class DaemonTest {
 

@@ -59,8 +59,8 @@ class ZooKeeperClusterTest extends ClusterContract {
     }
 
     @Override
-    void loseSession(Cluster cluster) {
-        server.expire(((ZooKeeperCluster) cluster).sessionId());
+    void loseSession(Cluster cluster) throws Exception {
+        server.expire(((ZooKeeperCluster) cluster).session());
     }
 
     @Override

@@ -32,8 +32,8 @@ import java.util.function.Function;
 /// are returned.
 final class TestGroup implements AutoCloseable {
     static final int BLOCK_SIZE = 16;
-    private static final int MAX_TOKENS = 512;
-    private static final int MAX_LOGIT_ROWS = 512;
+    private static final int MAX_TOKENS = 256;
+    private static final int MAX_LOGIT_ROWS = 256;
     private static final int BLOCKS = 256;
 
     private final ExecutorService threads;
@@ -131,13 +131,18 @@ final class TestGroup implements AutoCloseable {
     }
 
     @Override
-    public void close() throws Exception {
-        onEveryRank(
-                rank -> {
-                    rank.close();
-                    return true;
-                });
-        threads.shutdownNow();
+    public void close() {
+        try {
+            onEveryRank(
+                    rank -> {
+                        rank.close();
+                        return true;
+                    });
+        } catch (Exception e) {
+            throw new IllegalStateException("a rank did not close", e);
+        } finally {
+            threads.shutdownNow();
+        }
     }
 
     private record Rank(

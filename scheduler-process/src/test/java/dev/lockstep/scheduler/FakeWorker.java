@@ -81,9 +81,7 @@ final class FakeWorker {
         for (var row : plan.rows()) {
             var slot = requireNonNull(slots.get(row.slot()));
             read(slot);
-            boolean samples = slot.computed == slot.ids.size();
-            require(samples == row.samples(), "row of slot " + row.slot() + " samples");
-            if (samples) {
+            if (slot.computed == slot.ids.size()) {
                 int position = slot.ids.size() - slot.prompt;
                 int id = sample(slot.sampling, position, slot.prefixes.getLast());
                 slot.append(id);

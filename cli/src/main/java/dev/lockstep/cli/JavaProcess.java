@@ -1,0 +1,82 @@
+package dev.lockstep.cli;
+
+import java.net.URISyntaxException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/// Command lines for JVMs of our own, like this one.
+final class JavaProcess {
+    private JavaProcess() {}
+
+    /// A kind of process: its `lockstep` command and what its JVM gets.
+    enum Role {
+        COORDINATOR("coordinator", List.of("-Xmx256m", "-XX:MaxMetaspaceSize=192m")),
+        SCHEDULER("scheduler", List.of("-Xmx192m", "-XX:MaxMetaspaceSize=128m")),
+        WORKER("worker", List.of("-Xmx1g"));
+
+        private final String command;
+        private final List<String> flags;
+
+        Role(String command, List<String> flags) {
+            this.command = command;
+            this.flags = flags;
+        }
+
+        String command() {
+            return command;
+        }
+    }
+
+    /// @param name of the process, for its log
+    /// @param training empty, or the folder a start-up cache is written to at its end
+    static List<String> command(
+            Role role, String name, Path runFolder, Optional<Path> training, List<String> arguments) {
+        List<String> command = new ArrayList<>();
+        command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+        command.addAll(
+                List.of(
+                        "--add-modules",
+                        "jdk.incubator.vector",
+                        "--enable-native-access=ALL-UNNAMED",
+                        "--sun-misc-unsafe-memory-access=allow",
+                        "-XX:+UseSerialGC",
+                        "-XX:+ExitOnOutOfMemoryError"));
+        command.addAll(role.flags);
+        command.addAll(startUpCache(role, training));
+        command.add("-Dlockstep.run=" + runFolder);
+        command.add("-Dlockstep.process=" + name);
+        command.add("-cp");
+        command.add(System.getProperty("java.class.path"));
+        command.add(Lockstep.class.getName());
+        command.add(role.command);
+        command.addAll(arguments);
+        return command;
+    }
+
+    private static List<String> startUpCache(Role role, Optional<Path> training) {
+        String file = role.command + ".aot";
+        if (training.isPresent()) {
+            return List.of("-XX:AOTCacheOutput=" + training.get().resolve(file));
+        }
+        Path cache = buildFolder().resolve("aot").resolve(file);
+        return Files.isReadable(cache) ? List.of("-XX:AOTCache=" + cache) : List.of();
+    }
+
+    /// The folder our jar lies in.
+    private static Path buildFolder() {
+        try {
+            return Path.of(
+                            Lockstep.class
+                                    .getProtectionDomain()
+                                    .getCodeSource()
+                                    .getLocation()
+                                    .toURI())
+                    .getParent();
+        } catch (URISyntaxException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+}

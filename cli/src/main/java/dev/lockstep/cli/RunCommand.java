@@ -1,0 +1,74 @@
+package dev.lockstep.cli;
+
+import dev.lockstep.cluster.Daemon;
+import dev.lockstep.cluster.ExitCode;
+import dev.lockstep.cluster.ProcessKeys;
+import dev.lockstep.cluster.Settings;
+import dev.lockstep.cluster.SettingsException;
+import dev.lockstep.cluster.SettingsSpec;
+import dev.lockstep.cluster.StopReason;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+
+/// A cluster for one answer, streamed to standard output; nothing is left behind.
+final class RunCommand implements Command {
+    private static final SettingsSpec SPEC = LauncherConfig.SPEC.takingArguments("PROMPT");
+
+    @Override
+    public String name() {
+        return "run";
+    }
+
+    @Override
+    public String summary() {
+        return "start a cluster for one answer";
+    }
+
+    @Override
+    public String help() {
+        return "Usage: lockstep run [--key=value …] PROMPT\n\n" + SPEC.help();
+    }
+
+    @Override
+    public int run(List<String> arguments) throws IOException, InterruptedException {
+        Settings settings = Settings.parse(SPEC, arguments, System.getenv());
+        if (settings.arguments().isEmpty()) {
+            throw new SettingsException("a prompt is missing: lockstep run \"Name three colours.\"");
+        }
+        Terminal terminal = Terminal.standardError();
+        Daemon daemon = new Daemon("launcher", Duration.ofSeconds(10));
+        ModelChoice model =
+                ModelChoice.resolve(
+                        settings.value(ProcessKeys.MODEL),
+                        ModelCache.ofUser(System.getenv(), terminal));
+        RunFolder runFolder = RunFolder.of(settings.find(ProcessKeys.RUN_FOLDER));
+        daemon.atEnd(reason -> runFolder.remove());
+        int port = settings.isGiven(LauncherConfig.PORT) ? settings.value(LauncherConfig.PORT) : 0;
+        Launcher launcher =
+                new Launcher(
+                        new LauncherConfig(
+                                settings,
+                                model,
+                                port,
+                                settings.find(ProcessKeys.ZOOKEEPER),
+                                runFolder.path(),
+                                Optional.empty()),
+                        terminal);
+        // One answer needs no drain.
+        daemon.atEnd(reason -> launcher.close(StopReason.FINISHED));
+        Launcher.Ready ready = launcher.start();
+        String name = settings.find(ProcessKeys.SERVED_MODEL_NAME).orElse(model.name());
+        new ChatClient(ready.host(), ready.port())
+                .stream(
+                        name,
+                        String.join(" ", settings.arguments()),
+                        text -> {
+                            System.out.print(text);
+                            System.out.flush();
+                        });
+        System.out.println();
+        return ExitCode.OK;
+    }
+}

@@ -1,0 +1,51 @@
+package dev.lockstep.cli;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Comparator;
+import java.util.Optional;
+import java.util.stream.Stream;
+
+/// Where a host's processes keep logs and Unix sockets: the user's choice, or a private folder that is made and,
+/// when all went well, removed.
+record RunFolder(Path path, boolean temporary) {
+
+    static RunFolder of(Optional<String> chosen) {
+        try {
+            if (chosen.isPresent()) {
+                Path path = Path.of(chosen.get()).toAbsolutePath().normalize();
+                Files.createDirectories(path);
+                return new RunFolder(path, false);
+            }
+            // Short, for a Unix socket's path may have 107 bytes.
+            return new RunFolder(
+                    Files.createTempDirectory(
+                            "lockstep-",
+                            PosixFilePermissions.asFileAttribute(
+                                    PosixFilePermissions.fromString("rwx------"))),
+                    true);
+        } catch (IOException e) {
+            throw new UncheckedIOException(
+                    "--run-folder: cannot make %s: %s"
+                            .formatted(chosen.orElse("a temporary folder"), e.getMessage()),
+                    e);
+        }
+    }
+
+    /// Removes a temporary folder with all that is in it.
+    void remove() {
+        if (!temporary) {
+            return;
+        }
+        try (Stream<Path> files = Files.walk(path)) {
+            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+                Files.deleteIfExists(file);
+            }
+        } catch (IOException | UncheckedIOException e) {
+            System.err.println("lockstep: " + path + " could not be removed: " + e.getMessage());
+        }
+    }
+}

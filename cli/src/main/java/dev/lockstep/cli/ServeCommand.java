@@ -1,0 +1,72 @@
+package dev.lockstep.cli;
+
+import dev.lockstep.cluster.Daemon;
+import dev.lockstep.cluster.ExitCode;
+import dev.lockstep.cluster.ProcessKeys;
+import dev.lockstep.cluster.Settings;
+import dev.lockstep.model.ModelSource;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.Optional;
+
+/// Starts a cluster on this host and keeps it running.
+final class ServeCommand implements Command {
+    private static final Duration DRAIN_BUDGET = Duration.ofSeconds(75);
+
+    @Override
+    public String name() {
+        return "serve";
+    }
+
+    @Override
+    public String summary() {
+        return "start a cluster on this host and keep it running";
+    }
+
+    @Override
+    public String help() {
+        return "Usage: lockstep serve [--key=value …]\n\n" + LauncherConfig.SPEC.help();
+    }
+
+    @Override
+    public int run(List<String> arguments) throws InterruptedException {
+        Settings settings = Settings.parse(LauncherConfig.SPEC, arguments, System.getenv());
+        Terminal terminal = Terminal.standardError();
+        Daemon daemon = new Daemon("launcher", DRAIN_BUDGET);
+        ModelChoice model =
+                ModelChoice.resolve(
+                        settings.value(ProcessKeys.MODEL),
+                        ModelCache.ofUser(System.getenv(), terminal));
+        RunFolder runFolder = RunFolder.of(settings.find(ProcessKeys.RUN_FOLDER));
+        daemon.atEnd(reason -> runFolder.remove());
+        LauncherConfig config =
+                new LauncherConfig(
+                        settings,
+                        model,
+                        settings.value(LauncherConfig.PORT),
+                        settings.find(ProcessKeys.ZOOKEEPER),
+                        runFolder.path(),
+                        Optional.empty());
+        Launcher launcher = new Launcher(config, terminal);
+        daemon.atEnd(launcher::close);
+        Launcher.Ready ready = launcher.start();
+        Duration timeToReady =
+                ProcessHandle.current()
+                        .info()
+                        .startInstant()
+                        .map(start -> Duration.between(start, Instant.now()))
+                        .orElse(Duration.ZERO);
+        System.out.println(
+                "Lockstep is ready.\n"
+                        + StartScreen.text(
+                                ready,
+                                config,
+                                launcher.plan(),
+                                ModelSource.open(model.path()).parameterCount(),
+                                timeToReady));
+        System.out.flush();
+        daemon.run();
+        return ExitCode.OK;
+    }
+}

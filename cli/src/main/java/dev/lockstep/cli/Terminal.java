@@ -1,0 +1,68 @@
+package dev.lockstep.cli;
+
+import java.io.PrintStream;
+import java.util.Locale;
+
+/// Shows on standard error what takes long: one line rewritten on a terminal, plain lines elsewhere.
+///
+/// Safe for any number of threads.
+final class Terminal {
+    private static final long REWRITE_NANOS = 100_000_000;
+    private static final long PLAIN_NANOS = 5_000_000_000L;
+
+    private final PrintStream out;
+    private final boolean interactive;
+    private boolean lineOpen;
+    private long lastNanos = System.nanoTime() - PLAIN_NANOS;
+
+    Terminal(PrintStream out, boolean interactive) {
+        this.out = out;
+        this.interactive = interactive;
+    }
+
+    static Terminal standardError() {
+        return new Terminal(System.err, System.console() != null && System.console().isTerminal());
+    }
+
+    /// A line that stays.
+    synchronized void say(String line) {
+        endLine();
+        out.println(line);
+        out.flush();
+    }
+
+    /// How far something has come; shown now and then only.
+    synchronized void progress(String what, long done, long total) {
+        long now = System.nanoTime();
+        if (now - lastNanos < (interactive ? REWRITE_NANOS : PLAIN_NANOS)) {
+            return;
+        }
+        lastNanos = now;
+        String line = total > 0 ? "%s %3d%%".formatted(what, 100 * done / total) : what;
+        if (interactive) {
+            out.print("\r\u001b[K" + line);
+            lineOpen = true;
+        } else {
+            out.println(line);
+        }
+        out.flush();
+    }
+
+    /// Ends the rewritten line, if there is one.
+    synchronized void endLine() {
+        if (lineOpen) {
+            out.print("\r\u001b[K");
+            out.flush();
+            lineOpen = false;
+        }
+    }
+
+    /// `93.8 MiB`.
+    static String bytes(long count) {
+        return count < 1 << 20
+                ? String.format(Locale.ROOT, "%.1f KiB", count / 1024.0)
+                : count < 1 << 30
+                        ? String.format(Locale.ROOT, "%.1f MiB", count / 1048576.0)
+                        : String.format(Locale.ROOT, "%.2f GiB", count / 1073741824.0);
+    }
+}

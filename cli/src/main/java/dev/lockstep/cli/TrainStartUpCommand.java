@@ -1,0 +1,63 @@
+package dev.lockstep.cli;
+
+import dev.lockstep.checkpoint.TinyCheckpoint;
+import dev.lockstep.cluster.Daemon;
+import dev.lockstep.cluster.ExitCode;
+import dev.lockstep.cluster.Settings;
+import dev.lockstep.cluster.SettingsSpec;
+import dev.lockstep.cluster.StopReason;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+
+/// Runs a small cluster on a random model once, so that each child writes a cache of the classes its start loads.
+/// The build calls it.
+final class TrainStartUpCommand implements Command {
+    private static final SettingsSpec SPEC =
+            LauncherConfig.SPEC.takingArguments("FOLDER");
+
+    @Override
+    public String name() {
+        return "train-start-up";
+    }
+
+    @Override
+    public String summary() {
+        return "write the start-up caches (the build does this)";
+    }
+
+    @Override
+    public String help() {
+        return "Usage: lockstep train-start-up FOLDER";
+    }
+
+    @Override
+    public int run(List<String> arguments) throws IOException, InterruptedException {
+        Settings settings = Settings.parse(SPEC, arguments, System.getenv());
+        Path folder = Path.of(settings.arguments().getFirst()).toAbsolutePath();
+        Terminal terminal = Terminal.standardError();
+        Daemon daemon = new Daemon("launcher", Duration.ofSeconds(60));
+        RunFolder runFolder = RunFolder.of(Optional.empty());
+        daemon.atEnd(reason -> runFolder.remove());
+        Path model = Files.createDirectories(runFolder.path().resolve("tiny"));
+        TinyCheckpoint.write(model, 1);
+        Launcher launcher =
+                new Launcher(
+                        new LauncherConfig(
+                                settings,
+                                new ModelChoice(model, "tiny"),
+                                0,
+                                Optional.empty(),
+                                runFolder.path(),
+                                Optional.of(folder)),
+                        terminal);
+        Launcher.Ready ready = launcher.start();
+        new ChatClient(ready.host(), ready.port()).stream("tiny", "Hello", text -> {});
+        // A drain lets every JVM end by itself and write its cache.
+        launcher.close(StopReason.TERMINATED);
+        return ExitCode.OK;
+    }
+}

@@ -1,0 +1,185 @@
+package dev.lockstep.cluster;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executor;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+
+/// One contender: the election says who may begin to lead, the counter who does; [Term] decides.
+final class ZooKeeperLeadership implements Leadership {
+
+    private static final Duration PATIENCE = Duration.ofSeconds(3);
+    private static final Logger LOG = LogManager.getLogger(ZooKeeperLeadership.class);
+
+    private final ZooKeeperTree tree;
+    private final ExecutorService tasks;
+    private final Executor events;
+    private final String group;
+    private final String counterPath;
+    private final Listener listener;
+    private final Consumer<ZooKeeperLeadership> left;
+    private final ZooKeeperTree.Election election;
+
+    // Guarded by itself.
+    private final Term term;
+    private volatile boolean open = true;
+
+    /// @param tasks the one thread that speaks to ZooKeeper
+    /// @param left told when it is closed
+    ZooKeeperLeadership(
+            ZooKeeperTree tree,
+            ExecutorService tasks,
+            Executor events,
+            String group,
+            String contender,
+            Listener listener,
+            Consumer<ZooKeeperLeadership> left) {
+        this.tree = tree;
+        this.tasks = tasks;
+        this.events = events;
+        this.group = group;
+        this.listener = listener;
+        this.left = left;
+        counterPath = "epochs/" + group;
+        term = new Term(contender);
+        election = tree.enter("election/" + group, contender);
+    }
+
+    /// Reads the counter again, and raises it when this leader took epochs it does not show: taken
+    /// without ZooKeeper, or ZooKeeper was wiped.
+    void reconcile() throws IOException, InterruptedException {
+        Optional<ZooKeeperTree.Node> node = tree.read(counterPath);
+        Term.Counter counter = counter(node);
+        observe(counter);
+        Optional<Term.Counter> lagging;
+        synchronized (term) {
+            lagging = term.counterLags(counter) ? Optional.of(term.own()) : Optional.empty();
+        }
+        if (lagging.isPresent()) {
+            compareAndSet(node, lagging.get());
+        }
+    }
+
+    private static Term.Counter counter(Optional<ZooKeeperTree.Node> node) {
+        return node.map(read -> Term.Counter.parse(new String(read.data(), StandardCharsets.UTF_8)))
+                .orElse(Term.Counter.NONE);
+    }
+
+    private boolean compareAndSet(Optional<ZooKeeperTree.Node> read, Term.Counter next)
+            throws IOException, InterruptedException {
+        byte[] data = next.text().getBytes(StandardCharsets.UTF_8);
+        return read.isPresent()
+                ? tree.write(counterPath, data, read.get().version())
+                : tree.create(counterPath, data, false);
+    }
+
+    private void observe(Term.Counter counter) {
+        Term.Change change;
+        synchronized (term) {
+            change = term.observe(open && election.first(), counter);
+        }
+        switch (change) {
+            case NONE -> {}
+            case ELECTED -> {
+                LOG.info("elected for group {}, last epoch {}", group, counter.epoch());
+                events.execute(listener::elected);
+            }
+            case DEPOSED -> {
+                LOG.warn("deposed in group {}: epoch {} is taken", group, counter.epoch());
+                events.execute(listener::deposed);
+            }
+        }
+    }
+
+    @Override
+    public OptionalLong nextEpoch(long atLeast) {
+        if (!open) {
+            return OptionalLong.empty();
+        }
+        if (tree.connected()) {
+            Future<OptionalLong> taking = tasks.submit(() -> take(atLeast));
+            try {
+                return taking.get(PATIENCE.toMillis(), TimeUnit.MILLISECONDS);
+            } catch (ExecutionException | TimeoutException e) {
+                // If the write still arrives, the counter is only higher than it had to be.
+                taking.cancel(true);
+                LOG.debug("ZooKeeper gave no epoch", e);
+            } catch (InterruptedException e) {
+                taking.cancel(true);
+                Thread.currentThread().interrupt();
+                return OptionalLong.empty();
+            }
+        }
+        return takeAlone(atLeast);
+    }
+
+    /// On the thread of `tasks`.
+    private OptionalLong take(long atLeast) throws IOException, InterruptedException {
+        while (true) {
+            Optional<ZooKeeperTree.Node> node = tree.read(counterPath);
+            observe(counter(node));
+            Term.Counter next;
+            synchronized (term) {
+                if (!term.leading()) {
+                    return OptionalLong.empty();
+                }
+                next = term.next(atLeast);
+            }
+            if (compareAndSet(node, next)) {
+                synchronized (term) {
+                    term.took(next);
+                }
+                return OptionalLong.of(next.epoch());
+            }
+        }
+    }
+
+    private OptionalLong takeAlone(long atLeast) {
+        OptionalLong epoch;
+        boolean deposed;
+        synchronized (term) {
+            boolean led = term.leading();
+            epoch = term.nextAlone(atLeast);
+            deposed = led && !term.leading();
+        }
+        if (deposed) {
+            LOG.warn("deposed in group {}: its workers obey epoch {}", group, atLeast);
+            events.execute(listener::deposed);
+        }
+        epoch.ifPresent(
+                number -> LOG.warn("epoch {} of group {} taken without ZooKeeper", number, group));
+        return epoch;
+    }
+
+    @Override
+    public String group() {
+        return group;
+    }
+
+    @Override
+    public boolean leading() {
+        synchronized (term) {
+            return term.leading();
+        }
+    }
+
+    @Override
+    public void close() {
+        open = false;
+        synchronized (term) {
+            term.resign();
+        }
+        election.close();
+        left.accept(this);
+    }
+}

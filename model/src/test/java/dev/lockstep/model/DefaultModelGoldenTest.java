@@ -1,0 +1,96 @@
+package dev.lockstep.model;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.kernels.cpu.CpuOptions;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/// The default model against outputs recorded in f32: the bounds for 8-bit activations with a scale
+/// per 32 values.
+class DefaultModelGoldenTest {
+    private static final double SURE_MARGIN = 0.5;
+    private static final double LEAST_SAME = 0.96;
+    private static final double TOP_1_MEAN = 0.05;
+    private static final double TOP_1_MOST = 0.8;
+    private static final double TOP_5_MOST = 1.2;
+    private static final double NLL_DIFFERENCE = 0.005;
+
+    @Test
+    void teacherForcedStepsStayWithinTheBounds() throws Exception {
+        Path model = DefaultModel.require();
+        JsonNode golden = Goldens.json(Fixtures.require("smollm2/golden.json"));
+        int steps = 0;
+        int same = 0;
+        double top1Sum = 0;
+        try (TestGroup group =
+                TestGroup.load(
+                        model,
+                        1,
+                        "auto",
+                        "auto",
+                        CpuOptions.ofThreads(Runtime.getRuntime().availableProcessors()))) {
+            for (JsonNode one : golden.get("cases")) {
+                int[] prompt = Goldens.integers(one.get("prompt_ids"));
+                int[] greedy = Goldens.integers(one.get("greedy_ids"));
+                float[][] logits = forced(group, concat(prompt, greedy));
+                for (int step = 0; step < greedy.length; step++) {
+                    double[] logprobs = LogSoftmax.of(logits[prompt.length - 1 + step]);
+                    JsonNode expected = one.get("steps").get(step);
+                    boolean agrees =
+                            TestGroup.argMax(logits[prompt.length - 1 + step]) == greedy[step];
+                    steps++;
+                    same += agrees ? 1 : 0;
+                    String place = one.get("name").asText() + " step " + step;
+                    assertTrue(agrees || expected.get("margin").asDouble() < SURE_MARGIN, place);
+                    for (int k = 0; k < 5; k++) {
+                        JsonNode pair = expected.get("top5").get(k);
+                        double difference =
+                                Math.abs(logprobs[pair.get(0).asInt()] - pair.get(1).asDouble());
+                        assertTrue(difference <= (k == 0 ? TOP_1_MOST : TOP_5_MOST), place);
+                        top1Sum += k == 0 ? difference : 0;
+                    }
+                }
+            }
+            assertTrue(same >= LEAST_SAME * steps, same + " of " + steps);
+            assertTrue(top1Sum / steps <= TOP_1_MEAN, "mean " + top1Sum / steps);
+            assertNll(group, golden.get("text_nll"));
+        }
+    }
+
+    private static void assertNll(TestGroup group, JsonNode golden) throws Exception {
+        int[] ids = Goldens.integers(golden.get("ids"));
+        float[][] logits = forced(group, ids);
+        double sum = 0;
+        for (int i = 1; i < ids.length; i++) {
+            sum -= LogSoftmax.of(logits[i - 1])[ids[i]];
+        }
+        assertEquals(golden.get("nll_mean").asDouble(), sum / (ids.length - 1), NLL_DIFFERENCE);
+    }
+
+    /// Logits of every position, in chunks that fit a step.
+    private static float[][] forced(TestGroup group, int[] ids) throws Exception {
+        int[] blocks = TestGroup.blocks(1, ids.length);
+        float[][] logits = new float[ids.length][];
+        for (int from = 0; from < ids.length; from += 256) {
+            int to = Math.min(ids.length, from + 256);
+            float[][] part =
+                    group.forward(
+                            List.of(
+                                    new TestGroup.Row(
+                                            Arrays.copyOfRange(ids, from, to), from, blocks)));
+            System.arraycopy(part, 0, logits, from, part.length);
+        }
+        return logits;
+    }
+
+    private static int[] concat(int[] first, int[] second) {
+        int[] all = Arrays.copyOf(first, first.length + second.length);
+        System.arraycopy(second, 0, all, first.length, second.length);
+        return all;
+    }
+}

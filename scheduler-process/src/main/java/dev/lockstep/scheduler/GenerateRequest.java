@@ -1,0 +1,130 @@
+package dev.lockstep.scheduler;
+
+import dev.lockstep.proto.v1.SamplingParams;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.List;
+
+/// A request as the coordinator sent it, checked field by field; `promptIds` is written by nobody.
+record GenerateRequest(
+        String id, int[] promptIds, List<SamplingParameters> choices, String cacheSalt) {
+    private static final int MAX_CHOICES = 128;
+    private static final int MAX_TOP_LOGPROBS = 20;
+
+    GenerateRequest {
+        choices = List.copyOf(choices);
+    }
+
+    /// @throws IllegalArgumentException naming the field, its value and the limit
+    static GenerateRequest fromProto(dev.lockstep.proto.v1.GenerateRequest proto) {
+        refuseUnserved("adapter", proto.getAdapter());
+        refuseUnserved("tenant", proto.getTenant());
+        refuseUnserved("speculative", proto.getSpeculative());
+        refuseUnserved("priority", proto.getPriority());
+        refuseUnserved("deadline_ms", proto.getDeadlineMs());
+        int choices = proto.getChoicesCount();
+        require(proto.getPromptIdsCount() > 0, "prompt_ids are empty, the least is 1");
+        require(
+                choices > 0 && choices <= MAX_CHOICES,
+                "choices are " + choices + ", from 1 to " + MAX_CHOICES + " are possible");
+        int[] ids = new int[proto.getPromptIdsCount()];
+        for (int i = 0; i < ids.length; i++) {
+            ids[i] = proto.getPromptIds(i);
+        }
+        var sampling = proto.getChoicesList().stream().map(GenerateRequest::fromProto).toList();
+        for (int choice = 0; choice < choices; choice++) {
+            int said = sampling.get(choice).choice();
+            require(said == choice, "choices[" + choice + "].choice is " + said);
+        }
+        return new GenerateRequest(proto.getRequestId(), ids, sampling, proto.getCacheSalt());
+    }
+
+    private static SamplingParameters fromProto(SamplingParams proto) {
+        requireIn("temperature", proto.getTemperature(), 0, 1000);
+        requireIn("top_p", proto.getTopP(), Float.MIN_VALUE, 1);
+        requireIn("top_k", proto.getTopK(), 0, Integer.MAX_VALUE);
+        requireIn("min_p", proto.getMinP(), 0, 1);
+        requireIn("repetition_penalty", proto.getRepetitionPenalty(), Float.MIN_VALUE, 1000);
+        requireIn("frequency_penalty", proto.getFrequencyPenalty(), -2, 2);
+        requireIn("presence_penalty", proto.getPresencePenalty(), -2, 2);
+        requireIn("top_logprobs", proto.getTopLogprobs(), 0, MAX_TOP_LOGPROBS);
+        proto.getLogitBiasList()
+                .forEach(bias -> requireIn("logit_bias", bias.getBias(), -100, 100));
+        return new SamplingParameters(
+                proto.getTemperature(),
+                proto.getTopP(),
+                proto.getTopK(),
+                proto.getMinP(),
+                new SamplingParameters.Penalties(
+                        proto.getRepetitionPenalty(),
+                        proto.getFrequencyPenalty(),
+                        proto.getPresencePenalty()),
+                proto.getLogitBiasList().stream()
+                        .map(one -> new SamplingParameters.Bias(one.getTokenId(), one.getBias()))
+                        .toList(),
+                proto.getSeed(),
+                proto.getChoice(),
+                proto.getMaxTokens(),
+                proto.getMinTokens(),
+                proto.getStopTokenIdsList(),
+                proto.getIgnoreEos(),
+                proto.getLogprobs(),
+                proto.getTopLogprobs());
+    }
+
+    /// Throws unless every token id the request names is one of the model's.
+    void requireVocabulary(int size) {
+        for (int i = 0; i < promptIds.length; i++) {
+            requireToken("prompt_ids[" + i + "]", promptIds[i], size);
+        }
+        for (var sampling : choices) {
+            sampling.stopTokenIds().forEach(id -> requireToken("stop_token_ids", id, size));
+            sampling.logitBias().forEach(one -> requireToken("logit_bias", one.tokenId(), size));
+        }
+    }
+
+    /// What separates its blocks from those of other salts.
+    long[] cacheDomain() {
+        if (cacheSalt.isEmpty()) {
+            return new long[0];
+        }
+        try {
+            var digest = MessageDigest.getInstance("SHA-256");
+            var bytes = ByteBuffer.wrap(digest.digest(cacheSalt.getBytes(StandardCharsets.UTF_8)));
+            return new long[] {bytes.getLong(), bytes.getLong()};
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException("every Java has SHA-256", e);
+        }
+    }
+
+    private static void refuseUnserved(String field, String value) {
+        require(
+                value.isEmpty(),
+                field + " is \"" + value + "\"; it is not served yet, leave it empty");
+    }
+
+    private static void refuseUnserved(String field, long value) {
+        require(value == 0, field + " is " + value + "; it is not served yet, leave it 0");
+    }
+
+    // Not a number is in no range.
+    private static void requireIn(String field, double value, double least, double most) {
+        require(
+                value >= least && value <= most,
+                field + " is " + value + ", it must lie in [" + least + ", " + most + "]");
+    }
+
+    private static void requireToken(String field, int id, int size) {
+        require(
+                id >= 0 && id < size,
+                field + " is " + id + ", the model's vocabulary has " + size + " tokens");
+    }
+
+    private static void require(boolean condition, String otherwise) {
+        if (!condition) {
+            throw new IllegalArgumentException(otherwise);
+        }
+    }
+}

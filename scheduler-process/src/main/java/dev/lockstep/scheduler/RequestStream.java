@@ -1,0 +1,160 @@
+package dev.lockstep.scheduler;
+
+import dev.lockstep.proto.v1.FinishReason;
+import dev.lockstep.proto.v1.GenerateEvent;
+import dev.lockstep.proto.v1.Usage;
+import io.grpc.Metadata;
+import io.grpc.Status;
+import io.grpc.stub.ServerCallStreamObserver;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/// One request and the stream its tokens leave by; ends exactly once.
+///
+/// The step loop writes and never waits: while the reader is slow, tokens gather here, up to
+/// [#MAX_UNREAD]. The transport's thread sends the rest when the reader catches up; both guard by
+/// this.
+final class RequestStream {
+    /// Tokens that may wait for a slow reader, beyond what the transport buffers.
+    static final int MAX_UNREAD = 2048;
+
+    private final GenerateRequest request;
+    private final ServerCallStreamObserver<GenerateEvent> out;
+    private final List<Outbox> outboxes = new ArrayList<>();
+    private List<Sequence> sequences = List.of();
+    private int unread;
+    private int unfinished;
+    private int generated;
+    private boolean ended;
+    private boolean complete;
+
+    /// What a choice has not sent yet: tokens, then its end.
+    private static final class Outbox {
+        GenerateEvent.Tokens.@Nullable Builder tokens;
+        GenerateEvent.@Nullable Finished finished;
+    }
+
+    RequestStream(GenerateRequest request, ServerCallStreamObserver<GenerateEvent> out) {
+        this.request = request;
+        this.out = out;
+        this.unfinished = request.choices().size();
+        for (int i = 0; i < unfinished; i++) {
+            outboxes.add(new Outbox());
+        }
+    }
+
+    GenerateRequest request() {
+        return request;
+    }
+
+    /// One per choice, once it was submitted; of the step loop.
+    List<Sequence> sequences() {
+        return sequences;
+    }
+
+    void sequences(List<Sequence> choices) {
+        sequences = choices;
+    }
+
+    /// False when the reader has left too much unread: then the request must be failed.
+    synchronized boolean generated(int choice, int position, Token token) {
+        if (ended) {
+            return true;
+        }
+        var outbox = outboxes.get(choice);
+        var tokens = outbox.tokens;
+        if (tokens == null) {
+            tokens = GenerateEvent.Tokens.newBuilder().setChoice(choice).setPosition(position);
+            outbox.tokens = tokens;
+        }
+        tokens.addTokens(toProto(token));
+        generated++;
+        unread++;
+        drain();
+        return unread <= MAX_UNREAD;
+    }
+
+    synchronized void finished(int choice, FinishReason reason, int stopTokenId) {
+        if (ended) {
+            return;
+        }
+        var finished =
+                GenerateEvent.Finished.newBuilder()
+                        .setChoice(choice)
+                        .setReason(reason)
+                        .setStopTokenId(stopTokenId);
+        if (--unfinished == 0) {
+            finished.setUsage(
+                    Usage.newBuilder()
+                            .setPromptTokens(request.promptIds().length)
+                            .setCompletionTokens(generated));
+            complete = true;
+        }
+        outboxes.get(choice).finished = finished.build();
+        drain();
+    }
+
+    synchronized void fail(Status status, Metadata trailers) {
+        if (!ended) {
+            ended = true;
+            out.onError(status.asRuntimeException(trailers));
+        }
+    }
+
+    void fail(Status status) {
+        fail(status, new Metadata());
+    }
+
+    /// The reader hung up: nothing more is sent.
+    synchronized void abandon() {
+        ended = true;
+    }
+
+    synchronized boolean hasEnded() {
+        return ended;
+    }
+
+    /// Sends what the transport takes without buffering on; the end only after the last token.
+    synchronized void drain() {
+        for (int i = 0; i < outboxes.size() && !ended && out.isReady(); i++) {
+            drain(outboxes.get(i));
+        }
+        if (complete && !ended && unread == 0 && outboxes.stream().allMatch(RequestStream::empty)) {
+            ended = true;
+            out.onCompleted();
+        }
+    }
+
+    private void drain(Outbox outbox) {
+        var tokens = outbox.tokens;
+        if (tokens != null) {
+            outbox.tokens = null;
+            unread -= tokens.getTokensCount();
+            out.onNext(GenerateEvent.newBuilder().setTokens(tokens).build());
+        }
+        var finished = outbox.finished;
+        if (finished != null) {
+            outbox.finished = null;
+            out.onNext(GenerateEvent.newBuilder().setFinished(finished).build());
+        }
+    }
+
+    private static boolean empty(Outbox outbox) {
+        return outbox.tokens == null && outbox.finished == null;
+    }
+
+    private static dev.lockstep.proto.v1.Token toProto(Token token) {
+        var proto =
+                dev.lockstep.proto.v1.Token.newBuilder()
+                        .setId(token.id())
+                        .setLogprob(token.logprob());
+        for (var top : token.topLogprobs()) {
+            proto.addTopLogprobs(
+                    dev.lockstep.proto.v1.TopLogprob.newBuilder()
+                            .setTokenId(top.tokenId())
+                            .setLogprob(top.logprob()));
+        }
+        return proto.build();
+    }
+}

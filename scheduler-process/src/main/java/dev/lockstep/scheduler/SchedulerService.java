@@ -1,0 +1,130 @@
+package dev.lockstep.scheduler;
+
+import dev.lockstep.proto.v1.GenerateEvent;
+import dev.lockstep.proto.v1.GroupStatus;
+import dev.lockstep.proto.v1.SchedulerGrpc;
+import dev.lockstep.proto.v1.WatchGroupRequest;
+import io.grpc.Metadata;
+import io.grpc.Status;
+import io.grpc.stub.ServerCallStreamObserver;
+import io.grpc.stub.StreamObserver;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import org.jspecify.annotations.Nullable;
+
+/// What coordinators call: requests go to the step loop, and how the scheduler stands goes to
+/// everybody who watches. Calls run on the transport's thread, so nothing here waits.
+final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
+    private final String group;
+    private final List<Watcher> watchers = new CopyOnWriteArrayList<>();
+    private volatile @Nullable StepLoop loop;
+    private volatile GroupStatus status;
+
+    SchedulerService(String group) {
+        this.group = group;
+        this.status =
+                GroupStatus.newBuilder()
+                        .setGroup(group)
+                        .setReason("the scheduler is starting")
+                        .build();
+    }
+
+    /// The loop to serve; until then every request is refused.
+    void serve(StepLoop served) {
+        loop = served;
+    }
+
+    @Override
+    public void generate(
+            dev.lockstep.proto.v1.GenerateRequest proto, StreamObserver<GenerateEvent> observer) {
+        var out = (ServerCallStreamObserver<GenerateEvent>) observer;
+        var to = loop;
+        if (to == null) {
+            out.onError(
+                    Status.UNAVAILABLE
+                            .withDescription("the scheduler is starting")
+                            .asRuntimeException());
+            return;
+        }
+        GenerateRequest request;
+        try {
+            request = GenerateRequest.fromProto(proto);
+        } catch (IllegalArgumentException e) {
+            out.onError(
+                    Status.INVALID_ARGUMENT.withDescription(e.getMessage()).asRuntimeException());
+            return;
+        }
+        var stream = new RequestStream(request, out);
+        out.setOnCancelHandler(() -> to.cancelled(stream));
+        out.setOnReadyHandler(stream::drain);
+        if (!to.trySubmit(stream)) {
+            var trailers = new Metadata();
+            trailers.put(StepLoop.RETRY_AFTER_MS, "1000");
+            stream.fail(
+                    Status.RESOURCE_EXHAUSTED.withDescription("too many requests arrive at once"),
+                    trailers);
+        }
+    }
+
+    @Override
+    public void watchGroup(WatchGroupRequest request, StreamObserver<GroupStatus> observer) {
+        var watcher = new Watcher((ServerCallStreamObserver<GroupStatus>) observer);
+        watcher.out.setOnCancelHandler(() -> watchers.remove(watcher));
+        watchers.add(watcher);
+        watcher.send(status);
+    }
+
+    /// Tells everybody who watches, on the loop's thread.
+    void publish(Standing standing) {
+        var next = toProto(standing);
+        status = next;
+        for (var watcher : watchers) {
+            watcher.send(next);
+        }
+    }
+
+    /// One coordinator's stream; a slow one misses what is old by the time it reads.
+    private static final class Watcher {
+        final ServerCallStreamObserver<GroupStatus> out;
+
+        Watcher(ServerCallStreamObserver<GroupStatus> out) {
+            this.out = out;
+        }
+
+        synchronized void send(GroupStatus status) {
+            if (!out.isCancelled() && out.isReady()) {
+                out.onNext(status);
+            }
+        }
+    }
+
+    private GroupStatus toProto(Standing standing) {
+        var load = standing.load();
+        var proto =
+                GroupStatus.newBuilder()
+                        .setGroup(group)
+                        .setReady(standing.ready())
+                        .setReason(standing.reason())
+                        .setRunning(load.running())
+                        .setWaiting(load.waiting())
+                        .setWaitingLimit(standing.waitingLimit())
+                        .setBlocksTotal(load.blocks())
+                        .setBlocksFree(load.freeBlocks())
+                        .setPreemptions(load.preemptions())
+                        .setSteps(load.steps())
+                        .setMixedSteps(load.mixedSteps());
+        standing.group()
+                .ifPresent(
+                        formed ->
+                                proto.setEpoch(formed.shape().epoch())
+                                        .setModel(formed.model())
+                                        .setModelDigest(formed.modelDigest())
+                                        .setMaxModelLen(formed.shape().maxModelLength())
+                                        .setVocabSize(formed.vocabularySize())
+                                        .setMaxNumSeqs(formed.shape().maxSequences())
+                                        .setMaxNumBatchedTokens(formed.shape().maxBatchedTokens())
+                                        .setBlockSize(formed.shape().blockSize())
+                                        .addAllRanks(formed.ranks()));
+        return proto.build();
+    }
+}

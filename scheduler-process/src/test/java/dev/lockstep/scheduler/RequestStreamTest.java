@@ -1,0 +1,132 @@
+package dev.lockstep.scheduler;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.proto.v1.FinishReason;
+import dev.lockstep.proto.v1.GenerateEvent;
+import io.grpc.Status;
+import io.grpc.stub.ServerCallStreamObserver;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class RequestStreamTest {
+    private final Reader reader = new Reader();
+    private final RequestStream stream =
+            new RequestStream(
+                    new GenerateRequest(
+                            "r",
+                            new int[3],
+                            List.of(SamplingParameters.greedy(9), SamplingParameters.greedy(9)),
+                            ""),
+                    reader);
+
+    private static final class Reader extends ServerCallStreamObserver<GenerateEvent> {
+        final List<GenerateEvent> events = new ArrayList<>();
+        boolean ready;
+        boolean completed;
+
+        @Override
+        public boolean isReady() {
+            return ready;
+        }
+
+        @Override
+        public void onNext(GenerateEvent event) {
+            events.add(event);
+        }
+
+        @Override
+        public void onError(Throwable failure) {}
+
+        @Override
+        public void onCompleted() {
+            completed = true;
+        }
+
+        @Override
+        public boolean isCancelled() {
+            return false;
+        }
+
+        @Override
+        public void setOnCancelHandler(Runnable handler) {}
+
+        @Override
+        public void setCompression(String compression) {}
+
+        @Override
+        public void disableAutoInboundFlowControl() {}
+
+        @Override
+        public void setOnReadyHandler(Runnable handler) {}
+
+        @Override
+        public void request(int count) {}
+
+        @Override
+        public void setMessageCompression(boolean enable) {}
+    }
+
+    @Test
+    void tokensForASlowReaderGatherIntoOneEventAChoice() {
+        stream.generated(0, 0, Token.of(5));
+        stream.generated(1, 0, Token.of(6));
+        stream.generated(0, 1, Token.of(7));
+        assertEquals(List.of(), reader.events);
+        reader.ready = true;
+        stream.drain();
+        assertEquals(2, reader.events.size());
+        var tokens = reader.events.getFirst().getTokens();
+        assertEquals(0, tokens.getPosition());
+        assertEquals(2, tokens.getTokensCount());
+        stream.generated(0, 2, Token.of(8));
+        assertEquals(2, reader.events.getLast().getTokens().getPosition());
+    }
+
+    @Test
+    void theEndComesAfterTheLastTokenOfEveryChoice() {
+        stream.generated(0, 0, Token.of(5));
+        stream.finished(0, FinishReason.FINISH_REASON_STOP, 5);
+        stream.generated(1, 0, Token.of(6));
+        stream.finished(1, FinishReason.FINISH_REASON_LENGTH, -1);
+        assertFalse(reader.completed);
+        reader.ready = true;
+        stream.drain();
+        assertTrue(reader.completed);
+        var kinds = reader.events.stream().map(GenerateEvent::getEventCase).toList();
+        assertEquals(
+                List.of(
+                        GenerateEvent.EventCase.TOKENS,
+                        GenerateEvent.EventCase.FINISHED,
+                        GenerateEvent.EventCase.TOKENS,
+                        GenerateEvent.EventCase.FINISHED),
+                kinds);
+        assertFalse(reader.events.get(1).getFinished().hasUsage());
+        assertEquals(2, reader.events.get(3).getFinished().getUsage().getCompletionTokens());
+    }
+
+    @Test
+    void aReaderThatLeavesTooMuchUnreadIsGivenUp() {
+        for (int i = 0; i < RequestStream.MAX_UNREAD; i++) {
+            assertTrue(stream.generated(0, i, Token.of(1)));
+        }
+        assertFalse(stream.generated(0, RequestStream.MAX_UNREAD, Token.of(1)));
+        stream.fail(Status.CANCELLED);
+        assertTrue(stream.hasEnded());
+        reader.ready = true;
+        stream.drain();
+        assertEquals(List.of(), reader.events);
+    }
+
+    @Test
+    void nothingIsSentToAReaderThatHungUp() {
+        reader.ready = true;
+        stream.abandon();
+        stream.generated(0, 0, Token.of(1));
+        stream.finished(0, FinishReason.FINISH_REASON_STOP, 1);
+        assertEquals(List.of(), reader.events);
+    }
+}
