@@ -48,7 +48,8 @@ final class GroupKeeper implements AutoCloseable {
     private final BlockingQueue<Boolean> changes = new LinkedBlockingQueue<>(1);
     private long highestEpoch;
     private Duration backoff = LEAST_BACKOFF;
-    private List<String> refused = List.of();
+    private List<String> tried = List.of();
+    private long retryNanos;
 
     GroupKeeper(
             SchedulerConfig config,
@@ -119,15 +120,24 @@ final class GroupKeeper implements AutoCloseable {
             awaitChange(LONG_WAIT);
             return;
         }
+        var members = announcedRanks();
+        var missing = missing(members);
+        if (!missing.isEmpty()) {
+            loop.groupUnready(Status.UNAVAILABLE.withDescription(missing));
+            awaitChange(LONG_WAIT);
+            return;
+        }
         try {
-            var members = announcedRanks();
-            if (incarnations(members).equals(refused)) {
-                awaitChange(LONG_WAIT);
-                return;
+            if (incarnations(members).equals(tried)) {
+                awaitChange(remainingBackoff());
+                if (!remainingBackoff().isZero()) {
+                    return;
+                }
             }
+            tried = incarnations(members);
             var epoch = leadership.nextEpoch(highestEpoch);
             if (epoch.isEmpty()) {
-                awaitChange(MOST_BACKOFF);
+                waitBeforeRetry(MOST_BACKOFF);
                 return;
             }
             highestEpoch = epoch.getAsLong();
@@ -137,57 +147,65 @@ final class GroupKeeper implements AutoCloseable {
         }
     }
 
-    private void unformed(FormationException why) throws InterruptedException {
+    private void unformed(FormationException why) {
         loop.groupUnready(Status.UNAVAILABLE.withDescription(why.getMessage()));
         if (why.highestEpoch() > highestEpoch) {
             LOG.info("a rank has seen epoch {}, above {}", why.highestEpoch(), highestEpoch);
             highestEpoch = why.highestEpoch();
+            waitBeforeRetry(Duration.ZERO);
             return;
         }
         LOG.warn("group {} is not formed: {}", config.group(), why.getMessage());
-        awaitChange(why.isRefusal() ? LONG_WAIT : backoff);
+        waitBeforeRetry(why.isRefusal() ? LONG_WAIT : backoff);
         backoff = backoff.multipliedBy(2);
         if (backoff.compareTo(MOST_BACKOFF) > 0) {
             backoff = MOST_BACKOFF;
         }
     }
 
+    /// The same processes are not tried again before this; others are at once.
+    private void waitBeforeRetry(Duration wait) {
+        retryNanos = clock.nanoTime() + wait.toNanos();
+    }
+
+    private Duration remainingBackoff() {
+        return Duration.ofNanos(Math.max(0, retryNanos - clock.nanoTime()));
+    }
+
     private static List<String> incarnations(List<Member> members) {
         return members.stream().map(Member::incarnation).toList();
     }
 
-    /// The newest worker announced for each rank.
-    private List<Member> announcedRanks() throws FormationException, InterruptedException {
-        while (true) {
-            var snapshot = cluster.membership().snapshot();
-            var members = new ArrayList<Member>();
-            for (int rank = 0; rank < config.tensorParallel(); rank++) {
-                snapshot.worker(config.group(), rank).ifPresent(members::add);
-            }
-            for (var member : members) {
-                if (member.size() != config.tensorParallel()) {
-                    throw FormationException.refused(
-                            member.describe()
-                                    + " is one of "
-                                    + member.size()
-                                    + " ranks, this scheduler has --tensor-parallel "
-                                    + config.tensorParallel());
-                }
-            }
-            if (members.size() == config.tensorParallel()) {
-                return members;
-            }
-            loop.groupUnready(
-                    Status.UNAVAILABLE.withDescription(
-                            "group "
-                                    + config.group()
-                                    + " has "
-                                    + members.size()
-                                    + " of "
-                                    + config.tensorParallel()
-                                    + " workers"));
-            awaitChange(LONG_WAIT);
+    /// The newest worker announced for each rank, as far as there is one.
+    private List<Member> announcedRanks() {
+        var snapshot = cluster.membership().snapshot();
+        var members = new ArrayList<Member>();
+        for (int rank = 0; rank < config.tensorParallel(); rank++) {
+            snapshot.worker(config.group(), rank).ifPresent(members::add);
         }
+        return members;
+    }
+
+    /// What keeps these from being all ranks; empty when nothing does.
+    private String missing(List<Member> members) {
+        for (var member : members) {
+            if (member.size() != config.tensorParallel()) {
+                return member.describe()
+                        + " is one of "
+                        + member.size()
+                        + " ranks, this scheduler has --tensor-parallel "
+                        + config.tensorParallel();
+            }
+        }
+        return members.size() == config.tensorParallel()
+                ? ""
+                : "group "
+                        + config.group()
+                        + " has "
+                        + members.size()
+                        + " of "
+                        + config.tensorParallel()
+                        + " workers";
     }
 
     /// Forms the group and stays with it until it is lost or this scheduler leads no more.
@@ -203,6 +221,7 @@ final class GroupKeeper implements AutoCloseable {
                 awaitChange(LONG_WAIT);
             }
             workers.lose("another scheduler leads");
+            waitBeforeRetry(LEAST_BACKOFF);
         } finally {
             announceStarting();
         }
@@ -237,18 +256,12 @@ final class GroupKeeper implements AutoCloseable {
                         + workers.epoch()
                         + "-"
                         + HexFormat.of().toHexDigits(randomness.nextLong());
-        Form form;
-        try {
-            form =
-                    Handshake.agree(
-                            joined,
-                            rendezvous,
-                            config.maxSequences(),
-                            config.maxBatchedTokens().orElse(0));
-        } catch (FormationException e) {
-            refused = incarnations(members);
-            throw e;
-        }
+        var form =
+                Handshake.agree(
+                        joined,
+                        rendezvous,
+                        config.maxSequences(),
+                        config.maxBatchedTokens().orElse(0));
         var formed = workers.form(form, FORM_TIMEOUT);
         var group = group(workers, joined.getFirst(), form, formed);
         LOG.info(

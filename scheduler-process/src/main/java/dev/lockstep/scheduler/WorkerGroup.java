@@ -35,6 +35,8 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
     /// How long a rank may be silent, or a step make no progress, before it counts as hung.
     static final Duration HUNG = Duration.ofSeconds(5);
 
+    private static final Duration PAUSED = Duration.ofSeconds(3);
+
     /// Hears what becomes of a formed group, on any thread; must not block.
     interface Listener {
         void stepCompleted(WorkerGroup group, StepResult result);
@@ -48,6 +50,7 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
     private final List<Rank> ranks = new ArrayList<>();
     private final ArrayDeque<StepResult> results = new ArrayDeque<>();
     private Optional<FormationException> lost = Optional.empty();
+    private long beatNanos;
     private long sent;
     private long completed;
 
@@ -80,6 +83,7 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
         this.clock = clock;
         this.listener = listener;
         synchronized (this) {
+            beatNanos = clock.nanoTime();
             for (int rank = 0; rank < members.size(); rank++) {
                 ranks.add(new Rank(rank, members.get(rank), dialer));
             }
@@ -186,6 +190,14 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
 
     private synchronized Optional<String> findHung() {
         long now = clock.nanoTime();
+        boolean paused = now - beatNanos > PAUSED.toNanos();
+        beatNanos = now;
+        if (paused) {
+            // It was this process that stood still; what the ranks sent meanwhile is not read yet.
+            ranks.forEach(rank -> rank.heardNanos = now);
+            ranks.forEach(rank -> rank.progressNanos = now);
+            return Optional.empty();
+        }
         for (var rank : ranks) {
             // Before it joined, a rank may be loading; the time limit of joining covers that.
             if (rank.joined.isDone() && now - rank.heardNanos > HUNG.toNanos()) {
@@ -301,11 +313,12 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
                             + status.getCode()
                             + (description == null ? "" : " " + description);
         }
-        if (status.getCode() == Status.Code.FAILED_PRECONDITION
-                && highest.filter(text -> text.matches("[0-9]{1,18}")).isPresent()) {
+        if (status.getCode() != Status.Code.FAILED_PRECONDITION) {
+            lose(reason);
+        } else if (highest.filter(text -> text.matches("[0-9]{1,18}")).isPresent()) {
             lose(FormationException.stale(reason, Long.parseLong(highest.get())));
         } else {
-            lose(reason);
+            lose(FormationException.refused(reason));
         }
     }
 
