@@ -52,52 +52,6 @@ final class VectorQ8Tile implements VectorTile {
         }
     }
 
-    @Override
-    public void four(
-            long x, long xStride, int columns, long tile, long out, long outStride, int rows) {
-        int blocks = columns / BLOCK;
-        for (int row = 0; row < rows; row += COUNT) {
-            long weights = tile + 4L * row;
-            long scales = weights + blocks * BLOCK_BYTES;
-            var sum0 = FloatVector.zero(FLOAT);
-            var sum1 = sum0;
-            var sum2 = sum0;
-            var sum3 = sum0;
-            for (int block = 0; block < blocks; block++) {
-                long record0 = x + block * RECORD_BYTES;
-                long record1 = record0 + xStride;
-                long record2 = record1 + xStride;
-                long record3 = record2 + xStride;
-                var dot0 = IntVector.zero(INT);
-                var dot1 = dot0;
-                var dot2 = dot0;
-                var dot3 = dot0;
-                for (int step = 0; step < STEPS; step++) {
-                    var four = load(weights + step * STEP_BYTES);
-                    var odd = four.lanewise(VectorOperators.ASHR, 8);
-                    var even =
-                            four.lanewise(VectorOperators.LSHL, 8)
-                                    .lanewise(VectorOperators.ASHR, 8);
-                    dot0 = add(dot0, even, odd, record0, step);
-                    dot1 = add(dot1, even, odd, record1, step);
-                    dot2 = add(dot2, even, odd, record2, step);
-                    dot3 = add(dot3, even, odd, record3, step);
-                }
-                var scale = FloatVector.fromMemorySegment(FLOAT, SEGMENT, scales, ORDER);
-                sum0 = scaled(scale, record0, dot0, sum0);
-                sum1 = scaled(scale, record1, dot1, sum1);
-                sum2 = scaled(scale, record2, dot2, sum2);
-                sum3 = scaled(scale, record3, dot3, sum3);
-                weights += BLOCK_BYTES;
-                scales += STEP_BYTES;
-            }
-            VectorF32Tile.store(sum0, out, row, rows);
-            VectorF32Tile.store(sum1, out + outStride, row, rows);
-            VectorF32Tile.store(sum2, out + 2 * outStride, row, rows);
-            VectorF32Tile.store(sum3, out + 3 * outStride, row, rows);
-        }
-    }
-
     // Small enough that C2 always inlines them; a vector that crosses a real call is boxed.
 
     private static ShortVector load(long address) {
