@@ -42,6 +42,7 @@ final class GgufKeys {
                 floats("scores"),
                 integers("token_type"),
                 metadata.texts(PREFIX + "merges").orElse(List.of()),
+                integers("precompiled_charsmap"),
                 new GgufVocabulary.SpecialIds(
                         id("bos", tokens.size()),
                         id("unknown", tokens.size()),
@@ -51,7 +52,8 @@ final class GgufKeys {
                 new GgufVocabulary.Flags(
                         flag("add_bos_token", defaults.addBos()),
                         flag("add_eos_token", defaults.addEos()),
-                        flag("add_space_prefix", defaults.addSpacePrefix())));
+                        flag("add_space_prefix", defaults.addSpacePrefix()),
+                        flag("remove_extra_whitespaces", defaults.removeExtraSpaces())));
     }
 
     private OptionalInt id(String name, int tokens) {

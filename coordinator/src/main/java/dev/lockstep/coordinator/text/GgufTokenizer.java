@@ -39,11 +39,13 @@ final class GgufTokenizer {
         return switch (file.model()) {
             case "gpt2" -> builder.byteLevel();
             case "llama" -> builder.sentencePiece();
+            case "t5" -> builder.unigram();
+            case "bert" -> builder.wordPiece();
             default ->
                     throw new IllegalArgumentException(
                             "tokenizer.ggml.model is '"
                                     + file.model()
-                                    + "', which is not supported; supported: gpt2, llama");
+                                    + "', which is not supported; supported: gpt2, llama, t5, bert");
         };
     }
 
@@ -66,10 +68,7 @@ final class GgufTokenizer {
     }
 
     private Tokenizer sentencePiece() {
-        if (file.scores().isEmpty()) {
-            throw new IllegalArgumentException(
-                    "tokenizer.ggml.scores is missing; tokenizer.ggml.model 'llama' needs it");
-        }
+        requireScores();
         Symbols symbols = new Symbols(vocabulary, "", "");
         var rules =
                 new BytePairModel.Rules(
@@ -90,12 +89,68 @@ final class GgufTokenizer {
                 prefix
                         ? Normalizer.all(List.of(Normalizer.prepend(SentencePiece.SPACE), spaces))
                         : spaces;
-        TokenBytes bytes =
-                bytes(
-                        piece ->
-                                piece.replace(SentencePiece.SPACE, " ")
-                                        .getBytes(StandardCharsets.UTF_8));
-        return tokenizer(normalizer, List.of(), model, new Tokenizer.Decoding(bytes, prefix));
+        return tokenizer(
+                normalizer, List.of(), model, new Tokenizer.Decoding(spacedBytes(), prefix));
+    }
+
+    private Tokenizer unigram() {
+        requireScores();
+        int unknown = file.specialIds().unknown().orElse(Vocabulary.NONE);
+        boolean byteFallback = vocabulary.byteIds()[0] != Vocabulary.NONE;
+        var model = new UnigramModel(vocabulary, file.scores(), unknown, byteFallback);
+        return tokenizer(
+                Normalizer.all(List.of(characterMap(), this::withSpaces)),
+                List.of(),
+                model,
+                new Tokenizer.Decoding(spacedBytes(), file.flags().addSpacePrefix()));
+    }
+
+    private Normalizer characterMap() {
+        if (file.characterMap().isEmpty()) {
+            return Normalizer.NONE;
+        }
+        byte[] bytes = new byte[file.characterMap().size()];
+        for (int i = 0; i < bytes.length; i++) {
+            bytes[i] = file.characterMap().get(i).byteValue();
+        }
+        return CharacterMap.parse(bytes)::applyToPrefixes;
+    }
+
+    private String withSpaces(String text) {
+        return SentencePiece.withSpaces(
+                text, file.flags().addSpacePrefix(), file.flags().removeExtraSpaces());
+    }
+
+    private Tokenizer wordPiece() {
+        PreTokenizer spaces =
+                new Split(
+                        new RunPattern(false, CharacterSet.ofClasses(Characters.SPACE), 1, 1),
+                        Split.Behavior.REMOVED,
+                        false);
+        PreTokenizer punctuation =
+                Split.isolated(new RunPattern(false, CharacterSet.punctuation(), 1, 1));
+        int unknown = file.specialIds().unknown().orElse(Vocabulary.NONE);
+        return tokenizer(
+                Normalizers.bert(true, true, true, true),
+                List.of(spaces, punctuation),
+                new WordPieceModel(vocabulary, SentencePiece.SPACE, "", unknown, LONGEST_WORD),
+                new Tokenizer.Decoding(spacedBytes(), true));
+    }
+
+    private static final int LONGEST_WORD = 100;
+
+    private TokenBytes spacedBytes() {
+        return bytes(
+                piece -> piece.replace(SentencePiece.SPACE, " ").getBytes(StandardCharsets.UTF_8));
+    }
+
+    private void requireScores() {
+        if (file.scores().isEmpty()) {
+            throw new IllegalArgumentException(
+                    "tokenizer.ggml.scores is missing; tokenizer.ggml.model '"
+                            + file.model()
+                            + "' needs it");
+        }
     }
 
     private MergeTable merges() {
@@ -166,9 +221,14 @@ final class GgufTokenizer {
                 file.flags().addBos() && named.bos().isPresent()
                         ? List.of(named.bos().getAsInt())
                         : List.of();
+        // A separator, where a model has one, is what closes a text.
+        List<Integer> closing =
+                named.separator().isPresent()
+                        ? List.of(named.separator().getAsInt())
+                        : named.ends();
         List<Integer> suffix =
-                file.flags().addEos() && !named.ends().isEmpty()
-                        ? List.of(named.ends().getFirst())
+                file.flags().addEos() && !closing.isEmpty()
+                        ? List.of(closing.getFirst())
                         : List.of();
         return new Tokenizer.Framing(named.bos(), prefix, suffix, List.copyOf(ends));
     }

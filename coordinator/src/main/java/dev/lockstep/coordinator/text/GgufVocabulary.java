@@ -10,6 +10,7 @@ import java.util.OptionalInt;
 /// @param scores one per token, or empty
 /// @param tokenTypes one per token, or empty for all normal
 /// @param merges `left right` in order, or empty
+/// @param characterMap the bytes of SentencePiece's compiled normalization, or empty
 public record GgufVocabulary(
         String model,
         String pre,
@@ -17,6 +18,7 @@ public record GgufVocabulary(
         List<Float> scores,
         List<Integer> tokenTypes,
         List<String> merges,
+        List<Integer> characterMap,
         SpecialIds specialIds,
         Flags flags) {
     /// Ids that the file names; [#NONE] names none.
@@ -35,14 +37,15 @@ public record GgufVocabulary(
     }
 
     /// The switches of the file, its defaults filled in.
-    public record Flags(boolean addBos, boolean addEos, boolean addSpacePrefix) {
+    public record Flags(
+            boolean addBos, boolean addEos, boolean addSpacePrefix, boolean removeExtraSpaces) {
         /// What holds for a model and pre-tokenizer where the file is silent.
         public static Flags defaults(String model, String pre) {
             return switch (model) {
-                case "llama" -> new Flags(true, false, true);
-                case "t5" -> new Flags(false, true, true);
-                case "bert" -> new Flags(true, true, false);
-                default -> new Flags(GgufPreTokenizers.addsBos(pre), false, false);
+                case "llama" -> new Flags(true, false, true, false);
+                case "t5" -> new Flags(false, true, true, false);
+                case "bert" -> new Flags(true, true, false, false);
+                default -> new Flags(GgufPreTokenizers.addsBos(pre), false, false, false);
             };
         }
     }

@@ -31,6 +31,10 @@ final class IntList {
         size = newSize;
     }
 
+    void set(int index, int value) {
+        values[index] = value;
+    }
+
     int at(int index) {
         return values[index];
     }

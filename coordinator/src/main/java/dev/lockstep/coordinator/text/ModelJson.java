@@ -10,9 +10,13 @@ interface ModelJson {
         String type = part.text("type", part.part("merges").isPresent() ? "BPE" : "");
         return switch (type) {
             case "BPE" -> new BytePairJson(part);
+            case "Unigram" -> UnigramJson.read(part);
+            case "WordPiece" -> new WordPieceJson(part);
             default ->
                     throw new IllegalArgumentException(
-                            "model.type is '" + type + "', which is not supported; supported: BPE");
+                            "model.type is '"
+                                    + type
+                                    + "', which is not supported; supported: BPE, Unigram, WordPiece");
         };
     }
 

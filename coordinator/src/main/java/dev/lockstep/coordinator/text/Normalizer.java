@@ -25,7 +25,7 @@ interface Normalizer {
     }
 
     static Normalizer unicode(java.text.Normalizer.Form form) {
-        return text -> java.text.Normalizer.normalize(text, form);
+        return text -> java.text.Normalizer.normalize(CanonicalOrder.of(text), form);
     }
 
     /// Puts `prefix` before text that is not empty.

@@ -1,5 +1,7 @@
 package dev.lockstep.coordinator.text;
 
+import java.util.Base64;
+
 /// Reads the `normalizer` of a `tokenizer.json`.
 final class NormalizerJson {
     private NormalizerJson() {}
@@ -27,11 +29,12 @@ final class NormalizerJson {
             }
             case "Replace" -> replace(part);
             case "BertNormalizer" -> bert(part);
+            case "Precompiled" -> precompiled(part.require("precompiled_charsmap"));
             default ->
                     throw part.require("type")
                             .wrong(
                                     "one of the normalizers supported: Sequence, NFC, NFD, NFKC, NFKD, Lowercase,"
-                                            + " StripAccents, Nmt, ByteLevel, Prepend, Strip, Replace, BertNormalizer");
+                                            + " StripAccents, Nmt, ByteLevel, Prepend, Strip, Replace, BertNormalizer, Precompiled");
         };
     }
 
@@ -53,5 +56,14 @@ final class NormalizerJson {
                 part.flag("handle_chinese_chars", true),
                 part.flag("strip_accents", lowercase),
                 lowercase);
+    }
+
+    private static Normalizer precompiled(JsonPart map) {
+        try {
+            CharacterMap parsed = CharacterMap.parse(Base64.getDecoder().decode(map.text()));
+            return parsed::applyToGraphemes;
+        } catch (IllegalArgumentException e) {
+            throw new IllegalArgumentException(map.path() + " is damaged: " + e.getMessage(), e);
+        }
     }
 }

@@ -10,7 +10,7 @@ import java.util.regex.PatternSyntaxException;
 /// That engine backtracks, so it counts the characters it looks at: past a fixed number per
 /// character of text the text is refused, which beats a request that never ends.
 final class RegexPattern implements TokenPattern {
-    private static final int STEPS_PER_CHARACTER = 2_000;
+    private static final int STEPS_PER_CHARACTER = 200;
     private static final int FREE_STEPS = 1_000_000;
 
     /// Scripts by their bare name, which the JDK wants with `Is` before it.

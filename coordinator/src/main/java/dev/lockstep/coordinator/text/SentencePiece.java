@@ -105,4 +105,26 @@ final class SentencePiece {
                             + " are supported in a SentencePiece vocabulary");
         }
     }
+
+    /// Writes spaces as `▁`: one more before the first word with `prefix`, and with `merged`
+    /// exactly one before every word and none elsewhere.
+    static String withSpaces(String text, boolean prefix, boolean merged) {
+        StringBuilder result = new StringBuilder(text.length() + 1);
+        boolean inWord = false;
+        boolean prefixed = !prefix;
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            if (c != ' ') {
+                if (!inWord && (merged || !prefixed)) {
+                    result.append(SPACE);
+                    prefixed = true;
+                }
+                result.append(c);
+            } else if (!merged) {
+                result.append(SPACE);
+            }
+            inWord = c != ' ';
+        }
+        return result.toString();
+    }
 }

@@ -27,7 +27,10 @@ final class Fixtures {
                         .orElse(Path.of(System.getProperty("user.home"), ".cache"));
         String given = System.getProperty("lockstep.smollm2");
         return require(
-                given != null ? Path.of(given) : cache.resolve("lockstep").resolve(MODEL_FILE),
+                given != null
+                        ? Path.of(given)
+                        : cache.resolve("lockstep/models/smollm2-135m-instruct")
+                                .resolve(MODEL_FILE),
                 MODEL_FILE + " is neither at -Dlockstep.smollm2 nor in the cache folder");
     }
 

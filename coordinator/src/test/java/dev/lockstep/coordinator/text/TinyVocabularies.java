@@ -29,12 +29,13 @@ final class TinyVocabularies {
                         List.of(),
                         types,
                         List.of(merges),
+                        List.of(),
                         new GgufVocabulary.SpecialIds(
                                 OptionalInt.empty(),
                                 OptionalInt.empty(),
                                 OptionalInt.empty(),
                                 List.of(0)),
-                        new GgufVocabulary.Flags(false, false, false)));
+                        new GgufVocabulary.Flags(false, false, false, false)));
     }
 
     /// `<unk>` 0, `<s>` 1, `</s>` 2, the bytes 3 to 258, then these pieces, the first of the
@@ -61,11 +62,12 @@ final class TinyVocabularies {
                         scores,
                         types,
                         List.of(),
+                        List.of(),
                         new GgufVocabulary.SpecialIds(
                                 OptionalInt.of(1),
                                 OptionalInt.of(0),
                                 OptionalInt.empty(),
                                 List.of(2)),
-                        new GgufVocabulary.Flags(true, false, spacePrefix)));
+                        new GgufVocabulary.Flags(true, false, spacePrefix, false)));
     }
 }

@@ -10,7 +10,9 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.util.Base64;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -21,7 +23,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /// format's own library.
 final class TokenizerJsonOracleTest {
     private static final ObjectMapper MAPPER = new ObjectMapper();
-    private static final int TEXTS = 250;
+    private static final int TEXTS = 150;
 
     private static final String GPT2 =
             "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
@@ -217,6 +219,71 @@ final class TokenizerJsonOracleTest {
     }
 
     @Test
+    void unigramsWithUnknownCharactersOrTheirBytes() {
+        for (boolean bytes : new boolean[] {true, false}) {
+            compare(
+                    root -> {
+                        unigramModel(root, bytes);
+                        root.set(
+                                "pre_tokenizer",
+                                parse(
+                                        "{'type':'Metaspace','replacement':'▁','prepend_scheme':'always','split':true}"));
+                        root.set(
+                                "decoder",
+                                parse(
+                                        "{'type':'Sequence','decoders':[{'type':'ByteFallback'},"
+                                                + "{'type':'Metaspace','replacement':'▁','prepend_scheme':'never','split':true}]}"));
+                    });
+            compare(root -> unigramModel(root, bytes));
+        }
+    }
+
+    @Test
+    void aCompiledCharacterMap() {
+        byte[] map =
+                DoubleArray.of(
+                        Map.of(
+                                "ﬁ", "fi", "e\u0301", "é", "É", "e", "\t", " ", "½", "1/2", "the",
+                                "X", "\u200B", ""));
+        compare(
+                root ->
+                        root.set(
+                                "normalizer",
+                                MAPPER.createObjectNode()
+                                        .put("type", "Precompiled")
+                                        .put(
+                                                "precompiled_charsmap",
+                                                Base64.getEncoder().encodeToString(map))));
+    }
+
+    @Test
+    void wordPieces() {
+        compare(
+                root -> {
+                    ObjectNode model =
+                            MAPPER.createObjectNode()
+                                    .put("type", "WordPiece")
+                                    .put("unk_token", "<unk>");
+                    model.put("continuing_subword_prefix", "##")
+                            .put("max_input_chars_per_word", 12);
+                    ObjectNode vocabulary = model.putObject("vocab");
+                    for (String piece :
+                            ("<unk> <s> </s> <|im_start|> <|im_end|> the th t ##h ##e ##ing in i ##n ##g a ab ##b 1 ##2 ##3"
+                                            + " . , ! - ' s do not 在 我 x ##x < > ( ) ##ai ##ve na")
+                                    .split(" ", -1)) {
+                        vocabulary.put(piece, vocabulary.size());
+                    }
+                    root.set("model", model);
+                    root.set(
+                            "normalizer",
+                            parse(
+                                    "{'type':'BertNormalizer','clean_text':true,'handle_chinese_chars':true,'strip_accents':null,'lowercase':true}"));
+                    root.set("pre_tokenizer", parse("{'type':'BertPreTokenizer'}"));
+                    root.set("decoder", parse("{'type':'WordPiece','prefix':'##','cleanup':true}"));
+                });
+    }
+
+    @Test
     void affixesOfSubwords() {
         byte[] json =
                 """
@@ -310,6 +377,32 @@ final class TokenizerJsonOracleTest {
             merges.add(merge);
         }
         model.put("byte_fallback", true).put("fuse_unk", true);
+        root.putNull("pre_tokenizer");
+        root.putNull("decoder");
+    }
+
+    private static void unigramModel(ObjectNode root, boolean bytes) {
+        ObjectNode model =
+                MAPPER.createObjectNode()
+                        .put("type", "Unigram")
+                        .put("unk_id", 0)
+                        .put("byte_fallback", bytes);
+        ArrayNode vocabulary = model.putArray("vocab");
+        for (String special : new String[] {"<unk>", "<s>", "</s>", "<|im_start|>", "<|im_end|>"}) {
+            vocabulary.addArray().add(special).add(0.0);
+        }
+        for (int b = 0; b < 256; b++) {
+            // The library would take the text <0x0A> for the byte: at this price it does not.
+            vocabulary.addArray().add("<0x%02X>".formatted(b)).add(-1000.0);
+        }
+        double score = -1.5;
+        for (String piece :
+                "▁ ▁the the th he t h e in ing n g i a b ab aba ▁a ▁▁ 1 12 123 2 . .. ... 我 我想 😀 é ' 's < 0 x A >"
+                        .split(" ", -1)) {
+            vocabulary.addArray().add(piece).add(score);
+            score -= 0.37;
+        }
+        root.set("model", model);
         root.putNull("pre_tokenizer");
         root.putNull("decoder");
     }
