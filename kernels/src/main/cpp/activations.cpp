@@ -26,7 +26,10 @@ LOCKSTEP void lockstep_activations_bf16(const float* x, int64_t x_stride, int co
 static inline void quantize_block(const float* in, Int8Block* out) {
   __m512 low = _mm512_loadu_ps(in);
   __m512 high = _mm512_loadu_ps(in + 16);
-  float largest = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(low), _mm512_abs_ps(high)));
+  // Largest magnitude, compared as integers: so a NaN is larger than every number and shows in the product.
+  __m512i low_bits = _mm512_castps_si512(_mm512_abs_ps(low));
+  __m512i high_bits = _mm512_castps_si512(_mm512_abs_ps(high));
+  float largest = bits_to_float((uint32_t)_mm512_reduce_max_epi32(_mm512_max_epi32(low_bits, high_bits)));
   float scale = largest / 127.0f;
   float inverse = 127.0f / largest;
   if (scale < 0x1p-126f) { // below it the inverse overflows

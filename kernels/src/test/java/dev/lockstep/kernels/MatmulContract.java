@@ -165,6 +165,23 @@ public interface MatmulContract extends KernelsContract {
         }
     }
 
+    @ParameterizedTest
+    @EnumSource(WeightType.class)
+    default void aNaNShowsInItsRowAndNowhereElse(WeightType type) {
+        try (var device = device()) {
+            var stored = StoredMatrix.random(type, 5, 64, 3);
+            var weight = device.kernels().prepare(List.of(stored.whole()), DType.F32);
+            var x = new float[3 * 64];
+            x[64 + 40] = Float.NaN;
+            Tensor out = device.zeros(DType.F32, 3, 5);
+            device.kernels().matmul(device.floats(3, 64, x), weight, out);
+            float[] values = device.floats(out);
+            for (int i = 0; i < values.length; i++) {
+                assertEquals(i / 5 == 1, Float.isNaN(values[i]), "element " + i);
+            }
+        }
+    }
+
     @Test
     default void shapesThatDoNotMeetAreRefusedByName() {
         try (var device = device()) {

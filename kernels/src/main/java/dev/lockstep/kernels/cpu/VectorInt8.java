@@ -62,14 +62,14 @@ final class VectorInt8 {
         SEGMENT.set(FLOAT_VALUE, record + SCALED_SUM, scale * sum);
     }
 
+    // Compared as integers: so a NaN is larger than every number and shows in the product.
     private static float largest(long x) {
-        var largest = FloatVector.zero(FLOAT);
+        var largest = IntVector.zero(INT);
         for (int i = 0; i < BLOCK; i += COUNT) {
-            largest =
-                    largest.max(
-                            FloatVector.fromMemorySegment(FLOAT, SEGMENT, x + 4L * i, ORDER).abs());
+            var bits = IntVector.fromMemorySegment(INT, SEGMENT, x + 4L * i, ORDER);
+            largest = largest.max(bits.and(Integer.MAX_VALUE));
         }
-        return largest.reduceLanes(VectorOperators.MAX);
+        return Float.intBitsToFloat(largest.reduceLanes(VectorOperators.MAX));
     }
 
     private static IntVector rounded(long x, float inverse) {

@@ -87,6 +87,25 @@ interface MatmulBitsContract extends KernelsContract {
         }
     }
 
+    /// Tokens are taken in chunks that fit a cache, and rows that would evict each other are moved.
+    @ParameterizedTest
+    @EnumSource(names = {"F32", "Q8_0"})
+    default void longRowsHaveTheSameBitsInEveryBatch(WeightType type) {
+        try (var device = device()) {
+            int tokens = 21;
+            int columns = 16384;
+            var stored = StoredMatrix.random(type, 5, columns, 1);
+            var weight = device.kernels().prepare(List.of(stored.whole()), DType.F32);
+            Tensor x = MatmulContract.activations(device, tokens, columns, 2);
+            int[] all = multiply(device, x, weight);
+            for (int t = 0; t < tokens; t++) {
+                assertArrayEquals(
+                        Arrays.copyOfRange(all, t * 5, t * 5 + 5),
+                        multiply(device, x.rows(t, t + 1), weight));
+            }
+        }
+    }
+
     private static List<DType> computeTypes(WeightType type) {
         return type.isQuantized() ? List.of(DType.F32) : List.of(DType.F32, DType.BF16);
     }

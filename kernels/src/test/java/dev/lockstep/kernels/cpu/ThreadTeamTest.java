@@ -6,6 +6,12 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.sun.management.ThreadMXBean;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -17,17 +23,17 @@ final class ThreadTeamTest {
 
     @Test
     void everyThreadDoesEveryOpOnce() {
-        countRounds(CpuOptions.ofThreads(2), 100_000);
+        countRounds(CpuOptions.ofThreads(2), 30_000);
     }
 
     @Test
     void moreThreadsThanCoresOnlyTakeLonger() {
-        countRounds(CpuOptions.ofThreads(5), 2_000);
+        countRounds(CpuOptions.ofThreads(5), 10_000);
     }
 
     @Test
     void parkedThreadsMissNoOp() {
-        countRounds(CpuOptions.ofThreads(3).withoutSpinning(), 10_000);
+        countRounds(CpuOptions.ofThreads(3).withoutSpinning(), 60_000);
     }
 
     private static void countRounds(CpuOptions options, int rounds) {
@@ -119,6 +125,54 @@ final class ThreadTeamTest {
         team.close();
         assertTrue(!members[1].isAlive() && !members[2].isAlive());
         assertThrows(IllegalStateException.class, () -> team.run((_, _) -> {}));
+    }
+
+    @Test
+    void threadsRunWhereTheyArePinned() throws Exception {
+        var seen = new String[2];
+        String first = allowedCpus().split("[,-]")[0];
+        var cpus = List.of(Integer.valueOf(first), Integer.valueOf(first));
+        // A thread of its own, since the caller is pinned too.
+        var caller =
+                new Thread(
+                        () -> {
+                            var options = new CpuOptions(2, cpus, Optional.empty(), true);
+                            try (var team = new ThreadTeam(options)) {
+                                team.run((thread, _) -> seen[thread] = allowedCpus());
+                            }
+                        });
+        caller.start();
+        caller.join();
+        assertEquals(first, seen[0]);
+        assertEquals(first, seen[1]);
+    }
+
+    private static String allowedCpus() {
+        try (var lines = Files.lines(Path.of("/proc/thread-self/status"))) {
+            return lines.filter(line -> line.startsWith("Cpus_allowed_list:"))
+                    .map(line -> line.substring(line.indexOf(':') + 1).strip())
+                    .findFirst()
+                    .orElseThrow();
+        } catch (IOException failure) {
+            throw new UncheckedIOException(failure);
+        }
+    }
+
+    @Test
+    void aSharedOpAllocatesNothing() {
+        var bean = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+        try (var team = new ThreadTeam(CpuOptions.ofThreads(2))) {
+            ThreadTeam.Task task = (_, _) -> {};
+            long before = 0;
+            for (int i = 0; i < 2000; i++) {
+                if (i == 1000) {
+                    before = bean.getCurrentThreadAllocatedBytes();
+                }
+                team.run(task);
+            }
+            // Less than a byte an op: what there is belongs to the JVM and to the bean.
+            assertTrue(bean.getCurrentThreadAllocatedBytes() - before < 1000);
+        }
     }
 
     @Test
