@@ -130,7 +130,7 @@ final class ThreadTeamTest {
     @Test
     void threadsRunWhereTheyArePinned() throws Exception {
         var seen = new String[2];
-        String first = allowedCpus().split("[,-]")[0];
+        String first = allowedCpus().replaceFirst("[,-].*", "");
         var cpus = List.of(Integer.valueOf(first), Integer.valueOf(first));
         // A thread of its own, since the caller is pinned too.
         var caller =
