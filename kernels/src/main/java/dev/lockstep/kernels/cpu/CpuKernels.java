@@ -35,9 +35,9 @@ public final class CpuKernels implements Kernels {
     private final List<CpuAttention> attentions = new ArrayList<>();
     private volatile long progress;
 
-    private CpuKernels(InstructionSet set, ThreadTeam team) {
-        ops = CpuOps.of(set);
+    private CpuKernels(InstructionSet set, CpuOps ops, ThreadTeam team) {
         this.set = set;
+        this.ops = ops;
         this.team = team;
         device = new Device(CpuFeatures.current().name(), set.key(), team.size());
         matmul = new Matmul(ops.matmul(), team, weights);
@@ -49,7 +49,7 @@ public final class CpuKernels implements Kernels {
     public static CpuKernels open(CpuOptions options) {
         InstructionSet set = options.instructionSet().orElseGet(InstructionSet::best);
         set.require(CpuFeatures.current());
-        return new CpuKernels(set, new ThreadTeam(options));
+        return new CpuKernels(set, CpuOps.of(set), new ThreadTeam(options));
     }
 
     @Override

@@ -1,11 +1,11 @@
 package dev.lockstep.kernels.cpu;
 
 import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
-import static dev.lockstep.kernels.cpu.Lanes.COUNT;
-import static dev.lockstep.kernels.cpu.Lanes.FLOAT;
-import static dev.lockstep.kernels.cpu.Lanes.FLOAT_VALUE;
-import static dev.lockstep.kernels.cpu.Lanes.INT;
-import static dev.lockstep.kernels.cpu.Lanes.ORDER;
+import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
+import static dev.lockstep.kernels.cpu.VectorLanes.INTS;
+import static dev.lockstep.kernels.cpu.VectorLanes.ORDER;
+import static dev.lockstep.kernels.cpu.VectorLanes.SPECIES;
+import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
@@ -20,14 +20,14 @@ final class VectorBf16Tile implements VectorTile {
     @Override
     public void one(long x, int columns, long tile, long out, int rows) {
         int pairs = (columns + 1) / 2;
-        for (int row = 0; row < rows; row += COUNT) {
+        for (int row = 0; row < rows; row += STEP) {
             long weights = tile + 4L * row;
-            var sum = FloatVector.zero(FLOAT);
+            var sum = FloatVector.zero(SPECIES);
             for (int pair = 0; pair < pairs; pair++) {
                 long at = x + 8L * pair;
                 var both =
                         IntVector.fromMemorySegment(
-                                INT, SEGMENT, weights + pair * PAIR_BYTES, ORDER);
+                                INTS, SEGMENT, weights + pair * PAIR_BYTES, ORDER);
                 var even = both.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
                 var odd = both.and(ODD).reinterpretAsFloats();
                 sum = even.fma(broadcast(at), sum);
@@ -41,9 +41,9 @@ final class VectorBf16Tile implements VectorTile {
     public void four(
             long x, long xStride, int columns, long tile, long out, long outStride, int rows) {
         int pairs = (columns + 1) / 2;
-        for (int row = 0; row < rows; row += COUNT) {
+        for (int row = 0; row < rows; row += STEP) {
             long weights = tile + 4L * row;
-            var sum0 = FloatVector.zero(FLOAT);
+            var sum0 = FloatVector.zero(SPECIES);
             var sum1 = sum0;
             var sum2 = sum0;
             var sum3 = sum0;
@@ -51,7 +51,7 @@ final class VectorBf16Tile implements VectorTile {
                 long at = x + 8L * pair;
                 var both =
                         IntVector.fromMemorySegment(
-                                INT, SEGMENT, weights + pair * PAIR_BYTES, ORDER);
+                                INTS, SEGMENT, weights + pair * PAIR_BYTES, ORDER);
                 var even = both.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
                 var odd = both.and(ODD).reinterpretAsFloats();
                 sum0 = odd.fma(broadcast(at + 4), even.fma(broadcast(at), sum0));
@@ -70,6 +70,6 @@ final class VectorBf16Tile implements VectorTile {
     }
 
     private static FloatVector broadcast(long address) {
-        return FloatVector.broadcast(FLOAT, SEGMENT.get(FLOAT_VALUE, address));
+        return FloatVector.broadcast(SPECIES, SEGMENT.get(FLOAT, address));
     }
 }

@@ -1,10 +1,10 @@
 package dev.lockstep.kernels.cpu;
 
 import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
-import static dev.lockstep.kernels.cpu.Lanes.COUNT;
-import static dev.lockstep.kernels.cpu.Lanes.FLOAT;
-import static dev.lockstep.kernels.cpu.Lanes.FLOAT_VALUE;
-import static dev.lockstep.kernels.cpu.Lanes.ORDER;
+import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
+import static dev.lockstep.kernels.cpu.VectorLanes.ORDER;
+import static dev.lockstep.kernels.cpu.VectorLanes.SPECIES;
+import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 
 import jdk.incubator.vector.FloatVector;
 
@@ -14,15 +14,15 @@ final class VectorF32Tile implements VectorTile {
 
     @Override
     public void one(long x, int columns, long tile, long out, int rows) {
-        for (int row = 0; row < rows; row += COUNT) {
+        for (int row = 0; row < rows; row += STEP) {
             long weights = tile + 4L * row;
-            var sum = FloatVector.zero(FLOAT);
+            var sum = FloatVector.zero(SPECIES);
             for (int column = 0; column < columns; column++) {
                 var w =
                         FloatVector.fromMemorySegment(
-                                FLOAT, SEGMENT, weights + column * COLUMN_BYTES, ORDER);
-                float value = SEGMENT.get(FLOAT_VALUE, x + 4L * column);
-                sum = w.fma(FloatVector.broadcast(FLOAT, value), sum);
+                                SPECIES, SEGMENT, weights + column * COLUMN_BYTES, ORDER);
+                float value = SEGMENT.get(FLOAT, x + 4L * column);
+                sum = w.fma(FloatVector.broadcast(SPECIES, value), sum);
             }
             store(sum, out, row, rows);
         }
@@ -31,9 +31,9 @@ final class VectorF32Tile implements VectorTile {
     @Override
     public void four(
             long x, long xStride, int columns, long tile, long out, long outStride, int rows) {
-        for (int row = 0; row < rows; row += COUNT) {
+        for (int row = 0; row < rows; row += STEP) {
             long weights = tile + 4L * row;
-            var sum0 = FloatVector.zero(FLOAT);
+            var sum0 = FloatVector.zero(SPECIES);
             var sum1 = sum0;
             var sum2 = sum0;
             var sum3 = sum0;
@@ -41,15 +41,15 @@ final class VectorF32Tile implements VectorTile {
                 long at = x + 4L * column;
                 var w =
                         FloatVector.fromMemorySegment(
-                                FLOAT, SEGMENT, weights + column * COLUMN_BYTES, ORDER);
-                float value0 = SEGMENT.get(FLOAT_VALUE, at);
-                float value1 = SEGMENT.get(FLOAT_VALUE, at + xStride);
-                float value2 = SEGMENT.get(FLOAT_VALUE, at + 2 * xStride);
-                float value3 = SEGMENT.get(FLOAT_VALUE, at + 3 * xStride);
-                sum0 = w.fma(FloatVector.broadcast(FLOAT, value0), sum0);
-                sum1 = w.fma(FloatVector.broadcast(FLOAT, value1), sum1);
-                sum2 = w.fma(FloatVector.broadcast(FLOAT, value2), sum2);
-                sum3 = w.fma(FloatVector.broadcast(FLOAT, value3), sum3);
+                                SPECIES, SEGMENT, weights + column * COLUMN_BYTES, ORDER);
+                float value0 = SEGMENT.get(FLOAT, at);
+                float value1 = SEGMENT.get(FLOAT, at + xStride);
+                float value2 = SEGMENT.get(FLOAT, at + 2 * xStride);
+                float value3 = SEGMENT.get(FLOAT, at + 3 * xStride);
+                sum0 = w.fma(FloatVector.broadcast(SPECIES, value0), sum0);
+                sum1 = w.fma(FloatVector.broadcast(SPECIES, value1), sum1);
+                sum2 = w.fma(FloatVector.broadcast(SPECIES, value2), sum2);
+                sum3 = w.fma(FloatVector.broadcast(SPECIES, value3), sum3);
             }
             store(sum0, out, row, rows);
             store(sum1, out + outStride, row, rows);
@@ -60,10 +60,10 @@ final class VectorF32Tile implements VectorTile {
 
     /// Writes the outputs of a tile from `row` on, of which those below `rows` exist.
     static void store(FloatVector sum, long out, int row, int rows) {
-        if (row + COUNT <= rows) {
+        if (row + STEP <= rows) {
             sum.intoMemorySegment(SEGMENT, out + 4L * row, ORDER);
         } else {
-            sum.intoMemorySegment(SEGMENT, out + 4L * row, ORDER, FLOAT.indexInRange(row, rows));
+            sum.intoMemorySegment(SEGMENT, out + 4L * row, ORDER, SPECIES.indexInRange(row, rows));
         }
     }
 }

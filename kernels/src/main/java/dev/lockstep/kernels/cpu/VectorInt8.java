@@ -1,12 +1,12 @@
 package dev.lockstep.kernels.cpu;
 
 import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
-import static dev.lockstep.kernels.cpu.Lanes.COUNT;
-import static dev.lockstep.kernels.cpu.Lanes.FLOAT;
-import static dev.lockstep.kernels.cpu.Lanes.FLOAT_VALUE;
-import static dev.lockstep.kernels.cpu.Lanes.INT;
-import static dev.lockstep.kernels.cpu.Lanes.INT_VALUE;
-import static dev.lockstep.kernels.cpu.Lanes.ORDER;
+import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
+import static dev.lockstep.kernels.cpu.VectorLanes.INT;
+import static dev.lockstep.kernels.cpu.VectorLanes.INTS;
+import static dev.lockstep.kernels.cpu.VectorLanes.ORDER;
+import static dev.lockstep.kernels.cpu.VectorLanes.SPECIES;
+import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
@@ -37,8 +37,7 @@ final class VectorInt8 {
 
     /// Both columns of activation int `i` of a record, for every row.
     static ShortVector pair(long record, int i) {
-        return IntVector.broadcast(INT, SEGMENT.get(INT_VALUE, record + 4L * i))
-                .reinterpretAsShorts();
+        return IntVector.broadcast(INTS, SEGMENT.get(INT, record + 4L * i)).reinterpretAsShorts();
     }
 
     private static void quantizeBlock(long x, long record) {
@@ -50,7 +49,7 @@ final class VectorInt8 {
             inverse = 0;
         }
         int sum = 0;
-        for (int i = 0; i < BLOCK / 2; i += COUNT) {
+        for (int i = 0; i < BLOCK / 2; i += STEP) {
             var low = rounded(x + 4L * i, inverse);
             var high = rounded(x + 4L * (i + BLOCK / 2), inverse);
             low.and(0xFFFF)
@@ -58,15 +57,15 @@ final class VectorInt8 {
                     .intoMemorySegment(SEGMENT, record + 4L * i, ORDER);
             sum += low.add(high).reduceLanes(VectorOperators.ADD);
         }
-        SEGMENT.set(FLOAT_VALUE, record + SCALE, scale);
-        SEGMENT.set(FLOAT_VALUE, record + SCALED_SUM, scale * sum);
+        SEGMENT.set(FLOAT, record + SCALE, scale);
+        SEGMENT.set(FLOAT, record + SCALED_SUM, scale * sum);
     }
 
     // Compared as integers: so a NaN is larger than every number and shows in the product.
     private static float largest(long x) {
-        var largest = IntVector.zero(INT);
-        for (int i = 0; i < BLOCK; i += COUNT) {
-            var bits = IntVector.fromMemorySegment(INT, SEGMENT, x + 4L * i, ORDER);
+        var largest = IntVector.zero(INTS);
+        for (int i = 0; i < BLOCK; i += STEP) {
+            var bits = IntVector.fromMemorySegment(INTS, SEGMENT, x + 4L * i, ORDER);
             largest = largest.max(bits.and(Integer.MAX_VALUE));
         }
         return Float.intBitsToFloat(largest.reduceLanes(VectorOperators.MAX));
@@ -74,10 +73,10 @@ final class VectorInt8 {
 
     private static IntVector rounded(long x, float inverse) {
         return (IntVector)
-                FloatVector.fromMemorySegment(FLOAT, SEGMENT, x, ORDER)
+                FloatVector.fromMemorySegment(SPECIES, SEGMENT, x, ORDER)
                         .mul(inverse)
                         .add(ROUNDER)
                         .sub(ROUNDER)
-                        .convertShape(VectorOperators.F2I, INT, 0);
+                        .convertShape(VectorOperators.F2I, INTS, 0);
     }
 }

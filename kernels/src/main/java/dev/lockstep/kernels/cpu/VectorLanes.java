@@ -17,6 +17,8 @@ final class VectorLanes {
             FloatVector.SPECIES_PREFERRED.length() > COUNT
                     ? FloatVector.SPECIES_512
                     : FloatVector.SPECIES_PREFERRED;
+    static final VectorSpecies<Integer> INTS = SPECIES.withLanes(int.class);
+    static final VectorSpecies<Short> SHORTS = VectorSpecies.of(short.class, SPECIES.vectorShape());
     static final int STEP = SPECIES.length();
     static final ByteOrder ORDER = ByteOrder.nativeOrder();
     static final MemorySegment MEMORY = AllMemory.SEGMENT;

@@ -1,7 +1,7 @@
 package dev.lockstep.kernels.cpu;
 
 import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
-import static dev.lockstep.kernels.cpu.Lanes.FLOAT_VALUE;
+import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
 
 /// The Vector API twin: the same sums as the C++ kernels, in layouts of its own.
 final class VectorMatmulOps implements MatmulOps {
@@ -106,11 +106,11 @@ final class VectorMatmulOps implements MatmulOps {
 
     private static void round(long x, int columns, long target) {
         for (int column = 0; column < columns; column++) {
-            short rounded = VectorPack.toBf16(SEGMENT.get(FLOAT_VALUE, x + 4L * column));
-            SEGMENT.set(FLOAT_VALUE, target + 4L * column, VectorPack.fromBf16(rounded));
+            short rounded = VectorLanes.floatToBfloat16(SEGMENT.get(FLOAT, x + 4L * column));
+            SEGMENT.set(FLOAT, target + 4L * column, VectorLanes.bfloat16ToFloat(rounded));
         }
         if (columns % 2 != 0) {
-            SEGMENT.set(FLOAT_VALUE, target + 4L * columns, 0f);
+            SEGMENT.set(FLOAT, target + 4L * columns, 0f);
         }
     }
 }

@@ -1,11 +1,11 @@
 package dev.lockstep.kernels.cpu;
 
 import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
-import static dev.lockstep.kernels.cpu.Lanes.FLOAT_VALUE;
-import static dev.lockstep.kernels.cpu.Lanes.INT_VALUE;
-import static dev.lockstep.kernels.cpu.Lanes.SHORT_VALUE;
 import static dev.lockstep.kernels.cpu.MatmulOps.TILE_ROWS;
 import static dev.lockstep.kernels.cpu.VectorInt8.BLOCK;
+import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
+import static dev.lockstep.kernels.cpu.VectorLanes.INT;
+import static dev.lockstep.kernels.cpu.VectorLanes.SHORT;
 
 import dev.lockstep.kernels.WeightType;
 import dev.lockstep.kernels.cpu.MatmulOps.WeightSource;
@@ -18,7 +18,7 @@ final class VectorPack {
     static void pack(WeightSource source, WeightFormat format, int tile, long target) {
         int rows = Math.min(TILE_ROWS, source.rows() - tile * TILE_ROWS);
         for (int r = 0; r < rows; r++) {
-            int stored = SEGMENT.get(INT_VALUE, source.rowIndices() + 4L * (tile * TILE_ROWS + r));
+            int stored = SEGMENT.get(INT, source.rowIndices() + 4L * (tile * TILE_ROWS + r));
             long row = source.data() + stored * source.rowBytes();
             long out = target + 4L * r;
             switch (format) {
@@ -30,39 +30,26 @@ final class VectorPack {
         }
     }
 
-    /// Half to even; a NaN stays one.
-    static short toBf16(float value) {
-        int bits = Float.floatToRawIntBits(value);
-        if (Float.isNaN(value)) {
-            return (short) ((bits >>> 16) | 0x40);
-        }
-        return (short) ((bits + 0x7FFF + ((bits >>> 16) & 1)) >>> 16);
-    }
-
-    static float fromBf16(short value) {
-        return Float.intBitsToFloat(value << 16);
-    }
-
     private static void packF32(WeightSource source, long row, long out) {
         for (int column = 0; column < source.columns(); column++) {
-            SEGMENT.set(FLOAT_VALUE, out + 64L * column, element(source.type(), row, column));
+            SEGMENT.set(FLOAT, out + 64L * column, element(source.type(), row, column));
         }
     }
 
     private static void packBf16(WeightSource source, long row, long out) {
         for (int column = 0; column < source.columns(); column++) {
             SEGMENT.set(
-                    SHORT_VALUE,
+                    SHORT,
                     out + 64L * (column / 2) + 2L * (column % 2),
-                    toBf16(element(source.type(), row, column)));
+                    VectorLanes.floatToBfloat16(element(source.type(), row, column)));
         }
     }
 
     private static float element(WeightType type, long row, int column) {
         return switch (type) {
-            case F32 -> SEGMENT.get(FLOAT_VALUE, row + 4L * column);
-            case F16 -> Float.float16ToFloat(SEGMENT.get(SHORT_VALUE, row + 2L * column));
-            case BF16 -> fromBf16(SEGMENT.get(SHORT_VALUE, row + 2L * column));
+            case F32 -> SEGMENT.get(FLOAT, row + 4L * column);
+            case F16 -> Float.float16ToFloat(SEGMENT.get(SHORT, row + 2L * column));
+            case BF16 -> VectorLanes.bfloat16ToFloat(SEGMENT.get(SHORT, row + 2L * column));
             case Q4_1, Q8_0 -> throw new IllegalArgumentException(type + " is not plain");
         };
     }
@@ -70,12 +57,12 @@ final class VectorPack {
     private static void packQ8(int blocks, long row, long out) {
         long scales = out + blocks * VectorQ8Tile.BLOCK_BYTES;
         for (int block = 0; block < blocks; block++) {
-            SEGMENT.set(FLOAT_VALUE, scales + 64L * block, half(row));
+            SEGMENT.set(FLOAT, scales + 64L * block, half(row));
             long values = row + 2;
             for (int step = 0; step < 8; step++) {
-                int low = Short.toUnsignedInt(SEGMENT.get(SHORT_VALUE, values + 2L * step));
-                int high = SEGMENT.get(SHORT_VALUE, values + 2L * step + 16);
-                SEGMENT.set(INT_VALUE, out + 64L * step, low | (high << 16));
+                int low = Short.toUnsignedInt(SEGMENT.get(SHORT, values + 2L * step));
+                int high = SEGMENT.get(SHORT, values + 2L * step + 16);
+                SEGMENT.set(INT, out + 64L * step, low | (high << 16));
             }
             row += WeightType.Q8_0.blockBytes();
             out += VectorQ8Tile.BLOCK_BYTES;
@@ -85,13 +72,13 @@ final class VectorPack {
     private static void packQ4(int blocks, long row, long out) {
         long scales = out + blocks * VectorQ4Tile.BLOCK_BYTES;
         for (int block = 0; block < blocks; block++) {
-            SEGMENT.set(FLOAT_VALUE, scales, half(row));
-            SEGMENT.set(FLOAT_VALUE, scales + 64, half(row + 2));
+            SEGMENT.set(FLOAT, scales, half(row));
+            SEGMENT.set(FLOAT, scales + 64, half(row + 2));
             for (int step = 0; step < 4; step++) {
-                int four = SEGMENT.get(INT_VALUE, row + 4 + 4L * step);
+                int four = SEGMENT.get(INT, row + 4 + 4L * step);
                 int low = Integer.compress(four, 0x0F0F0F0F);
                 int high = Integer.compress(four, 0xF0F0F0F0);
-                SEGMENT.set(INT_VALUE, out + 64L * step, low | (high << 16));
+                SEGMENT.set(INT, out + 64L * step, low | (high << 16));
             }
             row += WeightType.Q4_1.blockBytes();
             out += VectorQ4Tile.BLOCK_BYTES;
@@ -100,6 +87,6 @@ final class VectorPack {
     }
 
     private static float half(long address) {
-        return Float.float16ToFloat(SEGMENT.get(SHORT_VALUE, address));
+        return Float.float16ToFloat(SEGMENT.get(SHORT, address));
     }
 }

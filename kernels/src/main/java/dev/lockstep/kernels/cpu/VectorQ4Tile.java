@@ -1,16 +1,16 @@
 package dev.lockstep.kernels.cpu;
 
 import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
-import static dev.lockstep.kernels.cpu.Lanes.COUNT;
-import static dev.lockstep.kernels.cpu.Lanes.FLOAT;
-import static dev.lockstep.kernels.cpu.Lanes.FLOAT_VALUE;
-import static dev.lockstep.kernels.cpu.Lanes.INT;
-import static dev.lockstep.kernels.cpu.Lanes.ORDER;
-import static dev.lockstep.kernels.cpu.Lanes.SHORT;
 import static dev.lockstep.kernels.cpu.VectorInt8.BLOCK;
 import static dev.lockstep.kernels.cpu.VectorInt8.RECORD_BYTES;
 import static dev.lockstep.kernels.cpu.VectorInt8.SCALED_SUM;
 import static dev.lockstep.kernels.cpu.VectorInt8.pair;
+import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
+import static dev.lockstep.kernels.cpu.VectorLanes.INTS;
+import static dev.lockstep.kernels.cpu.VectorLanes.ORDER;
+import static dev.lockstep.kernels.cpu.VectorLanes.SHORTS;
+import static dev.lockstep.kernels.cpu.VectorLanes.SPECIES;
+import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
@@ -32,28 +32,28 @@ final class VectorQ4Tile implements VectorTile {
     @Override
     public void one(long x, int columns, long tile, long out, int rows) {
         int blocks = columns / BLOCK;
-        for (int row = 0; row < rows; row += COUNT) {
+        for (int row = 0; row < rows; row += STEP) {
             long weights = tile + 4L * row;
             long scales = weights + blocks * BLOCK_BYTES;
-            var sum = FloatVector.zero(FLOAT);
+            var sum = FloatVector.zero(SPECIES);
             for (int block = 0; block < blocks; block++) {
                 long record = x + block * RECORD_BYTES;
-                var dot = ShortVector.zero(SHORT);
+                var dot = ShortVector.zero(SHORTS);
                 for (int step = 0; step < STEPS; step++) {
                     dot = add(dot, load(weights + step * STEP_BYTES), record, 4 * step);
                 }
-                var scale = FloatVector.fromMemorySegment(FLOAT, SEGMENT, scales, ORDER);
+                var scale = FloatVector.fromMemorySegment(SPECIES, SEGMENT, scales, ORDER);
                 var minimum =
-                        FloatVector.fromMemorySegment(FLOAT, SEGMENT, scales + STEP_BYTES, ORDER);
+                        FloatVector.fromMemorySegment(SPECIES, SEGMENT, scales + STEP_BYTES, ORDER);
                 sum = scaled(scale, minimum, record, dot, sum);
                 weights += BLOCK_BYTES;
                 scales += SCALES_BYTES;
             }
             // VectorF32Tile.store by hand: here C2 has stopped inlining what is not its own.
-            if (row + COUNT <= rows) {
+            if (row + STEP <= rows) {
                 sum.intoMemorySegment(SEGMENT, out + 4L * row, ORDER);
             } else {
-                var mask = FLOAT.indexInRange(row, rows);
+                var mask = SPECIES.indexInRange(row, rows);
                 sum.intoMemorySegment(SEGMENT, out + 4L * row, ORDER, mask);
             }
         }
@@ -62,7 +62,7 @@ final class VectorQ4Tile implements VectorTile {
     // Small enough that C2 always inlines them; a vector that crosses a real call is boxed.
 
     private static ShortVector load(long address) {
-        return IntVector.fromMemorySegment(INT, SEGMENT, address, ORDER).reinterpretAsShorts();
+        return IntVector.fromMemorySegment(INTS, SEGMENT, address, ORDER).reinterpretAsShorts();
     }
 
     private static ShortVector add(ShortVector dot, ShortVector four, long record, int i) {
@@ -80,7 +80,7 @@ final class VectorQ4Tile implements VectorTile {
             FloatVector scale, FloatVector minimum, long record, ShortVector dot, FloatVector sum) {
         var product = VectorQ8Tile.widened(dot.reinterpretAsInts());
         return minimum.fma(
-                FloatVector.broadcast(FLOAT, SEGMENT.get(FLOAT_VALUE, record + SCALED_SUM)),
+                FloatVector.broadcast(SPECIES, SEGMENT.get(FLOAT, record + SCALED_SUM)),
                 VectorQ8Tile.scaled(scale, record, product, sum));
     }
 }

@@ -1,15 +1,15 @@
 package dev.lockstep.kernels.cpu;
 
 import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
-import static dev.lockstep.kernels.cpu.Lanes.COUNT;
-import static dev.lockstep.kernels.cpu.Lanes.FLOAT;
-import static dev.lockstep.kernels.cpu.Lanes.FLOAT_VALUE;
-import static dev.lockstep.kernels.cpu.Lanes.INT;
-import static dev.lockstep.kernels.cpu.Lanes.ORDER;
 import static dev.lockstep.kernels.cpu.VectorInt8.BLOCK;
 import static dev.lockstep.kernels.cpu.VectorInt8.RECORD_BYTES;
 import static dev.lockstep.kernels.cpu.VectorInt8.SCALE;
 import static dev.lockstep.kernels.cpu.VectorInt8.pair;
+import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
+import static dev.lockstep.kernels.cpu.VectorLanes.INTS;
+import static dev.lockstep.kernels.cpu.VectorLanes.ORDER;
+import static dev.lockstep.kernels.cpu.VectorLanes.SPECIES;
+import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
@@ -28,13 +28,13 @@ final class VectorQ8Tile implements VectorTile {
     @Override
     public void one(long x, int columns, long tile, long out, int rows) {
         int blocks = columns / BLOCK;
-        for (int row = 0; row < rows; row += COUNT) {
+        for (int row = 0; row < rows; row += STEP) {
             long weights = tile + 4L * row;
             long scales = weights + blocks * BLOCK_BYTES;
-            var sum = FloatVector.zero(FLOAT);
+            var sum = FloatVector.zero(SPECIES);
             for (int block = 0; block < blocks; block++) {
                 long record = x + block * RECORD_BYTES;
-                var dot = IntVector.zero(INT);
+                var dot = IntVector.zero(INTS);
                 for (int step = 0; step < STEPS; step++) {
                     var four = load(weights + step * STEP_BYTES);
                     var odd = four.lanewise(VectorOperators.ASHR, 8);
@@ -43,7 +43,7 @@ final class VectorQ8Tile implements VectorTile {
                                     .lanewise(VectorOperators.ASHR, 8);
                     dot = add(dot, even, odd, record, step);
                 }
-                var scale = FloatVector.fromMemorySegment(FLOAT, SEGMENT, scales, ORDER);
+                var scale = FloatVector.fromMemorySegment(SPECIES, SEGMENT, scales, ORDER);
                 sum = scaled(scale, record, dot, sum);
                 weights += BLOCK_BYTES;
                 scales += STEP_BYTES;
@@ -55,7 +55,7 @@ final class VectorQ8Tile implements VectorTile {
     // Small enough that C2 always inlines them; a vector that crosses a real call is boxed.
 
     private static ShortVector load(long address) {
-        return IntVector.fromMemorySegment(INT, SEGMENT, address, ORDER).reinterpretAsShorts();
+        return IntVector.fromMemorySegment(INTS, SEGMENT, address, ORDER).reinterpretAsShorts();
     }
 
     private static IntVector add(
@@ -75,7 +75,7 @@ final class VectorQ8Tile implements VectorTile {
     }
 
     static FloatVector scaled(FloatVector scale, long record, IntVector dot, FloatVector sum) {
-        return scale.mul(SEGMENT.get(FLOAT_VALUE, record + SCALE))
-                .fma(dot.convertShape(VectorOperators.I2F, FLOAT, 0), sum);
+        return scale.mul(SEGMENT.get(FLOAT, record + SCALE))
+                .fma(dot.convertShape(VectorOperators.I2F, SPECIES, 0), sum);
     }
 }

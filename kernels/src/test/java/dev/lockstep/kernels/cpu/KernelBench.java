@@ -107,19 +107,19 @@ final class KernelBench {
             first =
                     first.add(
                             LongVector.fromMemorySegment(
-                                    species, AllMemory.SEGMENT, at, Lanes.ORDER));
+                                    species, AllMemory.SEGMENT, at, VectorLanes.ORDER));
             second =
                     second.add(
                             LongVector.fromMemorySegment(
-                                    species, AllMemory.SEGMENT, at + 64, Lanes.ORDER));
+                                    species, AllMemory.SEGMENT, at + 64, VectorLanes.ORDER));
             third =
                     third.add(
                             LongVector.fromMemorySegment(
-                                    species, AllMemory.SEGMENT, at + 128, Lanes.ORDER));
+                                    species, AllMemory.SEGMENT, at + 128, VectorLanes.ORDER));
             fourth =
                     fourth.add(
                             LongVector.fromMemorySegment(
-                                    species, AllMemory.SEGMENT, at + 192, Lanes.ORDER));
+                                    species, AllMemory.SEGMENT, at + 192, VectorLanes.ORDER));
         }
         return first.add(second).add(third).add(fourth).reduceLanes(VectorOperators.ADD);
     }
