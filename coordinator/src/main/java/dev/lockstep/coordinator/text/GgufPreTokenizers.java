@@ -108,6 +108,13 @@ final class GgufPreTokenizers {
                     "llada-moe" ->
                     List.of(new Cl100kPattern(1, true, false));
             case "qwen35" -> List.of(new Cl100kPattern(1, true, true));
+            case "gpt-4o", "llama4", "kanana2" -> List.of(new O200kPattern(3, true));
+            case "tekken" -> List.of(new O200kPattern(1, false));
+            case "deepseek-v3", "hunyuan-dense", "joyai-llm" ->
+                    List.of(
+                            digits(1, 3),
+                            run("一-龥\u3040-\u309F\u30A0-\u30FF"),
+                            new DeepSeek3Pattern());
             case "deepseek-llm" ->
                     List.of(
                             run("\r\n", 1, 1),

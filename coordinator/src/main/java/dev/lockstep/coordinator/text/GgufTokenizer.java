@@ -36,6 +36,7 @@ final class GgufTokenizer {
 
     static Tokenizer of(GgufVocabulary file) {
         var builder = new GgufTokenizer(file);
+        file.specialIds().unknown().ifPresent(builder.vocabulary::piece);
         return switch (file.model()) {
             case "gpt2" -> builder.byteLevel();
             case "llama" -> builder.sentencePiece();

@@ -33,6 +33,8 @@ final class RegexPattern implements TokenPattern {
                             Pattern.UNICODE_CHARACTER_CLASS
                                     | Pattern.MULTILINE
                                     | Pattern.UNIX_LINES);
+        } catch (StackOverflowError e) {
+            throw new IllegalArgumentException("a pattern is nested too deeply", e);
         } catch (PatternSyntaxException e) {
             throw new IllegalArgumentException(
                     "pattern '" + expression + "' is not supported: " + e.getDescription(), e);

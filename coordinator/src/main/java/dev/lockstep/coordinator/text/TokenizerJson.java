@@ -1,9 +1,9 @@
 package dev.lockstep.coordinator.text;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -18,8 +18,10 @@ import java.util.OptionalInt;
 final class TokenizerJson {
     private static final ObjectMapper MAPPER = new ObjectMapper();
 
-    /// Ids far beyond any vocabulary would only cost memory.
-    private static final int HIGHEST_ID = 1 << 24;
+    /// Holes in the numbering are few; more of them than this only cost memory.
+    private static final int HOLES_PER_TOKEN = 4;
+
+    private static final int FREE_HOLES = 4096;
 
     private final JsonPart root;
     private final List<AddedToken> added;
@@ -35,13 +37,15 @@ final class TokenizerJson {
     }
 
     static TokenizerJson parse(byte[] json) {
+        JsonNode root;
         try {
-            return new TokenizerJson(new JsonPart("", MAPPER.readTree(json)));
+            root = MAPPER.readTree(json);
         } catch (JsonProcessingException e) {
             throw new IllegalArgumentException("is not valid JSON: " + e.getOriginalMessage(), e);
         } catch (IOException e) {
-            throw new UncheckedIOException(e);
+            throw new IllegalArgumentException("is not valid JSON: " + e.getMessage(), e);
         }
+        return new TokenizerJson(new JsonPart("", root));
     }
 
     /// What `names` say of BOS goes over what the post-processor does.
@@ -88,10 +92,17 @@ final class TokenizerJson {
                     token.id(), token.special() ? Vocabulary.Kind.SPECIAL : Vocabulary.Kind.ADDED);
         }
         int size = 0;
+        long limit = (long) pieces.size() * HOLES_PER_TOKEN + FREE_HOLES;
         for (int id : pieces.keySet()) {
-            if (id < 0 || id > HIGHEST_ID) {
+            if (id < 0 || id >= limit) {
                 throw new IllegalArgumentException(
-                        "token id " + id + " is not between 0 and " + HIGHEST_ID);
+                        "token id "
+                                + id
+                                + " is not between 0 and "
+                                + limit
+                                + ", far above the "
+                                + pieces.size()
+                                + " tokens");
             }
             size = Math.max(size, id + 1);
         }

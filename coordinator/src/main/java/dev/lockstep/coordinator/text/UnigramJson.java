@@ -2,6 +2,7 @@ package dev.lockstep.coordinator.text;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.function.BiConsumer;
 
 /// Reads a unigram `model`: a list of `["piece", score]` in the order of ids.
@@ -34,7 +35,9 @@ record UnigramJson(JsonPart part, List<String> pieces, List<Double> scores) impl
 
     @Override
     public TokenModel build(Vocabulary vocabulary) {
+        OptionalInt unknown = part.integer("unk_id");
+        unknown.ifPresent(vocabulary::piece);
         return new UnigramModel(
-                vocabulary, scores, part.integer("unk_id").orElse(Vocabulary.NONE), byteFallback());
+                vocabulary, scores, unknown.orElse(Vocabulary.NONE), byteFallback());
     }
 }

@@ -8,6 +8,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 final class TokenizerTest {
     private final Tokenizer bytes =
@@ -86,6 +88,31 @@ final class TokenizerTest {
                 thrown.toString().contains("9999") && thrown.toString().contains("263"),
                 thrown.toString());
         assertThrows(IllegalArgumentException.class, () -> bytes.decode(new int[] {-1}, true));
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "",
+                "gpt-2",
+                "smollm",
+                "falcon",
+                "llama-bpe",
+                "qwen2",
+                "qwen35",
+                "gpt-4o",
+                "tekken",
+                "deepseek-v3",
+                "deepseek-llm",
+                "deepseek-coder"
+            })
+    void noPreTokenizerLosesText(String name) {
+        Tokenizer tokenizer = TinyVocabularies.byteLevel(name, "t h", "th e", "Ġ a");
+        RandomText texts = new RandomText(5);
+        for (int i = 0; i < 100; i++) {
+            String text = texts.next();
+            assertEquals(text, tokenizer.decode(tokenizer.encode(text, false), false), name);
+        }
     }
 
     @Test
