@@ -157,13 +157,12 @@ final class Completion {
             case Arrival.Tokens tokens -> {
                 begin(tokens.call());
                 ChoiceText choice = choice(tokens.call(), tokens.choice());
+                boolean wasFinished = choice.finish().isPresent();
+                Delta delta = Delta.NOTHING;
                 for (GeneratedToken token : tokens.tokens()) {
-                    show(
-                            tokens.call(),
-                            tokens.choice(),
-                            choice.finish().isPresent(),
-                            choice.push(token));
+                    delta = delta.and(choice.push(token));
                 }
+                show(tokens.call(), tokens.choice(), wasFinished, delta);
                 next(tokens.call());
             }
             case Arrival.Finished finished -> {

@@ -45,6 +45,9 @@ record CompletionRequest(
         model.requireName(fields.requireText("model"));
         UnservedFields.refuseInCompletions(fields);
         boolean echo = fields.flag("echo", false);
+        if (echo) {
+            model.requireTokenizer("echo");
+        }
         OptionalInt newer = fields.integer("max_completion_tokens", 1, Integer.MAX_VALUE);
         int maxTokens =
                 newer.orElse(

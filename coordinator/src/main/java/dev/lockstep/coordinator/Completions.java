@@ -64,15 +64,18 @@ final class Completions {
         return randomness;
     }
 
-    void chat(
+    /// Makes ids of a chat and returns what is left to do: generate, until the answer has heard of
+    /// the end.
+    Runnable chat(
             ChatRequest request, String requestId, Inbox inbox, Function<Outline, Answer> answers) {
         ServedModel served = model();
         List<int[]> prompts = List.of(served.encode(request.prompt()));
         requireRoom("messages", prompts);
-        run(request.sampling(), prompts, List.of(), requestId, inbox, answers);
+        return prepare(request.sampling(), prompts, List.of(), requestId, inbox, answers);
     }
 
-    void complete(
+    /// As [#chat].
+    Runnable complete(
             CompletionRequest request,
             String requestId,
             Inbox inbox,
@@ -94,11 +97,10 @@ final class Completions {
             }
         }
         if (request.promptOnly()) {
-            echoOnly(request, prompts, echoes, answers);
-            return;
+            return echoOnly(request, prompts, echoes, answers);
         }
         requireRoom("prompt", prompts);
-        run(request.sampling(), prompts, echoes, requestId, inbox, answers);
+        return prepare(request.sampling(), prompts, echoes, requestId, inbox, answers);
     }
 
     private static String echo(
@@ -111,7 +113,7 @@ final class Completions {
     }
 
     /// Nothing is generated, so nobody is asked.
-    private void echoOnly(
+    private Runnable echoOnly(
             CompletionRequest request,
             List<int[]> prompts,
             List<String> echoes,
@@ -119,13 +121,15 @@ final class Completions {
         int promptTokens = prompts.stream().mapToInt(ids -> ids.length).sum();
         int choices = prompts.size() * request.sampling().choices();
         Answer answer = answers.apply(new Outline(model(), choices, promptTokens, echoes));
-        for (int choice = 0; choice < choices; choice++) {
-            answer.finished(choice, Finish.length());
-        }
-        answer.completed(new TokenUsage(promptTokens, 0, 0));
+        return () -> {
+            for (int choice = 0; choice < choices; choice++) {
+                answer.finished(choice, Finish.length());
+            }
+            answer.completed(new TokenUsage(promptTokens, 0, 0));
+        };
     }
 
-    private void run(
+    private Runnable prepare(
             Sampling sampling,
             List<int[]> prompts,
             List<String> echoes,
@@ -137,7 +141,7 @@ final class Completions {
         ServedModel served = model();
         Answer answer =
                 answers.apply(new Outline(served, job.choices(), job.promptTokens(), echoes));
-        new Completion(job, served, schedulers, clock, patience.quiet(), inbox, answer).run();
+        return new Completion(job, served, schedulers, clock, patience.quiet(), inbox, answer)::run;
     }
 
     /// Refuses prompts without a token, or that leave none to generate.

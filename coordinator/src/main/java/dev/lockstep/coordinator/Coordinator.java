@@ -12,6 +12,7 @@ import dev.lockstep.cluster.Randomness;
 import dev.lockstep.cluster.Registration;
 import dev.lockstep.cluster.StopReason;
 import io.grpc.protobuf.services.ProtoReflectionServiceV1;
+import io.micrometer.core.instrument.composite.CompositeMeterRegistry;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.BindException;
@@ -23,6 +24,8 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
 
 /// A coordinator at work: one port for HTTP and gRPC, and the way to the schedulers behind it.
 ///
@@ -35,8 +38,10 @@ final class Coordinator {
     /// What streams get to say at SIGINT, of the 1.5 s that a quick stop has.
     private static final Duration LAST_WORDS = Duration.ofMillis(700);
 
-    /// How long closed connections get, so that their last bytes go out.
-    private static final Duration FLUSH = Duration.ofMillis(300);
+    /// How long the last bytes get to go out.
+    private static final Duration FLUSH = Duration.ofMillis(100);
+
+    private static final Logger LOG = LogManager.getLogger(Coordinator.class);
 
     private final CoordinatorConfig config;
     private final SchedulerClient schedulers;
@@ -63,7 +68,7 @@ final class Coordinator {
                                 completions,
                                 readiness,
                                 requests,
-                                new RequestBody(config.maxBodyBytes(), patience.body()),
+                                new RequestBodies(config.maxBodyBytes(), patience.body()),
                                 patience,
                                 threads),
                         GrpcService.builder()
@@ -87,8 +92,9 @@ final class Coordinator {
                                 new InetSocketAddress(config.host(), config.port()),
                                 SessionProtocol.HTTP)
                         .workerGroup(EVENT_LOOPS)
+                        .meterRegistry(new CompositeMeterRegistry())
                         // Streams last as long as they last, and bodies are measured by
-                        // RequestBody.
+                        // RequestBodies.
                         .requestTimeoutMillis(0)
                         .maxRequestLength(0)
                         .gracefulShutdownTimeout(Duration.ZERO, Duration.ZERO);
@@ -106,15 +112,14 @@ final class Coordinator {
                             ? String.valueOf(cause.getMessage())
                             : String.valueOf(cause);
             throw new UncheckedIOException(
-                    new IOException(
-                            "cannot listen on "
-                                    + config.host()
-                                    + ":"
-                                    + config.port()
-                                    + ": "
-                                    + reason
-                                    + "; choose another --port or --host",
-                            cause));
+                    "cannot listen on "
+                            + config.host()
+                            + ":"
+                            + config.port()
+                            + ": "
+                            + reason
+                            + "; choose another --port or --host",
+                    new IOException(cause));
         }
     }
 
@@ -133,8 +138,7 @@ final class Coordinator {
     }
 
     private void update() {
-        // The first news may come while this is being made.
-        Optional.ofNullable(readiness).ifPresent(Readiness::update);
+        readiness.update();
     }
 
     /// Stops, with or without letting requests finish; interrupted, it hurries.
@@ -146,21 +150,20 @@ final class Coordinator {
                 requests.awaitEmpty();
             }
         } catch (InterruptedException e) {
-            // Draining has turned into a quick stop.
+            LOG.info("no time left to drain");
         }
         requests.stopAll(
                 ApiError.unavailable(
                         "shutting_down", "this coordinator is stopping", Duration.ofSeconds(1)));
-        boolean hurried = Thread.interrupted();
         try {
             requests.awaitEmpty(LAST_WORDS);
-            Thread.sleep(hurried ? Duration.ZERO : FLUSH.dividedBy(3));
+            Thread.sleep(FLUSH);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
         registration.ifPresent(Registration::close);
         schedulers.close();
-        server.stop();
+        var _ = server.stop();
         threads.shutdownNow();
     }
 

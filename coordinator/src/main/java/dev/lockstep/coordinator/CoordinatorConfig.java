@@ -43,7 +43,7 @@ public record CoordinatorConfig(
                             "how long running requests may go on after SIGTERM")
                     .orElse("60s");
 
-    private static final int MOST_BODY_BYTES = 1 << 30;
+    private static final int MOST_BODY_BYTES = 1 << 28;
 
     public static final SettingsSpec SPEC =
             SettingsSpec.of(

@@ -3,6 +3,7 @@ package dev.lockstep.coordinator;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.linecorp.armeria.common.HttpData;
 import com.linecorp.armeria.common.HttpHeaderNames;
+import com.linecorp.armeria.common.HttpHeaders;
 import com.linecorp.armeria.common.HttpObject;
 import com.linecorp.armeria.common.HttpResponseWriter;
 import com.linecorp.armeria.common.HttpStatus;
@@ -10,6 +11,8 @@ import com.linecorp.armeria.common.MediaType;
 import com.linecorp.armeria.common.ResponseHeaders;
 import com.linecorp.armeria.common.ResponseHeadersBuilder;
 import com.linecorp.armeria.common.stream.ClosedStreamException;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelFutureListener;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
@@ -39,6 +42,7 @@ final class Exchange {
     private CompletableFuture<Void> consumed = CompletableFuture.completedFuture(null);
     private int eventCount;
     private boolean streaming;
+    private HttpHeaders further = HttpHeaders.of();
 
     Exchange(HttpResponseWriter writer, String requestId, Duration slowClient) {
         this.writer = writer;
@@ -50,14 +54,28 @@ final class Exchange {
         return requestId;
     }
 
+    /// Adds a header to whatever is answered.
+    void addHeader(String name, String value) {
+        further = further.toBuilder().add(name, value).build();
+    }
+
     /// Runs `action` as soon as the client is gone before it had everything.
-    void onGone(Runnable action) {
-        writer.whenComplete()
-                .exceptionally(
-                        gone -> {
-                            action.run();
-                            return null;
-                        });
+    ///
+    /// The server gives an HTTP/1 response another second after its connection was closed, so the
+    /// connection itself is watched, for as long as the answer takes.
+    void onGone(Channel connection, Runnable action) {
+        ChannelFutureListener closed = ignored -> action.run();
+        connection.closeFuture().addListener(closed);
+        var _ =
+                writer.whenComplete()
+                        .handle(
+                                (done, gone) -> {
+                                    connection.closeFuture().removeListener(closed);
+                                    if (gone != null) {
+                                        action.run();
+                                    }
+                                    return done;
+                                });
     }
 
     /// The whole answer.
@@ -126,7 +144,9 @@ final class Exchange {
     }
 
     private ResponseHeadersBuilder headers(int status) {
-        return ResponseHeaders.builder(HttpStatus.valueOf(status)).add(REQUEST_ID, requestId);
+        return ResponseHeaders.builder(HttpStatus.valueOf(status))
+                .add(further)
+                .add(REQUEST_ID, requestId);
     }
 
     /// What the client is no longer there for is dropped: it was cancelled by [#onGone].

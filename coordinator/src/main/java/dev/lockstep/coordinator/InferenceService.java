@@ -57,22 +57,25 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
             return;
         }
         try {
-            ServedModel model = completions.model();
-            Fields fields = RpcFields.of(request);
-            String id = completions.randomness().nextIncarnation();
-            if (request.hasChat()) {
-                ChatRequest chat = ChatRequest.parse(fields, model);
-                completions.chat(chat, id, inbox, outline -> answer.begin(outline.choices()));
-            } else {
-                CompletionRequest completion = CompletionRequest.parse(fields, model);
-                completions.complete(
-                        completion, id, inbox, outline -> answer.begin(outline.choices()));
-            }
+            prepare(request, inbox, answer).run();
         } catch (ApiError e) {
             answer.failed(e);
         } finally {
             requests.leave(inbox);
         }
+    }
+
+    private Runnable prepare(InferenceRequest request, Inbox inbox, RpcAnswer answer) {
+        ServedModel model = completions.model();
+        Fields fields = RpcFields.of(request);
+        String id = completions.randomness().nextIncarnation();
+        if (request.hasChat()) {
+            ChatRequest chat = ChatRequest.parse(fields, model);
+            return completions.chat(chat, id, inbox, outline -> answer.begin(outline.choices()));
+        }
+        CompletionRequest completion = CompletionRequest.parse(fields, model);
+        return completions.complete(
+                completion, id, inbox, outline -> answer.begin(outline.choices()));
     }
 
     @Override

@@ -8,6 +8,7 @@ import com.linecorp.armeria.common.HttpResponseWriter;
 import com.linecorp.armeria.common.RequestHeaders;
 import com.linecorp.armeria.server.HttpService;
 import com.linecorp.armeria.server.ServiceRequestContext;
+import io.netty.channel.Channel;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.ExecutorService;
@@ -29,16 +30,16 @@ final class OpenAiApi implements HttpService {
     private final Completions completions;
     private final Readiness readiness;
     private final OpenRequests requests;
-    private final RequestBody bodies;
+    private final RequestBodies bodies;
     private final Patience patience;
     private final ExecutorService threads;
     private final Map<String, Posted> posted;
     private final Map<String, Consumer<Exchange>> asked;
 
-    /// What is done with a body.
+    /// What is done with a body: checks it and returns what is left to do, which needs it no more.
     @FunctionalInterface
     private interface Posted {
-        void answer(Fields fields, Exchange exchange, Inbox inbox);
+        Runnable prepare(Fields fields, Exchange exchange, Inbox inbox);
     }
 
     /// @param threads one for each request
@@ -46,7 +47,7 @@ final class OpenAiApi implements HttpService {
             Completions completions,
             Readiness readiness,
             OpenRequests requests,
-            RequestBody bodies,
+            RequestBodies bodies,
             Patience patience,
             ExecutorService threads) {
         this.completions = completions;
@@ -63,9 +64,9 @@ final class OpenAiApi implements HttpService {
                         "/v1/completions",
                         this::complete,
                         "/tokenize",
-                        (fields, to, inbox) -> to.json(200, text.tokenize(fields)),
+                        (fields, to, inbox) -> send(to, text.tokenize(fields)),
                         "/detokenize",
-                        (fields, to, inbox) -> to.json(200, text.detokenize(fields)));
+                        (fields, to, inbox) -> send(to, text.detokenize(fields)));
         asked =
                 Map.of(
                         MODELS,
@@ -86,32 +87,37 @@ final class OpenAiApi implements HttpService {
                 new Exchange(writer, requestId(request.headers()), patience.slowClient());
         Posted route = posted.get(path);
         if (route != null && request.method() == HttpMethod.POST) {
-            threads.execute(() -> answer(route, request, exchange));
+            Inbox inbox = new Inbox();
+            Channel connection = context.log().partial().channel();
+            if (connection != null) {
+                exchange.onGone(connection, () -> inbox.stop(clientGone()));
+            }
+            threads.execute(() -> answer(route, request, exchange, inbox));
             return writer;
         }
         try {
-            askedFor(path, request.method()).accept(exchange);
+            askedFor(path, request.method(), exchange).accept(exchange);
         } catch (ApiError e) {
             exchange.fail(e);
         }
         return writer;
     }
 
-    private Consumer<Exchange> askedFor(String path, HttpMethod method) {
+    private Consumer<Exchange> askedFor(String path, HttpMethod method, Exchange exchange) {
         boolean isModel = path.startsWith(MODELS + "/");
         if (!isModel && !asked.containsKey(path) && !posted.containsKey(path)) {
             throw ApiError.refused(404, "unknown_url", "there is nothing at " + Json.quoted(path));
         }
         String allowed = posted.containsKey(path) ? "POST" : "GET";
-        boolean reads = method == HttpMethod.GET || method == HttpMethod.HEAD;
-        if (allowed.equals("POST") || !reads) {
+        if (!method.name().equals(allowed)) {
+            exchange.addHeader("allow", allowed);
             throw ApiError.refused(
                     405,
                     "method_not_allowed",
                     method + " is not possible at " + path + ", use " + allowed);
         }
         if (isModel) {
-            return exchange -> exchange.json(200, model(path.substring(MODELS.length() + 1)));
+            return to -> to.json(200, model(path.substring(MODELS.length() + 1)));
         }
         Consumer<Exchange> answer = asked.get(path);
         if (answer == null) {
@@ -120,9 +126,7 @@ final class OpenAiApi implements HttpService {
         return answer;
     }
 
-    private void answer(Posted route, HttpRequest request, Exchange exchange) {
-        Inbox inbox = new Inbox();
-        exchange.onGone(() -> inbox.stop(clientGone()));
+    private void answer(Posted route, HttpRequest request, Exchange exchange, Inbox inbox) {
         try {
             requests.enter(inbox);
         } catch (ApiError e) {
@@ -130,7 +134,7 @@ final class OpenAiApi implements HttpService {
             return;
         }
         try {
-            route.answer(Json.parse(bodies.read(request)), exchange, inbox);
+            prepare(route, request, exchange, inbox).run();
         } catch (ApiError e) {
             LOG.debug("request {} refused: {}", exchange.requestId(), e.code());
             exchange.fail(e);
@@ -145,9 +149,20 @@ final class OpenAiApi implements HttpService {
         }
     }
 
-    private void chat(Fields fields, Exchange exchange, Inbox inbox) {
+    private Runnable prepare(Posted route, HttpRequest request, Exchange exchange, Inbox inbox)
+            throws InterruptedException {
+        try (RequestBodies.Body body = bodies.read(request)) {
+            return route.prepare(Json.parse(body.bytes()), exchange, inbox);
+        }
+    }
+
+    private static Runnable send(Exchange exchange, ObjectNode answer) {
+        return () -> exchange.json(200, answer);
+    }
+
+    private Runnable chat(Fields fields, Exchange exchange, Inbox inbox) {
         ChatRequest request = ChatRequest.parse(fields, completions.model());
-        completions.chat(
+        return completions.chat(
                 request,
                 exchange.requestId(),
                 inbox,
@@ -162,9 +177,9 @@ final class OpenAiApi implements HttpService {
                                         request.returnTokenIds())));
     }
 
-    private void complete(Fields fields, Exchange exchange, Inbox inbox) {
+    private Runnable complete(Fields fields, Exchange exchange, Inbox inbox) {
         CompletionRequest request = CompletionRequest.parse(fields, completions.model());
-        completions.complete(
+        return completions.complete(
                 request,
                 exchange.requestId(),
                 inbox,

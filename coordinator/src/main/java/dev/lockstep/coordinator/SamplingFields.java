@@ -51,7 +51,7 @@ final class SamplingFields {
                 seed(fields),
                 maxTokens,
                 minTokens,
-                stop(fields),
+                stop(fields, model),
                 fields.list("stop_token_ids", MOST_STOP_IDS, model::requireToken),
                 fields.flag("ignore_eos", false),
                 fields.flag("include_stop_str_in_output", false),
@@ -67,12 +67,15 @@ final class SamplingFields {
         return seed.isPresent() && seed.getAsLong() == -1 ? OptionalLong.empty() : seed;
     }
 
-    private static List<String> stop(Fields fields) {
+    private static List<String> stop(Fields fields, ServedModel model) {
         JsonNode value = fields.value("stop");
         List<String> stops =
                 value.isTextual()
                         ? List.of(Fields.text("stop", value))
                         : fields.list("stop", MOST_STOPS, Fields::text);
+        if (!stops.isEmpty()) {
+            model.requireTokenizer(fields.name("stop"));
+        }
         for (String stop : stops) {
             if (stop.isEmpty() || stop.length() > LONGEST_STOP) {
                 throw ApiError.invalid(

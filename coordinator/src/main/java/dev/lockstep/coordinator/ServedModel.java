@@ -144,7 +144,7 @@ record ServedModel(
                                 field,
                                 "the model "
                                         + name
-                                        + " has no tokenizer; send token ids as \"prompt\" to /v1/completions"));
+                                        + " has no tokenizer and serves only token ids: send them as \"prompt\" to /v1/completions"));
     }
 
     /// What a token is to a reader of log-probabilities.

@@ -15,7 +15,7 @@ final class UnservedFields {
     private static final Predicate<JsonNode> OFF = value -> value.isBoolean() && !value.asBoolean();
     private static final Predicate<JsonNode> ON = value -> value.isBoolean() && value.asBoolean();
     private static final Predicate<JsonNode> EMPTY =
-            value -> (value.isContainerNode() && value.isEmpty()) || value.asText("?").isEmpty();
+            value -> value.isTextual() ? value.textValue().isEmpty() : value.isEmpty();
 
     /// On every route that generates.
     private static final Map<String, Predicate<JsonNode>> GENERATING =

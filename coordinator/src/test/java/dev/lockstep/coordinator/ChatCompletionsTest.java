@@ -1,12 +1,18 @@
 package dev.lockstep.coordinator;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.proto.v1.GenerateRequest;
+import dev.lockstep.proto.v1.SamplingParams;
 import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -26,20 +32,35 @@ final class ChatCompletionsTest {
         tiny.close();
     }
 
+    /// Every choice says this, token by token, and ends with the end token.
     private static void says(String text) {
         tiny.scheduler.behave(
                 call -> {
-                    call.oneByOne(0, tiny.ids(text));
-                    call.tokens(0, TestCoordinator.END);
-                    call.finish(0, true, TestCoordinator.END);
+                    for (int i = 0; i < call.request().getChoicesCount(); i++) {
+                        call.oneByOne(i, tiny.ids(text));
+                        call.oneByOne(i, TestCoordinator.END);
+                        call.finish(i, true, TestCoordinator.END);
+                    }
                 });
+    }
+
+    private static String content(List<JsonNode> events, int choice) {
+        StringBuilder text = new StringBuilder();
+        for (JsonNode event : events) {
+            for (JsonNode one : event.get("choices")) {
+                if (one.get("index").asInt() == choice) {
+                    text.append(one.at("/delta/content").asText());
+                }
+            }
+        }
+        return text.toString();
     }
 
     @Test
     void theFirstPostOfTheJdksClientUpgradesToHttp2AndIsAnswered() throws Exception {
         says("Hello there.");
         try (HttpClient fresh = HttpClient.newHttpClient()) {
-            var response =
+            HttpResponse<String> response =
                     fresh.send(
                             tiny.request("/v1/chat/completions", TestCoordinator.chatBody("")),
                             HttpResponse.BodyHandlers.ofString());
@@ -72,24 +93,230 @@ final class ChatCompletionsTest {
     }
 
     @Test
+    void theTemplateMakesThePromptAndPartsOfTextAreJoined() throws Exception {
+        says("Yes.");
+        HttpResponse<String> response =
+                tiny.post(
+                        "/v1/chat/completions",
+                        """
+                        {"model":"tiny","messages":[{"role":"developer","content":"Be kind."},
+                        {"role":"user","content":[{"type":"text","text":"Hel"},{"type":"text","text":"lo"}]}]}
+                        """);
+        assertEquals(200, response.statusCode(), response.body());
+        String prompt =
+                "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n";
+        assertEquals(
+                Arrays.stream(tiny.ids(prompt)).boxed().toList(),
+                tiny.scheduler.nextCall().request().getPromptIdsList());
+    }
+
+    @Test
+    void everySamplingFieldReachesTheSchedulerAndTheRestIsResolved() throws Exception {
+        says("Yes.");
+        tiny.chat(
+                """
+                "temperature":0.5,"top_p":0.9,"top_k":7,"min_p":0.1,"repetition_penalty":1.1,\
+                "frequency_penalty":0.2,"presence_penalty":-0.3,"seed":-5,"max_tokens":9,"max_completion_tokens":8,\
+                "min_tokens":2,"stop_token_ids":[9,10],"ignore_eos":true,"logprobs":true,"top_logprobs":3,\
+                "logit_bias":{"7":-100,"5":1.5},"n":2,"user":"me"\
+                """);
+        GenerateRequest request = tiny.scheduler.nextCall().request();
+        assertEquals(2, request.getChoicesCount());
+        SamplingParams second = request.getChoices(1);
+        assertEquals(0.5f, second.getTemperature());
+        assertEquals(0.9f, second.getTopP());
+        assertEquals(7, second.getTopK());
+        assertEquals(0.1f, second.getMinP());
+        assertEquals(1.1f, second.getRepetitionPenalty());
+        assertEquals(0.2f, second.getFrequencyPenalty());
+        assertEquals(-0.3f, second.getPresencePenalty());
+        assertEquals(-5, second.getSeed());
+        assertEquals(1, second.getChoice());
+        assertEquals(8, second.getMaxTokens());
+        assertEquals(2, second.getMinTokens());
+        assertEquals(List.of(9, 10), second.getStopTokenIdsList());
+        assertTrue(second.getIgnoreEos());
+        assertTrue(second.getLogprobs());
+        assertEquals(3, second.getTopLogprobs());
+        assertEquals(5, second.getLogitBias(0).getTokenId());
+        assertEquals(-100f, second.getLogitBias(1).getBias());
+
+        says("Yes.");
+        tiny.chat("\"top_k\":-1");
+        SamplingParams plain = tiny.scheduler.nextCall().request().getChoices(0);
+        assertEquals(1f, plain.getTemperature());
+        assertEquals(1f, plain.getTopP());
+        assertEquals(0, plain.getTopK());
+        assertEquals(512 - 15, plain.getMaxTokens());
+        assertNotEquals(0, plain.getSeed());
+    }
+
+    @Test
     void aStreamBeginsWithTheRoleAndEndsWithTheReasonAndTheUsage() throws Exception {
         says("Hello there.");
         List<JsonNode> events = tiny.chatEvents("\"stream_options\":{\"include_usage\":true}");
         assertEquals("assistant", events.getFirst().at("/choices/0/delta/role").asText());
         assertEquals("", events.getFirst().at("/choices/0/delta/content").asText());
-        StringBuilder text = new StringBuilder();
         for (JsonNode event : events) {
             assertEquals(events.getFirst().get("id"), event.get("id"));
+            assertEquals(events.getFirst().get("created"), event.get("created"));
             assertEquals("chat.completion.chunk", event.get("object").asText());
-            text.append(event.at("/choices/0/delta/content").asText());
         }
-        assertEquals("Hello there.", text.toString());
+        assertEquals("Hello there.", content(events, 0));
         JsonNode last = events.get(events.size() - 2);
         assertEquals("stop", last.at("/choices/0/finish_reason").asText());
         assertEquals(0, last.at("/choices/0/delta").size());
+        assertTrue(last.get("usage").isNull());
         assertEquals(0, events.getLast().get("choices").size());
         assertEquals(
                 tiny.ids("Hello there.").length + 1,
                 events.getLast().at("/usage/completion_tokens").asInt());
+    }
+
+    @Test
+    void usageComesWithEveryChunkWhenAskedFor() throws Exception {
+        says("Hello there.");
+        List<JsonNode> events =
+                tiny.chatEvents("\"stream_options\":{\"continuous_usage_stats\":true}");
+        int before = -1;
+        for (JsonNode event : events) {
+            int now = event.at("/usage/completion_tokens").asInt(-1);
+            assertTrue(now >= before, "the count went back");
+            before = now;
+            assertEquals(15, event.at("/usage/prompt_tokens").asInt());
+        }
+        assertEquals(tiny.ids("Hello there.").length + 1, before);
+    }
+
+    @Test
+    void choicesAreStreamedSideBySideAndCountedTogether() throws Exception {
+        tiny.scheduler.behave(
+                call -> {
+                    int[] first = tiny.ids("one");
+                    int[] second = tiny.ids("two two");
+                    call.oneByOne(1, second);
+                    call.finishByLength(1);
+                    call.oneByOne(0, first);
+                    call.finishByLength(0);
+                });
+        List<JsonNode> events =
+                tiny.chatEvents("\"n\":2,\"stream_options\":{\"include_usage\":true}");
+        assertEquals("assistant", events.get(0).at("/choices/0/delta/role").asText());
+        assertEquals("assistant", events.get(1).at("/choices/0/delta/role").asText());
+        assertEquals("one", content(events, 0));
+        assertEquals("two two", content(events, 1));
+        assertEquals(
+                tiny.ids("one").length + tiny.ids("two two").length,
+                events.getLast().at("/usage/completion_tokens").asInt());
+        long reasons =
+                events.stream()
+                        .filter(
+                                event ->
+                                        event.at("/choices/0/finish_reason")
+                                                .asText()
+                                                .equals("length"))
+                        .count();
+        assertEquals(2, reasons);
+    }
+
+    @Test
+    void logprobsNameTokenBytesAndAlternatives() throws Exception {
+        says("Hi é");
+        JsonNode choice = tiny.chat("\"logprobs\":true,\"top_logprobs\":2").at("/choices/0");
+        JsonNode content = choice.at("/logprobs/content");
+        assertEquals(tiny.ids("Hi é").length + 1, content.size());
+        assertEquals(-0.125, content.get(0).get("logprob").doubleValue());
+        assertEquals(2, content.get(0).get("top_logprobs").size());
+        assertEquals(-9999, content.at("/0/top_logprobs/1/logprob").doubleValue());
+        List<Byte> bytes = new ArrayList<>();
+        for (int i = 0; i + 1 < content.size(); i++) {
+            content.get(i).get("bytes").forEach(each -> bytes.add((byte) each.asInt()));
+        }
+        byte[] all = new byte[bytes.size()];
+        for (int i = 0; i < all.length; i++) {
+            all[i] = bytes.get(i);
+        }
+        assertEquals("Hi é", new String(all, StandardCharsets.UTF_8));
+    }
+
+    @Test
+    void tokenIdsAreReturnedWholeAndInChunks() throws Exception {
+        says("Hello there.");
+        List<Integer> expected =
+                new ArrayList<>(Arrays.stream(tiny.ids("Hello there.")).boxed().toList());
+        expected.add(TestCoordinator.END);
+        List<Integer> whole = new ArrayList<>();
+        tiny.chat("\"return_token_ids\":true")
+                .at("/choices/0/token_ids")
+                .forEach(id -> whole.add(id.asInt()));
+        assertEquals(expected, whole);
+        List<Integer> streamed = new ArrayList<>();
+        for (JsonNode event : tiny.chatEvents("\"return_token_ids\":true")) {
+            event.at("/choices/0/token_ids").forEach(id -> streamed.add(id.asInt()));
+        }
+        assertEquals(expected, streamed);
+    }
+
+    @Test
+    void aCharacterIsNeverTornBetweenEvents() throws Exception {
+        says("né 語 🎉 end");
+        List<JsonNode> events = tiny.chatEvents("");
+        assertEquals("né 語 🎉 end", content(events, 0));
+        for (JsonNode event : events) {
+            String piece = event.at("/choices/0/delta/content").asText();
+            assertTrue(!piece.contains("\uFFFD"), piece);
+        }
+    }
+
+    @Test
+    void anEndTokenThatIsIgnoredIsNotTheEnd() throws Exception {
+        tiny.scheduler.behave(
+                call -> {
+                    call.oneByOne(0, tiny.ids("on"));
+                    call.oneByOne(0, TestCoordinator.END);
+                    call.oneByOne(0, tiny.ids(" and on"));
+                    call.finishByLength(0);
+                });
+        JsonNode answer = tiny.chat("\"ignore_eos\":true");
+        assertEquals("on and on", answer.at("/choices/0/message/content").asText());
+        JsonNode shown = tiny.chat("\"ignore_eos\":true,\"skip_special_tokens\":false");
+        assertEquals("on<|im_end|> and on", shown.at("/choices/0/message/content").asText());
+    }
+
+    @Test
+    void aStopIdEndsTheTextBeforeItselfAndIsTheReason() throws Exception {
+        int[] ids = tiny.ids("Hello x");
+        int last = ids[ids.length - 1];
+        tiny.scheduler.behave(
+                call -> {
+                    call.oneByOne(0, ids);
+                    call.finish(0, true, last);
+                });
+        JsonNode choice = tiny.chat("\"stop_token_ids\":[" + last + "]").at("/choices/0");
+        assertTrue("Hello x".startsWith(choice.at("/message/content").asText()));
+        assertNotEquals("Hello x", choice.at("/message/content").asText());
+        assertEquals(last, choice.get("stop_reason").asInt());
+        JsonNode included =
+                tiny.chat("\"include_stop_str_in_output\":true,\"stop_token_ids\":[" + last + "]");
+        assertEquals("Hello x", included.at("/choices/0/message/content").asText());
+    }
+
+    @Test
+    void requestIdsAreEchoedOrMadeAndReachTheScheduler() throws Exception {
+        says("Yes.");
+        HttpRequest request =
+                HttpRequest.newBuilder(tiny.uri("/v1/chat/completions"))
+                        .header("X-Request-Id", "my-id")
+                        .POST(HttpRequest.BodyPublishers.ofString(TestCoordinator.chatBody("")))
+                        .build();
+        HttpResponse<String> response =
+                tiny.client.send(request, HttpResponse.BodyHandlers.ofString());
+        assertEquals("my-id", response.headers().firstValue("x-request-id").orElse(""));
+        assertEquals("my-id", tiny.scheduler.nextCall().request().getRequestId());
+        HttpResponse<String> other =
+                tiny.post("/v1/chat/completions", TestCoordinator.chatBody(""));
+        assertEquals(
+                other.headers().firstValue("x-request-id").orElse(""),
+                tiny.scheduler.nextCall().request().getRequestId());
     }
 }

@@ -192,6 +192,14 @@ final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements Aut
             send(GenerateEvent.newBuilder().setTokens(tokens).build());
         }
 
+        /// As [#tokens], but not before the coordinator has asked for more.
+        void tokensWhenReady(int choice, int... ids) throws InterruptedException {
+            while (!out.isReady() && !isCancelled()) {
+                Thread.sleep(1);
+            }
+            tokens(choice, ids);
+        }
+
         /// Each id in an event of its own.
         void oneByOne(int choice, int... ids) {
             for (int id : ids) {

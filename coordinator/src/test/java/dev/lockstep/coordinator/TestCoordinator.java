@@ -28,7 +28,7 @@ final class TestCoordinator implements AutoCloseable {
     static final int END = 2;
     static final int MAX_BODY = 64 << 10;
     static final Patience PATIENCE =
-            new Patience(Duration.ofMillis(200), Duration.ofMillis(700), Duration.ofSeconds(2));
+            new Patience(Duration.ofSeconds(10), Duration.ofMillis(700), Duration.ofSeconds(2));
 
     private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -38,7 +38,7 @@ final class TestCoordinator implements AutoCloseable {
     final Coordinator coordinator;
     final HttpClient client = HttpClient.newHttpClient();
 
-    private TestCoordinator(ServedModel model) throws IOException {
+    private TestCoordinator(ServedModel model, Patience patience) throws IOException {
         this.model = model;
         scheduler =
                 new FakeScheduler(
@@ -47,7 +47,7 @@ final class TestCoordinator implements AutoCloseable {
                 new Coordinator(
                         config(Path.of("unused"), 0),
                         CompletableFuture.completedFuture(model),
-                        PATIENCE);
+                        patience);
         cluster.another(Runnable::run).register(scheduler.member());
         coordinator.join(cluster);
     }
@@ -68,7 +68,11 @@ final class TestCoordinator implements AutoCloseable {
     }
 
     static TestCoordinator start() throws Exception {
-        TestCoordinator started = new TestCoordinator(tinyModel());
+        return start(PATIENCE);
+    }
+
+    static TestCoordinator start(Patience patience) throws Exception {
+        TestCoordinator started = new TestCoordinator(tinyModel(), patience);
         started.awaitReady(true);
         return started;
     }

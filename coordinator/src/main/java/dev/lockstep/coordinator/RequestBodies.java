@@ -1,0 +1,112 @@
+package dev.lockstep.coordinator;
+
+import com.linecorp.armeria.common.HttpRequest;
+import java.time.Duration;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicLong;
+
+/// Reads requests' bodies whole, each up to a limit and all of them within a budget. The limit is
+/// ours and not the server's, so that the client gets the error object. Safe for any thread.
+///
+/// While a body is checked its tree takes many times its bytes, so only some are looked at
+/// together; the others wait.
+final class RequestBodies {
+    private static final Duration SOON = Duration.ofSeconds(1);
+
+    /// Bodies of the largest size that may be checked together: two, and the heap is half full.
+    private static final int LARGE_AT_ONCE = 2;
+
+    /// Bodies of the largest size that may be arriving or waiting.
+    private static final int LARGE_IN_MEMORY = 8;
+
+    private final int mostBytes;
+    private final Duration patience;
+    private final AtomicLong inMemory = new AtomicLong();
+    private final Semaphore checking;
+
+    RequestBodies(int mostBytes, Duration patience) {
+        this.mostBytes = mostBytes;
+        this.patience = patience;
+        this.checking = new Semaphore(LARGE_AT_ONCE * mostBytes, true);
+    }
+
+    /// A body that may be looked at until it is closed.
+    record Body(byte[] bytes, Runnable release) implements AutoCloseable {
+        @Override
+        public void close() {
+            release.run();
+        }
+    }
+
+    /// Waits for the body, and for its turn, on the calling thread.
+    Body read(HttpRequest request) throws InterruptedException {
+        if (request.headers().contentLength() > mostBytes) {
+            throw tooLarge(request.headers().contentLength() + " bytes");
+        }
+        AtomicLong seen = new AtomicLong();
+        try {
+            byte[] bytes = readWhole(request, seen);
+            if (!checking.tryAcquire(bytes.length, patience.toNanos(), TimeUnit.NANOSECONDS)) {
+                throw busy();
+            }
+            return new Body(
+                    bytes,
+                    () -> {
+                        checking.release(bytes.length);
+                        inMemory.addAndGet(-seen.get());
+                    });
+        } catch (ApiError e) {
+            inMemory.addAndGet(-seen.get());
+            throw e;
+        }
+    }
+
+    private byte[] readWhole(HttpRequest request, AtomicLong seen) throws InterruptedException {
+        try {
+            return request.mapData(
+                            data -> {
+                                seen.addAndGet(data.length());
+                                long all = inMemory.addAndGet(data.length());
+                                if (seen.get() > mostBytes) {
+                                    data.close();
+                                    throw tooLarge("more than " + mostBytes + " bytes");
+                                }
+                                if (all > (long) LARGE_IN_MEMORY * mostBytes) {
+                                    data.close();
+                                    throw busy();
+                                }
+                                return data;
+                            })
+                    .aggregate()
+                    .get(patience.toNanos(), TimeUnit.NANOSECONDS)
+                    .content()
+                    .array();
+        } catch (ExecutionException e) {
+            if (e.getCause() instanceof ApiError error) {
+                throw error;
+            }
+            throw ApiError.refused(400, "broken_body", "the body broke off");
+        } catch (TimeoutException e) {
+            request.abort();
+            throw ApiError.refused(
+                    408,
+                    "slow_body",
+                    "the body did not arrive within " + patience.toSeconds() + " s");
+        }
+    }
+
+    private ApiError tooLarge(String size) {
+        return ApiError.refused(
+                413,
+                "body_too_large",
+                "the body has " + size + ", at most " + mostBytes + " are read");
+    }
+
+    private static ApiError busy() {
+        return ApiError.unavailable(
+                "bodies_busy", "too many large request bodies are being read", SOON);
+    }
+}

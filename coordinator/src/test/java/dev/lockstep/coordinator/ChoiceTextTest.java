@@ -1,0 +1,151 @@
+package dev.lockstep.coordinator;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Random;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+final class ChoiceTextTest {
+    private static ServedModel model;
+
+    @BeforeAll
+    static void read() throws Exception {
+        model = TestCoordinator.tinyModel();
+    }
+
+    private static Sampling sampling(ObjectNode fields) {
+        return SamplingFields.parse(
+                new Fields(fields),
+                model,
+                OptionalInt.empty(),
+                new SamplingFields.Logprobs(true, 0));
+    }
+
+    private static Sampling stopping(List<String> stops) {
+        ObjectNode fields = TestCoordinator.object();
+        stops.forEach(fields.putArray("stop")::add);
+        return sampling(fields);
+    }
+
+    private static GeneratedToken token(int id) {
+        return new GeneratedToken(id, -1, List.of());
+    }
+
+    /// Everything that came out, in order.
+    private static Delta all(Sampling sampling, int[] ids) {
+        ChoiceText choice = new ChoiceText(model, sampling);
+        Delta all = Delta.NOTHING;
+        for (int id : ids) {
+            all = all.and(choice.push(token(id)));
+        }
+        return all.and(choice.finish(false, -1));
+    }
+
+    @Test
+    void whateverTheTokensTheTextIsCutWhereTheFirstStopStringBegins() {
+        Random random = new Random(7);
+        List<String> words = List.of("a", "b", "ab", "ST", "STOP", " there", "é", "🎉", "Hello");
+        for (int round = 0; round < 500; round++) {
+            StringBuilder text = new StringBuilder();
+            for (int i = 0; i < 12; i++) {
+                text.append(words.get(random.nextInt(words.size())));
+            }
+            List<String> stops = new ArrayList<>();
+            for (int i = 0; i < random.nextInt(3); i++) {
+                stops.add(
+                        words.get(random.nextInt(words.size()))
+                                + words.get(random.nextInt(words.size())));
+            }
+            int end = text.length();
+            for (String stop : stops) {
+                int at = text.indexOf(stop);
+                end = at >= 0 ? Math.min(end, at) : end;
+            }
+            int[] ids = model.encode(text.toString(), false);
+            Delta all = all(stopping(stops), ids);
+            assertEquals(text.substring(0, end), all.text(), "round " + round + " stops " + stops);
+            // The tokens shown are those generated, in order, and their text covers the whole.
+            for (int i = 0; i < all.tokens().size(); i++) {
+                assertEquals(ids[i], all.tokens().get(i).token().id());
+            }
+            int characters = all.text().codePointCount(0, all.text().length());
+            for (Delta.Shown shown : all.inText()) {
+                assertTrue(
+                        stops.isEmpty() || shown.offset() < Math.max(1, characters),
+                        "round " + round + ": a token behind the text has a place in it");
+            }
+        }
+    }
+
+    @Test
+    void aTokenIsNotShownBeforeItsText() {
+        ChoiceText choice = new ChoiceText(model, stopping(List.of("STOP")));
+        int[] ids = model.encode("ST", false);
+        for (int id : ids) {
+            assertEquals(Delta.NOTHING, choice.push(token(id)));
+        }
+        Delta late = Delta.NOTHING;
+        for (int id : model.encode("x", false)) {
+            late = late.and(choice.push(token(id)));
+        }
+        assertEquals("STx", late.text());
+        assertEquals(ids.length + 1, late.tokens().size());
+    }
+
+    @Test
+    void anIdBeyondTheTokenizerHasNoTextAndCountsAllTheSame() {
+        ServedModel padded =
+                new ServedModel(
+                        "padded",
+                        600,
+                        512,
+                        model.tokenizer(),
+                        model.chatTemplate(),
+                        model.endIds(),
+                        0);
+        ChoiceText choice = new ChoiceText(padded, stopping(List.of()));
+        Delta delta = choice.push(token(555));
+        assertEquals("", delta.text());
+        assertEquals(List.of(555), delta.tokenIds());
+        assertEquals(1, choice.tokenCount());
+    }
+
+    @Test
+    void anUnfinishedCharacterComesOutAtTheEnd() {
+        int[] ids = model.encode("é", false);
+        assertEquals(2, ids.length);
+        assertEquals("\uFFFD", all(stopping(List.of()), new int[] {ids[0]}).text());
+    }
+
+    @Test
+    void aModelWithoutATokenizerShowsItsTokensAndNoText() {
+        ServedModel bare =
+                new ServedModel(
+                        "bare", 512, 512, Optional.empty(), Optional.empty(), model.endIds(), 0);
+        ChoiceText choice = new ChoiceText(bare, stopping(List.of()));
+        Delta all = choice.push(token(300)).and(choice.push(token(301)));
+        all = all.and(choice.finish(false, -1));
+        assertEquals("", all.text());
+        assertEquals(List.of(300, 301), all.tokenIds());
+        ObjectNode fields = TestCoordinator.object();
+        fields.putArray("stop").add("a");
+        ApiError refused =
+                assertThrows(
+                        ApiError.class,
+                        () ->
+                                SamplingFields.parse(
+                                        new Fields(fields),
+                                        bare,
+                                        OptionalInt.empty(),
+                                        new SamplingFields.Logprobs(false, 0)));
+        assertEquals("stop", refused.param());
+    }
+}

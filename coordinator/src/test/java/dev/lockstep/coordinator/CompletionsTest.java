@@ -1,0 +1,218 @@
+package dev.lockstep.coordinator;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.net.http.HttpResponse;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/// `POST /v1/completions`, the model list and the tokenizer's routes when all goes well.
+final class CompletionsTest {
+    private static TestCoordinator tiny;
+
+    @BeforeAll
+    static void start() throws Exception {
+        tiny = TestCoordinator.start();
+    }
+
+    @AfterAll
+    static void stop() {
+        tiny.close();
+    }
+
+    private static void says(String text) {
+        tiny.scheduler.behave(
+                call -> {
+                    for (int i = 0; i < call.request().getChoicesCount(); i++) {
+                        call.oneByOne(i, tiny.ids(text));
+                        call.finishByLength(i);
+                    }
+                });
+    }
+
+    private static JsonNode complete(String fields) throws Exception {
+        HttpResponse<String> response =
+                tiny.post("/v1/completions", "{\"model\":\"tiny\"," + fields + "}");
+        assertEquals(200, response.statusCode(), response.body());
+        return TestCoordinator.json(response.body());
+    }
+
+    private static List<JsonNode> stream(String fields) throws Exception {
+        return TestCoordinator.events(
+                tiny.post(
+                        "/v1/completions", "{\"model\":\"tiny\",\"stream\":true," + fields + "}"));
+    }
+
+    private static String text(List<JsonNode> events, int choice) {
+        return events.stream()
+                .filter(event -> event.at("/choices/0/index").asInt() == choice)
+                .map(event -> event.at("/choices/0/text").asText())
+                .collect(Collectors.joining());
+    }
+
+    private static String ids(String text) {
+        return Arrays.toString(tiny.ids(text));
+    }
+
+    @Test
+    void textAndItsIdsAreTheSamePrompt() throws Exception {
+        says(" there");
+        JsonNode answer = complete("\"prompt\":\"Hello\"");
+        assertTrue(answer.get("id").asText().startsWith("cmpl-"));
+        assertEquals("text_completion", answer.get("object").asText());
+        assertEquals(" there", answer.at("/choices/0/text").asText());
+        assertEquals("length", answer.at("/choices/0/finish_reason").asText());
+        List<Integer> fromText = tiny.scheduler.nextCall().request().getPromptIdsList();
+        complete("\"prompt\":" + ids("Hello"));
+        var request = tiny.scheduler.nextCall().request();
+        assertEquals(fromText, request.getPromptIdsList());
+        assertEquals(16, request.getChoices(0).getMaxTokens());
+    }
+
+    @Test
+    void severalPromptsWithSeveralChoicesAreNumberedThrough() throws Exception {
+        tiny.scheduler.behave(
+                call -> {
+                    for (int i = 0; i < 2; i++) {
+                        String prompt =
+                                tiny.model.decode(
+                                        call.request().getPromptIdsList().stream()
+                                                .mapToInt(Integer::intValue)
+                                                .toArray(),
+                                        false);
+                        call.oneByOne(i, tiny.ids(prompt + i));
+                        call.finishByLength(i);
+                    }
+                });
+        String fields = "\"n\":2,\"echo\":true,\"prompt\":[" + ids("a") + "," + ids("b") + "]";
+        JsonNode answer = complete(fields);
+        assertEquals(4, answer.get("choices").size());
+        List<String> expected = List.of("aa0", "aa1", "bb0", "bb1");
+        for (int i = 0; i < 4; i++) {
+            assertEquals(i, answer.get("choices").get(i).get("index").asInt());
+            assertEquals(expected.get(i), answer.get("choices").get(i).get("text").asText());
+        }
+        assertEquals(2, answer.at("/usage/prompt_tokens").asInt());
+        assertEquals(8, answer.at("/usage/completion_tokens").asInt());
+        List<JsonNode> events = stream(fields);
+        for (int i = 0; i < 4; i++) {
+            assertEquals(expected.get(i), text(events, i));
+        }
+        assertEquals(
+                2, complete("\"prompt\":[\"a\",\"b\"],\"n\":2").at("/usage/prompt_tokens").asInt());
+    }
+
+    @Test
+    void anEchoWithoutTokensAsksNobody() throws Exception {
+        says("never");
+        JsonNode answer = complete("\"prompt\":\"Hello\",\"echo\":true,\"max_tokens\":0");
+        assertEquals("Hello", answer.at("/choices/0/text").asText());
+        assertEquals(0, answer.at("/usage/completion_tokens").asInt());
+        assertFalse(tiny.scheduler.hasCalls());
+    }
+
+    @Test
+    void logprobsAreFourArraysOfOneLength() throws Exception {
+        says(" there");
+        JsonNode logprobs =
+                complete("\"prompt\":\"Hello\",\"logprobs\":2").at("/choices/0/logprobs");
+        int count = tiny.ids(" there").length;
+        StringBuilder joined = new StringBuilder();
+        for (int i = 0; i < count; i++) {
+            assertEquals(joined.length(), logprobs.get("text_offset").get(i).asInt());
+            assertEquals(-(i + 1) / 8.0, logprobs.get("token_logprobs").get(i).doubleValue());
+            String token = logprobs.get("tokens").get(i).asText();
+            assertEquals(
+                    -(i + 1) / 8.0, logprobs.get("top_logprobs").get(i).get(token).doubleValue());
+            assertEquals(2, logprobs.get("top_logprobs").get(i).size());
+            joined.append(token);
+        }
+        assertEquals(" there", joined.toString());
+        assertEquals(count, logprobs.get("tokens").size());
+        assertEquals(
+                1,
+                complete("\"prompt\":\"Hello\",\"logprobs\":0")
+                        .at("/choices/0/logprobs/top_logprobs/0")
+                        .size());
+    }
+
+    @Test
+    void aStopStringIsCutOffAndWhatCameAfterItIsNotCounted() throws Exception {
+        tiny.scheduler.behave(
+                call -> {
+                    call.tokens(0, tiny.ids("one STOP two three"));
+                    call.awaitCancelled();
+                });
+        JsonNode answer =
+                complete(
+                        "\"prompt\":\"a\",\"stop\":[\"STOP\"],\"logprobs\":0,\"return_token_ids\":true");
+        JsonNode choice = answer.get("choices").get(0);
+        assertEquals("one ", choice.get("text").asText());
+        assertEquals("stop", choice.get("finish_reason").asText());
+        assertEquals("STOP", choice.get("stop_reason").asText());
+        int kept = answer.at("/usage/completion_tokens").asInt();
+        assertEquals(kept, choice.get("token_ids").size());
+        assertTrue(kept < tiny.ids("one STOP two three").length);
+        assertTrue(choice.at("/logprobs/tokens").size() < kept, "the stop string has logprobs");
+        assertTrue(tiny.scheduler.nextCall().awaitCancelled(), "the engine was not told");
+        assertEquals(
+                "one STOP",
+                complete("\"prompt\":\"a\",\"stop\":\"STOP\",\"include_stop_str_in_output\":true")
+                        .at("/choices/0/text")
+                        .asText());
+    }
+
+    @Test
+    void noPartOfAStopStringLeaksWhereverTheEventsAreCut() throws Exception {
+        tiny.scheduler.behave(
+                call -> {
+                    call.oneByOne(0, tiny.ids("ab ST ab STOP and more"));
+                    call.awaitCancelled();
+                });
+        List<JsonNode> events = stream("\"prompt\":\"a\",\"stop\":[\"nothing\",\"STOP\"]");
+        assertEquals("ab ST ab ", text(events, 0));
+        assertEquals("STOP", events.getLast().at("/choices/0/stop_reason").asText());
+    }
+
+    @Test
+    void stopStringsWaitForMinTokens() throws Exception {
+        says("xxSTxxSTxx");
+        int[] ids = tiny.ids("xxSTxxSTxx");
+        JsonNode answer = complete("\"prompt\":\"a\",\"stop\":\"ST\",\"min_tokens\":" + ids.length);
+        assertEquals("xxSTxxSTxx", answer.at("/choices/0/text").asText());
+    }
+
+    @Test
+    void theModelIsListedWithItsContext() throws Exception {
+        JsonNode list = TestCoordinator.json(tiny.get("/v1/models").body());
+        assertEquals("list", list.get("object").asText());
+        assertEquals("tiny", list.at("/data/0/id").asText());
+        assertEquals("model", list.at("/data/0/object").asText());
+        assertEquals(512, list.at("/data/0/max_model_len").asInt());
+        assertEquals(
+                list.get("data").get(0), TestCoordinator.json(tiny.get("/v1/models/tiny").body()));
+    }
+
+    @Test
+    void textBecomesTokensAndTextAgain() throws Exception {
+        HttpResponse<String> there =
+                tiny.post("/tokenize", "{\"model\":\"tiny\",\"prompt\":\"Hello there\"}");
+        JsonNode tokens = TestCoordinator.json(there.body());
+        assertEquals(tiny.ids("Hello there").length, tokens.get("count").asInt());
+        assertEquals(512, tokens.get("max_model_len").asInt());
+        HttpResponse<String> back =
+                tiny.post(
+                        "/detokenize",
+                        "{\"model\":\"tiny\",\"tokens\":" + tokens.get("tokens") + "}");
+        assertEquals("{\"prompt\":\"Hello there\"}", back.body());
+        HttpResponse<String> chat = tiny.post("/tokenize", TestCoordinator.chatBody(""));
+        assertEquals(15, TestCoordinator.json(chat.body()).get("count").asInt());
+    }
+}

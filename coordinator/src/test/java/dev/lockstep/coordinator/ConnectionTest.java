@@ -1,0 +1,172 @@
+package dev.lockstep.coordinator;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/// What happens on the wire: framing, silence, clients that leave and clients that do not read.
+final class ConnectionTest {
+    private static final String CHAT = "/v1/chat/completions";
+    private static TestCoordinator tiny;
+
+    @BeforeAll
+    static void start() throws Exception {
+        tiny = TestCoordinator.start();
+    }
+
+    @AfterAll
+    static void stop() {
+        tiny.close();
+    }
+
+    @Test
+    void eventsAreFramedForHttp1() throws Exception {
+        tiny.scheduler.behave(
+                call -> {
+                    call.oneByOne(0, tiny.ids("Hello there."));
+                    call.finishByLength(0);
+                });
+        try (RawConnection raw = new RawConnection(tiny.coordinator.port())) {
+            raw.post(CHAT, TestCoordinator.chatBody("\"stream\":true"));
+            String head = raw.readUntil("\r\n\r\n");
+            assertTrue(head.startsWith("HTTP/1.1 200"), head);
+            assertTrue(head.contains("content-type: text/event-stream\r\n"), head);
+            assertTrue(head.contains("cache-control: no-cache\r\n"), head);
+            assertTrue(head.contains("transfer-encoding: chunked\r\n"), head);
+            List<JsonNode> events = TestCoordinator.events(raw.readChunkedBody());
+            assertEquals("length", events.getLast().at("/choices/0/finish_reason").asText());
+        }
+    }
+
+    @Test
+    void silenceIsFilledWithComments() throws Exception {
+        Patience nervous =
+                new Patience(Duration.ofMillis(50), Duration.ofSeconds(1), Duration.ofSeconds(1));
+        try (TestCoordinator other = TestCoordinator.start(nervous);
+                RawConnection raw = new RawConnection(other.coordinator.port())) {
+            CountDownLatch silent = new CountDownLatch(1);
+            other.scheduler.behave(
+                    call -> {
+                        silent.await(5, TimeUnit.SECONDS);
+                        call.oneByOne(0, other.ids("Hello"));
+                        call.finishByLength(0);
+                    });
+            raw.post(CHAT, TestCoordinator.chatBody("\"stream\":true"));
+            raw.readUntil(": still here\n\n");
+            silent.countDown();
+            String body = raw.readChunkedBody();
+            assertTrue(body.startsWith(":"), body);
+            assertFalse(TestCoordinator.events(body).isEmpty());
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void aClientThatLeavesBeforeTheFirstTokenIsCancelledInTheEngine(boolean stream)
+            throws Exception {
+        tiny.scheduler.behave(FakeScheduler.Call::awaitCancelled);
+        try (RawConnection raw = new RawConnection(tiny.coordinator.port())) {
+            raw.post(CHAT, TestCoordinator.chatBody("\"stream\":" + stream));
+            FakeScheduler.Call call = tiny.scheduler.nextCall();
+            raw.close();
+            assertTrue(call.awaitCancelled());
+        }
+    }
+
+    @Test
+    void aClientThatLeavesAStreamIsCancelledAtOnce() throws Exception {
+        tiny.scheduler.behave(
+                call -> {
+                    call.oneByOne(0, tiny.ids("Hello"));
+                    call.awaitCancelled();
+                });
+        try (RawConnection raw = new RawConnection(tiny.coordinator.port())) {
+            raw.post(CHAT, TestCoordinator.chatBody("\"stream\":true"));
+            raw.readUntil("Hel");
+            FakeScheduler.Call call = tiny.scheduler.nextCall();
+            long before = System.nanoTime();
+            raw.close();
+            assertTrue(call.awaitCancelled());
+            // Some milliseconds are usual, a second is what the server takes by itself.
+            assertTrue(System.nanoTime() - before < 900_000_000L);
+        }
+    }
+
+    @Test
+    void aClientThatDoesNotReadHoldsBackTheEngineAndIsGivenUp() throws Exception {
+        int[] many = new int[500];
+        Arrays.fill(many, tiny.ids("there")[0]);
+        int[] sent = new int[1];
+        tiny.scheduler.behave(
+                call -> {
+                    while (!call.isCancelled() && sent[0] < 100_000) {
+                        call.tokensWhenReady(0, many);
+                        sent[0]++;
+                    }
+                });
+        try (RawConnection raw = new RawConnection(tiny.coordinator.port(), 4096)) {
+            raw.post(
+                    CHAT,
+                    TestCoordinator.chatBody(
+                            "\"stream\":true,\"logprobs\":true,\"top_logprobs\":5"));
+            assertTrue(tiny.scheduler.nextCall().awaitCancelled(), "the client was not given up");
+            // Each event is some 150 KB at the client: socket buffers and 32 events hold it back.
+            assertTrue(sent[0] < 1000, sent[0] + " events were taken for a client that reads none");
+        }
+    }
+
+    @Test
+    void aSlowClientThatReadsGetsEverything() throws Exception {
+        int[] many = new int[200];
+        Arrays.fill(many, tiny.ids("there")[0]);
+        tiny.scheduler.behave(
+                call -> {
+                    for (int i = 0; i < 100; i++) {
+                        call.tokensWhenReady(0, many);
+                    }
+                    call.finishByLength(0);
+                });
+        try (RawConnection raw = new RawConnection(tiny.coordinator.port(), 4096)) {
+            raw.post(CHAT, TestCoordinator.chatBody("\"stream\":true,\"return_token_ids\":true"));
+            Thread.sleep(300);
+            int ids = 0;
+            List<JsonNode> events = TestCoordinator.events(raw.readChunkedBody());
+            assertEquals("length", events.getLast().at("/choices/0/finish_reason").asText());
+            for (JsonNode event : events) {
+                ids += event.at("/choices/0/token_ids").size();
+            }
+            assertEquals(20_000, ids);
+        }
+    }
+
+    @Test
+    void aBodyThatIsTooLargeIsAnsweredBeforeItHasCome() throws Exception {
+        try (RawConnection raw = new RawConnection(tiny.coordinator.port())) {
+            raw.send(
+                    "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n{");
+            String answer = raw.readUntil("body_too_large");
+            assertTrue(answer.startsWith("HTTP/1.1 413"), answer);
+        }
+    }
+
+    @Test
+    void aBodyThatDoesNotComeIsNotWaitedForForever() throws Exception {
+        try (RawConnection raw = new RawConnection(tiny.coordinator.port())) {
+            raw.send("POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{");
+            String answer = raw.readUntil("slow_body");
+            assertTrue(answer.startsWith("HTTP/1.1 408"), answer);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+package dev.lockstep.coordinator;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.nio.charset.StandardCharsets;
+
+/// A bare HTTP/1.1 connection, for what a well-behaved client never does.
+final class RawConnection implements AutoCloseable {
+    private final Socket socket = new Socket();
+    private final StringBuilder received = new StringBuilder();
+
+    RawConnection(int port) throws IOException {
+        this(port, 64 << 10);
+    }
+
+    /// @param receiveBuffer bytes the kernel takes for a reader that does not read
+    RawConnection(int port, int receiveBuffer) throws IOException {
+        socket.setReceiveBufferSize(receiveBuffer);
+        socket.connect(new InetSocketAddress(InetAddress.getLoopbackAddress(), port));
+        socket.setSoTimeout(10_000);
+    }
+
+    void post(String path, String body) throws IOException {
+        byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
+        String head =
+                "POST "
+                        + path
+                        + " HTTP/1.1\r\nHost: x\r\nContent-Length: "
+                        + bytes.length
+                        + "\r\n\r\n";
+        socket.getOutputStream().write(head.getBytes(StandardCharsets.UTF_8));
+        socket.getOutputStream().write(bytes);
+        socket.getOutputStream().flush();
+    }
+
+    void send(String text) throws IOException {
+        socket.getOutputStream().write(text.getBytes(StandardCharsets.UTF_8));
+        socket.getOutputStream().flush();
+    }
+
+    /// Reads until the text has come, and returns everything up to now.
+    String readUntil(String text) throws IOException {
+        InputStream in = socket.getInputStream();
+        byte[] buffer = new byte[8192];
+        while (received.indexOf(text) < 0) {
+            int count = in.read(buffer);
+            if (count < 0) {
+                throw new IOException("closed before \"" + text + "\" came: " + received);
+            }
+            received.append(new String(buffer, 0, count, StandardCharsets.UTF_8));
+        }
+        return received.toString();
+    }
+
+    /// The body of a chunked answer, once its last chunk is there.
+    String readChunkedBody() throws IOException {
+        String all = readUntil("\r\n0\r\n\r\n");
+        StringBuilder body = new StringBuilder();
+        int at = all.indexOf("\r\n\r\n") + 4;
+        while (true) {
+            int lineEnd = all.indexOf("\r\n", at);
+            int length = Integer.parseInt(all.substring(at, lineEnd), 16);
+            if (length == 0) {
+                return body.toString();
+            }
+            body.append(all, lineEnd + 2, lineEnd + 2 + length);
+            at = lineEnd + 2 + length + 2;
+        }
+    }
+
+    @Override
+    public void close() throws IOException {
+        socket.close();
+    }
+}

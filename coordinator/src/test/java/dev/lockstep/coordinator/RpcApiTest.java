@@ -1,0 +1,255 @@
+package dev.lockstep.coordinator;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.proto.v1.AdminGrpc;
+import dev.lockstep.proto.v1.ChatMessage;
+import dev.lockstep.proto.v1.ChatMessages;
+import dev.lockstep.proto.v1.ClusterStatusRequest;
+import dev.lockstep.proto.v1.DetokenizeRequest;
+import dev.lockstep.proto.v1.FinishReason;
+import dev.lockstep.proto.v1.InferenceEvent;
+import dev.lockstep.proto.v1.InferenceGrpc;
+import dev.lockstep.proto.v1.InferenceRequest;
+import dev.lockstep.proto.v1.ListModelsRequest;
+import dev.lockstep.proto.v1.TokenIds;
+import dev.lockstep.proto.v1.TokenizeRequest;
+import io.grpc.Context;
+import io.grpc.ManagedChannel;
+import io.grpc.Metadata;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import io.grpc.health.v1.HealthCheckRequest;
+import io.grpc.health.v1.HealthCheckResponse;
+import io.grpc.health.v1.HealthGrpc;
+import io.grpc.netty.NettyChannelBuilder;
+import io.grpc.reflection.v1.ServerReflectionGrpc;
+import io.grpc.reflection.v1.ServerReflectionRequest;
+import io.grpc.reflection.v1.ServerReflectionResponse;
+import io.grpc.stub.StreamObserver;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/// The public API over gRPC, on the port that speaks HTTP.
+final class RpcApiTest {
+    private static TestCoordinator tiny;
+    private static ManagedChannel channel;
+    private static InferenceGrpc.InferenceBlockingStub stub;
+
+    @BeforeAll
+    static void start() throws Exception {
+        tiny = TestCoordinator.start();
+        channel =
+                NettyChannelBuilder.forAddress("127.0.0.1", tiny.coordinator.port())
+                        .usePlaintext()
+                        .build();
+        stub = InferenceGrpc.newBlockingStub(channel);
+    }
+
+    @AfterAll
+    static void stop() {
+        channel.shutdownNow();
+        tiny.close();
+    }
+
+    private static InferenceRequest.Builder request() {
+        return InferenceRequest.newBuilder().setModel("tiny");
+    }
+
+    private static List<InferenceEvent> generate(InferenceRequest.Builder request) {
+        List<InferenceEvent> events = new ArrayList<>();
+        stub.withDeadlineAfter(10, TimeUnit.SECONDS)
+                .generate(request.build())
+                .forEachRemaining(events::add);
+        return events;
+    }
+
+    private static void says(String text) {
+        tiny.scheduler.behave(
+                call -> {
+                    for (int i = 0; i < call.request().getChoicesCount(); i++) {
+                        call.oneByOne(i, tiny.ids(text));
+                        call.finishByLength(i);
+                    }
+                });
+    }
+
+    private static String text(List<InferenceEvent> events, int choice) {
+        StringBuilder text = new StringBuilder();
+        for (InferenceEvent event : events) {
+            if (event.hasDelta() && event.getDelta().getChoice() == choice) {
+                text.append(event.getDelta().getText());
+            }
+        }
+        return text.toString();
+    }
+
+    @Test
+    void textIdsAndChatsAreGeneratedFrom() throws Exception {
+        says(" there");
+        List<InferenceEvent> fromText = generate(request().setPrompt("Hello").setN(2));
+        assertEquals(" there", text(fromText, 0));
+        assertEquals(" there", text(fromText, 1));
+        var last = fromText.getLast().getFinished();
+        assertEquals(FinishReason.FINISH_REASON_LENGTH, last.getReason());
+        assertEquals(2 * tiny.ids(" there").length, last.getUsage().getCompletionTokens());
+
+        assertEquals(
+                " there",
+                text(generate(request().setPromptIds(TokenIds.newBuilder().addIds(7))), 0));
+        says("Hi.");
+        ChatMessages chat =
+                ChatMessages.newBuilder()
+                        .addMessages(ChatMessage.newBuilder().setRole("user").setContent("Hello"))
+                        .build();
+        List<InferenceEvent> events =
+                generate(
+                        request()
+                                .setChat(chat)
+                                .setTemperature(0.5f)
+                                .setSeed(7)
+                                .setLogprobs(true)
+                                .setTopLogprobs(2));
+        assertEquals("Hi.", text(events, 0));
+        assertEquals(2, events.getFirst().getDelta().getTokens(0).getTopLogprobsCount());
+        var sent = tiny.scheduler.nextCall().request();
+        assertEquals(15, sent.getPromptIdsCount());
+        assertEquals(0.5f, sent.getChoices(0).getTemperature());
+        assertEquals(7, sent.getChoices(0).getSeed());
+    }
+
+    @Test
+    void whatIsWrongIsAStatusThatNamesTheField() {
+        says("no");
+        StatusRuntimeException wrong =
+                assertThrows(
+                        StatusRuntimeException.class,
+                        () -> generate(request().setPrompt("a").setTemperature(3)));
+        assertEquals(Status.Code.INVALID_ARGUMENT, wrong.getStatus().getCode());
+        assertTrue(String.valueOf(wrong.getStatus().getDescription()).contains("temperature is 3"));
+        StatusRuntimeException unknown =
+                assertThrows(
+                        StatusRuntimeException.class,
+                        () -> generate(request().setModel("x").setPrompt("a")));
+        assertEquals(Status.Code.NOT_FOUND, unknown.getStatus().getCode());
+        StatusRuntimeException empty =
+                assertThrows(StatusRuntimeException.class, () -> generate(request()));
+        assertEquals(Status.Code.INVALID_ARGUMENT, empty.getStatus().getCode());
+    }
+
+    @Test
+    void aFullQueueAndALostGroupKeepTheirStatus() {
+        tiny.scheduler.behave(call -> call.fail(Status.RESOURCE_EXHAUSTED));
+        StatusRuntimeException full =
+                assertThrows(
+                        StatusRuntimeException.class, () -> generate(request().setPrompt("a")));
+        assertEquals(Status.Code.RESOURCE_EXHAUSTED, full.getStatus().getCode());
+        Metadata trailers = full.getTrailers();
+        assertTrue(trailers != null && trailers.containsKey(SchedulerCall.RETRY_AFTER_MS));
+        tiny.scheduler.behave(
+                call -> {
+                    call.oneByOne(0, tiny.ids("Hello"));
+                    call.fail(Status.ABORTED);
+                });
+        StatusRuntimeException lost =
+                assertThrows(
+                        StatusRuntimeException.class, () -> generate(request().setPrompt("a")));
+        assertEquals(Status.Code.ABORTED, lost.getStatus().getCode());
+    }
+
+    @Test
+    void aCancelledCallIsCancelledInTheEngine() throws Exception {
+        tiny.scheduler.behave(
+                call -> {
+                    call.oneByOne(0, tiny.ids("Hello"));
+                    call.awaitCancelled();
+                });
+        var context = Context.current().withCancellation();
+        Iterator<InferenceEvent> events =
+                context.call(() -> stub.generate(request().setPrompt("a").build()));
+        assertTrue(events.hasNext());
+        context.cancel(null);
+        assertTrue(tiny.scheduler.nextCall().awaitCancelled());
+    }
+
+    @Test
+    void textBecomesTokensAndTextAgain() {
+        var tokens =
+                stub.tokenize(
+                        TokenizeRequest.newBuilder().setModel("tiny").setPrompt("Hello").build());
+        assertEquals(tiny.ids("Hello").length, tokens.getTokensCount());
+        assertEquals(
+                "Hello",
+                stub.detokenize(
+                                DetokenizeRequest.newBuilder()
+                                        .setModel("tiny")
+                                        .addAllTokens(tokens.getTokensList())
+                                        .build())
+                        .getPrompt());
+        assertEquals(
+                "tiny",
+                stub.listModels(ListModelsRequest.getDefaultInstance()).getModels(0).getId());
+    }
+
+    @Test
+    void operatorsSeeGroupsAndMembers() {
+        var status =
+                AdminGrpc.newBlockingStub(channel)
+                        .clusterStatus(ClusterStatusRequest.getDefaultInstance());
+        assertTrue(status.getReady());
+        assertEquals("default", status.getGroups(0).getGroup());
+        assertEquals(1, status.getGroups(0).getRanksCount());
+        assertEquals(2, status.getMembersCount());
+    }
+
+    @Test
+    void healthFollowsReadiness() throws Exception {
+        var health = HealthGrpc.newBlockingStub(channel);
+        HealthCheckRequest all = HealthCheckRequest.getDefaultInstance();
+        assertEquals(HealthCheckResponse.ServingStatus.SERVING, health.check(all).getStatus());
+        tiny.scheduler.ready(false);
+        tiny.awaitReady(false);
+        assertEquals(HealthCheckResponse.ServingStatus.NOT_SERVING, health.check(all).getStatus());
+        tiny.scheduler.ready(true);
+        tiny.awaitReady(true);
+    }
+
+    @Test
+    void reflectionListsTheServices() throws Exception {
+        CompletableFuture<ServerReflectionResponse> answer = new CompletableFuture<>();
+        StreamObserver<ServerReflectionRequest> ask =
+                ServerReflectionGrpc.newStub(channel)
+                        .serverReflectionInfo(
+                                new StreamObserver<>() {
+                                    @Override
+                                    public void onNext(ServerReflectionResponse response) {
+                                        answer.complete(response);
+                                    }
+
+                                    @Override
+                                    public void onError(Throwable failure) {
+                                        answer.completeExceptionally(failure);
+                                    }
+
+                                    @Override
+                                    public void onCompleted() {}
+                                });
+        ask.onNext(ServerReflectionRequest.newBuilder().setListServices("").build());
+        List<String> names =
+                answer.get(5, TimeUnit.SECONDS).getListServicesResponse().getServiceList().stream()
+                        .map(service -> service.getName())
+                        .toList();
+        ask.onCompleted();
+        assertTrue(names.contains("lockstep.v1.Inference"), names.toString());
+        assertTrue(names.contains("lockstep.v1.Admin"), names.toString());
+        assertTrue(names.contains("grpc.health.v1.Health"), names.toString());
+    }
+}

@@ -1,0 +1,113 @@
+package dev.lockstep.coordinator;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.cluster.Member;
+import dev.lockstep.cluster.StopReason;
+import java.io.UncheckedIOException;
+import java.net.http.HttpResponse;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+
+/// How a coordinator begins and ends.
+final class StoppingTest {
+    private static final String CHAT = "/v1/chat/completions";
+
+    @Test
+    void aQuickStopEndsStreamsWithAnErrorWithinASecond() throws Exception {
+        try (TestCoordinator tiny = TestCoordinator.start();
+                RawConnection raw = new RawConnection(tiny.coordinator.port())) {
+            tiny.scheduler.behave(
+                    call -> {
+                        call.oneByOne(0, tiny.ids("Hello"));
+                        call.awaitCancelled();
+                    });
+            raw.post(CHAT, TestCoordinator.chatBody("\"stream\":true"));
+            raw.readUntil("Hel");
+            long before = System.nanoTime();
+            tiny.coordinator.stop(StopReason.INTERRUPTED);
+            long stopped = System.nanoTime() - before;
+            List<JsonNode> events = TestCoordinator.events(raw.readChunkedBody());
+            assertEquals("shutting_down", events.getLast().at("/error/code").asText());
+            assertTrue(tiny.scheduler.nextCall().awaitCancelled());
+            assertTrue(stopped < 1_000_000_000L, "stopping took " + stopped / 1_000_000 + " ms");
+        }
+    }
+
+    @Test
+    void aDrainingCoordinatorFinishesItsStreamsAndTakesNothingNew() throws Exception {
+        try (TestCoordinator tiny = TestCoordinator.start();
+                RawConnection raw = new RawConnection(tiny.coordinator.port())) {
+            CountDownLatch goOn = new CountDownLatch(1);
+            tiny.scheduler.behave(
+                    call -> {
+                        call.oneByOne(0, tiny.ids("Hello"));
+                        goOn.await(5, TimeUnit.SECONDS);
+                        call.oneByOne(0, tiny.ids(" there"));
+                        call.finishByLength(0);
+                    });
+            raw.post(CHAT, TestCoordinator.chatBody("\"stream\":true"));
+            raw.readUntil("Hel");
+            Thread stopping =
+                    Thread.ofPlatform().start(() -> tiny.coordinator.stop(StopReason.TERMINATED));
+            tiny.awaitReady(false);
+            HttpResponse<String> refused = tiny.post(CHAT, TestCoordinator.chatBody(""));
+            assertEquals(503, refused.statusCode());
+            assertTrue(refused.body().contains("\"draining\""), refused.body());
+            assertTrue(refused.headers().firstValue("retry-after").isPresent());
+            Member announced =
+                    tiny.cluster
+                            .membership()
+                            .snapshot()
+                            .members(Member.Role.COORDINATOR)
+                            .getFirst();
+            assertEquals(Member.State.STARTING, announced.state());
+            goOn.countDown();
+            List<JsonNode> events = TestCoordinator.events(raw.readChunkedBody());
+            assertEquals("length", events.getLast().at("/choices/0/finish_reason").asText());
+            stopping.join();
+        }
+    }
+
+    @Test
+    void aPortInUseIsOneLineWithAddressAndRemedy() throws Exception {
+        try (TestCoordinator tiny = TestCoordinator.start()) {
+            int port = tiny.coordinator.port();
+            UncheckedIOException refused =
+                    assertThrows(
+                            UncheckedIOException.class,
+                            () ->
+                                    new Coordinator(
+                                            TestCoordinator.config(Path.of("unused"), port),
+                                            CompletableFuture.completedFuture(tiny.model),
+                                            TestCoordinator.PATIENCE));
+            String line = String.valueOf(refused.getMessage());
+            assertTrue(line.startsWith("cannot listen on 127.0.0.1:" + port), line);
+            assertTrue(line.endsWith("; choose another --port or --host"), line);
+        }
+    }
+
+    @Test
+    void whileItsTextIsLoadedACoordinatorAnswersThatItIsNotReady() throws Exception {
+        CompletableFuture<ServedModel> loading = new CompletableFuture<>();
+        Coordinator coordinator =
+                new Coordinator(
+                        TestCoordinator.config(Path.of("unused"), 0),
+                        loading,
+                        TestCoordinator.PATIENCE);
+        try (RawConnection raw = new RawConnection(coordinator.port())) {
+            raw.post(CHAT, TestCoordinator.chatBody(""));
+            String answer = raw.readUntil("tokenizer is being loaded");
+            assertTrue(answer.startsWith("HTTP/1.1 503"), answer);
+        } finally {
+            coordinator.stop(StopReason.FINISHED);
+        }
+    }
+}
