@@ -422,7 +422,7 @@ public interface SamplerContract extends KernelsContract {
     /// χ² of many draws against [SamplingReference]; ids that cannot be drawn must not be.
     private void requireFrequencies(float[] logits, SamplingSettings settings) {
         int rows = 64;
-        int positions = 160;
+        int positions = 100;
         var counts = new int[VOCABULARY];
         try (var device = device()) {
             var run = new SamplingRun(device, rows, VOCABULARY);

@@ -48,11 +48,11 @@ final class TokenChooser implements AutoCloseable {
     /// Makes `logits` numbers below infinity, and returns the greatest.
     float clean(long logits) {
         ops.clean(logits, vocabulary, maxima);
+        float greatest = Float.NEGATIVE_INFINITY;
         for (int i = 0; i < sortedMaxima.length; i++) {
-            sortedMaxima[i] = MEMORY.get(FLOAT, maxima + i * 4L);
+            greatest = Math.max(greatest, MEMORY.get(FLOAT, maxima + i * 4L));
         }
-        Arrays.sort(sortedMaxima);
-        return sortedMaxima[sortedMaxima.length - 1];
+        return greatest;
     }
 
     /// The k most likely ids of the row that was cleaned last, best first, as keys for [#id]; fewer
@@ -194,9 +194,14 @@ final class TokenChooser implements AutoCloseable {
 
     /// A bound that at least `k` logits of the row cleaned last reach: k chunks have one.
     private float atLeastOf(int k) {
-        return k <= sortedMaxima.length
-                ? sortedMaxima[sortedMaxima.length - k]
-                : Float.NEGATIVE_INFINITY;
+        if (k > sortedMaxima.length) {
+            return Float.NEGATIVE_INFINITY;
+        }
+        for (int i = 0; i < sortedMaxima.length; i++) {
+            sortedMaxima[i] = MEMORY.get(FLOAT, maxima + i * 4L);
+        }
+        Arrays.sort(sortedMaxima);
+        return sortedMaxima[sortedMaxima.length - k];
     }
 
     private float logit(long logits, int candidate) {
