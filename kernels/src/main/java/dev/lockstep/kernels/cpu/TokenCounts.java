@@ -33,7 +33,9 @@ final class TokenCounts {
     }
 
     void addOutput(int id) {
-        counts[entry(id)]++;
+        // Growing replaces the array: the entry comes first.
+        int entry = entry(id);
+        counts[entry]++;
     }
 
     private int entry(int id) {
