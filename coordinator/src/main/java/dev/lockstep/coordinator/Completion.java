@@ -34,7 +34,6 @@ final class Completion {
     /// What is asked for, all checked.
     ///
     /// @param requestId in the log, and at the scheduler
-    /// @param room tokens the context has left behind the longest prompt, at least 1
     /// @param seed the one resolved for the request
     record Job(String requestId, List<int[]> prompts, Sampling sampling, int context, long seed) {
         Job {

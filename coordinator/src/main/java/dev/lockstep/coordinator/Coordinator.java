@@ -82,7 +82,7 @@ final class Coordinator {
                                 .maxRequestMessageLength(config.maxBodyBytes())
                                 .build());
         listen();
-        model.thenRun(this::update);
+        var _ = model.thenRun(this::update);
     }
 
     private Server server(OpenAiApi http, GrpcService grpc) {

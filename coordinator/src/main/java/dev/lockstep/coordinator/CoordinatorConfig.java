@@ -59,6 +59,8 @@ public record CoordinatorConfig(
                     ProcessKeys.PARENT_PIPE,
                     ProcessKeys.FAILPOINTS);
 
+    /// Reads the settings of a coordinator.
+    ///
     /// @param model where `--model` was found on disk
     /// @param modelName its name when none is given
     /// @param runFolder where the process keeps its log

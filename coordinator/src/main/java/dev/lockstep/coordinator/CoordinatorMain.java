@@ -36,7 +36,7 @@ public final class CoordinatorMain {
                         "cluster-connect",
                         () -> ZooKeeperCluster.connect(config.zookeeper(), config.cluster()));
         // A signal from here on closes it.
-        daemon.atEnd(reason -> connecting.thenAccept(Cluster::close));
+        daemon.atEnd(reason -> connecting.thenAccept(Cluster::close).join());
         Coordinator coordinator = new Coordinator(config, model, Patience.DEFAULT);
         daemon.atEnd(coordinator::stop);
         LOG.info("coordinator listens on {}:{}", config.host(), coordinator.port());

@@ -68,13 +68,12 @@ final class Exchange {
         connection.closeFuture().addListener(closed);
         var _ =
                 writer.whenComplete()
-                        .handle(
-                                (done, gone) -> {
+                        .whenComplete(
+                                (_, gone) -> {
                                     connection.closeFuture().removeListener(closed);
                                     if (gone != null) {
                                         action.run();
                                     }
-                                    return done;
                                 });
     }
 

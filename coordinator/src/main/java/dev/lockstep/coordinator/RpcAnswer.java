@@ -10,6 +10,7 @@ import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ServerCallStreamObserver;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 
 /// An answer as a gRPC stream. The last choice's end carries the usage, so it waits for it.
 final class RpcAnswer implements Answer {
@@ -134,7 +135,7 @@ final class RpcAnswer implements Answer {
     private void await(long milliseconds) {
         try {
             synchronized (this) {
-                wait(milliseconds);
+                TimeUnit.MILLISECONDS.timedWait(this, milliseconds);
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();

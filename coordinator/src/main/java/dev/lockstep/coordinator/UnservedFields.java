@@ -11,80 +11,92 @@ import java.util.function.Predicate;
 ///
 /// Ignoring one would answer another question than was asked. What is in no list is ignored.
 final class UnservedFields {
-    private static final Predicate<JsonNode> NEVER = value -> false;
-    private static final Predicate<JsonNode> OFF = value -> value.isBoolean() && !value.asBoolean();
-    private static final Predicate<JsonNode> ON = value -> value.isBoolean() && value.asBoolean();
-    private static final Predicate<JsonNode> EMPTY =
-            value -> value.isTextual() ? value.textValue().isEmpty() : value.isEmpty();
+    /// Values that change nothing.
+    private enum Harmless implements Predicate<JsonNode> {
+        NEVER,
+        OFF,
+        ON,
+        EMPTY;
+
+        @Override
+        public boolean test(JsonNode value) {
+            return switch (this) {
+                case NEVER -> false;
+                case OFF -> value.isBoolean() && !value.asBoolean();
+                case ON -> value.isBoolean() && value.asBoolean();
+                case EMPTY -> value.isTextual() ? value.textValue().isEmpty() : value.isEmpty();
+            };
+        }
+    }
 
     /// On every route that generates.
     private static final Map<String, Predicate<JsonNode>> GENERATING =
             Map.ofEntries(
                     Map.entry("response_format", UnservedFields::isPlainText),
-                    Map.entry("structured_outputs", NEVER),
-                    Map.entry("guided_json", NEVER),
-                    Map.entry("guided_regex", NEVER),
-                    Map.entry("guided_choice", NEVER),
-                    Map.entry("guided_grammar", NEVER),
-                    Map.entry("guided_decoding_backend", NEVER),
-                    Map.entry("guided_whitespace_pattern", NEVER),
-                    Map.entry("structural_tag", NEVER),
-                    Map.entry("json_schema", NEVER),
-                    Map.entry("grammar", EMPTY),
-                    Map.entry("regex", EMPTY),
-                    Map.entry("ebnf", EMPTY),
-                    Map.entry("stop_regex", EMPTY),
+                    Map.entry("structured_outputs", Harmless.NEVER),
+                    Map.entry("guided_json", Harmless.NEVER),
+                    Map.entry("guided_regex", Harmless.NEVER),
+                    Map.entry("guided_choice", Harmless.NEVER),
+                    Map.entry("guided_grammar", Harmless.NEVER),
+                    Map.entry("guided_decoding_backend", Harmless.NEVER),
+                    Map.entry("guided_whitespace_pattern", Harmless.NEVER),
+                    Map.entry("structural_tag", Harmless.NEVER),
+                    Map.entry("json_schema", Harmless.NEVER),
+                    Map.entry("grammar", Harmless.EMPTY),
+                    Map.entry("regex", Harmless.EMPTY),
+                    Map.entry("ebnf", Harmless.EMPTY),
+                    Map.entry("stop_regex", Harmless.EMPTY),
                     Map.entry("best_of", number(1)),
-                    Map.entry("use_beam_search", OFF),
+                    Map.entry("use_beam_search", Harmless.OFF),
                     Map.entry("length_penalty", number(1)),
-                    Map.entry("early_stopping", OFF),
-                    Map.entry("prompt_logprobs", NEVER),
-                    Map.entry("allowed_token_ids", NEVER),
-                    Map.entry("bad_words", EMPTY),
+                    Map.entry("early_stopping", Harmless.OFF),
+                    Map.entry("prompt_logprobs", Harmless.NEVER),
+                    Map.entry("allowed_token_ids", Harmless.NEVER),
+                    Map.entry("bad_words", Harmless.EMPTY),
                     Map.entry("no_repeat_ngram_size", number(0)),
                     Map.entry("typical_p", number(1)),
                     Map.entry("mirostat", number(0)),
                     Map.entry("dry_multiplier", number(0)),
                     Map.entry("xtc_probability", number(0)),
                     Map.entry("top_n_sigma", number(-1)),
-                    Map.entry("truncate_prompt_tokens", NEVER),
-                    Map.entry("spaces_between_special_tokens", ON),
-                    Map.entry("return_tokens_as_token_ids", OFF),
-                    Map.entry("detokenize", ON),
-                    Map.entry("logits_processors", EMPTY),
-                    Map.entry("repetition_detection", NEVER),
-                    Map.entry("thinking_token_budget", NEVER),
+                    Map.entry("truncate_prompt_tokens", Harmless.NEVER),
+                    Map.entry("spaces_between_special_tokens", Harmless.ON),
+                    Map.entry("return_tokens_as_token_ids", Harmless.OFF),
+                    Map.entry("detokenize", Harmless.ON),
+                    Map.entry("logits_processors", Harmless.EMPTY),
+                    Map.entry("repetition_detection", Harmless.NEVER),
+                    Map.entry("thinking_token_budget", Harmless.NEVER),
                     Map.entry("priority", number(0)),
                     Map.entry("deadline_ms", number(0)),
-                    Map.entry("cache_salt", EMPTY),
-                    Map.entry("tenant", EMPTY),
-                    Map.entry("adapter", EMPTY),
-                    Map.entry("lora_request", NEVER),
-                    Map.entry("lora", EMPTY),
-                    Map.entry("speculative", EMPTY),
-                    Map.entry("kv_transfer_params", NEVER),
+                    Map.entry("cache_salt", Harmless.EMPTY),
+                    Map.entry("tenant", Harmless.EMPTY),
+                    Map.entry("adapter", Harmless.EMPTY),
+                    Map.entry("lora_request", Harmless.NEVER),
+                    Map.entry("lora", Harmless.EMPTY),
+                    Map.entry("speculative", Harmless.EMPTY),
+                    Map.entry("kv_transfer_params", Harmless.NEVER),
                     Map.entry("service_tier", text("auto", "default")),
-                    Map.entry("store", OFF));
+                    Map.entry("store", Harmless.OFF));
 
     private static final Map<String, Predicate<JsonNode>> CHAT =
             Map.ofEntries(
                     Map.entry("tool_choice", text("none", "auto")),
-                    Map.entry("functions", EMPTY),
+                    Map.entry("functions", Harmless.EMPTY),
                     Map.entry("function_call", text("none", "auto")),
                     Map.entry("modalities", value -> isOnly(value, "text")),
-                    Map.entry("audio", NEVER),
-                    Map.entry("prediction", NEVER),
-                    Map.entry("web_search_options", NEVER),
+                    Map.entry("audio", Harmless.NEVER),
+                    Map.entry("prediction", Harmless.NEVER),
+                    Map.entry("web_search_options", Harmless.NEVER),
                     Map.entry("reasoning_effort", text("none")),
-                    Map.entry("documents", EMPTY),
-                    Map.entry("chat_template", EMPTY),
-                    Map.entry("chat_template_kwargs", EMPTY),
-                    Map.entry("continue_final_message", OFF),
-                    Map.entry("echo", OFF),
-                    Map.entry("mm_processor_kwargs", NEVER));
+                    Map.entry("documents", Harmless.EMPTY),
+                    Map.entry("chat_template", Harmless.EMPTY),
+                    Map.entry("chat_template_kwargs", Harmless.EMPTY),
+                    Map.entry("continue_final_message", Harmless.OFF),
+                    Map.entry("echo", Harmless.OFF),
+                    Map.entry("mm_processor_kwargs", Harmless.NEVER));
 
     private static final Map<String, Predicate<JsonNode>> COMPLETIONS =
-            Map.of("suffix", EMPTY, "prompt_embeds", NEVER);
+            Map.of("suffix", Harmless.EMPTY, "prompt_embeds", Harmless.NEVER);
 
     private UnservedFields() {}
 
@@ -92,7 +104,7 @@ final class UnservedFields {
         refuse(fields, GENERATING);
         refuse(fields, CHAT);
         boolean toolsUsed = !fields.value("tool_choice").asText().equals("none");
-        if (toolsUsed && fields.has("tools") && !EMPTY.test(fields.value("tools"))) {
+        if (toolsUsed && fields.has("tools") && !Harmless.EMPTY.test(fields.value("tools"))) {
             throw refusal(fields, "tools");
         }
     }
