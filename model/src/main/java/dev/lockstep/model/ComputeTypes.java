@@ -55,6 +55,11 @@ public record ComputeTypes(DType compute, DType kv, TensorType weights) {
         return weights.isQuantized() ? "int8" : compute.name().toLowerCase(Locale.ROOT);
     }
 
+    /// What most of the checkpoint is stored in: `q4_1`.
+    public String weightsName() {
+        return weights.name().toLowerCase(Locale.ROOT);
+    }
+
     public String kvName() {
         return kv.name().toLowerCase(Locale.ROOT);
     }

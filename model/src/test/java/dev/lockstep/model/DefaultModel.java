@@ -23,7 +23,9 @@ final class DefaultModel {
         Path path = base.resolve(PLACE);
         if (!Files.exists(path)) {
             String message =
-                    "skipped: no default model at " + path + " (scripts/lockstep models --fetch)";
+                    "skipped: no default model at "
+                            + path
+                            + " (scripts/lockstep models --fetch=smollm2-135m-instruct)";
             System.out.println(message);
             assertTrue(!"true".equals(System.getenv("CI")), message);
             assumeTrue(false, message);

@@ -63,7 +63,7 @@ final class Introduction {
                         .setActivationBytes(activationBytes)
                         .setComputeType(types.computeName())
                         .setKvType(types.kvName())
-                        .setWeightType(types.weights().name())
+                        .setWeightType(types.weightsName())
                         .build();
         Joined.Builder builder =
                 Joined.newBuilder()

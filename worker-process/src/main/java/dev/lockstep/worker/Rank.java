@@ -40,8 +40,8 @@ final class Rank implements AutoCloseable {
         this.limits = limits;
     }
 
-    Model model() {
-        return model;
+    Kernels kernels() {
+        return kernels;
     }
 
     /// Blocks the KV memory holds, the null block included; every KV group gets as many.

@@ -1,0 +1,167 @@
+package dev.lockstep.worker;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.kernels.SamplingSettings;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class SessionTest {
+    private static final int[] PROMPT = {5, 17, 200, 31, 8, 99, 301, 12, 64, 77};
+    private static final int[] NONE = {};
+
+    @TempDir static Path folder;
+    private static TestWorker worker;
+
+    @BeforeAll
+    static void load() throws IOException {
+        worker = TestWorker.onTinyModel(folder);
+    }
+
+    @AfterAll
+    static void unload() {
+        worker.close();
+    }
+
+    @Test
+    void aPreemptedSequenceGoesOnWithTheSameTokensAndLogprobs() {
+        try (Session session = worker.open(1)) {
+            SamplingSettings settings = TestWorker.seeded(42);
+            List<StepOutcome.Sampled> whole =
+                    TestWorker.generate(session, PROMPT, NONE, 40, settings);
+            int[] first = whole.subList(0, 23).stream().mapToInt(StepOutcome.Sampled::id).toArray();
+            List<StepOutcome.Sampled> rest =
+                    TestWorker.generate(session, PROMPT, first, 17, settings);
+            assertSame(whole.subList(23, 40), rest);
+        }
+    }
+
+    @Test
+    void aSequenceHasTheSameTokensInAMixedBatchAndInChunks() {
+        try (Session session = worker.open(1)) {
+            SamplingSettings settings = TestWorker.seeded(7);
+            List<StepOutcome.Sampled> alone =
+                    TestWorker.generate(session, PROMPT, NONE, 2, settings);
+            // Slot 3 prefills in chunks of 7 and 3 while slot 1 decodes.
+            int[] other = {9, 8, 7};
+            session.run(
+                    TestWorker.step(
+                            session,
+                            NONE,
+                            List.of(
+                                    TestWorker.admission(1, other, NONE, TestWorker.seeded(1)),
+                                    TestWorker.admission(3, PROMPT, NONE, settings)),
+                            TestWorker.row(1, 0, 3, 20),
+                            TestWorker.row(3, 0, 7, 21)));
+            StepOutcome last =
+                    session.run(
+                            TestWorker.step(
+                                    session,
+                                    NONE,
+                                    List.of(),
+                                    TestWorker.row(3, 7, 3),
+                                    TestWorker.row(1, 3, 1)));
+            StepOutcome next =
+                    session.run(
+                            TestWorker.step(
+                                    session,
+                                    NONE,
+                                    List.of(),
+                                    TestWorker.row(1, 4, 1),
+                                    TestWorker.row(3, 10, 1)));
+            assertSame(alone.subList(0, 1), List.of(last.sampled().getFirst()));
+            assertSame(alone.subList(1, 2), List.of(next.sampled().getLast()));
+        }
+    }
+
+    @Test
+    void aChunkThatDoesNotReachTheEndSamplesNothing() {
+        try (Session session = worker.open(1)) {
+            StepOutcome outcome =
+                    session.run(
+                            TestWorker.step(
+                                    session,
+                                    NONE,
+                                    List.of(
+                                            TestWorker.admission(
+                                                    0, PROMPT, NONE, SamplingSettings.greedy())),
+                                    TestWorker.row(0, 0, 4, 1)));
+            assertTrue(outcome.sampled().isEmpty());
+        }
+    }
+
+    @Test
+    void anEmptyStepCountsAsAStep() {
+        try (Session session = worker.open(1)) {
+            session.run(TestWorker.step(session, NONE, List.of()));
+            assertEquals(1, session.lastNumber());
+        }
+    }
+
+    @Test
+    void aStepOutOfOrderIsRefused() {
+        try (Session session = worker.open(4)) {
+            Step second = new Step(4, 2, NONE, List.of(), List.of(), List.of());
+            Step stale = new Step(3, 1, NONE, List.of(), List.of(), List.of());
+            assertThrows(IllegalStateException.class, () -> session.run(second));
+            assertThrows(IllegalStateException.class, () -> session.run(stale));
+        }
+    }
+
+    @Test
+    void rowsThatNoCorrectSchedulerSendsAreRefusedByName() {
+        try (Session session = worker.open(1)) {
+            assertRefused(session, "slot 2 is empty", TestWorker.row(2, 0, 1, 1));
+            session.run(
+                    TestWorker.step(
+                            session,
+                            NONE,
+                            List.of(
+                                    TestWorker.admission(
+                                            0, PROMPT, NONE, SamplingSettings.greedy())),
+                            TestWorker.row(0, 0, 4, 1)));
+            assertRefused(
+                    session, "row of 1 tokens at 9, the slot stands at 4", TestWorker.row(0, 9, 1));
+            assertRefused(session, "do not hold 24 tokens", TestWorker.row(0, 4, 20));
+        }
+    }
+
+    @Test
+    void warmUpMeasuresAChunkWithinTheLimits() {
+        try (Session session = worker.open(1)) {
+            int chunk =
+                    new WarmUp(worker.rank.kernels(), session, TestWorker.BLOCKS).measureChunk();
+            assertTrue(chunk >= 1 && chunk <= 64, "chunk " + chunk);
+            assertEquals(0, session.lastNumber());
+        }
+    }
+
+    private static void assertRefused(Session session, String words, Step.Row row) {
+        Step step = TestWorker.step(session, NONE, List.of(), row);
+        var refusal = assertThrows(IllegalArgumentException.class, () -> session.run(step));
+        String message = refusal.getMessage() + "";
+        assertTrue(message.contains(words), message);
+    }
+
+    private static void assertSame(
+            List<StepOutcome.Sampled> expected, List<StepOutcome.Sampled> actual) {
+        assertEquals(expected.size(), actual.size());
+        for (int i = 0; i < expected.size(); i++) {
+            StepOutcome.Sampled a = expected.get(i);
+            StepOutcome.Sampled b = actual.get(i);
+            assertEquals(a.id(), b.id(), "token " + i);
+            assertEquals(a.logprob(), b.logprob(), 0f);
+            assertArrayEquals(a.topIds(), b.topIds(), Arrays.toString(a.topIds()));
+            assertArrayEquals(a.topLogprobs(), b.topLogprobs(), 0f);
+        }
+    }
+}

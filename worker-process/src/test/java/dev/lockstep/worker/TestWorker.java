@@ -1,0 +1,118 @@
+package dev.lockstep.worker;
+
+import dev.lockstep.checkpoint.TinyCheckpoint;
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.SamplingSettings;
+import dev.lockstep.kernels.cpu.CpuKernels;
+import dev.lockstep.kernels.cpu.CpuOptions;
+import dev.lockstep.model.ComputeTypes;
+import dev.lockstep.model.LoadSettings;
+import dev.lockstep.model.Model;
+import dev.lockstep.model.ModelSource;
+import dev.lockstep.model.Shard;
+import dev.lockstep.nccl.SoloCommunicator;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/// A rank of one on a tiny random model, and the steps a scheduler would send it.
+final class TestWorker implements AutoCloseable {
+    static final int MAX_POSITIONS = 128;
+    static final int MAX_SEQUENCES = 8;
+    static final int BLOCKS = 33;
+
+    final Rank rank;
+
+    private TestWorker(Rank rank) {
+        this.rank = rank;
+    }
+
+    static TestWorker onTinyModel(Path folder) throws IOException {
+        TinyCheckpoint.write(folder, 7);
+        ModelSource source = ModelSource.open(folder);
+        Kernels kernels = CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning());
+        ComputeTypes types = source.computeTypes("auto", "auto", kernels);
+        Shard shard = source.shard(0, 1);
+        Model model =
+                source.load(
+                        shard,
+                        kernels,
+                        new LoadSettings(
+                                types.compute(),
+                                types.kv(),
+                                WorkerConfig.BLOCK_SIZE,
+                                MAX_POSITIONS,
+                                LoadSettings.Progress.none()));
+        long kvBytes = BLOCKS * WorkerConfig.BLOCK_SIZE * source.kvBytesPerToken(shard, types.kv());
+        return new TestWorker(
+                new Rank(
+                        model,
+                        kernels,
+                        (formation, bytes) -> new SoloCommunicator(kernels),
+                        new Rank.RankLimits(MAX_POSITIONS, WorkerConfig.BLOCK_SIZE, 64, kvBytes)));
+    }
+
+    Session open(long epoch) {
+        return rank.open(
+                new StepRunner.Formation(epoch, "test", BLOCKS, MAX_SEQUENCES, Optional.of(64)));
+    }
+
+    static Step.Admission admission(
+            int slot, int[] prompt, int[] outputs, SamplingSettings settings) {
+        return new Step.Admission(slot, prompt, outputs, settings);
+    }
+
+    static Step.Row row(int slot, int computed, int count, int... newBlocks) {
+        return new Step.Row(slot, computed, count, List.of(newBlocks));
+    }
+
+    static Step step(
+            Session session, int[] released, List<Step.Admission> admitted, Step.Row... rows) {
+        return new Step(
+                session.epoch(),
+                session.lastNumber() + 1,
+                released,
+                admitted,
+                List.of(),
+                List.of(rows));
+    }
+
+    /// Generates `count` tokens after `outputs`, alone in slot 0 with blocks from 1 on.
+    static List<StepOutcome.Sampled> generate(
+            Session session, int[] prompt, int[] outputs, int count, SamplingSettings settings) {
+        int known = prompt.length + outputs.length;
+        List<StepOutcome.Sampled> sampled = new ArrayList<>();
+        int[] blocks = new int[Math.ceilDiv(known + count, WorkerConfig.BLOCK_SIZE)];
+        for (int i = 0; i < blocks.length; i++) {
+            blocks[i] = i + 1;
+        }
+        sampled.addAll(
+                session.run(
+                                step(
+                                        session,
+                                        new int[0],
+                                        List.of(admission(0, prompt, outputs, settings)),
+                                        row(0, 0, known, blocks)))
+                        .sampled());
+        for (int i = 1; i < count; i++) {
+            sampled.addAll(
+                    session.run(step(session, new int[0], List.of(), row(0, known + i - 1, 1)))
+                            .sampled());
+        }
+        session.run(step(session, new int[] {0}, List.of()));
+        return sampled;
+    }
+
+    static SamplingSettings seeded(long seed) {
+        return new SamplingSettings(
+                1, 1, 0, 0, 1.1f, 0.2f, 0.2f, Map.of(), seed, 0, 0, new int[0], true, 3);
+    }
+
+    @Override
+    public void close() {
+        rank.close();
+    }
+}
