@@ -48,8 +48,7 @@ final class ChatClient {
                 throw new UnusableException(
                         "the server answers %d: %s"
                                 .formatted(
-                                        response.statusCode(),
-                                        String.join(" ", lines.toList())));
+                                        response.statusCode(), String.join(" ", lines.toList())));
             }
             for (String line : (Iterable<String>) lines::iterator) {
                 if (line.startsWith(DATA) && !line.equals("data: [DONE]")) {

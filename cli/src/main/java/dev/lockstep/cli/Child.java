@@ -12,8 +12,8 @@ import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.jspecify.annotations.Nullable;
 
-/// One child process and its restarts. It holds the child's standard input: when this process dies, however it dies,
-/// the child sees the end and stops.
+/// One child process and its restarts. It holds the child's standard input: when this process dies,
+/// however it dies, the child sees the end and stops.
 final class Child {
     private static final Logger log = LogManager.getLogger(Child.class);
     private static final Duration FIRST_BACKOFF = Duration.ofMillis(250);
@@ -134,9 +134,7 @@ final class Child {
         }
         try {
             Process started =
-                    new ProcessBuilder(command)
-                            .redirectError(errorFile().toFile())
-                            .start();
+                    new ProcessBuilder(command).redirectError(errorFile().toFile()).start();
             process = started;
             Thread.ofVirtual().name("read-" + name).start(() -> read(started));
             log.info("{} started, pid {}", name, started.pid());
@@ -152,7 +150,8 @@ final class Child {
             for (String line = reader.readLine(); line != null; line = reader.readLine()) {
                 String[] words = line.split("\t", -1);
                 if (words.length == 4 && words[0].equals("progress")) {
-                    listener.progress(name, words[1], Long.parseLong(words[2]), Long.parseLong(words[3]));
+                    listener.progress(
+                            name, words[1], Long.parseLong(words[2]), Long.parseLong(words[3]));
                 }
             }
         } catch (IOException e) {

@@ -12,6 +12,7 @@ interface Command {
     /// What `lockstep NAME --help` prints.
     String help();
 
-    /// Runs to its end and returns the exit code. A user's mistake is thrown and printed as one line by [Lockstep].
+    /// Runs to its end and returns the exit code. A user's mistake is thrown and printed as one
+    /// line by [Lockstep].
     int run(List<String> arguments) throws Exception;
 }

@@ -43,7 +43,8 @@ final class CoordinatorCommand implements Command {
         RunFolder runFolder = RunFolder.of(settings.find(ProcessKeys.RUN_FOLDER));
         daemon.atEnd(reason -> runFolder.remove());
         CoordinatorMain.run(
-                CoordinatorConfig.of(settings, model.path(), model.name(), runFolder.path()), daemon);
+                CoordinatorConfig.of(settings, model.path(), model.name(), runFolder.path()),
+                daemon);
         return ExitCode.OK;
     }
 }

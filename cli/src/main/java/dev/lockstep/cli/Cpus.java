@@ -6,11 +6,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /// The CPUs this process may run on, by number, from `/proc/self/status`.
 final class Cpus {
     private static final Path STATUS = Path.of("/proc/self/status");
     private static final String KEY = "Cpus_allowed_list:";
+    private static final Pattern RANGE = Pattern.compile("(\\d+)(?:-(\\d+))?");
 
     private Cpus() {}
 
@@ -30,10 +33,10 @@ final class Cpus {
     /// Reads `0-3,8,10-11`.
     static List<Integer> parse(String list) {
         List<Integer> cpus = new ArrayList<>();
-        for (String part : list.split(",")) {
-            String[] ends = part.split("-");
-            int first = Integer.parseInt(ends[0]);
-            int last = Integer.parseInt(ends[ends.length - 1]);
+        Matcher range = RANGE.matcher(list);
+        while (range.find()) {
+            int first = Integer.parseInt(range.group(1));
+            int last = range.group(2) == null ? first : Integer.parseInt(range.group(2));
             for (int cpu = first; cpu <= last; cpu++) {
                 cpus.add(cpu);
             }

@@ -59,9 +59,7 @@ record HostPlan(List<RankPlan> ranks, int cores, boolean oversubscribed) {
             for (int i = 0; i < own && !oversubscribed; i++) {
                 cpus.add(cores.get(cpu++));
             }
-            ranks.add(
-                    new RankPlan(
-                            own, cpus, blocks * perToken[rank] * WorkerConfig.BLOCK_SIZE));
+            ranks.add(new RankPlan(own, cpus, blocks * perToken[rank] * WorkerConfig.BLOCK_SIZE));
         }
         return new HostPlan(ranks, cores.size(), oversubscribed);
     }
@@ -69,8 +67,7 @@ record HostPlan(List<RankPlan> ranks, int cores, boolean oversubscribed) {
     /// The least of half the free memory, 2 GiB, and what the most and longest sequences need.
     private static long defaultKv(long bytesPerToken, int maxSequences, int maxModelLen) {
         long blocksOfOne = Math.ceilDiv(maxModelLen, WorkerConfig.BLOCK_SIZE);
-        long needed =
-                bytesPerToken * WorkerConfig.BLOCK_SIZE * (blocksOfOne * maxSequences + 1);
+        long needed = bytesPerToken * WorkerConfig.BLOCK_SIZE * (blocksOfOne * maxSequences + 1);
         return Math.min(Math.min(HostMemory.availableBytes() / 2, KV_CEILING), needed);
     }
 }

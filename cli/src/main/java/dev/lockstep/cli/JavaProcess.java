@@ -1,5 +1,6 @@
 package dev.lockstep.cli;
 
+import com.google.common.collect.ImmutableList;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -13,33 +14,31 @@ final class JavaProcess {
 
     /// A kind of process: its `lockstep` command and what its JVM gets.
     enum Role {
-        COORDINATOR("coordinator", List.of("-Xmx256m", "-XX:MaxMetaspaceSize=192m")),
-        SCHEDULER("scheduler", List.of("-Xmx192m", "-XX:MaxMetaspaceSize=128m")),
-        WORKER("worker", List.of("-Xmx1g"));
+        COORDINATOR("coordinator", "-Xmx256m"),
+        SCHEDULER("scheduler", "-Xmx160m"),
+        WORKER("worker", "-Xmx1g", "--add-modules=jdk.incubator.vector");
 
         private final String command;
-        private final List<String> flags;
+        private final ImmutableList<String> flags;
 
-        Role(String command, List<String> flags) {
+        Role(String command, String... flags) {
             this.command = command;
-            this.flags = flags;
-        }
-
-        String command() {
-            return command;
+            this.flags = ImmutableList.copyOf(flags);
         }
     }
 
     /// @param name of the process, for its log
     /// @param training empty, or the folder a start-up cache is written to at its end
     static List<String> command(
-            Role role, String name, Path runFolder, Optional<Path> training, List<String> arguments) {
+            Role role,
+            String name,
+            Path runFolder,
+            Optional<Path> training,
+            List<String> arguments) {
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
         command.addAll(
                 List.of(
-                        "--add-modules",
-                        "jdk.incubator.vector",
                         "--enable-native-access=ALL-UNNAMED",
                         "--sun-misc-unsafe-memory-access=allow",
                         "-XX:+UseSerialGC",
@@ -61,22 +60,16 @@ final class JavaProcess {
         if (training.isPresent()) {
             return List.of("-XX:AOTCacheOutput=" + training.get().resolve(file));
         }
-        Path cache = buildFolder().resolve("aot").resolve(file);
+        Path cache = ownJar().resolveSibling("aot").resolve(file);
         return Files.isReadable(cache) ? List.of("-XX:AOTCache=" + cache) : List.of();
     }
 
-    /// The folder our jar lies in.
-    private static Path buildFolder() {
+    private static Path ownJar() {
         try {
             return Path.of(
-                            Lockstep.class
-                                    .getProtectionDomain()
-                                    .getCodeSource()
-                                    .getLocation()
-                                    .toURI())
-                    .getParent();
+                    Lockstep.class.getProtectionDomain().getCodeSource().getLocation().toURI());
         } catch (URISyntaxException e) {
-            throw new IllegalStateException(e);
+            throw new IllegalStateException("a code location that is no URI", e);
         }
     }
 }

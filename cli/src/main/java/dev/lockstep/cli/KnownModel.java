@@ -3,7 +3,8 @@ package dev.lockstep.cli;
 import java.util.List;
 import java.util.Optional;
 
-/// A model that `--model` knows by name: a file inside a Python package, so that any package mirror serves it.
+/// A model that `--model` knows by name: a file inside a Python package, so that any package mirror
+/// serves it.
 ///
 /// @param entry the file's path inside the package's wheel
 record KnownModel(

@@ -18,9 +18,14 @@ import dev.lockstep.worker.WorkerConfig;
 import io.grpc.ManagedChannel;
 import io.grpc.StatusRuntimeException;
 import io.grpc.netty.NettyChannelBuilder;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
@@ -28,8 +33,9 @@ import java.util.stream.Collectors;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/// Starts and watches a host's processes: one worker a rank, a scheduler, a coordinator, and a ZooKeeper of its own
-/// where none is given. It never touches a request. Closed by whoever started it.
+/// Starts and watches a host's processes: one worker a rank, a scheduler, a coordinator, and a
+/// ZooKeeper of its own where none is given. It never touches a request. Closed by whoever started
+/// it.
 final class Launcher {
     private static final Logger log = LogManager.getLogger(Launcher.class);
     private static final Duration QUICK = Duration.ofMillis(1200);
@@ -73,12 +79,10 @@ final class Launcher {
         this.zookeeper =
                 config.zookeeper().isPresent()
                         ? Optional.empty()
-                        : Optional.of(
-                                EmbeddedZooKeeper.start(config.runFolder().resolve("zookeeper"), 0));
+                        : Optional.of(EmbeddedZooKeeper.start(freshFolder(config.runFolder()), 0));
         this.connectString =
                 config.zookeeper().orElseGet(() -> zookeeper.orElseThrow().connectString());
-        this.cluster =
-                ZooKeeperCluster.connect(connectString, settings.value(ProcessKeys.CLUSTER));
+        this.cluster = ZooKeeperCluster.connect(connectString, settings.value(ProcessKeys.CLUSTER));
         for (int rank = 0; rank < size; rank++) {
             workers.add(worker(rank));
         }
@@ -115,10 +119,11 @@ final class Launcher {
                     throw new UnusableException(failure.get());
                 }
             }
-            Optional<Ready> ready = cluster.membership().snapshot().members(Member.Role.COORDINATOR).stream()
-                    .filter(Member::ready)
-                    .findFirst()
-                    .flatMap(Launcher::status);
+            Optional<Ready> ready =
+                    cluster.membership().snapshot().members(Member.Role.COORDINATOR).stream()
+                            .filter(Member::ready)
+                            .findFirst()
+                            .flatMap(Launcher::status);
             if (ready.isPresent()) {
                 synchronized (this) {
                     started = true;
@@ -149,8 +154,7 @@ final class Launcher {
             long end = System.nanoTime() + QUICK.toNanos();
             all.forEach(
                     child ->
-                            child.awaitEnd(
-                                    Duration.ofNanos(Math.max(0, end - System.nanoTime()))));
+                            child.awaitEnd(Duration.ofNanos(Math.max(0, end - System.nanoTime()))));
         }
         cluster.close();
         zookeeper.ifPresent(EmbeddedZooKeeper::close);
@@ -189,7 +193,9 @@ final class Launcher {
         if (!own.cpus().isEmpty()) {
             flags.add(
                     "--cpus="
-                            + own.cpus().stream().map(String::valueOf).collect(Collectors.joining(",")));
+                            + own.cpus().stream()
+                                    .map(String::valueOf)
+                                    .collect(Collectors.joining(",")));
         }
         return child(JavaProcess.Role.WORKER, "worker-" + rank, WorkerConfig.SPEC, flags);
     }
@@ -224,11 +230,21 @@ final class Launcher {
                 new Watcher());
     }
 
-    private static String word(Enum<?> value) {
-        return value.name().toLowerCase(java.util.Locale.ROOT);
+    /// Sessions of an earlier run would hold up this one's election.
+    private static Path freshFolder(Path runFolder) {
+        try {
+            return Files.createTempDirectory(runFolder, "zookeeper-");
+        } catch (IOException e) {
+            throw new UncheckedIOException("cannot make a folder in " + runFolder, e);
+        }
     }
 
-    /// What happens to children: before the first readiness an end is a failure, afterwards they start again.
+    private static String word(Enum<?> value) {
+        return value.name().toLowerCase(Locale.ROOT);
+    }
+
+    /// What happens to children: before the first readiness an end is a failure, afterwards they
+    /// start again.
     private final class Watcher implements Child.Listener {
         @Override
         public void progress(String child, String what, long done, long total) {
@@ -243,7 +259,8 @@ final class Launcher {
                     return false;
                 }
             }
-            terminal.say("%s ended with exit code %d and is started again".formatted(child, exitCode));
+            terminal.say(
+                    "%s ended with exit code %d and is started again".formatted(child, exitCode));
             return true;
         }
 

@@ -19,6 +19,7 @@ public final class Lockstep {
                     new SchedulerCommand(),
                     new WorkerCommand(),
                     new ZooKeeperCommand(),
+                    new BenchCommand(),
                     new TrainStartUpCommand());
 
     private Lockstep() {}
@@ -73,13 +74,13 @@ public final class Lockstep {
             }
         }
         List<String> names = COMMANDS.stream().map(Command::name).toList();
-        throw new SettingsException(
-                "no such command; commands are " + String.join(", ", names));
+        throw new SettingsException("no such command; commands are " + String.join(", ", names));
     }
 
     private static String help() {
         StringBuilder text =
-                new StringBuilder("lockstep serves large language models.\n\nUsage: lockstep COMMAND [--key=value …]\n\n");
+                new StringBuilder(
+                        "lockstep serves large language models.\n\nUsage: lockstep COMMAND [--key=value …]\n\n");
         for (Command command : COMMANDS) {
             text.append("  %-14s %s%n".formatted(command.name(), command.summary()));
         }

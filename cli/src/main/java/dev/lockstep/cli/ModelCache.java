@@ -75,7 +75,8 @@ final class ModelCache {
             terminal.say("model %s is in %s".formatted(model.name(), target));
             return target;
         } catch (IOException e) {
-            throw new UncheckedIOException("cannot fetch %s into %s".formatted(model.name(), target), e);
+            throw new UncheckedIOException(
+                    "cannot fetch %s into %s".formatted(model.name(), target), e);
         }
     }
 
@@ -110,7 +111,8 @@ final class ModelCache {
                 terminal.progress(
                         "downloading %s, %s/s"
                                 .formatted(
-                                        Terminal.bytes(bytes), Terminal.bytes((long) (bytes / seconds))),
+                                        Terminal.bytes(bytes),
+                                        Terminal.bytes((long) (bytes / seconds))),
                         Math.min(bytes, model.bytes()),
                         model.bytes());
             }
@@ -141,7 +143,8 @@ final class ModelCache {
                         "%s holds no %s".formatted(wheel.getFileName(), model.entry()));
             }
             try (InputStream in = zip.getInputStream(entry);
-                    OutputStream out = new DigestOutputStream(Files.newOutputStream(part), digest)) {
+                    OutputStream out =
+                            new DigestOutputStream(Files.newOutputStream(part), digest)) {
                 in.transferTo(out);
             }
         }
@@ -187,7 +190,8 @@ final class ModelCache {
 
     private static long size(Path folder) throws IOException {
         try (Stream<Path> files = Files.walk(folder)) {
-            return files.mapToLong(file -> file.toFile().isFile() ? file.toFile().length() : 0).sum();
+            return files.mapToLong(file -> file.toFile().isFile() ? file.toFile().length() : 0)
+                    .sum();
         } catch (UncheckedIOException e) {
             // A file went away while it was counted.
             return 0;

@@ -1,13 +1,17 @@
 package dev.lockstep.cli;
 
 import dev.lockstep.cluster.ExitCode;
+import dev.lockstep.cluster.Key;
 import dev.lockstep.cluster.Settings;
 import dev.lockstep.cluster.SettingsSpec;
 import java.util.List;
 
 /// Lists the models known by name, and which of them are on this machine.
 final class ModelsCommand implements Command {
-    private static final SettingsSpec SPEC = SettingsSpec.of();
+    private static final Key<String> FETCH =
+            Key.text("fetch", "NAME", "fetch this model now, as serve does at its first use");
+
+    private static final SettingsSpec SPEC = SettingsSpec.of(FETCH);
 
     @Override
     public String name() {
@@ -16,7 +20,7 @@ final class ModelsCommand implements Command {
 
     @Override
     public String summary() {
-        return "list the models known by name";
+        return "list the models known by name, or fetch one";
     }
 
     @Override
@@ -25,9 +29,13 @@ final class ModelsCommand implements Command {
     }
 
     @Override
-    public int run(List<String> arguments) {
-        Settings.parse(SPEC, arguments, System.getenv());
+    public int run(List<String> arguments) throws InterruptedException {
+        Settings settings = Settings.parse(SPEC, arguments, System.getenv());
         ModelCache cache = ModelCache.ofUser(System.getenv(), Terminal.standardError());
+        if (settings.isGiven(FETCH)) {
+            System.out.println(ModelChoice.resolve(settings.value(FETCH), cache).path());
+            return ExitCode.OK;
+        }
         for (KnownModel model : KnownModel.ALL) {
             String place =
                     cache.has(model)

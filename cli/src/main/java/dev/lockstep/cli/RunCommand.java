@@ -35,15 +35,17 @@ final class RunCommand implements Command {
     public int run(List<String> arguments) throws IOException, InterruptedException {
         Settings settings = Settings.parse(SPEC, arguments, System.getenv());
         if (settings.arguments().isEmpty()) {
-            throw new SettingsException("a prompt is missing: lockstep run \"Name three colours.\"");
+            throw new SettingsException(
+                    "a prompt is missing: lockstep run \"Name three colours.\"");
         }
         Terminal terminal = Terminal.standardError();
+        RunFolder runFolder =
+                RunFolder.of(settings.find(ProcessKeys.RUN_FOLDER)).withLogOf("launcher");
         Daemon daemon = new Daemon("launcher", Duration.ofSeconds(10));
         ModelChoice model =
                 ModelChoice.resolve(
                         settings.value(ProcessKeys.MODEL),
                         ModelCache.ofUser(System.getenv(), terminal));
-        RunFolder runFolder = RunFolder.of(settings.find(ProcessKeys.RUN_FOLDER));
         daemon.atEnd(reason -> runFolder.remove());
         int port = settings.isGiven(LauncherConfig.PORT) ? settings.value(LauncherConfig.PORT) : 0;
         Launcher launcher =

@@ -9,8 +9,8 @@ import java.util.Comparator;
 import java.util.Optional;
 import java.util.stream.Stream;
 
-/// Where a host's processes keep logs and Unix sockets: the user's choice, or a private folder that is made and,
-/// when all went well, removed.
+/// Where a host's processes keep logs and Unix sockets: the user's choice, or a private folder that
+/// is made and, when all went well, removed.
 record RunFolder(Path path, boolean temporary) {
 
     static RunFolder of(Optional<String> chosen) {
@@ -33,6 +33,13 @@ record RunFolder(Path path, boolean temporary) {
                             .formatted(chosen.orElse("a temporary folder"), e.getMessage()),
                     e);
         }
+    }
+
+    /// Sends this process's log there, too; before anything is logged.
+    RunFolder withLogOf(String process) {
+        System.setProperty("lockstep.run", path.toString());
+        System.setProperty("lockstep.process", process);
+        return this;
     }
 
     /// Removes a temporary folder with all that is in it.

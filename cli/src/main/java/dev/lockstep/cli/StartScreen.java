@@ -3,7 +3,6 @@ package dev.lockstep.cli;
 import dev.lockstep.proto.v1.GroupStatus;
 import dev.lockstep.proto.v1.RankInfo;
 import java.time.Duration;
-import java.util.Locale;
 
 /// What `serve` prints when it is ready: one screen.
 final class StartScreen {
@@ -25,9 +24,7 @@ final class StartScreen {
                 "types",
                 "weights %s, compute %s, KV %s"
                         .formatted(
-                                first.getWeightType().toLowerCase(Locale.ROOT),
-                                first.getComputeType(),
-                                first.getKvType()));
+                                first.getWeightType(), first.getComputeType(), first.getKvType()));
         row(text, "device", "%s, %s".formatted(first.getDevice(), first.getInstructionSet()));
         row(
                 text,
@@ -37,7 +34,9 @@ final class StartScreen {
                                 group.getRanksCount(),
                                 group.getRanksList().stream().mapToInt(RankInfo::getThreads).sum(),
                                 plan.cores(),
-                                plan.oversubscribed() ? " (more threads than cores: nobody spins)" : ""));
+                                plan.oversubscribed()
+                                        ? " (more threads than cores: nobody spins)"
+                                        : ""));
         for (RankInfo rank : group.getRanksList()) {
             row(
                     text,

@@ -1,9 +1,11 @@
 package dev.lockstep.cli;
 
+import java.io.Console;
 import java.io.PrintStream;
 import java.util.Locale;
 
-/// Shows on standard error what takes long: one line rewritten on a terminal, plain lines elsewhere.
+/// Shows on standard error what takes long: one line rewritten on a terminal, plain lines
+/// elsewhere.
 ///
 /// Safe for any number of threads.
 final class Terminal {
@@ -20,8 +22,11 @@ final class Terminal {
         this.interactive = interactive;
     }
 
+    // The JDK declares the console nullable and Error Prone knows it never is.
+    @SuppressWarnings("SystemConsoleNull")
     static Terminal standardError() {
-        return new Terminal(System.err, System.console() != null && System.console().isTerminal());
+        Console console = System.console();
+        return new Terminal(System.err, console != null && console.isTerminal());
     }
 
     /// A line that stays.

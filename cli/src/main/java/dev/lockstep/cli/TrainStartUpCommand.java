@@ -13,11 +13,10 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 
-/// Runs a small cluster on a random model once, so that each child writes a cache of the classes its start loads.
-/// The build calls it.
+/// Runs a small cluster on a random model once, so that each child writes a cache of the classes
+/// its start loads. The build calls it.
 final class TrainStartUpCommand implements Command {
-    private static final SettingsSpec SPEC =
-            LauncherConfig.SPEC.takingArguments("FOLDER");
+    private static final SettingsSpec SPEC = LauncherConfig.SPEC.takingArguments("FOLDER");
 
     @Override
     public String name() {
@@ -39,8 +38,8 @@ final class TrainStartUpCommand implements Command {
         Settings settings = Settings.parse(SPEC, arguments, System.getenv());
         Path folder = Path.of(settings.arguments().getFirst()).toAbsolutePath();
         Terminal terminal = Terminal.standardError();
+        RunFolder runFolder = RunFolder.of(Optional.empty()).withLogOf("launcher");
         Daemon daemon = new Daemon("launcher", Duration.ofSeconds(60));
-        RunFolder runFolder = RunFolder.of(Optional.empty());
         daemon.atEnd(reason -> runFolder.remove());
         Path model = Files.createDirectories(runFolder.path().resolve("tiny"));
         TinyCheckpoint.write(model, 1);

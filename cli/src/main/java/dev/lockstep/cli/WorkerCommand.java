@@ -45,7 +45,8 @@ final class WorkerCommand implements Command {
         WorkerMain.run(
                 WorkerConfig.of(settings, model.path(), model.name(), runFolder.path()),
                 daemon,
-                (done, total) -> System.out.printf("progress\tloading weights\t%d\t%d%n", done, total));
+                (done, total) ->
+                        System.out.printf("progress\tloading weights\t%d\t%d%n", done, total));
         return ExitCode.OK;
     }
 }

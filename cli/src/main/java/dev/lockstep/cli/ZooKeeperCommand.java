@@ -14,7 +14,8 @@ import java.util.List;
 /// Runs one ZooKeeper server, for clusters whose processes are started by hand.
 final class ZooKeeperCommand implements Command {
     private static final Key<Integer> PORT =
-            Key.integer("port", 0, 65535, "the port to listen on; 0 takes a free one").orElse("2181");
+            Key.integer("port", 0, 65535, "the port to listen on; 0 takes a free one")
+                    .orElse("2181");
 
     private static final Key<String> DATA =
             Key.text("data", "FOLDER", "where it keeps its log and snapshots")

@@ -1,4 +1,5 @@
-/// The lockstep command and the launcher.
+/// The `lockstep` command: one class per command, and the launcher that starts and watches a host's
+/// processes.
 @NullMarked
 package dev.lockstep.cli;
 

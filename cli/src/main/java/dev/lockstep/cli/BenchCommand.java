@@ -1,0 +1,73 @@
+package dev.lockstep.cli;
+
+import dev.lockstep.cluster.ExitCode;
+import dev.lockstep.cluster.Key;
+import dev.lockstep.cluster.ProcessKeys;
+import dev.lockstep.cluster.Settings;
+import dev.lockstep.cluster.SettingsException;
+import dev.lockstep.cluster.SettingsSpec;
+import java.net.URI;
+import java.util.List;
+
+/// Loads a running server with streamed completions and prints what its clients saw.
+final class BenchCommand implements Command {
+    private static final Key<String> URL =
+            Key.text("url", "URL", "the server to load").orElse("http://127.0.0.1:8000");
+
+    private static final Key<Integer> CONCURRENCY =
+            Key.integer("concurrency", 1, 4096, "clients that ask at once").orElse("4");
+
+    private static final Key<Integer> REQUESTS =
+            Key.integer("requests", 1, 1_000_000, "requests in all").orElse("32");
+
+    private static final Key<Integer> PROMPT_LENGTH =
+            Key.integer("prompt-length", 1, 1 << 20, "tokens of each prompt, random ids")
+                    .orElse("128");
+
+    private static final Key<Integer> OUTPUT_LENGTH =
+            Key.integer("output-length", 1, 1 << 20, "tokens of each answer").orElse("64");
+
+    private static final SettingsSpec SPEC =
+            SettingsSpec.of(
+                            URL,
+                            ProcessKeys.SERVED_MODEL_NAME,
+                            CONCURRENCY,
+                            REQUESTS,
+                            PROMPT_LENGTH,
+                            OUTPUT_LENGTH)
+                    .takingArguments("serve");
+
+    @Override
+    public String name() {
+        return "bench";
+    }
+
+    @Override
+    public String summary() {
+        return "bench serve: load a running server and measure";
+    }
+
+    @Override
+    public String help() {
+        return "Usage: lockstep bench serve [--key=value …]\n\n" + SPEC.help();
+    }
+
+    @Override
+    public int run(List<String> arguments) throws Exception {
+        Settings settings = Settings.parse(SPEC, arguments, System.getenv());
+        if (!settings.arguments().equals(List.of("serve"))) {
+            throw new SettingsException("say what to measure: lockstep bench serve");
+        }
+        ServeBench.Load load =
+                new ServeBench.Load(
+                        settings.find(ProcessKeys.SERVED_MODEL_NAME)
+                                .orElse(KnownModel.ALL.getFirst().name()),
+                        settings.value(CONCURRENCY),
+                        settings.value(REQUESTS),
+                        settings.value(PROMPT_LENGTH),
+                        settings.value(OUTPUT_LENGTH));
+        ServeBench bench = new ServeBench(URI.create(settings.value(URL)), load);
+        System.out.print(bench.run().text(load));
+        return ExitCode.OK;
+    }
+}

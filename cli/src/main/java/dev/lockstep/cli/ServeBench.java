@@ -1,0 +1,190 @@
+package dev.lockstep.cli;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
+
+/// Clients that each ask for one streamed completion after the other, and the times they see.
+final class ServeBench {
+    private static final ObjectMapper JSON = new ObjectMapper();
+    private static final String DATA = "data: ";
+
+    /// Ids every vocabulary has, special ones at its beginning left out.
+    private static final int FIRST_ID = 100;
+
+    private static final int LAST_ID = 500;
+
+    private final URI uri;
+    private final Load load;
+    private final HttpClient http =
+            HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
+    private final AtomicInteger next = new AtomicInteger();
+
+    /// What is asked, how often, by how many at once; lengths in tokens.
+    record Load(String model, int concurrency, int requests, int promptLength, int outputLength) {}
+
+    /// Nanoseconds from the request to its first token, and between tokens.
+    private record Times(long first, List<Long> gaps) {}
+
+    ServeBench(URI base, Load load) {
+        this.uri = base.resolve("/v1/completions");
+        this.load = load;
+    }
+
+    Report run() throws Exception {
+        ask(-1);
+        long start = System.nanoTime();
+        List<Times> all = new ArrayList<>();
+        try (ExecutorService clients = Executors.newVirtualThreadPerTaskExecutor()) {
+            List<Future<List<Times>>> running = new ArrayList<>();
+            for (int i = 0; i < load.concurrency; i++) {
+                running.add(clients.submit(this::client));
+            }
+            for (Future<List<Times>> client : running) {
+                all.addAll(client.get());
+            }
+        }
+        return Report.of(all, System.nanoTime() - start);
+    }
+
+    private List<Times> client() throws Exception {
+        List<Times> seen = new ArrayList<>();
+        for (int i = next.getAndIncrement(); i < load.requests; i = next.getAndIncrement()) {
+            seen.add(ask(i));
+        }
+        return seen;
+    }
+
+    private Times ask(int number) throws Exception {
+        HttpRequest request =
+                HttpRequest.newBuilder(uri)
+                        .header("Content-Type", "application/json")
+                        .POST(HttpRequest.BodyPublishers.ofString(body(number)))
+                        .build();
+        long start = System.nanoTime();
+        HttpResponse<Stream<String>> response =
+                http.send(request, HttpResponse.BodyHandlers.ofLines());
+        long first = 0;
+        long last = start;
+        List<Long> gaps = new ArrayList<>();
+        try (Stream<String> lines = response.body()) {
+            if (response.statusCode() != 200) {
+                throw new UnusableException(
+                        "the server answers %d: %s"
+                                .formatted(
+                                        response.statusCode(), String.join(" ", lines.toList())));
+            }
+            for (String line : (Iterable<String>) lines::iterator) {
+                int tokens = tokens(line);
+                long now = System.nanoTime();
+                for (int i = 0; i < tokens; i++) {
+                    if (first == 0) {
+                        first = now - start;
+                    } else {
+                        // Tokens of one event came together: the first carries the wait.
+                        gaps.add(i == 0 ? now - last : 0);
+                    }
+                    last = now;
+                }
+            }
+        }
+        if (gaps.size() + 1 != load.outputLength) {
+            throw new UnusableException(
+                    "request %d got %d tokens of %d"
+                            .formatted(number, gaps.size() + 1, load.outputLength));
+        }
+        return new Times(first, gaps);
+    }
+
+    private String body(int number) {
+        ObjectNode body = JSON.createObjectNode();
+        body.put("model", load.model)
+                .put("stream", true)
+                .put("temperature", 0)
+                .put("ignore_eos", true)
+                .put("return_token_ids", true)
+                .put("max_tokens", load.outputLength);
+        ArrayNode prompt = body.putArray("prompt");
+        Random random = new Random(number);
+        for (int i = 0; i < load.promptLength; i++) {
+            prompt.add(random.nextInt(FIRST_ID, LAST_ID));
+        }
+        return body.toString();
+    }
+
+    private static int tokens(String line) throws Exception {
+        if (!line.startsWith(DATA) || line.equals("data: [DONE]")) {
+            return 0;
+        }
+        JsonNode event = JSON.readTree(line.substring(DATA.length()));
+        if (event.has("error")) {
+            throw new UnusableException(event.get("error").path("message").asText());
+        }
+        return event.path("choices").path(0).path("token_ids").size();
+    }
+
+    /// Percentiles in milliseconds and throughput.
+    record Report(long[] firstNanos, long[] gapNanos, long wallNanos) {
+
+        private static Report of(List<Times> times, long wallNanos) {
+            long[] first = times.stream().mapToLong(Times::first).sorted().toArray();
+            long[] gaps =
+                    times.stream()
+                            .flatMap(each -> each.gaps.stream())
+                            .mapToLong(Long::longValue)
+                            .sorted()
+                            .toArray();
+            return new Report(first, gaps, wallNanos);
+        }
+
+        String text(Load load) {
+            double seconds = wallNanos / 1e9;
+            long output = (long) load.requests * load.outputLength;
+            long prompt = (long) load.requests * load.promptLength;
+            return """
+                   %d requests, %d at once, prompt %d, output %d tokens, %.1f s
+                     time to first token   %s
+                     inter-token latency   %s
+                     output                %.1f tokens/s
+                     prompt and output     %.1f tokens/s
+                   """
+                    .formatted(
+                            load.requests,
+                            load.concurrency,
+                            load.promptLength,
+                            load.outputLength,
+                            seconds,
+                            percentiles(firstNanos),
+                            percentiles(gapNanos),
+                            output / seconds,
+                            (output + prompt) / seconds);
+        }
+
+        private static String percentiles(long[] sorted) {
+            if (sorted.length == 0) {
+                return "none";
+            }
+            double mean = Arrays.stream(sorted).average().orElse(0) / 1e6;
+            return "mean %.1f, p50 %.1f, p99 %.1f ms"
+                    .formatted(mean, at(sorted, 0.50), at(sorted, 0.99));
+        }
+
+        private static double at(long[] sorted, double share) {
+            return sorted[(int) Math.min(sorted.length - 1, sorted.length * share)] / 1e6;
+        }
+    }
+}
