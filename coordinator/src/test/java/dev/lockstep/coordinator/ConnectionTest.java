@@ -80,7 +80,7 @@ final class ConnectionTest {
         try (RawConnection raw = new RawConnection(tiny.coordinator.port())) {
             raw.post(CHAT, TestCoordinator.chatBody("\"stream\":" + stream));
             FakeScheduler.Call call = tiny.scheduler.nextCall();
-            raw.close();
+            raw.hangUp();
             assertTrue(call.awaitCancelled());
         }
     }
@@ -97,7 +97,7 @@ final class ConnectionTest {
             raw.readUntil("Hel");
             FakeScheduler.Call call = tiny.scheduler.nextCall();
             long before = System.nanoTime();
-            raw.close();
+            raw.hangUp();
             assertTrue(call.awaitCancelled());
             // Some milliseconds are usual, a second is what the server takes by itself.
             assertTrue(System.nanoTime() - before < 900_000_000L);

@@ -71,6 +71,11 @@ final class RawConnection implements AutoCloseable {
         }
     }
 
+    /// Leaves, as a client that loses interest does.
+    void hangUp() throws IOException {
+        socket.close();
+    }
+
     @Override
     public void close() throws IOException {
         socket.close();
