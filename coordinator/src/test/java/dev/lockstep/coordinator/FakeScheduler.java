@@ -19,6 +19,7 @@ import io.grpc.netty.NettyServerBuilder;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
@@ -61,7 +62,8 @@ final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements Aut
                         .addRanks(RankInfo.newBuilder().setHost("localhost"))
                         .build();
         server =
-                NettyServerBuilder.forAddress(new InetSocketAddress("127.0.0.1", 0))
+                NettyServerBuilder.forAddress(
+                                new InetSocketAddress(InetAddress.getLoopbackAddress(), 0))
                         .addService(this)
                         .build()
                         .start();
@@ -179,7 +181,8 @@ final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements Aut
             var tokens = GenerateEvent.Tokens.newBuilder().setChoice(choice);
             tokens.setPosition(generated[choice]);
             for (int id : ids) {
-                float logprob = -(++generated[choice]) / 8f;
+                generated[choice]++;
+                float logprob = -generated[choice] / 8f;
                 var token = Token.newBuilder().setId(id).setLogprob(logprob);
                 for (int i = 0; i < request.getChoices(choice).getTopLogprobs(); i++) {
                     token.addTopLogprobs(
