@@ -123,7 +123,7 @@ public final class CpuKernels implements Kernels {
 
     @Override
     public PagedKv allocateKv(KvLayout layout, int blocks) {
-        return new CpuPagedKv(layout, blocks, team);
+        return new CpuPagedKv(layout, blocks);
     }
 
     @Override

@@ -6,7 +6,6 @@ import dev.lockstep.kernels.DeviceBuffer;
 import dev.lockstep.kernels.KvLayout;
 import dev.lockstep.kernels.PagedKv;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 
 /// Blocks of 16 tokens. A block holds, for each layer and KV head, keys as `[headSize][16 tokens]`
 /// (a vector lane is a token, so that scores need no horizontal sum), then values as `[16
@@ -17,15 +16,15 @@ final class CpuPagedKv implements PagedKv {
     // Kernels read values sixteen columns at a time, beyond the last head if its size is no
     // multiple of sixteen.
     private static final long OVERREAD = 64;
-    private static final long PAGE = 4096;
 
     private final KvLayout layout;
     private final int blocks;
     private final DeviceBuffer memory;
 
-    /// Every page is touched, by the threads that will read it, so that no step waits for memory
-    /// and what there is not is missed at start.
-    CpuPagedKv(KvLayout layout, int blocks, ThreadTeam team) {
+    /// Pages come when a block is first written, 2 MiB at a time: touching all of them at start
+    /// costs more seconds than everything else a start does, and a step that meets a new page half
+    /// a millisecond.
+    CpuPagedKv(KvLayout layout, int blocks) {
         requireSupported(layout);
         if (blocks < 1) {
             throw new IllegalArgumentException(
@@ -34,16 +33,6 @@ final class CpuPagedKv implements PagedKv {
         this.layout = layout;
         this.blocks = blocks;
         memory = CpuMemory.buffer(layout.bytesPerBlock() * blocks + OVERREAD);
-        team.run(this::touchShare, memory.bytes());
-    }
-
-    private void touchShare(int thread, int threads) {
-        int pages = Math.toIntExact((memory.bytes() + PAGE - 1) / PAGE);
-        int end = ThreadTeam.share(pages, thread + 1, threads);
-        for (int page = ThreadTeam.share(pages, thread, threads); page < end; page++) {
-            long address = memory.pointer().address() + page * PAGE;
-            AllMemory.SEGMENT.set(ValueLayout.JAVA_BYTE, address, (byte) 0);
-        }
     }
 
     static void requireSupported(KvLayout layout) {
