@@ -31,13 +31,11 @@ final class CpuPagedKvTest {
 
     @Test
     void blocksOfOtherSizesAreRefused() {
-        try (var team = new ThreadTeam(CpuOptions.ofThreads(1))) {
-            assertThrows(
-                    IllegalArgumentException.class,
-                    () -> new CpuPagedKv(new KvLayout(1, 1, 32, DType.F16, 32), 4));
-            assertThrows(
-                    IllegalArgumentException.class,
-                    () -> new CpuPagedKv(new KvLayout(1, 1, 32, DType.I8, 16), 4));
-        }
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> new CpuPagedKv(new KvLayout(1, 1, 32, DType.F16, 32), 4));
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> new CpuPagedKv(new KvLayout(1, 1, 32, DType.I8, 16), 4));
     }
 }
