@@ -10,6 +10,7 @@ import java.time.Instant;
 import java.time.ZoneId;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 final class ChatTemplateTest {
@@ -39,6 +40,23 @@ final class ChatTemplateTest {
         assertEquals(
                 "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n",
                 render(CHAT_ML, user("Hi")));
+    }
+
+    @Test
+    void manyThreadsShareOneTemplate() {
+        ChatTemplate template =
+                ChatTemplate.parse(
+                        "{% set ns = namespace(n=0) %}{% for x in range(200) %}"
+                                + "{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}{{ messages[0].content }}",
+                        "", "");
+        List<String> texts =
+                IntStream.range(0, 64)
+                        .parallel()
+                        .mapToObj(number -> template.render(user("-" + number), CLOCK))
+                        .toList();
+        for (int number = 0; number < 64; number++) {
+            assertEquals("200-" + number, texts.get(number));
+        }
     }
 
     @Test

@@ -15,15 +15,11 @@ final class Access {
         if (object instanceof Undefined missing) {
             throw missing.used();
         }
-        Object own = Methods.attribute(object, name, budget);
-        if (!(own instanceof Undefined absent) || Methods.refuses(object, name)) {
-            return own;
-        }
-        if (object instanceof Map<?, ?> map) {
+        if (object instanceof Map<?, ?> map && !Methods.hasDict(name)) {
             Object entry = map.get(name);
-            return entry == null ? absent : entry;
+            return entry == null ? Undefined.attribute(map, name) : entry;
         }
-        return absent;
+        return Methods.attribute(object, name, budget);
     }
 
     static Object item(Object object, Object key, Budget budget) {

@@ -2,6 +2,7 @@ package dev.lockstep.coordinator.text.jinja;
 
 import java.math.BigDecimal;
 import java.math.BigInteger;
+import java.math.MathContext;
 import java.math.RoundingMode;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -155,7 +156,7 @@ record FormatSpec(
     }
 
     private static BigDecimal round(BigDecimal magnitude, int significant) {
-        return magnitude.round(new java.math.MathContext(significant, RoundingMode.HALF_EVEN));
+        return magnitude.round(new MathContext(significant, RoundingMode.HALF_EVEN));
     }
 
     private static int exponent(BigDecimal magnitude) {

@@ -10,9 +10,12 @@ import dev.lockstep.coordinator.text.jinja.Node.TupleTarget;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
 
 /// Renders blocks into text; one per rendering, used by one thread.
 final class Interpreter {
+    private static final int STEPS_PER_ITERATION = 4;
+
     private final Budget budget;
     private final Evaluator evaluator;
     private Output output;
@@ -106,6 +109,8 @@ final class Interpreter {
             case Node.With with -> {
                 return run(with.body(), bound(with.bindings(), scope));
             }
+            case Node.Hide hide ->
+                    hide.names().forEach(name -> scope.assign(name, Undefined.name(name)));
             case Node.Break ignored -> {
                 return Flow.BREAK;
             }
@@ -128,10 +133,7 @@ final class Interpreter {
     /// Renders a body aside and hands its text, filtered, to what uses it; a body left by `break`
     /// is dropped.
     private Flow block(
-            List<Node> body,
-            List<FilterCall> filters,
-            Scope scope,
-            java.util.function.Consumer<Object> use) {
+            List<Node> body, List<FilterCall> filters, Scope scope, Consumer<Object> use) {
         Flow[] flow = {Flow.NORMAL};
         Scope inner = scope.inner();
         Object value = buffered(() -> flow[0] = run(body, inner));
@@ -153,6 +155,8 @@ final class Interpreter {
         return inner;
     }
 
+    /// Runs a loop; its `else` follows unless an iteration has come to its end, so also where each
+    /// was cut short.
     private Flow loop(Node.For node, Object iterable, Scope scope, int depth) {
         List<Object> items = selected(node, iterable, scope);
         Optional<Loop.Recursion> recursion =
@@ -160,15 +164,19 @@ final class Interpreter {
                         ? Optional.of((deeper, level) -> recurse(node, deeper, scope, level))
                         : Optional.empty();
         Loop loop = new Loop(items, depth, recursion, budget);
+        boolean completed = false;
         while (loop.advance()) {
+            budget.steps(STEPS_PER_ITERATION);
             Scope iteration = scope.inner();
             iteration.assign("loop", loop);
             assign(node.target(), loop.current(), iteration);
-            if (run(node.body(), iteration) == Flow.BREAK) {
-                return Flow.NORMAL;
+            Flow flow = run(node.body(), iteration);
+            completed |= flow == Flow.NORMAL;
+            if (flow == Flow.BREAK) {
+                break;
             }
         }
-        return items.isEmpty() ? run(node.otherwise(), scope.inner()) : Flow.NORMAL;
+        return completed ? Flow.NORMAL : run(node.otherwise(), scope.inner());
     }
 
     private String recurse(Node.For node, Object items, Scope scope, int depth) {

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /// A macro with the names around its definition; calling it yields the text of its body.
 final class Macro implements Callable {
@@ -62,8 +63,7 @@ final class Macro implements Callable {
         return interpreter.capture(definition.body(), scope);
     }
 
-    private Object argument(
-            Parameter parameter, @org.jspecify.annotations.Nullable Object given, Scope scope) {
+    private Object argument(Parameter parameter, @Nullable Object given, Scope scope) {
         if (given != null) {
             return given;
         }

@@ -43,8 +43,12 @@ final class Methods {
         };
     }
 
-    /// Whether the sandbox withholds the attribute even where a dict has an entry of that name.
-    static boolean refuses(Object object, String name) {
+    /// Whether every dict has the attribute, so that it hides an entry of that name.
+    static boolean hasDict(String name) {
+        return DICT_METHODS.contains(name) || DICT_CHANGES.contains(name);
+    }
+
+    private static boolean refuses(Object object, String name) {
         return switch (object) {
             case Tuple ignored -> false;
             case Range ignored -> false;

@@ -3,6 +3,7 @@ package dev.lockstep.coordinator.text.jinja;
 import dev.lockstep.coordinator.text.jinja.Expression.FilterCall;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /// What writes text or changes names; rendered by [Interpreter].
 sealed interface Node {
@@ -42,6 +43,9 @@ sealed interface Node {
 
     /// Names for a body only; without names (`generation`) just a scope.
     record With(List<Binding> bindings, List<Node> body, int line) implements Node {}
+
+    /// Names that are undefined in the scope until it assigns them; put there by [ScopeAnalysis].
+    record Hide(Set<String> names, int line) implements Node {}
 
     record Break(int line) implements Node {}
 

@@ -148,7 +148,7 @@ final class Numbers {
         if (left instanceof Double || right instanceof Double) {
             double a = real(left);
             double b = real(right);
-            boolean exact = a == b && Math.abs(a) > 1L << 53 && !Double.isInfinite(a);
+            boolean exact = a == b && Math.abs(a) >= 1L << 53 && !Double.isInfinite(a);
             return exact
                     ? decimal(left).compareTo(decimal(right))
                     : Double.compare(a + 0.0, b + 0.0);

@@ -170,6 +170,6 @@ final class Order {
                     "'in <string>' requires string as left operand, not " + Values.typeName(value));
         }
         budget.text(text.length());
-        return text.contains(value.toString());
+        return new Needle(value.toString()).in(text, 0) >= 0;
     }
 }

@@ -43,12 +43,22 @@ final class PercentFormat {
             from = field.end();
         }
         output.append(text.substring(from));
-        if (values instanceof Tuple tuple
-                ? next < tuple.size()
-                : next == 0 && !(values instanceof Map<?, ?>) && !(values instanceof List<?>)) {
+        requireAllUsed();
+        return Markup.like(pattern, output.toString());
+    }
+
+    private void requireAllUsed() {
+        boolean unused =
+                switch (values) {
+                    case Tuple tuple -> next < tuple.size();
+                    case Map<?, ?> ignored -> false;
+                    case List<?> ignored -> false;
+                    case Undefined ignored -> false;
+                    default -> next == 0;
+                };
+        if (unused) {
             throw new TemplateException("not all arguments converted during string formatting");
         }
-        return Markup.like(pattern, output.toString());
     }
 
     private String field(Matcher field) {

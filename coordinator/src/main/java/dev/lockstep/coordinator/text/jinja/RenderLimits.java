@@ -3,8 +3,8 @@ package dev.lockstep.coordinator.text.jinja;
 /// What one template may cost before it is refused.
 ///
 /// A step is an evaluated part of the template, an element touched or 32 characters copied; 5
-/// million take about a tenth of a second once compiled. Nesting is that of the template's own
-/// blocks and brackets and of the data it walks.
+/// million take about a few tenths of a second. Nesting is that of the template's own blocks and
+/// brackets and of the data it walks.
 public record RenderLimits(
         int templateCharacters,
         long steps,
@@ -14,7 +14,7 @@ public record RenderLimits(
         int nesting) {
 
     public static final RenderLimits DEFAULT =
-            new RenderLimits(65_536, 5_000_000, 4 << 20, 100_000, 64, 1_000);
+            new RenderLimits(65_536, 5_000_000, 4 << 20, 100_000, 64, 500);
 
     public RenderLimits {
         requirePositive("templateCharacters", templateCharacters);

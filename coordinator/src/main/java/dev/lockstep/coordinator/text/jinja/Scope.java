@@ -2,25 +2,29 @@ package dev.lockstep.coordinator.text.jinja;
 
 import java.util.HashMap;
 import java.util.Map;
-import java.util.Optional;
 
 /// The names one block sees: its own and, behind them, those of the blocks around it.
 ///
 /// Assigning never reaches an outer scope; only a [Namespace] carries a change outwards.
 final class Scope {
-    private final Optional<Scope> outer;
-    private final Map<String, Object> names = new HashMap<>();
+    private final Scope outer;
+    private final Map<String, Object> names = new HashMap<>(8);
 
-    private Scope(Optional<Scope> outer) {
+    private Scope() {
+        this.outer = this;
+    }
+
+    private Scope(Scope outer) {
         this.outer = outer;
     }
 
+    /// The outermost scope, which is its own outer one.
     static Scope root() {
-        return new Scope(Optional.empty());
+        return new Scope();
     }
 
     Scope inner() {
-        return new Scope(Optional.of(this));
+        return new Scope(this);
     }
 
     void assign(String name, Object value) {
@@ -28,14 +32,16 @@ final class Scope {
     }
 
     Object lookup(String name) {
-        Optional<Scope> at = Optional.of(this);
-        while (at.isPresent()) {
-            Object value = at.get().names.get(name);
+        Scope at = this;
+        while (true) {
+            Object value = at.names.get(name);
             if (value != null) {
                 return value;
             }
-            at = at.get().outer;
+            if (at.outer == at) {
+                return Undefined.name(name);
+            }
+            at = at.outer;
         }
-        return Undefined.name(name);
     }
 }

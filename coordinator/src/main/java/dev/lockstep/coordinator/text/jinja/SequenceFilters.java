@@ -75,12 +75,13 @@ final class SequenceFilters {
     private static Object reverse(Object input, Arguments arguments, Budget budget) {
         arguments.bind("reverse");
         if (Values.isText(input)) {
-            return Access.slice(input, None.NONE, None.NONE, -1L, budget).toString();
+            return Access.slice(input, None.NONE, None.NONE, -1L, budget);
         }
         List<Object> items = new ArrayList<>(Values.iterate(input, budget));
         budget.items(items.size());
         Collections.reverse(items);
-        return Items.generator(items);
+        boolean reversible = !(input instanceof Items walked && walked.isGenerator());
+        return reversible ? Items.generator(items) : items;
     }
 
     private static Object items(Object input, Arguments arguments, Budget budget) {

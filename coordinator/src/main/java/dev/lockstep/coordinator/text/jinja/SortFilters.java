@@ -3,9 +3,11 @@ package dev.lockstep.coordinator.text.jinja;
 import dev.lockstep.coordinator.text.jinja.Filters.Filter;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /// Filters that order items or compare them; letters count without case unless told otherwise.
 final class SortFilters {
@@ -39,22 +41,18 @@ final class SortFilters {
         List<Keyed> keyed = new ArrayList<>();
         for (Object item : Values.iterate(input, budget)) {
             budget.step();
-            keyed.add(new Keyed(key(item, path, caseSensitive, budget), item));
+            Object key = path.map(each -> SelectFilters.attribute(item, each, budget)).orElse(item);
+            keyed.add(new Keyed(fold(key, caseSensitive), item));
         }
         return keyed;
     }
 
-    /// Several paths separated by commas make a key of several parts.
-    private static Object key(
-            Object item, Optional<Object> path, boolean caseSensitive, Budget budget) {
-        if (path.isEmpty()) {
-            return fold(item, caseSensitive);
-        }
-        if (!Values.isText(path.get()) || path.get().toString().indexOf(',') < 0) {
-            return fold(SelectFilters.attribute(item, path.get(), budget), caseSensitive);
-        }
+    /// The parts at one path, or at several separated by commas.
+    private static Tuple parts(Object item, Object path, boolean caseSensitive, Budget budget) {
         List<Object> parts = new ArrayList<>();
-        for (String each : path.get().toString().split(",", -1)) {
+        List<?> paths =
+                Values.isText(path) ? List.of(path.toString().split(",", -1)) : List.of(path);
+        for (Object each : paths) {
             parts.add(fold(SelectFilters.attribute(item, each, budget), caseSensitive));
         }
         return new Tuple(parts);
@@ -73,7 +71,16 @@ final class SortFilters {
 
     private static Object sort(Object input, Arguments arguments, Budget budget) {
         Arguments.Bound bound = arguments.bind("sort", "reverse", "case_sensitive", "attribute");
-        List<Keyed> keyed = keyed(input, path(bound), bound.truth("case_sensitive", false), budget);
+        boolean caseSensitive = bound.truth("case_sensitive", false);
+        List<Keyed> keyed = new ArrayList<>();
+        for (Object item : Values.iterate(input, budget)) {
+            budget.step();
+            Object key =
+                    path(bound)
+                            .map(each -> (Object) parts(item, each, caseSensitive, budget))
+                            .orElseGet(() -> fold(item, caseSensitive));
+            keyed.add(new Keyed(key, item));
+        }
         return sorted(keyed, bound.truth("reverse", false), budget);
     }
 
@@ -102,7 +109,7 @@ final class SortFilters {
     private static Object unique(Object input, Arguments arguments, Budget budget) {
         Arguments.Bound bound = arguments.bind("unique", "case_sensitive", "attribute");
         List<Object> kept = new ArrayList<>();
-        java.util.Set<Object> seen = new java.util.HashSet<>();
+        Set<Object> seen = new HashSet<>();
         for (Keyed each : keyed(input, path(bound), bound.truth("case_sensitive", false), budget)) {
             if (seen.add(Values.key(each.key(), budget))) {
                 kept.add(each.item());

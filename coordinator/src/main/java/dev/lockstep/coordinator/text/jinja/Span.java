@@ -1,5 +1,7 @@
 package dev.lockstep.coordinator.text.jinja;
 
+import java.math.BigInteger;
+
 /// Which indices a slice of a sequence picks: `start`, `start + step` …, `count` of them.
 record Span(long start, long step, long count) {
     /// Bounds may be none, negative (counted from the end) or beyond the sequence.
@@ -38,6 +40,9 @@ record Span(long start, long step, long count) {
         }
         if (Numbers.widened(bound) instanceof Long index) {
             return index;
+        }
+        if (bound instanceof BigInteger big) {
+            return big.signum() * (long) Integer.MAX_VALUE;
         }
         throw new TemplateException("slice indices must be integers or None");
     }

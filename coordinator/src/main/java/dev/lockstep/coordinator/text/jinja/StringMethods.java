@@ -1,6 +1,8 @@
 package dev.lockstep.coordinator.text.jinja;
 
+import java.text.Normalizer;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -57,10 +59,10 @@ final class StringMethods {
                     "zfill");
     private static final Map<String, IntPredicate> EVERY_CHARACTER =
             Map.of(
-                    "isalnum", Character::isLetterOrDigit,
+                    "isalnum", StringMethods::isAlphanumeric,
                     "isalpha", Character::isLetter,
                     "isdecimal", Character::isDigit,
-                    "isdigit", Character::isDigit,
+                    "isdigit", StringMethods::isDigit,
                     "isnumeric", StringMethods::isNumeric,
                     "isspace", Characters::isSpace);
 
@@ -89,10 +91,10 @@ final class StringMethods {
             }
             case "strip", "lstrip", "rstrip" -> {
                 Arguments.Bound bound = arguments.bind(name, "chars");
-                String characters = bound.optionalText("chars").orElse("");
-                boolean blanks = bound.optionalText("chars").isEmpty();
                 IntPredicate strips =
-                        blanks ? Characters::isSpace : each -> characters.indexOf(each) >= 0;
+                        bound.optionalText("chars")
+                                .map(StringMethods::anyOf)
+                                .orElse(Characters::isSpace);
                 yield Markup.like(
                         receiver,
                         strip(text, strips, !name.equals("rstrip"), !name.equals("lstrip")));
@@ -145,6 +147,12 @@ final class StringMethods {
         return parts instanceof Tuple ? new Tuple(marked) : marked;
     }
 
+    private static IntPredicate anyOf(String characters) {
+        BitSet set = new BitSet();
+        characters.codePoints().forEach(set::set);
+        return set::get;
+    }
+
     static String strip(String text, IntPredicate strips, boolean start, boolean end) {
         int from = 0;
         int to = text.length();
@@ -175,6 +183,7 @@ final class StringMethods {
                                 + " first arg must be str or a tuple of str, not "
                                 + Values.typeName(choice));
             }
+            budget.text(choice.toString().length());
             boolean found =
                     name.equals("startswith")
                             ? part.toString().startsWith(choice.toString())
@@ -205,6 +214,17 @@ final class StringMethods {
             index++;
         }
         return Markup.like(receiver, joined.toString());
+    }
+
+    /// Decimal digits, and signs such as ² that stand for one.
+    private static boolean isDigit(int character) {
+        String plain = Normalizer.normalize(Character.toString(character), Normalizer.Form.NFKC);
+        return Character.isDigit(character)
+                || (plain.length() == 1 && Character.isDigit(plain.charAt(0)));
+    }
+
+    private static boolean isAlphanumeric(int character) {
+        return Character.isLetter(character) || isNumeric(character);
     }
 
     private static boolean isNumeric(int character) {

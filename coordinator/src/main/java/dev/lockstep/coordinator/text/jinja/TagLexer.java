@@ -115,7 +115,19 @@ final class TagLexer {
                 end = digits(exponent);
             }
         }
+        if (kind == Kind.INTEGER && radix == 10 && charAt(position) == '0') {
+            end = zeros(position);
+        }
         add(kind, source.substring(position, end).replace("_", ""), end);
+    }
+
+    /// A whole number that starts with 0 is only zeros; digits behind them are a word of their own.
+    private int zeros(int from) {
+        int at = from;
+        while (charAt(at) == '0' || (charAt(at) == '_' && charAt(at + 1) == '0')) {
+            at++;
+        }
+        return at;
     }
 
     private int digits(int from) {

@@ -5,40 +5,40 @@ import dev.lockstep.coordinator.text.jinja.Expression.FilterCall;
 import dev.lockstep.coordinator.text.jinja.Node.Binding;
 import dev.lockstep.coordinator.text.jinja.Node.Branch;
 import dev.lockstep.coordinator.text.jinja.Node.MacroDefinition;
-import dev.lockstep.coordinator.text.jinja.Node.NameTarget;
-import dev.lockstep.coordinator.text.jinja.Node.NamespaceTarget;
 import dev.lockstep.coordinator.text.jinja.Node.Parameter;
 import dev.lockstep.coordinator.text.jinja.Node.Signature;
 import dev.lockstep.coordinator.text.jinja.Node.Target;
-import dev.lockstep.coordinator.text.jinja.Node.TupleTarget;
 import dev.lockstep.coordinator.text.jinja.Token.Kind;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Supplier;
 
 /// Parses the blocks of a template.
 final class TemplateParser {
     private final TokenStream tokens;
     private final ExpressionParser expressions;
+    private final TargetParser targets;
     private int loops;
 
     private TemplateParser(String source) {
         this.tokens = new TokenStream(Lexer.tokenize(source));
         this.expressions = new ExpressionParser(tokens);
+        this.targets = new TargetParser(tokens, expressions);
     }
 
     static List<Node> parse(String source) {
         TemplateParser parser = new TemplateParser(source);
-        return parser.body(Set.of());
+        return ScopeAnalysis.of(parser.body(Set.of()));
     }
 
     /// Everything up to a block that starts with one of the names, whose `{%` is taken; no names:
     /// up to the end.
     private List<Node> body(Set<String> ends) {
         tokens.enter();
-        int opened = tokens.line();
+        int opened = tokens.lineBefore();
         List<Node> nodes = new ArrayList<>();
         while (!tokens.at(Kind.END)) {
             Token token = tokens.take();
@@ -115,7 +115,7 @@ final class TemplateParser {
     }
 
     private Node forBlock(int line) {
-        Target target = targets("in");
+        Target target = targets.targets("in");
         tokens.requireName("in");
         Expression iterable = expressions.tuple(false, "recursive", false);
         Optional<Expression> condition =
@@ -135,7 +135,7 @@ final class TemplateParser {
     }
 
     private Node set(int line) {
-        Target target = targets("");
+        Target target = targets.targets("");
         if (tokens.takeOperator("=")) {
             return new Node.Assign(target, expressions.tuple(true, "", false), line);
         }
@@ -160,7 +160,7 @@ final class TemplateParser {
             if (!bindings.isEmpty()) {
                 tokens.requireOperator(",");
             }
-            Target target = target();
+            Target target = targets.target();
             tokens.requireOperator("=");
             bindings.add(new Binding(target, expressions.expression()));
         }
@@ -169,11 +169,11 @@ final class TemplateParser {
 
     private MacroDefinition macro(int line) {
         String name = tokens.require(Kind.NAME, "the name of the macro").text();
-        return definition(name, parameters(), "endmacro", line);
+        return definition(name, targets.parameters(), "endmacro", line);
     }
 
     private Node callBlock(int line) {
-        List<Parameter> parameters = tokens.atOperator("(") ? parameters() : List.of();
+        List<Parameter> parameters = tokens.atOperator("(") ? targets.parameters() : List.of();
         Expression called = expressions.expression();
         if (!(called instanceof Call call)) {
             throw new TemplateException("'call' needs a macro with its arguments", line);
@@ -198,62 +198,6 @@ final class TemplateParser {
         return new MacroDefinition(name, signature, body, line);
     }
 
-    private List<Parameter> parameters() {
-        List<Parameter> parameters = new ArrayList<>();
-        tokens.requireOperator("(");
-        while (!tokens.takeOperator(")")) {
-            if (!parameters.isEmpty()) {
-                tokens.requireOperator(",");
-            }
-            Token name = tokens.require(Kind.NAME, "the name of a parameter");
-            Optional<Expression> fallback =
-                    tokens.takeOperator("=")
-                            ? Optional.of(expressions.expression())
-                            : Optional.empty();
-            boolean late = !parameters.isEmpty() && parameters.getLast().fallback().isPresent();
-            if (fallback.isEmpty() && late) {
-                throw new TemplateException(
-                        "parameter '" + name.text() + "' without default after one with",
-                        name.line());
-            }
-            parameters.add(new Parameter(name.text(), fallback));
-        }
-        return List.copyOf(parameters);
-    }
-
-    private Target targets(String endName) {
-        List<Target> targets = new ArrayList<>(List.of(target()));
-        boolean isTuple = false;
-        while (tokens.takeOperator(",")) {
-            isTuple = true;
-            if (tokens.atOperator("=") || tokens.atName(endName) || tokens.atOperator(")")) {
-                break;
-            }
-            targets.add(target());
-        }
-        return isTuple ? new TupleTarget(List.copyOf(targets)) : targets.getFirst();
-    }
-
-    private Target target() {
-        if (tokens.takeOperator("(")) {
-            tokens.enter();
-            Target inner = targets("");
-            tokens.leave();
-            tokens.requireOperator(")");
-            return inner;
-        }
-        Token name = tokens.require(Kind.NAME, "a name to assign to");
-        if (tokens.takeOperator(".")) {
-            String attribute = tokens.require(Kind.NAME, "the name of an attribute").text();
-            expressions.reads(name.text());
-            return new NamespaceTarget(name.text(), attribute);
-        }
-        if (Set.of("true", "false", "none", "True", "False", "None").contains(name.text())) {
-            throw new TemplateException("cannot assign to '" + name.text() + "'", name.line());
-        }
-        return new NameTarget(name.text());
-    }
-
     private Node inLoop(Node node, String name) {
         if (loops == 0) {
             throw new TemplateException("'" + name + "' outside of a loop", node.line());
@@ -263,7 +207,7 @@ final class TemplateParser {
 
     /// A body that runs as a function of its own, so that no loop around it can be left from
     /// within.
-    private List<Node> function(java.util.function.Supplier<List<Node>> body) {
+    private List<Node> function(Supplier<List<Node>> body) {
         int outer = loops;
         loops = 0;
         List<Node> nodes = body.get();

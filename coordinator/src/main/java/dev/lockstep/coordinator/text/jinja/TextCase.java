@@ -11,16 +11,22 @@ final class TextCase {
                 switch (method) {
                     case "upper" -> text.toUpperCase(Locale.ROOT);
                     case "lower" -> text.toLowerCase(Locale.ROOT);
-                    case "casefold" ->
-                            text.replace("ß", "ss")
-                                    .toUpperCase(Locale.ROOT)
-                                    .toLowerCase(Locale.ROOT);
+                    case "casefold" -> fold(text);
                     case "capitalize" -> capitalize(text);
                     case "title" -> title(text);
                     default -> swap(text);
                 };
         budget.text(converted.length());
         return converted;
+    }
+
+    /// Letter by letter, so that no letter's place in its word matters.
+    private static String fold(String text) {
+        StringBuilder folded = new StringBuilder();
+        for (int character : text.replace("ß", "ss").codePoints().toArray()) {
+            folded.appendCodePoint(Character.toLowerCase(Character.toUpperCase(character)));
+        }
+        return folded.toString();
     }
 
     static String capitalize(String text) {

@@ -58,12 +58,18 @@ final class TextFilters {
         for (int at = 0; at <= text.length(); at++) {
             boolean boundary = at == text.length() || isBoundary(text.charAt(at));
             if (boundary) {
-                titled.append(TextCase.capitalize(text.substring(from, at)));
+                titled.append(capital(text.substring(from, at)));
                 titled.append(at < text.length() ? text.substring(at, at + 1) : "");
                 from = at + 1;
             }
         }
         return titled.toString();
+    }
+
+    private static String capital(String word) {
+        int first = word.isEmpty() ? 0 : word.offsetByCodePoints(0, 1);
+        return StringMethods.upper(word.substring(0, first))
+                + StringMethods.lower(word.substring(first));
     }
 
     private static boolean isBoundary(char character) {
@@ -92,7 +98,7 @@ final class TextFilters {
                         ? width.toString()
                         : " ".repeat(budget.text(Math.max(0, bound.integer("width", 4))));
         boolean blank = bound.truth("blank", false);
-        List<Object> lines = TextSplit.lines(Text.of(input, budget) + "\n", false, budget);
+        List<Object> lines = TextSplit.lines(text("indent", input) + "\n", false, budget);
         Output output = new Output(budget);
         for (int index = 0; index < lines.size(); index++) {
             String line = lines.get(index).toString();
@@ -102,9 +108,19 @@ final class TextFilters {
         return Markup.like(input, output.toString());
     }
 
+    /// The value, which must be a text already.
+    private static String text(String filter, Object input) {
+        if (input instanceof Undefined missing) {
+            throw missing.used();
+        }
+        if (!Values.isText(input)) {
+            throw new TemplateException(filter + "() needs a text, not " + Values.typeName(input));
+        }
+        return input.toString();
+    }
+
     private static Object truncate(Object input, Arguments arguments, Budget budget) {
         Arguments.Bound bound = arguments.bind("truncate", "length", "killwords", "end", "leeway");
-        String text = Text.of(input, budget);
         String end = bound.text("end", "...");
         long length = bound.integer("length", 255);
         long leeway =
@@ -113,13 +129,15 @@ final class TextFilters {
         if (length < endLength || leeway < 0) {
             throw new TemplateException("truncate() needs a length of at least " + endLength);
         }
-        if (text.codePointCount(0, text.length()) <= length + leeway) {
+        if (Values.length(input) <= length + leeway) {
             return input;
         }
+        String text = text("truncate", input);
         String cut = text.substring(0, text.offsetByCodePoints(0, (int) (length - endLength)));
         int blank = cut.lastIndexOf(' ');
         boolean keepsWords = !bound.truth("killwords", false) && blank >= 0;
-        return (keepsWords ? cut.substring(0, blank) : cut) + end;
+        Object kept = Markup.like(input, keepsWords ? cut.substring(0, blank) : cut);
+        return Operators.binary(Expression.BinaryOperator.ADD, kept, end, budget);
     }
 
     private static Object wordCount(Object input, Arguments arguments, Budget budget) {

@@ -10,11 +10,13 @@ final class TextSearch {
             return interleave(text, fresh, left, budget);
         }
         Output replaced = new Output(budget);
+        Needle needle = new Needle(old);
         int from = 0;
-        int found;
-        while (left > 0 && (found = text.indexOf(old, from)) >= 0) {
+        int found = needle.in(text, 0);
+        while (left > 0 && found >= 0) {
             replaced.append(text.substring(from, found)).append(fresh);
             from = found + old.length();
+            found = needle.in(text, from);
             left--;
         }
         return from == 0 ? text : replaced.append(text.substring(from)).toString();
@@ -53,7 +55,8 @@ final class TextSearch {
         if (method.equals("count")) {
             return beyond ? 0L : count(part, wanted, budget);
         }
-        int found = method.startsWith("r") ? part.lastIndexOf(wanted) : part.indexOf(wanted);
+        int found =
+                method.startsWith("r") ? Needle.last(wanted, part) : new Needle(wanted).in(part, 0);
         if (found < 0 || beyond) {
             if (method.endsWith("index")) {
                 throw new TemplateException("substring not found");
@@ -68,7 +71,8 @@ final class TextSearch {
             return text.codePointCount(0, text.length()) + 1L;
         }
         long count = 0;
-        for (int at = 0; (at = text.indexOf(wanted, at)) >= 0; at += wanted.length()) {
+        Needle needle = new Needle(wanted);
+        for (int at = needle.in(text, 0); at >= 0; at = needle.in(text, at + wanted.length())) {
             budget.step();
             count++;
         }

@@ -31,7 +31,7 @@ final class TextSplit {
         String separator = arguments.bind(method, "sep").text("sep", "");
         requireSeparator(separator);
         boolean last = method.equals("rpartition");
-        int at = last ? text.lastIndexOf(separator) : text.indexOf(separator);
+        int at = last ? Needle.last(separator, text) : new Needle(separator).in(text, 0);
         if (at < 0) {
             return last ? Tuple.of("", "", text) : Tuple.of(text, "", "");
         }
@@ -47,26 +47,24 @@ final class TextSplit {
     private static List<Object> at(
             String text, String separator, long most, boolean fromEnd, Budget budget) {
         requireSeparator(separator);
-        List<Object> parts = new ArrayList<>();
-        long left = most < 0 ? Long.MAX_VALUE : most;
         if (fromEnd) {
-            int to = text.length();
-            int found;
-            while (left-- > 0
-                    && (found = text.lastIndexOf(separator, to - separator.length())) >= 0
-                    && found + separator.length() <= to) {
-                add(parts, text.substring(found + separator.length(), to), budget);
-                to = found;
+            List<Object> parts = new ArrayList<>();
+            String backwards = Needle.reverse(separator);
+            for (Object part : at(Needle.reverse(text), backwards, most, false, budget)) {
+                parts.add(Needle.reverse(part.toString()));
             }
-            add(parts, text.substring(0, to), budget);
             Collections.reverse(parts);
             return parts;
         }
+        List<Object> parts = new ArrayList<>();
+        Needle needle = new Needle(separator);
+        long left = most < 0 ? Long.MAX_VALUE : most;
         int from = 0;
-        int found;
-        while (left-- > 0 && (found = text.indexOf(separator, from)) >= 0) {
+        int found = needle.in(text, 0);
+        while (left-- > 0 && found >= 0) {
             add(parts, text.substring(from, found), budget);
             from = found + separator.length();
+            found = needle.in(text, from);
         }
         add(parts, text.substring(from), budget);
         return parts;

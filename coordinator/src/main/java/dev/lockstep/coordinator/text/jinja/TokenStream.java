@@ -28,6 +28,11 @@ final class TokenStream {
         return current().line();
     }
 
+    /// The line of the word last taken.
+    int lineBefore() {
+        return tokens.get(Math.max(0, position - 1)).line();
+    }
+
     boolean at(Kind kind) {
         return current().kind() == kind;
     }

@@ -12,7 +12,7 @@ record Undefined(String reason) {
     }
 
     static Undefined element(Object of, String key) {
-        return new Undefined(Values.describe(of) + " has no element " + key);
+        return new Undefined(Values.describe(of).replace("'", "") + " has no element " + key);
     }
 
     /// A method that changes its object: present in the dialect's host language, refused by the

@@ -181,13 +181,16 @@ final class Values {
                     (long) (double) number;
             case Tuple tuple -> {
                 budget.enter();
+                budget.items(tuple.size());
                 List<Object> parts = new ArrayList<>();
                 tuple.forEach(part -> parts.add(key(part, budget)));
                 budget.leave();
                 yield new Tuple(parts);
             }
+            case Range range -> range;
             case List<?> ignored -> throw unhashable(value);
             case Map<?, ?> ignored -> throw unhashable(value);
+            case Items items when !items.isGenerator() -> throw unhashable(value);
             default -> value;
         };
     }
