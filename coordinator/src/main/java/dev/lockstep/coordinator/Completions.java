@@ -70,8 +70,9 @@ final class Completions {
             ChatRequest request, String requestId, Inbox inbox, Function<Outline, Answer> answers) {
         ServedModel served = model();
         List<int[]> prompts = List.of(served.encode(request.prompt()));
-        requireRoom("messages", prompts);
-        return prepare(request.sampling(), prompts, List.of(), requestId, inbox, answers);
+        int context = requireRoom("messages", prompts);
+        Completion.Job job = job(requestId, prompts, request.sampling(), context);
+        return prepare(job, served, List.of(), inbox, answers);
     }
 
     /// As [#chat].
@@ -99,8 +100,9 @@ final class Completions {
         if (request.promptOnly()) {
             return echoOnly(request, prompts, echoes, answers);
         }
-        requireRoom("prompt", prompts);
-        return prepare(request.sampling(), prompts, echoes, requestId, inbox, answers);
+        int context = requireRoom("prompt", prompts);
+        Completion.Job job = job(requestId, prompts, request.sampling(), context);
+        return prepare(job, served, echoes, inbox, answers);
     }
 
     private static String echo(
@@ -129,23 +131,27 @@ final class Completions {
         };
     }
 
+    private Completion.Job job(
+            String requestId, List<int[]> prompts, Sampling sampling, int context) {
+        long seed = sampling.seed().orElseGet(randomness::nextLong);
+        return new Completion.Job(requestId, prompts, sampling, context, seed);
+    }
+
     private Runnable prepare(
-            Sampling sampling,
-            List<int[]> prompts,
+            Completion.Job job,
+            ServedModel served,
             List<String> echoes,
-            String requestId,
             Inbox inbox,
             Function<Outline, Answer> answers) {
-        long seed = sampling.seed().orElseGet(randomness::nextLong);
-        Completion.Job job = new Completion.Job(requestId, prompts, sampling, context(), seed);
-        ServedModel served = model();
         Answer answer =
                 answers.apply(new Outline(served, job.choices(), job.promptTokens(), echoes));
         return new Completion(job, served, schedulers, clock, patience.quiet(), inbox, answer)::run;
     }
 
     /// Refuses prompts without a token, or that leave none to generate.
-    private void requireRoom(String field, List<int[]> prompts) {
+    ///
+    /// @return the context they were held against
+    private int requireRoom(String field, List<int[]> prompts) {
         int context = context();
         for (int[] ids : prompts) {
             if (ids.length == 0) {
@@ -159,5 +165,6 @@ final class Completions {
                                 .formatted(field, ids.length, context));
             }
         }
+        return context;
     }
 }

@@ -1,10 +1,8 @@
 package dev.lockstep.coordinator;
 
 import com.linecorp.armeria.common.SessionProtocol;
-import com.linecorp.armeria.common.grpc.GrpcSerializationFormats;
 import com.linecorp.armeria.server.Server;
 import com.linecorp.armeria.server.ServerBuilder;
-import com.linecorp.armeria.server.grpc.GrpcService;
 import dev.lockstep.cluster.Clock;
 import dev.lockstep.cluster.Cluster;
 import dev.lockstep.cluster.Member;
@@ -19,6 +17,7 @@ import java.net.BindException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -49,6 +48,7 @@ final class Coordinator {
     private final Readiness readiness;
     private final ExecutorService threads =
             Executors.newThreadPerTaskExecutor(Thread.ofVirtual().name("request-", 0).factory());
+    private final RpcEndpoint rpc;
     private final Server server;
     private final Randomness randomness = Randomness.secure();
     private Optional<Registration> registration = Optional.empty();
@@ -62,6 +62,15 @@ final class Coordinator {
         Completions completions =
                 new Completions(model, schedulers, randomness, Clock.SYSTEM, patience);
         this.readiness = new Readiness(completions, schedulers, requests);
+        this.rpc =
+                new RpcEndpoint(
+                        List.of(
+                                new InferenceService(completions, requests, patience, threads),
+                                new AdminService(readiness, schedulers),
+                                readiness.healthService(),
+                                ProtoReflectionServiceV1.newInstance()),
+                        config.maxBodyBytes(),
+                        threads);
         this.server =
                 server(
                         new OpenAiApi(
@@ -70,35 +79,26 @@ final class Coordinator {
                                 requests,
                                 new RequestBodies(config.maxBodyBytes(), patience.body()),
                                 patience,
-                                threads),
-                        GrpcService.builder()
-                                .addService(
-                                        new InferenceService(
-                                                completions, requests, patience, threads))
-                                .addService(new AdminService(readiness, schedulers))
-                                .addService(readiness.healthService())
-                                .addService(ProtoReflectionServiceV1.newInstance())
-                                .supportedSerializationFormats(GrpcSerializationFormats.PROTO)
-                                .maxRequestMessageLength(config.maxBodyBytes())
-                                .build());
+                                threads));
         listen();
         var _ = model.thenRun(this::update);
     }
 
-    private Server server(OpenAiApi http, GrpcService grpc) {
+    private Server server(OpenAiApi http) {
         ServerBuilder builder =
                 Server.builder()
                         .port(
                                 new InetSocketAddress(config.host(), config.port()),
                                 SessionProtocol.HTTP)
                         .workerGroup(EVENT_LOOPS)
+                        .errorHandler(new ProtocolErrors())
                         .meterRegistry(new CompositeMeterRegistry())
                         // Streams last as long as they last, and bodies are measured by
                         // RequestBodies.
                         .requestTimeoutMillis(0)
                         .maxRequestLength(0)
                         .gracefulShutdownTimeout(Duration.ZERO, Duration.ZERO);
-        return builder.service(grpc).serviceUnder("/", http).build();
+        return builder.service(rpc).serviceUnder("/", http).build();
     }
 
     private void listen() {
@@ -135,6 +135,11 @@ final class Coordinator {
                         Member.coordinator(reachable(), port(), randomness.nextIncarnation()));
         registration = Optional.of(made);
         readiness.announce(made);
+    }
+
+    /// Makes the gRPC services now rather than at their first call; returns at once.
+    void prepareRpc() {
+        rpc.prepare();
     }
 
     private void update() {

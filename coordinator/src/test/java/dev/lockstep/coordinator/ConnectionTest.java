@@ -169,4 +169,13 @@ final class ConnectionTest {
             assertTrue(answer.startsWith("HTTP/1.1 408"), answer);
         }
     }
+
+    @Test
+    void evenWhatIsNoPathGetsTheErrorObject() throws Exception {
+        try (RawConnection raw = new RawConnection(tiny.coordinator.port())) {
+            raw.send("GET /../etc HTTP/1.1\r\nHost: x\r\n\r\n");
+            String answer = raw.readUntil("invalid_request_error");
+            assertTrue(answer.startsWith("HTTP/1.1 400"), answer);
+        }
+    }
 }

@@ -47,6 +47,7 @@ final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements Aut
     private final String incarnation = Randomness.secure().nextIncarnation();
     private volatile Behaviour behaviour = call -> call.fail(Status.INTERNAL);
     private volatile GroupStatus status;
+    private volatile boolean mute;
 
     FakeScheduler(String group, String model, int vocabulary, int context) throws IOException {
         this.group = group;
@@ -88,6 +89,11 @@ final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements Aut
         watchers.forEach(this::tell);
     }
 
+    /// From now on it says nothing of itself, as a process does that hangs; or it does again.
+    void mute(boolean now) {
+        mute = now;
+    }
+
     /// The next request that came in since [#behave].
     Call nextCall() throws InterruptedException {
         Call call = calls.poll(5, TimeUnit.SECONDS);
@@ -121,7 +127,7 @@ final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements Aut
     }
 
     private synchronized void tell(ServerCallStreamObserver<GroupStatus> watcher) {
-        if (!watcher.isCancelled()) {
+        if (!watcher.isCancelled() && !mute) {
             watcher.onNext(status);
         }
     }

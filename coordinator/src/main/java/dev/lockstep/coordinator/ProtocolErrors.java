@@ -1,0 +1,44 @@
+package dev.lockstep.coordinator;
+
+import com.linecorp.armeria.common.AggregatedHttpResponse;
+import com.linecorp.armeria.common.HttpData;
+import com.linecorp.armeria.common.HttpResponse;
+import com.linecorp.armeria.common.HttpStatus;
+import com.linecorp.armeria.common.MediaType;
+import com.linecorp.armeria.common.RequestHeaders;
+import com.linecorp.armeria.server.ServerErrorHandler;
+import com.linecorp.armeria.server.ServiceConfig;
+import com.linecorp.armeria.server.ServiceRequestContext;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+import org.jspecify.annotations.Nullable;
+
+/// What the server says to requests that never reach a route, in the words of the API: a path that
+/// is none, headers that are too long.
+final class ProtocolErrors implements ServerErrorHandler {
+    private static final Logger LOG = LogManager.getLogger(ProtocolErrors.class);
+
+    @Override
+    public HttpResponse onServiceException(ServiceRequestContext context, Throwable cause) {
+        LOG.error("a request failed", cause);
+        ApiError error = ApiError.internal("the request failed; the coordinator's log says why");
+        return answer(HttpStatus.INTERNAL_SERVER_ERROR, error).toHttpResponse();
+    }
+
+    @Override
+    public AggregatedHttpResponse renderStatus(
+            @Nullable ServiceRequestContext context,
+            ServiceConfig config,
+            @Nullable RequestHeaders headers,
+            HttpStatus status,
+            @Nullable String description,
+            @Nullable Throwable cause) {
+        String message = description == null ? status.reasonPhrase() : description;
+        return answer(status, ApiError.refused(status.code(), "bad_request", message));
+    }
+
+    private static AggregatedHttpResponse answer(HttpStatus status, ApiError error) {
+        return AggregatedHttpResponse.of(
+                status, MediaType.JSON_UTF_8, HttpData.wrap(Json.bytes(error.toJson())));
+    }
+}
