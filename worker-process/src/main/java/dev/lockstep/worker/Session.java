@@ -15,6 +15,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 
 /// What a worker holds for one epoch of its group: communicator, activations, slots. Runs steps.
@@ -118,8 +119,9 @@ final class Session implements AutoCloseable {
     }
 
     private List<StepOutcome.Sampled> forward(Step step) {
+        requireFits(step);
         for (Step.Row row : step.rows()) {
-            slots.at(row.slot()).advance(row, limits.blockSize(), row.slot());
+            slots.at(row.slot()).advance(row, limits);
         }
         BatchBuilder.Batch batch = batches.build(step.rows(), slots);
         sampler.resolve(batch.forward().ids());
@@ -137,6 +139,23 @@ final class Session implements AutoCloseable {
         communicator.broadcast(out.ids(), 0);
         sampler.record(batch.logitSlots(), out.ids());
         return samples ? read(batch.samplingSlots(), out) : List.of();
+    }
+
+    private void requireFits(Step step) {
+        if (step.tokens() > limits.maxTokens()) {
+            throw new IllegalArgumentException(
+                    "a step of %d tokens, at most %d were agreed"
+                            .formatted(step.tokens(), limits.maxTokens()));
+        }
+        BitSet seen = new BitSet(limits.maxSequences());
+        for (Step.Row row : step.rows()) {
+            slots.at(row.slot());
+            if (seen.get(row.slot())) {
+                throw new IllegalArgumentException(
+                        "slot %d has more than one row in a step".formatted(row.slot()));
+            }
+            seen.set(row.slot());
+        }
     }
 
     private List<StepOutcome.Sampled> read(int[] sampledSlots, Samples out) {
@@ -185,6 +204,12 @@ final class Session implements AutoCloseable {
     }
 
     private void copy(List<Step.Copy> copies) {
+        for (Step.Copy copy : copies) {
+            if (copy.kvGroup() < 0 || copy.kvGroup() >= kv.size()) {
+                throw new IllegalArgumentException(
+                        "a copy in KV group %d of %d".formatted(copy.kvGroup(), kv.size()));
+            }
+        }
         for (int group = 0; group < kv.size(); group++) {
             int of = group;
             List<BlockCopy> blocks =

@@ -12,6 +12,10 @@ final class Slot {
     private int computed;
 
     Slot(Step.Admission admission, int kvGroups) {
+        if (admission.promptIds().length + admission.outputIds().length == 0) {
+            throw new IllegalArgumentException(
+                    "slot %d: an admission with no ids".formatted(admission.slot()));
+        }
         this.ids =
                 Arrays.copyOf(
                         admission.promptIds(),
@@ -32,23 +36,54 @@ final class Slot {
     }
 
     /// Takes a row's new blocks and moves on; refuses a row that does not continue where the last
-    /// one ended.
-    void advance(Step.Row row, int blockSize, int slot) {
-        if (row.computed() != computed || row.count() < 1) {
-            throw new IllegalArgumentException(
-                    "slot %d: row of %d tokens at %d, the slot stands at %d"
-                            .formatted(slot, row.count(), row.computed(), computed));
-        }
+    /// one ended, or that goes beyond the ids, blocks and positions there are.
+    void advance(Step.Row row, SessionLimits limits) {
+        require(
+                row.computed() == computed && row.count() >= 1,
+                row,
+                "the slot stands at %d",
+                computed);
+        long end = (long) computed + row.count();
+        require(
+                end <= limits.maxPositions(),
+                row,
+                "a sequence has at most %d",
+                limits.maxPositions());
+        require(
+                row.newBlocks().size() == blocks.length,
+                row,
+                "blocks for %d KV groups of %d",
+                row.newBlocks().size(),
+                blocks.length);
         for (int group = 0; group < blocks.length; group++) {
             append(group, row.newBlocks().get(group));
-            if ((long) blockCounts[group] * blockSize < (long) computed + row.count()) {
-                throw new IllegalArgumentException(
-                        "slot %d: %d blocks in KV group %d do not hold %d tokens"
-                                .formatted(
-                                        slot, blockCounts[group], group, computed + row.count()));
-            }
+            require(
+                    (long) blockCounts[group] * limits.blockSize() >= end,
+                    row,
+                    "%d blocks in KV group %d do not hold %d tokens",
+                    blockCounts[group],
+                    group,
+                    end);
         }
-        computed += row.count();
+        // Beyond the ids there is the last sampled one, and only a step later the next.
+        require(
+                row.count() <= Math.max(1, ids.length - computed),
+                row,
+                "%d are known",
+                Math.max(1, ids.length - computed));
+        computed = (int) end;
+    }
+
+    private static void require(boolean holds, Step.Row row, String why, Object... numbers) {
+        if (!holds) {
+            throw new IllegalArgumentException(
+                    "slot %d: row of %d tokens at %d, %s"
+                            .formatted(
+                                    row.slot(),
+                                    row.count(),
+                                    row.computed(),
+                                    why.formatted(numbers)));
+        }
     }
 
     /// The id at a position, or `-1 - slot` when it is the slot's last sampled one, which only the
