@@ -17,7 +17,7 @@ final class Rank implements AutoCloseable {
     private final Kernels kernels;
     private final Connector connector;
     private final RankLimits limits;
-    private List<PagedKv> kv = List.of();
+    private final List<PagedKv> kv = new ArrayList<>();
 
     /// Builds the communicator of an epoch.
     @FunctionalInterface
@@ -56,12 +56,20 @@ final class Rank implements AutoCloseable {
         return kv.stream().mapToLong(each -> each.layout().bytesPerBlock() * each.blocks()).sum();
     }
 
+    /// Refuses a group that has no room, or more than this rank said it holds.
     Session open(StepRunner.Formation formation) {
         int tokens = formation.maxBatchedTokens().orElse(limits.mostBatchedTokens);
         SessionLimits session =
                 new SessionLimits(
                         tokens, formation.maxSequences(), limits.maxPositions, limits.blockSize);
-        holdBlocks(formation.kvBlocks());
+        require(formation.maxSequences() >= 1, "%d sequences at once", formation.maxSequences());
+        require(tokens >= 1, "%d tokens a step", tokens);
+        require(
+                formation.kvBlocks() >= 2 && formation.kvBlocks() <= kvBlocks(),
+                "%d KV blocks, this rank holds from 2 to %d",
+                formation.kvBlocks(),
+                kvBlocks());
+        holdBlocks((int) formation.kvBlocks());
         long bytes =
                 Activations.collectiveBytes(
                         model, kernels.activationType(), tokens, formation.maxSequences());
@@ -76,7 +84,7 @@ final class Rank implements AutoCloseable {
 
     /// Warms a new session and returns the tokens a step may hold.
     int warm(Session session, StepRunner.Formation formation) {
-        WarmUp warmUp = new WarmUp(kernels, session, formation.kvBlocks());
+        WarmUp warmUp = new WarmUp(kernels, session, (int) formation.kvBlocks());
         if (formation.maxBatchedTokens().isPresent()) {
             warmUp.warm();
             return formation.maxBatchedTokens().get();
@@ -86,20 +94,31 @@ final class Rank implements AutoCloseable {
 
     /// Keeps the blocks of the epoch before when there are as many.
     private void holdBlocks(int blocks) {
-        if (kv.size() == model.kvLayouts().size() && kv.getFirst().blocks() == blocks) {
+        if (kv.size() == model.kvLayouts().size()
+                && kv.stream().allMatch(each -> each.blocks() == blocks)) {
             return;
         }
-        kv.forEach(PagedKv::close);
-        List<PagedKv> allocated = new ArrayList<>();
+        close(kv);
         for (KvLayout layout : model.kvLayouts()) {
-            allocated.add(kernels.allocateKv(layout, blocks));
+            kv.add(kernels.allocateKv(layout, blocks));
         }
-        kv = List.copyOf(allocated);
+    }
+
+    private static void require(boolean holds, String refusal, Object... numbers) {
+        if (!holds) {
+            throw new IllegalArgumentException("a group of " + refusal.formatted(numbers));
+        }
+    }
+
+    /// Forgets what it closes: the next attempt to allocate may fail.
+    private static void close(List<PagedKv> kv) {
+        kv.forEach(PagedKv::close);
+        kv.clear();
     }
 
     @Override
     public void close() {
-        kv.forEach(PagedKv::close);
+        close(kv);
         kernels.close();
     }
 }

@@ -13,6 +13,7 @@ import org.jspecify.annotations.Nullable;
 /// The one thread that owns the device: takes commands in order and answers to the connection they
 /// came from.
 ///
+/// Whatever a command meets, the thread goes on: the scheduler hears of it and the epoch is over.
 /// The inbox is bounded; a scheduler that has more than two steps in flight finds it full and loses
 /// its connection.
 final class StepRunner implements AutoCloseable {
@@ -29,17 +30,20 @@ final class StepRunner implements AutoCloseable {
 
     private volatile long lastFinished;
 
+    /// Whose commands count; the step thread's.
+    private @Nullable Join joined;
+
     /// What the step thread is told.
     private sealed interface Command {
-        /// A group of this epoch wants this worker.
-        record Join(long epoch, Replies replies) implements Command {}
-
         record Form(Formation formation, Replies replies) implements Command {}
 
         record Run(Step step, Replies replies) implements Command {}
 
         record Stop() implements Command {}
     }
+
+    /// A group of this epoch wants this worker; until the next one, nobody else is served.
+    private record Join(long epoch, Replies replies) implements Command {}
 
     /// What a scheduler asks for once all ranks agreed.
     ///
@@ -48,7 +52,7 @@ final class StepRunner implements AutoCloseable {
     record Formation(
             long epoch,
             String rendezvous,
-            int kvBlocks,
+            long kvBlocks,
             int maxSequences,
             Optional<Integer> maxBatchedTokens) {}
 
@@ -75,7 +79,7 @@ final class StepRunner implements AutoCloseable {
     /// Ends what runs for a lower epoch and answers once the device is free.
     void join(long epoch, Replies replies) {
         abort("group epoch %d begins".formatted(epoch));
-        put(new Command.Join(epoch, replies));
+        put(new Join(epoch, replies));
     }
 
     void form(Formation formation, Replies replies) {
@@ -126,7 +130,7 @@ final class StepRunner implements AutoCloseable {
         try {
             while (!Thread.currentThread().isInterrupted()) {
                 switch (inbox.take()) {
-                    case Command.Join join -> join(join);
+                    case Join join -> join(join);
                     case Command.Form form -> form(form);
                     case Command.Run run -> run(run);
                     case Command.Stop stop -> {
@@ -141,13 +145,17 @@ final class StepRunner implements AutoCloseable {
         }
     }
 
-    private void join(Command.Join join) {
+    private void join(Join join) {
         drop();
+        joined = join;
         join.replies.joined(join.epoch);
     }
 
     private void form(Command.Form form) {
         Formation formation = form.formation;
+        if (refuses(formation.epoch, 0, form.replies)) {
+            return;
+        }
         try {
             drop();
             failpoints.hit(WorkerMain.BEFORE_FORM);
@@ -162,7 +170,7 @@ final class StepRunner implements AutoCloseable {
                     formation.kvBlocks,
                     tokens);
             form.replies.formed(formation.epoch, tokens);
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
             log.warn("epoch {} could not form", formation.epoch, e);
             drop();
             form.replies.failed(formation.epoch, 0, e.getMessage() + "");
@@ -172,6 +180,9 @@ final class StepRunner implements AutoCloseable {
     private void run(Command.Run run) {
         Session current = session;
         Step step = run.step;
+        if (refuses(step.epoch(), step.number(), run.replies)) {
+            return;
+        }
         if (current == null || current.epoch() != step.epoch()) {
             run.replies.failed(
                     step.epoch(), step.number(), "epoch %d is not formed".formatted(step.epoch()));
@@ -183,11 +194,20 @@ final class StepRunner implements AutoCloseable {
             failpoints.hit(WorkerMain.AFTER_STEP);
             lastFinished = step.number();
             run.replies.finished(outcome);
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
             log.warn("step ({}, {}) failed", step.epoch(), step.number(), e);
             drop();
             run.replies.failed(step.epoch(), step.number(), e.getMessage() + "");
         }
+    }
+
+    /// The fence: a stream that was replaced, or never joined, may still have sent something.
+    private boolean refuses(long epoch, long number, Replies replies) {
+        boolean refuses = joined == null || joined.epoch != epoch || joined.replies != replies;
+        if (refuses) {
+            replies.failed(epoch, number, "this stream has not joined epoch %d".formatted(epoch));
+        }
+        return refuses;
     }
 
     private void drop() {

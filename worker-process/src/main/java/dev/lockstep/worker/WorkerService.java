@@ -21,6 +21,7 @@ import dev.lockstep.proto.v1.WorkerGrpc;
 import dev.lockstep.proto.v1.WorkerMessage;
 import io.grpc.Metadata;
 import io.grpc.Status;
+import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import java.time.Duration;
 import java.util.HashMap;
@@ -55,7 +56,8 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
     private long highestEpoch;
 
     /// @param progress ops finished since start
-    /// @param serving told true when the group is formed, false when its stream is gone
+    /// @param serving told true when the group is formed, false when another one begins or its
+    ///   stream is gone
     WorkerService(
             Introduction introduction,
             StepRunner runner,
@@ -71,7 +73,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
 
     @Override
     public StreamObserver<SchedulerMessage> attach(StreamObserver<WorkerMessage> out) {
-        return new Connection(out);
+        return new Connection((ServerCallStreamObserver<WorkerMessage>) out);
     }
 
     /// Adopts an epoch for a connection, or tells the highest one seen.
@@ -82,10 +84,18 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
         highestEpoch = join.getEpoch();
         Connection before = current;
         current = connection;
-        if (before != null) {
+        serving.accept(false);
+        if (before != null && before != connection) {
             before.replaced(join.getEpoch());
         }
         return Optional.empty();
+    }
+
+    /// Not ready when the stream went away while the group formed.
+    private synchronized void ready(Connection connection) {
+        if (current == connection) {
+            serving.accept(true);
+        }
     }
 
     private synchronized void gone(Connection connection) {
@@ -101,10 +111,13 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
         private final StreamObserver<WorkerMessage> out;
         private final ScheduledFuture<?> heartbeats;
         private boolean open = true;
-        private long epoch;
+        private volatile long epoch;
 
-        Connection(StreamObserver<WorkerMessage> out) {
+        Connection(ServerCallStreamObserver<WorkerMessage> out) {
             this.out = out;
+            // Without a handler, an answer to a stream just cancelled would throw on the step
+            // thread.
+            out.setOnCancelHandler(this::end);
             this.heartbeats =
                     timer.scheduleAtFixedRate(
                             this::beat,
@@ -152,8 +165,12 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
         }
 
         private void step(dev.lockstep.proto.v1.Step step) {
-            if (!runner.run(fromProto(step), this)) {
-                failed(step.getEpoch(), step.getNumber(), "too many steps in flight");
+            try {
+                if (!runner.run(fromProto(step), this)) {
+                    failed(step.getEpoch(), step.getNumber(), "too many steps in flight");
+                }
+            } catch (IllegalArgumentException e) {
+                failed(step.getEpoch(), step.getNumber(), e.getMessage() + "");
             }
         }
 
@@ -196,6 +213,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
                 }
             }
             heartbeats.cancel(false);
+            gone(this);
         }
 
         @Override
@@ -205,7 +223,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
 
         @Override
         public void formed(long epoch, int maxBatchedTokens) {
-            serving.accept(true);
+            ready(this);
             send(
                     WorkerMessage.newBuilder()
                             .setFormed(
@@ -252,7 +270,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
         return new StepRunner.Formation(
                 form.getEpoch(),
                 form.getRendezvous(),
-                Math.toIntExact(form.getKvBlocks()),
+                form.getKvBlocks(),
                 form.getMaxNumSeqs(),
                 form.getMaxNumBatchedTokens() == 0
                         ? Optional.empty()

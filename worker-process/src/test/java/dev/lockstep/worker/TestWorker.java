@@ -1,6 +1,7 @@
 package dev.lockstep.worker;
 
 import dev.lockstep.checkpoint.TinyCheckpoint;
+import dev.lockstep.cluster.Settings;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.SamplingSettings;
 import dev.lockstep.kernels.cpu.CpuKernels;
@@ -22,15 +23,23 @@ import java.util.Optional;
 final class TestWorker implements AutoCloseable {
     static final int MAX_POSITIONS = 128;
     static final int MAX_SEQUENCES = 8;
+    static final int MAX_TOKENS = 64;
     static final int BLOCKS = 33;
+    static final String INCARNATION = "0123456789abcdef";
 
     final Rank rank;
+    final Introduction introduction;
 
-    private TestWorker(Rank rank) {
+    private TestWorker(Rank rank, Introduction introduction) {
         this.rank = rank;
+        this.introduction = introduction;
     }
 
     static TestWorker onTinyModel(Path folder) throws IOException {
+        return onTinyModel(folder, MAX_POSITIONS);
+    }
+
+    static TestWorker onTinyModel(Path folder, int maxPositions) throws IOException {
         TinyCheckpoint.write(folder, 7);
         ModelSource source = ModelSource.open(folder);
         Kernels kernels = CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning());
@@ -44,20 +53,43 @@ final class TestWorker implements AutoCloseable {
                                 types.compute(),
                                 types.kv(),
                                 WorkerConfig.BLOCK_SIZE,
-                                MAX_POSITIONS,
+                                maxPositions,
                                 LoadSettings.Progress.none()));
         long kvBytes = BLOCKS * WorkerConfig.BLOCK_SIZE * source.kvBytesPerToken(shard, types.kv());
-        return new TestWorker(
+        Rank rank =
                 new Rank(
                         model,
                         kernels,
                         (formation, bytes) -> new SoloCommunicator(kernels),
-                        new Rank.RankLimits(MAX_POSITIONS, WorkerConfig.BLOCK_SIZE, 64, kvBytes)));
+                        new Rank.RankLimits(
+                                maxPositions, WorkerConfig.BLOCK_SIZE, MAX_TOKENS, kvBytes));
+        return new TestWorker(
+                rank,
+                new Introduction(
+                        config(folder),
+                        INCARNATION,
+                        source,
+                        model,
+                        types,
+                        kernels.device(),
+                        rank,
+                        maxPositions,
+                        4096));
+    }
+
+    private static WorkerConfig config(Path folder) {
+        Settings settings =
+                Settings.parse(
+                        WorkerConfig.SPEC,
+                        List.of("--zookeeper=unused:1", "--max-num-seqs=" + MAX_SEQUENCES),
+                        Map.of());
+        return WorkerConfig.of(settings, folder, "tiny", folder);
     }
 
     Session open(long epoch) {
         return rank.open(
-                new StepRunner.Formation(epoch, "test", BLOCKS, MAX_SEQUENCES, Optional.of(64)));
+                new StepRunner.Formation(
+                        epoch, "test", BLOCKS, MAX_SEQUENCES, Optional.of(MAX_TOKENS)));
     }
 
     static Step.Admission admission(

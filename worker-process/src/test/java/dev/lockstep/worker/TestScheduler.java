@@ -1,0 +1,200 @@
+package dev.lockstep.worker;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import dev.lockstep.proto.v1.Form;
+import dev.lockstep.proto.v1.Formed;
+import dev.lockstep.proto.v1.Join;
+import dev.lockstep.proto.v1.Joined;
+import dev.lockstep.proto.v1.SchedulerMessage;
+import dev.lockstep.proto.v1.StepResult;
+import dev.lockstep.proto.v1.WorkerError;
+import dev.lockstep.proto.v1.WorkerGrpc;
+import dev.lockstep.proto.v1.WorkerMessage;
+import io.grpc.ManagedChannel;
+import io.grpc.Metadata;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import io.grpc.netty.NettyChannelBuilder;
+import io.grpc.stub.StreamObserver;
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.nio.NioIoHandler;
+import io.netty.channel.socket.nio.NioDomainSocketChannel;
+import java.net.UnixDomainSocketAddress;
+import java.nio.file.Path;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+
+/// The other end of a worker's stream, by hand: one stream, what came on it, and how it ended.
+final class TestScheduler implements AutoCloseable, StreamObserver<WorkerMessage> {
+    private static final int SECONDS = 20;
+
+    private final ManagedChannel channel;
+    private final MultiThreadIoEventLoopGroup loop;
+    private final StreamObserver<SchedulerMessage> out;
+    private final BlockingQueue<WorkerMessage> answers = new LinkedBlockingQueue<>();
+    private final BlockingQueue<WorkerMessage> heartbeats = new LinkedBlockingQueue<>();
+    private final CompletableFuture<Status> end = new CompletableFuture<>();
+    private final CompletableFuture<Metadata> trailers = new CompletableFuture<>();
+
+    private TestScheduler(NettyChannelBuilder builder, MultiThreadIoEventLoopGroup loop) {
+        this.loop = loop;
+        this.channel = builder.usePlaintext().build();
+        this.out = WorkerGrpc.newStub(channel).attach(this);
+    }
+
+    static TestScheduler overTcp(int port) {
+        return new TestScheduler(NettyChannelBuilder.forAddress("127.0.0.1", port), loop());
+    }
+
+    static TestScheduler overUnixSocket(Path socket) {
+        MultiThreadIoEventLoopGroup loop = loop();
+        return new TestScheduler(
+                NettyChannelBuilder.forAddress(UnixDomainSocketAddress.of(socket))
+                        .eventLoopGroup(loop)
+                        .channelType(NioDomainSocketChannel.class, UnixDomainSocketAddress.class)
+                        .overrideAuthority("localhost"),
+                loop);
+    }
+
+    private static MultiThreadIoEventLoopGroup loop() {
+        return new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
+    }
+
+    void send(SchedulerMessage.Builder message) {
+        out.onNext(message.build());
+    }
+
+    void send(dev.lockstep.proto.v1.Step.Builder step) {
+        send(SchedulerMessage.newBuilder().setStep(step));
+    }
+
+    void sendJoin(String group, long epoch, int rank, int size) {
+        send(
+                SchedulerMessage.newBuilder()
+                        .setJoin(
+                                Join.newBuilder()
+                                        .setGroup(group)
+                                        .setEpoch(epoch)
+                                        .setRank(rank)
+                                        .setSize(size)));
+    }
+
+    void sendForm(Form.Builder form) {
+        send(SchedulerMessage.newBuilder().setForm(form));
+    }
+
+    Joined join(long epoch) throws InterruptedException {
+        sendJoin("default", epoch, 0, 1);
+        WorkerMessage answer = next();
+        assertEquals(WorkerMessage.MessageCase.JOINED, answer.getMessageCase(), answer::toString);
+        return answer.getJoined();
+    }
+
+    static Form.Builder form(long epoch) {
+        return Form.newBuilder()
+                .setEpoch(epoch)
+                .setRendezvous("test-" + epoch)
+                .setKvBlocks(TestWorker.BLOCKS)
+                .setMaxNumSeqs(TestWorker.MAX_SEQUENCES)
+                .setMaxNumBatchedTokens(TestWorker.MAX_TOKENS);
+    }
+
+    Formed form(Form.Builder form) throws InterruptedException {
+        sendForm(form);
+        WorkerMessage answer = next();
+        assertEquals(WorkerMessage.MessageCase.FORMED, answer.getMessageCase(), answer::toString);
+        return answer.getFormed();
+    }
+
+    /// Joins and forms, so that step 1 may follow.
+    void begin(long epoch) throws InterruptedException {
+        join(epoch);
+        form(form(epoch));
+    }
+
+    StepResult result() throws InterruptedException {
+        WorkerMessage answer = next();
+        assertEquals(WorkerMessage.MessageCase.RESULT, answer.getMessageCase(), answer::toString);
+        return answer.getResult();
+    }
+
+    WorkerError error() throws InterruptedException {
+        WorkerMessage answer = next();
+        assertEquals(WorkerMessage.MessageCase.ERROR, answer.getMessageCase(), answer::toString);
+        return answer.getError();
+    }
+
+    /// The next answer; heartbeats are kept apart.
+    WorkerMessage next() throws InterruptedException {
+        return taken(answers);
+    }
+
+    WorkerMessage heartbeat() throws InterruptedException {
+        return taken(heartbeats);
+    }
+
+    private WorkerMessage taken(BlockingQueue<WorkerMessage> from) throws InterruptedException {
+        WorkerMessage message = from.poll(SECONDS, TimeUnit.SECONDS);
+        if (message == null) {
+            throw new AssertionError(
+                    "nothing came for %d s; the stream: %s"
+                            .formatted(SECONDS, end.getNow(Status.OK.withDescription("open"))));
+        }
+        return message;
+    }
+
+    /// How the worker ended the stream.
+    Status end() throws Exception {
+        return end.get(SECONDS, TimeUnit.SECONDS);
+    }
+
+    boolean isOpenAfter(long millis) throws Exception {
+        try {
+            end.get(millis, TimeUnit.MILLISECONDS);
+            return false;
+        } catch (TimeoutException e) {
+            return true;
+        }
+    }
+
+    String trailer(Metadata.Key<String> key) throws Exception {
+        return trailers.get(SECONDS, TimeUnit.SECONDS).get(key) + "";
+    }
+
+    void complete() {
+        out.onCompleted();
+    }
+
+    /// As when this process dies.
+    void breakOff() {
+        channel.shutdownNow();
+    }
+
+    @Override
+    public void onNext(WorkerMessage message) {
+        (message.hasHeartbeat() ? heartbeats : answers).add(message);
+    }
+
+    @Override
+    public void onError(Throwable cause) {
+        if (cause instanceof StatusRuntimeException failure && failure.getTrailers() != null) {
+            trailers.complete(failure.getTrailers());
+        }
+        end.complete(Status.fromThrowable(cause));
+    }
+
+    @Override
+    public void onCompleted() {
+        end.complete(Status.OK);
+    }
+
+    @Override
+    public void close() throws InterruptedException {
+        channel.shutdownNow().awaitTermination(5, TimeUnit.SECONDS);
+        loop.shutdownGracefully(0, 1, TimeUnit.SECONDS);
+    }
+}
