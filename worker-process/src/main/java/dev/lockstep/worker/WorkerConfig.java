@@ -137,11 +137,11 @@ public record WorkerConfig(
     }
 
     private static List<Integer> cpuList(String text) {
-        try {
-            return Arrays.stream(text.split(",")).map(String::strip).map(Integer::valueOf).toList();
-        } catch (NumberFormatException e) {
+        List<String> words = Arrays.stream(text.split(",", -1)).map(String::strip).toList();
+        if (!words.stream().allMatch(word -> word.matches("[0-9]{1,6}"))) {
             throw new SettingsException(
                     "--cpus: \"" + text + "\" is not a list of CPU numbers such as 0,1");
         }
+        return words.stream().map(Integer::valueOf).toList();
     }
 }

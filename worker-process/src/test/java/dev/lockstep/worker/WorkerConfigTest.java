@@ -1,0 +1,112 @@
+package dev.lockstep.worker;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.cluster.Settings;
+import dev.lockstep.cluster.SettingsException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+
+class WorkerConfigTest {
+    private static WorkerConfig config(String... flags) {
+        List<String> all = new ArrayList<>(List.of("--zookeeper=localhost:2181"));
+        all.addAll(List.of(flags));
+        return WorkerConfig.of(
+                Settings.parse(WorkerConfig.SPEC, all, Map.of()),
+                Path.of("models", "tiny"),
+                "tiny",
+                Path.of("run"));
+    }
+
+    private static void assertRefused(String message, String... flags) {
+        assertEquals(
+                message, assertThrows(SettingsException.class, () -> config(flags)).getMessage());
+    }
+
+    @Test
+    void whatIsNotGivenIsLeftToTheModelAndTheHost() {
+        WorkerConfig config = config();
+        assertEquals("default", config.group());
+        assertEquals(0, config.rank());
+        assertEquals(1, config.tensorParallel());
+        assertEquals(0, config.port());
+        assertEquals("tiny", config.servedModelName());
+        assertEquals(Optional.empty(), config.threads());
+        assertEquals(List.of(), config.cpus());
+        assertFalse(config.oversubscribed());
+        assertEquals("auto", config.dtype());
+        assertEquals("auto", config.kvDtype());
+        assertEquals(Optional.empty(), config.maxModelLen());
+        assertEquals(Optional.empty(), config.kvMemory());
+        assertEquals(64, config.maxNumSeqs());
+        assertEquals(Optional.empty(), config.maxNumBatchedTokens());
+        assertFalse(config.parentPipe());
+    }
+
+    @Test
+    void whatIsGivenIsTaken() {
+        WorkerConfig config =
+                config(
+                        "--rank",
+                        "1",
+                        "--tensor-parallel=2",
+                        "--cpus=0, 3",
+                        "--dtype",
+                        "bf16",
+                        "--kv-dtype=f16",
+                        "--kv-memory=1M",
+                        "--oversubscribed",
+                        "--threads=2",
+                        "--served-model-name=mine");
+        assertEquals(1, config.rank());
+        assertEquals(2, config.tensorParallel());
+        assertEquals(List.of(0, 3), config.cpus());
+        assertEquals("bf16", config.dtype());
+        assertEquals("f16", config.kvDtype());
+        assertEquals(Optional.of(1L << 20), config.kvMemory());
+        assertTrue(config.oversubscribed());
+        assertEquals(Optional.of(2), config.threads());
+        assertEquals("mine", config.servedModelName());
+    }
+
+    @Test
+    void aRankIsBelowTheSizeOfItsGroup() {
+        assertRefused(
+                "--rank 2 must be below --tensor-parallel 2", "--rank=2", "--tensor-parallel=2");
+        assertRefused("--rank 1 must be below --tensor-parallel 1", "--rank=1");
+    }
+
+    @Test
+    void cpusAreAListOfNumbers() {
+        assertRefused("--cpus: \"0-3\" is not a list of CPU numbers such as 0,1", "--cpus=0-3");
+        assertRefused("--cpus: \"0,\" is not a list of CPU numbers such as 0,1", "--cpus=0,");
+        assertRefused("--cpus: \"-1\" is not a list of CPU numbers such as 0,1", "--cpus=-1");
+    }
+
+    @Test
+    void typesThereAreNotAreRefused() {
+        assertRefused("--dtype: \"int8\" is none of auto, f32, bf16", "--dtype=int8");
+        assertRefused("--kv-dtype: \"fp8\" is none of auto, f32, f16, bf16", "--kv-dtype=fp8");
+    }
+
+    @Test
+    void aWorkerNeedsZooKeeper() {
+        var refusal =
+                assertThrows(
+                        SettingsException.class,
+                        () ->
+                                WorkerConfig.of(
+                                        Settings.parse(WorkerConfig.SPEC, List.of(), Map.of()),
+                                        Path.of("tiny"),
+                                        "tiny",
+                                        Path.of("run")));
+        assertTrue((refusal.getMessage() + "").startsWith("--zookeeper is missing"));
+    }
+}
