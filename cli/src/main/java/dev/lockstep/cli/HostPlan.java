@@ -13,8 +13,6 @@ import java.util.Optional;
 /// @param oversubscribed more compute threads than cores: nobody spins
 record HostPlan(List<RankPlan> ranks, int cores, boolean oversubscribed) {
 
-    private static final long KV_CEILING = 2L << 30;
-
     /// @param cpus to pin to; empty pins nobody
     record RankPlan(int threads, List<Integer> cpus, long kvBytes) {
         RankPlan {
@@ -45,7 +43,11 @@ record HostPlan(List<RankPlan> ranks, int cores, boolean oversubscribed) {
             allRanks += perToken[rank];
         }
         long perBlock = allRanks * WorkerConfig.BLOCK_SIZE;
-        long blocks = kvMemory.orElse(defaultKv(allRanks, maxSequences, maxModelLen)) / perBlock;
+        long kvBytes =
+                kvMemory.orElse(
+                        HostMemory.defaultKvBytes(
+                                HostMemory.availableBytes(), allRanks, maxSequences, maxModelLen));
+        long blocks = kvBytes / perBlock;
         if (blocks < 2) {
             throw new UnusableException(
                     "--kv-memory holds %d KV blocks of %d bytes; at least 2 are needed (one is the null block)"
@@ -62,12 +64,5 @@ record HostPlan(List<RankPlan> ranks, int cores, boolean oversubscribed) {
             ranks.add(new RankPlan(own, cpus, blocks * perToken[rank] * WorkerConfig.BLOCK_SIZE));
         }
         return new HostPlan(ranks, cores.size(), oversubscribed);
-    }
-
-    /// The least of half the free memory, 2 GiB, and what the most and longest sequences need.
-    private static long defaultKv(long bytesPerToken, int maxSequences, int maxModelLen) {
-        long blocksOfOne = Math.ceilDiv(maxModelLen, WorkerConfig.BLOCK_SIZE);
-        long needed = bytesPerToken * WorkerConfig.BLOCK_SIZE * (blocksOfOne * maxSequences + 1);
-        return Math.min(Math.min(HostMemory.availableBytes() / 2, KV_CEILING), needed);
     }
 }

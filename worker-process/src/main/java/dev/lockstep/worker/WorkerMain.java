@@ -203,7 +203,7 @@ public final class WorkerMain {
                 config.kvMemory()
                         .orElseGet(
                                 () ->
-                                        MemoryBill.defaultKv(
+                                        HostMemory.defaultKvBytes(
                                                 HostMemory.availableBytes(),
                                                 source.kvBytesPerToken(shard, types.kv()),
                                                 config.maxNumSeqs(),
