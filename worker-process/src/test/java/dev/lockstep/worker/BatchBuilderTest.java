@@ -1,0 +1,156 @@
+package dev.lockstep.worker;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.PagedBatch;
+import dev.lockstep.kernels.SamplingSettings;
+import dev.lockstep.kernels.Tensor;
+import dev.lockstep.kernels.cpu.CpuKernels;
+import dev.lockstep.kernels.cpu.CpuOptions;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+class BatchBuilderTest {
+    private static final SessionLimits LIMITS = new SessionLimits(64, 4, 64, 16);
+    private static final int KV_GROUPS = 2;
+    private static final int[] NONE = {};
+
+    private final Slots slots = new Slots(4);
+    private Kernels kernels;
+    private BatchBuilder builder;
+
+    @BeforeEach
+    void open() {
+        kernels = CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning());
+        builder = new BatchBuilder(kernels, KV_GROUPS, 64, 4, 4);
+    }
+
+    @AfterEach
+    void close() {
+        builder.close();
+        kernels.close();
+    }
+
+    private void admit(int slot, int... prompt) {
+        slots.put(
+                slot,
+                new Slot(
+                        new Step.Admission(slot, prompt, NONE, SamplingSettings.greedy()),
+                        KV_GROUPS));
+    }
+
+    /// The batch of rows that have come to their slots, as in a session.
+    private BatchBuilder.Batch build(Step.Row... rows) {
+        for (Step.Row row : rows) {
+            slots.at(row.slot()).advance(row, LIMITS);
+        }
+        return builder.build(List.of(rows), slots);
+    }
+
+    private static Step.Row row(int slot, int computed, int count, int[] first, int[] second) {
+        return new Step.Row(slot, computed, count, List.of(first, second));
+    }
+
+    private int[] read(Tensor tensor) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment host = arena.allocate(Math.max(4, tensor.bytes()), 8);
+            MemorySegment exact = host.asSlice(0, tensor.bytes());
+            kernels.copyToHost(tensor, exact);
+            return exact.toArray(ValueLayout.JAVA_INT);
+        }
+    }
+
+    private List<int[]> table(PagedBatch batch) {
+        int[] all = read(batch.blockTable());
+        int width = batch.blockTable().columns();
+        List<int[]> rows = new ArrayList<>();
+        for (int row = 0; row < batch.rows(); row++) {
+            int[] blocks = new int[width];
+            System.arraycopy(all, row * width, blocks, 0, width);
+            rows.add(blocks);
+        }
+        return rows;
+    }
+
+    @Test
+    void chunksAndDecodeRowsLieEndToEnd() {
+        admit(2, 50, 51, 52);
+        build(row(2, 0, 3, new int[] {7}, new int[] {8}));
+        int[] prompt = new int[40];
+        for (int i = 0; i < prompt.length; i++) {
+            prompt[i] = 100 + i;
+        }
+        admit(0, prompt);
+        admit(3, 60, 61);
+        BatchBuilder.Batch batch =
+                build(
+                        row(0, 0, 4, new int[] {1, 2, 3}, new int[] {4}),
+                        row(2, 3, 1, NONE, NONE),
+                        row(3, 0, 2, new int[] {5}, new int[] {6, 9}));
+
+        assertEquals(7, batch.forward().tokens());
+        // The decode row's id is known to the device only: -1 - slot.
+        assertArrayEquals(new int[] {100, 101, 102, 103, -3, 60, 61}, read(batch.forward().ids()));
+        assertArrayEquals(new int[] {0, 1, 2, 3, 3, 0, 1}, read(batch.forward().positions()));
+        // The chunk of slot 0 does not reach its end and samples nothing.
+        assertArrayEquals(new int[] {4, 6}, read(batch.forward().logitRows()));
+        assertArrayEquals(new int[] {2, 3}, read(batch.logitSlots()));
+        assertArrayEquals(new int[] {2, 3}, batch.samplingSlots());
+        for (PagedBatch paged : batch.forward().kv()) {
+            assertEquals(3, paged.rows());
+            assertEquals(7, paged.tokens());
+            assertArrayEquals(new int[] {0, 4, 5, 7}, read(paged.rowStarts()));
+            assertArrayEquals(new int[] {0, 3, 0}, read(paged.computed()));
+        }
+    }
+
+    @Test
+    void everyKvGroupHasItsTablePaddedWithTheNullBlock() {
+        admit(0, 1, 2, 3);
+        admit(1, 4, 5);
+        BatchBuilder.Batch batch =
+                build(
+                        row(0, 0, 3, new int[] {11, 12, 13}, new int[] {21}),
+                        row(1, 0, 2, new int[] {14}, new int[] {22, 23}));
+        List<int[]> first = table(batch.forward().kv().get(0));
+        assertArrayEquals(new int[] {11, 12, 13}, first.get(0));
+        assertArrayEquals(new int[] {14, 0, 0}, first.get(1));
+        List<int[]> second = table(batch.forward().kv().get(1));
+        assertArrayEquals(new int[] {21, 0}, second.get(0));
+        assertArrayEquals(new int[] {22, 23}, second.get(1));
+    }
+
+    @Test
+    void aBatchThatSamplesNothingHasNoLogitRows() {
+        admit(1, 1, 2, 3, 4);
+        BatchBuilder.Batch batch = build(row(1, 0, 2, new int[] {1}, new int[] {1}));
+        assertEquals(0, batch.forward().logitCount());
+        assertEquals(0, batch.samplingSlots().length);
+    }
+
+    @Test
+    void theLargestBatchFitsAndTheNextOneBeginsAnew() {
+        for (int round = 0; round < 2; round++) {
+            List<Step.Row> rows = new ArrayList<>();
+            for (int slot = 0; slot < 4; slot++) {
+                admit(slot, new int[16]);
+                int[] full = {1, 2, 3, 4};
+                rows.add(row(slot, 0, 16, full, full));
+            }
+            BatchBuilder.Batch batch = build(rows.toArray(Step.Row[]::new));
+            assertEquals(64, batch.forward().tokens());
+            assertArrayEquals(new int[] {15, 31, 47, 63}, read(batch.forward().logitRows()));
+            for (int slot = 0; slot < 4; slot++) {
+                slots.clear(slot);
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+package dev.lockstep.worker;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Optional;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/// Pools and limits at their edges: a group that can form must warm up.
+class WarmUpTest {
+    private static final int[] PROMPT = {5, 17, 200};
+
+    @TempDir static Path folder;
+    private static TestWorker worker;
+
+    @BeforeAll
+    static void load() throws IOException {
+        worker = TestWorker.onTinyModel(folder);
+    }
+
+    @AfterAll
+    static void unload() {
+        worker.close();
+    }
+
+    /// Warms, then generates within one block; returns the tokens a step may hold.
+    private static int warm(int blocks, int maxSequences, Optional<Integer> maxTokens) {
+        StepRunner.Formation formation =
+                new StepRunner.Formation(1, "test", blocks, maxSequences, maxTokens);
+        try (Session session = worker.rank.open(formation)) {
+            int tokens = worker.rank.warm(session, formation);
+            assertEquals(0, session.lastNumber(), "warming counts no step");
+            assertEquals(
+                    8,
+                    TestWorker.generate(session, PROMPT, new int[0], 8, TestWorker.seeded(1))
+                            .size());
+            return tokens;
+        }
+    }
+
+    @Test
+    void aPoolOfOneBlockBesideTheNullBlockIsEnough() {
+        int chunk = warm(2, TestWorker.MAX_SEQUENCES, Optional.empty());
+        assertTrue(chunk >= 16 && chunk <= TestWorker.MAX_TOKENS, "chunk " + chunk);
+    }
+
+    @Test
+    void oneSequenceThatIsShorterThanTheChunkIsEnough() {
+        assertTrue(warm(TestWorker.BLOCKS, 1, Optional.empty()) >= 1);
+    }
+
+    @Test
+    void stepsOfFewTokensAreEnough() {
+        assertEquals(3, warm(TestWorker.BLOCKS, TestWorker.MAX_SEQUENCES, Optional.of(3)));
+    }
+
+    @Test
+    void aChunkThatIsGivenIsKept() {
+        assertEquals(50, warm(2, 3, Optional.of(50)));
+    }
+
+    @Test
+    void aSequenceMayBeShorterThanTheSmallestChunk() {
+        for (int maxPositions : new int[] {2, 17}) {
+            try (TestWorker small = TestWorker.onTinyModel(folder, maxPositions)) {
+                StepRunner.Formation formation =
+                        new StepRunner.Formation(1, "test", 2, 3, Optional.empty());
+                try (Session session = small.rank.open(formation)) {
+                    int chunk = small.rank.warm(session, formation);
+                    assertTrue(chunk >= 16 && chunk <= TestWorker.MAX_TOKENS, "chunk " + chunk);
+                }
+            } catch (IOException e) {
+                throw new AssertionError(e);
+            }
+        }
+    }
+}
