@@ -1,6 +1,7 @@
 package dev.lockstep.cli;
 
 import dev.lockstep.checkpoint.CheckpointException;
+import dev.lockstep.client.LockstepException;
 import dev.lockstep.cluster.ExitCode;
 import dev.lockstep.cluster.SettingsException;
 import java.io.UncheckedIOException;
@@ -48,6 +49,7 @@ public final class Lockstep {
         } catch (CheckpointException
                 | IllegalArgumentException
                 | UnsupportedOperationException
+                | LockstepException
                 | UnusableException e) {
             return fail(name, e.getMessage(), ExitCode.UNUSABLE);
         } catch (UncheckedIOException e) {

@@ -1,5 +1,7 @@
 package dev.lockstep.cli;
 
+import dev.lockstep.client.Ask;
+import dev.lockstep.client.LockstepClient;
 import dev.lockstep.cluster.Daemon;
 import dev.lockstep.cluster.ExitCode;
 import dev.lockstep.cluster.ProcessKeys;
@@ -7,13 +9,13 @@ import dev.lockstep.cluster.Settings;
 import dev.lockstep.cluster.SettingsException;
 import dev.lockstep.cluster.SettingsSpec;
 import dev.lockstep.cluster.StopReason;
-import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 
 /// A cluster for one answer, streamed to standard output; nothing is left behind.
 final class RunCommand implements Command {
+    private static final Duration LONGEST_ANSWER = Duration.ofHours(1);
     private static final SettingsSpec SPEC = LauncherConfig.SPEC.takingArguments("PROMPT");
 
     @Override
@@ -32,7 +34,7 @@ final class RunCommand implements Command {
     }
 
     @Override
-    public int run(List<String> arguments) throws IOException, InterruptedException {
+    public int run(List<String> arguments) throws InterruptedException {
         Settings settings = Settings.parse(SPEC, arguments, System.getenv());
         if (settings.arguments().isEmpty()) {
             throw new SettingsException(
@@ -62,14 +64,15 @@ final class RunCommand implements Command {
         daemon.atEnd(reason -> launcher.close(StopReason.FINISHED));
         Launcher.Ready ready = launcher.start();
         String name = settings.find(ProcessKeys.SERVED_MODEL_NAME).orElse(model.name());
-        new ChatClient(ready.host(), ready.port())
-                .stream(
-                        name,
-                        String.join(" ", settings.arguments()),
-                        text -> {
-                            System.out.print(text);
-                            System.out.flush();
-                        });
+        try (LockstepClient client =
+                LockstepClient.connect(ready.host(), ready.port(), LONGEST_ANSWER)) {
+            client.stream(
+                    Ask.user(name, String.join(" ", settings.arguments())),
+                    text -> {
+                        System.out.print(text);
+                        System.out.flush();
+                    });
+        }
         System.out.println();
         return ExitCode.OK;
     }

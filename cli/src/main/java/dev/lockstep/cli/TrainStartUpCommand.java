@@ -1,12 +1,18 @@
 package dev.lockstep.cli;
 
 import dev.lockstep.checkpoint.TinyCheckpoint;
+import dev.lockstep.client.Ask;
+import dev.lockstep.client.LockstepClient;
 import dev.lockstep.cluster.Daemon;
 import dev.lockstep.cluster.ExitCode;
 import dev.lockstep.cluster.Settings;
 import dev.lockstep.cluster.SettingsSpec;
 import dev.lockstep.cluster.StopReason;
 import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -54,9 +60,36 @@ final class TrainStartUpCommand implements Command {
                                 Optional.of(folder)),
                         terminal);
         Launcher.Ready ready = launcher.start();
-        new ChatClient(ready.host(), ready.port()).stream("tiny", "Hello", text -> {});
+        ask(ready);
         // A drain lets every JVM end by itself and write its cache.
         launcher.close(StopReason.TERMINATED);
         return ExitCode.OK;
+    }
+
+    /// One streamed request over HTTP and one over gRPC, so that the classes of both are known.
+    private static void ask(Launcher.Ready ready) throws IOException, InterruptedException {
+        String body =
+                """
+                {"model": "tiny", "stream": true, "max_tokens": 16,
+                 "messages": [{"role": "user", "content": "Hello"}]}
+                """;
+        HttpRequest request =
+                HttpRequest.newBuilder(
+                                URI.create(
+                                        "http://%s:%d/v1/chat/completions"
+                                                .formatted(ready.host(), ready.port())))
+                        .header("Content-Type", "application/json")
+                        .POST(HttpRequest.BodyPublishers.ofString(body))
+                        .build();
+        try (HttpClient http = HttpClient.newHttpClient();
+                LockstepClient client =
+                        LockstepClient.connect(
+                                ready.host(), ready.port(), Duration.ofSeconds(60))) {
+            HttpResponse<String> answer = http.send(request, HttpResponse.BodyHandlers.ofString());
+            if (answer.statusCode() != 200) {
+                throw new UnusableException("the training request got " + answer.body());
+            }
+            client.generate(Ask.user("tiny", "Hello").withMaxTokens(16));
+        }
     }
 }

@@ -1,4 +1,5 @@
-/// Java client of the public API.
+/// A client of the public API for programs: text in, text out, over gRPC. Safe for any number of
+/// threads.
 @NullMarked
 package dev.lockstep.client;
 

@@ -1,0 +1,6 @@
+package dev.lockstep.client;
+
+/// A finished answer.
+///
+/// @param truncated the answer ended because of a length, not by itself
+public record Answer(String text, int promptTokens, int completionTokens, boolean truncated) {}

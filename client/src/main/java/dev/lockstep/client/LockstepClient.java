@@ -1,0 +1,157 @@
+package dev.lockstep.client;
+
+import dev.lockstep.proto.v1.ChatMessage;
+import dev.lockstep.proto.v1.ChatMessages;
+import dev.lockstep.proto.v1.FinishReason;
+import dev.lockstep.proto.v1.InferenceEvent;
+import dev.lockstep.proto.v1.InferenceGrpc;
+import dev.lockstep.proto.v1.InferenceRequest;
+import dev.lockstep.proto.v1.ListModelsRequest;
+import dev.lockstep.proto.v1.ModelInfo;
+import io.grpc.Context;
+import io.grpc.ManagedChannel;
+import io.grpc.StatusRuntimeException;
+import io.grpc.netty.NettyChannelBuilder;
+import java.time.Duration;
+import java.util.Iterator;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+
+/// A connection to a coordinator; whoever opens it closes it, which cancels what runs.
+public final class LockstepClient implements AutoCloseable {
+    private final ManagedChannel channel;
+    private final Duration deadline;
+    private final ExecutorService asynchronous = Executors.newVirtualThreadPerTaskExecutor();
+
+    private LockstepClient(ManagedChannel channel, Duration deadline) {
+        this.channel = channel;
+        this.deadline = deadline;
+    }
+
+    /// Connects when it is first used.
+    ///
+    /// @param deadline how long one request may take in all
+    public static LockstepClient connect(String host, int port, Duration deadline) {
+        return new LockstepClient(
+                NettyChannelBuilder.forAddress(host, port).usePlaintext().build(), deadline);
+    }
+
+    /// Names of the models that are served.
+    public List<String> models() {
+        try {
+            return stub()
+                    .listModels(ListModelsRequest.getDefaultInstance())
+                    .getModelsList()
+                    .stream()
+                    .map(ModelInfo::getId)
+                    .toList();
+        } catch (StatusRuntimeException e) {
+            throw refused(e);
+        }
+    }
+
+    /// Waits for the whole answer.
+    public Answer generate(Ask ask) {
+        return stream(ask, text -> {});
+    }
+
+    /// As [#generate], without waiting. Cancelling the future cancels nothing at the server;
+    /// closing the client does.
+    public CompletableFuture<Answer> generateAsync(Ask ask) {
+        return CompletableFuture.supplyAsync(
+                () -> {
+                    try {
+                        return generate(ask);
+                    } catch (LockstepException e) {
+                        throw new CompletionException(e);
+                    }
+                },
+                asynchronous);
+    }
+
+    /// Hands over the text piece by piece, as it comes, on the calling thread. A consumer that
+    /// throws cancels the request.
+    public Answer stream(Ask ask, Consumer<String> text) {
+        StringBuilder whole = new StringBuilder();
+        try (Context.CancellableContext call = Context.current().withCancellation()) {
+            return call.call(
+                    () -> {
+                        Iterator<InferenceEvent> events = stub().generate(toProto(ask));
+                        while (true) {
+                            InferenceEvent event = events.next();
+                            if (event.hasFinished()) {
+                                return answer(whole.toString(), event);
+                            }
+                            String piece = event.getDelta().getText();
+                            if (!piece.isEmpty()) {
+                                whole.append(piece);
+                                text.accept(piece);
+                            }
+                        }
+                    });
+        } catch (StatusRuntimeException e) {
+            throw refused(e);
+        } catch (RuntimeException e) {
+            throw e;
+        } catch (Exception e) {
+            throw new IllegalStateException("nothing else is thrown in a call", e);
+        }
+    }
+
+    @Override
+    public void close() {
+        channel.shutdownNow();
+        asynchronous.shutdownNow();
+    }
+
+    private InferenceGrpc.InferenceBlockingStub stub() {
+        return InferenceGrpc.newBlockingStub(channel)
+                .withDeadlineAfter(deadline.toMillis(), TimeUnit.MILLISECONDS);
+    }
+
+    private static InferenceRequest toProto(Ask ask) {
+        InferenceRequest.Builder request =
+                InferenceRequest.newBuilder().setModel(ask.model()).addAllStop(ask.stop());
+        switch (ask.input()) {
+            case Ask.Input.Prompt prompt -> request.setPrompt(prompt.text());
+            case Ask.Input.Chat chat -> {
+                ChatMessages.Builder messages = ChatMessages.newBuilder();
+                for (Ask.Message message : chat.messages()) {
+                    messages.addMessages(
+                            ChatMessage.newBuilder()
+                                    .setRole(message.role())
+                                    .setContent(message.content()));
+                }
+                request.setChat(messages);
+            }
+        }
+        ask.maxTokens().ifPresent(request::setMaxTokens);
+        ask.temperature().ifPresent(value -> request.setTemperature((float) value));
+        ask.seed().ifPresent(request::setSeed);
+        return request.build();
+    }
+
+    private static Answer answer(String text, InferenceEvent last) {
+        return new Answer(
+                text,
+                last.getFinished().getUsage().getPromptTokens(),
+                last.getFinished().getUsage().getCompletionTokens(),
+                last.getFinished().getReason() == FinishReason.FINISH_REASON_LENGTH);
+    }
+
+    private static LockstepException refused(StatusRuntimeException e) {
+        String words = e.getStatus().getDescription();
+        boolean retryable =
+                switch (e.getStatus().getCode()) {
+                    case UNAVAILABLE, RESOURCE_EXHAUSTED, ABORTED -> true;
+                    default -> false;
+                };
+        return new LockstepException(
+                words == null ? e.getStatus().getCode().name() : words, retryable, e);
+    }
+}
