@@ -1,7 +1,8 @@
 package dev.lockstep.coordinator;
 
 import dev.lockstep.cluster.Clock;
-import dev.lockstep.proto.v1.GenerateRequest;
+import dev.lockstep.cluster.Failpoint;
+import dev.lockstep.cluster.Failpoints;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -15,14 +16,16 @@ import org.apache.logging.log4j.Logger;
 /// One request from token ids to text: sends each prompt to a group and tells the answer what comes
 /// back. Runs on one virtual thread, which owns all of it.
 final class Completion {
+    static final Failpoint BEFORE_SEND = new Failpoint("coordinator.before-send");
+    static final Failpoint FIRST_TOKEN = new Failpoint("coordinator.first-token");
+    static final List<Failpoint> FAILPOINTS = List.of(BEFORE_SEND, FIRST_TOKEN);
+
     private static final Logger LOG = LogManager.getLogger(Completion.class);
     private static final Duration SOON = Duration.ofSeconds(1);
 
     private final Job job;
     private final ServedModel model;
-    private final SchedulerClient schedulers;
-    private final Clock clock;
-    private final Duration quietTime;
+    private final World world;
     private final Inbox inbox;
     private final Answer answer;
     private final List<PromptRun> runs = new ArrayList<>();
@@ -30,6 +33,11 @@ final class Completion {
     private long firstTokenNanos;
     private boolean begun;
     private int openChoices;
+
+    /// What every completion of a process works with.
+    ///
+    /// @param quiet silence after which the answer is told so
+    record World(SchedulerClient schedulers, Clock clock, Failpoints failpoints, Duration quiet) {}
 
     /// What is asked for, all checked.
     ///
@@ -51,14 +59,14 @@ final class Completion {
 
     /// One prompt on its way through the engine.
     private static final class PromptRun {
-        final GenerateRequest request;
+        final EngineRequest request;
         final List<ChoiceText> choices = new ArrayList<>();
         final Set<String> refusedBy = new HashSet<>();
         Optional<SchedulerCall> call = Optional.empty();
         boolean begun;
         int cachedTokens;
 
-        PromptRun(GenerateRequest request) {
+        PromptRun(EngineRequest request) {
             this.request = request;
         }
 
@@ -67,22 +75,13 @@ final class Completion {
         }
     }
 
-    Completion(
-            Job job,
-            ServedModel model,
-            SchedulerClient schedulers,
-            Clock clock,
-            Duration quietTime,
-            Inbox inbox,
-            Answer answer) {
+    Completion(Job job, ServedModel model, World world, Inbox inbox, Answer answer) {
         this.job = job;
         this.model = model;
-        this.schedulers = schedulers;
-        this.clock = clock;
-        this.quietTime = quietTime;
+        this.world = world;
         this.inbox = inbox;
         this.answer = answer;
-        this.beginNanos = clock.nanoTime();
+        this.beginNanos = world.clock().nanoTime();
         this.openChoices = job.choices();
         for (int prompt = 0; prompt < job.prompts().size(); prompt++) {
             PromptRun run = new PromptRun(request(prompt));
@@ -100,7 +99,7 @@ final class Completion {
                 send(index);
             }
             while (openChoices > 0) {
-                Optional<Arrival> arrival = inbox.poll(quietTime);
+                Optional<Arrival> arrival = inbox.poll(world.quiet());
                 if (arrival.isPresent()) {
                     take(arrival.get());
                 } else {
@@ -123,28 +122,17 @@ final class Completion {
         }
     }
 
-    private GenerateRequest request(int prompt) {
+    private EngineRequest request(int prompt) {
         int[] ids = job.prompts().get(prompt);
-        GenerateRequest.Builder proto =
-                GenerateRequest.newBuilder()
-                        .setRequestId(
-                                job.prompts().size() == 1
-                                        ? job.requestId()
-                                        : job.requestId() + "-" + prompt)
-                        .setModel(model.name());
-        for (int id : ids) {
-            proto.addPromptIds(id);
-        }
-        for (int choice = 0; choice < job.sampling().choices(); choice++) {
-            proto.addChoices(
-                    job.sampling().toProto(choice, job.seed(), job.context() - ids.length));
-        }
-        return proto.build();
+        String id = job.prompts().size() == 1 ? job.requestId() : job.requestId() + "-" + prompt;
+        return new EngineRequest(
+                id, model.name(), ids, job.sampling(), job.seed(), job.context() - ids.length);
     }
 
     private void send(int index) {
         PromptRun run = runs.get(index);
-        run.call = schedulers.send(run.request, index, inbox, run.refusedBy);
+        world.failpoints().hit(BEFORE_SEND);
+        run.call = world.schedulers().send(run.request, index, inbox, run.refusedBy);
         if (run.call.isEmpty()) {
             throw ApiError.unavailable(
                     "not_ready", "no group is ready to serve " + model.name(), SOON);
@@ -214,7 +202,7 @@ final class Completion {
         }
         run.call.ifPresent(call -> run.refusedBy.add(call.scheduler()));
         LOG.info("request {} goes elsewhere: {}", job.requestId(), failure.description());
-        run.call = schedulers.send(run.request, index, inbox, run.refusedBy);
+        run.call = world.schedulers().send(run.request, index, inbox, run.refusedBy);
         if (run.call.isEmpty()) {
             throw failure.toError(false);
         }
@@ -224,7 +212,8 @@ final class Completion {
         runs.get(index).begun = true;
         if (!begun) {
             begun = true;
-            firstTokenNanos = clock.nanoTime();
+            world.failpoints().hit(FIRST_TOKEN);
+            firstTokenNanos = world.clock().nanoTime();
         }
     }
 
@@ -256,7 +245,7 @@ final class Completion {
     }
 
     private void log(String end) {
-        long now = clock.nanoTime();
+        long now = world.clock().nanoTime();
         TokenUsage usage = usage();
         LOG.info(
                 "request {} model={} prompt_tokens={} completion_tokens={} finish={} ttft_ms={} total_ms={}",

@@ -1,6 +1,5 @@
 package dev.lockstep.coordinator;
 
-import dev.lockstep.cluster.Clock;
 import dev.lockstep.cluster.Randomness;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -13,10 +12,8 @@ final class Completions {
     private static final Duration SOON = Duration.ofSeconds(1);
 
     private final CompletableFuture<ServedModel> model;
-    private final SchedulerClient schedulers;
+    private final Completion.World world;
     private final Randomness randomness;
-    private final Clock clock;
-    private final Patience patience;
 
     /// What an answer needs to know before it begins.
     ///
@@ -28,16 +25,10 @@ final class Completions {
     }
 
     Completions(
-            CompletableFuture<ServedModel> model,
-            SchedulerClient schedulers,
-            Randomness randomness,
-            Clock clock,
-            Patience patience) {
+            CompletableFuture<ServedModel> model, Completion.World world, Randomness randomness) {
         this.model = model;
-        this.schedulers = schedulers;
+        this.world = world;
         this.randomness = randomness;
-        this.clock = clock;
-        this.patience = patience;
     }
 
     /// The model, once its text is there.
@@ -55,7 +46,7 @@ final class Completions {
     /// Tokens that prompt and output of a request may have together, wherever it is served.
     int context() {
         ServedModel served = model();
-        return schedulers.ready(served.name()).stream()
+        return world.schedulers().ready(served.name()).stream()
                 .mapToInt(group -> group.status().getMaxModelLen())
                 .reduce(served.contextLength(), Math::min);
     }
@@ -145,7 +136,7 @@ final class Completions {
             Function<Outline, Answer> answers) {
         Answer answer =
                 answers.apply(new Outline(served, job.choices(), job.promptTokens(), echoes));
-        return new Completion(job, served, schedulers, clock, patience.quiet(), inbox, answer)::run;
+        return new Completion(job, served, world, inbox, answer)::run;
     }
 
     /// Refuses prompts without a token, or that leave none to generate.

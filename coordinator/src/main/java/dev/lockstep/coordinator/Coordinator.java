@@ -5,6 +5,7 @@ import com.linecorp.armeria.server.Server;
 import com.linecorp.armeria.server.ServerBuilder;
 import dev.lockstep.cluster.Clock;
 import dev.lockstep.cluster.Cluster;
+import dev.lockstep.cluster.Failpoints;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.Randomness;
 import dev.lockstep.cluster.Registration;
@@ -57,10 +58,13 @@ final class Coordinator {
     ///
     /// @throws UncheckedIOException with one line, when the port cannot be had
     Coordinator(CoordinatorConfig config, CompletableFuture<ServedModel> model, Patience patience) {
+        Failpoints failpoints =
+                Failpoints.parse(config.failpoints(), "coordinator", Completion.FAILPOINTS);
         this.config = config;
         this.schedulers = new SchedulerClient(Clock.SYSTEM, this::update);
-        Completions completions =
-                new Completions(model, schedulers, randomness, Clock.SYSTEM, patience);
+        Completion.World world =
+                new Completion.World(schedulers, Clock.SYSTEM, failpoints, patience.quiet());
+        Completions completions = new Completions(model, world, randomness);
         this.readiness = new Readiness(completions, schedulers, requests);
         this.rpc =
                 new RpcEndpoint(

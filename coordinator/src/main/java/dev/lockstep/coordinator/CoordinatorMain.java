@@ -2,9 +2,7 @@ package dev.lockstep.coordinator;
 
 import dev.lockstep.cluster.Cluster;
 import dev.lockstep.cluster.Daemon;
-import dev.lockstep.cluster.Failpoints;
 import dev.lockstep.cluster.ZooKeeperCluster;
-import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executor;
@@ -26,7 +24,6 @@ public final class CoordinatorMain {
     /// @throws java.io.UncheckedIOException when the port cannot be had
     /// @throws dev.lockstep.checkpoint.CheckpointException when the model's text cannot be read
     public static void run(CoordinatorConfig config, Daemon daemon) {
-        Failpoints.parse(config.failpoints(), "coordinator", List.of());
         CompletableFuture<ServedModel> model =
                 start(
                         "model-text",

@@ -3,7 +3,6 @@ package dev.lockstep.coordinator;
 import dev.lockstep.cluster.Clock;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.Membership;
-import dev.lockstep.proto.v1.GenerateRequest;
 import dev.lockstep.proto.v1.SchedulerGrpc;
 import io.grpc.ManagedChannel;
 import io.netty.channel.EventLoopGroup;
@@ -95,11 +94,11 @@ final class SchedulerClient implements AutoCloseable {
     ///
     /// @param index which call of the inbox's completion it is
     Optional<SchedulerCall> send(
-            GenerateRequest request, int index, Inbox inbox, Set<String> excluded) {
+            EngineRequest request, int index, Inbox inbox, Set<String> excluded) {
         Snapshot now = snapshot;
         return Router.choose(
                         now.groups().stream().map(GroupView::candidate).toList(),
-                        request.getModel(),
+                        request.model(),
                         excluded,
                         turn.getAndIncrement())
                 .map(chosen -> send(request, new SchedulerCall(index, inbox, chosen.id()), now))
@@ -111,15 +110,15 @@ final class SchedulerClient implements AutoCloseable {
     }
 
     private static SchedulerCall send(
-            GenerateRequest request, SchedulerCall call, Snapshot snapshot) {
+            EngineRequest request, SchedulerCall call, Snapshot snapshot) {
         snapshot.groups().stream()
                 .filter(group -> group.id().equals(call.scheduler()))
-                .forEach(group -> group.sent().addAndGet(request.getChoicesCount()));
+                .forEach(group -> group.sent().addAndGet(request.sampling().choices()));
         SchedulerLink link = snapshot.links().get(call.scheduler());
         if (link == null) {
             throw new IllegalStateException("a group in the snapshot has no link");
         }
-        SchedulerGrpc.newStub(link.channel()).generate(request, call);
+        SchedulerGrpc.newStub(link.channel()).generate(request.toProto(), call);
         return call;
     }
 

@@ -17,6 +17,8 @@ import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /// `POST /v1/chat/completions` when all goes well.
 final class ChatCompletionsTest {
@@ -56,13 +58,15 @@ final class ChatCompletionsTest {
         return text.toString();
     }
 
-    @Test
-    void theFirstPostOfTheJdksClientUpgradesToHttp2AndIsAnswered() throws Exception {
+    @ParameterizedTest
+    @ValueSource(ints = {1, 50_000})
+    void theFirstPostOfTheJdksClientUpgradesToHttp2AndIsAnswered(int padding) throws Exception {
         says("Hello there.");
+        String body = TestCoordinator.chatBody("\"padding\":\"" + "x".repeat(padding) + "\"");
         try (HttpClient fresh = HttpClient.newHttpClient()) {
             HttpResponse<String> response =
                     fresh.send(
-                            tiny.request("/v1/chat/completions", TestCoordinator.chatBody("")),
+                            tiny.request("/v1/chat/completions", body),
                             HttpResponse.BodyHandlers.ofString());
             assertEquals(200, response.statusCode(), response.body());
             assertEquals(HttpClient.Version.HTTP_2, response.version());
