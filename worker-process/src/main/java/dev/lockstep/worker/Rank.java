@@ -62,13 +62,16 @@ final class Rank implements AutoCloseable {
         SessionLimits session =
                 new SessionLimits(
                         tokens, formation.maxSequences(), limits.maxPositions, limits.blockSize);
-        require(formation.maxSequences() >= 1, "%d sequences at once", formation.maxSequences());
-        require(tokens >= 1, "%d tokens a step", tokens);
-        require(
-                formation.kvBlocks() >= 2 && formation.kvBlocks() <= kvBlocks(),
-                "%d KV blocks, this rank holds from 2 to %d",
-                formation.kvBlocks(),
-                kvBlocks());
+        if (formation.maxSequences() < 1 || tokens < 1) {
+            throw new IllegalArgumentException(
+                    "a group of %d sequences at once and %d tokens a step"
+                            .formatted(formation.maxSequences(), tokens));
+        }
+        if (formation.kvBlocks() < 2 || formation.kvBlocks() > kvBlocks()) {
+            throw new IllegalArgumentException(
+                    "a group of %d KV blocks, this rank holds from 2 to %d"
+                            .formatted(formation.kvBlocks(), kvBlocks()));
+        }
         holdBlocks((int) formation.kvBlocks());
         long bytes =
                 Activations.collectiveBytes(
@@ -101,12 +104,6 @@ final class Rank implements AutoCloseable {
         close(kv);
         for (KvLayout layout : model.kvLayouts()) {
             kv.add(kernels.allocateKv(layout, blocks));
-        }
-    }
-
-    private static void require(boolean holds, String refusal, Object... numbers) {
-        if (!holds) {
-            throw new IllegalArgumentException("a group of " + refusal.formatted(numbers));
         }
     }
 

@@ -38,52 +38,40 @@ final class Slot {
     /// Takes a row's new blocks and moves on; refuses a row that does not continue where the last
     /// one ended, or that goes beyond the ids, blocks and positions there are.
     void advance(Step.Row row, SessionLimits limits) {
-        require(
-                row.computed() == computed && row.count() >= 1,
-                row,
-                "the slot stands at %d",
-                computed);
         long end = (long) computed + row.count();
-        require(
-                end <= limits.maxPositions(),
-                row,
-                "a sequence has at most %d",
-                limits.maxPositions());
-        require(
-                row.newBlocks().size() == blocks.length,
-                row,
-                "blocks for %d KV groups of %d",
-                row.newBlocks().size(),
-                blocks.length);
+        int known = Math.max(1, ids.length - computed);
+        if (row.computed() != computed || row.count() < 1) {
+            throw refusal(row, "the slot stands at %d".formatted(computed));
+        }
+        if (end > limits.maxPositions()) {
+            throw refusal(row, "a sequence has at most %d".formatted(limits.maxPositions()));
+        }
+        if (row.newBlocks().size() != blocks.length) {
+            throw refusal(
+                    row,
+                    "blocks for %d KV groups of %d"
+                            .formatted(row.newBlocks().size(), blocks.length));
+        }
         for (int group = 0; group < blocks.length; group++) {
             append(group, row.newBlocks().get(group));
-            require(
-                    (long) blockCounts[group] * limits.blockSize() >= end,
-                    row,
-                    "%d blocks in KV group %d do not hold %d tokens",
-                    blockCounts[group],
-                    group,
-                    end);
+            if ((long) blockCounts[group] * limits.blockSize() < end) {
+                throw refusal(
+                        row,
+                        "%d blocks in KV group %d do not hold %d tokens"
+                                .formatted(blockCounts[group], group, end));
+            }
         }
         // Beyond the ids there is the last sampled one, and only a step later the next.
-        require(
-                row.count() <= Math.max(1, ids.length - computed),
-                row,
-                "%d are known",
-                Math.max(1, ids.length - computed));
+        if (row.count() > known) {
+            throw refusal(row, "%d are known".formatted(known));
+        }
         computed = (int) end;
     }
 
-    private static void require(boolean holds, Step.Row row, String why, Object... numbers) {
-        if (!holds) {
-            throw new IllegalArgumentException(
-                    "slot %d: row of %d tokens at %d, %s"
-                            .formatted(
-                                    row.slot(),
-                                    row.count(),
-                                    row.computed(),
-                                    why.formatted(numbers)));
-        }
+    private static IllegalArgumentException refusal(Step.Row row, String why) {
+        return new IllegalArgumentException(
+                "slot %d: row of %d tokens at %d, %s"
+                        .formatted(row.slot(), row.count(), row.computed(), why));
     }
 
     /// The id at a position, or `-1 - slot` when it is the slot's last sampled one, which only the

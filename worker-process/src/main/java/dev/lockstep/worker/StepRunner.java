@@ -203,7 +203,8 @@ final class StepRunner implements AutoCloseable {
 
     /// The fence: a stream that was replaced, or never joined, may still have sent something.
     private boolean refuses(long epoch, long number, Replies replies) {
-        boolean refuses = joined == null || joined.epoch != epoch || joined.replies != replies;
+        boolean refuses =
+                joined == null || joined.epoch != epoch || !joined.replies.equals(replies);
         if (refuses) {
             replies.failed(epoch, number, "this stream has not joined epoch %d".formatted(epoch));
         }
