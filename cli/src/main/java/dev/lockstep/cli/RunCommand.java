@@ -4,6 +4,7 @@ import dev.lockstep.client.Ask;
 import dev.lockstep.client.LockstepClient;
 import dev.lockstep.cluster.Daemon;
 import dev.lockstep.cluster.ExitCode;
+import dev.lockstep.cluster.Key;
 import dev.lockstep.cluster.ProcessKeys;
 import dev.lockstep.cluster.Settings;
 import dev.lockstep.cluster.SettingsException;
@@ -16,7 +17,14 @@ import java.util.Optional;
 /// A cluster for one answer, streamed to standard output; nothing is left behind.
 final class RunCommand implements Command {
     private static final Duration LONGEST_ANSWER = Duration.ofHours(1);
-    private static final SettingsSpec SPEC = LauncherConfig.SPEC.takingArguments("PROMPT");
+    private static final Key<Integer> MAX_TOKENS =
+            Key.integer("max-tokens", 1, 1 << 24, "new tokens, at most")
+                    .orElseComputed("what the context has left");
+    private static final Key<Double> TEMPERATURE =
+            Key.decimal("temperature", 0, 2, "0 always takes the most likely token")
+                    .orElseComputed("the server's, 1");
+    private static final SettingsSpec SPEC =
+            LauncherConfig.SPEC.and(MAX_TOKENS, TEMPERATURE).takingArguments("PROMPT");
 
     @Override
     public String name() {
@@ -67,7 +75,7 @@ final class RunCommand implements Command {
         try (LockstepClient client =
                 LockstepClient.connect(ready.host(), ready.port(), LONGEST_ANSWER)) {
             client.stream(
-                    Ask.user(name, String.join(" ", settings.arguments())),
+                    ask(settings, name),
                     text -> {
                         System.out.print(text);
                         System.out.flush();
@@ -75,5 +83,11 @@ final class RunCommand implements Command {
         }
         System.out.println();
         return ExitCode.OK;
+    }
+
+    private static Ask ask(Settings settings, String model) {
+        Ask ask = Ask.user(model, String.join(" ", settings.arguments()));
+        Ask bounded = settings.find(MAX_TOKENS).map(ask::withMaxTokens).orElse(ask);
+        return settings.find(TEMPERATURE).map(bounded::withTemperature).orElse(bounded);
     }
 }

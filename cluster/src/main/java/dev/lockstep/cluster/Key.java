@@ -66,6 +66,11 @@ public final class Key<T> {
         return of(name, "NUMBER", help, text -> number(text, least, most));
     }
 
+    /// A number with or without a fraction.
+    public static Key<Double> decimal(String name, double least, double most, String help) {
+        return of(name, "NUMBER", help, text -> decimal(text, least, most));
+    }
+
     /// A size such as `1536M` or `2G`; K, M, G and T count in steps of 1024.
     public static Key<Long> bytes(String name, long least, String help) {
         return of(name, "BYTES", help, text -> byteCount(text, least));
@@ -146,6 +151,19 @@ public final class Key<T> {
         }
         if (value < least || value > most) {
             throw new IllegalArgumentException(value + " is outside [" + least + ", " + most + "]");
+        }
+        return value;
+    }
+
+    private static double decimal(String text, double least, double most) {
+        double value;
+        try {
+            value = Double.parseDouble(text);
+        } catch (NumberFormatException e) {
+            throw new IllegalArgumentException("\"" + text + "\" is not a number", e);
+        }
+        if (!(value >= least && value <= most)) {
+            throw new IllegalArgumentException(text + " is outside [" + least + ", " + most + "]");
         }
         return value;
     }

@@ -66,6 +66,21 @@ class SettingsTest {
     }
 
     @Test
+    void aFractionIsReadWithinItsLimits() {
+        Key<Double> key = Key.decimal("temperature", 0, 2, "how warm");
+        SettingsSpec spec = SettingsSpec.of(key);
+        Settings settings = Settings.parse(spec, List.of("--temperature", "0.7"), Map.of());
+        assertEquals(0.7, settings.value(key));
+        for (String wrong : List.of("2.5", "-1", "NaN", "warm")) {
+            assertRefused(
+                    wrong.equals("warm")
+                            ? "--temperature: \"warm\" is not a number"
+                            : "--temperature: " + wrong + " is outside [0.0, 2.0]",
+                    () -> Settings.parse(spec, List.of("--temperature=" + wrong), Map.of()));
+        }
+    }
+
+    @Test
     void aMissingValueWithoutDefaultIsNamed() {
         assertRefused("--model is missing: what to serve", () -> parse().value(MODEL));
     }
