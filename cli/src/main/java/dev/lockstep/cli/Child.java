@@ -61,7 +61,8 @@ final class Child {
     synchronized void terminate() {
         stopping = true;
         if (process != null) {
-            process.destroy();
+            // Process.destroy closes its standard input too, which means stop at once.
+            process.toHandle().destroy();
         }
         notifyAll();
     }
