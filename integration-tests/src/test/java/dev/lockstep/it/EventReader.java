@@ -1,0 +1,61 @@
+package dev.lockstep.it;
+
+import static org.junit.jupiter.api.Assertions.assertFalse;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.Iterator;
+import java.util.Optional;
+import java.util.stream.Stream;
+
+/// Server-sent events as they come. Closed by its reader: closing early hangs up.
+final class EventReader implements AutoCloseable {
+    private static final String DATA = "data: ";
+    private static final String DONE = "[DONE]";
+
+    private final int status;
+    private final Stream<String> lines;
+    private final Iterator<String> iterator;
+    private boolean done;
+
+    EventReader(int status, Stream<String> lines) {
+        this.status = status;
+        this.lines = lines;
+        this.iterator = lines.iterator();
+    }
+
+    int status() {
+        return status;
+    }
+
+    /// Whether `[DONE]` has come: a stream that ends without it was cut off.
+    boolean isDone() {
+        return done;
+    }
+
+    /// The next event, or nothing at the end. Of an answer that is no stream, its body.
+    ///
+    /// @throws java.io.UncheckedIOException when the connection breaks
+    Optional<JsonNode> next() {
+        while (iterator.hasNext()) {
+            String line = iterator.next();
+            if (status != 200) {
+                return Optional.of(Json.parse(line));
+            }
+            if (line.isEmpty() || line.startsWith(":")) {
+                continue;
+            }
+            assertFalse(done, () -> "after [DONE] came " + line);
+            String data = line.substring(DATA.length());
+            if (!data.equals(DONE)) {
+                return Optional.of(Json.parse(data));
+            }
+            done = true;
+        }
+        return Optional.empty();
+    }
+
+    @Override
+    public void close() {
+        lines.close();
+    }
+}

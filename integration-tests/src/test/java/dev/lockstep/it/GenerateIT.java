@@ -1,0 +1,187 @@
+package dev.lockstep.it;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.proto.v1.InferenceEvent;
+import dev.lockstep.proto.v1.InferenceGrpc;
+import dev.lockstep.proto.v1.InferenceRequest;
+import dev.lockstep.proto.v1.Token;
+import dev.lockstep.proto.v1.TokenIds;
+import dev.lockstep.proto.v1.TopLogprob;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/// A served model generates what other software recorded for it, at any rank count and in any
+/// company.
+@Timeout(600)
+@ExtendWith(LogsOnFailure.class)
+final class GenerateIT {
+
+    /// As often as this all prompts are sent at once: 32 sequences are prefilled and decoded
+    /// together.
+    private static final int COMPANY = 8;
+
+    private static final int TOP = 20;
+
+    /// f32 sums in another order move a logit by at most 7e-6; a wrong layer moves it by 4e-4 and
+    /// more.
+    private static final double LOGPROB_TOLERANCE = 2e-4;
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, 3})
+    void aServedModelGoesOnAsRecordedAtAnyRankCount(int ranks) throws Exception {
+        Path model = Models.requireFixture("models/llama");
+        List<GoldenCase> cases =
+                GoldenCase.read(
+                        Json.read(model.resolve("golden.json")),
+                        model.resolve("golden-logits.safetensors"),
+                        "");
+        try (ServedCluster cluster = serve(new Sandbox(), model, ranks)) {
+            assertEquals(ranks, cluster.group().getRanksCount());
+            for (GoldenCase each : cases) {
+                assertGreedyIsExact(cluster.api(), each);
+                assertFirstLogprobsAreClose(cluster.admin(), each);
+            }
+            assertGreedyIsExactInCompany(cluster.api(), cases);
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"F32, 1", "F16, 2", "BF16, 3"})
+    void aGgufFileGoesOnAsRecorded(String type, int ranks) throws Exception {
+        Path folder = Models.requireFixture("gguf");
+        List<GoldenCase> cases =
+                GoldenCase.read(
+                        Json.read(folder.resolve("golden.json")).path(type).path("cases"),
+                        folder.resolve("golden-logits.safetensors"),
+                        type + ".");
+        Path model = folder.resolve("llama-" + type + ".gguf");
+        try (ServedCluster cluster = serve(new Sandbox(), model, ranks)) {
+            for (GoldenCase each : cases) {
+                assertGreedyIsExact(cluster.api(), each);
+                assertFirstLogprobsAreClose(cluster.admin(), each);
+            }
+        }
+    }
+
+    /// Needs nothing recorded, and says nothing more where the recorded outputs are.
+    @Test
+    void aGeneratedModelGoesOnAlikeAtOneRankAndAtThree() throws Exception {
+        assumeTrue(Models.fixture("models/llama").isEmpty(), "recorded outputs say more");
+        List<GoldenCase> alone = new ArrayList<>();
+        Random random = new Random(5);
+        Sandbox first = new Sandbox();
+        try (ServedCluster cluster = serve(first, Models.tiny(first, 1), 1)) {
+            for (int length : List.of(1, 7, 40, 130)) {
+                List<Integer> prompt = random.ints(length, 3, 512).boxed().toList();
+                Generated generated =
+                        Generated.of(
+                                cluster.api()
+                                        .post(Requests.COMPLETIONS, Requests.greedy(prompt, 24))
+                                        .ok());
+                assertEquals(24, generated.ids().size());
+                alone.add(new GoldenCase(prompt, generated.ids(), List.of()));
+            }
+            assertGreedyIsExactInCompany(cluster.api(), alone);
+        }
+        Sandbox second = new Sandbox();
+        try (ServedCluster cluster = serve(second, Models.tiny(second, 1), 3)) {
+            assertGreedyIsExactInCompany(cluster.api(), alone);
+        }
+    }
+
+    private static ServedCluster serve(Sandbox sandbox, Path model, int ranks) throws Exception {
+        return ServedCluster.start(
+                sandbox, model, "--dtype=f32", "--kv-dtype=f32", "--tensor-parallel=" + ranks);
+    }
+
+    private static void assertGreedyIsExact(Api api, GoldenCase golden) {
+        JsonNode body = Requests.greedy(golden.prompt(), golden.greedy().size());
+        Generated generated = Generated.of(api.post(Requests.COMPLETIONS, body).ok());
+        assertEquals(golden.greedy(), generated.ids());
+        assertEquals("length", generated.finishReason());
+    }
+
+    private static void assertGreedyIsExactInCompany(Api api, List<GoldenCase> cases)
+            throws Exception {
+        List<GoldenCase> all = new ArrayList<>();
+        for (int i = 0; i < COMPANY; i++) {
+            all.addAll(cases);
+        }
+        List<Generated> generated =
+                Together.map(
+                        all,
+                        golden -> {
+                            JsonNode body =
+                                    Requests.greedy(golden.prompt(), golden.greedy().size())
+                                            .put("stream", true);
+                            try (EventReader events = api.stream(Requests.COMPLETIONS, body)) {
+                                return Generated.of(events);
+                            }
+                        });
+        for (int i = 0; i < all.size(); i++) {
+            assertEquals(all.get(i).greedy(), generated.get(i).ids(), "in company, case " + i);
+        }
+    }
+
+    /// By id, which only gRPC tells: two ids may read the same.
+    private static void assertFirstLogprobsAreClose(Admin admin, GoldenCase golden) {
+        double[] expected = golden.lastLogprobs();
+        Token token = firstToken(admin, golden.prompt());
+        assertEquals(golden.greedy().getFirst(), token.getId());
+        assertEquals(expected[token.getId()], token.getLogprob(), LOGPROB_TOLERANCE);
+        assertEquals(TOP, token.getTopLogprobsCount());
+        double least = Double.POSITIVE_INFINITY;
+        for (TopLogprob top : token.getTopLogprobsList()) {
+            assertEquals(expected[top.getTokenId()], top.getLogprob(), LOGPROB_TOLERANCE);
+            least = Math.min(least, expected[top.getTokenId()]);
+        }
+        double shown = least;
+        long likelier =
+                Arrays.stream(expected)
+                        .filter(logprob -> logprob > shown + LOGPROB_TOLERANCE)
+                        .count();
+        assertTrue(likelier < TOP, "the twenty likeliest are shown, not " + likelier + " others");
+    }
+
+    private static Token firstToken(Admin admin, List<Integer> prompt) {
+        InferenceRequest request =
+                InferenceRequest.newBuilder()
+                        .setModel(ServedCluster.MODEL)
+                        .setPromptIds(TokenIds.newBuilder().addAllIds(prompt))
+                        .setTemperature(0)
+                        .setMaxTokens(1)
+                        .setIgnoreEos(true)
+                        .setLogprobs(true)
+                        .setTopLogprobs(TOP)
+                        .build();
+        List<Token> tokens = new ArrayList<>();
+        InferenceGrpc.newBlockingStub(admin.channel())
+                .withDeadlineAfter(60, TimeUnit.SECONDS)
+                .generate(request)
+                .forEachRemaining(
+                        event ->
+                                Optional.of(event)
+                                        .filter(InferenceEvent::hasDelta)
+                                        .ifPresent(
+                                                delta ->
+                                                        tokens.addAll(
+                                                                delta.getDelta().getTokensList())));
+        assertEquals(1, tokens.size());
+        return tokens.getFirst();
+    }
+}

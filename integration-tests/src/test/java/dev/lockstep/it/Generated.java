@@ -1,0 +1,67 @@
+package dev.lockstep.it;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/// What came of one choice of `/v1/completions`, streamed or whole.
+///
+/// @param logprobs of the chosen and the likeliest tokens, as the JSON that came: equal text is
+///   equal bits, since a float is written with all the digits that tell it from its neighbours
+record Generated(String text, List<Integer> ids, List<String> logprobs, String finishReason) {
+
+    Generated {
+        ids = List.copyOf(ids);
+        logprobs = List.copyOf(logprobs);
+    }
+
+    /// Reads a stream to its end, which must be a good one.
+    static Generated of(EventReader events) {
+        StringBuilder text = new StringBuilder();
+        List<Integer> ids = new ArrayList<>();
+        List<String> logprobs = new ArrayList<>();
+        String finishReason = "";
+        for (Optional<JsonNode> event = events.next(); event.isPresent(); event = events.next()) {
+            JsonNode chunk = event.get();
+            assertTrue(chunk.path("error").isMissingNode(), chunk::toString);
+            for (JsonNode choice : chunk.path("choices")) {
+                text.append(choice.path("text").asText());
+                ids.addAll(Json.integers(choice.path("token_ids")));
+                addLogprobs(choice.path("logprobs"), logprobs);
+                if (choice.path("finish_reason").isTextual()) {
+                    finishReason = choice.path("finish_reason").asText();
+                }
+            }
+        }
+        assertEquals(200, events.status());
+        assertTrue(events.isDone(), "the stream ends with [DONE]");
+        return new Generated(text.toString(), ids, logprobs, finishReason);
+    }
+
+    /// The only choice of a whole answer.
+    static Generated of(JsonNode answer) {
+        JsonNode choice = answer.path("choices").path(0);
+        List<String> logprobs = new ArrayList<>();
+        addLogprobs(choice.path("logprobs"), logprobs);
+        return new Generated(
+                choice.path("text").asText(),
+                Json.integers(choice.path("token_ids")),
+                logprobs,
+                choice.path("finish_reason").asText());
+    }
+
+    private static void addLogprobs(JsonNode logprobs, List<String> into) {
+        for (int i = 0; i < logprobs.path("tokens").size(); i++) {
+            into.add(
+                    logprobs.path("tokens").path(i)
+                            + " "
+                            + logprobs.path("token_logprobs").path(i)
+                            + " "
+                            + logprobs.path("top_logprobs").path(i));
+        }
+    }
+}

@@ -1,0 +1,75 @@
+package dev.lockstep.it;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.extension.AfterAllCallback;
+import org.junit.jupiter.api.extension.AfterEachCallback;
+import org.junit.jupiter.api.extension.ExtensionContext;
+import org.junit.jupiter.api.extension.LifecycleMethodExecutionExceptionHandler;
+import org.junit.jupiter.api.extension.TestExecutionExceptionHandler;
+import org.opentest4j.TestAbortedException;
+
+/// Prints what the processes wrote when a test of theirs fails, and removes their folders when all
+/// went well.
+final class LogsOnFailure
+        implements TestExecutionExceptionHandler,
+                LifecycleMethodExecutionExceptionHandler,
+                AfterEachCallback,
+                AfterAllCallback {
+    private static final List<Sandbox> watched = new ArrayList<>();
+
+    static synchronized void watch(Sandbox sandbox) {
+        watched.add(sandbox);
+    }
+
+    private static synchronized List<Sandbox> take() {
+        List<Sandbox> taken = List.copyOf(watched);
+        watched.clear();
+        return taken;
+    }
+
+    @Override
+    public void handleTestExecutionException(ExtensionContext context, Throwable failure)
+            throws Throwable {
+        tell(context, failure);
+    }
+
+    @Override
+    public void handleBeforeAllMethodExecutionException(ExtensionContext context, Throwable failure)
+            throws Throwable {
+        tell(context, failure);
+    }
+
+    @Override
+    public void handleAfterAllMethodExecutionException(ExtensionContext context, Throwable failure)
+            throws Throwable {
+        tell(context, failure);
+    }
+
+    private static void tell(ExtensionContext context, Throwable failure) throws Throwable {
+        if (!(failure instanceof TestAbortedException)) {
+            for (Sandbox sandbox : take()) {
+                System.out.println(
+                        "=== %s failed: %s%n%s"
+                                .formatted(context.getDisplayName(), failure, sandbox.logs()));
+            }
+        }
+        throw failure;
+    }
+
+    @Override
+    public void afterEach(ExtensionContext context) {
+        removeClosed();
+    }
+
+    @Override
+    public void afterAll(ExtensionContext context) {
+        removeClosed();
+    }
+
+    private static synchronized void removeClosed() {
+        List<Sandbox> closed = watched.stream().filter(Sandbox::isClosed).toList();
+        watched.removeAll(closed);
+        closed.forEach(Sandbox::remove);
+    }
+}

@@ -1,0 +1,111 @@
+package dev.lockstep.it;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.proto.v1.GroupStatus;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.ExtendWith;
+
+/// Whoever is interrupted, recomputed and mixed with others gets the bits it would have got alone.
+@Timeout(900)
+@ExtendWith(LogsOnFailure.class)
+final class PreemptionIT {
+    private static final int CLIENTS = 64;
+    private static final int MAX_MODEL_LEN = 256;
+    private static final int BLOCK_SIZE = 16;
+
+    /// Room for three of the longest sequences, beside the null block.
+    private static final int BLOCKS = 3 * MAX_MODEL_LEN / BLOCK_SIZE + 1;
+
+    /// Of the default model: 30 layers, 3 KV heads of 64 values, keys and values, two bytes each.
+    private static final int BLOCK_BYTES = 30 * 3 * 64 * 2 * 2 * BLOCK_SIZE;
+
+    /// Different requests among the clients. Each is sent alone first, which takes as long as all
+    /// clients together.
+    private static final int REQUESTS = 16;
+
+    private static final List<String> SUBJECTS =
+            List.of("the sea", "an old clock", "a lost key", "two brothers");
+
+    @Test
+    void manyClientsInLittleMemoryGetTheBitsTheyWouldGetAlone() throws Exception {
+        try (ServedCluster cluster =
+                ServedCluster.start(
+                        new Sandbox(),
+                        Models.requireDefault(),
+                        "--max-model-len=" + MAX_MODEL_LEN,
+                        "--kv-memory=" + BLOCKS * BLOCK_BYTES)) {
+            List<Generated> alone = new ArrayList<>();
+            for (int i = 0; i < REQUESTS; i++) {
+                alone.add(Generated.of(cluster.api().post(Requests.COMPLETIONS, request(i)).ok()));
+            }
+            GroupStatus before = cluster.group();
+            assertEquals(3 * MAX_MODEL_LEN, before.getBlocksTotal() * BLOCK_SIZE);
+            assertEquals(0, before.getPreemptions(), "alone nobody is interrupted");
+
+            List<Integer> clients = new ArrayList<>();
+            for (int client = 0; client < CLIENTS; client++) {
+                clients.add(client % REQUESTS);
+            }
+            List<Generated> together =
+                    Together.map(clients, request -> stream(cluster.api(), request(request)));
+
+            for (int client = 0; client < CLIENTS; client++) {
+                Generated expected = alone.get(clients.get(client));
+                assertEquals(expected, together.get(client), "client " + client);
+            }
+            GroupStatus after =
+                    Eventually.find(
+                            () -> "all blocks are back: " + cluster.group(),
+                            Eventually.PATIENCE,
+                            () -> Optional.of(cluster.group()).filter(PreemptionIT::isIdle));
+            long mixed = after.getMixedSteps() - before.getMixedSteps();
+            System.out.println(after.getPreemptions() + " preemptions, " + mixed + " mixed steps");
+            assertTrue(after.getPreemptions() > 50, () -> after.getPreemptions() + " preemptions");
+            assertTrue(mixed > 50, () -> mixed + " mixed steps");
+        }
+    }
+
+    private static Generated stream(Api api, ObjectNode request) {
+        JsonNode body = request.put("stream", true);
+        try (EventReader events = api.stream(Requests.COMPLETIONS, body)) {
+            return Generated.of(events);
+        }
+    }
+
+    private static boolean isIdle(GroupStatus group) {
+        return group.getRunning() == 0
+                && group.getWaiting() == 0
+                && group.getBlocksFree() == group.getBlocksTotal();
+    }
+
+    /// Sampled, with everything that shapes the choice of tokens by turns.
+    private static ObjectNode request(int number) {
+        ObjectNode body =
+                Json.object()
+                        .put("model", ServedCluster.MODEL)
+                        .put(
+                                "prompt",
+                                "Story %d. Once there was %s, and nobody in the small town knew"
+                                        .formatted(number, SUBJECTS.get(number % SUBJECTS.size())))
+                        .put("seed", 1000 + number)
+                        .put("temperature", 0.7 + 0.05 * (number % 8))
+                        .put("max_tokens", 70 + number % 15)
+                        .put("ignore_eos", true)
+                        .put("logprobs", 3)
+                        .put("return_token_ids", true);
+        return switch (number % 4) {
+            case 0 -> body.put("top_p", 0.9);
+            case 1 -> body.put("top_k", 20).put("min_p", 0.02);
+            case 2 -> body.put("repetition_penalty", 1.2).put("presence_penalty", 0.5);
+            default -> body;
+        };
+    }
+}

@@ -1,0 +1,29 @@
+package dev.lockstep.it;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.List;
+
+/// Bodies of requests.
+final class Requests {
+    static final String COMPLETIONS = "/v1/completions";
+    static final String CHAT = "/v1/chat/completions";
+
+    private Requests() {}
+
+    /// The likeliest token each time, past the end token; ids in, ids out.
+    static ObjectNode greedy(List<Integer> prompt, int maxTokens) {
+        ObjectNode body = greedy(maxTokens);
+        body.set("prompt", Json.array(prompt));
+        return body;
+    }
+
+    /// As [#greedy(List, int)], without a prompt yet.
+    static ObjectNode greedy(int maxTokens) {
+        return Json.object()
+                .put("model", ServedCluster.MODEL)
+                .put("max_tokens", maxTokens)
+                .put("temperature", 0)
+                .put("ignore_eos", true)
+                .put("return_token_ids", true);
+    }
+}

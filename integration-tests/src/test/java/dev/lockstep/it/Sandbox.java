@@ -1,0 +1,163 @@
+package dev.lockstep.it;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.stream.Stream;
+
+/// Where the processes of one test live: a folder for what they write, and a group name nobody else
+/// uses. Closed by the test; whatever still runs then is killed, but nothing that others started.
+///
+/// The folder stays until [LogsOnFailure] has looked at it.
+final class Sandbox implements AutoCloseable {
+    private static final Path SHARED_MEMORY = Path.of("/dev/shm");
+    private static final Path PROC = Path.of("/proc");
+
+    private final Path folder;
+    private final String group;
+    private final List<LockstepProcess> processes = new CopyOnWriteArrayList<>();
+    private final Thread lastResort;
+    private volatile boolean closed;
+
+    Sandbox() {
+        try {
+            // Short: a Unix socket's path may have 107 bytes.
+            folder = Files.createTempDirectory("lockstep-it-");
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        group = "it-" + HexFormat.of().toHexDigits(ThreadLocalRandom.current().nextInt());
+        lastResort = new Thread(this::destroyAll, "sandbox-last-resort");
+        Runtime.getRuntime().addShutdownHook(lastResort);
+        LogsOnFailure.watch(this);
+    }
+
+    /// Run folder of the processes, and where their output goes.
+    Path folder() {
+        return folder;
+    }
+
+    /// A group name that shows in the names of shared memory.
+    String group() {
+        return group;
+    }
+
+    /// Starts `lockstep command arguments…`.
+    LockstepProcess start(String name, String command, List<String> arguments) {
+        if (closed) {
+            throw new IllegalStateException("the sandbox is closed");
+        }
+        LockstepProcess process =
+                LockstepProcess.start(name, folder, Distribution.command(command, arguments));
+        processes.add(process);
+        return process;
+    }
+
+    /// What is left of the processes of this sandbox, in words: processes and shared memory.
+    List<String> leftovers() {
+        List<String> left = new ArrayList<>();
+        processIds().forEach(id -> left.add("process " + id));
+        try (Stream<Path> files = Files.list(SHARED_MEMORY)) {
+            files.filter(file -> file.toString().contains(group)).forEach(f -> left.add("" + f));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        return left;
+    }
+
+    /// Every process of ours was told the folder, the launcher's children too.
+    private List<Long> processIds() {
+        try (Stream<Path> entries = Files.list(PROC)) {
+            return entries.filter(entry -> commandLine(entry).contains(folder.toString()))
+                    .map(entry -> Long.valueOf(entry.getFileName().toString()))
+                    .toList();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static String commandLine(Path entry) {
+        if (!Character.isDigit(entry.getFileName().toString().charAt(0))) {
+            return "";
+        }
+        try {
+            return Files.readString(entry.resolve("cmdline"), StandardCharsets.ISO_8859_1);
+        } catch (IOException e) {
+            // It ended in this moment.
+            return "";
+        }
+    }
+
+    /// Waits until nothing is left.
+    void awaitNothingLeft(Duration patience) throws Exception {
+        Eventually.find(
+                () -> "nothing is left of the cluster, but there is " + leftovers(),
+                patience,
+                () -> leftovers().isEmpty() ? Optional.of(true) : Optional.empty());
+    }
+
+    /// The end of everything that was written, for a person who wants to know why.
+    String logs() {
+        StringBuilder text = new StringBuilder();
+        try (Stream<Path> files = Files.list(folder)) {
+            for (Path file : files.filter(Sandbox::isLog).sorted().toList()) {
+                List<String> lines = Files.readAllLines(file);
+                if (!lines.isEmpty()) {
+                    text.append("--- ").append(file).append('\n');
+                    lines.stream()
+                            .skip(Math.max(0, lines.size() - 60))
+                            .forEach(line -> text.append(line).append('\n'));
+                }
+            }
+        } catch (NoSuchFileException e) {
+            return text.toString();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        return text.toString();
+    }
+
+    private static boolean isLog(Path file) {
+        String name = file.toString();
+        return name.endsWith(".log") || name.endsWith(".out") || name.endsWith(".err");
+    }
+
+    void remove() {
+        try (Stream<Path> files = Files.walk(folder)) {
+            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+                Files.deleteIfExists(file);
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private void destroyAll() {
+        closed = true;
+        processes.reversed().forEach(LockstepProcess::destroy);
+        for (long id : processIds()) {
+            ProcessHandle.of(id).ifPresent(ProcessHandle::destroyForcibly);
+        }
+    }
+
+    boolean isClosed() {
+        return closed;
+    }
+
+    @Override
+    public void close() {
+        destroyAll();
+        Runtime.getRuntime().removeShutdownHook(lastResort);
+    }
+}

@@ -1,0 +1,79 @@
+package dev.lockstep.it;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/// Processes of a cluster started one by one, as an operator with several hosts does, around a
+/// ZooKeeper that is a process too. They end with their sandbox.
+final class SeparateProcesses {
+    private final Sandbox sandbox;
+    private final int zooKeeperPort;
+    private final String cluster;
+
+    /// @param cluster tells clusters on one ZooKeeper apart
+    SeparateProcesses(Sandbox sandbox, int zooKeeperPort, String cluster) {
+        this.sandbox = sandbox;
+        this.zooKeeperPort = zooKeeperPort;
+        this.cluster = cluster;
+    }
+
+    /// A port nobody listened on a moment ago.
+    static int freePort() {
+        try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            return socket.getLocalPort();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /// @param data folder below the sandbox's, where it keeps what it knows
+    LockstepProcess zooKeeper(String data) {
+        return sandbox.start(
+                "zookeeper",
+                "zookeeper",
+                List.of("--port=" + zooKeeperPort, "--data=" + sandbox.folder().resolve(data)));
+    }
+
+    LockstepProcess coordinator(String name, Path model, int port) {
+        return start(
+                name,
+                "coordinator",
+                "--model=" + model,
+                "--served-model-name=" + ServedCluster.MODEL,
+                "--port=" + port);
+    }
+
+    LockstepProcess scheduler(String name, String group, int size) {
+        return start(name, "scheduler", "--group=" + group, "--tensor-parallel=" + size);
+    }
+
+    /// @param further flags
+    LockstepProcess worker(
+            String name, Path model, String group, int rank, int size, String... further) {
+        List<String> flags = new ArrayList<>();
+        flags.add("--model=" + model);
+        flags.add("--served-model-name=" + ServedCluster.MODEL);
+        flags.add("--group=" + group);
+        flags.add("--rank=" + rank);
+        flags.add("--tensor-parallel=" + size);
+        flags.add("--threads=1");
+        // Many more threads than cores: nobody may spin.
+        flags.add("--oversubscribed");
+        flags.add("--kv-memory=16M");
+        flags.addAll(List.of(further));
+        return start(name, "worker", flags.toArray(String[]::new));
+    }
+
+    private LockstepProcess start(String name, String command, String... flags) {
+        List<String> all = new ArrayList<>(List.of(flags));
+        all.add("--zookeeper=127.0.0.1:" + zooKeeperPort);
+        all.add("--cluster=" + cluster);
+        all.add("--run-folder=" + sandbox.folder());
+        return sandbox.start(name, command, all);
+    }
+}

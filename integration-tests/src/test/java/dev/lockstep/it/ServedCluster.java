@@ -1,0 +1,105 @@
+package dev.lockstep.it;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.proto.v1.GroupStatus;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/// A cluster that `lockstep serve` started, ready for requests. Closed by the test.
+final class ServedCluster implements AutoCloseable {
+    private static final Pattern ADDRESS =
+            Pattern.compile("OpenAI API +http://127.0.0.1:(\\d+)/v1");
+
+    /// What requests call the model, whatever it is.
+    static final String MODEL = "served";
+
+    private final Sandbox sandbox;
+    private final LockstepProcess launcher;
+    private final Api api;
+    private final Admin admin;
+
+    private ServedCluster(Sandbox sandbox, LockstepProcess launcher, int port) {
+        this.sandbox = sandbox;
+        this.launcher = launcher;
+        this.api = new Api(port);
+        this.admin = new Admin(port);
+    }
+
+    /// Starts `lockstep serve` with further flags and waits until it says that it serves. The
+    /// sandbox is closed with the cluster.
+    static ServedCluster start(Sandbox sandbox, Path model, String... flags) throws Exception {
+        LockstepProcess launcher = sandbox.start("serve", "serve", flags(sandbox, model, flags));
+        int port =
+                Eventually.find(
+                        () -> "serve says where it listens",
+                        Eventually.PATIENCE,
+                        () -> {
+                            assertTrue(launcher.isAlive(), () -> "ended: " + launcher.errors());
+                            Matcher address = ADDRESS.matcher(launcher.output());
+                            return address.find()
+                                    ? Optional.of(Integer.valueOf(address.group(1)))
+                                    : Optional.empty();
+                        });
+        ServedCluster cluster = new ServedCluster(sandbox, launcher, port);
+        assertTrue(cluster.api.isReady(), "serve says it is ready only when it is");
+        return cluster;
+    }
+
+    /// What the processes of one sandbox are told.
+    static List<String> flags(Sandbox sandbox, Path model, String... further) {
+        List<String> flags = new ArrayList<>();
+        flags.add("--model=" + model);
+        flags.add("--served-model-name=" + MODEL);
+        flags.add("--run-folder=" + sandbox.folder());
+        flags.add("--group=" + sandbox.group());
+        flags.add("--port=0");
+        flags.addAll(List.of(further));
+        return flags;
+    }
+
+    Sandbox sandbox() {
+        return sandbox;
+    }
+
+    LockstepProcess launcher() {
+        return launcher;
+    }
+
+    Api api() {
+        return api;
+    }
+
+    Admin admin() {
+        return admin;
+    }
+
+    /// The one group.
+    GroupStatus group() {
+        return admin.group(sandbox.group()).orElseThrow();
+    }
+
+    /// Waits until neither process nor shared memory nor the port is left.
+    void awaitNothingLeft(Duration patience) throws Exception {
+        sandbox.awaitNothingLeft(patience);
+        try (ServerSocket socket = new ServerSocket()) {
+            socket.setReuseAddress(true);
+            socket.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), api.port()));
+        }
+    }
+
+    @Override
+    public void close() {
+        admin.close();
+        api.close();
+        sandbox.close();
+    }
+}

@@ -1,0 +1,28 @@
+package dev.lockstep.it;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+
+/// Sends POSIX signals.
+final class Signals {
+    private Signals() {}
+
+    /// @param signal without SIG
+    /// @param target a process id, or one of a group with a minus before it
+    static void send(String signal, String target) {
+        try {
+            Process kill =
+                    new ProcessBuilder("sh", "-c", "kill -s \"$1\" -- \"$2\"", "sh", signal, target)
+                            .inheritIO()
+                            .start();
+            assertEquals(0, kill.waitFor(), () -> "kill -s " + signal + " " + target);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException("interrupted", e);
+        }
+    }
+}

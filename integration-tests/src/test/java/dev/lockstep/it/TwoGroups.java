@@ -1,0 +1,103 @@
+package dev.lockstep.it;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.Callable;
+
+/// Two groups of two ranks with a scheduler each, and two coordinators: eight processes and a
+/// ZooKeeper. Closed by the test, which kills all but ZooKeeper.
+final class TwoGroups implements AutoCloseable {
+    static final int RANKS = 2;
+
+    private final SeparateProcesses processes;
+    private final String prefix;
+    private final Path model;
+    private final List<String> groups;
+    private final List<Integer> ports =
+            List.of(SeparateProcesses.freePort(), SeparateProcesses.freePort());
+    private final Map<String, LockstepProcess> started = new LinkedHashMap<>();
+
+    /// @param name of the cluster, which begins the names of its processes
+    TwoGroups(Sandbox sandbox, int zooKeeperPort, String name, Path model) {
+        this.processes = new SeparateProcesses(sandbox, zooKeeperPort, name);
+        this.prefix = name + "-";
+        this.model = model;
+        this.groups = List.of(sandbox.group() + "-a", sandbox.group() + "-b");
+    }
+
+    List<String> groups() {
+        return groups;
+    }
+
+    int port(int coordinator) {
+        return ports.get(coordinator);
+    }
+
+    LockstepProcess coordinator(int number) {
+        return process("coordinator-" + number);
+    }
+
+    LockstepProcess scheduler(int group) {
+        return process("scheduler-" + group);
+    }
+
+    LockstepProcess worker(int group, int rank) {
+        return process("worker-" + group + "-" + rank);
+    }
+
+    private LockstepProcess process(String name) {
+        LockstepProcess process = started.get(prefix + name);
+        if (process == null) {
+            throw new IllegalArgumentException("no process " + name);
+        }
+        return process;
+    }
+
+    /// Starts all at once, in an order drawn from `seed`.
+    ///
+    /// @param withZooKeeper it comes somewhere among them; else it must run
+    void start(long seed, boolean withZooKeeper) throws Exception {
+        List<Callable<LockstepProcess>> starts = new ArrayList<>();
+        for (int i = 0; i < groups.size(); i++) {
+            int number = i;
+            String group = groups.get(i);
+            starts.add(
+                    () ->
+                            processes.coordinator(
+                                    prefix + "coordinator-" + number, model, ports.get(number)));
+            starts.add(() -> processes.scheduler(prefix + "scheduler-" + number, group, RANKS));
+            for (int rank = 0; rank < RANKS; rank++) {
+                int own = rank;
+                String name = prefix + "worker-" + number + "-" + rank;
+                starts.add(() -> processes.worker(name, model, group, own, RANKS));
+            }
+        }
+        if (withZooKeeper) {
+            starts.add(() -> processes.zooKeeper("zookeeper"));
+        }
+        Collections.shuffle(starts, new Random(seed));
+        for (Callable<LockstepProcess> start : starts) {
+            LockstepProcess process = start.call();
+            started.put(process.name(), process);
+        }
+        started.remove("zookeeper");
+    }
+
+    /// Those that have ended, though nobody asked them to.
+    List<String> ended() {
+        return started.values().stream()
+                .filter(process -> !process.isAlive())
+                .map(LockstepProcess::name)
+                .toList();
+    }
+
+    @Override
+    public void close() {
+        started.values().forEach(LockstepProcess::destroy);
+    }
+}

@@ -1,0 +1,172 @@
+package dev.lockstep.it;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.proto.v1.GroupStatus;
+import java.nio.file.Path;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/// Two groups behind two coordinators: processes that nobody but ZooKeeper introduces to each
+/// other.
+@Timeout(600)
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+@ExtendWith(LogsOnFailure.class)
+final class TwoGroupsIT {
+    private static final JsonNode SMALL = Requests.greedy(List.of(9, 8, 7), 8);
+    private static final Pattern REFUSAL =
+            Pattern.compile("model digest differs: rank 0 has (\\S+), rank 1 has ([^\\s;]+)");
+
+    private final Sandbox sandbox = new Sandbox();
+    private final int zooKeeperPort = SeparateProcesses.freePort();
+    private final Path model = Models.tiny(sandbox, 6);
+    private boolean zooKeeperRuns;
+
+    @AfterAll
+    void close() {
+        sandbox.close();
+    }
+
+    /// ZooKeeper is one of those that come when they like, but only the first time: it serves all.
+    @ParameterizedTest
+    @ValueSource(longs = {1, 2, 3, 4, 5})
+    void startedInAnyOrderBothServeAndOneIsEnough(long order) throws Exception {
+        try (TwoGroups cluster = new TwoGroups(sandbox, zooKeeperPort, "order-" + order, model)) {
+            cluster.start(order, !zooKeeperRuns);
+            zooKeeperRuns = true;
+            try (Api first = new Api(cluster.port(0));
+                    Api second = new Api(cluster.port(1));
+                    Admin admin = new Admin(cluster.port(0));
+                    Admin other = new Admin(cluster.port(1))) {
+                awaitReady(first, cluster);
+                awaitReady(second, cluster);
+                awaitReadyGroups(admin, Set.copyOf(cluster.groups()));
+                awaitReadyGroups(other, Set.copyOf(cluster.groups()));
+                assertBothServe(List.of(first, second), admin, cluster.groups());
+
+                int stopped = (int) (order % 2);
+                try (Load load = new Load(first, SMALL, 2)) {
+                    cluster.scheduler(stopped).terminate();
+                    cluster.worker(stopped, 0).terminate();
+                    cluster.worker(stopped, 1).terminate();
+                    awaitReadyGroups(other, Set.of(cluster.groups().get(1 - stopped)));
+                    int served = load.count("ok");
+                    Eventually.await(
+                            "the other group serves",
+                            Eventually.PATIENCE,
+                            () -> load.count("ok") > served);
+                    assertEquals(Set.of("ok"), load.answers().keySet(), load.answers()::toString);
+                }
+                second.post(Requests.COMPLETIONS, SMALL).ok();
+            }
+        }
+    }
+
+    @Test
+    void aWorkerWithAnotherModelIsRefusedByBothDigests() throws Exception {
+        int port = SeparateProcesses.freePort();
+        SeparateProcesses processes = new SeparateProcesses(sandbox, zooKeeperPort, "wrong-model");
+        String group = sandbox.group() + "-c";
+        LockstepProcess scheduler = processes.scheduler("wrong-scheduler", group, TwoGroups.RANKS);
+        processes.coordinator("wrong-coordinator", model, port);
+        processes.worker("wrong-worker-0", model, group, 0, TwoGroups.RANKS);
+        LockstepProcess wrong =
+                processes.worker(
+                        "wrong-worker-1", Models.tiny(sandbox, 7), group, 1, TwoGroups.RANKS);
+        if (!zooKeeperRuns) {
+            processes.zooKeeper("zookeeper");
+            zooKeeperRuns = true;
+        }
+        try (Api api = new Api(port);
+                Admin admin = new Admin(port)) {
+            Eventually.await(
+                    "the coordinator listens",
+                    Eventually.PATIENCE,
+                    () -> api.statusOf("/livez") == 200);
+            Matcher refusal =
+                    Eventually.find(
+                            () -> "a refusal: " + admin.status(),
+                            Eventually.PATIENCE,
+                            () ->
+                                    admin.group(group)
+                                            .map(GroupStatus::getReason)
+                                            .map(REFUSAL::matcher)
+                                            .filter(Matcher::find));
+            assertNotEquals(refusal.group(1), refusal.group(2));
+            assertTrue(scheduler.errors().contains(refusal.group()), "the log says it, too");
+            assertEquals(503, api.statusOf("/readyz"));
+
+            wrong.terminate();
+            processes.worker("right-worker-1", model, group, 1, TwoGroups.RANKS);
+            GroupStatus formed =
+                    Eventually.find(
+                            () -> "the right worker is taken: " + admin.status(),
+                            Eventually.PATIENCE,
+                            () -> admin.group(group).filter(GroupStatus::getReady));
+            assertEquals(refusal.group(1), formed.getModelDigest());
+            Eventually.await("it is ready", Eventually.PATIENCE, api::isReady);
+            api.post(Requests.COMPLETIONS, SMALL).ok();
+        }
+    }
+
+    private static void awaitReady(Api api, TwoGroups cluster) throws Exception {
+        Eventually.await(
+                "the coordinator is ready",
+                Eventually.PATIENCE,
+                () -> {
+                    assertEquals(List.of(), cluster.ended(), "ended unasked");
+                    return api.isReady();
+                });
+    }
+
+    private static void awaitReadyGroups(Admin admin, Set<String> expected) throws Exception {
+        Eventually.find(
+                () -> "ready are " + expected + ": " + admin.status(),
+                Eventually.PATIENCE,
+                () -> Optional.of(readyGroups(admin)).filter(expected::equals));
+    }
+
+    private static Set<String> readyGroups(Admin admin) {
+        Set<String> ready = new HashSet<>();
+        for (GroupStatus group : admin.status().getGroupsList()) {
+            if (group.getReady()) {
+                ready.add(group.getGroup());
+            }
+        }
+        return ready;
+    }
+
+    /// The same answer from everybody, until both groups have worked.
+    private static void assertBothServe(List<Api> apis, Admin admin, List<String> groups)
+            throws Exception {
+        Generated expected = Generated.of(apis.getFirst().post(Requests.COMPLETIONS, SMALL).ok());
+        Eventually.await(
+                "both groups have worked",
+                Eventually.PATIENCE,
+                () -> {
+                    for (Api api : apis) {
+                        JsonNode answer = api.post(Requests.COMPLETIONS, SMALL).ok();
+                        assertEquals(expected, Generated.of(answer));
+                    }
+                    return groups.stream().allMatch(group -> steps(admin, group) > 0);
+                });
+    }
+
+    private static long steps(Admin admin, String group) {
+        return admin.group(group).map(GroupStatus::getSteps).orElse(0L);
+    }
+}
