@@ -25,7 +25,7 @@ final class SchedulerCommand implements Command {
 
     @Override
     public int run(List<String> arguments) {
-        SchedulerMain.main(arguments.toArray(String[]::new));
+        SchedulerMain.run(arguments);
         return ExitCode.OK;
     }
 }

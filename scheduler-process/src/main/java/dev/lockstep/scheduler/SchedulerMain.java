@@ -25,17 +25,13 @@ public final class SchedulerMain {
 
     private SchedulerMain() {}
 
-    public static void main(String[] args) {
-        SchedulerConfig config;
-        try {
-            config =
-                    SchedulerConfig.from(
-                            Settings.parse(SchedulerConfig.SPEC, List.of(args), System.getenv()));
-        } catch (SettingsException e) {
-            System.err.println(e.getMessage());
-            System.exit(ExitCode.USAGE);
-            return;
-        }
+    /// Runs until the process is told to stop.
+    ///
+    /// @throws SettingsException with one line that names key, value and limit
+    public static void run(List<String> arguments) {
+        var config =
+                SchedulerConfig.from(
+                        Settings.parse(SchedulerConfig.SPEC, arguments, System.getenv()));
         var daemon = new Daemon("scheduler", config.drainTimeout().plus(CLOSING));
         if (config.parentPipe()) {
             daemon.watchParentPipe();
