@@ -6,13 +6,17 @@ import dev.lockstep.cluster.ProcessKeys;
 import dev.lockstep.cluster.Settings;
 import dev.lockstep.cluster.SettingsException;
 import dev.lockstep.cluster.SettingsSpec;
+import java.io.IOException;
 import java.net.URI;
+import java.net.URISyntaxException;
 import java.util.List;
 
 /// Loads a running server with streamed completions and prints what its clients saw.
 final class BenchCommand implements Command {
+    private static final String URL_OF_SERVE = "http://127.0.0.1:8000";
+
     private static final Key<String> URL =
-            Key.text("url", "URL", "the server to load").orElse("http://127.0.0.1:8000");
+            Key.text("url", "URL", "the server to load").orElse(URL_OF_SERVE);
 
     private static final Key<Integer> CONCURRENCY =
             Key.integer("concurrency", 1, 4096, "clients that ask at once").orElse("4");
@@ -53,7 +57,7 @@ final class BenchCommand implements Command {
     }
 
     @Override
-    public int run(List<String> arguments) throws Exception {
+    public int run(List<String> arguments) throws IOException, InterruptedException {
         Settings settings = Settings.parse(SPEC, arguments, System.getenv());
         if (!settings.arguments().equals(List.of("serve"))) {
             throw new SettingsException("say what to measure: lockstep bench serve");
@@ -66,8 +70,21 @@ final class BenchCommand implements Command {
                         settings.value(REQUESTS),
                         settings.value(PROMPT_LENGTH),
                         settings.value(OUTPUT_LENGTH));
-        ServeBench bench = new ServeBench(URI.create(settings.value(URL)), load);
+        ServeBench bench = new ServeBench(url(settings.value(URL)), load);
         System.out.print(bench.run().text(load));
         return ExitCode.OK;
+    }
+
+    private static URI url(String text) {
+        try {
+            URI url = new URI(text);
+            if (List.of("http", "https").contains(url.getScheme()) && url.getHost() != null) {
+                return url;
+            }
+        } catch (URISyntaxException e) {
+            // Refused below, as one without a scheme is.
+        }
+        throw new SettingsException(
+                "--url: \"%s\" is not a URL such as %s".formatted(text, URL_OF_SERVE));
     }
 }

@@ -4,6 +4,8 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.net.ConnectException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -12,9 +14,11 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.CompletionService;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorCompletionService;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 
@@ -45,23 +49,37 @@ final class ServeBench {
         this.load = load;
     }
 
-    Report run() throws Exception {
+    /// One request to warm the server, then all; the first that fails ends the run.
+    Report run() throws IOException, InterruptedException {
         ask(-1);
         long start = System.nanoTime();
         List<Times> all = new ArrayList<>();
         try (ExecutorService clients = Executors.newVirtualThreadPerTaskExecutor()) {
-            List<Future<List<Times>>> running = new ArrayList<>();
+            CompletionService<List<Times>> running = new ExecutorCompletionService<>(clients);
             for (int i = 0; i < load.concurrency; i++) {
-                running.add(clients.submit(this::client));
+                running.submit(this::client);
             }
-            for (Future<List<Times>> client : running) {
-                all.addAll(client.get());
+            try {
+                for (int i = 0; i < load.concurrency; i++) {
+                    all.addAll(running.take().get());
+                }
+            } catch (ExecutionException e) {
+                clients.shutdownNow();
+                throw failure(e);
             }
         }
         return Report.of(all, System.nanoTime() - start);
     }
 
-    private List<Times> client() throws Exception {
+    private static RuntimeException failure(ExecutionException e) throws IOException {
+        return switch (e.getCause()) {
+            case RuntimeException cause -> cause;
+            case IOException cause -> throw cause;
+            case null, default -> new IllegalStateException(e);
+        };
+    }
+
+    private List<Times> client() throws IOException, InterruptedException {
         List<Times> seen = new ArrayList<>();
         for (int i = next.getAndIncrement(); i < load.requests; i = next.getAndIncrement()) {
             seen.add(ask(i));
@@ -69,15 +87,22 @@ final class ServeBench {
         return seen;
     }
 
-    private Times ask(int number) throws Exception {
+    private Times ask(int number) throws IOException, InterruptedException {
         HttpRequest request =
                 HttpRequest.newBuilder(uri)
                         .header("Content-Type", "application/json")
                         .POST(HttpRequest.BodyPublishers.ofString(body(number)))
                         .build();
         long start = System.nanoTime();
-        HttpResponse<Stream<String>> response =
-                http.send(request, HttpResponse.BodyHandlers.ofLines());
+        HttpResponse<Stream<String>> response;
+        try {
+            response = http.send(request, HttpResponse.BodyHandlers.ofLines());
+        } catch (ConnectException e) {
+            throw new UnusableException(
+                    "nothing listens at %s: start lockstep serve, or name a server with --url"
+                            .formatted(uri.resolve("/")));
+        }
+        int seen = 0;
         long first = 0;
         long last = start;
         List<Long> gaps = new ArrayList<>();
@@ -92,7 +117,7 @@ final class ServeBench {
                 int tokens = tokens(line);
                 long now = System.nanoTime();
                 for (int i = 0; i < tokens; i++) {
-                    if (first == 0) {
+                    if (seen++ == 0) {
                         first = now - start;
                     } else {
                         // Tokens of one event came together: the first carries the wait.
@@ -102,10 +127,9 @@ final class ServeBench {
                 }
             }
         }
-        if (gaps.size() + 1 != load.outputLength) {
+        if (seen != load.outputLength) {
             throw new UnusableException(
-                    "request %d got %d tokens of %d"
-                            .formatted(number, gaps.size() + 1, load.outputLength));
+                    "request %d got %d tokens of %d".formatted(number, seen, load.outputLength));
         }
         return new Times(first, gaps);
     }
@@ -126,7 +150,7 @@ final class ServeBench {
         return body.toString();
     }
 
-    private static int tokens(String line) throws Exception {
+    private static int tokens(String line) throws IOException {
         if (!line.startsWith(DATA) || line.equals("data: [DONE]")) {
             return 0;
         }
@@ -137,7 +161,7 @@ final class ServeBench {
         return event.path("choices").path(0).path("token_ids").size();
     }
 
-    /// Percentiles in milliseconds and throughput.
+    /// Percentiles in milliseconds and throughput; times ascending.
     record Report(long[] firstNanos, long[] gapNanos, long wallNanos) {
 
         private static Report of(List<Times> times, long wallNanos) {
@@ -183,8 +207,9 @@ final class ServeBench {
                     .formatted(mean, at(sorted, 0.50), at(sorted, 0.99));
         }
 
+        /// The least value that `share` of all do not exceed.
         private static double at(long[] sorted, double share) {
-            return sorted[(int) Math.min(sorted.length - 1, sorted.length * share)] / 1e6;
+            return sorted[(int) Math.ceil(sorted.length * share) - 1] / 1e6;
         }
     }
 }

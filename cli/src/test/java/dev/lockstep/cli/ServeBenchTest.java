@@ -1,0 +1,188 @@
+package dev.lockstep.cli;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.sun.net.httpserver.HttpExchange;
+import com.sun.net.httpserver.HttpServer;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.LongStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+class ServeBenchTest {
+    private final List<String> bodies = Collections.synchronizedList(new ArrayList<>());
+    private final AtomicInteger atOnce = new AtomicInteger();
+    private final AtomicInteger mostAtOnce = new AtomicInteger();
+    private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
+    private HttpServer server;
+    private int status = 200;
+    private List<String> events = List.of();
+
+    @BeforeEach
+    void serve() throws IOException {
+        server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 16);
+        server.setExecutor(threads);
+        server.createContext("/v1/completions", this::answer);
+        server.start();
+    }
+
+    @AfterEach
+    void stop() {
+        server.stop(0);
+        threads.close();
+    }
+
+    /// Every event 5 ms after the one before.
+    private void answer(HttpExchange exchange) throws IOException {
+        mostAtOnce.accumulateAndGet(atOnce.incrementAndGet(), Math::max);
+        bodies.add(new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8));
+        exchange.sendResponseHeaders(status, 0);
+        try (OutputStream out = exchange.getResponseBody()) {
+            for (String event : events) {
+                Thread.sleep(5);
+                out.write((event + "\n\n").getBytes(StandardCharsets.UTF_8));
+                out.flush();
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        } finally {
+            atOnce.decrementAndGet();
+        }
+    }
+
+    private static String tokens(Integer... ids) {
+        return "data: {\"choices\":[{\"token_ids\":" + List.of(ids) + "}]}";
+    }
+
+    private ServeBench bench(int concurrency, int requests, int outputLength) {
+        return new ServeBench(
+                URI.create("http://127.0.0.1:" + server.getAddress().getPort()),
+                new ServeBench.Load("tiny", concurrency, requests, 3, outputLength));
+    }
+
+    @Test
+    void everyTokenIsTimed() throws Exception {
+        events =
+                List.of(
+                        ": a comment",
+                        tokens(7),
+                        tokens(),
+                        tokens(8, 9),
+                        tokens(10),
+                        "data: {\"choices\":[],\"usage\":{}}",
+                        "data: [DONE]");
+        ServeBench.Report report = bench(2, 6, 4).run();
+        assertEquals(6, report.firstNanos().length);
+        assertEquals(18, report.gapNanos().length);
+        for (long first : report.firstNanos()) {
+            // Two events, 5 ms each; the clocks of both sides are one.
+            assertTrue(first >= 9_000_000, "first " + first);
+        }
+        // The second token of an event came with the first: a third of the gaps is nothing.
+        assertEquals(6, LongStream.of(report.gapNanos()).filter(gap -> gap == 0).count());
+        assertEquals(2, mostAtOnce.get(), "as many at once as asked for");
+        assertEquals(7, bodies.size(), "six, and one to warm the server");
+        assertEquals(7, bodies.stream().distinct().count(), "no prompt is like another");
+    }
+
+    @Test
+    void aRequestAsksForTheWholeLength() throws Exception {
+        events = List.of(tokens(7));
+        bench(1, 1, 1).run();
+        String body = bodies.getLast();
+        for (String part :
+                List.of(
+                        "\"model\":\"tiny\"",
+                        "\"stream\":true",
+                        "\"temperature\":0",
+                        "\"ignore_eos\":true",
+                        "\"return_token_ids\":true",
+                        "\"max_tokens\":1")) {
+            assertTrue(body.contains(part), part + " in " + body);
+        }
+        assertTrue(body.matches(".*\"prompt\":\\[\\d+,\\d+,\\d+\\].*"), body);
+    }
+
+    @Test
+    void anAnswerOfAnotherLengthEndsTheRun() {
+        events = List.of(tokens(7), tokens(8));
+        assertEquals("request -1 got 2 tokens of 4", refusal(1, 4));
+        events = List.of();
+        assertEquals("request -1 got 0 tokens of 1", refusal(1, 1));
+    }
+
+    @Test
+    void anErrorOfTheServerEndsTheRunWithItsWords() {
+        events = List.of("data: {\"error\":{\"message\":\"the group is lost\"}}");
+        assertEquals("the group is lost", refusal(3, 1));
+        status = 404;
+        events = List.of("{\"error\":", "\"no such model\"}");
+        assertEquals("the server answers 404: {\"error\":  \"no such model\"} ", refusal(3, 1));
+    }
+
+    private String refusal(int concurrency, int outputLength) {
+        return assertThrows(
+                                UnusableException.class,
+                                () -> bench(concurrency, 50, outputLength).run())
+                        .getMessage()
+                + "";
+    }
+
+    @Test
+    void theFirstFailureAmongManyClientsEndsTheRunSoon() {
+        events = List.of(tokens(7));
+        // The request that warms the server is served, all others fail.
+        server.removeContext("/v1/completions");
+        server.createContext(
+                "/v1/completions",
+                exchange -> {
+                    status = bodies.isEmpty() ? 200 : 503;
+                    answer(exchange);
+                });
+        assertTrue(refusal(4, 1).startsWith("the server answers 503"));
+        assertTrue(bodies.size() < 20, "asked " + bodies.size() + " times");
+    }
+
+    // The report.
+
+    @Test
+    void percentilesAreTheNearestRank() {
+        long[] hundred = LongStream.rangeClosed(1, 100).map(i -> i * 1_000_000).toArray();
+        ServeBench.Report report =
+                new ServeBench.Report(hundred, new long[] {2_000_000, 4_000_000}, 2_000_000_000L);
+        assertEquals(
+                """
+                10 requests, 2 at once, prompt 3, output 20 tokens, 2.0 s
+                  time to first token   mean 50.5, p50 50.0, p99 99.0 ms
+                  inter-token latency   mean 3.0, p50 2.0, p99 4.0 ms
+                  output                100.0 tokens/s
+                  prompt and output     115.0 tokens/s
+                """,
+                report.text(new ServeBench.Load("tiny", 2, 10, 3, 20)));
+    }
+
+    @Test
+    void oneTokenEachHasNoLatencyBetweenTokens() {
+        ServeBench.Report report =
+                new ServeBench.Report(new long[] {1_500_000}, new long[0], 1_000_000_000L);
+        List<String> lines = report.text(new ServeBench.Load("tiny", 1, 1, 1, 1)).lines().toList();
+        assertEquals("  time to first token   mean 1.5, p50 1.5, p99 1.5 ms", lines.get(1));
+        assertEquals("  inter-token latency   none", lines.get(2));
+        assertArrayEquals(new long[0], report.gapNanos());
+    }
+}
