@@ -1,12 +1,14 @@
 package dev.lockstep.cli;
 
+import dev.lockstep.cluster.ExitCode;
 import java.io.BufferedReader;
 import java.io.IOException;
-import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
@@ -102,17 +104,24 @@ final class Child {
         try {
             while (true) {
                 long start = System.nanoTime();
-                Process started = launch();
-                if (started == null) {
-                    return;
+                int exitCode;
+                String words;
+                try {
+                    Process started = launch();
+                    if (started == null) {
+                        return;
+                    }
+                    exitCode = started.waitFor();
+                    words = lastWords(exitCode);
+                } catch (IOException e) {
+                    exitCode = ExitCode.FAILED;
+                    words = "cannot be started: " + e.getMessage();
                 }
-                int exitCode = started.waitFor();
                 synchronized (this) {
                     if (stopping) {
                         return;
                     }
                 }
-                String words = lastWords();
                 log.warn("{} ended with exit code {}: {}", name, exitCode, words);
                 if (!listener.restart(name, exitCode, words)) {
                     return;
@@ -129,20 +138,15 @@ final class Child {
         }
     }
 
-    private synchronized @Nullable Process launch() {
+    private synchronized @Nullable Process launch() throws IOException {
         if (stopping) {
             return null;
         }
-        try {
-            Process started =
-                    new ProcessBuilder(command).redirectError(errorFile().toFile()).start();
-            process = started;
-            Thread.ofVirtual().name("read-" + name).start(() -> read(started));
-            log.info("{} started, pid {}", name, started.pid());
-            return started;
-        } catch (IOException e) {
-            throw new UncheckedIOException("cannot start " + name + ": " + e.getMessage(), e);
-        }
+        Process started = new ProcessBuilder(command).redirectError(errorFile().toFile()).start();
+        process = started;
+        Thread.ofVirtual().name("read-" + name).start(() -> read(started));
+        log.info("{} started, pid {}", name, started.pid());
+        return started;
     }
 
     /// Lines of the form `progress TAB what TAB done TAB total`; others are nobody's.
@@ -150,7 +154,10 @@ final class Child {
         try (BufferedReader reader = from.inputReader()) {
             for (String line = reader.readLine(); line != null; line = reader.readLine()) {
                 String[] words = line.split("\t", -1);
-                if (words.length == 4 && words[0].equals("progress")) {
+                if (words.length == 4
+                        && words[0].equals("progress")
+                        && isCount(words[2])
+                        && isCount(words[3])) {
                     listener.progress(
                             name, words[1], Long.parseLong(words[2]), Long.parseLong(words[3]));
                 }
@@ -158,6 +165,10 @@ final class Child {
         } catch (IOException e) {
             log.debug("{} stopped talking", name, e);
         }
+    }
+
+    private static boolean isCount(String word) {
+        return word.matches("[0-9]{1,18}");
     }
 
     private synchronized boolean pause(Duration backoff) throws InterruptedException {
@@ -168,15 +179,21 @@ final class Child {
         return !stopping;
     }
 
-    private String lastWords() {
-        try {
-            return Files.readAllLines(errorFile()).reversed().stream()
-                    .filter(line -> !line.isBlank())
-                    .findFirst()
-                    .orElse("it said nothing; its log is " + runFolder.resolve(name + ".log"));
-        } catch (IOException e) {
-            return "its words cannot be read: " + e.getMessage();
+    /// The last line of what it complained, else of its log.
+    private String lastWords(int exitCode) {
+        for (Path file : List.of(errorFile(), runFolder.resolve(name + ".log"))) {
+            try {
+                String text = new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
+                Optional<String> last =
+                        text.lines().filter(line -> !line.isBlank()).reduce((a, b) -> b);
+                if (last.isPresent()) {
+                    return last.get();
+                }
+            } catch (IOException e) {
+                log.debug("{} left no {}", name, file, e);
+            }
         }
+        return "ended with exit code " + exitCode + " and said nothing";
     }
 
     private Path errorFile() {
