@@ -1,12 +1,8 @@
 package dev.lockstep.cli;
 
-import dev.lockstep.kernels.DType;
-import dev.lockstep.model.ModelSource;
-import dev.lockstep.worker.HostMemory;
 import dev.lockstep.worker.WorkerConfig;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 
 /// How the totals of one host, threads and KV memory, are divided over its ranks.
 ///
@@ -24,34 +20,20 @@ record HostPlan(List<RankPlan> ranks, int cores, boolean oversubscribed) {
         ranks = List.copyOf(ranks);
     }
 
+    /// @param kvBytesPerToken of each rank
     /// @param cores CPU numbers this host gives us
-    static HostPlan of(
-            ModelSource source,
-            int size,
-            List<Integer> cores,
-            Optional<Integer> threads,
-            Optional<Long> kvMemory,
-            DType kvType,
-            int maxSequences,
-            int maxModelLen) {
-        int total = Math.max(size, threads.orElse(cores.size()));
+    /// @param threads at least one a rank, whatever is asked
+    static HostPlan of(List<Long> kvBytesPerToken, List<Integer> cores, int threads, long kvBytes) {
+        int size = kvBytesPerToken.size();
+        int total = Math.max(size, threads);
         boolean oversubscribed = total > cores.size();
-        long[] perToken = new long[size];
-        long allRanks = 0;
-        for (int rank = 0; rank < size; rank++) {
-            perToken[rank] = source.kvBytesPerToken(source.shard(rank, size), kvType);
-            allRanks += perToken[rank];
-        }
-        long perBlock = allRanks * WorkerConfig.BLOCK_SIZE;
-        long kvBytes =
-                kvMemory.orElse(
-                        HostMemory.defaultKvBytes(
-                                HostMemory.availableBytes(), allRanks, maxSequences, maxModelLen));
+        long perBlock =
+                WorkerConfig.BLOCK_SIZE * kvBytesPerToken.stream().mapToLong(Long::longValue).sum();
         long blocks = kvBytes / perBlock;
         if (blocks < 2) {
             throw new UnusableException(
-                    "--kv-memory holds %d KV blocks of %d bytes; at least 2 are needed (one is the null block)"
-                            .formatted(blocks, perBlock));
+                    "%d bytes of KV memory hold %d KV blocks of %d bytes, at least 2 are needed (one is the null block): raise --kv-memory"
+                            .formatted(kvBytes, blocks, perBlock));
         }
         List<RankPlan> ranks = new ArrayList<>();
         int cpu = 0;
@@ -61,7 +43,11 @@ record HostPlan(List<RankPlan> ranks, int cores, boolean oversubscribed) {
             for (int i = 0; i < own && !oversubscribed; i++) {
                 cpus.add(cores.get(cpu++));
             }
-            ranks.add(new RankPlan(own, cpus, blocks * perToken[rank] * WorkerConfig.BLOCK_SIZE));
+            ranks.add(
+                    new RankPlan(
+                            own,
+                            cpus,
+                            blocks * kvBytesPerToken.get(rank) * WorkerConfig.BLOCK_SIZE));
         }
         return new HostPlan(ranks, cores.size(), oversubscribed);
     }

@@ -9,11 +9,13 @@ import dev.lockstep.cluster.SettingsSpec;
 import dev.lockstep.cluster.StopReason;
 import dev.lockstep.cluster.ZooKeeperCluster;
 import dev.lockstep.coordinator.CoordinatorConfig;
+import dev.lockstep.kernels.DType;
 import dev.lockstep.model.ModelSource;
 import dev.lockstep.proto.v1.AdminGrpc;
 import dev.lockstep.proto.v1.ClusterStatusRequest;
 import dev.lockstep.proto.v1.ClusterStatusResponse;
 import dev.lockstep.scheduler.SchedulerConfig;
+import dev.lockstep.worker.HostMemory;
 import dev.lockstep.worker.WorkerConfig;
 import io.grpc.ManagedChannel;
 import io.grpc.StatusRuntimeException;
@@ -66,16 +68,7 @@ final class Launcher {
         Settings settings = config.settings();
         ModelSource source = ModelSource.open(config.model().path());
         int size = settings.value(ProcessKeys.TENSOR_PARALLEL);
-        this.plan =
-                HostPlan.of(
-                        source,
-                        size,
-                        Cpus.allowed(),
-                        settings.find(ProcessKeys.THREADS),
-                        settings.find(ProcessKeys.KV_MEMORY),
-                        source.kvType(word(settings.value(ProcessKeys.KV_DTYPE))),
-                        settings.value(ProcessKeys.MAX_NUM_SEQS),
-                        settings.find(ProcessKeys.MAX_MODEL_LEN).orElse(source.contextLength()));
+        this.plan = plan(settings, source, size);
         this.zookeeper =
                 config.zookeeper().isPresent()
                         ? Optional.empty()
@@ -100,6 +93,32 @@ final class Launcher {
                         List.of("--port=" + config.port(), "--model=" + config.model().path()));
     }
 
+    private static HostPlan plan(Settings settings, ModelSource source, int size) {
+        DType kvType = source.kvType(word(settings.value(ProcessKeys.KV_DTYPE)));
+        List<Long> kvBytesPerToken = new ArrayList<>();
+        for (int rank = 0; rank < size; rank++) {
+            kvBytesPerToken.add(source.kvBytesPerToken(source.shard(rank, size), kvType));
+        }
+        int maxModelLen = settings.find(ProcessKeys.MAX_MODEL_LEN).orElse(source.contextLength());
+        long kvBytes =
+                settings.find(ProcessKeys.KV_MEMORY)
+                        .orElseGet(
+                                () ->
+                                        HostMemory.defaultKvBytes(
+                                                HostMemory.availableBytes(),
+                                                kvBytesPerToken.stream()
+                                                        .mapToLong(Long::longValue)
+                                                        .sum(),
+                                                settings.value(ProcessKeys.MAX_NUM_SEQS),
+                                                maxModelLen));
+        List<Integer> cores = Cpus.allowed();
+        return HostPlan.of(
+                kvBytesPerToken,
+                cores,
+                settings.find(ProcessKeys.THREADS).orElse(cores.size()),
+                kvBytes);
+    }
+
     HostPlan plan() {
         return plan;
     }
@@ -116,6 +135,7 @@ final class Launcher {
         while (true) {
             synchronized (this) {
                 if (failure.isPresent()) {
+                    terminal.endLine();
                     throw new UnusableException(failure.get());
                 }
             }
