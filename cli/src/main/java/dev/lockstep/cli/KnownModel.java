@@ -2,6 +2,7 @@ package dev.lockstep.cli;
 
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Collectors;
 
 /// A model that `--model` knows by name: a file inside a Python package, so that any package mirror
 /// serves it.
@@ -29,6 +30,11 @@ record KnownModel(
 
     static Optional<KnownModel> find(String name) {
         return ALL.stream().filter(model -> model.name.equals(name)).findFirst();
+    }
+
+    /// All names, for messages.
+    static String names() {
+        return ALL.stream().map(KnownModel::name).collect(Collectors.joining(", "));
     }
 
     String fileName() {

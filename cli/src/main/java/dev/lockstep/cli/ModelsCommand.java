@@ -3,6 +3,7 @@ package dev.lockstep.cli;
 import dev.lockstep.cluster.ExitCode;
 import dev.lockstep.cluster.Key;
 import dev.lockstep.cluster.Settings;
+import dev.lockstep.cluster.SettingsException;
 import dev.lockstep.cluster.SettingsSpec;
 import java.util.List;
 
@@ -33,7 +34,15 @@ final class ModelsCommand implements Command {
         Settings settings = Settings.parse(SPEC, arguments, System.getenv());
         ModelCache cache = ModelCache.ofUser(System.getenv(), Terminal.standardError());
         if (settings.isGiven(FETCH)) {
-            System.out.println(ModelChoice.resolve(settings.value(FETCH), cache).path());
+            String name = settings.value(FETCH);
+            KnownModel model =
+                    KnownModel.find(name)
+                            .orElseThrow(
+                                    () ->
+                                            new SettingsException(
+                                                    "--fetch: %s is not a known name; known are %s"
+                                                            .formatted(name, KnownModel.names())));
+            System.out.println(cache.fetch(model));
             return ExitCode.OK;
         }
         for (KnownModel model : KnownModel.ALL) {
