@@ -4,10 +4,14 @@ import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.client.LockstepException;
 import dev.lockstep.cluster.ExitCode;
 import dev.lockstep.cluster.SettingsException;
+import dev.lockstep.worker.OutOfHostMemoryException;
+import java.io.IOException;
+import java.io.PrintStream;
 import java.io.UncheckedIOException;
+import java.nio.file.FileSystemException;
 import java.util.Arrays;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
+import java.util.Locale;
 
 /// The `lockstep` command.
 public final class Lockstep {
@@ -26,13 +30,15 @@ public final class Lockstep {
     private Lockstep() {}
 
     public static void main(String[] words) {
-        System.exit(run(Arrays.asList(words)));
+        // Numbers read alike everywhere.
+        Locale.setDefault(Locale.ROOT);
+        System.exit(run(Arrays.asList(words), System.out, System.err));
     }
 
-    /// The exit code; whatever went wrong is one line on standard error.
-    private static int run(List<String> words) {
+    /// The exit code; whatever went wrong is one line on `err`.
+    static int run(List<String> words, PrintStream out, PrintStream err) {
         if (words.isEmpty() || words.getFirst().equals("help") || isHelp(words.getFirst())) {
-            System.out.println(help());
+            out.println(help());
             return words.isEmpty() ? ExitCode.USAGE : ExitCode.OK;
         }
         String name = words.getFirst();
@@ -40,29 +46,54 @@ public final class Lockstep {
         try {
             Command command = find(name);
             if (arguments.stream().anyMatch(Lockstep::isHelp)) {
-                System.out.println(command.help());
+                out.println(command.help());
                 return ExitCode.OK;
             }
             return command.run(arguments);
         } catch (SettingsException e) {
-            return fail(name, e.getMessage(), ExitCode.USAGE);
+            err.println(line(name, e));
+            return ExitCode.USAGE;
         } catch (CheckpointException
                 | IllegalArgumentException
                 | UnsupportedOperationException
                 | LockstepException
+                | OutOfHostMemoryException
                 | UnusableException e) {
-            return fail(name, e.getMessage(), ExitCode.UNUSABLE);
-        } catch (UncheckedIOException e) {
-            return fail(name, e.getMessage(), ExitCode.FAILED);
+            err.println(line(name, e));
+            return ExitCode.UNUSABLE;
+        } catch (IOException | UncheckedIOException e) {
+            err.println(line(name, e));
+            return ExitCode.FAILED;
         } catch (Exception e) {
-            e.printStackTrace();
-            return fail(name, e.toString(), ExitCode.FAILED);
+            e.printStackTrace(err);
+            err.println("lockstep " + name + ": " + e);
+            return ExitCode.FAILED;
         }
     }
 
-    private static int fail(String command, @Nullable String message, int code) {
-        System.err.println("lockstep " + command + ": " + message);
-        return code;
+    /// What a failure says of itself, and what its cause adds to that.
+    private static String line(String command, Exception failure) {
+        String text = words(failure);
+        Throwable cause = failure.getCause();
+        if (failure instanceof UncheckedIOException && cause != null) {
+            String more = words(cause);
+            text = text.contains(more) ? text : text + ": " + more;
+        }
+        return "lockstep " + command + ": " + text.replaceAll("\\R+", " ");
+    }
+
+    /// The message of some says only which file: there the type says what happened.
+    private static String words(Throwable failure) {
+        String message = failure.getMessage();
+        if (message == null) {
+            return failure.toString();
+        }
+        if (failure instanceof FileSystemException file && file.getReason() == null) {
+            String type = failure.getClass().getSimpleName().replace("Exception", "");
+            String happened = type.replaceAll("(?<=[a-z])(?=[A-Z])", " ").toLowerCase(Locale.ROOT);
+            return message + ": " + happened;
+        }
+        return message;
     }
 
     private static boolean isHelp(String word) {

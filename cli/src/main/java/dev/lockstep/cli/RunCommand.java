@@ -49,8 +49,7 @@ final class RunCommand implements Command {
                     "a prompt is missing: lockstep run \"Name three colours.\"");
         }
         Terminal terminal = Terminal.standardError();
-        RunFolder runFolder =
-                RunFolder.of(settings.find(ProcessKeys.RUN_FOLDER)).withLogOf("launcher");
+        RunFolder runFolder = RunFolder.of(settings, ProcessKeys.RUN_FOLDER).withLogOf("launcher");
         Daemon daemon = new Daemon("launcher", Duration.ofSeconds(10));
         ModelChoice model =
                 ModelChoice.resolve(

@@ -1,5 +1,7 @@
 package dev.lockstep.cli;
 
+import dev.lockstep.cluster.Key;
+import dev.lockstep.cluster.Settings;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -13,7 +15,9 @@ import java.util.stream.Stream;
 /// is made and, when all went well, removed.
 record RunFolder(Path path, boolean temporary) {
 
-    static RunFolder of(Optional<String> chosen) {
+    /// @param key names the user's choice
+    static RunFolder of(Settings settings, Key<String> key) {
+        Optional<String> chosen = settings.find(key);
         try {
             if (chosen.isPresent()) {
                 Path path = Path.of(chosen.get()).toAbsolutePath().normalize();
@@ -29,8 +33,8 @@ record RunFolder(Path path, boolean temporary) {
                     true);
         } catch (IOException e) {
             throw new UncheckedIOException(
-                    "--run-folder: cannot make %s: %s"
-                            .formatted(chosen.orElse("a temporary folder"), e.getMessage()),
+                    "--%s: cannot make %s"
+                            .formatted(key.name(), chosen.orElse("a temporary folder")),
                     e);
         }
     }

@@ -33,8 +33,7 @@ final class ServeCommand implements Command {
     public int run(List<String> arguments) throws InterruptedException {
         Settings settings = Settings.parse(LauncherConfig.SPEC, arguments, System.getenv());
         Terminal terminal = Terminal.standardError();
-        RunFolder runFolder =
-                RunFolder.of(settings.find(ProcessKeys.RUN_FOLDER)).withLogOf("launcher");
+        RunFolder runFolder = RunFolder.of(settings, ProcessKeys.RUN_FOLDER).withLogOf("launcher");
         Daemon daemon = new Daemon("launcher", DRAIN_BUDGET);
         ModelChoice model =
                 ModelChoice.resolve(

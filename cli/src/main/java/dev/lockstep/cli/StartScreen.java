@@ -100,6 +100,9 @@ final class StartScreen {
     }
 
     private static String host(String bound) {
-        return bound.equals("0.0.0.0") || bound.equals("::") ? "127.0.0.1" : bound;
+        if (bound.equals("0.0.0.0") || bound.equals("::")) {
+            return "127.0.0.1";
+        }
+        return bound.contains(":") ? "[" + bound + "]" : bound;
     }
 }

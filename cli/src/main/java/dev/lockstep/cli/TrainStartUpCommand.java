@@ -5,7 +5,9 @@ import dev.lockstep.client.Ask;
 import dev.lockstep.client.LockstepClient;
 import dev.lockstep.cluster.Daemon;
 import dev.lockstep.cluster.ExitCode;
+import dev.lockstep.cluster.ProcessKeys;
 import dev.lockstep.cluster.Settings;
+import dev.lockstep.cluster.SettingsException;
 import dev.lockstep.cluster.SettingsSpec;
 import dev.lockstep.cluster.StopReason;
 import java.io.IOException;
@@ -42,9 +44,12 @@ final class TrainStartUpCommand implements Command {
     @Override
     public int run(List<String> arguments) throws IOException, InterruptedException {
         Settings settings = Settings.parse(SPEC, arguments, System.getenv());
+        if (settings.arguments().size() != 1) {
+            throw new SettingsException("say where to: lockstep train-start-up FOLDER");
+        }
         Path folder = Path.of(settings.arguments().getFirst()).toAbsolutePath();
         Terminal terminal = Terminal.standardError();
-        RunFolder runFolder = RunFolder.of(Optional.empty()).withLogOf("launcher");
+        RunFolder runFolder = RunFolder.of(settings, ProcessKeys.RUN_FOLDER).withLogOf("launcher");
         Daemon daemon = new Daemon("launcher", Duration.ofSeconds(60));
         daemon.atEnd(reason -> runFolder.remove());
         Path model = Files.createDirectories(runFolder.path().resolve("tiny"));

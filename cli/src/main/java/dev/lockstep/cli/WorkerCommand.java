@@ -40,7 +40,7 @@ final class WorkerCommand implements Command {
                 ModelChoice.resolve(
                         settings.value(ProcessKeys.MODEL),
                         ModelCache.ofUser(System.getenv(), Terminal.standardError()));
-        RunFolder runFolder = RunFolder.of(settings.find(ProcessKeys.RUN_FOLDER));
+        RunFolder runFolder = RunFolder.of(settings, ProcessKeys.RUN_FOLDER);
         daemon.atEnd(reason -> runFolder.remove());
         WorkerMain.run(
                 WorkerConfig.of(settings, model.path(), model.name(), runFolder.path()),

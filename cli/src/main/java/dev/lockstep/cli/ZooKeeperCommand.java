@@ -46,7 +46,7 @@ final class ZooKeeperCommand implements Command {
         if (settings.value(ProcessKeys.PARENT_PIPE)) {
             daemon.watchParentPipe();
         }
-        RunFolder folder = RunFolder.of(settings.find(DATA));
+        RunFolder folder = RunFolder.of(settings, DATA);
         daemon.atEnd(reason -> folder.remove());
         Path data = folder.path();
         EmbeddedZooKeeper server =

@@ -1,0 +1,245 @@
+package dev.lockstep.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.cluster.ExitCode;
+import dev.lockstep.cluster.ProcessKeys;
+import dev.lockstep.cluster.Settings;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/// What the command says before it starts anything.
+class LockstepTest {
+    private final ByteArrayOutputStream out = new ByteArrayOutputStream();
+    private final ByteArrayOutputStream err = new ByteArrayOutputStream();
+
+    @TempDir Path folder;
+
+    private int lockstep(String... words) {
+        return Lockstep.run(
+                List.of(words),
+                new PrintStream(out, true, StandardCharsets.UTF_8),
+                new PrintStream(err, true, StandardCharsets.UTF_8));
+    }
+
+    private String output() {
+        return out.toString(StandardCharsets.UTF_8);
+    }
+
+    /// One line on standard error, and this exit code.
+    private void assertRefused(int exitCode, String line, String... words) {
+        assertEquals(exitCode, lockstep(words));
+        assertEquals(line + "\n", err.toString(StandardCharsets.UTF_8));
+        assertEquals("", output());
+    }
+
+    @Test
+    void noCommandListsThemAndIsAMistake() {
+        assertEquals(ExitCode.USAGE, lockstep());
+        for (String command : List.of("serve", "run", "models", "bench", "worker", "zookeeper")) {
+            assertTrue(output().contains("\n  " + command + " "), output());
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"help", "--help", "-h"})
+    void helpListsTheCommands(String word) {
+        assertEquals(ExitCode.OK, lockstep(word));
+        assertTrue(output().contains("Usage: lockstep COMMAND"), output());
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "serve",
+                "run",
+                "models",
+                "coordinator",
+                "scheduler",
+                "worker",
+                "zookeeper",
+                "bench",
+                "train-start-up"
+            })
+    void everyCommandHasHelp(String command) {
+        assertEquals(ExitCode.OK, lockstep(command, "--help"));
+        assertTrue(output().startsWith("Usage: lockstep " + command), output());
+        assertEquals("", err.toString(StandardCharsets.UTF_8));
+    }
+
+    @Test
+    void helpOfServeNamesEveryFlagAndItsDefault() {
+        lockstep("serve", "--port", "80", "-h");
+        for (String flag :
+                List.of(
+                        "--model",
+                        "--served-model-name",
+                        "--host",
+                        "--port",
+                        "--tensor-parallel",
+                        "--threads",
+                        "--dtype",
+                        "--kv-dtype",
+                        "--max-model-len",
+                        "--kv-memory",
+                        "--max-num-seqs",
+                        "--max-num-batched-tokens",
+                        "--zookeeper",
+                        "--group",
+                        "--failpoints")) {
+            assertTrue(output().contains("  " + flag + " "), flag + " in " + output());
+        }
+        assertTrue(output().contains("(8000)"), output());
+    }
+
+    @Test
+    void anUnknownCommandIsRefusedWithThoseThereAre() {
+        assertRefused(
+                ExitCode.USAGE,
+                "lockstep sevre: no such command; commands are serve, run, models, coordinator,"
+                        + " scheduler, worker, zookeeper, bench, train-start-up",
+                "sevre");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"serve", "run", "coordinator", "scheduler", "worker"})
+    void aWrongFlagGetsTheNearestOne(String command) {
+        assertRefused(
+                ExitCode.USAGE,
+                "lockstep " + command + ": unknown setting --clutser; did you mean --cluster?",
+                command,
+                "--clutser",
+                "a");
+    }
+
+    @Test
+    void aWrongFlagOfServeGetsTheNearestOneWhateverItsForm() {
+        String line =
+                "lockstep serve: unknown setting --tensor-paralel; did you mean --tensor-parallel?";
+        assertRefused(ExitCode.USAGE, line, "serve", "--tensor-paralel", "2");
+        err.reset();
+        assertRefused(ExitCode.USAGE, line, "serve", "--tensor-paralel=2");
+    }
+
+    @Test
+    void aValueAfterABlankAndAfterAnEqualsSignMeanTheSame() {
+        for (List<String> words :
+                List.of(List.of("--max-num-seqs", "5"), List.of("--max-num-seqs=5"))) {
+            Settings settings = Settings.parse(LauncherConfig.SPEC, words, Map.of());
+            assertEquals(5, settings.value(ProcessKeys.MAX_NUM_SEQS));
+        }
+    }
+
+    @Test
+    void valuesOutsideTheirRangeAreRefused() {
+        assertRefused(
+                ExitCode.USAGE,
+                "lockstep serve: --port: 80000 is outside [0, 65535]",
+                "serve",
+                "--port",
+                "80000");
+        err.reset();
+        assertRefused(
+                ExitCode.USAGE,
+                "lockstep serve: --max-model-len: 99999999 is outside [2, 16777216]",
+                "serve",
+                "--max-model-len",
+                "99999999");
+        err.reset();
+        assertRefused(
+                ExitCode.USAGE,
+                "lockstep serve: --dtype: \"int4\" is none of auto, f32, bf16",
+                "serve",
+                "--dtype=int4");
+        err.reset();
+        assertRefused(
+                ExitCode.USAGE, "lockstep serve: --port needs a value: NUMBER", "serve", "--port");
+        err.reset();
+        assertRefused(
+                ExitCode.USAGE,
+                "lockstep serve: unexpected argument \"now\"; flags begin with --",
+                "serve",
+                "now");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"coordinator", "scheduler", "worker"})
+    void aProcessByItselfNeedsZooKeeper(String command) {
+        assertRefused(
+                ExitCode.USAGE,
+                "lockstep " + command + ": --zookeeper is missing: " + ProcessKeys.ZOOKEEPER.help(),
+                command);
+    }
+
+    @Test
+    void runNeedsAPrompt() {
+        assertRefused(
+                ExitCode.USAGE,
+                "lockstep run: a prompt is missing: lockstep run \"Name three colours.\"",
+                "run");
+    }
+
+    @Test
+    void fetchingAnUnknownModelNamesTheKnownOnes() {
+        assertRefused(
+                ExitCode.USAGE,
+                "lockstep models: --fetch: gpt-5 is not a known name; known are"
+                        + " smollm2-135m-instruct",
+                "models",
+                "--fetch=gpt-5");
+    }
+
+    @Test
+    void trainingNeedsAFolder() {
+        assertRefused(
+                ExitCode.USAGE,
+                "lockstep train-start-up: say where to: lockstep train-start-up FOLDER",
+                "train-start-up");
+    }
+
+    @Test
+    void benchMeasuresServers() {
+        assertRefused(
+                ExitCode.USAGE,
+                "lockstep bench: say what to measure: lockstep bench serve",
+                "bench");
+        err.reset();
+        assertRefused(
+                ExitCode.USAGE,
+                "lockstep bench: --url: \"localhost:8000\" is not a URL such as"
+                        + " http://127.0.0.1:8000",
+                "bench",
+                "serve",
+                "--url=localhost:8000");
+        err.reset();
+        // Nobody listens on port 1.
+        assertRefused(
+                ExitCode.UNUSABLE,
+                "lockstep bench: nothing listens at http://127.0.0.1:1/: start lockstep serve, or"
+                        + " name a server with --url",
+                "bench",
+                "serve",
+                "--url=http://127.0.0.1:1");
+    }
+
+    @Test
+    void aRunFolderThatCannotBeMadeIsOneLine() throws Exception {
+        Path file = Files.createFile(folder.resolve("file"));
+        assertRefused(
+                ExitCode.FAILED,
+                "lockstep zookeeper: --data: cannot make %s: %s: file already exists"
+                        .formatted(file, file),
+                "zookeeper",
+                "--data=" + file);
+    }
+}
