@@ -220,7 +220,10 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
 
     private void queue(Scheduler scheduler, RequestStream stream, List<Sequence> sequences) {
         switch (scheduler.submit(sequences)) {
-            case Submission.Queued() -> sequences.forEach(one -> owners.put(one, stream));
+            case Submission.Queued() -> {
+                sequences.forEach(one -> owners.put(one, stream));
+                LOG.debug("request {} queued", stream.request().id());
+            }
             case Submission.QueueFull(var why) -> {
                 var trailers = new Metadata();
                 var wait = retryAfter.estimate(scheduler.load().waiting());
@@ -233,6 +236,7 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
     }
 
     private void cancel(RequestStream stream) {
+        LOG.debug("request {} cancelled", stream.request().id());
         stream.abandon();
         drop(stream);
     }
@@ -291,6 +295,7 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
         owners.remove(sequence);
         stream.finished(sequence.sampling().choice(), reason, id);
         retryAfter.finished(clock.nanoTime());
+        LOG.debug("request {} finished: {}", sequence.requestId(), reason);
     }
 
     private void formed(FormedGroup group) {

@@ -17,11 +17,15 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
 
 /// What a worker holds for one epoch of its group: communicator, activations, slots. Runs steps.
 ///
 /// Belongs to the step thread, but for [#abort]. Closed by [StepRunner] when the epoch ends.
 final class Session implements AutoCloseable {
+    private static final Logger log = LogManager.getLogger(Session.class);
+
     private final long epoch;
     private final Model model;
     private final Kernels kernels;
@@ -194,6 +198,7 @@ final class Session implements AutoCloseable {
 
     private void admit(Step.Admission admission) {
         int slot = admission.slot();
+        log.debug("request {} takes slot {}", admission.requestId(), slot);
         slots.put(slot, new Slot(admission, kv.size()));
         sampler.admit(slot, admission.settings(), admission.promptIds(), admission.outputIds());
     }

@@ -24,8 +24,14 @@ record Step(
 
     /// A sequence takes a slot.
     ///
+    /// @param requestId for the log
     /// @param outputIds generated before it was preempted
-    record Admission(int slot, int[] promptIds, int[] outputIds, SamplingSettings settings) {}
+    record Admission(
+            String requestId,
+            int slot,
+            int[] promptIds,
+            int[] outputIds,
+            SamplingSettings settings) {}
 
     /// Copies the first `tokens` tokens of a block.
     record Copy(int kvGroup, int from, int to, int tokens) {}

@@ -98,7 +98,11 @@ final class WarmUp {
             int count = counts.get(slot);
             admissions.add(
                     new Step.Admission(
-                            slot, new int[count], new int[0], SamplingSettings.greedy()));
+                            "warm-up",
+                            slot,
+                            new int[count],
+                            new int[0],
+                            SamplingSettings.greedy()));
             rows.add(new Step.Row(slot, 0, count, table(count)));
             used[slot] = slot;
         }

@@ -289,6 +289,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
 
     private static Step.Admission fromProto(Admission admission) {
         return new Step.Admission(
+                admission.getRequestId(),
                 admission.getSlot(),
                 integers(admission.getPromptIdsList()),
                 integers(admission.getOutputIdsList()),

@@ -43,7 +43,7 @@ class BatchBuilderTest {
         slots.put(
                 slot,
                 new Slot(
-                        new Step.Admission(slot, prompt, NONE, SamplingSettings.greedy()),
+                        new Step.Admission("r", slot, prompt, NONE, SamplingSettings.greedy()),
                         KV_GROUPS));
     }
 

@@ -16,7 +16,8 @@ class SlotTest {
     private static final int[] OUTPUT = {20, 21};
 
     private static Slot slot(int kvGroups) {
-        return new Slot(new Step.Admission(3, PROMPT, OUTPUT, SamplingSettings.greedy()), kvGroups);
+        return new Slot(
+                new Step.Admission("r", 3, PROMPT, OUTPUT, SamplingSettings.greedy()), kvGroups);
     }
 
     private static Step.Row row(int computed, int count, int[]... newBlocks) {
@@ -129,7 +130,7 @@ class SlotTest {
     @Test
     void anAdmissionHasIds() {
         Step.Admission empty =
-                new Step.Admission(3, new int[0], new int[0], SamplingSettings.greedy());
+                new Step.Admission("r", 3, new int[0], new int[0], SamplingSettings.greedy());
         var refusal = assertThrows(IllegalArgumentException.class, () -> new Slot(empty, 1));
         assertEquals("slot 3: an admission with no ids", refusal.getMessage());
     }

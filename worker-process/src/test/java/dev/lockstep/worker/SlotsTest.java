@@ -12,7 +12,9 @@ class SlotsTest {
     private final Slots slots = new Slots(2);
     private final Slot slot =
             new Slot(
-                    new Step.Admission(0, new int[] {1}, new int[0], SamplingSettings.greedy()), 1);
+                    new Step.Admission(
+                            "r", 0, new int[] {1}, new int[0], SamplingSettings.greedy()),
+                    1);
 
     private static void assertRefused(String message, Executable asked) {
         assertEquals(message, assertThrows(IllegalArgumentException.class, asked).getMessage());

@@ -94,7 +94,7 @@ final class TestWorker implements AutoCloseable {
 
     static Step.Admission admission(
             int slot, int[] prompt, int[] outputs, SamplingSettings settings) {
-        return new Step.Admission(slot, prompt, outputs, settings);
+        return new Step.Admission("r", slot, prompt, outputs, settings);
     }
 
     static Step.Row row(int slot, int computed, int count, int... newBlocks) {
