@@ -1,0 +1,203 @@
+package dev.lockstep.it;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.checkpoint.TinyCheckpoint;
+import dev.lockstep.cluster.ExitCode;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.TestFactory;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.ExtendWith;
+
+/// What cannot be served stops at the start with one line that names the cause, and leaves nothing
+/// behind.
+@Timeout(600)
+@ExtendWith(LogsOnFailure.class)
+final class BadStartIT {
+
+    /// Starts that are tried at the same time: most of them wait for the disk and for each other.
+    private static final int AT_ONCE = 3;
+
+    private static final Duration GONE = Duration.ofSeconds(2);
+
+    /// A way to start that must fail.
+    ///
+    /// @param usage the settings themselves are wrong, which has an exit code of its own
+    ///
+    /// @param words that the message must have, cause and remedy
+    private record BadStart(boolean usage, List<String> words, List<String> flags) {}
+
+    /// What came of it.
+    private record Outcome(int exitCode, String errors, String output, List<String> leftovers) {}
+
+    @TestFactory
+    Stream<DynamicTest> aBadStartEndsInOneLine() throws Exception {
+        Sandbox models = new Sandbox();
+        ServerSocket occupied = new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
+        Map<String, BadStart> starts = badStarts(models.folder(), occupied.getLocalPort());
+        ExecutorService threads = Executors.newFixedThreadPool(AT_ONCE);
+        List<DynamicTest> tests = new ArrayList<>();
+        starts.forEach(
+                (name, start) -> {
+                    Future<Outcome> outcome = threads.submit(() -> attempt(start.flags()));
+                    tests.add(DynamicTest.dynamicTest(name, () -> check(start, outcome.get())));
+                });
+        return tests.stream()
+                .onClose(
+                        () -> {
+                            threads.shutdownNow();
+                            models.close();
+                            close(occupied);
+                        });
+    }
+
+    private static void close(ServerSocket socket) {
+        try {
+            socket.close();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static Outcome attempt(List<String> flags) throws Exception {
+        try (Sandbox sandbox = new Sandbox()) {
+            List<String> all = new ArrayList<>();
+            all.add("--run-folder=" + sandbox.folder());
+            all.add("--group=" + sandbox.group());
+            if (flags.stream().noneMatch(flag -> flag.startsWith("--port"))) {
+                all.add("--port=0");
+            }
+            all.addAll(flags);
+            LockstepProcess launcher = sandbox.start("serve", "serve", all);
+            int exitCode = launcher.awaitExit(Eventually.PATIENCE);
+            try {
+                sandbox.awaitNothingLeft(GONE);
+            } catch (AssertionError e) {
+                // Told below, with the rest.
+            }
+            return new Outcome(exitCode, launcher.errors(), launcher.output(), sandbox.leftovers());
+        }
+    }
+
+    private static void check(BadStart start, Outcome outcome) {
+        String said = outcome.errors();
+        List<String> lines =
+                said.lines().filter(line -> line.startsWith("lockstep serve: ")).toList();
+        assertEquals(1, lines.size(), () -> "one line says what is wrong: " + said);
+        for (String word : start.words()) {
+            assertTrue(lines.getFirst().contains(word), () -> word + " is in: " + said);
+        }
+        assertTrue(!said.contains("\tat "), () -> "no stack trace: " + said);
+        assertEquals("", outcome.output());
+        assertEquals(List.of(), outcome.leftovers());
+        assertNotEquals(ExitCode.OK, outcome.exitCode());
+        assertEquals(start.usage(), outcome.exitCode() == ExitCode.USAGE, said);
+    }
+
+    private static Map<String, BadStart> badStarts(Path folder, int occupiedPort)
+            throws IOException {
+        Path good = folder.resolve("good");
+        TinyCheckpoint.write(good, 1);
+        Map<String, BadStart> starts = new LinkedHashMap<>();
+        starts.put(
+                "a wrong flag",
+                usage(List.of("--tensor-paralel", "--tensor-parallel"), "--tensor-paralel=2"));
+        starts.put("a flag without its value", usage(List.of("--dtype"), "--dtype"));
+        starts.put(
+                "a value out of range",
+                usage(List.of("--max-num-seqs", "0"), "--max-num-seqs", "0"));
+        starts.put(
+                "no such model",
+                usage(List.of("no/such/model", "smollm2-135m-instruct"), "--model=no/such/model"));
+        starts.put(
+                "a truncated checkpoint",
+                unusable(
+                        List.of("model.safetensors"), "--model=" + BrokenModels.truncated(folder)));
+        starts.put(
+                "a corrupt checkpoint",
+                unusable(List.of("model.safetensors"), "--model=" + BrokenModels.corrupt(folder)));
+        starts.put(
+                "a truncated GGUF file",
+                unusable(List.of("broken.gguf"), "--model=" + BrokenModels.brokenGguf(folder)));
+        starts.put(
+                "a missing shard",
+                unusable(
+                        List.of("model-00002-of-00003.safetensors"),
+                        "--model=" + BrokenModels.missingShard(folder)));
+        starts.put(
+                "an unsupported architecture",
+                unusable(
+                        List.of("architecture MambaForCausalLM", "LlamaForCausalLM"),
+                        "--model=" + BrokenModels.otherArchitecture(folder)));
+        starts.put(
+                "an unsupported tensor type",
+                unusable(
+                        List.of("model.norm.weight", "I32"),
+                        "--model=" + BrokenModels.otherType(folder)));
+        starts.put(
+                "an empty folder",
+                unusable(
+                        List.of("empty", "config.json"),
+                        "--model=" + Files.createDirectory(folder.resolve("empty"))));
+        starts.put(
+                "more context than the model has",
+                unusable(
+                        List.of("--max-model-len", "513", "512"),
+                        "--model=" + good,
+                        "--max-model-len=513"));
+        starts.put(
+                "more ranks than heads",
+                unusable(List.of("5", "4"), "--model=" + good, "--tensor-parallel=5"));
+        starts.put(
+                "a port in use",
+                unusable(
+                        List.of("" + occupiedPort, "--port"),
+                        "--model=" + good,
+                        "--port=" + occupiedPort));
+        starts.put(
+                "too little memory",
+                unusable(List.of("--kv-memory"), "--model=" + good, "--kv-memory=4000G"));
+        starts.put(
+                "too little KV memory",
+                unusable(
+                        List.of("--kv-memory"),
+                        "--model=" + good,
+                        "--kv-memory=64K",
+                        "--tensor-parallel=4"));
+        Models.fixture("gguf/llama-Q8_0.gguf")
+                .ifPresent(
+                        quantized ->
+                                starts.put(
+                                        "a type that quantized weights do not have",
+                                        unusable(
+                                                List.of("dtype bf16", "auto"),
+                                                "--model=" + quantized,
+                                                "--dtype=bf16")));
+        return starts;
+    }
+
+    private static BadStart usage(List<String> words, String... flags) {
+        return new BadStart(true, words, List.of(flags));
+    }
+
+    private static BadStart unusable(List<String> words, String... flags) {
+        return new BadStart(false, words, List.of(flags));
+    }
+}

@@ -1,0 +1,77 @@
+package dev.lockstep.it;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.checkpoint.TinyCheckpoint;
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/// Models that cannot be served, each below `folder` under a name of its own.
+final class BrokenModels {
+    private static final String WEIGHTS = "model.safetensors";
+
+    private BrokenModels() {}
+
+    static Path truncated(Path folder) throws IOException {
+        Path model = written(folder, "truncated");
+        try (RandomAccessFile file = new RandomAccessFile(model.resolve(WEIGHTS).toFile(), "rw")) {
+            file.setLength(file.length() / 2);
+        }
+        return model;
+    }
+
+    static Path corrupt(Path folder) throws IOException {
+        Path model = written(folder, "corrupt");
+        overwrite(model.resolve(WEIGHTS), 100, "}}}}{{{{");
+        return model;
+    }
+
+    /// A header that says more than there is.
+    static Path brokenGguf(Path folder) throws IOException {
+        Path file = folder.resolve("broken.gguf");
+        Files.write(file, new byte[] {'G', 'G', 'U', 'F', 3, 0, 0, 0, 9, 0, 0, 0});
+        return file;
+    }
+
+    static Path missingShard(Path folder) throws IOException {
+        Path model = folder.resolve("missing-shard");
+        TinyCheckpoint.writeSharded(model, 1, 3);
+        Files.delete(model.resolve("model-00002-of-00003.safetensors"));
+        return model;
+    }
+
+    static Path otherArchitecture(Path folder) throws IOException {
+        Path model = written(folder, "other-architecture");
+        Path file = model.resolve("config.json");
+        ObjectNode config = (ObjectNode) Json.read(file);
+        config.putArray("architectures").add("MambaForCausalLM");
+        config.put("model_type", "mamba");
+        Files.writeString(file, config.toString());
+        return model;
+    }
+
+    /// As many bytes, under a type that no weight has.
+    static Path otherType(Path folder) throws IOException {
+        Path model = written(folder, "other-type");
+        Path file = model.resolve(WEIGHTS);
+        String text = Files.readString(file, StandardCharsets.ISO_8859_1);
+        int type = text.indexOf("F32", text.indexOf("\"model.norm.weight\""));
+        overwrite(file, type, "I32");
+        return model;
+    }
+
+    private static Path written(Path folder, String name) throws IOException {
+        Path model = folder.resolve(name);
+        TinyCheckpoint.write(model, 1);
+        return model;
+    }
+
+    private static void overwrite(Path file, int position, String text) throws IOException {
+        try (RandomAccessFile access = new RandomAccessFile(file.toFile(), "rw")) {
+            access.seek(position);
+            access.write(text.getBytes(StandardCharsets.ISO_8859_1));
+        }
+    }
+}

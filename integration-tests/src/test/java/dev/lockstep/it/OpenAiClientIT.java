@@ -1,0 +1,252 @@
+package dev.lockstep.it;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.openai.client.OpenAIClient;
+import com.openai.client.okhttp.OpenAIOkHttpClient;
+import com.openai.core.http.StreamResponse;
+import com.openai.errors.BadRequestException;
+import com.openai.errors.NotFoundException;
+import com.openai.models.chat.completions.ChatCompletion;
+import com.openai.models.chat.completions.ChatCompletionChunk;
+import com.openai.models.chat.completions.ChatCompletionCreateParams;
+import com.openai.models.chat.completions.ChatCompletionStreamOptions;
+import com.openai.models.completions.Completion;
+import com.openai.models.completions.CompletionCreateParams;
+import dev.lockstep.proto.v1.InferenceGrpc;
+import io.grpc.health.v1.HealthCheckRequest;
+import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
+import io.grpc.health.v1.HealthGrpc;
+import io.grpc.reflection.v1.ServerReflectionGrpc;
+import io.grpc.reflection.v1.ServerReflectionRequest;
+import io.grpc.reflection.v1.ServerReflectionResponse;
+import io.grpc.reflection.v1.ServiceResponse;
+import io.grpc.stub.StreamObserver;
+import java.io.IOException;
+import java.net.http.HttpClient;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/// Clients that others wrote speak to one port in their own ways.
+@Timeout(300)
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+@ExtendWith(LogsOnFailure.class)
+final class OpenAiClientIT {
+    private static final String QUESTION = "Name three colours.";
+    private static final int TOKENS = 12;
+
+    private final Sandbox sandbox = new Sandbox();
+    private ServedCluster cluster;
+    private OpenAIClient client;
+
+    @BeforeAll
+    void start() throws Exception {
+        cluster = ServedCluster.start(sandbox, Models.tiny(sandbox, 2));
+        client =
+                OpenAIOkHttpClient.builder()
+                        .baseUrl("http://127.0.0.1:" + cluster.api().port() + "/v1")
+                        .apiKey("none is needed")
+                        .maxRetries(0)
+                        .build();
+    }
+
+    @AfterAll
+    void close() {
+        client.close();
+        cluster.close();
+    }
+
+    @Test
+    void openAisClientChatsAndStreamsTheSameAnswer() {
+        ChatCompletion whole = client.chat().completions().create(chat());
+        ChatCompletion.Choice choice = whole.choices().getFirst();
+        String text = choice.message().content().orElseThrow();
+        assertFalse(text.isEmpty());
+        assertEquals(TOKENS, whole.usage().orElseThrow().completionTokens());
+
+        ChatCompletionCreateParams streamed =
+                chat().toBuilder()
+                        .streamOptions(
+                                ChatCompletionStreamOptions.builder().includeUsage(true).build())
+                        .build();
+        StringBuilder pieces = new StringBuilder();
+        List<Long> usages = new ArrayList<>();
+        try (StreamResponse<ChatCompletionChunk> chunks =
+                client.chat().completions().createStreaming(streamed)) {
+            chunks.stream()
+                    .forEach(
+                            chunk -> {
+                                chunk.choices()
+                                        .forEach(
+                                                each ->
+                                                        each.delta()
+                                                                .content()
+                                                                .ifPresent(pieces::append));
+                                chunk.usage()
+                                        .ifPresent(usage -> usages.add(usage.completionTokens()));
+                            });
+        }
+        assertEquals(text, pieces.toString());
+        assertEquals(List.of((long) TOKENS), usages);
+    }
+
+    @Test
+    void openAisClientCompletesAndListsModels() {
+        CompletionCreateParams params =
+                CompletionCreateParams.builder()
+                        .model(ServedCluster.MODEL)
+                        .prompt("Once upon a time")
+                        .maxTokens(TOKENS)
+                        .temperature(0)
+                        .logprobs(2)
+                        .build();
+        Completion completion = client.completions().create(params);
+        assertFalse(completion.choices().getFirst().text().isEmpty());
+        assertEquals(ServedCluster.MODEL, client.models().list().data().getFirst().id());
+    }
+
+    @Test
+    void openAisClientUnderstandsWhatIsRefused() {
+        ChatCompletionCreateParams wrongModel = chat().toBuilder().model("another").build();
+        NotFoundException notFound =
+                assertThrows(
+                        NotFoundException.class,
+                        () -> client.chat().completions().create(wrongModel));
+        assertEquals("model_not_found", notFound.code().orElseThrow());
+        ChatCompletionCreateParams tooHot = chat().toBuilder().temperature(9).build();
+        BadRequestException bad =
+                assertThrows(
+                        BadRequestException.class,
+                        () -> client.chat().completions().create(tooHot));
+        assertEquals("temperature", bad.param().orElseThrow());
+    }
+
+    private static ChatCompletionCreateParams chat() {
+        return ChatCompletionCreateParams.builder()
+                .model(ServedCluster.MODEL)
+                .addUserMessage(QUESTION)
+                .maxCompletionTokens(TOKENS)
+                .temperature(0)
+                .build();
+    }
+
+    /// The JDK's client sends `Upgrade: h2c` with its first request, whose body must not be lost.
+    @Test
+    void theFirstPostOfTheJdksClientJustWorks() {
+        for (int size : List.of(10, 100_000, 1_000_000)) {
+            ObjectNode body = Json.object().put("model", ServedCluster.MODEL);
+            body.put("prompt", "a".repeat(size));
+            try (Api fresh = new Api(cluster.api().port(), HttpClient.Version.HTTP_2)) {
+                JsonNode answer = fresh.post("/tokenize", body).ok();
+                assertTrue(answer.path("count").intValue() > 0);
+                assertEquals(HttpClient.Version.HTTP_2, fresh.versionOf("/tokenize", body));
+            }
+        }
+    }
+
+    @Test
+    void aStreamComesOverHttp2AsOverHttp1() {
+        ObjectNode body = Requests.greedy(List.of(5, 6, 7), 40).put("stream", true);
+        try (Api fresh = new Api(cluster.api().port(), HttpClient.Version.HTTP_2);
+                EventReader one = cluster.api().stream(Requests.COMPLETIONS, body);
+                EventReader two = fresh.stream(Requests.COMPLETIONS, body)) {
+            assertEquals(Generated.of(one), Generated.of(two));
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"--http1.1, 1.1", "--http2, 2", "--http2-prior-knowledge, 2"})
+    void curlStreamsInEveryVersion(String flag, String version) throws Exception {
+        Process process;
+        try {
+            process =
+                    new ProcessBuilder(
+                                    "curl",
+                                    "-sS",
+                                    "-N",
+                                    flag,
+                                    "-w",
+                                    "%{http_version} %{http_code}",
+                                    "-H",
+                                    "Content-Type: application/json",
+                                    "-d",
+                                    Requests.greedy(List.of(5, 6, 7), 5)
+                                            .put("stream", true)
+                                            .toString(),
+                                    "http://127.0.0.1:"
+                                            + cluster.api().port()
+                                            + Requests.COMPLETIONS)
+                            .redirectErrorStream(true)
+                            .start();
+        } catch (IOException e) {
+            System.out.println("skipped: no curl: " + e.getMessage());
+            assumeTrue(false, "no curl");
+            return;
+        }
+        String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertEquals(0, process.waitFor(), said);
+        assertTrue(said.startsWith("data: {"), said);
+        assertTrue(said.endsWith("data: [DONE]\n\n" + version + " 200"), said);
+    }
+
+    @Test
+    void gRpcWithHealthAndReflectionIsOnTheSamePort() throws Exception {
+        HealthCheckRequest request =
+                HealthCheckRequest.newBuilder().setService(InferenceGrpc.SERVICE_NAME).build();
+        assertEquals(
+                ServingStatus.SERVING,
+                HealthGrpc.newBlockingStub(cluster.admin().channel())
+                        .withDeadlineAfter(60, TimeUnit.SECONDS)
+                        .check(request)
+                        .getStatus());
+        assertTrue(services().contains(InferenceGrpc.SERVICE_NAME));
+    }
+
+    private List<String> services() throws Exception {
+        CompletableFuture<List<String>> services = new CompletableFuture<>();
+        StreamObserver<ServerReflectionRequest> requests =
+                ServerReflectionGrpc.newStub(cluster.admin().channel())
+                        .serverReflectionInfo(
+                                new StreamObserver<>() {
+                                    @Override
+                                    public void onNext(ServerReflectionResponse response) {
+                                        services.complete(
+                                                response
+                                                        .getListServicesResponse()
+                                                        .getServiceList()
+                                                        .stream()
+                                                        .map(ServiceResponse::getName)
+                                                        .toList());
+                                    }
+
+                                    @Override
+                                    public void onError(Throwable failure) {
+                                        services.completeExceptionally(failure);
+                                    }
+
+                                    @Override
+                                    public void onCompleted() {}
+                                });
+        requests.onNext(ServerReflectionRequest.newBuilder().setListServices("").build());
+        List<String> names = services.get(60, TimeUnit.SECONDS);
+        requests.onCompleted();
+        return names;
+    }
+}

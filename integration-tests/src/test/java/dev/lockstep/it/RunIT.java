@@ -1,0 +1,32 @@
+package dev.lockstep.it;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+
+import dev.lockstep.cluster.ExitCode;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.ExtendWith;
+
+/// One question, one answer, and nothing is left of the cluster that gave it.
+@Timeout(300)
+@ExtendWith(LogsOnFailure.class)
+final class RunIT {
+
+    @Test
+    void runAnswersAndLeavesNothingBehind() throws Exception {
+        try (Sandbox sandbox = new Sandbox()) {
+            List<String> arguments =
+                    new ArrayList<>(ServedCluster.flags(sandbox, Models.tiny(sandbox, 2)));
+            arguments.add("--tensor-parallel=2");
+            arguments.add("Name three colours.");
+            LockstepProcess run = sandbox.start("run", "run", arguments);
+            assertEquals(ExitCode.OK, run.awaitExit(Eventually.PATIENCE), run::errors);
+            assertFalse(run.output().isBlank(), "an answer");
+            sandbox.awaitNothingLeft(Duration.ZERO);
+        }
+    }
+}

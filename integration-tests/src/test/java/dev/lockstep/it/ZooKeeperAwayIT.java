@@ -1,0 +1,142 @@
+package dev.lockstep.it;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.cluster.Cluster;
+import dev.lockstep.cluster.Member;
+import dev.lockstep.cluster.ZooKeeperCluster;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.ExtendWith;
+
+/// Serving does not need ZooKeeper: while it is away everything goes on, and when it is back the
+/// members are back, too.
+@Timeout(600)
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+@ExtendWith(LogsOnFailure.class)
+final class ZooKeeperAwayIT {
+    private static final Duration AWAY =
+            Duration.ofSeconds(Boolean.getBoolean("lockstep.long") ? 60 : 20);
+
+    /// Longer than sessions last, which is 6 s.
+    private static final Duration LONGER_THAN_SESSIONS = Duration.ofSeconds(8);
+
+    private static final Duration PROMISED = Duration.ofSeconds(15);
+    private static final String CLUSTER = "away";
+    private static final int RANKS = 2;
+    private static final JsonNode SMALL = Requests.greedy(List.of(9, 8, 7), 8);
+
+    private final Sandbox sandbox = new Sandbox();
+    private final int zooKeeperPort = SeparateProcesses.freePort();
+    private final int port = SeparateProcesses.freePort();
+    private final SeparateProcesses processes =
+            new SeparateProcesses(sandbox, zooKeeperPort, CLUSTER);
+    private final Api api = new Api(port);
+    private LockstepProcess zooKeeper = processes.zooKeeper("zookeeper");
+
+    @BeforeAll
+    void start() throws Exception {
+        Path model = Models.tiny(sandbox, 8);
+        processes.coordinator("coordinator", model, port);
+        processes.scheduler("scheduler", sandbox.group(), RANKS);
+        for (int rank = 0; rank < RANKS; rank++) {
+            // Steps long enough for a stream to run into the outage.
+            processes.worker(
+                    "worker-" + rank,
+                    model,
+                    sandbox.group(),
+                    rank,
+                    RANKS,
+                    "--failpoints=worker.before-step=sleep:5ms");
+        }
+        Eventually.await("it serves", Eventually.PATIENCE, api::isReady);
+    }
+
+    @AfterAll
+    void close() {
+        api.close();
+        sandbox.close();
+    }
+
+    @Test
+    void everythingGoesOnWhileItIsAway() throws Exception {
+        goesOnWithoutZooKeeper(AWAY, "zookeeper");
+    }
+
+    @Test
+    void membersComeBackToOneThatForgotThem() throws Exception {
+        goesOnWithoutZooKeeper(LONGER_THAN_SESSIONS, "zookeeper-anew");
+    }
+
+    private void goesOnWithoutZooKeeper(Duration away, String dataAfterwards) throws Exception {
+        try (Load load = new Load(api, SMALL, 4);
+                EventReader running = runningStream()) {
+            zooKeeper.signal("KILL");
+            int code = zooKeeper.awaitExit(Eventually.PATIENCE);
+            assertTrue(code != 0, "it was killed");
+            long end = System.nanoTime() + away.toNanos();
+            assertEquals("length", Generated.of(running).finishReason());
+            while (System.nanoTime() < end) {
+                assertServes(load);
+                Thread.sleep(200);
+            }
+            try (Api newcomer = new Api(port)) {
+                newcomer.post(Requests.COMPLETIONS, SMALL).ok();
+            }
+
+            zooKeeper = processes.zooKeeper(dataAfterwards);
+            Eventually.await(
+                    "ZooKeeper is back",
+                    Eventually.PATIENCE,
+                    () -> zooKeeper.output().contains("listens"));
+            try (Cluster cluster =
+                    ZooKeeperCluster.connect("127.0.0.1:" + zooKeeperPort, CLUSTER)) {
+                Map<Member.Role, Integer> all =
+                        Map.of(
+                                Member.Role.COORDINATOR, 1,
+                                Member.Role.SCHEDULER, 1,
+                                Member.Role.WORKER, RANKS);
+                Eventually.await(
+                        "all members are registered again",
+                        PROMISED,
+                        () -> readyMembers(cluster).equals(all));
+            }
+            assertServes(load);
+            assertEquals(Map.of("ok", load.count("ok")).keySet(), load.answers().keySet());
+        }
+    }
+
+    private void assertServes(Load load) throws Exception {
+        int served = load.count("ok");
+        Eventually.await(
+                "requests are answered: " + load.answers(),
+                Eventually.PATIENCE,
+                () -> load.count("ok") > served);
+        assertEquals(200, api.statusOf("/readyz"));
+    }
+
+    private EventReader runningStream() {
+        EventReader events =
+                api.stream(
+                        Requests.COMPLETIONS,
+                        Requests.greedy(List.of(5, 6, 7), 400).put("stream", true));
+        assertTrue(events.next().orElseThrow().has("choices"), "the first token has come");
+        return events;
+    }
+
+    private static Map<Member.Role, Integer> readyMembers(Cluster cluster) {
+        return cluster.membership().snapshot().members().stream()
+                .filter(Member::ready)
+                .collect(Collectors.toMap(Member::role, member -> 1, Integer::sum));
+    }
+}
