@@ -14,8 +14,8 @@ final class JavaProcess {
 
     /// A kind of process: its `lockstep` command and what its JVM gets.
     enum Role {
-        COORDINATOR("coordinator", "-Xmx256m"),
-        SCHEDULER("scheduler", "-Xmx160m"),
+        COORDINATOR("coordinator", "-Xms40m", "-Xmx256m"),
+        SCHEDULER("scheduler", "-Xms24m", "-Xmx160m"),
         WORKER("worker", "-Xmx1g", "--add-modules=jdk.incubator.vector");
 
         private final String command;
