@@ -1,8 +1,9 @@
 package dev.lockstep.cli;
 
+import com.google.common.base.Splitter;
 import com.google.common.collect.ImmutableList;
+import java.io.File;
 import java.net.URISyntaxException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -63,7 +64,17 @@ final class JavaProcess {
             return List.of("-XX:AOTCacheOutput=" + training.get().resolve(file));
         }
         Path cache = ownJar().resolveSibling("aot").resolve(file);
-        return Files.isReadable(cache) ? List.of("-XX:AOTCache=" + cache) : List.of();
+        return isNewest(cache) ? List.of("-XX:AOTCache=" + cache) : List.of();
+    }
+
+    /// Whether a start-up cache is there and younger than every jar: the JVM was seen to take
+    /// classes from one that an older build had made.
+    private static boolean isNewest(Path cache) {
+        File file = cache.toFile();
+        return file.canRead()
+                && Splitter.on(File.pathSeparatorChar)
+                        .splitToStream(System.getProperty("java.class.path"))
+                        .allMatch(jar -> new File(jar).lastModified() <= file.lastModified());
     }
 
     private static Path ownJar() {
