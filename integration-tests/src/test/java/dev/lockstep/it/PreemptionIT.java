@@ -27,6 +27,9 @@ final class PreemptionIT {
     /// Of the default model: 30 layers, 3 KV heads of 64 values, keys and values, two bytes each.
     private static final int BLOCK_BYTES = 30 * 3 * 64 * 2 * 2 * BLOCK_SIZE;
 
+    /// So few that a prompt is computed in chunks, beside sequences that decode.
+    private static final int STEP_TOKENS = 24;
+
     /// Different requests among the clients. Each is sent alone first, which takes as long as all
     /// clients together.
     private static final int REQUESTS = 16;
@@ -41,7 +44,9 @@ final class PreemptionIT {
                         new Sandbox(),
                         Models.requireDefault(),
                         "--max-model-len=" + MAX_MODEL_LEN,
-                        "--kv-memory=" + BLOCKS * BLOCK_BYTES)) {
+                        "--kv-memory=" + BLOCKS * BLOCK_BYTES,
+                        // What a machine measures would decide how often prompts are cut.
+                        "--max-num-batched-tokens=" + STEP_TOKENS)) {
             List<Generated> alone = new ArrayList<>();
             for (int i = 0; i < REQUESTS; i++) {
                 alone.add(Generated.of(cluster.api().post(Requests.COMPLETIONS, request(i)).ok()));
