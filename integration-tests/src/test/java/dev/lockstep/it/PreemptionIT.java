@@ -102,7 +102,7 @@ final class PreemptionIT {
                                         .formatted(number, SUBJECTS.get(number % SUBJECTS.size())))
                         .put("seed", 1000 + number)
                         .put("temperature", 0.7 + 0.05 * (number % 8))
-                        .put("max_tokens", 70 + number % 15)
+                        .put("max_tokens", 90 + number % 15)
                         .put("ignore_eos", true)
                         .put("logprobs", 3)
                         .put("return_token_ids", true);
