@@ -49,7 +49,7 @@ final class BadStartIT {
 
     @TestFactory
     Stream<DynamicTest> aBadStartEndsInOneLine() throws Exception {
-        Sandbox models = new Sandbox();
+        Sandbox models = Sandbox.quick();
         ServerSocket occupied = new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
         Map<String, BadStart> starts = badStarts(models.folder(), occupied.getLocalPort());
         ExecutorService threads = Executors.newFixedThreadPool(AT_ONCE);
@@ -77,7 +77,7 @@ final class BadStartIT {
     }
 
     private static Outcome attempt(List<String> flags) throws Exception {
-        try (Sandbox sandbox = new Sandbox()) {
+        try (Sandbox sandbox = Sandbox.quick()) {
             List<String> all = new ArrayList<>();
             all.add("--run-folder=" + sandbox.folder());
             all.add("--group=" + sandbox.group());

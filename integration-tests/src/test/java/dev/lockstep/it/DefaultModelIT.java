@@ -46,7 +46,7 @@ final class DefaultModelIT {
         List<Case> cases = cases(Json.read(golden).path("cases"));
         try (ServedCluster cluster =
                 ServedCluster.start(
-                        new Sandbox(),
+                        Sandbox.plain(),
                         Models.requireDefault(),
                         "--max-model-len=2048",
                         "--tensor-parallel=" + ranks)) {

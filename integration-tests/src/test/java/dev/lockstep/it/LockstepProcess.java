@@ -26,18 +26,23 @@ final class LockstepProcess {
     }
 
     /// Starts a command; what it prints goes to `name.out` and `name.err` in `folder`.
-    static LockstepProcess start(String name, Path folder, List<String> command) {
+    ///
+    /// @param jvmOptions what its JVM, and those it starts, get beside the usual
+    static LockstepProcess start(
+            String name, Path folder, List<String> command, String jvmOptions) {
         try {
             // A shell that starts tests in the background may have them ignore SIGINT, which is
             // inherited.
             List<String> words = new ArrayList<>(List.of("setsid", "env", "--default-signal=INT"));
             words.addAll(command);
-            Process process =
+            ProcessBuilder builder =
                     new ProcessBuilder(words)
                             .redirectOutput(folder.resolve(name + ".out").toFile())
-                            .redirectError(folder.resolve(name + ".err").toFile())
-                            .start();
-            return new LockstepProcess(name, folder, process);
+                            .redirectError(folder.resolve(name + ".err").toFile());
+            if (!jvmOptions.isEmpty()) {
+                builder.environment().put("JDK_JAVA_OPTIONS", jvmOptions);
+            }
+            return new LockstepProcess(name, folder, builder.start());
         } catch (IOException e) {
             throw new UncheckedIOException("cannot start " + name, e);
         }

@@ -52,7 +52,7 @@ final class OpenAiClientIT {
     private static final String QUESTION = "Name three colours.";
     private static final int TOKENS = 12;
 
-    private final Sandbox sandbox = new Sandbox();
+    private final Sandbox sandbox = Sandbox.quick();
     private ServedCluster cluster;
     private OpenAIClient client;
 

@@ -41,7 +41,7 @@ final class PreemptionIT {
     void manyClientsInLittleMemoryGetTheBitsTheyWouldGetAlone() throws Exception {
         try (ServedCluster cluster =
                 ServedCluster.start(
-                        new Sandbox(),
+                        Sandbox.plain(),
                         Models.requireDefault(),
                         "--max-model-len=" + MAX_MODEL_LEN,
                         "--kv-memory=" + BLOCKS * BLOCK_BYTES,

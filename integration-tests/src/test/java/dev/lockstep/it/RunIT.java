@@ -18,7 +18,7 @@ final class RunIT {
 
     @Test
     void runAnswersAndLeavesNothingBehind() throws Exception {
-        try (Sandbox sandbox = new Sandbox()) {
+        try (Sandbox sandbox = Sandbox.quick()) {
             List<String> arguments =
                     new ArrayList<>(ServedCluster.flags(sandbox, Models.tiny(sandbox, 2)));
             arguments.add("--tensor-parallel=2");

@@ -59,7 +59,7 @@ final class StoppingIT {
     }
 
     private static ServedCluster serve() throws Exception {
-        Sandbox sandbox = new Sandbox();
+        Sandbox sandbox = Sandbox.quick();
         return ServedCluster.start(sandbox, Models.tiny(sandbox, 3), "--tensor-parallel=2", SLOW);
     }
 

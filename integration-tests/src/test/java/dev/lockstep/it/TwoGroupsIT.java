@@ -31,7 +31,7 @@ final class TwoGroupsIT {
     private static final Pattern REFUSAL =
             Pattern.compile("model digest differs: rank 0 has (\\S+), rank 1 has ([^\\s;]+)");
 
-    private final Sandbox sandbox = new Sandbox();
+    private final Sandbox sandbox = Sandbox.quick();
     private final int zooKeeperPort = SeparateProcesses.freePort();
     private final Path model = Models.tiny(sandbox, 6);
     private boolean zooKeeperRuns;

@@ -28,7 +28,7 @@ final class WorkerLossIT {
 
     @Test
     void aKilledWorkerEndsWhatItCarriedAndIsReplaced() throws Exception {
-        Sandbox sandbox = new Sandbox();
+        Sandbox sandbox = Sandbox.quick();
         try (ServedCluster cluster =
                 ServedCluster.start(
                         sandbox, Models.tiny(sandbox, 4), "--tensor-parallel=2", SLOW)) {

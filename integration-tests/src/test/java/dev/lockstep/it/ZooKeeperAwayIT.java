@@ -36,7 +36,7 @@ final class ZooKeeperAwayIT {
     private static final int RANKS = 2;
     private static final JsonNode SMALL = Requests.greedy(List.of(9, 8, 7), 8);
 
-    private final Sandbox sandbox = new Sandbox();
+    private final Sandbox sandbox = Sandbox.quick();
     private final int zooKeeperPort = SeparateProcesses.freePort();
     private final int port = SeparateProcesses.freePort();
     private final SeparateProcesses processes =
