@@ -18,6 +18,11 @@ import org.jspecify.annotations.Nullable;
 /// however it dies, the child sees the end and stops.
 final class Child {
     private static final Logger log = LogManager.getLogger(Child.class);
+
+    /// A signal to the whole process group reaches children first: before an end counts as one of
+    /// their own, this process has this long to hear of it.
+    private static final Duration GRACE = Duration.ofMillis(200);
+
     private static final Duration FIRST_BACKOFF = Duration.ofMillis(250);
     private static final Duration LONGEST_BACKOFF = Duration.ofSeconds(30);
 
@@ -57,6 +62,11 @@ final class Child {
 
     String name() {
         return name;
+    }
+
+    /// Whether this process number is the child's at the moment.
+    synchronized boolean is(long pid) {
+        return process != null && process.pid() == pid;
     }
 
     /// Asks it to drain.
@@ -117,10 +127,8 @@ final class Child {
                     exitCode = ExitCode.FAILED;
                     words = "cannot be started: " + e.getMessage();
                 }
-                synchronized (this) {
-                    if (stopping) {
-                        return;
-                    }
+                if (!pause(GRACE)) {
+                    return;
                 }
                 log.warn("{} ended with exit code {}: {}", name, exitCode, words);
                 if (!listener.restart(name, exitCode, words)) {

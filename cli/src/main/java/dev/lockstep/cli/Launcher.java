@@ -14,6 +14,7 @@ import dev.lockstep.model.ModelSource;
 import dev.lockstep.proto.v1.AdminGrpc;
 import dev.lockstep.proto.v1.ClusterStatusRequest;
 import dev.lockstep.proto.v1.ClusterStatusResponse;
+import dev.lockstep.proto.v1.GroupStatus;
 import dev.lockstep.scheduler.SchedulerConfig;
 import dev.lockstep.worker.HostMemory;
 import dev.lockstep.worker.WorkerConfig;
@@ -40,9 +41,10 @@ import org.apache.logging.log4j.Logger;
 /// it.
 final class Launcher {
     private static final Logger log = LogManager.getLogger(Launcher.class);
-    private static final Duration QUICK = Duration.ofMillis(1200);
+    private static final Duration QUICK = Duration.ofSeconds(1);
     private static final Duration DRAIN = Duration.ofSeconds(60);
     private static final Duration STEP_DOWN = Duration.ofSeconds(5);
+    private static final Duration UNANSWERED = Duration.ofSeconds(5);
     private static final long POLL_MILLIS = 50;
 
     private final LauncherConfig config;
@@ -59,8 +61,8 @@ final class Launcher {
     private boolean started;
     private Optional<String> failure = Optional.empty();
 
-    /// A started cluster, ready for requests.
-    record Ready(String host, int port, ClusterStatusResponse status) {}
+    /// A started cluster, ready for requests: its coordinator's address and its group.
+    record Ready(String host, int port, GroupStatus group) {}
 
     Launcher(LauncherConfig config, Terminal terminal) {
         this.config = config;
@@ -132,7 +134,13 @@ final class Launcher {
         workers.forEach(Child::start);
         coordinator.start();
         scheduler.start();
+        long patienceEnds = System.nanoTime() + UNANSWERED.toNanos();
+        boolean waits = false;
         while (true) {
+            if (!waits && !cluster.connected() && System.nanoTime() - patienceEnds > 0) {
+                waits = true;
+                terminal.say("waiting for ZooKeeper: nothing answers at " + connectString + " yet");
+            }
             synchronized (this) {
                 if (failure.isPresent()) {
                     terminal.endLine();
@@ -141,9 +149,9 @@ final class Launcher {
             }
             Optional<Ready> ready =
                     cluster.membership().snapshot().members(Member.Role.COORDINATOR).stream()
-                            .filter(Member::ready)
+                            .filter(member -> member.ready() && coordinator.is(member.pid()))
                             .findFirst()
-                            .flatMap(Launcher::status);
+                            .flatMap(this::status);
             if (ready.isPresent()) {
                 synchronized (this) {
                     started = true;
@@ -180,7 +188,8 @@ final class Launcher {
         zookeeper.ifPresent(EmbeddedZooKeeper::close);
     }
 
-    private static Optional<Ready> status(Member coordinator) {
+    private Optional<Ready> status(Member coordinator) {
+        String group = config.settings().value(ProcessKeys.GROUP);
         ManagedChannel channel =
                 NettyChannelBuilder.forAddress(coordinator.host(), coordinator.port())
                         .usePlaintext()
@@ -190,9 +199,10 @@ final class Launcher {
                     AdminGrpc.newBlockingStub(channel)
                             .withDeadlineAfter(5, TimeUnit.SECONDS)
                             .clusterStatus(ClusterStatusRequest.getDefaultInstance());
-            return status.getReady()
-                    ? Optional.of(new Ready(coordinator.host(), coordinator.port(), status))
-                    : Optional.empty();
+            return status.getGroupsList().stream()
+                    .filter(each -> each.getReady() && each.getGroup().equals(group))
+                    .findFirst()
+                    .map(each -> new Ready(coordinator.host(), coordinator.port(), each));
         } catch (StatusRuntimeException e) {
             log.debug("the coordinator does not tell its status yet", e);
             return Optional.empty();

@@ -27,6 +27,8 @@ public final class Lockstep {
                     new BenchCommand(),
                     new TrainStartUpCommand());
 
+    private static final int MISTAKE_OF_OURS = -1;
+
     private Lockstep() {}
 
     public static void main(String[] words) {
@@ -50,36 +52,48 @@ public final class Lockstep {
                 return ExitCode.OK;
             }
             return command.run(arguments);
-        } catch (SettingsException e) {
-            err.println(line(name, e));
-            return ExitCode.USAGE;
-        } catch (CheckpointException
-                | IllegalArgumentException
-                | UnsupportedOperationException
-                | LockstepException
-                | OutOfHostMemoryException
-                | UnusableException e) {
-            err.println(line(name, e));
-            return ExitCode.UNUSABLE;
-        } catch (IOException | UncheckedIOException e) {
-            err.println(line(name, e));
-            return ExitCode.FAILED;
         } catch (Exception e) {
-            e.printStackTrace(err);
-            err.println("lockstep " + name + ": " + e);
-            return ExitCode.FAILED;
+            return report(name, e, err);
         }
     }
 
-    /// What a failure says of itself, and what its cause adds to that.
-    private static String line(String command, Exception failure) {
-        String text = words(failure);
-        Throwable cause = failure.getCause();
-        if (failure instanceof UncheckedIOException && cause != null) {
-            String more = words(cause);
-            text = text.contains(more) ? text : text + ": " + more;
+    /// Prints a failure in one line, with a stack trace only where it is a mistake of ours. Returns
+    /// the exit code.
+    static int report(String command, Exception failure, PrintStream err) {
+        int code = exitCode(failure);
+        if (code == MISTAKE_OF_OURS) {
+            failure.printStackTrace(err);
+            err.println("lockstep " + command + ": " + failure);
+            return ExitCode.FAILED;
         }
-        return "lockstep " + command + ": " + text.replaceAll("\\R+", " ");
+        err.println("lockstep " + command + ": " + line(failure));
+        return code;
+    }
+
+    private static int exitCode(Exception failure) {
+        return switch (failure) {
+            case SettingsException e -> ExitCode.USAGE;
+            case CheckpointException e -> ExitCode.UNUSABLE;
+            case IllegalArgumentException e -> ExitCode.UNUSABLE;
+            case UnsupportedOperationException e -> ExitCode.UNUSABLE;
+            case LockstepException e -> ExitCode.UNUSABLE;
+            case OutOfHostMemoryException e -> ExitCode.UNUSABLE;
+            case UnusableException e -> ExitCode.UNUSABLE;
+            case IOException e -> ExitCode.FAILED;
+            case UncheckedIOException e -> ExitCode.FAILED;
+            default -> MISTAKE_OF_OURS;
+        };
+    }
+
+    /// What a failure says of itself, and what lies at its bottom where it does not say that.
+    private static String line(Exception failure) {
+        String text = words(failure);
+        Throwable bottom = failure;
+        while (bottom.getCause() != null && failure instanceof UncheckedIOException) {
+            bottom = bottom.getCause();
+        }
+        String more = words(bottom);
+        return (text.contains(more) ? text : text + ": " + more).replaceAll("\\R+", " ");
     }
 
     /// The message of some says only which file: there the type says what happened.

@@ -10,6 +10,7 @@ import dev.lockstep.cluster.Settings;
 import dev.lockstep.cluster.SettingsException;
 import dev.lockstep.cluster.SettingsSpec;
 import dev.lockstep.cluster.StopReason;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -42,7 +43,7 @@ final class RunCommand implements Command {
     }
 
     @Override
-    public int run(List<String> arguments) throws InterruptedException {
+    public int run(List<String> arguments) {
         Settings settings = Settings.parse(SPEC, arguments, System.getenv());
         if (settings.arguments().isEmpty()) {
             throw new SettingsException(
@@ -51,11 +52,23 @@ final class RunCommand implements Command {
         Terminal terminal = Terminal.standardError();
         RunFolder runFolder = RunFolder.of(settings, ProcessKeys.RUN_FOLDER).withLogOf("launcher");
         Daemon daemon = new Daemon("launcher", Duration.ofSeconds(10));
+        daemon.atEnd(reason -> runFolder.remove());
+        Stoppable.run(
+                daemon,
+                name(),
+                () -> {
+                    answer(settings, terminal, runFolder.path(), daemon);
+                    daemon.exitWith(ExitCode.OK);
+                });
+        return ExitCode.OK;
+    }
+
+    private static void answer(Settings settings, Terminal terminal, Path runFolder, Daemon daemon)
+            throws InterruptedException {
         ModelChoice model =
                 ModelChoice.resolve(
                         settings.value(ProcessKeys.MODEL),
                         ModelCache.ofUser(System.getenv(), terminal));
-        daemon.atEnd(reason -> runFolder.remove());
         int port = settings.isGiven(LauncherConfig.PORT) ? settings.value(LauncherConfig.PORT) : 0;
         Launcher launcher =
                 new Launcher(
@@ -64,7 +77,7 @@ final class RunCommand implements Command {
                                 model,
                                 port,
                                 settings.find(ProcessKeys.ZOOKEEPER),
-                                runFolder.path(),
+                                runFolder,
                                 Optional.empty()),
                         terminal);
         // One answer needs no drain.
@@ -81,7 +94,6 @@ final class RunCommand implements Command {
                     });
         }
         System.out.println();
-        return ExitCode.OK;
     }
 
     private static Ask ask(Settings settings, String model) {

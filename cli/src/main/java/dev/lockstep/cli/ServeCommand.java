@@ -5,6 +5,7 @@ import dev.lockstep.cluster.ExitCode;
 import dev.lockstep.cluster.ProcessKeys;
 import dev.lockstep.cluster.Settings;
 import dev.lockstep.model.ModelSource;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -30,23 +31,29 @@ final class ServeCommand implements Command {
     }
 
     @Override
-    public int run(List<String> arguments) throws InterruptedException {
+    public int run(List<String> arguments) {
         Settings settings = Settings.parse(LauncherConfig.SPEC, arguments, System.getenv());
         Terminal terminal = Terminal.standardError();
         RunFolder runFolder = RunFolder.of(settings, ProcessKeys.RUN_FOLDER).withLogOf("launcher");
         Daemon daemon = new Daemon("launcher", DRAIN_BUDGET);
+        daemon.atEnd(reason -> runFolder.remove());
+        Stoppable.run(daemon, name(), () -> serve(settings, terminal, runFolder.path(), daemon));
+        return ExitCode.OK;
+    }
+
+    private static void serve(Settings settings, Terminal terminal, Path runFolder, Daemon daemon)
+            throws InterruptedException {
         ModelChoice model =
                 ModelChoice.resolve(
                         settings.value(ProcessKeys.MODEL),
                         ModelCache.ofUser(System.getenv(), terminal));
-        daemon.atEnd(reason -> runFolder.remove());
         LauncherConfig config =
                 new LauncherConfig(
                         settings,
                         model,
                         settings.value(LauncherConfig.PORT),
                         settings.find(ProcessKeys.ZOOKEEPER),
-                        runFolder.path(),
+                        runFolder,
                         Optional.empty());
         Launcher launcher = new Launcher(config, terminal);
         daemon.atEnd(launcher::close);
@@ -66,7 +73,5 @@ final class ServeCommand implements Command {
                                 ModelSource.open(model.path()).parameterCount(),
                                 timeToReady));
         System.out.flush();
-        daemon.run();
-        return ExitCode.OK;
     }
 }

@@ -14,7 +14,7 @@ final class StartScreen {
             HostPlan plan,
             long parameters,
             Duration timeToReady) {
-        GroupStatus group = ready.status().getGroups(0);
+        GroupStatus group = ready.group();
         RankInfo first = group.getRanks(0);
         StringBuilder text = new StringBuilder();
         row(text, "model", "%s, %s".formatted(group.getModel(), config.model().path()));

@@ -3,7 +3,6 @@ package dev.lockstep.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.lockstep.cluster.Settings;
-import dev.lockstep.proto.v1.ClusterStatusResponse;
 import dev.lockstep.proto.v1.GroupStatus;
 import dev.lockstep.proto.v1.RankInfo;
 import java.nio.file.Path;
@@ -52,8 +51,7 @@ class StartScreenTest {
                         Path.of("/tmp/lockstep-1"),
                         Optional.empty());
         return StartScreen.text(
-                new Launcher.Ready(
-                        host, 8000, ClusterStatusResponse.newBuilder().addGroups(group).build()),
+                new Launcher.Ready(host, 8000, group.build()),
                 config,
                 plan,
                 134_515_008,

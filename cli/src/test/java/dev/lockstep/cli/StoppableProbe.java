@@ -1,0 +1,35 @@
+package dev.lockstep.cli;
+
+import dev.lockstep.cluster.Daemon;
+import dev.lockstep.cluster.ExitCode;
+import dev.lockstep.cluster.SettingsException;
+import java.time.Duration;
+
+/// A process whose work is to be stopped, for [StoppableTest]; says what happens to it.
+final class StoppableProbe {
+    private StoppableProbe() {}
+
+    public static void main(String[] words) {
+        Daemon daemon = new Daemon("probe", Duration.ofSeconds(10));
+        daemon.own(() -> System.out.println("closed"));
+        Stoppable.run(
+                daemon,
+                "probe",
+                () -> {
+                    switch (words[0]) {
+                        case "fail" -> throw new SettingsException("--key: wrong");
+                        case "finish" -> daemon.exitWith(ExitCode.OK);
+                        default -> waitForever();
+                    }
+                });
+    }
+
+    private static void waitForever() throws InterruptedException {
+        try {
+            System.out.println("ready");
+            Thread.sleep(Duration.ofMinutes(1));
+        } finally {
+            System.out.println("cleaned");
+        }
+    }
+}

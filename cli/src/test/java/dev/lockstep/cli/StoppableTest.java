@@ -1,0 +1,63 @@
+package dev.lockstep.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.cluster.ExitCode;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+
+/// Processes of their own, for the work of a command ends with its process.
+class StoppableTest {
+    private static Process probe(String word) throws IOException {
+        return new ProcessBuilder(
+                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                        "-XX:+UseSerialGC",
+                        "-XX:TieredStopAtLevel=1",
+                        "-cp",
+                        System.getProperty("java.class.path"),
+                        StoppableProbe.class.getName(),
+                        word)
+                .start();
+    }
+
+    private static void assertEnds(Process probe, int exitCode, List<String> lines)
+            throws IOException, InterruptedException {
+        try (BufferedReader output = probe.inputReader()) {
+            assertEquals(lines, output.lines().toList());
+            assertTrue(probe.waitFor(10, TimeUnit.SECONDS), "still alive");
+            assertEquals(exitCode, probe.exitValue());
+        } finally {
+            probe.destroyForcibly();
+        }
+    }
+
+    @Test
+    void aStopInterruptsTheWorkAndGivesItAMomentToCleanUp() throws Exception {
+        Process probe = probe("wait");
+        BufferedReader output = probe.inputReader();
+        assertEquals("ready", output.readLine());
+        new ProcessBuilder("kill", "-INT", Long.toString(probe.pid())).start().waitFor();
+        assertEnds(probe, ExitCode.INTERRUPTED, List.of("cleaned", "closed"));
+    }
+
+    @Test
+    void workThatFailsIsOneLineAndItsExitCode() throws Exception {
+        Process probe = probe("fail");
+        try (BufferedReader errors = probe.errorReader()) {
+            assertEquals(
+                    List.of("lockstep probe: --key: wrong"),
+                    errors.lines().filter(line -> line.startsWith("lockstep")).toList());
+            assertEnds(probe, ExitCode.USAGE, List.of("closed"));
+        }
+    }
+
+    @Test
+    void workThatIsDoneEndsTheProcess() throws Exception {
+        assertEnds(probe("finish"), ExitCode.OK, List.of("closed"));
+    }
+}
