@@ -95,12 +95,19 @@ final class OpenAiApi implements HttpService {
             threads.execute(() -> answer(route, request, exchange, inbox));
             return writer;
         }
+        // A client that is still sending takes an early answer for a broken stream.
+        var _ =
+                request.subscribe()
+                        .whenComplete((_, _) -> answerAsked(path, request.method(), exchange));
+        return writer;
+    }
+
+    private void answerAsked(String path, HttpMethod method, Exchange exchange) {
         try {
-            askedFor(path, request.method(), exchange).accept(exchange);
+            askedFor(path, method, exchange).accept(exchange);
         } catch (ApiError e) {
             exchange.fail(e);
         }
-        return writer;
     }
 
     private Consumer<Exchange> askedFor(String path, HttpMethod method, Exchange exchange) {
