@@ -27,12 +27,12 @@ final class PreemptionIT {
     /// Of the default model: 30 layers, 3 KV heads of 64 values, keys and values, two bytes each.
     private static final int BLOCK_BYTES = 30 * 3 * 64 * 2 * 2 * BLOCK_SIZE;
 
-    /// So few that a prompt is computed in chunks, beside sequences that decode.
-    private static final int STEP_TOKENS = 24;
-
     /// Different requests among the clients. Each is sent alone first, which takes as long as all
     /// clients together.
     private static final int REQUESTS = 16;
+
+    /// So few that what is recomputed comes in chunks, beside sequences that decode.
+    private static final int STEP_TOKENS = 32;
 
     private static final List<String> SUBJECTS =
             List.of("the sea", "an old clock", "a lost key", "two brothers");
@@ -98,11 +98,11 @@ final class PreemptionIT {
                         .put("model", ServedCluster.MODEL)
                         .put(
                                 "prompt",
-                                "Story %d. Once there was %s, and nobody in the small town knew"
+                                "%d. Once there was %s"
                                         .formatted(number, SUBJECTS.get(number % SUBJECTS.size())))
                         .put("seed", 1000 + number)
                         .put("temperature", 0.7 + 0.05 * (number % 8))
-                        .put("max_tokens", 90 + number % 15)
+                        .put("max_tokens", 62 + number % 15)
                         .put("ignore_eos", true)
                         .put("logprobs", 3)
                         .put("return_token_ids", true);

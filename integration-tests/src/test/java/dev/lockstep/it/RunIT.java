@@ -4,8 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 
 import dev.lockstep.cluster.ExitCode;
+import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -19,14 +19,18 @@ final class RunIT {
     @Test
     void runAnswersAndLeavesNothingBehind() throws Exception {
         try (Sandbox sandbox = Sandbox.quick()) {
+            Path model = Models.tiny(sandbox, 2);
             List<String> arguments =
-                    new ArrayList<>(ServedCluster.flags(sandbox, Models.tiny(sandbox, 2)));
-            arguments.add("--tensor-parallel=2");
-            arguments.add("Name three colours.");
+                    List.of(
+                            "--model=" + model,
+                            "--group=" + sandbox.group(),
+                            "--tensor-parallel=2",
+                            "Name three colours.");
             LockstepProcess run = sandbox.start("run", "run", arguments);
             assertEquals(ExitCode.OK, run.awaitExit(Eventually.PATIENCE), run::errors);
             assertFalse(run.output().isBlank(), "an answer");
             sandbox.awaitNothingLeft(Duration.ZERO);
+            assertEquals(List.of(), sandbox.temporaryFiles());
         }
     }
 }

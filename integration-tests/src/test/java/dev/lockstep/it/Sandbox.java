@@ -1,5 +1,7 @@
 package dev.lockstep.it;
 
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
@@ -14,6 +16,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
 /// Where the processes of one test live: a folder for what they write, and a group name nobody else
@@ -35,15 +38,16 @@ final class Sandbox implements AutoCloseable {
     private final Thread lastResort;
     private volatile boolean closed;
 
-    private Sandbox(String jvmOptions) {
-        this.jvmOptions = jvmOptions;
+    private Sandbox(boolean quick) {
         try {
             // Short: a Unix socket's path may have 107 bytes.
             folder = Files.createTempDirectory("lockstep-it-");
+            Files.createDirectory(temporaryFolder());
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
         group = "it-" + HexFormat.of().toHexDigits(ThreadLocalRandom.current().nextInt());
+        jvmOptions = quick ? NO_OPTIMIZER + " -Djava.io.tmpdir=" + temporaryFolder() : "";
         lastResort = new Thread(this::destroyAll, "sandbox-last-resort");
         Runtime.getRuntime().addShutdownHook(lastResort);
         LogsOnFailure.watch(this);
@@ -51,17 +55,27 @@ final class Sandbox implements AutoCloseable {
 
     /// For processes as users start them.
     static Sandbox plain() {
-        return new Sandbox("");
+        return new Sandbox(false);
     }
 
     /// For processes that start quickly and need not be fast.
     static Sandbox quick() {
-        return new Sandbox(NO_OPTIMIZER);
+        return new Sandbox(true);
     }
 
     /// Run folder of the processes, and where their output goes.
     Path folder() {
         return folder;
+    }
+
+    /// What the processes of a quick sandbox take for the system's temporary folder.
+    private Path temporaryFolder() {
+        return folder.resolve("t");
+    }
+
+    /// What they left there.
+    List<String> temporaryFiles() {
+        return names(temporaryFolder()).toList();
     }
 
     /// A group name that shows in the names of shared memory.
@@ -85,12 +99,16 @@ final class Sandbox implements AutoCloseable {
     List<String> leftovers() {
         List<String> left = new ArrayList<>();
         processIds().forEach(id -> left.add("process " + id));
-        try (Stream<Path> files = Files.list(SHARED_MEMORY)) {
-            files.filter(file -> file.toString().contains(group)).forEach(f -> left.add("" + f));
+        names(SHARED_MEMORY).filter(name -> name.contains(group)).forEach(left::add);
+        return left;
+    }
+
+    private static Stream<String> names(Path folder) {
+        try (Stream<Path> files = Files.list(folder)) {
+            return files.map(Path::toString).toList().stream();
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
-        return left;
     }
 
     /// Every process of ours was told the folder, the launcher's children too.
@@ -164,8 +182,15 @@ final class Sandbox implements AutoCloseable {
         closed = true;
         processes.reversed().forEach(LockstepProcess::destroy);
         for (long id : processIds()) {
-            ProcessHandle.of(id).ifPresent(ProcessHandle::destroyForcibly);
+            ProcessHandle.of(id).ifPresent(Sandbox::destroy);
         }
+    }
+
+    /// Waits, too: who still writes would make the folder anew.
+    private static void destroy(ProcessHandle process) {
+        boolean asked = process.destroyForcibly();
+        assertTrue(asked || !process.isAlive(), () -> "cannot kill " + process.pid());
+        process.onExit().orTimeout(10, TimeUnit.SECONDS).join();
     }
 
     boolean isClosed() {
