@@ -9,7 +9,8 @@ import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/// The CPUs this process may run on, by number, from `/proc/self/status`.
+/// The CPUs this process may run on, by number, from `/proc/self/status`; no more of them than a
+/// container's quota gives time for.
 final class Cpus {
     private static final Path STATUS = Path.of("/proc/self/status");
     private static final String KEY = "Cpus_allowed_list:";
@@ -21,7 +22,10 @@ final class Cpus {
         try {
             for (String line : Files.readAllLines(STATUS)) {
                 if (line.startsWith(KEY)) {
-                    return parse(line.substring(KEY.length()).strip());
+                    List<Integer> cpus = parse(line.substring(KEY.length()).strip());
+                    // Knows the quota of the control group, which the line does not.
+                    int quota = Runtime.getRuntime().availableProcessors();
+                    return cpus.subList(0, Math.min(cpus.size(), quota));
                 }
             }
         } catch (IOException e) {

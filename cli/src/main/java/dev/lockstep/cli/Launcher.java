@@ -101,7 +101,8 @@ final class Launcher {
         for (int rank = 0; rank < size; rank++) {
             kvBytesPerToken.add(source.kvBytesPerToken(source.shard(rank, size), kvType));
         }
-        int maxModelLen = settings.find(ProcessKeys.MAX_MODEL_LEN).orElse(source.contextLength());
+        int maxModelLen =
+                WorkerConfig.maxModelLen(settings.find(ProcessKeys.MAX_MODEL_LEN), source);
         long kvBytes =
                 settings.find(ProcessKeys.KV_MEMORY)
                         .orElseGet(

@@ -3,6 +3,7 @@ package dev.lockstep.cli;
 import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.client.LockstepException;
 import dev.lockstep.cluster.ExitCode;
+import dev.lockstep.cluster.Nearest;
 import dev.lockstep.cluster.SettingsException;
 import dev.lockstep.worker.OutOfHostMemoryException;
 import java.io.IOException;
@@ -121,7 +122,10 @@ public final class Lockstep {
             }
         }
         List<String> names = COMMANDS.stream().map(Command::name).toList();
-        throw new SettingsException("no such command; commands are " + String.join(", ", names));
+        throw new SettingsException(
+                Nearest.of(name, names)
+                        .map(near -> "no such command; did you mean " + near + "?")
+                        .orElse("no such command; commands are " + String.join(", ", names)));
     }
 
     private static String help() {

@@ -103,12 +103,15 @@ class LockstepTest {
     }
 
     @Test
-    void anUnknownCommandIsRefusedWithThoseThereAre() {
+    void anUnknownCommandIsRefusedWithTheNearestOrThoseThereAre() {
+        assertRefused(
+                ExitCode.USAGE, "lockstep sevre: no such command; did you mean serve?", "sevre");
+        err.reset();
         assertRefused(
                 ExitCode.USAGE,
-                "lockstep sevre: no such command; commands are serve, run, models, coordinator,"
+                "lockstep answer: no such command; commands are serve, run, models, coordinator,"
                         + " scheduler, worker, zookeeper, bench, train-start-up",
-                "sevre");
+                "answer");
     }
 
     @ParameterizedTest

@@ -67,7 +67,7 @@ public final class ProcessKeys {
                     .orElseComputed("the model's context");
 
     public static final Key<Long> KV_MEMORY =
-            Key.bytes("kv-memory", 1 << 16, "what KV blocks may take; for serve, of the whole host")
+            Key.bytes("kv-memory", 1, "what KV blocks may take; for serve, of the whole host")
                     .orElseComputed(
                             "the least of half the free memory, 2G, and what max-num-seqs x max-model-len needs");
 

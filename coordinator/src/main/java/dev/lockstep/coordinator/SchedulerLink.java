@@ -10,6 +10,7 @@ import io.grpc.stub.ClientCallStreamObserver;
 import io.grpc.stub.ClientResponseObserver;
 import java.time.Duration;
 import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import org.apache.logging.log4j.LogManager;
@@ -169,12 +170,16 @@ final class SchedulerLink {
         }
 
         private void inOrder(Runnable action) {
-            owner.execute(
-                    () -> {
-                        if (number == watchNumber && !closed) {
-                            action.run();
-                        }
-                    });
+            try {
+                owner.execute(
+                        () -> {
+                            if (number == watchNumber && !closed) {
+                                action.run();
+                            }
+                        });
+            } catch (RejectedExecutionException e) {
+                LOG.debug("the coordinator has stopped, nobody needs the news", e);
+            }
         }
     }
 }

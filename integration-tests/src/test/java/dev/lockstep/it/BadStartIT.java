@@ -144,7 +144,7 @@ final class BadStartIT {
         starts.put(
                 "an unsupported architecture",
                 unusable(
-                        List.of("architecture MambaForCausalLM", "LlamaForCausalLM"),
+                        List.of("config.json", "architecture MambaForCausalLM", "LlamaForCausalLM"),
                         "--model=" + BrokenModels.otherArchitecture(folder)));
         starts.put(
                 "an unsupported tensor type",
@@ -158,7 +158,7 @@ final class BadStartIT {
                         "--model=" + Files.createDirectory(folder.resolve("empty"))));
         starts.put(
                 "more context than the model has",
-                unusable(
+                usage(
                         List.of("--max-model-len", "513", "512"),
                         "--model=" + good,
                         "--max-model-len=513"));

@@ -10,11 +10,13 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.parallel.Isolated;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /// The default model, asked with text, answers with the text that other software recorded, as far
 /// as 8-bit activations can decide.
+@Isolated("a real model takes all cores")
 @Timeout(600)
 @ExtendWith(LogsOnFailure.class)
 final class DefaultModelIT {

@@ -16,15 +16,17 @@ final class LogsOnFailure
                 LifecycleMethodExecutionExceptionHandler,
                 AfterEachCallback,
                 AfterAllCallback {
-    private static final List<Sandbox> watched = new ArrayList<>();
+    /// Of the class that runs on this thread.
+    private static final ThreadLocal<List<Sandbox>> watched =
+            ThreadLocal.withInitial(ArrayList::new);
 
-    static synchronized void watch(Sandbox sandbox) {
-        watched.add(sandbox);
+    static void watch(Sandbox sandbox) {
+        watched.get().add(sandbox);
     }
 
-    private static synchronized List<Sandbox> take() {
-        List<Sandbox> taken = List.copyOf(watched);
-        watched.clear();
+    private static List<Sandbox> take() {
+        List<Sandbox> taken = List.copyOf(watched.get());
+        watched.get().clear();
         return taken;
     }
 
@@ -67,9 +69,9 @@ final class LogsOnFailure
         removeClosed();
     }
 
-    private static synchronized void removeClosed() {
-        List<Sandbox> closed = watched.stream().filter(Sandbox::isClosed).toList();
-        watched.removeAll(closed);
+    private static void removeClosed() {
+        List<Sandbox> closed = watched.get().stream().filter(Sandbox::isClosed).toList();
+        watched.get().removeAll(closed);
         closed.forEach(Sandbox::remove);
     }
 }

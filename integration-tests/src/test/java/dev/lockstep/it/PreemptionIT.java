@@ -12,8 +12,10 @@ import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.parallel.Isolated;
 
 /// Whoever is interrupted, recomputed and mixed with others gets the bits it would have got alone.
+@Isolated("its clients take all cores")
 @Timeout(900)
 @ExtendWith(LogsOnFailure.class)
 final class PreemptionIT {

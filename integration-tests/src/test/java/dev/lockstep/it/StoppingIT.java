@@ -10,9 +10,11 @@ import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.parallel.Isolated;
 
 /// However the launcher ends, it takes everything with it; only a request to drain gives streams
 /// time.
+@Isolated("what it promises is counted in seconds")
 @Timeout(600)
 @ExtendWith(LogsOnFailure.class)
 final class StoppingIT {

@@ -22,6 +22,10 @@ public interface Kernels extends AutoCloseable {
 
     DeviceBuffer allocate(long bytes);
 
+    /// Bytes of device memory this process holds: buffers, weights, KV blocks, and the scratch
+    /// memory that ops have grown so far.
+    long allocatedBytes();
+
     /// Host to device, in stream order; `host` may be reused when the call returns.
     void copyToDevice(MemorySegment host, Tensor target);
 

@@ -105,12 +105,6 @@ public final class Activations implements AutoCloseable {
                 + aligned((long) maxLogitRows * widestPart * DType.F32.bytes());
     }
 
-    /// Bytes taken so far of the local buffer: after construction all of it, which a test compares
-    /// with [#localBytes].
-    public long localBytesTaken() {
-        return offset;
-    }
-
     /// What the layers sum and gather with.
     public Communicator communicator() {
         return communicator;

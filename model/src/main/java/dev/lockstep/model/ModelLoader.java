@@ -4,6 +4,8 @@ import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.model.family.Llama;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.Function;
@@ -30,9 +32,11 @@ public final class ModelLoader {
         String architecture = checkpoint.config().architecture();
         Function<Weights, Model> family = FAMILIES.get(architecture);
         if (family == null) {
+            Path path = checkpoint.path();
+            Path file = Files.isDirectory(path) ? path.resolve("config.json") : path;
             throw new CheckpointException(
                     "%s: architecture %s is not supported; %s are"
-                            .formatted(checkpoint.path(), architecture, FAMILIES.keySet()));
+                            .formatted(file, architecture, FAMILIES.keySet()));
         }
         return family;
     }

@@ -3,6 +3,7 @@ package dev.lockstep.model;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.lockstep.checkpoint.TinyCheckpoint;
+import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.cpu.CpuKernels;
 import dev.lockstep.kernels.cpu.CpuOptions;
@@ -19,8 +20,7 @@ class ActivationsTest {
     void theMemoryBillIsWhatIsTaken() throws IOException {
         TinyCheckpoint.write(folder, 3);
         ModelSource source = ModelSource.open(folder);
-        try (Kernels kernels = CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning());
-                SoloCommunicator communicator = new SoloCommunicator(kernels)) {
+        try (Kernels kernels = CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning())) {
             ComputeTypes types = source.computeTypes("auto", "auto", kernels);
             Model model =
                     source.load(
@@ -32,12 +32,18 @@ class ActivationsTest {
                                     16,
                                     64,
                                     LoadSettings.Progress.none()));
-            try (Activations activations = new Activations(model, kernels, communicator, 33, 5)) {
-                assertEquals(
-                        Activations.localBytes(
-                                source.config(), model.shard(), kernels.activationType(), 33, 5),
-                        activations.localBytesTaken());
+            DType type = kernels.activationType();
+            long before = kernels.allocatedBytes();
+            try (SoloCommunicator communicator = new SoloCommunicator(kernels)) {
+                long own = kernels.allocatedBytes();
+                try (Activations _ = new Activations(model, kernels, communicator, 33, 5)) {
+                    assertEquals(
+                            Activations.localBytes(source.config(), model.shard(), type, 33, 5)
+                                    + Activations.collectiveBytes(model, type, 33, 5),
+                            kernels.allocatedBytes() - own);
+                }
             }
+            assertEquals(before, kernels.allocatedBytes(), "all of it goes back");
         }
     }
 }

@@ -8,11 +8,15 @@ import dev.lockstep.model.Model;
 import dev.lockstep.nccl.Communicator;
 import java.util.ArrayList;
 import java.util.List;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
 
 /// This process's shard, loaded: what outlives a group's epochs. Opens a [Session] for each.
 ///
 /// Belongs to the step thread once the worker has started.
 final class Rank implements AutoCloseable {
+    private static final Logger log = LogManager.getLogger(Rank.class);
+
     private final Model model;
     private final Kernels kernels;
     private final Connector connector;
@@ -88,11 +92,28 @@ final class Rank implements AutoCloseable {
     /// Warms a new session and returns the tokens a step may hold.
     int warm(Session session, StepRunner.Formation formation) {
         WarmUp warmUp = new WarmUp(kernels, session, (int) formation.kvBlocks());
+        requireScratch(session, warmUp.dummyStep());
         if (formation.maxBatchedTokens().isPresent()) {
             warmUp.warm();
             return formation.maxBatchedTokens().get();
         }
         return warmUp.measureChunk();
+    }
+
+    /// Activations are computed and taken when a session opens; the scratch memory of ops grows
+    /// with the tokens of a step. Refuses a session whose largest step would not find it, judged by
+    /// a small one.
+    private void requireScratch(Session session, int tokens) {
+        long scratch = session.scratchBytes();
+        int most = session.limits().maxTokens();
+        long missing = scratch * (most - tokens) / tokens;
+        log.info("a step of {} tokens took {} KiB of scratch memory", tokens, scratch >> 10);
+        long available = HostMemory.availableBytes();
+        if (missing > available) {
+            throw new OutOfHostMemoryException(
+                    "a step of %d tokens needs %d MiB more of scratch memory, %d MiB are free: lower --max-num-batched-tokens"
+                            .formatted(most, missing >> 20, available >> 20));
+        }
     }
 
     /// Keeps the blocks of the epoch before when there are as many.

@@ -40,6 +40,7 @@ final class Session implements AutoCloseable {
     private final Samples samples;
     private final Arena arena = Arena.ofShared();
     private final MemorySegment hostSamples;
+    private final long bytesAtStart;
     private long lastNumber;
 
     Session(
@@ -70,6 +71,12 @@ final class Session implements AutoCloseable {
         this.sampleBuffer = kernels.allocate(Samples.bytes(limits.maxSequences()));
         this.samples = Samples.in(sampleBuffer, 0, limits.maxSequences());
         this.hostSamples = arena.allocate(Samples.bytes(limits.maxSequences()), 64);
+        this.bytesAtStart = kernels.allocatedBytes();
+    }
+
+    /// Device bytes that ops have grown for this session's steps, beside what it began with.
+    long scratchBytes() {
+        return kernels.allocatedBytes() - bytesAtStart;
     }
 
     long epoch() {

@@ -34,9 +34,9 @@ final class WarmUp {
         this.blocks = blocks;
     }
 
-    /// Warms decode batches of 1, 2, 4 … sequences and one prefill chunk, then grows the chunk
-    /// while a step of it stays within half the goal. Returns tokens a step may hold: what fits the
-    /// goal at the last measured rate, at most the session's limit.
+    /// Warms decode batches of 1, 2, 4 … sequences, then grows a prefill chunk while a step of it
+    /// stays within half the goal. Returns tokens a step may hold: what fits the goal at the last
+    /// measured rate, at most the session's limit.
     int measureChunk() {
         warm();
         int most = session.limits().maxTokens();
@@ -61,9 +61,15 @@ final class WarmUp {
         return Math.min(prefill(chunk), Math.min(prefill(chunk), prefill(chunk)));
     }
 
+    /// One small step, for what it takes of memory; returns its tokens.
+    int dummyStep() {
+        int tokens = Math.min(SMALLEST_CHUNK, session.limits().maxTokens());
+        prefill(tokens);
+        return tokens;
+    }
+
     /// Warms only, when the chunk is given.
     void warm() {
-        prefill(Math.min(SMALLEST_CHUNK, session.limits().maxTokens()));
         int most = Math.min(session.limits().maxSequences(), session.limits().maxTokens());
         for (int rows = 1; rows < most; rows *= 2) {
             decode(rows);

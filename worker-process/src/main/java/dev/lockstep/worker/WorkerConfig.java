@@ -5,6 +5,7 @@ import dev.lockstep.cluster.ProcessKeys;
 import dev.lockstep.cluster.Settings;
 import dev.lockstep.cluster.SettingsException;
 import dev.lockstep.cluster.SettingsSpec;
+import dev.lockstep.model.ModelSource;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -124,6 +125,18 @@ public record WorkerConfig(
                 settings.find(ProcessKeys.MAX_NUM_BATCHED_TOKENS),
                 settings.value(ProcessKeys.PARENT_PIPE),
                 settings.value(ProcessKeys.FAILPOINTS));
+    }
+
+    /// Tokens of a sequence: what was asked for, which the model must be able to hold, or the
+    /// model's context.
+    public static int maxModelLen(Optional<Integer> asked, ModelSource source) {
+        int context = source.contextLength();
+        if (asked.orElse(context) > context) {
+            throw new SettingsException(
+                    "--max-model-len %d exceeds the model's context of %d"
+                            .formatted(asked.get(), context));
+        }
+        return asked.orElse(context);
     }
 
     /// What tells hosts apart in the handshake: ranks of a CPU group share memory, so they share

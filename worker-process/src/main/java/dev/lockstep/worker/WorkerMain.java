@@ -62,7 +62,7 @@ public final class WorkerMain {
         Kernels kernels = CpuKernels.open(options(config));
         ComputeTypes types = source.computeTypes(config.dtype(), config.kvDtype(), kernels);
         Shard shard = source.shard(config.rank(), config.tensorParallel());
-        int maxModelLen = maxModelLen(config, source);
+        int maxModelLen = WorkerConfig.maxModelLen(config.maxModelLen(), source);
         int mostTokens = config.maxNumBatchedTokens().orElse(MOST_MEASURED_TOKENS);
         MemoryBill bill = bill(config, source, shard, types, kernels, maxModelLen, mostTokens);
         bill.requireFits(HostMemory.availableBytes());
@@ -176,16 +176,6 @@ public final class WorkerMain {
         throw new SettingsException(
                 "--instruction-set: \"%s\" is none of avx512_bf16, avx512_vnni, vector_api"
                         .formatted(key));
-    }
-
-    private static int maxModelLen(WorkerConfig config, ModelSource source) {
-        int asked = config.maxModelLen().orElse(source.contextLength());
-        if (asked > source.contextLength()) {
-            throw new SettingsException(
-                    "--max-model-len %d exceeds the model's context of %d"
-                            .formatted(asked, source.contextLength()));
-        }
-        return asked;
     }
 
     private static MemoryBill bill(

@@ -55,6 +55,29 @@ class WarmUpTest {
     }
 
     @Test
+    void aSmallStepShowsTheScratchMemoryOfTheLargest() {
+        StepRunner.Formation formation =
+                new StepRunner.Formation(
+                        1, "test", TestWorker.BLOCKS, TestWorker.MAX_SEQUENCES, Optional.empty());
+        try (TestWorker fresh = TestWorker.onTinyModel(folder);
+                Session session = fresh.rank.open(formation)) {
+            assertEquals(0, session.scratchBytes(), "nothing has run");
+            WarmUp warmUp = new WarmUp(fresh.rank.kernels(), session, TestWorker.BLOCKS);
+            int tokens = warmUp.dummyStep();
+            long small = session.scratchBytes();
+            assertTrue(small > 0, "a step of %d tokens took no scratch".formatted(tokens));
+            warmUp.measureChunk();
+            long most = small * TestWorker.MAX_TOKENS / tokens;
+            assertTrue(
+                    session.scratchBytes() <= most,
+                    "%d bytes, expected from the small step %d"
+                            .formatted(session.scratchBytes(), most));
+        } catch (IOException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    @Test
     void stepsOfFewTokensAreEnough() {
         assertEquals(3, warm(TestWorker.BLOCKS, TestWorker.MAX_SEQUENCES, Optional.of(3)));
     }

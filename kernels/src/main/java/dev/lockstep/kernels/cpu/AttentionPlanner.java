@@ -22,15 +22,17 @@ final class AttentionPlanner implements AutoCloseable {
     private final CpuAttention owner;
     private final HeadGroups heads;
     private final int threads;
-    private final GrowingMemory places = new GrowingMemory();
-    private final GrowingMemory states = new GrowingMemory();
+    private final GrowingMemory places;
+    private final GrowingMemory states;
     private int least;
     private int greatest;
 
-    AttentionPlanner(CpuAttention owner, HeadGroups heads, int threads) {
+    AttentionPlanner(CpuAttention owner, HeadGroups heads, int threads, CpuMemory memory) {
         this.owner = owner;
         this.heads = heads;
         this.threads = threads;
+        places = new GrowingMemory(memory);
+        states = new GrowingMemory(memory);
     }
 
     /// The most vectors a tile has.

@@ -19,7 +19,6 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
     private final Runnable finished;
     private final AttentionShape shape;
     private final KvLayout layout;
-    private final CpuMemory memory = new CpuMemory();
     private final HeadGroups heads;
     private final AttentionPlanner planner;
     private final AtomicInteger nextTile = new AtomicInteger();
@@ -30,6 +29,7 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
             AttentionOps ops,
             ThreadTeam team,
             Runnable finished,
+            CpuMemory memory,
             AttentionShape shape,
             KvLayout layout) {
         CpuPagedKv.requireSupported(layout);
@@ -48,7 +48,7 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
         this.shape = shape;
         this.layout = layout;
         heads = new HeadGroups(shape, memory);
-        planner = new AttentionPlanner(this, heads, team.size());
+        planner = new AttentionPlanner(this, heads, team.size(), memory);
         scratch = new long[team.size()];
         long floats =
                 AttentionOps.scratchFloats(AttentionPlanner.mostVectors(heads), shape.headSize());
@@ -133,7 +133,6 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
     @Override
     public void close() {
         planner.close();
-        memory.close();
     }
 
     private CpuAttentionPlan requireOwn(AttentionPlan plan, Tensor qkv) {

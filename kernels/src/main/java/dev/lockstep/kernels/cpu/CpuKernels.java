@@ -27,7 +27,7 @@ public final class CpuKernels implements Kernels {
     private final InstructionSet set;
     private final Device device;
     private final ThreadTeam team;
-    private final CpuMemory weights = new CpuMemory();
+    private final CpuMemory memory = new CpuMemory();
     private final CpuOps ops;
     private final Matmul matmul;
     private final RowKernels rows;
@@ -40,9 +40,9 @@ public final class CpuKernels implements Kernels {
         this.ops = ops;
         this.team = team;
         device = new Device(CpuFeatures.current().name(), set.key(), team.size());
-        matmul = new Matmul(ops.matmul(), team, weights);
+        matmul = new Matmul(ops.matmul(), team, memory);
         rows = new RowKernels(ops.rows(), team);
-        constants = new Constants(ops.rows(), weights);
+        constants = new Constants(ops.rows(), memory);
     }
 
     /// Starts the team; throws if an instruction set or a CPU that was asked for cannot be had.
@@ -73,7 +73,12 @@ public final class CpuKernels implements Kernels {
 
     @Override
     public DeviceBuffer allocate(long bytes) {
-        return CpuMemory.buffer(bytes);
+        return memory.buffer(bytes);
+    }
+
+    @Override
+    public long allocatedBytes() {
+        return memory.allocatedBytes();
     }
 
     @Override
@@ -116,19 +121,20 @@ public final class CpuKernels implements Kernels {
 
     @Override
     public AttentionBackend attention(AttentionShape shape, KvLayout layout) {
-        var backend = new CpuAttention(ops.attention(), team, this::finished, shape, layout);
+        var backend =
+                new CpuAttention(ops.attention(), team, this::finished, memory, shape, layout);
         attentions.add(backend);
         return backend;
     }
 
     @Override
     public PagedKv allocateKv(KvLayout layout, int blocks) {
-        return new CpuPagedKv(layout, blocks);
+        return new CpuPagedKv(memory, layout, blocks);
     }
 
     @Override
     public Sampler sampler(int slots, int vocabularySize) {
-        return new CpuSampler(ops.sampling(), team, this::finished, slots, vocabularySize);
+        return new CpuSampler(ops.sampling(), team, this::finished, memory, slots, vocabularySize);
     }
 
     @Override
@@ -181,7 +187,7 @@ public final class CpuKernels implements Kernels {
         team.close();
         matmul.close();
         attentions.forEach(CpuAttention::close);
-        weights.close();
+        memory.close();
     }
 
     // Only the step runner writes it, so no increment is lost.

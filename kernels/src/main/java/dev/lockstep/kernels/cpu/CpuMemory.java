@@ -4,6 +4,7 @@ import dev.lockstep.kernels.DeviceBuffer;
 import dev.lockstep.kernels.DevicePointer;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicLong;
 
 /// Zeroed, 64-byte aligned memory outside the heap, in 2 MiB pages where it is large.
 ///
@@ -14,12 +15,13 @@ final class CpuMemory implements AutoCloseable {
     private static final long CHUNK = 32 << 20;
     private static final long ALIGNMENT = 64;
 
+    private final AtomicLong allocated = new AtomicLong();
     private final List<DeviceBuffer> chunks = new ArrayList<>();
     private long next;
     private long end;
 
     /// Memory for whoever asks; nothing of it is touched yet.
-    static DeviceBuffer buffer(long bytes) {
+    DeviceBuffer buffer(long bytes) {
         if (bytes < 0) {
             throw new IllegalArgumentException("a buffer of %d bytes".formatted(bytes));
         }
@@ -31,7 +33,19 @@ final class CpuMemory implements AutoCloseable {
         if (slack != 0) {
             Libc.adviseHugePages(address, start + mapped - address);
         }
-        return new DeviceBuffer(new DevicePointer(address), bytes, () -> Libc.unmap(start, mapped));
+        allocated.addAndGet(bytes);
+        return new DeviceBuffer(
+                new DevicePointer(address),
+                bytes,
+                () -> {
+                    Libc.unmap(start, mapped);
+                    allocated.addAndGet(-bytes);
+                });
+    }
+
+    /// Bytes asked for and not given back.
+    long allocatedBytes() {
+        return allocated.get();
     }
 
     /// Memory that lives as long as the kernels. Small weights share huge pages.

@@ -24,7 +24,7 @@ final class CpuPagedKv implements PagedKv {
     /// Pages come when a block is first written, 2 MiB at a time: touching all of them at start
     /// costs more seconds than everything else a start does, and a step that meets a new page half
     /// a millisecond.
-    CpuPagedKv(KvLayout layout, int blocks) {
+    CpuPagedKv(CpuMemory memory, KvLayout layout, int blocks) {
         requireSupported(layout);
         if (blocks < 1) {
             throw new IllegalArgumentException(
@@ -32,7 +32,7 @@ final class CpuPagedKv implements PagedKv {
         }
         this.layout = layout;
         this.blocks = blocks;
-        memory = CpuMemory.buffer(layout.bytesPerBlock() * blocks + OVERREAD);
+        this.memory = memory.buffer(layout.bytesPerBlock() * blocks + OVERREAD);
     }
 
     static void requireSupported(KvLayout layout) {

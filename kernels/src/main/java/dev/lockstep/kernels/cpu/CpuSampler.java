@@ -27,7 +27,13 @@ final class CpuSampler implements Sampler {
     private final TokenChooser[] choosers;
     private final AtomicInteger nextRow = new AtomicInteger();
 
-    CpuSampler(SamplingOps ops, ThreadTeam team, Runnable finished, int slots, int vocabulary) {
+    CpuSampler(
+            SamplingOps ops,
+            ThreadTeam team,
+            Runnable finished,
+            CpuMemory memory,
+            int slots,
+            int vocabulary) {
         if (slots < 1 || vocabulary < 1) {
             throw new IllegalArgumentException(
                     "a sampler of %d slots for a vocabulary of %d".formatted(slots, vocabulary));
@@ -39,7 +45,7 @@ final class CpuSampler implements Sampler {
         this.slots = new SamplingSlot[slots];
         choosers = new TokenChooser[team.size()];
         for (int thread = 0; thread < choosers.length; thread++) {
-            choosers[thread] = new TokenChooser(ops, vocabulary);
+            choosers[thread] = new TokenChooser(ops, memory, vocabulary);
         }
     }
 

@@ -4,14 +4,20 @@ import dev.lockstep.kernels.DeviceBuffer;
 
 /// Scratch memory that only grows; its content is lost when it does. Closed by the op that has it.
 final class GrowingMemory implements AutoCloseable {
-    private DeviceBuffer buffer = CpuMemory.buffer(0);
+    private final CpuMemory memory;
+    private DeviceBuffer buffer;
+
+    GrowingMemory(CpuMemory memory) {
+        this.memory = memory;
+        buffer = memory.buffer(0);
+    }
 
     /// The address of at least `bytes` bytes.
     long atLeast(long bytes) {
         if (bytes > buffer.bytes()) {
             long grown = Math.max(bytes, 2 * buffer.bytes());
             buffer.close();
-            buffer = CpuMemory.buffer(grown);
+            buffer = memory.buffer(grown);
         }
         return buffer.pointer().address();
     }

@@ -25,9 +25,9 @@ final class Matmul implements AutoCloseable {
     private final WeightPacker packer;
     private final ThreadTeam.Task prepareShare = this::prepareShare;
     private final ThreadTeam.Task multiplyShare = this::multiplyShare;
-    private final Activations f32 = new Activations();
-    private final Activations bf16 = new Activations();
-    private final Activations int8 = new Activations();
+    private final Activations f32;
+    private final Activations bf16;
+    private final Activations int8;
 
     // The op in progress; written by the caller before the team starts.
     private Tensor x = EMPTY;
@@ -39,6 +39,9 @@ final class Matmul implements AutoCloseable {
         this.ops = ops;
         this.team = team;
         packer = new WeightPacker(ops, team, memory);
+        f32 = new Activations(memory);
+        bf16 = new Activations(memory);
+        int8 = new Activations(memory);
         weight = new CpuWeight(ops, 0, 0, List.of());
     }
 
@@ -181,9 +184,13 @@ final class Matmul implements AutoCloseable {
     /// Rows of activations as a kernel reads them: in memory of their own, which only grows, or
     /// where they are.
     private static final class Activations implements AutoCloseable {
-        private final GrowingMemory memory = new GrowingMemory();
+        private final GrowingMemory memory;
         private long address;
         private long rowBytes;
+
+        Activations(CpuMemory memory) {
+            this.memory = new GrowingMemory(memory);
+        }
 
         void reserve(int rows, long bytes) {
             rowBytes = CpuMemory.roundUp(bytes, 64);

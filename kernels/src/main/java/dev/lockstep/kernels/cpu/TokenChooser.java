@@ -18,7 +18,7 @@ final class TokenChooser implements AutoCloseable {
 
     private final SamplingOps ops;
     private final int vocabulary;
-    private final GrowingMemory memory = new GrowingMemory();
+    private final GrowingMemory memory;
     private final long maxima;
     private final long ids;
     private final long copy;
@@ -26,11 +26,12 @@ final class TokenChooser implements AutoCloseable {
     private final int[] words = new int[4];
     private long[] candidates = new long[1024];
 
-    TokenChooser(SamplingOps ops, int vocabulary) {
+    TokenChooser(SamplingOps ops, CpuMemory memory, int vocabulary) {
         this.ops = ops;
         this.vocabulary = vocabulary;
         sortedMaxima = new float[SamplingOps.chunks(vocabulary)];
-        maxima = memory.atLeast(4L * (sortedMaxima.length + 2L * vocabulary));
+        this.memory = new GrowingMemory(memory);
+        maxima = this.memory.atLeast(4L * (sortedMaxima.length + 2L * vocabulary));
         ids = maxima + 4L * sortedMaxima.length;
         copy = ids + 4L * vocabulary;
     }

@@ -33,9 +33,9 @@ final class CpuPagedKvTest {
     void blocksOfOtherSizesAreRefused() {
         assertThrows(
                 IllegalArgumentException.class,
-                () -> new CpuPagedKv(new KvLayout(1, 1, 32, DType.F16, 32), 4));
+                () -> new CpuPagedKv(new CpuMemory(), new KvLayout(1, 1, 32, DType.F16, 32), 4));
         assertThrows(
                 IllegalArgumentException.class,
-                () -> new CpuPagedKv(new KvLayout(1, 1, 32, DType.I8, 16), 4));
+                () -> new CpuPagedKv(new CpuMemory(), new KvLayout(1, 1, 32, DType.I8, 16), 4));
     }
 }

@@ -81,7 +81,8 @@ final class KernelBench {
         long bytes = 512L << 20;
         var sums = new long[options.threads()];
         try (var team = new ThreadTeam(options);
-                var buffer = CpuMemory.buffer(bytes)) {
+                var memory = new CpuMemory();
+                var buffer = memory.buffer(bytes)) {
             long address = buffer.pointer().address();
             AllMemory.SEGMENT.asSlice(address, bytes).fill((byte) 1);
             long best = Long.MAX_VALUE;
