@@ -42,7 +42,10 @@ final class WarmUp {
         int most = session.limits().maxTokens();
         int chunk = Math.min(SMALLEST_CHUNK, most);
         while (true) {
-            long nanos = Math.max(1, fromRankZero(quickest(chunk)));
+            long nanos = fromRankZero(prefill(chunk));
+            if (chunk == most || 2 * nanos > STEP_GOAL.toNanos()) {
+                nanos = Math.min(nanos, fromRankZero(quicker(chunk)));
+            }
             if (chunk == most) {
                 break;
             }
@@ -56,9 +59,9 @@ final class WarmUp {
         return most <= block ? most : most / block * block;
     }
 
-    /// The best of three: a neighbour's burst on this host must not decide for the whole run.
-    private long quickest(int chunk) {
-        return Math.min(prefill(chunk), Math.min(prefill(chunk), prefill(chunk)));
+    /// The better of two more: a neighbour's burst on this host must not decide for the whole run.
+    private long quicker(int chunk) {
+        return Math.min(prefill(chunk), prefill(chunk));
     }
 
     /// One small step, for what it takes of memory; returns its tokens.
@@ -135,7 +138,9 @@ final class WarmUp {
         return Collections.nCopies(session.kvGroups(), table);
     }
 
-    private long fromRankZero(long value) {
+    /// A time is never 0, and all ranks go by the same one.
+    private long fromRankZero(long nanos) {
+        long value = Math.max(1, nanos);
         if (session.communicator().size() == 1) {
             return value;
         }
