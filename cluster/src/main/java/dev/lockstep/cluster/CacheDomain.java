@@ -1,0 +1,44 @@
+package dev.lockstep.cluster;
+
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+
+/// Who may share cached blocks: the domain of [BlockHasher#root] for a request.
+///
+/// Schedulers name blocks by it and the coordinators' routers look for those names, so both must
+/// make it here.
+public final class CacheDomain {
+    private static final long[] NONE = {};
+
+    private CacheDomain() {}
+
+    /// Nothing when all three are empty; else the first 16 bytes, big-endian, of SHA-256 over the
+    /// three, each as UTF-8 after its length in 4 bytes, so that no two triples read alike.
+    public static long[] of(String tenant, String cacheSalt, String adapter) {
+        if (tenant.isEmpty() && cacheSalt.isEmpty() && adapter.isEmpty()) {
+            return NONE;
+        }
+        MessageDigest digest = sha256();
+        add(digest, tenant);
+        add(digest, cacheSalt);
+        add(digest, adapter);
+        ByteBuffer bytes = ByteBuffer.wrap(digest.digest());
+        return new long[] {bytes.getLong(), bytes.getLong()};
+    }
+
+    private static void add(MessageDigest digest, String text) {
+        byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+        digest.update(ByteBuffer.allocate(Integer.BYTES).putInt(bytes.length).array());
+        digest.update(bytes);
+    }
+
+    private static MessageDigest sha256() {
+        try {
+            return MessageDigest.getInstance("SHA-256");
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException("every Java platform has SHA-256", e);
+        }
+    }
+}
