@@ -17,7 +17,8 @@ public record Ask(
         OptionalInt maxTokens,
         OptionalDouble temperature,
         OptionalLong seed,
-        List<String> stop) {
+        List<String> stop,
+        Terms terms) {
 
     /// What an answer continues.
     public sealed interface Input {
@@ -58,22 +59,27 @@ public record Ask(
                 OptionalInt.empty(),
                 OptionalDouble.empty(),
                 OptionalLong.empty(),
-                List.of());
+                List.of(),
+                Terms.DEFAULT);
     }
 
     public Ask withMaxTokens(int tokens) {
-        return new Ask(model, input, OptionalInt.of(tokens), temperature, seed, stop);
+        return new Ask(model, input, OptionalInt.of(tokens), temperature, seed, stop, terms);
     }
 
     public Ask withTemperature(double value) {
-        return new Ask(model, input, maxTokens, OptionalDouble.of(value), seed, stop);
+        return new Ask(model, input, maxTokens, OptionalDouble.of(value), seed, stop, terms);
     }
 
     public Ask withSeed(long value) {
-        return new Ask(model, input, maxTokens, temperature, OptionalLong.of(value), stop);
+        return new Ask(model, input, maxTokens, temperature, OptionalLong.of(value), stop, terms);
     }
 
     public Ask withStop(String... texts) {
-        return new Ask(model, input, maxTokens, temperature, seed, List.of(texts));
+        return new Ask(model, input, maxTokens, temperature, seed, List.of(texts), terms);
+    }
+
+    public Ask withTerms(Terms value) {
+        return new Ask(model, input, maxTokens, temperature, seed, stop, value);
     }
 }

@@ -10,8 +10,10 @@ import dev.lockstep.proto.v1.ListModelsRequest;
 import dev.lockstep.proto.v1.ModelInfo;
 import io.grpc.Context;
 import io.grpc.ManagedChannel;
+import io.grpc.Metadata;
 import io.grpc.StatusRuntimeException;
 import io.grpc.netty.NettyChannelBuilder;
+import io.grpc.stub.MetadataUtils;
 import java.time.Duration;
 import java.util.Iterator;
 import java.util.List;
@@ -24,6 +26,9 @@ import java.util.function.Consumer;
 
 /// A connection to a coordinator; whoever opens it closes it, which cancels what runs.
 public final class LockstepClient implements AutoCloseable {
+    private static final Metadata.Key<String> TENANT =
+            Metadata.Key.of("x-lockstep-tenant", Metadata.ASCII_STRING_MARSHALLER);
+
     private final ManagedChannel channel;
     private final Duration deadline;
     private final ExecutorService asynchronous = Executors.newVirtualThreadPerTaskExecutor();
@@ -81,7 +86,7 @@ public final class LockstepClient implements AutoCloseable {
         try (Context.CancellableContext call = Context.current().withCancellation()) {
             return call.call(
                     () -> {
-                        Iterator<InferenceEvent> events = stub().generate(toProto(ask));
+                        Iterator<InferenceEvent> events = stub(ask).generate(toProto(ask));
                         while (true) {
                             InferenceEvent event = events.next();
                             if (event.hasFinished()) {
@@ -114,6 +119,14 @@ public final class LockstepClient implements AutoCloseable {
                 .withDeadlineAfter(deadline.toMillis(), TimeUnit.MILLISECONDS);
     }
 
+    private InferenceGrpc.InferenceBlockingStub stub(Ask ask) {
+        Metadata headers = new Metadata();
+        if (!ask.terms().tenant().isEmpty()) {
+            headers.put(TENANT, ask.terms().tenant());
+        }
+        return stub().withInterceptors(MetadataUtils.newAttachHeadersInterceptor(headers));
+    }
+
     private static InferenceRequest toProto(Ask ask) {
         InferenceRequest.Builder request =
                 InferenceRequest.newBuilder().setModel(ask.model()).addAllStop(ask.stop());
@@ -133,7 +146,21 @@ public final class LockstepClient implements AutoCloseable {
         ask.maxTokens().ifPresent(request::setMaxTokens);
         ask.temperature().ifPresent(value -> request.setTemperature((float) value));
         ask.seed().ifPresent(request::setSeed);
+        addTerms(request, ask.terms());
         return request.build();
+    }
+
+    private static void addTerms(InferenceRequest.Builder request, Terms terms) {
+        terms.priority().ifPresent(request::setPriority);
+        terms.deadline().ifPresent(time -> request.setDeadlineMs(Math.max(1, time.toMillis())));
+        if (terms.guaranteed()) {
+            request.setServiceClass("guaranteed");
+        }
+        if (!terms.cacheSalt().isEmpty()) {
+            request.setCacheSalt(terms.cacheSalt());
+        }
+        terms.cachePriority().ifPresent(request::setCachePriority);
+        terms.cacheTtl().ifPresent(time -> request.setCacheTtlMs(Math.max(1, time.toMillis())));
     }
 
     private static Answer answer(String text, InferenceEvent last) {

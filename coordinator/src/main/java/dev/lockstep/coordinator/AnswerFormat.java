@@ -6,9 +6,6 @@ import java.util.Optional;
 /// How one route writes its choices: [ChatFormat] or [TextFormat].
 interface AnswerFormat {
 
-    /// Begins the id of an answer.
-    String idPrefix();
-
     /// The word in `object`, of a chunk or of a whole answer.
     String objectName(boolean chunk);
 

@@ -80,6 +80,12 @@ final class ApiError extends RuntimeException {
         return new ApiError(503, SERVER, message, "", code, retryAfter);
     }
 
+    /// The time that the client gave it is over.
+    static ApiError expired(String message) {
+        return new ApiError(
+                504, SERVER, message, "deadline_ms", "deadline_exceeded", Duration.ZERO);
+    }
+
     /// Ours; the log has the rest.
     static ApiError internal(String message) {
         return new ApiError(500, SERVER, message, "", "internal_error", Duration.ZERO);

@@ -17,11 +17,6 @@ final class ChatFormat implements AnswerFormat {
     }
 
     @Override
-    public String idPrefix() {
-        return "chatcmpl-";
-    }
-
-    @Override
     public String objectName(boolean chunk) {
         return chunk ? "chat.completion.chunk" : "chat.completion";
     }

@@ -6,15 +6,17 @@ import java.util.OptionalInt;
 record ChatRequest(
         ServedModel.ChatPrompt prompt,
         Sampling sampling,
+        Terms terms,
         StreamFields delivery,
         boolean returnTokenIds) {
 
-    static ChatRequest parse(Fields fields, ServedModel model) {
+    static ChatRequest parse(Fields fields, ServedModel model, Envelope envelope) {
         model.requireName(fields.requireText("model"));
         UnservedFields.refuseInChat(fields);
         return new ChatRequest(
                 ChatMessages.parse(fields),
                 SamplingFields.parse(fields, model, maxTokens(fields), logprobs(fields)),
+                TermsFields.parse(fields, envelope),
                 StreamFields.parse(fields),
                 fields.flag("return_token_ids", false));
     }

@@ -41,9 +41,17 @@ final class Completion {
 
     /// What is asked for, all checked.
     ///
-    /// @param requestId in the log, and at the scheduler
+    /// @param id of the answer, and at the scheduler
+    /// @param requestId in the log
     /// @param seed the one resolved for the request
-    record Job(String requestId, List<int[]> prompts, Sampling sampling, int context, long seed) {
+    record Job(
+            String id,
+            String requestId,
+            List<int[]> prompts,
+            Sampling sampling,
+            Terms terms,
+            int context,
+            long seed) {
         Job {
             prompts = List.copyOf(prompts);
         }
@@ -62,6 +70,7 @@ final class Completion {
         final EngineRequest request;
         final List<ChoiceText> choices = new ArrayList<>();
         final Set<String> refusedBy = new HashSet<>();
+        Optional<Failure> refusal = Optional.empty();
         Optional<SchedulerCall> call = Optional.empty();
         boolean begun;
         int cachedTokens;
@@ -124,19 +133,31 @@ final class Completion {
 
     private EngineRequest request(int prompt) {
         int[] ids = job.prompts().get(prompt);
-        String id = job.prompts().size() == 1 ? job.requestId() : job.requestId() + "-" + prompt;
         return new EngineRequest(
-                id, model.name(), ids, job.sampling(), job.seed(), job.context() - ids.length);
+                prompt == 0 ? job.id() : job.id() + "-" + prompt,
+                model.name(),
+                ids,
+                job.sampling(),
+                job.terms(),
+                job.seed(),
+                job.context() - ids.length);
     }
 
     private void send(int index) {
         PromptRun run = runs.get(index);
         world.failpoints().hit(BEFORE_SEND);
+        if (job.terms().isExpired(world.clock().nanoTime())) {
+            throw ApiError.expired("the deadline passed before a scheduler had the request");
+        }
         run.call = world.schedulers().send(run.request, index, inbox, run.refusedBy);
         if (run.call.isEmpty()) {
-            throw ApiError.unavailable(
-                    "not_ready", "no group is ready to serve " + model.name(), SOON);
+            throw run.refusal.map(failure -> failure.toError(false)).orElseGet(this::nobodyIsReady);
         }
+    }
+
+    private ApiError nobodyIsReady() {
+        return ApiError.unavailable(
+                "not_ready", "no group is ready to serve " + model.name(), SOON);
     }
 
     private void take(Arrival arrival) {
@@ -201,11 +222,9 @@ final class Completion {
             throw failure.toError(run.begun);
         }
         run.call.ifPresent(call -> run.refusedBy.add(call.scheduler()));
-        LOG.info("request {} goes elsewhere: {}", job.requestId(), failure.description());
-        run.call = world.schedulers().send(run.request, index, inbox, run.refusedBy);
-        if (run.call.isEmpty()) {
-            throw failure.toError(false);
-        }
+        run.refusal = Optional.of(run.refusal.map(failure::or).orElse(failure));
+        LOG.debug("request {} goes elsewhere: {}", job.requestId(), failure.description());
+        send(index);
     }
 
     private void begin(int index) {
@@ -248,8 +267,9 @@ final class Completion {
         long now = world.clock().nanoTime();
         TokenUsage usage = usage();
         LOG.info(
-                "request {} model={} prompt_tokens={} completion_tokens={} finish={} ttft_ms={} total_ms={}",
+                "request {} id={} model={} prompt_tokens={} completion_tokens={} finish={} ttft_ms={} total_ms={}",
                 job.requestId(),
+                job.id(),
                 model.name(),
                 usage.promptTokens(),
                 usage.completionTokens(),

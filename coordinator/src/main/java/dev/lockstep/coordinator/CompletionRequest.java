@@ -13,6 +13,7 @@ record CompletionRequest(
         List<Prompt> prompts,
         boolean addSpecialTokens,
         Sampling sampling,
+        Terms terms,
         StreamFields delivery,
         boolean returnTokenIds,
         boolean echo,
@@ -41,7 +42,7 @@ record CompletionRequest(
         prompts = List.copyOf(prompts);
     }
 
-    static CompletionRequest parse(Fields fields, ServedModel model) {
+    static CompletionRequest parse(Fields fields, ServedModel model, Envelope envelope) {
         model.requireName(fields.requireText("model"));
         UnservedFields.refuseInCompletions(fields);
         boolean echo = fields.flag("echo", false);
@@ -78,6 +79,7 @@ record CompletionRequest(
                 prompts,
                 fields.flag("add_special_tokens", true),
                 sampling,
+                TermsFields.parse(fields, envelope),
                 StreamFields.parse(fields),
                 fields.flag("return_token_ids", false),
                 echo,

@@ -11,14 +11,20 @@ import java.util.function.Function;
 final class Completions {
     private static final Duration SOON = Duration.ofSeconds(1);
 
+    // What the ids of answers begin with.
+    private static final String CHAT = "chatcmpl-";
+    private static final String TEXT = "cmpl-";
+
     private final CompletableFuture<ServedModel> model;
     private final Completion.World world;
     private final Randomness randomness;
 
     /// What an answer needs to know before it begins.
     ///
+    /// @param id of the answer
     /// @param echoes what stands before each choice; empty without `echo`
-    record Outline(ServedModel model, int choices, int promptTokens, List<String> echoes) {
+    record Outline(
+            String id, ServedModel model, int choices, int promptTokens, List<String> echoes) {
         Outline {
             echoes = List.copyOf(echoes);
         }
@@ -55,21 +61,36 @@ final class Completions {
         return randomness;
     }
 
+    /// A request that arrives now.
+    Envelope envelope(String requestId, List<String> tenants) {
+        return new Envelope(requestId, tenants, world.clock().nanoTime());
+    }
+
     /// Makes ids of a chat and returns what is left to do: generate, until the answer has heard of
     /// the end.
     Runnable chat(
-            ChatRequest request, String requestId, Inbox inbox, Function<Outline, Answer> answers) {
+            ChatRequest request,
+            Envelope envelope,
+            Inbox inbox,
+            Function<Outline, Answer> answers) {
         ServedModel served = model();
         List<int[]> prompts = List.of(served.encode(request.prompt()));
-        int context = requireRoom("messages", prompts);
-        Completion.Job job = job(requestId, prompts, request.sampling(), context);
+        Completion.Job job =
+                new Completion.Job(
+                        newId(CHAT),
+                        envelope.requestId(),
+                        prompts,
+                        request.sampling(),
+                        request.terms(),
+                        requireRoom("messages", prompts),
+                        seed(request.sampling()));
         return prepare(job, served, List.of(), inbox, answers);
     }
 
     /// As [#chat].
     Runnable complete(
             CompletionRequest request,
-            String requestId,
+            Envelope envelope,
             Inbox inbox,
             Function<Outline, Answer> answers) {
         ServedModel served = model();
@@ -91,8 +112,15 @@ final class Completions {
         if (request.promptOnly()) {
             return echoOnly(request, prompts, echoes, answers);
         }
-        int context = requireRoom("prompt", prompts);
-        Completion.Job job = job(requestId, prompts, request.sampling(), context);
+        Completion.Job job =
+                new Completion.Job(
+                        newId(TEXT),
+                        envelope.requestId(),
+                        prompts,
+                        request.sampling(),
+                        request.terms(),
+                        requireRoom("prompt", prompts),
+                        seed(request.sampling()));
         return prepare(job, served, echoes, inbox, answers);
     }
 
@@ -113,7 +141,8 @@ final class Completions {
             Function<Outline, Answer> answers) {
         int promptTokens = prompts.stream().mapToInt(ids -> ids.length).sum();
         int choices = prompts.size() * request.sampling().choices();
-        Answer answer = answers.apply(new Outline(model(), choices, promptTokens, echoes));
+        Answer answer =
+                answers.apply(new Outline(newId(TEXT), model(), choices, promptTokens, echoes));
         return () -> {
             for (int choice = 0; choice < choices; choice++) {
                 answer.finished(choice, Finish.length());
@@ -122,10 +151,12 @@ final class Completions {
         };
     }
 
-    private Completion.Job job(
-            String requestId, List<int[]> prompts, Sampling sampling, int context) {
-        long seed = sampling.seed().orElseGet(randomness::nextLong);
-        return new Completion.Job(requestId, prompts, sampling, context, seed);
+    private String newId(String prefix) {
+        return prefix + randomness.nextIncarnation();
+    }
+
+    private long seed(Sampling sampling) {
+        return sampling.seed().orElseGet(randomness::nextLong);
     }
 
     private Runnable prepare(
@@ -135,7 +166,8 @@ final class Completions {
             Inbox inbox,
             Function<Outline, Answer> answers) {
         Answer answer =
-                answers.apply(new Outline(served, job.choices(), job.promptTokens(), echoes));
+                answers.apply(
+                        new Outline(job.id(), served, job.choices(), job.promptTokens(), echoes));
         return new Completion(job, served, world, inbox, answer)::run;
     }
 

@@ -1,17 +1,38 @@
 package dev.lockstep.coordinator;
 
 import dev.lockstep.proto.v1.GenerateRequest;
+import dev.lockstep.proto.v1.ServiceClass;
 
 /// One prompt as it goes to a scheduler; `promptIds` is written by nobody.
 ///
+/// @param id the answer's, so that whoever has an answer can ask for its timeline
 /// @param seed the one resolved for the request
 /// @param room tokens that the context has left behind the prompt
 record EngineRequest(
-        String id, String model, int[] promptIds, Sampling sampling, long seed, int room) {
+        String id,
+        String model,
+        int[] promptIds,
+        Sampling sampling,
+        Terms terms,
+        long seed,
+        int room) {
 
-    GenerateRequest toProto() {
+    /// @param nowNanos of the clock that the deadline is on
+    GenerateRequest toProto(long nowNanos) {
         GenerateRequest.Builder proto =
-                GenerateRequest.newBuilder().setRequestId(id).setModel(model);
+                GenerateRequest.newBuilder()
+                        .setRequestId(id)
+                        .setModel(model)
+                        .setTenant(terms.tenant())
+                        .setPriority(terms.priority())
+                        .setDeadlineMs(terms.millisLeft(nowNanos))
+                        .setServiceClass(
+                                terms.guaranteed()
+                                        ? ServiceClass.SERVICE_CLASS_GUARANTEED
+                                        : ServiceClass.SERVICE_CLASS_BEST_EFFORT)
+                        .setCacheSalt(terms.cacheSalt())
+                        .setCachePriority(terms.cachePriority())
+                        .setCacheTtlMs(terms.cacheTtlMillis());
         for (int token : promptIds) {
             proto.addPromptIds(token);
         }

@@ -8,8 +8,10 @@ import java.time.Duration;
 record Failure(Kind kind, String description, Duration retryAfter) {
 
     enum Kind {
-        /// Its queue is full.
-        QUEUE_FULL,
+        /// Its queue is full, or too long for the request's deadline.
+        OVERLOADED,
+        /// The request's deadline passed.
+        EXPIRED,
         /// It cannot be reached, or has no group.
         UNAVAILABLE,
         /// Another one leads the group.
@@ -28,7 +30,20 @@ record Failure(Kind kind, String description, Duration retryAfter) {
 
     /// Whether another group may serve the request, if nothing of it was generated.
     boolean mayGoElsewhere() {
-        return kind == Kind.UNAVAILABLE || kind == Kind.NOT_LEADER;
+        return switch (kind) {
+            case OVERLOADED, UNAVAILABLE, NOT_LEADER -> true;
+            case EXPIRED, INVALID, GROUP_LOST, SLOW_READER, BROKEN -> false;
+        };
+    }
+
+    /// Of two groups that refused a request, what the client is told: that one which is full will
+    /// take it later says more than that another is not there.
+    Failure or(Failure other) {
+        if (other.kind != Kind.OVERLOADED) {
+            return this;
+        }
+        boolean sooner = other.retryAfter.compareTo(retryAfter) < 0;
+        return kind == Kind.OVERLOADED && !sooner ? this : other;
     }
 
     /// What the client is told.
@@ -36,11 +51,12 @@ record Failure(Kind kind, String description, Duration retryAfter) {
     /// @param begun whether tokens of the request were already generated
     ApiError toError(boolean begun) {
         return switch (kind) {
-            case QUEUE_FULL ->
+            case OVERLOADED ->
                     ApiError.tooMany(
-                            "queue_full",
-                            "the queue is full: " + description,
+                            "overloaded",
+                            "the request cannot be taken now: " + description,
                             retryAfter.isZero() ? SOON : retryAfter);
+            case EXPIRED -> ApiError.expired(description);
             case UNAVAILABLE, NOT_LEADER ->
                     begun ? groupLost() : ApiError.unavailable("not_ready", description, SOON);
             case INVALID -> ApiError.invalid("", description);

@@ -2,6 +2,7 @@ package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.linecorp.armeria.server.ServiceRequestContext;
 import dev.lockstep.proto.v1.DetokenizeRequest;
 import dev.lockstep.proto.v1.DetokenizeResponse;
 import dev.lockstep.proto.v1.InferenceEvent;
@@ -46,10 +47,18 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
                         (ServerCallStreamObserver<InferenceEvent>) observer, patience.slowClient());
         Inbox inbox = new Inbox();
         answer.onGone(() -> inbox.stop(ApiError.refused(499, "client_gone", "the client is gone")));
-        threads.execute(() -> generate(request, inbox, answer));
+        Envelope envelope =
+                completions.envelope(
+                        completions.randomness().nextIncarnation(),
+                        ServiceRequestContext.current()
+                                .request()
+                                .headers()
+                                .getAll(Envelope.TENANT));
+        threads.execute(() -> generate(request, envelope, inbox, answer));
     }
 
-    private void generate(InferenceRequest request, Inbox inbox, RpcAnswer answer) {
+    private void generate(
+            InferenceRequest request, Envelope envelope, Inbox inbox, RpcAnswer answer) {
         try {
             requests.enter(inbox);
         } catch (ApiError e) {
@@ -57,7 +66,7 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
             return;
         }
         try {
-            prepare(request, inbox, answer).run();
+            prepare(request, envelope, inbox, answer).run();
         } catch (ApiError e) {
             answer.failed(e);
         } finally {
@@ -65,17 +74,24 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
         }
     }
 
-    private Runnable prepare(InferenceRequest request, Inbox inbox, RpcAnswer answer) {
+    private Runnable prepare(
+            InferenceRequest request, Envelope envelope, Inbox inbox, RpcAnswer answer) {
         ServedModel model = completions.model();
         Fields fields = RpcFields.of(request);
-        String id = completions.randomness().nextIncarnation();
         if (request.hasChat()) {
-            ChatRequest chat = ChatRequest.parse(fields, model);
-            return completions.chat(chat, id, inbox, outline -> answer.begin(outline.choices()));
+            ChatRequest chat = ChatRequest.parse(fields, model, envelope);
+            return completions.chat(
+                    chat,
+                    envelope,
+                    inbox,
+                    outline -> answer.begin(outline.id(), outline.choices()));
         }
-        CompletionRequest completion = CompletionRequest.parse(fields, model);
+        CompletionRequest completion = CompletionRequest.parse(fields, model, envelope);
         return completions.complete(
-                completion, id, inbox, outline -> answer.begin(outline.choices()));
+                completion,
+                envelope,
+                inbox,
+                outline -> answer.begin(outline.id(), outline.choices()));
     }
 
     @Override

@@ -39,7 +39,7 @@ final class OpenAiApi implements HttpService {
     /// What is done with a body: checks it and returns what is left to do, which needs it no more.
     @FunctionalInterface
     private interface Posted {
-        Runnable prepare(Fields fields, Exchange exchange, Inbox inbox);
+        Runnable prepare(Fields fields, Envelope envelope, Exchange exchange, Inbox inbox);
     }
 
     /// @param threads one for each request
@@ -64,9 +64,9 @@ final class OpenAiApi implements HttpService {
                         "/v1/completions",
                         this::complete,
                         "/tokenize",
-                        (fields, to, inbox) -> send(to, text.tokenize(fields)),
+                        (fields, envelope, to, inbox) -> send(to, text.tokenize(fields)),
                         "/detokenize",
-                        (fields, to, inbox) -> send(to, text.detokenize(fields)));
+                        (fields, envelope, to, inbox) -> send(to, text.detokenize(fields)));
         asked =
                 Map.of(
                         MODELS,
@@ -92,7 +92,10 @@ final class OpenAiApi implements HttpService {
             if (connection != null) {
                 exchange.onGone(connection, () -> inbox.stop(clientGone()));
             }
-            threads.execute(() -> answer(route, request, exchange, inbox));
+            Envelope envelope =
+                    completions.envelope(
+                            exchange.requestId(), request.headers().getAll(Envelope.TENANT));
+            threads.execute(() -> answer(route, request, envelope, exchange, inbox));
             return writer;
         }
         // A client that is still sending takes an early answer for a broken stream.
@@ -133,7 +136,8 @@ final class OpenAiApi implements HttpService {
         return answer;
     }
 
-    private void answer(Posted route, HttpRequest request, Exchange exchange, Inbox inbox) {
+    private void answer(
+            Posted route, HttpRequest request, Envelope envelope, Exchange exchange, Inbox inbox) {
         try {
             requests.enter(inbox);
         } catch (ApiError e) {
@@ -141,7 +145,7 @@ final class OpenAiApi implements HttpService {
             return;
         }
         try {
-            prepare(route, request, exchange, inbox).run();
+            prepare(route, request, envelope, exchange, inbox).run();
         } catch (ApiError e) {
             LOG.debug("request {} refused: {}", exchange.requestId(), e.code());
             exchange.fail(e);
@@ -156,10 +160,11 @@ final class OpenAiApi implements HttpService {
         }
     }
 
-    private Runnable prepare(Posted route, HttpRequest request, Exchange exchange, Inbox inbox)
+    private Runnable prepare(
+            Posted route, HttpRequest request, Envelope envelope, Exchange exchange, Inbox inbox)
             throws InterruptedException {
         try (RequestBodies.Body body = bodies.read(request)) {
-            return route.prepare(Json.parse(body.bytes()), exchange, inbox);
+            return route.prepare(Json.parse(body.bytes()), envelope, exchange, inbox);
         }
     }
 
@@ -167,11 +172,11 @@ final class OpenAiApi implements HttpService {
         return () -> exchange.json(200, answer);
     }
 
-    private Runnable chat(Fields fields, Exchange exchange, Inbox inbox) {
-        ChatRequest request = ChatRequest.parse(fields, completions.model());
+    private Runnable chat(Fields fields, Envelope envelope, Exchange exchange, Inbox inbox) {
+        ChatRequest request = ChatRequest.parse(fields, completions.model(), envelope);
         return completions.chat(
                 request,
-                exchange.requestId(),
+                envelope,
                 inbox,
                 outline ->
                         answer(
@@ -184,11 +189,11 @@ final class OpenAiApi implements HttpService {
                                         request.returnTokenIds())));
     }
 
-    private Runnable complete(Fields fields, Exchange exchange, Inbox inbox) {
-        CompletionRequest request = CompletionRequest.parse(fields, completions.model());
+    private Runnable complete(Fields fields, Envelope envelope, Exchange exchange, Inbox inbox) {
+        CompletionRequest request = CompletionRequest.parse(fields, completions.model(), envelope);
         return completions.complete(
                 request,
-                exchange.requestId(),
+                envelope,
                 inbox,
                 outline ->
                         answer(
@@ -209,9 +214,7 @@ final class OpenAiApi implements HttpService {
             AnswerFormat format) {
         AnswerHead head =
                 new AnswerHead(
-                        format.idPrefix() + completions.randomness().nextIncarnation(),
-                        System.currentTimeMillis() / 1000,
-                        outline.model().name());
+                        outline.id(), System.currentTimeMillis() / 1000, outline.model().name());
         return delivery.stream()
                 ? new EventStream(
                         exchange, head, format, delivery, outline.choices(), outline.promptTokens())

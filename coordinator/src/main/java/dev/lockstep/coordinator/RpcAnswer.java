@@ -16,6 +16,8 @@ import java.util.concurrent.TimeUnit;
 final class RpcAnswer implements Answer {
     private final ServerCallStreamObserver<InferenceEvent> out;
     private final Duration slowClient;
+    private String id = "";
+    private boolean named;
     private int openChoices;
     private Optional<InferenceFinished> last = Optional.empty();
     private boolean over;
@@ -35,7 +37,8 @@ final class RpcAnswer implements Answer {
                 });
     }
 
-    RpcAnswer begin(int choices) {
+    RpcAnswer begin(String answerId, int choices) {
+        id = answerId;
         openChoices = choices;
         return this;
     }
@@ -103,6 +106,7 @@ final class RpcAnswer implements Answer {
                     case 400 -> Status.INVALID_ARGUMENT;
                     case 404 -> Status.NOT_FOUND;
                     case 413, 429 -> Status.RESOURCE_EXHAUSTED;
+                    case 504 -> Status.DEADLINE_EXCEEDED;
                     case 503 ->
                             error.code().equals("group_lost") ? Status.ABORTED : Status.UNAVAILABLE;
                     default -> Status.INTERNAL;
@@ -128,7 +132,8 @@ final class RpcAnswer implements Answer {
             }
         }
         if (!out.isCancelled()) {
-            out.onNext(event);
+            out.onNext(named ? event : event.toBuilder().setId(id).build());
+            named = true;
         }
     }
 

@@ -23,6 +23,7 @@ final class RpcFields {
         }
         putSampling(fields, request);
         putEnds(fields, request);
+        putTerms(fields, request);
         return new Fields(fields);
     }
 
@@ -81,6 +82,25 @@ final class RpcFields {
             }
         } else if (request.getLogprobs() || request.getTopLogprobs() != 0) {
             fields.put("logprobs", request.getTopLogprobs());
+        }
+    }
+
+    private static void putTerms(ObjectNode fields, InferenceRequest request) {
+        if (request.hasPriority()) {
+            fields.put("priority", request.getPriority());
+        }
+        if (request.hasDeadlineMs()) {
+            fields.put("deadline_ms", request.getDeadlineMs());
+        }
+        if (request.hasServiceClass()) {
+            fields.put("service_class", request.getServiceClass());
+        }
+        fields.put("cache_salt", request.getCacheSalt());
+        if (request.hasCachePriority()) {
+            fields.put("cache_priority", request.getCachePriority());
+        }
+        if (request.hasCacheTtlMs()) {
+            fields.put("cache_ttl_ms", request.getCacheTtlMs());
         }
     }
 

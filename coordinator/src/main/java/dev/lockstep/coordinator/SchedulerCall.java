@@ -107,7 +107,8 @@ final class SchedulerCall implements ClientResponseObserver<GenerateRequest, Gen
                         : String.valueOf(status.getDescription());
         Failure.Kind kind =
                 switch (status.getCode()) {
-                    case RESOURCE_EXHAUSTED -> Failure.Kind.QUEUE_FULL;
+                    case RESOURCE_EXHAUSTED -> Failure.Kind.OVERLOADED;
+                    case DEADLINE_EXCEEDED -> Failure.Kind.EXPIRED;
                     case UNAVAILABLE -> Failure.Kind.UNAVAILABLE;
                     case FAILED_PRECONDITION -> Failure.Kind.NOT_LEADER;
                     case INVALID_ARGUMENT -> Failure.Kind.INVALID;

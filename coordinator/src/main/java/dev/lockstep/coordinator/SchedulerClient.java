@@ -109,8 +109,7 @@ final class SchedulerClient implements AutoCloseable {
                         });
     }
 
-    private static SchedulerCall send(
-            EngineRequest request, SchedulerCall call, Snapshot snapshot) {
+    private SchedulerCall send(EngineRequest request, SchedulerCall call, Snapshot snapshot) {
         snapshot.groups().stream()
                 .filter(group -> group.id().equals(call.scheduler()))
                 .forEach(group -> group.sent().addAndGet(request.sampling().choices()));
@@ -118,7 +117,7 @@ final class SchedulerClient implements AutoCloseable {
         if (link == null) {
             throw new IllegalStateException("a group in the snapshot has no link");
         }
-        SchedulerGrpc.newStub(link.channel()).generate(request.toProto(), call);
+        SchedulerGrpc.newStub(link.channel()).generate(request.toProto(clock.nanoTime()), call);
         return call;
     }
 

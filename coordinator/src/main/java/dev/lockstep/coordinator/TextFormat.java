@@ -22,11 +22,6 @@ final class TextFormat implements AnswerFormat {
     }
 
     @Override
-    public String idPrefix() {
-        return "cmpl-";
-    }
-
-    @Override
     public String objectName(boolean chunk) {
         return "text_completion";
     }

@@ -49,7 +49,7 @@ final class FailureTest {
                 call -> call.fail(Status.RESOURCE_EXHAUSTED.withDescription("64 wait"), trailers));
         for (String stream : new String[] {"", "\"stream\":true"}) {
             HttpResponse<String> response = chat(stream);
-            error(response, 429, "queue_full");
+            error(response, 429, "overloaded");
             assertEquals("3", response.headers().firstValue("retry-after").orElse(""));
         }
     }
@@ -125,6 +125,40 @@ final class FailureTest {
         }
         tiny.scheduler.behave(call -> call.fail(Status.UNAVAILABLE.withDescription("forming")));
         error(chat(""), 503, "not_ready");
+    }
+
+    @Test
+    void aRequestThatOneGroupIsTooFullForGoesToTheOtherAndTheSoonestIsTold() throws Exception {
+        try (FakeScheduler other =
+                new FakeScheduler(
+                        "other",
+                        TestCoordinator.MODEL,
+                        TinyCheckpoint.VOCABULARY,
+                        TinyCheckpoint.CONTEXT)) {
+            tiny.scheduler.behave(call -> call.fail(Status.RESOURCE_EXHAUSTED, retryAfter(9000)));
+            other.behave(call -> call.fail(Status.RESOURCE_EXHAUSTED, retryAfter(4000)));
+            var cluster = tiny.cluster.another(Runnable::run);
+            cluster.register(other.member());
+            for (int i = 0; i < 200 && !other.hasCalls(); i++) {
+                Thread.sleep(10);
+                chat("");
+            }
+            HttpResponse<String> response = chat("");
+            error(response, 429, "overloaded");
+            assertEquals("4", response.headers().firstValue("retry-after").orElse(""));
+            // That one is full says more than that another is not there.
+            other.behave(call -> call.fail(Status.UNAVAILABLE));
+            response = chat("");
+            error(response, 429, "overloaded");
+            assertEquals("9", response.headers().firstValue("retry-after").orElse(""));
+            cluster.close();
+        }
+    }
+
+    private static Metadata retryAfter(int millis) {
+        Metadata trailers = new Metadata();
+        trailers.put(SchedulerCall.RETRY_AFTER_MS, Integer.toString(millis));
+        return trailers;
     }
 
     @Test

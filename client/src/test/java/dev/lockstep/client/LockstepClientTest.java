@@ -1,0 +1,115 @@
+package dev.lockstep.client;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+
+import dev.lockstep.proto.v1.InferenceDelta;
+import dev.lockstep.proto.v1.InferenceEvent;
+import dev.lockstep.proto.v1.InferenceFinished;
+import dev.lockstep.proto.v1.InferenceGrpc;
+import dev.lockstep.proto.v1.InferenceRequest;
+import io.grpc.Metadata;
+import io.grpc.Server;
+import io.grpc.ServerCall;
+import io.grpc.ServerCallHandler;
+import io.grpc.ServerInterceptor;
+import io.grpc.ServerInterceptors;
+import io.grpc.netty.NettyServerBuilder;
+import io.grpc.stub.StreamObserver;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+final class LockstepClientTest {
+    private final BlockingQueue<InferenceRequest> requests = new LinkedBlockingQueue<>();
+    private final BlockingQueue<Metadata> headers = new LinkedBlockingQueue<>();
+    private Server server;
+    private LockstepClient client;
+
+    @BeforeEach
+    void connect() throws Exception {
+        server =
+                NettyServerBuilder.forAddress(
+                                new InetSocketAddress(InetAddress.getLoopbackAddress(), 0))
+                        .addService(ServerInterceptors.intercept(new Parrot(), new Listener()))
+                        .build()
+                        .start();
+        client = LockstepClient.connect("127.0.0.1", server.getPort(), Duration.ofSeconds(10));
+    }
+
+    @AfterEach
+    void disconnect() {
+        client.close();
+        server.shutdownNow();
+    }
+
+    @Test
+    void whatIsLeftEmptyIsLeftToTheServer() throws Exception {
+        assertEquals("Hi", client.generate(Ask.prompt("m", "Hello")).text());
+        InferenceRequest sent = requests.take();
+        assertFalse(sent.hasPriority());
+        assertFalse(sent.hasDeadlineMs());
+        assertFalse(sent.hasServiceClass());
+        assertFalse(sent.hasCacheSalt());
+        assertFalse(headers.take().keys().contains("x-lockstep-tenant"));
+    }
+
+    @Test
+    void termsAreSent() throws Exception {
+        Terms terms =
+                Terms.DEFAULT
+                        .withTenant("acme")
+                        .withPriority(3)
+                        .withDeadline(Duration.ofMinutes(1))
+                        .withGuarantee()
+                        .withCacheSalt("pepper")
+                        .withCachePriority(80)
+                        .withCacheTtl(Duration.ofNanos(1));
+        client.generate(Ask.user("m", "Hello").withTerms(terms).withMaxTokens(2));
+        InferenceRequest sent = requests.take();
+        assertEquals(3, sent.getPriority());
+        assertEquals(60_000, sent.getDeadlineMs());
+        assertEquals("guaranteed", sent.getServiceClass());
+        assertEquals("pepper", sent.getCacheSalt());
+        assertEquals(80, sent.getCachePriority());
+        // Less than a millisecond is not without end.
+        assertEquals(1, sent.getCacheTtlMs());
+        assertEquals(
+                "acme",
+                headers.take()
+                        .get(
+                                Metadata.Key.of(
+                                        "x-lockstep-tenant", Metadata.ASCII_STRING_MARSHALLER)));
+    }
+
+    /// Says the same to everybody.
+    private final class Parrot extends InferenceGrpc.InferenceImplBase {
+        @Override
+        public void generate(InferenceRequest request, StreamObserver<InferenceEvent> out) {
+            requests.add(request);
+            out.onNext(
+                    InferenceEvent.newBuilder()
+                            .setDelta(InferenceDelta.newBuilder().setText("Hi"))
+                            .build());
+            out.onNext(
+                    InferenceEvent.newBuilder()
+                            .setFinished(InferenceFinished.getDefaultInstance())
+                            .build());
+            out.onCompleted();
+        }
+    }
+
+    private final class Listener implements ServerInterceptor {
+        @Override
+        public <Q, A> ServerCall.Listener<Q> interceptCall(
+                ServerCall<Q, A> call, Metadata metadata, ServerCallHandler<Q, A> next) {
+            headers.add(metadata);
+            return next.startCall(call, metadata);
+        }
+    }
+}
