@@ -5,6 +5,9 @@
 // in ascending order with a running maximum, in segments of 32 blocks counted from the start of
 // the sequence; a segment begins afresh and is then merged, so segments may be computed on
 // different threads. How many vectors share a tile never shows in a result.
+//
+// With a window a token sees itself and the window - 1 tokens before it: a block wholly before that
+// is not looked up, and a vector that does not see a block keeps its state as it is.
 #include <cmath>
 
 #include "lanes.h"
@@ -15,6 +18,7 @@ namespace {
 
 constexpr int BLOCK = 16;
 constexpr int SEGMENT_BLOCKS = 32;
+constexpr int SEGMENT = SEGMENT_BLOCKS * BLOCK;
 
 // Register tiles: 8 sums of scores; 16 sums of values, 4 vectors by 4 parts of 16 columns.
 constexpr int SCORE_VECTORS = 8, SUM_VECTORS = 4, SUM_PARTS = 4;
@@ -56,10 +60,12 @@ void all_scores(const float* q, int64_t q_stride, const T* k, int head_size, int
   }
 }
 
-// Scores of one vector become weights; returns what its older sums must be multiplied with.
-float weigh(float* scores, int valid, float* state) {
+// Scores of one vector become weights, 0 outside tokens [begin, end); returns what its older sums
+// must be multiplied with.
+float weigh(float* scores, int begin, int end, float soft_cap, float* state) {
   Lanes s = load(scores);
-  if (valid < BLOCK) s = keep_first(s, valid, broadcast(-INFINITY));
+  if (soft_cap > 0) s = lockstep::soft_cap(s, broadcast(soft_cap));
+  if (begin > 0 || end < BLOCK) s = keep_range(s, begin, end, broadcast(-INFINITY));
   float before = state[0];
   float top = largest(s);
   float now = top > before ? top : before;
@@ -80,8 +86,8 @@ float weigh(float* scores, int valid, float* state) {
 
 // P · 16 columns of values, weighted and added for M vectors, in ascending token.
 template <typename T, int M, int P>
-void add_values(const float* weights, const float* factors, const T* v, int head_size, int valid,
-                float* values, int64_t stride) {
+void add_values(const float* weights, const float* factors, const T* v, int head_size, int begin,
+                int end, float* values, int64_t stride) {
   Lanes sums[M][P];
   for (int m = 0; m < M; m++) {
     Lanes factor = broadcast(factors[m]);
@@ -89,7 +95,7 @@ void add_values(const float* weights, const float* factors, const T* v, int head
       sums[m][p] = multiply(load(values + m * stride + p * LANES), factor);
     }
   }
-  for (int t = 0; t < valid; t++) {
+  for (int t = begin; t < end; t++) {
     Lanes row[P];
     for (int p = 0; p < P; p++) row[p] = load(v + t * head_size + p * LANES);
     for (int m = 0; m < M; m++) {
@@ -104,13 +110,14 @@ void add_values(const float* weights, const float* factors, const T* v, int head
 
 template <typename T, int M>
 void add_all_parts(const float* weights, const float* factors, const T* v, int head_size,
-                   int valid, float* values, int64_t stride) {
+                   int begin, int end, float* values, int64_t stride) {
   int c = 0;
   for (; c + SUM_PARTS * LANES <= head_size; c += SUM_PARTS * LANES) {
-    add_values<T, M, SUM_PARTS>(weights, factors, v + c, head_size, valid, values + c, stride);
+    add_values<T, M, SUM_PARTS>(weights, factors, v + c, head_size, begin, end, values + c,
+                                stride);
   }
   for (; c < head_size; c += LANES) {
-    add_values<T, M, 1>(weights, factors, v + c, head_size, valid, values + c, stride);
+    add_values<T, M, 1>(weights, factors, v + c, head_size, begin, end, values + c, stride);
   }
 }
 
@@ -122,6 +129,8 @@ struct Tile {
   int vectors;
   int heads;           // vectors of one token
   int first_position;  // of the tile's first token
+  int window;          // tokens seen, itself included
+  float soft_cap;      // 0 for none
   const uint8_t* kv;   // layer and head in block 0
   int64_t block_bytes;
   const int32_t* block_table;
@@ -130,48 +139,57 @@ struct Tile {
 
   int64_t state_size() const { return VALUES + padded; }
 
-  int visible_tokens(int vector, int block) const {
-    int visible = first_position + vector / heads + 1 - block * BLOCK;
-    return visible < BLOCK ? visible : BLOCK;
+  // The tokens of a block that a vector sees: [seen_from, seen_to).
+  int seen_to(int vector, int block) const {
+    int end = first_position + vector / heads + 1 - block * BLOCK;
+    return end < BLOCK ? end : BLOCK;
+  }
+  int seen_from(int vector, int block) const {
+    int begin = first_position + vector / heads + 1 - window - block * BLOCK;
+    return begin > 0 ? begin : 0;
   }
 
-  // The first vector that sees any token of the block.
+  // The vectors that see any token of a block: [first_vector, end_vector).
   int first_vector(int block) const {
     int token = block * BLOCK - first_position;
     return token > 0 ? token * heads : 0;
+  }
+  int end_vector(int block) const {
+    int64_t token = static_cast<int64_t>(block) * BLOCK + BLOCK - 1 + window - first_position;
+    return token * heads < vectors ? static_cast<int>(token) * heads : vectors;
   }
 
   void add_block(int block, float* states) const {
     const T* k = reinterpret_cast<const T*>(kv + block_table[block] * block_bytes);
     const T* v = k + BLOCK * head_size;
-    int first = first_vector(block);
-    all_scores(queries + first * padded, padded, k, head_size, vectors - first,
+    int first = first_vector(block), last = end_vector(block);
+    all_scores(queries + first * padded, padded, k, head_size, last - first,
                weights + first * BLOCK);
-    for (int m = first; m < vectors; m++) {
-      factors[m] =
-        weigh(weights + m * BLOCK, visible_tokens(m, block), states + m * state_size());
+    for (int m = first; m < last; m++) {
+      factors[m] = weigh(weights + m * BLOCK, seen_from(m, block), seen_to(m, block), soft_cap,
+                         states + m * state_size());
     }
-    for (int m = first; m < vectors;) {
-      int valid = visible_tokens(m, block);
+    for (int m = first; m < last;) {
+      int begin = seen_from(m, block), end = seen_to(m, block);
       int same = m + 1;
-      while (same < vectors && same - m < SUM_VECTORS &&
-             visible_tokens(same, block) == valid) {
+      while (same < last && same - m < SUM_VECTORS && seen_to(same, block) == end &&
+             seen_from(same, block) == begin) {
         same++;
       }
       float* values = states + m * state_size() + VALUES;
       switch (same - m) {
-        case 1: add_parts<1>(m, v, valid, values); break;
-        case 2: add_parts<2>(m, v, valid, values); break;
-        case 3: add_parts<3>(m, v, valid, values); break;
-        case 4: add_parts<4>(m, v, valid, values); break;
+        case 1: add_parts<1>(m, v, begin, end, values); break;
+        case 2: add_parts<2>(m, v, begin, end, values); break;
+        case 3: add_parts<3>(m, v, begin, end, values); break;
+        case 4: add_parts<4>(m, v, begin, end, values); break;
       }
       m = same;
     }
   }
 
   template <int M>
-  void add_parts(int m, const T* v, int valid, float* values) const {
-    add_all_parts<T, M>(weights + m * BLOCK, factors + m, v, head_size, valid, values,
+  void add_parts(int m, const T* v, int begin, int end, float* values) const {
+    add_all_parts<T, M>(weights + m * BLOCK, factors + m, v, head_size, begin, end, values,
                         state_size());
   }
 
@@ -181,9 +199,12 @@ struct Tile {
       memset(state, 0, state_size() * sizeof(float));
       state[0] = -INFINITY;
     }
+    int seen = first_position + 1 - window;
+    int first = segment * SEGMENT_BLOCKS;
+    if (seen > 0 && seen / BLOCK > first) first = seen / BLOCK;
     int last = (first_position + (vectors - 1) / heads) / BLOCK;
     int end = (segment + 1) * SEGMENT_BLOCKS - 1;
-    for (int block = segment * SEGMENT_BLOCKS; block <= (end < last ? end : last); block++) {
+    for (int block = first; block <= (end < last ? end : last); block++) {
       add_block(block, states);
     }
   }
@@ -214,9 +235,10 @@ void finish(const float* state, int head_size, float* out) {
 
 template <typename T>
 void attend(const float* qkv, int64_t stride, int tokens, int first_position,
-            const int32_t* query_heads, int heads, int head_size, float scale, const uint8_t* kv,
-            int64_t block_bytes, const int32_t* block_table, int segment, float* out,
-            int64_t out_stride, float* scratch) {
+            const int32_t* query_heads, int heads, int head_size, float scale, int window,
+            float soft_cap, const uint8_t* kv, int64_t block_bytes,
+            const int32_t* block_table, int segment, float* out, int64_t out_stride,
+            float* scratch) {
   int64_t padded = (head_size + LANES - 1) / LANES * LANES;
   int vectors = tokens * heads;
   Tile<T> tile;
@@ -225,6 +247,8 @@ void attend(const float* qkv, int64_t stride, int tokens, int first_position,
   tile.vectors = vectors;
   tile.heads = heads;
   tile.first_position = first_position;
+  tile.window = window;
+  tile.soft_cap = soft_cap;
   tile.kv = kv;
   tile.block_bytes = block_bytes;
   tile.block_table = block_table;
@@ -245,10 +269,11 @@ void attend(const float* qkv, int64_t stride, int tokens, int first_position,
     return;
   }
   int64_t size = tile.state_size();
-  tile.compute_segment(0, states);
-  int last = (first_position + tokens - 1) / (SEGMENT_BLOCKS * BLOCK);
+  int first = first_position + 1 - window > 0 ? (first_position + 1 - window) / SEGMENT : 0;
+  tile.compute_segment(first, states);
+  int last = (first_position + tokens - 1) / SEGMENT;
   float* later = states + vectors * size;
-  for (int s = 1; s <= last; s++) {
+  for (int s = first + 1; s <= last; s++) {
     tile.compute_segment(s, later);
     for (int m = 0; m < vectors; m++) merge(states + m * size, later + m * size, padded);
   }
@@ -268,12 +293,13 @@ void attend(const float* qkv, int64_t stride, int tokens, int first_position,
 // kv_type: 0 F32, 1 F16, 2 BF16. Scratch: vectors · (3 · padded + 81) floats, which is what AttentionOps says it needs.
 LOCKSTEP void lockstep_attend(const float* qkv, int64_t stride, int32_t tokens,
                               int32_t first_position, const int32_t* query_heads, int32_t heads,
-                              int32_t head_size, float scale, const uint8_t* kv,
-                              int64_t block_bytes, int32_t kv_type, const int32_t* block_table,
+                              int32_t head_size, float scale, int32_t window, float soft_cap,
+                              const uint8_t* kv, int64_t block_bytes, int32_t kv_type,
+                              const int32_t* block_table,
                               int32_t segment, float* out, int64_t out_stride, float* scratch) {
   auto run = kv_type == 0 ? attend<float> : kv_type == 1 ? attend<Half> : attend<Brain>;
-  run(qkv, stride, tokens, first_position, query_heads, heads, head_size, scale, kv, block_bytes,
-      block_table, segment, out, out_stride, scratch);
+  run(qkv, stride, tokens, first_position, query_heads, heads, head_size, scale, window, soft_cap,
+      kv, block_bytes, block_table, segment, out, out_stride, scratch);
 }
 
 // Merges the states of `segments` segments, `[segments][tokens · heads]`, and writes the result.

@@ -55,10 +55,27 @@ inline Lanes maximum(Lanes a, Lanes b) { return {_mm512_max_ps(a.v, b.v)}; }
 inline Lanes keep_first(Lanes a, int count, Lanes other) {
   return {_mm512_mask_blend_ps(static_cast<__mmask16>((1u << count) - 1), other.v, a.v)};
 }
+// Lanes [from, to) stay, the others become `other`.
+inline Lanes keep_range(Lanes a, int from, int to, Lanes other) {
+  __mmask16 mask = static_cast<__mmask16>(((1u << to) - 1) & ~((1u << from) - 1));
+  return {_mm512_mask_blend_ps(mask, other.v, a.v)};
+}
 // Zero where x < limit.
 inline Lanes zero_below(Lanes x, Lanes limit, Lanes a) {
   __mmask16 below = _mm512_cmp_ps_mask(x.v, limit.v, _CMP_LT_OQ);
   return {_mm512_mask_mov_ps(a.v, below, _mm512_setzero_ps())};
+}
+inline Lanes magnitude(Lanes a) { return {_mm512_abs_ps(a.v)}; }
+// `below` where x < limit, else `other`.
+inline Lanes where_below(Lanes x, Lanes limit, Lanes below, Lanes other) {
+  __mmask16 mask = _mm512_cmp_ps_mask(x.v, limit.v, _CMP_LT_OQ);
+  return {_mm512_mask_blend_ps(mask, other.v, below.v)};
+}
+// a with the sign of b.
+inline Lanes with_sign(Lanes a, Lanes b) {
+  __m512i sign = _mm512_set1_epi32(INT32_MIN);
+  return {_mm512_castsi512_ps(_mm512_ternarylogic_epi32(sign, _mm512_castps_si512(b.v),
+                                                        _mm512_castps_si512(a.v), 0xCA))};
 }
 // a · 2^n, where the low bits of `shifted` hold the integer n.
 inline Lanes scale_by_power(Lanes a, Lanes shifted) {
@@ -94,6 +111,24 @@ inline Lanes exponential(Lanes x) {
   p = fma(p, r, broadcast(0.5f));
   p = fma(multiply(r, r), p, add(r, broadcast(1.0f)));
   return zero_below(x, broadcast(-87.0f), scale_by_power(p, shifted));
+}
+
+// tanh x within 2 ulp: near 0 an odd polynomial fitted at Chebyshev nodes, else from e^2|x|.
+inline Lanes hyperbolic_tangent(Lanes x) {
+  Lanes a = magnitude(x);
+  Lanes s = multiply(a, a);
+  Lanes p = fma(broadcast(-0x1.8c2d0ap-8f), s, broadcast(0x1.576e3p-6f));
+  p = fma(p, s, broadcast(-0x1.b91582p-5f));
+  p = fma(p, s, broadcast(0x1.110dd8p-3f));
+  p = fma(p, s, broadcast(-0x1.555552p-2f));
+  Lanes near = fma(multiply(s, p), a, a);
+  Lanes e = exponential(add(a, a));
+  Lanes far = subtract(broadcast(1), divide(broadcast(2), add(e, broadcast(1))));
+  return with_sign(where_below(a, broadcast(0.625f), near, far), x);
+}
+
+inline Lanes soft_cap(Lanes x, Lanes cap) {
+  return multiply(cap, hyperbolic_tangent(divide(x, cap)));
 }
 
 }  // namespace lockstep

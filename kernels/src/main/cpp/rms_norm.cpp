@@ -22,8 +22,8 @@ float square_sum(const float* x, int64_t columns) {
   return sum(squares);
 }
 
-void normalize(const float* x, const float* weight, int64_t columns, float epsilon, float* out) {
-  float mean = square_sum(x, columns) / static_cast<float>(columns);
+void scale(const float* x, const float* weight, int64_t columns, float mean, float epsilon,
+           float* out) {
   Lanes factor = broadcast(1.0f / std::sqrt(mean + epsilon));
   int64_t c = 0;
   for (; c + LANES <= columns; c += LANES) {
@@ -36,7 +36,31 @@ void normalize(const float* x, const float* weight, int64_t columns, float epsil
   }
 }
 
+void normalize(const float* x, const float* weight, int64_t columns, float epsilon, float* out) {
+  scale(x, weight, columns, square_sum(x, columns) / static_cast<float>(columns), epsilon, out);
+}
+
 }  // namespace
+
+// Rows [from, to): out[row] = the sum of the squares of x.
+LOCKSTEP void lockstep_square_sums(const float* x, int64_t x_stride, int64_t columns, float* out,
+                                   int64_t out_stride, int64_t from, int64_t to) {
+  for (int64_t row = from; row < to; row++) {
+    out[row * out_stride] = square_sum(x + row * x_stride, columns);
+  }
+}
+
+// Rows [from, to): x = x / sqrt(sums / count + epsilon) · weight, the sums given.
+LOCKSTEP void lockstep_normalize_by_sums(float* x, int64_t x_stride, const float* sums,
+                                         int64_t sums_stride, int64_t count, const float* weight,
+                                         int64_t columns, float epsilon, int64_t from,
+                                         int64_t to) {
+  for (int64_t row = from; row < to; row++) {
+    float* values = x + row * x_stride;
+    scale(values, weight, columns, sums[row * sums_stride] / static_cast<float>(count), epsilon,
+          values);
+  }
+}
 
 // Rows [from, to): out = x / sqrt(mean(x²) + epsilon) · weight. Strides in elements.
 LOCKSTEP void lockstep_rms_norm(const float* x, int64_t x_stride, const float* weight,

@@ -2,6 +2,9 @@ package dev.lockstep.kernels;
 
 /// Attention over paged keys and values. A family picks a backend for each layer; layers of equal
 /// shape share one.
+///
+/// With a window, blocks that lie wholly before it are not looked up: their entries of the block
+/// table may be the null block.
 public interface AttentionBackend {
 
     /// Reads the batch once a step; the plan is good for every layer of that step.
@@ -20,7 +23,8 @@ public interface AttentionBackend {
             PagedKv kv,
             int layer);
 
-    /// Causal softmax attention of every token over its sequence, itself included.
+    /// Causal softmax attention of every token over its sequence, or over its window of it, itself
+    /// included.
     ///
     /// @param qkv its query columns are read
     /// @param out `[tokens, queryHeads · headSize]`

@@ -5,7 +5,11 @@ package dev.lockstep.kernels;
 /// A rank's heads need not divide evenly (9 query heads on 4 ranks), so the map is explicit.
 ///
 /// @param scale multiplies q·k
-public record AttentionShape(int[] kvHeadOf, int kvHeads, int headSize, float scale) {
+/// @param window tokens a token sees, itself included; [#NO_WINDOW] for all
+/// @param softCap c in `c · tanh(score / c)`; 0 for none
+public record AttentionShape(
+        int[] kvHeadOf, int kvHeads, int headSize, float scale, int window, float softCap) {
+    public static final int NO_WINDOW = Integer.MAX_VALUE;
 
     public AttentionShape {
         for (int head : kvHeadOf) {
@@ -13,10 +17,24 @@ public record AttentionShape(int[] kvHeadOf, int kvHeads, int headSize, float sc
                 throw new IllegalArgumentException("KV head %d of %d".formatted(head, kvHeads));
             }
         }
+        if (window < 1 || !(softCap >= 0) || Float.isInfinite(softCap)) {
+            throw new IllegalArgumentException(
+                    "attention with window %d and soft cap %s".formatted(window, softCap));
+        }
+    }
+
+    /// Attention over everything, scores as they are.
+    public AttentionShape(int[] kvHeadOf, int kvHeads, int headSize, float scale) {
+        this(kvHeadOf, kvHeads, headSize, scale, NO_WINDOW, 0);
     }
 
     public int queryHeads() {
         return kvHeadOf.length;
+    }
+
+    /// The first position that a token at `position` sees.
+    public int firstSeen(int position) {
+        return Math.max(0, position + 1 - window);
     }
 
     /// Columns of a fused q, k, v row: queries first, then keys, then values.

@@ -71,7 +71,7 @@ public interface Kernels extends AutoCloseable {
     /// @param x `[T, H]`
     void rmsNorm(Tensor x, Tensor weight, float epsilon, Tensor out);
 
-    /// `residual += x`, then `out = rmsNorm(residual)`.
+    /// `residual += x`, then `out = rmsNorm(residual)`. `out` may be `x`.
     void addRmsNorm(Tensor x, Tensor residual, Tensor weight, float epsilon, Tensor out);
 
     /// `out[t][r] = Σ x[t][c] · weight[r][c]`, `out` F32 or the activation type.
@@ -80,11 +80,57 @@ public interface Kernels extends AutoCloseable {
     /// @param out `[T, weight.rows]`
     void matmul(Tensor x, PackedWeight weight, Tensor out);
 
-    /// `out = silu(gate) · up`.
+    /// [#rmsNorm] of every head of `x` by itself, in place.
+    ///
+    /// @param x `[T, heads · weight.columns]`
+    void rmsNormHeads(Tensor x, Tensor weight, float epsilon);
+
+    /// `out = Σ x²`, row by row: this rank's part of a norm over columns that ranks share.
+    ///
+    /// @param out `[T, 1]`
+    void squareSums(Tensor x, Tensor out);
+
+    /// `x = x / sqrt(sums / count + epsilon) · weight`, row by row, in place.
+    ///
+    /// @param sums `[T, 1]`: squares of `count` columns, on whatever rank they are
+    /// @param weight of the columns of `x`
+    void normalizeBySums(Tensor x, Tensor sums, int count, Tensor weight, float epsilon);
+
+    /// `out = (x - mean) / sqrt(variance + epsilon) · weight + bias`, row by row. `out` may be `x`.
+    void layerNorm(Tensor x, Tensor weight, Tensor bias, float epsilon, Tensor out);
+
+    /// `x += y`, in place.
+    ///
+    /// @param y as many rows as `x`, or one that is added to all
+    void add(Tensor x, Tensor y);
+
+    /// `x = x · factor`, in place.
+    void scale(Tensor x, float factor);
+
+    /// `x = cap · tanh(x / cap)`, in place.
+    void softCap(Tensor x, float cap);
+
+    /// `out = activation(x)`; `out` may be `x`.
+    void activate(Activation activation, Tensor x, Tensor out);
+
+    /// `out = activation(gate) · up`.
     ///
     /// @param gateUp `[T, 2I]`: gate, then up
     /// @param out `[T, I]`
-    void siluMultiply(Tensor gateUp, Tensor out);
+    void activateMultiply(Activation activation, Tensor gateUp, Tensor out);
+
+    /// Softmax of a router's logits; each token goes to its `perToken` likeliest experts, the lower
+    /// number first among equals.
+    ///
+    /// @param logits `[T, experts]` F32
+    /// @param renormalized whether the weights of a token's experts are made to add up to 1
+    ExpertRouting route(Tensor logits, int perToken, boolean renormalized);
+
+    /// `out[rows[i]] += weights[i] · x[i]`, i ascending.
+    ///
+    /// @param rows `[1, n]` I32
+    /// @param weights `[1, n]` F32
+    void addWeightedRows(Tensor x, Tensor rows, Tensor weights, Tensor out);
 
     /// `out[i] = x[rows[i]]`.
     ///

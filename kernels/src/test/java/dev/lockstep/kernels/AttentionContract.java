@@ -224,7 +224,7 @@ public interface AttentionContract extends KernelsContract {
         return new AttentionShape(new int[] {0, 0, 1, 1, 1}, 2, 48, 0.14f);
     }
 
-    private static void requireReference(AttentionRun run, int sequence, int position, DType type) {
+    static void requireReference(AttentionRun run, int sequence, int position, DType type) {
         double tolerance =
                 switch (type) {
                     // A few hundred roundings of values near 1.

@@ -194,7 +194,10 @@ public final class AttentionRun {
                 for (int d = 0; d < size; d++) {
                     weights[t] += mine[head * size + d] * past[t][key + d];
                 }
-                weights[t] *= shape.scale();
+                weights[t] = capped(weights[t] * shape.scale());
+                if (position - t >= shape.window()) {
+                    weights[t] = Double.NEGATIVE_INFINITY;
+                }
                 most = Math.max(most, weights[t]);
             }
             double sum = 0;
@@ -209,6 +212,21 @@ public final class AttentionRun {
             }
         }
         return out;
+    }
+
+    private double capped(double score) {
+        return shape.softCap() == 0 ? score : shape.softCap() * Math.tanh(score / shape.softCap());
+    }
+
+    /// Forgets the blocks that no token from `position` on sees: their entries become the null
+    /// block, and others get them.
+    void dropBeforeWindow(int sequence, int position) {
+        List<Integer> table = table(sequence);
+        for (int i = 0; i < shape.firstSeen(position) / BLOCK; i++) {
+            if (table.get(i) != 0) {
+                free.addFirst(table.set(i, 0));
+            }
+        }
     }
 
     private double[] rotated(int sequence, int position, int layer) {

@@ -86,7 +86,9 @@ public interface RowContract extends KernelsContract {
                     gateUp[i] *= 60;
                 }
                 Tensor out = device.zeros(DType.F32, 3, width);
-                device.kernels().siluMultiply(device.floats(3, 2 * width, gateUp), out);
+                device.kernels()
+                        .activateMultiply(
+                                Activation.SILU, device.floats(3, 2 * width, gateUp), out);
                 float[] actual = device.floats(out);
                 for (int i = 0; i < actual.length; i++) {
                     int gate = i / width * 2 * width + i % width;
@@ -214,7 +216,7 @@ public interface RowContract extends KernelsContract {
             device.kernels()
                     .rmsNorm(one.columns(0, width), device.floats(1, width, weight), EPSILON, out);
             alone = device.bits(out);
-            device.kernels().siluMultiply(one, out);
+            device.kernels().activateMultiply(Activation.SILU, one, out);
             silu = device.bits(out);
         }
         for (int threads = 1; threads <= 3; threads++) {
@@ -233,7 +235,7 @@ public interface RowContract extends KernelsContract {
                                 EPSILON,
                                 out);
                 assertArrayEquals(alone, device.bits(out.rows(41, 42)));
-                device.kernels().siluMultiply(all, out);
+                device.kernels().activateMultiply(Activation.SILU, all, out);
                 assertArrayEquals(silu, device.bits(out.rows(41, 42)));
             }
         }
@@ -245,9 +247,13 @@ public interface RowContract extends KernelsContract {
             Tensor none = device.zeros(DType.F32, 0, 16);
             Tensor weight = device.zeros(DType.F32, 1, 16);
             device.kernels().rmsNorm(none, weight, EPSILON, none);
-            device.kernels().siluMultiply(device.zeros(DType.F32, 0, 32), none);
             device.kernels()
-                    .siluMultiply(device.zeros(DType.F32, 3, 0), device.zeros(DType.F32, 3, 0));
+                    .activateMultiply(Activation.SILU, device.zeros(DType.F32, 0, 32), none);
+            device.kernels()
+                    .activateMultiply(
+                            Activation.SILU,
+                            device.zeros(DType.F32, 3, 0),
+                            device.zeros(DType.F32, 3, 0));
             device.kernels().gatherRows(weight, device.ints(1, 0), none);
         }
     }

@@ -7,8 +7,8 @@ import dev.lockstep.kernels.RotaryTable;
 /// Law 6: what a vector (a token's query of one head) gets is a function of that query and of its
 /// own sequence. Scores are added in ascending dimension, values in ascending token, blocks in
 /// ascending order with a running maximum. A segment of the sequence begins afresh and is then
-/// merged, so that segments may be computed on different threads. Every implementation computes the
-/// same bits.
+/// merged, so that segments may be computed on different threads. A block before the window is not
+/// looked up. Every implementation computes the same bits.
 interface AttentionOps {
     int SEGMENT_TOKENS = 512;
 

@@ -80,7 +80,8 @@ final class AttentionPlanner implements AutoCloseable {
     /// Where the tokens of a row go, and which blocks it reads.
     private void lookUp(long table, int token, int end, int computed, long blocks, long offsets) {
         int last = computed + end - token - 1;
-        for (int i = 0; i <= last / CpuPagedKv.BLOCK; i++) {
+        int first = heads.shape().firstSeen(computed);
+        for (int i = first / CpuPagedKv.BLOCK; i <= last / CpuPagedKv.BLOCK; i++) {
             least = Math.min(least, at(table, i));
             greatest = Math.max(greatest, at(table, i));
         }
@@ -117,19 +118,21 @@ final class AttentionPlanner implements AutoCloseable {
         var large = new ArrayList<AttentionTile>();
         long floats = 0;
         for (AttentionTile tile : tiles) {
-            if (tile.lastSegment() > 0 && work(tile) * threads * 2 > work) {
+            int segments = tile.lastSegment() - tile.firstSegment(heads.shape()) + 1;
+            if (segments > 1 && work(tile) * threads * 2 > work) {
                 large.add(tile);
-                floats += (tile.lastSegment() + 1) * stateFloats(tile);
+                floats += segments * stateFloats(tile);
             }
         }
         tiles.removeAll(large);
         long next = states.atLeast(4 * floats);
         var firsts = new ArrayList<AttentionTile>();
         for (AttentionTile tile : large) {
-            for (int segment = 0; segment <= tile.lastSegment(); segment++) {
+            int first = tile.firstSegment(heads.shape());
+            for (int segment = first; segment <= tile.lastSegment(); segment++) {
                 AttentionTile part = tile.segment(segment, next);
                 tiles.add(part);
-                if (segment == 0) {
+                if (segment == first) {
                     firsts.add(part);
                 }
                 next += 4 * stateFloats(tile);
@@ -145,7 +148,8 @@ final class AttentionPlanner implements AutoCloseable {
 
     private long work(AttentionTile tile) {
         long vectors = (long) tile.tokens() * heads.size(tile.kvHead());
-        return 2 * vectors * (tile.lastPosition() + 1) * heads.shape().headSize();
+        int seen = tile.lastPosition() + 1 - heads.shape().firstSeen(tile.position());
+        return 2 * vectors * seen * heads.shape().headSize();
     }
 
     private static void requireStart(PagedBatch batch, int start) {

@@ -1,5 +1,7 @@
 package dev.lockstep.kernels.cpu;
 
+import dev.lockstep.kernels.AttentionShape;
+
 /// What one thread computes at a time: some tokens of one row, times the query heads of one KV
 /// head. Such a pair is called a vector.
 ///
@@ -20,6 +22,11 @@ record AttentionTile(
 
     int lastPosition() {
         return position + tokens - 1;
+    }
+
+    /// The first segment that any token of it sees.
+    int firstSegment(AttentionShape shape) {
+        return shape.firstSeen(position) / AttentionOps.SEGMENT_TOKENS;
     }
 
     int lastSegment() {

@@ -71,12 +71,22 @@ final class BlockLoops {
         }
     }
 
-    // Scores of one vector become weights; returns what its older sums must be multiplied with.
-    static float weigh(long scores, int visible, long state) {
+    static void cap(long scores, float softCap) {
+        if (softCap > 0) {
+            for (int t = 0; t < BLOCK; t++) {
+                float score = MEMORY.get(FLOAT, scores + t * 4L);
+                MEMORY.set(FLOAT, scores + t * 4L, HyperbolicTangent.softCap(score, softCap));
+            }
+        }
+    }
+
+    // Scores of one vector become weights, 0 outside tokens [from, to); returns what its older sums
+    // must be multiplied with.
+    static float weigh(long scores, int from, int to, long state) {
         float before = MEMORY.get(FLOAT, state);
         float now = before;
         for (int t = 0; t < BLOCK; t++) {
-            if (t >= visible) {
+            if (t < from || t >= to) {
                 MEMORY.set(FLOAT, scores + t * 4L, Float.NEGATIVE_INFINITY);
             }
             float score = MEMORY.get(FLOAT, scores + t * 4L);

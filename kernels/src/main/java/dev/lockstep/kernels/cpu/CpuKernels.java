@@ -1,5 +1,6 @@
 package dev.lockstep.kernels.cpu;
 
+import dev.lockstep.kernels.Activation;
 import dev.lockstep.kernels.AttentionBackend;
 import dev.lockstep.kernels.AttentionShape;
 import dev.lockstep.kernels.BlockCopy;
@@ -7,6 +8,7 @@ import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.Device;
 import dev.lockstep.kernels.DeviceBuffer;
 import dev.lockstep.kernels.EmbeddingTable;
+import dev.lockstep.kernels.ExpertRouting;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.KvLayout;
 import dev.lockstep.kernels.PackedWeight;
@@ -31,6 +33,7 @@ public final class CpuKernels implements Kernels {
     private final CpuOps ops;
     private final Matmul matmul;
     private final RowKernels rows;
+    private final CpuRouter router;
     private final Constants constants;
     private final List<CpuAttention> attentions = new ArrayList<>();
     private volatile long progress;
@@ -42,6 +45,7 @@ public final class CpuKernels implements Kernels {
         device = new Device(CpuFeatures.current().name(), set.key(), team.size());
         matmul = new Matmul(ops.matmul(), team, memory);
         rows = new RowKernels(ops.rows(), team);
+        router = new CpuRouter(memory);
         constants = new Constants(ops.rows(), memory);
     }
 
@@ -162,8 +166,69 @@ public final class CpuKernels implements Kernels {
     }
 
     @Override
-    public void siluMultiply(Tensor gateUp, Tensor out) {
-        rows.siluMultiply(gateUp, out);
+    public void rmsNormHeads(Tensor x, Tensor weight, float epsilon) {
+        rows.rmsNormHeads(x, weight, epsilon);
+        finished();
+    }
+
+    @Override
+    public void squareSums(Tensor x, Tensor out) {
+        rows.squareSums(x, out);
+        finished();
+    }
+
+    @Override
+    public void normalizeBySums(Tensor x, Tensor sums, int count, Tensor weight, float epsilon) {
+        rows.normalizeBySums(x, sums, count, weight, epsilon);
+        finished();
+    }
+
+    @Override
+    public void layerNorm(Tensor x, Tensor weight, Tensor bias, float epsilon, Tensor out) {
+        rows.layerNorm(x, weight, bias, epsilon, out);
+        finished();
+    }
+
+    @Override
+    public void add(Tensor x, Tensor y) {
+        rows.add(x, y);
+        finished();
+    }
+
+    @Override
+    public void scale(Tensor x, float factor) {
+        rows.scale(x, factor);
+        finished();
+    }
+
+    @Override
+    public void softCap(Tensor x, float cap) {
+        rows.softCap(x, cap);
+        finished();
+    }
+
+    @Override
+    public void activate(Activation activation, Tensor x, Tensor out) {
+        rows.activate(activation, x, out);
+        finished();
+    }
+
+    @Override
+    public void activateMultiply(Activation activation, Tensor gateUp, Tensor out) {
+        rows.activateMultiply(activation, gateUp, out);
+        finished();
+    }
+
+    @Override
+    public ExpertRouting route(Tensor logits, int perToken, boolean renormalized) {
+        ExpertRouting routing = router.route(logits, perToken, renormalized);
+        finished();
+        return routing;
+    }
+
+    @Override
+    public void addWeightedRows(Tensor x, Tensor rows, Tensor weights, Tensor out) {
+        router.addWeightedRows(x, rows, weights, out);
         finished();
     }
 
@@ -186,6 +251,7 @@ public final class CpuKernels implements Kernels {
     public void close() {
         team.close();
         matmul.close();
+        router.close();
         attentions.forEach(CpuAttention::close);
         memory.close();
     }

@@ -45,6 +45,8 @@ final class NativeAttentionOps implements AttentionOps {
                         JAVA_INT,
                         JAVA_INT,
                         JAVA_FLOAT,
+                        JAVA_INT,
+                        JAVA_FLOAT,
                         JAVA_LONG,
                         JAVA_LONG,
                         JAVA_INT,
@@ -123,6 +125,8 @@ final class NativeAttentionOps implements AttentionOps {
                     heads.size(tile.kvHead()),
                     heads.shape().headSize(),
                     heads.shape().scale(),
+                    heads.shape().window(),
+                    heads.shape().softCap(),
                     kv.address(layer, tile.kvHead()),
                     kv.blockBytes(),
                     code(kv.type()),
@@ -141,7 +145,7 @@ final class NativeAttentionOps implements AttentionOps {
         try {
             merge.invokeExact(
                     first.states(),
-                    first.lastSegment() + 1,
+                    first.lastSegment() - first.segment() + 1,
                     first.tokens(),
                     heads.address(first.kvHead()),
                     heads.size(first.kvHead()),

@@ -4,15 +4,23 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import dev.lockstep.kernels.Activation;
 import dev.lockstep.kernels.WeightType;
 import java.lang.invoke.MethodHandle;
 
-/// Calls `embed.cpp`, `rms_norm.cpp` and `silu_multiply.cpp`.
+/// Calls `embed.cpp`, `rms_norm.cpp`, `layer_norm.cpp`, `elementwise.cpp` and `activate.cpp`.
 final class NativeRowOps implements RowOps {
     private final MethodHandle embed;
     private final MethodHandle rmsNorm;
     private final MethodHandle addRmsNorm;
-    private final MethodHandle siluMultiply;
+    private final MethodHandle squareSums;
+    private final MethodHandle normalizeBySums;
+    private final MethodHandle layerNorm;
+    private final MethodHandle add;
+    private final MethodHandle scale;
+    private final MethodHandle softCap;
+    private final MethodHandle activate;
+    private final MethodHandle activateMultiply;
 
     NativeRowOps(NativeLibrary library) {
         embed =
@@ -55,9 +63,85 @@ final class NativeRowOps implements RowOps {
                         JAVA_LONG,
                         JAVA_LONG,
                         JAVA_LONG);
-        siluMultiply =
+        squareSums =
                 library.function(
-                        "lockstep_silu_multiply",
+                        "lockstep_square_sums",
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG);
+        normalizeBySums =
+                library.function(
+                        "lockstep_normalize_by_sums",
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_FLOAT,
+                        JAVA_LONG,
+                        JAVA_LONG);
+        layerNorm =
+                library.function(
+                        "lockstep_layer_norm",
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_FLOAT,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG);
+        add =
+                library.function(
+                        "lockstep_add",
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG);
+        scale =
+                library.function(
+                        "lockstep_scale",
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_FLOAT,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG);
+        softCap =
+                library.function(
+                        "lockstep_soft_cap",
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_FLOAT,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG);
+        activate =
+                library.function(
+                        "lockstep_activate",
+                        JAVA_INT,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG,
+                        JAVA_LONG);
+        activateMultiply =
+                library.function(
+                        "lockstep_activate_multiply",
+                        JAVA_INT,
                         JAVA_LONG,
                         JAVA_LONG,
                         JAVA_LONG,
@@ -157,13 +241,157 @@ final class NativeRowOps implements RowOps {
     }
 
     @Override
-    public void siluMultiply(
-            long gateUp, long stride, int columns, long out, long outStride, int from, int to) {
+    public void squareSums(
+            long x, long xStride, int columns, long out, long outStride, int from, int to) {
         try {
-            siluMultiply.invokeExact(
-                    gateUp, stride, (long) columns, out, outStride, (long) from, (long) to);
+            squareSums.invokeExact(
+                    x, xStride, (long) columns, out, outStride, (long) from, (long) to);
         } catch (Throwable failure) {
             throw NativeLibrary.rethrow(failure);
         }
+    }
+
+    @Override
+    public void normalizeBySums(
+            long x,
+            long xStride,
+            long sums,
+            long sumsStride,
+            int count,
+            long weight,
+            int columns,
+            float epsilon,
+            int from,
+            int to) {
+        try {
+            normalizeBySums.invokeExact(
+                    x,
+                    xStride,
+                    sums,
+                    sumsStride,
+                    (long) count,
+                    weight,
+                    (long) columns,
+                    epsilon,
+                    (long) from,
+                    (long) to);
+        } catch (Throwable failure) {
+            throw NativeLibrary.rethrow(failure);
+        }
+    }
+
+    @Override
+    public void layerNorm(
+            long x,
+            long xStride,
+            long weight,
+            long bias,
+            int columns,
+            float epsilon,
+            long out,
+            long outStride,
+            int from,
+            int to) {
+        try {
+            layerNorm.invokeExact(
+                    x,
+                    xStride,
+                    weight,
+                    bias,
+                    (long) columns,
+                    epsilon,
+                    out,
+                    outStride,
+                    (long) from,
+                    (long) to);
+        } catch (Throwable failure) {
+            throw NativeLibrary.rethrow(failure);
+        }
+    }
+
+    @Override
+    public void add(long x, long xStride, long y, long yStride, int columns, int from, int to) {
+        try {
+            add.invokeExact(x, xStride, y, yStride, (long) columns, (long) from, (long) to);
+        } catch (Throwable failure) {
+            throw NativeLibrary.rethrow(failure);
+        }
+    }
+
+    @Override
+    public void scale(long x, long xStride, float factor, int columns, int from, int to) {
+        try {
+            scale.invokeExact(x, xStride, factor, (long) columns, (long) from, (long) to);
+        } catch (Throwable failure) {
+            throw NativeLibrary.rethrow(failure);
+        }
+    }
+
+    @Override
+    public void softCap(long x, long xStride, float cap, int columns, int from, int to) {
+        try {
+            softCap.invokeExact(x, xStride, cap, (long) columns, (long) from, (long) to);
+        } catch (Throwable failure) {
+            throw NativeLibrary.rethrow(failure);
+        }
+    }
+
+    @Override
+    public void activate(
+            Activation activation,
+            long x,
+            long stride,
+            int columns,
+            long out,
+            long outStride,
+            int from,
+            int to) {
+        try {
+            activate.invokeExact(
+                    code(activation),
+                    x,
+                    stride,
+                    (long) columns,
+                    out,
+                    outStride,
+                    (long) from,
+                    (long) to);
+        } catch (Throwable failure) {
+            throw NativeLibrary.rethrow(failure);
+        }
+    }
+
+    @Override
+    public void activateMultiply(
+            Activation activation,
+            long gateUp,
+            long stride,
+            int columns,
+            long out,
+            long outStride,
+            int from,
+            int to) {
+        try {
+            activateMultiply.invokeExact(
+                    code(activation),
+                    gateUp,
+                    stride,
+                    (long) columns,
+                    out,
+                    outStride,
+                    (long) from,
+                    (long) to);
+        } catch (Throwable failure) {
+            throw NativeLibrary.rethrow(failure);
+        }
+    }
+
+    /// How `activate.cpp` calls it.
+    private static int code(Activation activation) {
+        return switch (activation) {
+            case SILU -> 0;
+            case GELU_TANH -> 1;
+            case GELU_ERF -> 2;
+        };
     }
 }

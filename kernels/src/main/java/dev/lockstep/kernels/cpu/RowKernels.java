@@ -1,5 +1,6 @@
 package dev.lockstep.kernels.cpu;
 
+import dev.lockstep.kernels.Activation;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.EmbeddingTable;
 import dev.lockstep.kernels.Tensor;
@@ -84,14 +85,155 @@ final class RowKernels {
                                 to));
     }
 
-    void siluMultiply(Tensor gateUp, Tensor out) {
+    void rmsNormHeads(Tensor x, Tensor weight, float epsilon) {
+        x.require("x", DType.F32, x.rows(), x.columns());
+        int size = weight.columns();
+        weight.require("weight", DType.F32, 1, size);
+        if (x.columns() % size != 0) {
+            throw new IllegalArgumentException(
+                    "x has %d columns, not whole heads of %d".formatted(x.columns(), size));
+        }
+        share(
+                x.rows(),
+                2 * x.columns(),
+                (from, to) -> {
+                    for (int head = 0; head < x.columns(); head += size) {
+                        long at = address(x) + 4L * head;
+                        ops.rmsNorm(
+                                at,
+                                x.stride(),
+                                address(weight),
+                                size,
+                                epsilon,
+                                at,
+                                x.stride(),
+                                from,
+                                to);
+                    }
+                });
+    }
+
+    void squareSums(Tensor x, Tensor out) {
+        x.require("x", DType.F32, x.rows(), x.columns());
+        out.require("out", DType.F32, x.rows(), 1);
+        share(
+                x.rows(),
+                x.columns(),
+                (from, to) ->
+                        ops.squareSums(
+                                address(x),
+                                x.stride(),
+                                x.columns(),
+                                address(out),
+                                out.stride(),
+                                from,
+                                to));
+    }
+
+    void normalizeBySums(Tensor x, Tensor sums, int count, Tensor weight, float epsilon) {
+        x.require("x", DType.F32, x.rows(), x.columns());
+        sums.require("sums", DType.F32, x.rows(), 1);
+        weight.require("weight", DType.F32, 1, x.columns());
+        share(
+                x.rows(),
+                2 * x.columns(),
+                (from, to) ->
+                        ops.normalizeBySums(
+                                address(x),
+                                x.stride(),
+                                address(sums),
+                                sums.stride(),
+                                count,
+                                address(weight),
+                                x.columns(),
+                                epsilon,
+                                from,
+                                to));
+    }
+
+    void layerNorm(Tensor x, Tensor weight, Tensor bias, float epsilon, Tensor out) {
+        x.require("x", DType.F32, x.rows(), x.columns());
+        weight.require("weight", DType.F32, 1, x.columns());
+        bias.require("bias", DType.F32, 1, x.columns());
+        out.require("out", DType.F32, x.rows(), x.columns());
+        share(
+                x.rows(),
+                3 * x.columns(),
+                (from, to) ->
+                        ops.layerNorm(
+                                address(x),
+                                x.stride(),
+                                address(weight),
+                                address(bias),
+                                x.columns(),
+                                epsilon,
+                                address(out),
+                                out.stride(),
+                                from,
+                                to));
+    }
+
+    void add(Tensor x, Tensor y) {
+        x.require("x", DType.F32, x.rows(), x.columns());
+        boolean one = y.rows() == 1;
+        y.require("y", DType.F32, one ? 1 : x.rows(), x.columns());
+        share(
+                x.rows(),
+                x.columns(),
+                (from, to) ->
+                        ops.add(
+                                address(x),
+                                x.stride(),
+                                address(y),
+                                one ? 0 : y.stride(),
+                                x.columns(),
+                                from,
+                                to));
+    }
+
+    void scale(Tensor x, float factor) {
+        x.require("x", DType.F32, x.rows(), x.columns());
+        share(
+                x.rows(),
+                x.columns(),
+                (from, to) -> ops.scale(address(x), x.stride(), factor, x.columns(), from, to));
+    }
+
+    void softCap(Tensor x, float cap) {
+        x.require("x", DType.F32, x.rows(), x.columns());
+        share(
+                x.rows(),
+                20 * x.columns(),
+                (from, to) -> ops.softCap(address(x), x.stride(), cap, x.columns(), from, to));
+    }
+
+    void activate(Activation activation, Tensor x, Tensor out) {
+        x.require("x", DType.F32, out.rows(), out.columns());
+        out.require("out", DType.F32, out.rows(), out.columns());
+        share(
+                out.rows(),
+                10 * out.columns(),
+                (from, to) ->
+                        ops.activate(
+                                activation,
+                                address(x),
+                                x.stride(),
+                                out.columns(),
+                                address(out),
+                                out.stride(),
+                                from,
+                                to));
+    }
+
+    void activateMultiply(Activation activation, Tensor gateUp, Tensor out) {
         gateUp.require("gateUp", DType.F32, out.rows(), 2 * out.columns());
         out.require("out", DType.F32, out.rows(), out.columns());
         share(
                 out.rows(),
                 10 * out.columns(),
                 (from, to) ->
-                        ops.siluMultiply(
+                        ops.activateMultiply(
+                                activation,
                                 address(gateUp),
                                 gateUp.stride(),
                                 out.columns(),

@@ -1,5 +1,6 @@
 package dev.lockstep.kernels.cpu;
 
+import dev.lockstep.kernels.Activation;
 import dev.lockstep.kernels.WeightType;
 
 /// One thread's share of the ops that treat every row by itself. Strides are in elements.
@@ -50,9 +51,67 @@ interface RowOps {
             int from,
             int to);
 
-    /// `out = gate / (1 + e^-gate) · up`, with [Exponential].
+    /// `out = Σ x²` of each row, as [#rmsNorm] adds them.
+    void squareSums(long x, long xStride, int columns, long out, long outStride, int from, int to);
+
+    /// `x = x / sqrt(sums / count + epsilon) · weight`.
+    void normalizeBySums(
+            long x,
+            long xStride,
+            long sums,
+            long sumsStride,
+            int count,
+            long weight,
+            int columns,
+            float epsilon,
+            int from,
+            int to);
+
+    /// Sixteen partial sums each for mean and variance, as [#rmsNorm] has them.
+    void layerNorm(
+            long x,
+            long xStride,
+            long weight,
+            long bias,
+            int columns,
+            float epsilon,
+            long out,
+            long outStride,
+            int from,
+            int to);
+
+    /// `x += y`.
+    ///
+    /// @param yStride 0 adds the same row to all
+    void add(long x, long xStride, long y, long yStride, int columns, int from, int to);
+
+    /// `x = x · factor`.
+    void scale(long x, long xStride, float factor, int columns, int from, int to);
+
+    /// `x = cap · tanh(x / cap)`, with [HyperbolicTangent].
+    void softCap(long x, long xStride, float cap, int columns, int from, int to);
+
+    /// `out = activation(x)`, with [Activations].
+    void activate(
+            Activation activation,
+            long x,
+            long stride,
+            int columns,
+            long out,
+            long outStride,
+            int from,
+            int to);
+
+    /// `out = activation(gate) · up`.
     ///
     /// @param columns of `out`; a row of `gateUp` has twice as many
-    void siluMultiply(
-            long gateUp, long stride, int columns, long out, long outStride, int from, int to);
+    void activateMultiply(
+            Activation activation,
+            long gateUp,
+            long stride,
+            int columns,
+            long out,
+            long outStride,
+            int from,
+            int to);
 }

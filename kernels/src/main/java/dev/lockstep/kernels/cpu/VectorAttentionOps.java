@@ -76,10 +76,10 @@ final class VectorAttentionOps implements AttentionOps {
         int vectors = first.tokens() * heads.size(first.kvHead());
         long stateBytes = 4L * AttentionOps.stateFloats(heads.shape().headSize());
         for (int m = 0; m < vectors; m++) {
-            for (int segment = 1; segment <= first.lastSegment(); segment++) {
+            for (int later = 1; later <= first.lastSegment() - first.segment(); later++) {
                 BlockLoops.mergeState(
                         first.states() + m * stateBytes,
-                        first.states() + ((long) segment * vectors + m) * stateBytes,
+                        first.states() + ((long) later * vectors + m) * stateBytes,
                         stateBytes);
             }
         }

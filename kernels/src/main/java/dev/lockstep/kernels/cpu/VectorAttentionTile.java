@@ -61,8 +61,9 @@ final class VectorAttentionTile {
 
     /// The tile's rows of `out`, from its whole sequence.
     void computeWhole(long out, long outStride) {
-        computeSegment(0, states);
-        for (int segment = 1; segment <= tile.lastSegment(); segment++) {
+        int first = tile.firstSegment(heads.shape());
+        computeSegment(first, states);
+        for (int segment = first + 1; segment <= tile.lastSegment(); segment++) {
             computeSegment(segment, later);
             for (int m = 0; m < vectors; m++) {
                 BlockLoops.mergeState(states + m * stateBytes, later + m * stateBytes, stateBytes);
@@ -78,7 +79,8 @@ final class VectorAttentionTile {
             MEMORY.set(FLOAT, state, Float.NEGATIVE_INFINITY);
         }
         int last = Math.min((segment + 1) * SEGMENT_BLOCKS - 1, tile.lastPosition() / BLOCK);
-        for (int block = segment * SEGMENT_BLOCKS; block <= last; block++) {
+        int seen = heads.shape().firstSeen(tile.position()) / BLOCK;
+        for (int block = Math.max(segment * SEGMENT_BLOCKS, seen); block <= last; block++) {
             addBlock(block, states);
         }
     }
@@ -91,33 +93,55 @@ final class VectorAttentionTile {
         }
         long values = keys + (long) BLOCK * headSize * 4;
         int first = Math.max(0, block * BLOCK - tile.position()) * group;
+        int end = endVector(block);
         int m = first;
-        for (; m + 4 <= vectors; m += 4) {
+        for (; m + 4 <= end; m += 4) {
             BlockLoops.scores4(query(m), queryBytes, keys, headSize, weight(m));
         }
-        for (; m < vectors; m++) {
+        for (; m < end; m++) {
             BlockLoops.scores(query(m), keys, headSize, weight(m));
         }
-        for (m = first; m < vectors; m++) {
-            float factor = BlockLoops.weigh(weight(m), visible(m, block), states + m * stateBytes);
+        for (m = first; m < end; m++) {
+            BlockLoops.cap(weight(m), heads.shape().softCap());
+            float factor =
+                    BlockLoops.weigh(
+                            weight(m),
+                            seenFrom(m, block),
+                            seenTo(m, block),
+                            states + m * stateBytes);
             MEMORY.set(FLOAT, factors + m * 4L, factor);
         }
-        for (m = first; m < vectors; ) {
-            int seen = visible(m, block);
+        for (m = first; m < end; ) {
+            int from = seenFrom(m, block);
+            int to = seenTo(m, block);
             long state = states + m * stateBytes + BlockLoops.VALUES;
-            if (m + 4 <= vectors && visible(m + 3, block) == seen) {
+            long rows = values + (long) from * headSize * 4;
+            long weight = weight(m) + from * 4L;
+            if (m + 4 <= end && seenTo(m + 3, block) == to && seenFrom(m + 3, block) == from) {
                 BlockLoops.values4(
-                        weight(m), factors + m * 4L, values, headSize, seen, state, stateBytes);
+                        weight, factors + m * 4L, rows, headSize, to - from, state, stateBytes);
                 m += 4;
             } else {
-                BlockLoops.values(weight(m), factors + m * 4L, values, headSize, seen, state);
+                BlockLoops.values(weight, factors + m * 4L, rows, headSize, to - from, state);
                 m++;
             }
         }
     }
 
-    private int visible(int vector, int block) {
+    /// The tokens of a block that a vector sees: `[seenFrom, seenTo)`.
+    private int seenFrom(int vector, int block) {
+        int position = tile.position() + vector / group;
+        return Math.max(0, heads.shape().firstSeen(position) - block * BLOCK);
+    }
+
+    private int seenTo(int vector, int block) {
         return Math.min(BLOCK, tile.position() + vector / group + 1 - block * BLOCK);
+    }
+
+    /// Behind the last vector that sees any token of a block.
+    private int endVector(int block) {
+        long token = (block + 1L) * BLOCK - 1 + heads.shape().window() - tile.position();
+        return (int) Math.min(vectors, token * group);
     }
 
     private long query(int vector) {

@@ -8,12 +8,14 @@ import static dev.lockstep.kernels.cpu.VectorLanes.SHORT;
 import static dev.lockstep.kernels.cpu.VectorLanes.SPECIES;
 import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 
+import dev.lockstep.kernels.Activation;
 import dev.lockstep.kernels.WeightType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
 
-/// The twin of `embed.cpp`, `rms_norm.cpp` and `silu_multiply.cpp` that needs no compiler.
+/// The twin of `embed.cpp`, `rms_norm.cpp`, `layer_norm.cpp`, `elementwise.cpp` and `activate.cpp`
+/// that needs no compiler. What few families need goes element by element.
 final class VectorRowOps implements RowOps {
 
     @Override
@@ -88,9 +90,115 @@ final class VectorRowOps implements RowOps {
     }
 
     @Override
-    public void siluMultiply(
-            long gateUp, long stride, int columns, long out, long outStride, int from, int to) {
-        int whole = columns / VectorLanes.COUNT * VectorLanes.COUNT;
+    public void squareSums(
+            long x, long xStride, int columns, long out, long outStride, int from, int to) {
+        float[] squares = new float[VectorLanes.COUNT];
+        for (int row = from; row < to; row++) {
+            squareSums(x + row * xStride * 4, columns, squares);
+            MEMORY.set(FLOAT, out + row * outStride * 4, VectorLanes.sum(squares));
+        }
+    }
+
+    @Override
+    public void normalizeBySums(
+            long x,
+            long xStride,
+            long sums,
+            long sumsStride,
+            int count,
+            long weight,
+            int columns,
+            float epsilon,
+            int from,
+            int to) {
+        for (int row = from; row < to; row++) {
+            float mean = MEMORY.get(FLOAT, sums + row * sumsStride * 4) / count;
+            long values = x + row * xStride * 4;
+            scale(values, weight, columns, mean, epsilon, values);
+        }
+    }
+
+    @Override
+    public void layerNorm(
+            long x,
+            long xStride,
+            long weight,
+            long bias,
+            int columns,
+            float epsilon,
+            long out,
+            long outStride,
+            int from,
+            int to) {
+        for (int row = from; row < to; row++) {
+            VectorLayerNorm.row(
+                    x + row * xStride * 4,
+                    weight,
+                    bias,
+                    columns,
+                    epsilon,
+                    out + row * outStride * 4);
+        }
+    }
+
+    @Override
+    public void add(long x, long xStride, long y, long yStride, int columns, int from, int to) {
+        for (int row = from; row < to; row++) {
+            add(y + row * yStride * 4, x + row * xStride * 4, columns);
+        }
+    }
+
+    @Override
+    public void scale(long x, long xStride, float factor, int columns, int from, int to) {
+        for (int row = from; row < to; row++) {
+            for (int c = 0; c < columns; c++) {
+                long at = x + (row * xStride + c) * 4;
+                MEMORY.set(FLOAT, at, MEMORY.get(FLOAT, at) * factor);
+            }
+        }
+    }
+
+    @Override
+    public void softCap(long x, long xStride, float cap, int columns, int from, int to) {
+        for (int row = from; row < to; row++) {
+            for (int c = 0; c < columns; c++) {
+                long at = x + (row * xStride + c) * 4;
+                MEMORY.set(FLOAT, at, HyperbolicTangent.softCap(MEMORY.get(FLOAT, at), cap));
+            }
+        }
+    }
+
+    @Override
+    public void activate(
+            Activation activation,
+            long x,
+            long stride,
+            int columns,
+            long out,
+            long outStride,
+            int from,
+            int to) {
+        for (int row = from; row < to; row++) {
+            for (int c = 0; c < columns; c++) {
+                float value = MEMORY.get(FLOAT, x + (row * stride + c) * 4);
+                MEMORY.set(
+                        FLOAT, out + (row * outStride + c) * 4, Activations.of(activation, value));
+            }
+        }
+    }
+
+    @Override
+    public void activateMultiply(
+            Activation activation,
+            long gateUp,
+            long stride,
+            int columns,
+            long out,
+            long outStride,
+            int from,
+            int to) {
+        int whole =
+                activation == Activation.SILU ? columns / VectorLanes.COUNT * VectorLanes.COUNT : 0;
         for (int row = from; row < to; row++) {
             long gate = gateUp + row * stride * 4;
             long up = gate + columns * 4L;
@@ -99,9 +207,8 @@ final class VectorRowOps implements RowOps {
                 gateLanes(gate + c * 4L, up + c * 4L, target + c * 4L);
             }
             for (int c = whole; c < columns; c++) {
-                float g = MEMORY.get(FLOAT, gate + c * 4L);
-                float silu = g / (1 + Exponential.of(0 - g));
-                MEMORY.set(FLOAT, target + c * 4L, silu * MEMORY.get(FLOAT, up + c * 4L));
+                float g = Activations.of(activation, MEMORY.get(FLOAT, gate + c * 4L));
+                MEMORY.set(FLOAT, target + c * 4L, g * MEMORY.get(FLOAT, up + c * 4L));
             }
         }
     }
@@ -126,7 +233,11 @@ final class VectorRowOps implements RowOps {
     private static void normalize(
             long x, long weight, int columns, float epsilon, long out, float[] squares) {
         squareSums(x, columns, squares);
-        float mean = VectorLanes.sum(squares) / columns;
+        scale(x, weight, columns, VectorLanes.sum(squares) / columns, epsilon, out);
+    }
+
+    private static void scale(
+            long x, long weight, int columns, float mean, float epsilon, long out) {
         float factor = 1 / (float) Math.sqrt(mean + epsilon);
         int c = 0;
         for (; c + STEP <= columns; c += STEP) {

@@ -1,17 +1,23 @@
 package dev.lockstep.kernels.cpu;
 
 import dev.lockstep.kernels.AttentionContract;
+import dev.lockstep.kernels.ExpertContract;
+import dev.lockstep.kernels.FurtherRowContract;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.MatmulContract;
 import dev.lockstep.kernels.MemoryContract;
 import dev.lockstep.kernels.RowContract;
 import dev.lockstep.kernels.SamplerContract;
+import dev.lockstep.kernels.WindowContract;
 
 final class NativeAvx512Bf16KernelsTest
         implements MemoryContract,
                 MatmulContract,
                 MatmulBitsContract,
                 RowContract,
+                FurtherRowContract,
+                ExpertContract,
+                WindowContract,
                 AttentionContract,
                 SamplerContract {
     @Override

@@ -3,6 +3,7 @@ package dev.lockstep.kernels.cpu;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.lockstep.kernels.Activation;
 import dev.lockstep.kernels.AttentionRun;
 import dev.lockstep.kernels.AttentionRun.Chunk;
 import dev.lockstep.kernels.AttentionShape;
@@ -144,8 +145,10 @@ final class TwinTest {
             gates[0] = 200;
             gates[gates.length - 1] = Float.NEGATIVE_INFINITY;
             device.kernels()
-                    .siluMultiply(
-                            device.floats(3, 2 * width, gates), all.columns(2 * width, 3 * width));
+                    .activateMultiply(
+                            Activation.SILU,
+                            device.floats(3, 2 * width, gates),
+                            all.columns(2 * width, 3 * width));
             return device.bits(all);
         }
     }
@@ -157,9 +160,78 @@ final class TwinTest {
                 headSize + " of " + type);
     }
 
-    private static int[] attention(InstructionSet set, int headSize, DType type, int length) {
+    @Test
+    void windowsAndSoftCapsHaveTheSameBits() {
+        for (int window : new int[] {5, 16, 40, 520}) {
+            var shape = new AttentionShape(new int[] {0, 0, 0, 1}, 2, 32, 0.3f, window, 2f);
+            assertArrayEquals(
+                    attention(InstructionSet.VECTOR_API, shape, DType.F32, 600),
+                    attention(InstructionSet.AVX512_VNNI, shape, DType.F32, 600),
+                    "window " + window);
+        }
+    }
+
+    @Test
+    void aHyperbolicTangentIsWithinTwoUlp() {
+        for (float x = -12; x < 12; x += 0.00137f) {
+            float expected = (float) Math.tanh(x);
+            assertEquals(expected, HyperbolicTangent.of(x), 2 * Math.ulp(expected), "tanh " + x);
+        }
+        assertEquals(1, HyperbolicTangent.of(Float.POSITIVE_INFINITY));
+    }
+
+    @Test
+    void opsOfFurtherFamiliesHaveTheSameBits() {
+        for (int width : new int[] {1, 15, 48, 576}) {
+            assertArrayEquals(
+                    furtherRows(InstructionSet.VECTOR_API, width),
+                    furtherRows(InstructionSet.AVX512_VNNI, width),
+                    "width " + width);
+        }
+    }
+
+    private static int[] furtherRows(InstructionSet set, int width) {
         try (var device = new TestDevice(OpenKernels.of(set, 2))) {
-            var shape = new AttentionShape(new int[] {0, 0, 0, 1}, 2, headSize, 0.3f);
+            var random = new Random(9);
+            Tensor x = device.floats(3, width, TestValues.normal(random, 3 * width));
+            Tensor weight = device.floats(1, width, TestValues.normal(random, width));
+            Tensor bias = device.floats(1, width, TestValues.normal(random, width));
+            float[] wide = TestValues.normal(random, 6 * width);
+            for (int i = 0; i < wide.length; i += 3) {
+                wide[i] *= 5;
+            }
+            Tensor gateUp = device.floats(3, 2 * width, wide);
+            Tensor all = device.zeros(DType.F32, 3, 8 * width + 1);
+            var kernels = device.kernels();
+            kernels.layerNorm(x, weight, bias, 1e-5f, all.columns(0, width));
+            int column = width;
+            for (Activation activation : Activation.values()) {
+                kernels.activate(
+                        activation, gateUp.columns(0, width), all.columns(column, column + width));
+                kernels.activateMultiply(
+                        activation, gateUp, all.columns(column + width, column + 2 * width));
+                column += 2 * width;
+            }
+            kernels.squareSums(x, all.columns(8 * width, 8 * width + 1));
+            Tensor last = all.columns(7 * width, 8 * width);
+            kernels.add(last, x);
+            kernels.normalizeBySums(
+                    last, all.columns(8 * width, 8 * width + 1), width, weight, 1e-5f);
+            kernels.add(last, bias);
+            kernels.scale(last, 1.7f);
+            kernels.softCap(last, 1.5f);
+            return device.bits(all);
+        }
+    }
+
+    private static int[] attention(InstructionSet set, int headSize, DType type, int length) {
+        var shape = new AttentionShape(new int[] {0, 0, 0, 1}, 2, headSize, 0.3f);
+        return attention(set, shape, type, length);
+    }
+
+    private static int[] attention(
+            InstructionSet set, AttentionShape shape, DType type, int length) {
+        try (var device = new TestDevice(OpenKernels.of(set, 2))) {
             var run = new AttentionRun(device, shape, type, 1, 5);
             run.step(new Chunk(0, 0, length), new Chunk(1, 0, 19));
             run.step(new Chunk(0, length, 1), new Chunk(1, 19, 1));

@@ -1,5 +1,6 @@
 package dev.lockstep.model.layer;
 
+import dev.lockstep.kernels.Activation;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.Tensor;
@@ -18,7 +19,7 @@ public record GatedMlp(Kernels kernels, PackedWeight gateUp, RowParallelLinear d
         Tensor both = activations.gateUp(tokens);
         Tensor product = activations.feedForward(tokens);
         kernels.matmul(x, gateUp, both);
-        kernels.siluMultiply(both, product);
+        kernels.activateMultiply(Activation.SILU, both, product);
         down.addThenNorm(product, residual, next, x, activations);
     }
 }

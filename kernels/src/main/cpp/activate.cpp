@@ -1,0 +1,88 @@
+// Activations of a feed-forward, alone or times an up projection. SiLU and GELU are all
+// x · share(x), a share between 0 and 1.
+#include "lanes.h"
+
+using namespace lockstep;
+
+namespace {
+
+// As NativeRowOps.java numbers them.
+enum Kind { SILU, GELU_TANH, GELU_ERF };
+
+// x / (1 + e^-y): x times the logistic function of y.
+Lanes logistic_share(Lanes x, Lanes y) {
+  return divide(x, add(exponential(subtract(broadcast(0), y)), broadcast(1)));
+}
+
+Lanes silu(Lanes x) { return logistic_share(x, x); }
+
+// x/2 · (1 + tanh(√(2/π)(x + 0.044715 x³))) is x times the logistic function of twice that.
+Lanes gelu_tanh(Lanes x) {
+  Lanes inner = fma(multiply(broadcast(0.044715f), multiply(x, x)), x, x);
+  return logistic_share(x, multiply(broadcast(0x1.988454p0f), inner));
+}
+
+// erfc(z) = e^-z² · t · polynomial(t), t = 1 / (1 + z/2), z ≥ 0; fitted at Chebyshev nodes.
+Lanes complement(Lanes z) {
+  Lanes t = divide(broadcast(1), fma(z, broadcast(0.5f), broadcast(1)));
+  Lanes p = fma(broadcast(-0x1.e61912p-5f), t, broadcast(0x1.24d7dap-2f));
+  p = fma(p, t, broadcast(-0x1.f60aecp-2f));
+  p = fma(p, t, broadcast(0x1.208106p-2f));
+  p = fma(p, t, broadcast(-0x1.deec1cp-6f));
+  p = fma(p, t, broadcast(0x1.a16314p-3f));
+  p = fma(p, t, broadcast(0x1.f14dc2p-3f));
+  p = fma(p, t, broadcast(0x1.2130c6p-2f));
+  p = fma(p, t, broadcast(0x1.20dabcp-2f));
+  return multiply(multiply(exponential(subtract(broadcast(0), multiply(z, z))), t), p);
+}
+
+Lanes gelu_erf(Lanes x) {
+  Lanes half = multiply(broadcast(0.5f), complement(multiply(magnitude(x), broadcast(0x1.6a09e6p-1f))));
+  return multiply(x, where_below(x, broadcast(0), half, subtract(broadcast(1), half)));
+}
+
+Lanes activated(int kind, Lanes x) {
+  switch (kind) {
+    case GELU_TANH: return gelu_tanh(x);
+    case GELU_ERF: return gelu_erf(x);
+    default: return silu(x);
+  }
+}
+
+}  // namespace
+
+// Rows [from, to) of x [rows, columns] into out, which may be x. Strides in elements.
+LOCKSTEP void lockstep_activate(int32_t kind, const float* x, int64_t stride, int64_t columns,
+                                float* out, int64_t out_stride, int64_t from, int64_t to) {
+  for (int64_t row = from; row < to; row++) {
+    const float* source = x + row * stride;
+    float* target = out + row * out_stride;
+    int64_t c = 0;
+    for (; c + LANES <= columns; c += LANES) store(target + c, activated(kind, load(source + c)));
+    if (c < columns) {
+      int rest = static_cast<int>(columns - c);
+      store_first(target + c, activated(kind, load_first(source + c, rest)), rest);
+    }
+  }
+}
+
+// Rows [from, to) of gate_up [rows, 2 · columns] into out [rows, columns]. Strides in elements.
+LOCKSTEP void lockstep_activate_multiply(int32_t kind, const float* gate_up, int64_t stride,
+                                         int64_t columns, float* out, int64_t out_stride,
+                                         int64_t from, int64_t to) {
+  for (int64_t row = from; row < to; row++) {
+    const float* gate = gate_up + row * stride;
+    const float* up = gate + columns;
+    float* target = out + row * out_stride;
+    int64_t c = 0;
+    for (; c + LANES <= columns; c += LANES) {
+      store(target + c, multiply(activated(kind, load(gate + c)), load(up + c)));
+    }
+    if (c < columns) {
+      int rest = static_cast<int>(columns - c);
+      Lanes product =
+        multiply(activated(kind, load_first(gate + c, rest)), load_first(up + c, rest));
+      store_first(target + c, product, rest);
+    }
+  }
+}

@@ -1,0 +1,45 @@
+// Ops that treat every element by itself. Rows [from, to), strides in elements.
+#include "lanes.h"
+
+using namespace lockstep;
+
+namespace {
+
+template <typename Function>
+void each(float* x, int64_t stride, int64_t columns, int64_t from, int64_t to, Function function) {
+  for (int64_t row = from; row < to; row++) {
+    float* values = x + row * stride;
+    int64_t c = 0;
+    for (; c + LANES <= columns; c += LANES) {
+      store(values + c, function(load(values + c), row, c, LANES));
+    }
+    if (c < columns) {
+      int rest = static_cast<int>(columns - c);
+      store_first(values + c, function(load_first(values + c, rest), row, c, rest), rest);
+    }
+  }
+}
+
+}  // namespace
+
+// x += y, row by row; y_stride 0 adds the same row to all.
+LOCKSTEP void lockstep_add(float* x, int64_t stride, const float* y, int64_t y_stride,
+                           int64_t columns, int64_t from, int64_t to) {
+  each(x, stride, columns, from, to, [=](Lanes a, int64_t row, int64_t c, int count) {
+    return add(a, load_first(y + row * y_stride + c, count));
+  });
+}
+
+// x = x · factor
+LOCKSTEP void lockstep_scale(float* x, int64_t stride, float factor, int64_t columns,
+                             int64_t from, int64_t to) {
+  each(x, stride, columns, from, to,
+       [=](Lanes a, int64_t, int64_t, int) { return multiply(a, broadcast(factor)); });
+}
+
+// x = cap · tanh(x / cap)
+LOCKSTEP void lockstep_soft_cap(float* x, int64_t stride, float cap, int64_t columns, int64_t from,
+                                int64_t to) {
+  each(x, stride, columns, from, to,
+       [=](Lanes a, int64_t, int64_t, int) { return soft_cap(a, broadcast(cap)); });
+}

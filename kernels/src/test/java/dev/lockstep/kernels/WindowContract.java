@@ -1,0 +1,122 @@
+package dev.lockstep.kernels;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import dev.lockstep.kernels.AttentionRun.Chunk;
+import org.junit.jupiter.api.Test;
+
+/// Attention over a sliding window, and with capped scores.
+public interface WindowContract extends KernelsContract {
+
+    @Test
+    default void aWindowEndsWhereItShould() {
+        for (int window : new int[] {1, 2, 15, 16, 17, 40}) {
+            try (var device = device()) {
+                var run = new AttentionRun(device, shape(window, 0), DType.F32, 1, window);
+                run.step(new Chunk(0, 0, 60), new Chunk(1, 0, 3));
+                run.step(new Chunk(1, 3, 1), new Chunk(0, 60, 1));
+                for (int position : new int[] {0, 1, 14, 15, 16, 17, 31, 32, 39, 40, 59, 60}) {
+                    AttentionContract.requireReference(run, 0, position, DType.F32);
+                }
+                AttentionContract.requireReference(run, 1, 3, DType.F32);
+            }
+        }
+    }
+
+    @Test
+    default void cappedScoresAreWithinRoundingOfTheReference() {
+        try (var device = device()) {
+            var run =
+                    new AttentionRun(
+                            device, shape(AttentionShape.NO_WINDOW, 0.7f), DType.F32, 1, 3);
+            run.step(new Chunk(0, 0, 40));
+            for (int position : new int[] {0, 15, 39}) {
+                AttentionContract.requireReference(run, 0, position, DType.F32);
+            }
+        }
+    }
+
+    @Test
+    default void aTokenInAWindowHasTheSameBitsInChunksOfAnySizeAndOnAnyThreads() {
+        for (int window : new int[] {7, 16, 33}) {
+            int[] expected = whole(window, 100);
+            for (int size : new int[] {1, 7, 16, 33}) {
+                try (var device = new TestDevice(open(1 + size % 3))) {
+                    var run = new AttentionRun(device, shape(window, 2), DType.F32, 2, size);
+                    for (int at = 0; at < 100; at += size) {
+                        run.step(
+                                new Chunk(0, at, Math.min(size, 100 - at)),
+                                new Chunk(1 + at, 0, 1 + at % 30));
+                    }
+                    assertArrayEquals(
+                            expected,
+                            run.outputs(0, 100),
+                            "window %d by %d".formatted(window, size));
+                }
+            }
+        }
+    }
+
+    @Test
+    default void blocksBeforeTheWindowAreNeverRead() {
+        for (int window : new int[] {5, 16, 20}) {
+            int[] expected = whole(window, 100);
+            try (var device = device()) {
+                var run = new AttentionRun(device, shape(window, 2), DType.F32, 2, window);
+                for (int at = 0; at < 100; at += 10) {
+                    run.dropBeforeWindow(0, at);
+                    // Whoever gets the blocks fills them with NaN.
+                    run.step(new Chunk(0, at, 10), new Chunk(AttentionRun.POISON, 8 * at / 5, 16));
+                }
+                assertArrayEquals(expected, run.outputs(0, 100), "window " + window);
+            }
+        }
+    }
+
+    @Test
+    default void aNullBlockInTheWindowIsRefused() {
+        try (var device = device()) {
+            var run = new AttentionRun(device, shape(17, 0), DType.F32, 1, 1);
+            run.step(new Chunk(0, 0, 40));
+            run.table(0).set(1, 0);
+            assertThrows(IllegalArgumentException.class, () -> run.step(new Chunk(0, 40, 1)));
+        }
+    }
+
+    @Test
+    default void aLongWindowHasTheSameBitsHoweverItIsCut() {
+        int length = 1300;
+        int[] expected = {};
+        for (int threads = 1; threads <= 3; threads++) {
+            try (var device = new TestDevice(open(threads))) {
+                var shape = new AttentionShape(new int[] {0, 0}, 1, 32, 0.2f, 600, 0);
+                var run = new AttentionRun(device, shape, DType.F32, 1, threads);
+                int chunk = 100 + 156 * threads;
+                for (int at = 0; at < length - 1; at += chunk) {
+                    run.step(new Chunk(0, at, Math.min(chunk, length - 1 - at)));
+                }
+                run.dropBeforeWindow(0, length - 1);
+                run.step(new Chunk(0, length - 1, 1));
+                if (threads == 1) {
+                    expected = run.outputs(0, length);
+                    AttentionContract.requireReference(run, 0, length - 1, DType.F32);
+                } else {
+                    assertArrayEquals(expected, run.outputs(0, length), threads + " threads");
+                }
+            }
+        }
+    }
+
+    private int[] whole(int window, int length) {
+        try (var device = new TestDevice(open(1))) {
+            var run = new AttentionRun(device, shape(window, 2), DType.F32, 2, 0);
+            run.step(new Chunk(0, 0, length));
+            return run.outputs(0, length);
+        }
+    }
+
+    private static AttentionShape shape(int window, float softCap) {
+        return new AttentionShape(new int[] {0, 0, 1, 1, 1}, 2, 48, 0.14f, window, softCap);
+    }
+}
