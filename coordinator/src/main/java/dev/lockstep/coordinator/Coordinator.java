@@ -3,6 +3,7 @@ package dev.lockstep.coordinator;
 import com.linecorp.armeria.common.SessionProtocol;
 import com.linecorp.armeria.server.Server;
 import com.linecorp.armeria.server.ServerBuilder;
+import dev.lockstep.cluster.BlockHasher;
 import dev.lockstep.cluster.Clock;
 import dev.lockstep.cluster.Cluster;
 import dev.lockstep.cluster.Failpoints;
@@ -53,6 +54,7 @@ final class Coordinator {
     private final Server server;
     private final Randomness randomness = Randomness.secure();
     private Optional<Registration> registration = Optional.empty();
+    private Optional<Thread> keyWaiter = Optional.empty();
 
     /// Listens.
     ///
@@ -139,6 +141,25 @@ final class Coordinator {
                         Member.coordinator(reachable(), port(), randomness.nextIncarnation()));
         registration = Optional.of(made);
         readiness.announce(made);
+        keyWaiter =
+                Optional.of(
+                        Thread.ofVirtual()
+                                .name("block-hash-key")
+                                .start(() -> awaitBlockHashKey(cluster)));
+    }
+
+    /// The key comes from ZooKeeper, which serving never waits for.
+    private void awaitBlockHashKey(Cluster cluster) {
+        while (!Thread.currentThread().isInterrupted()) {
+            try {
+                schedulers.nameBlocksBy(new BlockHasher(cluster.blockHashKey()));
+                return;
+            } catch (IllegalStateException e) {
+                if (!Thread.currentThread().isInterrupted()) {
+                    LOG.info("requests are routed by load alone for now: {}", e.getMessage());
+                }
+            }
+        }
     }
 
     /// Makes the gRPC services now rather than at their first call; returns at once.
@@ -171,6 +192,7 @@ final class Coordinator {
             Thread.currentThread().interrupt();
         }
         registration.ifPresent(Registration::close);
+        keyWaiter.ifPresent(Thread::interrupt);
         schedulers.close();
         var _ = server.stop();
         threads.shutdownNow();

@@ -14,8 +14,9 @@ import java.util.concurrent.TimeUnit;
 
 /// Opens connections to schedulers.
 final class SchedulerChannel {
-    /// A status names every rank of a group, tokens may come in thousands with their alternatives.
-    private static final int MAX_MESSAGE_BYTES = 8 << 20;
+    /// A status names every rank of a group, tokens may come in thousands with their alternatives,
+    /// and a snapshot of the blocks takes 16 bytes for each.
+    private static final int MAX_MESSAGE_BYTES = 32 << 20;
 
     private SchedulerChannel() {}
 

@@ -1,5 +1,6 @@
 package dev.lockstep.coordinator;
 
+import dev.lockstep.cluster.BlockHasher;
 import dev.lockstep.cluster.Clock;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.Membership;
@@ -44,6 +45,7 @@ final class SchedulerClient implements AutoCloseable {
     private Set<String> announced = Set.of();
 
     private volatile Membership.Snapshot members = Membership.Snapshot.EMPTY;
+    private volatile Optional<BlockHasher> hasher = Optional.empty();
     private volatile Snapshot snapshot = new Snapshot(List.of(), Map.of());
 
     /// What is known at one moment.
@@ -73,6 +75,13 @@ final class SchedulerClient implements AutoCloseable {
                                 }));
     }
 
+    /// Lets requests go where their prefix is cached, from now on.
+    ///
+    /// @param named how the schedulers of this cluster name blocks
+    void nameBlocksBy(BlockHasher named) {
+        hasher = Optional.of(named);
+    }
+
     /// Everybody in the cluster, as last heard.
     Membership.Snapshot members() {
         return members;
@@ -97,27 +106,49 @@ final class SchedulerClient implements AutoCloseable {
             EngineRequest request, int index, Inbox inbox, Set<String> excluded) {
         Snapshot now = snapshot;
         return Router.choose(
-                        now.groups().stream().map(GroupView::candidate).toList(),
+                        candidates(request, now.groups()),
                         request.model(),
                         excluded,
                         turn.getAndIncrement())
-                .map(chosen -> send(request, new SchedulerCall(index, inbox, chosen.id()), now))
-                .map(
-                        call -> {
-                            inbox.attach(call);
-                            return call;
-                        });
+                .map(chosen -> send(request, index, inbox, chosen, now));
     }
 
-    private SchedulerCall send(EngineRequest request, SchedulerCall call, Snapshot snapshot) {
-        snapshot.groups().stream()
-                .filter(group -> group.id().equals(call.scheduler()))
-                .forEach(group -> group.sent().addAndGet(request.sampling().choices()));
-        SchedulerLink link = snapshot.links().get(call.scheduler());
+    /// Nobody looks what is cached where there is no choice.
+    private List<Router.Candidate> candidates(EngineRequest request, List<GroupView> groups) {
+        PromptBlocks prompt = new PromptBlocks(hasher, request.terms(), request.promptIds());
+        boolean choice = groups.stream().filter(GroupView::ready).count() > 1;
+        return groups.stream()
+                .map(
+                        group ->
+                                group.candidate(
+                                        choice
+                                                ? prompt.cachedTokens(
+                                                        group.blocks(),
+                                                        group.status().getBlockSize())
+                                                : 0))
+                .toList();
+    }
+
+    private SchedulerCall send(
+            EngineRequest request,
+            int index,
+            Inbox inbox,
+            Router.Candidate chosen,
+            Snapshot snapshot) {
+        int prompt = request.promptIds().length;
+        for (GroupView group : snapshot.groups()) {
+            if (group.id().equals(chosen.id())) {
+                group.sent().add(request.sampling().choices(), prompt - chosen.cachedTokens());
+                group.routed().add(prompt, chosen.cachedTokens());
+            }
+        }
+        SchedulerLink link = snapshot.links().get(chosen.id());
         if (link == null) {
             throw new IllegalStateException("a group in the snapshot has no link");
         }
+        SchedulerCall call = new SchedulerCall(index, inbox, chosen.id());
         SchedulerGrpc.newStub(link.channel()).generate(request.toProto(clock.nanoTime()), call);
+        inbox.attach(call);
         return call;
     }
 

@@ -11,13 +11,12 @@ import io.grpc.stub.ClientResponseObserver;
 import java.time.Duration;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/// The connection to one scheduler and its heartbeat; all of it belongs to the thread of
-/// [SchedulerClient], except that calls are made on its channel from anywhere.
+/// The connection to one scheduler, its heartbeat and what it tells of its cache; all of it belongs
+/// to the thread of [SchedulerClient], except that calls are made on its channel from anywhere.
 final class SchedulerLink {
     /// Three heartbeats: fewer would take a pause for a death.
     static final Duration SILENCE = Duration.ofSeconds(3);
@@ -31,6 +30,9 @@ final class SchedulerLink {
     private final Executor owner;
     private final Runnable changed;
     private final Clock clock;
+
+    private final BlockWatch blocks;
+    private final StepBytes stepBytes;
 
     private volatile ManagedChannel channel;
     private GroupView view;
@@ -54,6 +56,8 @@ final class SchedulerLink {
         this.owner = owner;
         this.changed = changed;
         this.clock = clock;
+        this.blocks = new BlockWatch(member.describe(), owner, clock);
+        this.stepBytes = new StepBytes(clock);
         this.channel = dial.apply(member);
         this.view =
                 new GroupView(
@@ -63,7 +67,10 @@ final class SchedulerLink {
                                 .setGroup(member.group())
                                 .setReason("its scheduler has not answered yet")
                                 .build(),
-                        new AtomicInteger());
+                        0,
+                        blocks.index(),
+                        new Sent(),
+                        new Routed());
         watch();
     }
 
@@ -92,9 +99,13 @@ final class SchedulerLink {
             channel.resetConnectBackoff();
             watch();
         }
+        if (view.alive()) {
+            blocks.tick(channel);
+        }
     }
 
     void close() {
+        blocks.close();
         closed = true;
         watching = false;
         watchNumber++;
@@ -111,12 +122,14 @@ final class SchedulerLink {
     private void heard(GroupStatus status) {
         heardNanos = clock.nanoTime();
         backoff = FIRST_RETRY;
-        if (view.alive() && view.status().equals(status)) {
-            view.sent().set(0);
+        blocks.tick(channel);
+        double bytesPerStep = stepBytes.heard(status);
+        if (view.alive() && view.status().equals(status) && view.bytesPerStep() == bytesPerStep) {
+            view.sent().reset();
             return;
         }
         boolean news = !view.alive() || view.status().getReady() != status.getReady();
-        view = new GroupView(view.id(), true, status, new AtomicInteger());
+        view = view.with(true, status, bytesPerStep);
         if (news) {
             LOG.info(
                     "group {} by {}: {}",
@@ -138,7 +151,7 @@ final class SchedulerLink {
         if (view.alive()) {
             LOG.warn("{}: {}", member.describe(), reason);
             GroupStatus gone = view.status().toBuilder().setReady(false).setReason(reason).build();
-            view = new GroupView(view.id(), false, gone, new AtomicInteger());
+            view = view.with(false, gone, 0);
             changed.run();
         }
     }

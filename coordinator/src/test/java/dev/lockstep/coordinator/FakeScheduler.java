@@ -2,6 +2,7 @@ package dev.lockstep.coordinator;
 
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.Randomness;
+import dev.lockstep.proto.v1.BlockEvents;
 import dev.lockstep.proto.v1.FinishReason;
 import dev.lockstep.proto.v1.GenerateEvent;
 import dev.lockstep.proto.v1.GenerateRequest;
@@ -11,6 +12,7 @@ import dev.lockstep.proto.v1.SchedulerGrpc;
 import dev.lockstep.proto.v1.Token;
 import dev.lockstep.proto.v1.TopLogprob;
 import dev.lockstep.proto.v1.Usage;
+import dev.lockstep.proto.v1.WatchBlocksRequest;
 import dev.lockstep.proto.v1.WatchGroupRequest;
 import io.grpc.Metadata;
 import io.grpc.Server;
@@ -38,6 +40,9 @@ final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements Aut
         void serve(Call call) throws InterruptedException;
     }
 
+    static final int BLOCK_SIZE = 4;
+
+    private final FakeBlocks blocks = new FakeBlocks();
     private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
     private final List<ServerCallStreamObserver<GroupStatus>> watchers =
             new CopyOnWriteArrayList<>();
@@ -60,6 +65,7 @@ final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements Aut
                         .setMaxModelLen(context)
                         .setVocabSize(vocabulary)
                         .setMaxNumSeqs(8)
+                        .setBlockSize(BLOCK_SIZE)
                         .addRanks(RankInfo.newBuilder().setHost("localhost"))
                         .build();
         server =
@@ -81,12 +87,34 @@ final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements Aut
 
     /// Tells every coordinator that the group is ready or not.
     void ready(boolean ready) {
-        status =
+        tellAll(
                 status.toBuilder()
                         .setReady(ready)
                         .setReason(ready ? "" : "a rank is missing")
-                        .build();
+                        .build());
+    }
+
+    /// What it tells of its prefix cache.
+    FakeBlocks blocks() {
+        return blocks;
+    }
+
+    void idle() {
+        busy(0, 0);
+    }
+
+    void busy(int running, long waitingTokens) {
+        tellAll(status.toBuilder().setRunning(running).setWaitingTokens(waitingTokens).build());
+    }
+
+    /// Tells every coordinator how it stands from now on.
+    void tellAll(GroupStatus now) {
+        status = now;
         watchers.forEach(this::tell);
+    }
+
+    GroupStatus status() {
+        return status;
     }
 
     /// From now on it says nothing of itself, as a process does that hangs; or it does again.
@@ -124,6 +152,11 @@ final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements Aut
                         }
                     }
                 });
+    }
+
+    @Override
+    public void watchBlocks(WatchBlocksRequest request, StreamObserver<BlockEvents> observer) {
+        blocks.watch(request, observer);
     }
 
     private synchronized void tell(ServerCallStreamObserver<GroupStatus> watcher) {
