@@ -39,13 +39,16 @@ static inline void quantize_block(const float* in, Int8Block* out) {
   // The default rounding mode is half to even.
   __m512i first = _mm512_cvtps_epi32(_mm512_mul_ps(low, _mm512_set1_ps(inverse)));
   __m512i second = _mm512_cvtps_epi32(_mm512_mul_ps(high, _mm512_set1_ps(inverse)));
-  int sum = _mm512_reduce_add_epi32(_mm512_add_epi32(first, second));
+  int first_sum = _mm512_reduce_add_epi32(first);
+  int second_sum = _mm512_reduce_add_epi32(second);
+  int sum = first_sum + second_sum;
   _mm_storeu_si128((__m128i*)out->value, _mm512_cvtsepi32_epi8(first));
   _mm_storeu_si128((__m128i*)(out->value + 16), _mm512_cvtsepi32_epi8(second));
   out->scale = scale;
   out->correction = -128 * sum;
   out->scaled_sum = scale * (float)sum;
-  out->unused = 0;
+  out->half_sum[0] = (int16_t)first_sum;
+  out->half_sum[1] = (int16_t)second_sum;
 }
 
 LOCKSTEP void lockstep_activations_int8(const float* x, int64_t x_stride, int columns, char* target,

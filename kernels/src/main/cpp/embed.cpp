@@ -1,5 +1,6 @@
 // Rows of a stored table, by token id, as floats. The table is the mapped checkpoint itself.
 #include "lanes.h"
+#include "stored.h"
 
 using namespace lockstep;
 
@@ -16,12 +17,6 @@ void copy_plain(const T* from, int64_t columns, float* out) {
     memcpy(rest, from + c, (columns - c) * sizeof(T));
     store_first(out + c, load(rest), static_cast<int>(columns - c));
   }
-}
-
-float half_at(const uint8_t* p) {
-  uint16_t bits;
-  memcpy(&bits, p, sizeof bits);
-  return f16_to_float(bits);
 }
 
 // Blocks of 34 bytes: scale, 32 signed bytes.
@@ -50,12 +45,33 @@ void expand_q4_1(const uint8_t* block, int64_t columns, float* out) {
   }
 }
 
+// Parts of 32 columns of the other types, from `first` columns into the first block on.
+template <int TYPE>
+void expand(const uint8_t* row, int64_t first, int64_t columns, float* out) {
+  constexpr int PARTS = Stored<TYPE>::COLUMNS / BLOCK;
+  for (int64_t c = 0; c < columns; c += BLOCK) {
+    int64_t part = (first + c) / BLOCK;
+    const uint8_t* block = row + part / PARTS * Stored<TYPE>::BYTES;
+    alignas(32) uint8_t codes[BLOCK];
+    int8_t values[BLOCK];
+    Stored<TYPE>::codes(block, part % PARTS, codes);
+    for (int i = 0; i < BLOCK; i++) {
+      values[i] = TYPE == TYPE_IQ4_NL ? IQ4_NL_VALUES[codes[i]] - 128 : codes[i] - Stored<TYPE>::OFFSET;
+    }
+    Scales scales = Stored<TYPE>::scales(block, part % PARTS);
+    for (int half = 0; half < 2; half++) {
+      store(out + c + half * LANES, fma(broadcast(scales.scale[half]), load_signed_bytes(values + half * LANES),
+                                        broadcast(scales.minimum[half])));
+    }
+  }
+}
+
 }  // namespace
 
-// Ids [from, to): out[t] = the `columns` elements that begin column_bytes into row
-// source_rows[ids[t]] of the table.
+// Ids [from, to): out[t] = `columns` elements of row source_rows[ids[t]] of the table. They begin `skipped` columns
+// into the stored block that begins column_bytes into the row.
 LOCKSTEP void lockstep_embed(const uint8_t* table, int32_t type, int64_t row_bytes,
-                             int64_t column_bytes, int64_t columns, const int32_t* source_rows,
+                             int64_t column_bytes, int64_t skipped, int64_t columns, const int32_t* source_rows,
                              const int32_t* ids, float* out, int64_t out_stride, int64_t from,
                              int64_t to) {
   for (int64_t t = from; t < to; t++) {
@@ -76,6 +92,33 @@ LOCKSTEP void lockstep_embed(const uint8_t* table, int32_t type, int64_t row_byt
         break;
       case TYPE_Q8_0:
         expand_q8_0(row, columns, target);
+        break;
+      case TYPE_Q4_0:
+        expand<TYPE_Q4_0>(row, skipped, columns, target);
+        break;
+      case TYPE_Q5_0:
+        expand<TYPE_Q5_0>(row, skipped, columns, target);
+        break;
+      case TYPE_Q5_1:
+        expand<TYPE_Q5_1>(row, skipped, columns, target);
+        break;
+      case TYPE_IQ4_NL:
+        expand<TYPE_IQ4_NL>(row, skipped, columns, target);
+        break;
+      case TYPE_Q2_K:
+        expand<TYPE_Q2_K>(row, skipped, columns, target);
+        break;
+      case TYPE_Q3_K:
+        expand<TYPE_Q3_K>(row, skipped, columns, target);
+        break;
+      case TYPE_Q4_K:
+        expand<TYPE_Q4_K>(row, skipped, columns, target);
+        break;
+      case TYPE_Q5_K:
+        expand<TYPE_Q5_K>(row, skipped, columns, target);
+        break;
+      case TYPE_Q6_K:
+        expand<TYPE_Q6_K>(row, skipped, columns, target);
         break;
     }
   }

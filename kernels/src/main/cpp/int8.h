@@ -16,7 +16,7 @@ struct Int8Block {
   float scale;         // da
   int32_t correction;  // −128 · Σ q: what weights stored as q + 128 add too much
   float scaled_sum;    // da · (float) Σ q: what a minimum multiplies
-  float unused;
+  int16_t half_sum[2]; // Σ q of columns 0 … 15, and of 16 … 31
 };
 static_assert(sizeof(Int8Block) == 48);
 

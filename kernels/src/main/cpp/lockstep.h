@@ -10,8 +10,23 @@
 // Output rows of a packed tile: one vector of 32-bit lanes.
 constexpr int TILE_ROWS = 16;
 
-// Weight types as NativeLibrary.code numbers them.
-enum WeightType { TYPE_F32, TYPE_F16, TYPE_BF16, TYPE_Q4_1, TYPE_Q8_0 };
+// Weight types in the order of the Java enum.
+enum WeightType {
+  TYPE_F32,
+  TYPE_F16,
+  TYPE_BF16,
+  TYPE_Q4_0,
+  TYPE_Q4_1,
+  TYPE_Q5_0,
+  TYPE_Q5_1,
+  TYPE_Q8_0,
+  TYPE_IQ4_NL,
+  TYPE_Q2_K,
+  TYPE_Q3_K,
+  TYPE_Q4_K,
+  TYPE_Q5_K,
+  TYPE_Q6_K
+};
 
 static inline float bits_to_float(uint32_t bits) {
   float value;

@@ -12,6 +12,7 @@ struct MatmulArguments {
   int64_t x_stride;   // bytes from token to token
   int tokens;
   int columns;
+  int skipped;        // columns of the first stored block that come before
   const char* weight; // first tile of the segment
   int64_t tile_bytes;
   int rows;
@@ -47,3 +48,11 @@ static inline void multiply_tiles(const MatmulArguments& a, int tile_from, int t
     multiply_rest<Kernel>(a, a.x + token * a.x_stride, a.tokens - token, weights, mask, out + token * a.out_stride);
   }
 }
+
+// The exported function of a kernel.
+#define LOCKSTEP_MATMUL(name, Kernel)                                                                               \
+  LOCKSTEP void name(const char* x, int64_t x_stride, int tokens, int columns, int skipped, const char* weight,     \
+                     int64_t tile_bytes, int rows, int tile_from, int tile_to, float* out, int64_t out_stride) {    \
+    multiply_tiles<Kernel>({x, x_stride, tokens, columns, skipped, weight, tile_bytes, rows, out, out_stride},      \
+                           tile_from, tile_to);                                                                     \
+  }

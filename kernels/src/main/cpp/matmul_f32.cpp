@@ -23,8 +23,4 @@ struct F32 {
   }
 };
 
-LOCKSTEP void lockstep_matmul_f32(const char* x, int64_t x_stride, int tokens, int columns, const char* weight,
-                                  int64_t tile_bytes, int rows, int tile_from, int tile_to, float* out,
-                                  int64_t out_stride) {
-  multiply_tiles<F32>({x, x_stride, tokens, columns, weight, tile_bytes, rows, out, out_stride}, tile_from, tile_to);
-}
+LOCKSTEP_MATMUL(lockstep_matmul_f32, F32)

@@ -116,6 +116,19 @@ public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint
                 .sum();
     }
 
+    /// Number of values in all matrices, by the type they are stored in.
+    public final Map<TensorType, Long> matrixValues() {
+        Map<TensorType, Long> values = new EnumMap<>(TensorType.class);
+        tensors.forEach(
+                (name, tensor) -> {
+                    if (tensor.type().isPresent() && tensor.shape().size() > 1) {
+                        long count = tensor.info(name).valueCount();
+                        values.merge(tensor.type().orElseThrow(), count, Long::sum);
+                    }
+                });
+        return values;
+    }
+
     /// Bytes of all tensors.
     public final long byteSize() {
         return tensors.values().stream().mapToLong(tensor -> tensor.data().byteSize()).sum();

@@ -44,6 +44,9 @@ public interface Kernels extends AutoCloseable {
     /// concerns plain types only; quantized ones multiply int8 activations.
     PackedWeight prepare(List<WeightRows> segments, DType compute);
 
+    /// Device bytes a weight of a packed matrix takes; a small tail of each matrix is not counted.
+    double bytesPerWeight(WeightType type, DType compute);
+
     EmbeddingTable prepareEmbedding(WeightRows table);
 
     /// A norm's weight: one row, as F32.

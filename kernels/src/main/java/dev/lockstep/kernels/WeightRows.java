@@ -24,10 +24,10 @@ public record WeightRows(
                     "%s: columns [%d, %d) of %d"
                             .formatted(name, columnFrom, columnTo, sourceColumns));
         }
-        if (columnFrom % type.blockSize() != 0 || columnTo % type.blockSize() != 0) {
+        if (columnFrom % type.unit() != 0 || columnTo % type.unit() != 0) {
             throw new IllegalArgumentException(
-                    "%s: columns [%d, %d) cut a %s block of %d"
-                            .formatted(name, columnFrom, columnTo, type, type.blockSize()));
+                    "%s: columns [%d, %d) of %s cannot be cut there, only at multiples of %d: use fewer ranks"
+                            .formatted(name, columnFrom, columnTo, type, type.unit()));
         }
         long rowBytes = type.rowBytes(sourceColumns);
         long sourceRows = rowBytes == 0 ? 0 : data.byteSize() / rowBytes;
@@ -41,5 +41,15 @@ public record WeightRows(
 
     public int columns() {
         return columnTo - columnFrom;
+    }
+
+    /// Columns of the first stored block that come before the first one wanted.
+    public int skippedColumns() {
+        return columnFrom % type.blockSize();
+    }
+
+    /// Where in a stored row that block begins.
+    public long firstBlockBytes() {
+        return type.rowBytes(columnFrom - skippedColumns());
     }
 }

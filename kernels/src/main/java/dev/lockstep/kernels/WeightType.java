@@ -1,15 +1,39 @@
 package dev.lockstep.kernels;
 
-/// How a weight is stored in a checkpoint: plain elements, or blocks that share a scale.
+/// How a weight is stored in a checkpoint: plain elements, or blocks that share scales.
+///
+/// Quantized rows can be cut at every [#unit]: blocks of 256 consist of 8 parts of 32, whose scales
+/// stand side by side. w = d·q or d·q + m where a block has one scale d (f16) and minimum m (f16);
+/// w = d·s·q or d·s·q − e·m where parts or their halves have small integers s and m of their own
+/// beside the block's d and e.
 public enum WeightType {
     F32(1, 4),
     F16(1, 2),
     BF16(1, 2),
-    /// Blocks of 32: scale d (f16), minimum m (f16), 32 nibbles q; the low nibbles come first. w =
-    /// d·q + m.
+    /// 4-bit codes, q = code − 8.
+    Q4_0(32, 18),
+    /// 4-bit codes, with a minimum.
     Q4_1(32, 20),
-    /// Blocks of 32: scale d (f16), 32 signed bytes q. w = d·q.
-    Q8_0(32, 34);
+    /// 5-bit codes, q = code − 16.
+    Q5_0(32, 22),
+    /// 5-bit codes, with a minimum.
+    Q5_1(32, 24),
+    /// Signed bytes q.
+    Q8_0(32, 34),
+    /// 4-bit codes that choose q from a table of 16.
+    IQ4_NL(32, 18),
+    /// 2-bit codes; scale and minimum of 4 bits per 16.
+    Q2_K(256, 84),
+    /// 3-bit codes, q = code − 4; scale of 6 bits, signed, per 16.
+    Q3_K(256, 110),
+    /// 4-bit codes; scale and minimum of 6 bits per 32.
+    Q4_K(256, 144),
+    /// 5-bit codes; scale and minimum of 6 bits per 32.
+    Q5_K(256, 176),
+    /// 6-bit codes, q = code − 32; scale of 8 bits, signed, per 16.
+    Q6_K(256, 210);
+
+    private static final int QUANTIZED_UNIT = 32;
 
     private final int blockSize;
     private final int blockBytes;
@@ -30,6 +54,11 @@ public enum WeightType {
 
     public boolean isQuantized() {
         return blockSize > 1;
+    }
+
+    /// A row can be cut at multiples of this: 1 for plain types, 32 for all others.
+    public int unit() {
+        return Math.min(blockSize, QUANTIZED_UNIT);
     }
 
     /// Bytes of `columns` elements of one row; `columns` must be whole blocks.

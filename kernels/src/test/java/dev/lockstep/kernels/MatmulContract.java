@@ -79,6 +79,17 @@ public interface MatmulContract extends KernelsContract {
         }
     }
 
+    @ParameterizedTest
+    @EnumSource(WeightType.class)
+    default void aPackedWeightTakesTheBytesForetold(WeightType type) {
+        try (var device = device()) {
+            var stored = StoredMatrix.random(type, 32, 512, 3);
+            var weight = device.kernels().prepare(List.of(stored.whole()), DType.F32);
+            double foretold = device.kernels().bytesPerWeight(type, DType.F32) * 32 * 512;
+            assertEquals(foretold, weight.bytes());
+        }
+    }
+
     @Test
     default void segmentsOfDifferentTypesStandBelowEachOther() {
         try (var device = device()) {
@@ -86,13 +97,14 @@ public interface MatmulContract extends KernelsContract {
                     List.of(
                             StoredMatrix.random(WeightType.Q8_0, 20, 64, 1),
                             StoredMatrix.random(WeightType.Q4_1, 9, 64, 2),
+                            StoredMatrix.random(WeightType.Q6_K, 16, 64, 4),
                             StoredMatrix.random(WeightType.F16, 17, 64, 3));
             PackedWeight weight =
                     device.kernels()
                             .prepare(parts.stream().map(StoredMatrix::whole).toList(), DType.BF16);
-            assertEquals(46, weight.rows());
+            assertEquals(62, weight.rows());
             Tensor x = activations(device, 5, 64, 4);
-            Tensor out = device.zeros(DType.F32, 5, 46);
+            Tensor out = device.zeros(DType.F32, 5, 62);
             device.kernels().matmul(x, weight, out);
             float[] inputs = device.floats(x);
             float[] outputs = device.floats(out);
@@ -101,7 +113,7 @@ public interface MatmulContract extends KernelsContract {
                 for (StoredMatrix part : parts) {
                     for (int r = 0; r < part.rows(); r++) {
                         Product.of(part, r, DType.BF16, inputs, t * 64, 64)
-                                .check(outputs[t * 46 + column++], part.type() + " segment");
+                                .check(outputs[t * 62 + column++], part.type() + " segment");
                     }
                 }
             }
@@ -124,6 +136,19 @@ public interface MatmulContract extends KernelsContract {
                 assertTrue(written || after[i] == 42, "element " + i + " was overwritten");
             }
         }
+    }
+
+    @ParameterizedTest
+    @EnumSource(mode = EnumSource.Mode.MATCH_ALL, names = "I?Q.*")
+    default void aCutThroughThirtyTwoColumnsIsRefused(WeightType type) {
+        var stored = StoredMatrix.random(type, 2, 256, 5);
+        var refused =
+                assertThrows(
+                        IllegalArgumentException.class, () -> stored.shard(new int[] {0}, 32, 80));
+        assertEquals(
+                "test.%s: columns [32, 80) of %s cannot be cut there, only at multiples of 32: use fewer ranks"
+                        .formatted(type, type),
+                refused.getMessage());
     }
 
     @Test
@@ -250,9 +275,8 @@ public interface MatmulContract extends KernelsContract {
             double value = 0;
             double magnitude = 0;
             double rounding = 0;
-            int first = stored.columns() - columns;
             for (int column = 0; column < columns; column++) {
-                double w = stored.at(row, first + column);
+                double w = stored.at(row, column);
                 value += w * x[at + column];
                 magnitude += Math.abs(w * x[at + column]);
                 if (stored.type().isQuantized()) {
@@ -261,7 +285,7 @@ public interface MatmulContract extends KernelsContract {
             }
             // Every addition rounds once; a quantized block rounds its few terms, which may cancel.
             double tolerance = magnitude * F32 * (columns + 8) + rounding * 1.0001;
-            if (stored.type() == WeightType.Q4_1) {
+            if (stored.type().isQuantized()) {
                 tolerance += cancelled(stored, row, x, at, columns) * F32 * 8;
             }
             if (compute == DType.BF16 && !stored.type().isQuantized()) {
@@ -284,15 +308,16 @@ public interface MatmulContract extends KernelsContract {
             return largest / 254;
         }
 
-        // Scale and minimum terms of Q4_1, which are added one after the other, by magnitude.
+        // Scale and minimum terms, which are added one after the other, by magnitude.
         private static double cancelled(
                 StoredMatrix stored, int row, float[] x, int at, int columns) {
             double sum = 0;
             for (int column = 0; column < columns; column++) {
-                double scaled = stored.scale(row, column) * stored.quantized(row, column);
-                sum +=
-                        Math.abs(x[at + column])
-                                * (Math.abs(scaled) + Math.abs(stored.minimum(row, column)));
+                StoredElement element = stored.element(row, column);
+                double least = Math.abs((double) element.less() * element.subLess());
+                if (least > 0) {
+                    sum += Math.abs(x[at + column]) * (Math.abs(element.value()) + 2 * least);
+                }
             }
             return sum * columns / 32;
         }

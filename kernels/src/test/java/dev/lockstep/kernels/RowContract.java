@@ -121,17 +121,7 @@ public interface RowContract extends KernelsContract {
                 int columns = 96;
                 var stored = StoredMatrix.random(type, 7, columns, 6);
                 int[] rows = {3, 3, 0, 6, 5};
-                var table =
-                        device.kernels()
-                                .prepareEmbedding(
-                                        new WeightRows(
-                                                "embedding",
-                                                stored.data(),
-                                                type,
-                                                columns,
-                                                rows,
-                                                32,
-                                                96));
+                var table = device.kernels().prepareEmbedding(stored.shard(rows, 32, 96));
                 assertEquals(5, table.rows());
                 assertEquals(64, table.columns());
                 Tensor out = device.zeros(DType.F32, 6, 64);
@@ -140,7 +130,8 @@ public interface RowContract extends KernelsContract {
                 float[] actual = device.floats(out);
                 for (int i = 0; i < actual.length; i++) {
                     double expected = stored.at(rows[ids[i / 64]], 32 + i % 64);
-                    // A scale of 11 bits times an integer is exact in a float; the minimum rounds.
+                    // Scales are exact in a float; the product of the longest and an integer
+                    // rounds, and so does the minimum.
                     assertEquals(
                             expected, actual[i], 1e-7 * Math.abs(expected) + 1e-7, type.name());
                 }

@@ -6,33 +6,45 @@ import java.util.Random;
 import java.util.stream.IntStream;
 
 /// A matrix as a checkpoint stores it, with random contents, and what each element means.
+///
+/// Rows of types with blocks of 256 are longer than `columns` where it takes that to be whole
+/// blocks.
 public record StoredMatrix(WeightType type, int rows, int columns, MemorySegment data) {
     private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
     public static StoredMatrix random(WeightType type, int rows, int columns, long seed) {
-        var data = MemorySegment.ofArray(new byte[(int) (rows * type.rowBytes(columns))]);
+        var data = MemorySegment.ofArray(new byte[(int) (rows * rowBytes(type, columns))]);
         var random = new Random(seed);
         for (long at = 0; at < data.byteSize(); at += type.blockBytes()) {
-            fill(type, data, at, random);
+            fill(type, data.asSlice(at, type.blockBytes()), random);
         }
         return new StoredMatrix(type, rows, columns, data);
     }
 
-    private static void fill(WeightType type, MemorySegment data, long at, Random random) {
+    /// Elements come out about as large as those of a standard normal distribution.
+    private static void fill(WeightType type, MemorySegment block, Random random) {
+        fillBytes(block, random);
         switch (type) {
-            case F32 -> data.set(FLOAT, at, (float) random.nextGaussian());
-            case F16 -> data.set(SHORT, at, half(random.nextGaussian()));
-            case BF16 -> data.set(SHORT, at, toBf16((float) random.nextGaussian()));
-            case Q8_0 -> {
-                data.set(SHORT, at, half(random.nextGaussian() / 64));
-                fillBytes(data.asSlice(at + 2, 32), random);
+            case F32 -> block.set(FLOAT, 0, (float) random.nextGaussian());
+            case F16 -> setHalf(block, 0, random.nextGaussian());
+            case BF16 -> block.set(SHORT, 0, toBf16((float) random.nextGaussian()));
+            case Q8_0, IQ4_NL -> setHalf(block, 0, random.nextGaussian() / 64);
+            case Q4_0, Q5_0 -> setHalf(block, 0, random.nextGaussian() / 8);
+            case Q4_1, Q5_1 -> {
+                setHalf(block, 0, random.nextGaussian() / 8);
+                setHalf(block, 2, random.nextGaussian());
             }
-            case Q4_1 -> {
-                data.set(SHORT, at, half(random.nextGaussian() / 8));
-                data.set(SHORT, at + 2, half(random.nextGaussian()));
-                fillBytes(data.asSlice(at + 4, 16), random);
+            case Q2_K -> {
+                setHalf(block, 80, random.nextGaussian() / 16);
+                setHalf(block, 82, random.nextGaussian() / 16);
             }
+            case Q3_K -> setHalf(block, 108, random.nextGaussian() / 64);
+            case Q4_K, Q5_K -> {
+                setHalf(block, 0, random.nextGaussian() / 512);
+                setHalf(block, 2, random.nextGaussian() / 64);
+            }
+            case Q6_K -> setHalf(block, 208, random.nextGaussian() / 1024);
         }
     }
 
@@ -41,35 +53,17 @@ public record StoredMatrix(WeightType type, int rows, int columns, MemorySegment
         long at = blockAt(row, column);
         return switch (type) {
             case F32 -> data.get(FLOAT, at);
-            case F16 -> fromHalf(at);
+            case F16 -> Float.float16ToFloat(data.get(SHORT, at));
             case BF16 -> Float.intBitsToFloat(data.get(SHORT, at) << 16);
-            case Q8_0 -> fromHalf(at) * quantized(row, column);
-            case Q4_1 -> fromHalf(at) * quantized(row, column) + fromHalf(at + 2);
+            case Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, IQ4_NL, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K ->
+                    element(row, column).value();
         };
     }
 
-    /// The integer a quantized element is stored as.
-    public int quantized(int row, int column) {
-        long at = blockAt(row, column);
-        int inBlock = column % 32;
-        return switch (type) {
-            case Q8_0 -> data.get(ValueLayout.JAVA_BYTE, at + 2 + inBlock);
-            case Q4_1 -> {
-                int both = data.get(ValueLayout.JAVA_BYTE, at + 4 + inBlock % 16);
-                yield (inBlock < 16 ? both : both >> 4) & 15;
-            }
-            case F32, F16, BF16 -> throw new IllegalArgumentException(type + " is plain");
-        };
-    }
-
-    /// The scale of a quantized element's block.
-    public float scale(int row, int column) {
-        return (float) fromHalf(blockAt(row, column));
-    }
-
-    /// The minimum of a Q4_1 element's block.
-    public float minimum(int row, int column) {
-        return (float) fromHalf(blockAt(row, column) + 2);
+    /// What a quantized element is made of.
+    public StoredElement element(int row, int column) {
+        MemorySegment block = data.asSlice(blockAt(row, column), type.blockBytes());
+        return StoredElement.of(type, block, column % type.blockSize());
     }
 
     public WeightRows whole() {
@@ -77,7 +71,8 @@ public record StoredMatrix(WeightType type, int rows, int columns, MemorySegment
     }
 
     public WeightRows shard(int[] rows, int columnFrom, int columnTo) {
-        return new WeightRows("test." + type, data, type, columns, rows, columnFrom, columnTo);
+        return new WeightRows(
+                "test." + type, data, type, stored(type, columns), rows, columnFrom, columnTo);
     }
 
     /// Half to even, in integers.
@@ -90,16 +85,20 @@ public record StoredMatrix(WeightType type, int rows, int columns, MemorySegment
     }
 
     private long blockAt(int row, int column) {
-        return row * type.rowBytes(columns)
+        return row * rowBytes(type, columns)
                 + (long) (column / type.blockSize()) * type.blockBytes();
     }
 
-    private double fromHalf(long at) {
-        return Float.float16ToFloat(data.get(SHORT, at));
+    private static long rowBytes(WeightType type, int columns) {
+        return type.rowBytes(stored(type, columns));
     }
 
-    private static short half(double value) {
-        return Float.floatToFloat16((float) value);
+    private static int stored(WeightType type, int columns) {
+        return Math.ceilDiv(columns, type.blockSize()) * type.blockSize();
+    }
+
+    private static void setHalf(MemorySegment block, int at, double value) {
+        block.set(SHORT, at, Float.floatToFloat16((float) value));
     }
 
     private static void fillBytes(MemorySegment target, Random random) {

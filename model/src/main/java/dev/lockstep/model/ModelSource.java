@@ -2,10 +2,13 @@ package dev.lockstep.model;
 
 import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.ModelConfig;
+import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.WeightType;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 
 /// A checkpoint opened for loading: what a worker asks before it commits memory. Nobody closes it.
 public final class ModelSource {
@@ -84,19 +87,25 @@ public final class ModelSource {
                         config(), shard.size(), type, maxTokens, maxLogitRows);
     }
 
-    /// Bytes of a rank's packed matrices, estimated from the headers: plain weights take the type
-    /// they compute in, quantized ones about what they take on disk.
-    public long weightBytes(Shard shard, DType compute) {
+    /// Bytes of a rank's packed matrices, estimated from the headers: every type in the proportion
+    /// it has in the checkpoint, as large as these kernels pack it.
+    public long weightBytes(Shard shard, Kernels kernels, DType compute) {
         ModelConfig config = config();
-        double perWeight =
-                config.weightType().isQuantized()
-                        ? (double) config.weightType().bytesPerBlock()
-                                / config.weightType().blockSize()
-                        : compute.bytes();
         long heads = 2L * shard.queryHeads().size() + 2L * shard.kvHeads().size();
         long layer = heads * config.attention().headDim() + 3L * shard.feedForward().size();
         long weights =
                 (config.layerCount() * layer + shard.vocabulary().size()) * config.hiddenSize();
-        return (long) (weights * perWeight);
+        return (long) (weights * bytesPerWeight(kernels, compute));
+    }
+
+    private double bytesPerWeight(Kernels kernels, DType compute) {
+        double bytes = 0;
+        long values = 0;
+        for (Map.Entry<TensorType, Long> entry : checkpoint.matrixValues().entrySet()) {
+            WeightType type = Weights.type(entry.getKey());
+            bytes += entry.getValue() * kernels.bytesPerWeight(type, compute);
+            values += entry.getValue();
+        }
+        return bytes / Math.max(1, values);
     }
 }

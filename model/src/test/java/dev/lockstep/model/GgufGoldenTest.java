@@ -37,7 +37,32 @@ class GgufGoldenTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"Q8_0, 1", "Q4_1, 1", "BF16, 1", "Q8_0, 2", "Q4_1, 3", "BF16, 2"})
+    @CsvSource({
+        "BF16, 1",
+        "BF16, 2",
+        "Q4_0, 1",
+        "Q4_0, 3",
+        "Q4_1, 1",
+        "Q4_1, 3",
+        "Q5_0, 1",
+        "Q5_0, 4",
+        "Q5_1, 1",
+        "Q5_1, 2",
+        "Q8_0, 1",
+        "Q8_0, 2",
+        "IQ4_NL, 1",
+        "IQ4_NL, 3",
+        "Q2_K, 1",
+        "Q2_K, 3",
+        "Q3_K_M, 1",
+        "Q3_K_M, 4",
+        "Q4_K_M, 1",
+        "Q4_K_M, 3",
+        "Q5_K_M, 1",
+        "Q5_K_M, 2",
+        "Q6_K, 1",
+        "Q6_K, 3"
+    })
     void roundedTypesStayWithinTheBoundsOfTheirRounding(String type, int ranks) throws Exception {
         Path file = Fixtures.require("gguf/llama-" + type + ".gguf");
         try (TestGroup group = TestGroup.load(file, ranks, "auto", "auto")) {

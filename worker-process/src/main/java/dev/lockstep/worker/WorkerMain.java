@@ -198,7 +198,7 @@ public final class WorkerMain {
                                                 source.kvBytesPerToken(shard, types.kv()),
                                                 config.maxNumSeqs(),
                                                 maxModelLen));
-        return new MemoryBill(source.weightBytes(shard, types.compute()), kv, activations);
+        return new MemoryBill(source.weightBytes(shard, kernels, types.compute()), kv, activations);
     }
 
     private static Communicator connect(

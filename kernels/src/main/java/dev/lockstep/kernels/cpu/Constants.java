@@ -32,6 +32,7 @@ final class Constants {
                 table.type(),
                 table.rowBytes(),
                 table.columnBytes(),
+                table.skipped(),
                 table.columns(),
                 table.sourceRows().address(),
                 ids,

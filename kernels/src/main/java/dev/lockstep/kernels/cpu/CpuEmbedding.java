@@ -10,7 +10,8 @@ import java.lang.foreign.ValueLayout;
 /// The mapped checkpoint itself, and which of its rows is which id's.
 ///
 /// @param sourceRows ints
-/// @param columnBytes where in a stored row the wanted columns begin
+/// @param columnBytes where in a stored row the block of the first wanted column begins
+/// @param skipped columns of that block that come before
 record CpuEmbedding(
         MemorySegment data,
         WeightType type,
@@ -18,7 +19,8 @@ record CpuEmbedding(
         int rows,
         int columns,
         long rowBytes,
-        long columnBytes)
+        long columnBytes,
+        int skipped)
         implements EmbeddingTable {
 
     /// A table on the heap is copied: only memory outside has an address.
@@ -31,7 +33,8 @@ record CpuEmbedding(
                 table.rows().length,
                 table.columns(),
                 table.type().rowBytes(table.sourceColumns()),
-                table.type().rowBytes(table.columnFrom()));
+                table.firstBlockBytes(),
+                table.skippedColumns());
     }
 
     @Override

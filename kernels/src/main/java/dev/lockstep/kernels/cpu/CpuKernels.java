@@ -17,6 +17,7 @@ import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.kernels.Sampler;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.WeightRows;
+import dev.lockstep.kernels.WeightType;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
@@ -106,6 +107,11 @@ public final class CpuKernels implements Kernels {
     @Override
     public PackedWeight prepare(List<WeightRows> segments, DType compute) {
         return matmul.prepare(segments, compute);
+    }
+
+    @Override
+    public double bytesPerWeight(WeightType type, DType compute) {
+        return matmul.bytesPerWeight(WeightFormat.of(type, compute));
     }
 
     @Override

@@ -12,9 +12,11 @@ record CpuWeight(MatmulOps owner, int rows, int columns, List<Segment> segments)
     /// Rows of one format.
     ///
     /// @param address of the first tile
+    /// @param skipped columns of the first stored block that come before the first
     /// @param rowFrom the first output this segment computes
     /// @param tileFrom tiles of the segments before
-    record Segment(WeightFormat format, long address, int rowFrom, int rows, int tileFrom) {
+    record Segment(
+            WeightFormat format, long address, int skipped, int rowFrom, int rows, int tileFrom) {
 
         int tiles() {
             return (rows + MatmulOps.TILE_ROWS - 1) / MatmulOps.TILE_ROWS;
@@ -33,7 +35,8 @@ record CpuWeight(MatmulOps owner, int rows, int columns, List<Segment> segments)
     public long bytes() {
         long bytes = 0;
         for (Segment segment : segments) {
-            bytes += segment.tiles() * owner.tileBytes(segment.format(), columns);
+            bytes +=
+                    segment.tiles() * owner.tileBytes(segment.format(), columns, segment.skipped());
         }
         return bytes;
     }

@@ -49,6 +49,11 @@ final class Matmul implements AutoCloseable {
         return packer.pack(segments, compute);
     }
 
+    double bytesPerWeight(WeightFormat format) {
+        int columns = 1024;
+        return (double) ops.tileBytes(format, columns, 0) / columns / MatmulOps.TILE_ROWS;
+    }
+
     void run(Tensor x, PackedWeight packed, Tensor out) {
         if (!(packed instanceof CpuWeight own) || !own.owner().equals(ops)) {
             throw new IllegalArgumentException("the weight was packed by other kernels");
@@ -77,11 +82,10 @@ final class Matmul implements AutoCloseable {
         boolean anyBf16 = false;
         boolean anyInt8 = false;
         for (int i = 0; i < weight.segments().size(); i++) {
-            switch (weight.segments().get(i).format()) {
-                case F32 -> anyF32 = true;
-                case BF16 -> anyBf16 = true;
-                case Q8_0, Q4_1 -> anyInt8 = true;
-            }
+            WeightFormat format = weight.segments().get(i).format();
+            anyF32 |= format == WeightFormat.F32;
+            anyBf16 |= format == WeightFormat.BF16;
+            anyInt8 |= format.isQuantized();
         }
         if (anyF32) {
             prepareF32();
@@ -114,18 +118,18 @@ final class Matmul implements AutoCloseable {
         int from = ThreadTeam.share(x.rows(), thread, threads);
         int to = ThreadTeam.share(x.rows(), thread + 1, threads);
         Activations target = activations(preparing);
-        switch (preparing) {
-            case F32 -> copyRows(target, from, to);
-            case BF16, Q8_0, Q4_1 ->
-                    ops.prepareActivations(
-                            preparing,
-                            x.pointer().address(),
-                            x.stride(),
-                            x.columns(),
-                            target.address,
-                            target.rowBytes,
-                            from,
-                            to);
+        if (preparing == WeightFormat.F32) {
+            copyRows(target, from, to);
+        } else {
+            ops.prepareActivations(
+                    preparing,
+                    x.pointer().address(),
+                    x.stride(),
+                    x.columns(),
+                    target.address,
+                    target.rowBytes,
+                    from,
+                    to);
         }
     }
 
@@ -163,6 +167,7 @@ final class Matmul implements AutoCloseable {
                     inputs.rowBytes,
                     Math.min(most, x.rows() - token),
                     x.columns(),
+                    segment.skipped(),
                     segment.address(),
                     segment.rows(),
                     tileFrom,
@@ -177,7 +182,7 @@ final class Matmul implements AutoCloseable {
         return switch (format) {
             case F32 -> f32;
             case BF16 -> bf16;
-            case Q8_0, Q4_1 -> int8;
+            case Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, IQ4_NL, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K -> int8;
         };
     }
 

@@ -12,19 +12,23 @@ import dev.lockstep.kernels.WeightType;
 /// - F32: `acc = fma(w, x, acc)`.
 /// - BF16: activations are rounded to bf16, half to even. With the bf16 instruction pairs are added
 ///   as it does; without, `acc = fma(w, x, acc)` in f32.
-/// - Quantized, blocks of 32: activations have scale `da = absmax / 127` (zero below the least
-///   normal float) and `q = round-half-even(x · (127 / absmax))`. Per block `acc = fma(dw · da,
-///   (float) Σ w·q, acc)` with an exact integer sum, for Q4_1 then `acc = fma(m, da · (float) Σ q,
-///   acc)`.
+/// - Quantized, 32 columns at a time: activations have scale `da = absmax / 127` (zero below the
+///   least normal float) and `q = round-half-even(x · (127 / absmax))`. Then `acc = fma(dw · da,
+///   (float) Σ w·q, acc)` with an exact integer sum, and where there is a minimum `acc = fma(m, da
+///   · (float) Σ q, acc)`. Q4_K and Q5_K have dw = d·s and minimum −e·m. Where halves of 16 have
+///   own scales (Q2_K, Q3_K, Q6_K), these belong to the integers: dw = d and the sum is `s₀·Σ₀ w·q
+///   + s₁·Σ₁ w·q`; the minimum of Q2_K is `acc = fma(e · da, −(float) (m₀·Σ₀ q + m₁·Σ₁ q), acc)`.
 ///
 /// F32 and quantized results are equal bit for bit in every implementation.
 interface MatmulOps {
     int TILE_ROWS = 16;
 
     /// Bytes of one packed tile, a multiple of 64.
-    long tileBytes(WeightFormat format, int columns);
+    ///
+    /// @param skipped columns of the first stored block that come before the segment's first
+    long tileBytes(WeightFormat format, int columns, int skipped);
 
-    /// Packs tiles `[tileFrom, tileTo)` of one segment.
+    /// Packs tiles `[tileFrom, tileTo)` of one segment into memory that is zero.
     void pack(WeightSource source, WeightFormat format, long target, int tileFrom, int tileTo);
 
     /// Bytes of one row of activations prepared for `format`.
@@ -57,6 +61,7 @@ interface MatmulOps {
             long xStride,
             int tokens,
             int columns,
+            int skipped,
             long weight,
             int rows,
             int tileFrom,
@@ -66,9 +71,16 @@ interface MatmulOps {
 
     /// A segment of stored rows to pack, in memory that stays where it is.
     ///
-    /// @param data address of the first stored row, at the first column wanted
+    /// @param data address of the first stored row, at the stored block of the first column wanted
     /// @param rowBytes from stored row to stored row
     /// @param rowIndices address of `rows` ints: which stored row becomes which output
+    /// @param skipped columns of that block that come before the first one wanted
     record WeightSource(
-            WeightType type, long data, long rowBytes, long rowIndices, int rows, int columns) {}
+            WeightType type,
+            long data,
+            long rowBytes,
+            long rowIndices,
+            int rows,
+            int columns,
+            int skipped) {}
 }

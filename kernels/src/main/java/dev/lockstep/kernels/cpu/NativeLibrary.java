@@ -81,8 +81,17 @@ final class NativeLibrary {
             case F32 -> 0;
             case F16 -> 1;
             case BF16 -> 2;
-            case Q4_1 -> 3;
-            case Q8_0 -> 4;
+            case Q4_0 -> 3;
+            case Q4_1 -> 4;
+            case Q5_0 -> 5;
+            case Q5_1 -> 6;
+            case Q8_0 -> 7;
+            case IQ4_NL -> 8;
+            case Q2_K -> 9;
+            case Q3_K -> 10;
+            case Q4_K -> 11;
+            case Q5_K -> 12;
+            case Q6_K -> 13;
         };
     }
 

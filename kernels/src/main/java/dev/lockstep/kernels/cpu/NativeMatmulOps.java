@@ -5,84 +5,106 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.MemoryLayout;
 import java.lang.invoke.MethodHandle;
+import java.util.EnumMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Objects;
 
-/// Calls `pack.cpp`, `activations.cpp` and `matmul_*.cpp`, whose comments draw the layouts.
+/// Calls `pack*.cpp`, `activations.cpp` and `matmul_*.cpp`; they and `planes.h` draw the layouts.
 final class NativeMatmulOps implements MatmulOps {
     private static final int INT8_BLOCK_BYTES = 48;
+    private static final int BLOCK = 32;
+    private static final int PARTS = 8;
+    private static final long HALVES_BYTES = 2L * TILE_ROWS;
 
     private static final MemoryLayout[] PACK = {
-        JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG,
-        JAVA_INT, JAVA_INT
+        JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG,
+        JAVA_LONG, JAVA_INT, JAVA_INT
     };
     private static final MemoryLayout[] PREPARE = {
         JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT
     };
     private static final MemoryLayout[] MULTIPLY = {
-        JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT,
-        JAVA_INT, JAVA_LONG, JAVA_LONG
+        JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT,
+        JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG
     };
 
     private final boolean hasBf16;
-    private final MethodHandle packF32;
-    private final MethodHandle packBf16;
-    private final MethodHandle packQ8;
-    private final MethodHandle packQ4;
     private final MethodHandle prepareBf16;
     private final MethodHandle prepareInt8;
-    private final MethodHandle multiplyF32;
-    private final MethodHandle multiplyBf16;
-    private final MethodHandle multiplyQ8;
-    private final MethodHandle multiplyQ4;
+    private final Map<WeightFormat, MethodHandle> pack = new EnumMap<>(WeightFormat.class);
+    private final Map<WeightFormat, MethodHandle> multiply = new EnumMap<>(WeightFormat.class);
 
     NativeMatmulOps(NativeLibrary library) {
         hasBf16 = library.instructionSet().hasBf16();
-        packF32 = library.function("lockstep_pack_f32", PACK);
-        packBf16 = library.function("lockstep_pack_bf16", PACK);
-        packQ8 = library.function("lockstep_pack_q8_0", PACK);
-        packQ4 = library.function("lockstep_pack_q4_1", PACK);
         prepareBf16 = library.function("lockstep_activations_bf16", PREPARE);
         prepareInt8 = library.function("lockstep_activations_int8", PREPARE);
-        multiplyF32 = library.function("lockstep_matmul_f32", MULTIPLY);
-        multiplyBf16 = library.function("lockstep_matmul_bf16", MULTIPLY);
-        multiplyQ8 = library.function("lockstep_matmul_q8_0", MULTIPLY);
-        multiplyQ4 = library.function("lockstep_matmul_q4_1", MULTIPLY);
+        for (WeightFormat format : WeightFormat.values()) {
+            String name = format.name().toLowerCase(Locale.ROOT);
+            pack.put(format, library.function("lockstep_pack_" + packer(format, name), PACK));
+            multiply.put(format, library.function("lockstep_matmul_" + name, MULTIPLY));
+        }
+    }
+
+    private static String packer(WeightFormat format, String name) {
+        return switch (format) {
+            case F32, BF16, Q8_0, Q4_1 -> name;
+            case Q4_0, Q5_0, Q5_1, IQ4_NL, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K -> "quantized";
+        };
     }
 
     @Override
-    public long tileBytes(WeightFormat format, int columns) {
-        long columnBytes =
-                switch (format) {
-                    case F32 -> 4L * columns;
-                    case BF16 -> 2L * CpuMemory.roundUp(columns, 2);
-                    // Blocks come in pairs.
-                    case Q8_0 -> CpuMemory.roundUp(columns / 32, 2) * 34;
-                    case Q4_1 -> columns / 32 * 20L;
-                };
-        return CpuMemory.roundUp(columnBytes * TILE_ROWS, 64);
+    public long tileBytes(WeightFormat format, int columns, int skipped) {
+        long blocks = columns / BLOCK;
+        return switch (format) {
+            case F32 -> 4L * TILE_ROWS * columns;
+            case BF16 -> 2L * TILE_ROWS * CpuMemory.roundUp(columns, 2);
+            case Q8_0 -> pairs(blocks, 8);
+            case Q4_0, IQ4_NL -> pairs(blocks, 4);
+            case Q5_0 -> pairs(blocks, 5);
+            case Q4_1 -> blocks * (2 * HALVES_BYTES + planes(4));
+            case Q5_1 -> blocks * (2 * HALVES_BYTES + planes(5));
+            case Q2_K -> superBlocks(blocks, skipped, 2);
+            case Q3_K -> superBlocks(blocks, skipped, 3);
+            case Q4_K -> superBlocks(blocks, skipped, 4);
+            case Q5_K -> superBlocks(blocks, skipped, 5);
+            case Q6_K -> superBlocks(blocks, skipped, 6);
+        };
+    }
+
+    /// Codes of a block, for all rows.
+    private static long planes(int bits) {
+        return (long) bits * BLOCK * TILE_ROWS / 8;
+    }
+
+    /// Blocks with a scale, two and two.
+    private static long pairs(long blocks, int bits) {
+        return CpuMemory.roundUp(blocks, 2) * (HALVES_BYTES + planes(bits));
+    }
+
+    /// Whole super-blocks, also those of which only a part is wanted.
+    private static long superBlocks(long blocks, int skipped, int bits) {
+        long parts = CpuMemory.roundUp(skipped / BLOCK + blocks, PARTS);
+        return parts / PARTS * 2 * HALVES_BYTES + parts * (2 * TILE_ROWS + planes(bits));
     }
 
     @Override
     public void pack(
             WeightSource source, WeightFormat format, long target, int tileFrom, int tileTo) {
-        MethodHandle handle =
-                switch (format) {
-                    case F32 -> packF32;
-                    case BF16 -> packBf16;
-                    case Q8_0 -> packQ8;
-                    case Q4_1 -> packQ4;
-                };
         try {
-            handle.invokeExact(
-                    NativeLibrary.code(source.type()),
-                    source.data(),
-                    source.rowBytes(),
-                    source.rowIndices(),
-                    source.rows(),
-                    source.columns(),
-                    target,
-                    tileBytes(format, source.columns()),
-                    tileFrom,
-                    tileTo);
+            handle(pack, format)
+                    .invokeExact(
+                            NativeLibrary.code(source.type()),
+                            source.data(),
+                            source.rowBytes(),
+                            source.rowIndices(),
+                            source.rows(),
+                            source.columns(),
+                            source.skipped(),
+                            target,
+                            tileBytes(format, source.columns(), source.skipped()),
+                            tileFrom,
+                            tileTo);
         } catch (Throwable failure) {
             throw NativeLibrary.rethrow(failure);
         }
@@ -93,7 +115,8 @@ final class NativeMatmulOps implements MatmulOps {
         return switch (format) {
             case F32 -> 4L * columns;
             case BF16 -> (hasBf16 ? 2L : 4L) * CpuMemory.roundUp(columns, 2);
-            case Q8_0, Q4_1 -> (long) columns / 32 * INT8_BLOCK_BYTES;
+            case Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, IQ4_NL, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K ->
+                    (long) columns / BLOCK * INT8_BLOCK_BYTES;
         };
     }
 
@@ -122,26 +145,26 @@ final class NativeMatmulOps implements MatmulOps {
             long xStride,
             int tokens,
             int columns,
+            int skipped,
             long weight,
             int rows,
             int tileFrom,
             int tileTo,
             long out,
             long outStride) {
-        long tileBytes = tileBytes(format, columns);
-        MethodHandle handle =
-                switch (format) {
-                    case F32 -> multiplyF32;
-                    case BF16 -> multiplyBf16;
-                    case Q8_0 -> multiplyQ8;
-                    case Q4_1 -> multiplyQ4;
-                };
+        long tileBytes = tileBytes(format, columns, skipped);
         try {
-            handle.invokeExact(
-                    x, xStride, tokens, columns, weight, tileBytes, rows, tileFrom, tileTo, out,
-                    outStride);
+            handle(multiply, format)
+                    .invokeExact(
+                            x, xStride, tokens, columns, skipped, weight, tileBytes, rows, tileFrom,
+                            tileTo, out, outStride);
         } catch (Throwable failure) {
             throw NativeLibrary.rethrow(failure);
         }
+    }
+
+    private static MethodHandle handle(
+            Map<WeightFormat, MethodHandle> handles, WeightFormat format) {
+        return Objects.requireNonNull(handles.get(format));
     }
 }

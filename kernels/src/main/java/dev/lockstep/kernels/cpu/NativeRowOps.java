@@ -36,6 +36,7 @@ final class NativeRowOps implements RowOps {
                         JAVA_LONG,
                         JAVA_LONG,
                         JAVA_LONG,
+                        JAVA_LONG,
                         JAVA_LONG);
         rmsNorm =
                 library.function(
@@ -157,6 +158,7 @@ final class NativeRowOps implements RowOps {
             WeightType type,
             long rowBytes,
             long columnBytes,
+            int skipped,
             int columns,
             long sourceRows,
             long ids,
@@ -170,6 +172,7 @@ final class NativeRowOps implements RowOps {
                     NativeLibrary.code(type),
                     rowBytes,
                     columnBytes,
+                    (long) skipped,
                     (long) columns,
                     sourceRows,
                     ids,

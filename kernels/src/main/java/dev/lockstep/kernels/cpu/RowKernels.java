@@ -33,6 +33,7 @@ final class RowKernels {
                                 embedding.type(),
                                 embedding.rowBytes(),
                                 embedding.columnBytes(),
+                                embedding.skipped(),
                                 embedding.columns(),
                                 embedding.sourceRows().address(),
                                 address(ids),

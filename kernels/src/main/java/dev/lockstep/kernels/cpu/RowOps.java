@@ -10,13 +10,15 @@ interface RowOps {
 
     /// Rows `[from, to)`: `out[t] = table[sourceRows[ids[t]]]`, as floats.
     ///
-    /// @param columnBytes where in a stored row the wanted columns begin
+    /// @param columnBytes where in a stored row the block of the first wanted column begins
+    /// @param skipped columns of that block that come before
     /// @param sourceRows address of ints
     void embed(
             long table,
             WeightType type,
             long rowBytes,
             long columnBytes,
+            int skipped,
             int columns,
             long sourceRows,
             long ids,

@@ -14,15 +14,17 @@ import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
 
 /// Activations quantized to int8 for the Java twins, a record per block of 32: 16 ints, int i
-/// holding q of column i in its low and of column i + 16 in its high half; the scale; scale · Σ q.
+/// holding q of column i in its low and of column i + 16 in its high half; the scale; scale · Σ q;
+/// Σ q of the low and of the high halves.
 ///
 /// Java has no int8 dot product, so products are made of 16-bit lanes: a broadcast int is the
 /// operand of two columns at once.
 final class VectorInt8 {
     static final int BLOCK = 32;
-    static final long RECORD_BYTES = 72;
+    static final long RECORD_BYTES = 76;
     static final long SCALE = 64;
     static final long SCALED_SUM = 68;
+    private static final long SUMS = 72;
 
     // Adding and taking away 1.5 · 2^23 leaves no room for a fraction: it rounds half to even.
     private static final float ROUNDER = 12582912f;
@@ -40,6 +42,11 @@ final class VectorInt8 {
         return IntVector.broadcast(INTS, SEGMENT.get(INT, record + 4L * i)).reinterpretAsShorts();
     }
 
+    /// The sums of both halves' activations, for every row.
+    static ShortVector sums(long record) {
+        return IntVector.broadcast(INTS, SEGMENT.get(INT, record + SUMS)).reinterpretAsShorts();
+    }
+
     private static void quantizeBlock(long x, long record) {
         float largest = largest(x);
         float scale = largest / 127f;
@@ -48,17 +55,20 @@ final class VectorInt8 {
             scale = 0;
             inverse = 0;
         }
-        int sum = 0;
+        int firstSum = 0;
+        int secondSum = 0;
         for (int i = 0; i < BLOCK / 2; i += STEP) {
             var low = rounded(x + 4L * i, inverse);
             var high = rounded(x + 4L * (i + BLOCK / 2), inverse);
             low.and(0xFFFF)
                     .or(high.lanewise(VectorOperators.LSHL, 16))
                     .intoMemorySegment(SEGMENT, record + 4L * i, ORDER);
-            sum += low.add(high).reduceLanes(VectorOperators.ADD);
+            firstSum += low.reduceLanes(VectorOperators.ADD);
+            secondSum += high.reduceLanes(VectorOperators.ADD);
         }
         SEGMENT.set(FLOAT, record + SCALE, scale);
-        SEGMENT.set(FLOAT, record + SCALED_SUM, scale * sum);
+        SEGMENT.set(FLOAT, record + SCALED_SUM, scale * (firstSum + secondSum));
+        SEGMENT.set(INT, record + SUMS, (firstSum & 0xFFFF) | (secondSum << 16));
     }
 
     // Compared as integers: so a NaN is larger than every number and shows in the product.

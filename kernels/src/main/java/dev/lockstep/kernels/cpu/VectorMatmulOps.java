@@ -8,25 +8,32 @@ final class VectorMatmulOps implements MatmulOps {
     private final VectorTile f32 = new VectorF32Tile();
     private final VectorTile bf16 = new VectorBf16Tile();
     private final VectorTile q8 = new VectorQ8Tile();
+    private final VectorTile q40 = new VectorQ40Tile();
     private final VectorTile q4 = new VectorQ4Tile();
+    private final VectorTile q8Minimum = new VectorQ8MinimumTile();
+    private final VectorTile q6K = new VectorHalves8Tile();
 
     @Override
-    public long tileBytes(WeightFormat format, int columns) {
+    public long tileBytes(WeightFormat format, int columns, int skipped) {
+        long blocks = columns / VectorInt8.BLOCK;
         return switch (format) {
             case F32 -> 4L * TILE_ROWS * columns;
             case BF16 -> 2L * TILE_ROWS * CpuMemory.roundUp(columns, 2);
-            case Q8_0 -> columns / VectorInt8.BLOCK * (VectorQ8Tile.BLOCK_BYTES + 64);
-            case Q4_1 ->
-                    columns
-                            / VectorInt8.BLOCK
-                            * (VectorQ4Tile.BLOCK_BYTES + VectorQ4Tile.SCALES_BYTES);
+            case Q8_0, Q5_0, IQ4_NL -> blocks * (VectorQ8Tile.BLOCK_BYTES + 64);
+            case Q4_1, Q4_K -> blocks * (VectorQ4Tile.BLOCK_BYTES + VectorQ4Tile.SCALES_BYTES);
+            case Q5_1, Q5_K ->
+                    blocks * (VectorQ8Tile.BLOCK_BYTES + VectorQ8MinimumTile.SCALES_BYTES);
+            case Q6_K -> blocks * (VectorQ8Tile.BLOCK_BYTES + VectorHalves8Tile.SCALES_BYTES);
+            case Q4_0 -> blocks * (VectorQ4Tile.BLOCK_BYTES + VectorQ40Tile.SCALES_BYTES);
+            case Q2_K -> blocks * (VectorQ4Tile.BLOCK_BYTES + VectorHalves4Tile.Q2_K.scalesBytes());
+            case Q3_K -> blocks * (VectorQ4Tile.BLOCK_BYTES + VectorHalves4Tile.Q3_K.scalesBytes());
         };
     }
 
     @Override
     public void pack(
             WeightSource source, WeightFormat format, long target, int tileFrom, int tileTo) {
-        long tileBytes = tileBytes(format, source.columns());
+        long tileBytes = tileBytes(format, source.columns(), source.skipped());
         for (int tile = tileFrom; tile < tileTo; tile++) {
             VectorPack.pack(source, format, tile, target + tile * tileBytes);
         }
@@ -37,7 +44,8 @@ final class VectorMatmulOps implements MatmulOps {
         return switch (format) {
             case F32 -> 4L * columns;
             case BF16 -> 4L * CpuMemory.roundUp(columns, 2);
-            case Q8_0, Q4_1 -> columns / VectorInt8.BLOCK * VectorInt8.RECORD_BYTES;
+            case Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, IQ4_NL, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K ->
+                    columns / VectorInt8.BLOCK * VectorInt8.RECORD_BYTES;
         };
     }
 
@@ -68,6 +76,7 @@ final class VectorMatmulOps implements MatmulOps {
             long xStride,
             int tokens,
             int columns,
+            int skipped,
             long weight,
             int rows,
             int tileFrom,
@@ -75,7 +84,7 @@ final class VectorMatmulOps implements MatmulOps {
             long out,
             long outStride) {
         VectorTile kernel = tile(format);
-        long tileBytes = tileBytes(format, columns);
+        long tileBytes = tileBytes(format, columns, skipped);
         for (int tile = tileFrom; tile < tileTo; tile++) {
             int exist = Math.min(TILE_ROWS, rows - tile * TILE_ROWS);
             long weights = weight + tile * tileBytes;
@@ -99,8 +108,13 @@ final class VectorMatmulOps implements MatmulOps {
         return switch (format) {
             case F32 -> f32;
             case BF16 -> bf16;
-            case Q8_0 -> q8;
-            case Q4_1 -> q4;
+            case Q8_0, Q5_0, IQ4_NL -> q8;
+            case Q4_1, Q4_K -> q4;
+            case Q5_1, Q5_K -> q8Minimum;
+            case Q6_K -> q6K;
+            case Q4_0 -> q40;
+            case Q2_K -> VectorHalves4Tile.Q2_K;
+            case Q3_K -> VectorHalves4Tile.Q3_K;
         };
     }
 

@@ -26,6 +26,13 @@ final class VectorPack {
                 case BF16 -> packBf16(source, row, out);
                 case Q8_0 -> packQ8(source.columns() / BLOCK, row, out);
                 case Q4_1 -> packQ4(source.columns() / BLOCK, row, out);
+                case Q5_0, IQ4_NL -> VectorPackParts.bytesAndScale(source, row, out);
+                case Q5_1, Q5_K -> VectorPackParts.bytesAndMinimum(source, row, out);
+                case Q4_K -> VectorPackParts.nibblesAndMinimum(source, row, out);
+                case Q6_K -> VectorPackParts.byteHalves(source, row, out);
+                case Q4_0 -> VectorPackParts.nibblesAndScale(source, row, out);
+                case Q2_K -> VectorPackParts.nibbleHalves(source, row, out, VectorHalves4Tile.Q2_K);
+                case Q3_K -> VectorPackParts.nibbleHalves(source, row, out, VectorHalves4Tile.Q3_K);
             }
         }
     }
@@ -50,7 +57,8 @@ final class VectorPack {
             case F32 -> SEGMENT.get(FLOAT, row + 4L * column);
             case F16 -> Float.float16ToFloat(SEGMENT.get(SHORT, row + 2L * column));
             case BF16 -> VectorLanes.bfloat16ToFloat(SEGMENT.get(SHORT, row + 2L * column));
-            case Q4_1, Q8_0 -> throw new IllegalArgumentException(type + " is not plain");
+            case Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, IQ4_NL, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K ->
+                    throw new IllegalArgumentException(type + " is not plain");
         };
     }
 

@@ -40,7 +40,7 @@ final class VectorQ4Tile implements VectorTile {
                 long record = x + block * RECORD_BYTES;
                 var dot = ShortVector.zero(SHORTS);
                 for (int step = 0; step < STEPS; step++) {
-                    dot = add(dot, load(weights + step * STEP_BYTES), record, 4 * step);
+                    dot = add(dot, weights + step * STEP_BYTES, record, 4 * step);
                 }
                 var scale = FloatVector.fromMemorySegment(SPECIES, SEGMENT, scales, ORDER);
                 var minimum =
@@ -65,7 +65,8 @@ final class VectorQ4Tile implements VectorTile {
         return IntVector.fromMemorySegment(INTS, SEGMENT, address, ORDER).reinterpretAsShorts();
     }
 
-    private static ShortVector add(ShortVector dot, ShortVector four, long record, int i) {
+    static ShortVector add(ShortVector dot, long weights, long record, int i) {
+        var four = load(weights);
         return dot.add(four.and(NIBBLE).mul(pair(record, i)))
                 .add(nibble(four, 4).mul(pair(record, i + 1)))
                 .add(nibble(four, 8).mul(pair(record, i + 2)))

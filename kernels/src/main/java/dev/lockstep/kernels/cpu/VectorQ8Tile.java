@@ -36,12 +36,7 @@ final class VectorQ8Tile implements VectorTile {
                 long record = x + block * RECORD_BYTES;
                 var dot = IntVector.zero(INTS);
                 for (int step = 0; step < STEPS; step++) {
-                    var four = load(weights + step * STEP_BYTES);
-                    var odd = four.lanewise(VectorOperators.ASHR, 8);
-                    var even =
-                            four.lanewise(VectorOperators.LSHL, 8)
-                                    .lanewise(VectorOperators.ASHR, 8);
-                    dot = add(dot, even, odd, record, step);
+                    dot = add(dot, weights + step * STEP_BYTES, record, step);
                 }
                 var scale = FloatVector.fromMemorySegment(SPECIES, SEGMENT, scales, ORDER);
                 sum = scaled(scale, record, dot, sum);
@@ -58,13 +53,19 @@ final class VectorQ8Tile implements VectorTile {
         return IntVector.fromMemorySegment(INTS, SEGMENT, address, ORDER).reinterpretAsShorts();
     }
 
-    private static IntVector add(
-            IntVector dot, ShortVector even, ShortVector odd, long record, int step) {
-        var products =
-                even.mul(pair(record, 2 * step))
-                        .add(odd.mul(pair(record, 2 * step + 1)))
-                        .reinterpretAsInts();
-        return dot.add(widened(products));
+    static IntVector add(IntVector dot, long weights, long record, int step) {
+        return dot.add(widened(products(weights, record, step)));
+    }
+
+    /// Sums of two products, of the first half's columns in the low and of the second half's in the
+    /// high 16 bits.
+    static IntVector products(long weights, long record, int step) {
+        var four = load(weights);
+        var odd = four.lanewise(VectorOperators.ASHR, 8);
+        var even = four.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8);
+        return even.mul(pair(record, 2 * step))
+                .add(odd.mul(pair(record, 2 * step + 1)))
+                .reinterpretAsInts();
     }
 
     /// The sum of both signed halves of each int.

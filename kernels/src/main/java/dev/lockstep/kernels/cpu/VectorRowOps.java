@@ -24,6 +24,7 @@ final class VectorRowOps implements RowOps {
             WeightType type,
             long rowBytes,
             long columnBytes,
+            int skipped,
             int columns,
             long sourceRows,
             long ids,
@@ -41,6 +42,8 @@ final class VectorRowOps implements RowOps {
                 case BF16 -> expandBf16(row, columns, target);
                 case Q4_1 -> expandQ41(row, columns, target);
                 case Q8_0 -> expandQ80(row, columns, target);
+                case Q4_0, Q5_0, Q5_1, IQ4_NL, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K ->
+                        expand(new StoredPart(type), row, skipped, columns, target);
             }
         }
     }
@@ -291,6 +294,18 @@ final class VectorRowOps implements RowOps {
         for (int c = 0; c < columns; c++) {
             float x = VectorLanes.bfloat16ToFloat(MEMORY.get(SHORT, row + c * 2L));
             MEMORY.set(FLOAT, target + c * 4L, x);
+        }
+    }
+
+    private static void expand(StoredPart part, long row, int skipped, int columns, long target) {
+        for (int c = 0; c < columns; c++) {
+            int inPart = c % StoredPart.COLUMNS;
+            if (inPart == 0) {
+                part.read(row, (skipped + c) / StoredPart.COLUMNS);
+            }
+            int half = inPart / (StoredPart.COLUMNS / 2);
+            float value = Math.fma(part.scale(half), part.value(inPart), part.minimum(half));
+            MEMORY.set(FLOAT, target + c * 4L, value);
         }
     }
 

@@ -7,14 +7,23 @@ import dev.lockstep.kernels.WeightType;
 enum WeightFormat {
     F32,
     BF16,
+    Q4_0,
+    Q4_1,
+    Q5_0,
+    Q5_1,
     Q8_0,
-    Q4_1;
+    IQ4_NL,
+    Q2_K,
+    Q3_K,
+    Q4_K,
+    Q5_K,
+    Q6_K;
 
     /// Quantized types keep theirs; plain ones become the compute type.
     static WeightFormat of(WeightType type, DType compute) {
         return switch (type) {
-            case Q8_0 -> Q8_0;
-            case Q4_1 -> Q4_1;
+            case Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, IQ4_NL, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K ->
+                    valueOf(type.name());
             case F32, F16, BF16 ->
                     switch (compute) {
                         case F32 -> F32;
@@ -28,6 +37,6 @@ enum WeightFormat {
 
     /// Whether activations are quantized to int8 per 32 values.
     boolean isQuantized() {
-        return this == Q8_0 || this == Q4_1;
+        return this != F32 && this != BF16;
     }
 }

@@ -48,8 +48,12 @@ final class WeightPacker {
 
     private CpuWeight.Segment pack(WeightRows source, WeightFormat format, int row, int tile) {
         int tiles = (source.rows().length + MatmulOps.TILE_ROWS - 1) / MatmulOps.TILE_ROWS;
-        long target = memory.reserve(tiles * ops.tileBytes(format, source.columns()));
-        var segment = new CpuWeight.Segment(format, target, row, source.rows().length, tile);
+        long target =
+                memory.reserve(
+                        tiles * ops.tileBytes(format, source.columns(), source.skippedColumns()));
+        var segment =
+                new CpuWeight.Segment(
+                        format, target, source.skippedColumns(), row, source.rows().length, tile);
         try (Arena arena = Arena.ofShared()) {
             var stored = stored(source, arena);
             team.run(
@@ -74,10 +78,11 @@ final class WeightPacker {
         }
         return new MatmulOps.WeightSource(
                 source.type(),
-                data.address() + source.type().rowBytes(source.columnFrom()),
+                data.address() + source.firstBlockBytes(),
                 source.type().rowBytes(source.sourceColumns()),
                 arena.allocateFrom(ValueLayout.JAVA_INT, source.rows()).address(),
                 source.rows().length,
-                source.columns());
+                source.columns(),
+                source.skippedColumns());
     }
 }

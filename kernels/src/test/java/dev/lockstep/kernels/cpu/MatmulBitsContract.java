@@ -6,6 +6,7 @@ import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.KernelsContract;
 import dev.lockstep.kernels.MatmulContract;
 import dev.lockstep.kernels.PackedWeight;
+import dev.lockstep.kernels.StoredElement;
 import dev.lockstep.kernels.StoredMatrix;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.TestDevice;
@@ -22,6 +23,9 @@ interface MatmulBitsContract extends KernelsContract {
     int TOKENS = 64;
     int ROWS = 53;
     int COLUMNS = 224;
+
+    /// Where these columns begin: within the first block of 256, which they leave.
+    int FIRST = 96;
 
     /// Whether plain weights asked to compute in bf16 follow the definition bit by bit.
     boolean hasBf16Instruction();
@@ -76,11 +80,10 @@ interface MatmulBitsContract extends KernelsContract {
                 if (compute == DType.BF16 && hasBf16Instruction()) {
                     continue;
                 }
-                var stored = StoredMatrix.random(type, ROWS, COLUMNS, 1);
                 Tensor x = MatmulContract.activations(device, 9, COLUMNS, 3);
                 int[] actual = multiply(device, x, weight(device, type, compute));
                 assertArrayEquals(
-                        Definition.bits(stored, compute, device.floats(x), 9),
+                        Definition.bits(stored(type), compute, device.floats(x), 9),
                         actual,
                         type + " computed in " + compute);
             }
@@ -111,8 +114,13 @@ interface MatmulBitsContract extends KernelsContract {
     }
 
     private static PackedWeight weight(TestDevice device, WeightType type, DType compute) {
-        var stored = StoredMatrix.random(type, ROWS, COLUMNS, 1);
-        return device.kernels().prepare(List.of(stored.whole()), compute);
+        int[] rows = IntStream.range(0, ROWS).toArray();
+        var shard = stored(type).shard(rows, FIRST, FIRST + COLUMNS);
+        return device.kernels().prepare(List.of(shard), compute);
+    }
+
+    private static StoredMatrix stored(WeightType type) {
+        return StoredMatrix.random(type, ROWS, FIRST + COLUMNS, 1);
     }
 
     private static int[] multiply(TestDevice device, Tensor x, PackedWeight weight) {
@@ -127,10 +135,9 @@ interface MatmulBitsContract extends KernelsContract {
 
         static int[] bits(StoredMatrix stored, DType compute, float[] x, int tokens) {
             int rows = stored.rows();
-            int columns = stored.columns();
             var bits = new int[tokens * rows];
             for (int t = 0; t < tokens; t++) {
-                float[] row = Arrays.copyOfRange(x, t * columns, (t + 1) * columns);
+                float[] row = Arrays.copyOfRange(x, t * COLUMNS, (t + 1) * COLUMNS);
                 for (int r = 0; r < rows; r++) {
                     float sum =
                             stored.type().isQuantized()
@@ -145,7 +152,7 @@ interface MatmulBitsContract extends KernelsContract {
         private static float plain(StoredMatrix stored, int row, DType compute, float[] x) {
             float sum = 0;
             for (int column = 0; column < x.length; column++) {
-                float w = (float) stored.at(row, column);
+                float w = (float) stored.at(row, FIRST + column);
                 sum = Math.fma(rounded(w, compute), rounded(x[column], compute), sum);
             }
             return sum;
@@ -159,26 +166,62 @@ interface MatmulBitsContract extends KernelsContract {
 
         private static float quantized(StoredMatrix stored, int row, float[] x) {
             float sum = 0;
-            for (int block = 0; block < x.length; block += 32) {
+            var q = new int[32];
+            for (int part = 0; part < x.length; part += 32) {
                 float largest = 0;
-                for (int i = block; i < block + 32; i++) {
-                    largest = Math.max(largest, Math.abs(x[i]));
+                for (int i = 0; i < 32; i++) {
+                    largest = Math.max(largest, Math.abs(x[part + i]));
+                }
+                for (int i = 0; i < 32; i++) {
+                    q[i] = (int) Math.rint(x[part + i] * (127f / largest));
                 }
                 float scale = largest / 127f;
-                float inverse = 127f / largest;
-                int dot = 0;
-                int total = 0;
-                for (int i = block; i < block + 32; i++) {
-                    int q = (int) Math.rint(x[i] * inverse);
-                    dot += q * stored.quantized(row, i);
-                    total += q;
-                }
-                sum = Math.fma(stored.scale(row, block) * scale, (float) dot, sum);
-                if (stored.type() == WeightType.Q4_1) {
-                    sum = Math.fma(stored.minimum(row, block), scale * total, sum);
-                }
+                sum =
+                        switch (stored.type()) {
+                            case Q2_K, Q3_K, Q6_K -> halves(stored, row, part, q, scale, sum);
+                            default -> whole(stored, row, part, q, scale, sum);
+                        };
             }
             return sum;
+        }
+
+        /// One scale, and perhaps a minimum, for 32 columns.
+        private static float whole(
+                StoredMatrix stored, int row, int part, int[] q, float scale, float sum) {
+            int dot = 0;
+            int total = 0;
+            for (int i = 0; i < 32; i++) {
+                dot += q[i] * stored.element(row, FIRST + part + i).q();
+                total += q[i];
+            }
+            StoredElement own = stored.element(row, FIRST + part);
+            float added = Math.fma(own.scale() * own.subScale() * scale, (float) dot, sum);
+            float minimum = -(own.less() * own.subLess());
+            return hasMinimum(stored.type()) ? Math.fma(minimum, scale * total, added) : added;
+        }
+
+        /// Integer scales, and perhaps minimums, for each 16 of 32 columns.
+        private static float halves(
+                StoredMatrix stored, int row, int part, int[] q, float scale, float sum) {
+            int dot = 0;
+            int less = 0;
+            for (int i = 0; i < 32; i++) {
+                StoredElement element = stored.element(row, FIRST + part + i);
+                dot += q[i] * element.q() * element.subScale();
+                less += q[i] * element.subLess();
+            }
+            StoredElement own = stored.element(row, FIRST + part);
+            float added = Math.fma(own.scale() * scale, (float) dot, sum);
+            return hasMinimum(stored.type())
+                    ? Math.fma(own.less() * scale, (float) -less, added)
+                    : added;
+        }
+
+        private static boolean hasMinimum(WeightType type) {
+            return switch (type) {
+                case Q4_1, Q5_1, Q2_K, Q4_K, Q5_K -> true;
+                case F32, F16, BF16, Q4_0, Q5_0, Q8_0, IQ4_NL, Q3_K, Q6_K -> false;
+            };
         }
     }
 }

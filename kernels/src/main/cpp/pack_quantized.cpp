@@ -1,0 +1,78 @@
+// Packs the types of matmul_scaled.cpp and matmul_k.cpp; layouts are in planes.h. Targets are zero before, and rows that
+// do not exist stay so.
+#include "pack.h"
+#include "planes.h"
+#include "stored.h"
+
+namespace {
+
+template <int TYPE, class Codes, class Layout>
+void pack_scaled(const PackArguments& a, const uint8_t* row, char* tile, int r) {
+  for (int block = 0; block < a.columns / BLOCK; block++) {
+    uint8_t codes[BLOCK];
+    Stored<TYPE>::codes(row, 0, codes);
+    Codes::put(codes, tile + Layout::codes(block), r);
+    uint16_t* scales = (uint16_t*)(tile + Layout::scales(block));
+    scales[r] = load<uint16_t>(row);
+    if (TYPE == TYPE_Q5_1) {
+      scales[TILE_ROWS + r] = load<uint16_t>(row + 2);
+    }
+    row += Stored<TYPE>::BYTES;
+  }
+}
+
+template <int TYPE, class Codes>
+void pack_parts(const PackArguments& a, const uint8_t* row, char* tile, int r) {
+  using Layout = SuperBlocks<Codes>;
+  int first = a.skipped / BLOCK;
+  for (int part = first; part < first + a.columns / BLOCK; part++) {
+    const uint8_t* block = row + (int64_t)(part / Layout::PARTS) * Stored<TYPE>::BYTES;
+    uint8_t codes[BLOCK];
+    Stored<TYPE>::codes(block, part % Layout::PARTS, codes);
+    Codes::put(codes, tile + Layout::codes(part), r);
+    uint16_t* halves = (uint16_t*)(tile + Layout::halves(part));
+    const uint8_t* stored = Stored<TYPE>::halves(block);
+    uint8_t* own = (uint8_t*)(tile + Layout::sub_scales(part));
+    halves[r] = load<uint16_t>(stored);
+    if constexpr (TYPE == TYPE_Q4_K || TYPE == TYPE_Q5_K) {
+      halves[TILE_ROWS + r] = load<uint16_t>(stored + 2);
+      SixBits six = Stored<TYPE>::six_bits(block, part % Layout::PARTS);
+      own[r] = six.scale;
+      own[TILE_ROWS + r] = six.minimum;
+    } else {
+      if (TYPE == TYPE_Q2_K) {
+        halves[TILE_ROWS + r] = load<uint16_t>(stored + 2);
+      }
+      for (int half = 0; half < 2; half++) {
+        own[2 * r + half] = Stored<TYPE>::sub_scale(block, part % Layout::PARTS * 2 + half);
+      }
+    }
+  }
+}
+
+void pack_row(const PackArguments& a, const uint8_t* row, char* tile, int r) {
+  switch (a.type) {
+    case TYPE_Q4_0: pack_scaled<TYPE_Q4_0, Planes<4, 0>, ScaledPairs<Planes<4, 0>>>(a, row, tile, r); break;
+    case TYPE_IQ4_NL: pack_scaled<TYPE_IQ4_NL, Planes<4, 0>, ScaledPairs<Planes<4, 0>>>(a, row, tile, r); break;
+    case TYPE_Q5_0: pack_scaled<TYPE_Q5_0, Planes<4, 1>, ScaledPairs<Planes<4, 1>>>(a, row, tile, r); break;
+    case TYPE_Q5_1: pack_scaled<TYPE_Q5_1, Planes<4, 1>, ScaledWithMinimum<Planes<4, 1>>>(a, row, tile, r); break;
+    case TYPE_Q2_K: pack_parts<TYPE_Q2_K, Planes<2, 0>>(a, row, tile, r); break;
+    case TYPE_Q3_K: pack_parts<TYPE_Q3_K, Planes<2, 1>>(a, row, tile, r); break;
+    case TYPE_Q4_K: pack_parts<TYPE_Q4_K, Planes<4, 0>>(a, row, tile, r); break;
+    case TYPE_Q5_K: pack_parts<TYPE_Q5_K, Planes<4, 1>>(a, row, tile, r); break;
+    case TYPE_Q6_K: pack_parts<TYPE_Q6_K, Planes<4, 2>>(a, row, tile, r); break;
+  }
+}
+
+void pack_tile(const PackArguments& a, char* tile, int number) {
+  for (int r = 0; r < TILE_ROWS; r++) {
+    const char* row = a.row(number * TILE_ROWS + r);
+    if (row) {
+      pack_row(a, (const uint8_t*)row, tile, r);
+    }
+  }
+}
+
+}  // namespace
+
+LOCKSTEP_PACK(lockstep_pack_quantized, pack_tile)

@@ -1,0 +1,106 @@
+// Codes of 32 columns times the 16 rows of a tile, in planes of their low and of their high bits.
+//
+// Step s holds columns 4s … 4s + 3, four bytes a row. A plane of W bits is W vectors; step s is in vector s mod W at bit
+// (s / W) · W of each byte.
+#pragma once
+
+#include "int8.h"
+
+constexpr int STEPS = BLOCK / 4;
+
+template <int LOW, int HIGH>
+struct Planes {
+  static constexpr int BYTES = (LOW + HIGH) * 4 * TILE_ROWS;
+
+  // Adds the codes of one row to weights that are zero.
+  static void put(const uint8_t* codes, char* weights, int row) {
+    put_plane<LOW, 0>(codes, (uint32_t*)weights + row);
+    if constexpr (HIGH > 0) {
+      put_plane<HIGH, LOW>(codes, (uint32_t*)weights + LOW * TILE_ROWS + row);
+    }
+  }
+
+  // A byte a code.
+  template <int STEP>
+  static __m512i get(const char* weights) {
+    __m512i low = get_plane<LOW, 0, STEP>(weights);
+    if constexpr (HIGH > 0) {
+      return _mm512_or_si512(low, get_plane<HIGH, LOW, STEP>(weights + LOW * 4 * TILE_ROWS));
+    } else {
+      return low;
+    }
+  }
+
+ private:
+  // The plane of bits [FIRST, FIRST + WIDTH).
+  template <int WIDTH, int FIRST>
+  static void put_plane(const uint8_t* codes, uint32_t* plane) {
+    constexpr uint32_t MASK = ((1u << WIDTH) - 1) * 0x01010101u;
+    for (int step = 0; step < STEPS; step++) {
+      uint32_t four;
+      __builtin_memcpy(&four, codes + 4 * step, sizeof four);
+      plane[step % WIDTH * TILE_ROWS] |= (four >> FIRST & MASK) << step / WIDTH * WIDTH;
+    }
+  }
+
+  // Shifting 16 bits at a time moves bits of the neighbour in, never under the mask.
+  template <int WIDTH, int FIRST, int STEP>
+  static __m512i get_plane(const char* plane) {
+    constexpr int AT = STEP / WIDTH * WIDTH;
+    const __m512i mask = _mm512_set1_epi8(((1 << WIDTH) - 1) << FIRST);
+    __m512i bytes = _mm512_load_si512(plane + STEP % WIDTH * 4 * TILE_ROWS);
+    if constexpr (AT > FIRST) {
+      bytes = _mm512_srli_epi16(bytes, AT - FIRST);
+    } else if constexpr (AT < FIRST) {
+      bytes = _mm512_slli_epi16(bytes, FIRST - AT);
+    }
+    return _mm512_and_si512(bytes, mask);
+  }
+};
+
+// dot[t] += codes of steps [STEP, END) · activations of token t.
+template <class Codes, int N, int STEP, int END>
+__attribute__((always_inline)) static inline void add_dots(const Int8Block* const* row, const char* weights,
+                                                           __m512i* dot) {
+  if constexpr (STEP < END) {
+    __m512i codes = Codes::template get<STEP>(weights);
+    for (int t = 0; t < N; t++) {
+      dot4(dot[t], codes, row[t]->value + STEP * 4);
+    }
+    add_dots<Codes, N, STEP + 1, END>(row, weights, dot);
+  }
+}
+
+// A tile of blocks with an f16 scale: pairs of [2][16 rows] scales and [2] blocks of codes.
+template <class Codes>
+struct ScaledPairs {
+  static constexpr int PAIR_BYTES = 2 * 2 * TILE_ROWS + 2 * Codes::BYTES;
+  static int64_t scales(int64_t block) { return block / 2 * PAIR_BYTES + block % 2 * 2 * TILE_ROWS; }
+  static int64_t codes(int64_t block) {
+    return block / 2 * PAIR_BYTES + 2 * 2 * TILE_ROWS + block % 2 * Codes::BYTES;
+  }
+};
+
+// A tile of blocks with an f16 scale and an f16 minimum: [scale, minimum][16 rows], codes.
+template <class Codes>
+struct ScaledWithMinimum {
+  static constexpr int BLOCK_BYTES = 2 * 2 * TILE_ROWS + Codes::BYTES;
+  static int64_t scales(int64_t block) { return block * BLOCK_BYTES; }
+  static int64_t codes(int64_t block) { return block * BLOCK_BYTES + 2 * 2 * TILE_ROWS; }
+};
+
+// A tile of super-blocks of 8 parts: [scale, minimum][16 rows] of f16, 32 bytes of own scales a part, codes of 8 parts.
+// A tile begins with the super-block its first column is stored in; what comes before that column is not filled.
+template <class Codes>
+struct SuperBlocks {
+  static constexpr int PARTS = 8;
+  static constexpr int SUB_SCALES_BYTES = 2 * TILE_ROWS;
+  static constexpr int BYTES = 2 * 2 * TILE_ROWS + PARTS * (SUB_SCALES_BYTES + Codes::BYTES);
+  static int64_t halves(int64_t part) { return part / PARTS * BYTES; }
+  static int64_t sub_scales(int64_t part) {
+    return halves(part) + 2 * 2 * TILE_ROWS + part % PARTS * SUB_SCALES_BYTES;
+  }
+  static int64_t codes(int64_t part) {
+    return halves(part) + 2 * 2 * TILE_ROWS + PARTS * SUB_SCALES_BYTES + part % PARTS * Codes::BYTES;
+  }
+};

@@ -1,0 +1,48 @@
+package dev.lockstep.kernels.cpu;
+
+import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
+import static dev.lockstep.kernels.cpu.VectorInt8.BLOCK;
+import static dev.lockstep.kernels.cpu.VectorInt8.RECORD_BYTES;
+import static dev.lockstep.kernels.cpu.VectorLanes.INTS;
+import static dev.lockstep.kernels.cpu.VectorLanes.ORDER;
+import static dev.lockstep.kernels.cpu.VectorLanes.SPECIES;
+import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
+
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+
+/// Bytes whose halves of 16 columns have scales of their own: codes as [VectorQ8Tile] has them;
+/// then `[block][own scales, d][16 rows]` as in [VectorHalves4Tile].
+final class VectorHalves8Tile implements VectorTile {
+    private static final int STEPS = 8;
+    private static final long STEP_BYTES = 64;
+    static final long SCALES_BYTES = 2 * STEP_BYTES;
+
+    @Override
+    public void one(long x, int columns, long tile, long out, int rows) {
+        int blocks = columns / BLOCK;
+        for (int row = 0; row < rows; row += STEP) {
+            long weights = tile + 4L * row;
+            long scales = weights + blocks * VectorQ8Tile.BLOCK_BYTES;
+            var sum = FloatVector.zero(SPECIES);
+            for (int block = 0; block < blocks; block++) {
+                long record = x + block * RECORD_BYTES;
+                var first = IntVector.zero(INTS);
+                var second = first;
+                for (int step = 0; step < STEPS; step++) {
+                    var products = VectorQ8Tile.products(weights + step * STEP_BYTES, record, step);
+                    first = first.add(VectorHalves4Tile.firstHalf(products));
+                    second = second.add(VectorHalves4Tile.secondHalf(products));
+                }
+                var own = VectorHalves4Tile.own(scales);
+                var total = VectorHalves4Tile.total(own, first, second);
+                var scale =
+                        FloatVector.fromMemorySegment(SPECIES, SEGMENT, scales + STEP_BYTES, ORDER);
+                sum = VectorQ8Tile.scaled(scale, record, total, sum);
+                weights += VectorQ8Tile.BLOCK_BYTES;
+                scales += SCALES_BYTES;
+            }
+            VectorF32Tile.store(sum, out, row, rows);
+        }
+    }
+}

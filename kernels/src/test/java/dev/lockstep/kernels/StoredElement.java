@@ -1,0 +1,114 @@
+package dev.lockstep.kernels;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/// One element of a quantized block, read the plain way: w = scale · subScale · q − less · subLess.
+///
+/// @param scale d of the block
+/// @param subScale integer scale of the element's part of the block; 1 where there are no parts
+/// @param less e of the block, or the minimum with its sign turned
+public record StoredElement(int q, float scale, int subScale, float less, int subLess) {
+    private static final int[] IQ4_NL = {
+        -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113
+    };
+
+    /// Element `i` of a block.
+    static StoredElement of(WeightType type, MemorySegment block, int i) {
+        return switch (type) {
+            case Q4_0 -> plain(block, nibble(block, 2, i) - 8, 0);
+            case Q4_1 -> plain(block, nibble(block, 4, i), -half(block, 2));
+            case Q5_0 -> plain(block, (nibble(block, 6, i) | fifth(block, 2, i)) - 16, 0);
+            case Q5_1 -> plain(block, nibble(block, 8, i) | fifth(block, 4, i), -half(block, 2));
+            case Q8_0 -> plain(block, (byte) at(block, 2 + i), 0);
+            case IQ4_NL -> plain(block, IQ4_NL[nibble(block, 2, i)], 0);
+            case Q2_K -> {
+                int both = at(block, i / 16);
+                yield new StoredElement(
+                        twoBits(block, 16, i),
+                        half(block, 80),
+                        both & 15,
+                        half(block, 82),
+                        both >> 4);
+            }
+            case Q3_K -> {
+                int q = twoBits(block, 32, i) - (bit(block, 8 * (i % 32) + i / 32) == 0 ? 4 : 0);
+                yield new StoredElement(q, half(block, 108), q3Scale(block, i / 16), 0, 0);
+            }
+            case Q4_K ->
+                    sixBit(block, at(block, 16 + i / 64 * 32 + i % 32) >> (i / 32 % 2 * 4) & 15, i);
+            case Q5_K ->
+                    sixBit(
+                            block,
+                            (at(block, 48 + i / 64 * 32 + i % 32) >> (i / 32 % 2 * 4) & 15)
+                                    + 16 * bit(block, 8 * (16 + i % 32) + i / 32),
+                            i);
+            case Q6_K -> {
+                int low = at(block, i / 128 * 64 + i % 64) >> (i % 128 / 64 * 4) & 15;
+                int high = at(block, 128 + i / 128 * 32 + i % 32) >> (i % 128 / 32 * 2) & 3;
+                yield new StoredElement(
+                        low + 16 * high - 32,
+                        half(block, 208),
+                        (byte) at(block, 192 + i / 16),
+                        0,
+                        0);
+            }
+            case F32, F16, BF16 -> throw new IllegalArgumentException(type + " is plain");
+        };
+    }
+
+    double value() {
+        return (double) scale * subScale * q - (double) less * subLess;
+    }
+
+    private static StoredElement plain(MemorySegment block, int q, float less) {
+        return new StoredElement(q, half(block, 0), 1, less, 1);
+    }
+
+    /// Low nibbles first.
+    private static int nibble(MemorySegment block, int from, int i) {
+        int both = at(block, from + i % 16);
+        return i < 16 ? both & 15 : both >> 4;
+    }
+
+    private static int fifth(MemorySegment block, int from, int i) {
+        return 16 * bit(block, 8 * from + i);
+    }
+
+    /// Of 128 elements, 32 share bytes with the other 96.
+    private static int twoBits(MemorySegment block, int from, int i) {
+        return at(block, from + i / 128 * 32 + i % 32) >> (i % 128 / 32 * 2) & 3;
+    }
+
+    private static int q3Scale(MemorySegment block, int index) {
+        int low = at(block, 96 + index % 8) >> (index / 8 * 4) & 15;
+        int high = at(block, 104 + index % 4) >> (index / 4 * 2) & 3;
+        return low + 16 * high - 32;
+    }
+
+    private static StoredElement sixBit(MemorySegment block, int q, int i) {
+        int part = i / 32;
+        int scale;
+        int less;
+        if (part < 4) {
+            scale = at(block, 4 + part) % 64;
+            less = at(block, 8 + part) % 64;
+        } else {
+            scale = at(block, 8 + part) % 16 + at(block, part) / 64 * 16;
+            less = at(block, 8 + part) / 16 + at(block, 4 + part) / 64 * 16;
+        }
+        return new StoredElement(q, half(block, 0), scale, half(block, 2), less);
+    }
+
+    private static int bit(MemorySegment block, int index) {
+        return at(block, index / 8) >> index % 8 & 1;
+    }
+
+    private static int at(MemorySegment block, int index) {
+        return Byte.toUnsignedInt(block.get(ValueLayout.JAVA_BYTE, index));
+    }
+
+    private static float half(MemorySegment block, int at) {
+        return Float.float16ToFloat(block.get(ValueLayout.JAVA_SHORT_UNALIGNED, at));
+    }
+}
