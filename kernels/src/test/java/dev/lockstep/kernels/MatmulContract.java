@@ -86,7 +86,7 @@ public interface MatmulContract extends KernelsContract {
             var stored = StoredMatrix.random(type, 32, 512, 3);
             var weight = device.kernels().prepare(List.of(stored.whole()), DType.F32);
             double foretold = device.kernels().bytesPerWeight(type, DType.F32) * 32 * 512;
-            assertEquals(foretold, weight.bytes());
+            assertEquals(foretold, (double) weight.bytes());
         }
     }
 
