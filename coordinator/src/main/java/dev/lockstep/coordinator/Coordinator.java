@@ -47,9 +47,11 @@ final class Coordinator {
     private final CoordinatorConfig config;
     private final SchedulerClient schedulers;
     private final OpenRequests requests = new OpenRequests();
+    private final Outcomes outcomes = new Outcomes();
     private final Readiness readiness;
     private final ExecutorService threads =
             Executors.newThreadPerTaskExecutor(Thread.ofVirtual().name("request-", 0).factory());
+    private final Metrics metrics;
     private final RpcEndpoint rpc;
     private final Server server;
     private final Randomness randomness = Randomness.secure();
@@ -64,6 +66,7 @@ final class Coordinator {
                 Failpoints.parse(config.failpoints(), "coordinator", Completion.FAILPOINTS);
         this.config = config;
         this.schedulers = new SchedulerClient(Clock.SYSTEM, this::update);
+        this.metrics = new Metrics(schedulers, requests, outcomes);
         Completion.World world =
                 new Completion.World(schedulers, Clock.SYSTEM, failpoints, patience.quiet());
         Completions completions = new Completions(model, world, randomness);
@@ -71,7 +74,8 @@ final class Coordinator {
         this.rpc =
                 new RpcEndpoint(
                         List.of(
-                                new InferenceService(completions, requests, patience, threads),
+                                new InferenceService(
+                                        completions, requests, outcomes, patience, threads),
                                 new AdminService(readiness, schedulers),
                                 readiness.healthService(),
                                 ProtoReflectionServiceV1.newInstance()),
@@ -83,6 +87,9 @@ final class Coordinator {
                                 completions,
                                 readiness,
                                 requests,
+                                outcomes,
+                                metrics,
+                                new Timelines(schedulers),
                                 new RequestBodies(config.maxBodyBytes(), patience.body()),
                                 patience,
                                 threads));
@@ -162,9 +169,11 @@ final class Coordinator {
         }
     }
 
-    /// Makes the gRPC services now rather than at their first call; returns at once.
-    void prepareRpc() {
+    /// Makes the gRPC services and loads what writes the metrics, now rather than when first asked;
+    /// returns at once.
+    void prepare() {
         rpc.prepare();
+        threads.execute(metrics::text);
     }
 
     private void update() {

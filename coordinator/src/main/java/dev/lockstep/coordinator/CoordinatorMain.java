@@ -42,7 +42,7 @@ public final class CoordinatorMain {
         if (loaded.tokenizer().isEmpty()) {
             LOG.warn("{} has no tokenizer: only prompts of token ids are served", loaded.name());
         }
-        coordinator.prepareRpc();
+        coordinator.prepare();
         daemon.run();
     }
 

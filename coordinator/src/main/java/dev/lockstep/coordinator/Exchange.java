@@ -42,6 +42,7 @@ final class Exchange {
     private CompletableFuture<Void> consumed = CompletableFuture.completedFuture(null);
     private int eventCount;
     private boolean streaming;
+    private int status = HttpStatus.OK.code();
     private HttpHeaders further = HttpHeaders.of();
 
     Exchange(HttpResponseWriter writer, String requestId, Duration slowClient) {
@@ -52,6 +53,11 @@ final class Exchange {
 
     String requestId() {
         return requestId;
+    }
+
+    /// How the request ended: the status that was sent, or that of an error within the events.
+    int status() {
+        return status;
     }
 
     /// Adds a header to whatever is answered.
@@ -78,9 +84,19 @@ final class Exchange {
     }
 
     /// The whole answer.
-    void json(int status, JsonNode body) {
-        write(headers(status).contentType(MediaType.JSON_UTF_8).build());
-        write(HttpData.wrap(Json.bytes(body)));
+    void json(int answerStatus, JsonNode body) {
+        whole(answerStatus, MediaType.JSON_UTF_8, Json.bytes(body));
+    }
+
+    /// The whole answer, in another format.
+    void text(String contentType, byte[] body) {
+        whole(HttpStatus.OK.code(), MediaType.parse(contentType), body);
+    }
+
+    private void whole(int answerStatus, MediaType type, byte[] body) {
+        status = answerStatus;
+        write(headers(answerStatus).contentType(type).build());
+        write(HttpData.wrap(body));
         writer.close();
     }
 
@@ -110,6 +126,7 @@ final class Exchange {
 
     /// Ends the answer with an error: a plain one, or one within the events.
     void fail(ApiError error) {
+        status = error.status();
         if (!streaming) {
             ResponseHeadersBuilder headers = headers(error.status());
             if (!error.retryAfter().isZero()) {
@@ -142,8 +159,8 @@ final class Exchange {
         }
     }
 
-    private ResponseHeadersBuilder headers(int status) {
-        return ResponseHeaders.builder(HttpStatus.valueOf(status))
+    private ResponseHeadersBuilder headers(int answerStatus) {
+        return ResponseHeaders.builder(HttpStatus.valueOf(answerStatus))
                 .add(further)
                 .add(REQUEST_ID, requestId);
     }

@@ -27,14 +27,20 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
 
     private final Completions completions;
     private final OpenRequests requests;
+    private final Outcomes outcomes;
     private final Patience patience;
     private final Executor threads;
     private final TokenizerApi text;
 
     InferenceService(
-            Completions completions, OpenRequests requests, Patience patience, Executor threads) {
+            Completions completions,
+            OpenRequests requests,
+            Outcomes outcomes,
+            Patience patience,
+            Executor threads) {
         this.completions = completions;
         this.requests = requests;
+        this.outcomes = outcomes;
         this.patience = patience;
         this.threads = threads;
         this.text = new TokenizerApi(completions);
@@ -63,6 +69,7 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
             requests.enter(inbox);
         } catch (ApiError e) {
             answer.failed(e);
+            outcomes.add(e.status());
             return;
         }
         try {
@@ -71,6 +78,7 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
             answer.failed(e);
         } finally {
             requests.leave(inbox);
+            outcomes.add(answer.status());
         }
     }
 
@@ -147,8 +155,10 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
                     try {
                         observer.onNext(work.get());
                         observer.onCompleted();
+                        outcomes.add(200);
                     } catch (ApiError e) {
                         observer.onError(RpcAnswer.status(e));
+                        outcomes.add(e.status());
                     }
                 });
     }

@@ -20,16 +20,20 @@ import org.apache.logging.log4j.Logger;
 /// Every HTTP route, and what is said to all others: OpenAI's, the probes, and the tokenizer's.
 ///
 /// A request that carries a body gets a virtual thread, which reads it, checks it and stays until
-/// the answer is out; the others are answered at once, from what is known.
+/// the answer is out, and so does one that schedulers must be asked about; the others are answered
+/// at once, from what is known.
 final class OpenAiApi implements HttpService {
     private static final Logger LOG = LogManager.getLogger(OpenAiApi.class);
     private static final Pattern REQUEST_ID = Pattern.compile("[!-~]{1,128}");
     private static final String MODELS = "/v1/models";
+    private static final String REQUESTS = "/v1/requests/";
     private static final Duration SOON = Duration.ofSeconds(1);
 
     private final Completions completions;
     private final Readiness readiness;
     private final OpenRequests requests;
+    private final Outcomes outcomes;
+    private final Timelines timelines;
     private final RequestBodies bodies;
     private final Patience patience;
     private final ExecutorService threads;
@@ -42,27 +46,39 @@ final class OpenAiApi implements HttpService {
         Runnable prepare(Fields fields, Envelope envelope, Exchange exchange, Inbox inbox);
     }
 
+    /// What may wait, and end with an [ApiError].
+    @FunctionalInterface
+    private interface Work {
+        void run() throws InterruptedException;
+    }
+
     /// @param threads one for each request
     OpenAiApi(
             Completions completions,
             Readiness readiness,
             OpenRequests requests,
+            Outcomes outcomes,
+            Metrics metrics,
+            Timelines timelines,
             RequestBodies bodies,
             Patience patience,
             ExecutorService threads) {
         this.completions = completions;
         this.readiness = readiness;
         this.requests = requests;
+        this.outcomes = outcomes;
+        this.timelines = timelines;
         this.bodies = bodies;
         this.patience = patience;
         this.threads = threads;
+        GenerateApi generate = new GenerateApi(completions);
         TokenizerApi text = new TokenizerApi(completions);
         posted =
                 Map.of(
                         "/v1/chat/completions",
-                        this::chat,
+                        generate::chat,
                         "/v1/completions",
-                        this::complete,
+                        generate::complete,
                         "/tokenize",
                         (fields, envelope, to, inbox) -> send(to, text.tokenize(fields)),
                         "/detokenize",
@@ -71,6 +87,8 @@ final class OpenAiApi implements HttpService {
                 Map.of(
                         MODELS,
                         exchange -> exchange.json(200, models()),
+                        "/metrics",
+                        exchange -> exchange.text(Metrics.CONTENT_TYPE, metrics.text()),
                         "/livez",
                         exchange -> exchange.json(200, Json.object().put("status", "ok")),
                         "/readyz",
@@ -95,7 +113,14 @@ final class OpenAiApi implements HttpService {
             Envelope envelope =
                     completions.envelope(
                             exchange.requestId(), request.headers().getAll(Envelope.TENANT));
-            threads.execute(() -> answer(route, request, envelope, exchange, inbox));
+            threads.execute(
+                    () -> {
+                        answer(
+                                exchange,
+                                inbox,
+                                () -> prepare(route, request, envelope, exchange, inbox).run());
+                        outcomes.add(exchange.status());
+                    });
             return writer;
         }
         // A client that is still sending takes an early answer for a broken stream.
@@ -114,30 +139,34 @@ final class OpenAiApi implements HttpService {
     }
 
     private Consumer<Exchange> askedFor(String path, HttpMethod method, Exchange exchange) {
-        boolean isModel = path.startsWith(MODELS + "/");
-        if (!isModel && !asked.containsKey(path) && !posted.containsKey(path)) {
+        Consumer<Exchange> answer = asked.get(path);
+        if (path.startsWith(MODELS + "/")) {
+            answer = to -> to.json(200, model(path.substring(MODELS.length() + 1)));
+        } else if (path.startsWith(REQUESTS)) {
+            answer = to -> describe(path.substring(REQUESTS.length()), to);
+        }
+        if (answer == null && !posted.containsKey(path)) {
             throw ApiError.refused(404, "unknown_url", "there is nothing at " + Json.quoted(path));
         }
-        String allowed = posted.containsKey(path) ? "POST" : "GET";
-        if (!method.name().equals(allowed)) {
+        String allowed = answer == null ? "POST" : "GET";
+        if (answer == null || !method.name().equals(allowed)) {
             exchange.addHeader("allow", allowed);
             throw ApiError.refused(
                     405,
                     "method_not_allowed",
                     method + " is not possible at " + path + ", use " + allowed);
         }
-        if (isModel) {
-            return to -> to.json(200, model(path.substring(MODELS.length() + 1)));
-        }
-        Consumer<Exchange> answer = asked.get(path);
-        if (answer == null) {
-            throw new IllegalStateException("no answer for " + path);
-        }
         return answer;
     }
 
-    private void answer(
-            Posted route, HttpRequest request, Envelope envelope, Exchange exchange, Inbox inbox) {
+    /// Schedulers have to be waited for.
+    private void describe(String id, Exchange exchange) {
+        threads.execute(
+                () -> answer(exchange, new Inbox(), () -> exchange.json(200, timelines.of(id))));
+    }
+
+    /// Does the work while it counts as an open request; what it throws is answered.
+    private void answer(Exchange exchange, Inbox inbox, Work work) {
         try {
             requests.enter(inbox);
         } catch (ApiError e) {
@@ -145,7 +174,7 @@ final class OpenAiApi implements HttpService {
             return;
         }
         try {
-            prepare(route, request, envelope, exchange, inbox).run();
+            work.run();
         } catch (ApiError e) {
             LOG.debug("request {} refused: {}", exchange.requestId(), e.code());
             exchange.fail(e);
@@ -170,55 +199,6 @@ final class OpenAiApi implements HttpService {
 
     private static Runnable send(Exchange exchange, ObjectNode answer) {
         return () -> exchange.json(200, answer);
-    }
-
-    private Runnable chat(Fields fields, Envelope envelope, Exchange exchange, Inbox inbox) {
-        ChatRequest request = ChatRequest.parse(fields, completions.model(), envelope);
-        return completions.chat(
-                request,
-                envelope,
-                inbox,
-                outline ->
-                        answer(
-                                exchange,
-                                outline,
-                                request.delivery(),
-                                new ChatFormat(
-                                        outline.model(),
-                                        request.sampling(),
-                                        request.returnTokenIds())));
-    }
-
-    private Runnable complete(Fields fields, Envelope envelope, Exchange exchange, Inbox inbox) {
-        CompletionRequest request = CompletionRequest.parse(fields, completions.model(), envelope);
-        return completions.complete(
-                request,
-                envelope,
-                inbox,
-                outline ->
-                        answer(
-                                exchange,
-                                outline,
-                                request.delivery(),
-                                new TextFormat(
-                                        outline.model(),
-                                        request.sampling(),
-                                        request.returnTokenIds(),
-                                        outline.echoes())));
-    }
-
-    private Answer answer(
-            Exchange exchange,
-            Completions.Outline outline,
-            StreamFields delivery,
-            AnswerFormat format) {
-        AnswerHead head =
-                new AnswerHead(
-                        outline.id(), System.currentTimeMillis() / 1000, outline.model().name());
-        return delivery.stream()
-                ? new EventStream(
-                        exchange, head, format, delivery, outline.choices(), outline.promptTokens())
-                : new WholeAnswer(exchange, head, format, outline.choices());
     }
 
     private void ready(Exchange exchange) {

@@ -31,6 +31,10 @@ final class OpenRequests {
         notifyAll();
     }
 
+    synchronized int count() {
+        return open.size();
+    }
+
     synchronized boolean isDraining() {
         return draining;
     }

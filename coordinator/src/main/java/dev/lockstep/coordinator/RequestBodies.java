@@ -43,8 +43,12 @@ final class RequestBodies {
 
     /// Waits for the body, and for its turn, on the calling thread.
     Body read(HttpRequest request) throws InterruptedException {
-        if (request.headers().contentLength() > mostBytes) {
-            throw tooLarge(request.headers().contentLength() + " bytes");
+        long declared = request.headers().contentLength();
+        if (declared > mostBytes) {
+            if (declared <= (long) LARGE_IN_MEMORY * mostBytes) {
+                discard(request);
+            }
+            throw tooLarge(declared + " bytes");
         }
         AtomicLong seen = new AtomicLong();
         try {
@@ -61,6 +65,16 @@ final class RequestBodies {
         } catch (ApiError e) {
             inMemory.addAndGet(-seen.get());
             throw e;
+        }
+    }
+
+    /// Lets a client finish that is not far over the limit: while it sends, it may take an answer
+    /// for a broken stream.
+    private void discard(HttpRequest request) throws InterruptedException {
+        try {
+            request.subscribe().get(patience.toNanos(), TimeUnit.NANOSECONDS);
+        } catch (ExecutionException | TimeoutException e) {
+            request.abort();
         }
     }
 

@@ -21,6 +21,7 @@ final class RpcAnswer implements Answer {
     private int openChoices;
     private Optional<InferenceFinished> last = Optional.empty();
     private boolean over;
+    private int status = 200;
 
     RpcAnswer(ServerCallStreamObserver<InferenceEvent> out, Duration slowClient) {
         this.out = out;
@@ -92,8 +93,14 @@ final class RpcAnswer implements Answer {
         }
     }
 
+    /// How the request ended, as the HTTP API would say it.
+    int status() {
+        return status;
+    }
+
     @Override
     public void failed(ApiError error) {
+        status = error.status();
         if (!over && !out.isCancelled()) {
             over = true;
             out.onError(status(error));

@@ -4,12 +4,14 @@ import dev.lockstep.cluster.BlockHasher;
 import dev.lockstep.cluster.Clock;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.Membership;
+import dev.lockstep.proto.v1.DescribeRequestRequest;
 import dev.lockstep.proto.v1.SchedulerGrpc;
 import io.grpc.ManagedChannel;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.nio.NioIoHandler;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -111,6 +113,26 @@ final class SchedulerClient implements AutoCloseable {
                         excluded,
                         turn.getAndIncrement())
                 .map(chosen -> send(request, index, inbox, chosen, now));
+    }
+
+    /// Asks every scheduler that answers at all what happened to a request, all at the same time.
+    List<Timelines.Asked> describe(String requestId, Duration patience) {
+        DescribeRequestRequest question =
+                DescribeRequestRequest.newBuilder().setRequestId(requestId).build();
+        Snapshot now = snapshot;
+        List<Timelines.Asked> asked = new ArrayList<>();
+        for (GroupView group : now.groups()) {
+            SchedulerLink link = now.links().get(group.id());
+            if (group.alive() && link != null) {
+                asked.add(
+                        new Timelines.Asked(
+                                group.status().getGroup(),
+                                SchedulerGrpc.newFutureStub(link.channel())
+                                        .withDeadlineAfter(patience.toNanos(), TimeUnit.NANOSECONDS)
+                                        .describeRequest(question)));
+            }
+        }
+        return asked;
     }
 
     /// Nobody looks what is cached where there is no choice.

@@ -3,11 +3,13 @@ package dev.lockstep.coordinator;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.Randomness;
 import dev.lockstep.proto.v1.BlockEvents;
+import dev.lockstep.proto.v1.DescribeRequestRequest;
 import dev.lockstep.proto.v1.FinishReason;
 import dev.lockstep.proto.v1.GenerateEvent;
 import dev.lockstep.proto.v1.GenerateRequest;
 import dev.lockstep.proto.v1.GroupStatus;
 import dev.lockstep.proto.v1.RankInfo;
+import dev.lockstep.proto.v1.RequestTimeline;
 import dev.lockstep.proto.v1.SchedulerGrpc;
 import dev.lockstep.proto.v1.Token;
 import dev.lockstep.proto.v1.TopLogprob;
@@ -17,6 +19,7 @@ import dev.lockstep.proto.v1.WatchGroupRequest;
 import io.grpc.Metadata;
 import io.grpc.Server;
 import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
 import io.grpc.netty.NettyServerBuilder;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
@@ -24,13 +27,16 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
 
 /// A scheduler that generates what a test wrote down, over a real connection.
 final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements AutoCloseable {
@@ -47,6 +53,8 @@ final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements Aut
     private final List<ServerCallStreamObserver<GroupStatus>> watchers =
             new CopyOnWriteArrayList<>();
     private final BlockingQueue<Call> calls = new LinkedBlockingQueue<>();
+    private final Map<String, Function<DescribeRequestRequest, RequestTimeline>> timelines =
+            new ConcurrentHashMap<>();
     private final Server server;
     private final String group;
     private final String incarnation = Randomness.secure().nextIncarnation();
@@ -152,6 +160,27 @@ final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements Aut
                         }
                     }
                 });
+    }
+
+    /// What it says about a request when it is asked.
+    void describes(String requestId, Function<DescribeRequestRequest, RequestTimeline> answer) {
+        timelines.put(requestId, answer);
+    }
+
+    @Override
+    public void describeRequest(
+            DescribeRequestRequest request, StreamObserver<RequestTimeline> observer) {
+        var timeline = timelines.get(request.getRequestId());
+        if (timeline == null) {
+            observer.onError(Status.NOT_FOUND.asRuntimeException());
+            return;
+        }
+        try {
+            observer.onNext(timeline.apply(request));
+            observer.onCompleted();
+        } catch (StatusRuntimeException e) {
+            observer.onError(e);
+        }
     }
 
     @Override

@@ -1,0 +1,59 @@
+package dev.lockstep.coordinator;
+
+import java.util.function.Function;
+
+/// The two routes that generate: OpenAI's chat and its older completions.
+final class GenerateApi {
+    private final Completions completions;
+
+    GenerateApi(Completions completions) {
+        this.completions = completions;
+    }
+
+    /// Checks a body of `POST /v1/chat/completions`.
+    ///
+    /// @return what is left to do, which needs the body no more
+    Runnable chat(Fields fields, Envelope envelope, Exchange exchange, Inbox inbox) {
+        ChatRequest request = ChatRequest.parse(fields, completions.model(), envelope);
+        Function<Completions.Outline, AnswerFormat> format =
+                outline ->
+                        new ChatFormat(
+                                outline.model(), request.sampling(), request.returnTokenIds());
+        return completions.chat(
+                request,
+                envelope,
+                inbox,
+                outline -> answer(exchange, outline, request.delivery(), format.apply(outline)));
+    }
+
+    /// As [#chat], of `POST /v1/completions`.
+    Runnable complete(Fields fields, Envelope envelope, Exchange exchange, Inbox inbox) {
+        CompletionRequest request = CompletionRequest.parse(fields, completions.model(), envelope);
+        Function<Completions.Outline, AnswerFormat> format =
+                outline ->
+                        new TextFormat(
+                                outline.model(),
+                                request.sampling(),
+                                request.returnTokenIds(),
+                                outline.echoes());
+        return completions.complete(
+                request,
+                envelope,
+                inbox,
+                outline -> answer(exchange, outline, request.delivery(), format.apply(outline)));
+    }
+
+    private static Answer answer(
+            Exchange exchange,
+            Completions.Outline outline,
+            StreamFields delivery,
+            AnswerFormat format) {
+        AnswerHead head =
+                new AnswerHead(
+                        outline.id(), System.currentTimeMillis() / 1000, outline.model().name());
+        return delivery.stream()
+                ? new EventStream(
+                        exchange, head, format, delivery, outline.choices(), outline.promptTokens())
+                : new WholeAnswer(exchange, head, format, outline.choices());
+    }
+}

@@ -1,0 +1,106 @@
+package dev.lockstep.coordinator;
+
+import io.prometheus.metrics.expositionformats.PrometheusTextFormatWriter;
+import io.prometheus.metrics.model.snapshots.CounterSnapshot;
+import io.prometheus.metrics.model.snapshots.GaugeSnapshot;
+import io.prometheus.metrics.model.snapshots.Labels;
+import io.prometheus.metrics.model.snapshots.MetricSnapshot;
+import io.prometheus.metrics.model.snapshots.MetricSnapshots;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/// What `GET /metrics` says, in Prometheus's text format: the groups by what they last told, and
+/// what this coordinator counted itself.
+///
+/// Counters of a group begin anew with its scheduler, as counters of processes do. With several
+/// coordinators each tells the same of a group: take one of them, or the largest.
+final class Metrics {
+    static final String CONTENT_TYPE = PrometheusTextFormatWriter.CONTENT_TYPE;
+
+    private final PrometheusTextFormatWriter writer = PrometheusTextFormatWriter.create();
+    private final SchedulerClient schedulers;
+    private final OpenRequests requests;
+    private final Outcomes outcomes;
+
+    Metrics(SchedulerClient schedulers, OpenRequests requests, Outcomes outcomes) {
+        this.schedulers = schedulers;
+        this.requests = requests;
+        this.outcomes = outcomes;
+    }
+
+    byte[] text() {
+        List<MetricSnapshot> all = new ArrayList<>();
+        Collection<GroupView> groups = GroupView.byGroup(schedulers.groups());
+        for (GroupMetric metric : GroupMetric.ALL) {
+            Map<Labels, Double> values = new TreeMap<>();
+            groups.forEach(
+                    group ->
+                            values.put(
+                                    Labels.of("group", group.status().getGroup()),
+                                    metric.value().applyAsDouble(group)));
+            all.add(
+                    switch (metric.kind()) {
+                        case COUNTER -> counter(metric.name(), metric.help(), values);
+                        case GAUGE -> gauge(metric.name(), metric.help(), values);
+                    });
+        }
+        Map<Labels, Double> answered = new TreeMap<>();
+        outcomes.counts()
+                .forEach(
+                        (status, count) ->
+                                answered.put(
+                                        Labels.of("status", Integer.toString(status)),
+                                        count.doubleValue()));
+        all.add(
+                counter(
+                        "lockstep_requests",
+                        "Requests with a body that were answered, by HTTP status",
+                        answered));
+        all.add(
+                gauge(
+                        "lockstep_requests_open",
+                        "Requests that this coordinator is at work on",
+                        Map.of(Labels.EMPTY, (double) requests.count())));
+        return text(new MetricSnapshots(all));
+    }
+
+    private byte[] text(MetricSnapshots snapshots) {
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        try {
+            writer.write(out, snapshots);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        return out.toByteArray();
+    }
+
+    private static MetricSnapshot counter(String name, String help, Map<Labels, Double> values) {
+        CounterSnapshot.Builder builder = CounterSnapshot.builder().name(name).help(help);
+        values.forEach(
+                (labels, value) ->
+                        builder.dataPoint(
+                                CounterSnapshot.CounterDataPointSnapshot.builder()
+                                        .labels(labels)
+                                        .value(value)
+                                        .build()));
+        return builder.build();
+    }
+
+    private static MetricSnapshot gauge(String name, String help, Map<Labels, Double> values) {
+        GaugeSnapshot.Builder builder = GaugeSnapshot.builder().name(name).help(help);
+        values.forEach(
+                (labels, value) ->
+                        builder.dataPoint(
+                                GaugeSnapshot.GaugeDataPointSnapshot.builder()
+                                        .labels(labels)
+                                        .value(value)
+                                        .build()));
+        return builder.build();
+    }
+}
