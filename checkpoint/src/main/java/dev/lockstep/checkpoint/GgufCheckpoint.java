@@ -42,8 +42,9 @@ final class GgufCheckpoint extends Checkpoint {
         files.add(first);
         int count = first.metadata().size("split.count").orElse(1);
         for (int number = 2; number <= count; number++) {
-            files.add(GgufFile.open(splitPath(first, number, count)));
+            files.add(part(splitPath(first, number, count), number, count));
         }
+        requireComplete(files);
         return new GgufCheckpoint(files, named(files));
     }
 
@@ -83,6 +84,29 @@ final class GgufCheckpoint extends Checkpoint {
                             .formatted(part, path, count));
         }
         return part;
+    }
+
+    private static GgufFile part(Path path, int number, int count) {
+        GgufFile part = GgufFile.open(path);
+        int saysNumber = part.metadata().size("split.no").orElse(number - 1) + 1;
+        int saysCount = part.metadata().size("split.count").orElse(count);
+        if (saysNumber != number || saysCount != count) {
+            throw new CheckpointException(
+                    "%s says it is part %d of %d, its name %d of %d: download it again"
+                            .formatted(path, saysNumber, saysCount, number, count));
+        }
+        return part;
+    }
+
+    private static void requireComplete(List<GgufFile> files) {
+        GgufFile first = files.getFirst();
+        int found = files.stream().mapToInt(file -> file.tensors().size()).sum();
+        int expected = first.metadata().size("split.tensors.count").orElse(found);
+        if (found != expected) {
+            throw new CheckpointException(
+                    "%s: split.tensors.count is %d, the %d files hold %d tensors: they are not of one model, download them again"
+                            .formatted(first.file().path(), expected, files.size(), found));
+        }
     }
 
     private static Map<String, StoredTensor> named(List<GgufFile> files) {

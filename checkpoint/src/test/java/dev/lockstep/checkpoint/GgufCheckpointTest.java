@@ -136,4 +136,29 @@ class GgufCheckpointTest {
         Path renamed = Files.copy(first, folder.resolve("renamed.gguf"));
         Refused.naming(() -> Checkpoint.open(renamed), "split into 2 files");
     }
+
+    @Test
+    void partsThatAreNotOfOneModelAreNamed(@TempDir Path folder) throws IOException {
+        Path first = folder.resolve("m-00001-of-00002.gguf");
+        Path second = folder.resolve("m-00002-of-00002.gguf");
+        Files.write(
+                first,
+                GgufBytes.llama()
+                        .number("split.count", 2)
+                        .number("split.tensors.count", 13)
+                        .llamaTensors()
+                        .build());
+        Files.write(second, part(0, 2).tensor("output.weight", 0, 64, 256).build());
+        Refused.naming(() -> Checkpoint.open(first), second.toString(), "part 1 of 2");
+        Files.write(second, part(1, 3).tensor("output.weight", 0, 64, 256).build());
+        Refused.naming(() -> Checkpoint.open(first), second.toString(), "part 2 of 3");
+        Files.write(second, part(1, 2).tensor("output.weight", 0, 64, 256).build());
+        Refused.naming(() -> Checkpoint.open(first), "split.tensors.count is 13", "hold 12");
+        Files.write(second, part(1, 2).build());
+        Refused.naming(() -> Checkpoint.open(first), "hold 11 tensors");
+    }
+
+    private static GgufBytes part(int number, int count) {
+        return new GgufBytes(3).number("split.no", number).number("split.count", count);
+    }
 }
