@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.EnumMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -53,6 +54,10 @@ public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint
     ///
     /// @throws CheckpointException for a GGUF file that holds a vocabulary and no weights
     public abstract ModelConfig config();
+
+    /// Keys of the configuration that may matter and that are not those of a plain decoder: empty
+    /// where [#config] says everything there is to say.
+    public abstract List<String> unexplainedKeys();
 
     /// A hex digest of configuration and weights, equal on every host that has the same model. It
     /// reads headers and some 400 KiB of each file: see [ModelDigest] for what it covers.

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -48,6 +49,11 @@ final class FolderCheckpoint extends Checkpoint {
     @Override
     public ModelConfig config() {
         return config;
+    }
+
+    @Override
+    public List<String> unexplainedKeys() {
+        return ConfigKeys.unexplained(JsonObject.read(path().resolve("config.json")));
     }
 
     @Override

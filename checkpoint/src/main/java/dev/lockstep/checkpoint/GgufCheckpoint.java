@@ -57,6 +57,12 @@ final class GgufCheckpoint extends Checkpoint {
                                         + " holds a vocabulary without weights: name a complete model"));
     }
 
+    /// Which way the heads of q and k are stored depends on the architecture.
+    @Override
+    public List<String> unexplainedKeys() {
+        return List.of("general.architecture");
+    }
+
     @Override
     public String digest() {
         ModelDigest digest = new ModelDigest("gguf");

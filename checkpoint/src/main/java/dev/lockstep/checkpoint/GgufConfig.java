@@ -50,7 +50,7 @@ final class GgufConfig {
                 architecture,
                 hidden,
                 layers,
-                requireSize("feed_forward_length", 1 << 24),
+                feedForwardSize(),
                 vocabularySize(),
                 context,
                 normEpsilon(),
@@ -60,7 +60,53 @@ final class GgufConfig {
                 !tensors.containsKey("lm_head.weight"),
                 layerTypes(layers).kvGroups(),
                 specialIds(),
-                Checkpoint.dominantType(tensors.values()));
+                Checkpoint.dominantType(tensors.values()),
+                details(hidden, layers, attention));
+    }
+
+    private int feedForwardSize() {
+        return size("expert_feed_forward_length").orElse(0) > 0
+                ? requireSize("expert_feed_forward_length", 1 << 24)
+                : requireSize("feed_forward_length", 1 << 24);
+    }
+
+    private DecoderDetails details(int hidden, int layers, AttentionConfig attention) {
+        return new DecoderDetails(
+                switch (architecture) {
+                    case "gemma2", "gemma3", "gpt2", "starcoder", "starcoder2" ->
+                            "gelu_pytorch_tanh";
+                    default -> "silu";
+                },
+                number("embedding_scale", 1),
+                number("residual_scale", 1),
+                number("logit_scale", 1),
+                attentionScale(hidden, layers, attention),
+                metadata.number(key("attn_logit_softcapping")),
+                metadata.number(key("final_logit_softcapping")),
+                experts());
+    }
+
+    /// The 27B models of Gemma scale by the width of a head of equal parts; GGUF files do not say
+    /// so, and llama.cpp tells these models by their layers.
+    private OptionalDouble attentionScale(int hidden, int layers, AttentionConfig attention) {
+        boolean equalParts =
+                (architecture.equals("gemma2") && layers == 46)
+                        || (architecture.equals("gemma3") && layers == 62);
+        return equalParts
+                ? OptionalDouble.of(1 / Math.sqrt((double) hidden / attention.headCount()))
+                : metadata.number(key("attention.scale"));
+    }
+
+    private Optional<ExpertConfig> experts() {
+        int count = size("expert_count").orElse(0);
+        return count == 0
+                ? Optional.empty()
+                : Optional.of(
+                        new ExpertConfig(count, requireSize("expert_used_count", count), true));
+    }
+
+    private double number(String name, double absent) {
+        return metadata.number(key(name)).orElse(absent);
     }
 
     private AttentionConfig attention(int hidden) {
@@ -89,7 +135,9 @@ final class GgufConfig {
 
     /// The embedding's rows decide: the vocabulary may be padded there.
     private int vocabularySize() {
-        StoredTensor embedding = tensors.get("model.embed_tokens.weight");
+        StoredTensor embedding =
+                tensors.getOrDefault(
+                        "model.embed_tokens.weight", tensors.get("transformer.wte.weight"));
         if (embedding != null && embedding.shape().size() == 2) {
             return (int) Math.min(Integer.MAX_VALUE, embedding.shape().getFirst());
         }

@@ -33,7 +33,32 @@ record GgufNames(String architecture) {
                     Map.entry("post_ffw_norm", "post_feedforward_layernorm"),
                     Map.entry("ffn_gate", "mlp.gate_proj"),
                     Map.entry("ffn_up", "mlp.up_proj"),
-                    Map.entry("ffn_down", "mlp.down_proj"));
+                    Map.entry("ffn_down", "mlp.down_proj"),
+                    Map.entry("ffn_gate_inp", "mlp.gate"),
+                    Map.entry("ffn_gate_exps", "mlp.experts.gate_proj"),
+                    Map.entry("ffn_up_exps", "mlp.experts.up_proj"),
+                    Map.entry("ffn_down_exps", "mlp.experts.down_proj"));
+
+    /// GPT-2 and GPTBigCode, which have names of their own.
+    private static final Map<String, String> GPT_OUTSIDE_NAMES =
+            Map.of(
+                    "token_embd", "transformer.wte",
+                    "position_embd", "transformer.wpe",
+                    "output_norm", "transformer.ln_f",
+                    "output", "lm_head");
+
+    private static final Map<String, String> GPT_BLOCK_NAMES =
+            Map.of(
+                    "attn_norm", "ln_1",
+                    "attn_qkv", "attn.c_attn",
+                    "attn_output", "attn.c_proj",
+                    "ffn_norm", "ln_2",
+                    "ffn_up", "mlp.c_fc",
+                    "ffn_down", "mlp.c_proj");
+
+    private boolean isGpt() {
+        return architecture.equals("gpt2") || architecture.equals("starcoder");
+    }
 
     /// Where a family's blocks differ from the table above.
     private Map<String, String> ownBlockNames() {
@@ -47,6 +72,12 @@ record GgufNames(String architecture) {
 
     String huggingFace(String stored) {
         Matcher inBlock = IN_BLOCK.matcher(stored);
+        if (inBlock.matches() && isGpt()) {
+            String name = GPT_BLOCK_NAMES.get(inBlock.group(2));
+            return name == null
+                    ? stored
+                    : "transformer.h.%s.%s.%s".formatted(inBlock.group(1), name, inBlock.group(3));
+        }
         if (inBlock.matches()) {
             String part = inBlock.group(2);
             String name = ownBlockNames().getOrDefault(part, BLOCK_NAMES.get(part));
@@ -55,8 +86,9 @@ record GgufNames(String architecture) {
                     : "model.layers.%s.%s.%s".formatted(inBlock.group(1), name, inBlock.group(3));
         }
         Matcher outside = OUTSIDE.matcher(stored);
-        if (outside.matches() && OUTSIDE_NAMES.containsKey(outside.group(1))) {
-            return OUTSIDE_NAMES.get(outside.group(1)) + "." + outside.group(2);
+        Map<String, String> names = isGpt() ? GPT_OUTSIDE_NAMES : OUTSIDE_NAMES;
+        if (outside.matches() && names.containsKey(outside.group(1))) {
+            return names.get(outside.group(1)) + "." + outside.group(2);
         }
         return stored;
     }

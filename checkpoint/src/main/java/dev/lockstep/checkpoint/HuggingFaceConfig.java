@@ -61,7 +61,8 @@ final class HuggingFaceConfig {
                 config.flag("tie_word_embeddings").orElse(!tensorNames.contains("lm_head.weight")),
                 LayerTypes.of(config, layers).kvGroups(),
                 specialIds(),
-                weightType);
+                weightType,
+                new DetailsReader(config).details());
     }
 
     private void refuseQuantized() {
@@ -114,7 +115,9 @@ final class HuggingFaceConfig {
         if (gptDefault && !config.has("intermediate_size") && !config.has("n_inner")) {
             return 4 * hidden;
         }
-        return requireSize(1 << 24, "intermediate_size", "n_inner");
+        return config.has("moe_intermediate_size")
+                ? requireSize(1 << 24, "moe_intermediate_size")
+                : requireSize(1 << 24, "intermediate_size", "n_inner");
     }
 
     private double normEpsilon() {

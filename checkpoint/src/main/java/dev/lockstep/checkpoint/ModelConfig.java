@@ -7,6 +7,7 @@ import java.util.OptionalInt;
 ///
 /// @param architecture the file's own word: a class name such as `LlamaForCausalLM`, or GGUF's
 ///   `llama`
+/// @param feedForwardSize of one expert, where there are experts
 /// @param contextLength positions the model was made for
 /// @param normEpsilon epsilon of every RMSNorm or LayerNorm
 /// @param windowRope rope of the layers with a sliding window; equals `rope` in most models
@@ -27,7 +28,42 @@ public record ModelConfig(
         boolean tiedEmbeddings,
         List<KvGroup> kvGroups,
         SpecialIds specialIds,
-        TensorType weightType) {
+        TensorType weightType,
+        DecoderDetails details) {
+
+    /// A model without particularities.
+    public ModelConfig(
+            String architecture,
+            int hiddenSize,
+            int layerCount,
+            int feedForwardSize,
+            int vocabularySize,
+            int contextLength,
+            double normEpsilon,
+            AttentionConfig attention,
+            RopeConfig rope,
+            RopeConfig windowRope,
+            boolean tiedEmbeddings,
+            List<KvGroup> kvGroups,
+            SpecialIds specialIds,
+            TensorType weightType) {
+        this(
+                architecture,
+                hiddenSize,
+                layerCount,
+                feedForwardSize,
+                vocabularySize,
+                contextLength,
+                normEpsilon,
+                attention,
+                rope,
+                windowRope,
+                tiedEmbeddings,
+                kvGroups,
+                specialIds,
+                weightType,
+                DecoderDetails.plain());
+    }
 
     public ModelConfig {
         kvGroups = List.copyOf(kvGroups);
@@ -67,6 +103,11 @@ public record ModelConfig(
     /// The rope of a layer.
     public RopeConfig rope(int layer) {
         return window(layer).isPresent() ? windowRope : rope;
+    }
+
+    /// Feed-forwards of a layer: its experts, or one.
+    public int feedForwardsPerLayer() {
+        return details.experts().map(ExpertConfig::count).orElse(1);
     }
 
     static void requireBetween(String what, long value, long least, long most) {

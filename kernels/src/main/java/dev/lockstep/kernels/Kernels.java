@@ -107,6 +107,12 @@ public interface Kernels extends AutoCloseable {
     /// @param y as many rows as `x`, or one that is added to all
     void add(Tensor x, Tensor y);
 
+    /// `out = x`.
+    void copy(Tensor x, Tensor out);
+
+    /// `x = 0`.
+    void clear(Tensor x);
+
     /// `x = x · factor`, in place.
     void scale(Tensor x, float factor);
 

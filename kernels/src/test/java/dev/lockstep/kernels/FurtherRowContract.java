@@ -171,6 +171,17 @@ public interface FurtherRowContract extends KernelsContract {
     }
 
     @Test
+    default void copiesAndZeroesLeaveTheRestAlone() {
+        try (var device = device()) {
+            Tensor x = device.floats(2, 3, 1, 2, 3, 4, 5, 6);
+            Tensor out = device.floats(2, 3, 7, 7, 7, 7, 7, 7);
+            device.kernels().copy(x.columns(1, 3), out.columns(0, 2));
+            device.kernels().clear(out.columns(1, 2));
+            assertArrayEquals(new float[] {2, 0, 7, 5, 0, 7}, device.floats(out));
+        }
+    }
+
+    @Test
     default void aRowOfThemHasTheSameBitsInAnyBatchAndOnAnyThread() {
         int width = 515;
         float[] x = TestValues.normal(new Random(6), 40 * 2 * width);

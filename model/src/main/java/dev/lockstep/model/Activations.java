@@ -1,5 +1,6 @@
 package dev.lockstep.model;
 
+import dev.lockstep.checkpoint.ExpertConfig;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceBuffer;
@@ -12,7 +13,7 @@ import dev.lockstep.nccl.Communicator;
 ///
 /// They live as long as a group's epoch, with its communicator: what is summed or gathered over
 /// ranks lies in the communicator's memory. H hidden size, T tokens, N logit rows, all shard sizes
-/// this rank's.
+/// this rank's. No two of the activations share memory but [#squareSums] and [#partial].
 ///
 /// Not thread-safe: belongs to the step thread.
 public final class Activations implements AutoCloseable {
@@ -28,6 +29,9 @@ public final class Activations implements AutoCloseable {
     private final Tensor attended;
     private final Tensor gateUp;
     private final Tensor feedForward;
+    private final Tensor routerLogits;
+    private final Tensor expertInput;
+    private final Tensor expertOutput;
     private final Tensor logitInput;
     private final Tensor logits;
     private final Tensor partial;
@@ -54,6 +58,9 @@ public final class Activations implements AutoCloseable {
         this.attended = take(type, maxTokens, sizes.attended);
         this.gateUp = take(type, maxTokens, sizes.gateUp);
         this.feedForward = take(type, maxTokens, sizes.feedForward);
+        this.routerLogits = take(DType.F32, maxTokens, sizes.experts);
+        this.expertInput = take(type, maxTokens, sizes.expertHidden);
+        this.expertOutput = take(type, maxTokens, sizes.expertHidden);
         this.logitInput = take(type, maxLogitRows, sizes.hidden);
         this.logits = take(DType.F32, maxLogitRows, config.vocabularySize());
         // The largest part of any rank, so that every rank allocates the same.
@@ -77,9 +84,16 @@ public final class Activations implements AutoCloseable {
             ModelConfig config, Shard shard, DType type, int maxTokens, int maxLogitRows) {
         Sizes sizes = Sizes.of(config, shard);
         int[] tokenColumns = {
-            sizes.hidden, sizes.hidden, sizes.qkv, sizes.attended, sizes.gateUp, sizes.feedForward
+            sizes.hidden,
+            sizes.hidden,
+            sizes.qkv,
+            sizes.attended,
+            sizes.gateUp,
+            sizes.feedForward,
+            sizes.expertHidden,
+            sizes.expertHidden
         };
-        long bytes = 0;
+        long bytes = aligned((long) maxTokens * sizes.experts * DType.F32.bytes());
         for (int columns : tokenColumns) {
             bytes += aligned((long) maxTokens * columns * type.bytes());
         }
@@ -153,6 +167,27 @@ public final class Activations implements AutoCloseable {
         return partial.rows(0, tokens);
     }
 
+    /// `[T, 2]` F32 in the memory of [#partial], which must not be in use: sums of squares over q
+    /// and k.
+    public Tensor squareSums(int tokens) {
+        return new Tensor(partial.pointer(), DType.F32, tokens, 2, 2);
+    }
+
+    /// `[T, experts]` F32; no columns in dense models, nor have the next two.
+    public Tensor routerLogits(int tokens) {
+        return routerLogits.rows(0, tokens);
+    }
+
+    /// `[n, H]`: the inputs of one expert.
+    public Tensor expertInput(int tokens) {
+        return expertInput.rows(0, tokens);
+    }
+
+    /// `[n, H]`: its outputs.
+    public Tensor expertOutput(int tokens) {
+        return expertOutput.rows(0, tokens);
+    }
+
     /// `[N, H]`: the rows whose logits are wanted.
     public Tensor logitInput(int rows) {
         return logitInput.rows(0, rows);
@@ -183,7 +218,14 @@ public final class Activations implements AutoCloseable {
         return Math.ceilDiv(bytes, ALIGNMENT) * ALIGNMENT;
     }
 
-    private record Sizes(int hidden, int qkv, int attended, int gateUp, int feedForward) {
+    private record Sizes(
+            int hidden,
+            int qkv,
+            int attended,
+            int gateUp,
+            int feedForward,
+            int experts,
+            int expertHidden) {
         static Sizes of(ModelConfig config, Shard shard) {
             int headSize = config.attention().headDim();
             return new Sizes(
@@ -191,7 +233,9 @@ public final class Activations implements AutoCloseable {
                     (shard.queryHeads().size() + 2 * shard.kvHeads().size()) * headSize,
                     shard.queryHeads().size() * headSize,
                     2 * shard.feedForward().size(),
-                    shard.feedForward().size());
+                    shard.feedForward().size(),
+                    config.details().experts().map(ExpertConfig::count).orElse(0),
+                    config.details().experts().isPresent() ? config.hiddenSize() : 0);
         }
     }
 }

@@ -4,6 +4,7 @@ import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.kernels.KvLayout;
 import dev.lockstep.kernels.PagedKv;
 import dev.lockstep.kernels.Tensor;
+import java.util.ArrayList;
 import java.util.List;
 
 /// One rank's shard of a model, loaded. Its memory belongs to the `Kernels` and the [Activations]
@@ -16,6 +17,15 @@ public interface Model {
 
     /// What a block holds on this rank, one for each KV group.
     List<KvLayout> kvLayouts();
+
+    /// The KV groups, in the same order: what is kept and how much of it a block holds here.
+    default List<KvGroupLayout> kvGroups() {
+        List<KvGroupLayout> groups = new ArrayList<>();
+        for (int i = 0; i < kvLayouts().size(); i++) {
+            groups.add(KvGroupLayout.of(config().kvGroups().get(i), kvLayouts().get(i)));
+        }
+        return groups;
+    }
 
     long weightBytes();
 

@@ -3,41 +3,101 @@ package dev.lockstep.model;
 import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.kernels.Kernels;
+import dev.lockstep.model.family.Gemma2;
+import dev.lockstep.model.family.Gemma3;
+import dev.lockstep.model.family.GenericDecoder;
+import dev.lockstep.model.family.Gpt2;
+import dev.lockstep.model.family.GptBigCode;
+import dev.lockstep.model.family.Granite;
 import dev.lockstep.model.family.Llama;
+import dev.lockstep.model.family.Mistral;
+import dev.lockstep.model.family.Mixtral;
+import dev.lockstep.model.family.Olmo2;
+import dev.lockstep.model.family.Phi3;
+import dev.lockstep.model.family.Qwen2;
+import dev.lockstep.model.family.Qwen3;
+import dev.lockstep.model.family.Qwen3Moe;
+import dev.lockstep.model.family.StarCoder2;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Map;
-import java.util.TreeMap;
-import java.util.function.Function;
+import java.util.List;
+import java.util.Optional;
+import java.util.ServiceLoader;
+import java.util.TreeSet;
 
-/// Finds the family of a checkpoint and loads one rank's shard of it.
+/// Finds the family of a checkpoint and loads one rank's shard of it: a user's family, else ours,
+/// else the generic decoder where the checkpoint describes one.
 public final class ModelLoader {
-    /// By `architectures` of a Hugging Face configuration and by GGUF `general.architecture`.
-    private static final Map<String, Function<Weights, Model>> FAMILIES =
-            new TreeMap<>(Map.of("LlamaForCausalLM", Llama::new, "llama", Llama::new));
+    private static final List<ModelFamily> OURS =
+            List.of(
+                    new Llama(),
+                    new Mistral(),
+                    new Qwen2(),
+                    new Qwen3(),
+                    new Phi3(),
+                    new Gpt2(),
+                    new GptBigCode(),
+                    new StarCoder2(),
+                    new Gemma2(),
+                    new Gemma3(),
+                    new Olmo2(),
+                    new Granite(),
+                    new Mixtral(),
+                    new Qwen3Moe());
+
+    private static final GenericDecoder GENERIC = new GenericDecoder();
 
     private ModelLoader() {}
 
     /// Throws when no family runs this checkpoint; cheap, for the edge.
     public static void requireSupported(Checkpoint checkpoint) {
-        family(checkpoint);
+        family(checkpoint).requireSupported(checkpoint);
+    }
+
+    /// Whether no family knows the architecture and the generic decoder will run it.
+    public static boolean isGeneric(Checkpoint checkpoint) {
+        return family(checkpoint) == GENERIC;
     }
 
     public static Model load(
             Checkpoint checkpoint, Shard shard, Kernels kernels, LoadSettings settings) {
-        return family(checkpoint).apply(new Weights(checkpoint, shard, kernels, settings));
+        return family(checkpoint).load(new Weights(checkpoint, shard, kernels, settings));
     }
 
-    private static Function<Weights, Model> family(Checkpoint checkpoint) {
-        String architecture = checkpoint.config().architecture();
-        Function<Weights, Model> family = FAMILIES.get(architecture);
-        if (family == null) {
-            Path path = checkpoint.path();
-            Path file = Files.isDirectory(path) ? path.resolve("config.json") : path;
-            throw new CheckpointException(
-                    "%s: architecture %s is not supported; %s are"
-                            .formatted(file, architecture, FAMILIES.keySet()));
+    private static ModelFamily family(Checkpoint checkpoint) {
+        String architecture = architecture(checkpoint);
+        for (ModelFamily family : ServiceLoader.load(ModelFamily.class)) {
+            if (family.architectures().contains(architecture)) {
+                return family;
+            }
         }
-        return family;
+        for (ModelFamily family : OURS) {
+            if (family.architectures().contains(architecture)) {
+                return family;
+            }
+        }
+        Optional<String> obstacle = GENERIC.obstacle(checkpoint);
+        if (obstacle.isPresent()) {
+            throw unsupported(checkpoint, architecture, obstacle.get());
+        }
+        return GENERIC;
+    }
+
+    /// GGUF files of Mixtral call themselves llama.
+    private static String architecture(Checkpoint checkpoint) {
+        String architecture = checkpoint.config().architecture();
+        boolean experts = checkpoint.config().details().experts().isPresent();
+        return architecture.equals("llama") && experts ? "mixtral" : architecture;
+    }
+
+    private static CheckpointException unsupported(
+            Checkpoint checkpoint, String architecture, String obstacle) {
+        TreeSet<String> known = new TreeSet<>();
+        OURS.forEach(family -> known.addAll(family.architectures()));
+        Path path = checkpoint.path();
+        Path file = Files.isDirectory(path) ? path.resolve("config.json") : path;
+        return new CheckpointException(
+                "%s: architecture %s is not supported, and not a plain decoder (%s); supported: %s"
+                        .formatted(file, architecture, obstacle, known));
     }
 }

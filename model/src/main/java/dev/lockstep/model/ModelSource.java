@@ -54,6 +54,14 @@ public final class ModelSource {
         return checkpoint.parameterCount();
     }
 
+    /// For people: what a rank holds, and that the generic decoder runs it where no family does.
+    public String describe(Model model) {
+        return ModelLoader.isGeneric(checkpoint)
+                ? "%s as a generic decoder, %s"
+                        .formatted(config().architecture(), model.shardDescription())
+                : model.shardDescription();
+    }
+
     public Shard shard(int rank, int size) {
         return Shard.cut(config(), size).get(rank);
     }
@@ -71,7 +79,7 @@ public final class ModelSource {
         return ModelLoader.load(checkpoint, shard, kernels, settings);
     }
 
-    /// Bytes a token takes in the KV cache of one rank.
+    /// Bytes a token takes in the KV cache of one rank, all KV groups together.
     public long kvBytesPerToken(Shard shard, DType kvType) {
         return 2L
                 * config().layerCount()
@@ -92,7 +100,8 @@ public final class ModelSource {
     public long weightBytes(Shard shard, Kernels kernels, DType compute) {
         ModelConfig config = config();
         long heads = 2L * shard.queryHeads().size() + 2L * shard.kvHeads().size();
-        long layer = heads * config.attention().headDim() + 3L * shard.feedForward().size();
+        long feedForward = 3L * shard.feedForward().size() * config.feedForwardsPerLayer();
+        long layer = heads * config.attention().headDim() + feedForward;
         long weights =
                 (config.layerCount() * layer + shard.vocabulary().size()) * config.hiddenSize();
         return (long) (weights * bytesPerWeight(kernels, compute));

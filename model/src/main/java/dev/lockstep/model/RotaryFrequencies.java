@@ -8,11 +8,15 @@ import java.util.OptionalDouble;
 /// Rotary angles in double: `angle(p, i) = p · inverseFrequency[i]`, cosine and sine times
 /// `attentionFactor`.
 ///
-/// Formulas: Su et al. 2021 (plain), Chen et al. 2023 (linear), Peng et al. 2023 (YaRN), and the
-/// Llama 3.1 release for its own.
+/// Formulas: Su et al. 2021 (plain), Chen et al. 2023 (linear), Peng et al. 2023 (YaRN), Ding et
+/// al. 2024 (LongRoPE), and the Llama 3.1 release for its own.
+///
+/// Where the length of a sequence would choose between frequencies (dynamic, LongRoPE), the longest
+/// length that is served does: keys in the cache could not be turned again.
 public record RotaryFrequencies(double[] inverse, double attentionFactor) {
 
-    public static RotaryFrequencies of(RopeConfig rope) {
+    /// The frequencies of a rope, for sequences that may reach so many positions.
+    public static RotaryFrequencies of(RopeConfig rope, int positions) {
         double[] plain = new double[rope.rotaryDim() / 2];
         for (int i = 0; i < plain.length; i++) {
             plain[i] = Math.pow(rope.theta(), -2.0 * i / rope.rotaryDim());
@@ -23,8 +27,8 @@ public record RotaryFrequencies(double[] inverse, double attentionFactor) {
             case RopeScaling.Llama3 llama3 -> llama3(plain, llama3);
             case RopeScaling.Yarn yarn -> yarn(plain, rope, yarn);
             case RopeScaling.Divisors divisors -> divided(plain, divisors.factors());
-            case RopeScaling.Dynamic dynamic -> throw unsupported("dynamic");
-            case RopeScaling.LongRope longRope -> throw unsupported("longrope");
+            case RopeScaling.Dynamic dynamic -> dynamic(plain, rope, dynamic, positions);
+            case RopeScaling.LongRope longRope -> longRope(plain, longRope, positions);
         };
     }
 
@@ -126,9 +130,36 @@ public record RotaryFrequencies(double[] inverse, double attentionFactor) {
         return factor <= 1 ? 1 : 0.1 * scale * Math.log(factor) + 1;
     }
 
-    private static IllegalArgumentException unsupported(String type) {
-        return new IllegalArgumentException(
-                "rope type %s is not supported; default, linear, llama3 and yarn are"
-                        .formatted(type));
+    /// The base grows as if every sequence were as long as the longest.
+    private static RotaryFrequencies dynamic(
+            double[] plain, RopeConfig rope, RopeScaling.Dynamic dynamic, int positions) {
+        double length =
+                Math.max(positions, dynamic.originalContext()) / (double) dynamic.originalContext();
+        double growth = dynamic.factor() * length - (dynamic.factor() - 1);
+        int dimensions = rope.rotaryDim();
+        double[] inverse = new double[plain.length];
+        for (int i = 0; i < plain.length; i++) {
+            // theta · growth^(d / (d - 2)), to the power of -2i / d.
+            double power = i == 0 ? 0 : -2.0 * i / (dimensions - 2);
+            inverse[i] = plain[i] * Math.pow(growth, power);
+        }
+        return new RotaryFrequencies(inverse, 1);
+    }
+
+    private static RotaryFrequencies longRope(
+            double[] plain, RopeScaling.LongRope scaling, int positions) {
+        List<Double> factors =
+                positions > scaling.originalContext()
+                        ? scaling.longFactors()
+                        : scaling.shortFactors();
+        double attention =
+                scaling.factor() <= 1
+                        ? 1
+                        : Math.sqrt(
+                                1
+                                        + Math.log(scaling.factor())
+                                                / Math.log(scaling.originalContext()));
+        return new RotaryFrequencies(
+                divided(plain, factors).inverse(), scaling.attentionFactor().orElse(attention));
     }
 }

@@ -53,6 +53,13 @@ public record Shard(
         return heads;
     }
 
+    /// The KV heads that this rank counts where something is summed over all of them: of the ranks
+    /// that hold a copy, the first does. Counted from this rank's first.
+    public Span countedKvHeads(ModelConfig config) {
+        int group = config.attention().headCount() / config.attention().kvHeadCount();
+        return new Span(0, queryHeads.from() % group == 0 ? kvHeads.size() : 0);
+    }
+
     /// For people: `heads 0-5 of 9, KV heads 0-1 of 3, FFN 0-927 of 1536, vocabulary 0-24575 of
     /// 49152`.
     public String describe(ModelConfig config) {
@@ -122,7 +129,7 @@ public record Shard(
                     least = rank;
                 }
             }
-            columns[least] += 3L * UNIT;
+            columns[least] += 3L * UNIT * config.feedForwardsPerLayer();
             units[least]++;
         }
         return spans(units, UNIT, config.feedForwardSize());

@@ -17,6 +17,11 @@ public record Span(int from, int to) {
         return new Span(from * unit, to * unit);
     }
 
+    /// The same span, `offset` further on.
+    public Span plus(int offset) {
+        return new Span(from + offset, to + offset);
+    }
+
     /// All of these numbers, ascending.
     public int[] numbers() {
         int[] numbers = new int[size()];

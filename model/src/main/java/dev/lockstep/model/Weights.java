@@ -13,7 +13,9 @@ import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.WeightRows;
 import dev.lockstep.kernels.WeightType;
+import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.IntStream;
 
 /// Hands a family its weights, cut for one rank and packed for the hardware. Lives while a model
@@ -82,9 +84,50 @@ public final class Weights {
         return slice;
     }
 
+    public boolean has(String name) {
+        return checkpoint.has(name);
+    }
+
+    /// A matrix stored as `[columns, rows]`, turned; a copy that lives until it is packed.
+    public WeightSlice transposed(String name, int rows, int columns) {
+        return Transposed.of(matrix(name, columns, rows));
+    }
+
+    /// Rows of the matrix `name.weight` and, where there is one, of `name.bias`.
+    public OutputRows part(String name, int rows, int columns, Span span) {
+        return part(name, matrix(name + ".weight", rows, columns), span);
+    }
+
+    /// Rows of a matrix and, where there is one, of `name.bias`.
+    public OutputRows part(String name, WeightSlice matrix, Span span) {
+        Optional<WeightSlice> bias =
+                has(name + ".bias")
+                        ? Optional.of(matrix(name + ".bias", matrix.rows(), 1))
+                        : Optional.empty();
+        return new OutputRows(matrix, bias, span);
+    }
+
     /// Rows of a matrix, to be packed with others.
     public WeightRows segment(WeightSlice matrix, Span rows) {
         return weightRows(matrix, rows, new Span(0, matrix.columns()));
+    }
+
+    /// The biases of rows that are packed one below the other; empty where no matrix has one.
+    public Optional<Tensor> bias(List<OutputRows> parts) {
+        if (parts.stream().allMatch(part -> part.bias().isEmpty())) {
+            return Optional.empty();
+        }
+        int size = parts.stream().mapToInt(part -> part.rows().size()).sum();
+        float[] values = new float[size];
+        int at = 0;
+        for (OutputRows part : parts) {
+            if (part.bias().isPresent()) {
+                float[] own = VectorValues.of(part.bias().get(), part.rows());
+                System.arraycopy(own, 0, values, at, own.length);
+            }
+            at += part.rows().size();
+        }
+        return Optional.of(vector(values));
     }
 
     /// Segments one below the other: outputs of this rank.
@@ -92,24 +135,41 @@ public final class Weights {
         return packed(List.of(segments));
     }
 
+    /// Rows of matrices, one below the other: outputs of this rank.
+    public PackedWeight rows(List<OutputRows> parts) {
+        return packed(parts.stream().map(part -> segment(part.matrix(), part.rows())).toList());
+    }
+
     /// A matrix cut by inputs.
     public PackedWeight columns(WeightSlice matrix, Span columns) {
         return packed(List.of(weightRows(matrix, new Span(0, matrix.rows()), columns)));
     }
 
-    /// A norm's weight, whole on every rank.
+    /// A norm's weight or a bias, whole on every rank.
     public Tensor vector(String name, int size) {
-        WeightSlice slice = matrix(name, size, 1);
+        return vector(name, size, new Span(0, size), 0);
+    }
+
+    /// Part of a norm's weight, with `added` added to each value.
+    public Tensor vector(String name, int size, Span part, float added) {
+        float[] values = VectorValues.of(matrix(name, size, 1), part);
+        for (int i = 0; i < values.length; i++) {
+            values[i] += added;
+        }
+        return vector(values);
+    }
+
+    private Tensor vector(float[] values) {
         Tensor vector =
                 kernels.prepareVector(
                         new WeightRows(
-                                name,
-                                slice.data(),
-                                type(slice.type()),
-                                size,
+                                "vector",
+                                MemorySegment.ofArray(values),
+                                WeightType.F32,
+                                values.length,
                                 new int[] {0},
                                 0,
-                                size));
+                                values.length));
         bytes += vector.bytes();
         return vector;
     }

@@ -29,7 +29,7 @@ class GgufGoldenTest {
         Path file = Fixtures.require("gguf/llama-" + type + ".gguf");
         try (TestGroup group = TestGroup.load(file, ranks, "f32", "f32")) {
             for (Goldens.Case golden : goldens(type).cases()) {
-                LlamaGoldenTest.assertClose(golden.logits(), logits(group, golden));
+                FamilyGoldenTest.assertClose(golden.logits(), logits(group, golden));
                 assertArrayEquals(
                         golden.greedy(), group.greedy(golden.prompt(), golden.greedy().length, 1));
             }

@@ -1,5 +1,6 @@
 package dev.lockstep.model;
 
+import dev.lockstep.checkpoint.KvGroup;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceBuffer;
 import dev.lockstep.kernels.Kernels;
@@ -40,7 +41,7 @@ final class TestGroup implements AutoCloseable {
     private final List<Rank> ranks;
 
     /// One row: `ids` of a sequence at positions from `computed` on; `blocks` is the sequence's
-    /// whole table.
+    /// whole table. In a KV group with a window, what lies before it becomes the null block.
     record Row(int[] ids, int computed, int[] blocks) {}
 
     private TestGroup(ExecutorService threads, List<Rank> ranks) {
@@ -214,12 +215,10 @@ final class TestGroup implements AutoCloseable {
             int[] all = new int[tokens];
             int[] starts = new int[rows.size() + 1];
             int[] computed = new int[rows.size()];
-            int[] table = new int[rows.size() * width];
             int token = 0;
             for (int r = 0; r < rows.size(); r++) {
                 Row row = rows.get(r);
                 computed[r] = row.computed();
-                System.arraycopy(row.blocks(), 0, table, r * width, row.blocks().length);
                 for (int i = 0; i < row.ids().length; i++, token++) {
                     ids[token] = row.ids()[i];
                     positions[token] = row.computed() + i;
@@ -228,19 +227,22 @@ final class TestGroup implements AutoCloseable {
                 starts[r + 1] = token;
             }
             Cursor cursor = new Cursor();
-            PagedBatch paged =
-                    new PagedBatch(
-                            rows.size(),
-                            tokens,
-                            upload(cursor, starts, 1),
-                            upload(cursor, computed, 1),
-                            upload(cursor, table, rows.size()));
+            List<PagedBatch> paged = new ArrayList<>();
+            for (KvGroup group : model.config().kvGroups()) {
+                paged.add(
+                        new PagedBatch(
+                                rows.size(),
+                                tokens,
+                                upload(cursor, starts, 1),
+                                upload(cursor, computed, 1),
+                                upload(cursor, table(group, rows, width), rows.size())));
+            }
             ForwardBatch batch =
                     new ForwardBatch(
                             tokens,
                             upload(cursor, ids, 1),
                             upload(cursor, positions, 1),
-                            List.of(paged),
+                            paged,
                             upload(cursor, all, 1));
             Tensor logits = model.forward(batch, kv, activations);
             MemorySegment host = arena.allocate(logits.bytes(), 64);
@@ -256,6 +258,21 @@ final class TestGroup implements AutoCloseable {
                         logits.columns());
             }
             return result;
+        }
+
+        private static int[] table(KvGroup group, List<Row> rows, int width) {
+            int[] table = new int[rows.size() * width];
+            for (int r = 0; r < rows.size(); r++) {
+                int[] blocks = rows.get(r).blocks();
+                int seen =
+                        group.window() == 0
+                                ? 0
+                                : Math.max(0, rows.get(r).computed() + 1 - group.window());
+                for (int b = seen / BLOCK_SIZE; b < blocks.length; b++) {
+                    table[r * width + b] = blocks[b];
+                }
+            }
+            return table;
         }
 
         private Tensor upload(Cursor cursor, int[] values, int rows) {

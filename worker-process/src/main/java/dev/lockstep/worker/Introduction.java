@@ -3,6 +3,7 @@ package dev.lockstep.worker;
 import dev.lockstep.kernels.Device;
 import dev.lockstep.kernels.KvLayout;
 import dev.lockstep.model.ComputeTypes;
+import dev.lockstep.model.KvGroupLayout;
 import dev.lockstep.model.Model;
 import dev.lockstep.model.ModelSource;
 import dev.lockstep.proto.v1.Join;
@@ -53,7 +54,7 @@ final class Introduction {
                         .setDevice(device.name())
                         .setInstructionSet(device.instructionSet())
                         .setThreads(device.threads())
-                        .setShard(model.shardDescription())
+                        .setShard(source.describe(model))
                         .setWeightBytes(model.weightBytes())
                         .setKvBytes(
                                 rank.kvBlocks()
@@ -88,12 +89,13 @@ final class Introduction {
                         .setKvBlocks(rank.kvBlocks())
                         .setInfo(info)
                         .setIncarnation(incarnation);
-        for (KvLayout layout : model.kvLayouts()) {
+        for (KvGroupLayout group : model.kvGroups()) {
             builder.addKvGroups(
                     KvGroupInfo.newBuilder()
-                            .setKind("full")
-                            .setBytesPerBlock(layout.bytesPerBlock())
-                            .setLayers(layout.layers()));
+                            .setKind(group.kind())
+                            .setWindow(group.window())
+                            .setBytesPerBlock(group.layout().bytesPerBlock())
+                            .setLayers(group.layout().layers()));
         }
         this.joined = builder.build();
     }

@@ -202,6 +202,18 @@ public final class CpuKernels implements Kernels {
     }
 
     @Override
+    public void copy(Tensor x, Tensor out) {
+        rows.copy(x, out);
+        finished();
+    }
+
+    @Override
+    public void clear(Tensor x) {
+        rows.clear(x);
+        finished();
+    }
+
+    @Override
     public void scale(Tensor x, float factor) {
         rows.scale(x, factor);
         finished();

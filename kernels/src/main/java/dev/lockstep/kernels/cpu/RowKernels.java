@@ -192,6 +192,26 @@ final class RowKernels {
                                 to));
     }
 
+    void copy(Tensor x, Tensor out) {
+        out.require("out", x.type(), x.rows(), x.columns());
+        long width = (long) x.columns() * x.type().bytes();
+        for (int row = 0; row < x.rows(); row++) {
+            MemorySegment.copy(
+                    AllMemory.SEGMENT,
+                    address(x.rows(row, row + 1)),
+                    AllMemory.SEGMENT,
+                    address(out.rows(row, row + 1)),
+                    width);
+        }
+    }
+
+    void clear(Tensor x) {
+        long width = (long) x.columns() * x.type().bytes();
+        for (int row = 0; row < x.rows(); row++) {
+            AllMemory.SEGMENT.asSlice(address(x.rows(row, row + 1)), width).fill((byte) 0);
+        }
+    }
+
     void scale(Tensor x, float factor) {
         x.require("x", DType.F32, x.rows(), x.columns());
         share(

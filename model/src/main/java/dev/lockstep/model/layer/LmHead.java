@@ -8,7 +8,10 @@ import dev.lockstep.model.Activations;
 /// The output head, cut by vocabulary; the ranks' logits are put side by side.
 ///
 /// @param columns vocabulary rows of each rank
-public record LmHead(Kernels kernels, PackedWeight weight, int[] columns) {
+/// @param multiplier of the logits, 1 for none
+/// @param softCap of the logits, 0 for none
+public record LmHead(
+        Kernels kernels, PackedWeight weight, int[] columns, float multiplier, float softCap) {
 
     /// Logits `[n, vocabulary]` of the given rows of `x`.
     ///
@@ -24,6 +27,12 @@ public record LmHead(Kernels kernels, PackedWeight weight, int[] columns) {
         Tensor part = activations.logitPart(count);
         kernels.gatherRows(x, rows, input);
         kernels.matmul(input, weight, part);
+        if (multiplier != 1) {
+            kernels.scale(part, multiplier);
+        }
+        if (softCap != 0) {
+            kernels.softCap(part, softCap);
+        }
         activations.communicator().allGather(part, columns, logits);
         return logits;
     }

@@ -1,45 +1,47 @@
 package dev.lockstep.model.layer;
 
-import dev.lockstep.kernels.AttentionBackend;
 import dev.lockstep.kernels.AttentionPlan;
-import dev.lockstep.kernels.Kernels;
-import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.PagedKv;
 import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.Activations;
+import java.util.Optional;
 
-/// Rotary self-attention over paged keys and values: q, k and v are one weight cut by heads, the
-/// output projection is cut by its inputs.
+/// Self-attention over paged keys and values: q, k and v are one weight cut by heads, the output
+/// projection is cut by its inputs.
 ///
+/// @param kv where keys and values go
 /// @param qkv this rank's query rows, then its key rows, then its value rows
-/// @param layer this layer's index within its KV group
+/// @param rotary of no dimensions where positions come in otherwise
 public record SelfAttention(
-        Kernels kernels,
-        AttentionBackend backend,
+        KvLayer kv,
+        ColumnParallelLinear qkv,
+        Optional<QueryKeyNorm> norm,
         RotaryTable rotary,
-        PackedWeight qkv,
         RowParallelLinear output,
-        int layer) {
+        ResidualBranch branch) {
 
-    /// Adds the layer to the residual and norms it for the next: `x` holds this layer's input, then
-    /// the next one's.
-    ///
-    /// @param positions `[1, T]`
-    public void forward(
-            AttentionPlan plan,
-            Tensor positions,
-            PagedKv kv,
-            Tensor x,
-            Tensor residual,
-            RmsNorm next,
-            Activations activations) {
-        int tokens = x.rows();
-        Tensor heads = activations.qkv(tokens);
-        Tensor attended = activations.attended(tokens);
-        kernels.matmul(x, qkv, heads);
-        backend.rotateAndStore(plan, heads, rotary, positions, kv, layer);
-        backend.attend(plan, heads, kv, layer, attended);
-        output.addThenNorm(attended, residual, next, x, activations);
+    /// Adds the layer to the residual and norms it for the next: `step.x()` holds this layer's
+    /// input, then the next one's.
+    public void forward(Step step, Norm next) {
+        Activations activations = step.activations();
+        Tensor heads = activations.qkv(step.tokens());
+        Tensor attended = activations.attended(step.tokens());
+        qkv.forward(step.x(), heads);
+        norm.ifPresent(each -> normalize(each, heads, activations));
+        AttentionPlan plan = step.plan(kv.backend());
+        PagedKv blocks = step.kv().get(kv.backend().group());
+        kv.backend()
+                .attention()
+                .rotateAndStore(plan, heads, rotary, step.batch().positions(), blocks, kv.index());
+        kv.backend().attention().attend(plan, heads, blocks, kv.index(), attended);
+        Tensor part = output.part(attended, activations);
+        branch.addThenNorm(part, step.residual(), next, step.x(), activations);
+    }
+
+    private void normalize(QueryKeyNorm each, Tensor heads, Activations activations) {
+        int queries = output.weight().columns();
+        int keys = (heads.columns() - queries) / 2;
+        each.apply(heads.columns(0, queries), heads.columns(queries, queries + keys), activations);
     }
 }

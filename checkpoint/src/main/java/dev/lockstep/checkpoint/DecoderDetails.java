@@ -1,0 +1,53 @@
+package dev.lockstep.checkpoint;
+
+import java.util.Optional;
+import java.util.OptionalDouble;
+
+/// What some families multiply, cap or choose by; most models have [#plain].
+///
+/// @param activation as `config.json` calls it: `silu`, `gelu_pytorch_tanh`
+/// @param embeddingMultiplier of the embedding's rows
+/// @param residualMultiplier of what a layer adds to the residual
+/// @param logitDivisor of the logits
+/// @param attentionScale of q·k, where it is not `1 / sqrt(head size)`
+/// @param attentionCap c in `c · tanh(score / c)`
+/// @param logitCap likewise of the logits
+/// @param experts empty for dense models
+public record DecoderDetails(
+        String activation,
+        double embeddingMultiplier,
+        double residualMultiplier,
+        double logitDivisor,
+        OptionalDouble attentionScale,
+        OptionalDouble attentionCap,
+        OptionalDouble logitCap,
+        Optional<ExpertConfig> experts) {
+
+    public DecoderDetails {
+        requirePositive("embedding multiplier", embeddingMultiplier);
+        requirePositive("residual multiplier", residualMultiplier);
+        requirePositive("logit divisor", logitDivisor);
+        attentionScale.ifPresent(value -> requirePositive("attention scale", value));
+        attentionCap.ifPresent(value -> requirePositive("attention cap", value));
+        logitCap.ifPresent(value -> requirePositive("logit cap", value));
+    }
+
+    public static DecoderDetails plain() {
+        return new DecoderDetails(
+                "silu",
+                1,
+                1,
+                1,
+                OptionalDouble.empty(),
+                OptionalDouble.empty(),
+                OptionalDouble.empty(),
+                Optional.empty());
+    }
+
+    private static void requirePositive(String what, double value) {
+        if (!(value > 0) || Double.isInfinite(value)) {
+            throw new IllegalArgumentException(
+                    "%s %s is not positive and finite".formatted(what, value));
+        }
+    }
+}

@@ -1,0 +1,17 @@
+package dev.lockstep.model;
+
+import dev.lockstep.checkpoint.KvGroup;
+import dev.lockstep.kernels.KvLayout;
+import java.util.Locale;
+
+/// One KV group on one rank.
+///
+/// @param kind `full`, `window` or `state`
+/// @param window tokens a token sees, itself included; 0 but for a window
+public record KvGroupLayout(String kind, int window, KvLayout layout) {
+
+    static KvGroupLayout of(KvGroup group, KvLayout layout) {
+        return new KvGroupLayout(
+                group.kind().name().toLowerCase(Locale.ROOT), group.window(), layout);
+    }
+}

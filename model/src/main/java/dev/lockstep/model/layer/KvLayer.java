@@ -1,0 +1,12 @@
+package dev.lockstep.model.layer;
+
+import dev.lockstep.kernels.AttentionBackend;
+
+/// Where a layer keeps its keys and values, and what attends to them.
+///
+/// @param index of the layer in its KV group
+public record KvLayer(Backend backend, int index) {
+
+    /// Attention of one shape over one KV group; shared by layers.
+    public record Backend(AttentionBackend attention, int group) {}
+}

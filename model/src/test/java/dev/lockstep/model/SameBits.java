@@ -1,0 +1,45 @@
+package dev.lockstep.model;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/// That a sequence gets the same bits alone, among others and in chunks of any size.
+final class SameBits {
+    private SameBits() {}
+
+    /// @param prompts the last is the one that is cut into chunks
+    static void require(TestGroup group, List<int[]> prompts) throws Exception {
+        List<float[][]> alone = new ArrayList<>();
+        List<TestGroup.Row> together = new ArrayList<>();
+        int block = 1;
+        for (int[] prompt : prompts) {
+            int[] blocks = TestGroup.blocks(block, prompt.length);
+            block += blocks.length;
+            TestGroup.Row row = new TestGroup.Row(prompt, 0, blocks);
+            alone.add(group.forward(List.of(row)));
+            together.add(row);
+        }
+        float[][] mixed = group.forward(together.reversed());
+        int token = 0;
+        for (int i = alone.size() - 1; i >= 0; i--) {
+            for (float[] row : alone.get(i)) {
+                assertArrayEquals(row, mixed[token++]);
+            }
+        }
+        int[] last = prompts.getLast();
+        for (int chunk : new int[] {1, 7, 16, 33}) {
+            int[] blocks = TestGroup.blocks(block, last.length);
+            for (int from = 0; from < last.length; from += chunk) {
+                int to = Math.min(last.length, from + chunk);
+                int[] ids = Arrays.copyOfRange(last, from, to);
+                float[][] part = group.forward(List.of(new TestGroup.Row(ids, from, blocks)));
+                for (int i = 0; i < ids.length; i++) {
+                    assertArrayEquals(alone.getLast()[from + i], part[i]);
+                }
+            }
+        }
+    }
+}
