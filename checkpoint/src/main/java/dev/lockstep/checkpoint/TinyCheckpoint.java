@@ -47,6 +47,24 @@ public final class TinyCheckpoint {
         SafetensorsWriter.write(folder.resolve("model.safetensors"), tensors(seed));
     }
 
+    /// Writes a model of any architecture, without a tokenizer: random f32 tensors of the given
+    /// shapes, norms near 1.
+    ///
+    /// @param config what `config.json` holds
+    public static void write(Path folder, long seed, String config, Map<String, List<Long>> shapes)
+            throws IOException {
+        Files.createDirectories(folder);
+        Files.writeString(folder.resolve("config.json"), config);
+        Random random = new Random(seed);
+        Map<String, SafetensorsWriter.Content> tensors = new LinkedHashMap<>();
+        shapes.forEach(
+                (name, shape) -> {
+                    boolean norm = name.matches(".*(norm|ln_.)\\.weight");
+                    tensors.put(name, content(random, shape, norm ? 1 : 0));
+                });
+        SafetensorsWriter.write(folder.resolve("model.safetensors"), tensors);
+    }
+
     /// Writes the same model in `shardCount` safetensors files with an index.
     public static void writeSharded(Path folder, long seed, int shardCount) throws IOException {
         Files.createDirectories(folder);

@@ -41,6 +41,10 @@ final class TestWorker implements AutoCloseable {
 
     static TestWorker onTinyModel(Path folder, int maxPositions) throws IOException {
         TinyCheckpoint.write(folder, 7);
+        return onModel(folder, maxPositions);
+    }
+
+    static TestWorker onModel(Path folder, int maxPositions) {
         ModelSource source = ModelSource.open(folder);
         Kernels kernels = CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning());
         ComputeTypes types = source.computeTypes("auto", "auto", kernels);

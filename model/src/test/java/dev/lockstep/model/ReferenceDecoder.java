@@ -1,0 +1,310 @@
+package dev.lockstep.model;
+
+import dev.lockstep.checkpoint.Checkpoint;
+import dev.lockstep.checkpoint.DecoderDetails;
+import dev.lockstep.checkpoint.ExpertConfig;
+import dev.lockstep.checkpoint.ModelConfig;
+import dev.lockstep.checkpoint.WeightSlice;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.function.DoubleUnaryOperator;
+
+/// A decoder in plain loops over doubles: whole sequences, no cache, no ranks. What a layer has is
+/// read off the names of its tensors.
+final class ReferenceDecoder {
+    private final Checkpoint checkpoint;
+    private final ModelConfig config;
+    private final DecoderDetails details;
+    private final Rope rope;
+    private final double normOffset;
+    private final double embeddingMultiplier;
+    private final DoubleUnaryOperator activation;
+    private final Map<String, double[][]> read = new HashMap<>();
+
+    /// Angles of a position are `position · inverse[i]`, cosines and sines times `factor`.
+    record Rope(double[] inverse, double factor) {
+        static Rope none() {
+            return new Rope(new double[0], 1);
+        }
+
+        static Rope plain(double theta, int dimensions) {
+            double[] inverse = new double[dimensions / 2];
+            for (int i = 0; i < inverse.length; i++) {
+                inverse[i] = 1 / Math.pow(theta, 2.0 * i / dimensions);
+            }
+            return new Rope(inverse, 1);
+        }
+    }
+
+    ReferenceDecoder(
+            Checkpoint checkpoint,
+            Rope rope,
+            double normOffset,
+            double embeddingMultiplier,
+            DoubleUnaryOperator activation) {
+        this.checkpoint = checkpoint;
+        this.config = checkpoint.config();
+        this.details = config.details();
+        this.rope = rope;
+        this.normOffset = normOffset;
+        this.embeddingMultiplier = embeddingMultiplier;
+        this.activation = activation;
+    }
+
+    double[][] logits(int[] ids) {
+        boolean gpt = checkpoint.has("transformer.wte.weight");
+        String table = gpt ? "transformer.wte.weight" : "model.embed_tokens.weight";
+        double[][] h = new double[ids.length][];
+        for (int t = 0; t < ids.length; t++) {
+            h[t] = scaled(matrix(table)[ids[t]], embeddingMultiplier);
+            if (gpt) {
+                add(h[t], matrix("transformer.wpe.weight")[t], 1);
+            }
+        }
+        for (int i = 0; i < config.layerCount(); i++) {
+            layer(gpt ? "transformer.h." + i : "model.layers." + i, i, h, gpt);
+        }
+        double[][] head = matrix(config.tiedEmbeddings() ? table : "lm_head.weight");
+        double[][] logits = new double[ids.length][];
+        for (int t = 0; t < ids.length; t++) {
+            double[] x = norm(gpt ? "transformer.ln_f" : "model.norm", h[t]);
+            logits[t] = scaled(times(head, x), 1 / details.logitDivisor());
+            for (int v = 0; v < head.length; v++) {
+                logits[t][v] = capped(logits[t][v], details.logitCap().orElse(0));
+            }
+        }
+        return logits;
+    }
+
+    private void layer(String layer, int i, double[][] h, boolean gpt) {
+        boolean sandwich = checkpoint.has(layer + ".pre_feedforward_layernorm.weight");
+        String before = layer + (gpt ? ".ln_1" : ".input_layernorm");
+        double[][] heads = new double[h.length][];
+        for (int t = 0; t < h.length; t++) {
+            heads[t] = qkv(layer + (gpt ? ".attn" : ".self_attn"), norm(before, h[t]), t);
+        }
+        for (int t = 0; t < h.length; t++) {
+            double[] out =
+                    linear(
+                            layer + (gpt ? ".attn.c_proj" : ".self_attn.o_proj"),
+                            attend(heads, t, i));
+            if (sandwich) {
+                out = norm(layer + ".post_attention_layernorm", out);
+            }
+            add(h[t], out, details.residualMultiplier());
+        }
+        String between =
+                layer
+                        + (gpt
+                                ? ".ln_2"
+                                : sandwich
+                                        ? ".pre_feedforward_layernorm"
+                                        : ".post_attention_layernorm");
+        for (int t = 0; t < h.length; t++) {
+            double[] out = feedForward(layer + ".mlp", norm(between, h[t]));
+            if (sandwich) {
+                out = norm(layer + ".post_feedforward_layernorm", out);
+            }
+            add(h[t], out, details.residualMultiplier());
+        }
+    }
+
+    /// q, k and v of a token, q and k normed and turned.
+    private double[] qkv(String attention, double[] x, int position) {
+        double[] all;
+        if (checkpoint.has(attention + ".c_attn.weight")) {
+            all = linear(attention + ".c_attn", x);
+        } else if (checkpoint.has(attention + ".qkv_proj.weight")) {
+            all = linear(attention + ".qkv_proj", x);
+        } else {
+            all =
+                    concat(
+                            linear(attention + ".q_proj", x),
+                            linear(attention + ".k_proj", x),
+                            linear(attention + ".v_proj", x));
+        }
+        int size = config.attention().headDim();
+        int queries = config.attention().headCount();
+        for (int head = 0; head < queries + config.attention().kvHeadCount(); head++) {
+            String norm = attention + (head < queries ? ".q_norm" : ".k_norm");
+            if (checkpoint.has(norm + ".weight")) {
+                double[] own = Arrays.copyOfRange(all, head * size, (head + 1) * size);
+                System.arraycopy(norm(norm, own), 0, all, head * size, size);
+            }
+            turn(all, head * size, position);
+        }
+        return all;
+    }
+
+    private void turn(double[] x, int from, int position) {
+        int half = rope.inverse().length;
+        for (int i = 0; i < half; i++) {
+            double cos = Math.cos(position * rope.inverse()[i]) * rope.factor();
+            double sin = Math.sin(position * rope.inverse()[i]) * rope.factor();
+            double a = x[from + i];
+            double b = x[from + half + i];
+            x[from + i] = a * cos - b * sin;
+            x[from + half + i] = b * cos + a * sin;
+        }
+    }
+
+    private double[] attend(double[][] heads, int t, int layer) {
+        int size = config.attention().headDim();
+        int queries = config.attention().headCount();
+        int group = queries / config.attention().kvHeadCount();
+        int first = Math.max(0, t + 1 - config.window(layer).orElse(Integer.MAX_VALUE));
+        double scale = details.attentionScale().orElse(1 / Math.sqrt(size));
+        double[] out = new double[queries * size];
+        for (int head = 0; head < queries; head++) {
+            int key = (queries + head / group) * size;
+            int value = key + config.attention().kvWidth();
+            double[] weights = new double[t + 1];
+            double sum = 0;
+            for (int s = first; s <= t; s++) {
+                double score = 0;
+                for (int d = 0; d < size; d++) {
+                    score += heads[t][head * size + d] * heads[s][key + d];
+                }
+                weights[s] = Math.exp(capped(score * scale, details.attentionCap().orElse(0)));
+                sum += weights[s];
+            }
+            for (int s = first; s <= t; s++) {
+                for (int d = 0; d < size; d++) {
+                    out[head * size + d] += weights[s] / sum * heads[s][value + d];
+                }
+            }
+        }
+        return out;
+    }
+
+    private double[] feedForward(String mlp, double[] x) {
+        if (details.experts().isPresent()) {
+            return experts(mlp, x, details.experts().get());
+        }
+        if (checkpoint.has(mlp + ".c_fc.weight")) {
+            double[] inner = linear(mlp + ".c_fc", x);
+            for (int i = 0; i < inner.length; i++) {
+                inner[i] = activation.applyAsDouble(inner[i]);
+            }
+            return linear(mlp + ".c_proj", inner);
+        }
+        return gated(mlp, x);
+    }
+
+    private double[] gated(String mlp, double[] x) {
+        int width = config.feedForwardSize();
+        double[] both =
+                checkpoint.has(mlp + ".gate_up_proj.weight")
+                        ? linear(mlp + ".gate_up_proj", x)
+                        : concat(linear(mlp + ".gate_proj", x), linear(mlp + ".up_proj", x));
+        double[] inner = new double[width];
+        for (int i = 0; i < width; i++) {
+            inner[i] = activation.applyAsDouble(both[i]) * both[width + i];
+        }
+        return linear(mlp + ".down_proj", inner);
+    }
+
+    private double[] experts(String mlp, double[] x, ExpertConfig experts) {
+        double[] shares = linear(mlp + ".gate", x);
+        double sum = 0;
+        for (int e = 0; e < shares.length; e++) {
+            shares[e] = Math.exp(shares[e]);
+            sum += shares[e];
+        }
+        double[] sorted = shares.clone();
+        Arrays.sort(sorted);
+        double least = sorted[sorted.length - experts.perToken()];
+        double kept = 0;
+        for (double share : sorted) {
+            kept += share >= least ? share : 0;
+        }
+        double[] out = new double[x.length];
+        for (int e = 0; e < shares.length; e++) {
+            if (shares[e] >= least) {
+                double weight = shares[e] / (experts.renormalized() ? kept : sum);
+                add(out, gated(mlp + ".experts." + e, x), weight);
+            }
+        }
+        return out;
+    }
+
+    private double[] norm(String name, double[] x) {
+        double[][] weight = matrix(name + ".weight");
+        boolean centred = checkpoint.has(name + ".bias");
+        double mean = 0;
+        double squares = 0;
+        for (double value : x) {
+            mean += centred ? value / x.length : 0;
+        }
+        for (double value : x) {
+            squares += (value - mean) * (value - mean) / x.length;
+        }
+        double[] out = new double[x.length];
+        for (int i = 0; i < x.length; i++) {
+            out[i] =
+                    (x[i] - mean)
+                            / Math.sqrt(squares + config.normEpsilon())
+                            * (weight[i][0] + normOffset);
+            out[i] += centred ? matrix(name + ".bias")[i][0] : 0;
+        }
+        return out;
+    }
+
+    private double[] linear(String name, double[] x) {
+        double[] out = times(matrix(name + ".weight"), x);
+        if (checkpoint.has(name + ".bias")) {
+            for (int i = 0; i < out.length; i++) {
+                out[i] += matrix(name + ".bias")[i][0];
+            }
+        }
+        return out;
+    }
+
+    private double[][] matrix(String name) {
+        return read.computeIfAbsent(
+                name,
+                _ -> {
+                    WeightSlice slice = checkpoint.tensor(name);
+                    double[][] values = new double[slice.rows()][slice.columns()];
+                    for (int i = 0; i < slice.rows() * slice.columns(); i++) {
+                        values[i / slice.columns()][i % slice.columns()] =
+                                slice.data().get(ValueLayout.JAVA_FLOAT_UNALIGNED, 4L * i);
+                    }
+                    return values;
+                });
+    }
+
+    private static double[] times(double[][] matrix, double[] x) {
+        double[] out = new double[matrix.length];
+        for (int row = 0; row < out.length; row++) {
+            for (int c = 0; c < x.length; c++) {
+                out[row] += matrix[row][c] * x[c];
+            }
+        }
+        return out;
+    }
+
+    private static double capped(double x, double cap) {
+        return cap == 0 ? x : cap * Math.tanh(x / cap);
+    }
+
+    private static double[] scaled(double[] x, double factor) {
+        double[] out = x.clone();
+        for (int i = 0; i < out.length; i++) {
+            out[i] *= factor;
+        }
+        return out;
+    }
+
+    private static void add(double[] sum, double[] x, double factor) {
+        for (int i = 0; i < sum.length; i++) {
+            sum[i] += factor * x[i];
+        }
+    }
+
+    private static double[] concat(double[]... parts) {
+        return Arrays.stream(parts).flatMapToDouble(Arrays::stream).toArray();
+    }
+}
