@@ -4,6 +4,7 @@ import dev.lockstep.cluster.Key;
 import dev.lockstep.cluster.ProcessKeys;
 import dev.lockstep.cluster.Settings;
 import dev.lockstep.cluster.SettingsSpec;
+import dev.lockstep.scheduler.SchedulerConfig;
 import java.nio.file.Path;
 import java.util.Optional;
 
@@ -42,5 +43,6 @@ record LauncherConfig(
                     ProcessKeys.CLUSTER,
                     ProcessKeys.GROUP,
                     ProcessKeys.RUN_FOLDER,
-                    ProcessKeys.FAILPOINTS);
+                    ProcessKeys.FAILPOINTS)
+                    .and(SchedulerConfig.POLICY_KEYS.toArray(Key<?>[]::new));
 }

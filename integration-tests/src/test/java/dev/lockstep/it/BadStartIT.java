@@ -179,7 +179,7 @@ final class BadStartIT {
                 unusable(
                         List.of("--kv-memory"),
                         "--model=" + good,
-                        "--kv-memory=64K",
+                        "--kv-memory=1K",
                         "--tensor-parallel=4"));
         Models.fixture("gguf/llama-Q8_0.gguf")
                 .ifPresent(

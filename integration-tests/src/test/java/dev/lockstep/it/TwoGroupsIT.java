@@ -14,6 +14,7 @@ import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Order;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -23,6 +24,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /// Two groups behind two coordinators: processes that nobody but ZooKeeper introduces to each
 /// other.
+@Order(1)
 @Timeout(600)
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @ExtendWith(LogsOnFailure.class)

@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Order;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -21,6 +22,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 
 /// Serving does not need ZooKeeper: while it is away everything goes on, and when it is back the
 /// members are back, too.
+@Order(2)
 @Timeout(600)
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @ExtendWith(LogsOnFailure.class)

@@ -1,57 +1,105 @@
 package dev.lockstep.scheduler;
 
 /// Hands out blocks of one size. Block 0 is the null block: it stands for "nothing here" in a table
-/// and is never handed out. Free blocks form a doubly linked list, longest free first, so that
-/// taking, giving back and reviving one in the middle are O(1).
+/// and is never handed out.
+///
+/// Free blocks lie in lists, one for each retention priority, the least recently used first; the
+/// lowest priority is reused first. A priority may end: then the block falls back to
+/// [#DEFAULT_PRIORITY]. Taking, giving back and reviving a block in the middle of its list are
+/// O(1).
+///
+/// Owned by the step loop's thread; all of it lies in primitive arrays made once.
 final class BlockPool {
     static final int NULL_BLOCK = 0;
 
+    /// What holds nothing anybody could look for.
+    static final int WORTHLESS = 0;
+
+    static final int DEFAULT_PRIORITY = 35;
+    static final int MOST_PRIORITY = 100;
+
+    /// The longest a priority can last before it ends; longer is without end.
+    static final int MOST_TTL_SECONDS = 4095;
+
+    private static final int SECONDS = MOST_TTL_SECONDS + 1;
+
+    private final int blocks;
     private final int[] references;
-    // The null block, never free itself, is the sentinel of the ring: next[0] is its head,
-    // previous[0]
-    // its tail.
+    private final byte[] priority;
+
+    // Of the free lists, doubly linked rings: the sentinel of priority p is node blocks + p.
     private final int[] next;
     private final int[] previous;
+    private final long[] occupied = new long[2];
     private int freeCount;
+    private int worthlessCount;
+
+    // Free blocks whose priority ends, by the second it does: the sentinel of second s is node
+    // blocks + s mod SECONDS. A block in none has nextEnding 0.
+    private final int[] nextEnding;
+    private final int[] previousEnding;
+    private long second;
 
     BlockPool(int blocks) {
         if (blocks < 2) {
             throw new IllegalArgumentException(
                     "a pool of " + blocks + " blocks; the null block and one more are the least");
         }
+        this.blocks = blocks;
         references = new int[blocks];
-        next = new int[blocks];
-        previous = new int[blocks];
+        priority = new byte[blocks];
+        next = new int[blocks + MOST_PRIORITY + 1];
+        previous = new int[next.length];
+        for (int node = blocks; node < next.length; node++) {
+            next[node] = node;
+            previous[node] = node;
+        }
+        nextEnding = new int[blocks + SECONDS];
+        previousEnding = new int[nextEnding.length];
+        for (int node = blocks; node < nextEnding.length; node++) {
+            nextEnding[node] = node;
+            previousEnding[node] = node;
+        }
         references[NULL_BLOCK] = 1;
         for (int block = 1; block < blocks; block++) {
-            append(block);
+            append(block, WORTHLESS);
         }
     }
 
     /// Blocks that can be handed out at all: the null block is not among them.
     int usable() {
-        return references.length - 1;
+        return blocks - 1;
     }
 
     int freeCount() {
         return freeCount;
     }
 
+    /// Free blocks that hold something worth finding.
+    int retainedCount() {
+        return freeCount - worthlessCount;
+    }
+
     int references(int block) {
         return references[block];
     }
 
+    /// Takes the block that is worth least.
     int allocate() {
-        int block = next[NULL_BLOCK];
-        if (block == NULL_BLOCK) {
+        if (freeCount == 0) {
             throw new IllegalStateException("no free block among " + usable());
         }
+        int lowest =
+                occupied[0] != 0
+                        ? Long.numberOfTrailingZeros(occupied[0])
+                        : 64 + Long.numberOfTrailingZeros(occupied[1]);
+        int block = next[blocks + lowest];
         unlink(block);
         references[block] = 1;
         return block;
     }
 
-    /// One more holder; a free block is taken out of the free list.
+    /// One more holder; a free block is taken out of its list.
     void retain(int block) {
         if (block == NULL_BLOCK) {
             throw new IllegalArgumentException("the null block has no holders");
@@ -62,36 +110,90 @@ final class BlockPool {
         references[block]++;
     }
 
-    /// One holder less; without holders the block goes to the tail of the free list.
-    void release(int block) {
+    /// One holder less; without holders the block is free, of the given priority.
+    ///
+    /// @param ttlSeconds how long the priority lasts; 0 is without end
+    void release(int block, int retention, int ttlSeconds) {
         if (block == NULL_BLOCK || references[block] == 0) {
             throw new IllegalStateException("block " + block + " released without a holder");
         }
-        if (--references[block] == 0) {
-            append(block);
+        if (--references[block] > 0) {
+            return;
+        }
+        append(block, retention);
+        if (ttlSeconds > 0 && ttlSeconds <= MOST_TTL_SECONDS && retention != DEFAULT_PRIORITY) {
+            linkEnding(block, blocks + (int) ((second + ttlSeconds) % SECONDS));
         }
     }
 
-    private void append(int block) {
-        int tail = previous[NULL_BLOCK];
-        next[tail] = block;
-        previous[block] = tail;
-        next[block] = NULL_BLOCK;
-        previous[NULL_BLOCK] = block;
+    /// One holder less; a block without holders has the priority it was last free with.
+    void release(int block) {
+        release(block, Math.max(priority[block], 1), 0);
+    }
+
+    /// Lets the priorities end whose time has come. `now` never goes back.
+    void advanceTo(long now) {
+        for (long passed = Math.min(now - second, SECONDS); passed > 0; passed--) {
+            int sentinel = blocks + (int) ((now - passed + 1) % SECONDS);
+            while (nextEnding[sentinel] != sentinel) {
+                int block = nextEnding[sentinel];
+                unlink(block);
+                prepend(block, DEFAULT_PRIORITY);
+            }
+        }
+        second = Math.max(second, now);
+    }
+
+    private void append(int block, int retention) {
+        int sentinel = blocks + retention;
+        link(block, previous[sentinel], sentinel, retention);
+    }
+
+    private void prepend(int block, int retention) {
+        int sentinel = blocks + retention;
+        link(block, sentinel, next[sentinel], retention);
+    }
+
+    private void link(int block, int before, int after, int retention) {
+        priority[block] = (byte) retention;
+        next[before] = block;
+        previous[block] = before;
+        next[block] = after;
+        previous[after] = block;
+        occupied[retention >> 6] |= 1L << retention;
         freeCount++;
+        worthlessCount += retention == WORTHLESS ? 1 : 0;
     }
 
     private void unlink(int block) {
         next[previous[block]] = next[block];
         previous[next[block]] = previous[block];
+        int list = priority[block];
+        if (next[blocks + list] == blocks + list) {
+            occupied[list >> 6] &= ~(1L << list);
+        }
         freeCount--;
+        worthlessCount -= list == WORTHLESS ? 1 : 0;
+        if (nextEnding[block] != 0) {
+            nextEnding[previousEnding[block]] = nextEnding[block];
+            previousEnding[nextEnding[block]] = previousEnding[block];
+            nextEnding[block] = 0;
+        }
     }
 
-    /// Throws unless each block has exactly `expected[block]` holders and the free list holds
+    private void linkEnding(int block, int sentinel) {
+        int last = previousEnding[sentinel];
+        nextEnding[last] = block;
+        previousEnding[block] = last;
+        nextEnding[block] = sentinel;
+        previousEnding[sentinel] = block;
+    }
+
+    /// Throws unless each block has exactly `expected[block]` holders and the free lists hold
     /// exactly the blocks without one.
     void checkIntegrity(int[] expected) {
         int free = 0;
-        for (int block = 1; block < references.length; block++) {
+        for (int block = 1; block < blocks; block++) {
             if (references[block] != expected[block]) {
                 throw new IllegalStateException(
                         "block "
@@ -104,9 +206,19 @@ final class BlockPool {
             free += references[block] == 0 ? 1 : 0;
         }
         int listed = 0;
-        for (int block = next[NULL_BLOCK]; block != NULL_BLOCK; block = next[block]) {
-            if (references[block] != 0 || next[previous[block]] != block || listed++ > free) {
-                throw new IllegalStateException("the free list is broken at block " + block);
+        for (int list = 0; list <= MOST_PRIORITY; list++) {
+            int sentinel = blocks + list;
+            boolean empty = next[sentinel] == sentinel;
+            if (empty == ((occupied[list >> 6] >>> list & 1) != 0)) {
+                throw new IllegalStateException("free list " + list + " is not as marked");
+            }
+            for (int block = next[sentinel]; block != sentinel; block = next[block]) {
+                if (references[block] != 0
+                        || priority[block] != list
+                        || next[previous[block]] != block
+                        || listed++ > free) {
+                    throw new IllegalStateException("the free list is broken at block " + block);
+                }
             }
         }
         if (free != freeCount || listed != freeCount) {

@@ -3,10 +3,11 @@ package dev.lockstep.scheduler;
 import java.util.Arrays;
 
 /// The blocks of one sequence in one KV group, in order of position: block i holds positions `[i ×
-/// blockSize, (i + 1) × blockSize)`.
+/// blockSize, (i + 1) × blockSize)`. What a window has left behind is the null block.
 final class BlockTable {
     private int[] ids = new int[8];
     private int size;
+    private int dropped;
 
     int size() {
         return size;
@@ -24,5 +25,38 @@ final class BlockTable {
             ids = Arrays.copyOf(ids, size * 2);
         }
         ids[size++] = id;
+    }
+
+    /// Blocks `[from, size)`, for a plan to tell.
+    int[] tail(int from) {
+        return Arrays.copyOfRange(ids, from, size);
+    }
+
+    /// How many of its first blocks are the null block.
+    int dropped() {
+        return dropped;
+    }
+
+    /// Puts the null block in the place of the first that is not, and returns that one.
+    int drop() {
+        int block = block(dropped);
+        ids[dropped++] = BlockPool.NULL_BLOCK;
+        return block;
+    }
+
+    /// Appends null blocks, for what lies before the window of a sequence that begins here.
+    void appendDropped(int count) {
+        if (dropped != size) {
+            throw new IllegalStateException("null blocks behind " + size + " others");
+        }
+        for (int i = 0; i < count; i++) {
+            append(BlockPool.NULL_BLOCK);
+        }
+        dropped += count;
+    }
+
+    void clear() {
+        size = 0;
+        dropped = 0;
     }
 }

@@ -3,8 +3,8 @@ package dev.lockstep.scheduler;
 import dev.lockstep.proto.v1.RankInfo;
 import java.util.List;
 
-/// A group that can run steps: its ranks, and what they agreed on. The infos of the ranks pass
-/// through from workers to coordinators unread.
+/// A group that can run steps: its ranks, what they agreed on, and what they still hold. The infos
+/// of the ranks pass through from workers to coordinators unread.
 record FormedGroup(
         WorkerGroup workers,
         GroupShape shape,
@@ -12,7 +12,8 @@ record FormedGroup(
         String modelDigest,
         int vocabularySize,
         List<Integer> endTokenIds,
-        List<RankInfo> ranks) {
+        List<RankInfo> ranks,
+        CommonBlocks held) {
 
     FormedGroup {
         endTokenIds = List.copyOf(endTokenIds);

@@ -1,29 +1,35 @@
 package dev.lockstep.scheduler;
 
+import dev.lockstep.cluster.CacheDomain;
 import dev.lockstep.proto.v1.SamplingParams;
-import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
+import dev.lockstep.proto.v1.ServiceClass;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 
 /// A request as the coordinator sent it, checked field by field; `promptIds` is written by nobody.
-record GenerateRequest(
-        String id, int[] promptIds, List<SamplingParameters> choices, String cacheSalt) {
+record GenerateRequest(String id, int[] promptIds, List<SamplingParameters> choices, Asked asked) {
     private static final int MAX_CHOICES = 128;
     private static final int MAX_TOP_LOGPROBS = 20;
+    private static final long MAX_DEADLINE_MILLIS = TimeUnit.DAYS.toMillis(30);
 
     GenerateRequest {
         choices = List.copyOf(choices);
     }
 
+    /// What it asks of scheduling and caching; `deadlineMillis` 0 is none, from when it arrives.
+    record Asked(
+            String tenant,
+            int priority,
+            boolean guaranteed,
+            long deadlineMillis,
+            String cacheSalt,
+            int cachePriority,
+            int cacheTtlSeconds) {}
+
     /// @throws IllegalArgumentException naming the field, its value and the limit
     static GenerateRequest fromProto(dev.lockstep.proto.v1.GenerateRequest proto) {
         refuseUnserved("adapter", proto.getAdapter());
-        refuseUnserved("tenant", proto.getTenant());
         refuseUnserved("speculative", proto.getSpeculative());
-        refuseUnserved("priority", proto.getPriority());
-        refuseUnserved("deadline_ms", proto.getDeadlineMs());
         int choices = proto.getChoicesCount();
         require(proto.getPromptIdsCount() > 0, "prompt_ids are empty, the least is 1");
         require(
@@ -38,7 +44,7 @@ record GenerateRequest(
             int said = sampling.get(choice).choice();
             require(said == choice, "choices[" + choice + "].choice is " + said);
         }
-        return new GenerateRequest(proto.getRequestId(), ids, sampling, proto.getCacheSalt());
+        return new GenerateRequest(proto.getRequestId(), ids, sampling, asked(proto));
     }
 
     private static SamplingParameters fromProto(SamplingParams proto) {
@@ -85,18 +91,33 @@ record GenerateRequest(
         }
     }
 
-    /// What separates its blocks from those of other salts.
-    long[] cacheDomain() {
-        if (cacheSalt.isEmpty()) {
-            return new long[0];
-        }
-        try {
-            var digest = MessageDigest.getInstance("SHA-256");
-            var bytes = ByteBuffer.wrap(digest.digest(cacheSalt.getBytes(StandardCharsets.UTF_8)));
-            return new long[] {bytes.getLong(), bytes.getLong()};
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every Java has SHA-256", e);
-        }
+    /// With the deadline on the clock that says `nanos` now.
+    Terms terms(long nanos) {
+        return new Terms(
+                asked.tenant,
+                asked.priority,
+                asked.guaranteed,
+                asked.deadlineMillis == 0
+                        ? Terms.NO_DEADLINE
+                        : nanos + TimeUnit.MILLISECONDS.toNanos(asked.deadlineMillis),
+                Terms.Domain.of(CacheDomain.of(asked.tenant, asked.cacheSalt, "")),
+                asked.cachePriority,
+                asked.cacheTtlSeconds);
+    }
+
+    private static Asked asked(dev.lockstep.proto.v1.GenerateRequest proto) {
+        requireWhole("deadline_ms", proto.getDeadlineMs(), 0, MAX_DEADLINE_MILLIS);
+        requireWhole("cache_priority", proto.getCachePriority(), 0, BlockPool.MOST_PRIORITY);
+        requireWhole("cache_ttl_ms", proto.getCacheTtlMs(), 0, Integer.MAX_VALUE);
+        int retention = proto.getCachePriority();
+        return new Asked(
+                proto.getTenant(),
+                proto.getPriority(),
+                proto.getServiceClass() == ServiceClass.SERVICE_CLASS_GUARANTEED,
+                proto.getDeadlineMs(),
+                proto.getCacheSalt(),
+                retention == 0 ? BlockPool.DEFAULT_PRIORITY : retention,
+                (int) Math.ceilDiv(proto.getCacheTtlMs(), 1000L));
     }
 
     private static void refuseUnserved(String field, String value) {
@@ -105,8 +126,10 @@ record GenerateRequest(
                 field + " is \"" + value + "\"; it is not served yet, leave it empty");
     }
 
-    private static void refuseUnserved(String field, long value) {
-        require(value == 0, field + " is " + value + "; it is not served yet, leave it 0");
+    private static void requireWhole(String field, long value, long least, long most) {
+        require(
+                value >= least && value <= most,
+                field + " is " + value + ", it must lie in [" + least + ", " + most + "]");
     }
 
     // Not a number is in no range.

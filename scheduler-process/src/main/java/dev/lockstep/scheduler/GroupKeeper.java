@@ -256,19 +256,24 @@ final class GroupKeeper implements AutoCloseable {
                         + workers.epoch()
                         + "-"
                         + HexFormat.of().toHexDigits(randomness.nextLong());
+        var held = config.policies().prefixCache() ? CommonBlocks.of(joined) : CommonBlocks.NONE;
         var form =
                 Handshake.agree(
-                        joined,
-                        rendezvous,
-                        config.maxSequences(),
-                        config.maxBatchedTokens().orElse(0));
+                                joined,
+                                rendezvous,
+                                config.maxSequences(),
+                                config.maxBatchedTokens().orElse(0))
+                        .toBuilder()
+                        .setKeepBlocks(!held.blocks().isEmpty())
+                        .build();
         var formed = workers.form(form, FORM_TIMEOUT);
-        var group = group(workers, joined.getFirst(), form, formed);
+        var group = group(workers, joined.getFirst(), form, formed, held);
         LOG.info(
-                "group {} is formed in epoch {}: {} blocks, {} sequences, {} tokens a step, {} ms",
+                "group {} is formed in epoch {}: {} blocks, {} of them kept, {} sequences, {} tokens a step, {} ms",
                 config.group(),
                 workers.epoch(),
                 group.shape().blocks(),
+                held.blocks().size(),
                 group.shape().maxSequences(),
                 group.shape().maxBatchedTokens(),
                 Duration.ofNanos(clock.nanoTime() - begun).toMillis());
@@ -276,7 +281,7 @@ final class GroupKeeper implements AutoCloseable {
     }
 
     private static FormedGroup group(
-            WorkerGroup workers, Joined first, Form form, List<Formed> formed)
+            WorkerGroup workers, Joined first, Form form, List<Formed> formed, CommonBlocks held)
             throws FormationException {
         int tokens = form.getMaxNumBatchedTokens();
         for (var one : formed) {
@@ -299,7 +304,8 @@ final class GroupKeeper implements AutoCloseable {
                     first.getModelDigest(),
                     first.getVocabSize(),
                     first.getEosTokenIdsList(),
-                    formed.stream().map(Formed::getInfo).toList());
+                    formed.stream().map(Formed::getInfo).toList(),
+                    held);
         } catch (IllegalArgumentException e) {
             throw FormationException.refused("the ranks cannot be served: " + e.getMessage());
         }

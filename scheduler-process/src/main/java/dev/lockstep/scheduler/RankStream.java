@@ -92,6 +92,7 @@ final class RankStream extends ClientCall.Listener<WorkerMessage> {
         var proto =
                 Admission.newBuilder()
                         .setSlot(admission.slot())
+                        .setComputed(admission.computed())
                         .setRequestId(sequence.requestId())
                         .setSampling(toProto(sequence.sampling()));
         for (int id : sequence.prompt()) {

@@ -23,7 +23,11 @@ final class RetryAfter {
     }
 
     Duration estimate(int waiting) {
-        var guess = Duration.ofNanos((long) (meanNanos * waiting / 2));
+        return within(Duration.ofNanos((long) (meanNanos * waiting / 2)));
+    }
+
+    /// A guess, neither so short that all come back at once nor so long that nobody does.
+    Duration within(Duration guess) {
         return guess.compareTo(LEAST) < 0 ? LEAST : guess.compareTo(MOST) > 0 ? MOST : guess;
     }
 }

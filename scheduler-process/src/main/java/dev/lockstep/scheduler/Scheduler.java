@@ -1,10 +1,13 @@
 package dev.lockstep.scheduler;
 
+import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.cluster.BlockHasher;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
+import java.util.PriorityQueue;
 import org.jspecify.annotations.Nullable;
 
 /// Plans the steps of one formed group and applies their results; pure, and owned by one thread.
@@ -18,32 +21,110 @@ final class Scheduler {
 
     private final GroupShape shape;
     private final WaitingLimits limits;
+    private final Timeline timeline;
     private final KvCacheManager kv;
-    private final Sequences sequences;
+    private final WaitingRoom waiting;
+    private final PlanCapacity sequences;
     private final CapacityScheduler capacity;
-    private final MicroBatchScheduler microBatch = new MicroBatchScheduler();
-    private final HashChain hashChain;
+    private final MicroBatchScheduler microBatch;
+    private final ResourceManagers resources;
+    private final AdmissionPace pace = new AdmissionPace();
     private final ArrayDeque<StepPlan> inFlight = new ArrayDeque<>();
-    private final List<Sequence> batch = new ArrayList<>();
+    private final PriorityQueue<Sequence> deadlines =
+            new PriorityQueue<>(Comparator.comparingLong(one -> one.terms().deadlineNanos()));
     private final int[] tokens;
     private final @Nullable Token[] tokenOfSlot;
     private long steps;
     private long mixedSteps;
+    private long generated;
+    private long expired;
+    private long refused;
 
-    Scheduler(GroupShape shape, WaitingLimits limits, BlockHasher hasher) {
-        this.hashChain = new HashChain(hasher, shape.blockSize());
+    /// Without managers of a user's own.
+    Scheduler(
+            GroupShape shape,
+            WaitingLimits limits,
+            Policies policies,
+            BlockHasher hasher,
+            CacheEvents events,
+            Timeline timeline) {
+        this(
+                shape,
+                limits,
+                policies,
+                listeners -> new PagedKvCache(shape, policies.prefixCache(), hasher, listeners),
+                List.of(),
+                events,
+                timeline);
+    }
+
+    /// Makes the KV cache manager, which tells `events` what can be found.
+    @FunctionalInterface
+    interface KvCacheFactory {
+        KvCacheManager make(CacheEvents events);
+    }
+
+    /// @param more resource managers called after slots, waiting room and KV cache
+    Scheduler(
+            GroupShape shape,
+            WaitingLimits limits,
+            Policies policies,
+            KvCacheFactory kvCache,
+            List<ResourceManager> more,
+            CacheEvents events,
+            Timeline timeline) {
         this.shape = shape;
         this.limits = limits;
-        this.kv = new KvCacheManager(shape.kvGroups(), shape.blocks(), shape.blockSize());
-        this.sequences = new Sequences(kv, shape.maxSequences());
-        this.capacity = new CapacityScheduler(kv, sequences);
+        this.timeline = timeline;
+        var bestEffort = policies.newWaitingOrder();
+        var guaranteed = policies.newWaitingOrder();
+        this.kv = kvCache.make(fanOut(events, bestEffort, guaranteed));
+        this.waiting = new WaitingRoom(guaranteed, bestEffort, kv, timeline);
+        var slots = new Slots(shape.maxSequences());
+        var managers = new ArrayList<ResourceManager>(List.of(slots, waiting, kv));
+        managers.addAll(more);
+        this.resources = new ResourceManagers(managers);
+        this.capacity = policies.newCapacity();
+        this.microBatch = policies.newMicroBatch();
+        this.sequences =
+                new PlanCapacity(
+                        shape.maxBatchedTokens(),
+                        kv,
+                        slots,
+                        waiting,
+                        bestEffort,
+                        microBatch,
+                        resources,
+                        timeline);
+        waiting.begin(policies);
         this.tokens = new int[shape.maxSequences()];
         this.tokenOfSlot = new Token[shape.maxSequences()];
     }
 
+    private static CacheEvents fanOut(CacheEvents events, WaitingOrder... orders) {
+        var heard = new ArrayList<CacheEvents>(List.of(events));
+        for (var order : orders) {
+            if (order instanceof CacheEvents listening) {
+                heard.add(listening);
+            }
+        }
+        return new CacheEvents() {
+            @Override
+            public void stored(BlockHash name) {
+                heard.forEach(each -> each.stored(name));
+            }
+
+            @Override
+            public void removed(BlockHash name) {
+                heard.forEach(each -> each.removed(name));
+            }
+        };
+    }
+
     /// Queues the choices of a request, all or none. An empty queue takes any request that can run,
     /// so that no limit makes one unservable.
-    Submission submit(List<Sequence> choices) {
+    Submission submit(List<Sequence> choices, long nanos) {
+        timeline.at(nanos);
         long more = 0;
         for (var sequence : choices) {
             var unfit = unfit(sequence);
@@ -52,23 +133,47 @@ final class Scheduler {
             }
             more += sequence.knownLength();
         }
-        var waiting = sequences.waiting();
         if (!waiting.isEmpty()) {
-            if (waiting.size() + choices.size() > limits.sequences()) {
-                return new Submission.QueueFull(
-                        waiting.size() + " sequences wait, the limit is " + limits.sequences());
-            }
-            if (waiting.tokens() + more > limits.tokens()) {
-                return new Submission.QueueFull(
-                        waiting.tokens()
-                                + " tokens wait and "
-                                + more
-                                + " would come, the limit is "
-                                + limits.tokens());
+            var full = full(choices.size(), more);
+            if (!full.isEmpty()) {
+                refused++;
+                return new Submission.QueueFull(full);
             }
         }
-        choices.forEach(waiting::addLast);
+        long wait = waiting.isEmpty() ? 0 : pace.waitNanos(waiting.tokens());
+        long deadline = choices.getFirst().terms().deadlineNanos();
+        if (deadline != Terms.NO_DEADLINE && deadline - nanos <= wait) {
+            refused++;
+            return new Submission.TooLate(
+                    "deadline_ms is over in "
+                            + (deadline - nanos) / 1_000_000
+                            + " ms, the queue takes about "
+                            + wait / 1_000_000
+                            + " ms",
+                    wait);
+        }
+        for (var sequence : choices) {
+            timeline.queued(sequence);
+            waiting.add(sequence);
+            if (deadline != Terms.NO_DEADLINE) {
+                deadlines.add(sequence);
+            }
+        }
         return new Submission.Queued();
+    }
+
+    private String full(int sequences, long more) {
+        if (waiting.size() + sequences > limits.sequences()) {
+            return waiting.size() + " sequences wait, the limit is " + limits.sequences();
+        }
+        if (waiting.tokens() + more > limits.tokens()) {
+            return waiting.tokens()
+                    + " tokens wait and "
+                    + more
+                    + " would come, the limit is "
+                    + limits.tokens();
+        }
+        return "";
     }
 
     private String unfit(Sequence sequence) {
@@ -87,10 +192,34 @@ final class Scheduler {
     }
 
     /// Takes a sequence out; nothing more is reported of it.
-    void cancel(Sequence sequence) {
+    void cancel(Sequence sequence, long nanos) {
+        timeline.at(nanos);
         if (sequence.live()) {
             sequences.end(sequence, Sequence.State.CANCELLED);
         }
+    }
+
+    /// Ends the sequences whose deadline has passed.
+    List<SequenceEvent> expire(long nanos) {
+        if (deadlines.isEmpty() || deadlines.peek().terms().deadlineNanos() > nanos) {
+            return List.of();
+        }
+        timeline.at(nanos);
+        var events = new ArrayList<SequenceEvent>();
+        while (!deadlines.isEmpty() && deadlines.peek().terms().deadlineNanos() <= nanos) {
+            var sequence = deadlines.remove();
+            if (sequence.live()) {
+                sequences.end(sequence, Sequence.State.EXPIRED);
+                events.add(new SequenceEvent.Expired(sequence));
+                expired++;
+            }
+        }
+        return events;
+    }
+
+    /// When [#expire] has something to do next; [Terms#NO_DEADLINE] is never.
+    long nextDeadline() {
+        return deadlines.isEmpty() ? Terms.NO_DEADLINE : deadlines.peek().terms().deadlineNanos();
     }
 
     boolean canPlan() {
@@ -103,34 +232,53 @@ final class Scheduler {
         if (!canPlan()) {
             throw new IllegalStateException(inFlight.size() + " steps are in flight");
         }
-        batch.clear();
-        kv.beginPlan();
-        capacity.select(shape.maxBatchedTokens(), batch);
+        timeline.at(nanos);
+        long before = sequences.promptTokens();
+        select(nanos);
+        pace.planned(nanos, sequences.promptTokens() - before, !waiting.isEmpty());
+        var batch = sequences.batch();
         if (batch.isEmpty()) {
             return StepPlan.empty(shape.epoch(), steps + 1, nanos);
         }
         microBatch.divide(batch, shape.maxBatchedTokens(), tokens);
-        var plan =
-                new StepPlan(
-                        shape.epoch(),
-                        steps + 1,
-                        nanos,
-                        sequences.takeReleasedSlots(),
-                        sequences.takeAdmitted().stream().map(Scheduler::admission).toList(),
-                        List.of(),
-                        rows());
+        var plan = new StepPlan(shape.epoch(), steps + 1, nanos, admissions(), rows(batch));
+        resources.prepareResources(plan);
+        note(plan);
         inFlight.add(plan);
-        sequences.stepSent();
         steps++;
         mixedSteps += plan.mixed() ? 1 : 0;
         return plan;
     }
 
-    private static StepPlan.Admission admission(Sequence sequence) {
-        return new StepPlan.Admission(sequence.slot(), sequence, sequence.copyOfOutputs());
+    /// Where nobody runs because somebody was paused, and no step is in flight, what was given up
+    /// is free at once: then another try finds it.
+    private void select(long nanos) {
+        long paused;
+        do {
+            paused = sequences.pauses();
+            sequences.begin(nanos);
+            capacity.select(sequences);
+        } while (sequences.batch().isEmpty() && inFlight.isEmpty() && sequences.pauses() > paused);
     }
 
-    private List<StepPlan.Row> rows() {
+    private List<StepPlan.Admission> admissions() {
+        var admitted = sequences.admitted();
+        if (admitted.isEmpty()) {
+            return List.of();
+        }
+        var admissions = new ArrayList<StepPlan.Admission>(admitted.size());
+        for (var sequence : admitted) {
+            admissions.add(
+                    new StepPlan.Admission(
+                            sequence.slot(),
+                            sequence,
+                            sequence.copyOfOutputs(),
+                            sequence.computed()));
+        }
+        return admissions;
+    }
+
+    private List<StepPlan.Row> rows(List<Sequence> batch) {
         var rows = new ArrayList<StepPlan.Row>(batch.size());
         for (int i = 0; i < batch.size(); i++) {
             var sequence = batch.get(i);
@@ -138,26 +286,30 @@ final class Scheduler {
             int count = Math.min(tokens[i], kv.room(sequence) - computed);
             if (count > 0) {
                 boolean prefill = sequence.prefilling();
-                var newBlocks = kv.extend(sequence, computed + count);
                 boolean samples = sequence.send(count);
+                kv.settle(sequence, sequence.computed());
                 rows.add(
                         new StepPlan.Row(
-                                sequence,
-                                sequence.slot(),
-                                computed,
-                                count,
-                                samples,
-                                prefill,
-                                newBlocks,
-                                hashChain.nameFullBlocks(sequence)));
+                                sequence, sequence.slot(), computed, count, samples, prefill));
             }
         }
         return rows;
     }
 
+    private void note(StepPlan plan) {
+        int rows = plan.rows().size();
+        int stepTokens = plan.tokenCount();
+        for (var admission : plan.admitted()) {
+            timeline.admitted(admission.sequence());
+        }
+        for (var row : plan.rows()) {
+            timeline.step(row, plan.number(), rows, stepTokens);
+        }
+    }
+
     /// Takes the result of the oldest step in flight. A result that does not answer that step is a
     /// broken worker: it throws and changes nothing.
-    List<SequenceEvent> apply(StepResult result) {
+    List<SequenceEvent> apply(StepResult result, long nanos) {
         var plan = inFlight.peek();
         if (plan == null || result.number() != plan.number() || result.epoch() != plan.epoch()) {
             throw new IllegalStateException(
@@ -168,6 +320,7 @@ final class Scheduler {
                             + ", expected "
                             + (plan == null ? "none" : plan.number() + " of " + plan.epoch()));
         }
+        timeline.at(nanos);
         sortBySlot(plan, result);
         inFlight.remove();
         var events = new ArrayList<SequenceEvent>(result.sampled().size());
@@ -178,7 +331,7 @@ final class Scheduler {
                 take(row.sequence(), token, events);
             }
         }
-        sequences.stepCompleted();
+        resources.updateResources(plan);
         return events;
     }
 
@@ -218,9 +371,11 @@ final class Scheduler {
             return;
         }
         int position = sequence.append(token.id());
+        generated++;
         if (sequence.state() == Sequence.State.WAITING) {
-            sequences.waiting().grew();
+            waiting.grew();
         }
+        timeline.generated(sequence);
         events.add(new SequenceEvent.Generated(sequence, position, token));
         var sampling = sequence.sampling();
         boolean stops =
@@ -239,39 +394,96 @@ final class Scheduler {
     /// of no more use.
     Loss lose() {
         var aborted = new ArrayList<>(sequences.running());
-        var waiting = new ArrayList<Sequence>();
-        for (var queue = sequences.waiting(); !queue.isEmpty(); queue.remove(queue.first())) {
-            (queue.first().started() ? aborted : waiting).add(queue.first());
+        var unstarted = new ArrayList<Sequence>();
+        for (var sequence : waiting.drain(aborted)) {
+            (sequence.started() ? aborted : unstarted).add(sequence);
         }
-        aborted.forEach(sequence -> sequence.end(Sequence.State.ABORTED));
-        return new Loss(aborted, waiting);
+        for (var sequence : aborted) {
+            sequence.end(Sequence.State.ABORTED);
+            timeline.ended(sequence);
+        }
+        return new Loss(aborted, unstarted);
     }
 
     record Loss(List<Sequence> aborted, List<Sequence> waiting) {}
+
+    /// Takes over a full block that every rank still holds from an earlier epoch, before anything
+    /// is planned. False when it cannot be found by its name now.
+    boolean adopt(int kvGroup, int block, BlockHash name) {
+        return kv.adopt(kvGroup, block, name);
+    }
+
+    /// Every prefix that can be found.
+    List<BlockHash> cachedNames() {
+        return kv.cachedNames();
+    }
 
     /// A snapshot for people and routers.
     Load load() {
         return new Load(
                 sequences.running().size(),
-                sequences.waiting().size(),
-                kv.usableBlocks(),
+                waiting.size(),
+                waiting.tokens(),
+                kv.blocks(),
                 kv.freeBlocks(),
-                sequences.pauses(),
-                steps,
-                mixedSteps);
+                kv.cachedBlocks(),
+                new Totals(
+                        sequences.pauses(),
+                        steps,
+                        mixedSteps,
+                        sequences.promptTokens(),
+                        sequences.cachedTokens(),
+                        generated,
+                        expired,
+                        refused));
     }
 
     record Load(
             int running,
             int waiting,
+            long waitingTokens,
             long blocks,
             long freeBlocks,
+            long cachedBlocks,
+            Totals totals) {
+        static final Load NONE = new Load(0, 0, 0, 0, 0, 0, Totals.NONE);
+
+        long preemptions() {
+            return totals.preemptions();
+        }
+
+        long mixedSteps() {
+            return totals.mixedSteps();
+        }
+    }
+
+    /// What only grows, over the groups of a process.
+    record Totals(
             long preemptions,
             long steps,
-            long mixedSteps) {}
+            long mixedSteps,
+            long promptTokens,
+            long cachedTokens,
+            long generatedTokens,
+            long expired,
+            long refused) {
+        static final Totals NONE = new Totals(0, 0, 0, 0, 0, 0, 0, 0);
 
-    /// Throws unless blocks, slots and the order of arrival are as the laws say.
+        Totals plus(Totals more) {
+            return new Totals(
+                    preemptions + more.preemptions,
+                    steps + more.steps,
+                    mixedSteps + more.mixedSteps,
+                    promptTokens + more.promptTokens,
+                    cachedTokens + more.cachedTokens,
+                    generatedTokens + more.generatedTokens,
+                    expired + more.expired,
+                    refused + more.refused);
+        }
+    }
+
+    /// Throws unless blocks and slots balance.
     void checkIntegrity() {
-        sequences.checkIntegrity();
+        resources.checkIntegrity(sequences.running());
     }
 }

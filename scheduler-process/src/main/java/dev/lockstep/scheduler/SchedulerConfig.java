@@ -4,9 +4,14 @@ import dev.lockstep.cluster.Failpoints;
 import dev.lockstep.cluster.Key;
 import dev.lockstep.cluster.ProcessKeys;
 import dev.lockstep.cluster.Settings;
+import dev.lockstep.cluster.SettingsException;
 import dev.lockstep.cluster.SettingsSpec;
 import java.time.Duration;
+import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
+import java.util.regex.Pattern;
 
 /// What a scheduler process was told; read once, in `main`.
 public record SchedulerConfig(
@@ -19,9 +24,12 @@ public record SchedulerConfig(
         int maxSequences,
         Optional<Integer> maxBatchedTokens,
         WaitingLimits waiting,
+        Policies policies,
         Duration drainTimeout,
         boolean parentPipe,
         Failpoints failpoints) {
+
+    private static final Pattern WEIGHT = Pattern.compile("(.+)=([0-9]+(?:\\.[0-9]+)?)");
 
     static final Key<Integer> MAX_WAITING =
             Key.integer(
@@ -32,6 +40,30 @@ public record SchedulerConfig(
                     .orElse("1024");
     static final Key<Long> MAX_WAITING_TOKENS =
             Key.whole("max-waiting-tokens", 1, 1L << 40, "tokens that may wait").orElse("1048576");
+    static final Key<String> CAPACITY =
+            Key.text(
+                            "capacity",
+                            "NAME",
+                            "which sequences hold memory: maximum-utilization, guaranteed-no-evict, or one of your own")
+                    .orElse(Policies.DEFAULT.capacity());
+    static final Key<String> MICRO_BATCH =
+            Key.text(
+                            "micro-batch",
+                            "NAME",
+                            "how a step's tokens are divided: fcfs, equal-progress, or one of your own")
+                    .orElse(Policies.DEFAULT.microBatch());
+    static final Key<String> WAITING_ORDER =
+            Key.text(
+                            "waiting-order",
+                            "NAME",
+                            "who goes next: fcfs, priority, longest-prefix, fair, or one of your own")
+                    .orElse(Policies.DEFAULT.waitingOrder());
+    static final Key<String> TENANT_WEIGHTS =
+            Key.text("tenant-weights", "NAME=WEIGHT,…", "shares under the fair order, 1 for others")
+                    .orElse("");
+    static final Key<Switch> PREFIX_CACHE =
+            Key.choice("prefix-cache", Switch.class, "whether requests share computed prefixes")
+                    .orElse("on");
     static final Key<Duration> DRAIN_TIMEOUT =
             Key.duration(
                             "drain-timeout",
@@ -53,10 +85,47 @@ public record SchedulerConfig(
                     ProcessKeys.MAX_NUM_BATCHED_TOKENS,
                     MAX_WAITING,
                     MAX_WAITING_TOKENS,
+                    CAPACITY,
+                    MICRO_BATCH,
+                    WAITING_ORDER,
+                    TENANT_WEIGHTS,
+                    PREFIX_CACHE,
                     DRAIN_TIMEOUT,
                     ProcessKeys.RUN_FOLDER,
                     ProcessKeys.PARENT_PIPE,
                     ProcessKeys.FAILPOINTS);
+
+    /// Keys that `serve` passes on.
+    public static final List<Key<?>> POLICY_KEYS =
+            List.of(
+                    MAX_WAITING,
+                    MAX_WAITING_TOKENS,
+                    CAPACITY,
+                    MICRO_BATCH,
+                    WAITING_ORDER,
+                    TENANT_WEIGHTS,
+                    PREFIX_CACHE);
+
+    /// Values of [#PREFIX_CACHE].
+    enum Switch {
+        ON,
+        OFF
+    }
+
+    private static Map<String, Double> weights(String text) {
+        var weights = new TreeMap<String, Double>();
+        for (String part : text.isBlank() ? List.<String>of() : List.of(text.split(",", -1))) {
+            var match = WEIGHT.matcher(part.strip());
+            if (!match.matches() || Double.parseDouble(match.group(2)) <= 0) {
+                throw new SettingsException(
+                        "--tenant-weights: \""
+                                + part
+                                + "\" is not a tenant and a weight such as a=2");
+            }
+            weights.put(match.group(1), Double.parseDouble(match.group(2)));
+        }
+        return weights;
+    }
 
     static SchedulerConfig from(Settings settings) {
         return new SchedulerConfig(
@@ -69,6 +138,12 @@ public record SchedulerConfig(
                 settings.value(ProcessKeys.MAX_NUM_SEQS),
                 settings.find(ProcessKeys.MAX_NUM_BATCHED_TOKENS),
                 new WaitingLimits(settings.value(MAX_WAITING), settings.value(MAX_WAITING_TOKENS)),
+                new Policies(
+                        settings.value(CAPACITY),
+                        settings.value(MICRO_BATCH),
+                        settings.value(WAITING_ORDER),
+                        weights(settings.value(TENANT_WEIGHTS)),
+                        settings.value(PREFIX_CACHE) == Switch.ON),
                 settings.value(DRAIN_TIMEOUT),
                 settings.value(ProcessKeys.PARENT_PIPE),
                 Failpoints.parse(

@@ -48,7 +48,9 @@ public final class SchedulerMain {
     private static void start(SchedulerConfig config, Daemon daemon) throws IOException {
         var transport = daemon.own(new NettyTransport());
         var cluster = daemon.own(ZooKeeperCluster.connect(config.zooKeeper(), config.cluster()));
-        var service = new SchedulerService(config.group());
+        var randomness = Randomness.secure();
+        var journal = new BlockJournal(randomness.nextIncarnation());
+        var service = new SchedulerService(config.group(), journal);
         var server = transport.listen(config.host(), config.port(), service);
         daemon.atEnd(_ -> server.shutdownNow());
         LOG.info("scheduler of group {} listens on port {}", config.group(), server.getPort());
@@ -57,12 +59,13 @@ public final class SchedulerMain {
         if (daemon.stopping()) {
             return;
         }
-        var randomness = Randomness.secure();
         var loop =
                 daemon.own(
                         new StepLoop(
                                 config.waiting(),
+                                config.policies(),
                                 new BlockHasher(hashKey),
+                                journal,
                                 Clock.SYSTEM,
                                 config.failpoints(),
                                 service::publish,

@@ -1,11 +1,16 @@
 package dev.lockstep.scheduler;
 
+import dev.lockstep.proto.v1.BlockEvents;
+import dev.lockstep.proto.v1.DescribeRequestRequest;
 import dev.lockstep.proto.v1.GenerateEvent;
 import dev.lockstep.proto.v1.GroupStatus;
+import dev.lockstep.proto.v1.RequestTimeline;
 import dev.lockstep.proto.v1.SchedulerGrpc;
+import dev.lockstep.proto.v1.WatchBlocksRequest;
 import dev.lockstep.proto.v1.WatchGroupRequest;
 import io.grpc.Metadata;
 import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import java.util.List;
@@ -16,12 +21,15 @@ import org.jspecify.annotations.Nullable;
 /// everybody who watches. Calls run on the transport's thread, so nothing here waits.
 final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
     private final String group;
+    private final BlockJournal journal;
     private final List<Watcher> watchers = new CopyOnWriteArrayList<>();
+    private final List<BlockWatcher> blockWatchers = new CopyOnWriteArrayList<>();
     private volatile @Nullable StepLoop loop;
     private volatile GroupStatus status;
 
-    SchedulerService(String group) {
+    SchedulerService(String group, BlockJournal journal) {
         this.group = group;
+        this.journal = journal;
         this.status =
                 GroupStatus.newBuilder()
                         .setGroup(group)
@@ -40,10 +48,7 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
         var out = (ServerCallStreamObserver<GenerateEvent>) observer;
         var to = loop;
         if (to == null) {
-            out.onError(
-                    Status.UNAVAILABLE
-                            .withDescription("the scheduler is starting")
-                            .asRuntimeException());
+            out.onError(starting());
             return;
         }
         GenerateRequest request;
@@ -59,7 +64,7 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
         out.setOnReadyHandler(stream::drain);
         if (!to.trySubmit(stream)) {
             var trailers = new Metadata();
-            trailers.put(StepLoop.RETRY_AFTER_MS, "1000");
+            trailers.put(Requests.RETRY_AFTER_MS, "1000");
             stream.fail(
                     Status.RESOURCE_EXHAUSTED.withDescription("too many requests arrive at once"),
                     trailers);
@@ -74,6 +79,55 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
         watcher.send(status);
     }
 
+    @Override
+    public void watchBlocks(WatchBlocksRequest request, StreamObserver<BlockEvents> observer) {
+        var out = (ServerCallStreamObserver<BlockEvents>) observer;
+        var to = loop;
+        if (to == null) {
+            out.onError(starting());
+            return;
+        }
+        var watcher =
+                new BlockWatcher(
+                        out,
+                        journal,
+                        new BlockJournal.Position(request.getStream(), request.getSequence()),
+                        to::snapshot);
+        out.setOnCancelHandler(() -> blockWatchers.remove(watcher));
+        blockWatchers.add(watcher);
+        watcher.send();
+    }
+
+    @Override
+    public void describeRequest(
+            DescribeRequestRequest request, StreamObserver<RequestTimeline> observer) {
+        var to = loop;
+        if (to == null) {
+            observer.onError(starting());
+            return;
+        }
+        var _ =
+                to.describe(request.getRequestId())
+                        .thenAccept(choices -> answer(request.getRequestId(), choices, observer));
+    }
+
+    private static void answer(
+            String id, List<Timeline.Choice> choices, StreamObserver<RequestTimeline> observer) {
+        if (choices.isEmpty()) {
+            observer.onError(
+                    Status.NOT_FOUND
+                            .withDescription("request " + id + " is unknown or forgotten")
+                            .asRuntimeException());
+            return;
+        }
+        observer.onNext(Timelines.toProto(id, choices));
+        observer.onCompleted();
+    }
+
+    private static StatusRuntimeException starting() {
+        return Status.UNAVAILABLE.withDescription("the scheduler is starting").asRuntimeException();
+    }
+
     /// Tells everybody who watches, on the loop's thread.
     void publish(Standing standing) {
         var next = toProto(standing);
@@ -81,6 +135,7 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
         for (var watcher : watchers) {
             watcher.send(next);
         }
+        blockWatchers.forEach(BlockWatcher::send);
     }
 
     /// One coordinator's stream; a slow one misses what is old by the time it reads.
@@ -100,6 +155,7 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
 
     private GroupStatus toProto(Standing standing) {
         var load = standing.load();
+        var totals = load.totals();
         var proto =
                 GroupStatus.newBuilder()
                         .setGroup(group)
@@ -110,9 +166,17 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
                         .setWaitingLimit(standing.waitingLimit())
                         .setBlocksTotal(load.blocks())
                         .setBlocksFree(load.freeBlocks())
-                        .setPreemptions(load.preemptions())
-                        .setSteps(load.steps())
-                        .setMixedSteps(load.mixedSteps());
+                        .setBlocksCached(load.cachedBlocks())
+                        .setWaitingTokens(load.waitingTokens())
+                        .setStepBytes(standing.stepBytes())
+                        .setPreemptions(totals.preemptions())
+                        .setSteps(totals.steps())
+                        .setMixedSteps(totals.mixedSteps())
+                        .setPromptTokens(totals.promptTokens())
+                        .setCachedTokens(totals.cachedTokens())
+                        .setGeneratedTokens(totals.generatedTokens())
+                        .setExpired(totals.expired())
+                        .setRefused(totals.refused());
         standing.group()
                 .ifPresent(
                         formed ->

@@ -1,7 +1,9 @@
 package dev.lockstep.scheduler;
 
 import dev.lockstep.cluster.BlockHash;
+import dev.lockstep.cluster.BlockHasher;
 import java.util.Arrays;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /// One choice of a request on its way through the scheduler; owned by the step loop's thread.
@@ -10,26 +12,27 @@ import org.jspecify.annotations.Nullable;
 ///
 /// ```
 /// [prompt | outputs | pending]      ids known, then ids that steps in flight will sample
-/// [0, computed)                     positions that steps sent so far compute
+/// [0, computed)                     positions found in the cache, or computed by steps sent so far
 /// ```
 ///
-/// A row that reaches the end of `known + pending` samples one more id.
-final class Sequence {
+/// A row that reaches the end of `known + pending` samples one more id. Policies of users read it;
+/// only this package changes it.
+public final class Sequence {
     enum State {
         WAITING,
         RUNNING,
         FINISHED,
         CANCELLED,
-        ABORTED
+        ABORTED,
+        EXPIRED
     }
-
-    private static final BlockHash NO_NAME = new BlockHash(0, 0);
 
     private final long arrival;
     private final String requestId;
     private final int[] prompt;
     private final SamplingParameters sampling;
-    private final long[] cacheDomain;
+    private final Terms terms;
+    private final Optional<Sequence> leader;
     private int[] outputs = new int[16];
     private int outputCount;
 
@@ -37,26 +40,52 @@ final class Sequence {
     private boolean started;
     private int slot = -1;
     private int admittedLength;
+    private int cachedTokens;
     private int computed;
     private int pending;
-    private BlockTable[] tables = {};
-    private int reserved;
-    private int namedBlocks;
-    private BlockHash lastName = NO_NAME;
 
-    // Links of the waiting queue.
+    // Names of full blocks, high and low alternating; they outlive a preemption.
+    private long[] names = new long[0];
+    private int nameCount;
+    private @Nullable BlockHash root;
+
+    // Of the KV cache manager.
+    final BlockTable[] tables;
+    int reserved;
+    int publishedBlocks;
+    int toldBlocks;
+    int toldNames;
+
+    // Of the waiting order it stands in.
     @Nullable Sequence previous;
     @Nullable Sequence next;
+    int rank;
+
+    // Of the waiting room: sequences that wait for what this one computes.
+    @Nullable Sequence followers;
+    @Nullable Sequence nextFollower;
+    @Nullable Sequence follows;
+
+    /// Arrival of who computed what was found in the cache at the last admission, or -1.
+    long foundFrom = -1;
+
+    Timeline.@Nullable Track track;
+
+    /// A sequence that is the only choice of its request, with default terms.
+    Sequence(long arrival, String requestId, int[] prompt, SamplingParameters sampling) {
+        this(arrival, requestId, prompt, sampling, Terms.NONE, Optional.empty(), 1);
+    }
 
     /// `arrival` orders sequences first come first served and is unique. `prompt` is shared by the
-    /// choices of a request and nobody writes it. Sequences of different `cacheDomain` share no
-    /// blocks.
+    /// choices of a request and nobody writes it; `leader` is the first of those choices.
     Sequence(
             long arrival,
             String requestId,
             int[] prompt,
             SamplingParameters sampling,
-            long... cacheDomain) {
+            Terms terms,
+            Optional<Sequence> leader,
+            int kvGroups) {
         if (prompt.length == 0) {
             throw new IllegalArgumentException("a prompt of 0 tokens, the least is 1");
         }
@@ -64,22 +93,49 @@ final class Sequence {
         this.requestId = requestId;
         this.prompt = prompt;
         this.sampling = sampling;
-        this.cacheDomain = cacheDomain;
+        this.terms = terms;
+        this.leader = leader;
+        tables = new BlockTable[kvGroups];
+        for (int group = 0; group < kvGroups; group++) {
+            tables[group] = new BlockTable();
+        }
     }
 
-    long arrival() {
+    /// Its place in the order of arrival.
+    public long arrival() {
         return arrival;
     }
 
-    String requestId() {
+    public String requestId() {
         return requestId;
+    }
+
+    public String tenant() {
+        return terms.tenant();
+    }
+
+    public int priority() {
+        return terms.priority();
+    }
+
+    public boolean guaranteed() {
+        return terms.guaranteed();
+    }
+
+    Terms terms() {
+        return terms;
+    }
+
+    /// The first choice of its request, when this is another one.
+    Optional<Sequence> leader() {
+        return leader;
     }
 
     SamplingParameters sampling() {
         return sampling;
     }
 
-    int promptLength() {
+    public int promptLength() {
         return prompt.length;
     }
 
@@ -87,7 +143,12 @@ final class Sequence {
         return prompt;
     }
 
-    int outputCount() {
+    /// Tokens it may generate.
+    public int maxTokens() {
+        return sampling.maxTokens();
+    }
+
+    public int outputCount() {
         return outputCount;
     }
 
@@ -95,7 +156,8 @@ final class Sequence {
         return Arrays.copyOf(outputs, outputCount);
     }
 
-    int knownLength() {
+    /// Prompt and outputs.
+    public int knownLength() {
         return prompt.length + outputCount;
     }
 
@@ -120,8 +182,14 @@ final class Sequence {
         return slot;
     }
 
-    int computed() {
+    /// Positions whose keys and values are there, or will be when the steps in flight are done.
+    public int computed() {
         return computed;
+    }
+
+    /// Of those, found in the cache when it was last admitted.
+    int cachedTokens() {
+        return cachedTokens;
     }
 
     /// Sampled ids that steps in flight owe it.
@@ -129,17 +197,13 @@ final class Sequence {
         return pending;
     }
 
-    BlockTable[] tables() {
-        return tables;
-    }
-
-    /// Blocks in each of its tables: full groups hold every position, so all are of one length.
+    /// Blocks in each of its tables: all are of one length, whatever their KV group gave back.
     int blockCount() {
-        return tables.length == 0 ? 0 : tables[0].size();
+        return tables[0].size();
     }
 
     /// Positions that can be sent now: 0 once the tokens in flight are certain to end it.
-    int remaining() {
+    public int remaining() {
         return outputCount + pending >= sampling.maxTokens()
                 ? 0
                 : knownLength() + pending - computed;
@@ -150,50 +214,80 @@ final class Sequence {
         return computed + remaining();
     }
 
+    /// What its tables cover when it has generated all it may; the last token is never fed back.
+    int finalLength() {
+        return prompt.length + sampling.maxTokens() - 1;
+    }
+
     /// Whether its next row repeats or begins the ids sent with the admission, rather than
     /// decoding.
-    boolean prefilling() {
+    public boolean prefilling() {
         return computed < admittedLength;
     }
 
-    /// Blocks set aside per KV group in the plan being made.
-    int reserved() {
-        return reserved;
+    /// Names its first `blocks` full blocks, whose ids must be known.
+    void nameBlocks(int blocks, int blockSize, BlockHasher hasher) {
+        if (nameCount >= blocks) {
+            return;
+        }
+        if (names.length < 2 * blocks) {
+            names = Arrays.copyOf(names, Math.max(2 * blocks, 2 * names.length));
+        }
+        int[] ids = prompt;
+        BlockHash first = root(hasher);
+        for (int block = nameCount; block < blocks; block++) {
+            long high = block == 0 ? first.high() : names[2 * block - 2];
+            long low = block == 0 ? first.low() : names[2 * block - 1];
+            int from = block * blockSize;
+            if (from + blockSize > prompt.length) {
+                ids = idsOfBlock(block, blockSize);
+                from = 0;
+            }
+            hasher.next(high, low, ids, from, blockSize, names, 2 * block);
+        }
+        nameCount = blocks;
     }
 
-    void reserve(int blocks) {
-        reserved = blocks;
+    int[] idsOfBlock(int block, int blockSize) {
+        int[] ids = new int[blockSize];
+        for (int i = 0; i < blockSize; i++) {
+            ids[i] = id(block * blockSize + i);
+        }
+        return ids;
     }
 
-    long[] cacheDomain() {
-        return cacheDomain;
+    /// Where the chain of its names begins.
+    BlockHash root(BlockHasher hasher) {
+        if (root == null) {
+            root = hasher.root(terms.cacheDomain().words());
+        }
+        return root;
     }
 
-    /// Full blocks whose names the workers were told since the admission.
-    int namedBlocks() {
-        return namedBlocks;
+    long nameHigh(int block) {
+        return names[2 * block];
     }
 
-    BlockHash lastName() {
-        return lastName;
+    long nameLow(int block) {
+        return names[2 * block + 1];
     }
 
-    void named(int blocks, BlockHash last) {
-        namedBlocks = blocks;
-        lastName = last;
+    /// Full blocks that have names.
+    int nameCount() {
+        return nameCount;
     }
 
-    void admit(int slot, BlockTable[] tables) {
+    /// Takes a slot; its tables hold what was found in the cache.
+    void admit(int slot, int cachedTokens) {
         if (state != State.WAITING || pending != 0) {
             throw new IllegalStateException(this + " cannot be admitted");
         }
         this.state = State.RUNNING;
         this.started = true;
         this.slot = slot;
-        this.tables = tables;
         this.admittedLength = knownLength();
-        this.computed = 0;
-        this.namedBlocks = 0;
+        this.cachedTokens = cachedTokens;
+        this.computed = cachedTokens;
     }
 
     /// Loses slot and blocks and keeps its outputs; what steps in flight sample for it still
@@ -209,8 +303,8 @@ final class Sequence {
     private void leave(State after) {
         state = after;
         slot = -1;
-        tables = new BlockTable[0];
         computed = 0;
+        cachedTokens = 0;
     }
 
     /// `count` more positions go into a step; true when that row samples.

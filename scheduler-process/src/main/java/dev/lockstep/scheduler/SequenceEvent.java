@@ -10,4 +10,7 @@ sealed interface SequenceEvent {
     record Stopped(Sequence sequence, int stopTokenId) implements SequenceEvent {}
 
     record LengthReached(Sequence sequence) implements SequenceEvent {}
+
+    /// Its deadline passed.
+    record Expired(Sequence sequence) implements SequenceEvent {}
 }

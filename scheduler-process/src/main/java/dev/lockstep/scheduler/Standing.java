@@ -4,7 +4,14 @@ import java.util.Optional;
 
 /// How the scheduler stands, as routers and people see it: with a group it is ready, without one
 /// `reason` says why.
-record Standing(Optional<FormedGroup> group, String reason, Scheduler.Load load, int waitingLimit) {
+///
+/// @param stepBytes what all steps took on the wire, to one rank
+record Standing(
+        Optional<FormedGroup> group,
+        String reason,
+        Scheduler.Load load,
+        long stepBytes,
+        int waitingLimit) {
     boolean ready() {
         return group.isPresent() && reason.isEmpty();
     }

@@ -4,17 +4,12 @@ import dev.lockstep.cluster.BlockHasher;
 import dev.lockstep.cluster.Clock;
 import dev.lockstep.cluster.Failpoint;
 import dev.lockstep.cluster.Failpoints;
-import dev.lockstep.proto.v1.FinishReason;
-import io.grpc.Metadata;
 import io.grpc.Status;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.HashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -36,13 +31,8 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
     static final Failpoint BEFORE_APPLY = new Failpoint("scheduler.before-apply");
     static final List<Failpoint> FAILPOINTS = List.of(BEFORE_SEND, AFTER_SEND, BEFORE_APPLY);
 
-    static final Metadata.Key<String> RETRY_AFTER_MS =
-            Metadata.Key.of("retry-after-ms", Metadata.ASCII_STRING_MARSHALLER);
-
-    /// Requests whose group was lost before they started wait so long for the next one.
-    static final Duration MAX_PARKED = Duration.ofSeconds(30);
-
     private static final int MAX_UNREAD_REQUESTS = 4096;
+    private static final int TIMELINE_EVENTS = 1 << 16;
     private static final long TICK_NANOS = TimeUnit.SECONDS.toNanos(1);
     private static final long MIN_PUBLISH_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
     private static final Logger LOG = LogManager.getLogger(StepLoop.class);
@@ -59,6 +49,11 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
         record Completed(WorkerGroup group, StepResult result) implements Message {}
 
         record Lost(WorkerGroup group, String reason) implements Message {}
+
+        record Describe(String requestId, CompletableFuture<List<Timeline.Choice>> answer)
+                implements Message {}
+
+        record Snapshot(CompletableFuture<BlockWatcher.Snapshot> answer) implements Message {}
 
         record Drain() implements Message {}
 
@@ -77,18 +72,17 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
     private final Failpoints failpoints;
     private final Consumer<Standing> standingListener;
     private final Consumer<Throwable> fatal;
-    private final RetryAfter retryAfter = new RetryAfter();
+    private final Policies policies;
+    private final BlockJournal journal;
+    private final Timeline timeline = new Timeline(TIMELINE_EVENTS);
+    private final Requests requests;
     private final Thread thread;
 
     // Owned by the loop's thread.
-    private final Map<Sequence, RequestStream> owners = new HashMap<>();
-    private final List<Sequence> parked = new ArrayList<>();
     private @Nullable Active active;
     private Status unready = Status.UNAVAILABLE.withDescription("the scheduler is starting");
-    private Scheduler.Load before = new Scheduler.Load(0, 0, 0, 0, 0, 0, 0);
-    private long arrivals;
-    private String parkedDigest = "";
-    private long parkedNanos;
+    private Scheduler.Totals before = Scheduler.Totals.NONE;
+    private long stepBytes;
     private long tickNanos;
     private long publishedNanos;
     private boolean changed;
@@ -99,12 +93,17 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
     /// `fatal` the loop is dead.
     StepLoop(
             WaitingLimits limits,
+            Policies policies,
             BlockHasher hasher,
+            BlockJournal journal,
             Clock clock,
             Failpoints failpoints,
             Consumer<Standing> standingListener,
             Consumer<Throwable> fatal) {
         this.limits = limits;
+        this.policies = policies;
+        this.journal = journal;
+        this.requests = new Requests(clock);
         this.hasher = hasher;
         this.clock = clock;
         this.failpoints = failpoints;
@@ -137,14 +136,20 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
     /// One turn: sleep until there is news, take all of it, keep the workers busy.
     private void round() throws InterruptedException {
         long until = changed ? Math.min(tickNanos, publishedNanos + MIN_PUBLISH_NANOS) : tickNanos;
+        if (active != null) {
+            until = Math.min(until, active.scheduler().nextDeadline());
+        }
         var message = inbox.poll(until - clock.nanoTime(), TimeUnit.NANOSECONDS);
         for (; message != null && !stopped; message = inbox.poll()) {
             take(message);
             changed = true;
         }
+        if (active != null) {
+            active.scheduler().expire(clock.nanoTime()).forEach(requests::tell);
+        }
         planAndSend();
         tick();
-        if (draining && owners.isEmpty()) {
+        if (draining && requests.isEmpty()) {
             idle.countDown();
         }
     }
@@ -156,7 +161,7 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
                 return;
             }
             failpoints.hit(BEFORE_SEND);
-            active.group().workers().send(plan);
+            stepBytes += active.group().workers().send(plan);
             failpoints.hit(AFTER_SEND);
         }
     }
@@ -167,11 +172,17 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
                 unreadRequests.decrementAndGet();
                 submit(stream);
             }
-            case Message.Cancel(var stream) -> cancel(stream);
+            case Message.Cancel(var stream) -> requests.cancel(stream);
+            case Message.Describe(var id, var answer) -> answer.complete(timeline.describe(id));
             case Message.Formed(var group) -> formed(group);
             case Message.Unready(var status) -> unready(status);
             case Message.Completed(var group, var result) -> completed(group, result);
             case Message.Lost(var group, var reason) -> lost(group, reason);
+            case Message.Snapshot(var answer) ->
+                    answer.complete(
+                            new BlockWatcher.Snapshot(
+                                    journal.position(),
+                                    active == null ? List.of() : active.scheduler().cachedNames()));
             case Message.Drain() -> draining = true;
             case Message.Stop() -> stopped = true;
         }
@@ -189,71 +200,7 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
             stream.fail(unready);
             return;
         }
-        try {
-            stream.request().requireVocabulary(active.group().vocabularySize());
-        } catch (IllegalArgumentException e) {
-            stream.fail(Status.INVALID_ARGUMENT.withDescription(e.getMessage()));
-            return;
-        }
-        stream.sequences(sequences(stream.request(), active.group().endTokenIds()));
-        queue(active.scheduler(), stream, stream.sequences());
-    }
-
-    private List<Sequence> sequences(GenerateRequest request, List<Integer> endTokenIds) {
-        long[] domain = request.cacheDomain();
-        var sequences = new ArrayList<Sequence>();
-        for (var sampling : request.choices()) {
-            var stops = new LinkedHashSet<>(sampling.stopTokenIds());
-            if (!sampling.ignoreEndTokens()) {
-                stops.addAll(endTokenIds);
-            }
-            sequences.add(
-                    new Sequence(
-                            arrivals++,
-                            request.id(),
-                            request.promptIds(),
-                            sampling.withStopTokenIds(List.copyOf(stops)),
-                            domain));
-        }
-        return sequences;
-    }
-
-    private void queue(Scheduler scheduler, RequestStream stream, List<Sequence> sequences) {
-        switch (scheduler.submit(sequences)) {
-            case Submission.Queued() -> {
-                sequences.forEach(one -> owners.put(one, stream));
-                LOG.debug("request {} queued", stream.request().id());
-            }
-            case Submission.QueueFull(var why) -> {
-                var trailers = new Metadata();
-                var wait = retryAfter.estimate(scheduler.load().waiting());
-                trailers.put(RETRY_AFTER_MS, Long.toString(wait.toMillis()));
-                end(stream, Status.RESOURCE_EXHAUSTED.withDescription(why), trailers);
-            }
-            case Submission.Unservable(var why) ->
-                    end(stream, Status.INVALID_ARGUMENT.withDescription(why), new Metadata());
-        }
-    }
-
-    private void cancel(RequestStream stream) {
-        LOG.debug("request {} cancelled", stream.request().id());
-        stream.abandon();
-        drop(stream);
-    }
-
-    /// Fails a request and takes whatever is left of it out.
-    private void end(RequestStream stream, Status status, Metadata trailers) {
-        stream.fail(status, trailers);
-        drop(stream);
-    }
-
-    private void drop(RequestStream stream) {
-        for (var sequence : stream.sequences()) {
-            boolean queued = owners.remove(sequence) != null && !parked.remove(sequence);
-            if (queued && active != null) {
-                active.scheduler().cancel(sequence);
-            }
-        }
+        requests.submit(stream, active.group());
     }
 
     private void completed(WorkerGroup group, StepResult result) {
@@ -262,7 +209,7 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
         }
         failpoints.hit(BEFORE_APPLY);
         try {
-            active.scheduler().apply(result).forEach(this::tell);
+            active.scheduler().apply(result, clock.nanoTime()).forEach(requests::tell);
         } catch (IllegalStateException e) {
             LOG.error(
                     "step {} of epoch {} was answered wrongly", result.number(), group.epoch(), e);
@@ -270,91 +217,36 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
         }
     }
 
-    private void tell(SequenceEvent event) {
-        var stream = owners.get(event.sequence());
-        if (stream == null) {
-            return;
-        }
-        int choice = event.sequence().sampling().choice();
-        switch (event) {
-            case SequenceEvent.Generated(var sequence, var position, var token) -> {
-                if (!stream.generated(choice, position, token)) {
-                    LOG.warn("request {} ends: its reader is too slow", sequence.requestId());
-                    var slow = "more than " + RequestStream.MAX_UNREAD + " tokens are unread";
-                    end(stream, Status.CANCELLED.withDescription(slow), new Metadata());
-                }
-            }
-            case SequenceEvent.Stopped(var sequence, var id) ->
-                    finish(stream, sequence, FinishReason.FINISH_REASON_STOP, id);
-            case SequenceEvent.LengthReached(var sequence) ->
-                    finish(stream, sequence, FinishReason.FINISH_REASON_LENGTH, -1);
-        }
-    }
-
-    private void finish(RequestStream stream, Sequence sequence, FinishReason reason, int id) {
-        owners.remove(sequence);
-        stream.finished(sequence.sampling().choice(), reason, id);
-        retryAfter.finished(clock.nanoTime());
-        LOG.debug("request {} finished: {}", sequence.requestId(), reason);
-    }
-
     private void formed(FormedGroup group) {
         if (group.workers().isLost()) {
             return;
         }
-        var scheduler = new Scheduler(group.shape(), limits, hasher);
+        journal.begin(group.shape().epoch());
+        var scheduler = new Scheduler(group.shape(), limits, policies, hasher, journal, timeline);
+        for (var block : group.held().blocks()) {
+            scheduler.adopt(block.kvGroup(), block.block(), block.name());
+        }
         active = new Active(group, scheduler);
         unready = Status.OK;
-        requeue(scheduler, group);
+        requests.formed(group, scheduler);
         publish();
-    }
-
-    /// Those that never started go on as if nothing had happened, in their old order.
-    private void requeue(Scheduler scheduler, FormedGroup group) {
-        var sequences = List.copyOf(parked);
-        parked.clear();
-        var streams = sequences.stream().map(owners::remove).toList();
-        for (int i = 0; i < sequences.size(); i++) {
-            var stream = streams.get(i);
-            if (stream == null || stream.hasEnded()) {
-                continue;
-            }
-            if (group.modelDigest().equals(parkedDigest)) {
-                queue(scheduler, stream, List.of(sequences.get(i)));
-            } else {
-                var other = "the group came back with another model";
-                end(stream, Status.UNAVAILABLE.withDescription(other), new Metadata());
-            }
-        }
     }
 
     private void lost(WorkerGroup group, String reason) {
         if (active == null || active.group().workers() != group) {
             return;
         }
-        var load = total();
+        before = before.plus(active.scheduler().load().totals());
         var loss = active.scheduler().lose();
-        parkedDigest = active.group().modelDigest();
+        var digest = active.group().modelDigest();
         active = null;
         unready = Status.UNAVAILABLE.withDescription("the group was lost: " + reason);
-        before =
-                new Scheduler.Load(0, 0, 0, 0, load.preemptions(), load.steps(), load.mixedSteps());
-        parked.addAll(loss.waiting());
-        parkedNanos = clock.nanoTime();
-        var aborted = Status.ABORTED.withDescription("the group was lost: " + reason);
-        var streams = new LinkedHashSet<RequestStream>();
-        for (var sequence : loss.aborted()) {
-            var stream = owners.get(sequence);
-            if (stream != null) {
-                streams.add(stream);
-            }
-        }
-        streams.forEach(stream -> end(stream, aborted, new Metadata()));
+        int ended = requests.lost(loss, digest, reason);
         LOG.warn(
                 "epoch {} is lost, {} requests aborted, {} sequences wait on: {}",
                 group.epoch(),
-                streams.size(),
-                parked.size(),
+                ended,
+                requests.parkedCount(),
                 reason);
         publish();
     }
@@ -366,25 +258,21 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
         boolean changed = !status.toString().equals(unready.toString());
         unready = status;
         if (status.getCode() == Status.Code.FAILED_PRECONDITION) {
-            failAll(status);
+            requests.failAll(status);
         }
         if (changed) {
             publish();
         }
     }
 
-    private void failAll(Status status) {
-        for (var stream : new LinkedHashSet<>(owners.values())) {
-            end(stream, status, new Metadata());
-        }
-    }
-
     private void finish() {
         var status = Status.UNAVAILABLE.withDescription("the scheduler stopped");
-        failAll(status);
+        requests.failAll(status);
         for (var left = inbox.poll(); left != null; left = inbox.poll()) {
             if (left instanceof Message.Submit(var stream)) {
                 stream.fail(status);
+            } else if (left instanceof Message.Describe(var _, var answer)) {
+                answer.complete(List.of());
             }
         }
     }
@@ -396,12 +284,7 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
             if (active != null) {
                 active.group().workers().beat();
             }
-            if (!parked.isEmpty() && now - parkedNanos > MAX_PARKED.toNanos()) {
-                var status =
-                        unready.augmentDescription(
-                                "waited " + MAX_PARKED.toSeconds() + " s for the next");
-                failAll(status);
-            }
+            requests.expireParked(unready);
             publish();
         } else if (changed && now - publishedNanos >= MIN_PUBLISH_NANOS) {
             publish();
@@ -420,22 +303,20 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
                         Optional.ofNullable(active).map(Active::group),
                         reason,
                         total(),
+                        stepBytes,
                         limits.sequences()));
     }
 
     private Scheduler.Load total() {
-        var load =
-                active == null
-                        ? new Scheduler.Load(0, parked.size(), 0, 0, 0, 0, 0)
-                        : active.scheduler().load();
+        var load = active == null ? Scheduler.Load.NONE : active.scheduler().load();
         return new Scheduler.Load(
                 load.running(),
-                load.waiting(),
+                load.waiting() + requests.parkedCount(),
+                load.waitingTokens(),
                 load.blocks(),
                 load.freeBlocks(),
-                before.preemptions() + load.preemptions(),
-                before.steps() + load.steps(),
-                before.mixedSteps() + load.mixedSteps());
+                load.cachedBlocks(),
+                before.plus(load.totals()));
     }
 
     /// Hands a request over; false when the loop has too many to read already.
@@ -449,6 +330,20 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
 
     void cancelled(RequestStream stream) {
         inbox.add(new Message.Cancel(stream));
+    }
+
+    /// What happened to a request lately; empty when it is unknown or forgotten.
+    CompletableFuture<List<Timeline.Choice>> describe(String requestId) {
+        var answer = new CompletableFuture<List<Timeline.Choice>>();
+        inbox.add(new Message.Describe(requestId, answer));
+        return answer;
+    }
+
+    /// What the prefix cache holds.
+    CompletableFuture<BlockWatcher.Snapshot> snapshot() {
+        var answer = new CompletableFuture<BlockWatcher.Snapshot>();
+        inbox.add(new Message.Snapshot(answer));
+        return answer;
     }
 
     void groupFormed(FormedGroup group) {

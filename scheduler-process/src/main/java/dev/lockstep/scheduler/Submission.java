@@ -7,6 +7,9 @@ sealed interface Submission {
     /// The queue is full; later it may not be.
     record QueueFull(String message) implements Submission {}
 
+    /// It cannot start before its deadline, by the pace measured; the queue takes so long.
+    record TooLate(String message, long waitNanos) implements Submission {}
+
     /// It can never run on this group.
     record Unservable(String message) implements Submission {}
 }

@@ -1,57 +1,47 @@
 package dev.lockstep.scheduler;
 
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
-/// The sequences that hold no slot, first come first served; a paused one goes back to the front. A
-/// linked list through the sequences, so that a cancelled one leaves the middle in O(1).
+/// Waiting sequences in order of arrival: a linked list through the sequences, so that a cancelled
+/// one leaves the middle in O(1). One that was paused finds its old place from the front.
 final class WaitingQueue {
     private @Nullable Sequence first;
     private @Nullable Sequence last;
-    private int size;
-    private long tokens;
-
-    int size() {
-        return size;
-    }
-
-    /// Ids of all that wait, those of outputs included.
-    long tokens() {
-        return tokens;
-    }
 
     boolean isEmpty() {
-        return size == 0;
+        return first == null;
     }
 
-    Sequence first() {
-        if (first == null) {
-            throw new IllegalStateException("nobody waits");
+    Optional<Sequence> first() {
+        return Optional.ofNullable(first);
+    }
+
+    void add(Sequence sequence) {
+        if (last == null || last.arrival() < sequence.arrival()) {
+            link(last, sequence, null);
+            return;
         }
-        return first;
+        var after = first;
+        while (after != null && after.arrival() < sequence.arrival()) {
+            after = after.next;
+        }
+        link(after == null ? last : after.previous, sequence, after);
     }
 
-    void addLast(Sequence sequence) {
-        sequence.previous = last;
-        sequence.next = null;
-        if (last == null) {
+    private void link(@Nullable Sequence before, Sequence sequence, @Nullable Sequence after) {
+        sequence.previous = before;
+        sequence.next = after;
+        if (before == null) {
             first = sequence;
         } else {
-            last.next = sequence;
+            before.next = sequence;
         }
-        last = sequence;
-        count(sequence, 1);
-    }
-
-    void addFirst(Sequence sequence) {
-        sequence.previous = null;
-        sequence.next = first;
-        if (first == null) {
+        if (after == null) {
             last = sequence;
         } else {
-            first.previous = sequence;
+            after.previous = sequence;
         }
-        first = sequence;
-        count(sequence, 1);
     }
 
     void remove(Sequence sequence) {
@@ -69,16 +59,5 @@ final class WaitingQueue {
         }
         sequence.previous = null;
         sequence.next = null;
-        count(sequence, -1);
-    }
-
-    /// A waiting sequence's ids grew by one: the last step before it was paused brought a token.
-    void grew() {
-        tokens++;
-    }
-
-    private void count(Sequence sequence, int sign) {
-        size += sign;
-        tokens += (long) sign * sequence.knownLength();
     }
 }

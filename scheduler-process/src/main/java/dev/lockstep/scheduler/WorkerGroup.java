@@ -155,11 +155,11 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
         }
     }
 
-    /// Sends a step to every rank; nothing when the group is lost already.
-    void send(StepPlan plan) {
+    /// Sends a step to every rank; nothing when the group is lost already. Returns its bytes.
+    int send(StepPlan plan) {
         synchronized (this) {
             if (lost.isPresent()) {
-                return;
+                return 0;
             }
             if (sent == completed) {
                 long now = clock.nanoTime();
@@ -167,7 +167,9 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
             }
             sent = plan.number();
         }
-        sendToAll(RankStream.toProto(plan));
+        var message = RankStream.toProto(plan);
+        sendToAll(message);
+        return message.getSerializedSize();
     }
 
     private void sendToAll(SchedulerMessage message) {

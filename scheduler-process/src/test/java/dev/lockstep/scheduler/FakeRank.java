@@ -261,16 +261,28 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
             var sequence = sequence(admission);
             sequences.put(admission.getSlot(), sequence);
             int[] outputs = admission.getOutputIdsList().stream().mapToInt(id -> id).toArray();
-            admitted.add(new StepPlan.Admission(admission.getSlot(), sequence, outputs));
+            admitted.add(
+                    new StepPlan.Admission(
+                            admission.getSlot(), sequence, outputs, admission.getComputed()));
         }
-        return new StepPlan(
-                step.getEpoch(),
-                step.getNumber(),
-                0,
-                step.getReleasedSlotsList().stream().mapToInt(slot -> slot).toArray(),
-                admitted,
-                List.of(),
-                step.getRowsList().stream().map(this::fromProto).toList());
+        var plan =
+                new StepPlan(
+                        step.getEpoch(),
+                        step.getNumber(),
+                        0,
+                        admitted,
+                        step.getRowsList().stream().map(this::fromProto).toList());
+        plan.release(step.getReleasedSlotsList().stream().mapToInt(slot -> slot).toArray());
+        for (var copy : step.getCopiesList()) {
+            plan.copies()
+                    .add(
+                            new StepPlan.BlockCopy(
+                                    copy.getKvGroup(),
+                                    copy.getFrom(),
+                                    copy.getTo(),
+                                    copy.getTokens()));
+        }
+        return plan;
     }
 
     private static Sequence sequence(Admission admission) {
@@ -310,14 +322,10 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
                 row.getFullHashesList().stream()
                         .map(bytes -> BlockHash.fromBytes(bytes.toByteArray()))
                         .toList();
-        return new StepPlan.Row(
-                sequence,
-                row.getSlot(),
-                row.getComputed(),
-                row.getCount(),
-                false,
-                false,
-                blocks,
-                names);
+        var planned =
+                new StepPlan.Row(
+                        sequence, row.getSlot(), row.getComputed(), row.getCount(), false, false);
+        planned.tell(blocks, names);
+        return planned;
     }
 }

@@ -7,6 +7,7 @@ import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.cluster.BlockHasher;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -23,14 +24,26 @@ final class FakeWorker {
 
     private final GroupShape shape;
     private final Map<Integer, Slot> slots = new HashMap<>();
-    // [kvGroup][block][offset]
+    // [pool][block][offset]; groups whose blocks have equal bytes share a pool.
     private final long[][][] memory;
+    private final int[] poolOfGroup;
+    // What each block of each KV group was named, until somebody writes to it.
+    private final Map<Long, BlockHash> named = new LinkedHashMap<>();
     private final BlockHasher hasher = new BlockHasher(KEY);
     private long lastStep;
 
     FakeWorker(GroupShape shape) {
         this.shape = shape;
-        memory = new long[shape.kvGroups().size()][shape.blocks()][shape.blockSize()];
+        var sizes = new ArrayList<Long>();
+        poolOfGroup = new int[shape.kvGroups().size()];
+        for (int group = 0; group < poolOfGroup.length; group++) {
+            long bytes = shape.kvGroups().get(group).bytesPerBlock();
+            if (!sizes.contains(bytes)) {
+                sizes.add(bytes);
+            }
+            poolOfGroup[group] = sizes.indexOf(bytes);
+        }
+        memory = new long[sizes.size()][shape.blocks()][shape.blockSize()];
     }
 
     private static final class Slot {
@@ -39,10 +52,13 @@ final class FakeWorker {
         final List<Integer> ids = new ArrayList<>();
         final List<Long> prefixes = new ArrayList<>();
         final List<BlockHash> names = new ArrayList<>();
+        final int cachedBlocks;
         final List<List<Integer>> tables = new ArrayList<>();
         int computed;
 
-        Slot(StepPlan.Admission admission, int groups) {
+        Slot(StepPlan.Admission admission, int groups, int blockSize) {
+            computed = admission.computed();
+            cachedBlocks = computed / blockSize;
             sampling = admission.sequence().sampling();
             prompt = admission.sequence().promptLength();
             for (int id : admission.sequence().prompt()) {
@@ -69,18 +85,23 @@ final class FakeWorker {
             require(slots.remove(slot) != null, "released slot " + slot + " is empty");
         }
         for (var admission : plan.admitted()) {
-            var slot = new Slot(admission, shape.kvGroups().size());
+            var slot = new Slot(admission, shape.kvGroups().size(), shape.blockSize());
             require(admission.slot() < shape.maxSequences(), "slot " + admission.slot());
             require(
                     slots.put(admission.slot(), slot) == null,
                     "admission to slot " + admission.slot() + " in use");
+        }
+        for (var copy : plan.copies()) {
+            var blocks = memory[poolOfGroup[copy.kvGroup()]];
+            rename(copy.kvGroup(), copy.to());
+            System.arraycopy(blocks[copy.from()], 0, blocks[copy.to()], 0, copy.tokens());
         }
         var sampled = new ArrayList<StepResult.Sampled>();
         // All rows write before any is read, as the rows of one forward do.
         plan.rows().forEach(this::write);
         for (var row : plan.rows()) {
             var slot = requireNonNull(slots.get(row.slot()));
-            read(slot);
+            read(slot, row.computed());
             if (slot.computed == slot.ids.size()) {
                 int position = slot.ids.size() - slot.prompt;
                 int id = sample(slot.sampling, position, slot.prefixes.getLast());
@@ -89,6 +110,35 @@ final class FakeWorker {
             }
         }
         return new StepResult(plan.epoch(), plan.number(), sampled, 1);
+    }
+
+    /// A full block from an earlier epoch, with its name.
+    record Held(int kvGroup, int block, BlockHash name) {}
+
+    /// Keeps the memory of an earlier epoch's worker of the same shape.
+    List<Held> takeOver(FakeWorker before) {
+        for (int pool = 0; pool < memory.length; pool++) {
+            for (int block = 0; block < shape.blocks(); block++) {
+                memory[pool][block] = before.memory[pool][block].clone();
+            }
+        }
+        named.putAll(before.named);
+        return named.entrySet().stream()
+                .map(
+                        each ->
+                                new Held(
+                                        (int) (each.getKey() >> 32),
+                                        each.getKey().intValue(),
+                                        each.getValue()))
+                .toList();
+    }
+
+    private void rename(int group, int block) {
+        for (int other = 0; other < poolOfGroup.length; other++) {
+            if (poolOfGroup[other] == poolOfGroup[group]) {
+                named.remove((long) other << 32 | block);
+            }
+        }
     }
 
     private void write(StepPlan.Row row) {
@@ -100,38 +150,67 @@ final class FakeWorker {
         require(
                 row.count() > 0 && row.computed() + row.count() <= slot.ids.size(),
                 "row of " + row.count() + " from " + row.computed() + " of " + slot.ids.size());
-        for (int group = 0; group < memory.length; group++) {
+        for (int group = 0; group < poolOfGroup.length; group++) {
             var table = slot.tables.get(group);
             for (int block : row.newBlocks()[group]) {
-                require(block != BlockPool.NULL_BLOCK, "the null block was handed out");
                 table.add(block);
             }
             for (int i = 0; i < row.count(); i++) {
                 int position = row.computed() + i;
                 int block = table.get(position / shape.blockSize());
-                memory[group][block][position % shape.blockSize()] = slot.prefixes.get(position);
+                require(block != BlockPool.NULL_BLOCK, "the null block is written");
+                rename(group, block);
+                memory[poolOfGroup[group]][block][position % shape.blockSize()] =
+                        slot.prefixes.get(position);
             }
         }
         slot.computed += row.count();
-        slot.names.addAll(row.fullBlocks());
-        int full = slot.names.size() * shape.blockSize();
+        for (var name : row.fullBlocks()) {
+            int index = slot.cachedBlocks + slot.names.size();
+            slot.names.add(name);
+            for (int group = 0; group < poolOfGroup.length; group++) {
+                int block = slot.tables.get(group).get(index);
+                if (block != BlockPool.NULL_BLOCK && isStill(slot, group, block, index)) {
+                    named.put((long) group << 32 | block, name);
+                }
+            }
+        }
+        int cached = slot.cachedBlocks;
+        int full = (cached + slot.names.size()) * shape.blockSize();
         require(full <= slot.computed, slot.names.size() + " names of " + slot.computed);
         int[] ids = slot.ids.stream().mapToInt(Integer::intValue).toArray();
-        long[] chain = new long[2 * slot.names.size()];
-        hasher.chain(hasher.root(), ids, full, shape.blockSize(), chain);
-        for (int block = 0; block < slot.names.size(); block++) {
+        long[] chain = new long[2 * (cached + slot.names.size())];
+        hasher.chain(root(row.sequence()), ids, full, shape.blockSize(), chain);
+        for (int i = 0; i < slot.names.size(); i++) {
+            int block = cached + i;
             var name = new BlockHash(chain[2 * block], chain[2 * block + 1]);
-            require(name.equals(slot.names.get(block)), "block " + block + " has a wrong name");
+            require(name.equals(slot.names.get(i)), "block " + block + " has a wrong name");
         }
         // A block is named two rows after its last id was sampled at the latest.
         require(slot.computed - full < shape.blockSize() + 2, "a full block without a name");
     }
 
-    private void read(Slot slot) {
-        for (int group = 0; group < memory.length; group++) {
-            for (int position = 0; position < slot.computed; position++) {
+    /// A window may have left a block behind before it was named.
+    private boolean isStill(Slot slot, int group, int block, int index) {
+        int last = (index + 1) * shape.blockSize() - 1;
+        return memory[poolOfGroup[group]][block][shape.blockSize() - 1] == slot.prefixes.get(last);
+    }
+
+    private BlockHash root(Sequence sequence) {
+        return hasher.root(sequence.terms().cacheDomain().words());
+    }
+
+    /// What a row from `first` on attends to.
+    private void read(Slot slot, int first) {
+        for (int group = 0; group < poolOfGroup.length; group++) {
+            var kvGroup = shape.kvGroups().get(group);
+            int from =
+                    kvGroup.kind() == KvGroup.Kind.WINDOW
+                            ? Math.max(0, first - kvGroup.window() + 1)
+                            : 0;
+            for (int position = from; position < slot.computed; position++) {
                 int block = slot.tables.get(group).get(position / shape.blockSize());
-                long content = memory[group][block][position % shape.blockSize()];
+                long content = memory[poolOfGroup[group]][block][position % shape.blockSize()];
                 require(
                         content == slot.prefixes.get(position),
                         "position " + position + " in block " + block + " was overwritten");

@@ -84,7 +84,9 @@ class NettyTransportTest implements WorkerGroup.Listener {
     @Test
     void aPortInUseIsNamedWithTheRemedy() throws Exception {
         try (var transport = new NettyTransport()) {
-            var first = transport.listen("127.0.0.1", 0, new SchedulerService("g"));
+            var first =
+                    transport.listen(
+                            "127.0.0.1", 0, new SchedulerService("g", new BlockJournal("test")));
             var refused =
                     assertThrows(
                             IOException.class,
@@ -92,7 +94,7 @@ class NettyTransportTest implements WorkerGroup.Listener {
                                     transport.listen(
                                             "127.0.0.1",
                                             first.getPort(),
-                                            new SchedulerService("g")));
+                                            new SchedulerService("g", new BlockJournal("test"))));
             var message = String.valueOf(refused.getMessage());
             assertTrue(message.contains("127.0.0.1:" + first.getPort()), message);
             assertTrue(message.contains("--port"), message);

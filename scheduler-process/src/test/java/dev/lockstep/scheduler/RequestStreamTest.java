@@ -20,7 +20,7 @@ class RequestStreamTest {
                             "r",
                             new int[3],
                             List.of(SamplingParameters.greedy(9), SamplingParameters.greedy(9)),
-                            ""),
+                            new GenerateRequest.Asked("", 0, false, 0, "", 35, 0)),
                     reader);
 
     private static final class Reader extends ServerCallStreamObserver<GenerateEvent> {

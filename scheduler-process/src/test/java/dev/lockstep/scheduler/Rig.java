@@ -56,11 +56,14 @@ final class Rig implements AutoCloseable {
 
     Rig(FixedCluster cluster, int size, WaitingLimits limits) throws IOException {
         this.cluster = cluster;
-        var service = new SchedulerService("g");
+        var journal = new BlockJournal("rig");
+        var service = new SchedulerService("g", journal);
         loop =
                 new StepLoop(
                         limits,
+                        Policies.DEFAULT,
                         new BlockHasher(FakeWorker.KEY),
+                        journal,
                         Clock.SYSTEM,
                         Failpoints.NONE,
                         service::publish,
@@ -81,6 +84,7 @@ final class Rig implements AutoCloseable {
                         8,
                         Optional.empty(),
                         limits,
+                        Policies.DEFAULT,
                         Duration.ZERO,
                         false,
                         Failpoints.NONE);

@@ -207,11 +207,15 @@ class SchedulerServiceTest {
                     rig.generate(good.toBuilder().clearPromptIds().build()), invalid, "prompt_ids");
             assertFails(rig.generate(good.toBuilder().clearChoices().build()), invalid, "choices");
             assertFails(rig.generate(good.toBuilder().setAdapter("x").build()), invalid, "adapter");
-            assertFails(rig.generate(good.toBuilder().setPriority(1).build()), invalid, "priority");
             assertFails(
-                    rig.generate(good.toBuilder().setDeadlineMs(1).build()),
+                    rig.generate(good.toBuilder().setCachePriority(101).build()),
                     invalid,
-                    "deadline_ms");
+                    "cache_priority is 101",
+                    "100");
+            assertFails(
+                    rig.generate(good.toBuilder().setDeadlineMs(-1).build()),
+                    invalid,
+                    "deadline_ms is -1");
             assertFails(
                     rig.generate(Rig.request("b", 3, Rig.sampling(1, 0).build())),
                     invalid,

@@ -5,55 +5,35 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.junit.jupiter.api.Test;
 
-/// Whole lives of a scheduler under random arrivals, cancels, tiny pools, several KV groups, delays
-/// and lost groups; [Simulation] and [FakeWorker] hold the laws it must keep at every step.
+/// Whole lives of a cluster under random policies, arrivals, cancels, deadlines, tiny pools,
+/// several KV groups, delays and lost groups; [Simulation], [SimulatedGroup] and [FakeWorker] hold
+/// the laws it must keep at every step.
 class SchedulerSimulationTest {
-    private static final int SEEDS = 200;
+    private static final int SEEDS = Boolean.getBoolean("lockstep.long") ? 5000 : 300;
 
     @Test
     void everyRequestEndsOnceWithItsOwnTokensAndEveryBlockComesBack() {
-        long finished = 0;
-        long cancelled = 0;
-        long aborted = 0;
-        long refused = 0;
-        long preemptions = 0;
-        long mixedSteps = 0;
+        var all = Simulation.Counts.NONE;
         for (long seed = 0; seed < SEEDS; seed++) {
-            Simulation.Counts counts;
             try {
-                counts = new Simulation(seed).run();
+                all = all.plus(new Simulation(seed).run());
             } catch (RuntimeException e) {
                 throw new AssertionError("seed " + seed + " fails: " + e.getMessage(), e);
             }
-            finished += counts.finished();
-            cancelled += counts.cancelled();
-            aborted += counts.aborted();
-            refused += counts.refused();
-            preemptions += counts.preemptions();
-            mixedSteps += counts.mixedSteps();
         }
-        var summary =
-                finished
-                        + " finished, "
-                        + cancelled
-                        + " cancelled, "
-                        + aborted
-                        + " aborted, "
-                        + refused
-                        + " refused, "
-                        + preemptions
-                        + " preemptions, "
-                        + mixedSteps
-                        + " mixed steps";
-        System.out.println(SEEDS + " seeds: " + summary);
+        System.out.println(SEEDS + " seeds: " + all);
+        var totals = all.totals();
         assertTrue(
-                finished > 10 * SEEDS
-                        && cancelled > SEEDS
-                        && aborted > SEEDS / 4
-                        && refused > SEEDS
-                        && preemptions > SEEDS
-                        && mixedSteps > SEEDS,
-                "the seeds do not reach every corner: " + summary);
+                all.finished() > 10L * SEEDS
+                        && all.cancelled() > SEEDS
+                        && all.aborted() > SEEDS / 4
+                        && all.refused() > SEEDS
+                        && all.expired() > SEEDS / 4
+                        && all.adopted() > SEEDS / 4
+                        && totals.cachedTokens() > 10L * SEEDS
+                        && totals.preemptions() > SEEDS / 2
+                        && totals.mixedSteps() > SEEDS,
+                "the seeds do not reach every corner: " + all);
     }
 
     @Test

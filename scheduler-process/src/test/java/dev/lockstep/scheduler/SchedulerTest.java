@@ -10,12 +10,15 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.lockstep.cluster.BlockHasher;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 class SchedulerTest {
     private static final int BLOCK_SIZE = 4;
     private static final WaitingLimits LIMITS = new WaitingLimits(10, 100);
+    private static final Policies NO_CACHE =
+            new Policies("maximum-utilization", "fcfs", "fcfs", Map.of(), false);
     private Scheduler scheduler = scheduler(8, 16, 50);
     private long arrivals;
 
@@ -24,7 +27,10 @@ class SchedulerTest {
         return new Scheduler(
                 new GroupShape(3, maxSequences, budget, 100, BLOCK_SIZE, blocks, groups),
                 LIMITS,
-                new BlockHasher(FakeWorker.KEY));
+                NO_CACHE,
+                new BlockHasher(FakeWorker.KEY),
+                CacheEvents.NONE,
+                new Timeline(1 << 10));
     }
 
     @AfterEach
@@ -42,7 +48,7 @@ class SchedulerTest {
 
     private Sequence submit(int prompt, SamplingParameters sampling) {
         var sequence = sequence(prompt, sampling);
-        assertEquals(new Submission.Queued(), scheduler.submit(List.of(sequence)));
+        assertEquals(new Submission.Queued(), scheduler.submit(List.of(sequence), 0));
         return sequence;
     }
 
@@ -60,7 +66,7 @@ class SchedulerTest {
                 sampled.add(new StepResult.Sampled(row.slot(), Token.of(token)));
             }
         }
-        var events = scheduler.apply(new StepResult(plan.epoch(), plan.number(), sampled, 0));
+        var events = scheduler.apply(new StepResult(plan.epoch(), plan.number(), sampled, 0), 0);
         scheduler.checkIntegrity();
         return events;
     }
@@ -222,7 +228,7 @@ class SchedulerTest {
 
     @Test
     void aRequestThatCanNeverRunIsRefusedWithBothNumbers() {
-        var long1 = scheduler.submit(List.of(sequence(60, SamplingParameters.greedy(41))));
+        var long1 = scheduler.submit(List.of(sequence(60, SamplingParameters.greedy(41))), 0);
         assertEquals(
                 new Submission.Unservable(
                         "prompt of 60 tokens and max_tokens 41 make 101, the model's context is"
@@ -232,7 +238,7 @@ class SchedulerTest {
         assertEquals(
                 new Submission.Unservable(
                         "prompt of 10 tokens and max_tokens 8 make 18, the KV cache holds 16"),
-                scheduler.submit(List.of(sequence(10, SamplingParameters.greedy(8)))));
+                scheduler.submit(List.of(sequence(10, SamplingParameters.greedy(8))), 0));
         // The last token is never fed back, so 17 fit into 16.
         submit(10, 7);
     }
@@ -242,11 +248,11 @@ class SchedulerTest {
         for (int i = 0; i < 10; i++) {
             submit(1, 1);
         }
-        var tooMany = scheduler.submit(List.of(sequence(1, SamplingParameters.greedy(1))));
+        var tooMany = scheduler.submit(List.of(sequence(1, SamplingParameters.greedy(1))), 0);
         assertEquals(new Submission.QueueFull("10 sequences wait, the limit is 10"), tooMany);
         scheduler = scheduler(8, 16, 50);
         submit(60, 1);
-        var tooLong = scheduler.submit(List.of(sequence(50, SamplingParameters.greedy(1))));
+        var tooLong = scheduler.submit(List.of(sequence(50, SamplingParameters.greedy(1))), 0);
         assertEquals(
                 new Submission.QueueFull("60 tokens wait and 50 would come, the limit is 100"),
                 tooLong);
@@ -259,7 +265,7 @@ class SchedulerTest {
         for (int i = 0; i < 10; i++) {
             choices.add(sequence(1, SamplingParameters.greedy(1)));
         }
-        assertInstanceOf(Submission.QueueFull.class, scheduler.submit(choices));
+        assertInstanceOf(Submission.QueueFull.class, scheduler.submit(choices, 0));
         assertEquals(1, scheduler.load().waiting());
     }
 
@@ -269,7 +275,7 @@ class SchedulerTest {
         for (int i = 0; i < 12; i++) {
             choices.add(sequence(90, SamplingParameters.greedy(1)));
         }
-        assertInstanceOf(Submission.Queued.class, scheduler.submit(choices));
+        assertInstanceOf(Submission.Queued.class, scheduler.submit(choices, 0));
     }
 
     @Test
@@ -277,9 +283,9 @@ class SchedulerTest {
         var running = submit(4, 10);
         var plan = plan();
         var waiting = submit(4, 10);
-        scheduler.cancel(running);
-        scheduler.cancel(waiting);
-        scheduler.cancel(waiting);
+        scheduler.cancel(running, 0);
+        scheduler.cancel(waiting, 0);
+        scheduler.cancel(waiting, 0);
         assertEquals(List.of(), answer(plan, 5));
         assertTrue(plan().isEmpty());
         assertEquals(49, scheduler.load().freeBlocks());
@@ -311,9 +317,9 @@ class SchedulerTest {
         submit(4, 10);
         var plan = plan();
         var nothing = new StepResult(plan.epoch(), plan.number(), List.of(), 0);
-        assertThrows(IllegalStateException.class, () -> scheduler.apply(nothing));
+        assertThrows(IllegalStateException.class, () -> scheduler.apply(nothing, 0));
         var wrongEpoch = new StepResult(plan.epoch() + 1, plan.number(), List.of(), 0);
-        assertThrows(IllegalStateException.class, () -> scheduler.apply(wrongEpoch));
+        assertThrows(IllegalStateException.class, () -> scheduler.apply(wrongEpoch, 0));
         assertEquals(1, answer(plan, 5).size());
     }
 
@@ -342,6 +348,6 @@ class SchedulerTest {
         assertEquals(List.of(waiting), loss.waiting());
         assertEquals(Sequence.State.ABORTED, started.state());
         scheduler = scheduler(1, 16, 50);
-        assertInstanceOf(Submission.Queued.class, scheduler.submit(loss.waiting()));
+        assertInstanceOf(Submission.Queued.class, scheduler.submit(loss.waiting(), 0));
     }
 }

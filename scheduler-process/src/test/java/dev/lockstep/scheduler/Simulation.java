@@ -2,39 +2,30 @@ package dev.lockstep.scheduler;
 
 import static java.util.Objects.requireNonNull;
 
-import dev.lockstep.cluster.BlockHasher;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.HashMap;
-import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.PriorityQueue;
 import java.util.Random;
-import java.util.Set;
-import org.jspecify.annotations.Nullable;
 
-/// One scheduler and one fake worker on virtual time in one thread, everything drawn from one seed.
+/// A whole cluster in one thread on virtual time, everything drawn from one seed: groups with
+/// random policies and tiny pools, requests of several tenants that share prefixes, cancels,
+/// deadlines and lost groups.
 final class Simulation {
     private final Random random;
     private final PriorityQueue<Event> events = new PriorityQueue<>();
     private final Map<Sequence, Progress> progress = new LinkedHashMap<>();
-    private final List<List<Sequence>> parked = new ArrayList<>();
-    private final ArrayDeque<Sent> inFlight = new ArrayDeque<>();
-    private final Map<Sequence, Set<Long>> blocksOf = new LinkedHashMap<>();
-    private final WaitingLimits limits;
-    private @Nullable Scheduler scheduler;
-    private @Nullable FakeWorker worker;
-    private GroupShape shape;
+    private final List<SimulatedGroup> groups = new ArrayList<>();
+    private final List<List<List<Sequence>>> parked = new ArrayList<>();
+    private final List<Long> workerFreeAt = new ArrayList<>();
+    private final List<int[]> prefixes = new ArrayList<>();
     private long now;
     private long order;
     private long arrivals;
-    private long workerFreeAt;
-    private long lastFirstAdmission = -1;
     private long trace;
-    private int losses;
-    private Counts counts = new Counts(0, 0, 0, 0, 0, 0, 0, 0);
+    private long losses;
 
     /// What happened, so that a test can see that the seeds reach every corner.
     record Counts(
@@ -42,10 +33,26 @@ final class Simulation {
             long cancelled,
             long aborted,
             long refused,
-            long preemptions,
-            long mixedSteps,
+            long expired,
+            long adopted,
+            Scheduler.Totals totals,
             long losses,
-            long trace) {}
+            long trace) {
+        static final Counts NONE = new Counts(0, 0, 0, 0, 0, 0, Scheduler.Totals.NONE, 0, 0);
+
+        Counts plus(Counts more) {
+            return new Counts(
+                    finished + more.finished,
+                    cancelled + more.cancelled,
+                    aborted + more.aborted,
+                    refused + more.refused,
+                    expired + more.expired,
+                    adopted + more.adopted,
+                    totals.plus(more.totals),
+                    losses + more.losses,
+                    trace + more.trace);
+        }
+    }
 
     private record Event(long time, long order, Runnable action) implements Comparable<Event> {
         @Override
@@ -56,20 +63,29 @@ final class Simulation {
         }
     }
 
-    /// A step on its way, with all blocks and slots it may touch.
-    private record Sent(StepPlan plan, Set<Long> blocks, Set<Integer> slots) {}
-
     private static final class Progress {
+        final int group;
         final List<Integer> outputs = new ArrayList<>();
         String end = "";
+
+        Progress(int group) {
+            this.group = group;
+        }
     }
 
     Simulation(long seed) {
         random = new Random(seed);
-        int sequences = 1 + random.nextInt(12);
-        limits = new WaitingLimits(10 + random.nextInt(60), 300 + random.nextInt(3000));
-        shape = new GroupShape(1, sequences, 1 + random.nextInt(40), 120, 4, 2, groups());
-        form();
+        for (int i = 1 + random.nextInt(3); i > 0; i--) {
+            groups.add(new SimulatedGroup(random));
+            parked.add(new ArrayList<>());
+            workerFreeAt.add(0L);
+        }
+        for (int i = 0; i < 4; i++) {
+            prefixes.add(ids(random.nextInt(40)));
+        }
+        for (int group = 0; group < groups.size(); group++) {
+            form(group);
+        }
         int requests = 10 + random.nextInt(50);
         long time = 0;
         for (int i = 0; i < requests; i++) {
@@ -77,16 +93,17 @@ final class Simulation {
             at(time, this::arrive);
         }
         for (int i = random.nextInt(3); i > 0; i--) {
-            at(random.nextLong(time + 500), this::loseGroup);
+            int group = random.nextInt(groups.size());
+            at(random.nextLong(time + 500), () -> loseGroup(group));
         }
     }
 
-    private List<KvGroup> groups() {
-        return switch (random.nextInt(3)) {
-            case 0 -> List.of(KvGroup.full(64));
-            case 1 -> List.of(KvGroup.full(64), KvGroup.full(64));
-            default -> List.of(KvGroup.full(64), KvGroup.full(128), KvGroup.full(64));
-        };
+    private int[] ids(int length) {
+        var ids = new int[length];
+        for (int i = 0; i < length; i++) {
+            ids[i] = random.nextInt(FakeWorker.VOCABULARY);
+        }
+        return ids;
     }
 
     private void at(long time, Runnable action) {
@@ -98,103 +115,115 @@ final class Simulation {
             var event = events.remove();
             now = event.time();
             event.action().run();
-            pump();
+            for (int group = 0; group < groups.size(); group++) {
+                expire(group);
+                pump(group);
+            }
         }
         progress.forEach(
-                (sequence, seen) -> require(!seen.end.isEmpty(), sequence + " was never answered"));
-        require(scheduler != null, "a group at the end");
-        var load = live().load();
-        require(
-                load.freeBlocks() == load.blocks() && load.running() + load.waiting() == 0,
-                "not all is back: " + load);
-        count(load);
-        return counts;
-    }
-
-    private void count(Scheduler.Load load) {
-        counts =
-                new Counts(
-                        ended("finished"),
-                        ended("cancelled"),
-                        ended("aborted"),
-                        ended("refused"),
-                        counts.preemptions() + load.preemptions(),
-                        counts.mixedSteps() + load.mixedSteps(),
-                        losses,
-                        trace);
+                (sequence, seen) ->
+                        require(
+                                !seen.end.isEmpty(),
+                                sequence + " was never answered by " + groups.get(seen.group)));
+        groups.forEach(SimulatedGroup::requireIdle);
+        var totals = Scheduler.Totals.NONE;
+        long adopted = 0;
+        for (var group : groups) {
+            totals = totals.plus(group.totals());
+            adopted += group.adopted();
+        }
+        return new Counts(
+                ended("finished"),
+                ended("cancelled"),
+                ended("aborted"),
+                ended("refused"),
+                ended("expired"),
+                adopted,
+                totals,
+                losses,
+                trace);
     }
 
     private long ended(String how) {
         return progress.values().stream().filter(seen -> seen.end.equals(how)).count();
     }
 
-    private Scheduler live() {
-        if (scheduler == null) {
-            throw new IllegalStateException("no group");
-        }
-        return scheduler;
+    private void form(int group) {
+        groups.get(group).form();
+        workerFreeAt.set(group, now);
+        var again = List.copyOf(parked.get(group));
+        parked.get(group).clear();
+        again.forEach(choices -> submit(group, choices));
     }
 
-    /// A pool for a few sequences at most, down to one that hardly holds one.
-    private void form() {
-        int blocks = 2 + random.nextInt(random.nextInt(4) == 0 ? 24 : 90);
-        shape =
-                new GroupShape(
-                        shape.epoch() + 1,
-                        shape.maxSequences(),
-                        shape.maxBatchedTokens(),
-                        shape.maxModelLength(),
-                        shape.blockSize(),
-                        blocks,
-                        shape.kvGroups());
-        scheduler = new Scheduler(shape, limits, new BlockHasher(FakeWorker.KEY));
-        worker = new FakeWorker(shape);
-        workerFreeAt = now;
-        lastFirstAdmission = -1;
-        parked.forEach(this::submit);
-        parked.clear();
-    }
-
-    private void loseGroup() {
-        if (scheduler == null) {
+    private void loseGroup(int group) {
+        if (!groups.get(group).ready()) {
             return;
         }
         losses++;
-        count(live().load());
-        var loss = live().lose();
+        var loss = groups.get(group).lose();
         for (var sequence : loss.aborted()) {
             require(sequence.started(), sequence + " was aborted before it started");
             end(sequence, "aborted");
         }
-        loss.waiting().forEach(sequence -> parked.add(List.of(sequence)));
-        inFlight.clear();
-        blocksOf.clear();
-        scheduler = null;
-        at(now + 50 + random.nextInt(200), this::form);
+        loss.waiting().forEach(sequence -> parked.get(group).add(List.of(sequence)));
+        at(now + 50 + random.nextInt(200), () -> form(group));
     }
 
     private void arrive() {
-        var prompt = new int[1 + random.nextInt(random.nextInt(5) == 0 ? 80 : 20)];
-        for (int i = 0; i < prompt.length; i++) {
-            prompt[i] = random.nextInt(FakeWorker.VOCABULARY);
-        }
+        int group = random.nextInt(groups.size());
+        int[] prefix = prefixes.get(random.nextInt(prefixes.size()));
+        int[] own = ids(1 + random.nextInt(random.nextInt(5) == 0 ? 40 : 12));
+        int shared = random.nextBoolean() ? random.nextInt(prefix.length + 1) : 0;
+        var prompt = new int[shared + own.length];
+        System.arraycopy(prefix, 0, prompt, 0, shared);
+        System.arraycopy(own, 0, prompt, shared, own.length);
+        var terms = terms();
         var request = "r" + arrivals;
         var choices = new ArrayList<Sequence>();
         int n = random.nextInt(5) == 0 ? 1 + random.nextInt(4) : 1;
         int most = 1 + random.nextInt(random.nextInt(3) == 0 ? 60 : 12);
         for (int choice = 0; choice < n; choice++) {
-            var sequence = new Sequence(arrivals++, request, prompt, sampling(choice, most));
-            progress.put(sequence, new Progress());
+            var leader =
+                    choices.isEmpty()
+                            ? Optional.<Sequence>empty()
+                            : Optional.of(choices.getFirst());
+            var sequence =
+                    new Sequence(
+                            arrivals++,
+                            request,
+                            prompt,
+                            sampling(choice, most),
+                            terms,
+                            leader,
+                            groups.get(group).kvGroups());
+            progress.put(sequence, new Progress(group));
             choices.add(sequence);
             if (random.nextInt(6) == 0) {
                 at(now + random.nextInt(300), () -> cancel(sequence));
             }
         }
-        if (scheduler == null) {
-            choices.forEach(sequence -> end(sequence, "refused"));
-        } else {
-            submit(choices);
+        if (terms.deadlineNanos() != Terms.NO_DEADLINE) {
+            at(terms.deadlineNanos(), () -> {});
         }
+        if (groups.get(group).ready()) {
+            submit(group, choices);
+        } else {
+            choices.forEach(sequence -> end(sequence, "refused"));
+        }
+    }
+
+    private Terms terms() {
+        return new Terms(
+                List.of("", "a", "b").get(random.nextInt(3)),
+                random.nextInt(3) - 1,
+                random.nextInt(5) == 0,
+                random.nextInt(6) == 0 ? now + 1 + random.nextInt(400) : Terms.NO_DEADLINE,
+                random.nextInt(8) == 0
+                        ? new Terms.Domain(7, random.nextInt(2), false)
+                        : Terms.Domain.COMMON,
+                1 + random.nextInt(BlockPool.MOST_PRIORITY),
+                random.nextInt(3));
     }
 
     private SamplingParameters sampling(int choice, int maxTokens) {
@@ -216,10 +245,11 @@ final class Simulation {
                 0);
     }
 
-    private void submit(List<Sequence> choices) {
-        switch (live().submit(choices)) {
+    private void submit(int group, List<Sequence> choices) {
+        switch (groups.get(group).submit(choices, now)) {
             case Submission.Queued() -> {}
             case Submission.QueueFull(var message) -> refuse(choices, message);
+            case Submission.TooLate(var message, var _) -> refuse(choices, message);
             case Submission.Unservable(var message) -> refuse(choices, message);
         }
     }
@@ -233,10 +263,11 @@ final class Simulation {
         if (!seen(sequence).end.isEmpty()) {
             return;
         }
-        parked.removeIf(choices -> choices.contains(sequence));
-        if (scheduler != null) {
-            live().cancel(sequence);
-            live().checkIntegrity();
+        int group = seen(sequence).group;
+        parked.get(group).removeIf(choices -> choices.contains(sequence));
+        if (groups.get(group).ready()) {
+            groups.get(group).scheduler().cancel(sequence, now);
+            groups.get(group).scheduler().checkIntegrity();
         }
         end(sequence, "cancelled");
     }
@@ -248,61 +279,58 @@ final class Simulation {
     private void end(Sequence sequence, String how) {
         require(seen(sequence).end.isEmpty(), sequence + " ends twice");
         seen(sequence).end = how;
+        groups.get(seen(sequence).group).left(sequence);
+    }
+
+    private void expire(int group) {
+        if (groups.get(group).ready()) {
+            groups.get(group).scheduler().expire(now).forEach(this::hear);
+            groups.get(group).scheduler().checkIntegrity();
+        }
     }
 
     /// What the step loop does: plan while it may, send, and let the results come.
-    private void pump() {
-        while (scheduler != null && live().canPlan()) {
-            var plan = live().plan(now);
-            live().checkIntegrity();
-            if (plan.isEmpty()) {
-                return;
-            }
-            check(plan);
-            send();
+    private void pump(int group) {
+        var it = groups.get(group);
+        while (it.ready() && it.scheduler().canPlan() && it.planAndSend(now)) {
+            // The worker runs one step after the other; a result may be late.
+            long free = Math.max(workerFreeAt.get(group), now) + 5 + random.nextInt(20);
+            workerFreeAt.set(group, free);
+            var at = it.scheduler();
+            at(
+                    free + (random.nextInt(10) == 0 ? random.nextInt(100) : 0),
+                    () -> {
+                        if (it.ready() && it.scheduler() == at) {
+                            it.step(now).forEach(this::hear);
+                        }
+                    });
         }
     }
 
-    private void send() {
-        // The worker runs one step after the other; a result may be late.
-        workerFreeAt = Math.max(workerFreeAt, now) + 5 + random.nextInt(20);
-        long back = workerFreeAt + (random.nextInt(10) == 0 ? random.nextInt(100) : 0);
-        var at = live();
-        at(
-                back,
-                () -> {
-                    if (scheduler == at) {
-                        step();
-                    }
-                });
-    }
-
-    /// The oldest step in flight runs and its result arrives.
-    private void step() {
-        var sent = inFlight.remove();
-        var result = requireNonNull(worker).run(sent.plan());
-        trace = FakeWorker.mix(trace, FakeWorker.mix(now, sent.plan().tokenCount()));
-        for (var event : live().apply(result)) {
-            switch (event) {
-                case SequenceEvent.Generated(var sequence, var position, var token) -> {
-                    var outputs = seen(sequence).outputs;
-                    require(seen(sequence).end.isEmpty(), sequence + " generates after its end");
-                    require(position == outputs.size(), "position " + position);
-                    outputs.add(token.id());
-                }
-                case SequenceEvent.Stopped(var sequence, var id) -> {
-                    require(seen(sequence).outputs.getLast() == id, "stopped by " + id);
-                    finish(sequence);
-                }
-                case SequenceEvent.LengthReached(var sequence) -> {
-                    require(
-                            seen(sequence).outputs.size() == sequence.sampling().maxTokens(),
-                            "length of " + sequence);
-                    finish(sequence);
-                }
+    private void hear(SequenceEvent event) {
+        trace = FakeWorker.mix(trace, FakeWorker.mix(now, event.sequence().arrival()));
+        switch (event) {
+            case SequenceEvent.Generated(var sequence, var position, var token) -> {
+                var outputs = seen(sequence).outputs;
+                require(seen(sequence).end.isEmpty(), sequence + " generates after its end");
+                require(position == outputs.size(), "position " + position);
+                outputs.add(token.id());
+            }
+            case SequenceEvent.Stopped(var sequence, var id) -> {
+                require(seen(sequence).outputs.getLast() == id, "stopped by " + id);
+                finish(sequence);
+            }
+            case SequenceEvent.LengthReached(var sequence) -> {
+                require(
+                        seen(sequence).outputs.size() == sequence.sampling().maxTokens(),
+                        "length of " + sequence);
+                finish(sequence);
+            }
+            case SequenceEvent.Expired(var sequence) -> {
+                require(sequence.terms().deadlineNanos() <= now, sequence + " expired early");
+                end(sequence, "expired");
             }
         }
-        live().checkIntegrity();
     }
 
     private void finish(Sequence sequence) {
@@ -311,56 +339,6 @@ final class Simulation {
                 seen(sequence).outputs.equals(expected),
                 sequence + " generated " + seen(sequence).outputs + ", expected " + expected);
         end(sequence, "finished");
-    }
-
-    private void check(StepPlan plan) {
-        require(inFlight.size() < Scheduler.DEPTH, inFlight.size() + " steps in flight");
-        require(plan.tokenCount() <= shape.maxBatchedTokens(), plan.tokenCount() + " tokens");
-        require(plan.rows().size() <= shape.maxSequences(), plan.rows().size() + " rows");
-        for (var admission : plan.admitted()) {
-            var sequence = admission.sequence();
-            blocksOf.put(sequence, new HashSet<>());
-            inFlight.forEach(
-                    sent ->
-                            require(
-                                    !sent.slots().contains(admission.slot()),
-                                    "slot " + admission.slot() + " is in a step in flight"));
-            if (admission.outputIds().length == 0 && sequence.arrival() > lastFirstAdmission) {
-                lastFirstAdmission = sequence.arrival();
-            }
-            require(
-                    sequence.arrival() <= lastFirstAdmission,
-                    sequence + " overtook " + lastFirstAdmission);
-        }
-        var blocks = new HashSet<Long>();
-        var slots = new HashSet<Integer>();
-        var written = new HashMap<Long, Sequence>();
-        for (var row : plan.rows()) {
-            require(slots.add(row.slot()), "two rows for slot " + row.slot());
-            var own = requireNonNull(blocksOf.get(row.sequence()));
-            for (int group = 0; group < row.newBlocks().length; group++) {
-                for (int block : row.newBlocks()[group]) {
-                    long key = pool(group) << 32 | block;
-                    inFlight.forEach(
-                            sent ->
-                                    require(
-                                            !sent.blocks().contains(key),
-                                            "block " + block + " is in a step in flight"));
-                    require(own.add(key), "block " + block + " twice in one sequence");
-                }
-            }
-            for (long key : own) {
-                var other = written.put(key, row.sequence());
-                require(other == null, "block " + key + " belongs to two live sequences");
-            }
-            blocks.addAll(own);
-        }
-        inFlight.add(new Sent(plan, blocks, slots));
-    }
-
-    private long pool(int group) {
-        long bytes = shape.kvGroups().get(group).bytesPerBlock();
-        return bytes;
     }
 
     private void require(boolean condition, String what) {

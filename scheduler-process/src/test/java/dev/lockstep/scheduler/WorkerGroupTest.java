@@ -82,9 +82,15 @@ class WorkerGroupTest implements WorkerGroup.Listener {
         var shape =
                 new GroupShape(1, 8, 32, 120, FakeRank.BLOCK_SIZE, 33, List.of(KvGroup.full(64)));
         var scheduler =
-                new Scheduler(shape, new WaitingLimits(8, 100), new BlockHasher(FakeWorker.KEY));
+                new Scheduler(
+                        shape,
+                        new WaitingLimits(8, 100),
+                        Policies.DEFAULT,
+                        new BlockHasher(FakeWorker.KEY),
+                        CacheEvents.NONE,
+                        new Timeline(64));
         var sequence = new Sequence(0, "r", new int[3], SamplingParameters.greedy(5));
-        assertEquals(new Submission.Queued(), scheduler.submit(List.of(sequence)));
+        assertEquals(new Submission.Queued(), scheduler.submit(List.of(sequence), 0));
         return scheduler.plan(0);
     }
 

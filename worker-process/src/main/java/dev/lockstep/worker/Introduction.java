@@ -1,5 +1,7 @@
 package dev.lockstep.worker;
 
+import com.google.protobuf.ByteString;
+import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.kernels.Device;
 import dev.lockstep.kernels.KvLayout;
 import dev.lockstep.model.ComputeTypes;
@@ -14,6 +16,7 @@ import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.Optional;
 
 /// What this worker tells a scheduler of itself when it joins: what all ranks must have equal, and
@@ -100,8 +103,27 @@ final class Introduction {
         this.joined = builder.build();
     }
 
-    Joined joined(long epoch) {
-        return joined.toBuilder().setEpoch(epoch).build();
+    /// Digest of the model, as announced.
+    String modelDigest() {
+        return joined.getModelDigest();
+    }
+
+    Joined joined(long epoch, HeldBlocks held) {
+        Joined.Builder builder = joined.toBuilder().setEpoch(epoch);
+        for (int group = 0; group < held.kvGroups(); group++) {
+            List<Integer> blocks = held.blocks(group);
+            ByteString.Output names = ByteString.newOutput(blocks.size() * BlockHash.BYTES);
+            for (int block : blocks) {
+                byte[] name = held.name(group, block).orElseThrow().toBytes();
+                names.write(name, 0, name.length);
+            }
+            builder.addHeld(
+                    dev.lockstep.proto.v1.HeldBlocks.newBuilder()
+                            .setKvGroup(group)
+                            .addAllBlocks(blocks)
+                            .setNames(names.toByteString()));
+        }
+        return builder.build();
     }
 
     RankInfo info() {

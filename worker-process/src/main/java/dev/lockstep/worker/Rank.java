@@ -22,6 +22,8 @@ final class Rank implements AutoCloseable {
     private final Connector connector;
     private final RankLimits limits;
     private final List<PagedKv> kv = new ArrayList<>();
+    private HeldBlocks held = new HeldBlocks(kv);
+    private int measured;
 
     /// Builds the communicator of an epoch.
     @FunctionalInterface
@@ -76,28 +78,45 @@ final class Rank implements AutoCloseable {
                     "a group of %d KV blocks, this rank holds from 2 to %d"
                             .formatted(formation.kvBlocks(), kvBlocks()));
         }
-        holdBlocks((int) formation.kvBlocks());
+        boolean kept = holdBlocks((int) formation.kvBlocks());
+        if (formation.keepBlocks() && !kept) {
+            throw new IllegalArgumentException(
+                    "asked to keep %d KV blocks, held another number"
+                            .formatted(formation.kvBlocks()));
+        }
         long bytes =
                 Activations.collectiveBytes(
                         model, kernels.activationType(), tokens, formation.maxSequences());
         Communicator communicator = connector.connect(formation, bytes);
         try {
-            return new Session(formation.epoch(), model, kernels, communicator, kv, session);
+            return new Session(formation.epoch(), model, kernels, communicator, kv, held, session);
         } catch (RuntimeException e) {
             communicator.close();
             throw e;
         }
     }
 
-    /// Warms a new session and returns the tokens a step may hold.
+    /// The blocks that are full from earlier epochs, by their names under this key.
+    HeldBlocks held(byte[] hashKey) {
+        held.keyedBy(hashKey);
+        return held;
+    }
+
+    /// Warms a new session and returns the tokens a step may hold. Warming writes to blocks, so it
+    /// is left out where some are kept.
     int warm(Session session, StepRunner.Formation formation) {
+        if (formation.keepBlocks()) {
+            return formation.maxBatchedTokens().orElse(Math.max(1, measured));
+        }
+        held.clear();
         WarmUp warmUp = new WarmUp(kernels, session, (int) formation.kvBlocks());
         requireScratch(session, warmUp.dummyStep());
         if (formation.maxBatchedTokens().isPresent()) {
             warmUp.warm();
             return formation.maxBatchedTokens().get();
         }
-        return warmUp.measureChunk();
+        measured = warmUp.measureChunk();
+        return measured;
     }
 
     /// Activations are computed and taken when a session opens; the scratch memory of ops grows
@@ -116,16 +135,18 @@ final class Rank implements AutoCloseable {
         }
     }
 
-    /// Keeps the blocks of the epoch before when there are as many.
-    private void holdBlocks(int blocks) {
+    /// Keeps the blocks of the epoch before when there are as many; says whether it did.
+    private boolean holdBlocks(int blocks) {
         if (kv.size() == model.kvLayouts().size()
                 && kv.stream().allMatch(each -> each.blocks() == blocks)) {
-            return;
+            return true;
         }
         close(kv);
         for (KvLayout layout : model.kvLayouts()) {
             kv.add(kernels.allocateKv(layout, blocks));
         }
+        held = new HeldBlocks(kv);
+        return false;
     }
 
     /// Forgets what it closes: the next attempt to allocate may fail.

@@ -31,6 +31,7 @@ final class Session implements AutoCloseable {
     private final Kernels kernels;
     private final Communicator communicator;
     private final List<PagedKv> kv;
+    private final HeldBlocks held;
     private final SessionLimits limits;
     private final Activations activations;
     private final Sampler sampler;
@@ -49,12 +50,14 @@ final class Session implements AutoCloseable {
             Kernels kernels,
             Communicator communicator,
             List<PagedKv> kv,
+            HeldBlocks held,
             SessionLimits limits) {
         this.epoch = epoch;
         this.model = model;
         this.kernels = kernels;
         this.communicator = communicator;
         this.kv = List.copyOf(kv);
+        this.held = held;
         this.limits = limits;
         this.activations =
                 new Activations(
@@ -133,6 +136,7 @@ final class Session implements AutoCloseable {
         requireFits(step);
         for (Step.Row row : step.rows()) {
             slots.at(row.slot()).advance(row, limits);
+            note(row, slots.at(row.slot()));
         }
         BatchBuilder.Batch batch = batches.build(step.rows(), slots);
         sampler.resolve(batch.forward().ids());
@@ -150,6 +154,21 @@ final class Session implements AutoCloseable {
         communicator.broadcast(out.ids(), 0);
         sampler.record(batch.logitSlots(), out.ids());
         return samples ? read(batch.samplingSlots(), out) : List.of();
+    }
+
+    /// What the row writes loses its name, what it fills gets one.
+    private void note(Step.Row row, Slot slot) {
+        int size = limits.blockSize();
+        for (int group = 0; group < kv.size(); group++) {
+            int[] table = slot.blocks(group);
+            for (int i = row.computed() / size; i * size < row.computed() + row.count(); i++) {
+                held.written(group, table[i]);
+            }
+            for (int i = 0; i < row.names().size(); i++) {
+                held.named(group, table[slot.named() + i], row.names().get(i));
+            }
+        }
+        slot.named(slot.named() + row.names().size());
     }
 
     private void requireFits(Step step) {
@@ -206,7 +225,9 @@ final class Session implements AutoCloseable {
     private void admit(Step.Admission admission) {
         int slot = admission.slot();
         log.debug("request {} takes slot {}", admission.requestId(), slot);
-        slots.put(slot, new Slot(admission, kv.size()));
+        Slot taken = new Slot(admission, kv.size());
+        taken.named(admission.computed() / limits.blockSize());
+        slots.put(slot, taken);
         sampler.admit(slot, admission.settings(), admission.promptIds(), admission.outputIds());
     }
 
@@ -221,6 +242,7 @@ final class Session implements AutoCloseable {
                 throw new IllegalArgumentException(
                         "a copy in KV group %d of %d".formatted(copy.kvGroup(), kv.size()));
             }
+            held.written(copy.kvGroup(), copy.to());
         }
         for (int group = 0; group < kv.size(); group++) {
             int of = group;

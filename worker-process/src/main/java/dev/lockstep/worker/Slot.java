@@ -10,6 +10,7 @@ final class Slot {
     private final int[][] blocks;
     private final int[] blockCounts;
     private int computed;
+    private int named;
 
     Slot(Step.Admission admission, int kvGroups) {
         if (admission.promptIds().length + admission.outputIds().length == 0) {
@@ -29,6 +30,12 @@ final class Slot {
         this.settings = admission.settings();
         this.blocks = new int[kvGroups][8];
         this.blockCounts = new int[kvGroups];
+        this.computed = admission.computed();
+        if (computed < 0 || computed >= ids.length) {
+            throw new IllegalArgumentException(
+                    "slot %d: %d of %d ids are computed, the last one never is"
+                            .formatted(admission.slot(), computed, ids.length));
+        }
     }
 
     SamplingSettings settings() {
@@ -84,6 +91,15 @@ final class Slot {
     /// due.
     boolean samplesAt(int end) {
         return end >= ids.length;
+    }
+
+    /// Full blocks that have names, or had them when the slot was taken.
+    int named() {
+        return named;
+    }
+
+    void named(int blocks) {
+        named = blocks;
     }
 
     int blockCount(int group) {

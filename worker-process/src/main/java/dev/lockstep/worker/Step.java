@@ -1,5 +1,6 @@
 package dev.lockstep.worker;
 
+import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.kernels.SamplingSettings;
 import java.util.List;
 
@@ -26,12 +27,14 @@ record Step(
     ///
     /// @param requestId for the log
     /// @param outputIds generated before it was preempted
+    /// @param computed positions whose blocks were found in the cache; they come with its first row
     record Admission(
             String requestId,
             int slot,
             int[] promptIds,
             int[] outputIds,
-            SamplingSettings settings) {}
+            SamplingSettings settings,
+            int computed) {}
 
     /// Copies the first `tokens` tokens of a block.
     record Copy(int kvGroup, int from, int to, int tokens) {}
@@ -39,5 +42,11 @@ record Step(
     /// Tokens `[computed, computed + count)` of a slot.
     ///
     /// @param newBlocks appended to the slot's table, for each KV group
-    record Row(int slot, int computed, int count, List<int[]> newBlocks) {}
+    /// @param names of the slot's next full blocks that have none yet
+    record Row(int slot, int computed, int count, List<int[]> newBlocks, List<BlockHash> names) {
+        Row {
+            newBlocks = List.copyOf(newBlocks);
+            names = List.copyOf(names);
+        }
+    }
 }

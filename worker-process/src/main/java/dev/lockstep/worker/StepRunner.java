@@ -43,22 +43,26 @@ final class StepRunner implements AutoCloseable {
     }
 
     /// A group of this epoch wants this worker; until the next one, nobody else is served.
-    private record Join(long epoch, Replies replies) implements Command {}
+    private record Join(long epoch, byte[] hashKey, Replies replies) implements Command {}
 
     /// What a scheduler asks for once all ranks agreed.
     ///
     /// @param rendezvous what rank 0 creates and the others open
     /// @param maxBatchedTokens empty: measure
+    /// @param keepBlocks blocks of an earlier epoch are taken over, so nothing may write to them
     record Formation(
             long epoch,
             String rendezvous,
             long kvBlocks,
             int maxSequences,
-            Optional<Integer> maxBatchedTokens) {}
+            Optional<Integer> maxBatchedTokens,
+            boolean keepBlocks) {}
 
     /// Where answers go; called from the step thread, must not block.
     interface Replies {
-        void joined(long epoch);
+        /// The device is free for the epoch; `held` is what is still there from earlier ones, and
+        /// is valid during the call.
+        void joined(long epoch, HeldBlocks held);
 
         void formed(long epoch, int maxBatchedTokens);
 
@@ -77,9 +81,11 @@ final class StepRunner implements AutoCloseable {
     }
 
     /// Ends what runs for a lower epoch and answers once the device is free.
-    void join(long epoch, Replies replies) {
+    ///
+    /// @param hashKey under which blocks are named
+    void join(long epoch, byte[] hashKey, Replies replies) {
         abort("group epoch %d begins".formatted(epoch));
-        put(new Join(epoch, replies));
+        put(new Join(epoch, hashKey, replies));
     }
 
     void form(Formation formation, Replies replies) {
@@ -148,7 +154,7 @@ final class StepRunner implements AutoCloseable {
     private void join(Join join) {
         drop();
         joined = join;
-        join.replies.joined(join.epoch);
+        join.replies.joined(join.epoch, rank.held(join.hashKey));
     }
 
     private void form(Command.Form form) {

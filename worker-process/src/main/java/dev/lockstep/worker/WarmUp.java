@@ -111,8 +111,9 @@ final class WarmUp {
                             slot,
                             new int[count],
                             new int[0],
-                            SamplingSettings.greedy()));
-            rows.add(new Step.Row(slot, 0, count, table(count)));
+                            SamplingSettings.greedy(),
+                            0));
+            rows.add(new Step.Row(slot, 0, count, table(count), List.of()));
             used[slot] = slot;
         }
         long nanos =

@@ -140,7 +140,7 @@ public final class WorkerMain {
                         .withAttributes(
                                 Map.of(
                                         "model", config.servedModelName(),
-                                        "digest", introduction.joined(0).getModelDigest()));
+                                        "digest", introduction.modelDigest()));
         announcement.begin(daemon.own(cluster.register(member)));
         log.info(
                 "rank {} of {} in group {}: {}, announced at {}:{}",

@@ -1,5 +1,6 @@
 package dev.lockstep.worker;
 
+import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.kernels.SamplingSettings;
 import dev.lockstep.proto.v1.Admission;
 import dev.lockstep.proto.v1.BlockCopy;
@@ -161,7 +162,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
             }
             log.info("joins epoch {} of group {}", join.getEpoch(), join.getGroup());
             epoch = join.getEpoch();
-            runner.join(epoch, this);
+            runner.join(epoch, join.getHashKey().toByteArray(), this);
         }
 
         private void step(dev.lockstep.proto.v1.Step step) {
@@ -217,8 +218,8 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
         }
 
         @Override
-        public void joined(long epoch) {
-            send(WorkerMessage.newBuilder().setJoined(introduction.joined(epoch)));
+        public void joined(long epoch, HeldBlocks held) {
+            send(WorkerMessage.newBuilder().setJoined(introduction.joined(epoch, held)));
         }
 
         @Override
@@ -274,7 +275,8 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
                 form.getMaxNumSeqs(),
                 form.getMaxNumBatchedTokens() == 0
                         ? Optional.empty()
-                        : Optional.of(form.getMaxNumBatchedTokens()));
+                        : Optional.of(form.getMaxNumBatchedTokens()),
+                form.getKeepBlocks());
     }
 
     private static Step fromProto(dev.lockstep.proto.v1.Step step) {
@@ -293,7 +295,8 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
                 admission.getSlot(),
                 integers(admission.getPromptIdsList()),
                 integers(admission.getOutputIdsList()),
-                fromProto(admission.getSampling()));
+                fromProto(admission.getSampling()),
+                admission.getComputed());
     }
 
     private static Step.Copy fromProto(BlockCopy copy) {
@@ -308,6 +311,9 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
                 row.getNewBlocksList().stream()
                         .map(BlockList::getIdsList)
                         .map(WorkerService::integers)
+                        .toList(),
+                row.getFullHashesList().stream()
+                        .map(name -> BlockHash.fromBytes(name.toByteArray()))
                         .toList());
     }
 

@@ -43,7 +43,7 @@ class BatchBuilderTest {
         slots.put(
                 slot,
                 new Slot(
-                        new Step.Admission("r", slot, prompt, NONE, SamplingSettings.greedy()),
+                        new Step.Admission("r", slot, prompt, NONE, SamplingSettings.greedy(), 0),
                         KV_GROUPS));
     }
 
@@ -56,7 +56,7 @@ class BatchBuilderTest {
     }
 
     private static Step.Row row(int slot, int computed, int count, int[] first, int[] second) {
-        return new Step.Row(slot, computed, count, List.of(first, second));
+        return new Step.Row(slot, computed, count, List.of(first, second), List.of());
     }
 
     private int[] read(Tensor tensor) {

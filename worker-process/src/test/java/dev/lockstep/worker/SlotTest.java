@@ -17,11 +17,11 @@ class SlotTest {
 
     private static Slot slot(int kvGroups) {
         return new Slot(
-                new Step.Admission("r", 3, PROMPT, OUTPUT, SamplingSettings.greedy()), kvGroups);
+                new Step.Admission("r", 3, PROMPT, OUTPUT, SamplingSettings.greedy(), 0), kvGroups);
     }
 
     private static Step.Row row(int computed, int count, int[]... newBlocks) {
-        return new Step.Row(3, computed, count, List.of(newBlocks));
+        return new Step.Row(3, computed, count, List.of(newBlocks), List.of());
     }
 
     private static void assertRefused(Slot slot, Step.Row row, String message) {
@@ -130,7 +130,7 @@ class SlotTest {
     @Test
     void anAdmissionHasIds() {
         Step.Admission empty =
-                new Step.Admission("r", 3, new int[0], new int[0], SamplingSettings.greedy());
+                new Step.Admission("r", 3, new int[0], new int[0], SamplingSettings.greedy(), 0);
         var refusal = assertThrows(IllegalArgumentException.class, () -> new Slot(empty, 1));
         assertEquals("slot 3: an admission with no ids", refusal.getMessage());
     }

@@ -13,7 +13,7 @@ class SlotsTest {
     private final Slot slot =
             new Slot(
                     new Step.Admission(
-                            "r", 0, new int[] {1}, new int[0], SamplingSettings.greedy()),
+                            "r", 0, new int[] {1}, new int[0], SamplingSettings.greedy(), 0),
                     1);
 
     private static void assertRefused(String message, Executable asked) {

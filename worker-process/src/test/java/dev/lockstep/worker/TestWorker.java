@@ -93,16 +93,16 @@ final class TestWorker implements AutoCloseable {
     Session open(long epoch) {
         return rank.open(
                 new StepRunner.Formation(
-                        epoch, "test", BLOCKS, MAX_SEQUENCES, Optional.of(MAX_TOKENS)));
+                        epoch, "test", BLOCKS, MAX_SEQUENCES, Optional.of(MAX_TOKENS), false));
     }
 
     static Step.Admission admission(
             int slot, int[] prompt, int[] outputs, SamplingSettings settings) {
-        return new Step.Admission("r", slot, prompt, outputs, settings);
+        return new Step.Admission("r", slot, prompt, outputs, settings, 0);
     }
 
     static Step.Row row(int slot, int computed, int count, int... newBlocks) {
-        return new Step.Row(slot, computed, count, List.of(newBlocks));
+        return new Step.Row(slot, computed, count, List.of(newBlocks), List.of());
     }
 
     static Step step(

@@ -31,7 +31,7 @@ class WarmUpTest {
     /// Warms, then generates within one block; returns the tokens a step may hold.
     private static int warm(int blocks, int maxSequences, Optional<Integer> maxTokens) {
         StepRunner.Formation formation =
-                new StepRunner.Formation(1, "test", blocks, maxSequences, maxTokens);
+                new StepRunner.Formation(1, "test", blocks, maxSequences, maxTokens, false);
         try (Session session = worker.rank.open(formation)) {
             int tokens = worker.rank.warm(session, formation);
             assertEquals(0, session.lastNumber(), "warming counts no step");
@@ -58,7 +58,12 @@ class WarmUpTest {
     void aSmallStepShowsTheScratchMemoryOfTheLargest() {
         StepRunner.Formation formation =
                 new StepRunner.Formation(
-                        1, "test", TestWorker.BLOCKS, TestWorker.MAX_SEQUENCES, Optional.empty());
+                        1,
+                        "test",
+                        TestWorker.BLOCKS,
+                        TestWorker.MAX_SEQUENCES,
+                        Optional.empty(),
+                        false);
         try (TestWorker fresh = TestWorker.onTinyModel(folder);
                 Session session = fresh.rank.open(formation)) {
             assertEquals(0, session.scratchBytes(), "nothing has run");
@@ -92,7 +97,7 @@ class WarmUpTest {
         for (int maxPositions : new int[] {2, 17}) {
             try (TestWorker small = TestWorker.onTinyModel(folder, maxPositions)) {
                 StepRunner.Formation formation =
-                        new StepRunner.Formation(1, "test", 2, 3, Optional.empty());
+                        new StepRunner.Formation(1, "test", 2, 3, Optional.empty(), false);
                 try (Session session = small.rank.open(formation)) {
                     int chunk = small.rank.warm(session, formation);
                     assertTrue(chunk >= 16 && chunk <= TestWorker.MAX_TOKENS, "chunk " + chunk);

@@ -1,0 +1,28 @@
+package dev.lockstep.scheduler;
+
+import java.util.Optional;
+
+/// First come first served.
+public final class FcfsOrder implements WaitingOrder {
+    private final WaitingQueue queue = new WaitingQueue();
+
+    @Override
+    public String name() {
+        return "fcfs";
+    }
+
+    @Override
+    public void add(Sequence sequence) {
+        queue.add(sequence);
+    }
+
+    @Override
+    public void remove(Sequence sequence) {
+        queue.remove(sequence);
+    }
+
+    @Override
+    public Optional<Sequence> first() {
+        return queue.first();
+    }
+}

@@ -1,0 +1,240 @@
+package dev.lockstep.scheduler;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/// The state of one plan while its capacity scheduler works, and the sequences that run.
+///
+/// What a sequence gives up returns only when every step sent before has ended, because such a step
+/// may still write to it.
+final class PlanCapacity implements Capacity {
+    private final int budget;
+    private final KvCacheManager kv;
+    private final Slots slots;
+    private final WaitingRoom waiting;
+    private final WaitingOrder order;
+    private final MicroBatchScheduler microBatch;
+    private final ResourceManager resources;
+    private final Timeline timeline;
+    private final List<Sequence> running = new ArrayList<>();
+    private final List<Sequence> batch = new ArrayList<>();
+    private final List<Sequence> admitted = new ArrayList<>();
+    private final List<Sequence> candidates = new ArrayList<>();
+    private long tokens;
+    private long pauses;
+    private long promptTokens;
+    private long cachedTokens;
+
+    PlanCapacity(
+            int budget,
+            KvCacheManager kv,
+            Slots slots,
+            WaitingRoom waiting,
+            WaitingOrder order,
+            MicroBatchScheduler microBatch,
+            ResourceManager resources,
+            Timeline timeline) {
+        this.budget = budget;
+        this.kv = kv;
+        this.slots = slots;
+        this.waiting = waiting;
+        this.order = order;
+        this.microBatch = microBatch;
+        this.resources = resources;
+        this.timeline = timeline;
+    }
+
+    void begin(long nanos) {
+        batch.clear();
+        admitted.clear();
+        tokens = 0;
+        kv.beginPlan(nanos);
+    }
+
+    /// The sequences of the step, in the order they were chosen.
+    List<Sequence> batch() {
+        return batch;
+    }
+
+    List<Sequence> admitted() {
+        return admitted;
+    }
+
+    /// How often a sequence was paused.
+    long pauses() {
+        return pauses;
+    }
+
+    /// Known ids of all that were admitted, and how many of them were found in the cache.
+    long promptTokens() {
+        return promptTokens;
+    }
+
+    long cachedTokens() {
+        return cachedTokens;
+    }
+
+    @Override
+    public List<Sequence> running() {
+        return running;
+    }
+
+    @Override
+    public boolean wantsMore() {
+        return microBatch.wantsMore(batch.size(), tokens, budget);
+    }
+
+    @Override
+    public boolean tryRun(Sequence sequence) {
+        return tryRun(sequence, sequence.targetLength());
+    }
+
+    @Override
+    public boolean tryRunOne(Sequence sequence) {
+        return tryRun(sequence, sequence.computed() + 1);
+    }
+
+    private boolean tryRun(Sequence sequence, int length) {
+        if (!kv.tryReserve(sequence, length)) {
+            return false;
+        }
+        put(sequence);
+        return true;
+    }
+
+    private void put(Sequence sequence) {
+        batch.add(sequence);
+        tokens += sequence.remaining();
+    }
+
+    @Override
+    public boolean comesBack(Sequence sequence) {
+        boolean runs = sequence.state() == Sequence.State.RUNNING;
+        return kv.canReserveSoon(sequence, runs ? sequence.computed() + 1 : sequence.knownLength());
+    }
+
+    @Override
+    public Optional<Sequence> next() {
+        if (waiting.isEmpty()) {
+            return Optional.empty();
+        }
+        return admissible(waiting.first());
+    }
+
+    @Override
+    public Optional<Sequence> nextBestEffort() {
+        return waiting.isEmpty() ? Optional.empty() : admissible(waiting.firstBestEffort());
+    }
+
+    private Optional<Sequence> admissible(Optional<Sequence> first) {
+        if (first.isEmpty() || first.get().pending() > 0) {
+            return Optional.empty();
+        }
+        if (!slots.anyFree()) {
+            timeline.waits(first.get(), Timeline.Reason.SLOTS);
+            makeRoomFor(first.get());
+            return Optional.empty();
+        }
+        return first;
+    }
+
+    /// A slot comes back when the steps in flight have ended.
+    private void makeRoomFor(Sequence first) {
+        if (!slots.anyReturning()) {
+            (first.guaranteed() ? victim() : victimFor(first)).ifPresent(this::pause);
+        }
+    }
+
+    @Override
+    public boolean tryAdmit(Sequence sequence) {
+        int cached = kv.tryAdmit(sequence);
+        if (cached < 0) {
+            timeline.waits(sequence, Timeline.Reason.MEMORY);
+            return false;
+        }
+        waiting.remove(sequence);
+        sequence.admit(slots.take(), cached);
+        running.add(sequence);
+        admitted.add(sequence);
+        promptTokens += sequence.knownLength();
+        cachedTokens += cached;
+        waiting.admitted(sequence, cached);
+        put(sequence);
+        return true;
+    }
+
+    @Override
+    public boolean fitsToCompletion(Sequence sequence) {
+        boolean fits = kv.fitsToCompletion(sequence, running);
+        if (!fits) {
+            timeline.waits(sequence, Timeline.Reason.MEMORY);
+        }
+        return fits;
+    }
+
+    @Override
+    public boolean fitsBesideGuaranteed(Sequence sequence) {
+        candidates.clear();
+        for (var each : running) {
+            if (each.guaranteed()) {
+                candidates.add(each);
+            }
+        }
+        boolean fits = kv.fitsBeside(sequence, candidates);
+        if (!fits) {
+            timeline.waits(sequence, Timeline.Reason.MEMORY);
+        }
+        return fits;
+    }
+
+    @Override
+    public Optional<Sequence> victim() {
+        collectPausable(null);
+        return candidates.isEmpty() ? Optional.empty() : Optional.of(order.victim(candidates));
+    }
+
+    @Override
+    public Optional<Sequence> victimFor(Sequence sequence) {
+        collectPausable(sequence);
+        return candidates.isEmpty() ? Optional.empty() : Optional.of(order.victim(candidates));
+    }
+
+    private void collectPausable(@Nullable Sequence waitingOne) {
+        candidates.clear();
+        for (var each : running) {
+            boolean yields = waitingOne == null || order.yields(each, waitingOne);
+            if (!each.guaranteed() && yields && !admitted.contains(each)) {
+                candidates.add(each);
+            }
+        }
+    }
+
+    @Override
+    public void pause(Sequence sequence) {
+        if (!running.remove(sequence)) {
+            throw new IllegalStateException(sequence + " does not run");
+        }
+        if (batch.remove(sequence)) {
+            tokens -= sequence.remaining();
+        }
+        resources.freeResources(sequence);
+        sequence.pause();
+        waiting.add(sequence);
+        timeline.preempted(sequence);
+        pauses++;
+    }
+
+    /// Takes a live sequence out for good.
+    void end(Sequence sequence, Sequence.State terminal) {
+        if (sequence.state() == Sequence.State.RUNNING) {
+            running.remove(sequence);
+            resources.freeResources(sequence);
+        } else {
+            waiting.remove(sequence);
+        }
+        sequence.end(terminal);
+        timeline.ended(sequence);
+    }
+}

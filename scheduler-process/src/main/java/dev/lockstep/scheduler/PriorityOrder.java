@@ -1,0 +1,53 @@
+package dev.lockstep.scheduler;
+
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.TreeMap;
+
+/// Higher priority first, then order of arrival. A running sequence makes room for one of higher
+/// priority; where memory runs out the lowest priority is paused first.
+public final class PriorityOrder implements WaitingOrder {
+    private static final Comparator<Sequence> WORTH =
+            Comparator.comparingInt(Sequence::priority)
+                    .thenComparing(Sequence::arrival, Comparator.reverseOrder());
+
+    private final TreeMap<Integer, WaitingQueue> queues = new TreeMap<>();
+
+    @Override
+    public String name() {
+        return "priority";
+    }
+
+    @Override
+    public void add(Sequence sequence) {
+        queues.computeIfAbsent(sequence.priority(), any -> new WaitingQueue()).add(sequence);
+    }
+
+    @Override
+    public void remove(Sequence sequence) {
+        var queue = queues.get(sequence.priority());
+        if (queue == null) {
+            throw new IllegalStateException(sequence + " does not wait");
+        }
+        queue.remove(sequence);
+        if (queue.isEmpty()) {
+            queues.remove(sequence.priority());
+        }
+    }
+
+    @Override
+    public Optional<Sequence> first() {
+        return queues.isEmpty() ? Optional.empty() : queues.lastEntry().getValue().first();
+    }
+
+    @Override
+    public Sequence victim(List<Sequence> candidates) {
+        return candidates.stream().min(WORTH).orElseThrow();
+    }
+
+    @Override
+    public boolean yields(Sequence running, Sequence waiting) {
+        return running.priority() < waiting.priority();
+    }
+}

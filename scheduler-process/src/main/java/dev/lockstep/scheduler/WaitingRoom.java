@@ -1,0 +1,210 @@
+package dev.lockstep.scheduler;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/// All sequences that wait, counted: guaranteed ones in a [WaitingOrder] of their own, before the
+/// others.
+///
+/// One whose next blocks a running sequence is about to compute stands in no order but follows that
+/// one, and returns to its place when it got further or left.
+final class WaitingRoom implements ResourceManager {
+    /// Sequences that may be set aside in one plan.
+    private static final int MOST_ASIDE = 64;
+
+    private final WaitingOrder guaranteed;
+    private final WaitingOrder bestEffort;
+    private final KvCacheManager kv;
+    private final Timeline timeline;
+    private int size;
+    private long tokens;
+
+    WaitingRoom(
+            WaitingOrder guaranteed,
+            WaitingOrder bestEffort,
+            KvCacheManager kv,
+            Timeline timeline) {
+        this.guaranteed = guaranteed;
+        this.bestEffort = bestEffort;
+        this.kv = kv;
+        this.timeline = timeline;
+    }
+
+    void begin(Policies policies) {
+        var context =
+                new WaitingOrder.Context() {
+                    @Override
+                    public int cachedPrefix(Sequence waiting) {
+                        return kv.cachedPrefix(waiting);
+                    }
+
+                    @Override
+                    public double weight(String tenant) {
+                        return policies.weight(tenant);
+                    }
+                };
+        guaranteed.begin(context);
+        bestEffort.begin(context);
+    }
+
+    int size() {
+        return size;
+    }
+
+    /// Ids of all that wait, those of outputs included.
+    long tokens() {
+        return tokens;
+    }
+
+    boolean isEmpty() {
+        return size == 0;
+    }
+
+    private WaitingOrder orderOf(Sequence sequence) {
+        return sequence.guaranteed() ? guaranteed : bestEffort;
+    }
+
+    void add(Sequence sequence) {
+        orderOf(sequence).add(sequence);
+        size++;
+        tokens += sequence.knownLength();
+    }
+
+    void remove(Sequence sequence) {
+        if (sequence.follows == null) {
+            orderOf(sequence).remove(sequence);
+        } else {
+            unfollow(sequence, sequence.follows);
+        }
+        size--;
+        tokens -= sequence.knownLength();
+    }
+
+    void admitted(Sequence sequence, int cachedTokens) {
+        orderOf(sequence).admitted(sequence, cachedTokens);
+    }
+
+    /// A waiting sequence's ids grew by one: the last step before it was paused brought a token.
+    void grew() {
+        tokens++;
+    }
+
+    /// Who goes next and waits for nobody's computation; guaranteed ones first.
+    Optional<Sequence> first() {
+        var first = first(guaranteed);
+        return first.isPresent() ? first : first(bestEffort);
+    }
+
+    Optional<Sequence> firstBestEffort() {
+        return first(bestEffort);
+    }
+
+    private Optional<Sequence> first(WaitingOrder order) {
+        for (int aside = 0; aside <= MOST_ASIDE; aside++) {
+            var first = order.first();
+            if (first.isEmpty()) {
+                return first;
+            }
+            var producer = kv.producerFor(first.get());
+            if (producer.isEmpty()) {
+                return first;
+            }
+            order.remove(first.get());
+            follow(first.get(), producer.get());
+        }
+        return Optional.empty();
+    }
+
+    private void follow(Sequence sequence, Sequence producer) {
+        sequence.follows = producer;
+        sequence.nextFollower = producer.followers;
+        producer.followers = sequence;
+        timeline.waitsFor(sequence, producer);
+    }
+
+    private static void unfollow(Sequence sequence, Sequence producer) {
+        @Nullable Sequence before = null;
+        @Nullable Sequence each = producer.followers;
+        while (each != null && each != sequence) {
+            before = each;
+            each = each.nextFollower;
+        }
+        if (each == null) {
+            throw new IllegalStateException(sequence + " does not follow " + producer);
+        }
+        if (before == null) {
+            producer.followers = sequence.nextFollower;
+        } else {
+            before.nextFollower = sequence.nextFollower;
+        }
+        sequence.nextFollower = null;
+        sequence.follows = null;
+    }
+
+    private void callBack(Sequence producer) {
+        @Nullable Sequence each = producer.followers;
+        producer.followers = null;
+        while (each != null) {
+            @Nullable Sequence after = each.nextFollower;
+            each.nextFollower = null;
+            each.follows = null;
+            orderOf(each).add(each);
+            each = after;
+        }
+    }
+
+    @Override
+    public void prepareResources(StepPlan plan) {
+        for (var row : plan.rows()) {
+            callBack(row.sequence());
+            orderOf(row.sequence()).served(row);
+        }
+    }
+
+    @Override
+    public void updateResources(StepPlan plan) {}
+
+    @Override
+    public void freeResources(Sequence sequence) {
+        callBack(sequence);
+        orderOf(sequence).left(sequence);
+    }
+
+    /// Takes everybody out, in order of arrival.
+    List<Sequence> drain(List<Sequence> running) {
+        running.forEach(this::callBack);
+        var all = new ArrayList<Sequence>(size);
+        for (var order : List.of(guaranteed, bestEffort)) {
+            for (var first = order.first(); first.isPresent(); first = order.first()) {
+                order.remove(first.get());
+                all.add(first.get());
+            }
+        }
+        all.sort(Comparator.comparingLong(Sequence::arrival));
+        size = 0;
+        tokens = 0;
+        return all;
+    }
+
+    /// Throws unless the counts are right; takes everybody out and in again.
+    void checkCounts(List<Sequence> running) {
+        int size = this.size;
+        long tokens = this.tokens;
+        var all = drain(running);
+        all.forEach(this::add);
+        if (size != this.size || tokens != this.tokens) {
+            throw new IllegalStateException(
+                    "waiting: "
+                            + this.size
+                            + " sequences of "
+                            + this.tokens
+                            + " tokens found, counted "
+                            + size
+                            + " of "
+                            + tokens);
+        }
+    }
+}

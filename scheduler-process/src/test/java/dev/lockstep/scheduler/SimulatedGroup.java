@@ -1,0 +1,264 @@
+package dev.lockstep.scheduler;
+
+import static java.util.Objects.requireNonNull;
+
+import dev.lockstep.cluster.BlockHasher;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/// A scheduler and a fake worker on virtual time, and the laws that every plan must keep.
+final class SimulatedGroup {
+    private final Random random;
+    private final Policies policies;
+    private final WaitingLimits limits;
+    private final ArrayDeque<Sent> inFlight = new ArrayDeque<>();
+    private final Set<Sequence> unstarted = new HashSet<>();
+    private GroupShape shape;
+    private @Nullable Scheduler scheduler;
+    private @Nullable FakeWorker worker;
+    private Timeline timeline = new Timeline(1 << 12);
+    private Scheduler.Totals totals = Scheduler.Totals.NONE;
+    private long adopted;
+
+    /// A step on its way, with the blocks each of its sequences may touch.
+    private record Sent(StepPlan plan, Map<Long, Set<Sequence>> blocks, Set<Integer> slots) {}
+
+    SimulatedGroup(Random random) {
+        this.random = random;
+        policies =
+                new Policies(
+                        random.nextInt(3) > 0 ? "maximum-utilization" : "guaranteed-no-evict",
+                        random.nextInt(3) > 0 ? "fcfs" : "equal-progress",
+                        List.of("fcfs", "priority", "longest-prefix", "fair")
+                                .get(random.nextInt(4)),
+                        Map.of("a", 2.0),
+                        random.nextInt(5) > 0);
+        limits = new WaitingLimits(10 + random.nextInt(60), 300 + random.nextInt(3000));
+        int sequences = 1 + random.nextInt(12);
+        shape = new GroupShape(0, sequences, 1 + random.nextInt(40), 120, 4, 2, groups());
+    }
+
+    private List<KvGroup> groups() {
+        var window = new KvGroup(KvGroup.Kind.WINDOW, 1 + random.nextInt(30), 64, 1);
+        return switch (random.nextInt(5)) {
+            case 0, 1 -> List.of(KvGroup.full(64));
+            case 2 -> List.of(KvGroup.full(64), KvGroup.full(128), KvGroup.full(64));
+            case 3 -> List.of(KvGroup.full(64), window);
+            default ->
+                    List.of(
+                            window,
+                            new KvGroup(KvGroup.Kind.WINDOW, 1 + random.nextInt(50), 128, 1));
+        };
+    }
+
+    boolean ready() {
+        return scheduler != null;
+    }
+
+    List<Timeline.Choice> timelineOf(String request) {
+        return timeline.describe(request);
+    }
+
+    Scheduler scheduler() {
+        return requireNonNull(scheduler);
+    }
+
+    int kvGroups() {
+        return shape.kvGroups().size();
+    }
+
+    Scheduler.Totals totals() {
+        return scheduler == null ? totals : totals.plus(scheduler.load().totals());
+    }
+
+    /// Blocks taken over from an earlier epoch.
+    long adopted() {
+        return adopted;
+    }
+
+    /// A pool for a few sequences at most, down to one that hardly holds one. A worker that comes
+    /// back may still hold what it had.
+    void form() {
+        boolean kept = worker != null && random.nextBoolean();
+        int blocks = kept ? shape.blocks() : 2 + random.nextInt(random.nextInt(4) == 0 ? 24 : 90);
+        shape =
+                new GroupShape(
+                        shape.epoch() + 1,
+                        shape.maxSequences(),
+                        shape.maxBatchedTokens(),
+                        shape.maxModelLength(),
+                        shape.blockSize(),
+                        blocks,
+                        shape.kvGroups());
+        timeline = new Timeline(1 << 12);
+        var fresh =
+                new Scheduler(
+                        shape,
+                        limits,
+                        policies,
+                        new BlockHasher(FakeWorker.KEY),
+                        CacheEvents.NONE,
+                        timeline);
+        var old = worker;
+        worker = new FakeWorker(shape);
+        if (kept && old != null) {
+            for (var held : worker.takeOver(old)) {
+                adopted += fresh.adopt(held.kvGroup(), held.block(), held.name()) ? 1 : 0;
+            }
+            fresh.checkIntegrity();
+        }
+        scheduler = fresh;
+    }
+
+    Scheduler.Loss lose() {
+        var lost = scheduler();
+        totals = totals.plus(lost.load().totals());
+        var loss = lost.lose();
+        inFlight.clear();
+        unstarted.clear();
+        scheduler = null;
+        return loss;
+    }
+
+    Submission submit(List<Sequence> choices, long now) {
+        var submission = scheduler().submit(choices, now);
+        if (submission instanceof Submission.Queued) {
+            unstarted.addAll(choices);
+        }
+        return submission;
+    }
+
+    void left(Sequence sequence) {
+        unstarted.remove(sequence);
+    }
+
+    /// Plans a step; false when there is nothing to send.
+    boolean planAndSend(long now) {
+        var plan = scheduler().plan(now);
+        scheduler().checkIntegrity();
+        if (plan.isEmpty()) {
+            return false;
+        }
+        check(plan);
+        return true;
+    }
+
+    /// The oldest step in flight runs and its result arrives.
+    List<SequenceEvent> step(long now) {
+        var sent = inFlight.remove();
+        var events = scheduler().apply(requireNonNull(worker).run(sent.plan()), now);
+        scheduler().checkIntegrity();
+        return events;
+    }
+
+    private void check(StepPlan plan) {
+        require(inFlight.size() < Scheduler.DEPTH, inFlight.size() + " steps in flight");
+        require(plan.tokenCount() <= shape.maxBatchedTokens(), plan.tokenCount() + " tokens");
+        require(plan.rows().size() <= shape.maxSequences(), plan.rows().size() + " rows");
+        for (var admission : plan.admitted()) {
+            inFlight.forEach(
+                    sent ->
+                            require(
+                                    !sent.slots().contains(admission.slot()),
+                                    "slot " + admission.slot() + " is in a step in flight"));
+            unstarted.remove(admission.sequence());
+        }
+        plan.admitted().forEach(admission -> requireItsTurn(admission.sequence()));
+        var blocks = new HashMap<Long, Set<Sequence>>();
+        var slots = new HashSet<Integer>();
+        for (var row : plan.rows()) {
+            require(slots.add(row.slot()), "two rows for slot " + row.slot());
+            for (int group = 0; group < kvGroups(); group++) {
+                var table = row.sequence().tables[group];
+                for (int i = table.dropped(); i < table.size(); i++) {
+                    blocks.computeIfAbsent(key(group, table.block(i)), any -> new HashSet<>())
+                            .add(row.sequence());
+                }
+            }
+        }
+        for (var row : plan.rows()) {
+            requireAlone(row, blocks);
+        }
+        inFlight.add(new Sent(plan, blocks, slots));
+    }
+
+    /// What a row writes nobody else can read or write, in this step or in one on its way.
+    private void requireAlone(StepPlan.Row row, Map<Long, Set<Sequence>> now) {
+        for (int group = 0; group < kvGroups(); group++) {
+            var table = row.sequence().tables[group];
+            int first = row.computed() / shape.blockSize();
+            int last = (row.computed() + row.count() - 1) / shape.blockSize();
+            for (int i = Math.max(first, table.dropped()); i <= last; i++) {
+                long key = key(group, table.block(i));
+                require(
+                        Set.of(row.sequence()).equals(now.get(key)),
+                        row.sequence() + " writes a block of others: " + now.get(key));
+                for (var sent : inFlight) {
+                    var there = sent.blocks().getOrDefault(key, Set.of());
+                    require(
+                            there.isEmpty() || there.equals(Set.of(row.sequence())),
+                            row.sequence() + " writes a block of a step in flight");
+                }
+            }
+        }
+    }
+
+    /// Nobody of the same tenant and rank came earlier and still waits, unless it had to wait for
+    /// what another computed.
+    private void requireItsTurn(Sequence admitted) {
+        if (policies.waitingOrder().equals("longest-prefix")) {
+            return;
+        }
+        for (var other : unstarted) {
+            boolean comparable =
+                    other.guaranteed() == admitted.guaranteed()
+                            && other.tenant().equals(admitted.tenant())
+                            && other.priority() == admitted.priority();
+            require(
+                    !comparable || other.arrival() > admitted.arrival() || dependedOnAnother(other),
+                    admitted + " overtook " + other);
+        }
+    }
+
+    private boolean dependedOnAnother(Sequence sequence) {
+        return timeline.describe(sequence.requestId()).stream()
+                .flatMap(choice -> choice.events().stream())
+                .anyMatch(event -> event.reason() == Timeline.Reason.DEPENDENCY);
+    }
+
+    private long key(int group, int block) {
+        return shape.kvGroups().get(group).bytesPerBlock() << 32 | block;
+    }
+
+    private void require(boolean condition, String what) {
+        if (!condition) {
+            throw new IllegalStateException(what + " (" + this + ")");
+        }
+    }
+
+    @Override
+    public String toString() {
+        return policies
+                + ", "
+                + shape
+                + ", "
+                + (scheduler == null ? "no group" : scheduler.load().toString());
+    }
+
+    /// Everything is back where it came from.
+    void requireIdle() {
+        var load = scheduler().load();
+        require(
+                load.freeBlocks() == load.blocks() && load.running() + load.waiting() == 0,
+                "not all is back: " + load);
+        var all = new ArrayList<>(unstarted);
+        require(all.isEmpty(), all + " still wait");
+    }
+}

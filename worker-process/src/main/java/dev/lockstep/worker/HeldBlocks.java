@@ -1,0 +1,74 @@
+package dev.lockstep.worker;
+
+import dev.lockstep.cluster.BlockHash;
+import dev.lockstep.kernels.PagedKv;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/// Which KV blocks of this rank are full, by name; outlives a group's epochs, as the blocks do. A
+/// block that somebody writes to loses its name.
+///
+/// Belongs to the step thread.
+final class HeldBlocks {
+    private final @Nullable BlockHash[][] names;
+    private byte[] key = {};
+
+    HeldBlocks(List<PagedKv> kv) {
+        names = new BlockHash[kv.size()][];
+        for (int group = 0; group < names.length; group++) {
+            names[group] = new BlockHash[kv.get(group).blocks()];
+        }
+    }
+
+    /// Names made under another key mean nothing.
+    void keyedBy(byte[] hashKey) {
+        if (!Arrays.equals(key, hashKey)) {
+            clear();
+            key = hashKey.clone();
+        }
+    }
+
+    void clear() {
+        for (BlockHash[] group : names) {
+            Arrays.fill(group, null);
+        }
+    }
+
+    /// Somebody writes to a block; refuses one there is not.
+    void written(int kvGroup, int block) {
+        if (block < 1 || block >= names[kvGroup].length) {
+            throw new IllegalArgumentException(
+                    "KV block %d, must be 1 to %d".formatted(block, names[kvGroup].length - 1));
+        }
+        names[kvGroup][block] = null;
+    }
+
+    /// A block is full. The null block, in the place of one a window left behind, has no name.
+    void named(int kvGroup, int block, BlockHash name) {
+        if (block != 0) {
+            names[kvGroup][block] = name;
+        }
+    }
+
+    Optional<BlockHash> name(int kvGroup, int block) {
+        return Optional.ofNullable(names[kvGroup][block]);
+    }
+
+    int kvGroups() {
+        return names.length;
+    }
+
+    /// The named blocks of a KV group, ascending.
+    List<Integer> blocks(int kvGroup) {
+        List<Integer> blocks = new ArrayList<>();
+        for (int block = 1; block < names[kvGroup].length; block++) {
+            if (names[kvGroup][block] != null) {
+                blocks.add(block);
+            }
+        }
+        return blocks;
+    }
+}
