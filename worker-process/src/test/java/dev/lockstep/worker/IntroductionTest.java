@@ -51,7 +51,7 @@ class IntroductionTest {
                         .replace("LlamaForCausalLM", architecture)
                         .replaceFirst("\\{", "{ " + keys));
         try (TestWorker worker = TestWorker.onModel(folder, 64)) {
-            return worker.introduction.joined(1);
+            return worker.introduction.joined(1, new HeldBlocks(List.of()));
         }
     }
 }
