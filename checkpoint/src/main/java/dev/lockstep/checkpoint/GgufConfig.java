@@ -175,21 +175,28 @@ final class GgufConfig {
             return new RopeScaling.Divisors(values("rope_freqs.weight"));
         }
         int original = size("rope.scaling.original_context_length").orElse(context);
+        if (tensors.containsKey("rope_factors_long.weight")) {
+            return longRope(original, context);
+        }
         return switch (type) {
             case "none" -> new RopeScaling.None();
             case "linear" -> new RopeScaling.Linear(scalingFactor());
             case "yarn" -> yarn(original);
-            case "longrope" ->
-                    new RopeScaling.LongRope(
-                            values("rope_factors_short.weight"),
-                            values("rope_factors_long.weight"),
-                            original,
-                            (double) context / original,
-                            metadata.number(key("rope.scaling.attn_factor")));
+            case "longrope" -> longRope(original, context);
             default ->
                     throw metadata.wrong(
                             key("rope.scaling.type"), type, "none, linear, yarn or longrope");
         };
+    }
+
+    /// Files of Phi-3 have the factors as tensors and do not name the type.
+    private RopeScaling longRope(int original, int context) {
+        return new RopeScaling.LongRope(
+                values("rope_factors_short.weight"),
+                values("rope_factors_long.weight"),
+                original,
+                (double) context / original,
+                metadata.number(key("rope.scaling.attn_factor")));
     }
 
     private RopeScaling yarn(int original) {

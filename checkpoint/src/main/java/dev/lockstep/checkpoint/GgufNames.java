@@ -10,6 +10,8 @@ import java.util.regex.Pattern;
 record GgufNames(String architecture) {
     private static final Pattern IN_BLOCK =
             Pattern.compile("blk\\.(\\d{1,5})\\.([a-z0-9_]+)\\.(weight|bias)");
+    private static final Pattern ONE_EXPERT =
+            Pattern.compile("blk\\.(\\d{1,5})\\.ffn_(gate|up|down)\\.(\\d{1,5})\\.weight");
     private static final Pattern OUTSIDE = Pattern.compile("([a-z0-9_]+)\\.(weight|bias)");
 
     private static final Map<String, String> OUTSIDE_NAMES =
@@ -84,6 +86,11 @@ record GgufNames(String architecture) {
             return name == null
                     ? stored
                     : "model.layers.%s.%s.%s".formatted(inBlock.group(1), name, inBlock.group(3));
+        }
+        Matcher expert = ONE_EXPERT.matcher(stored);
+        if (expert.matches()) {
+            return "model.layers.%s.mlp.experts.%s.%s_proj.weight"
+                    .formatted(expert.group(1), expert.group(3), expert.group(2));
         }
         Matcher outside = OUTSIDE.matcher(stored);
         Map<String, String> names = isGpt() ? GPT_OUTSIDE_NAMES : OUTSIDE_NAMES;

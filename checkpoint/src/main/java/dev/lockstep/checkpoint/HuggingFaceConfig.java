@@ -42,6 +42,7 @@ final class HuggingFaceConfig {
 
     private ModelConfig read(TensorType weightType) {
         refuseQuantized();
+        refuseOtherArithmetic();
         int layers = requireSize(1 << 14, "num_hidden_layers", "n_layer");
         int hidden = requireSize(1 << 20, "hidden_size", "n_embd");
         int context = requireSize(1 << 30, "max_position_embeddings", "n_positions", "n_ctx");
@@ -77,6 +78,30 @@ final class HuggingFaceConfig {
                                                             .text("quant_method")
                                                             .orElse("(none)")));
                         });
+    }
+
+    /// Keys of known families that change what is computed.
+    private void refuseOtherArithmetic() {
+        if (config.has("text_config")) {
+            throw new CheckpointException(
+                    "%s: text_config belongs to a model of text and images, which is not supported: use a version for text alone"
+                            .formatted(config.file()));
+        }
+        for (String key :
+                List.of(
+                        "add_cross_attention",
+                        "scale_attn_by_inverse_layer_idx",
+                        "use_bidirectional_attention")) {
+            if (config.flag(key).orElse(false)) {
+                throw config.wrong(key, true, "false");
+            }
+        }
+        if (!config.flag("scale_attn_weights").orElse(true)) {
+            throw config.wrong("scale_attn_weights", false, "true");
+        }
+        if (config.has("clip_qkv")) {
+            throw config.wrong("clip_qkv", config.requireNumber("clip_qkv"), "null");
+        }
     }
 
     private String architecture() {

@@ -51,7 +51,11 @@ public final class ModelLoader {
 
     /// Throws when no family runs this checkpoint; cheap, for the edge.
     public static void requireSupported(Checkpoint checkpoint) {
-        family(checkpoint).requireSupported(checkpoint);
+        ModelFamily family = family(checkpoint);
+        if (family == GENERIC || OURS.contains(family)) {
+            ActivationNames.requireKnown(checkpoint);
+        }
+        family.requireSupported(checkpoint);
     }
 
     /// Whether no family knows the architecture and the generic decoder will run it.

@@ -1,11 +1,11 @@
 package dev.lockstep.model.layer;
 
-import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.checkpoint.ExpertConfig;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.checkpoint.WeightSlice;
 import dev.lockstep.kernels.Activation;
 import dev.lockstep.kernels.Kernels;
+import dev.lockstep.model.ActivationNames;
 import dev.lockstep.model.OutputRows;
 import dev.lockstep.model.Shard;
 import dev.lockstep.model.Span;
@@ -20,26 +20,14 @@ public final class FeedForwardParts {
     private final ModelConfig config;
     private final Shard shard;
     private final Kernels kernels;
+    private final Activation activation;
 
     FeedForwardParts(Weights weights) {
         this.weights = weights;
         this.config = weights.config();
         this.shard = weights.shard();
         this.kernels = weights.kernels();
-    }
-
-    /// What the configuration calls the activation.
-    public Activation activation() {
-        String name = config.details().activation();
-        return switch (name) {
-            case "silu", "swish" -> Activation.SILU;
-            case "gelu_new", "gelu_pytorch_tanh", "gelu_fast" -> Activation.GELU_TANH;
-            case "gelu" -> Activation.GELU_ERF;
-            default ->
-                    throw new CheckpointException(
-                            "activation %s is not supported; silu, gelu, gelu_new and gelu_pytorch_tanh are"
-                                    .formatted(name));
-        };
+        this.activation = ActivationNames.of(config);
     }
 
     /// `gate_proj`, `up_proj` and `down_proj`, added to the residual as it is.
@@ -50,7 +38,7 @@ public final class FeedForwardParts {
 
     public GatedMlp gated(
             ColumnParallelLinear gateUp, RowParallelLinear down, ResidualBranch branch) {
-        return new GatedMlp(kernels, activation(), gateUp, down, branch);
+        return new GatedMlp(kernels, activation, gateUp, down, branch);
     }
 
     /// `gate_proj` and `up_proj`.
@@ -92,7 +80,7 @@ public final class FeedForwardParts {
         RowParallelLinear output = Linears.inputs(weights, down, downMatrix, shard.feedForward());
         return new Mlp(
                 kernels,
-                activation(),
+                activation,
                 Linears.outputs(weights, weights.part(up, upMatrix, shard.feedForward())),
                 output,
                 ResidualBranch.plain(output));
@@ -112,7 +100,7 @@ public final class FeedForwardParts {
         return new MixtureOfExperts(
                 kernels,
                 experts,
-                activation(),
+                activation,
                 weights.rows(weights.segment(routing, new Span(0, count))),
                 made,
                 ResidualBranch.plain(kernels));

@@ -1,0 +1,40 @@
+package dev.lockstep.model;
+
+import dev.lockstep.checkpoint.Checkpoint;
+import dev.lockstep.checkpoint.CheckpointException;
+import dev.lockstep.checkpoint.ModelConfig;
+import dev.lockstep.kernels.Activation;
+import java.util.Map;
+import java.util.TreeSet;
+
+/// What configurations call the activations we have.
+public final class ActivationNames {
+    private static final Map<String, Activation> NAMES =
+            Map.of(
+                    "silu", Activation.SILU,
+                    "swish", Activation.SILU,
+                    "gelu", Activation.GELU_ERF,
+                    "gelu_new", Activation.GELU_TANH,
+                    "gelu_fast", Activation.GELU_TANH,
+                    "gelu_pytorch_tanh", Activation.GELU_TANH);
+
+    private ActivationNames() {}
+
+    /// The activation of a model whose name [#requireKnown] has let pass.
+    public static Activation of(ModelConfig config) {
+        Activation activation = NAMES.get(config.details().activation());
+        if (activation == null) {
+            throw new IllegalArgumentException("activation " + config.details().activation());
+        }
+        return activation;
+    }
+
+    static void requireKnown(Checkpoint checkpoint) {
+        String name = checkpoint.config().details().activation();
+        if (!NAMES.containsKey(name)) {
+            throw new CheckpointException(
+                    "%s: activation %s is not supported; %s are"
+                            .formatted(checkpoint.path(), name, new TreeSet<>(NAMES.keySet())));
+        }
+    }
+}
