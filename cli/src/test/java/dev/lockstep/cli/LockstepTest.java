@@ -64,6 +64,9 @@ class LockstepTest {
                 "serve",
                 "run",
                 "models",
+                "inspect",
+                "tokenize",
+                "render",
                 "coordinator",
                 "scheduler",
                 "worker",
@@ -109,7 +112,7 @@ class LockstepTest {
         err.reset();
         assertRefused(
                 ExitCode.USAGE,
-                "lockstep answer: no such command; commands are serve, run, models, coordinator,"
+                "lockstep answer: no such command; commands are serve, run, models, inspect, tokenize, render, coordinator,"
                         + " scheduler, worker, zookeeper, bench, train-start-up",
                 "answer");
     }

@@ -60,10 +60,7 @@ record ServedModel(
     }
 
     private static ChatTemplate parse(String source, Tokenizer tokenizer) {
-        String bos = tokenizer.bos().isPresent() ? tokenizer.piece(tokenizer.bos().getAsInt()) : "";
-        List<Integer> ends = tokenizer.eosIds();
-        return ChatTemplate.parse(
-                source, bos, ends.isEmpty() ? "" : tokenizer.piece(ends.getFirst()));
+        return ChatTemplate.parse(source, tokenizer.bosText(), tokenizer.eosText());
     }
 
     /// Refuses a request for another model.

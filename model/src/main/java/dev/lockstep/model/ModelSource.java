@@ -5,10 +5,10 @@ import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.Kernels;
-import dev.lockstep.kernels.WeightType;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.function.ToDoubleFunction;
 
 /// A checkpoint opened for loading: what a worker asks before it commits memory. Nobody closes it.
 public final class ModelSource {
@@ -98,23 +98,27 @@ public final class ModelSource {
     /// Bytes of a rank's packed matrices, estimated from the headers: every type in the proportion
     /// it has in the checkpoint, as large as these kernels pack it.
     public long weightBytes(Shard shard, Kernels kernels, DType compute) {
+        return weightBytes(shard, type -> kernels.bytesPerWeight(Weights.type(type), compute));
+    }
+
+    /// What a rank reads of the matrices, estimated in the same way: their bytes in the files.
+    public long storedWeightBytes(Shard shard) {
+        return weightBytes(shard, type -> (double) type.bytesPerBlock() / type.blockSize());
+    }
+
+    private long weightBytes(Shard shard, ToDoubleFunction<TensorType> bytesPerWeight) {
         ModelConfig config = config();
         long heads = 2L * shard.queryHeads().size() + 2L * shard.kvHeads().size();
         long feedForward = 3L * shard.feedForward().size() * config.feedForwardsPerLayer();
         long layer = heads * config.attention().headDim() + feedForward;
         long weights =
                 (config.layerCount() * layer + shard.vocabulary().size()) * config.hiddenSize();
-        return (long) (weights * bytesPerWeight(kernels, compute));
-    }
-
-    private double bytesPerWeight(Kernels kernels, DType compute) {
         double bytes = 0;
         long values = 0;
         for (Map.Entry<TensorType, Long> entry : checkpoint.matrixValues().entrySet()) {
-            WeightType type = Weights.type(entry.getKey());
-            bytes += entry.getValue() * kernels.bytesPerWeight(type, compute);
+            bytes += entry.getValue() * bytesPerWeight.applyAsDouble(entry.getKey());
             values += entry.getValue();
         }
-        return bytes / Math.max(1, values);
+        return (long) (weights * bytes / Math.max(1, values));
     }
 }

@@ -135,6 +135,16 @@ public final class Tokenizer {
         return framing.endIds();
     }
 
+    /// How the BOS token is written, for a template's `bos_token`; empty when the files name none.
+    public String bosText() {
+        return framing.bos().isPresent() ? piece(framing.bos().getAsInt()) : "";
+    }
+
+    /// How the first of [#eosIds] is written, for a template's `eos_token`; empty without one.
+    public String eosText() {
+        return framing.endIds().isEmpty() ? "" : piece(framing.endIds().getFirst());
+    }
+
     Decoding decoding() {
         return decoding;
     }

@@ -1,0 +1,183 @@
+package dev.lockstep.cli;
+
+import dev.lockstep.checkpoint.Checkpoint;
+import dev.lockstep.checkpoint.CheckpointException;
+import dev.lockstep.checkpoint.KvGroup;
+import dev.lockstep.checkpoint.ModelConfig;
+import dev.lockstep.checkpoint.RopeConfig;
+import dev.lockstep.checkpoint.RopeScaling;
+import dev.lockstep.checkpoint.TensorInfo;
+import dev.lockstep.checkpoint.TensorType;
+import dev.lockstep.kernels.DType;
+import dev.lockstep.model.ModelSource;
+import dev.lockstep.model.Shard;
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.Collectors;
+
+/// What `inspect` prints of a model: configuration, KV groups, ranks, tensors.
+final class Inspection {
+    private final StringBuilder text = new StringBuilder();
+    private final Checkpoint checkpoint;
+
+    private Inspection(Checkpoint checkpoint) {
+        this.checkpoint = checkpoint;
+    }
+
+    /// @param ranks ranks to cut the model for
+    /// @param kvDtype as `--kv-dtype`
+    static String text(Checkpoint checkpoint, int ranks, String kvDtype) {
+        var inspection = new Inspection(checkpoint);
+        inspection.files();
+        if (!checkpoint.tensorNames().isEmpty()) {
+            inspection.configuration(checkpoint.config());
+            inspection.ranks(ranks, kvDtype);
+            inspection.tensors();
+        }
+        return inspection.text.toString();
+    }
+
+    private void files() {
+        row("model", checkpoint.path().toString());
+        row(
+                "text",
+                "%s, %s"
+                        .formatted(
+                                checkpoint.tokenizer().hasTokenizer()
+                                        ? "tokenizer"
+                                        : "no tokenizer: token ids only",
+                                checkpoint.tokenizer().chatTemplate().isPresent()
+                                        ? "chat template"
+                                        : "no chat template"));
+        if (checkpoint.tensorNames().isEmpty()) {
+            row("tensors", "none: a vocabulary alone");
+            return;
+        }
+        row(
+                "parameters",
+                "%,d in %d tensors, %s"
+                        .formatted(
+                                checkpoint.parameterCount(),
+                                checkpoint.tensorNames().size(),
+                                Terminal.bytes(checkpoint.byteSize())));
+    }
+
+    private void configuration(ModelConfig config) {
+        row("architecture", config.architecture());
+        row(
+                "shape",
+                "%d layers, hidden %d, FFN %d, vocabulary %d, %s output"
+                        .formatted(
+                                config.layerCount(),
+                                config.hiddenSize(),
+                                config.feedForwardSize(),
+                                config.vocabularySize(),
+                                config.tiedEmbeddings() ? "tied" : "untied"));
+        row(
+                "attention",
+                "%d heads, %d KV heads of %d%s"
+                        .formatted(
+                                config.attention().headCount(),
+                                config.attention().kvHeadCount(),
+                                config.attention().headDim(),
+                                config.attention().bias() ? ", with bias" : ""));
+        row("positions", "%,d, %s".formatted(config.contextLength(), rope(config.rope())));
+        row("norm epsilon", String.valueOf(config.normEpsilon()));
+        row("weights", weights(config.weightType()));
+        row(
+                "special ids",
+                "BOS %s, end of text %s"
+                        .formatted(
+                                config.specialIds().bos().isPresent()
+                                        ? config.specialIds().bos().getAsInt()
+                                        : "none",
+                                config.specialIds().eos()));
+        for (int i = 0; i < config.kvGroups().size(); i++) {
+            row("KV group " + i, group(config.kvGroups().get(i)));
+        }
+    }
+
+    private static String rope(RopeConfig rope) {
+        String scaling =
+                rope.scaling() instanceof RopeScaling.None ? "no scaling" : rope.scaling() + "";
+        return "rope theta %s over %d dimensions, %s"
+                .formatted(rope.theta(), rope.rotaryDim(), scaling);
+    }
+
+    private String weights(TensorType most) {
+        String types =
+                checkpoint.matrixValues().keySet().stream()
+                        .map(TensorType::name)
+                        .collect(Collectors.joining(", "));
+        String computed =
+                switch (most) {
+                    case F32, F16 -> "computed in f32";
+                    case BF16 -> "computed in bf16 where the CPU has it, else f32";
+                    case Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL ->
+                            "multiplied by int8 activations";
+                };
+        return "matrices in %s, mostly %s: %s".formatted(types, most, computed);
+    }
+
+    private static String group(KvGroup group) {
+        String kind =
+                switch (group.kind()) {
+                    case FULL -> "every position";
+                    case WINDOW -> "a window of %d positions".formatted(group.window());
+                    case STATE -> "a state of fixed size";
+                };
+        return "%s, layers %s".formatted(kind, spans(group.layers()));
+    }
+
+    /// `0-3, 5`.
+    private static String spans(List<Integer> ascending) {
+        StringBuilder spans = new StringBuilder();
+        for (int i = 0; i < ascending.size(); i++) {
+            int first = ascending.get(i);
+            while (i + 1 < ascending.size() && ascending.get(i + 1) == ascending.get(i) + 1) {
+                i++;
+            }
+            int last = ascending.get(i);
+            spans.append(spans.isEmpty() ? "" : ", ")
+                    .append(first == last ? "" + first : first + "-" + last);
+        }
+        return spans.toString();
+    }
+
+    private void ranks(int ranks, String kvDtype) {
+        try {
+            ModelSource source = ModelSource.open(checkpoint.path());
+            DType kv = source.kvType(kvDtype);
+            for (Shard shard : Shard.cut(source.config(), ranks)) {
+                row(
+                        "rank " + shard.rank(),
+                        "%s; reads about %s, KV %,d B a token in %s"
+                                .formatted(
+                                        shard.describe(source.config()),
+                                        Terminal.bytes(source.storedWeightBytes(shard)),
+                                        source.kvBytesPerToken(shard, kv),
+                                        kv.name().toLowerCase(Locale.ROOT)));
+            }
+        } catch (CheckpointException | IllegalArgumentException e) {
+            row("does not run", String.valueOf(e.getMessage()));
+        }
+    }
+
+    private void tensors() {
+        for (String name : checkpoint.tensorNames()) {
+            TensorInfo info = checkpoint.tensorInfo(name).orElseThrow();
+            text.append(
+                    "%n%-52s %-7s %-18s %s"
+                            .formatted(
+                                    name,
+                                    info.typeName(),
+                                    info.shape(),
+                                    Terminal.bytes(info.byteSize())));
+        }
+        text.append(System.lineSeparator());
+    }
+
+    private void row(String key, String value) {
+        text.append("%-13s %s%n".formatted(key, value));
+    }
+}

@@ -1,0 +1,144 @@
+package dev.lockstep.cli;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.checkpoint.TokenizerSource;
+import dev.lockstep.cluster.ExitCode;
+import dev.lockstep.cluster.Key;
+import dev.lockstep.cluster.ProcessKeys;
+import dev.lockstep.cluster.Settings;
+import dev.lockstep.cluster.SettingsException;
+import dev.lockstep.cluster.SettingsSpec;
+import dev.lockstep.coordinator.text.ChatTemplate;
+import dev.lockstep.coordinator.text.Tokenizer;
+import dev.lockstep.coordinator.text.Tokenizers;
+import dev.lockstep.coordinator.text.jinja.TemplateException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.PrintStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.LocalDateTime;
+import java.time.ZoneId;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeParseException;
+import java.util.List;
+import java.util.Optional;
+
+/// Renders chat templates without starting anything.
+final class RenderCommand implements Command {
+    private static final Key<String> TEMPLATE =
+            Key.text("template", "FILE", "a chat template").orElseComputed("the model's");
+    private static final Key<String> BOS_TOKEN =
+            Key.text("bos-token", "TEXT", "the template's bos_token")
+                    .orElseComputed("the model's, or empty");
+    private static final Key<String> EOS_TOKEN =
+            Key.text("eos-token", "TEXT", "the template's eos_token")
+                    .orElseComputed("the model's, or empty");
+    private static final Key<String> NOW =
+            Key.text("now", "TIME", "what strftime_now reads, such as 2026-01-15T12:00:00")
+                    .orElseComputed("the clock");
+
+    private static final SettingsSpec SPEC =
+            SettingsSpec.of(TEMPLATE, ProcessKeys.MODEL, BOS_TOKEN, EOS_TOKEN, NOW);
+
+    @Override
+    public String name() {
+        return "render";
+    }
+
+    @Override
+    public String summary() {
+        return "chat requests to prompts: JSON lines in, {\"text\": …} or {\"error\": …} out";
+    }
+
+    @Override
+    public String help() {
+        return "Usage: lockstep render --template=FILE|--model=PATH [--key=value …] < requests.jsonl\n\nReads a chat request a line (messages, tools, add_generation_prompt, and whatever else\nthe template knows) and writes {\"text\": …} or {\"error\": …} a line.\n\n"
+                + SPEC.help();
+    }
+
+    @Override
+    public int run(List<String> arguments) throws Exception {
+        return run(arguments, System.in, System.out);
+    }
+
+    static int run(List<String> arguments, InputStream in, PrintStream out)
+            throws IOException, InterruptedException {
+        Settings settings = Settings.parse(SPEC, arguments, System.getenv());
+        ChatTemplate template = template(settings);
+        Clock clock =
+                settings.find(NOW)
+                        .map(RenderCommand::clock)
+                        .orElse(Clock.system(ZoneId.systemDefault()));
+        JsonLines.run(in, out, line -> answer(template, clock, line));
+        return ExitCode.OK;
+    }
+
+    private static ObjectNode answer(ChatTemplate template, Clock clock, String line) {
+        ObjectNode answer = JsonLines.JSON.createObjectNode();
+        try {
+            ObjectNode request = JsonLines.object(line);
+            return answer.put("text", template.render(RenderRequest.variables(request), clock));
+        } catch (TemplateException | IllegalArgumentException e) {
+            return answer.put("error", String.valueOf(e.getMessage()));
+        }
+    }
+
+    private static ChatTemplate template(Settings settings)
+            throws IOException, InterruptedException {
+        boolean own = settings.isGiven(TEMPLATE);
+        if (own == settings.isGiven(ProcessKeys.MODEL)) {
+            throw new SettingsException("give --template or --model, one of them");
+        }
+        return own
+                ? parse(
+                        Path.of(settings.value(TEMPLATE)),
+                        Files.readString(Path.of(settings.value(TEMPLATE))),
+                        settings.find(BOS_TOKEN).orElse(""),
+                        settings.find(EOS_TOKEN).orElse(""))
+                : ofModel(settings);
+    }
+
+    private static ChatTemplate ofModel(Settings settings) throws InterruptedException {
+        Path path =
+                ModelChoice.resolve(
+                                settings.value(ProcessKeys.MODEL),
+                                ModelCache.ofUser(System.getenv(), Terminal.standardError()))
+                        .path();
+        TokenizerSource source = TokenizerSource.open(path);
+        String text =
+                source.chatTemplate()
+                        .orElseThrow(
+                                () ->
+                                        new UnusableException(
+                                                path
+                                                        + " has no chat template: name one with --template"));
+        Optional<Tokenizer> tokenizer =
+                source.hasTokenizer() ? Optional.of(Tokenizers.of(source)) : Optional.empty();
+        return parse(
+                path,
+                text,
+                settings.find(BOS_TOKEN)
+                        .orElseGet(() -> tokenizer.map(Tokenizer::bosText).orElse("")),
+                settings.find(EOS_TOKEN)
+                        .orElseGet(() -> tokenizer.map(Tokenizer::eosText).orElse("")));
+    }
+
+    private static ChatTemplate parse(Path path, String text, String bos, String eos) {
+        try {
+            return ChatTemplate.parse(text, bos, eos);
+        } catch (TemplateException e) {
+            throw new UnusableException(path + ": " + e.getMessage());
+        }
+    }
+
+    private static Clock clock(String now) {
+        try {
+            return Clock.fixed(LocalDateTime.parse(now).toInstant(ZoneOffset.UTC), ZoneOffset.UTC);
+        } catch (DateTimeParseException e) {
+            throw new SettingsException(
+                    "--now: \"%s\" is not a time such as 2026-01-15T12:00:00".formatted(now));
+        }
+    }
+}

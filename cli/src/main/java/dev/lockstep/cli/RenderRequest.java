@@ -1,0 +1,81 @@
+package dev.lockstep.cli;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.type.TypeReference;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.coordinator.text.ChatVariables;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/// A chat request as a template's variables.
+///
+/// Everything but `messages` and `add_generation_prompt` (true where it is missing) becomes a
+/// variable under its own name, the members of `chat_template_kwargs` too; null is left undefined.
+/// `arguments` of a tool call may be the JSON text that OpenAI clients send.
+final class RenderRequest {
+    private static final String MESSAGES = "messages";
+    private static final String GENERATION = "add_generation_prompt";
+    private static final String MORE = "chat_template_kwargs";
+
+    private RenderRequest() {}
+
+    static ChatVariables variables(ObjectNode request) {
+        JsonNode generation = request.path(GENERATION);
+        if (!generation.isMissingNode() && !generation.isNull() && !generation.isBoolean()) {
+            throw new IllegalArgumentException(GENERATION + " is neither true nor false");
+        }
+        ChatVariables variables =
+                ChatVariables.of(messages(request.path(MESSAGES)), generation.asBoolean(true));
+        for (Map.Entry<String, JsonNode> field : request.properties()) {
+            if (field.getKey().equals(MORE)) {
+                for (Map.Entry<String, JsonNode> more : field.getValue().properties()) {
+                    variables = with(variables, more);
+                }
+            } else if (!field.getKey().equals(MESSAGES) && !field.getKey().equals(GENERATION)) {
+                variables = with(variables, field);
+            }
+        }
+        return variables;
+    }
+
+    private static ChatVariables with(ChatVariables variables, Map.Entry<String, JsonNode> field) {
+        return field.getValue().isNull()
+                ? variables
+                : variables.with(
+                        field.getKey(),
+                        JsonLines.JSON.convertValue(field.getValue(), Object.class));
+    }
+
+    private static List<Map<String, @Nullable Object>> messages(JsonNode value) {
+        if (!value.isArray()) {
+            throw new IllegalArgumentException(
+                    value.isMissingNode() ? "messages is missing" : "messages is not an array");
+        }
+        List<Map<String, @Nullable Object>> messages = new ArrayList<>();
+        for (int i = 0; i < value.size(); i++) {
+            if (!(value.get(i) instanceof ObjectNode message)) {
+                throw new IllegalArgumentException("messages[%d] is not an object".formatted(i));
+            }
+            message.path("tool_calls").forEach(call -> parseArguments(call.path("function")));
+            messages.add(JsonLines.JSON.convertValue(message, new TypeReference<>() {}));
+        }
+        return messages;
+    }
+
+    private static void parseArguments(JsonNode function) {
+        if (function instanceof ObjectNode object && object.path("arguments").isTextual()) {
+            try {
+                JsonNode parsed = JsonLines.JSON.readTree(object.get("arguments").textValue());
+                if (parsed.isObject()) {
+                    object.set("arguments", parsed);
+                }
+            } catch (JsonProcessingException e) {
+                throw new IllegalArgumentException(
+                        "arguments of a tool call are not JSON: " + e.getOriginalMessage(), e);
+            }
+        }
+    }
+}

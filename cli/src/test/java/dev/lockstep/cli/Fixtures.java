@@ -1,0 +1,26 @@
+package dev.lockstep.cli;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Assumptions;
+
+/// Where recorded files lie; a test whose files are missing is skipped with a line, or fails in CI.
+final class Fixtures {
+    private Fixtures() {}
+
+    static Path require(String relative) {
+        Path path =
+                Path.of(System.getProperty("lockstep.fixtures", "../../shared/fixtures"))
+                        .resolve(relative);
+        boolean found = Files.exists(path);
+        if (!found) {
+            String reason = "the fixture " + relative + " is not at -Dlockstep.fixtures";
+            System.out.println("skipped: " + reason);
+            if ("true".equals(System.getenv("CI"))) {
+                throw new AssertionError(reason);
+            }
+            Assumptions.abort(reason);
+        }
+        return path;
+    }
+}

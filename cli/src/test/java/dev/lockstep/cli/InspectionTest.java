@@ -1,0 +1,63 @@
+package dev.lockstep.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.checkpoint.Checkpoint;
+import dev.lockstep.checkpoint.TinyCheckpoint;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class InspectionTest {
+    @TempDir Path folder;
+
+    @Test
+    void aModelIsDescribedWithWhatEachRankHolds() throws Exception {
+        TinyCheckpoint.write(folder, 1);
+        List<String> lines = Inspection.text(Checkpoint.open(folder), 2, "auto").lines().toList();
+        assertHas(lines, "architecture  LlamaForCausalLM");
+        assertHas(lines, "shape         2 layers, hidden 64, FFN 128, vocabulary 512, ");
+        assertHas(lines, "attention     4 heads, 2 KV heads of 16");
+        assertHas(lines, "KV group 0    every position, layers 0-1");
+        assertHas(lines, "rank 0        heads 0-1 of 4, KV heads 0-0 of 2, FFN 0-63 of 128, ");
+        assertHas(lines, "rank 1        heads 2-3 of 4, KV heads 1-1 of 2, FFN 64-127 of 128, ");
+        assertHas(lines, "model.layers.1.mlp.down_proj.weight ");
+        assertTrue(lines.stream().noneMatch(line -> line.contains("rank 2")));
+    }
+
+    @Test
+    void whatDoesNotRunIsDescribedAllTheSameAndSaysWhy() throws Exception {
+        TinyCheckpoint.write(folder, 1);
+        List<String> tooMany = Inspection.text(Checkpoint.open(folder), 5, "auto").lines().toList();
+        assertHas(tooMany, "does not run  tensor-parallel 5: must be between 1 and ");
+        Path config = folder.resolve("config.json");
+        Files.writeString(
+                config, Files.readString(config).replace("LlamaForCausalLM", "OtherForCausalLM"));
+        List<String> other = Inspection.text(Checkpoint.open(folder), 1, "auto").lines().toList();
+        assertHas(other, "does not run  " + config + ": architecture OtherForCausalLM");
+        assertHas(other, "model.norm.weight ");
+    }
+
+    @Test
+    void quantizedTypesAndAVocabularyAloneAreNamed() {
+        Path model = Fixtures.require("gguf/llama-Q4_K_M.gguf");
+        List<String> lines = Inspection.text(Checkpoint.open(model), 3, "f16").lines().toList();
+        assertHas(lines, "weights       matrices in Q4_K, mostly Q4_K: multiplied by int8");
+        assertHas(lines, "rank 2 ");
+        Path vocabulary = Fixtures.require("tokenizers/ggml-vocab-gpt-2.gguf");
+        String alone = Inspection.text(Checkpoint.open(vocabulary), 1, "auto");
+        assertEquals(
+                "model         %s\ntext          tokenizer, no chat template\ntensors       none: a vocabulary alone\n"
+                        .formatted(vocabulary),
+                alone);
+    }
+
+    private static void assertHas(List<String> lines, String start) {
+        assertTrue(
+                lines.stream().anyMatch(line -> line.startsWith(start)),
+                start + " in " + String.join("\n", lines));
+    }
+}
