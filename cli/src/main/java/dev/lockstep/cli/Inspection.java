@@ -9,6 +9,7 @@ import dev.lockstep.checkpoint.RopeScaling;
 import dev.lockstep.checkpoint.TensorInfo;
 import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.kernels.DType;
+import dev.lockstep.model.ModelLoader;
 import dev.lockstep.model.ModelSource;
 import dev.lockstep.model.Shard;
 import java.util.List;
@@ -148,6 +149,11 @@ final class Inspection {
         try {
             ModelSource source = ModelSource.open(checkpoint.path());
             DType kv = source.kvType(kvDtype);
+            if (ModelLoader.isGeneric(checkpoint)) {
+                row(
+                        "runs as",
+                        "a plain decoder: no family of this name, and nothing unusual in it");
+            }
             for (Shard shard : Shard.cut(source.config(), ranks)) {
                 row(
                         "rank " + shard.rank(),

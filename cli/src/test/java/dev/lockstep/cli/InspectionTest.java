@@ -33,12 +33,27 @@ class InspectionTest {
         TinyCheckpoint.write(folder, 1);
         List<String> tooMany = Inspection.text(Checkpoint.open(folder), 5, "auto").lines().toList();
         assertHas(tooMany, "does not run  tensor-parallel 5: must be between 1 and ");
+        List<String> other = inspectAs("HeliumForCausalLM");
+        assertHas(
+                other,
+                "does not run  %s: architecture HeliumForCausalLM"
+                        .formatted(folder.resolve("config.json")));
+        assertHas(other, "model.norm.weight ");
+    }
+
+    @Test
+    void aPlainDecoderOfNoFamilyIsCalledThat() throws Exception {
+        List<String> lines = inspectAs("OtherForCausalLM");
+        assertHas(lines, "runs as       a plain decoder");
+        assertHas(lines, "rank 0 ");
+    }
+
+    private List<String> inspectAs(String architecture) throws Exception {
+        TinyCheckpoint.write(folder, 1);
         Path config = folder.resolve("config.json");
         Files.writeString(
-                config, Files.readString(config).replace("LlamaForCausalLM", "OtherForCausalLM"));
-        List<String> other = Inspection.text(Checkpoint.open(folder), 1, "auto").lines().toList();
-        assertHas(other, "does not run  " + config + ": architecture OtherForCausalLM");
-        assertHas(other, "model.norm.weight ");
+                config, Files.readString(config).replace("LlamaForCausalLM", architecture));
+        return Inspection.text(Checkpoint.open(folder), 1, "auto").lines().toList();
     }
 
     @Test
