@@ -18,6 +18,10 @@ final class SchedulerCall implements ClientResponseObserver<GenerateRequest, Gen
     static final Metadata.Key<String> RETRY_AFTER_MS =
             Metadata.Key.of("retry-after-ms", Metadata.ASCII_STRING_MARSHALLER);
 
+    /// How the transport begins to say that a stream ended without a word from the scheduler: it
+    /// stops. The code is the same as the scheduler's own.
+    private static final String STREAM_CUT = "RST_STREAM";
+
     /// One on its way while one is looked at.
     private static final int AHEAD = 2;
 
@@ -113,7 +117,10 @@ final class SchedulerCall implements ClientResponseObserver<GenerateRequest, Gen
                     case FAILED_PRECONDITION -> Failure.Kind.NOT_LEADER;
                     case INVALID_ARGUMENT -> Failure.Kind.INVALID;
                     case ABORTED -> Failure.Kind.GROUP_LOST;
-                    case CANCELLED -> Failure.Kind.SLOW_READER;
+                    case CANCELLED ->
+                            description.startsWith(STREAM_CUT)
+                                    ? Failure.Kind.UNAVAILABLE
+                                    : Failure.Kind.SLOW_READER;
                     default -> Failure.Kind.BROKEN;
                 };
         return new Failure(kind, description, retryAfter(trailers));

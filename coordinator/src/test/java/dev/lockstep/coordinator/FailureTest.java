@@ -128,6 +128,32 @@ final class FailureTest {
     }
 
     @Test
+    void aSchedulerThatStopsIsNotASlowReader() throws Exception {
+        try (FakeScheduler other =
+                new FakeScheduler(
+                        "other",
+                        TestCoordinator.MODEL,
+                        TinyCheckpoint.VOCABULARY,
+                        TinyCheckpoint.CONTEXT)) {
+            other.behave(call -> other.die());
+            tiny.scheduler.behave(
+                    call -> {
+                        call.oneByOne(0, tiny.ids("here"));
+                        call.finishByLength(0);
+                    });
+            var cluster = tiny.cluster.another(Runnable::run);
+            cluster.register(other.member());
+            for (int i = 0; i < 200 && !other.hasCalls(); i++) {
+                Thread.sleep(10);
+                HttpResponse<String> response = chat("");
+                assertEquals(200, response.statusCode(), response.body());
+            }
+            assertTrue(other.hasCalls(), "nothing was sent to the one that stops");
+            cluster.close();
+        }
+    }
+
+    @Test
     void aRequestThatOneGroupIsTooFullForGoesToTheOtherAndTheSoonestIsTold() throws Exception {
         try (FakeScheduler other =
                 new FakeScheduler(

@@ -209,6 +209,11 @@ final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements Aut
                 });
     }
 
+    /// Cuts all connections, as a process does that ends.
+    void die() {
+        server.shutdownNow();
+    }
+
     @Override
     public void close() {
         watchers.clear();
