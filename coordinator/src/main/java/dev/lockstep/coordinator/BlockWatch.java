@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
 ///
 /// Events come in order and without gaps as long as a stream lasts. When it breaks, the next one
 /// goes on behind the last event that was heard, or begins with a snapshot where the scheduler
-/// cannot do that. A scheduler that tells nothing of its blocks is never asked again.
+/// cannot do that. A scheduler that cannot tell is never asked again.
 final class BlockWatch {
     private static final Duration FIRST_RETRY = Duration.ofMillis(100);
     private static final Duration LONGEST_RETRY = Duration.ofSeconds(5);
@@ -96,8 +96,11 @@ final class BlockWatch {
     private void lost(Status status) {
         watching = false;
         watchNumber++;
-        if (status.getCode() == Status.Code.UNIMPLEMENTED) {
-            LOG.info("{} does not tell its blocks, it is routed to by load alone", scheduler);
+        if (neverTells(status)) {
+            LOG.info(
+                    "{} is routed to by load alone, its blocks are not told: {}",
+                    scheduler,
+                    status);
             over = true;
             index.clear();
             return;
@@ -106,6 +109,14 @@ final class BlockWatch {
         retryNanos = clock.nanoTime() + backoff.toNanos();
         Duration doubled = backoff.multipliedBy(2);
         backoff = doubled.compareTo(LONGEST_RETRY) < 0 ? doubled : LONGEST_RETRY;
+    }
+
+    /// It does not know the question, or its answer is too large to be read.
+    private static boolean neverTells(Status status) {
+        return switch (status.getCode()) {
+            case UNIMPLEMENTED, RESOURCE_EXHAUSTED -> true;
+            default -> false;
+        };
     }
 
     /// One life of the stream; what comes from an earlier one is passed over.
