@@ -8,8 +8,9 @@ import java.nio.ByteBuffer;
 /// [BlockWatch] writes it, requests look into it from any thread; it is old by a moment, which a
 /// router may be. Names are pseudo-random under the cluster's key, so their own bits spread them.
 final class BlockIndex {
-    /// 32 MiB for each scheduler. What is beyond is not known here, and routed to less well.
-    static final int MOST = 1 << 20;
+    /// 8 MiB for each scheduler, of a heap of 256. What is beyond is not known here, and routed to
+    /// less well: 4 million tokens of blocks of 16.
+    static final int MOST = 1 << 18;
 
     private static final int NAME_BYTES = 16;
     private static final int LEAST_SLOTS = 1 << 8;

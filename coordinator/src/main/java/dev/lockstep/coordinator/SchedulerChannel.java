@@ -15,8 +15,8 @@ import java.util.concurrent.TimeUnit;
 /// Opens connections to schedulers.
 final class SchedulerChannel {
     /// A status names every rank of a group, tokens may come in thousands with their alternatives,
-    /// and a snapshot of the blocks takes 16 bytes for each.
-    private static final int MAX_MESSAGE_BYTES = 32 << 20;
+    /// and a snapshot of the blocks takes 16 bytes for each: here a million.
+    private static final int MAX_MESSAGE_BYTES = 16 << 20;
 
     private SchedulerChannel() {}
 
