@@ -3,16 +3,36 @@ package dev.lockstep.coordinator.text;
 /// BERT's model: from the left, always the longest token; a word that cannot be covered is one
 /// unknown token.
 ///
-/// @param startPrefix what tokens at the start of a word carry in front, `▁` or nothing
-/// @param insidePrefix what tokens inside a word carry in front, `##` or nothing
-/// @param longestWord a word of more characters is unknown
-record WordPieceModel(
-        Vocabulary vocabulary,
-        String startPrefix,
-        String insidePrefix,
-        int unknown,
-        int longestWord)
-        implements TokenModel {
+/// A place looks no further than the longest token: linear in the word.
+final class WordPieceModel implements TokenModel {
+    private final Vocabulary vocabulary;
+    private final String startPrefix;
+    private final String insidePrefix;
+    private final int unknown;
+    private final int longestWord;
+    private final int longestToken;
+
+    /// @param startPrefix what tokens at the start of a word carry in front, `▁` or nothing
+    /// @param insidePrefix what tokens inside a word carry in front, `##` or nothing
+    /// @param longestWord a word of more characters is unknown
+    WordPieceModel(
+            Vocabulary vocabulary,
+            String startPrefix,
+            String insidePrefix,
+            int unknown,
+            int longestWord) {
+        this.vocabulary = vocabulary;
+        this.startPrefix = startPrefix;
+        this.insidePrefix = insidePrefix;
+        this.unknown = unknown;
+        this.longestWord = longestWord;
+        int longest = 0;
+        for (int id = 0; id < vocabulary.size(); id++) {
+            longest = Math.max(longest, vocabulary.piece(id).length());
+        }
+        longestToken = longest;
+    }
+
     @Override
     public void encode(char[] text, int from, int to, IntList ids) {
         String word = new String(text, from, to - from);
@@ -31,6 +51,11 @@ record WordPieceModel(
         while (start < word.length()) {
             String prefix = start == 0 ? startPrefix : insidePrefix;
             int end = word.length();
+            if (end - start > longestToken) {
+                end =
+                        word.offsetByCodePoints(
+                                start, word.codePointCount(start, start + longestToken));
+            }
             int id = Vocabulary.NONE;
             while (end > start && id == Vocabulary.NONE) {
                 id = vocabulary.textId(prefix + word.substring(start, end));
