@@ -27,22 +27,22 @@ record LauncherConfig(
 
     static final SettingsSpec SPEC =
             SettingsSpec.of(
-                    ProcessKeys.MODEL,
-                    ProcessKeys.SERVED_MODEL_NAME,
-                    ProcessKeys.HOST,
-                    PORT,
-                    ProcessKeys.TENSOR_PARALLEL,
-                    ProcessKeys.THREADS,
-                    ProcessKeys.DTYPE,
-                    ProcessKeys.KV_DTYPE,
-                    ProcessKeys.MAX_MODEL_LEN,
-                    ProcessKeys.KV_MEMORY,
-                    ProcessKeys.MAX_NUM_SEQS,
-                    ProcessKeys.MAX_NUM_BATCHED_TOKENS,
-                    ProcessKeys.ZOOKEEPER,
-                    ProcessKeys.CLUSTER,
-                    ProcessKeys.GROUP,
-                    ProcessKeys.RUN_FOLDER,
-                    ProcessKeys.FAILPOINTS)
+                            ProcessKeys.MODEL,
+                            ProcessKeys.SERVED_MODEL_NAME,
+                            ProcessKeys.HOST,
+                            PORT,
+                            ProcessKeys.TENSOR_PARALLEL,
+                            ProcessKeys.THREADS,
+                            ProcessKeys.DTYPE,
+                            ProcessKeys.KV_DTYPE,
+                            ProcessKeys.MAX_MODEL_LEN,
+                            ProcessKeys.KV_MEMORY,
+                            ProcessKeys.MAX_NUM_SEQS,
+                            ProcessKeys.MAX_NUM_BATCHED_TOKENS,
+                            ProcessKeys.ZOOKEEPER,
+                            ProcessKeys.CLUSTER,
+                            ProcessKeys.GROUP,
+                            ProcessKeys.RUN_FOLDER,
+                            ProcessKeys.FAILPOINTS)
                     .and(SchedulerConfig.POLICY_KEYS.toArray(Key<?>[]::new));
 }

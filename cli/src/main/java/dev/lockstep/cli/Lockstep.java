@@ -29,6 +29,7 @@ public final class Lockstep {
                     new WorkerCommand(),
                     new ZooKeeperCommand(),
                     new BenchCommand(),
+                    new ReplayCommand(),
                     new TrainStartUpCommand());
 
     private static final int MISTAKE_OF_OURS = -1;

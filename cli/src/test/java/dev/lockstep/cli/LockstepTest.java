@@ -72,6 +72,7 @@ class LockstepTest {
                 "worker",
                 "zookeeper",
                 "bench",
+                "replay",
                 "train-start-up"
             })
     void everyCommandHasHelp(String command) {
@@ -113,7 +114,7 @@ class LockstepTest {
         assertRefused(
                 ExitCode.USAGE,
                 "lockstep answer: no such command; commands are serve, run, models, inspect, tokenize, render, coordinator,"
-                        + " scheduler, worker, zookeeper, bench, train-start-up",
+                        + " scheduler, worker, zookeeper, bench, replay, train-start-up",
                 "answer");
     }
 

@@ -28,8 +28,10 @@ public final class EqualProgress implements MicroBatchScheduler {
             left -= tokens[i];
             hungry += prefills ? 1 : 0;
         }
+        int least = LEAST_CHUNK;
         while (left > 0 && hungry > 0) {
-            int share = Math.max(Math.min(LEAST_CHUNK, left), left / hungry);
+            int share = Math.max(least, left / hungry);
+            least = 1;
             hungry = 0;
             for (int i = 0; i < batch.size() && left > 0; i++) {
                 if (batch.get(i).prefilling()) {

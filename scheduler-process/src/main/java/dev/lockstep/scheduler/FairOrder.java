@@ -143,7 +143,10 @@ public final class FairOrder implements WaitingOrder {
     public void admitted(Sequence sequence, int cachedTokens) {
         var tenant = tenant(sequence);
         tenant.running++;
-        tenant.balance -= sequence.knownLength() - cachedTokens;
+        // What is computed again after a preemption was paid before.
+        if (sequence.preemptions() == 0) {
+            tenant.balance -= sequence.knownLength() - cachedTokens;
+        }
         if (!turns.isEmpty()) {
             turn = (turn + 1) % turns.size();
         }

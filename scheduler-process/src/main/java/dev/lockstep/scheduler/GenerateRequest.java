@@ -47,7 +47,7 @@ record GenerateRequest(String id, int[] promptIds, List<SamplingParameters> choi
         return new GenerateRequest(proto.getRequestId(), ids, sampling, asked(proto));
     }
 
-    private static SamplingParameters fromProto(SamplingParams proto) {
+    static SamplingParameters fromProto(SamplingParams proto) {
         requireIn("temperature", proto.getTemperature(), 0, 1000);
         requireIn("top_p", proto.getTopP(), Float.MIN_VALUE, 1);
         requireIn("top_k", proto.getTopK(), 0, Integer.MAX_VALUE);

@@ -311,7 +311,7 @@ final class GroupKeeper implements AutoCloseable {
         }
     }
 
-    private static KvGroup fromProto(KvGroupInfo proto) {
+    static KvGroup fromProto(KvGroupInfo proto) {
         var kind =
                 switch (proto.getKind()) {
                     case "full" -> KvGroup.Kind.FULL;

@@ -123,7 +123,7 @@ final class RankStream extends ClientCall.Listener<WorkerMessage> {
         return proto;
     }
 
-    private static SamplingParams.Builder toProto(SamplingParameters sampling) {
+    static SamplingParams.Builder toProto(SamplingParameters sampling) {
         var proto =
                 SamplingParams.newBuilder()
                         .setTemperature(sampling.temperature())

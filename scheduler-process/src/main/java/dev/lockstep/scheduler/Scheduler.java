@@ -34,6 +34,7 @@ final class Scheduler {
             new PriorityQueue<>(Comparator.comparingLong(one -> one.terms().deadlineNanos()));
     private final int[] tokens;
     private final @Nullable Token[] tokenOfSlot;
+    private Recorder recorder = Recorder.NONE;
     private long steps;
     private long mixedSteps;
     private long generated;
@@ -121,9 +122,15 @@ final class Scheduler {
         };
     }
 
+    /// Every call from now on is told to `recorder` too.
+    void recordTo(Recorder recorder) {
+        this.recorder = recorder;
+    }
+
     /// Queues the choices of a request, all or none. An empty queue takes any request that can run,
     /// so that no limit makes one unservable.
     Submission submit(List<Sequence> choices, long nanos) {
+        recorder.submitted(choices, nanos);
         timeline.at(nanos);
         long more = 0;
         for (var sequence : choices) {
@@ -193,6 +200,7 @@ final class Scheduler {
 
     /// Takes a sequence out; nothing more is reported of it.
     void cancel(Sequence sequence, long nanos) {
+        recorder.cancelled(sequence, nanos);
         timeline.at(nanos);
         if (sequence.live()) {
             sequences.end(sequence, Sequence.State.CANCELLED);
@@ -204,6 +212,7 @@ final class Scheduler {
         if (deadlines.isEmpty() || deadlines.peek().terms().deadlineNanos() > nanos) {
             return List.of();
         }
+        recorder.expired(nanos);
         timeline.at(nanos);
         var events = new ArrayList<SequenceEvent>();
         while (!deadlines.isEmpty() && deadlines.peek().terms().deadlineNanos() <= nanos) {
@@ -238,7 +247,9 @@ final class Scheduler {
         pace.planned(nanos, sequences.promptTokens() - before, !waiting.isEmpty());
         var batch = sequences.batch();
         if (batch.isEmpty()) {
-            return StepPlan.empty(shape.epoch(), steps + 1, nanos);
+            var empty = StepPlan.empty(shape.epoch(), steps + 1, nanos);
+            recorder.planned(empty, nanos);
+            return empty;
         }
         microBatch.divide(batch, shape.maxBatchedTokens(), tokens);
         var plan = new StepPlan(shape.epoch(), steps + 1, nanos, admissions(), rows(batch));
@@ -247,6 +258,7 @@ final class Scheduler {
         inFlight.add(plan);
         steps++;
         mixedSteps += plan.mixed() ? 1 : 0;
+        recorder.planned(plan, nanos);
         return plan;
     }
 
@@ -320,6 +332,7 @@ final class Scheduler {
                             + ", expected "
                             + (plan == null ? "none" : plan.number() + " of " + plan.epoch()));
         }
+        recorder.applied(result, nanos);
         timeline.at(nanos);
         sortBySlot(plan, result);
         inFlight.remove();

@@ -6,6 +6,7 @@ import dev.lockstep.cluster.ProcessKeys;
 import dev.lockstep.cluster.Settings;
 import dev.lockstep.cluster.SettingsException;
 import dev.lockstep.cluster.SettingsSpec;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -25,6 +26,7 @@ public record SchedulerConfig(
         Optional<Integer> maxBatchedTokens,
         WaitingLimits waiting,
         Policies policies,
+        Optional<Path> record,
         Duration drainTimeout,
         boolean parentPipe,
         Failpoints failpoints) {
@@ -64,6 +66,9 @@ public record SchedulerConfig(
     static final Key<Switch> PREFIX_CACHE =
             Key.choice("prefix-cache", Switch.class, "whether requests share computed prefixes")
                     .orElse("on");
+    static final Key<String> RECORD =
+            Key.text("record", "FILE", "keep all that the scheduler is told and plans, for replay")
+                    .orElseComputed("nothing is kept");
     static final Key<Duration> DRAIN_TIMEOUT =
             Key.duration(
                             "drain-timeout",
@@ -90,6 +95,7 @@ public record SchedulerConfig(
                     WAITING_ORDER,
                     TENANT_WEIGHTS,
                     PREFIX_CACHE,
+                    RECORD,
                     DRAIN_TIMEOUT,
                     ProcessKeys.RUN_FOLDER,
                     ProcessKeys.PARENT_PIPE,
@@ -104,7 +110,8 @@ public record SchedulerConfig(
                     MICRO_BATCH,
                     WAITING_ORDER,
                     TENANT_WEIGHTS,
-                    PREFIX_CACHE);
+                    PREFIX_CACHE,
+                    RECORD);
 
     /// Values of [#PREFIX_CACHE].
     enum Switch {
@@ -144,6 +151,7 @@ public record SchedulerConfig(
                         settings.value(WAITING_ORDER),
                         weights(settings.value(TENANT_WEIGHTS)),
                         settings.value(PREFIX_CACHE) == Switch.ON),
+                settings.find(RECORD).map(Path::of),
                 settings.value(DRAIN_TIMEOUT),
                 settings.value(ProcessKeys.PARENT_PIPE),
                 Failpoints.parse(

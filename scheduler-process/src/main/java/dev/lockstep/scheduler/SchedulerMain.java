@@ -1,6 +1,5 @@
 package dev.lockstep.scheduler;
 
-import dev.lockstep.cluster.BlockHasher;
 import dev.lockstep.cluster.Clock;
 import dev.lockstep.cluster.Cluster;
 import dev.lockstep.cluster.Daemon;
@@ -64,8 +63,9 @@ public final class SchedulerMain {
                         new StepLoop(
                                 config.waiting(),
                                 config.policies(),
-                                new BlockHasher(hashKey),
+                                hashKey,
                                 journal,
+                                config.record().map(Recording::to),
                                 Clock.SYSTEM,
                                 config.failpoints(),
                                 service::publish,

@@ -38,6 +38,7 @@ public final class Sequence {
 
     private State state = State.WAITING;
     private boolean started;
+    private int preemptions;
     private int slot = -1;
     private int admittedLength;
     private int cachedTokens;
@@ -174,6 +175,11 @@ public final class Sequence {
         return started;
     }
 
+    /// How often it was paused.
+    public int preemptions() {
+        return preemptions;
+    }
+
     boolean live() {
         return state == State.WAITING || state == State.RUNNING;
     }
@@ -293,6 +299,7 @@ public final class Sequence {
     /// Loses slot and blocks and keeps its outputs; what steps in flight sample for it still
     /// counts.
     void pause() {
+        preemptions++;
         leave(State.WAITING);
     }
 

@@ -67,7 +67,9 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
     private final CountDownLatch idle = new CountDownLatch(1);
     private final AtomicInteger unreadRequests = new AtomicInteger();
     private final WaitingLimits limits;
+    private final byte[] hashKey;
     private final BlockHasher hasher;
+    private final Optional<Recording> recording;
     private final Clock clock;
     private final Failpoints failpoints;
     private final Consumer<Standing> standingListener;
@@ -94,8 +96,9 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
     StepLoop(
             WaitingLimits limits,
             Policies policies,
-            BlockHasher hasher,
+            byte[] hashKey,
             BlockJournal journal,
+            Optional<Recording> recording,
             Clock clock,
             Failpoints failpoints,
             Consumer<Standing> standingListener,
@@ -104,7 +107,9 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
         this.policies = policies;
         this.journal = journal;
         this.requests = new Requests(clock);
-        this.hasher = hasher;
+        this.hashKey = hashKey.clone();
+        this.hasher = new BlockHasher(hashKey);
+        this.recording = recording;
         this.clock = clock;
         this.failpoints = failpoints;
         this.standingListener = standingListener;
@@ -223,6 +228,17 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
         }
         journal.begin(group.shape().epoch());
         var scheduler = new Scheduler(group.shape(), limits, policies, hasher, journal, timeline);
+        recording.ifPresent(
+                to -> {
+                    to.formed(
+                            group.shape(),
+                            limits,
+                            policies,
+                            hashKey,
+                            group.held(),
+                            clock.nanoTime());
+                    scheduler.recordTo(to);
+                });
         for (var block : group.held().blocks()) {
             scheduler.adopt(block.kvGroup(), block.block(), block.name());
         }
@@ -268,6 +284,7 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
     private void finish() {
         var status = Status.UNAVAILABLE.withDescription("the scheduler stopped");
         requests.failAll(status);
+        recording.ifPresent(Recording::close);
         for (var left = inbox.poll(); left != null; left = inbox.poll()) {
             if (left instanceof Message.Submit(var stream)) {
                 stream.fail(status);

@@ -81,7 +81,7 @@ public final class StepPlan {
 
         /// What is appended to the slot's tables first, per KV group; and the names of the slot's
         /// next full blocks that have no name yet.
-        void tell(int[][] blocks, List<BlockHash> names) {
+        public void tell(int[][] blocks, List<BlockHash> names) {
             newBlocks = blocks;
             fullBlocks = names;
         }

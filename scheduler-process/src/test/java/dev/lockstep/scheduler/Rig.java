@@ -3,7 +3,6 @@ package dev.lockstep.scheduler;
 import static java.util.Objects.requireNonNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.lockstep.cluster.BlockHasher;
 import dev.lockstep.cluster.Clock;
 import dev.lockstep.cluster.Failpoints;
 import dev.lockstep.cluster.FixedCluster;
@@ -62,8 +61,9 @@ final class Rig implements AutoCloseable {
                 new StepLoop(
                         limits,
                         Policies.DEFAULT,
-                        new BlockHasher(FakeWorker.KEY),
+                        FakeWorker.KEY,
                         journal,
+                        Optional.empty(),
                         Clock.SYSTEM,
                         Failpoints.NONE,
                         service::publish,
@@ -85,6 +85,7 @@ final class Rig implements AutoCloseable {
                         Optional.empty(),
                         limits,
                         Policies.DEFAULT,
+                        Optional.empty(),
                         Duration.ZERO,
                         false,
                         Failpoints.NONE);

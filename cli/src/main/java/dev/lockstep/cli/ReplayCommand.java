@@ -1,0 +1,52 @@
+package dev.lockstep.cli;
+
+import dev.lockstep.cluster.ExitCode;
+import dev.lockstep.cluster.Settings;
+import dev.lockstep.cluster.SettingsException;
+import dev.lockstep.cluster.SettingsSpec;
+import dev.lockstep.scheduler.Replay;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+
+/// Runs a recorded scheduler again, without workers, and says whether it plans the same.
+final class ReplayCommand implements Command {
+    private static final SettingsSpec SPEC = SettingsSpec.of().takingArguments("FILE");
+
+    @Override
+    public String name() {
+        return "replay";
+    }
+
+    @Override
+    public String summary() {
+        return "run a scheduler again from a recording (--record), without workers";
+    }
+
+    @Override
+    public String help() {
+        return "Usage: lockstep replay FILE\n\n" + SPEC.help();
+    }
+
+    @Override
+    public int run(List<String> arguments) throws IOException {
+        Settings settings = Settings.parse(SPEC, arguments, System.getenv());
+        if (settings.arguments().size() != 1) {
+            throw new SettingsException("say which recording: lockstep replay FILE");
+        }
+        Replay.Report report = Replay.of(Path.of(settings.arguments().getFirst()));
+        System.out.printf(
+                "%d groups, %d requests, %d steps of %d tokens, %.3f s computed%n",
+                report.groups(),
+                report.requests(),
+                report.plans(),
+                report.tokens(),
+                report.computeMicros() / 1e6);
+        if (report.differences().isEmpty()) {
+            System.out.println("every plan is the recorded one");
+            return ExitCode.OK;
+        }
+        report.differences().forEach(System.out::println);
+        return ExitCode.FAILED;
+    }
+}

@@ -1,0 +1,35 @@
+package dev.lockstep.scheduler;
+
+import java.util.List;
+
+/// Hears every call of a [Scheduler], in order, on the step loop's thread.
+interface Recorder {
+    Recorder NONE =
+            new Recorder() {
+                @Override
+                public void submitted(List<Sequence> choices, long nanos) {}
+
+                @Override
+                public void cancelled(Sequence sequence, long nanos) {}
+
+                @Override
+                public void expired(long nanos) {}
+
+                @Override
+                public void planned(StepPlan plan, long nanos) {}
+
+                @Override
+                public void applied(StepResult result, long nanos) {}
+            };
+
+    void submitted(List<Sequence> choices, long nanos);
+
+    void cancelled(Sequence sequence, long nanos);
+
+    void expired(long nanos);
+
+    /// The plan as it is sent; an empty one is not.
+    void planned(StepPlan plan, long nanos);
+
+    void applied(StepResult result, long nanos);
+}

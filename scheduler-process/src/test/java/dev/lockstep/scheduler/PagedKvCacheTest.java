@@ -1,0 +1,256 @@
+package dev.lockstep.scheduler;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.sun.management.ThreadMXBean;
+import dev.lockstep.cluster.BlockHasher;
+import java.lang.management.ManagementFactory;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+/// What sequences share, seen through whole plans.
+class PagedKvCacheTest {
+    private static final int BLOCK_SIZE = 4;
+    private Scheduler scheduler = scheduler(40, List.of(KvGroup.full(64)));
+    private int kvGroups = 1;
+    private long arrivals;
+
+    private static Scheduler scheduler(int blocks, List<KvGroup> groups) {
+        return new Scheduler(
+                new GroupShape(1, 8, 64, 200, BLOCK_SIZE, blocks, groups),
+                new WaitingLimits(100, 10_000),
+                Policies.DEFAULT,
+                new BlockHasher(FakeWorker.KEY),
+                CacheEvents.NONE,
+                new Timeline(1 << 10));
+    }
+
+    @AfterEach
+    void everythingBalances() {
+        scheduler.checkIntegrity();
+    }
+
+    private Sequence submit(Terms terms, int maxTokens, int... prompt) {
+        var sequence =
+                new Sequence(
+                        arrivals,
+                        "r" + arrivals++,
+                        prompt,
+                        SamplingParameters.greedy(maxTokens),
+                        terms,
+                        Optional.empty(),
+                        kvGroups);
+        assertEquals(new Submission.Queued(), scheduler.submit(List.of(sequence), 0));
+        return sequence;
+    }
+
+    private Sequence submit(int maxTokens, int... prompt) {
+        return submit(Terms.NONE, maxTokens, prompt);
+    }
+
+    private static int[] ids(int from, int to) {
+        var ids = new int[to - from];
+        for (int i = 0; i < ids.length; i++) {
+            ids[i] = from + i;
+        }
+        return ids;
+    }
+
+    private void step() {
+        answer(scheduler.plan(0));
+    }
+
+    private void answer(StepPlan plan) {
+        var sampled = new ArrayList<StepResult.Sampled>();
+        for (var row : plan.rows()) {
+            if (row.samples()) {
+                sampled.add(new StepResult.Sampled(row.slot(), Token.of(500)));
+            }
+        }
+        scheduler.apply(new StepResult(plan.epoch(), plan.number(), sampled, 0), 0);
+        scheduler.checkIntegrity();
+    }
+
+    private void finish(Sequence sequence) {
+        while (sequence.live()) {
+            step();
+        }
+    }
+
+    @Test
+    void aSecondRequestComputesOnlyWhatIsItsOwn() {
+        finish(submit(2, ids(0, 18)));
+        var second = submit(2, 0, 1, 2, 3, 4, 5, 6, 7, 90, 91);
+        var plan = scheduler.plan(0);
+        assertEquals(8, second.cachedTokens());
+        assertEquals(2, plan.rows().getFirst().count());
+        assertEquals(List.of(), plan.copies());
+        assertEquals(8, plan.admitted().getFirst().computed());
+        assertEquals(3, plan.rows().getFirst().newBlocks()[0].length, "the found ones are told");
+    }
+
+    @Test
+    void aPartlyEqualBlockIsCopiedUpToWhereItDiffers() {
+        finish(submit(2, ids(0, 18)));
+        var second = submit(2, 0, 1, 2, 3, 4, 5, 90, 91);
+        var plan = scheduler.plan(0);
+        assertEquals(6, second.cachedTokens());
+        assertEquals(1, plan.copies().size());
+        assertEquals(2, plan.copies().getFirst().tokens());
+        assertEquals(2, plan.rows().getFirst().count());
+    }
+
+    @Test
+    void ofAPromptFoundWholeTheLastTokenIsComputed() {
+        finish(submit(2, ids(0, 8)));
+        var second = submit(2, ids(0, 8));
+        var plan = scheduler.plan(0);
+        assertEquals(7, second.cachedTokens());
+        assertEquals(3, plan.copies().getFirst().tokens());
+        assertEquals(1, plan.rows().getFirst().count());
+        assertTrue(plan.rows().getFirst().samples());
+    }
+
+    @Test
+    void anotherDomainFindsNothing() {
+        finish(submit(2, ids(0, 18)));
+        var salted =
+                new Terms("", 0, false, Terms.NO_DEADLINE, new Terms.Domain(1, 2, false), 35, 0);
+        var second = submit(salted, 2, ids(0, 18));
+        scheduler.plan(0);
+        assertEquals(0, second.cachedTokens());
+    }
+
+    @Test
+    void whoHasThePrefixAnotherIsComputingWaitsForIt() {
+        var first = submit(2, ids(0, 40));
+        var second = submit(2, ids(0, 40));
+        var plan = scheduler.plan(0);
+        assertEquals(1, plan.rows().size());
+        assertEquals(Sequence.State.WAITING, second.state());
+        var next = scheduler.plan(0);
+        assertEquals(39, second.cachedTokens());
+        assertEquals(2, next.rows().size());
+        answer(plan);
+        answer(next);
+        finish(first);
+        finish(second);
+    }
+
+    @Test
+    void choicesShareTheirPromptAndCopyItsLastBlock() {
+        var choices = new ArrayList<Sequence>();
+        for (int choice = 0; choice < 3; choice++) {
+            choices.add(
+                    new Sequence(
+                            arrivals++,
+                            "r",
+                            ids(0, 10),
+                            SamplingParameters.greedy(3),
+                            Terms.NONE,
+                            choices.isEmpty() ? Optional.empty() : Optional.of(choices.getFirst()),
+                            1));
+        }
+        scheduler.submit(choices, 0);
+        step();
+        var forked = scheduler.plan(0);
+        assertEquals(9, choices.get(1).cachedTokens());
+        assertEquals(2, forked.copies().size());
+        assertEquals(1, forked.copies().getFirst().tokens());
+        // Two shared blocks, and one of their own each.
+        assertEquals(39 - 5, scheduler.load().freeBlocks());
+        answer(forked);
+        choices.forEach(this::finish);
+    }
+
+    @Test
+    void aWindowGivesBlocksBackAndAHitNeedsOnlyItsBlocks() {
+        kvGroups = 2;
+        var window = new KvGroup(KvGroup.Kind.WINDOW, 5, 128, 1);
+        scheduler = scheduler(40, List.of(KvGroup.full(64), window));
+        var first = submit(2, ids(0, 30));
+        step();
+        assertEquals(8, first.tables[0].size() - first.tables[0].dropped());
+        assertEquals(2, first.tables[1].size() - first.tables[1].dropped());
+        finish(first);
+        assertEquals(78, scheduler.load().freeBlocks());
+        var second = submit(2, ids(0, 30));
+        scheduler.plan(0);
+        assertEquals(28, second.cachedTokens());
+        assertEquals(6, second.tables[1].dropped());
+    }
+
+    @Test
+    void whatIsKeptLongerIsReusedLater() {
+        scheduler = scheduler(9, List.of(KvGroup.full(64)));
+        var kept = new Terms("", 0, false, Terms.NO_DEADLINE, Terms.Domain.COMMON, 90, 0);
+        finish(submit(kept, 1, ids(0, 9)));
+        finish(submit(1, ids(100, 109)));
+        finish(submit(1, ids(200, 217)));
+        var again = submit(1, ids(0, 9));
+        scheduler.plan(0);
+        assertEquals(8, again.cachedTokens());
+    }
+
+    @Test
+    void theTailOfAChainIsReusedBeforeItsHead() {
+        scheduler = scheduler(6, List.of(KvGroup.full(64)));
+        finish(submit(1, ids(0, 16)));
+        finish(submit(1, ids(100, 108)));
+        var again = submit(1, ids(0, 16));
+        scheduler.plan(0);
+        assertEquals(12, again.cachedTokens());
+    }
+
+    @Test
+    void aMillionBlocksTakeAtMost140Megabytes() {
+        var shape = new GroupShape(1, 8, 64, 200, 16, 1_000_000, List.of(KvGroup.full(64)));
+        var threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+        long before = threads.getCurrentThreadAllocatedBytes();
+        var cache =
+                new PagedKvCache(shape, true, new BlockHasher(FakeWorker.KEY), CacheEvents.NONE);
+        long bytes = threads.getCurrentThreadAllocatedBytes() - before;
+        assertEquals(999_999, cache.freeBlocks());
+        assertTrue(bytes <= 140_000_000, bytes + " bytes");
+    }
+
+    @Test
+    void aManagerOfOnesOwnIsAskedForEverything() {
+        var calls = new ArrayList<String>();
+        var second =
+                new ResourceManager() {
+                    @Override
+                    public void prepareResources(StepPlan plan) {
+                        calls.add("prepare " + plan.rows().size());
+                    }
+
+                    @Override
+                    public void updateResources(StepPlan plan) {
+                        calls.add("update " + plan.number());
+                    }
+
+                    @Override
+                    public void freeResources(Sequence sequence) {
+                        calls.add("free " + sequence.requestId());
+                    }
+                };
+        var shape = new GroupShape(1, 8, 64, 200, BLOCK_SIZE, 40, List.of(KvGroup.full(64)));
+        scheduler =
+                new Scheduler(
+                        shape,
+                        new WaitingLimits(100, 10_000),
+                        new Policies("maximum-utilization", "fcfs", "fcfs", Map.of(), true),
+                        events -> new UnsharedKvCache(BLOCK_SIZE, 100),
+                        List.of(second),
+                        CacheEvents.NONE,
+                        new Timeline(64));
+        finish(submit(2, ids(0, 10)));
+        assertEquals(List.of("prepare 1", "update 1", "prepare 1", "free r0", "update 2"), calls);
+        assertEquals(99, scheduler.load().freeBlocks());
+    }
+}

@@ -1,0 +1,211 @@
+package dev.lockstep.scheduler;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.cluster.BlockHasher;
+import dev.lockstep.cluster.SettingsException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+
+/// Who goes next, who makes room, and how a step is divided.
+class PolicyTest {
+    private static final int BLOCK_SIZE = 4;
+    private Scheduler scheduler = scheduler("maximum-utilization", "fcfs", "fcfs", 8, 16, 50);
+    private long arrivals;
+
+    private static Scheduler scheduler(
+            String capacity, String microBatch, String order, int slots, int budget, int blocks) {
+        return new Scheduler(
+                new GroupShape(
+                        1, slots, budget, 200, BLOCK_SIZE, blocks, List.of(KvGroup.full(64))),
+                new WaitingLimits(200, 10_000),
+                new Policies(capacity, microBatch, order, Map.of("gold", 2.0), false),
+                new BlockHasher(FakeWorker.KEY),
+                CacheEvents.NONE,
+                new Timeline(1 << 10));
+    }
+
+    private static Terms terms(String tenant, int priority, boolean guaranteed) {
+        return new Terms(
+                tenant, priority, guaranteed, Terms.NO_DEADLINE, Terms.Domain.COMMON, 35, 0);
+    }
+
+    private Sequence submit(int prompt, int maxTokens, Terms terms) {
+        var sequence =
+                new Sequence(
+                        arrivals,
+                        "r" + arrivals++,
+                        new int[prompt],
+                        SamplingParameters.greedy(maxTokens),
+                        terms,
+                        Optional.empty(),
+                        1);
+        assertEquals(new Submission.Queued(), scheduler.submit(List.of(sequence), 0));
+        return sequence;
+    }
+
+    private String step() {
+        var plan = scheduler.plan(0);
+        var rows = new ArrayList<String>();
+        var sampled = new ArrayList<StepResult.Sampled>();
+        for (var row : plan.rows()) {
+            rows.add(row.sequence().arrival() + ":" + row.count());
+            if (row.samples()) {
+                sampled.add(new StepResult.Sampled(row.slot(), Token.of(7)));
+            }
+        }
+        if (!plan.isEmpty()) {
+            scheduler.apply(new StepResult(plan.epoch(), plan.number(), sampled, 0), 0);
+        }
+        scheduler.checkIntegrity();
+        return String.join(" ", rows);
+    }
+
+    @Test
+    void equalProgressGivesEachPrefillTheSame() {
+        scheduler = scheduler("maximum-utilization", "equal-progress", "fcfs", 8, 64, 100);
+        submit(100, 2, Terms.NONE);
+        submit(20, 2, Terms.NONE);
+        submit(100, 2, Terms.NONE);
+        assertEquals("0:22 1:20 2:22", step());
+    }
+
+    @Test
+    void aHigherPriorityGoesFirstAndTakesTheSlotOfALower() {
+        scheduler = scheduler("maximum-utilization", "fcfs", "priority", 1, 16, 50);
+        var low = submit(4, 50, terms("", 0, false));
+        assertEquals("0:4", step());
+        submit(4, 1, terms("", 1, false));
+        submit(4, 1, terms("", 2, false));
+        assertEquals("2:4", step());
+        assertEquals(Sequence.State.WAITING, low.state());
+        assertEquals("1:4", step());
+        assertTrue(step().startsWith("0:"));
+    }
+
+    @Test
+    void aGuaranteedRequestTakesTheMemoryOfOthersAndKeepsIts() {
+        scheduler = scheduler("maximum-utilization", "fcfs", "fcfs", 8, 64, 11);
+        var others = List.of(submit(12, 20, Terms.NONE), submit(12, 20, Terms.NONE));
+        step();
+        var guaranteed = submit(12, 20, terms("", 0, true));
+        var second = submit(12, 20, terms("", 0, true));
+        while (guaranteed.live()) {
+            step();
+            assertEquals(Sequence.State.WAITING, second.state(), "both together would not fit");
+            assertTrue(!guaranteed.started() || guaranteed.slot() >= 0 || !guaranteed.live());
+        }
+        while (second.live() || others.stream().anyMatch(Sequence::live)) {
+            step();
+        }
+    }
+
+    @Test
+    void whereNobodyIsEvictedOnlyWhatCanFinishStarts() {
+        scheduler = scheduler("guaranteed-no-evict", "fcfs", "fcfs", 8, 64, 11);
+        var first = submit(12, 12, Terms.NONE);
+        var second = submit(4, 16, Terms.NONE);
+        step();
+        assertEquals(Sequence.State.RUNNING, first.state());
+        assertEquals(Sequence.State.WAITING, second.state(), "6 + 5 blocks of 10");
+        while (second.live()) {
+            step();
+        }
+        assertEquals(0, scheduler.load().preemptions());
+    }
+
+    @Test
+    void fairOrderServesTenantsByWeightHoweverManyTheySend() {
+        scheduler = scheduler("maximum-utilization", "fcfs", "fair", 2, 32, 200);
+        for (int i = 0; i < 90; i++) {
+            submit(16, 8, terms("flood", 0, false));
+        }
+        for (int i = 0; i < 90; i++) {
+            submit(16, 8, terms("gold", 0, false));
+        }
+        var finished = new HashMap<String, Integer>();
+        for (int i = 0; i < 320; i++) {
+            var plan = scheduler.plan(0);
+            var sampled = new ArrayList<StepResult.Sampled>();
+            for (var row : plan.rows()) {
+                if (row.samples()) {
+                    sampled.add(new StepResult.Sampled(row.slot(), Token.of(7)));
+                }
+            }
+            for (var event : scheduler.apply(new StepResult(1, plan.number(), sampled, 0), 0)) {
+                if (event instanceof SequenceEvent.LengthReached(var sequence)) {
+                    finished.merge(sequence.tenant(), 1, Integer::sum);
+                }
+            }
+        }
+        int gold = finished.getOrDefault("gold", 0);
+        int flood = finished.getOrDefault("flood", 0);
+        assertTrue(gold > 1.5 * flood && gold < 2.5 * flood, gold + " of gold, " + flood);
+    }
+
+    @Test
+    void whoseTenantRunsLittleGetsTheSlotOfOneWhoRunsMuch() {
+        scheduler = scheduler("maximum-utilization", "fcfs", "fair", 4, 32, 200);
+        for (int i = 0; i < 8; i++) {
+            submit(4, 100, terms("flood", 0, false));
+        }
+        step();
+        step();
+        var late = submit(4, 10, terms("quiet", 0, false));
+        step();
+        step();
+        assertEquals(Sequence.State.RUNNING, late.state());
+    }
+
+    @Test
+    void aDeadlineThatCannotBeMetIsRefusedAndOneThatPassedEndsTheRequest() {
+        scheduler = scheduler("maximum-utilization", "fcfs", "fcfs", 1, 16, 50);
+        submit(4, 100, Terms.NONE);
+        var soon = new Terms("", 0, false, 1_000_000_000L, Terms.Domain.COMMON, 35, 0);
+        var waiting = submit(4, 10, soon);
+        step();
+        assertEquals(List.of(), scheduler.expire(999_999_999));
+        assertEquals(List.of(new SequenceEvent.Expired(waiting)), scheduler.expire(1_000_000_000));
+        assertEquals(Sequence.State.EXPIRED, waiting.state());
+        var over =
+                new Sequence(
+                        99,
+                        "late",
+                        new int[4],
+                        SamplingParameters.greedy(1),
+                        soon,
+                        Optional.empty(),
+                        1);
+        var refused = scheduler.submit(List.of(over), 1_000_000_001);
+        assertTrue(refused instanceof Submission.TooLate, () -> "" + refused);
+    }
+
+    @Test
+    void aPolicyOfOnesOwnIsFoundByItsName() {
+        scheduler = scheduler("maximum-utilization", "fcfs", "shortest-prompt", 1, 64, 50);
+        submit(20, 1, Terms.NONE);
+        submit(8, 1, Terms.NONE);
+        submit(12, 1, Terms.NONE);
+        assertEquals("1:8", step());
+        assertEquals("2:12", step());
+        assertEquals("0:20", step());
+    }
+
+    @Test
+    void anUnknownPolicyIsRefusedWithTheNearest() {
+        var refusal =
+                assertThrows(
+                        SettingsException.class,
+                        () -> new Policies("maximum-utilisation", "fcfs", "fcfs", Map.of(), true));
+        assertEquals(
+                "--capacity: \"maximum-utilisation\" is none of maximum-utilization,"
+                        + " guaranteed-no-evict; did you mean maximum-utilization?",
+                refusal.getMessage());
+    }
+}
