@@ -40,9 +40,12 @@ final class RankStream extends ClientCall.Listener<WorkerMessage> {
         this.call = channel.newCall(WorkerGrpc.getAttachMethod(), CallOptions.DEFAULT);
     }
 
-    void open() {
-        call.start(this, new Metadata());
-        call.request(Integer.MAX_VALUE);
+    /// Nothing when another rank was lost before, and this one cancelled with it.
+    synchronized void open() {
+        if (!cancelled) {
+            call.start(this, new Metadata());
+            call.request(Integer.MAX_VALUE);
+        }
     }
 
     /// Never waits. What may be on its way is bounded by the steps in flight and a heartbeat a
