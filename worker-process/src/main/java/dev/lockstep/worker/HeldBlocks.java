@@ -9,14 +9,17 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /// Which KV blocks of this rank are full, by name; outlives a group's epochs, as the blocks do. A
-/// block that somebody writes to loses its name.
+/// block that somebody writes to loses its name, also the one it had in another KV group that
+/// shares its memory.
 ///
 /// Belongs to the step thread.
 final class HeldBlocks {
     private final @Nullable BlockHash[][] names;
+    private final List<PagedKv> kv;
     private byte[] key = {};
 
     HeldBlocks(List<PagedKv> kv) {
+        this.kv = List.copyOf(kv);
         names = new BlockHash[kv.size()][];
         for (int group = 0; group < names.length; group++) {
             names[group] = new BlockHash[kv.get(group).blocks()];
@@ -43,7 +46,11 @@ final class HeldBlocks {
             throw new IllegalArgumentException(
                     "KV block %d, must be 1 to %d".formatted(block, names[kvGroup].length - 1));
         }
-        names[kvGroup][block] = null;
+        for (int group = 0; group < names.length; group++) {
+            if (kv.get(group).equals(kv.get(kvGroup))) {
+                names[group][block] = null;
+            }
+        }
     }
 
     /// A block is full. The null block, in the place of one a window left behind, has no name.

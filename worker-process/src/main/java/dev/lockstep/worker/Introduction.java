@@ -3,7 +3,6 @@ package dev.lockstep.worker;
 import com.google.protobuf.ByteString;
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.kernels.Device;
-import dev.lockstep.kernels.KvLayout;
 import dev.lockstep.model.ComputeTypes;
 import dev.lockstep.model.KvGroupLayout;
 import dev.lockstep.model.Model;
@@ -59,11 +58,7 @@ final class Introduction {
                         .setThreads(device.threads())
                         .setShard(source.describe(model))
                         .setWeightBytes(model.weightBytes())
-                        .setKvBytes(
-                                rank.kvBlocks()
-                                        * model.kvLayouts().stream()
-                                                .mapToLong(KvLayout::bytesPerBlock)
-                                                .sum())
+                        .setKvBytes((long) rank.kvBlocks() * rank.bytesPerBlock())
                         .setActivationBytes(activationBytes)
                         .setComputeType(types.computeName())
                         .setKvType(types.kvName())

@@ -7,7 +7,10 @@ import dev.lockstep.model.Activations;
 import dev.lockstep.model.Model;
 import dev.lockstep.nccl.Communicator;
 import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
@@ -50,16 +53,23 @@ final class Rank implements AutoCloseable {
         return kernels;
     }
 
-    /// Blocks the KV memory holds, the null block included; every KV group gets as many.
+    /// Blocks the KV memory holds, the null block included; every pool gets as many. KV groups
+    /// whose blocks are alike share a pool: a block is one group's at a time.
     int kvBlocks() {
-        long perBlock = model.kvLayouts().stream().mapToLong(KvLayout::bytesPerBlock).sum();
+        long perBlock = bytesPerBlock();
         return perBlock == 0
                 ? Integer.MAX_VALUE
                 : (int) Math.min(Integer.MAX_VALUE, limits.kvBytes / perBlock);
     }
 
     long kvBytes() {
-        return kv.stream().mapToLong(each -> each.layout().bytesPerBlock() * each.blocks()).sum();
+        return new HashSet<>(kv)
+                .stream().mapToLong(each -> each.layout().bytesPerBlock() * each.blocks()).sum();
+    }
+
+    /// Bytes of one block of every pool.
+    long bytesPerBlock() {
+        return model.kvLayouts().stream().distinct().mapToLong(KvLayout::bytesPerBlock).sum();
     }
 
     /// Refuses a group that has no room, or more than this rank said it holds.
@@ -142,8 +152,9 @@ final class Rank implements AutoCloseable {
             return true;
         }
         close(kv);
+        Map<KvLayout, PagedKv> pools = new HashMap<>();
         for (KvLayout layout : model.kvLayouts()) {
-            kv.add(kernels.allocateKv(layout, blocks));
+            kv.add(pools.computeIfAbsent(layout, each -> kernels.allocateKv(each, blocks)));
         }
         held = new HeldBlocks(kv);
         return false;
@@ -151,7 +162,7 @@ final class Rank implements AutoCloseable {
 
     /// Forgets what it closes: the next attempt to allocate may fail.
     private static void close(List<PagedKv> kv) {
-        kv.forEach(PagedKv::close);
+        new HashSet<>(kv).forEach(PagedKv::close);
         kv.clear();
     }
 

@@ -17,7 +17,7 @@ class IntroductionTest {
     @TempDir Path folder;
 
     @Test
-    void aWindowIsAKvGroupOfItsOwn() throws IOException {
+    void aWindowIsAKvGroupOfItsOwnAndSharesThePoolWhereBlocksAreAlike() throws IOException {
         Joined joined =
                 joined(
                         "MistralForCausalLM",
@@ -31,8 +31,8 @@ class IntroductionTest {
         assertEquals("full", full.getKind());
         assertEquals(0, full.getWindow());
         assertEquals(window.getBytesPerBlock(), full.getBytesPerBlock());
-        assertEquals(
-                TestWorker.BLOCKS * 2 * full.getBytesPerBlock(), joined.getInfo().getKvBytes());
+        assertEquals(2 * TestWorker.BLOCKS, joined.getKvBlocks());
+        assertEquals(joined.getKvBlocks() * full.getBytesPerBlock(), joined.getInfo().getKvBytes());
     }
 
     @Test
