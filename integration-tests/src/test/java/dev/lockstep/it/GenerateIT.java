@@ -24,7 +24,6 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.ValueSource;
 
 /// A served model generates what other software recorded for it, at any rank count and in any
 /// company.
@@ -44,9 +43,17 @@ final class GenerateIT {
     private static final double LOGPROB_TOLERANCE = 2e-4;
 
     @ParameterizedTest
-    @ValueSource(ints = {1, 2, 3})
-    void aServedModelGoesOnAsRecordedAtAnyRankCount(int ranks) throws Exception {
-        Path model = Models.requireFixture("models/llama");
+    @CsvSource({
+        "llama, 1",
+        "llama, 2",
+        "llama, 3",
+        // Windows: in all layers; beside full attention, with blocks alike and not alike.
+        "mistral-swa, 1",
+        "gemma2, 2",
+        "gemma3, 1"
+    })
+    void aServedModelGoesOnAsRecordedAtAnyRankCount(String name, int ranks) throws Exception {
+        Path model = Models.requireFixture("models/" + name);
         List<GoldenCase> cases =
                 GoldenCase.read(
                         Json.read(model.resolve("golden.json")),

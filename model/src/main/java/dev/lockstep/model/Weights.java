@@ -112,12 +112,13 @@ public final class Weights {
         return weightRows(matrix, rows, new Span(0, matrix.columns()));
     }
 
-    /// The biases of rows that are packed one below the other; empty where no matrix has one.
+    /// The biases of rows that are packed one below the other; empty where no matrix has one, and
+    /// for no rows.
     public Optional<Tensor> bias(List<OutputRows> parts) {
-        if (parts.stream().allMatch(part -> part.bias().isEmpty())) {
+        int size = parts.stream().mapToInt(part -> part.rows().size()).sum();
+        if (size == 0 || parts.stream().allMatch(part -> part.bias().isEmpty())) {
             return Optional.empty();
         }
-        int size = parts.stream().mapToInt(part -> part.rows().size()).sum();
         float[] values = new float[size];
         int at = 0;
         for (OutputRows part : parts) {

@@ -105,6 +105,26 @@ class FamilyReferenceTest {
     }
 
     @Test
+    void aRankMayHaveNoPartOfTheFeedForward() throws Exception {
+        TinyModel model =
+                TinyModel.llama("Starcoder2ForCausalLM")
+                        .with("hidden_act", "\"gelu\"")
+                        .with("norm_epsilon", 1e-5)
+                        .with("intermediate_size", 32)
+                        .without("gate_proj.weight")
+                        .without("up_proj.weight")
+                        .without("down_proj.weight")
+                        .tensor("model.norm.bias", 64L)
+                        .everyLayer("input_layernorm.bias", 64L)
+                        .everyLayer("post_attention_layernorm.bias", 64L)
+                        .everyLayer("mlp.c_fc.weight", 32L, 64L)
+                        .everyLayer("mlp.c_fc.bias", 32L)
+                        .everyLayer("mlp.c_proj.weight", 64L, 32L)
+                        .everyLayer("mlp.c_proj.bias", 64L);
+        requireReference(model, PLAIN, 0, 1, FamilyReferenceTest::geluErf);
+    }
+
+    @Test
     void longRopeGoesByTheLongestLengthThatIsServed() throws Exception {
         String ones = "[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]";
         String others = "[1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7]";
