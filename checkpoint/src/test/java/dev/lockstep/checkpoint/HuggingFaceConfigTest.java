@@ -206,6 +206,33 @@ class HuggingFaceConfigTest {
                 "GGUF");
     }
 
+    @Test
+    void whatChangesTheArithmeticIsReadOrRefusedByName() {
+        DecoderDetails details =
+                read("\"hidden_act\": \"gelu\", \"num_experts\": 8, \"num_experts_per_tok\": 2,"
+                                + " \"moe_intermediate_size\": 32, \"query_pre_attn_scalar\": 16,"
+                                + " \"attn_logit_softcapping\": 50.0, \"logits_scaling\": 8")
+                        .details();
+        assertEquals("gelu", details.activation());
+        assertEquals(Optional.of(new ExpertConfig(8, 2, false)), details.experts());
+        assertEquals(0.25, details.attentionScale().orElseThrow());
+        assertEquals(50, details.attentionCap().orElseThrow());
+        assertEquals(8, details.logitDivisor());
+        assertEquals(DecoderDetails.plain(), parse("{" + LLAMA + "}").details());
+        Refused.naming(() -> read("\"clip_qkv\": 8.0"), "clip_qkv is 8.0");
+        Refused.naming(
+                () -> read("\"use_bidirectional_attention\": true"),
+                "use_bidirectional_attention is true");
+        Refused.naming(() -> read("\"text_config\": {}"), "text_config", "images");
+        Refused.naming(
+                () ->
+                        read(
+                                "\"num_experts\": 8, \"num_experts_per_tok\": 2, \"mlp_only_layers\": [1]"),
+                "mlp_only_layers is [1]");
+        Refused.naming(
+                () -> read("\"num_experts\": 8, \"num_experts_per_tok\": 9"), "experts a token 9");
+    }
+
     private static ModelConfig read(String more) {
         return parse("{" + LLAMA + ", " + more + "}");
     }
