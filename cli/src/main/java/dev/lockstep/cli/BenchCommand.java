@@ -24,6 +24,14 @@ final class BenchCommand implements Command {
     private static final Key<Integer> REQUESTS =
             Key.integer("requests", 1, 1_000_000, "requests in all").orElse("32");
 
+    private static final Key<Integer> SHARED_LENGTH =
+            Key.integer(
+                            "shared-length",
+                            0,
+                            1 << 20,
+                            "tokens that all prompts begin with, before those of their own")
+                    .orElse("0");
+
     private static final Key<Integer> PROMPT_LENGTH =
             Key.integer("prompt-length", 1, 1 << 20, "tokens of each prompt, random ids")
                     .orElse("128");
@@ -37,6 +45,7 @@ final class BenchCommand implements Command {
                             ProcessKeys.SERVED_MODEL_NAME,
                             CONCURRENCY,
                             REQUESTS,
+                            SHARED_LENGTH,
                             PROMPT_LENGTH,
                             OUTPUT_LENGTH)
                     .takingArguments("serve");
@@ -68,6 +77,7 @@ final class BenchCommand implements Command {
                                 .orElse(KnownModel.ALL.getFirst().name()),
                         settings.value(CONCURRENCY),
                         settings.value(REQUESTS),
+                        settings.value(SHARED_LENGTH),
                         settings.value(PROMPT_LENGTH),
                         settings.value(OUTPUT_LENGTH));
         ServeBench bench = new ServeBench(url(settings.value(URL)), load);

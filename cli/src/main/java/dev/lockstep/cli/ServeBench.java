@@ -30,6 +30,8 @@ final class ServeBench {
     /// Ids every vocabulary has, special ones at its beginning left out.
     private static final int FIRST_ID = 100;
 
+    private static final long SHARED_SEED = -1;
+
     private static final int LAST_ID = 500;
 
     private final URI uri;
@@ -39,7 +41,13 @@ final class ServeBench {
     private final AtomicInteger next = new AtomicInteger();
 
     /// What is asked, how often, by how many at once; lengths in tokens.
-    record Load(String model, int concurrency, int requests, int promptLength, int outputLength) {}
+    record Load(
+            String model,
+            int concurrency,
+            int requests,
+            int sharedLength,
+            int promptLength,
+            int outputLength) {}
 
     /// Nanoseconds from the request to its first token, and between tokens.
     private record Times(long first, List<Long> gaps) {}
@@ -144,6 +152,10 @@ final class ServeBench {
                 .put("max_tokens", load.outputLength);
         ArrayNode prompt = body.putArray("prompt");
         Random random = new Random(number);
+        Random shared = new Random(SHARED_SEED);
+        for (int i = 0; i < load.sharedLength; i++) {
+            prompt.add(shared.nextInt(FIRST_ID, LAST_ID));
+        }
         for (int i = 0; i < load.promptLength; i++) {
             prompt.add(random.nextInt(FIRST_ID, LAST_ID));
         }
@@ -178,9 +190,9 @@ final class ServeBench {
         String text(Load load) {
             double seconds = wallNanos / 1e9;
             long output = (long) load.requests * load.outputLength;
-            long prompt = (long) load.requests * load.promptLength;
+            long prompt = (long) load.requests * (load.sharedLength + load.promptLength);
             return """
-                   %d requests, %d at once, prompt %d, output %d tokens, %.1f s
+                   %d requests, %d at once, prompt %d + %d, output %d tokens, %.1f s
                      time to first token   %s
                      inter-token latency   %s
                      output                %.1f tokens/s
@@ -189,6 +201,7 @@ final class ServeBench {
                     .formatted(
                             load.requests,
                             load.concurrency,
+                            load.sharedLength,
                             load.promptLength,
                             load.outputLength,
                             seconds,

@@ -72,7 +72,7 @@ class ServeBenchTest {
     private ServeBench bench(int concurrency, int requests, int outputLength) {
         return new ServeBench(
                 URI.create("http://127.0.0.1:" + server.getAddress().getPort()),
-                new ServeBench.Load("tiny", concurrency, requests, 3, outputLength));
+                new ServeBench.Load("tiny", concurrency, requests, 0, 3, outputLength));
     }
 
     @Test
@@ -167,20 +167,21 @@ class ServeBenchTest {
                 new ServeBench.Report(hundred, new long[] {2_000_000, 4_000_000}, 2_000_000_000L);
         assertEquals(
                 """
-                10 requests, 2 at once, prompt 3, output 20 tokens, 2.0 s
+                10 requests, 2 at once, prompt 0 + 3, output 20 tokens, 2.0 s
                   time to first token   mean 50.5, p50 50.0, p99 99.0 ms
                   inter-token latency   mean 3.0, p50 2.0, p99 4.0 ms
                   output                100.0 tokens/s
                   prompt and output     115.0 tokens/s
                 """,
-                report.text(new ServeBench.Load("tiny", 2, 10, 3, 20)));
+                report.text(new ServeBench.Load("tiny", 2, 10, 0, 3, 20)));
     }
 
     @Test
     void oneTokenEachHasNoLatencyBetweenTokens() {
         ServeBench.Report report =
                 new ServeBench.Report(new long[] {1_500_000}, new long[0], 1_000_000_000L);
-        List<String> lines = report.text(new ServeBench.Load("tiny", 1, 1, 1, 1)).lines().toList();
+        List<String> lines =
+                report.text(new ServeBench.Load("tiny", 1, 1, 0, 1, 1)).lines().toList();
         assertEquals("  time to first token   mean 1.5, p50 1.5, p99 1.5 ms", lines.get(1));
         assertEquals("  inter-token latency   none", lines.get(2));
         assertArrayEquals(new long[0], report.gapNanos());

@@ -58,6 +58,16 @@ final class Api implements AutoCloseable {
         return answer(HttpRequest.newBuilder(uri(path)).timeout(PATIENCE).build());
     }
 
+    /// The body of a success that is no JSON.
+    String text(String path) {
+        var response =
+                send(
+                        HttpRequest.newBuilder(uri(path)).timeout(PATIENCE).build(),
+                        HttpResponse.BodyHandlers.ofString());
+        assertEquals(200, response.statusCode(), response::body);
+        return response.body();
+    }
+
     Answer post(String path, JsonNode body) {
         return answer(posting(path, body));
     }
