@@ -33,7 +33,7 @@ final class OverloadIT {
 
     @Test
     void everybodyIsAnsweredAndWhoIsAcceptedFinishes() throws Exception {
-        Sandbox sandbox = Sandbox.quick();
+        Sandbox sandbox = Sandbox.plain();
         try (ServedCluster cluster =
                 ServedCluster.start(
                         sandbox,
@@ -69,7 +69,7 @@ final class OverloadIT {
                                 assertTrue(seconds >= 1, () -> "Retry-After " + seconds);
                                 refusalNanos.merge(System.nanoTime() - start, 1, Integer::sum);
                                 refused.incrementAndGet();
-                                Thread.sleep(100);
+                                Thread.sleep(500);
                             }
                         }
                         return client;
@@ -147,7 +147,7 @@ final class OverloadIT {
     }
 
     private static ObjectNode body(List<Integer> prompt) {
-        return Requests.greedy(prompt, 8);
+        return Requests.greedy(prompt, 12);
     }
 
     private static boolean isIdle(GroupStatus group) {
