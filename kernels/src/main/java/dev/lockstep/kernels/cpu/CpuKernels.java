@@ -34,6 +34,7 @@ public final class CpuKernels implements Kernels {
     private final CpuOps ops;
     private final Matmul matmul;
     private final RowKernels rows;
+    private final ElementKernels elements;
     private final CpuRouter router;
     private final Constants constants;
     private final List<CpuAttention> attentions = new ArrayList<>();
@@ -46,6 +47,7 @@ public final class CpuKernels implements Kernels {
         device = new Device(CpuFeatures.current().name(), set.key(), team.size());
         matmul = new Matmul(ops.matmul(), team, memory);
         rows = new RowKernels(ops.rows(), team);
+        elements = new ElementKernels(ops.elements(), team);
         router = new CpuRouter(memory);
         constants = new Constants(ops.rows(), memory);
     }
@@ -197,43 +199,43 @@ public final class CpuKernels implements Kernels {
 
     @Override
     public void add(Tensor x, Tensor y) {
-        rows.add(x, y);
+        elements.add(x, y);
         finished();
     }
 
     @Override
     public void copy(Tensor x, Tensor out) {
-        rows.copy(x, out);
+        elements.copy(x, out);
         finished();
     }
 
     @Override
     public void clear(Tensor x) {
-        rows.clear(x);
+        elements.clear(x);
         finished();
     }
 
     @Override
     public void scale(Tensor x, float factor) {
-        rows.scale(x, factor);
+        elements.scale(x, factor);
         finished();
     }
 
     @Override
     public void softCap(Tensor x, float cap) {
-        rows.softCap(x, cap);
+        elements.softCap(x, cap);
         finished();
     }
 
     @Override
     public void activate(Activation activation, Tensor x, Tensor out) {
-        rows.activate(activation, x, out);
+        elements.activate(activation, x, out);
         finished();
     }
 
     @Override
     public void activateMultiply(Activation activation, Tensor gateUp, Tensor out) {
-        rows.activateMultiply(activation, gateUp, out);
+        elements.activateMultiply(activation, gateUp, out);
         finished();
     }
 

@@ -1,7 +1,12 @@
 package dev.lockstep.kernels.cpu;
 
 /// The per-thread bodies of every op, one family a component, all of one instruction set.
-record CpuOps(MatmulOps matmul, RowOps rows, AttentionOps attention, SamplingOps sampling) {
+record CpuOps(
+        MatmulOps matmul,
+        RowOps rows,
+        ElementOps elements,
+        AttentionOps attention,
+        SamplingOps sampling) {
 
     static CpuOps of(InstructionSet set) {
         return switch (set) {
@@ -10,6 +15,7 @@ record CpuOps(MatmulOps matmul, RowOps rows, AttentionOps attention, SamplingOps
                     new CpuOps(
                             new VectorMatmulOps(),
                             new VectorRowOps(),
+                            new VectorElementOps(),
                             new VectorAttentionOps(),
                             new VectorSamplingOps());
         };
@@ -19,6 +25,7 @@ record CpuOps(MatmulOps matmul, RowOps rows, AttentionOps attention, SamplingOps
         return new CpuOps(
                 new NativeMatmulOps(library),
                 new NativeRowOps(library),
+                new NativeElementOps(library),
                 new NativeAttentionOps(library),
                 new NativeSamplingOps(library));
     }

@@ -4,11 +4,10 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
-import dev.lockstep.kernels.Activation;
 import dev.lockstep.kernels.WeightType;
 import java.lang.invoke.MethodHandle;
 
-/// Calls `embed.cpp`, `rms_norm.cpp`, `layer_norm.cpp`, `elementwise.cpp` and `activate.cpp`.
+/// Calls `embed.cpp`, `rms_norm.cpp` and `layer_norm.cpp`.
 final class NativeRowOps implements RowOps {
     private final MethodHandle embed;
     private final MethodHandle rmsNorm;
@@ -16,11 +15,6 @@ final class NativeRowOps implements RowOps {
     private final MethodHandle squareSums;
     private final MethodHandle normalizeBySums;
     private final MethodHandle layerNorm;
-    private final MethodHandle add;
-    private final MethodHandle scale;
-    private final MethodHandle softCap;
-    private final MethodHandle activate;
-    private final MethodHandle activateMultiply;
 
     NativeRowOps(NativeLibrary library) {
         embed =
@@ -96,56 +90,6 @@ final class NativeRowOps implements RowOps {
                         JAVA_LONG,
                         JAVA_LONG,
                         JAVA_FLOAT,
-                        JAVA_LONG,
-                        JAVA_LONG,
-                        JAVA_LONG,
-                        JAVA_LONG);
-        add =
-                library.function(
-                        "lockstep_add",
-                        JAVA_LONG,
-                        JAVA_LONG,
-                        JAVA_LONG,
-                        JAVA_LONG,
-                        JAVA_LONG,
-                        JAVA_LONG,
-                        JAVA_LONG);
-        scale =
-                library.function(
-                        "lockstep_scale",
-                        JAVA_LONG,
-                        JAVA_LONG,
-                        JAVA_FLOAT,
-                        JAVA_LONG,
-                        JAVA_LONG,
-                        JAVA_LONG);
-        softCap =
-                library.function(
-                        "lockstep_soft_cap",
-                        JAVA_LONG,
-                        JAVA_LONG,
-                        JAVA_FLOAT,
-                        JAVA_LONG,
-                        JAVA_LONG,
-                        JAVA_LONG);
-        activate =
-                library.function(
-                        "lockstep_activate",
-                        JAVA_INT,
-                        JAVA_LONG,
-                        JAVA_LONG,
-                        JAVA_LONG,
-                        JAVA_LONG,
-                        JAVA_LONG,
-                        JAVA_LONG,
-                        JAVA_LONG);
-        activateMultiply =
-                library.function(
-                        "lockstep_activate_multiply",
-                        JAVA_INT,
-                        JAVA_LONG,
-                        JAVA_LONG,
-                        JAVA_LONG,
                         JAVA_LONG,
                         JAVA_LONG,
                         JAVA_LONG,
@@ -310,91 +254,5 @@ final class NativeRowOps implements RowOps {
         } catch (Throwable failure) {
             throw NativeLibrary.rethrow(failure);
         }
-    }
-
-    @Override
-    public void add(long x, long xStride, long y, long yStride, int columns, int from, int to) {
-        try {
-            add.invokeExact(x, xStride, y, yStride, (long) columns, (long) from, (long) to);
-        } catch (Throwable failure) {
-            throw NativeLibrary.rethrow(failure);
-        }
-    }
-
-    @Override
-    public void scale(long x, long xStride, float factor, int columns, int from, int to) {
-        try {
-            scale.invokeExact(x, xStride, factor, (long) columns, (long) from, (long) to);
-        } catch (Throwable failure) {
-            throw NativeLibrary.rethrow(failure);
-        }
-    }
-
-    @Override
-    public void softCap(long x, long xStride, float cap, int columns, int from, int to) {
-        try {
-            softCap.invokeExact(x, xStride, cap, (long) columns, (long) from, (long) to);
-        } catch (Throwable failure) {
-            throw NativeLibrary.rethrow(failure);
-        }
-    }
-
-    @Override
-    public void activate(
-            Activation activation,
-            long x,
-            long stride,
-            int columns,
-            long out,
-            long outStride,
-            int from,
-            int to) {
-        try {
-            activate.invokeExact(
-                    code(activation),
-                    x,
-                    stride,
-                    (long) columns,
-                    out,
-                    outStride,
-                    (long) from,
-                    (long) to);
-        } catch (Throwable failure) {
-            throw NativeLibrary.rethrow(failure);
-        }
-    }
-
-    @Override
-    public void activateMultiply(
-            Activation activation,
-            long gateUp,
-            long stride,
-            int columns,
-            long out,
-            long outStride,
-            int from,
-            int to) {
-        try {
-            activateMultiply.invokeExact(
-                    code(activation),
-                    gateUp,
-                    stride,
-                    (long) columns,
-                    out,
-                    outStride,
-                    (long) from,
-                    (long) to);
-        } catch (Throwable failure) {
-            throw NativeLibrary.rethrow(failure);
-        }
-    }
-
-    /// How `activate.cpp` calls it.
-    private static int code(Activation activation) {
-        return switch (activation) {
-            case SILU -> 0;
-            case GELU_TANH -> 1;
-            case GELU_ERF -> 2;
-        };
     }
 }

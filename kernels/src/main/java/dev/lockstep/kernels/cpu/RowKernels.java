@@ -1,6 +1,5 @@
 package dev.lockstep.kernels.cpu;
 
-import dev.lockstep.kernels.Activation;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.EmbeddingTable;
 import dev.lockstep.kernels.Tensor;
@@ -24,7 +23,7 @@ final class RowKernels {
         ids.require("ids", DType.I32, 1, tokens);
         out.require("out", DType.F32, tokens, embedding.columns());
         requireBelow("id", ids, embedding.rows());
-        share(
+        team.shareRows(
                 tokens,
                 embedding.columns(),
                 (from, to) ->
@@ -47,7 +46,7 @@ final class RowKernels {
         x.require("x", DType.F32, x.rows(), x.columns());
         weight.require("weight", DType.F32, 1, x.columns());
         out.require("out", DType.F32, x.rows(), x.columns());
-        share(
+        team.shareRows(
                 x.rows(),
                 2 * x.columns(),
                 (from, to) ->
@@ -68,7 +67,7 @@ final class RowKernels {
         residual.require("residual", DType.F32, x.rows(), x.columns());
         weight.require("weight", DType.F32, 1, x.columns());
         out.require("out", DType.F32, x.rows(), x.columns());
-        share(
+        team.shareRows(
                 x.rows(),
                 3 * x.columns(),
                 (from, to) ->
@@ -94,7 +93,7 @@ final class RowKernels {
             throw new IllegalArgumentException(
                     "x has %d columns, not whole heads of %d".formatted(x.columns(), size));
         }
-        share(
+        team.shareRows(
                 x.rows(),
                 2 * x.columns(),
                 (from, to) -> {
@@ -117,7 +116,7 @@ final class RowKernels {
     void squareSums(Tensor x, Tensor out) {
         x.require("x", DType.F32, x.rows(), x.columns());
         out.require("out", DType.F32, x.rows(), 1);
-        share(
+        team.shareRows(
                 x.rows(),
                 x.columns(),
                 (from, to) ->
@@ -135,7 +134,7 @@ final class RowKernels {
         x.require("x", DType.F32, x.rows(), x.columns());
         sums.require("sums", DType.F32, x.rows(), 1);
         weight.require("weight", DType.F32, 1, x.columns());
-        share(
+        team.shareRows(
                 x.rows(),
                 2 * x.columns(),
                 (from, to) ->
@@ -157,7 +156,7 @@ final class RowKernels {
         weight.require("weight", DType.F32, 1, x.columns());
         bias.require("bias", DType.F32, 1, x.columns());
         out.require("out", DType.F32, x.rows(), x.columns());
-        share(
+        team.shareRows(
                 x.rows(),
                 3 * x.columns(),
                 (from, to) ->
@@ -168,96 +167,6 @@ final class RowKernels {
                                 address(bias),
                                 x.columns(),
                                 epsilon,
-                                address(out),
-                                out.stride(),
-                                from,
-                                to));
-    }
-
-    void add(Tensor x, Tensor y) {
-        x.require("x", DType.F32, x.rows(), x.columns());
-        boolean one = y.rows() == 1;
-        y.require("y", DType.F32, one ? 1 : x.rows(), x.columns());
-        share(
-                x.rows(),
-                x.columns(),
-                (from, to) ->
-                        ops.add(
-                                address(x),
-                                x.stride(),
-                                address(y),
-                                one ? 0 : y.stride(),
-                                x.columns(),
-                                from,
-                                to));
-    }
-
-    void copy(Tensor x, Tensor out) {
-        out.require("out", x.type(), x.rows(), x.columns());
-        long width = (long) x.columns() * x.type().bytes();
-        for (int row = 0; row < x.rows(); row++) {
-            MemorySegment.copy(
-                    AllMemory.SEGMENT,
-                    address(x.rows(row, row + 1)),
-                    AllMemory.SEGMENT,
-                    address(out.rows(row, row + 1)),
-                    width);
-        }
-    }
-
-    void clear(Tensor x) {
-        long width = (long) x.columns() * x.type().bytes();
-        for (int row = 0; row < x.rows(); row++) {
-            AllMemory.SEGMENT.asSlice(address(x.rows(row, row + 1)), width).fill((byte) 0);
-        }
-    }
-
-    void scale(Tensor x, float factor) {
-        x.require("x", DType.F32, x.rows(), x.columns());
-        share(
-                x.rows(),
-                x.columns(),
-                (from, to) -> ops.scale(address(x), x.stride(), factor, x.columns(), from, to));
-    }
-
-    void softCap(Tensor x, float cap) {
-        x.require("x", DType.F32, x.rows(), x.columns());
-        share(
-                x.rows(),
-                20 * x.columns(),
-                (from, to) -> ops.softCap(address(x), x.stride(), cap, x.columns(), from, to));
-    }
-
-    void activate(Activation activation, Tensor x, Tensor out) {
-        x.require("x", DType.F32, out.rows(), out.columns());
-        out.require("out", DType.F32, out.rows(), out.columns());
-        share(
-                out.rows(),
-                10 * out.columns(),
-                (from, to) ->
-                        ops.activate(
-                                activation,
-                                address(x),
-                                x.stride(),
-                                out.columns(),
-                                address(out),
-                                out.stride(),
-                                from,
-                                to));
-    }
-
-    void activateMultiply(Activation activation, Tensor gateUp, Tensor out) {
-        gateUp.require("gateUp", DType.F32, out.rows(), 2 * out.columns());
-        out.require("out", DType.F32, out.rows(), out.columns());
-        share(
-                out.rows(),
-                10 * out.columns(),
-                (from, to) ->
-                        ops.activateMultiply(
-                                activation,
-                                address(gateUp),
-                                gateUp.stride(),
-                                out.columns(),
                                 address(out),
                                 out.stride(),
                                 from,
@@ -280,22 +189,6 @@ final class RowKernels {
                     address(out) + i * to,
                     width);
         }
-    }
-
-    private interface Rows {
-        void compute(int from, int to);
-    }
-
-    private void share(int rows, int workPerRow, Rows body) {
-        team.run(
-                (thread, threads) -> {
-                    int from = ThreadTeam.share(rows, thread, threads);
-                    int to = ThreadTeam.share(rows, thread + 1, threads);
-                    if (from < to) {
-                        body.compute(from, to);
-                    }
-                },
-                (long) rows * workPerRow);
     }
 
     private static void requireBelow(String what, Tensor indices, int limit) {

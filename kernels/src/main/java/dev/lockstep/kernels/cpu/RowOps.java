@@ -1,6 +1,5 @@
 package dev.lockstep.kernels.cpu;
 
-import dev.lockstep.kernels.Activation;
 import dev.lockstep.kernels.WeightType;
 
 /// One thread's share of the ops that treat every row by itself. Strides are in elements.
@@ -77,41 +76,6 @@ interface RowOps {
             long bias,
             int columns,
             float epsilon,
-            long out,
-            long outStride,
-            int from,
-            int to);
-
-    /// `x += y`.
-    ///
-    /// @param yStride 0 adds the same row to all
-    void add(long x, long xStride, long y, long yStride, int columns, int from, int to);
-
-    /// `x = x · factor`.
-    void scale(long x, long xStride, float factor, int columns, int from, int to);
-
-    /// `x = cap · tanh(x / cap)`, with [HyperbolicTangent].
-    void softCap(long x, long xStride, float cap, int columns, int from, int to);
-
-    /// `out = activation(x)`, with [Activations].
-    void activate(
-            Activation activation,
-            long x,
-            long stride,
-            int columns,
-            long out,
-            long outStride,
-            int from,
-            int to);
-
-    /// `out = activation(gate) · up`.
-    ///
-    /// @param columns of `out`; a row of `gateUp` has twice as many
-    void activateMultiply(
-            Activation activation,
-            long gateUp,
-            long stride,
-            int columns,
             long out,
             long outStride,
             int from,

@@ -18,6 +18,11 @@ final class ThreadTeam implements AutoCloseable {
         void run(int thread, int threads);
     }
 
+    /// One thread's part of an op that treats every row by itself.
+    interface Rows {
+        void compute(int from, int to);
+    }
+
     private static final long SPIN_NANOS = 50_000;
     private static final long LOOK_AFTER_NANOS = 100_000_000;
     private static final int SPINS_PER_CLOCK = 64;
@@ -85,6 +90,19 @@ final class ThreadTeam implements AutoCloseable {
             adoptCaller();
             task.run(0, 1);
         }
+    }
+
+    /// Gives each thread some of the rows, if the work is worth it.
+    void shareRows(int rows, int workPerRow, Rows body) {
+        run(
+                (thread, threads) -> {
+                    int from = share(rows, thread, threads);
+                    int to = share(rows, thread + 1, threads);
+                    if (from < to) {
+                        body.compute(from, to);
+                    }
+                },
+                (long) rows * workPerRow);
     }
 
     /// Where thread `index` of `threads` begins when `count` items are cut evenly.

@@ -1,0 +1,111 @@
+package dev.lockstep.kernels.cpu;
+
+import dev.lockstep.kernels.Activation;
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.Tensor;
+import java.lang.foreign.MemorySegment;
+
+/// Ops that treat every element by itself: checks sizes, then gives each thread some rows.
+final class ElementKernels {
+    private final ElementOps ops;
+    private final ThreadTeam team;
+
+    ElementKernels(ElementOps ops, ThreadTeam team) {
+        this.ops = ops;
+        this.team = team;
+    }
+
+    void add(Tensor x, Tensor y) {
+        x.require("x", DType.F32, x.rows(), x.columns());
+        boolean one = y.rows() == 1;
+        y.require("y", DType.F32, one ? 1 : x.rows(), x.columns());
+        team.shareRows(
+                x.rows(),
+                x.columns(),
+                (from, to) ->
+                        ops.add(
+                                address(x),
+                                x.stride(),
+                                address(y),
+                                one ? 0 : y.stride(),
+                                x.columns(),
+                                from,
+                                to));
+    }
+
+    void copy(Tensor x, Tensor out) {
+        out.require("out", x.type(), x.rows(), x.columns());
+        long width = (long) x.columns() * x.type().bytes();
+        for (int row = 0; row < x.rows(); row++) {
+            MemorySegment.copy(
+                    AllMemory.SEGMENT,
+                    address(x.rows(row, row + 1)),
+                    AllMemory.SEGMENT,
+                    address(out.rows(row, row + 1)),
+                    width);
+        }
+    }
+
+    void clear(Tensor x) {
+        long width = (long) x.columns() * x.type().bytes();
+        for (int row = 0; row < x.rows(); row++) {
+            AllMemory.SEGMENT.asSlice(address(x.rows(row, row + 1)), width).fill((byte) 0);
+        }
+    }
+
+    void scale(Tensor x, float factor) {
+        x.require("x", DType.F32, x.rows(), x.columns());
+        team.shareRows(
+                x.rows(),
+                x.columns(),
+                (from, to) -> ops.scale(address(x), x.stride(), factor, x.columns(), from, to));
+    }
+
+    void softCap(Tensor x, float cap) {
+        x.require("x", DType.F32, x.rows(), x.columns());
+        team.shareRows(
+                x.rows(),
+                20 * x.columns(),
+                (from, to) -> ops.softCap(address(x), x.stride(), cap, x.columns(), from, to));
+    }
+
+    void activate(Activation activation, Tensor x, Tensor out) {
+        x.require("x", DType.F32, out.rows(), out.columns());
+        out.require("out", DType.F32, out.rows(), out.columns());
+        team.shareRows(
+                out.rows(),
+                10 * out.columns(),
+                (from, to) ->
+                        ops.activate(
+                                activation,
+                                address(x),
+                                x.stride(),
+                                out.columns(),
+                                address(out),
+                                out.stride(),
+                                from,
+                                to));
+    }
+
+    void activateMultiply(Activation activation, Tensor gateUp, Tensor out) {
+        gateUp.require("gateUp", DType.F32, out.rows(), 2 * out.columns());
+        out.require("out", DType.F32, out.rows(), out.columns());
+        team.shareRows(
+                out.rows(),
+                10 * out.columns(),
+                (from, to) ->
+                        ops.activateMultiply(
+                                activation,
+                                address(gateUp),
+                                gateUp.stride(),
+                                out.columns(),
+                                address(out),
+                                out.stride(),
+                                from,
+                                to));
+    }
+
+    private static long address(Tensor tensor) {
+        return tensor.pointer().address();
+    }
+}
