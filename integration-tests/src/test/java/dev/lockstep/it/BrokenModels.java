@@ -47,7 +47,7 @@ final class BrokenModels {
         Path file = model.resolve("config.json");
         ObjectNode config = (ObjectNode) Json.read(file);
         config.putArray("architectures").add("MambaForCausalLM");
-        config.put("model_type", "mamba");
+        config.put("model_type", "mamba").put("state_size", 16);
         Files.writeString(file, config.toString());
         return model;
     }

@@ -122,6 +122,17 @@ final class Sandbox implements AutoCloseable {
         }
     }
 
+    /// The process that runs a command, such as `scheduler`.
+    long processIdOf(String command) {
+        return processIds().stream()
+                .filter(
+                        id ->
+                                commandLine(PROC.resolve(Long.toString(id)))
+                                        .contains("\0" + command + "\0"))
+                .findFirst()
+                .orElseThrow();
+    }
+
     private static String commandLine(Path entry) {
         if (!Character.isDigit(entry.getFileName().toString().charAt(0))) {
             return "";

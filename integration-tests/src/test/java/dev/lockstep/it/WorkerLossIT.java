@@ -66,6 +66,37 @@ final class WorkerLossIT {
         }
     }
 
+    @Test
+    void aSchedulerThatIsReplacedFindsWhatTheWorkersStillHold() throws Exception {
+        Sandbox sandbox = Sandbox.quick();
+        try (ServedCluster cluster =
+                ServedCluster.start(sandbox, Models.tiny(sandbox, 4), "--tensor-parallel=2")) {
+            Api api = cluster.api();
+            List<Integer> prompt = new ArrayList<>();
+            for (int i = 0; i < 60; i++) {
+                prompt.add(3 + i);
+            }
+            JsonNode body = Requests.greedy(prompt, 20);
+            Generated before = Generated.of(api.post(Requests.COMPLETIONS, body).ok());
+            long epoch = cluster.group().getEpoch();
+            Signals.send("KILL", Long.toString(sandbox.processIdOf("scheduler")));
+            Eventually.await(
+                    "another scheduler leads", Eventually.PATIENCE, () -> served(cluster, epoch));
+            assertEquals(before, Generated.of(api.post(Requests.COMPLETIONS, body).ok()));
+            GroupStatus group = cluster.group();
+            assertEquals(
+                    48, group.getCachedTokens(), "three full blocks of the prompt's 60 tokens");
+        }
+    }
+
+    private static boolean served(ServedCluster cluster, long before) {
+        return cluster.api().isReady()
+                && cluster.admin()
+                        .group(cluster.sandbox().group())
+                        .filter(group -> group.getReady() && group.getEpoch() > before)
+                        .isPresent();
+    }
+
     private static List<EventReader> begunStreams(Api api) {
         List<EventReader> streams = new ArrayList<>();
         JsonNode body = Requests.greedy(List.of(5, 6, 7), 400).put("stream", true);

@@ -16,21 +16,12 @@ import org.jspecify.annotations.Nullable;
 final class HeldBlocks {
     private final @Nullable BlockHash[][] names;
     private final List<PagedKv> kv;
-    private byte[] key = {};
 
     HeldBlocks(List<PagedKv> kv) {
         this.kv = List.copyOf(kv);
         names = new BlockHash[kv.size()][];
         for (int group = 0; group < names.length; group++) {
             names[group] = new BlockHash[kv.get(group).blocks()];
-        }
-    }
-
-    /// Names made under another key mean nothing.
-    void keyedBy(byte[] hashKey) {
-        if (!Arrays.equals(key, hashKey)) {
-            clear();
-            key = hashKey.clone();
         }
     }
 

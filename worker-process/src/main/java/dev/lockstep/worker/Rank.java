@@ -7,6 +7,7 @@ import dev.lockstep.model.Activations;
 import dev.lockstep.model.Model;
 import dev.lockstep.nccl.Communicator;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -26,6 +27,7 @@ final class Rank implements AutoCloseable {
     private final RankLimits limits;
     private final List<PagedKv> kv = new ArrayList<>();
     private HeldBlocks held = new HeldBlocks(kv);
+    private byte[] hashKey = {};
     private int measured;
 
     /// Builds the communicator of an epoch.
@@ -106,9 +108,13 @@ final class Rank implements AutoCloseable {
         }
     }
 
-    /// The blocks that are full from earlier epochs, by their names under this key.
-    HeldBlocks held(byte[] hashKey) {
-        held.keyedBy(hashKey);
+    /// The blocks that are full from earlier epochs, by their names under this key; names made
+    /// under another one mean nothing.
+    HeldBlocks held(byte[] key) {
+        if (!Arrays.equals(key, hashKey)) {
+            held.clear();
+            hashKey = key.clone();
+        }
         return held;
     }
 

@@ -1,40 +1,118 @@
 package dev.lockstep.worker;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.lockstep.cluster.BlockHash;
-import dev.lockstep.kernels.DType;
-import dev.lockstep.kernels.KvLayout;
-import dev.lockstep.kernels.PagedKv;
+import java.io.IOException;
+import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
+/// What a rank still holds when its group forms again.
 class HeldBlocksTest {
-    private static final BlockHash NAME = new BlockHash(1, 2);
+    private static final byte[] KEY = {1, 2, 3};
+    private static final BlockHash FIRST = new BlockHash(1, 1);
+    private static final BlockHash SECOND = new BlockHash(2, 2);
+    private static final int[] NONE = {};
 
-    @Test
-    void aBlockThatAnotherGroupOfItsMemoryWritesLosesItsName() {
-        PagedKv shared = new Blocks();
-        HeldBlocks held = new HeldBlocks(List.of(shared, shared, new Blocks()));
-        held.named(0, 3, NAME);
-        held.named(2, 3, NAME);
-        held.written(1, 3);
-        assertEquals(List.of(), held.blocks(0));
-        assertEquals(List.of(3), held.blocks(2));
+    @TempDir Path folder;
+    private TestWorker worker;
+
+    @BeforeEach
+    void load() throws IOException {
+        worker = TestWorker.onTinyModel(folder);
     }
 
-    private static final class Blocks implements PagedKv {
-        @Override
-        public KvLayout layout() {
-            return new KvLayout(1, 1, 16, DType.F32, 16);
-        }
+    @AfterEach
+    void unload() {
+        worker.close();
+    }
 
-        @Override
-        public int blocks() {
-            return 8;
-        }
+    private Session open(long epoch, int blocks, boolean keep) {
+        worker.rank.held(KEY);
+        return worker.rank.open(
+                new StepRunner.Formation(
+                        epoch,
+                        "test",
+                        blocks,
+                        TestWorker.MAX_SEQUENCES,
+                        Optional.of(TestWorker.MAX_TOKENS),
+                        keep));
+    }
 
-        @Override
-        public void close() {}
+    /// Two full blocks, 5 and 9, and the beginning of another one.
+    private static void fillTwo(Session session) {
+        session.run(
+                TestWorker.step(
+                        session,
+                        NONE,
+                        List.of(TestWorker.admission(0, new int[33], NONE, TestWorker.seeded(1))),
+                        new Step.Row(
+                                0, 0, 33, List.of(new int[] {5, 9, 7}), List.of(FIRST, SECOND))));
+    }
+
+    @Test
+    void theNamesOfFullBlocksOutliveAnEpoch() {
+        try (Session session = open(1, TestWorker.BLOCKS, false)) {
+            fillTwo(session);
+        }
+        HeldBlocks held = worker.rank.held(KEY);
+        assertEquals(List.of(5, 9), held.blocks(0));
+        assertEquals(Optional.of(SECOND), held.name(0, 9));
+        try (Session session = open(2, TestWorker.BLOCKS, true)) {
+            assertEquals(List.of(5, 9), worker.rank.held(KEY).blocks(0));
+            session.run(
+                    TestWorker.step(
+                            session,
+                            NONE,
+                            List.of(
+                                    TestWorker.admission(
+                                            0, new int[3], NONE, TestWorker.seeded(1))),
+                            TestWorker.row(0, 0, 3, 9)));
+        }
+        assertEquals(List.of(5), worker.rank.held(KEY).blocks(0), "9 was written to");
+    }
+
+    @Test
+    void namesUnderAnotherKeyMeanNothing() {
+        try (Session session = open(1, TestWorker.BLOCKS, false)) {
+            fillTwo(session);
+        }
+        assertEquals(List.of(), worker.rank.held(new byte[] {9}).blocks(0));
+    }
+
+    @Test
+    void warmingForgetsWhatItWritesOver() {
+        try (Session session = open(1, TestWorker.BLOCKS, false)) {
+            fillTwo(session);
+        }
+        StepRunner.Formation formation =
+                new StepRunner.Formation(
+                        2,
+                        "test",
+                        TestWorker.BLOCKS,
+                        TestWorker.MAX_SEQUENCES,
+                        Optional.of(TestWorker.MAX_TOKENS),
+                        false);
+        try (Session session = worker.rank.open(formation)) {
+            worker.rank.warm(session, formation);
+        }
+        assertEquals(List.of(), worker.rank.held(KEY).blocks(0));
+    }
+
+    @Test
+    void anotherNumberOfBlocksCannotBeKept() {
+        try (Session session = open(1, TestWorker.BLOCKS, false)) {
+            fillTwo(session);
+        }
+        IllegalArgumentException refusal =
+                assertThrows(IllegalArgumentException.class, () -> open(2, 12, true));
+        assertEquals("asked to keep 12 KV blocks, held another number", refusal.getMessage());
+        assertEquals(List.of(), worker.rank.held(KEY).blocks(0));
     }
 }
