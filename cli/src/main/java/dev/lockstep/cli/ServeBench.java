@@ -151,7 +151,8 @@ final class ServeBench {
                 .put("return_token_ids", true)
                 .put("max_tokens", load.outputLength);
         ArrayNode prompt = body.putArray("prompt");
-        Random random = new Random(number);
+        // Runs of other sizes ask for other prompts: nothing of an earlier one is cached.
+        Random random = new Random((long) load.concurrency << 32 | number);
         Random shared = new Random(SHARED_SEED);
         for (int i = 0; i < load.sharedLength; i++) {
             prompt.add(shared.nextInt(FIRST_ID, LAST_ID));

@@ -37,7 +37,7 @@ public final class FairOrder implements WaitingOrder {
     private int turn;
     private @Nullable Context context;
 
-    private static final class Tenant {
+    static final class Tenant {
         final double weight;
         final WaitingQueue queue = new WaitingQueue();
         int running;
@@ -62,7 +62,8 @@ public final class FairOrder implements WaitingOrder {
 
     @Override
     public void add(Sequence sequence) {
-        var tenant = tenant(sequence);
+        var tenant = find(sequence.tenant());
+        sequence.fairTenant = tenant;
         if (tenant.queue.isEmpty()) {
             payDebt(tenant);
             turns.add(tenant);
@@ -70,18 +71,26 @@ public final class FairOrder implements WaitingOrder {
         tenant.queue.add(sequence);
     }
 
-    private Tenant tenant(Sequence sequence) {
-        var known = tenants.get(sequence.tenant());
+    /// Kept with the sequence from when it comes to wait, so that a step looks nobody up.
+    private static Tenant tenant(Sequence sequence) {
+        var known = sequence.fairTenant;
+        if (known == null) {
+            throw new IllegalStateException(sequence + " never waited");
+        }
+        return known;
+    }
+
+    private Tenant find(String name) {
+        var known = tenants.get(name);
         if (known != null) {
             return known;
         }
         if (tenants.size() >= MOST_TENANTS) {
             tenants.values().removeIf(other -> other.queue.isEmpty() && other.running == 0);
         }
-        double weight = context == null ? 1 : context.weight(sequence.tenant());
-        var tenant = new Tenant(weight, round);
-        tenants.put(sequence.tenant(), tenant);
-        return tenant;
+        var fresh = new Tenant(context == null ? 1 : context.weight(name), round);
+        tenants.put(name, fresh);
+        return fresh;
     }
 
     /// What rounds gave it while it did not wait pays its debt and no more.
@@ -108,7 +117,7 @@ public final class FairOrder implements WaitingOrder {
     /// One without debt is as good as a new one.
     private void forgetIfIdle(String name, Tenant tenant) {
         if (tenant.queue.isEmpty() && tenant.running == 0 && tenant.balance >= 0) {
-            tenants.remove(name);
+            tenants.remove(name, tenant);
         }
     }
 
@@ -142,6 +151,7 @@ public final class FairOrder implements WaitingOrder {
     @Override
     public void admitted(Sequence sequence, int cachedTokens) {
         var tenant = tenant(sequence);
+        tenants.putIfAbsent(sequence.tenant(), tenant);
         tenant.running++;
         // What is computed again after a preemption was paid before.
         if (sequence.preemptions() == 0) {

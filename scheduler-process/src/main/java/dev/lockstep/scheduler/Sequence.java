@@ -62,6 +62,8 @@ public final class Sequence {
     @Nullable Sequence next;
     int rank;
 
+    FairOrder.@Nullable Tenant fairTenant;
+
     // Of the waiting room: sequences that wait for what this one computes.
     @Nullable Sequence followers;
     @Nullable Sequence nextFollower;
