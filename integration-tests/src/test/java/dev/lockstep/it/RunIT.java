@@ -22,6 +22,7 @@ final class RunIT {
             Path model = Models.tiny(sandbox, 2);
             List<String> arguments =
                     List.of(
+                            sandbox.threads().getFirst(),
                             "--model=" + model,
                             "--group=" + sandbox.group(),
                             "--tensor-parallel=2",

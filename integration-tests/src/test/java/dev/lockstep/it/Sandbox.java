@@ -31,6 +31,7 @@ final class Sandbox implements AutoCloseable {
     /// compiler, and the tests start more than a hundred: this saves a third of their time.
     private static final String NO_OPTIMIZER = "-XX:TieredStopAtLevel=1";
 
+    private final boolean quick;
     private final String jvmOptions;
     private final Path folder;
     private final String group;
@@ -39,6 +40,7 @@ final class Sandbox implements AutoCloseable {
     private volatile boolean closed;
 
     private Sandbox(boolean quick) {
+        this.quick = quick;
         try {
             // Short: a Unix socket's path may have 107 bytes.
             folder = Files.createTempDirectory("lockstep-it-");
@@ -66,6 +68,13 @@ final class Sandbox implements AutoCloseable {
     /// Run folder of the processes, and where their output goes.
     Path folder() {
         return folder;
+    }
+
+    /// What `serve` is told beside: several quick clusters run at once, so with more compute
+    /// threads than cores none of them spins.
+    List<String> threads() {
+        int cores = Runtime.getRuntime().availableProcessors();
+        return quick ? List.of("--threads=" + (cores + 1)) : List.of();
     }
 
     /// What the processes of a quick sandbox take for the system's temporary folder.

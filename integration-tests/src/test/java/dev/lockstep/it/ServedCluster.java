@@ -62,6 +62,7 @@ final class ServedCluster implements AutoCloseable {
         flags.add("--run-folder=" + sandbox.folder());
         flags.add("--group=" + sandbox.group());
         flags.add("--port=0");
+        flags.addAll(sandbox.threads());
         flags.addAll(List.of(further));
         return flags;
     }
