@@ -26,6 +26,7 @@ final class RunIT {
                             "--model=" + model,
                             "--group=" + sandbox.group(),
                             "--tensor-parallel=2",
+                            "--max-tokens=16",
                             "Name three colours.");
             LockstepProcess run = sandbox.start("run", "run", arguments);
             assertEquals(ExitCode.OK, run.awaitExit(Eventually.PATIENCE), run::errors);
