@@ -68,6 +68,7 @@ final class Launcher {
         this.config = config;
         this.terminal = terminal;
         Settings settings = config.settings();
+        SchedulerConfig.requirePolicies(settings);
         ModelSource source = ModelSource.open(config.model().path());
         int size = settings.value(ProcessKeys.TENSOR_PARALLEL);
         this.plan = plan(settings, source, size);

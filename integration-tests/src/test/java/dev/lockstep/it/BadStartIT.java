@@ -124,6 +124,12 @@ final class BadStartIT {
                 "a value out of range",
                 usage(List.of("--max-num-seqs", "0"), "--max-num-seqs", "0"));
         starts.put(
+                "no such policy",
+                usage(
+                        List.of("--waiting-order", "fare", "fair"),
+                        "--model=" + good,
+                        "--waiting-order=fare"));
+        starts.put(
                 "no such model",
                 usage(List.of("no/such/model", "smollm2-135m-instruct"), "--model=no/such/model"));
         starts.put(

@@ -119,6 +119,20 @@ public record SchedulerConfig(
         OFF
     }
 
+    /// Refuses policies that nobody has, for whoever starts a scheduler and would tell sooner.
+    public static void requirePolicies(Settings settings) {
+        var _ = policies(settings);
+    }
+
+    private static Policies policies(Settings settings) {
+        return new Policies(
+                settings.value(CAPACITY),
+                settings.value(MICRO_BATCH),
+                settings.value(WAITING_ORDER),
+                weights(settings.value(TENANT_WEIGHTS)),
+                settings.value(PREFIX_CACHE) == Switch.ON);
+    }
+
     private static Map<String, Double> weights(String text) {
         var weights = new TreeMap<String, Double>();
         for (String part : text.isBlank() ? List.<String>of() : List.of(text.split(",", -1))) {
@@ -145,12 +159,7 @@ public record SchedulerConfig(
                 settings.value(ProcessKeys.MAX_NUM_SEQS),
                 settings.find(ProcessKeys.MAX_NUM_BATCHED_TOKENS),
                 new WaitingLimits(settings.value(MAX_WAITING), settings.value(MAX_WAITING_TOKENS)),
-                new Policies(
-                        settings.value(CAPACITY),
-                        settings.value(MICRO_BATCH),
-                        settings.value(WAITING_ORDER),
-                        weights(settings.value(TENANT_WEIGHTS)),
-                        settings.value(PREFIX_CACHE) == Switch.ON),
+                policies(settings),
                 settings.find(RECORD).map(Path::of),
                 settings.value(DRAIN_TIMEOUT),
                 settings.value(ProcessKeys.PARENT_PIPE),
