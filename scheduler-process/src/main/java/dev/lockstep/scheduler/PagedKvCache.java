@@ -36,6 +36,7 @@ final class PagedKvCache implements KvCacheManager {
 
     // Of the plan being made.
     private final int[] reserved;
+    private final List<Sequence> reserving = new ArrayList<>();
     private final List<StepPlan.BlockCopy> copies = new ArrayList<>();
 
     // Given up, waiting for the steps sent before.
@@ -148,6 +149,8 @@ final class PagedKvCache implements KvCacheManager {
     @Override
     public void beginPlan(long nanos) {
         Arrays.fill(reserved, 0);
+        reserving.forEach(sequence -> sequence.reserved = 0);
+        reserving.clear();
         long second = TimeUnit.NANOSECONDS.toSeconds(nanos);
         for (var pool : pools) {
             pool.advanceTo(second);
@@ -181,6 +184,9 @@ final class PagedKvCache implements KvCacheManager {
     private void reserve(Sequence sequence, int missing) {
         for (int pool = 0; pool < pools.length; pool++) {
             reserved[pool] += (missing - sequence.reserved) * groupsInPool[pool];
+        }
+        if (sequence.reserved == 0 && missing > 0) {
+            reserving.add(sequence);
         }
         sequence.reserved = missing;
     }
@@ -488,7 +494,7 @@ final class PagedKvCache implements KvCacheManager {
     private void name(Sequence sequence, int group, int index, int[] ids, BlockHash root) {
         int pool = poolOfGroup[group];
         var table = sequence.tables[group];
-        int before = index == 0 ? PrefixCache.NONE : findBefore(sequence, group, index - 1);
+        int before = index == 0 ? PrefixCache.NONE : match.find(sequence, group, index - 1);
         boolean first =
                 caches[pool].name(
                         table.block(index),
@@ -502,12 +508,6 @@ final class PagedKvCache implements KvCacheManager {
         if (first && group == 0) {
             events.stored(name(sequence, index));
         }
-    }
-
-    /// The findable block of that name, which need not be the sequence's own.
-    private int findBefore(Sequence sequence, int group, int index) {
-        return caches[poolOfGroup[group]].find(
-                group, sequence.nameHigh(index), sequence.nameLow(index));
     }
 
     /// Gives back the blocks that a window has left behind: no later query reads them.
@@ -621,9 +621,22 @@ final class PagedKvCache implements KvCacheManager {
                 found[back.pool()][block]++;
             }
         }
+        int setAside = 0;
+        for (var sequence : running) {
+            setAside += sequence.reserved;
+        }
         for (int pool = 0; pool < pools.length; pool++) {
             pools[pool].checkIntegrity(found[pool]);
             caches[pool].checkIntegrity();
+            if (setAside * groupsInPool[pool] != reserved[pool]) {
+                throw new IllegalStateException(
+                        "pool "
+                                + pool
+                                + " counts "
+                                + reserved[pool]
+                                + " reserved blocks, found "
+                                + setAside * groupsInPool[pool]);
+            }
             if (away[pool] != returning[pool]) {
                 throw new IllegalStateException(
                         "pool "

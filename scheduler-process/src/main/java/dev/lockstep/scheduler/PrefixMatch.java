@@ -111,7 +111,8 @@ final class PrefixMatch {
         return true;
     }
 
-    private int find(Sequence sequence, int group, int index) {
+    /// The findable block of the name of a sequence's block, which need not be its own.
+    int find(Sequence sequence, int group, int index) {
         return caches[poolOfGroup[group]].find(
                 group, sequence.nameHigh(index), sequence.nameLow(index));
     }

@@ -220,6 +220,20 @@ class PagedKvCacheTest {
     }
 
     @Test
+    void whatAPlanSetAsideAndDidNotUseIsOpenToTheNext() {
+        var shape = new GroupShape(1, 8, 64, 200, BLOCK_SIZE, 40, List.of(KvGroup.full(64)));
+        var cache =
+                new PagedKvCache(shape, true, new BlockHasher(FakeWorker.KEY), CacheEvents.NONE);
+        var sequence = new Sequence(0, "r", ids(0, 12), SamplingParameters.greedy(1));
+        cache.beginPlan(0);
+        assertEquals(0, cache.tryAdmit(sequence));
+        // A policy may give it no token: then its row comes with a later plan.
+        cache.beginPlan(1);
+        assertTrue(cache.tryReserve(sequence, 12));
+        cache.checkIntegrity(List.of(sequence));
+    }
+
+    @Test
     void aManagerOfOnesOwnIsAskedForEverything() {
         var calls = new ArrayList<String>();
         var second =
