@@ -464,10 +464,6 @@ final class Scheduler {
         long preemptions() {
             return totals.preemptions();
         }
-
-        long mixedSteps() {
-            return totals.mixedSteps();
-        }
     }
 
     /// What only grows, over the groups of a process.

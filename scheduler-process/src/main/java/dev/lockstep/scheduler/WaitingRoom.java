@@ -188,23 +188,4 @@ final class WaitingRoom implements ResourceManager {
         tokens = 0;
         return all;
     }
-
-    /// Throws unless the counts are right; takes everybody out and in again.
-    void checkCounts(List<Sequence> running) {
-        int size = this.size;
-        long tokens = this.tokens;
-        var all = drain(running);
-        all.forEach(this::add);
-        if (size != this.size || tokens != this.tokens) {
-            throw new IllegalStateException(
-                    "waiting: "
-                            + this.size
-                            + " sequences of "
-                            + this.tokens
-                            + " tokens found, counted "
-                            + size
-                            + " of "
-                            + tokens);
-        }
-    }
 }

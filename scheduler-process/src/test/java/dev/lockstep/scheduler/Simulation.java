@@ -118,6 +118,7 @@ final class Simulation {
             for (int group = 0; group < groups.size(); group++) {
                 expire(group);
                 pump(group);
+                requireCounted(group);
             }
         }
         progress.forEach(
@@ -142,6 +143,28 @@ final class Simulation {
                 totals,
                 losses,
                 trace);
+    }
+
+    /// Those that wait are counted rightly, with their tokens.
+    private void requireCounted(int group) {
+        if (!groups.get(group).ready()) {
+            return;
+        }
+        int size = 0;
+        long tokens = 0;
+        for (var each : progress.entrySet()) {
+            var sequence = each.getKey();
+            if (each.getValue().group == group
+                    && each.getValue().end.isEmpty()
+                    && sequence.state() == Sequence.State.WAITING) {
+                size++;
+                tokens += sequence.knownLength();
+            }
+        }
+        var load = groups.get(group).scheduler().load();
+        require(
+                size == load.waiting() && tokens == load.waitingTokens(),
+                size + " sequences of " + tokens + " tokens wait, counted: " + load);
     }
 
     private long ended(String how) {
