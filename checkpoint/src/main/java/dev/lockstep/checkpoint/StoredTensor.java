@@ -36,6 +36,11 @@ record StoredTensor(
         for (int i = 0; i < Math.max(shape.size() - 1, Math.min(shape.size(), 1)); i++) {
             rows *= shape.get(i);
         }
+        if (rows == 0 || columns == 0) {
+            throw new CheckpointException(
+                    "%s: tensor %s has shape %s and holds nothing, the configuration needs values: download the model again"
+                            .formatted(file, storedName, shape));
+        }
         if (rows > Integer.MAX_VALUE || columns > Integer.MAX_VALUE) {
             throw new CheckpointException(
                     "%s: tensor %s has %d rows of %d, more than 2^31"

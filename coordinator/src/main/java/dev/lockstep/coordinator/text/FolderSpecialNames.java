@@ -1,6 +1,7 @@
 package dev.lockstep.coordinator.text;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import dev.lockstep.checkpoint.CheckpointException;
@@ -50,9 +51,12 @@ final class FolderSpecialNames {
             return new JsonPart("", JsonNodeFactory.instance.objectNode());
         }
         try {
-            return new JsonPart(
-                    path.get().getFileName() + ": ",
-                    MAPPER.readTree(Files.readAllBytes(path.get())));
+            JsonNode root = MAPPER.readTree(Files.readAllBytes(path.get()));
+            if (!root.isObject()) {
+                throw new CheckpointException(
+                        path.get() + " does not hold a JSON object: download it again");
+            }
+            return new JsonPart(path.get().getFileName() + ": ", root);
         } catch (JsonProcessingException e) {
             throw new CheckpointException(
                     path.get()

@@ -1,6 +1,7 @@
 package dev.lockstep.coordinator.text;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
@@ -16,7 +17,8 @@ import java.util.OptionalInt;
 /// What the file asks for and is not known is refused, naming where it stands: another rule would
 /// give other ids.
 final class TokenizerJson {
-    private static final ObjectMapper MAPPER = new ObjectMapper();
+    private static final ObjectMapper MAPPER =
+            new ObjectMapper().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
 
     /// Holes in the numbering are few; more of them than this only cost memory.
     private static final int HOLES_PER_TOKEN = 4;
@@ -41,9 +43,14 @@ final class TokenizerJson {
         try {
             root = MAPPER.readTree(json);
         } catch (JsonProcessingException e) {
-            throw new IllegalArgumentException("is not valid JSON: " + e.getOriginalMessage(), e);
+            throw new IllegalArgumentException(
+                    "is not valid JSON (" + e.getOriginalMessage() + "): download it again", e);
         } catch (IOException e) {
-            throw new IllegalArgumentException("is not valid JSON: " + e.getMessage(), e);
+            throw new IllegalArgumentException(
+                    "is not valid JSON (" + e.getMessage() + "): download it again", e);
+        }
+        if (!root.isObject()) {
+            throw new IllegalArgumentException("does not hold a JSON object: download it again");
         }
         return new TokenizerJson(new JsonPart("", root));
     }
