@@ -25,7 +25,7 @@ import org.apache.logging.log4j.Logger;
 /// Keeps the group formed while this scheduler leads: waits for all ranks, joins them under a new
 /// epoch, hands the group to the step loop, and begins again when it is lost.
 ///
-/// A thread of its own, since all of this waits; [SchedulerMain] closes it before the step loop.
+/// A thread of its own, since all of this waits; [SchedulerMain] closes it before the step inbox.
 final class GroupKeeper implements AutoCloseable {
     private static final Duration JOIN_TIMEOUT = Duration.ofSeconds(30);
     // Warm-up measures steps; a rank that hangs in it is found by its heartbeat.
@@ -39,7 +39,7 @@ final class GroupKeeper implements AutoCloseable {
     private final Cluster cluster;
     private final Registration registration;
     private final Dialer dialer;
-    private final StepLoop loop;
+    private final Inbox inbox;
     private final Clock clock;
     private final Randomness randomness;
     private final Thread thread;
@@ -56,7 +56,7 @@ final class GroupKeeper implements AutoCloseable {
             Cluster cluster,
             Registration registration,
             Dialer dialer,
-            StepLoop loop,
+            Inbox inbox,
             byte[] hashKey,
             Clock clock,
             Randomness randomness) {
@@ -64,7 +64,7 @@ final class GroupKeeper implements AutoCloseable {
         this.cluster = cluster;
         this.registration = registration;
         this.dialer = dialer;
-        this.loop = loop;
+        this.inbox = inbox;
         this.hashKey = hashKey;
         this.clock = clock;
         this.randomness = randomness;
@@ -114,7 +114,7 @@ final class GroupKeeper implements AutoCloseable {
 
     private void turn(Leadership leadership) throws InterruptedException {
         if (!leadership.leading()) {
-            loop.groupUnready(
+            inbox.groupUnready(
                     Status.FAILED_PRECONDITION.withDescription(
                             "this scheduler does not lead group " + config.group()));
             awaitChange(LONG_WAIT);
@@ -123,7 +123,7 @@ final class GroupKeeper implements AutoCloseable {
         var members = announcedRanks();
         var missing = missing(members);
         if (!missing.isEmpty()) {
-            loop.groupUnready(Status.UNAVAILABLE.withDescription(missing));
+            inbox.groupUnready(Status.UNAVAILABLE.withDescription(missing));
             awaitChange(LONG_WAIT);
             return;
         }
@@ -148,7 +148,7 @@ final class GroupKeeper implements AutoCloseable {
     }
 
     private void unformed(FormationException why) {
-        loop.groupUnready(Status.UNAVAILABLE.withDescription(why.getMessage()));
+        inbox.groupUnready(Status.UNAVAILABLE.withDescription(why.getMessage()));
         if (why.highestEpoch() > highestEpoch) {
             LOG.info("a rank has seen epoch {}, above {}", why.highestEpoch(), highestEpoch);
             highestEpoch = why.highestEpoch();
@@ -216,7 +216,7 @@ final class GroupKeeper implements AutoCloseable {
             var formed = form(workers, members);
             backoff = LEAST_BACKOFF;
             announce(formed, Member.State.READY);
-            loop.groupFormed(formed);
+            inbox.groupFormed(formed);
             while (!workers.isLost() && leadership.leading()) {
                 awaitChange(LONG_WAIT);
             }
@@ -231,12 +231,12 @@ final class GroupKeeper implements AutoCloseable {
     private final class GroupNews implements WorkerGroup.Listener {
         @Override
         public void stepCompleted(WorkerGroup group, StepResult result) {
-            loop.stepCompleted(group, result);
+            inbox.stepCompleted(group, result);
         }
 
         @Override
         public void groupLost(WorkerGroup group, String reason) {
-            loop.groupLost(group, reason);
+            inbox.groupLost(group, reason);
             noteChange();
         }
     }

@@ -82,7 +82,7 @@ public final class LongestPrefixOrder implements WaitingOrder, CacheEvents {
     }
 
     private static BlockHash lacked(Sequence sequence) {
-        return new BlockHash(sequence.nameHigh(sequence.rank), sequence.nameLow(sequence.rank));
+        return sequence.name(sequence.rank);
     }
 
     @Override

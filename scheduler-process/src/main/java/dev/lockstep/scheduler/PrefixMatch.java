@@ -2,7 +2,6 @@ package dev.lockstep.scheduler;
 
 import dev.lockstep.cluster.BlockHasher;
 import java.util.Arrays;
-import java.util.List;
 
 /// What one waiting sequence can share: full blocks at the beginning of every KV group, and then
 /// the beginning of one more, which is copied.
@@ -10,12 +9,9 @@ import java.util.List;
 /// A window group needs only the blocks of the window before the end of the match. Made once and
 /// used again for each look-up.
 final class PrefixMatch {
-    private final List<KvGroup> groups;
+    private final KvPools pools;
     private final int blockSize;
     private final BlockHasher hasher;
-    private final int[] poolOfGroup;
-    private final BlockPool[] pools;
-    private final PrefixCache[] caches;
 
     private int blocks;
     private int partialTokens;
@@ -26,23 +22,15 @@ final class PrefixMatch {
     private final int[] firstNeeded;
     private final int[] revived;
 
-    PrefixMatch(
-            List<KvGroup> groups,
-            int blockSize,
-            BlockHasher hasher,
-            int[] poolOfGroup,
-            BlockPool[] pools,
-            PrefixCache[] caches) {
-        this.groups = groups;
-        this.blockSize = blockSize;
-        this.hasher = hasher;
-        this.poolOfGroup = poolOfGroup;
+    PrefixMatch(KvPools pools, BlockHasher hasher) {
         this.pools = pools;
-        this.caches = caches;
-        partialSource = new int[groups.size()];
-        found = new int[groups.size()][64];
-        firstNeeded = new int[groups.size()];
-        revived = new int[pools.length];
+        this.blockSize = pools.blockSize();
+        this.hasher = hasher;
+        int groups = pools.groupCount();
+        partialSource = new int[groups];
+        found = new int[groups][64];
+        firstNeeded = new int[groups];
+        revived = new int[pools.poolCount()];
     }
 
     void reset() {
@@ -102,30 +90,23 @@ final class PrefixMatch {
     }
 
     private boolean isInFullGroups(Sequence sequence, int index) {
-        for (int group = 0; group < groups.size(); group++) {
-            if (groups.get(group).kind() == KvGroup.Kind.FULL
-                    && find(sequence, group, index) == PrefixCache.NONE) {
+        for (int group = 0; group < pools.groupCount(); group++) {
+            if (pools.isFull(group) && pools.find(sequence, group, index) == PrefixCache.NONE) {
                 return false;
             }
         }
         return true;
     }
 
-    /// The findable block of the name of a sequence's block, which need not be its own.
-    int find(Sequence sequence, int group, int index) {
-        return caches[poolOfGroup[group]].find(
-                group, sequence.nameHigh(index), sequence.nameLow(index));
-    }
-
     /// The longest match up to `most` blocks for which every window group has its window.
     private int fitWindows(Sequence sequence, int most) {
         int length = most;
-        for (int group = 0; group < groups.size(); group++) {
-            if (groups.get(group).kind() != KvGroup.Kind.WINDOW) {
+        for (int group = 0; group < pools.groupCount(); group++) {
+            if (pools.isFull(group)) {
                 continue;
             }
             for (int index = length - 1; index >= firstNeeded(group, length); index--) {
-                if (find(sequence, group, index) == PrefixCache.NONE) {
+                if (pools.find(sequence, group, index) == PrefixCache.NONE) {
                     // No match may need this block: begin again with all groups.
                     length = index;
                     group = -1;
@@ -138,20 +119,19 @@ final class PrefixMatch {
 
     /// The first block that a query behind `length` blocks reads.
     private int firstNeeded(int group, int length) {
-        var kvGroup = groups.get(group);
-        return kvGroup.kind() == KvGroup.Kind.FULL
+        return pools.isFull(group)
                 ? 0
-                : Math.max(0, length * blockSize - kvGroup.window() + 1) / blockSize;
+                : Math.max(0, length * blockSize - pools.group(group).window() + 1) / blockSize;
     }
 
     /// Looks for the ids of `sequence`, at most `most` tokens.
     void find(Sequence sequence, int most) {
         blocks = countBlocks(sequence, most);
-        for (int group = 0; group < groups.size(); group++) {
+        for (int group = 0; group < pools.groupCount(); group++) {
             firstNeeded[group] = firstNeeded(group, blocks);
             reach(group, blocks);
             for (int index = firstNeeded[group]; index < blocks; index++) {
-                found[group][index] = find(sequence, group, index);
+                found[group][index] = pools.find(sequence, group, index);
             }
         }
         findPartial(sequence, Math.min(most - blocks * blockSize, blockSize - 1));
@@ -165,7 +145,7 @@ final class PrefixMatch {
                         ? partialSource[0]
                         : firstNeeded[0] < blocks ? found[0][blocks - 1] : PrefixCache.NONE;
         if (last != PrefixCache.NONE) {
-            int arrival = caches[poolOfGroup[0]].producer(last);
+            int arrival = pools.cacheOf(0).producer(last);
             producer = arrival == -1 ? -1 : Integer.toUnsignedLong(arrival);
         }
     }
@@ -178,14 +158,14 @@ final class PrefixMatch {
 
     private void findPartial(Sequence sequence, int most) {
         int least = most;
-        for (int group = 0; group < groups.size() && least > 0; group++) {
+        for (int group = 0; group < pools.groupCount() && least > 0; group++) {
             if (firstNeeded[group] == blocks && blocks > 0) {
                 // A window of one token: there is no block to continue.
                 partialTokens = 0;
                 return;
             }
             int before = blocks == 0 ? PrefixCache.NONE : found[group][blocks - 1];
-            var cache = caches[poolOfGroup[group]];
+            var cache = pools.cacheOf(group);
             partialSource[group] =
                     cache.findPartial(
                             group,
@@ -207,7 +187,7 @@ final class PrefixMatch {
         if (common <= tokens()) {
             return;
         }
-        for (int group = 0; group < groups.size(); group++) {
+        for (int group = 0; group < pools.groupCount(); group++) {
             // What the leader's window has left behind is gone.
             if (leader.tables[group].dropped() > firstNeeded(group, full)
                     || leader.tables[group].size() < Math.ceilDiv(common, blockSize)) {
@@ -217,7 +197,7 @@ final class PrefixMatch {
         blocks = full;
         producer = leader.arrival();
         partialTokens = common - full * blockSize;
-        for (int group = 0; group < groups.size(); group++) {
+        for (int group = 0; group < pools.groupCount(); group++) {
             firstNeeded[group] = firstNeeded(group, full);
             reach(group, full);
             for (int index = firstNeeded[group]; index < full; index++) {
@@ -232,15 +212,15 @@ final class PrefixMatch {
 
     private void countRevived() {
         Arrays.fill(revived, 0);
-        for (int group = 0; group < groups.size(); group++) {
-            int pool = poolOfGroup[group];
+        for (int group = 0; group < pools.groupCount(); group++) {
+            int pool = pools.poolOf(group);
             for (int index = firstNeeded[group]; index < blocks; index++) {
-                if (pools[pool].references(found[group][index]) == 0) {
+                if (pools.pool(pool).references(found[group][index]) == 0) {
                     revived[pool]++;
                 }
             }
             // Held while the plan is made, so that it is nobody's.
-            if (partialTokens > 0 && pools[pool].references(partialSource[group]) == 0) {
+            if (partialTokens > 0 && pools.pool(pool).references(partialSource[group]) == 0) {
                 revived[pool]++;
             }
         }
@@ -248,11 +228,11 @@ final class PrefixMatch {
 
     /// The sequence becomes a holder of the blocks found.
     void take(Sequence sequence) {
-        for (int group = 0; group < groups.size(); group++) {
+        for (int group = 0; group < pools.groupCount(); group++) {
             var table = sequence.tables[group];
             table.appendDropped(firstNeeded[group] < blocks ? firstNeeded[group] : blocks);
             for (int index = firstNeeded[group]; index < blocks; index++) {
-                pools[poolOfGroup[group]].retain(found[group][index]);
+                pools.pool(pools.poolOf(group)).retain(found[group][index]);
                 table.append(found[group][index]);
             }
         }

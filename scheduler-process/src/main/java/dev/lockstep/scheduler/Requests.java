@@ -21,18 +21,13 @@ final class Requests {
     static final Metadata.Key<String> RETRY_AFTER_MS =
             Metadata.Key.of("retry-after-ms", Metadata.ASCII_STRING_MARSHALLER);
 
-    /// Requests whose group was lost before they started wait so long for the next one.
-    static final Duration MAX_PARKED = Duration.ofSeconds(30);
-
     private static final Logger LOG = LogManager.getLogger(Requests.class);
 
     private final Clock clock;
     private final RetryAfter retryAfter = new RetryAfter();
     private final Map<Sequence, RequestStream> owners = new HashMap<>();
-    private final List<Sequence> parked = new ArrayList<>();
+    private final ParkedSequences parked = new ParkedSequences();
     private @Nullable Scheduler scheduler;
-    private String parkedDigest = "";
-    private long parkedNanos;
     private long arrivals;
 
     Requests(Clock clock) {
@@ -44,7 +39,7 @@ final class Requests {
     }
 
     int parkedCount() {
-        return parked.size();
+        return parked.count();
     }
 
     /// Queues a request with the group's scheduler, or answers why not.
@@ -166,15 +161,14 @@ final class Requests {
     /// order.
     void formed(FormedGroup group, Scheduler fresh) {
         scheduler = fresh;
-        var sequences = List.copyOf(parked);
-        parked.clear();
+        var sequences = parked.takeAll();
         var streams = sequences.stream().map(owners::remove).toList();
         for (int i = 0; i < sequences.size(); i++) {
             var stream = streams.get(i);
             if (stream == null || stream.hasEnded()) {
                 continue;
             }
-            if (group.modelDigest().equals(parkedDigest)) {
+            if (parked.fit(group.modelDigest())) {
                 queue(stream, List.of(sequences.get(i)));
             } else {
                 var other = "the group came back with another model";
@@ -185,11 +179,9 @@ final class Requests {
 
     /// The group is lost: ends what had started and parks the rest. Returns how many requests
     /// ended.
-    int lost(Scheduler.Loss loss, String modelDigest, String reason) {
+    int lost(Loss loss, String modelDigest, String reason) {
         scheduler = null;
-        parkedDigest = modelDigest;
-        parkedNanos = clock.nanoTime();
-        parked.addAll(loss.waiting());
+        parked.add(loss.waiting(), modelDigest, clock.nanoTime());
         var aborted = Status.ABORTED.withDescription("the group was lost: " + reason);
         var streams = new LinkedHashSet<RequestStream>();
         for (var sequence : loss.aborted()) {
@@ -204,10 +196,10 @@ final class Requests {
 
     /// Gives up on those that waited too long for the next group.
     void expireParked(Status unready) {
-        if (!parked.isEmpty() && clock.nanoTime() - parkedNanos > MAX_PARKED.toNanos()) {
+        if (parked.waitedTooLong(clock.nanoTime())) {
             failAll(
                     unready.augmentDescription(
-                            "waited " + MAX_PARKED.toSeconds() + " s for the next"));
+                            "waited " + ParkedSequences.LONGEST.toSeconds() + " s for the next"));
         }
     }
 

@@ -71,7 +71,7 @@ public final class SchedulerMain {
                                 service::publish,
                                 _ -> daemon.exitWith(ExitCode.FAILED)));
         loop.start();
-        service.serve(loop);
+        service.serve(loop.inbox());
         var member =
                 Member.scheduler(
                         config.group(),
@@ -86,7 +86,7 @@ public final class SchedulerMain {
                                 cluster,
                                 registration,
                                 transport,
-                                loop,
+                                loop.inbox(),
                                 hashKey,
                                 Clock.SYSTEM,
                                 randomness));

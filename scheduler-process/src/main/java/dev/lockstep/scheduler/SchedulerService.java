@@ -24,7 +24,7 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
     private final BlockJournal journal;
     private final List<Watcher> watchers = new CopyOnWriteArrayList<>();
     private final List<BlockWatcher> blockWatchers = new CopyOnWriteArrayList<>();
-    private volatile @Nullable StepLoop loop;
+    private volatile @Nullable Inbox inbox;
     private volatile GroupStatus status;
 
     SchedulerService(String group, BlockJournal journal) {
@@ -37,16 +37,16 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
                         .build();
     }
 
-    /// The loop to serve; until then every request is refused.
-    void serve(StepLoop served) {
-        loop = served;
+    /// Where requests go; until then every one is refused.
+    void serve(Inbox served) {
+        inbox = served;
     }
 
     @Override
     public void generate(
             dev.lockstep.proto.v1.GenerateRequest proto, StreamObserver<GenerateEvent> observer) {
         var out = (ServerCallStreamObserver<GenerateEvent>) observer;
-        var to = loop;
+        var to = inbox;
         if (to == null) {
             out.onError(starting());
             return;
@@ -82,7 +82,7 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
     @Override
     public void watchBlocks(WatchBlocksRequest request, StreamObserver<BlockEvents> observer) {
         var out = (ServerCallStreamObserver<BlockEvents>) observer;
-        var to = loop;
+        var to = inbox;
         if (to == null) {
             out.onError(starting());
             return;
@@ -101,7 +101,7 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
     @Override
     public void describeRequest(
             DescribeRequestRequest request, StreamObserver<RequestTimeline> observer) {
-        var to = loop;
+        var to = inbox;
         if (to == null) {
             observer.onError(starting());
             return;

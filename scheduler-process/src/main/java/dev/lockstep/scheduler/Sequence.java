@@ -272,6 +272,10 @@ public final class Sequence {
         return root;
     }
 
+    BlockHash name(int block) {
+        return new BlockHash(nameHigh(block), nameLow(block));
+    }
+
     long nameHigh(int block) {
         return names[2 * block];
     }

@@ -7,11 +7,7 @@ import java.util.Optional;
 ///
 /// @param stepBytes what all steps took on the wire, to one rank
 record Standing(
-        Optional<FormedGroup> group,
-        String reason,
-        Scheduler.Load load,
-        long stepBytes,
-        int waitingLimit) {
+        Optional<FormedGroup> group, String reason, Load load, long stepBytes, int waitingLimit) {
     boolean ready() {
         return group.isPresent() && reason.isEmpty();
     }

@@ -1,6 +1,5 @@
 package dev.lockstep.scheduler;
 
-import dev.lockstep.cluster.BlockHasher;
 import dev.lockstep.cluster.Clock;
 import dev.lockstep.cluster.Failpoint;
 import dev.lockstep.cluster.Failpoints;
@@ -8,12 +7,8 @@ import io.grpc.Status;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.BlockingQueue;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
@@ -22,68 +17,34 @@ import org.jspecify.annotations.Nullable;
 /// The one thread that owns every sequence: take what others sent, plan, send, and sleep until
 /// something happens. [#round] is the whole of it.
 ///
-/// Everybody else talks to it through the inbox. Requests in it are bounded by
-/// [#MAX_UNREAD_REQUESTS]; the rest is bounded by what it is about: a cancel per request, the steps
-/// in flight, and news of the group.
-final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
+/// Everybody else talks to it through its [Inbox].
+final class StepLoop implements AutoCloseable {
     static final Failpoint BEFORE_SEND = new Failpoint("scheduler.before-send");
     static final Failpoint AFTER_SEND = new Failpoint("scheduler.after-send");
     static final Failpoint BEFORE_APPLY = new Failpoint("scheduler.before-apply");
     static final List<Failpoint> FAILPOINTS = List.of(BEFORE_SEND, AFTER_SEND, BEFORE_APPLY);
 
-    private static final int MAX_UNREAD_REQUESTS = 4096;
     private static final int TIMELINE_EVENTS = 1 << 16;
     private static final long TICK_NANOS = TimeUnit.SECONDS.toNanos(1);
     private static final long MIN_PUBLISH_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
     private static final Logger LOG = LogManager.getLogger(StepLoop.class);
 
-    private sealed interface Message {
-        record Submit(RequestStream stream) implements Message {}
-
-        record Cancel(RequestStream stream) implements Message {}
-
-        record Formed(FormedGroup group) implements Message {}
-
-        record Unready(Status status) implements Message {}
-
-        record Completed(WorkerGroup group, StepResult result) implements Message {}
-
-        record Lost(WorkerGroup group, String reason) implements Message {}
-
-        record Describe(String requestId, CompletableFuture<List<Timeline.Choice>> answer)
-                implements Message {}
-
-        record Snapshot(CompletableFuture<BlockWatcher.Snapshot> answer) implements Message {}
-
-        record Drain() implements Message {}
-
-        record Stop() implements Message {}
-    }
-
-    /// A formed group and the scheduler of its epoch.
-    private record Active(FormedGroup group, Scheduler scheduler) {}
-
-    private final BlockingQueue<Message> inbox = new LinkedBlockingQueue<>();
+    private final Inbox inbox = new Inbox();
     private final CountDownLatch idle = new CountDownLatch(1);
-    private final AtomicInteger unreadRequests = new AtomicInteger();
     private final WaitingLimits limits;
-    private final byte[] hashKey;
-    private final BlockHasher hasher;
-    private final Optional<Recording> recording;
     private final Clock clock;
     private final Failpoints failpoints;
     private final Consumer<Standing> standingListener;
     private final Consumer<Throwable> fatal;
-    private final Policies policies;
     private final BlockJournal journal;
     private final Timeline timeline = new Timeline(TIMELINE_EVENTS);
+    private final Epochs epochs;
     private final Requests requests;
     private final Thread thread;
 
     // Owned by the loop's thread.
-    private @Nullable Active active;
+    private @Nullable Epoch epoch;
     private Status unready = Status.UNAVAILABLE.withDescription("the scheduler is starting");
-    private Scheduler.Totals before = Scheduler.Totals.NONE;
     private long stepBytes;
     private long tickNanos;
     private long publishedNanos;
@@ -104,17 +65,19 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
             Consumer<Standing> standingListener,
             Consumer<Throwable> fatal) {
         this.limits = limits;
-        this.policies = policies;
         this.journal = journal;
+        this.epochs = new Epochs(limits, policies, hashKey, journal, recording, timeline, clock);
         this.requests = new Requests(clock);
-        this.hashKey = hashKey.clone();
-        this.hasher = new BlockHasher(hashKey);
-        this.recording = recording;
         this.clock = clock;
         this.failpoints = failpoints;
         this.standingListener = standingListener;
         this.fatal = fatal;
         this.thread = Thread.ofPlatform().name("step-loop").unstarted(this::run);
+    }
+
+    /// For everybody else.
+    Inbox inbox() {
+        return inbox;
     }
 
     void start() {
@@ -141,16 +104,16 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
     /// One turn: sleep until there is news, take all of it, keep the workers busy.
     private void round() throws InterruptedException {
         long until = changed ? Math.min(tickNanos, publishedNanos + MIN_PUBLISH_NANOS) : tickNanos;
-        if (active != null) {
-            until = Math.min(until, active.scheduler().nextDeadline());
+        if (epoch != null) {
+            until = Math.min(until, epoch.scheduler().nextDeadline());
         }
-        var message = inbox.poll(until - clock.nanoTime(), TimeUnit.NANOSECONDS);
+        var message = inbox.poll(until - clock.nanoTime());
         for (; message != null && !stopped; message = inbox.poll()) {
             take(message);
             changed = true;
         }
-        if (active != null) {
-            active.scheduler().expire(clock.nanoTime()).forEach(requests::tell);
+        if (epoch != null) {
+            epoch.scheduler().expire(clock.nanoTime()).forEach(requests::tell);
         }
         planAndSend();
         tick();
@@ -160,23 +123,20 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
     }
 
     private void planAndSend() {
-        while (active != null && active.scheduler().canPlan()) {
-            var plan = active.scheduler().plan(clock.nanoTime());
+        while (epoch != null && epoch.scheduler().canPlan()) {
+            var plan = epoch.scheduler().plan(clock.nanoTime());
             if (plan.isEmpty()) {
                 return;
             }
             failpoints.hit(BEFORE_SEND);
-            stepBytes += active.group().workers().send(plan);
+            stepBytes += epoch.group().workers().send(plan);
             failpoints.hit(AFTER_SEND);
         }
     }
 
     private void take(Message message) {
         switch (message) {
-            case Message.Submit(var stream) -> {
-                unreadRequests.decrementAndGet();
-                submit(stream);
-            }
+            case Message.Submit(var stream) -> submit(stream);
             case Message.Cancel(var stream) -> requests.cancel(stream);
             case Message.Describe(var id, var answer) -> answer.complete(timeline.describe(id));
             case Message.Formed(var group) -> formed(group);
@@ -187,7 +147,7 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
                     answer.complete(
                             new BlockWatcher.Snapshot(
                                     journal.position(),
-                                    active == null ? List.of() : active.scheduler().cachedNames()));
+                                    epoch == null ? List.of() : epoch.scheduler().cachedNames()));
             case Message.Drain() -> draining = true;
             case Message.Stop() -> stopped = true;
         }
@@ -201,20 +161,20 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
             stream.fail(Status.UNAVAILABLE.withDescription("the scheduler is draining"));
             return;
         }
-        if (active == null) {
+        if (epoch == null) {
             stream.fail(unready);
             return;
         }
-        requests.submit(stream, active.group());
+        requests.submit(stream, epoch.group());
     }
 
     private void completed(WorkerGroup group, StepResult result) {
-        if (active == null || active.group().workers() != group) {
+        if (epoch == null || !epoch.isOf(group)) {
             return;
         }
         failpoints.hit(BEFORE_APPLY);
         try {
-            active.scheduler().apply(result, clock.nanoTime()).forEach(requests::tell);
+            epoch.scheduler().apply(result, clock.nanoTime()).forEach(requests::tell);
         } catch (IllegalStateException e) {
             LOG.error(
                     "step {} of epoch {} was answered wrongly", result.number(), group.epoch(), e);
@@ -226,36 +186,20 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
         if (group.workers().isLost()) {
             return;
         }
-        journal.begin(group.shape().epoch());
-        var scheduler = new Scheduler(group.shape(), limits, policies, hasher, journal, timeline);
-        recording.ifPresent(
-                to -> {
-                    to.formed(
-                            group.shape(),
-                            limits,
-                            policies,
-                            hashKey,
-                            group.held(),
-                            clock.nanoTime());
-                    scheduler.recordTo(to);
-                });
-        for (var block : group.held().blocks()) {
-            scheduler.adopt(block.kvGroup(), block.block(), block.name());
-        }
-        active = new Active(group, scheduler);
+        var fresh = epochs.begin(group);
+        epoch = fresh;
         unready = Status.OK;
-        requests.formed(group, scheduler);
+        requests.formed(group, fresh.scheduler());
         publish();
     }
 
     private void lost(WorkerGroup group, String reason) {
-        if (active == null || active.group().workers() != group) {
+        if (epoch == null || !epoch.isOf(group)) {
             return;
         }
-        before = before.plus(active.scheduler().load().totals());
-        var loss = active.scheduler().lose();
-        var digest = active.group().modelDigest();
-        active = null;
+        var loss = epochs.end(epoch);
+        var digest = epoch.group().modelDigest();
+        epoch = null;
         unready = Status.UNAVAILABLE.withDescription("the group was lost: " + reason);
         int ended = requests.lost(loss, digest, reason);
         LOG.warn(
@@ -268,7 +212,7 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
     }
 
     private void unready(Status status) {
-        if (active != null) {
+        if (epoch != null) {
             return;
         }
         boolean changed = !status.toString().equals(unready.toString());
@@ -284,7 +228,7 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
     private void finish() {
         var status = Status.UNAVAILABLE.withDescription("the scheduler stopped");
         requests.failAll(status);
-        recording.ifPresent(Recording::close);
+        epochs.close();
         for (var left = inbox.poll(); left != null; left = inbox.poll()) {
             if (left instanceof Message.Submit(var stream)) {
                 stream.fail(status);
@@ -298,8 +242,8 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
         long now = clock.nanoTime();
         if (now >= tickNanos) {
             tickNanos = now + TICK_NANOS;
-            if (active != null) {
-                active.group().workers().beat();
+            if (epoch != null) {
+                epoch.group().workers().beat();
             }
             requests.expireParked(unready);
             publish();
@@ -314,86 +258,29 @@ final class StepLoop implements WorkerGroup.Listener, AutoCloseable {
         var reason =
                 draining
                         ? "draining"
-                        : active == null ? String.valueOf(unready.getDescription()) : "";
+                        : epoch == null ? String.valueOf(unready.getDescription()) : "";
+        var current = Optional.ofNullable(epoch);
         standingListener.accept(
                 new Standing(
-                        Optional.ofNullable(active).map(Active::group),
+                        current.map(Epoch::group),
                         reason,
-                        total(),
+                        epochs.load(current).withParked(requests.parkedCount()),
                         stepBytes,
                         limits.sequences()));
-    }
-
-    private Scheduler.Load total() {
-        var load = active == null ? Scheduler.Load.NONE : active.scheduler().load();
-        return new Scheduler.Load(
-                load.running(),
-                load.waiting() + requests.parkedCount(),
-                load.waitingTokens(),
-                load.blocks(),
-                load.freeBlocks(),
-                load.cachedBlocks(),
-                before.plus(load.totals()));
-    }
-
-    /// Hands a request over; false when the loop has too many to read already.
-    boolean trySubmit(RequestStream stream) {
-        if (unreadRequests.incrementAndGet() > MAX_UNREAD_REQUESTS) {
-            unreadRequests.decrementAndGet();
-            return false;
-        }
-        return inbox.add(new Message.Submit(stream));
-    }
-
-    void cancelled(RequestStream stream) {
-        inbox.add(new Message.Cancel(stream));
-    }
-
-    /// What happened to a request lately; empty when it is unknown or forgotten.
-    CompletableFuture<List<Timeline.Choice>> describe(String requestId) {
-        var answer = new CompletableFuture<List<Timeline.Choice>>();
-        inbox.add(new Message.Describe(requestId, answer));
-        return answer;
-    }
-
-    /// What the prefix cache holds.
-    CompletableFuture<BlockWatcher.Snapshot> snapshot() {
-        var answer = new CompletableFuture<BlockWatcher.Snapshot>();
-        inbox.add(new Message.Snapshot(answer));
-        return answer;
-    }
-
-    void groupFormed(FormedGroup group) {
-        inbox.add(new Message.Formed(group));
-    }
-
-    /// Says why there is no group; FAILED_PRECONDITION when this scheduler does not lead.
-    void groupUnready(Status status) {
-        inbox.add(new Message.Unready(status));
-    }
-
-    @Override
-    public void stepCompleted(WorkerGroup group, StepResult result) {
-        inbox.add(new Message.Completed(group, result));
-    }
-
-    @Override
-    public void groupLost(WorkerGroup group, String reason) {
-        inbox.add(new Message.Lost(group, reason));
     }
 
     /// Takes no new requests from now on, and waits until those it has are done.
     ///
     /// @return whether they are
     boolean drain(Duration timeout) throws InterruptedException {
-        inbox.add(new Message.Drain());
+        inbox.drain();
         return idle.await(timeout.toNanos(), TimeUnit.NANOSECONDS);
     }
 
     /// Ends every request with an error, and the thread.
     @Override
     public void close() {
-        inbox.add(new Message.Stop());
+        inbox.stop();
         try {
             thread.join(Duration.ofSeconds(1));
         } catch (InterruptedException e) {

@@ -68,7 +68,7 @@ final class Rig implements AutoCloseable {
                         Failpoints.NONE,
                         service::publish,
                         failure -> died = failure);
-        service.serve(loop);
+        service.serve(loop.inbox());
         loop.start();
         var incarnation = randomness.nextIncarnation();
         servers.add(serve(incarnation, service));
@@ -95,7 +95,7 @@ final class Rig implements AutoCloseable {
                         cluster,
                         registration,
                         member -> channel(member.incarnation()),
-                        loop,
+                        loop.inbox(),
                         FakeWorker.KEY,
                         Clock.SYSTEM,
                         randomness);

@@ -24,7 +24,7 @@ final class SimulatedGroup {
     private @Nullable Scheduler scheduler;
     private @Nullable FakeWorker worker;
     private Timeline timeline = new Timeline(1 << 12);
-    private Scheduler.Totals totals = Scheduler.Totals.NONE;
+    private Totals totals = Totals.NONE;
     private long adopted;
 
     /// A step on its way, with the blocks each of its sequences may touch.
@@ -74,7 +74,7 @@ final class SimulatedGroup {
         return shape.kvGroups().size();
     }
 
-    Scheduler.Totals totals() {
+    Totals totals() {
         return scheduler == null ? totals : totals.plus(scheduler.load().totals());
     }
 
@@ -117,7 +117,7 @@ final class SimulatedGroup {
         scheduler = fresh;
     }
 
-    Scheduler.Loss lose() {
+    Loss lose() {
         var lost = scheduler();
         totals = totals.plus(lost.load().totals());
         var loss = lost.lose();

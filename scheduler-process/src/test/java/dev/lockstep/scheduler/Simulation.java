@@ -35,10 +35,10 @@ final class Simulation {
             long refused,
             long expired,
             long adopted,
-            Scheduler.Totals totals,
+            Totals totals,
             long losses,
             long trace) {
-        static final Counts NONE = new Counts(0, 0, 0, 0, 0, 0, Scheduler.Totals.NONE, 0, 0);
+        static final Counts NONE = new Counts(0, 0, 0, 0, 0, 0, Totals.NONE, 0, 0);
 
         Counts plus(Counts more) {
             return new Counts(
@@ -127,7 +127,7 @@ final class Simulation {
                                 !seen.end.isEmpty(),
                                 sequence + " was never answered by " + groups.get(seen.group)));
         groups.forEach(SimulatedGroup::requireIdle);
-        var totals = Scheduler.Totals.NONE;
+        var totals = Totals.NONE;
         long adopted = 0;
         for (var group : groups) {
             totals = totals.plus(group.totals());

@@ -1,0 +1,62 @@
+package dev.lockstep.scheduler;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/// Gives the tokens a step brought to their sequences, and ends those that are done. What a
+/// sequence overshoots after its end is masked: steps in flight may still bring tokens for it.
+final class Generation {
+    private final PlanCapacity sequences;
+    private final WaitingRoom waiting;
+    private final Timeline timeline;
+    private final StepTokens tokens;
+    private long generated;
+
+    Generation(int slots, PlanCapacity sequences, WaitingRoom waiting, Timeline timeline) {
+        this.sequences = sequences;
+        this.waiting = waiting;
+        this.timeline = timeline;
+        this.tokens = new StepTokens(slots);
+    }
+
+    /// Tokens that were not masked.
+    long generated() {
+        return generated;
+    }
+
+    /// Throws, and changes nothing, unless the result brings what the plan asked for.
+    List<SequenceEvent> take(StepPlan plan, StepResult result) {
+        tokens.sort(plan, result);
+        var events = new ArrayList<SequenceEvent>(result.sampled().size());
+        for (var row : plan.rows()) {
+            if (row.samples()) {
+                take(row.sequence(), tokens.of(row), events);
+            }
+        }
+        return events;
+    }
+
+    private void take(Sequence sequence, Token token, List<SequenceEvent> events) {
+        sequence.settle();
+        if (!sequence.live()) {
+            return;
+        }
+        int position = sequence.append(token.id());
+        generated++;
+        if (sequence.state() == Sequence.State.WAITING) {
+            waiting.grew();
+        }
+        timeline.generated(sequence);
+        events.add(new SequenceEvent.Generated(sequence, position, token));
+        var sampling = sequence.sampling();
+        boolean stops =
+                sequence.outputCount() > sampling.minTokens() && sampling.stopsAt(token.id());
+        if (stops) {
+            sequences.end(sequence, Sequence.State.FINISHED);
+            events.add(new SequenceEvent.Stopped(sequence, token.id()));
+        } else if (sequence.outputCount() == sampling.maxTokens()) {
+            sequences.end(sequence, Sequence.State.FINISHED);
+            events.add(new SequenceEvent.LengthReached(sequence));
+        }
+    }
+}

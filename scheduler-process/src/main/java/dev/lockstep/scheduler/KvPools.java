@@ -1,0 +1,148 @@
+package dev.lockstep.scheduler;
+
+import dev.lockstep.cluster.BlockHasher;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/// The blocks of every KV group: groups whose blocks have equal bytes share a pool, and each pool
+/// has a [PrefixCache] that finds its blocks by name.
+///
+/// Owned by the step loop's thread.
+final class KvPools {
+    private final int blockSize;
+    private final CacheEvents events;
+    private final List<KvGroup> groups;
+    private final int[] poolOfGroup;
+    private final BlockPool[] pools;
+    private final PrefixCache[] caches;
+    private final int[] groupsInPool;
+    private final boolean windows;
+
+    KvPools(GroupShape shape, BlockHasher hasher, CacheEvents events) {
+        this.blockSize = shape.blockSize();
+        this.events = events;
+        this.groups = shape.kvGroups();
+        poolOfGroup = new int[groups.size()];
+        var sizes = new ArrayList<Long>();
+        for (int group = 0; group < groups.size(); group++) {
+            long bytes = groups.get(group).bytesPerBlock();
+            if (groups.get(group).kind() == KvGroup.Kind.STATE) {
+                throw new IllegalArgumentException(
+                        "KV group " + group + " is of kind STATE; FULL and WINDOW are served");
+            }
+            if (!sizes.contains(bytes)) {
+                sizes.add(bytes);
+            }
+            poolOfGroup[group] = sizes.indexOf(bytes);
+        }
+        pools = new BlockPool[sizes.size()];
+        caches = new PrefixCache[pools.length];
+        for (int pool = 0; pool < pools.length; pool++) {
+            pools[pool] = new BlockPool(shape.blocks());
+            caches[pool] = new PrefixCache(shape.blocks(), blockSize, hasher);
+        }
+        groupsInPool = new int[pools.length];
+        for (int pool : poolOfGroup) {
+            groupsInPool[pool]++;
+        }
+        windows = groups.stream().anyMatch(group -> group.kind() == KvGroup.Kind.WINDOW);
+    }
+
+    int blockSize() {
+        return blockSize;
+    }
+
+    int groupCount() {
+        return groups.size();
+    }
+
+    KvGroup group(int group) {
+        return groups.get(group);
+    }
+
+    boolean isFull(int group) {
+        return groups.get(group).kind() == KvGroup.Kind.FULL;
+    }
+
+    /// Whether any group has a window.
+    boolean windows() {
+        return windows;
+    }
+
+    int poolOf(int group) {
+        return poolOfGroup[group];
+    }
+
+    int poolCount() {
+        return pools.length;
+    }
+
+    int groupsIn(int pool) {
+        return groupsInPool[pool];
+    }
+
+    BlockPool pool(int pool) {
+        return pools[pool];
+    }
+
+    PrefixCache cache(int pool) {
+        return caches[pool];
+    }
+
+    PrefixCache cacheOf(int group) {
+        return caches[poolOfGroup[group]];
+    }
+
+    int usable(int pool) {
+        return pools[pool].usable();
+    }
+
+    int freeCount(int pool) {
+        return pools[pool].freeCount();
+    }
+
+    long blocks() {
+        return Arrays.stream(pools).mapToLong(BlockPool::usable).sum();
+    }
+
+    long freeBlocks() {
+        return Arrays.stream(pools).mapToLong(BlockPool::freeCount).sum();
+    }
+
+    long cachedBlocks() {
+        return Arrays.stream(pools).mapToLong(BlockPool::retainedCount).sum();
+    }
+
+    /// Lets the retention priorities end whose time has come.
+    void advanceTo(long second) {
+        for (var pool : pools) {
+            pool.advanceTo(second);
+        }
+    }
+
+    /// A block for a group; what could be found there is forgotten.
+    int allocate(int group) {
+        int pool = poolOfGroup[group];
+        int block = pools[pool].allocate();
+        if (caches[pool].isNamed(block)) {
+            if (caches[pool].group(block) == 0) {
+                events.removed(caches[pool].name(block));
+            }
+            caches[pool].forget(block);
+        }
+        return block;
+    }
+
+    /// One holder less; a block without a name is worth nothing once it is free.
+    void release(int pool, int block, int retention, int ttlSeconds) {
+        boolean named = caches[pool].isNamed(block);
+        pools[pool].release(block, named ? retention : BlockPool.WORTHLESS, ttlSeconds);
+    }
+
+    /// The findable block of the name of a sequence's block, which need not be its own, or
+    /// [PrefixCache#NONE].
+    int find(Sequence sequence, int group, int index) {
+        return cacheOf(group).find(group, sequence.nameHigh(index), sequence.nameLow(index));
+    }
+}

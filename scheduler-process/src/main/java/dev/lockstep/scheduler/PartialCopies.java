@@ -1,0 +1,40 @@
+package dev.lockstep.scheduler;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/// Copies of the beginnings of blocks, made before the rows of the step being planned: where a
+/// match ends inside a block, the part that agrees is copied into one of the sequence's own,
+/// because it will write there.
+final class PartialCopies {
+    private final KvPools pools;
+    private final List<StepPlan.BlockCopy> copies = new ArrayList<>();
+
+    PartialCopies(KvPools pools) {
+        this.pools = pools;
+    }
+
+    /// Appends to each table of a sequence a copy of what the match found.
+    void add(Sequence sequence, PrefixMatch match) {
+        // Held until the plan is made: nobody else's copy may go there before.
+        for (int group = 0; group < pools.groupCount(); group++) {
+            pools.pool(pools.poolOf(group)).retain(match.partialSource(group));
+        }
+        for (int group = 0; group < pools.groupCount(); group++) {
+            int block = pools.allocate(group);
+            sequence.tables[group].append(block);
+            copies.add(
+                    new StepPlan.BlockCopy(
+                            group, match.partialSource(group), block, match.partialTokens()));
+        }
+    }
+
+    /// The plan is made: it carries the copies, and the sources are held no more.
+    void moveTo(StepPlan plan) {
+        plan.copies().addAll(copies);
+        for (var copy : copies) {
+            pools.pool(pools.poolOf(copy.kvGroup())).release(copy.from());
+        }
+        copies.clear();
+    }
+}

@@ -1,0 +1,88 @@
+package dev.lockstep.scheduler;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/// Blocks that the plan being made has set aside, of every pool: a plan reserves for one sequence
+/// after the other and takes when the token counts are known.
+///
+/// A sequence reserves the same number in each of its groups.
+final class Reservations {
+    /// More blocks than any sequence has room for, so that lengths stay an int.
+    private static final int ENDLESS = 1 << 24;
+
+    private final KvPools pools;
+    private final int[] reserved;
+    private final List<Sequence> reserving = new ArrayList<>();
+
+    Reservations(KvPools pools) {
+        this.pools = pools;
+        this.reserved = new int[pools.poolCount()];
+    }
+
+    /// A new plan: nothing is set aside.
+    void begin() {
+        Arrays.fill(reserved, 0);
+        for (var sequence : reserving) {
+            sequence.reserved = 0;
+        }
+        reserving.clear();
+    }
+
+    /// Free blocks of a pool that nobody has set aside.
+    int open(int pool) {
+        return pools.freeCount(pool) - reserved[pool];
+    }
+
+    boolean trySet(Sequence sequence, int blocks) {
+        for (int pool = 0; pool < reserved.length; pool++) {
+            if (blocks * pools.groupsIn(pool) > open(pool)) {
+                return false;
+            }
+        }
+        set(sequence, blocks);
+        return true;
+    }
+
+    /// Sets so many blocks aside, instead of what was before.
+    void set(Sequence sequence, int blocks) {
+        for (int pool = 0; pool < reserved.length; pool++) {
+            reserved[pool] += (blocks - sequence.reserved) * pools.groupsIn(pool);
+        }
+        if (sequence.reserved == 0 && blocks > 0) {
+            reserving.add(sequence);
+        }
+        sequence.reserved = blocks;
+    }
+
+    /// The length a sequence may grow to with what it has, what is set aside for it and what is
+    /// open.
+    int room(Sequence sequence) {
+        int blocks = ENDLESS;
+        for (int pool = 0; pool < reserved.length; pool++) {
+            int open = Math.max(0, open(pool));
+            blocks = Math.min(blocks, sequence.reserved + open / pools.groupsIn(pool));
+        }
+        return Math.multiplyExact(blocks + sequence.blockCount(), pools.blockSize());
+    }
+
+    /// Throws unless what is counted is what the running sequences have set aside.
+    void checkIntegrity(Iterable<Sequence> running) {
+        int found = 0;
+        for (var sequence : running) {
+            found += sequence.reserved;
+        }
+        for (int pool = 0; pool < reserved.length; pool++) {
+            if (found * pools.groupsIn(pool) != reserved[pool]) {
+                throw new IllegalStateException(
+                        "pool "
+                                + pool
+                                + " counts "
+                                + reserved[pool]
+                                + " reserved blocks, found "
+                                + found * pools.groupsIn(pool));
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+package dev.lockstep.scheduler;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/// Makes a plan: the capacity scheduler chooses, the micro-batch scheduler divides the tokens, and
+/// the resource managers give each row what it lacks.
+final class StepAssembly {
+    private final GroupShape shape;
+    private final KvCacheManager kv;
+    private final PlanCapacity sequences;
+    private final CapacityScheduler capacity;
+    private final MicroBatchScheduler microBatch;
+    private final ResourceManager resources;
+    private final Timeline timeline;
+    private final int[] tokens;
+
+    StepAssembly(
+            GroupShape shape,
+            KvCacheManager kv,
+            PlanCapacity sequences,
+            CapacityScheduler capacity,
+            MicroBatchScheduler microBatch,
+            ResourceManager resources,
+            Timeline timeline) {
+        this.shape = shape;
+        this.kv = kv;
+        this.sequences = sequences;
+        this.capacity = capacity;
+        this.microBatch = microBatch;
+        this.resources = resources;
+        this.timeline = timeline;
+        this.tokens = new int[shape.maxSequences()];
+    }
+
+    /// Chooses who runs in the next step. Where nobody runs because somebody was paused, and no
+    /// step is in flight, what was given up is free at once: then another try finds it.
+    ///
+    /// @param idle whether no step is in flight
+    void select(long nanos, boolean idle) {
+        long paused;
+        do {
+            paused = sequences.pauses();
+            sequences.begin(nanos);
+            capacity.select(sequences);
+        } while (sequences.batch().isEmpty() && idle && sequences.pauses() > paused);
+    }
+
+    /// The step of those selected; empty when there is nobody.
+    StepPlan assemble(long number, long nanos) {
+        var batch = sequences.batch();
+        if (batch.isEmpty()) {
+            return StepPlan.empty(shape.epoch(), number, nanos);
+        }
+        microBatch.divide(batch, shape.maxBatchedTokens(), tokens);
+        var plan = new StepPlan(shape.epoch(), number, nanos, admissions(), rows(batch));
+        if (plan.isEmpty()) {
+            return plan;
+        }
+        resources.prepareResources(plan);
+        note(plan);
+        return plan;
+    }
+
+    private List<StepPlan.Admission> admissions() {
+        var admitted = sequences.admitted();
+        if (admitted.isEmpty()) {
+            return List.of();
+        }
+        var admissions = new ArrayList<StepPlan.Admission>(admitted.size());
+        for (var sequence : admitted) {
+            admissions.add(
+                    new StepPlan.Admission(
+                            sequence.slot(),
+                            sequence,
+                            sequence.copyOfOutputs(),
+                            sequence.computed()));
+        }
+        return admissions;
+    }
+
+    private List<StepPlan.Row> rows(List<Sequence> batch) {
+        var rows = new ArrayList<StepPlan.Row>(batch.size());
+        for (int i = 0; i < batch.size(); i++) {
+            var sequence = batch.get(i);
+            int computed = sequence.computed();
+            int count = Math.min(tokens[i], kv.room(sequence) - computed);
+            if (count > 0) {
+                boolean prefill = sequence.prefilling();
+                boolean samples = sequence.send(count);
+                kv.settle(sequence, sequence.computed());
+                rows.add(
+                        new StepPlan.Row(
+                                sequence, sequence.slot(), computed, count, samples, prefill));
+            }
+        }
+        return rows;
+    }
+
+    private void note(StepPlan plan) {
+        int rows = plan.rows().size();
+        int stepTokens = plan.tokenCount();
+        for (var admission : plan.admitted()) {
+            timeline.admitted(admission.sequence());
+        }
+        for (var row : plan.rows()) {
+            timeline.step(row, plan.number(), rows, stepTokens);
+        }
+    }
+}

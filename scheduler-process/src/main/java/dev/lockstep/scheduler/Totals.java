@@ -1,0 +1,26 @@
+package dev.lockstep.scheduler;
+
+/// What only grows, over the groups of a process.
+record Totals(
+        long preemptions,
+        long steps,
+        long mixedSteps,
+        long promptTokens,
+        long cachedTokens,
+        long generatedTokens,
+        long expired,
+        long refused) {
+    static final Totals NONE = new Totals(0, 0, 0, 0, 0, 0, 0, 0);
+
+    Totals plus(Totals more) {
+        return new Totals(
+                preemptions + more.preemptions,
+                steps + more.steps,
+                mixedSteps + more.mixedSteps,
+                promptTokens + more.promptTokens,
+                cachedTokens + more.cachedTokens,
+                generatedTokens + more.generatedTokens,
+                expired + more.expired,
+                refused + more.refused);
+    }
+}
