@@ -16,6 +16,11 @@ public record KvLayout(int layers, int kvHeads, int headSize, DType type, int bl
         }
     }
 
+    /// The same for a single layer.
+    public KvLayout ofOneLayer() {
+        return new KvLayout(1, kvHeads, headSize, type, blockSize);
+    }
+
     public long bytesPerToken() {
         return 2L * layers * kvHeads * headSize * type.bytes();
     }

@@ -5,8 +5,15 @@ import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceBuffer;
 import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.KvLayout;
+import dev.lockstep.kernels.PagedKv;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.nccl.Communicator;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
 
 /// The tensors a step computes in, allocated once for the largest step; closed by the worker that
 /// made it.
@@ -36,6 +43,7 @@ public final class Activations implements AutoCloseable {
     private final Tensor logits;
     private final Tensor partial;
     private final Tensor logitPart;
+    private final List<PagedKv> stepKv = new ArrayList<>();
     private long offset;
 
     public Activations(
@@ -77,6 +85,30 @@ public final class Activations implements AutoCloseable {
                 communicator
                         .allocate((long) maxLogitRows * widestPart * DType.F32.bytes())
                         .tensor(0, DType.F32, maxLogitRows, shard.vocabulary().size());
+        Map<KvLayout, PagedKv> pools = new HashMap<>();
+        for (KvLayout layout : model.kvLayouts()) {
+            KvLayout one = layout.ofOneLayer();
+            int blocks = stepKvBlocks(maxTokens, maxLogitRows, one.blockSize());
+            stepKv.add(pools.computeIfAbsent(one, each -> kernels.allocateKv(each, blocks)));
+        }
+    }
+
+    /// Blocks of a step none of whose rows keeps keys and values, the null block included.
+    public static int stepKvBlocks(int maxTokens, int maxRows, int blockSize) {
+        return 1 + Math.ceilDiv(maxTokens, blockSize) + Math.min(maxRows, maxTokens);
+    }
+
+    /// Bytes of [#stepKv]: KV groups are alike but for their windows, so they share one.
+    public static long stepKvBytes(
+            ModelConfig config,
+            Shard shard,
+            DType kvType,
+            int blockSize,
+            int maxTokens,
+            int maxRows) {
+        int headSize = config.attention().headDim();
+        return new KvLayout(1, shard.kvHeads().size(), headSize, kvType, blockSize).bytesPerBlock()
+                * stepKvBlocks(maxTokens, maxRows, blockSize);
     }
 
     /// Bytes of this rank's own tensors, for the memory bill before anything is loaded.
@@ -203,9 +235,15 @@ public final class Activations implements AutoCloseable {
         return logits.rows(0, rows);
     }
 
+    /// The blocks in which rows without KV keep one layer's keys and values while it runs.
+    public PagedKv stepKv(int kvGroup) {
+        return stepKv.get(kvGroup);
+    }
+
     @Override
     public void close() {
         local.close();
+        new HashSet<>(stepKv).forEach(PagedKv::close);
     }
 
     private Tensor take(DType type, int rows, int columns) {

@@ -4,21 +4,44 @@ import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.PagedBatch;
 import dev.lockstep.kernels.Tensor;
 import java.util.List;
+import java.util.Optional;
 
-/// The index arrays of one step, in device memory: tokens of all rows laid end to end.
+/// The index arrays of one step, in device memory: tokens of all rows laid end to end, those of
+/// rows that keep keys and values first.
 ///
 /// @param ids `[1, tokens]` I32
 /// @param positions `[1, tokens]` I32, each token's place in its sequence
-/// @param kv one for each KV group, in the model's order
+/// @param kv one for each KV group, in the model's order: the rows that keep keys and values
+/// @param withoutKv the rows behind them, whole sequences each, whose keys and values are forgotten
+///   layer by layer; its blocks are those of [Activations#stepKv]
 /// @param logitRows `[1, n]` I32: the tokens whose logits are wanted; n may be 0
 public record ForwardBatch(
-        int tokens, Tensor ids, Tensor positions, List<PagedBatch> kv, Tensor logitRows) {
+        int tokens,
+        Tensor ids,
+        Tensor positions,
+        List<PagedBatch> kv,
+        Optional<PagedBatch> withoutKv,
+        Tensor logitRows) {
 
     public ForwardBatch {
         kv = List.copyOf(kv);
         ids.require("ids", DType.I32, 1, tokens);
         positions.require("positions", DType.I32, 1, tokens);
         logitRows.require("logitRows", DType.I32, 1, logitRows.columns());
+        int without = withoutKv.map(PagedBatch::tokens).orElse(0);
+        for (PagedBatch each : kv) {
+            if (each.tokens() + without != tokens) {
+                throw new IllegalArgumentException(
+                        "%d tokens with KV and %d without make no step of %d"
+                                .formatted(each.tokens(), without, tokens));
+            }
+        }
+    }
+
+    /// A step whose rows all keep their keys and values.
+    public ForwardBatch(
+            int tokens, Tensor ids, Tensor positions, List<PagedBatch> kv, Tensor logitRows) {
+        this(tokens, ids, positions, kv, Optional.empty(), logitRows);
     }
 
     public int logitCount() {

@@ -45,4 +45,16 @@ public interface Model {
     ///
     /// @param kv the blocks of each KV group, in the order of [#kvLayouts]
     Tensor forward(ForwardBatch batch, List<PagedKv> kv, Activations activations);
+
+    /// Hidden states `[tokens, hidden size]` of the step that ran last, behind the last layer's
+    /// norm: complete on every rank, good until the next step.
+    default Tensor hiddenStates(int tokens, Activations activations) {
+        return activations.hidden(tokens);
+    }
+
+    /// Logits of other tokens of the step that ran last; every rank calls it alike. They take the
+    /// place of those before.
+    ///
+    /// @param rows `[1, n]` I32, n at most the logit rows of the activations
+    Tensor logits(int tokens, Tensor rows, Activations activations);
 }

@@ -89,8 +89,11 @@ public final class ModelSource {
     }
 
     /// Bytes a rank's activations take, its part of the communicator's memory included.
-    public long activationBytes(Shard shard, DType type, int maxTokens, int maxLogitRows) {
+    public long activationBytes(
+            Shard shard, DType type, DType kvType, int blockSize, int maxTokens, int maxLogitRows) {
         return Activations.localBytes(config(), shard, type, maxTokens, maxLogitRows)
+                + Activations.stepKvBytes(
+                        config(), shard, kvType, blockSize, maxTokens, maxLogitRows)
                 + Activations.collectiveBytes(
                         config(), shard.size(), type, maxTokens, maxLogitRows);
     }

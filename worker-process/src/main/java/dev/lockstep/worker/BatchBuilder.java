@@ -11,6 +11,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /// Turns the rows of a step into index arrays: filled on the host, copied to the device in one
 /// piece.
@@ -19,6 +20,7 @@ import java.util.List;
 final class BatchBuilder implements AutoCloseable {
     private final Kernels kernels;
     private final int kvGroups;
+    private final int blockSize;
     private final Arena arena = Arena.ofShared();
     private final MemorySegment host;
     private final DeviceBuffer device;
@@ -26,50 +28,78 @@ final class BatchBuilder implements AutoCloseable {
 
     /// The batch of a step and the slots its logit rows belong to.
     ///
+    /// @param rows in the order their tokens lie
     /// @param logitSlots `[1, n]` I32 on the device
-    record Batch(ForwardBatch forward, Tensor logitSlots, int[] samplingSlots) {}
+    /// @param scored the positions whose next prompt token's log-probability is wanted
+    record Batch(
+            ForwardBatch forward,
+            List<Placed> rows,
+            Tensor logitSlots,
+            int[] samplingSlots,
+            Scored scored) {}
 
-    BatchBuilder(Kernels kernels, int kvGroups, int maxTokens, int maxRows, int maxBlocksPerRow) {
+    /// A row and its place in the step.
+    ///
+    /// @param start its first token
+    /// @param firstWanted the first position of the row whose outputs are wanted; the end of the
+    ///   row if none is
+    /// @param scored positions from there on whose next prompt token's log-probability is wanted
+    record Placed(Step.Row row, int start, int firstWanted, int scored) {}
+
+    /// @param rows `[1, k]` I32 on the device: tokens of the step
+    /// @param targets `[1, k]` I32 on the device: the token behind each
+    /// @param ids the same on the host
+    /// @param slots whose they are
+    record Scored(Tensor rows, Tensor targets, int[] ids, int[] slots) {}
+
+    BatchBuilder(Kernels kernels, int kvGroups, SessionLimits limits) {
         this.kernels = kernels;
         this.kvGroups = kvGroups;
+        this.blockSize = limits.blockSize();
+        int maxTokens = limits.maxTokens();
+        int maxRows = limits.maxSequences();
+        int maxBlocksPerRow = Math.ceilDiv(limits.maxPositions(), blockSize);
+        // Ids and positions, then tokens to score and theirs; one more table for rows without KV.
         long integers =
-                2L * maxTokens
+                4L * maxTokens
                         + 2L * maxRows
-                        + (2L * maxRows + 1 + (long) maxRows * maxBlocksPerRow) * kvGroups;
+                        + (2L * maxRows + 1 + (long) maxRows * maxBlocksPerRow) * (kvGroups + 1);
         this.host = arena.allocate(integers * Integer.BYTES, 64);
         this.device = kernels.allocate(integers * Integer.BYTES);
     }
 
-    Batch build(List<Step.Row> rows, Slots slots) {
+    Batch build(List<Step.Row> step, Slots slots) {
         cursor = 0;
-        int tokens = rows.stream().mapToInt(Step.Row::count).sum();
+        List<Placed> rows = place(step, slots);
+        int tokens = step.stream().mapToInt(Step.Row::count).sum();
         int ids = take(tokens);
         int positions = take(tokens);
         List<Integer> logitRows = new ArrayList<>();
         List<Integer> logitSlots = new ArrayList<>();
-        int token = 0;
-        for (Step.Row row : rows) {
+        for (Placed placed : rows) {
+            Step.Row row = placed.row();
             Slot slot = slots.at(row.slot());
-            for (int i = 0; i < row.count(); i++, token++) {
-                put(ids + token, slot.idAt(row.computed() + i, row.slot()));
-                put(positions + token, row.computed() + i);
+            for (int i = 0; i < row.count(); i++) {
+                put(ids + placed.start() + i, slot.idAt(row.computed() + i, row.slot()));
+                put(positions + placed.start() + i, row.computed() + i);
             }
             if (slot.samplesAt(row.computed() + row.count())) {
-                logitRows.add(token - 1);
+                logitRows.add(placed.start() + row.count() - 1);
                 logitSlots.add(row.slot());
             }
         }
         int sampled = logitRows.size();
-        int logitIndex = take(sampled);
-        int slotIndex = take(sampled);
-        for (int i = 0; i < sampled; i++) {
-            put(logitIndex + i, logitRows.get(i));
-            put(slotIndex + i, logitSlots.get(i));
-        }
+        int logitIndex = putAll(logitRows);
+        int slotIndex = putAll(logitSlots);
+        Scored scored = score(rows, slots);
+        List<Placed> kept = rows.stream().filter(each -> !withoutKv(each, slots)).toList();
+        List<Placed> others = rows.subList(kept.size(), rows.size());
         List<PagedBatch> paged = new ArrayList<>();
         for (int group = 0; group < kvGroups; group++) {
-            paged.add(page(rows, slots, group, tokens));
+            paged.add(page(kept, slots, group));
         }
+        Optional<PagedBatch> withoutKv =
+                others.isEmpty() ? Optional.empty() : Optional.of(pageWithoutKv(others));
         kernels.copyToDevice(
                 host.asSlice(0, (long) cursor * Integer.BYTES),
                 device.tensor(0, DType.I32, 1, cursor));
@@ -79,40 +109,122 @@ final class BatchBuilder implements AutoCloseable {
                         vector(ids, tokens),
                         vector(positions, tokens),
                         paged,
+                        withoutKv,
                         vector(logitIndex, sampled));
-        return new Batch(
-                forward,
-                vector(slotIndex, sampled),
-                logitSlots.stream().mapToInt(Integer::intValue).toArray());
+        return new Batch(forward, rows, vector(slotIndex, sampled), integers(logitSlots), scored);
     }
 
-    private PagedBatch page(List<Step.Row> rows, Slots slots, int group, int tokens) {
-        int width = 1;
-        for (Step.Row row : rows) {
-            width = Math.max(width, slots.at(row.slot()).blockCount(group));
-        }
-        int starts = take(rows.size() + 1);
-        int computed = take(rows.size());
-        int table = take(rows.size() * width);
-        int token = 0;
-        for (int r = 0; r < rows.size(); r++) {
-            Step.Row row = rows.get(r);
-            Slot slot = slots.at(row.slot());
-            put(starts + r, token);
-            put(computed + r, row.computed());
-            int count = slot.blockCount(group);
-            for (int b = 0; b < width; b++) {
-                put(table + r * width + b, b < count ? slot.blocks(group)[b] : 0);
+    /// Rows that keep their keys and values first; both in the order of the step.
+    private static List<Placed> place(List<Step.Row> step, Slots slots) {
+        List<Placed> placed = new ArrayList<>(step.size());
+        int start = 0;
+        for (boolean withoutKv : new boolean[] {false, true}) {
+            for (Step.Row row : step) {
+                Slot slot = slots.at(row.slot());
+                if (slot.withoutKv() == withoutKv) {
+                    placed.add(placed(row, slot, start));
+                    start += row.count();
+                }
             }
-            token += row.count();
         }
-        put(starts + rows.size(), token);
+        return placed;
+    }
+
+    private static Placed placed(Step.Row row, Slot slot, int start) {
+        int end = row.computed() + row.count();
+        int first = Math.clamp(slot.outputs().from(), row.computed(), end);
+        // What comes after the prompt is not scored but sampled.
+        int scored = slot.outputs().logprobs() ? Math.min(end, slot.promptLength() - 1) - first : 0;
+        return new Placed(row, start, first, Math.max(0, scored));
+    }
+
+    private Scored score(List<Placed> rows, Slots slots) {
+        List<Integer> tokens = new ArrayList<>();
+        List<Integer> targets = new ArrayList<>();
+        List<Integer> owners = new ArrayList<>();
+        for (Placed placed : rows) {
+            int slot = placed.row().slot();
+            for (int i = 0; i < placed.scored(); i++) {
+                int position = placed.firstWanted() + i;
+                tokens.add(placed.start() + position - placed.row().computed());
+                targets.add(slots.at(slot).idAt(position + 1, slot));
+                owners.add(slot);
+            }
+        }
+        int count = tokens.size();
+        return new Scored(
+                vector(putAll(tokens), count),
+                vector(putAll(targets), count),
+                integers(targets),
+                integers(owners));
+    }
+
+    private static boolean withoutKv(Placed placed, Slots slots) {
+        return slots.at(placed.row().slot()).withoutKv();
+    }
+
+    private PagedBatch page(List<Placed> rows, Slots slots, int group) {
+        int width = 1;
+        for (Placed placed : rows) {
+            width = Math.max(width, slots.at(placed.row().slot()).blockCount(group));
+        }
+        int[] starts = new int[rows.size() + 1];
+        int[] table = new int[rows.size() * width];
+        for (int r = 0; r < rows.size(); r++) {
+            Slot slot = slots.at(rows.get(r).row().slot());
+            System.arraycopy(slot.blocks(group), 0, table, r * width, slot.blockCount(group));
+            starts[r + 1] = starts[r] + rows.get(r).row().count();
+        }
+        return page(rows, starts, table, width);
+    }
+
+    /// Numbers the blocks of [dev.lockstep.model.Activations#stepKv] from 1 on.
+    private PagedBatch pageWithoutKv(List<Placed> rows) {
+        int width = 1;
+        for (Placed placed : rows) {
+            width = Math.max(width, Math.ceilDiv(placed.row().count(), blockSize));
+        }
+        int[] starts = new int[rows.size() + 1];
+        int[] table = new int[rows.size() * width];
+        int block = 1;
+        for (int r = 0; r < rows.size(); r++) {
+            int count = rows.get(r).row().count();
+            for (int b = 0; b < Math.ceilDiv(count, blockSize); b++) {
+                table[r * width + b] = block++;
+            }
+            starts[r + 1] = starts[r] + count;
+        }
+        return page(rows, starts, table, width);
+    }
+
+    private PagedBatch page(List<Placed> rows, int[] starts, int[] table, int width) {
+        int startIndex = putAll(starts);
+        int computed = take(rows.size());
+        for (int r = 0; r < rows.size(); r++) {
+            put(computed + r, rows.get(r).row().computed());
+        }
+        int tableIndex = putAll(table);
         return new PagedBatch(
                 rows.size(),
-                tokens,
-                vector(starts, rows.size() + 1),
+                starts[rows.size()],
+                vector(startIndex, rows.size() + 1),
                 vector(computed, rows.size()),
-                device.tensor((long) table * Integer.BYTES, DType.I32, rows.size(), width));
+                device.tensor((long) tableIndex * Integer.BYTES, DType.I32, rows.size(), width));
+    }
+
+    private int putAll(List<Integer> values) {
+        return putAll(integers(values));
+    }
+
+    private int putAll(int[] values) {
+        int start = take(values.length);
+        MemorySegment.copy(
+                values, 0, host, ValueLayout.JAVA_INT, (long) start * Integer.BYTES, values.length);
+        return start;
+    }
+
+    private static int[] integers(List<Integer> values) {
+        return values.stream().mapToInt(Integer::intValue).toArray();
     }
 
     private int take(int integers) {

@@ -1,20 +1,14 @@
 package dev.lockstep.worker;
 
 import dev.lockstep.kernels.BlockCopy;
-import dev.lockstep.kernels.DeviceBuffer;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.PagedKv;
 import dev.lockstep.kernels.Sampler;
 import dev.lockstep.kernels.Samples;
-import dev.lockstep.kernels.SamplingSettings;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.Activations;
 import dev.lockstep.model.Model;
 import dev.lockstep.nccl.Communicator;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 import org.apache.logging.log4j.LogManager;
@@ -37,10 +31,8 @@ final class Session implements AutoCloseable {
     private final Sampler sampler;
     private final BatchBuilder batches;
     private final Slots slots;
-    private final DeviceBuffer sampleBuffer;
-    private final Samples samples;
-    private final Arena arena = Arena.ofShared();
-    private final MemorySegment hostSamples;
+    private final SampleReader samples;
+    private final PositionReader positions;
     private final long bytesAtStart;
     private long lastNumber;
 
@@ -63,17 +55,10 @@ final class Session implements AutoCloseable {
                 new Activations(
                         model, kernels, communicator, limits.maxTokens(), limits.maxSequences());
         this.sampler = kernels.sampler(limits.maxSequences(), model.vocabularySize());
-        this.batches =
-                new BatchBuilder(
-                        kernels,
-                        kv.size(),
-                        limits.maxTokens(),
-                        limits.maxSequences(),
-                        Math.ceilDiv(limits.maxPositions(), limits.blockSize()));
+        this.batches = new BatchBuilder(kernels, kv.size(), limits);
         this.slots = new Slots(limits.maxSequences());
-        this.sampleBuffer = kernels.allocate(Samples.bytes(limits.maxSequences()));
-        this.samples = Samples.in(sampleBuffer, 0, limits.maxSequences());
-        this.hostSamples = arena.allocate(Samples.bytes(limits.maxSequences()), 64);
+        this.samples = new SampleReader(kernels, limits.maxSequences());
+        this.positions = new PositionReader(model, kernels, activations, sampler, samples, slots);
         this.bytesAtStart = kernels.allocatedBytes();
     }
 
@@ -122,8 +107,22 @@ final class Session implements AutoCloseable {
         }
         step.admitted().forEach(this::admit);
         copy(step.copies());
-        List<StepOutcome.Sampled> sampled = step.rows().isEmpty() ? List.of() : forward(step);
-        return new StepOutcome(step.epoch(), step.number(), sampled, System.nanoTime() - start);
+        if (step.rows().isEmpty()) {
+            return outcome(step, List.of(), List.of(), start);
+        }
+        BatchBuilder.Batch batch = batch(step);
+        List<StepOutcome.Sampled> sampled = forward(batch);
+        List<StepOutcome.Outputs> outputs = positions.read(batch);
+        return outcome(step, sampled, outputs, start);
+    }
+
+    private static StepOutcome outcome(
+            Step step,
+            List<StepOutcome.Sampled> sampled,
+            List<StepOutcome.Outputs> outputs,
+            long start) {
+        return new StepOutcome(
+                step.epoch(), step.number(), sampled, outputs, System.nanoTime() - start);
     }
 
     /// Makes every collective of this epoch fail, also one the step thread sits in. Any thread may
@@ -132,28 +131,39 @@ final class Session implements AutoCloseable {
         communicator.abort(reason);
     }
 
-    private List<StepOutcome.Sampled> forward(Step step) {
+    private BatchBuilder.Batch batch(Step step) {
         requireFits(step);
         for (Step.Row row : step.rows()) {
-            slots.at(row.slot()).advance(row, limits);
-            note(row, slots.at(row.slot()));
+            Slot slot = slots.at(row.slot());
+            slot.advance(row, limits);
+            if (!slot.withoutKv()) {
+                note(row, slot);
+            }
         }
-        BatchBuilder.Batch batch = batches.build(step.rows(), slots);
+        return batches.build(step.rows(), slots);
+    }
+
+    private List<StepOutcome.Sampled> forward(BatchBuilder.Batch batch) {
         sampler.resolve(batch.forward().ids());
         Tensor logits = model.forward(batch.forward(), kv, activations);
-        int count = batch.samplingSlots().length;
-        if (count == 0) {
+        int[] sampling = batch.samplingSlots();
+        if (sampling.length == 0) {
             kernels.synchronize();
             return List.of();
         }
-        Samples out = samples.rows(count);
-        boolean samples = communicator.rank() == 0;
-        if (samples) {
+        Samples out = samples.rows(sampling.length);
+        boolean samplesHere = communicator.rank() == 0;
+        if (samplesHere) {
             sampler.sample(logits, batch.logitSlots(), out);
         }
         communicator.broadcast(out.ids(), 0);
         sampler.record(batch.logitSlots(), out.ids());
-        return samples ? read(batch.samplingSlots(), out) : List.of();
+        return samplesHere
+                ? samples.read(
+                        sampling.length,
+                        i -> sampling[i],
+                        i -> slots.at(sampling[i]).settings().topLogprobs())
+                : List.of();
     }
 
     /// What the row writes loses its name, what it fills gets one.
@@ -186,40 +196,6 @@ final class Session implements AutoCloseable {
             }
             seen.set(row.slot());
         }
-    }
-
-    private List<StepOutcome.Sampled> read(int[] sampledSlots, Samples out) {
-        int count = sampledSlots.length;
-        int width = SamplingSettings.MAX_TOP_LOGPROBS;
-        MemorySegment ids = copied(out.ids(), 0);
-        MemorySegment logprobs = copied(out.logprobs(), 4L * count);
-        MemorySegment topIds = copied(out.topIds(), 8L * count);
-        MemorySegment topLogprobs = copied(out.topLogprobs(), (8L + 4L * width) * count);
-        List<StepOutcome.Sampled> sampled = new ArrayList<>(count);
-        for (int i = 0; i < count; i++) {
-            int top = slots.at(sampledSlots[i]).settings().topLogprobs();
-            int[] likelyIds = new int[top];
-            float[] likelyLogprobs = new float[top];
-            for (int k = 0; k < top; k++) {
-                likelyIds[k] = topIds.getAtIndex(ValueLayout.JAVA_INT, (long) i * width + k);
-                likelyLogprobs[k] =
-                        topLogprobs.getAtIndex(ValueLayout.JAVA_FLOAT, (long) i * width + k);
-            }
-            sampled.add(
-                    new StepOutcome.Sampled(
-                            sampledSlots[i],
-                            ids.getAtIndex(ValueLayout.JAVA_INT, i),
-                            logprobs.getAtIndex(ValueLayout.JAVA_FLOAT, i),
-                            likelyIds,
-                            likelyLogprobs));
-        }
-        return sampled;
-    }
-
-    private MemorySegment copied(Tensor tensor, long offset) {
-        MemorySegment target = hostSamples.asSlice(offset, tensor.bytes());
-        kernels.copyToHost(tensor, target);
-        return target;
     }
 
     private void admit(Step.Admission admission) {
@@ -262,8 +238,7 @@ final class Session implements AutoCloseable {
         batches.close();
         sampler.close();
         activations.close();
-        sampleBuffer.close();
-        arena.close();
+        samples.close();
         communicator.close();
     }
 }

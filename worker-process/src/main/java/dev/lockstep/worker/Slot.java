@@ -6,11 +6,13 @@ import java.util.Arrays;
 /// A running sequence's row of worker state: the ids it was admitted with and its block tables.
 final class Slot {
     private final int[] ids;
-    private final SamplingSettings settings;
+    private final Step.Admission admission;
     private final int[][] blocks;
     private final int[] blockCounts;
     private int computed;
     private int named;
+    // The sum of the hidden states so far, where their mean is asked for.
+    private double[] sum = {};
 
     Slot(Step.Admission admission, int kvGroups) {
         if (admission.promptIds().length + admission.outputIds().length == 0) {
@@ -27,7 +29,7 @@ final class Slot {
                 ids,
                 admission.promptIds().length,
                 admission.outputIds().length);
-        this.settings = admission.settings();
+        this.admission = admission;
         this.blocks = new int[kvGroups][8];
         this.blockCounts = new int[kvGroups];
         this.computed = admission.computed();
@@ -39,7 +41,39 @@ final class Slot {
     }
 
     SamplingSettings settings() {
-        return settings;
+        return admission.settings();
+    }
+
+    PromptOutputs outputs() {
+        return admission.outputs();
+    }
+
+    /// Whether its one row keeps no keys and values.
+    boolean withoutKv() {
+        return admission.withoutKv();
+    }
+
+    int promptLength() {
+        return admission.promptIds().length;
+    }
+
+    /// Adds one position's hidden state to the sum of those before.
+    void addHiddenState(float[] values, int offset, int size) {
+        if (sum.length == 0) {
+            sum = new double[size];
+        }
+        for (int i = 0; i < size; i++) {
+            sum[i] += values[offset + i];
+        }
+    }
+
+    /// The mean of the prompt's hidden states.
+    float[] meanHiddenState() {
+        float[] mean = new float[sum.length];
+        for (int i = 0; i < mean.length; i++) {
+            mean[i] = (float) (sum[i] / promptLength());
+        }
+        return mean;
     }
 
     /// Takes a row's new blocks and moves on; refuses a row that does not continue where the last
@@ -52,6 +86,10 @@ final class Slot {
         }
         if (end > limits.maxPositions()) {
             throw refusal(row, "a sequence has at most %d".formatted(limits.maxPositions()));
+        }
+        if (withoutKv()) {
+            takeWhole(row);
+            return;
         }
         if (row.newBlocks().size() != blocks.length) {
             throw refusal(
@@ -75,6 +113,13 @@ final class Slot {
         computed = (int) end;
     }
 
+    private void takeWhole(Step.Row row) {
+        if (row.computed() != 0 || row.count() != ids.length) {
+            throw refusal(row, "without KV all %d are one row".formatted(ids.length));
+        }
+        computed = ids.length;
+    }
+
     private static IllegalArgumentException refusal(Step.Row row, String why) {
         return new IllegalArgumentException(
                 "slot %d: row of %d tokens at %d, %s"
@@ -90,7 +135,7 @@ final class Slot {
     /// Whether a row that ends before `end` reaches the end of what is known, so that a token is
     /// due.
     boolean samplesAt(int end) {
-        return end >= ids.length;
+        return admission.generates() && end >= ids.length;
     }
 
     /// Full blocks that have names, or had them when the slot was taken.

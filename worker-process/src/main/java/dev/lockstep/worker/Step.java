@@ -28,13 +28,39 @@ record Step(
     /// @param requestId for the log
     /// @param outputIds generated before it was preempted
     /// @param computed positions whose blocks were found in the cache; they come with its first row
+    /// @param generates whether its rows sample tokens once all ids are computed
+    /// @param withoutKv all of it is one row of this step, whose keys and values nobody needs again
     record Admission(
             String requestId,
             int slot,
             int[] promptIds,
             int[] outputIds,
             SamplingSettings settings,
-            int computed) {}
+            int computed,
+            PromptOutputs outputs,
+            boolean generates,
+            boolean withoutKv) {
+
+        /// Of a sequence that only generates.
+        Admission(
+                String requestId,
+                int slot,
+                int[] promptIds,
+                int[] outputIds,
+                SamplingSettings settings,
+                int computed) {
+            this(
+                    requestId,
+                    slot,
+                    promptIds,
+                    outputIds,
+                    settings,
+                    computed,
+                    PromptOutputs.NONE,
+                    true,
+                    false);
+        }
+    }
 
     /// Copies the first `tokens` tokens of a block.
     record Copy(int kvGroup, int from, int to, int tokens) {}

@@ -188,7 +188,12 @@ public final class WorkerMain {
             int mostTokens) {
         long activations =
                 source.activationBytes(
-                        shard, kernels.activationType(), mostTokens, config.maxNumSeqs());
+                        shard,
+                        kernels.activationType(),
+                        types.kv(),
+                        WorkerConfig.BLOCK_SIZE,
+                        mostTokens,
+                        config.maxNumSeqs());
         long kv =
                 config.kvMemory()
                         .orElseGet(

@@ -1,22 +1,9 @@
 package dev.lockstep.worker;
 
-import dev.lockstep.cluster.BlockHash;
-import dev.lockstep.kernels.SamplingSettings;
-import dev.lockstep.proto.v1.Admission;
-import dev.lockstep.proto.v1.BlockCopy;
-import dev.lockstep.proto.v1.BlockList;
-import dev.lockstep.proto.v1.Form;
 import dev.lockstep.proto.v1.Formed;
 import dev.lockstep.proto.v1.Heartbeat;
 import dev.lockstep.proto.v1.Join;
-import dev.lockstep.proto.v1.LogitBias;
-import dev.lockstep.proto.v1.Row;
-import dev.lockstep.proto.v1.Sampled;
-import dev.lockstep.proto.v1.SamplingParams;
 import dev.lockstep.proto.v1.SchedulerMessage;
-import dev.lockstep.proto.v1.StepResult;
-import dev.lockstep.proto.v1.Token;
-import dev.lockstep.proto.v1.TopLogprob;
 import dev.lockstep.proto.v1.WorkerError;
 import dev.lockstep.proto.v1.WorkerGrpc;
 import dev.lockstep.proto.v1.WorkerMessage;
@@ -25,9 +12,6 @@ import io.grpc.Status;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import java.time.Duration;
-import java.util.HashMap;
-import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
@@ -131,7 +115,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
         public void onNext(SchedulerMessage message) {
             switch (message.getMessageCase()) {
                 case JOIN -> join(message.getJoin());
-                case FORM -> runner.form(formation(message.getForm()), this);
+                case FORM -> runner.form(StepMessages.formation(message.getForm()), this);
                 case STEP -> step(message.getStep());
                 case HEARTBEAT -> {
                     // Its arrival is its meaning.
@@ -167,7 +151,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
 
         private void step(dev.lockstep.proto.v1.Step step) {
             try {
-                if (!runner.run(fromProto(step), this)) {
+                if (!runner.run(StepMessages.fromProto(step), this)) {
                     failed(step.getEpoch(), step.getNumber(), "too many steps in flight");
                 }
             } catch (IllegalArgumentException e) {
@@ -236,7 +220,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
 
         @Override
         public void finished(StepOutcome outcome) {
-            send(WorkerMessage.newBuilder().setResult(toProto(outcome)));
+            send(WorkerMessage.newBuilder().setResult(StepMessages.toProto(outcome)));
         }
 
         @Override
@@ -265,101 +249,5 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
                 out.onNext(message.build());
             }
         }
-    }
-
-    private static StepRunner.Formation formation(Form form) {
-        return new StepRunner.Formation(
-                form.getEpoch(),
-                form.getRendezvous(),
-                form.getKvBlocks(),
-                form.getMaxNumSeqs(),
-                form.getMaxNumBatchedTokens() == 0
-                        ? Optional.empty()
-                        : Optional.of(form.getMaxNumBatchedTokens()),
-                form.getKeepBlocks());
-    }
-
-    private static Step fromProto(dev.lockstep.proto.v1.Step step) {
-        return new Step(
-                step.getEpoch(),
-                step.getNumber(),
-                integers(step.getReleasedSlotsList()),
-                step.getAdmittedList().stream().map(WorkerService::fromProto).toList(),
-                step.getCopiesList().stream().map(WorkerService::fromProto).toList(),
-                step.getRowsList().stream().map(WorkerService::fromProto).toList());
-    }
-
-    private static Step.Admission fromProto(Admission admission) {
-        return new Step.Admission(
-                admission.getRequestId(),
-                admission.getSlot(),
-                integers(admission.getPromptIdsList()),
-                integers(admission.getOutputIdsList()),
-                fromProto(admission.getSampling()),
-                admission.getComputed());
-    }
-
-    private static Step.Copy fromProto(BlockCopy copy) {
-        return new Step.Copy(copy.getKvGroup(), copy.getFrom(), copy.getTo(), copy.getTokens());
-    }
-
-    private static Step.Row fromProto(Row row) {
-        return new Step.Row(
-                row.getSlot(),
-                row.getComputed(),
-                row.getCount(),
-                row.getNewBlocksList().stream()
-                        .map(BlockList::getIdsList)
-                        .map(WorkerService::integers)
-                        .toList(),
-                row.getFullHashesList().stream()
-                        .map(name -> BlockHash.fromBytes(name.toByteArray()))
-                        .toList());
-    }
-
-    private static SamplingSettings fromProto(SamplingParams params) {
-        Map<Integer, Float> bias = new HashMap<>();
-        for (LogitBias entry : params.getLogitBiasList()) {
-            bias.put(entry.getTokenId(), entry.getBias());
-        }
-        return new SamplingSettings(
-                params.getTemperature(),
-                params.getTopP(),
-                params.getTopK(),
-                params.getMinP(),
-                params.getRepetitionPenalty(),
-                params.getFrequencyPenalty(),
-                params.getPresencePenalty(),
-                bias,
-                params.getSeed(),
-                params.getChoice(),
-                params.getMinTokens(),
-                integers(params.getStopTokenIdsList()),
-                params.getLogprobs(),
-                params.getTopLogprobs());
-    }
-
-    private static int[] integers(List<Integer> list) {
-        return list.stream().mapToInt(Integer::intValue).toArray();
-    }
-
-    private static StepResult toProto(StepOutcome outcome) {
-        StepResult.Builder result =
-                StepResult.newBuilder()
-                        .setEpoch(outcome.epoch())
-                        .setNumber(outcome.number())
-                        .setComputeMicros(outcome.computeNanos() / 1000);
-        for (StepOutcome.Sampled sampled : outcome.sampled()) {
-            Token.Builder token =
-                    Token.newBuilder().setId(sampled.id()).setLogprob(sampled.logprob());
-            for (int i = 0; i < sampled.topIds().length; i++) {
-                token.addTopLogprobs(
-                        TopLogprob.newBuilder()
-                                .setTokenId(sampled.topIds()[i])
-                                .setLogprob(sampled.topLogprobs()[i]));
-            }
-            result.addSampled(Sampled.newBuilder().setSlot(sampled.slot()).setToken(token));
-        }
-        return result.build();
     }
 }

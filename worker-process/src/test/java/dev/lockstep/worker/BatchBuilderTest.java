@@ -30,7 +30,7 @@ class BatchBuilderTest {
     @BeforeEach
     void open() {
         kernels = CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning());
-        builder = new BatchBuilder(kernels, KV_GROUPS, 64, 4, 4);
+        builder = new BatchBuilder(kernels, KV_GROUPS, LIMITS);
     }
 
     @AfterEach

@@ -72,6 +72,7 @@ class WorkerServiceTest {
                 .setFrequencyPenalty(same.frequencyPenalty())
                 .setPresencePenalty(same.presencePenalty())
                 .setSeed(seed)
+                .setMaxTokens(100)
                 .setLogprobs(true)
                 .setTopLogprobs(same.topLogprobs());
     }
@@ -351,7 +352,7 @@ class WorkerServiceTest {
     @Test
     void malformedStepsAreErrorsThatTheProcessOutlives() throws Exception {
         SamplingParams.Builder greedy =
-                SamplingParams.newBuilder().setTopP(1).setRepetitionPenalty(1);
+                SamplingParams.newBuilder().setTopP(1).setRepetitionPenalty(1).setMaxTokens(100);
         try (ServedWorker served = serve()) {
             long epoch = 0;
             for (Malformed bad :

@@ -88,20 +88,56 @@ final class CpuSampler implements Sampler {
 
     @Override
     public void sample(Tensor logits, Tensor slots, Samples out) {
+        requireFits(logits, out);
+        slots.require("slots", DType.I32, 1, logits.rows());
+        out.ids().require("ids", DType.I32, 1, logits.rows());
+        eachRow(logits, (chooser, row) -> sampleRow(chooser, logits, slots, row, out));
+    }
+
+    @Override
+    public void score(Tensor logits, Tensor ids, int top, Samples out) {
+        requireFits(logits, out);
+        ids.require("ids", DType.I32, 1, logits.rows());
+        if (top < 0 || top > SamplingSettings.MAX_TOP_LOGPROBS) {
+            throw new IllegalArgumentException(
+                    "%d most likely ids, at most %d"
+                            .formatted(top, SamplingSettings.MAX_TOP_LOGPROBS));
+        }
+        for (int row = 0; row < logits.rows(); row++) {
+            requireId("scored id", element(ids, row));
+        }
+        eachRow(
+                logits,
+                (chooser, row) -> {
+                    long address = address(logits, row);
+                    double normalizer = measure(chooser, address, top, row, out);
+                    float raw = MEMORY.get(FLOAT, address + element(ids, row) * 4L);
+                    writeLogprob(raw, normalizer, row, out);
+                });
+    }
+
+    private void requireFits(Tensor logits, Samples out) {
         int rows = logits.rows();
         logits.require("logits", DType.F32, rows, vocabulary);
-        slots.require("slots", DType.I32, 1, rows);
-        out.ids().require("ids", DType.I32, 1, rows);
         out.logprobs().require("logprobs", DType.F32, 1, rows);
         int most = SamplingSettings.MAX_TOP_LOGPROBS;
         out.topIds().require("topIds", DType.I32, rows, most);
         out.topLogprobs().require("topLogprobs", DType.F32, rows, most);
+    }
+
+    @FunctionalInterface
+    private interface RowTask {
+        void run(TokenChooser chooser, int row);
+    }
+
+    private void eachRow(Tensor logits, RowTask task) {
+        int rows = logits.rows();
         nextRow.setPlain(0);
         team.run(
                 (thread, _) -> {
                     int row;
                     while ((row = nextRow.getAndIncrement()) < rows) {
-                        sampleRow(choosers[thread], logits, slots, row, out);
+                        task.run(choosers[thread], row);
                     }
                 },
                 // One row is one thread's, however long it is.
@@ -132,13 +168,11 @@ final class CpuSampler implements Sampler {
             TokenChooser chooser, Tensor logits, Tensor slots, int row, Samples out) {
         SamplingSlot slot = taken(element(slots, row));
         SamplingSettings settings = slot.settings();
-        long address = logits.pointer().address() + (long) row * logits.stride() * 4;
+        long address = address(logits, row);
         double normalizer = 0;
         boolean measured = settings.logprobs() || settings.topLogprobs() > 0;
         if (measured) {
-            float greatest = chooser.clean(address);
-            normalizer = normalizer(address, greatest);
-            writeTop(chooser, address, normalizer, settings.topLogprobs(), row, out);
+            normalizer = measure(chooser, address, settings.topLogprobs(), row, out);
             MemorySegment.copy(MEMORY, address, MEMORY, chooser.copy(), vocabulary * 4L);
         }
         slot.process(address);
@@ -146,9 +180,26 @@ final class CpuSampler implements Sampler {
         MEMORY.set(INT, out.ids().pointer().address() + row * 4L, id);
         if (measured) {
             float raw = MEMORY.get(FLOAT, chooser.copy() + id * 4L);
-            long at = out.logprobs().pointer().address() + row * 4L;
-            MEMORY.set(FLOAT, at, (float) (raw - normalizer));
+            writeLogprob(raw, normalizer, row, out);
         }
+    }
+
+    private static long address(Tensor logits, int row) {
+        return logits.pointer().address() + (long) row * logits.stride() * 4;
+    }
+
+    /// Writes the most likely ids of a row and returns the logarithm of what its softmax divides
+    /// by.
+    private double measure(TokenChooser chooser, long logits, int top, int row, Samples out) {
+        float greatest = chooser.clean(logits);
+        double normalizer = normalizer(logits, greatest);
+        writeTop(chooser, logits, normalizer, top, row, out);
+        return normalizer;
+    }
+
+    private static void writeLogprob(float raw, double normalizer, int row, Samples out) {
+        long at = out.logprobs().pointer().address() + row * 4L;
+        MEMORY.set(FLOAT, at, (float) (raw - normalizer));
     }
 
     private double normalizer(long logits, float greatest) {

@@ -7,6 +7,7 @@ import dev.lockstep.checkpoint.RopeConfig;
 import dev.lockstep.checkpoint.WeightSlice;
 import dev.lockstep.kernels.AttentionShape;
 import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.KvLayout;
 import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.model.OutputRows;
 import dev.lockstep.model.RotaryFrequencies;
@@ -177,6 +178,10 @@ public final class AttentionParts {
                                 ? group.window()
                                 : AttentionShape.NO_WINDOW,
                         (float) details.attentionCap().orElse(0));
-        return new KvLayer.Backend(kernels.attention(shape, weights.kvLayout(group)), number);
+        KvLayout layout = weights.kvLayout(group);
+        return new KvLayer.Backend(
+                kernels.attention(shape, layout),
+                kernels.attention(shape, layout.ofOneLayer()),
+                number);
     }
 }

@@ -40,7 +40,12 @@ public record Decoder(
             layer.attention().forward(step, layer.feedForwardNorm());
             layer.feedForward().forward(step, normBefore(i + 1));
         }
-        return head.forward(step.x(), batch.logitRows(), activations);
+        return logits(batch.tokens(), batch.logitRows(), activations);
+    }
+
+    @Override
+    public Tensor logits(int tokens, Tensor rows, Activations activations) {
+        return head.forward(hiddenStates(tokens, activations), rows, activations);
     }
 
     /// What stands before a layer's attention, or before the head.

@@ -8,5 +8,7 @@ import dev.lockstep.kernels.AttentionBackend;
 public record KvLayer(Backend backend, int index) {
 
     /// Attention of one shape over one KV group; shared by layers.
-    public record Backend(AttentionBackend attention, int group) {}
+    ///
+    /// @param withoutKv the same for rows that keep nothing: over one layer's keys and values
+    public record Backend(AttentionBackend attention, AttentionBackend withoutKv, int group) {}
 }

@@ -1,7 +1,5 @@
 package dev.lockstep.model.layer;
 
-import dev.lockstep.kernels.AttentionPlan;
-import dev.lockstep.kernels.PagedKv;
 import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.Activations;
@@ -29,14 +27,21 @@ public record SelfAttention(
         Tensor attended = activations.attended(step.tokens());
         qkv.forward(step.x(), heads);
         norm.ifPresent(each -> normalize(each, heads, activations));
-        AttentionPlan plan = step.plan(kv.backend());
-        PagedKv blocks = step.kv().get(kv.backend().group());
-        kv.backend()
-                .attention()
-                .rotateAndStore(plan, heads, rotary, step.batch().positions(), blocks, kv.index());
-        kv.backend().attention().attend(plan, heads, blocks, kv.index(), attended);
+        for (Step.Part part : step.parts(kv.backend())) {
+            attend(part, step, heads, attended);
+        }
         Tensor part = output.part(attended, activations);
         branch.addThenNorm(part, step.residual(), next, step.x(), activations);
+    }
+
+    private void attend(Step.Part part, Step step, Tensor heads, Tensor attended) {
+        int start = part.start();
+        int end = start + part.tokens();
+        int layer = part.layer(kv.index());
+        Tensor own = heads.rows(start, end);
+        Tensor positions = step.batch().positions().columns(start, end);
+        part.attention().rotateAndStore(part.plan(), own, rotary, positions, part.blocks(), layer);
+        part.attention().attend(part.plan(), own, part.blocks(), layer, attended.rows(start, end));
     }
 
     private void normalize(QueryKeyNorm each, Tensor heads, Activations activations) {

@@ -1,10 +1,13 @@
 package dev.lockstep.model.layer;
 
+import dev.lockstep.kernels.AttentionBackend;
 import dev.lockstep.kernels.AttentionPlan;
+import dev.lockstep.kernels.PagedBatch;
 import dev.lockstep.kernels.PagedKv;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.Activations;
 import dev.lockstep.model.ForwardBatch;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -12,15 +15,36 @@ import java.util.Map;
 /// One step on its way through the layers. Belongs to the step thread.
 ///
 /// @param kv the blocks of each KV group
-/// @param plans what attention has worked out for this step so far
+/// @param parts what attention has worked out for this step so far
 public record Step(
         ForwardBatch batch,
         List<PagedKv> kv,
         Activations activations,
-        Map<KvLayer.Backend, AttentionPlan> plans) {
+        Map<KvLayer.Backend, List<Part>> parts) {
 
     public Step(ForwardBatch batch, List<PagedKv> kv, Activations activations) {
         this(batch, kv, activations, new HashMap<>());
+    }
+
+    /// Consecutive tokens of a step that attend to keys and values in the same memory.
+    ///
+    /// @param start its first token
+    /// @param keeps whether `blocks` has all layers, and not one after the other in the same place
+    public record Part(
+            AttentionBackend attention,
+            AttentionPlan plan,
+            PagedKv blocks,
+            int start,
+            boolean keeps) {
+
+        public int tokens() {
+            return plan.batch().tokens();
+        }
+
+        /// Where a layer of the KV group has its place in the blocks.
+        public int layer(int index) {
+            return keeps ? index : 0;
+        }
     }
 
     public int tokens() {
@@ -37,9 +61,26 @@ public record Step(
         return activations.hidden(tokens());
     }
 
-    /// The plan of a backend, made when its first layer asks.
-    AttentionPlan plan(KvLayer.Backend backend) {
-        return plans.computeIfAbsent(
-                backend, each -> each.attention().plan(batch.kv().get(each.group())));
+    /// The parts as a backend sees them, planned when its first layer asks.
+    List<Part> parts(KvLayer.Backend backend) {
+        return parts.computeIfAbsent(backend, this::plan);
+    }
+
+    private List<Part> plan(KvLayer.Backend backend) {
+        List<Part> planned = new ArrayList<>();
+        PagedBatch kept = batch.kv().get(backend.group());
+        if (kept.tokens() > 0) {
+            AttentionPlan plan = backend.attention().plan(kept);
+            planned.add(new Part(backend.attention(), plan, kv.get(backend.group()), 0, true));
+        }
+        batch.withoutKv()
+                .ifPresent(
+                        forgotten -> {
+                            AttentionPlan plan = backend.withoutKv().plan(forgotten);
+                            PagedKv blocks = activations.stepKv(backend.group());
+                            int start = kept.tokens();
+                            planned.add(new Part(backend.withoutKv(), plan, blocks, start, false));
+                        });
+        return planned;
     }
 }

@@ -1,0 +1,188 @@
+package dev.lockstep.worker;
+
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.Sampler;
+import dev.lockstep.kernels.Tensor;
+import dev.lockstep.model.Activations;
+import dev.lockstep.model.Model;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/// Reads what sequences want of a step beside their next token: log-probabilities of prompt tokens,
+/// hidden states, pooled vectors.
+///
+/// Logits are made anew for the positions that want them, as many at a time as a step samples, so
+/// that no memory is needed for a prompt's. Belongs to the step thread.
+final class PositionReader {
+    /// Hidden states of more positions travel in several messages.
+    private static final int MOST_VALUES = 1 << 18;
+
+    private static final float[] NO_VALUES = {};
+
+    private final Model model;
+    private final Kernels kernels;
+    private final Activations activations;
+    private final Sampler sampler;
+    private final SampleReader samples;
+    private final Slots slots;
+
+    PositionReader(
+            Model model,
+            Kernels kernels,
+            Activations activations,
+            Sampler sampler,
+            SampleReader samples,
+            Slots slots) {
+        this.model = model;
+        this.kernels = kernels;
+        this.activations = activations;
+        this.sampler = sampler;
+        this.samples = samples;
+        this.slots = slots;
+    }
+
+    /// The outputs of a step that has run and was sampled; nothing on ranks that do not sample. All
+    /// ranks call it, because logits are gathered.
+    List<StepOutcome.Outputs> read(BatchBuilder.Batch batch) {
+        List<StepOutcome.Sampled> scored = score(batch);
+        if (activations.communicator().rank() != 0) {
+            return List.of();
+        }
+        List<StepOutcome.Outputs> outputs = new ArrayList<>();
+        int taken = 0;
+        for (BatchBuilder.Placed placed : batch.rows()) {
+            Slot slot = slots.at(placed.row().slot());
+            int count = placed.scored();
+            if (count > 0) {
+                List<StepOutcome.Sampled> own = scored.subList(taken, taken + count);
+                taken += count;
+                outputs.add(
+                        new StepOutcome.Outputs(
+                                placed.row().slot(),
+                                placed.firstWanted(),
+                                own,
+                                0,
+                                NO_VALUES,
+                                NO_VALUES));
+            }
+            if (slot.outputs().readsHiddenStates()) {
+                readHiddenStates(batch, placed, slot, outputs);
+            }
+        }
+        return outputs;
+    }
+
+    private List<StepOutcome.Sampled> score(BatchBuilder.Batch batch) {
+        int count = batch.scored().rows().columns();
+        int[] ids = batch.scored().ids();
+        int[] owners = batch.scored().slots();
+        int most = Arrays.stream(owners).map(this::top).max().orElse(0);
+        List<StepOutcome.Sampled> scored = new ArrayList<>(count);
+        for (int from = 0; from < count; from += activations.maxLogitRows()) {
+            int first = from;
+            int to = Math.min(count, from + activations.maxLogitRows());
+            Tensor logits =
+                    model.logits(
+                            batch.forward().tokens(),
+                            batch.scored().rows().columns(from, to),
+                            activations);
+            if (activations.communicator().rank() == 0) {
+                Tensor targets = batch.scored().targets().columns(from, to);
+                sampler.score(logits, targets, most, samples.rows(to - from));
+                List<StepOutcome.Sampled> some =
+                        samples.read(
+                                to - from, i -> owners[first + i], i -> top(owners[first + i]));
+                for (int i = 0; i < some.size(); i++) {
+                    StepOutcome.Sampled each = some.get(i);
+                    scored.add(
+                            new StepOutcome.Sampled(
+                                    each.slot(),
+                                    ids[first + i],
+                                    each.logprob(),
+                                    each.topIds(),
+                                    each.topLogprobs()));
+                }
+            }
+        }
+        return scored;
+    }
+
+    private int top(int slot) {
+        return slots.at(slot).outputs().topLogprobs();
+    }
+
+    private void readHiddenStates(
+            BatchBuilder.Batch batch,
+            BatchBuilder.Placed placed,
+            Slot slot,
+            List<StepOutcome.Outputs> outputs) {
+        PromptOutputs wanted = slot.outputs();
+        Tensor all = model.hiddenStates(batch.forward().tokens(), activations);
+        int size = all.columns();
+        int end = placed.row().computed() + placed.row().count();
+        int atOnce = Math.max(1, MOST_VALUES / size);
+        for (int from = placed.firstWanted(); from < end; from += atOnce) {
+            int to = Math.min(end, from + atOnce);
+            int start = placed.start() + from - placed.row().computed();
+            float[] values = floats(all.rows(start, start + to - from));
+            if (wanted.pooling() == PromptOutputs.Pooling.MEAN) {
+                for (int p = from; p < Math.min(to, slot.promptLength()); p++) {
+                    slot.addHiddenState(values, (p - from) * size, size);
+                }
+            }
+            int last = slot.promptLength() - 1;
+            float[] pooled =
+                    from <= last && last < to
+                            ? pooled(slot, values, (last - from) * size, size)
+                            : NO_VALUES;
+            if (wanted.hiddenStates() || pooled.length > 0) {
+                outputs.add(
+                        new StepOutcome.Outputs(
+                                placed.row().slot(),
+                                from,
+                                List.of(),
+                                size,
+                                wanted.hiddenStates() ? values : NO_VALUES,
+                                pooled));
+            }
+        }
+    }
+
+    private static float[] pooled(Slot slot, float[] values, int offset, int size) {
+        return switch (slot.outputs().pooling()) {
+            case NONE -> NO_VALUES;
+            case MEAN -> slot.meanHiddenState();
+            case LAST -> Arrays.copyOfRange(values, offset, offset + size);
+        };
+    }
+
+    private float[] floats(Tensor rows) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment host = arena.allocate(rows.bytes(), 64);
+            kernels.copyToHost(rows, host);
+            return switch (rows.type()) {
+                case F32 -> host.toArray(ValueLayout.JAVA_FLOAT);
+                case BF16 -> widen(host.toArray(ValueLayout.JAVA_SHORT), rows.type());
+                case F16 -> widen(host.toArray(ValueLayout.JAVA_SHORT), rows.type());
+                case I32, I8 ->
+                        throw new IllegalStateException("hidden states of type " + rows.type());
+            };
+        }
+    }
+
+    private static float[] widen(short[] halves, DType type) {
+        float[] values = new float[halves.length];
+        for (int i = 0; i < halves.length; i++) {
+            values[i] =
+                    type == DType.BF16
+                            ? Float.intBitsToFloat(halves[i] << 16)
+                            : Float.float16ToFloat(halves[i]);
+        }
+        return values;
+    }
+}

@@ -1,0 +1,234 @@
+package dev.lockstep.worker;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.kernels.SamplingSettings;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class PositionOutputsTest {
+    private static final int[] PROMPT = {5, 17, 200, 31, 8, 99, 301, 12, 64, 77};
+    private static final int[] NONE = {};
+
+    @TempDir static Path folder;
+    private static TestWorker worker;
+
+    @BeforeAll
+    static void load() throws IOException {
+        worker = TestWorker.onTinyModel(folder);
+    }
+
+    @AfterAll
+    static void unload() {
+        worker.close();
+    }
+
+    private static Step.Admission admission(
+            int slot, int[] prompt, PromptOutputs outputs, boolean withoutKv) {
+        return new Step.Admission(
+                "r", slot, prompt, NONE, SamplingSettings.greedy(), 0, outputs, false, withoutKv);
+    }
+
+    private static Step.Row withoutBlocks(int slot, int count) {
+        return new Step.Row(slot, 0, count, List.of(NONE), List.of());
+    }
+
+    /// The outputs of a prompt that is computed in rows of these lengths, with blocks.
+    private static List<StepOutcome.Outputs> outputs(
+            Session session, int[] prompt, PromptOutputs wanted, int... chunks) {
+        List<StepOutcome.Outputs> all = new ArrayList<>();
+        int computed = 0;
+        for (int chunk : chunks) {
+            var admitted =
+                    computed == 0
+                            ? List.of(admission(2, prompt, wanted, false))
+                            : List.<Step.Admission>of();
+            int[] blocks = computed == 0 ? new int[] {7, 8, 9, 10} : NONE;
+            StepOutcome outcome =
+                    session.run(
+                            TestWorker.step(
+                                    session,
+                                    NONE,
+                                    admitted,
+                                    TestWorker.row(2, computed, chunk, blocks)));
+            assertTrue(outcome.sampled().isEmpty(), "nothing is to be generated");
+            all.addAll(outcome.outputs());
+            computed += chunk;
+        }
+        session.run(TestWorker.step(session, new int[] {2}, List.of()));
+        return all;
+    }
+
+    private static List<StepOutcome.Outputs> withoutKv(
+            Session session, int[] prompt, PromptOutputs wanted) {
+        StepOutcome outcome =
+                session.run(
+                        TestWorker.step(
+                                session,
+                                NONE,
+                                List.of(admission(2, prompt, wanted, true)),
+                                withoutBlocks(2, prompt.length)));
+        session.run(TestWorker.step(session, new int[] {2}, List.of()));
+        return outcome.outputs();
+    }
+
+    private static float[] hiddenStates(List<StepOutcome.Outputs> outputs) {
+        float[] all = new float[0];
+        for (StepOutcome.Outputs each : outputs) {
+            int filled = all.length;
+            all = Arrays.copyOf(all, filled + each.hiddenStates().length);
+            System.arraycopy(each.hiddenStates(), 0, all, filled, each.hiddenStates().length);
+        }
+        return all;
+    }
+
+    private static List<StepOutcome.Sampled> scored(List<StepOutcome.Outputs> outputs) {
+        return outputs.stream().flatMap(each -> each.nextTokens().stream()).toList();
+    }
+
+    private static void assertSame(
+            List<StepOutcome.Sampled> expected, List<StepOutcome.Sampled> actual) {
+        assertEquals(expected.size(), actual.size());
+        for (int i = 0; i < expected.size(); i++) {
+            assertEquals(expected.get(i).id(), actual.get(i).id());
+            assertEquals(
+                    Float.floatToRawIntBits(expected.get(i).logprob()),
+                    Float.floatToRawIntBits(actual.get(i).logprob()));
+            assertArrayEquals(expected.get(i).topIds(), actual.get(i).topIds());
+            assertArrayEquals(expected.get(i).topLogprobs(), actual.get(i).topLogprobs());
+        }
+    }
+
+    @Test
+    void aPromptTokenHasTheLogProbabilityItHadWhenItWasGenerated() {
+        try (Session session = worker.open(1)) {
+            var generated = TestWorker.generate(session, PROMPT, NONE, 30, TestWorker.seeded(11));
+            int[] ids = Arrays.copyOf(PROMPT, PROMPT.length + generated.size());
+            for (int i = 0; i < generated.size(); i++) {
+                ids[PROMPT.length + i] = generated.get(i).id();
+            }
+            int top = generated.getFirst().topIds().length;
+            var wanted =
+                    new PromptOutputs(
+                            PROMPT.length - 1, true, top, false, PromptOutputs.Pooling.NONE);
+            assertSame(generated, scored(outputs(session, ids, wanted, ids.length)));
+            assertSame(generated, scored(outputs(session, ids, wanted, 1, 9, 11, 19)));
+            assertSame(generated, scored(withoutKv(session, ids, wanted)));
+        }
+    }
+
+    @Test
+    void hiddenStatesAreTheSameInChunksAndWithoutKv() {
+        try (Session session = worker.open(1)) {
+            var wanted = new PromptOutputs(0, false, 0, true, PromptOutputs.Pooling.NONE);
+            var whole = outputs(session, PROMPT, wanted, 10);
+            int size = whole.getFirst().hiddenSize();
+            float[] states = hiddenStates(whole);
+            assertEquals(PROMPT.length * size, states.length);
+            assertTrue(states[0] != states[size], "two positions have states of their own");
+            assertArrayEquals(states, hiddenStates(outputs(session, PROMPT, wanted, 1, 7, 2)));
+            assertArrayEquals(states, hiddenStates(withoutKv(session, PROMPT, wanted)));
+
+            var late = new PromptOutputs(8, false, 0, true, PromptOutputs.Pooling.NONE);
+            var some = outputs(session, PROMPT, late, 3, 7);
+            assertEquals(8, some.getFirst().position());
+            assertArrayEquals(Arrays.copyOfRange(states, 8 * size, 10 * size), hiddenStates(some));
+        }
+    }
+
+    @Test
+    void aPromptIsPooledByItsMeanOrItsLastPosition() {
+        try (Session session = worker.open(1)) {
+            var all = new PromptOutputs(0, false, 0, true, PromptOutputs.Pooling.NONE);
+            float[] states = hiddenStates(outputs(session, PROMPT, all, 10));
+            int size = states.length / PROMPT.length;
+            float[] mean = new float[size];
+            for (int i = 0; i < size; i++) {
+                double sum = 0;
+                for (int p = 0; p < PROMPT.length; p++) {
+                    sum += states[p * size + i];
+                }
+                mean[i] = (float) (sum / PROMPT.length);
+            }
+            var byMean = new PromptOutputs(0, false, 0, false, PromptOutputs.Pooling.MEAN);
+            assertPooled(mean, outputs(session, PROMPT, byMean, 10));
+            assertPooled(mean, outputs(session, PROMPT, byMean, 4, 6));
+            assertPooled(mean, withoutKv(session, PROMPT, byMean));
+            float[] last = Arrays.copyOfRange(states, 9 * size, 10 * size);
+            var byLast = new PromptOutputs(9, false, 0, false, PromptOutputs.Pooling.LAST);
+            assertPooled(last, outputs(session, PROMPT, byLast, 4, 6));
+            assertPooled(last, withoutKv(session, PROMPT, byLast));
+        }
+    }
+
+    private static void assertPooled(float[] expected, List<StepOutcome.Outputs> outputs) {
+        assertEquals(1, outputs.size());
+        assertArrayEquals(expected, outputs.getFirst().pooled());
+        assertEquals(0, outputs.getFirst().hiddenStates().length);
+    }
+
+    @Test
+    void rowsWithoutKvRunBesideThoseThatKeepIt() {
+        try (Session session = worker.open(1)) {
+            var wanted = new PromptOutputs(0, true, 3, true, PromptOutputs.Pooling.MEAN);
+            int[] other = {9, 8, 7, 300, 1};
+            var alone = withoutKv(session, PROMPT, wanted);
+            var otherAlone = withoutKv(session, other, wanted);
+            var decoded = TestWorker.generate(session, PROMPT, NONE, 2, TestWorker.seeded(3));
+            session.run(
+                    TestWorker.step(
+                            session,
+                            NONE,
+                            List.of(TestWorker.admission(1, PROMPT, NONE, TestWorker.seeded(3))),
+                            TestWorker.row(1, 0, 10, 20)));
+            StepOutcome mixed =
+                    session.run(
+                            TestWorker.step(
+                                    session,
+                                    NONE,
+                                    List.of(
+                                            admission(0, PROMPT, wanted, true),
+                                            admission(3, other, wanted, true)),
+                                    withoutBlocks(0, 10),
+                                    TestWorker.row(1, 10, 1),
+                                    withoutBlocks(3, 5)));
+            assertSame(decoded.subList(1, 2), mixed.sampled());
+            assertSame(scored(alone), scored(of(mixed, 0)));
+            assertSame(scored(otherAlone), scored(of(mixed, 3)));
+            assertArrayEquals(hiddenStates(alone), hiddenStates(of(mixed, 0)));
+            assertArrayEquals(hiddenStates(otherAlone), hiddenStates(of(mixed, 3)));
+            assertEquals(List.of(), of(mixed, 1));
+        }
+    }
+
+    private static List<StepOutcome.Outputs> of(StepOutcome outcome, int slot) {
+        return outcome.outputs().stream().filter(each -> each.slot() == slot).toList();
+    }
+
+    @Test
+    void aRowWithoutKvIsAllOfItsSequence() {
+        try (Session session = worker.open(1)) {
+            var admitted = List.of(admission(0, PROMPT, PromptOutputs.NONE, true));
+            var refusal =
+                    assertThrows(
+                            IllegalArgumentException.class,
+                            () ->
+                                    session.run(
+                                            TestWorker.step(
+                                                    session, NONE, admitted, withoutBlocks(0, 9))));
+            assertEquals(
+                    "slot 0: row of 9 tokens at 0, without KV all 10 are one row",
+                    refusal.getMessage());
+        }
+    }
+}
