@@ -1,13 +1,19 @@
 package dev.lockstep.scheduler;
 
 import dev.lockstep.cluster.CacheDomain;
+import dev.lockstep.proto.v1.Pooling;
 import dev.lockstep.proto.v1.SamplingParams;
 import dev.lockstep.proto.v1.ServiceClass;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 
 /// A request as the coordinator sent it, checked field by field; `promptIds` is written by nobody.
-record GenerateRequest(String id, int[] promptIds, List<SamplingParameters> choices, Asked asked) {
+record GenerateRequest(
+        String id,
+        int[] promptIds,
+        List<SamplingParameters> choices,
+        PromptOutputs outputs,
+        Asked asked) {
     private static final int MAX_CHOICES = 128;
     private static final int MAX_TOP_LOGPROBS = 20;
     private static final long MAX_DEADLINE_MILLIS = TimeUnit.DAYS.toMillis(30);
@@ -44,7 +50,34 @@ record GenerateRequest(String id, int[] promptIds, List<SamplingParameters> choi
             int said = sampling.get(choice).choice();
             require(said == choice, "choices[" + choice + "].choice is " + said);
         }
-        return new GenerateRequest(proto.getRequestId(), ids, sampling, asked(proto));
+        return new GenerateRequest(
+                proto.getRequestId(), ids, sampling, outputs(proto, ids, sampling), asked(proto));
+    }
+
+    private static PromptOutputs outputs(
+            dev.lockstep.proto.v1.GenerateRequest proto,
+            int[] prompt,
+            List<SamplingParameters> choices) {
+        var wanted = PromptOutputs.fromProto(proto.getOutputs());
+        requireIn("outputs.from", wanted.from(), 0, Math.max(0, prompt.length - 1));
+        requireIn("outputs.top_logprobs", wanted.topLogprobs(), 0, MAX_TOP_LOGPROBS);
+        require(
+                wanted.pooling() != Pooling.UNRECOGNIZED,
+                "outputs.pooling is "
+                        + proto.getOutputs().getPoolingValue()
+                        + ", which is unknown");
+        boolean generates = choices.stream().allMatch(each -> each.maxTokens() > 0);
+        boolean pools = wanted.pooling() != Pooling.POOLING_UNSPECIFIED;
+        require(
+                generates || (wanted.any() && choices.size() == 1),
+                "max_tokens is 0, which one choice with outputs may have");
+        require(
+                !pools
+                        || (!generates
+                                && (wanted.pooling() == Pooling.POOLING_LAST
+                                        || wanted.from() == 0)),
+                "outputs.pooling asks for max_tokens 0, and a mean for outputs.from 0");
+        return wanted;
     }
 
     static SamplingParameters fromProto(SamplingParams proto) {

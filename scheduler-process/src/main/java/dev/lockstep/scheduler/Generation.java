@@ -1,5 +1,6 @@
 package dev.lockstep.scheduler;
 
+import dev.lockstep.proto.v1.PositionOutputs;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -10,6 +11,7 @@ final class Generation {
     private final WaitingRoom waiting;
     private final Timeline timeline;
     private final StepTokens tokens;
+    private final StepOutputs outputs = new StepOutputs();
     private long generated;
 
     Generation(int slots, PlanCapacity sequences, WaitingRoom waiting, Timeline timeline) {
@@ -27,13 +29,33 @@ final class Generation {
     /// Throws, and changes nothing, unless the result brings what the plan asked for.
     List<SequenceEvent> take(StepPlan plan, StepResult result) {
         tokens.sort(plan, result);
+        outputs.sort(plan, result);
         var events = new ArrayList<SequenceEvent>(result.sampled().size());
         for (var row : plan.rows()) {
+            outputs.of(row).forEach(each -> deliver(row.sequence(), each, events));
             if (row.samples()) {
                 take(row.sequence(), tokens.of(row), events);
+            } else if (row.ends() && row.sequence().live()) {
+                end(row.sequence(), events);
             }
         }
         return events;
+    }
+
+    private static void deliver(
+            Sequence sequence, PositionOutputs outputs, List<SequenceEvent> events) {
+        if (!sequence.live()) {
+            return;
+        }
+        var fresh = sequence.outputCursor.advance(outputs);
+        if (!OutputCursor.isEmpty(fresh)) {
+            events.add(new SequenceEvent.Computed(sequence, fresh));
+        }
+    }
+
+    private void end(Sequence sequence, List<SequenceEvent> events) {
+        sequences.end(sequence, Sequence.State.FINISHED);
+        events.add(new SequenceEvent.LengthReached(sequence));
     }
 
     private void take(Sequence sequence, Token token, List<SequenceEvent> events) {
@@ -55,8 +77,7 @@ final class Generation {
             sequences.end(sequence, Sequence.State.FINISHED);
             events.add(new SequenceEvent.Stopped(sequence, token.id()));
         } else if (sequence.outputCount() == sampling.maxTokens()) {
-            sequences.end(sequence, Sequence.State.FINISHED);
-            events.add(new SequenceEvent.LengthReached(sequence));
+            end(sequence, events);
         }
     }
 }

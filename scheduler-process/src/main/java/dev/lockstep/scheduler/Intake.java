@@ -85,8 +85,7 @@ final class Intake {
         if (length > maxModelLength) {
             return sum + ", the model's context is " + maxModelLength;
         }
-        // The last token is never fed back.
-        if (length - 1 > kv.mostTokens()) {
+        if (sequence.finalLength() > kv.mostTokens()) {
             return sum + ", the KV cache holds " + kv.mostTokens();
         }
         return "";

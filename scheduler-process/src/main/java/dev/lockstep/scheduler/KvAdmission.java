@@ -83,9 +83,8 @@ final class KvAdmission {
         return true;
     }
 
-    /// The last token is always computed: its logits are wanted.
     private void findShared(Sequence sequence) {
-        int most = sequence.knownLength() - 1;
+        int most = sequence.mostShared();
         match.reset();
         if (prefixCache) {
             sequence.nameBlocks(sequence.knownLength() / blockSize, blockSize, hasher);
@@ -102,13 +101,14 @@ final class KvAdmission {
             return 0;
         }
         sequence.nameBlocks(sequence.knownLength() / blockSize, blockSize, hasher);
-        return match.countBlocks(sequence, sequence.knownLength() - 1);
+        return match.countBlocks(sequence, sequence.mostShared());
     }
 
     /// As [KvCacheManager#producerFor].
     Optional<Sequence> producerFor(Sequence sequence) {
         var leader = sequence.leader();
         if (leader.isPresent()
+                && !leader.get().withoutKv()
                 && leader.get().state() == Sequence.State.RUNNING
                 && leader.get().computed() < sequence.promptLength() - 1) {
             return leader;
@@ -117,7 +117,7 @@ final class KvAdmission {
             return Optional.empty();
         }
         int found = cachedPrefix(sequence);
-        if ((found + 1) * blockSize > sequence.knownLength() - 1) {
+        if ((found + 1) * blockSize > sequence.mostShared()) {
             return Optional.empty();
         }
         return producers.of(sequence.name(found));

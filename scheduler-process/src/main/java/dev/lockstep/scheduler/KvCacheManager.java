@@ -8,7 +8,8 @@ import java.util.Optional;
 ///
 /// A plan reserves before it takes: the capacity scheduler asks for one sequence after the other,
 /// and [#prepareResources] takes what was reserved when the token counts are known. So a chunk may
-/// grow into what nobody reserved, and never into what an older sequence needs.
+/// grow into what nobody reserved, and never into what an older sequence needs. A sequence that
+/// runs [Sequence#withoutKv] is not asked about, and takes nothing.
 public interface KvCacheManager extends ResourceManager {
     /// The most tokens a sequence alone can hold.
     int mostTokens();

@@ -26,6 +26,9 @@ final class NettyTransport implements Dialer, AutoCloseable {
     // A prompt of a million ids, five bytes each, and what goes with it.
     private static final int MAX_MESSAGE_BYTES = 8 << 20;
 
+    // The hidden states of a step: of 8,192 tokens, 8,192 values each, it is half of this.
+    private static final int MAX_RESULT_BYTES = 512 << 20;
+
     // Handlers only parse and hand over, so one thread is enough and calls run on it directly.
     private final EventLoopGroup eventLoop =
             new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
@@ -47,7 +50,7 @@ final class NettyTransport implements Dialer, AutoCloseable {
                 .usePlaintext()
                 .directExecutor()
                 .disableRetry()
-                .maxInboundMessageSize(MAX_MESSAGE_BYTES)
+                .maxInboundMessageSize(MAX_RESULT_BYTES)
                 .build();
     }
 

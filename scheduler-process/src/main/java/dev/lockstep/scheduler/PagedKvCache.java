@@ -133,6 +133,9 @@ final class PagedKvCache implements KvCacheManager {
         retired.sent();
         for (var row : plan.rows()) {
             var sequence = row.sequence();
+            if (sequence.withoutKv()) {
+                continue;
+            }
             extend(sequence);
             findable.publish(sequence);
             row.tell(newBlocks(sequence), findable.newNames(sequence));
@@ -172,6 +175,9 @@ final class PagedKvCache implements KvCacheManager {
 
     @Override
     public void freeResources(Sequence sequence) {
+        if (sequence.withoutKv()) {
+            return;
+        }
         findable.publish(sequence);
         reservations.set(sequence, 0);
         producers.left(sequence);

@@ -20,6 +20,7 @@ final class PlanCapacity implements Capacity {
     private final Timeline timeline;
     private final List<Sequence> running = new ArrayList<>();
     private final List<Sequence> batch = new ArrayList<>();
+    private final List<Sequence> withoutKv = new ArrayList<>();
     private final List<Sequence> admitted = new ArrayList<>();
     private final List<Sequence> candidates = new ArrayList<>();
     private long tokens;
@@ -48,14 +49,24 @@ final class PlanCapacity implements Capacity {
 
     void begin(long nanos) {
         batch.clear();
+        withoutKv.clear();
         admitted.clear();
         tokens = 0;
         kv.beginPlan(nanos);
     }
 
-    /// The sequences of the step, in the order they were chosen.
+    /// The sequences of the step whose tokens are divided, in the order they were chosen.
     List<Sequence> batch() {
         return batch;
+    }
+
+    /// Those that run whole in this step, without KV.
+    List<Sequence> withoutKv() {
+        return withoutKv;
+    }
+
+    boolean isEmpty() {
+        return batch.isEmpty() && withoutKv.isEmpty();
     }
 
     List<Sequence> admitted() {
@@ -83,7 +94,7 @@ final class PlanCapacity implements Capacity {
 
     @Override
     public boolean wantsMore() {
-        return microBatch.wantsMore(batch.size(), tokens, budget);
+        return microBatch.wantsMore(batch.size() + withoutKv.size(), tokens, budget);
     }
 
     @Override
@@ -149,6 +160,10 @@ final class PlanCapacity implements Capacity {
 
     @Override
     public boolean tryAdmit(Sequence sequence) {
+        if (fitsWithoutKv(sequence)) {
+            admitWithoutKv(sequence);
+            return true;
+        }
         int cached = kv.tryAdmit(sequence);
         if (cached < 0) {
             timeline.waits(sequence, Timeline.Reason.MEMORY);
@@ -156,18 +171,35 @@ final class PlanCapacity implements Capacity {
         }
         waiting.remove(sequence);
         sequence.admit(slots.take(), cached);
+        admitted(sequence, cached);
+        put(sequence);
+        return true;
+    }
+
+    /// One that keeps nothing needs no blocks, when the step has room for all of it.
+    private boolean fitsWithoutKv(Sequence sequence) {
+        return !sequence.generates() && tokens + sequence.promptLength() <= budget;
+    }
+
+    private void admitWithoutKv(Sequence sequence) {
+        waiting.remove(sequence);
+        sequence.admitWithoutKv(slots.take());
+        admitted(sequence, 0);
+        withoutKv.add(sequence);
+        tokens += sequence.promptLength();
+    }
+
+    private void admitted(Sequence sequence, int cached) {
         running.add(sequence);
         admitted.add(sequence);
         promptTokens += sequence.knownLength();
         cachedTokens += cached;
         waiting.admitted(sequence, cached);
-        put(sequence);
-        return true;
     }
 
     @Override
     public boolean fitsToCompletion(Sequence sequence) {
-        boolean fits = kv.fitsToCompletion(sequence, running);
+        boolean fits = fitsWithoutKv(sequence) || kv.fitsToCompletion(sequence, running);
         if (!fits) {
             timeline.waits(sequence, Timeline.Reason.MEMORY);
         }
@@ -182,7 +214,7 @@ final class PlanCapacity implements Capacity {
                 candidates.add(each);
             }
         }
-        boolean fits = kv.fitsBeside(sequence, candidates);
+        boolean fits = fitsWithoutKv(sequence) || kv.fitsBeside(sequence, candidates);
         if (!fits) {
             timeline.waits(sequence, Timeline.Reason.MEMORY);
         }
@@ -205,7 +237,8 @@ final class PlanCapacity implements Capacity {
         candidates.clear();
         for (var each : running) {
             boolean yields = waitingOne == null || order.yields(each, waitingOne);
-            if (!each.guaranteed() && yields && !admitted.contains(each)) {
+            boolean holds = !each.withoutKv() && !admitted.contains(each);
+            if (!each.guaranteed() && yields && holds) {
                 candidates.add(each);
             }
         }

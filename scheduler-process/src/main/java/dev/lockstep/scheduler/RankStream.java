@@ -97,7 +97,11 @@ final class RankStream extends ClientCall.Listener<WorkerMessage> {
                         .setSlot(admission.slot())
                         .setComputed(admission.computed())
                         .setRequestId(sequence.requestId())
-                        .setSampling(toProto(sequence.sampling()));
+                        .setSampling(toProto(sequence.sampling()))
+                        .setWithoutKv(admission.withoutKv());
+        if (sequence.wanted().any()) {
+            proto.setOutputs(sequence.wanted().toProto());
+        }
         for (int id : sequence.prompt()) {
             proto.addPromptIds(id);
         }
@@ -159,8 +163,12 @@ final class RankStream extends ClientCall.Listener<WorkerMessage> {
                                         new StepResult.Sampled(
                                                 one.getSlot(), fromProto(one.getToken())))
                         .toList();
+        var outputs =
+                proto.getOutputsList().stream()
+                        .map(one -> new StepResult.Outputs(one.getSlot(), one.getOutputs()))
+                        .toList();
         return new StepResult(
-                proto.getEpoch(), proto.getNumber(), sampled, proto.getComputeMicros());
+                proto.getEpoch(), proto.getNumber(), sampled, outputs, proto.getComputeMicros());
     }
 
     private static Token fromProto(dev.lockstep.proto.v1.Token proto) {

@@ -100,7 +100,8 @@ final class Recording implements Recorder, AutoCloseable {
                         .setHasDeadline(terms.deadlineNanos() != Terms.NO_DEADLINE)
                         .setDeadlineNanos(terms.deadlineNanos())
                         .setCachePriority(terms.cachePriority())
-                        .setCacheTtlSeconds(terms.cacheTtlSeconds());
+                        .setCacheTtlSeconds(terms.cacheTtlSeconds())
+                        .setOutputs(first.wanted().toProto());
         for (int id : first.prompt()) {
             arrival.addPromptIds(id);
         }

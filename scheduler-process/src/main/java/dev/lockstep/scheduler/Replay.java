@@ -154,6 +154,7 @@ public final class Replay {
                         Terms.Domain.of(domain),
                         arrival.getCachePriority(),
                         arrival.getCacheTtlSeconds());
+        var wanted = PromptOutputs.fromProto(arrival.getOutputs());
         var choices = new ArrayList<Sequence>();
         for (var choice : arrival.getChoicesList()) {
             var leader =
@@ -166,6 +167,7 @@ public final class Replay {
                             arrival.getRequestId(),
                             prompt,
                             GenerateRequest.fromProto(choice.getSampling()),
+                            choices.isEmpty() ? wanted : wanted.behind(prompt.length),
                             terms,
                             leader,
                             kvGroups);

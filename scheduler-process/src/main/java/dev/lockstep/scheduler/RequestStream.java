@@ -2,10 +2,12 @@ package dev.lockstep.scheduler;
 
 import dev.lockstep.proto.v1.FinishReason;
 import dev.lockstep.proto.v1.GenerateEvent;
+import dev.lockstep.proto.v1.PositionOutputs;
 import dev.lockstep.proto.v1.Usage;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.stub.ServerCallStreamObserver;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -19,11 +21,15 @@ final class RequestStream {
     /// Tokens that may wait for a slow reader, beyond what the transport buffers.
     static final int MAX_UNREAD = 2048;
 
+    /// Values of hidden states that may wait: 64 MiB.
+    static final int MAX_UNREAD_VALUES = 1 << 24;
+
     private final GenerateRequest request;
     private final ServerCallStreamObserver<GenerateEvent> out;
     private final List<Outbox> outboxes = new ArrayList<>();
     private List<Sequence> sequences = List.of();
     private int unread;
+    private int unreadValues;
     private int unfinished;
     private int generated;
     private boolean ended;
@@ -31,6 +37,7 @@ final class RequestStream {
 
     /// What a choice has not sent yet: tokens, then its end.
     private static final class Outbox {
+        final ArrayDeque<PositionOutputs> outputs = new ArrayDeque<>();
         GenerateEvent.Tokens.@Nullable Builder tokens;
         GenerateEvent.@Nullable Finished finished;
     }
@@ -73,6 +80,17 @@ final class RequestStream {
         unread++;
         drain();
         return unread <= MAX_UNREAD;
+    }
+
+    /// As [#generated], of outputs of positions.
+    synchronized boolean computed(int choice, PositionOutputs outputs) {
+        if (ended) {
+            return true;
+        }
+        outboxes.get(choice).outputs.add(outputs);
+        unreadValues += outputs.getHiddenStatesCount();
+        drain();
+        return unreadValues <= MAX_UNREAD_VALUES;
     }
 
     synchronized void finished(int choice, FinishReason reason, int stopTokenId) {
@@ -118,7 +136,7 @@ final class RequestStream {
     /// Sends what the transport takes without buffering on; the end only after the last token.
     synchronized void drain() {
         for (int i = 0; i < outboxes.size() && !ended && out.isReady(); i++) {
-            drain(outboxes.get(i));
+            drain(i, outboxes.get(i));
         }
         if (complete && !ended && unread == 0 && outboxes.stream().allMatch(RequestStream::empty)) {
             ended = true;
@@ -126,7 +144,16 @@ final class RequestStream {
         }
     }
 
-    private void drain(Outbox outbox) {
+    private void drain(int choice, Outbox outbox) {
+        while (!outbox.outputs.isEmpty() && out.isReady()) {
+            var outputs = outbox.outputs.remove();
+            unreadValues -= outputs.getHiddenStatesCount();
+            var event = GenerateEvent.Outputs.newBuilder().setChoice(choice).setOutputs(outputs);
+            out.onNext(GenerateEvent.newBuilder().setOutputs(event).build());
+        }
+        if (!outbox.outputs.isEmpty()) {
+            return;
+        }
         var tokens = outbox.tokens;
         if (tokens != null) {
             outbox.tokens = null;
@@ -141,7 +168,7 @@ final class RequestStream {
     }
 
     private static boolean empty(Outbox outbox) {
-        return outbox.tokens == null && outbox.finished == null;
+        return outbox.outputs.isEmpty() && outbox.tokens == null && outbox.finished == null;
     }
 
     private static dev.lockstep.proto.v1.Token toProto(Token token) {

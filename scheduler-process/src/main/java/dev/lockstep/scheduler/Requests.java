@@ -69,6 +69,9 @@ final class Requests {
                             request.id(),
                             request.promptIds(),
                             sampling.withStopTokenIds(List.copyOf(stops)),
+                            sequences.isEmpty()
+                                    ? request.outputs()
+                                    : request.outputs().behind(request.promptIds().length),
                             terms,
                             sequences.isEmpty()
                                     ? Optional.empty()
@@ -135,6 +138,14 @@ final class Requests {
                 if (!stream.generated(choice, position, token)) {
                     LOG.warn("request {} ends: its reader is too slow", sequence.requestId());
                     var slow = "more than " + RequestStream.MAX_UNREAD + " tokens are unread";
+                    end(stream, Status.CANCELLED.withDescription(slow), new Metadata());
+                }
+            }
+            case SequenceEvent.Computed(var sequence, var outputs) -> {
+                if (!stream.computed(choice, outputs)) {
+                    LOG.warn("request {} ends: its reader is too slow", sequence.requestId());
+                    var slow =
+                            "more than " + RequestStream.MAX_UNREAD_VALUES + " values are unread";
                     end(stream, Status.CANCELLED.withDescription(slow), new Metadata());
                 }
             }

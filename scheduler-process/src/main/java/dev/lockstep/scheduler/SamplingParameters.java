@@ -30,8 +30,8 @@ record SamplingParameters(
     SamplingParameters {
         logitBias = List.copyOf(logitBias);
         stopTokenIds = List.copyOf(stopTokenIds);
-        if (maxTokens < 1) {
-            throw new IllegalArgumentException("max_tokens is " + maxTokens + ", the least is 1");
+        if (maxTokens < 0) {
+            throw new IllegalArgumentException("max_tokens is " + maxTokens + ", the least is 0");
         }
         if (minTokens < 0 || minTokens > maxTokens) {
             throw new IllegalArgumentException(

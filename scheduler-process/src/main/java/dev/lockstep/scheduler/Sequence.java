@@ -32,6 +32,7 @@ public final class Sequence {
     private final int[] prompt;
     private final SamplingParameters sampling;
     private final Terms terms;
+    private final PromptOutputs wanted;
     private final Optional<Sequence> leader;
     private int[] outputs = new int[16];
     private int outputCount;
@@ -44,11 +45,15 @@ public final class Sequence {
     private int cachedTokens;
     private int computed;
     private int pending;
+    private boolean withoutKv;
 
     // Names of full blocks, high and low alternating; they outlive a preemption.
     private long[] names = new long[0];
     private int nameCount;
     private @Nullable BlockHash root;
+
+    /// How far its outputs were delivered.
+    final OutputCursor outputCursor = new OutputCursor();
 
     // Of the KV cache manager.
     final BlockTable[] tables;
@@ -76,7 +81,15 @@ public final class Sequence {
 
     /// A sequence that is the only choice of its request, with default terms.
     Sequence(long arrival, String requestId, int[] prompt, SamplingParameters sampling) {
-        this(arrival, requestId, prompt, sampling, Terms.NONE, Optional.empty(), 1);
+        this(
+                arrival,
+                requestId,
+                prompt,
+                sampling,
+                PromptOutputs.NONE,
+                Terms.NONE,
+                Optional.empty(),
+                1);
     }
 
     /// `arrival` orders sequences first come first served and is unique. `prompt` is shared by the
@@ -86,6 +99,7 @@ public final class Sequence {
             String requestId,
             int[] prompt,
             SamplingParameters sampling,
+            PromptOutputs wanted,
             Terms terms,
             Optional<Sequence> leader,
             int kvGroups) {
@@ -96,6 +110,7 @@ public final class Sequence {
         this.requestId = requestId;
         this.prompt = prompt;
         this.sampling = sampling;
+        this.wanted = wanted;
         this.terms = terms;
         this.leader = leader;
         tables = new BlockTable[kvGroups];
@@ -149,6 +164,28 @@ public final class Sequence {
     /// Tokens it may generate.
     public int maxTokens() {
         return sampling.maxTokens();
+    }
+
+    /// Whether it generates at all; one that does not ends with its prompt.
+    public boolean generates() {
+        return sampling.maxTokens() > 0;
+    }
+
+    /// What it wants beside tokens.
+    PromptOutputs wanted() {
+        return wanted;
+    }
+
+    /// Whether all of it runs in one row that keeps no keys and values: it has no blocks.
+    public boolean withoutKv() {
+        return withoutKv;
+    }
+
+    /// The most tokens it can take from the cache: the last one is always computed, its logits are
+    /// wanted, and so is every position whose outputs are.
+    int mostShared() {
+        int known = knownLength() - 1;
+        return wanted.any() ? Math.min(known, wanted.from()) : known;
     }
 
     public int outputCount() {
@@ -212,7 +249,7 @@ public final class Sequence {
 
     /// Positions that can be sent now: 0 once the tokens in flight are certain to end it.
     public int remaining() {
-        return outputCount + pending >= sampling.maxTokens()
+        return generates() && outputCount + pending >= sampling.maxTokens()
                 ? 0
                 : knownLength() + pending - computed;
     }
@@ -224,7 +261,7 @@ public final class Sequence {
 
     /// What its tables cover when it has generated all it may; the last token is never fed back.
     int finalLength() {
-        return prompt.length + sampling.maxTokens() - 1;
+        return prompt.length + Math.max(0, sampling.maxTokens() - 1);
     }
 
     /// Whether its next row repeats or begins the ids sent with the admission, rather than
@@ -302,6 +339,12 @@ public final class Sequence {
         this.computed = cachedTokens;
     }
 
+    /// Takes a slot for the one row that it is.
+    void admitWithoutKv(int slot) {
+        admit(slot, 0);
+        withoutKv = true;
+    }
+
     /// Loses slot and blocks and keeps its outputs; what steps in flight sample for it still
     /// counts.
     void pause() {
@@ -318,6 +361,7 @@ public final class Sequence {
         slot = -1;
         computed = 0;
         cachedTokens = 0;
+        withoutKv = false;
     }
 
     /// `count` more positions go into a step; true when that row samples.
@@ -326,7 +370,7 @@ public final class Sequence {
             throw new IllegalStateException("a row of " + count + " tokens for " + this);
         }
         computed += count;
-        boolean samples = computed == knownLength() + pending;
+        boolean samples = generates() && computed == knownLength() + pending;
         if (samples) {
             pending++;
         }

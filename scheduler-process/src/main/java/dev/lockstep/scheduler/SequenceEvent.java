@@ -1,5 +1,7 @@
 package dev.lockstep.scheduler;
 
+import dev.lockstep.proto.v1.PositionOutputs;
+
 /// Something that happened to a sequence and that its request must hear of, in order.
 sealed interface SequenceEvent {
     Sequence sequence();
@@ -7,8 +9,12 @@ sealed interface SequenceEvent {
     /// `position` counts from the first generated token.
     record Generated(Sequence sequence, int position, Token token) implements SequenceEvent {}
 
+    /// Outputs of positions, each of them once and in order.
+    record Computed(Sequence sequence, PositionOutputs outputs) implements SequenceEvent {}
+
     record Stopped(Sequence sequence, int stopTokenId) implements SequenceEvent {}
 
+    /// It generated all it may, which may be nothing.
     record LengthReached(Sequence sequence) implements SequenceEvent {}
 
     /// Its deadline passed.

@@ -43,17 +43,15 @@ final class StepAssembly {
             paused = sequences.pauses();
             sequences.begin(nanos);
             capacity.select(sequences);
-        } while (sequences.batch().isEmpty() && idle && sequences.pauses() > paused);
+        } while (sequences.isEmpty() && idle && sequences.pauses() > paused);
     }
 
     /// The step of those selected; empty when there is nobody.
     StepPlan assemble(long number, long nanos) {
-        var batch = sequences.batch();
-        if (batch.isEmpty()) {
+        if (sequences.isEmpty()) {
             return StepPlan.empty(shape.epoch(), number, nanos);
         }
-        microBatch.divide(batch, shape.maxBatchedTokens(), tokens);
-        var plan = new StepPlan(shape.epoch(), number, nanos, admissions(), rows(batch));
+        var plan = new StepPlan(shape.epoch(), number, nanos, admissions(), rows());
         if (plan.isEmpty()) {
             return plan;
         }
@@ -74,13 +72,26 @@ final class StepAssembly {
                             sequence.slot(),
                             sequence,
                             sequence.copyOfOutputs(),
-                            sequence.computed()));
+                            sequence.computed(),
+                            sequence.withoutKv()));
         }
         return admissions;
     }
 
-    private List<StepPlan.Row> rows(List<Sequence> batch) {
-        var rows = new ArrayList<StepPlan.Row>(batch.size());
+    /// Sequences without KV run whole; the others share what tokens are left.
+    private List<StepPlan.Row> rows() {
+        var batch = sequences.batch();
+        var rows = new ArrayList<StepPlan.Row>(batch.size() + sequences.withoutKv().size());
+        int budget = shape.maxBatchedTokens();
+        for (var sequence : sequences.withoutKv()) {
+            int count = sequence.remaining();
+            boolean samples = sequence.send(count);
+            rows.add(new StepPlan.Row(sequence, sequence.slot(), 0, count, samples, true));
+            budget -= count;
+        }
+        if (!batch.isEmpty()) {
+            microBatch.divide(batch, budget, tokens);
+        }
         for (int i = 0; i < batch.size(); i++) {
             var sequence = batch.get(i);
             int computed = sequence.computed();

@@ -20,8 +20,9 @@ public final class StepPlan {
     private int[] releasedSlots = NO_SLOTS;
 
     /// Takes a slot; the only place ids travel. `outputIds` were generated before, on resume, and
-    /// `computed` positions were found in the cache.
-    record Admission(int slot, Sequence sequence, int[] outputIds, int computed) {}
+    /// `computed` positions were found in the cache. One without KV is all in this step's row.
+    record Admission(
+            int slot, Sequence sequence, int[] outputIds, int computed, boolean withoutKv) {}
 
     /// The first `tokens` positions of a block, copied before the rows of the step.
     record BlockCopy(int kvGroup, int from, int to, int tokens) {}
@@ -77,6 +78,11 @@ public final class StepPlan {
 
         public boolean prefill() {
             return prefill;
+        }
+
+        /// Whether its sequence is done with it, without a token.
+        boolean ends() {
+            return !sequence.generates() && computed + count == sequence.promptLength();
         }
 
         /// What is appended to the slot's tables first, per KV group; and the names of the slot's

@@ -14,6 +14,7 @@ import dev.lockstep.proto.v1.Row;
 import dev.lockstep.proto.v1.Sampled;
 import dev.lockstep.proto.v1.SamplingParams;
 import dev.lockstep.proto.v1.SchedulerMessage;
+import dev.lockstep.proto.v1.SlotOutputs;
 import dev.lockstep.proto.v1.Step;
 import dev.lockstep.proto.v1.Token;
 import dev.lockstep.proto.v1.WorkerGrpc;
@@ -26,6 +27,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
@@ -251,6 +253,10 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
                                 .setSlot(one.slot())
                                 .setToken(Token.newBuilder().setId(one.token().id())));
             }
+            for (var one : result.outputs()) {
+                proto.addOutputs(
+                        SlotOutputs.newBuilder().setSlot(one.slot()).setOutputs(one.values()));
+            }
         }
         send(WorkerMessage.newBuilder().setResult(proto).build());
     }
@@ -263,7 +269,11 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
             int[] outputs = admission.getOutputIdsList().stream().mapToInt(id -> id).toArray();
             admitted.add(
                     new StepPlan.Admission(
-                            admission.getSlot(), sequence, outputs, admission.getComputed()));
+                            admission.getSlot(),
+                            sequence,
+                            outputs,
+                            admission.getComputed(),
+                            admission.getWithoutKv()));
         }
         var plan =
                 new StepPlan(
@@ -287,7 +297,15 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
 
     private static Sequence sequence(Admission admission) {
         int[] prompt = admission.getPromptIdsList().stream().mapToInt(id -> id).toArray();
-        return new Sequence(0, "", prompt, sampling(admission.getSampling()));
+        return new Sequence(
+                0,
+                "",
+                prompt,
+                sampling(admission.getSampling()),
+                PromptOutputs.fromProto(admission.getOutputs()),
+                Terms.NONE,
+                Optional.empty(),
+                1);
     }
 
     static SamplingParameters sampling(SamplingParams proto) {

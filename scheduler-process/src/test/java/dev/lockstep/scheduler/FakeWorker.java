@@ -5,6 +5,9 @@ import static java.util.Objects.requireNonNull;
 
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.cluster.BlockHasher;
+import dev.lockstep.proto.v1.Pooling;
+import dev.lockstep.proto.v1.PositionOutputs;
+import dev.lockstep.proto.v1.Token;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -53,6 +56,8 @@ final class FakeWorker {
         final List<Long> prefixes = new ArrayList<>();
         final List<BlockHash> names = new ArrayList<>();
         final int cachedBlocks;
+        final PromptOutputs wanted;
+        final boolean withoutKv;
         final List<List<Integer>> tables = new ArrayList<>();
         int computed;
 
@@ -60,6 +65,8 @@ final class FakeWorker {
             computed = admission.computed();
             cachedBlocks = computed / blockSize;
             sampling = admission.sequence().sampling();
+            wanted = admission.sequence().wanted();
+            withoutKv = admission.withoutKv();
             prompt = admission.sequence().promptLength();
             for (int id : admission.sequence().prompt()) {
                 append(id);
@@ -97,19 +104,73 @@ final class FakeWorker {
             System.arraycopy(blocks[copy.from()], 0, blocks[copy.to()], 0, copy.tokens());
         }
         var sampled = new ArrayList<StepResult.Sampled>();
+        var outputs = new ArrayList<StepResult.Outputs>();
         // All rows write before any is read, as the rows of one forward do.
         plan.rows().forEach(this::write);
         for (var row : plan.rows()) {
             var slot = requireNonNull(slots.get(row.slot()));
-            read(slot, row.computed());
-            if (slot.computed == slot.ids.size()) {
+            if (!slot.withoutKv) {
+                read(slot, row.computed());
+            }
+            addOutputs(slot, row, outputs);
+            if (slot.sampling.maxTokens() > 0 && slot.computed == slot.ids.size()) {
                 int position = slot.ids.size() - slot.prompt;
                 int id = sample(slot.sampling, position, slot.prefixes.getLast());
                 slot.append(id);
-                sampled.add(new StepResult.Sampled(row.slot(), Token.of(id)));
+                sampled.add(
+                        new StepResult.Sampled(row.slot(), dev.lockstep.scheduler.Token.of(id)));
             }
         }
-        return new StepResult(plan.epoch(), plan.number(), sampled, 1);
+        return new StepResult(plan.epoch(), plan.number(), sampled, outputs, 1);
+    }
+
+    /// In pieces of random size, as a real worker cuts long ones.
+    private static void addOutputs(Slot slot, StepPlan.Row row, List<StepResult.Outputs> outputs) {
+        int end = row.computed() + row.count();
+        int from = Math.max(slot.wanted.from(), row.computed());
+        int middle = (from + end) / 2;
+        addOutputs(slot, row.slot(), from, middle, outputs);
+        addOutputs(slot, row.slot(), middle, end, outputs);
+    }
+
+    private static void addOutputs(
+            Slot slot, int number, int from, int to, List<StepResult.Outputs> outputs) {
+        var values = PositionOutputs.newBuilder().setPosition(from).setHiddenSize(1);
+        for (int position = from; position < to; position++) {
+            long prefix = slot.prefixes.get(position);
+            if (slot.wanted.logprobs() && position + 1 < slot.prompt) {
+                values.addNextTokens(
+                        Token.newBuilder()
+                                .setId(slot.ids.get(position + 1))
+                                .setLogprob(value(prefix)));
+            }
+            if (slot.wanted.hiddenStates()) {
+                values.addHiddenStates(value(prefix));
+            }
+            boolean pools = slot.wanted.pooling() != Pooling.POOLING_UNSPECIFIED;
+            if (pools && position == slot.prompt - 1) {
+                values.addPooled(value(prefix));
+            }
+        }
+        if (!OutputCursor.isEmpty(values.build())) {
+            outputs.add(new StepResult.Outputs(number, values.build()));
+        }
+    }
+
+    /// What a position gives out: a function of all ids up to it.
+    static float value(long prefix) {
+        return prefix >>> 48;
+    }
+
+    /// The same of every position of these ids.
+    static List<Float> values(List<Integer> ids) {
+        var values = new ArrayList<Float>();
+        long prefix = 7;
+        for (int id : ids) {
+            prefix = mix(prefix, id);
+            values.add(value(prefix));
+        }
+        return values;
     }
 
     /// A full block from an earlier epoch, with its name.
@@ -150,6 +211,12 @@ final class FakeWorker {
         require(
                 row.count() > 0 && row.computed() + row.count() <= slot.ids.size(),
                 "row of " + row.count() + " from " + row.computed() + " of " + slot.ids.size());
+        if (slot.withoutKv) {
+            boolean whole = row.count() == slot.ids.size() && row.newBlocks().length == 0;
+            require(whole, "a row of " + row.count() + " without KV");
+            slot.computed += row.count();
+            return;
+        }
         for (int group = 0; group < poolOfGroup.length; group++) {
             var table = slot.tables.get(group);
             for (int block : row.newBlocks()[group]) {

@@ -42,6 +42,7 @@ class PagedKvCacheTest {
                         "r" + arrivals++,
                         prompt,
                         SamplingParameters.greedy(maxTokens),
+                        PromptOutputs.NONE,
                         terms,
                         Optional.empty(),
                         kvGroups);
@@ -152,6 +153,7 @@ class PagedKvCacheTest {
                             "r",
                             ids(0, 10),
                             SamplingParameters.greedy(3),
+                            PromptOutputs.NONE,
                             Terms.NONE,
                             choices.isEmpty() ? Optional.empty() : Optional.of(choices.getFirst()),
                             1));

@@ -43,6 +43,7 @@ class PolicyTest {
                         "r" + arrivals++,
                         new int[prompt],
                         SamplingParameters.greedy(maxTokens),
+                        PromptOutputs.NONE,
                         terms,
                         Optional.empty(),
                         1);
@@ -179,6 +180,7 @@ class PolicyTest {
                         "late",
                         new int[4],
                         SamplingParameters.greedy(1),
+                        PromptOutputs.NONE,
                         soon,
                         Optional.empty(),
                         1);

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.cluster.BlockHasher;
+import dev.lockstep.proto.v1.Pooling;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -55,12 +56,22 @@ class ReplayTest {
                                     Terms.Domain.COMMON,
                                     35,
                                     0);
+                    boolean generates = random.nextInt(4) > 0;
+                    var wanted =
+                            new PromptOutputs(
+                                    random.nextInt(prompt.length),
+                                    true,
+                                    0,
+                                    false,
+                                    Pooling.POOLING_UNSPECIFIED);
                     var sequence =
                             new Sequence(
                                     nanos,
                                     "r" + nanos,
                                     prompt,
-                                    SamplingParameters.greedy(1 + random.nextInt(20)),
+                                    SamplingParameters.greedy(
+                                            generates ? 1 + random.nextInt(20) : 0),
+                                    generates ? PromptOutputs.NONE : wanted,
                                     terms,
                                     Optional.empty(),
                                     2);

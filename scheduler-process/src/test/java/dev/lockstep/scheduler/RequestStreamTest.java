@@ -20,6 +20,7 @@ class RequestStreamTest {
                             "r",
                             new int[3],
                             List.of(SamplingParameters.greedy(9), SamplingParameters.greedy(9)),
+                            PromptOutputs.NONE,
                             new GenerateRequest.Asked("", 0, false, 0, "", 35, 0)),
                     reader);
 

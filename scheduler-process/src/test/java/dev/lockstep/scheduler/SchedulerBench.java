@@ -89,6 +89,7 @@ public class SchedulerBench {
                             "request " + i,
                             prompt,
                             SamplingParameters.greedy(CONTEXT / 2),
+                            PromptOutputs.NONE,
                             terms,
                             Optional.empty(),
                             1);

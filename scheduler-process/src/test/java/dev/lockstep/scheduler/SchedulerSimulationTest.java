@@ -30,6 +30,7 @@ class SchedulerSimulationTest {
                         && all.refused() > SEEDS
                         && all.expired() > SEEDS / 4
                         && all.adopted() > SEEDS / 4
+                        && all.withoutKv() > SEEDS
                         && totals.cachedTokens() > 10L * SEEDS
                         && totals.preemptions() > SEEDS / 2
                         && totals.mixedSteps() > SEEDS,

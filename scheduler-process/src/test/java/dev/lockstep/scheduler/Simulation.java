@@ -2,7 +2,9 @@ package dev.lockstep.scheduler;
 
 import static java.util.Objects.requireNonNull;
 
+import dev.lockstep.proto.v1.Pooling;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -35,10 +37,11 @@ final class Simulation {
             long refused,
             long expired,
             long adopted,
+            long withoutKv,
             Totals totals,
             long losses,
             long trace) {
-        static final Counts NONE = new Counts(0, 0, 0, 0, 0, 0, Totals.NONE, 0, 0);
+        static final Counts NONE = new Counts(0, 0, 0, 0, 0, 0, 0, Totals.NONE, 0, 0);
 
         Counts plus(Counts more) {
             return new Counts(
@@ -48,6 +51,7 @@ final class Simulation {
                     refused + more.refused,
                     expired + more.expired,
                     adopted + more.adopted,
+                    withoutKv + more.withoutKv,
                     totals.plus(more.totals),
                     losses + more.losses,
                     trace + more.trace);
@@ -66,6 +70,9 @@ final class Simulation {
     private static final class Progress {
         final int group;
         final List<Integer> outputs = new ArrayList<>();
+        final List<Float> logprobs = new ArrayList<>();
+        final List<Float> states = new ArrayList<>();
+        final List<Float> pooled = new ArrayList<>();
         String end = "";
 
         Progress(int group) {
@@ -129,9 +136,11 @@ final class Simulation {
         groups.forEach(SimulatedGroup::requireIdle);
         var totals = Totals.NONE;
         long adopted = 0;
+        long withoutKv = 0;
         for (var group : groups) {
             totals = totals.plus(group.totals());
             adopted += group.adopted();
+            withoutKv += group.withoutKv();
         }
         return new Counts(
                 ended("finished"),
@@ -140,6 +149,7 @@ final class Simulation {
                 ended("refused"),
                 ended("expired"),
                 adopted,
+                withoutKv,
                 totals,
                 losses,
                 trace);
@@ -205,7 +215,9 @@ final class Simulation {
         var request = "r" + arrivals;
         var choices = new ArrayList<Sequence>();
         int n = random.nextInt(5) == 0 ? 1 + random.nextInt(4) : 1;
-        int most = 1 + random.nextInt(random.nextInt(3) == 0 ? 60 : 12);
+        boolean generates = n > 1 || random.nextInt(6) > 0;
+        int most = generates ? 1 + random.nextInt(random.nextInt(3) == 0 ? 60 : 12) : 0;
+        var wanted = wanted(generates, prompt.length);
         for (int choice = 0; choice < n; choice++) {
             var leader =
                     choices.isEmpty()
@@ -217,6 +229,7 @@ final class Simulation {
                             request,
                             prompt,
                             sampling(choice, most),
+                            choice == 0 ? wanted : wanted.behind(prompt.length),
                             terms,
                             leader,
                             groups.get(group).kvGroups());
@@ -234,6 +247,20 @@ final class Simulation {
         } else {
             choices.forEach(sequence -> end(sequence, "refused"));
         }
+    }
+
+    private PromptOutputs wanted(boolean generates, int prompt) {
+        if (generates && random.nextInt(8) > 0) {
+            return PromptOutputs.NONE;
+        }
+        int from = random.nextBoolean() ? 0 : random.nextInt(prompt);
+        var pooling = Pooling.POOLING_UNSPECIFIED;
+        if (!generates && random.nextBoolean()) {
+            pooling = from == 0 ? Pooling.POOLING_MEAN : Pooling.POOLING_LAST;
+        }
+        boolean logprobs = random.nextBoolean();
+        boolean states = random.nextBoolean() || !logprobs;
+        return new PromptOutputs(from, logprobs, 0, states, pooling);
     }
 
     private Terms terms() {
@@ -339,6 +366,20 @@ final class Simulation {
                 require(position == outputs.size(), "position " + position);
                 outputs.add(token.id());
             }
+            case SequenceEvent.Computed(var sequence, var outputs) -> {
+                var seen = seen(sequence);
+                require(seen.end.isEmpty(), sequence + " computes after its end");
+                int from = sequence.wanted().from();
+                boolean inOrder =
+                        outputs.getNextTokensCount() > 0
+                                ? outputs.getPosition() == from + seen.logprobs.size()
+                                : outputs.getHiddenStatesCount() == 0
+                                        || outputs.getPosition() == from + seen.states.size();
+                require(inOrder, "position " + outputs.getPosition() + " of " + sequence);
+                outputs.getNextTokensList().forEach(one -> seen.logprobs.add(one.getLogprob()));
+                seen.states.addAll(outputs.getHiddenStatesList());
+                seen.pooled.addAll(outputs.getPooledList());
+            }
             case SequenceEvent.Stopped(var sequence, var id) -> {
                 require(seen(sequence).outputs.getLast() == id, "stopped by " + id);
                 finish(sequence);
@@ -361,7 +402,25 @@ final class Simulation {
         require(
                 seen(sequence).outputs.equals(expected),
                 sequence + " generated " + seen(sequence).outputs + ", expected " + expected);
+        var all = new ArrayList<>(Arrays.stream(sequence.prompt()).boxed().toList());
+        all.addAll(expected.subList(0, Math.max(0, expected.size() - 1)));
+        var values = FakeWorker.values(all);
+        var wanted = sequence.wanted();
+        int from = Math.min(wanted.from(), values.size());
+        int scored = Math.max(from, sequence.promptLength() - 1);
+        requireOutputs(wanted.logprobs(), values.subList(from, scored), seen(sequence).logprobs);
+        requireOutputs(
+                wanted.hiddenStates(), values.subList(from, values.size()), seen(sequence).states);
+        boolean pools = wanted.pooling() != Pooling.POOLING_UNSPECIFIED;
+        int last = sequence.promptLength() - 1;
+        requireOutputs(pools, values.subList(last, last + 1), seen(sequence).pooled);
         end(sequence, "finished");
+    }
+
+    private void requireOutputs(boolean wanted, List<Float> expected, List<Float> seen) {
+        require(
+                seen.equals(wanted ? expected : List.of()),
+                seen + " were put out, expected " + (wanted ? expected : "nothing"));
     }
 
     private void require(boolean condition, String what) {

@@ -1,0 +1,154 @@
+package dev.lockstep.scheduler;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.cluster.BlockHasher;
+import dev.lockstep.proto.v1.Pooling;
+import dev.lockstep.proto.v1.PositionOutputs;
+import dev.lockstep.proto.v1.Token;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+
+/// Sequences that generate nothing, and what all get beside tokens.
+class OutputOnlyTest {
+    private static final PromptOutputs MEAN =
+            new PromptOutputs(0, false, 0, false, Pooling.POOLING_MEAN);
+
+    private final Scheduler scheduler = scheduler("maximum-utilization");
+    private final FakeWorker worker = new FakeWorker(shape());
+    private long arrivals;
+
+    private static GroupShape shape() {
+        return new GroupShape(1, 4, 32, 120, 4, 21, List.of(KvGroup.full(64)));
+    }
+
+    private static Scheduler scheduler(String capacity) {
+        return new Scheduler(
+                shape(),
+                new WaitingLimits(100, 10_000),
+                new Policies(capacity, "equal-progress", "fcfs", Map.of(), true),
+                new BlockHasher(FakeWorker.KEY),
+                CacheEvents.NONE,
+                new Timeline(1 << 10));
+    }
+
+    private Sequence submit(int prompt, int maxTokens, PromptOutputs wanted) {
+        int[] ids = new int[prompt];
+        for (int i = 0; i < prompt; i++) {
+            ids[i] = i % FakeWorker.VOCABULARY;
+        }
+        var sequence =
+                new Sequence(
+                        arrivals++,
+                        "r" + arrivals,
+                        ids,
+                        SamplingParameters.greedy(maxTokens),
+                        wanted,
+                        Terms.NONE,
+                        Optional.empty(),
+                        1);
+        assertEquals(new Submission.Queued(), scheduler.submit(List.of(sequence), 0));
+        return sequence;
+    }
+
+    private List<SequenceEvent> run() {
+        var events = new ArrayList<SequenceEvent>();
+        for (var plan = scheduler.plan(0); !plan.isEmpty(); plan = scheduler.plan(0)) {
+            scheduler.checkIntegrity();
+            events.addAll(scheduler.apply(worker.run(plan), 0));
+            scheduler.checkIntegrity();
+        }
+        return events;
+    }
+
+    @Test
+    void onePassThatFitsAStepTakesNoBlocks() {
+        var sequence = submit(30, 0, MEAN);
+        var plan = scheduler.plan(0);
+        assertTrue(sequence.withoutKv());
+        assertEquals(1, plan.rows().size());
+        assertEquals(30, plan.rows().getFirst().count());
+        assertEquals(scheduler.load().blocks(), scheduler.load().freeBlocks());
+        var events = scheduler.apply(worker.run(plan), 0);
+        assertEquals(2, events.size());
+        assertEquals(1, ((SequenceEvent.Computed) events.get(0)).outputs().getPooledCount());
+        assertEquals(new SequenceEvent.LengthReached(sequence), events.get(1));
+        assertEquals(0, scheduler.load().running());
+    }
+
+    @Test
+    void aLongerOneIsChunkedThroughBlocksThatGoBack() {
+        var sequence = submit(50, 0, MEAN);
+        var plan = scheduler.plan(0);
+        assertFalse(sequence.withoutKv());
+        assertTrue(plan.tokenCount() < 50);
+        assertTrue(scheduler.load().freeBlocks() < scheduler.load().blocks());
+        scheduler.apply(worker.run(plan), 0);
+        assertEquals(new SequenceEvent.LengthReached(sequence), run().getLast());
+        assertEquals(scheduler.load().blocks(), scheduler.load().freeBlocks());
+    }
+
+    @Test
+    void itLeavesRoomForThoseThatDecode() {
+        var decoding = submit(4, 8, PromptOutputs.NONE);
+        scheduler.apply(worker.run(scheduler.plan(0)), 0);
+        var other = submit(31, 0, MEAN);
+        var plan = scheduler.plan(0);
+        assertTrue(other.withoutKv());
+        assertEquals(32, plan.tokenCount());
+        assertTrue(plan.rows().stream().anyMatch(row -> row.sequence() == decoding));
+    }
+
+    @Test
+    void whereDecodersLeaveTooLittleItIsChunked() {
+        var _ = submit(4, 8, PromptOutputs.NONE);
+        scheduler.apply(worker.run(scheduler.plan(0)), 0);
+        var other = submit(32, 0, MEAN);
+        assertEquals(32, scheduler.plan(0).tokenCount());
+        assertFalse(other.withoutKv());
+    }
+
+    @Test
+    void nothingIsTakenFromTheCacheWhoseOutputIsWanted() {
+        var first = submit(40, 4, PromptOutputs.NONE);
+        run();
+        assertEquals(4, first.outputCount());
+        // The decoders leave no room for all of it, so that it looks into the cache.
+        for (int from : new int[] {0, 17, 38}) {
+            var wanted = new PromptOutputs(from, true, 0, true, Pooling.POOLING_UNSPECIFIED);
+            var second = submit(40, 2, wanted);
+            var plan = scheduler.plan(0);
+            assertTrue(second.cachedTokens() <= from, second + " of " + from);
+            assertTrue(second.cachedTokens() >= from - 4, second + " of " + from);
+            scheduler.apply(worker.run(plan), 0);
+            run();
+        }
+    }
+
+    @Test
+    void aPositionIsDeliveredOnceHoweverOftenItIsComputed() {
+        var cursor = new OutputCursor();
+        var first = outputs(0, 3);
+        assertEquals(first, cursor.advance(first));
+        assertTrue(OutputCursor.isEmpty(cursor.advance(outputs(0, 2))));
+        var overlapping = cursor.advance(outputs(1, 5));
+        assertEquals(3, overlapping.getPosition());
+        assertEquals(List.of(3f, 4f, 5f), overlapping.getHiddenStatesList());
+        assertEquals(
+                List.of(3, 4, 5),
+                overlapping.getNextTokensList().stream().map(Token::getId).toList());
+    }
+
+    private static PositionOutputs outputs(int position, int count) {
+        var outputs = PositionOutputs.newBuilder().setPosition(position).setHiddenSize(1);
+        for (int i = position; i < position + count; i++) {
+            outputs.addHiddenStates(i).addNextTokens(Token.newBuilder().setId(i));
+        }
+        return outputs.build();
+    }
+}
