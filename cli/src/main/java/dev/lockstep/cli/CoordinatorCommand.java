@@ -36,10 +36,7 @@ final class CoordinatorCommand implements Command {
         if (settings.value(ProcessKeys.PARENT_PIPE)) {
             daemon.watchParentPipe();
         }
-        ModelChoice model =
-                ModelChoice.resolve(
-                        settings.value(ProcessKeys.MODEL),
-                        ModelCache.ofUser(System.getenv(), Terminal.standardError()));
+        ModelChoice model = ModelChoice.of(settings, Terminal.standardError());
         RunFolder runFolder = RunFolder.of(settings, ProcessKeys.RUN_FOLDER);
         daemon.atEnd(reason -> runFolder.remove());
         CoordinatorMain.run(

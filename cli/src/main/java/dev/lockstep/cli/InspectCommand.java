@@ -34,12 +34,12 @@ final class InspectCommand implements Command {
     public int run(List<String> arguments) throws InterruptedException {
         Settings settings = Settings.parse(SPEC, arguments, System.getenv());
         if (settings.arguments().size() != 1) {
-            throw new SettingsException("name one model: a folder, a .gguf file or a known name");
+            throw new SettingsException(
+                    "name one model: a folder, a .gguf file, a known name or a hub's org/name");
         }
         ModelChoice model =
-                ModelChoice.resolve(
-                        settings.arguments().getFirst(),
-                        ModelCache.ofUser(System.getenv(), Terminal.standardError()));
+                ModelChoice.ofUser(
+                        "PATH", settings.arguments().getFirst(), Terminal.standardError());
         System.out.print(
                 Inspection.text(
                         Checkpoint.open(model.path()),

@@ -15,7 +15,6 @@ import java.util.Comparator;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
@@ -39,12 +38,10 @@ final class ModelCache {
 
     /// In `$XDG_CACHE_HOME/lockstep/models`, or `~/.cache/lockstep/models`.
     static ModelCache ofUser(Map<String, String> environment, Terminal terminal) {
-        String base =
-                Optional.ofNullable(environment.get("XDG_CACHE_HOME"))
-                        .filter(path -> !path.isEmpty())
-                        .orElse(System.getProperty("user.home") + "/.cache");
         return new ModelCache(
-                Path.of(base, "lockstep", "models"), terminal, List.of("python3", "python"));
+                HubConfig.userCache(environment).resolve(Path.of("lockstep", "models")),
+                terminal,
+                List.of("python3", "python"));
     }
 
     /// Where a model of this name is or would be.
@@ -108,18 +105,14 @@ final class ModelCache {
         builder.redirectErrorStream(true).redirectOutput(log.toFile());
         Process pip = builder.start();
         pip.getOutputStream().close();
-        long start = System.nanoTime();
+        Transfer transfer = new Transfer(terminal, model.bytes());
+        long before = 0;
         try {
             while (!pip.waitFor(POLL_MILLIS, TimeUnit.MILLISECONDS)) {
                 long bytes = size(work);
-                double seconds = (System.nanoTime() - start) / 1e9;
-                terminal.progress(
-                        "downloading %s, %s/s"
-                                .formatted(
-                                        Terminal.bytes(bytes),
-                                        Terminal.bytes((long) (bytes / seconds))),
-                        Math.min(bytes, model.bytes()),
-                        model.bytes());
+                transfer.receive(bytes - before);
+                before = bytes;
+                transfer.show();
             }
         } finally {
             pip.destroy();

@@ -1,26 +1,54 @@
 package dev.lockstep.cli;
 
+import dev.lockstep.cluster.ProcessKeys;
+import dev.lockstep.cluster.Settings;
 import dev.lockstep.cluster.SettingsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
+import java.util.Optional;
 
 /// What `--model` means: a path on disk and the name requests use.
 record ModelChoice(Path path, String name) {
 
-    /// A folder or file as it is, or a known name, fetched when it is not there yet.
-    static ModelChoice resolve(String model, ModelCache cache) throws InterruptedException {
+    /// What a process is told, downloaded into the user's caches when it is not there yet.
+    static ModelChoice of(Settings settings, Terminal terminal) throws InterruptedException {
+        return ofUser("--model", settings.value(ProcessKeys.MODEL), terminal);
+    }
+
+    /// As [#of].
+    ///
+    /// @param key what the user calls it
+    static ModelChoice ofUser(String key, String model, Terminal terminal)
+            throws InterruptedException {
+        Map<String, String> environment = System.getenv();
+        return resolve(
+                key,
+                model,
+                ModelCache.ofUser(environment, terminal),
+                new Hub(HubConfig.of(environment), terminal));
+    }
+
+    /// A folder or file as it is, a known name, or a hub's model: the first of these that it is.
+    static ModelChoice resolve(String key, String model, ModelCache cache, Hub hub)
+            throws InterruptedException {
         Path path = Path.of(model);
         if (Files.exists(path)) {
             return new ModelChoice(path.toAbsolutePath().normalize(), nameOf(path));
         }
-        KnownModel known =
-                KnownModel.find(model)
+        Optional<KnownModel> known = KnownModel.find(model);
+        if (known.isPresent()) {
+            return new ModelChoice(cache.fetch(known.get()), known.get().name());
+        }
+        HubName name =
+                HubName.parse(model)
                         .orElseThrow(
                                 () ->
                                         new SettingsException(
-                                                "--model: %s is neither a folder nor a file nor a known name; known are %s"
-                                                        .formatted(model, KnownModel.names())));
-        return new ModelChoice(cache.fetch(known), known.name());
+                                                "%s: %s is neither a folder nor a .gguf file, nor a known name (%s), nor a hub's model as org/name"
+                                                        .formatted(
+                                                                key, model, KnownModel.names())));
+        return new ModelChoice(hub.fetch(name), name.repository());
     }
 
     private static String nameOf(Path path) {

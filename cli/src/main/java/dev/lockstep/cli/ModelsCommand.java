@@ -3,14 +3,16 @@ package dev.lockstep.cli;
 import dev.lockstep.cluster.ExitCode;
 import dev.lockstep.cluster.Key;
 import dev.lockstep.cluster.Settings;
-import dev.lockstep.cluster.SettingsException;
 import dev.lockstep.cluster.SettingsSpec;
 import java.util.List;
 
 /// Lists the models known by name, and which of them are on this machine.
 final class ModelsCommand implements Command {
     private static final Key<String> FETCH =
-            Key.text("fetch", "NAME", "fetch this model now, as serve does at its first use");
+            Key.text(
+                    "fetch",
+                    "NAME",
+                    "fetch this model, known or org/name of a hub, as serve would");
 
     private static final SettingsSpec SPEC = SettingsSpec.of(FETCH);
 
@@ -32,19 +34,13 @@ final class ModelsCommand implements Command {
     @Override
     public int run(List<String> arguments) throws InterruptedException {
         Settings settings = Settings.parse(SPEC, arguments, System.getenv());
-        ModelCache cache = ModelCache.ofUser(System.getenv(), Terminal.standardError());
+        Terminal terminal = Terminal.standardError();
         if (settings.isGiven(FETCH)) {
-            String name = settings.value(FETCH);
-            KnownModel model =
-                    KnownModel.find(name)
-                            .orElseThrow(
-                                    () ->
-                                            new SettingsException(
-                                                    "--fetch: %s is not a known name; known are %s"
-                                                            .formatted(name, KnownModel.names())));
-            System.out.println(cache.fetch(model));
+            System.out.println(
+                    ModelChoice.ofUser("--fetch", settings.value(FETCH), terminal).path());
             return ExitCode.OK;
         }
+        ModelCache cache = ModelCache.ofUser(System.getenv(), terminal);
         for (KnownModel model : KnownModel.ALL) {
             String place =
                     cache.has(model)

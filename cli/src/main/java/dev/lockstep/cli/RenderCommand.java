@@ -101,11 +101,7 @@ final class RenderCommand implements Command {
     }
 
     private static ChatTemplate ofModel(Settings settings) throws InterruptedException {
-        Path path =
-                ModelChoice.resolve(
-                                settings.value(ProcessKeys.MODEL),
-                                ModelCache.ofUser(System.getenv(), Terminal.standardError()))
-                        .path();
+        Path path = ModelChoice.of(settings, Terminal.standardError()).path();
         TokenizerSource source = TokenizerSource.open(path);
         String text =
                 source.chatTemplate()

@@ -65,10 +65,7 @@ final class RunCommand implements Command {
 
     private static void answer(Settings settings, Terminal terminal, Path runFolder, Daemon daemon)
             throws InterruptedException {
-        ModelChoice model =
-                ModelChoice.resolve(
-                        settings.value(ProcessKeys.MODEL),
-                        ModelCache.ofUser(System.getenv(), terminal));
+        ModelChoice model = ModelChoice.of(settings, terminal);
         int port = settings.isGiven(LauncherConfig.PORT) ? settings.value(LauncherConfig.PORT) : 0;
         Launcher launcher =
                 new Launcher(

@@ -43,10 +43,7 @@ final class ServeCommand implements Command {
 
     private static void serve(Settings settings, Terminal terminal, Path runFolder, Daemon daemon)
             throws InterruptedException {
-        ModelChoice model =
-                ModelChoice.resolve(
-                        settings.value(ProcessKeys.MODEL),
-                        ModelCache.ofUser(System.getenv(), terminal));
+        ModelChoice model = ModelChoice.of(settings, terminal);
         LauncherConfig config =
                 new LauncherConfig(
                         settings,

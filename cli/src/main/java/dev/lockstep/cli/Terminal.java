@@ -12,6 +12,8 @@ final class Terminal {
     private static final long REWRITE_NANOS = 100_000_000;
     private static final long PLAIN_NANOS = 5_000_000_000L;
 
+    private static final int BAR_LENGTH = 20;
+
     private final PrintStream out;
     private final boolean interactive;
     private boolean lineOpen;
@@ -43,14 +45,20 @@ final class Terminal {
             return;
         }
         lastNanos = now;
-        String line = total > 0 ? "%s %3d%%".formatted(what, 100 * done / total) : what;
+        String share = total > 0 ? " %3d%%".formatted(100 * done / total) : "";
         if (interactive) {
-            out.print("\r\u001b[K" + line);
+            String bar = total > 0 ? " " + bar(done, total) : "";
+            out.print("\r\u001b[K" + what + bar + share);
             lineOpen = true;
         } else {
-            out.println(line);
+            out.println(what + share);
         }
         out.flush();
+    }
+
+    private static String bar(long done, long total) {
+        int full = (int) (BAR_LENGTH * done / total);
+        return "[" + "#".repeat(full) + " ".repeat(BAR_LENGTH - full) + "]";
     }
 
     /// Ends the rewritten line, if there is one.

@@ -48,10 +48,7 @@ final class TokenizeCommand implements Command {
     static int run(List<String> arguments, InputStream in, PrintStream out)
             throws IOException, InterruptedException {
         Settings settings = Settings.parse(SPEC, arguments, System.getenv());
-        ModelChoice model =
-                ModelChoice.resolve(
-                        settings.value(ProcessKeys.MODEL),
-                        ModelCache.ofUser(System.getenv(), Terminal.standardError()));
+        ModelChoice model = ModelChoice.of(settings, Terminal.standardError());
         TokenizerSource source = TokenizerSource.open(model.path());
         if (!source.hasTokenizer()) {
             throw new UnusableException(

@@ -200,8 +200,8 @@ class LockstepTest {
     void fetchingAnUnknownModelNamesTheKnownOnes() {
         assertRefused(
                 ExitCode.USAGE,
-                "lockstep models: --fetch: gpt-5 is not a known name; known are"
-                        + " smollm2-135m-instruct",
+                "lockstep models: --fetch: gpt-5 is neither a folder nor a .gguf file, nor a known"
+                        + " name (smollm2-135m-instruct), nor a hub's model as org/name",
                 "models",
                 "--fetch=gpt-5");
     }

@@ -13,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -173,20 +174,45 @@ class ModelCacheTest {
     @Test
     void aModelMayBeAPathOrAKnownName() throws Exception {
         Path file = Files.createFile(folder.resolve("My-Model.gguf"));
-        assertEquals(
-                new ModelChoice(file, "My-Model"), ModelChoice.resolve(file.toString(), cache()));
+        assertEquals(new ModelChoice(file, "My-Model"), choice(file.toString()));
         assertEquals(
                 new ModelChoice(folder, folder.getFileName().toString()),
-                ModelChoice.resolve(folder + "/bin/..", cache()));
+                choice(folder + "/bin/.."));
         String message =
-                assertThrows(
-                                        dev.lockstep.cluster.SettingsException.class,
-                                        () -> ModelChoice.resolve("/nope", cache()))
+                assertThrows(dev.lockstep.cluster.SettingsException.class, () -> choice("/nope"))
                                 .getMessage()
                         + "";
         assertEquals(
-                "--model: /nope is neither a folder nor a file nor a known name; known are"
-                        + " smollm2-135m-instruct",
+                "--model: /nope is neither a folder nor a .gguf file, nor a known name"
+                        + " (smollm2-135m-instruct), nor a hub's model as org/name",
                 message);
+    }
+
+    @Test
+    void aHubsModelKeepsItsName() throws Exception {
+        try (HubServer server = new HubServer("acme/tiny")) {
+            server.put("tiny.gguf", CONTENT);
+            Hub hub =
+                    new Hub(
+                            new HubConfig(
+                                    server.endpoint(),
+                                    Optional.empty(),
+                                    false,
+                                    folder.resolve("hub"),
+                                    HubConfig.Patience.DEFAULT),
+                            new Terminal(
+                                    new PrintStream(said, true, StandardCharsets.UTF_8), false));
+            ModelChoice choice = ModelChoice.resolve("--model", "acme/tiny", cache(), hub);
+            assertEquals("acme/tiny", choice.name());
+            assertEquals(CONTENT, Files.readString(choice.path()));
+        }
+    }
+
+    private ModelChoice choice(String model) throws InterruptedException {
+        Hub nowhere =
+                new Hub(
+                        HubConfig.of(Map.of("HF_HUB_OFFLINE", "1")),
+                        new Terminal(System.err, false));
+        return ModelChoice.resolve("--model", model, cache(), nowhere);
     }
 }

@@ -26,7 +26,12 @@ class TerminalTest {
         terminal.progress("loading weights", 3, 4);
         terminal.say("done");
         assertEquals(
-                CLEAR + "loading weights  25%" + CLEAR + "loading weights  75%" + CLEAR + "done\n",
+                CLEAR
+                        + "loading weights [#####               ]  25%"
+                        + CLEAR
+                        + "loading weights [###############     ]  75%"
+                        + CLEAR
+                        + "done\n",
                 shown());
     }
 

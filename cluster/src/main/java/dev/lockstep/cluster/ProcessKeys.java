@@ -38,7 +38,10 @@ public final class ProcessKeys {
             Key.text("failpoints", "LIST", "tests only: what shall go wrong, and where").orElse("");
 
     public static final Key<String> MODEL =
-            Key.text("model", "PATH|NAME", "a Hugging Face folder, a .gguf file or a known name")
+            Key.text(
+                            "model",
+                            "PATH|NAME|ORG/NAME",
+                            "a Hugging Face folder, a .gguf file, a known name or a hub's model")
                     .orElse("smollm2-135m-instruct");
 
     public static final Key<String> SERVED_MODEL_NAME =

@@ -1,0 +1,54 @@
+package dev.lockstep.cli;
+
+/// Why a hub does not give what was asked for, in one line with the remedy.
+///
+/// @param file empty where the model itself was asked for
+record HubRefusal(HubConfig config, HubName model, String file) {
+
+    /// @param code the hub's own word for it; may be empty
+    String line(int status, String code) {
+        return switch (status) {
+            case 401 -> unknown();
+            case 403 -> forbidden();
+            case 404 -> absent(code);
+            default ->
+                    "%s answers %d for %s%s"
+                            .formatted(
+                                    config.endpoint(),
+                                    status,
+                                    model,
+                                    file.isEmpty() ? "" : "/" + file);
+        };
+    }
+
+    private String page() {
+        return config.endpoint() + "/" + model.repository();
+    }
+
+    /// A hub does not tell strangers which models there are.
+    private String unknown() {
+        return config.token().isPresent()
+                ? "%s does not accept HF_TOKEN for %s: make a new one at %s/settings/tokens"
+                        .formatted(config.endpoint(), model, config.endpoint())
+                : "%s is gated or private, or there is none: accept its terms at %s and set HF_TOKEN"
+                        .formatted(model, page());
+    }
+
+    private String forbidden() {
+        return config.token().isPresent()
+                ? "%s is gated: ask for access at %s with the account of HF_TOKEN, whose token must allow reading it"
+                        .formatted(model, page())
+                : "%s is gated: accept its terms at %s and set HF_TOKEN".formatted(model, page());
+    }
+
+    private String absent(String code) {
+        if (!file.isEmpty()) {
+            return "%s has no file %s".formatted(model, file);
+        }
+        return code.equals("RevisionNotFound")
+                ? "%s has no revision %s: name a branch, a tag or a commit"
+                        .formatted(model.repository(), model.revision())
+                : "%s has no model %s; a folder, a .gguf file or a known name (%s) may be named, too"
+                        .formatted(config.endpoint(), model, KnownModel.names());
+    }
+}
