@@ -6,23 +6,26 @@ import java.util.List;
 /// whether its turn comes before its deadline.
 final class Intake {
     private final WaitingLimits limits;
-    private final int maxModelLength;
+    private final GroupShape shape;
     private final KvCacheManager kv;
     private final WaitingRoom waiting;
     private final AdmissionPace pace;
+    private final PrefillPace prefill;
     private long refused;
 
     Intake(
             WaitingLimits limits,
-            int maxModelLength,
+            GroupShape shape,
             KvCacheManager kv,
             WaitingRoom waiting,
-            AdmissionPace pace) {
+            AdmissionPace pace,
+            PrefillPace prefill) {
         this.limits = limits;
-        this.maxModelLength = maxModelLength;
+        this.shape = shape;
         this.kv = kv;
         this.waiting = waiting;
         this.pace = pace;
+        this.prefill = prefill;
     }
 
     /// Requests that found the queue full, or too long for their deadline.
@@ -48,19 +51,33 @@ final class Intake {
                 return new Submission.QueueFull(full);
             }
         }
-        long wait = waiting.isEmpty() ? 0 : pace.waitNanos(waiting.tokens());
-        long deadline = choices.getFirst().terms().deadlineNanos();
-        if (deadline != Terms.NO_DEADLINE && deadline - nanos <= wait) {
-            refused++;
-            return new Submission.TooLate(
-                    "deadline_ms is over in "
-                            + (deadline - nanos) / 1_000_000
-                            + " ms, the queue takes about "
-                            + wait / 1_000_000
-                            + " ms",
-                    wait);
+        return inTime(choices.getFirst(), nanos);
+    }
+
+    /// Its first token must come before its deadline: the queue's turn comes first, then what its
+    /// own prompt lacks is computed.
+    private Submission inTime(Sequence first, long nanos) {
+        long deadline = first.terms().deadlineNanos();
+        if (deadline == Terms.NO_DEADLINE) {
+            return new Submission.Queued();
         }
-        return new Submission.Queued();
+        long wait = waiting.isEmpty() ? 0 : pace.waitNanos(waiting.tokens());
+        long cached = (long) kv.cachedPrefix(first) * shape.blockSize();
+        long compute = prefill.prefillNanos(first.promptLength() - cached, nanos);
+        long left = deadline - nanos;
+        if (left > 0 && left > wait + compute) {
+            return new Submission.Queued();
+        }
+        refused++;
+        return new Submission.TooLate(
+                "deadline_ms is over in "
+                        + left / 1_000_000
+                        + " ms, the queue takes about "
+                        + wait / 1_000_000
+                        + " ms and the prompt "
+                        + compute / 1_000_000
+                        + " ms",
+                wait);
     }
 
     private String full(int sequences, long more) {
@@ -82,8 +99,8 @@ final class Intake {
         int most = sequence.sampling().maxTokens();
         long length = (long) prompt + most;
         var sum = "prompt of " + prompt + " tokens and max_tokens " + most + " make " + length;
-        if (length > maxModelLength) {
-            return sum + ", the model's context is " + maxModelLength;
+        if (length > shape.maxModelLength()) {
+            return sum + ", the model's context is " + shape.maxModelLength();
         }
         if (sequence.finalLength() > kv.mostTokens()) {
             return sum + ", the KV cache holds " + kv.mostTokens();

@@ -32,12 +32,14 @@ final class RequestStream {
     private int unreadValues;
     private int unfinished;
     private int generated;
+    private int cachedTokens;
     private boolean ended;
     private boolean complete;
 
     /// What a choice has not sent yet: tokens, then its end.
     private static final class Outbox {
         final ArrayDeque<PositionOutputs> outputs = new ArrayDeque<>();
+        int cachedTokens;
         GenerateEvent.Tokens.@Nullable Builder tokens;
         GenerateEvent.@Nullable Finished finished;
     }
@@ -64,6 +66,13 @@ final class RequestStream {
         sequences = choices;
     }
 
+    /// A choice's first token is about to come; so many tokens of its prompt were found in the
+    /// cache.
+    synchronized void began(int choice, int cached) {
+        outboxes.get(choice).cachedTokens = cached;
+        cachedTokens = choice == 0 ? cached : cachedTokens;
+    }
+
     /// False when the reader has left too much unread: then the request must be failed.
     synchronized boolean generated(int choice, int position, Token token) {
         if (ended) {
@@ -73,6 +82,9 @@ final class RequestStream {
         var tokens = outbox.tokens;
         if (tokens == null) {
             tokens = GenerateEvent.Tokens.newBuilder().setChoice(choice).setPosition(position);
+            if (position == 0) {
+                tokens.setCachedTokens(outbox.cachedTokens);
+            }
             outbox.tokens = tokens;
         }
         tokens.addTokens(toProto(token));
@@ -106,7 +118,8 @@ final class RequestStream {
             finished.setUsage(
                     Usage.newBuilder()
                             .setPromptTokens(request.promptIds().length)
-                            .setCompletionTokens(generated));
+                            .setCompletionTokens(generated)
+                            .setCachedTokens(cachedTokens));
             complete = true;
         }
         outboxes.get(choice).finished = finished.build();

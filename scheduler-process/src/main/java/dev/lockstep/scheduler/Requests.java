@@ -135,6 +135,9 @@ final class Requests {
         int choice = event.sequence().sampling().choice();
         switch (event) {
             case SequenceEvent.Generated(var sequence, var position, var token) -> {
+                if (position == 0) {
+                    stream.began(choice, sequence.cachedAtFirst());
+                }
                 if (!stream.generated(choice, position, token)) {
                     LOG.warn("request {} ends: its reader is too slow", sequence.requestId());
                     var slow = "more than " + RequestStream.MAX_UNREAD + " tokens are unread";
@@ -163,6 +166,8 @@ final class Requests {
 
     private void finish(RequestStream stream, Sequence sequence, FinishReason reason, int id) {
         owners.remove(sequence);
+        // One that generates nothing has had no first token.
+        stream.began(sequence.sampling().choice(), sequence.cachedAtFirst());
         stream.finished(sequence.sampling().choice(), reason, id);
         retryAfter.finished(clock.nanoTime());
         LOG.debug("request {} finished: {}", sequence.requestId(), reason);

@@ -22,6 +22,7 @@ final class Scheduler {
     private final ResourceManagers resources;
     private final StepAssembly assembly;
     private final AdmissionPace pace = new AdmissionPace();
+    private final PrefillPace prefillPace;
     private final Intake intake;
     private final Deadlines deadlines = new Deadlines();
     private final ArrayDeque<StepPlan> inFlight = new ArrayDeque<>();
@@ -69,7 +70,8 @@ final class Scheduler {
         var guaranteed = policies.newWaitingOrder();
         this.kv = kvCache.make(listeners(events, bestEffort, guaranteed));
         this.waiting = new WaitingRoom(guaranteed, bestEffort, kv, timeline);
-        this.intake = new Intake(limits, shape.maxModelLength(), kv, waiting, pace);
+        this.prefillPace = new PrefillPace(shape.maxBatchedTokens());
+        this.intake = new Intake(limits, shape, kv, waiting, pace, prefillPace);
         var slots = new Slots(shape.maxSequences());
         var managers = new ArrayList<ResourceManager>(List.of(slots, waiting, kv));
         managers.addAll(more);
@@ -202,6 +204,7 @@ final class Scheduler {
         timeline.at(nanos);
         var events = generation.take(plan, result);
         inFlight.remove();
+        prefillPace.ended(plan, nanos);
         resources.updateResources(plan);
         return events;
     }

@@ -43,6 +43,7 @@ public final class Sequence {
     private int slot = -1;
     private int admittedLength;
     private int cachedTokens;
+    private int cachedAtFirst;
     private int computed;
     private int pending;
     private boolean withoutKv;
@@ -237,6 +238,11 @@ public final class Sequence {
         return cachedTokens;
     }
 
+    /// The same when it was first admitted: what its prompt saved.
+    int cachedAtFirst() {
+        return cachedAtFirst;
+    }
+
     /// Sampled ids that steps in flight owe it.
     int pending() {
         return pending;
@@ -332,6 +338,7 @@ public final class Sequence {
             throw new IllegalStateException(this + " cannot be admitted");
         }
         this.state = State.RUNNING;
+        this.cachedAtFirst = started ? cachedAtFirst : cachedTokens;
         this.started = true;
         this.slot = slot;
         this.admittedLength = knownLength();

@@ -158,6 +158,15 @@ public final class StepPlan {
         return tokens;
     }
 
+    /// Of those, the tokens of prompts.
+    int prefillCount() {
+        int tokens = 0;
+        for (var row : rows) {
+            tokens += row.prefill() ? row.count() : 0;
+        }
+        return tokens;
+    }
+
     boolean mixed() {
         boolean prefill = false;
         boolean decode = false;

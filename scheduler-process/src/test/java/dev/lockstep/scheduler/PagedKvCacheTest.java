@@ -96,6 +96,22 @@ class PagedKvCacheTest {
     }
 
     @Test
+    void aPausedSequenceTellsWhatItsFirstAdmissionFound() {
+        finish(submit(2, ids(0, 18)));
+        scheduler = scheduler(7, List.of(KvGroup.full(64)));
+        finish(submit(1, ids(0, 8)));
+        var older = submit(12, ids(20, 27));
+        var second = submit(12, 0, 1, 2, 3, 90, 91, 92);
+        while (second.preemptions() == 0) {
+            step();
+        }
+        assertEquals(4, second.cachedAtFirst());
+        finish(older);
+        finish(second);
+        assertEquals(4, second.cachedAtFirst());
+    }
+
+    @Test
     void aPartlyEqualBlockIsCopiedUpToWhereItDiffers() {
         finish(submit(2, ids(0, 18)));
         var second = submit(2, 0, 1, 2, 3, 4, 5, 90, 91);

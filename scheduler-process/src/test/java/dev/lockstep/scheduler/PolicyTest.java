@@ -188,6 +188,58 @@ class PolicyTest {
         assertTrue(refused instanceof Submission.TooLate, () -> "" + refused);
     }
 
+    private Submission offer(int prompt, long deadline, long now) {
+        var terms = new Terms("", 0, false, deadline, Terms.Domain.COMMON, 35, 0);
+        var sequence =
+                new Sequence(
+                        arrivals,
+                        "r" + arrivals++,
+                        new int[prompt],
+                        SamplingParameters.greedy(1),
+                        PromptOutputs.NONE,
+                        terms,
+                        Optional.empty(),
+                        1);
+        return scheduler.submit(List.of(sequence), now);
+    }
+
+    private void stepTaking(long begin, long end) {
+        var plan = scheduler.plan(begin);
+        var sampled = new ArrayList<StepResult.Sampled>();
+        for (var row : plan.rows()) {
+            if (row.samples()) {
+                sampled.add(new StepResult.Sampled(row.slot(), Token.of(7)));
+            }
+        }
+        scheduler.apply(new StepResult(1, plan.number(), sampled, 0), end);
+    }
+
+    @Test
+    void aDeadlineIsJudgedWithTheTimeThatThePromptItselfTakes() {
+        long ms = 1_000_000;
+        scheduler = scheduler("maximum-utilization", "fcfs", "fcfs", 4, 16, 50);
+        assertEquals(
+                new Submission.Queued(),
+                offer(160, 2, 1),
+                "while nothing is measured everybody is taken");
+        scheduler.expire(2);
+        submit(16, 1, Terms.NONE);
+        stepTaking(2, 100 * ms);
+        // 16 tokens took 100 ms: 160 take a second.
+        var late = (Submission.TooLate) offer(160, 1000 * ms, 200 * ms);
+        assertEquals(
+                "deadline_ms is over in 800 ms, the queue takes about 0 ms and the prompt 999 ms",
+                late.message());
+        assertEquals(new Submission.Queued(), offer(160, 1300 * ms, 200 * ms));
+        assertEquals(new Submission.Queued(), offer(16, 1000 * ms, 200 * ms));
+        long muchLater = 100_000 * ms;
+        scheduler.expire(muchLater);
+        assertEquals(
+                new Submission.Queued(),
+                offer(160, muchLater + 800 * ms, muchLater),
+                "an old measurement keeps nobody out");
+    }
+
     @Test
     void aPolicyOfOnesOwnIsFoundByItsName() {
         scheduler = scheduler("maximum-utilization", "fcfs", "shortest-prompt", 1, 64, 50);

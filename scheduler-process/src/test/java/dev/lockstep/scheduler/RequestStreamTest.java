@@ -88,6 +88,23 @@ class RequestStreamTest {
     }
 
     @Test
+    void theFirstTokenOfAChoiceTellsWhatThePromptFoundInTheCache() {
+        reader.ready = true;
+        stream.began(1, 9);
+        stream.generated(1, 0, Token.of(5));
+        stream.began(0, 4);
+        stream.generated(0, 0, Token.of(6));
+        stream.generated(0, 1, Token.of(7));
+        var told = reader.events.stream().map(event -> event.getTokens().getCachedTokens());
+        assertEquals(List.of(9, 4, 0), told.toList());
+        stream.finished(0, FinishReason.FINISH_REASON_STOP, 7);
+        stream.finished(1, FinishReason.FINISH_REASON_LENGTH, -1);
+        var usage = reader.events.getLast().getFinished().getUsage();
+        assertEquals(
+                4, usage.getCachedTokens(), "a prompt counts once: as the first choice found it");
+    }
+
+    @Test
     void theEndComesAfterTheLastTokenOfEveryChoice() {
         stream.generated(0, 0, Token.of(5));
         stream.finished(0, FinishReason.FINISH_REASON_STOP, 5);

@@ -61,6 +61,18 @@ class SchedulerServiceTest {
     }
 
     @Test
+    void theSameAgainTellsHowMuchOfItsPromptWasCached() throws Exception {
+        try (var rig = new Rig()) {
+            rig.startRank(0, 1);
+            rig.awaitReady();
+            var request = Rig.request("c", 9, Rig.sampling(5, 3).setIgnoreEos(true).build());
+            assertEquals(0, rig.generate(request).await().end(0).getUsage().getCachedTokens());
+            assertEquals(8, rig.generate(request).await().end(0).getUsage().getCachedTokens());
+            rig.assertQuiet();
+        }
+    }
+
+    @Test
     void endTokensOfTheModelStopUnlessIgnored() throws Exception {
         try (var rig = new Rig()) {
             rig.startRank(0, 1);
