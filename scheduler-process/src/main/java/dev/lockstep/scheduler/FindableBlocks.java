@@ -16,6 +16,7 @@ final class FindableBlocks {
     private final BlockHasher hasher;
     private final CacheEvents events;
     private final Producers producers;
+    private final int[] ids;
 
     FindableBlocks(
             KvPools pools,
@@ -29,6 +30,7 @@ final class FindableBlocks {
         this.hasher = hasher;
         this.events = events;
         this.producers = producers;
+        this.ids = new int[blockSize];
     }
 
     /// A name needs every id of its block. With two steps in flight a decode row may fill a block
@@ -62,18 +64,20 @@ final class FindableBlocks {
         sequence.nameBlocks(full, blockSize, hasher);
         var root = sequence.root(hasher);
         for (int block = sequence.publishedBlocks; block < full; block++) {
-            int[] ids = sequence.idsOfBlock(block, blockSize);
+            sequence.copyIds(block * blockSize, ids);
             for (int group = 0; group < pools.groupCount(); group++) {
                 if (block >= sequence.tables[group].dropped()) {
-                    publish(sequence, group, block, ids, root);
+                    publish(sequence, group, block, root);
                 }
             }
-            producers.published(sequence.name(block), sequence);
+            if (!producers.isEmpty()) {
+                producers.published(sequence.name(block), sequence);
+            }
         }
         sequence.publishedBlocks = full;
     }
 
-    private void publish(Sequence sequence, int group, int index, int[] ids, BlockHash root) {
+    private void publish(Sequence sequence, int group, int index, BlockHash root) {
         int before = index == 0 ? PrefixCache.NONE : pools.find(sequence, group, index - 1);
         boolean first =
                 pools.cacheOf(group)

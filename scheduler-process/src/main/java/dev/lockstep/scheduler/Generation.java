@@ -32,7 +32,9 @@ final class Generation {
         outputs.sort(plan, result);
         var events = new ArrayList<SequenceEvent>(result.sampled().size());
         for (var row : plan.rows()) {
-            outputs.of(row).forEach(each -> deliver(row.sequence(), each, events));
+            if (outputs.any()) {
+                outputs.of(row).forEach(each -> deliver(row.sequence(), each, events));
+            }
             if (row.samples()) {
                 take(row.sequence(), tokens.of(row), events);
             } else if (row.ends() && row.sequence().live()) {

@@ -284,27 +284,30 @@ public final class Sequence {
         if (names.length < 2 * blocks) {
             names = Arrays.copyOf(names, Math.max(2 * blocks, 2 * names.length));
         }
-        int[] ids = prompt;
         BlockHash first = root(hasher);
         for (int block = nameCount; block < blocks; block++) {
             long high = block == 0 ? first.high() : names[2 * block - 2];
             long low = block == 0 ? first.low() : names[2 * block - 1];
             int from = block * blockSize;
-            if (from + blockSize > prompt.length) {
-                ids = idsOfBlock(block, blockSize);
-                from = 0;
+            if (from + blockSize <= prompt.length) {
+                hasher.next(high, low, prompt, from, blockSize, names, 2 * block);
+            } else if (from >= prompt.length) {
+                int at = from - prompt.length;
+                hasher.next(high, low, outputs, at, blockSize, names, 2 * block);
+            } else {
+                var ids = new int[blockSize];
+                copyIds(from, ids);
+                hasher.next(high, low, ids, 0, blockSize, names, 2 * block);
             }
-            hasher.next(high, low, ids, from, blockSize, names, 2 * block);
         }
         nameCount = blocks;
     }
 
-    int[] idsOfBlock(int block, int blockSize) {
-        int[] ids = new int[blockSize];
-        for (int i = 0; i < blockSize; i++) {
-            ids[i] = id(block * blockSize + i);
+    /// Fills `ids` with those from `position` on, which must be known.
+    void copyIds(int position, int[] ids) {
+        for (int i = 0; i < ids.length; i++) {
+            ids[i] = id(position + i);
         }
-        return ids;
     }
 
     /// Where the chain of its names begins.

@@ -1,7 +1,6 @@
 package dev.lockstep.scheduler;
 
-import java.util.ArrayList;
-import java.util.List;
+import java.util.Arrays;
 
 /// Makes a plan: the capacity scheduler chooses, the micro-batch scheduler divides the tokens, and
 /// the resource managers give each row what it lacks.
@@ -14,6 +13,11 @@ final class StepAssembly {
     private final ResourceManager resources;
     private final Timeline timeline;
     private final int[] tokens;
+
+    /// Used in turn: those in flight, and the one being made.
+    private final StepPlan[] plans = new StepPlan[Scheduler.DEPTH + 1];
+
+    private int next;
 
     StepAssembly(
             GroupShape shape,
@@ -31,6 +35,7 @@ final class StepAssembly {
         this.resources = resources;
         this.timeline = timeline;
         this.tokens = new int[shape.maxSequences()];
+        Arrays.setAll(plans, _ -> new StepPlan());
     }
 
     /// Chooses who runs in the next step. Where nobody runs because somebody was paused, and no
@@ -48,26 +53,22 @@ final class StepAssembly {
 
     /// The step of those selected; empty when there is nobody.
     StepPlan assemble(long number, long nanos) {
-        if (sequences.isEmpty()) {
-            return StepPlan.empty(shape.epoch(), number, nanos);
-        }
-        var plan = new StepPlan(shape.epoch(), number, nanos, admissions(), rows());
+        var plan = plans[next];
+        plan.begin(shape.epoch(), number, nanos);
+        addAdmissions(plan);
+        addRows(plan);
         if (plan.isEmpty()) {
             return plan;
         }
+        next = (next + 1) % plans.length;
         resources.prepareResources(plan);
         note(plan);
         return plan;
     }
 
-    private List<StepPlan.Admission> admissions() {
-        var admitted = sequences.admitted();
-        if (admitted.isEmpty()) {
-            return List.of();
-        }
-        var admissions = new ArrayList<StepPlan.Admission>(admitted.size());
-        for (var sequence : admitted) {
-            admissions.add(
+    private void addAdmissions(StepPlan plan) {
+        for (var sequence : sequences.admitted()) {
+            plan.admit(
                     new StepPlan.Admission(
                             sequence.slot(),
                             sequence,
@@ -75,23 +76,22 @@ final class StepAssembly {
                             sequence.computed(),
                             sequence.withoutKv()));
         }
-        return admissions;
     }
 
     /// Sequences without KV run whole; the others share what tokens are left.
-    private List<StepPlan.Row> rows() {
-        var batch = sequences.batch();
-        var rows = new ArrayList<StepPlan.Row>(batch.size() + sequences.withoutKv().size());
+    private void addRows(StepPlan plan) {
         int budget = shape.maxBatchedTokens();
         for (var sequence : sequences.withoutKv()) {
             int count = sequence.remaining();
             boolean samples = sequence.send(count);
-            rows.add(new StepPlan.Row(sequence, sequence.slot(), 0, count, samples, true));
+            plan.add(sequence, sequence.slot(), 0, count, samples, true);
             budget -= count;
         }
-        if (!batch.isEmpty()) {
-            microBatch.divide(batch, budget, tokens);
+        var batch = sequences.batch();
+        if (batch.isEmpty()) {
+            return;
         }
+        microBatch.divide(batch, budget, tokens);
         for (int i = 0; i < batch.size(); i++) {
             var sequence = batch.get(i);
             int computed = sequence.computed();
@@ -100,12 +100,9 @@ final class StepAssembly {
                 boolean prefill = sequence.prefilling();
                 boolean samples = sequence.send(count);
                 kv.settle(sequence, sequence.computed());
-                rows.add(
-                        new StepPlan.Row(
-                                sequence, sequence.slot(), computed, count, samples, prefill));
+                plan.add(sequence, sequence.slot(), computed, count, samples, prefill);
             }
         }
-        return rows;
     }
 
     private void note(StepPlan plan) {

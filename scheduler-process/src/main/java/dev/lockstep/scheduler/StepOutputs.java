@@ -32,7 +32,11 @@ final class StepOutputs {
         }
     }
 
+    boolean any() {
+        return !ofSlot.isEmpty();
+    }
+
     List<PositionOutputs> of(StepPlan.Row row) {
-        return ofSlot.isEmpty() ? List.of() : ofSlot.getOrDefault(row.slot(), List.of());
+        return ofSlot.getOrDefault(row.slot(), List.of());
     }
 }

@@ -1,23 +1,31 @@
 package dev.lockstep.scheduler;
 
+import static java.util.Objects.requireNonNull;
+
 import dev.lockstep.cluster.BlockHash;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /// One step, as every rank is told: released slots first, then admissions, copies and rows.
 ///
 /// Resource managers see it before it is sent, with its rows and admissions, and add what the
-/// workers must know; after that nobody changes it.
+/// workers must know; after that nobody changes it. It is used again once its step has ended: who
+/// needs something of it for longer copies that.
 public final class StepPlan {
     private static final int[] NO_SLOTS = {};
+    private static final int[][] NO_BLOCKS = {};
 
-    private final long epoch;
-    private final long number;
-    private final long plannedNanos;
-    private final List<Admission> admitted;
-    private final List<Row> rows;
+    private long epoch;
+    private long number;
+    private long plannedNanos;
+    private final List<Admission> admitted = new ArrayList<>(0);
+    private final List<Row> rows = new ArrayList<>();
     private final List<BlockCopy> copies = new ArrayList<>(0);
     private int[] releasedSlots = NO_SLOTS;
+
+    /// All rows there ever were, the first of them in use.
+    private final List<Row> made = new ArrayList<>();
 
     /// Takes a slot; the only place ids travel. `outputIds` were generated before, on resume, and
     /// `computed` positions were found in the cache. One without KV is all in this step's row.
@@ -29,32 +37,17 @@ public final class StepPlan {
 
     /// Positions `[computed, computed + count)` of a sequence.
     public static final class Row {
-        private final Sequence sequence;
-        private final int slot;
-        private final int computed;
-        private final int count;
-        private final boolean samples;
-        private final boolean prefill;
-        private int[][] newBlocks = {};
+        private @Nullable Sequence sequence;
+        private int slot;
+        private int computed;
+        private int count;
+        private boolean samples;
+        private boolean prefill;
+        private int[][] newBlocks = NO_BLOCKS;
         private List<BlockHash> fullBlocks = List.of();
 
-        Row(
-                Sequence sequence,
-                int slot,
-                int computed,
-                int count,
-                boolean samples,
-                boolean prefill) {
-            this.sequence = sequence;
-            this.slot = slot;
-            this.computed = computed;
-            this.count = count;
-            this.samples = samples;
-            this.prefill = prefill;
-        }
-
         public Sequence sequence() {
-            return sequence;
+            return requireNonNull(sequence, "a row of a plan that is over");
         }
 
         int slot() {
@@ -82,7 +75,7 @@ public final class StepPlan {
 
         /// Whether its sequence is done with it, without a token.
         boolean ends() {
-            return !sequence.generates() && computed + count == sequence.promptLength();
+            return !sequence().generates() && computed + count == sequence().promptLength();
         }
 
         /// What is appended to the slot's tables first, per KV group; and the names of the slot's
@@ -101,16 +94,46 @@ public final class StepPlan {
         }
     }
 
-    StepPlan(long epoch, long number, long plannedNanos, List<Admission> admitted, List<Row> rows) {
-        this.epoch = epoch;
-        this.number = number;
-        this.plannedNanos = plannedNanos;
-        this.admitted = admitted;
-        this.rows = rows;
+    /// Begins a new plan; what was in it is gone.
+    void begin(long ofEpoch, long as, long nanos) {
+        epoch = ofEpoch;
+        number = as;
+        plannedNanos = nanos;
+        admitted.clear();
+        copies.clear();
+        releasedSlots = NO_SLOTS;
+        for (var row : rows) {
+            // A sequence must not stay in memory because it once had a row.
+            row.sequence = null;
+        }
+        rows.clear();
     }
 
-    static StepPlan empty(long epoch, long number, long plannedNanos) {
-        return new StepPlan(epoch, number, plannedNanos, List.of(), List.of());
+    void admit(Admission admission) {
+        admitted.add(admission);
+    }
+
+    /// Adds a row, which has nothing to tell yet.
+    Row add(
+            Sequence sequence,
+            int slot,
+            int computed,
+            int count,
+            boolean samples,
+            boolean prefill) {
+        if (rows.size() == made.size()) {
+            made.add(new Row());
+        }
+        var row = made.get(rows.size());
+        row.sequence = sequence;
+        row.slot = slot;
+        row.computed = computed;
+        row.count = count;
+        row.samples = samples;
+        row.prefill = prefill;
+        row.tell(NO_BLOCKS, List.of());
+        rows.add(row);
+        return row;
     }
 
     long epoch() {

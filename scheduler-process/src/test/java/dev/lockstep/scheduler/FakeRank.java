@@ -23,7 +23,6 @@ import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.stub.StreamObserver;
 import java.util.ArrayDeque;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -262,12 +261,13 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
     }
 
     private StepPlan fromProto(Step step) {
-        var admitted = new ArrayList<StepPlan.Admission>();
+        var plan = new StepPlan();
+        plan.begin(step.getEpoch(), step.getNumber(), 0);
         for (var admission : step.getAdmittedList()) {
             var sequence = sequence(admission);
             sequences.put(admission.getSlot(), sequence);
             int[] outputs = admission.getOutputIdsList().stream().mapToInt(id -> id).toArray();
-            admitted.add(
+            plan.admit(
                     new StepPlan.Admission(
                             admission.getSlot(),
                             sequence,
@@ -275,13 +275,7 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
                             admission.getComputed(),
                             admission.getWithoutKv()));
         }
-        var plan =
-                new StepPlan(
-                        step.getEpoch(),
-                        step.getNumber(),
-                        0,
-                        admitted,
-                        step.getRowsList().stream().map(this::fromProto).toList());
+        step.getRowsList().forEach(row -> add(plan, row));
         plan.release(step.getReleasedSlotsList().stream().mapToInt(slot -> slot).toArray());
         for (var copy : step.getCopiesList()) {
             plan.copies()
@@ -326,7 +320,7 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
                 0);
     }
 
-    private StepPlan.Row fromProto(Row row) {
+    private void add(StepPlan plan, Row row) {
         var sequence = sequences.get(row.getSlot());
         if (sequence == null) {
             throw new IllegalStateException("a row for empty slot " + row.getSlot());
@@ -340,10 +334,7 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
                 row.getFullHashesList().stream()
                         .map(bytes -> BlockHash.fromBytes(bytes.toByteArray()))
                         .toList();
-        var planned =
-                new StepPlan.Row(
-                        sequence, row.getSlot(), row.getComputed(), row.getCount(), false, false);
-        planned.tell(blocks, names);
-        return planned;
+        plan.add(sequence, row.getSlot(), row.getComputed(), row.getCount(), false, false)
+                .tell(blocks, names);
     }
 }
