@@ -1,9 +1,14 @@
 package dev.lockstep.coordinator;
 
+import dev.lockstep.proto.v1.PositionOutputs;
+
 /// Where a completion's text goes: an event stream, one JSON object, a gRPC stream.
 ///
 /// Called by the completion's thread only, which may wait in it for a slow client.
 interface Answer {
+
+    /// Outputs of positions that were asked for, in order.
+    void outputs(int choice, PositionOutputs outputs);
 
     /// Something to show of a choice.
     void delta(int choice, Delta delta);

@@ -1,6 +1,7 @@
 package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.List;
 import java.util.Optional;
 
 /// How one route writes its choices: [ChatFormat] or [TextFormat].
@@ -22,7 +23,13 @@ interface AnswerFormat {
     boolean showsTokens();
 
     /// A whole choice.
-    ObjectNode whole(int choice, Delta all, Finish finish);
+    ///
+    /// @param promptTokens of its prompt from the second on, where their log-probabilities were
+    ///   asked for
+    ObjectNode whole(int choice, List<GeneratedToken> promptTokens, Delta all, Finish finish);
+
+    /// What stands beside the choices of a whole answer.
+    void putFurther(ObjectNode whole, List<GeneratedToken> promptTokens);
 
     /// What ends a choice, in both routes: `finish_reason` and, as others in this field have it,
     /// `stop_reason`.

@@ -1,5 +1,6 @@
 package dev.lockstep.coordinator;
 
+import dev.lockstep.proto.v1.PositionOutputs;
 import java.util.List;
 
 /// What can happen to a running completion; `call` says which of its prompts is meant.
@@ -11,6 +12,9 @@ sealed interface Arrival {
             tokens = List.copyOf(tokens);
         }
     }
+
+    /// Outputs of positions, in order.
+    record Outputs(int call, int choice, PositionOutputs outputs) implements Arrival {}
 
     /// The last event of a choice.
     ///

@@ -2,6 +2,7 @@ package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.List;
 import java.util.Optional;
 
 /// The choices of `/v1/chat/completions`.
@@ -9,8 +10,10 @@ final class ChatFormat implements AnswerFormat {
     private final ServedModel model;
     private final Sampling sampling;
     private final boolean tokenIds;
+    private final boolean promptLogprobs;
 
-    ChatFormat(ServedModel model, Sampling sampling, boolean tokenIds) {
+    ChatFormat(ServedModel model, Sampling sampling, boolean tokenIds, boolean promptLogprobs) {
+        this.promptLogprobs = promptLogprobs;
         this.model = model;
         this.sampling = sampling;
         this.tokenIds = tokenIds;
@@ -46,7 +49,15 @@ final class ChatFormat implements AnswerFormat {
     }
 
     @Override
-    public ObjectNode whole(int choice, Delta all, Finish finish) {
+    public void putFurther(ObjectNode whole, List<GeneratedToken> promptTokens) {
+        if (promptLogprobs) {
+            PromptLogprobs.put(whole, model, promptTokens);
+        }
+    }
+
+    @Override
+    public ObjectNode whole(
+            int choice, List<GeneratedToken> promptTokens, Delta all, Finish finish) {
         ObjectNode node = Json.object().put("index", choice);
         node.putObject("message")
                 .put("role", "assistant")

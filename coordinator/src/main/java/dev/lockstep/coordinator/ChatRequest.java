@@ -8,23 +8,34 @@ record ChatRequest(
         Sampling sampling,
         Terms terms,
         StreamFields delivery,
+        OutputFields outputs,
         boolean returnTokenIds) {
 
     static ChatRequest parse(Fields fields, ServedModel model, Envelope envelope) {
         model.requireName(fields.requireText("model"));
         UnservedFields.refuseInChat(fields);
+        OutputFields outputs = OutputFields.parse(fields);
+        OptionalInt maxTokens = maxTokens(fields, outputs.any() ? 0 : 1);
+        StreamFields delivery = StreamFields.parse(fields);
+        outputs.requireFits(fields, maxTokens, delivery.stream());
+        Sampling sampling = SamplingFields.parse(fields, model, maxTokens, logprobs(fields));
+        if (maxTokens.orElse(1) == 0 && sampling.choices() > 1) {
+            throw ApiError.invalid(
+                    "n", "n is " + sampling.choices() + " and max_tokens 0, then n must be 1");
+        }
         return new ChatRequest(
                 ChatMessages.parse(fields),
-                SamplingFields.parse(fields, model, maxTokens(fields), logprobs(fields)),
+                sampling,
                 TermsFields.parse(fields, envelope),
-                StreamFields.parse(fields),
+                delivery,
+                outputs,
                 fields.flag("return_token_ids", false));
     }
 
     /// The newer name wins.
-    private static OptionalInt maxTokens(Fields fields) {
-        OptionalInt older = fields.integer("max_tokens", 1, Integer.MAX_VALUE);
-        OptionalInt newer = fields.integer("max_completion_tokens", 1, Integer.MAX_VALUE);
+    private static OptionalInt maxTokens(Fields fields, int least) {
+        OptionalInt older = fields.integer("max_tokens", least, Integer.MAX_VALUE);
+        OptionalInt newer = fields.integer("max_completion_tokens", least, Integer.MAX_VALUE);
         return newer.isPresent() ? newer : older;
     }
 

@@ -23,6 +23,10 @@ final class Completion {
     private static final Logger LOG = LogManager.getLogger(Completion.class);
     private static final Duration SOON = Duration.ofSeconds(1);
 
+    /// Prompts of one request in the engine at the same time: a long list of them shall not fill a
+    /// scheduler's queue.
+    private static final int MOST_AT_ONCE = 64;
+
     private final Job job;
     private final ServedModel model;
     private final World world;
@@ -33,6 +37,8 @@ final class Completion {
     private long firstTokenNanos;
     private boolean begun;
     private int openChoices;
+    private int sent;
+    private int done;
 
     /// What every completion of a process works with.
     ///
@@ -47,7 +53,7 @@ final class Completion {
     record Job(
             String id,
             String requestId,
-            List<int[]> prompts,
+            List<TokenPrompt> prompts,
             Sampling sampling,
             Terms terms,
             int context,
@@ -57,7 +63,7 @@ final class Completion {
         }
 
         int promptTokens() {
-            return prompts.stream().mapToInt(ids -> ids.length).sum();
+            return prompts.stream().mapToInt(TokenPrompt::length).sum();
         }
 
         int choices() {
@@ -104,10 +110,10 @@ final class Completion {
     /// Runs to the end, whatever it is; the answer has heard of it when this returns.
     void run() {
         try {
-            for (int index = 0; index < runs.size(); index++) {
-                send(index);
-            }
             while (openChoices > 0) {
+                while (sent < runs.size() && sent - done < MOST_AT_ONCE) {
+                    send(sent++);
+                }
                 Optional<Arrival> arrival = inbox.poll(world.quiet());
                 if (arrival.isPresent()) {
                     take(arrival.get());
@@ -132,15 +138,15 @@ final class Completion {
     }
 
     private EngineRequest request(int prompt) {
-        int[] ids = job.prompts().get(prompt);
+        TokenPrompt own = job.prompts().get(prompt);
         return new EngineRequest(
                 prompt == 0 ? job.id() : job.id() + "-" + prompt,
                 model.name(),
-                ids,
+                own,
                 job.sampling(),
                 job.terms(),
                 job.seed(),
-                job.context() - ids.length);
+                job.context() - own.length());
     }
 
     private void send(int index) {
@@ -173,6 +179,11 @@ final class Completion {
                 show(tokens.call(), tokens.choice(), wasFinished, delta);
                 next(tokens.call());
             }
+            case Arrival.Outputs outputs -> {
+                begin(outputs.call());
+                answer.outputs(number(outputs.call(), outputs.choice()), outputs.outputs());
+                next(outputs.call());
+            }
             case Arrival.Finished finished -> {
                 begin(finished.call());
                 PromptRun run = runs.get(finished.call());
@@ -197,7 +208,7 @@ final class Completion {
 
     /// Tells the answer what a choice has to show, and once that it ended.
     private void show(int call, int choice, boolean wasFinished, Delta delta) {
-        int number = call * job.sampling().choices() + choice;
+        int number = number(call, choice);
         if (!delta.isEmpty()) {
             answer.delta(number, delta);
         }
@@ -207,6 +218,7 @@ final class Completion {
             openChoices--;
             PromptRun run = runs.get(call);
             if (run.done()) {
+                done++;
                 // A stop string ends a choice before the engine knows.
                 run.call.ifPresent(SchedulerCall::cancel);
             }
@@ -238,6 +250,11 @@ final class Completion {
 
     private void next(int index) {
         runs.get(index).call.ifPresent(SchedulerCall::next);
+    }
+
+    /// Of a choice among all of the answer.
+    private int number(int call, int choice) {
+        return call * job.sampling().choices() + choice;
     }
 
     private ChoiceText choice(int call, int choice) {

@@ -14,6 +14,8 @@ final class Completions {
     // What the ids of answers begin with.
     private static final String CHAT = "chatcmpl-";
     private static final String TEXT = "cmpl-";
+    private static final String EMBEDDING = "embd-";
+    private static final String SCORE = "score-";
 
     private final CompletableFuture<ServedModel> model;
     private final Completion.World world;
@@ -23,8 +25,7 @@ final class Completions {
     ///
     /// @param id of the answer
     /// @param echoes what stands before each choice; empty without `echo`
-    record Outline(
-            String id, ServedModel model, int choices, int promptTokens, List<String> echoes) {
+    record Outline(String id, ServedModel model, int choices, int promptTokens, List<Echo> echoes) {
         Outline {
             echoes = List.copyOf(echoes);
         }
@@ -74,7 +75,10 @@ final class Completions {
             Inbox inbox,
             Function<Outline, Answer> answers) {
         ServedModel served = model();
-        List<int[]> prompts = List.of(served.encode(request.prompt()));
+        List<TokenPrompt> prompts =
+                List.of(
+                        new TokenPrompt(
+                                served.encode(request.prompt()), request.outputs().wanted()));
         Completion.Job job =
                 new Completion.Job(
                         newId(CHAT),
@@ -82,7 +86,7 @@ final class Completions {
                         prompts,
                         request.sampling(),
                         request.terms(),
-                        requireRoom("messages", prompts),
+                        requireRoom("messages", prompts, request.sampling()),
                         seed(request.sampling()));
         return prepare(job, served, List.of(), inbox, answers);
     }
@@ -94,17 +98,11 @@ final class Completions {
             Inbox inbox,
             Function<Outline, Answer> answers) {
         ServedModel served = model();
-        List<int[]> prompts = new ArrayList<>();
-        List<String> echoes = new ArrayList<>();
-        for (CompletionRequest.Prompt prompt : request.prompts()) {
-            int[] ids =
-                    switch (prompt) {
-                        case CompletionRequest.Prompt.Text text ->
-                                served.encode(text.text(), request.addSpecialTokens());
-                        case CompletionRequest.Prompt.Ids given ->
-                                given.ids().stream().mapToInt(Integer::intValue).toArray();
-                    };
-            prompts.add(ids);
+        List<TokenPrompt> prompts = new ArrayList<>();
+        List<Echo> echoes = new ArrayList<>();
+        for (Prompt prompt : request.prompts()) {
+            int[] ids = prompt.encode(served, request.addSpecialTokens());
+            prompts.add(new TokenPrompt(ids, request.wanted()));
             for (int i = 0; i < request.sampling().choices() && request.echo(); i++) {
                 echoes.add(echo(prompt, ids, request.sampling(), served));
             }
@@ -119,27 +117,55 @@ final class Completions {
                         prompts,
                         request.sampling(),
                         request.terms(),
-                        requireRoom("prompt", prompts),
+                        requireRoom("prompt", prompts, request.sampling()),
                         seed(request.sampling()));
         return prepare(job, served, echoes, inbox, answers);
     }
 
-    private static String echo(
-            CompletionRequest.Prompt prompt, int[] ids, Sampling sampling, ServedModel served) {
+    /// Computes prompts without generating anything.
+    ///
+    /// @param field whose length is refused when it is too long
+    Runnable evaluate(
+            Evaluation evaluation,
+            String field,
+            Envelope envelope,
+            Inbox inbox,
+            Function<Outline, Answer> answers) {
+        Completion.Job job =
+                new Completion.Job(
+                        newId(evaluation.scores() ? SCORE : EMBEDDING),
+                        envelope.requestId(),
+                        evaluation.prompts(),
+                        Sampling.NOTHING,
+                        evaluation.terms(),
+                        requireRoom(field, evaluation.prompts(), Sampling.NOTHING),
+                        0);
+        return prepare(job, model(), List.of(), inbox, answers);
+    }
+
+    /// Prompts that are computed for their outputs alone.
+    ///
+    /// @param scores whether log-probabilities are wanted, and not vectors
+    record Evaluation(List<TokenPrompt> prompts, Terms terms, boolean scores) {
+        Evaluation {
+            prompts = List.copyOf(prompts);
+        }
+    }
+
+    private static Echo echo(Prompt prompt, int[] ids, Sampling sampling, ServedModel served) {
         return switch (prompt) {
-            case CompletionRequest.Prompt.Text text -> text.text();
-            case CompletionRequest.Prompt.Ids given ->
-                    served.decode(ids, sampling.skipSpecialTokens());
+            case Prompt.Text text -> new Echo(text.text(), ids);
+            case Prompt.Ids _ -> new Echo(served.decode(ids, sampling.skipSpecialTokens()), ids);
         };
     }
 
     /// Nothing is generated, so nobody is asked.
     private Runnable echoOnly(
             CompletionRequest request,
-            List<int[]> prompts,
-            List<String> echoes,
+            List<TokenPrompt> prompts,
+            List<Echo> echoes,
             Function<Outline, Answer> answers) {
-        int promptTokens = prompts.stream().mapToInt(ids -> ids.length).sum();
+        int promptTokens = prompts.stream().mapToInt(TokenPrompt::length).sum();
         int choices = prompts.size() * request.sampling().choices();
         Answer answer =
                 answers.apply(new Outline(newId(TEXT), model(), choices, promptTokens, echoes));
@@ -162,7 +188,7 @@ final class Completions {
     private Runnable prepare(
             Completion.Job job,
             ServedModel served,
-            List<String> echoes,
+            List<Echo> echoes,
             Inbox inbox,
             Function<Outline, Answer> answers) {
         Answer answer =
@@ -171,21 +197,26 @@ final class Completions {
         return new Completion(job, served, world, inbox, answer)::run;
     }
 
-    /// Refuses prompts without a token, or that leave none to generate.
+    /// Refuses prompts without a token, or that leave none to generate where some is wanted.
     ///
     /// @return the context they were held against
-    private int requireRoom(String field, List<int[]> prompts) {
+    private int requireRoom(String field, List<TokenPrompt> prompts, Sampling sampling) {
         int context = context();
-        for (int[] ids : prompts) {
-            if (ids.length == 0) {
+        boolean generates = sampling.maxTokens().orElse(1) > 0;
+        for (TokenPrompt prompt : prompts) {
+            if (prompt.length() == 0) {
                 throw ApiError.invalid(field, field + " is empty, it must have at least one token");
             }
-            if (ids.length >= context) {
+            if (prompt.length() >= context + (generates ? 0 : 1)) {
                 throw ApiError.invalid(
                         field,
                         "context_length_exceeded",
-                        "%s has %d tokens and the context of the model %d: nothing is left to generate"
-                                .formatted(field, ids.length, context));
+                        "%s has %d tokens and the context of the model %d%s"
+                                .formatted(
+                                        field,
+                                        prompt.length(),
+                                        context,
+                                        generates ? ": nothing is left to generate" : ""));
             }
         }
         return context;

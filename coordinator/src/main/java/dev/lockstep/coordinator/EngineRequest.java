@@ -3,7 +3,7 @@ package dev.lockstep.coordinator;
 import dev.lockstep.proto.v1.GenerateRequest;
 import dev.lockstep.proto.v1.ServiceClass;
 
-/// One prompt as it goes to a scheduler; `promptIds` is written by nobody.
+/// One prompt as it goes to a scheduler.
 ///
 /// @param id the answer's, so that whoever has an answer can ask for its timeline
 /// @param seed the one resolved for the request
@@ -11,7 +11,7 @@ import dev.lockstep.proto.v1.ServiceClass;
 record EngineRequest(
         String id,
         String model,
-        int[] promptIds,
+        TokenPrompt prompt,
         Sampling sampling,
         Terms terms,
         long seed,
@@ -33,7 +33,10 @@ record EngineRequest(
                         .setCacheSalt(terms.cacheSalt())
                         .setCachePriority(terms.cachePriority())
                         .setCacheTtlMs(terms.cacheTtlMillis());
-        for (int token : promptIds) {
+        if (prompt.wanted().any()) {
+            proto.setOutputs(prompt.wanted().toProto());
+        }
+        for (int token : prompt.ids()) {
             proto.addPromptIds(token);
         }
         for (int choice = 0; choice < sampling.choices(); choice++) {

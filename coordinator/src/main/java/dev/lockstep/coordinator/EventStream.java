@@ -1,6 +1,7 @@
 package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.proto.v1.PositionOutputs;
 
 /// An answer as server-sent events: `data: {…}` for each, `data: [DONE]` at the end, a comment in
 /// silence.
@@ -33,6 +34,10 @@ final class EventStream implements Answer {
         this.choices = choices;
         this.promptTokens = promptTokens;
     }
+
+    /// Log-probabilities of a prompt are served without a stream.
+    @Override
+    public void outputs(int choice, PositionOutputs outputs) {}
 
     @Override
     public void delta(int choice, Delta delta) {

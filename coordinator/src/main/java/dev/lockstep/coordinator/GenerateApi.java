@@ -14,20 +14,31 @@ final class GenerateApi {
     ///
     /// @return what is left to do, which needs the body no more
     Runnable chat(Fields fields, Envelope envelope, Exchange exchange, Inbox inbox) {
+        OutputFields.refuseBeyondHttp(fields);
         ChatRequest request = ChatRequest.parse(fields, completions.model(), envelope);
         Function<Completions.Outline, AnswerFormat> format =
                 outline ->
                         new ChatFormat(
-                                outline.model(), request.sampling(), request.returnTokenIds());
+                                outline.model(),
+                                request.sampling(),
+                                request.returnTokenIds(),
+                                request.outputs().promptLogprobs().isPresent());
         return completions.chat(
                 request,
                 envelope,
                 inbox,
-                outline -> answer(exchange, outline, request.delivery(), format.apply(outline)));
+                outline ->
+                        answer(
+                                exchange,
+                                outline,
+                                request.delivery(),
+                                format.apply(outline),
+                                request.sampling().choices()));
     }
 
     /// As [#chat], of `POST /v1/completions`.
     Runnable complete(Fields fields, Envelope envelope, Exchange exchange, Inbox inbox) {
+        OutputFields.refuseBeyondHttp(fields);
         CompletionRequest request = CompletionRequest.parse(fields, completions.model(), envelope);
         Function<Completions.Outline, AnswerFormat> format =
                 outline ->
@@ -35,25 +46,33 @@ final class GenerateApi {
                                 outline.model(),
                                 request.sampling(),
                                 request.returnTokenIds(),
+                                request.outputs().promptLogprobs().isPresent(),
                                 outline.echoes());
         return completions.complete(
                 request,
                 envelope,
                 inbox,
-                outline -> answer(exchange, outline, request.delivery(), format.apply(outline)));
+                outline ->
+                        answer(
+                                exchange,
+                                outline,
+                                request.delivery(),
+                                format.apply(outline),
+                                request.sampling().choices()));
     }
 
     private static Answer answer(
             Exchange exchange,
             Completions.Outline outline,
             StreamFields delivery,
-            AnswerFormat format) {
+            AnswerFormat format,
+            int choicesPerPrompt) {
         AnswerHead head =
                 new AnswerHead(
                         outline.id(), System.currentTimeMillis() / 1000, outline.model().name());
         return delivery.stream()
                 ? new EventStream(
                         exchange, head, format, delivery, outline.choices(), outline.promptTokens())
-                : new WholeAnswer(exchange, head, format, outline.choices());
+                : new WholeAnswer(exchange, head, format, outline.choices(), choicesPerPrompt);
     }
 }

@@ -73,12 +73,18 @@ final class OpenAiApi implements HttpService {
         this.threads = threads;
         GenerateApi generate = new GenerateApi(completions);
         TokenizerApi text = new TokenizerApi(completions);
+        EmbeddingsApi embeddings = new EmbeddingsApi(completions);
+        ScoreApi score = new ScoreApi(completions);
         posted =
                 Map.of(
                         "/v1/chat/completions",
                         generate::chat,
                         "/v1/completions",
                         generate::complete,
+                        "/v1/embeddings",
+                        embeddings::embed,
+                        "/score",
+                        score::score,
                         "/tokenize",
                         (fields, envelope, to, inbox) -> send(to, text.tokenize(fields)),
                         "/detokenize",

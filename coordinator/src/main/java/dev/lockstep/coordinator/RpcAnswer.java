@@ -4,6 +4,8 @@ import dev.lockstep.proto.v1.FinishReason;
 import dev.lockstep.proto.v1.InferenceDelta;
 import dev.lockstep.proto.v1.InferenceEvent;
 import dev.lockstep.proto.v1.InferenceFinished;
+import dev.lockstep.proto.v1.InferenceOutputs;
+import dev.lockstep.proto.v1.PositionOutputs;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
@@ -42,6 +44,15 @@ final class RpcAnswer implements Answer {
         id = answerId;
         openChoices = choices;
         return this;
+    }
+
+    @Override
+    public void outputs(int choice, PositionOutputs outputs) {
+        send(
+                InferenceEvent.newBuilder()
+                        .setOutputs(
+                                InferenceOutputs.newBuilder().setChoice(choice).setOutputs(outputs))
+                        .build());
     }
 
     @Override

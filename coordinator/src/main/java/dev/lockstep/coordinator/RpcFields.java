@@ -24,6 +24,7 @@ final class RpcFields {
         putSampling(fields, request);
         putEnds(fields, request);
         putTerms(fields, request);
+        putOutputs(fields, request);
         return new Fields(fields);
     }
 
@@ -101,6 +102,16 @@ final class RpcFields {
         }
         if (request.hasCacheTtlMs()) {
             fields.put("cache_ttl_ms", request.getCacheTtlMs());
+        }
+    }
+
+    private static void putOutputs(ObjectNode fields, InferenceRequest request) {
+        if (request.hasPromptLogprobs()) {
+            fields.put("prompt_logprobs", request.getPromptLogprobs());
+        }
+        fields.put(OutputFields.HIDDEN_STATES, request.getReturnHiddenStates());
+        if (request.hasPooling()) {
+            fields.put(OutputFields.POOLING, request.getPooling());
         }
     }
 

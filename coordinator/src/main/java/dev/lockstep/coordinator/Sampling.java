@@ -36,6 +36,29 @@ record Sampling(
         int topLogprobs,
         int choices) {
 
+    /// Generates no token.
+    static final Sampling NOTHING =
+            new Sampling(
+                    0,
+                    1,
+                    0,
+                    0,
+                    1,
+                    0,
+                    0,
+                    Map.of(),
+                    OptionalLong.empty(),
+                    OptionalInt.of(0),
+                    0,
+                    List.of(),
+                    List.of(),
+                    true,
+                    false,
+                    true,
+                    false,
+                    0,
+                    1);
+
     Sampling {
         logitBias = Map.copyOf(logitBias);
         stop = List.copyOf(stop);

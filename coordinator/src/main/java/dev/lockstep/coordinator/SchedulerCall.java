@@ -87,6 +87,10 @@ final class SchedulerCall implements ClientResponseObserver<GenerateRequest, Gen
                                 finished.getStopTokenId(),
                                 finished.getUsage().getCachedTokens()));
             }
+            case OUTPUTS -> {
+                GenerateEvent.Outputs outputs = event.getOutputs();
+                inbox.put(new Arrival.Outputs(index, outputs.getChoice(), outputs.getOutputs()));
+            }
             // An event of a newer scheduler; it says nothing that is understood here.
             case EVENT_NOT_SET -> next();
         }

@@ -137,7 +137,7 @@ final class SchedulerClient implements AutoCloseable {
 
     /// Nobody looks what is cached where there is no choice.
     private List<Router.Candidate> candidates(EngineRequest request, List<GroupView> groups) {
-        PromptBlocks prompt = new PromptBlocks(hasher, request.terms(), request.promptIds());
+        PromptBlocks prompt = new PromptBlocks(hasher, request.terms(), request.prompt().ids());
         boolean choice = groups.stream().filter(GroupView::ready).count() > 1;
         return groups.stream()
                 .map(
@@ -157,7 +157,7 @@ final class SchedulerClient implements AutoCloseable {
             Inbox inbox,
             Router.Candidate chosen,
             Snapshot snapshot) {
-        int prompt = request.promptIds().length;
+        int prompt = request.prompt().ids().length;
         for (GroupView group : snapshot.groups()) {
             if (group.id().equals(chosen.id())) {
                 group.sent().add(request.sampling().choices(), prompt - chosen.cachedTokens());

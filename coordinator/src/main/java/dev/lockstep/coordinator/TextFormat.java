@@ -1,7 +1,5 @@
 package dev.lockstep.coordinator;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.FloatNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.List;
 import java.util.Optional;
@@ -11,10 +9,18 @@ final class TextFormat implements AnswerFormat {
     private final ServedModel model;
     private final Sampling sampling;
     private final boolean tokenIds;
-    private final List<String> echoes;
+    private final boolean promptLogprobs;
+    private final List<Echo> echoes;
 
+    /// @param promptLogprobs whether the field of that name was asked for
     /// @param echoes what stands before the text of each choice; empty without `echo`
-    TextFormat(ServedModel model, Sampling sampling, boolean tokenIds, List<String> echoes) {
+    TextFormat(
+            ServedModel model,
+            Sampling sampling,
+            boolean tokenIds,
+            boolean promptLogprobs,
+            List<Echo> echoes) {
+        this.promptLogprobs = promptLogprobs;
         this.model = model;
         this.sampling = sampling;
         this.tokenIds = tokenIds;
@@ -30,13 +36,13 @@ final class TextFormat implements AnswerFormat {
     public Optional<ObjectNode> opening(int choice) {
         return echoes.isEmpty()
                 ? Optional.empty()
-                : Optional.of(chunk(choice, new Delta(echo(choice), List.of())));
+                : Optional.of(chunk(choice, new Delta(echoes.get(choice).text(), List.of())));
     }
 
     @Override
     public ObjectNode chunk(int choice, Delta delta) {
         ObjectNode node = Json.object().put("index", choice).put("text", delta.text());
-        putRest(node, delta);
+        putRest(node, choice, List.of(), delta);
         return node.putNull("finish_reason");
     }
 
@@ -48,53 +54,39 @@ final class TextFormat implements AnswerFormat {
     }
 
     @Override
-    public ObjectNode whole(int choice, Delta all, Finish finish) {
-        ObjectNode node = Json.object().put("index", choice).put("text", echo(choice) + all.text());
-        putRest(node, all);
+    public ObjectNode whole(
+            int choice, List<GeneratedToken> promptTokens, Delta all, Finish finish) {
+        String echo = echoes.isEmpty() ? "" : echoes.get(choice).text();
+        ObjectNode node = Json.object().put("index", choice).put("text", echo + all.text());
+        putRest(node, choice, promptTokens, all);
+        if (promptLogprobs) {
+            PromptLogprobs.put(node, model, promptTokens);
+        }
         AnswerFormat.putFinish(node, finish);
         return node;
     }
 
-    private String echo(int choice) {
-        return echoes.isEmpty() ? "" : echoes.get(choice);
-    }
+    @Override
+    public void putFurther(ObjectNode whole, List<GeneratedToken> promptTokens) {}
 
     @Override
     public boolean showsTokens() {
         return tokenIds || sampling.logprobs();
     }
 
-    private void putRest(ObjectNode node, Delta delta) {
+    private void putRest(
+            ObjectNode node, int choice, List<GeneratedToken> promptTokens, Delta delta) {
         if (sampling.logprobs()) {
-            putLogprobs(node.putObject("logprobs"), delta);
+            TextLogprobs logprobs = new TextLogprobs(model, node.putObject("logprobs"));
+            if (!echoes.isEmpty()) {
+                logprobs.echo(echoes.get(choice), promptTokens, sampling.topLogprobs());
+            }
+            delta.inText().forEach(logprobs::add);
         } else {
             node.putNull("logprobs");
         }
         if (tokenIds) {
             AnswerFormat.putTokenIds(node, delta);
         }
-    }
-
-    private void putLogprobs(ObjectNode logprobs, Delta delta) {
-        ArrayNode tokens = logprobs.putArray("tokens");
-        ArrayNode values = logprobs.putArray("token_logprobs");
-        ArrayNode tops = logprobs.putArray("top_logprobs");
-        ArrayNode offsets = logprobs.putArray("text_offset");
-        for (Delta.Shown shown : delta.inText()) {
-            GeneratedToken token = shown.token();
-            tokens.add(model.tokenText(token.id()));
-            values.add(token.logprob());
-            // Two ids may read the same; the likelier one is kept. The chosen one is always there.
-            ObjectNode top = tops.addObject();
-            token.top().forEach(like -> top.putIfAbsent(model.tokenText(like.id()), number(like)));
-            top.putIfAbsent(
-                    model.tokenText(token.id()),
-                    number(new GeneratedToken.Likely(token.id(), token.logprob())));
-            offsets.add(shown.offset());
-        }
-    }
-
-    private static FloatNode number(GeneratedToken.Likely likely) {
-        return FloatNode.valueOf(likely.logprob());
     }
 }

@@ -50,7 +50,6 @@ final class UnservedFields {
                     Map.entry("use_beam_search", Harmless.OFF),
                     Map.entry("length_penalty", number(1)),
                     Map.entry("early_stopping", Harmless.OFF),
-                    Map.entry("prompt_logprobs", Harmless.NEVER),
                     Map.entry("allowed_token_ids", Harmless.NEVER),
                     Map.entry("bad_words", Harmless.EMPTY),
                     Map.entry("no_repeat_ngram_size", number(0)),

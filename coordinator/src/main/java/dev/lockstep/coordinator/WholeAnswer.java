@@ -2,6 +2,7 @@ package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.proto.v1.PositionOutputs;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -10,22 +11,40 @@ final class WholeAnswer implements Answer {
     private final Exchange exchange;
     private final AnswerHead head;
     private final AnswerFormat format;
+    private final int choicesPerPrompt;
     private final List<Collected> choices = new ArrayList<>();
 
     /// One choice so far.
     private static final class Collected {
         final StringBuilder text = new StringBuilder();
         final List<Delta.Shown> tokens = new ArrayList<>();
+        final List<GeneratedToken> promptTokens = new ArrayList<>();
         Finish finish = Finish.length();
     }
 
-    WholeAnswer(Exchange exchange, AnswerHead head, AnswerFormat format, int choices) {
+    WholeAnswer(
+            Exchange exchange,
+            AnswerHead head,
+            AnswerFormat format,
+            int choices,
+            int choicesPerPrompt) {
+        this.choicesPerPrompt = choicesPerPrompt;
         this.exchange = exchange;
         this.head = head;
         this.format = format;
         for (int choice = 0; choice < choices; choice++) {
             this.choices.add(new Collected());
         }
+    }
+
+    @Override
+    public void outputs(int choice, PositionOutputs outputs) {
+        outputs.getNextTokensList()
+                .forEach(
+                        token ->
+                                choices.get(choice)
+                                        .promptTokens
+                                        .add(GeneratedToken.fromProto(token)));
     }
 
     @Override
@@ -50,8 +69,11 @@ final class WholeAnswer implements Answer {
         for (int choice = 0; choice < choices.size(); choice++) {
             Collected collected = choices.get(choice);
             Delta all = new Delta(collected.text.toString(), collected.tokens);
-            list.add(format.whole(choice, all, collected.finish));
+            // The prompt's are told of its first choice.
+            Collected first = choices.get(choice - choice % choicesPerPrompt);
+            list.add(format.whole(choice, first.promptTokens, all, collected.finish));
         }
+        format.putFurther(whole, choices.getFirst().promptTokens);
         whole.set("usage", usage.toJson());
         exchange.json(200, whole);
     }

@@ -167,7 +167,7 @@ final class BadInputTest {
                 "prompt[1] | {'model':'tiny','prompt':[1,'a']} | must be a token id",
                 "logprobs | {'model':'tiny','prompt':'a','logprobs':21} | [0, 20]",
                 "logprobs | {'model':'tiny','prompt':'a','logprobs':true} | must be a whole number",
-                "logprobs | {'model':'tiny','prompt':'a','logprobs':1,'echo':true} | of the prompt are not served",
+                "stream | {'model':'tiny','prompt':'a','logprobs':1,'echo':true,'stream':true} | log-probabilities of the prompt are served without it",
                 "suffix | {'model':'tiny','prompt':'a','suffix':'b'} | is not served",
                 "best_of | {'model':'tiny','prompt':'a','best_of':2} | is not served",
                 "n | {'model':'tiny','prompt':['a'],'n':129} | [1, 128]"
@@ -185,7 +185,6 @@ final class BadInputTest {
             value = {
                 "response_format | {'type':'json_object'} | {'type':'text'}",
                 "best_of | 2 | 1",
-                "prompt_logprobs | 1 | null",
                 "structured_outputs | {'regex':'a'} | null",
                 "guided_json | {} | null",
                 "tenant | 'a' | ''",
@@ -305,8 +304,7 @@ final class BadInputTest {
     @Test
     void whatIsNotThereIsNotFoundAndAWrongMethodIsNamed() throws Exception {
         assertEquals("unknown_url", error(tiny.get("/v2/models"), 404).get("code").asText());
-        assertEquals(
-                "unknown_url", error(tiny.post("/v1/embeddings", "{}"), 404).get("code").asText());
+        assertEquals("unknown_url", error(tiny.post("/v1/images", "{}"), 404).get("code").asText());
         HttpResponse<String> wrong = tiny.get(CHAT);
         assertEquals("method_not_allowed", error(wrong, 405).get("code").asText());
         assertEquals("POST", wrong.headers().firstValue("allow").orElse(""));

@@ -8,6 +8,7 @@ import dev.lockstep.proto.v1.FinishReason;
 import dev.lockstep.proto.v1.GenerateEvent;
 import dev.lockstep.proto.v1.GenerateRequest;
 import dev.lockstep.proto.v1.GroupStatus;
+import dev.lockstep.proto.v1.PositionOutputs;
 import dev.lockstep.proto.v1.RankInfo;
 import dev.lockstep.proto.v1.RequestTimeline;
 import dev.lockstep.proto.v1.SchedulerGrpc;
@@ -266,6 +267,11 @@ final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements Aut
                 tokens.addTokens(token);
             }
             send(GenerateEvent.newBuilder().setTokens(tokens).build());
+        }
+
+        void outputs(int choice, PositionOutputs outputs) {
+            var event = GenerateEvent.Outputs.newBuilder().setChoice(choice).setOutputs(outputs);
+            send(GenerateEvent.newBuilder().setOutputs(event).build());
         }
 
         /// As [#tokens], but not before the coordinator has asked for more.

@@ -14,6 +14,9 @@ import dev.lockstep.proto.v1.InferenceEvent;
 import dev.lockstep.proto.v1.InferenceGrpc;
 import dev.lockstep.proto.v1.InferenceRequest;
 import dev.lockstep.proto.v1.ListModelsRequest;
+import dev.lockstep.proto.v1.Pooling;
+import dev.lockstep.proto.v1.PositionOutputs;
+import dev.lockstep.proto.v1.Token;
 import dev.lockstep.proto.v1.TokenIds;
 import dev.lockstep.proto.v1.TokenizeRequest;
 import io.grpc.Context;
@@ -90,6 +93,53 @@ final class RpcApiTest {
             }
         }
         return text.toString();
+    }
+
+    @Test
+    void hiddenStatesAndPromptLogprobsComeBeforeTheText() {
+        tiny.scheduler.behave(
+                call -> {
+                    var wanted = call.request().getOutputs();
+                    assertTrue(wanted.getLogprobs() && wanted.getHiddenStates());
+                    assertEquals(2, wanted.getTopLogprobs());
+                    call.outputs(
+                            0,
+                            PositionOutputs.newBuilder()
+                                    .setHiddenSize(2)
+                                    .addAllHiddenStates(List.of(1f, 2f, 3f, 4f))
+                                    .addNextTokens(Token.newBuilder().setId(8).setLogprob(-1))
+                                    .build());
+                    call.oneByOne(0, tiny.ids("x"));
+                    call.finishByLength(0);
+                });
+        List<InferenceEvent> events =
+                generate(
+                        request()
+                                .setPromptIds(TokenIds.newBuilder().addIds(7).addIds(8))
+                                .setPromptLogprobs(2)
+                                .setReturnHiddenStates(true));
+        var outputs = events.getFirst().getOutputs().getOutputs();
+        assertEquals(List.of(1f, 2f, 3f, 4f), outputs.getHiddenStatesList());
+        assertEquals(-1, outputs.getNextTokens(0).getLogprob());
+        assertEquals("x", text(events, 0));
+    }
+
+    @Test
+    void aPromptIsPooledWithoutGeneratingAnything() {
+        tiny.scheduler.behave(
+                call -> {
+                    assertEquals(Pooling.POOLING_MEAN, call.request().getOutputs().getPooling());
+                    call.outputs(0, PositionOutputs.newBuilder().addPooled(3).build());
+                    call.finishByLength(0);
+                });
+        var pooled = request().setPrompt("Hello").setPooling("mean").setMaxTokens(0);
+        List<InferenceEvent> events = generate(pooled);
+        assertEquals(List.of(3f), events.getFirst().getOutputs().getOutputs().getPooledList());
+        assertTrue(events.getLast().hasFinished());
+        var refusal =
+                assertThrows(StatusRuntimeException.class, () -> generate(pooled.setMaxTokens(1)));
+        assertEquals(Status.Code.INVALID_ARGUMENT, refusal.getStatus().getCode());
+        assertTrue(String.valueOf(refusal.getMessage()).contains("max_tokens must be 0"));
     }
 
     @Test

@@ -62,6 +62,8 @@ final class GenerateIT {
             for (GoldenCase each : cases) {
                 assertGreedyIsExact(cluster.api(), each);
                 assertFirstLogprobsAreClose(cluster.admin(), each);
+                new PromptOutputs(cluster.api(), cluster.admin(), LOGPROB_TOLERANCE)
+                        .assertAsRecorded(each);
             }
             assertGreedyIsExactInCompany(cluster.api(), cases);
         }

@@ -14,13 +14,13 @@ import java.util.List;
 /// A prompt and what another implementation recorded for it.
 ///
 /// @param greedy the ids it goes on with
-/// @param lastLogits those that follow the prompt, one for each id of the vocabulary
-record GoldenCase(List<Integer> prompt, List<Integer> greedy, List<Float> lastLogits) {
+/// @param logits a row for each position of the prompt, in it one for each id of the vocabulary
+record GoldenCase(List<Integer> prompt, List<Integer> greedy, List<List<Float>> logits) {
 
     GoldenCase {
         prompt = List.copyOf(prompt);
         greedy = List.copyOf(greedy);
-        lastLogits = List.copyOf(lastLogits);
+        logits = List.copyOf(logits);
     }
 
     /// @param cases the array in `golden.json`
@@ -33,35 +33,45 @@ record GoldenCase(List<Integer> prompt, List<Integer> greedy, List<Float> lastLo
                     new GoldenCase(
                             Json.integers(each.path("prompt_ids")),
                             Json.integers(each.path("greedy_ids")),
-                            lastRow(logits, prefix + "logits." + read.size())));
+                            rows(logits, prefix + "logits." + read.size())));
         }
         return read;
     }
 
-    /// Natural logarithms of the softmax of the last logits.
+    /// Natural logarithms of the softmax of what follows the prompt.
     double[] lastLogprobs() {
-        double most = lastLogits.stream().mapToDouble(Float::doubleValue).max().orElseThrow();
-        double sum = lastLogits.stream().mapToDouble(logit -> Math.exp(logit - most)).sum();
-        return lastLogits.stream().mapToDouble(logit -> logit - most - Math.log(sum)).toArray();
+        return logprobs(logits.size() - 1);
     }
 
-    /// The last row of a matrix of f32, read the plain way.
-    private static List<Float> lastRow(Path path, String name) {
+    /// The same of what follows a position of the prompt.
+    double[] logprobs(int position) {
+        List<Float> row = logits.get(position);
+        double most = row.stream().mapToDouble(Float::doubleValue).max().orElseThrow();
+        double sum = row.stream().mapToDouble(logit -> Math.exp(logit - most)).sum();
+        return row.stream().mapToDouble(logit -> logit - most - Math.log(sum)).toArray();
+    }
+
+    /// The rows of a matrix of f32, read the plain way.
+    private static List<List<Float>> rows(Path path, String name) {
         try (RandomAccessFile file = new RandomAccessFile(path.toFile(), "r")) {
             int headerBytes = Math.toIntExact(Long.reverseBytes(file.readLong()));
             byte[] header = new byte[headerBytes];
             file.readFully(header);
             JsonNode tensor = Json.parse(new String(header, StandardCharsets.UTF_8)).path(name);
-            byte[] row = new byte[tensor.path("shape").path(1).intValue() * Float.BYTES];
-            long end = 8L + headerBytes + tensor.path("data_offsets").path(1).longValue();
-            file.seek(end - row.length);
-            file.readFully(row);
-            ByteBuffer values = ByteBuffer.wrap(row).order(ByteOrder.LITTLE_ENDIAN);
-            List<Float> logits = new ArrayList<>();
+            int columns = tensor.path("shape").path(1).intValue();
+            byte[] all = new byte[tensor.path("shape").path(0).intValue() * columns * Float.BYTES];
+            file.seek(8L + headerBytes + tensor.path("data_offsets").path(0).longValue());
+            file.readFully(all);
+            ByteBuffer values = ByteBuffer.wrap(all).order(ByteOrder.LITTLE_ENDIAN);
+            List<List<Float>> rows = new ArrayList<>();
             while (values.hasRemaining()) {
-                logits.add(values.getFloat());
+                List<Float> row = new ArrayList<>(columns);
+                for (int column = 0; column < columns; column++) {
+                    row.add(values.getFloat());
+                }
+                rows.add(row);
             }
-            return logits;
+            return rows;
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

@@ -1,0 +1,132 @@
+package dev.lockstep.coordinator;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.proto.v1.Pooling;
+import dev.lockstep.proto.v1.PositionOutputs;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.List;
+import java.util.Set;
+
+/// `POST /v1/embeddings`: one vector of length 1 for each input, pooled from the last layer's
+/// hidden states.
+///
+/// `{model, input, pooling, encoding_format}`; `pooling` is `last` (the last token's, the default)
+/// or `mean`, `encoding_format` `float` or `base64` (32-bit floats, little-endian).
+final class EmbeddingsApi {
+    private static final int MOST_INPUTS = 2048;
+
+    private final Completions completions;
+
+    EmbeddingsApi(Completions completions) {
+        this.completions = completions;
+    }
+
+    /// Checks a body.
+    ///
+    /// @return what is left to do, which needs the body no more
+    Runnable embed(Fields fields, Envelope envelope, Exchange exchange, Inbox inbox) {
+        ServedModel model = completions.model();
+        model.requireName(fields.requireText("model"));
+        if (fields.has("dimensions")) {
+            throw ApiError.unserved(
+                    "dimensions",
+                    "dimensions is "
+                            + Json.describe(fields.value("dimensions"))
+                            + "; vectors have the model's hidden size, leave it out");
+        }
+        boolean base64 = isBase64(fields);
+        Pooling pooling = OutputFields.pooling(fields, Pooling.POOLING_LAST);
+        boolean special = fields.flag("add_special_tokens", true);
+        List<TokenPrompt> prompts = new ArrayList<>();
+        for (Prompt input : Prompt.list("input", MOST_INPUTS, fields, model)) {
+            int[] ids = input.encode(model, special);
+            prompts.add(new TokenPrompt(ids, PromptOutputs.pooled(pooling, ids.length)));
+        }
+        Terms terms = TermsFields.parse(fields, envelope);
+        return completions.evaluate(
+                new Completions.Evaluation(prompts, terms, false),
+                "input",
+                envelope,
+                inbox,
+                outline -> new Vectors(exchange, model, prompts.size(), base64));
+    }
+
+    private static boolean isBase64(Fields fields) {
+        String format = fields.text("encoding_format").orElse("float");
+        if (!Set.of("float", "base64").contains(format)) {
+            throw Fields.outside(
+                    "encoding_format", fields.value("encoding_format"), "{float, base64}");
+        }
+        return format.equals("base64");
+    }
+
+    /// Collects the vectors of a request.
+    private static final class Vectors extends CollectedAnswer {
+        private final ServedModel model;
+        private final boolean base64;
+        private final float[][] pooled;
+
+        Vectors(Exchange exchange, ServedModel model, int inputs, boolean base64) {
+            super(exchange);
+            this.model = model;
+            this.base64 = base64;
+            this.pooled = new float[inputs][0];
+        }
+
+        @Override
+        public void outputs(int input, PositionOutputs outputs) {
+            if (outputs.getPooledCount() > 0) {
+                pooled[input] = normalized(outputs.getPooledList());
+            }
+        }
+
+        @Override
+        ObjectNode toJson(TokenUsage usage) {
+            ObjectNode answer = Json.object().put("object", "list");
+            ArrayNode data = answer.putArray("data");
+            for (int input = 0; input < pooled.length; input++) {
+                ObjectNode entry = data.addObject().put("object", "embedding").put("index", input);
+                if (base64) {
+                    entry.put("embedding", base64(pooled[input]));
+                } else {
+                    ArrayNode values = entry.putArray("embedding");
+                    for (float value : pooled[input]) {
+                        values.add(value);
+                    }
+                }
+            }
+            answer.put("model", model.name());
+            answer.putObject("usage")
+                    .put("prompt_tokens", usage.promptTokens())
+                    .put("total_tokens", usage.promptTokens());
+            return answer;
+        }
+
+        /// `x / |x|`; a vector of zeros stays one.
+        private static float[] normalized(List<Float> values) {
+            double squares = 0;
+            for (float value : values) {
+                squares += (double) value * value;
+            }
+            double length = squares == 0 ? 1 : Math.sqrt(squares);
+            float[] normalized = new float[values.size()];
+            for (int i = 0; i < normalized.length; i++) {
+                normalized[i] = (float) (values.get(i) / length);
+            }
+            return normalized;
+        }
+
+        private static String base64(float[] values) {
+            ByteBuffer bytes =
+                    ByteBuffer.allocate(values.length * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+            for (float value : values) {
+                bytes.putFloat(value);
+            }
+            return Base64.getEncoder().encodeToString(bytes.array());
+        }
+    }
+}

@@ -1,0 +1,76 @@
+package dev.lockstep.coordinator;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.proto.v1.Pooling;
+import java.util.OptionalInt;
+
+/// The fields that ask for more than generated tokens, alike in chat and completions.
+///
+/// @param promptLogprobs how many likely tokens to report with each prompt token; empty: no
+///   log-probabilities of the prompt
+record OutputFields(OptionalInt promptLogprobs, boolean hiddenStates, Pooling pooling) {
+    static final String POOLING = "pooling";
+    static final String HIDDEN_STATES = "return_hidden_states";
+
+    static OutputFields parse(Fields fields) {
+        return new OutputFields(
+                fields.integer("prompt_logprobs", 0, SamplingFields.MOST_LOGPROBS),
+                fields.flag(HIDDEN_STATES, false),
+                pooling(fields, Pooling.POOLING_UNSPECIFIED));
+    }
+
+    static Pooling pooling(Fields fields, Pooling otherwise) {
+        JsonNode value = fields.value(POOLING);
+        if (value.isMissingNode()) {
+            return otherwise;
+        }
+        return switch (Fields.text(fields.name(POOLING), value)) {
+            case "mean" -> Pooling.POOLING_MEAN;
+            case "last" -> Pooling.POOLING_LAST;
+            default -> throw Fields.outside(fields.name(POOLING), value, "{mean, last}");
+        };
+    }
+
+    boolean any() {
+        return promptLogprobs.isPresent() || hiddenStates || pooling != Pooling.POOLING_UNSPECIFIED;
+    }
+
+    /// The same and, for `echo`, log-probabilities of the prompt beside those of the text.
+    OutputFields withPromptLogprobs(int top) {
+        int most = Math.max(top, promptLogprobs.orElse(0));
+        return new OutputFields(OptionalInt.of(most), hiddenStates, pooling);
+    }
+
+    /// What they ask of any prompt.
+    PromptOutputs wanted() {
+        return new PromptOutputs(
+                0, promptLogprobs.isPresent(), promptLogprobs.orElse(0), hiddenStates, pooling);
+    }
+
+    /// Refuses what cannot be with the other fields.
+    void requireFits(Fields fields, OptionalInt maxTokens, boolean stream) {
+        if (pooling != Pooling.POOLING_UNSPECIFIED && maxTokens.orElse(1) != 0) {
+            throw ApiError.invalid(
+                    fields.name(POOLING),
+                    fields.name(POOLING) + " is given, then max_tokens must be 0");
+        }
+        if (promptLogprobs.isPresent() && stream) {
+            throw ApiError.unserved(
+                    fields.name("stream"),
+                    "stream is true; log-probabilities of the prompt are served without it");
+        }
+    }
+
+    /// Refuses what only gRPC can carry.
+    static void refuseBeyondHttp(Fields fields) {
+        for (String field : new String[] {HIDDEN_STATES, POOLING}) {
+            boolean off = fields.value(field).isBoolean() && !fields.value(field).booleanValue();
+            if (fields.has(field) && !off) {
+                throw ApiError.unserved(
+                        fields.name(field),
+                        fields.name(field)
+                                + " is served over gRPC, and a pooled vector at /v1/embeddings");
+            }
+        }
+    }
+}

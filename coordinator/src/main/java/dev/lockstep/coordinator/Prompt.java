@@ -1,0 +1,73 @@
+package dev.lockstep.coordinator;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.ArrayList;
+import java.util.List;
+
+/// One prompt as a client sent it: text, or token ids.
+sealed interface Prompt {
+
+    /// Its token ids.
+    ///
+    /// @param addSpecialTokens those the tokenizer puts around a text
+    int[] encode(ServedModel model, boolean addSpecialTokens);
+
+    record Text(String text) implements Prompt {
+        @Override
+        public int[] encode(ServedModel model, boolean addSpecialTokens) {
+            return model.encode(text, addSpecialTokens);
+        }
+    }
+
+    record Ids(List<Integer> ids) implements Prompt {
+        public Ids {
+            ids = List.copyOf(ids);
+        }
+
+        @Override
+        public int[] encode(ServedModel model, boolean addSpecialTokens) {
+            return ids.stream().mapToInt(Integer::intValue).toArray();
+        }
+    }
+
+    /// Reads a field with one prompt.
+    static Prompt one(String field, Fields fields, ServedModel model) {
+        List<Prompt> all = list(field, 1, fields, model);
+        return all.getFirst();
+    }
+
+    /// Reads a field with text, token ids, or an array of either.
+    static List<Prompt> list(String field, int most, Fields fields, ServedModel model) {
+        JsonNode value = fields.value(field);
+        if (value.isTextual()) {
+            return List.of(new Text(Fields.text(field, value)));
+        }
+        if (value.isMissingNode()) {
+            throw ApiError.invalid(field, field + " is missing, give text or token ids");
+        }
+        if (!value.isArray()) {
+            throw Fields.wrong(field, "text, token ids, or an array of either", value);
+        }
+        if (value.isEmpty()) {
+            throw ApiError.invalid(field, field + " is empty, give at least one token");
+        }
+        if (value.get(0).isTextual()) {
+            return fields.list(field, most, (name, text) -> new Text(Fields.text(name, text)));
+        }
+        if (value.get(0).isArray()) {
+            return fields.list(field, most, (name, ids) -> ids(name, ids, model));
+        }
+        return List.of(ids(field, value, model));
+    }
+
+    private static Prompt ids(String name, JsonNode value, ServedModel model) {
+        if (!value.isArray()) {
+            throw Fields.wrong(name, "an array of token ids", value);
+        }
+        List<Integer> ids = new ArrayList<>(value.size());
+        for (int i = 0; i < value.size(); i++) {
+            ids.add(model.requireToken(name + "[" + i + "]", value.get(i)));
+        }
+        return new Ids(ids);
+    }
+}

@@ -1,0 +1,94 @@
+package dev.lockstep.coordinator;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.proto.v1.PositionOutputs;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/// `POST /score`: the log-likelihood of a continuation.
+///
+/// `{model, prompt, continuation}` to `{logprob, token_logprobs, tokens, usage}`: natural
+/// logarithms, `logprob` their sum. Two texts are tokenized as the one they make; what of it is no
+/// longer the prompt's own tokens is the continuation, so that a token across the border counts to
+/// it. Token ids stay as they are.
+final class ScoreApi {
+    private final Completions completions;
+
+    ScoreApi(Completions completions) {
+        this.completions = completions;
+    }
+
+    /// Checks a body.
+    ///
+    /// @return what is left to do, which needs the body no more
+    Runnable score(Fields fields, Envelope envelope, Exchange exchange, Inbox inbox) {
+        ServedModel model = completions.model();
+        model.requireName(fields.requireText("model"));
+        Prompt prompt = Prompt.one("prompt", fields, model);
+        Prompt continuation = Prompt.one("continuation", fields, model);
+        boolean special = fields.flag("add_special_tokens", true);
+        int[] context = prompt.encode(model, special);
+        int[] whole = whole(prompt, context, continuation, model, special);
+        int first = Math.min(Arrays.mismatch(context, whole), context.length);
+        if (whole.length == context.length && first < 0) {
+            throw ApiError.invalid(
+                    "continuation", "continuation is empty, it must have at least one token");
+        }
+        if (first < 1) {
+            throw ApiError.invalid(
+                    "prompt", "prompt has no token of its own before the continuation, give one");
+        }
+        TokenPrompt scored = new TokenPrompt(whole, PromptOutputs.scored(first));
+        Terms terms = TermsFields.parse(fields, envelope);
+        return completions.evaluate(
+                new Completions.Evaluation(List.of(scored), terms, true),
+                "prompt and continuation",
+                envelope,
+                inbox,
+                outline -> new Score(exchange));
+    }
+
+    private static int[] whole(
+            Prompt prompt, int[] context, Prompt continuation, ServedModel model, boolean special) {
+        if (prompt instanceof Prompt.Text(String before)
+                && continuation instanceof Prompt.Text(String after)) {
+            return model.encode(before + after, special);
+        }
+        int[] added = continuation.encode(model, false);
+        int[] whole = Arrays.copyOf(context, context.length + added.length);
+        System.arraycopy(added, 0, whole, context.length, added.length);
+        return whole;
+    }
+
+    /// Collects the log-probabilities of a continuation.
+    private static final class Score extends CollectedAnswer {
+        private final List<GeneratedToken> tokens = new ArrayList<>();
+
+        Score(Exchange exchange) {
+            super(exchange);
+        }
+
+        @Override
+        public void outputs(int choice, PositionOutputs outputs) {
+            outputs.getNextTokensList()
+                    .forEach(token -> tokens.add(GeneratedToken.fromProto(token)));
+        }
+
+        @Override
+        ObjectNode toJson(TokenUsage usage) {
+            double sum = 0;
+            for (GeneratedToken token : tokens) {
+                sum += token.logprob();
+            }
+            ObjectNode answer = Json.object().put("logprob", sum);
+            ArrayNode values = answer.putArray("token_logprobs");
+            tokens.forEach(token -> values.add(token.logprob()));
+            ArrayNode ids = answer.putArray("tokens");
+            tokens.forEach(token -> ids.add(token.id()));
+            answer.set("usage", usage.toJson());
+            return answer;
+        }
+    }
+}

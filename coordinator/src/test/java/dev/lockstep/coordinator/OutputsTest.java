@@ -1,0 +1,262 @@
+package dev.lockstep.coordinator;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.proto.v1.Pooling;
+import dev.lockstep.proto.v1.PositionOutputs;
+import dev.lockstep.proto.v1.Token;
+import dev.lockstep.proto.v1.TopLogprob;
+import java.net.http.HttpResponse;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Arrays;
+import java.util.Base64;
+import java.util.List;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/// Embeddings, scores and log-probabilities of prompts over HTTP.
+final class OutputsTest {
+    private static TestCoordinator tiny;
+
+    @BeforeAll
+    static void start() throws Exception {
+        tiny = TestCoordinator.start();
+    }
+
+    @AfterAll
+    static void stop() {
+        tiny.close();
+    }
+
+    /// Gives each prompt the vector (3 · length, 4 · length) and its token at position p the
+    /// log-probability -p / 4; then generates a text, if any is wanted.
+    private static void computes(String text) {
+        tiny.scheduler.behave(
+                call -> {
+                    var wanted = call.request().getOutputs();
+                    var prompt = call.request().getPromptIdsList();
+                    if (wanted.getLogprobs()) {
+                        // In two events, as of a prompt in chunks.
+                        int middle = (wanted.getFrom() + prompt.size() - 1) / 2;
+                        call.outputs(0, scores(prompt, wanted.getFrom(), middle));
+                        call.outputs(0, scores(prompt, middle, prompt.size() - 1));
+                    }
+                    if (wanted.getPooling() != Pooling.POOLING_UNSPECIFIED) {
+                        call.outputs(
+                                0,
+                                PositionOutputs.newBuilder()
+                                        .setPosition(wanted.getFrom())
+                                        .setHiddenSize(2)
+                                        .addPooled(3 * prompt.size())
+                                        .addPooled(4 * prompt.size())
+                                        .build());
+                    }
+                    for (int i = 0; i < call.request().getChoicesCount(); i++) {
+                        if (call.request().getChoices(i).getMaxTokens() > 0) {
+                            call.oneByOne(i, tiny.ids(text));
+                        }
+                        call.finishByLength(i);
+                    }
+                });
+    }
+
+    private static PositionOutputs scores(List<Integer> prompt, int from, int to) {
+        var outputs = PositionOutputs.newBuilder().setPosition(from);
+        for (int p = from + 1; p <= to; p++) {
+            outputs.addNextTokens(
+                    Token.newBuilder()
+                            .setId(prompt.get(p))
+                            .setLogprob(-p / 4f)
+                            .addTopLogprobs(TopLogprob.newBuilder().setTokenId(7).setLogprob(-1))
+                            .addTopLogprobs(TopLogprob.newBuilder().setTokenId(8).setLogprob(-2)));
+        }
+        return outputs.build();
+    }
+
+    private static JsonNode post(String path, String fields) throws Exception {
+        HttpResponse<String> response = tiny.post(path, "{\"model\":\"tiny\"," + fields + "}");
+        assertEquals(200, response.statusCode(), response.body());
+        return TestCoordinator.json(response.body());
+    }
+
+    private static String refusal(String path, String fields) throws Exception {
+        HttpResponse<String> response = tiny.post(path, "{\"model\":\"tiny\"," + fields + "}");
+        assertEquals(400, response.statusCode(), response.body());
+        return TestCoordinator.json(response.body()).at("/error/message").asText();
+    }
+
+    @Test
+    void everyInputHasOneVectorOfLengthOne() throws Exception {
+        computes("");
+        JsonNode answer = post("/v1/embeddings", "\"input\":[\"Hello\",\"there\",\"abc\"]");
+        assertEquals("list", answer.get("object").asText());
+        assertEquals("tiny", answer.get("model").asText());
+        assertEquals(3, answer.get("data").size());
+        for (int i = 0; i < 3; i++) {
+            JsonNode entry = answer.get("data").get(i);
+            assertEquals(i, entry.get("index").asInt());
+            assertEquals("embedding", entry.get("object").asText());
+            assertEquals(0.6, entry.at("/embedding/0").asDouble(), 1e-7);
+            assertEquals(0.8, entry.at("/embedding/1").asDouble(), 1e-7);
+        }
+        int tokens = tiny.ids("Hello").length + tiny.ids("there").length + tiny.ids("abc").length;
+        assertEquals(tokens, answer.at("/usage/prompt_tokens").asInt());
+        assertEquals(tokens, answer.at("/usage/total_tokens").asInt());
+    }
+
+    @Test
+    void poolingIsOfTheLastTokenUnlessTheMeanIsAskedFor() throws Exception {
+        computes("");
+        post("/v1/embeddings", "\"input\":" + Arrays.toString(tiny.ids("Hello")));
+        var request = tiny.scheduler.nextCall().request();
+        assertEquals(Pooling.POOLING_LAST, request.getOutputs().getPooling());
+        assertEquals(tiny.ids("Hello").length - 1, request.getOutputs().getFrom());
+        assertEquals(0, request.getChoices(0).getMaxTokens());
+        assertEquals(1, request.getChoicesCount());
+        post("/v1/embeddings", "\"input\":\"Hello\",\"pooling\":\"mean\"");
+        request = tiny.scheduler.nextCall().request();
+        assertEquals(Pooling.POOLING_MEAN, request.getOutputs().getPooling());
+        assertEquals(0, request.getOutputs().getFrom());
+    }
+
+    @Test
+    void aVectorComesAsBase64Too() throws Exception {
+        computes("");
+        JsonNode answer =
+                post("/v1/embeddings", "\"input\":\"Hello\",\"encoding_format\":\"base64\"");
+        ByteBuffer bytes =
+                ByteBuffer.wrap(Base64.getDecoder().decode(answer.at("/data/0/embedding").asText()))
+                        .order(ByteOrder.LITTLE_ENDIAN);
+        assertEquals(0.6f, bytes.getFloat());
+        assertEquals(0.8f, bytes.getFloat());
+        assertFalse(bytes.hasRemaining());
+    }
+
+    @Test
+    void moreInputsThanAQueueHoldsAreSentByAndBy() throws Exception {
+        computes("");
+        StringBuilder inputs = new StringBuilder("[1]");
+        inputs.append(",[2,3]".repeat(299));
+        JsonNode answer = post("/v1/embeddings", "\"input\":[" + inputs + "]");
+        assertEquals(300, answer.get("data").size());
+        assertEquals(599, answer.at("/usage/prompt_tokens").asInt());
+    }
+
+    @Test
+    void aContinuationIsScoredAfterItsPrompt() throws Exception {
+        computes("");
+        int[] before = tiny.ids("Hello");
+        int[] whole = tiny.ids("Hello there");
+        JsonNode answer = post("/score", "\"prompt\":\"Hello\",\"continuation\":\" there\"");
+        double sum = 0;
+        assertEquals(whole.length - before.length, answer.get("token_logprobs").size());
+        for (int i = before.length; i < whole.length; i++) {
+            sum -= i / 4.0;
+            assertEquals(-i / 4.0, answer.get("token_logprobs").get(i - before.length).asDouble());
+            assertEquals(whole[i], answer.get("tokens").get(i - before.length).asInt());
+        }
+        assertEquals(sum, answer.get("logprob").asDouble(), 1e-6);
+        var request = tiny.scheduler.nextCall().request();
+        assertEquals(before.length - 1, request.getOutputs().getFrom());
+        assertEquals(whole.length, request.getPromptIdsCount());
+        post("/score", "\"prompt\":[5,6],\"continuation\":[7]");
+        assertEquals(List.of(5, 6, 7), tiny.scheduler.nextCall().request().getPromptIdsList());
+    }
+
+    @Test
+    void whatCannotBeScoredOrEmbeddedIsRefusedByName() throws Exception {
+        assertTrue(
+                refusal("/score", "\"prompt\":\"Hello\",\"continuation\":\"\"")
+                        .contains("continuation is empty"));
+        assertTrue(
+                refusal("/score", "\"prompt\":\"\",\"continuation\":\"Hello\"")
+                        .contains("prompt has no token"));
+        assertTrue(refusal("/score", "\"prompt\":\"Hello\"").contains("continuation is missing"));
+        assertTrue(refusal("/v1/embeddings", "\"input\":[]").contains("input is empty"));
+        assertTrue(refusal("/v1/embeddings", "\"input\":\"\"").contains("input is empty"));
+        assertTrue(
+                refusal("/v1/embeddings", "\"input\":\"a\",\"dimensions\":2")
+                        .contains("dimensions is the number 2"));
+        assertTrue(
+                refusal("/v1/embeddings", "\"input\":\"a\",\"pooling\":\"max\"")
+                        .contains("{mean, last}"));
+        assertTrue(
+                refusal("/v1/embeddings", "\"input\":\"a\",\"encoding_format\":\"hex\"")
+                        .contains("{float, base64}"));
+        assertTrue(refusal("/v1/embeddings", "\"input\":[99999999]").contains("vocabulary"));
+        assertTrue(
+                refusal("/v1/completions", "\"prompt\":\"a\",\"return_hidden_states\":true")
+                        .contains("gRPC"));
+        assertTrue(
+                refusal("/v1/completions", "\"prompt\":\"a\",\"prompt_logprobs\":21")
+                        .contains("[0, 20]"));
+        assertTrue(
+                refusal("/v1/completions", "\"prompt\":\"a\",\"prompt_logprobs\":1,\"stream\":true")
+                        .contains("without it"));
+        assertTrue(
+                refusal(
+                                "/v1/completions",
+                                "\"prompt\":\"a\",\"prompt_logprobs\":1,\"max_tokens\":0,\"n\":2")
+                        .contains("n must be 1"));
+        assertTrue(
+                refusal("/v1/completions", "\"prompt\":\"a\",\"max_tokens\":0").contains("max_"));
+    }
+
+    @Test
+    void promptTokensHaveTheirLogProbabilities() throws Exception {
+        computes(" there");
+        String ids = "\"prompt\":[5,6,9]";
+        JsonNode answer = post("/v1/completions", ids + ",\"prompt_logprobs\":2,\"n\":2");
+        for (int choice = 0; choice < 2; choice++) {
+            JsonNode entries = answer.at("/choices/" + choice + "/prompt_logprobs");
+            assertEquals(3, entries.size());
+            assertTrue(entries.get(0).isNull());
+            assertEquals(-0.25, entries.get(1).at("/6/logprob").asDouble());
+            assertEquals(-1, entries.get(1).at("/7/logprob").asDouble());
+            assertEquals(1, entries.get(1).at("/7/rank").asInt());
+            assertEquals(2, entries.get(2).at("/8/rank").asInt());
+            assertEquals(-0.5, entries.get(2).at("/9/logprob").asDouble());
+            assertEquals(" there", answer.at("/choices/" + choice + "/text").asText());
+        }
+        JsonNode none = post("/v1/completions", ids + ",\"prompt_logprobs\":0,\"max_tokens\":0");
+        assertEquals(3, none.at("/choices/0/prompt_logprobs").size());
+        assertEquals("", none.at("/choices/0/text").asText());
+        assertEquals(0, none.at("/usage/completion_tokens").asInt());
+        JsonNode chat =
+                post(
+                        "/v1/chat/completions",
+                        "\"prompt_logprobs\":1,\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]");
+        assertEquals(chat.at("/usage/prompt_tokens").asInt(), chat.get("prompt_logprobs").size());
+    }
+
+    @Test
+    void anEchoedPromptHasItsLogProbabilitiesBeforeThoseOfTheText() throws Exception {
+        computes(" there");
+        int[] prompt = tiny.ids("Hello you");
+        int[] text = tiny.ids(" there");
+        String fields = "\"prompt\":\"Hello you\",\"echo\":true,\"logprobs\":1";
+        JsonNode logprobs = post("/v1/completions", fields).at("/choices/0/logprobs");
+        int all = prompt.length + text.length;
+        for (String array : List.of("tokens", "token_logprobs", "top_logprobs", "text_offset")) {
+            assertEquals(all, logprobs.get(array).size(), array);
+        }
+        assertTrue(logprobs.at("/token_logprobs/0").isNull());
+        assertTrue(logprobs.at("/top_logprobs/0").isNull());
+        assertEquals(0, logprobs.at("/text_offset/0").asInt());
+        assertEquals(-0.25, logprobs.at("/token_logprobs/1").asDouble());
+        assertEquals("Hello you".length(), logprobs.get("text_offset").get(prompt.length).asInt());
+        assertEquals(-1 / 8.0, logprobs.get("token_logprobs").get(prompt.length).asDouble());
+        StringBuilder echoed = new StringBuilder();
+        logprobs.get("tokens").forEach(token -> echoed.append(token.asText()));
+        assertEquals("Hello you there", echoed.toString());
+
+        JsonNode alone = post("/v1/completions", fields + ",\"max_tokens\":0");
+        assertEquals("Hello you", alone.at("/choices/0/text").asText());
+        assertEquals(prompt.length, alone.at("/choices/0/logprobs/token_logprobs").size());
+    }
+}

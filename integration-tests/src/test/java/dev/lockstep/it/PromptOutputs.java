@@ -1,0 +1,125 @@
+package dev.lockstep.it;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.proto.v1.InferenceEvent;
+import dev.lockstep.proto.v1.InferenceGrpc;
+import dev.lockstep.proto.v1.InferenceRequest;
+import dev.lockstep.proto.v1.Token;
+import dev.lockstep.proto.v1.TokenIds;
+import dev.lockstep.proto.v1.TopLogprob;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+/// What a served model gives of a prompt beside text, held against what was recorded and against
+/// itself.
+final class PromptOutputs {
+    private static final int TOP = 3;
+
+    private final Api api;
+    private final Admin admin;
+    private final double tolerance;
+
+    /// @param tolerance of a log-probability
+    PromptOutputs(Api api, Admin admin, double tolerance) {
+        this.api = api;
+        this.admin = admin;
+        this.tolerance = tolerance;
+    }
+
+    void assertAsRecorded(GoldenCase golden) {
+        List<Token> tokens = new ArrayList<>();
+        List<Float> states = new ArrayList<>();
+        for (InferenceEvent event : outputs(golden.prompt())) {
+            tokens.addAll(event.getOutputs().getOutputs().getNextTokensList());
+            states.addAll(event.getOutputs().getOutputs().getHiddenStatesList());
+        }
+        assertEquals(golden.prompt().size() - 1, tokens.size());
+        for (int position = 0; position < tokens.size(); position++) {
+            Token token = tokens.get(position);
+            double[] expected = golden.logprobs(position);
+            assertEquals(golden.prompt().get(position + 1), token.getId());
+            assertEquals(expected[token.getId()], token.getLogprob(), tolerance);
+            assertEquals(TOP, token.getTopLogprobsCount());
+            for (TopLogprob top : token.getTopLogprobsList()) {
+                assertEquals(expected[top.getTokenId()], top.getLogprob(), tolerance);
+            }
+        }
+        assertScored(golden, tokens);
+        assertEmbedded(golden.prompt(), states);
+    }
+
+    private List<InferenceEvent> outputs(List<Integer> prompt) {
+        InferenceRequest request =
+                InferenceRequest.newBuilder()
+                        .setModel(ServedCluster.MODEL)
+                        .setPromptIds(TokenIds.newBuilder().addAllIds(prompt))
+                        .setMaxTokens(0)
+                        .setPromptLogprobs(TOP)
+                        .setReturnHiddenStates(true)
+                        .build();
+        List<InferenceEvent> events = new ArrayList<>();
+        InferenceGrpc.newBlockingStub(admin.channel())
+                .withDeadlineAfter(60, TimeUnit.SECONDS)
+                .generate(request)
+                .forEachRemaining(events::add);
+        return events;
+    }
+
+    /// The second half, after the first; bit for bit the same tokens.
+    private void assertScored(GoldenCase golden, List<Token> tokens) {
+        int half = golden.prompt().size() / 2;
+        if (half == 0) {
+            return;
+        }
+        var body = Json.object().put("model", ServedCluster.MODEL);
+        body.set("prompt", Json.array(golden.prompt().subList(0, half)));
+        body.set("continuation", Json.array(golden.prompt().subList(half, golden.prompt().size())));
+        JsonNode answer = api.post("/score", body).ok();
+        double sum = 0;
+        for (int i = half; i < golden.prompt().size(); i++) {
+            double logprob = answer.path("token_logprobs").path(i - half).doubleValue();
+            assertEquals(tokens.get(i - 1).getLogprob(), (float) logprob);
+            sum += logprob;
+        }
+        assertEquals(golden.prompt().size() - half, answer.path("token_logprobs").size());
+        assertEquals(sum, answer.path("logprob").doubleValue(), 1e-9);
+    }
+
+    /// Vectors are what the hidden states make, of length 1.
+    private void assertEmbedded(List<Integer> prompt, List<Float> states) {
+        int size = states.size() / prompt.size();
+        double[] mean = new double[size];
+        double[] last = new double[size];
+        for (int p = 0; p < prompt.size(); p++) {
+            for (int i = 0; i < size; i++) {
+                mean[i] += states.get(p * size + i) / (double) prompt.size();
+                last[i] = states.get(p * size + i);
+            }
+        }
+        assertVector(mean, embedding(prompt, "mean"));
+        assertVector(last, embedding(prompt, "last"));
+    }
+
+    private JsonNode embedding(List<Integer> prompt, String pooling) {
+        var body = Json.object().put("model", ServedCluster.MODEL).put("pooling", pooling);
+        body.set("input", Json.array(prompt));
+        return api.post("/v1/embeddings", body).ok().path("data").path(0).path("embedding");
+    }
+
+    private static void assertVector(double[] expected, JsonNode vector) {
+        double length = 0;
+        for (double each : expected) {
+            length += each * each;
+        }
+        assertTrue(length > 0, "a vector of zeros");
+        assertEquals(expected.length, vector.size());
+        for (int i = 0; i < expected.length; i++) {
+            // Of a number up to 1 in 32 bits.
+            assertEquals(expected[i] / Math.sqrt(length), vector.get(i).doubleValue(), 1e-6);
+        }
+    }
+}
