@@ -28,6 +28,9 @@ public final class FairOrder implements WaitingOrder {
     /// Beyond, the debts of those that neither wait nor run are forgotten.
     private static final int MOST_TENANTS = 4096;
 
+    /// Of so many tenants the first that waits is told when it was passed over.
+    private static final int MOST_TOLD = 64;
+
     private final Map<String, Tenant> tenants = new HashMap<>();
 
     /// Those that wait, in the order of their turns.
@@ -159,6 +162,19 @@ public final class FairOrder implements WaitingOrder {
         }
         if (!turns.isEmpty()) {
             turn = (turn + 1) % turns.size();
+            tellWhoWasPassedOver(sequence);
+        }
+    }
+
+    private void tellWhoWasPassedOver(Sequence admitted) {
+        if (context == null) {
+            return;
+        }
+        for (int i = 0; i < Math.min(turns.size(), MOST_TOLD); i++) {
+            var first = turns.get((turn + i) % turns.size()).queue.first();
+            if (first.isPresent() && first.get().arrival() < admitted.arrival()) {
+                context.passedOver(first.get());
+            }
         }
     }
 

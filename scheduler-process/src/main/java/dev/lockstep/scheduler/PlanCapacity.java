@@ -24,6 +24,8 @@ final class PlanCapacity implements Capacity {
     private final List<Sequence> admitted = new ArrayList<>();
     private final List<Sequence> candidates = new ArrayList<>();
     private long tokens;
+    private boolean toldGuaranteed;
+    private boolean toldBestEffort;
     private long pauses;
     private long promptTokens;
     private long cachedTokens;
@@ -52,6 +54,8 @@ final class PlanCapacity implements Capacity {
         withoutKv.clear();
         admitted.clear();
         tokens = 0;
+        toldGuaranteed = false;
+        toldBestEffort = false;
         kv.beginPlan(nanos);
     }
 
@@ -126,6 +130,37 @@ final class PlanCapacity implements Capacity {
         return kv.canReserveSoon(sequence, runs ? sequence.computed() + 1 : sequence.knownLength());
     }
 
+    /// Tells the timelines of those that go next why they did not go in this plan, where no attempt
+    /// to admit them told so. Nobody is tried when the step is full; in a step with room nobody was
+    /// when a slot was missing, or memory for one before them.
+    void tellWhoWaits() {
+        if (waiting.isEmpty()) {
+            return;
+        }
+        var why =
+                !wantsMore()
+                        ? Timeline.Reason.BUDGET
+                        : slots.anyFree() ? Timeline.Reason.MEMORY : Timeline.Reason.SLOTS;
+        if (!toldGuaranteed) {
+            tell(waiting.firstGuaranteed(), why);
+        }
+        if (!toldBestEffort) {
+            tell(waiting.firstBestEffort(), why);
+        }
+    }
+
+    private void tell(Optional<Sequence> first, Timeline.Reason why) {
+        if (first.isPresent() && first.get().pending() == 0) {
+            waits(first.get(), why);
+        }
+    }
+
+    private void waits(Sequence sequence, Timeline.Reason why) {
+        toldGuaranteed |= sequence.guaranteed();
+        toldBestEffort |= !sequence.guaranteed();
+        timeline.waits(sequence, why);
+    }
+
     @Override
     public Optional<Sequence> next() {
         if (waiting.isEmpty()) {
@@ -144,7 +179,7 @@ final class PlanCapacity implements Capacity {
             return Optional.empty();
         }
         if (!slots.anyFree()) {
-            timeline.waits(first.get(), Timeline.Reason.SLOTS);
+            waits(first.get(), Timeline.Reason.SLOTS);
             makeRoomFor(first.get());
             return Optional.empty();
         }
@@ -166,7 +201,7 @@ final class PlanCapacity implements Capacity {
         }
         int cached = kv.tryAdmit(sequence);
         if (cached < 0) {
-            timeline.waits(sequence, Timeline.Reason.MEMORY);
+            waits(sequence, Timeline.Reason.MEMORY);
             return false;
         }
         waiting.remove(sequence);
@@ -201,7 +236,7 @@ final class PlanCapacity implements Capacity {
     public boolean fitsToCompletion(Sequence sequence) {
         boolean fits = fitsWithoutKv(sequence) || kv.fitsToCompletion(sequence, running);
         if (!fits) {
-            timeline.waits(sequence, Timeline.Reason.MEMORY);
+            waits(sequence, Timeline.Reason.MEMORY);
         }
         return fits;
     }
@@ -216,7 +251,7 @@ final class PlanCapacity implements Capacity {
         }
         boolean fits = fitsWithoutKv(sequence) || kv.fitsBeside(sequence, candidates);
         if (!fits) {
-            timeline.waits(sequence, Timeline.Reason.MEMORY);
+            waits(sequence, Timeline.Reason.MEMORY);
         }
         return fits;
     }

@@ -49,6 +49,7 @@ final class StepAssembly {
             sequences.begin(nanos);
             capacity.select(sequences);
         } while (sequences.isEmpty() && idle && sequences.pauses() > paused);
+        sequences.tellWhoWaits();
     }
 
     /// The step of those selected; empty when there is nobody.

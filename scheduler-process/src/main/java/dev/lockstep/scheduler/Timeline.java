@@ -28,7 +28,9 @@ final class Timeline {
         EXPIRED
     }
 
-    /// Why a sequence that goes next does not go.
+    /// Why a sequence that goes next does not go: its blocks are not free; the step's tokens are
+    /// all used; no slot is free; a later one of another tenant goes first; another computes its
+    /// prefix.
     enum Reason {
         NONE,
         MEMORY,

@@ -14,6 +14,9 @@ public interface WaitingOrder {
         /// Full blocks at the beginning of a waiting sequence that the cache holds now.
         int cachedPrefix(Sequence waiting);
 
+        /// Tells a waiting sequence's timeline that a later one of another tenant went before it.
+        default void passedOver(Sequence waiting) {}
+
         /// As `--tenant-weights` says; 1 for those it does not name.
         double weight(String tenant);
     }

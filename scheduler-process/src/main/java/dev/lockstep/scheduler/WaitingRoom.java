@@ -42,6 +42,11 @@ final class WaitingRoom implements ResourceManager {
                     }
 
                     @Override
+                    public void passedOver(Sequence waiting) {
+                        timeline.waits(waiting, Timeline.Reason.FAIRNESS);
+                    }
+
+                    @Override
                     public double weight(String tenant) {
                         return policies.weight(tenant);
                     }
@@ -96,6 +101,10 @@ final class WaitingRoom implements ResourceManager {
     Optional<Sequence> first() {
         var first = first(guaranteed);
         return first.isPresent() ? first : first(bestEffort);
+    }
+
+    Optional<Sequence> firstGuaranteed() {
+        return first(guaranteed);
     }
 
     Optional<Sequence> firstBestEffort() {

@@ -1,0 +1,150 @@
+package dev.lockstep.scheduler;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import dev.lockstep.cluster.BlockHasher;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+
+/// What a timeline says of the time in which a sequence waits.
+class WaitingReasonTest {
+    private final Timeline timeline = new Timeline(1 << 10);
+    private Scheduler scheduler = scheduler("maximum-utilization", "fcfs", 8, 50);
+    private long arrivals;
+
+    private Scheduler scheduler(String capacity, String order, int slots, int blocks) {
+        return new Scheduler(
+                new GroupShape(1, slots, 16, 200, 4, blocks, List.of(KvGroup.full(64))),
+                new WaitingLimits(100, 10_000),
+                new Policies(capacity, "fcfs", order, Map.of(), true),
+                new BlockHasher(FakeWorker.KEY),
+                CacheEvents.NONE,
+                timeline);
+    }
+
+    private Sequence submit(String tenant, boolean guaranteed, int prompt, int maxTokens) {
+        var ids = new int[prompt];
+        ids[0] = (int) arrivals;
+        var terms = new Terms(tenant, 0, guaranteed, Terms.NO_DEADLINE, Terms.Domain.COMMON, 35, 0);
+        var sequence =
+                new Sequence(
+                        arrivals,
+                        "r" + arrivals++,
+                        ids,
+                        SamplingParameters.greedy(maxTokens),
+                        PromptOutputs.NONE,
+                        terms,
+                        Optional.empty(),
+                        1);
+        assertEquals(new Submission.Queued(), scheduler.submit(List.of(sequence), 0));
+        return sequence;
+    }
+
+    private Sequence submit(int prompt, int maxTokens) {
+        return submit("", false, prompt, maxTokens);
+    }
+
+    private void step() {
+        var plan = scheduler.plan(0);
+        if (plan.isEmpty()) {
+            return;
+        }
+        var sampled = new ArrayList<StepResult.Sampled>();
+        for (var row : plan.rows()) {
+            if (row.samples()) {
+                sampled.add(new StepResult.Sampled(row.slot(), Token.of(7)));
+            }
+        }
+        scheduler.apply(new StepResult(1, plan.number(), sampled, 0), 0);
+    }
+
+    /// Reasons of the events of waiting, in order, and how often they came.
+    private String reasons(Sequence sequence) {
+        var words = new ArrayList<String>();
+        for (var event : timeline.describe(sequence.requestId()).getFirst().events()) {
+            if (event.kind() == Timeline.Kind.WAITS) {
+                words.add(Timeline.word(event.reason()));
+            }
+        }
+        return String.join(" ", words);
+    }
+
+    @Test
+    void aStepWhoseTokensAreUsedUpLetsTheNextWaitForBudget() {
+        submit(40, 5);
+        var next = submit(10, 5);
+        var last = submit(3, 5);
+        step();
+        step();
+        assertEquals("budget", reasons(next), "one event, however many steps it waits");
+        assertEquals("", reasons(last), "it does not go next");
+        step();
+        assertEquals(Sequence.State.RUNNING, next.state());
+    }
+
+    @Test
+    void aSequenceWhoseBlocksAreNotFreeWaitsForMemory() {
+        scheduler = scheduler("guaranteed-no-evict", "fcfs", 8, 6);
+        submit(12, 8);
+        step();
+        var next = submit(12, 4);
+        step();
+        assertEquals("memory", reasons(next));
+    }
+
+    @Test
+    void whoComesBehindASequenceThatLacksMemoryLacksItToo() {
+        scheduler = scheduler("guaranteed-no-evict", "fcfs", 8, 6);
+        submit(12, 8);
+        step();
+        var guaranteed = submit("", true, 12, 4);
+        var other = submit(12, 4);
+        step();
+        assertEquals("memory", reasons(guaranteed));
+        assertEquals("memory", reasons(other));
+    }
+
+    @Test
+    void aSequenceWithoutASlotSaysSo() {
+        scheduler = scheduler("maximum-utilization", "fcfs", 1, 50);
+        submit(4, 10);
+        step();
+        var next = submit(4, 10);
+        step();
+        assertEquals("slots", reasons(next));
+    }
+
+    @Test
+    void aSequencePassedOverForAnotherTenantWaitsForFairness() {
+        scheduler = scheduler("maximum-utilization", "fair", 1, 50);
+        submit("flood", false, 4, 2);
+        step();
+        var flooding = submit("flood", false, 4, 4);
+        var quiet = submit("quiet", false, 4, 4);
+        for (int i = 0; i < 3; i++) {
+            step();
+        }
+        assertEquals(Sequence.State.RUNNING, quiet.state());
+        assertEquals("slots", reasons(quiet));
+        assertEquals("fairness slots", reasons(flooding), "first passed over, then next to go");
+    }
+
+    @Test
+    void aSequenceWhosePrefixAnotherComputesWaitsForThatOne() {
+        var ids = new int[40];
+        var first = new Sequence(arrivals++, "first", ids, SamplingParameters.greedy(5));
+        scheduler.submit(List.of(first), 0);
+        step();
+        var second = new Sequence(arrivals++, "second", ids, SamplingParameters.greedy(5));
+        scheduler.submit(List.of(second), 0);
+        step();
+        // Before it goes, the budget may be used up: the prefix is what is told first.
+        var events = timeline.describe("second").getFirst().events();
+        var waits = events.stream().filter(one -> one.kind() == Timeline.Kind.WAITS).toList();
+        assertEquals(Timeline.Reason.DEPENDENCY, waits.getFirst().reason());
+        assertEquals("first", waits.getFirst().onRequest());
+    }
+}
