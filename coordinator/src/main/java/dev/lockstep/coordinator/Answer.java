@@ -10,6 +10,10 @@ interface Answer {
     /// Outputs of positions that were asked for, in order.
     void outputs(int choice, PositionOutputs outputs);
 
+    /// So many tokens of all prompts were served from the prefix cache; it only grows, and is known
+    /// before the first delta of a prompt.
+    default void cached(int tokens) {}
+
     /// Something to show of a choice.
     void delta(int choice, Delta delta);
 

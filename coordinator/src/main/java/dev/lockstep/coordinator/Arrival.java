@@ -7,7 +7,10 @@ import java.util.List;
 sealed interface Arrival {
 
     /// Tokens of one choice, in the order they were generated.
-    record Tokens(int call, int choice, List<GeneratedToken> tokens) implements Arrival {
+    ///
+    /// @param cachedTokens with the first: prompt tokens served from the prefix cache
+    record Tokens(int call, int choice, List<GeneratedToken> tokens, int cachedTokens)
+            implements Arrival {
         public Tokens {
             tokens = List.copyOf(tokens);
         }

@@ -170,6 +170,9 @@ final class Completion {
         switch (arrival) {
             case Arrival.Tokens tokens -> {
                 begin(tokens.call());
+                if (tokens.choice() == 0) {
+                    cached(tokens.call(), tokens.cachedTokens());
+                }
                 ChoiceText choice = choice(tokens.call(), tokens.choice());
                 boolean wasFinished = choice.finish().isPresent();
                 Delta delta = Delta.NOTHING;
@@ -186,8 +189,7 @@ final class Completion {
             }
             case Arrival.Finished finished -> {
                 begin(finished.call());
-                PromptRun run = runs.get(finished.call());
-                run.cachedTokens = Math.max(run.cachedTokens, finished.cachedTokens());
+                cached(finished.call(), finished.cachedTokens());
                 ChoiceText choice = choice(finished.call(), finished.choice());
                 show(
                         finished.call(),
@@ -203,6 +205,15 @@ final class Completion {
             }
             case Arrival.Failed failed -> failed(failed.call(), failed.failure());
             case Arrival.Stopped stopped -> throw stopped.why();
+        }
+    }
+
+    /// A prompt counts once, however many choices it has.
+    private void cached(int call, int tokens) {
+        PromptRun run = runs.get(call);
+        if (tokens > run.cachedTokens) {
+            run.cachedTokens = tokens;
+            answer.cached(cachedTokens());
         }
     }
 
@@ -269,7 +280,11 @@ final class Completion {
                         .flatMap(run -> run.choices.stream())
                         .mapToInt(ChoiceText::tokenCount)
                         .sum(),
-                runs.stream().mapToInt(run -> run.cachedTokens).sum());
+                cachedTokens());
+    }
+
+    private int cachedTokens() {
+        return runs.stream().mapToInt(run -> run.cachedTokens).sum();
     }
 
     private String finishWords() {

@@ -18,6 +18,7 @@ final class EventStream implements Answer {
     private final int promptTokens;
     private boolean opened;
     private int completionTokens;
+    private int cachedTokens;
 
     /// @param promptTokens for usage in every chunk
     EventStream(
@@ -38,6 +39,11 @@ final class EventStream implements Answer {
     /// Log-probabilities of a prompt are served without a stream.
     @Override
     public void outputs(int choice, PositionOutputs outputs) {}
+
+    @Override
+    public void cached(int tokens) {
+        cachedTokens = tokens;
+    }
 
     @Override
     public void delta(int choice, Delta delta) {
@@ -96,7 +102,8 @@ final class EventStream implements Answer {
         ObjectNode chunk = head.toJson(format.objectName(true));
         chunk.putArray("choices").add(choice);
         if (delivery.continuousUsage()) {
-            chunk.set("usage", new TokenUsage(promptTokens, completionTokens, 0).toJson());
+            chunk.set(
+                    "usage", new TokenUsage(promptTokens, completionTokens, cachedTokens).toJson());
         } else if (delivery.usage()) {
             chunk.putNull("usage");
         }

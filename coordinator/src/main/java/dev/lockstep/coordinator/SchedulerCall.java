@@ -75,7 +75,8 @@ final class SchedulerCall implements ClientResponseObserver<GenerateRequest, Gen
                                 tokens.getChoice(),
                                 tokens.getTokensList().stream()
                                         .map(GeneratedToken::fromProto)
-                                        .toList()));
+                                        .toList(),
+                                tokens.getCachedTokens()));
             }
             case FINISHED -> {
                 GenerateEvent.Finished finished = event.getFinished();

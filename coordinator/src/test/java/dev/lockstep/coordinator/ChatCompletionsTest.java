@@ -176,6 +176,7 @@ final class ChatCompletionsTest {
         assertEquals(
                 tiny.ids("Hello there.").length + 1,
                 events.getLast().at("/usage/completion_tokens").asInt());
+        assertEquals(3, events.getLast().at("/usage/prompt_tokens_details/cached_tokens").asInt());
     }
 
     @Test
@@ -189,6 +190,7 @@ final class ChatCompletionsTest {
             assertTrue(now >= before, "the count went back");
             before = now;
             assertEquals(15, event.at("/usage/prompt_tokens").asInt());
+            assertEquals(3, event.at("/usage/prompt_tokens_details/cached_tokens").asInt());
         }
         assertEquals(tiny.ids("Hello there.").length + 1, before);
     }
@@ -213,6 +215,10 @@ final class ChatCompletionsTest {
         assertEquals(
                 tiny.ids("one").length + tiny.ids("two two").length,
                 events.getLast().at("/usage/completion_tokens").asInt());
+        assertEquals(
+                3,
+                events.getLast().at("/usage/prompt_tokens_details/cached_tokens").asInt(),
+                "of the first choice");
         long reasons =
                 events.stream()
                         .filter(

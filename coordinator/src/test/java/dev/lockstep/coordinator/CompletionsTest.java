@@ -101,6 +101,7 @@ final class CompletionsTest {
         }
         assertEquals(2, answer.at("/usage/prompt_tokens").asInt());
         assertEquals(8, answer.at("/usage/completion_tokens").asInt());
+        assertEquals(6, answer.at("/usage/prompt_tokens_details/cached_tokens").asInt(), "3 each");
         List<JsonNode> events = stream(fields);
         for (int i = 0; i < 4; i++) {
             assertEquals(expected.get(i), text(events, i));
@@ -158,6 +159,7 @@ final class CompletionsTest {
         assertEquals("stop", choice.get("finish_reason").asText());
         assertEquals("STOP", choice.get("stop_reason").asText());
         int kept = answer.at("/usage/completion_tokens").asInt();
+        assertEquals(3, answer.at("/usage/prompt_tokens_details/cached_tokens").asInt());
         assertEquals(kept, choice.get("token_ids").size());
         assertTrue(kept < tiny.ids("one STOP two three").length);
         assertTrue(choice.at("/logprobs/tokens").size() < kept, "the stop string has logprobs");

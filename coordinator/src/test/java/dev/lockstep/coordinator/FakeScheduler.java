@@ -224,6 +224,9 @@ final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements Aut
 
     /// One request and the stream its tokens leave by.
     static final class Call {
+        /// What it says of every prompt; another choice finds more, which counts for nothing.
+        static final int CACHED_TOKENS = 3;
+
         private final GenerateRequest request;
         private final ServerCallStreamObserver<GenerateEvent> out;
         private final CountDownLatch cancelled = new CountDownLatch(1);
@@ -254,6 +257,9 @@ final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements Aut
         void tokens(int choice, int... ids) {
             var tokens = GenerateEvent.Tokens.newBuilder().setChoice(choice);
             tokens.setPosition(generated[choice]);
+            if (generated[choice] == 0) {
+                tokens.setCachedTokens(CACHED_TOKENS + choice);
+            }
             for (int id : ids) {
                 generated[choice]++;
                 float logprob = -generated[choice] / 8f;
@@ -308,7 +314,7 @@ final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements Aut
                         Usage.newBuilder()
                                 .setPromptTokens(request.getPromptIdsCount())
                                 .setCompletionTokens(all)
-                                .setCachedTokens(3));
+                                .setCachedTokens(CACHED_TOKENS));
             }
             send(GenerateEvent.newBuilder().setFinished(end).build());
             if (last && !isCancelled()) {

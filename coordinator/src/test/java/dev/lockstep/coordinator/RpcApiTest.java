@@ -151,6 +151,7 @@ final class RpcApiTest {
         var last = fromText.getLast().getFinished();
         assertEquals(FinishReason.FINISH_REASON_LENGTH, last.getReason());
         assertEquals(2 * tiny.ids(" there").length, last.getUsage().getCompletionTokens());
+        assertEquals(3, last.getUsage().getCachedTokens());
 
         assertEquals(
                 " there",
