@@ -44,20 +44,23 @@ final class GenerateIT {
 
     @ParameterizedTest
     @CsvSource({
-        "llama, 1",
-        "llama, 2",
-        "llama, 3",
+        "llama, 1, 1024",
+        // Most prompts are longer than a step.
+        "llama, 2, 16",
+        "llama, 3, 1024",
         // A window beside full attention.
-        "gemma2, 2"
+        "gemma2, 2, 1024"
     })
-    void aServedModelGoesOnAsRecordedAtAnyRankCount(String name, int ranks) throws Exception {
+    void aServedModelGoesOnAsRecordedAtAnyRankCount(String name, int ranks, int stepTokens)
+            throws Exception {
         Path model = Models.requireFixture("models/" + name);
         List<GoldenCase> cases =
                 GoldenCase.read(
                         Json.read(model.resolve("golden.json")),
                         model.resolve("golden-logits.safetensors"),
                         "");
-        try (ServedCluster cluster = serve(Sandbox.quick(), model, ranks)) {
+        try (ServedCluster cluster =
+                serve(Sandbox.quick(), model, ranks, "--max-num-batched-tokens=" + stepTokens)) {
             assertEquals(ranks, cluster.group().getRanksCount());
             for (GoldenCase each : cases) {
                 assertGreedyIsExact(cluster.api(), each);
@@ -113,9 +116,13 @@ final class GenerateIT {
         }
     }
 
-    private static ServedCluster serve(Sandbox sandbox, Path model, int ranks) throws Exception {
-        return ServedCluster.start(
-                sandbox, model, "--dtype=f32", "--kv-dtype=f32", "--tensor-parallel=" + ranks);
+    private static ServedCluster serve(Sandbox sandbox, Path model, int ranks, String... more)
+            throws Exception {
+        List<String> flags =
+                new ArrayList<>(
+                        List.of("--dtype=f32", "--kv-dtype=f32", "--tensor-parallel=" + ranks));
+        flags.addAll(List.of(more));
+        return ServedCluster.start(sandbox, model, flags.toArray(String[]::new));
     }
 
     private static void assertGreedyIsExact(Api api, GoldenCase golden) {

@@ -83,7 +83,7 @@ final class PromptOutputs {
         for (int i = half; i < golden.prompt().size(); i++) {
             double logprob = answer.path("token_logprobs").path(i - half).doubleValue();
             assertEquals(tokens.get(i - 1).getLogprob(), (float) logprob);
-            sum += logprob;
+            sum += (float) logprob;
         }
         assertEquals(golden.prompt().size() - half, answer.path("token_logprobs").size());
         assertEquals(sum, answer.path("logprob").doubleValue(), 1e-9);
