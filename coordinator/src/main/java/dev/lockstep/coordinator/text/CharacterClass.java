@@ -102,7 +102,10 @@ final class CharacterClass implements CharacterSet {
             if (body[at + 1] != 'p') {
                 return 2;
             }
-            int close = at + 2;
+            if (at + 2 >= body.length || body[at + 2] != '{') {
+                throw new IllegalArgumentException("\\p without {");
+            }
+            int close = at + 3;
             while (close < body.length && body[close] != '}') {
                 close++;
             }

@@ -39,6 +39,13 @@ final class RegexPatternTest {
         assertInstanceOf(RegexPattern.class, TokenPatterns.of("[\\p{Han}]+"));
     }
 
+    @Test
+    void aCategoryWithoutBracesIsNotASimpleClass() {
+        assertThrows(IllegalArgumentException.class, () -> TokenPatterns.of("[\\p}]+"));
+        assertThrows(IllegalArgumentException.class, () -> TokenPatterns.of("[a\\p]+"));
+        assertInstanceOf(RegexPattern.class, TokenPatterns.of("[\\pLN}]+"));
+    }
+
     private static int[] find(String expression, String text, int from, int to) {
         IntList matches = new IntList();
         new RegexPattern(expression).find(text.toCharArray(), from, to, matches);

@@ -22,7 +22,11 @@ final class Evaluator {
     Object evaluate(Expression expression, Scope scope) {
         try {
             budget.enter();
-            Object value = value(expression, scope);
+            // A sum nests as deep as it is long: it does without the large frame of the switch.
+            Object value =
+                    expression instanceof Expression.Binary binary
+                            ? binary(binary, scope)
+                            : value(expression, scope);
             budget.leave();
             return value;
         } catch (TemplateException failure) {
@@ -58,12 +62,7 @@ final class Evaluator {
                             budget);
             case Expression.Unary unary ->
                     Operators.unary(unary.operator(), evaluate(unary.operand(), scope));
-            case Expression.Binary binary ->
-                    Operators.binary(
-                            binary.operator(),
-                            evaluate(binary.left(), scope),
-                            evaluate(binary.right(), scope),
-                            budget);
+            case Expression.Binary binary -> binary(binary, scope);
             case Expression.Concatenation concatenation -> {
                 Output joined = new Output(budget);
                 for (Expression part : concatenation.parts()) {
@@ -92,6 +91,14 @@ final class Evaluator {
                 yield entries;
             }
         };
+    }
+
+    private Object binary(Expression.Binary binary, Scope scope) {
+        return Operators.binary(
+                binary.operator(),
+                evaluate(binary.left(), scope),
+                evaluate(binary.right(), scope),
+                budget);
     }
 
     private Object optional(Optional<Expression> expression, Scope scope) {

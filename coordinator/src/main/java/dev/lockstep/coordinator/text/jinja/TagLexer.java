@@ -89,14 +89,7 @@ final class TagLexer {
     }
 
     private void number() {
-        String rest = source.substring(position, Math.min(source.length(), position + 2));
-        int radix =
-                switch (rest) {
-                    case "0x", "0X" -> 16;
-                    case "0o", "0O" -> 8;
-                    case "0b", "0B" -> 2;
-                    default -> 10;
-                };
+        int radix = radix();
         int end = position + (radix == 10 ? 0 : 2);
         while (isDigit(end, radix) || (charAt(end) == '_' && isDigit(end + 1, radix))) {
             end++;
@@ -119,6 +112,20 @@ final class TagLexer {
             end = zeros(position);
         }
         add(kind, source.substring(position, end).replace("_", ""), end);
+    }
+
+    /// A prefix without a digit of its own is a zero with a word behind it.
+    private int radix() {
+        String prefix = source.substring(position, Math.min(source.length(), position + 2));
+        int radix =
+                switch (prefix) {
+                    case "0x", "0X" -> 16;
+                    case "0o", "0O" -> 8;
+                    case "0b", "0B" -> 2;
+                    default -> 10;
+                };
+        int first = position + (charAt(position + 2) == '_' ? 3 : 2);
+        return isDigit(first, radix) ? radix : 10;
     }
 
     /// A whole number that starts with 0 is only zeros; digits behind them are a word of their own.

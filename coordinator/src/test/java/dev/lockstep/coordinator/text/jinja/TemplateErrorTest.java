@@ -44,6 +44,8 @@ final class TemplateErrorTest {
         assertEquals("cannot assign to 'true'", failure("{% set true = 1 %}").reason());
         assertEquals("tag without its end '}}'", failure("{{ 1").reason());
         assertEquals("text without its closing '", failure("{{ 'a }}").reason());
+        assertEquals("unexpected 'x', expected '}}'", failure("{{ 0x }}").reason());
+        assertEquals("unexpected 'b2', expected '}}'", failure("{{ 0b2 }}").reason());
     }
 
     @Test

@@ -1,0 +1,30 @@
+package dev.lockstep.it.fuzz;
+
+import dev.lockstep.coordinator.text.EncodeOptions;
+import dev.lockstep.coordinator.text.Tokenizer;
+import dev.lockstep.coordinator.text.Tokenizers;
+
+/// Bytes as a `tokenizer.json`: a tokenizer that encodes and decodes, or refused.
+public final class TokenizerJsonFuzz {
+    /// A character class of a pattern is a table of all characters: 140 KB for some four bytes.
+    private static final Bounds BOUNDS = new Bounds(4 << 20, 64 << 10);
+
+    private TokenizerJsonFuzz() {}
+
+    /// Called by Jazzer.
+    public static void fuzzerTestOneInput(byte[] input) {
+        BOUNDS.check(input.length, () -> read(input));
+    }
+
+    private static void read(byte[] input) {
+        try {
+            Tokenizer tokenizer = Tokenizers.ofJson(input);
+            tokenizer.decode(
+                    tokenizer.encode("ab it  <s>é😀", new EncodeOptions(true, true)), false);
+        } catch (IllegalArgumentException refused) {
+            if (refused.getClass() != IllegalArgumentException.class) {
+                throw refused;
+            }
+        }
+    }
+}
