@@ -21,6 +21,17 @@ final class BenchCommand implements Command {
     private static final Key<Integer> CONCURRENCY =
             Key.integer("concurrency", 1, 4096, "clients that ask at once").orElse("4");
 
+    private static final Key<Integer> RATE =
+            Key.integer(
+                            "rate",
+                            0,
+                            10_000,
+                            "requests that begin in a second, instead of so many at once")
+                    .orElse("0");
+
+    private static final Key<String> TENANT =
+            Key.text("tenant", "NAME", "whom the requests count for").orElse("");
+
     private static final Key<Integer> REQUESTS =
             Key.integer("requests", 1, 1_000_000, "requests in all").orElse("32");
 
@@ -44,6 +55,8 @@ final class BenchCommand implements Command {
                             URL,
                             ProcessKeys.SERVED_MODEL_NAME,
                             CONCURRENCY,
+                            RATE,
+                            TENANT,
                             REQUESTS,
                             SHARED_LENGTH,
                             PROMPT_LENGTH,
@@ -75,7 +88,9 @@ final class BenchCommand implements Command {
                 new ServeBench.Load(
                         settings.find(ProcessKeys.SERVED_MODEL_NAME)
                                 .orElse(KnownModel.ALL.getFirst().name()),
+                        settings.value(TENANT),
                         settings.value(CONCURRENCY),
+                        settings.value(RATE),
                         settings.value(REQUESTS),
                         settings.value(SHARED_LENGTH),
                         settings.value(PROMPT_LENGTH),

@@ -19,6 +19,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorCompletionService;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 
@@ -41,9 +42,15 @@ final class ServeBench {
     private final AtomicInteger next = new AtomicInteger();
 
     /// What is asked, how often, by how many at once; lengths in tokens.
+    ///
+    /// @param tenant whom the requests count for; empty for nobody
+    /// @param rate requests that begin in a second, whether or not earlier ones have ended; 0: the
+    ///   next begins when one of those at once has ended
     record Load(
             String model,
+            String tenant,
             int concurrency,
+            int rate,
             int requests,
             int sharedLength,
             int promptLength,
@@ -64,11 +71,13 @@ final class ServeBench {
         List<Times> all = new ArrayList<>();
         try (ExecutorService clients = Executors.newVirtualThreadPerTaskExecutor()) {
             CompletionService<List<Times>> running = new ExecutorCompletionService<>(clients);
-            for (int i = 0; i < load.concurrency; i++) {
-                running.submit(this::client);
+            int tasks = load.rate == 0 ? load.concurrency : load.requests;
+            for (int i = 0; i < tasks; i++) {
+                long begin = start + (load.rate == 0 ? 0 : i * 1_000_000_000L / load.rate);
+                running.submit(load.rate == 0 ? this::client : () -> askAt(begin));
             }
             try {
-                for (int i = 0; i < load.concurrency; i++) {
+                for (int i = 0; i < tasks; i++) {
                     all.addAll(running.take().get());
                 }
             } catch (ExecutionException e) {
@@ -95,12 +104,20 @@ final class ServeBench {
         return seen;
     }
 
+    private List<Times> askAt(long beginNanos) throws IOException, InterruptedException {
+        TimeUnit.NANOSECONDS.sleep(beginNanos - System.nanoTime());
+        return List.of(ask(next.getAndIncrement()));
+    }
+
     private Times ask(int number) throws IOException, InterruptedException {
-        HttpRequest request =
+        HttpRequest.Builder builder =
                 HttpRequest.newBuilder(uri)
                         .header("Content-Type", "application/json")
-                        .POST(HttpRequest.BodyPublishers.ofString(body(number)))
-                        .build();
+                        .POST(HttpRequest.BodyPublishers.ofString(body(number)));
+        if (!load.tenant.isEmpty()) {
+            builder.header("x-lockstep-tenant", load.tenant);
+        }
+        HttpRequest request = builder.build();
         long start = System.nanoTime();
         HttpResponse<Stream<String>> response;
         try {
@@ -152,7 +169,8 @@ final class ServeBench {
                 .put("max_tokens", load.outputLength);
         ArrayNode prompt = body.putArray("prompt");
         // Runs of other sizes ask for other prompts: nothing of an earlier one is cached.
-        Random random = new Random((long) load.concurrency << 32 | number);
+        int run = 31 * load.tenant.hashCode() + load.concurrency;
+        Random random = new Random((long) run << 32 | number);
         Random shared = new Random(SHARED_SEED);
         for (int i = 0; i < load.sharedLength; i++) {
             prompt.add(shared.nextInt(FIRST_ID, LAST_ID));
@@ -193,7 +211,7 @@ final class ServeBench {
             long output = (long) load.requests * load.outputLength;
             long prompt = (long) load.requests * (load.sharedLength + load.promptLength);
             return """
-                   %d requests, %d at once, prompt %d + %d, output %d tokens, %.1f s
+                   %d requests, %s, prompt %d + %d, output %d tokens, %.1f s
                      time to first token   %s
                      inter-token latency   %s
                      output                %.1f tokens/s
@@ -201,7 +219,9 @@ final class ServeBench {
                    """
                     .formatted(
                             load.requests,
-                            load.concurrency,
+                            load.rate == 0
+                                    ? load.concurrency + " at once"
+                                    : load.rate + " a second",
                             load.sharedLength,
                             load.promptLength,
                             load.outputLength,

@@ -16,6 +16,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -26,6 +27,7 @@ import org.junit.jupiter.api.Test;
 
 class ServeBenchTest {
     private final List<String> bodies = Collections.synchronizedList(new ArrayList<>());
+    private final List<String> tenants = new CopyOnWriteArrayList<>();
     private final AtomicInteger atOnce = new AtomicInteger();
     private final AtomicInteger mostAtOnce = new AtomicInteger();
     private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
@@ -50,6 +52,7 @@ class ServeBenchTest {
     /// Every event 5 ms after the one before.
     private void answer(HttpExchange exchange) throws IOException {
         mostAtOnce.accumulateAndGet(atOnce.incrementAndGet(), Math::max);
+        tenants.addAll(exchange.getRequestHeaders().getOrDefault("x-lockstep-tenant", List.of()));
         bodies.add(new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8));
         exchange.sendResponseHeaders(status, 0);
         try (OutputStream out = exchange.getResponseBody()) {
@@ -72,7 +75,7 @@ class ServeBenchTest {
     private ServeBench bench(int concurrency, int requests, int outputLength) {
         return new ServeBench(
                 URI.create("http://127.0.0.1:" + server.getAddress().getPort()),
-                new ServeBench.Load("tiny", concurrency, requests, 0, 3, outputLength));
+                new ServeBench.Load("tiny", "", concurrency, 0, requests, 0, 3, outputLength));
     }
 
     @Test
@@ -98,6 +101,20 @@ class ServeBenchTest {
         assertEquals(2, mostAtOnce.get(), "as many at once as asked for");
         assertEquals(7, bodies.size(), "six, and one to warm the server");
         assertEquals(7, bodies.stream().distinct().count(), "no prompt is like another");
+    }
+
+    @Test
+    void atARateNobodyWaitsForTheOneBefore() throws Exception {
+        events = List.of(tokens(7), tokens(8), tokens(9));
+        long begin = System.nanoTime();
+        URI uri = URI.create("http://127.0.0.1:" + server.getAddress().getPort());
+        var report =
+                new ServeBench(uri, new ServeBench.Load("tiny", "a", 1, 200, 8, 0, 3, 3)).run();
+        assertEquals(8, report.firstNanos().length);
+        // The last begins 35 ms after the first; each takes 15 ms.
+        assertTrue(System.nanoTime() - begin >= 35_000_000);
+        assertTrue(mostAtOnce.get() > 1, "one at once");
+        assertEquals(List.of("a"), tenants.stream().distinct().toList());
     }
 
     @Test
@@ -173,7 +190,7 @@ class ServeBenchTest {
                   output                100.0 tokens/s
                   prompt and output     115.0 tokens/s
                 """,
-                report.text(new ServeBench.Load("tiny", 2, 10, 0, 3, 20)));
+                report.text(new ServeBench.Load("tiny", "", 2, 0, 10, 0, 3, 20)));
     }
 
     @Test
@@ -181,7 +198,7 @@ class ServeBenchTest {
         ServeBench.Report report =
                 new ServeBench.Report(new long[] {1_500_000}, new long[0], 1_000_000_000L);
         List<String> lines =
-                report.text(new ServeBench.Load("tiny", 1, 1, 0, 1, 1)).lines().toList();
+                report.text(new ServeBench.Load("tiny", "", 1, 0, 1, 0, 1, 1)).lines().toList();
         assertEquals("  time to first token   mean 1.5, p50 1.5, p99 1.5 ms", lines.get(1));
         assertEquals("  inter-token latency   none", lines.get(2));
         assertArrayEquals(new long[0], report.gapNanos());
