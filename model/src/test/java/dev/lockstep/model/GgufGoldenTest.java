@@ -67,10 +67,7 @@ class GgufGoldenTest {
         Path file = Fixtures.require("gguf/llama-" + type + ".gguf");
         try (TestGroup group = TestGroup.load(file, ranks, "auto", "auto")) {
             for (Goldens.Case golden : goldens(type).cases()) {
-                float[][] logits = logits(group, golden);
-                for (int t = 0; t < logits.length; t++) {
-                    assertNear(golden.logits()[t], logits[t]);
-                }
+                assertNear(golden.logits(), logits(group, golden));
             }
         }
     }
@@ -83,6 +80,12 @@ class GgufGoldenTest {
     private static Goldens goldens(String type) {
         JsonNode cases = Goldens.json(Fixtures.require("gguf/golden.json")).get(type).get("cases");
         return Goldens.of(cases, Fixtures.require("gguf/golden-logits.safetensors"), type + ".");
+    }
+
+    static void assertNear(float[][] expected, float[][] actual) {
+        for (int t = 0; t < actual.length; t++) {
+            assertNear(expected[t], actual[t]);
+        }
     }
 
     private static void assertNear(float[] expected, float[] actual) {

@@ -1,0 +1,106 @@
+package dev.lockstep.model;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+
+import java.io.IOException;
+import java.net.URISyntaxException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.TestFactory;
+import org.junit.jupiter.api.io.TempDir;
+
+/// Tiny models against logits and greedy ids that transformers gave for them: what the shared
+/// fixtures do not show. `src/test/python/record_references.py` wrote them.
+class RecordedReferenceTest {
+    /// Eight-bit activations, a scale per 32 values.
+    private static final String QUANTIZED = "gguf-llama-quantized-mixed";
+
+    @TempDir Path copies;
+
+    @TestFactory
+    Stream<DynamicTest> logitsAndGreedyIdsMatchTheRecordedOnes() throws Exception {
+        List<DynamicTest> tests = new ArrayList<>();
+        for (Path folder : folders()) {
+            String name = folder.getFileName().toString();
+            Goldens goldens = FamilyGoldenTest.goldens(folder);
+            for (int ranks = 1; ranks <= 2; ranks++) {
+                int size = ranks;
+                tests.add(
+                        DynamicTest.dynamicTest(
+                                "%s, %d ranks".formatted(name, size),
+                                () -> check(model(folder), goldens, size)));
+            }
+            if (Files.exists(folder.resolve("config-older.json"))) {
+                tests.add(
+                        DynamicTest.dynamicTest(
+                                name + ", older configuration",
+                                () -> check(withOlderConfiguration(folder), goldens, 1)));
+            }
+        }
+        return tests.stream();
+    }
+
+    private static void check(Path model, Goldens goldens, int ranks) throws Exception {
+        boolean rounded = model.endsWith(QUANTIZED + "/model.gguf");
+        String type = rounded ? "auto" : "f32";
+        try (TestGroup group = TestGroup.load(model, ranks, type, type)) {
+            for (Goldens.Case golden : goldens.cases()) {
+                float[][] logits =
+                        group.forward(
+                                List.of(
+                                        new TestGroup.Row(
+                                                golden.prompt(),
+                                                0,
+                                                TestGroup.blocks(1, golden.prompt().length))));
+                if (rounded) {
+                    GgufGoldenTest.assertNear(golden.logits(), logits);
+                    continue;
+                }
+                FamilyGoldenTest.assertClose(golden.logits(), logits);
+                assertArrayEquals(
+                        golden.greedy(), group.greedy(golden.prompt(), golden.greedy().length, 1));
+            }
+        }
+    }
+
+    /// The folder itself, or the first of its GGUF files.
+    private static Path model(Path folder) throws IOException {
+        try (Stream<Path> files = Files.list(folder)) {
+            return files.filter(file -> file.toString().endsWith(".gguf"))
+                    .sorted()
+                    .findFirst()
+                    .orElse(folder);
+        }
+    }
+
+    private Path withOlderConfiguration(Path folder) throws IOException {
+        Path copy = Files.createDirectory(copies.resolve(folder.getFileName().toString()));
+        try (Stream<Path> files = Files.list(folder)) {
+            for (Path file : files.toList()) {
+                Files.copy(file, copy.resolve(file.getFileName().toString()));
+            }
+        }
+        Files.move(
+                copy.resolve("config-older.json"),
+                copy.resolve("config.json"),
+                StandardCopyOption.REPLACE_EXISTING);
+        return copy;
+    }
+
+    private static List<Path> folders() throws IOException, URISyntaxException {
+        Path root =
+                Path.of(
+                        Objects.requireNonNull(
+                                        RecordedReferenceTest.class.getResource("/references"))
+                                .toURI());
+        try (Stream<Path> folders = Files.list(root)) {
+            return folders.sorted().toList();
+        }
+    }
+}

@@ -1,0 +1,381 @@
+"""Records tiny models with the logits and greedy ids that transformers gives for them.
+
+    pip install -r requirements.txt && python record_references.py ../resources/references
+
+Each case is a folder: the model as its users have it (a Hugging Face folder, whose configuration
+is there in the older layout too, or GGUF files), golden.json with prompts and greedy ids,
+golden-logits.safetensors with the logits of every prompt position. Weights come from a seed. The
+reference is computed in f32 on the CPU: from the written files of a folder, and for GGUF from the
+weights as the file's types hold them.
+"""
+
+import json
+import math
+import shutil
+import sys
+from pathlib import Path
+
+import gguf
+import numpy as np
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+VOCABULARY = 96
+GREEDY = 12
+# A greedy id counts only where rounding cannot turn it.
+LEAST_GAP = 2e-3
+
+LARGE = dict(vocab_size=VOCABULARY, hidden_size=64, intermediate_size=64, num_hidden_layers=2,
+             num_attention_heads=4, max_position_embeddings=256, pad_token_id=None,
+             bos_token_id=1, eos_token_id=2, tie_word_embeddings=False)
+GROUPED = dict(LARGE, num_key_value_heads=2)
+SMALL = dict(GROUPED, hidden_size=32, head_dim=16)
+GPT = dict(vocab_size=VOCABULARY, n_embd=64, n_head=4, n_layer=2, n_inner=96, n_positions=64,
+           bos_token_id=1, eos_token_id=2)
+LONG_FACTORS = [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
+SHORT_FACTORS = [1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7]
+
+
+def plain(theta=10000.0, **others):
+    return dict({"rope_type": "default", "rope_theta": theta}, **others)
+
+
+def build(kind, config):
+    """A model class by the start of its name, with a configuration of its own class."""
+    model_class = getattr(transformers, kind + "ForCausalLM" if kind != "GPT2" else "GPT2LMHeadModel")
+    return model_class._from_config(model_class.config_class(**config), attn_implementation="eager").float().eval()
+
+
+def randomize(model, seed, dtype):
+    """Weights that `dtype` holds exactly."""
+    random = np.random.default_rng(seed)
+    zero_is_one = "Gemma" in type(model).__name__
+    with torch.no_grad():
+        for name, weight in sorted(model.named_parameters()):
+            values = random.standard_normal(tuple(weight.shape)).astype(np.float32)
+            norm = weight.ndim == 1 and name.endswith("weight")
+            if norm:
+                values = 0.1 * values + (0 if zero_is_one else 1)
+            else:
+                values *= 0.05 if weight.ndim == 1 else 0.12
+            weight.copy_(torch.from_numpy(values).to(dtype).float())
+    return model
+
+
+def prompts(lengths):
+    random = np.random.default_rng(7)
+    return [random.integers(3, VOCABULARY, length).tolist() for length in lengths]
+
+
+@torch.no_grad()
+def golden(model, lengths):
+    """Cases, logits of each prompt, and the smallest gap between the best two along the way."""
+    cases, logits, gap = [], {}, math.inf
+    for i, prompt in enumerate(prompts(lengths)):
+        ids = list(prompt)
+        for step in range(GREEDY):
+            rows = model(torch.tensor([ids]), use_cache=False).logits[0].float()
+            if step == 0:
+                logits[f"logits.{i}"] = rows.contiguous()
+            best = torch.topk(rows[-1], 2)
+            gap = min(gap, (best.values[0] - best.values[1]).item())
+            ids.append(best.indices[0].item())
+        cases.append({"prompt_ids": prompt, "greedy_ids": ids[len(prompt):]})
+    return cases, logits, gap
+
+
+def write_golden(folder, cases, logits):
+    (folder / "golden.json").write_text(json.dumps(cases) + "\n")
+    save_file(logits, folder / "golden-logits.safetensors")
+
+
+def older(config):
+    """The layout of transformers 4."""
+    rope = config.pop("rope_parameters", None)
+    if rope and "full_attention" in rope:
+        full = dict(rope["full_attention"])
+        config["rope_theta"] = full.pop("rope_theta")
+        config["rope_local_base_freq"] = rope["sliding_attention"]["rope_theta"]
+        config["rope_scaling"] = full if full["rope_type"] != "default" else None
+    elif rope:
+        rope = dict(rope)
+        config["rope_theta"] = rope.pop("rope_theta")
+        if "partial_rotary_factor" in rope:
+            config["partial_rotary_factor"] = rope.pop("partial_rotary_factor")
+        rope["type"] = rope.pop("rope_type")
+        config["rope_scaling"] = rope if rope["type"] != "default" else None
+    config["torch_dtype"] = config.pop("dtype")
+    if "layer_types" in config:
+        types = config.pop("layer_types")
+        config.pop("_sliding_window_pattern", None)
+        if config["model_type"].startswith("gemma3"):
+            config["sliding_window_pattern"] = types.index("full_attention") + 1
+    if config["model_type"] == "qwen3_moe" and "num_local_experts" in config:
+        config["num_experts"] = config.pop("num_local_experts")
+    return config
+
+
+def folder_case(root, name, kind, config, *, dtype=torch.float16, shard=None, architecture=None,
+                lengths=(5, 40)):
+    """A folder with its configuration in both layouts, of which transformers reads both alike."""
+    folder = root / name
+    folder.mkdir()
+    for seed in range(1, 400):
+        model = randomize(build(kind, config), seed, dtype)
+        if golden(model, lengths)[2] > LEAST_GAP:
+            break
+    model.to(dtype).save_pretrained(folder, max_shard_size=shard or "1GB")
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    path = folder / "config.json"
+    newer_text = path.read_text()
+    layouts = {"config-older.json": older(json.loads(newer_text)), "config.json": json.loads(newer_text)}
+    recorded = []
+    for config in layouts.values():
+        path.write_text(json.dumps(config))
+        read = transformers.AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, attn_implementation="eager").eval()
+        recorded.append(golden(read, lengths))
+    for key, rows in recorded[0][1].items():
+        assert torch.equal(rows, recorded[1][1][key]), name
+    for file, config in layouts.items():
+        if architecture:
+            config.update(architectures=[architecture], model_type=architecture.lower())
+        (folder / file).write_text(json.dumps(config, indent=1) + "\n")
+    cases, logits, gap = recorded[1]
+    assert gap > LEAST_GAP, (name, gap)
+    write_golden(folder, cases, logits)
+    print(f"{name}: gap {gap:.1e}, seed {seed}")
+
+
+# What the converters of llama.cpp do to weights on the way to a GGUF file.
+
+def adjacent_pairs(values, heads):
+    """Rows of q and k in the order of rope on neighbours."""
+    rows = values.shape[0]
+    return values.reshape(heads, 2, rows // heads // 2, *values.shape[1:]).swapaxes(1, 2).reshape(values.shape)
+
+
+def converted(architecture, config, state):
+    """Pairs of GGUF names and f32 values."""
+    layers = config.num_hidden_layers
+    arch = next(key for key, value in gguf.MODEL_ARCH_NAMES.items() if value == architecture)
+    names = gguf.get_tensor_name_map(arch, layers)
+    for name, weight in state.items():
+        values = weight.float().numpy()
+        if name == "lm_head.weight" and config.tie_word_embeddings:
+            continue
+        if architecture == "llama" and ".q_proj." in name:
+            values = adjacent_pairs(values, config.num_attention_heads)
+        if architecture == "llama" and ".k_proj." in name:
+            values = adjacent_pairs(values, config.num_key_value_heads)
+        if architecture.startswith("gemma") and name.endswith("norm.weight"):
+            values = values + 1
+        if architecture == "gpt2" and name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight")):
+            values = values.T
+        if name.endswith("experts.gate_up_proj"):
+            gate, up = np.split(values, 2, axis=1)
+            layer = name.split(".")[2]
+            yield f"blk.{layer}.ffn_gate_exps.weight", gate
+            yield f"blk.{layer}.ffn_up_exps.weight", up
+            continue
+        if name.endswith("experts.down_proj"):
+            yield f"blk.{name.split('.')[2]}.ffn_down_exps.weight", values
+            continue
+        found = names.get_name(name, try_suffixes=(".weight", ".bias"))
+        assert found, name
+        yield found, np.ascontiguousarray(values)
+
+
+def header(writer, architecture, config):
+    """Hyperparameters, as the converters write them."""
+    get = lambda key, otherwise=None: getattr(config, key, None) or otherwise
+    heads = config.num_attention_heads
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_feed_forward_length(get("intermediate_size") or get("n_inner"))
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(1 if architecture == "starcoder" else get("num_key_value_heads", heads))
+    if get("rms_norm_eps"):
+        writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    else:
+        writer.add_layer_norm_eps(get("norm_epsilon") or config.layer_norm_epsilon)
+    if get("head_dim"):
+        writer.add_key_length(config.head_dim)
+        writer.add_value_length(config.head_dim)
+    rope = get("rope_parameters", {})
+    full = rope.get("full_attention", rope)
+    if full:
+        writer.add_rope_freq_base(full["rope_theta"])
+        size = get("head_dim", config.hidden_size // heads)
+        size = int(size * full.get("partial_rotary_factor", 1))
+        writer.add_rope_dimension_count(size)
+    if full.get("rope_type") == "linear":
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(full["factor"])
+    if full.get("rope_type") == "longrope":
+        original = full["original_max_position_embeddings"]
+        writer.add_rope_scaling_orig_ctx_len(original)
+        factor = config.max_position_embeddings / original
+        writer.add_rope_scaling_attn_factors(math.sqrt(1 + math.log(factor) / math.log(original)))
+        writer.add_tensor("rope_factors_long.weight", np.array(full["long_factor"], np.float32))
+        writer.add_tensor("rope_factors_short.weight", np.array(full["short_factor"], np.float32))
+    if full.get("rope_type") == "llama3":
+        writer.add_tensor("rope_freqs.weight", llama3_divisors(full, config))
+    if architecture in ("gemma2", "gemma3", "phi3") and get("sliding_window"):
+        writer.add_sliding_window(config.sliding_window)
+    if architecture == "gemma2":
+        writer.add_attn_logit_softcapping(config.attn_logit_softcapping)
+        writer.add_final_logit_softcapping(config.final_logit_softcapping)
+    if architecture == "qwen3moe":
+        writer.add_expert_count(config.num_experts)
+        writer.add_expert_used_count(config.num_experts_per_tok)
+        writer.add_expert_feed_forward_length(config.moe_intermediate_size)
+
+
+def llama3_divisors(rope, config):
+    """By how much Llama 3.1 divides each frequency."""
+    divisors = []
+    for i in range(0, config.head_dim, 2):
+        length = 2 * math.pi * rope["rope_theta"] ** (i / config.head_dim)
+        original = rope["original_max_position_embeddings"]
+        low, high = original / rope["low_freq_factor"], original / rope["high_freq_factor"]
+        if length < high:
+            divisors.append(1)
+        elif length > low:
+            divisors.append(rope["factor"])
+        else:
+            smooth = (original / length - rope["low_freq_factor"]) / (rope["high_freq_factor"] - rope["low_freq_factor"])
+            divisors.append(1 / ((1 - smooth) / rope["factor"] + smooth))
+    return np.array(divisors, np.float32)
+
+
+def gguf_case(root, name, architecture, kind, config, *, types=("F16",), split=0, lengths=(5, 40)):
+    """Matrices take the types in turn, vectors are F32."""
+    folder = root / name
+    folder.mkdir()
+    exact = all(t in ("F32", "F16", "BF16") for t in types)
+    for seed in range(1, 400):
+        model = randomize(build(kind, config), seed, torch.bfloat16 if "BF16" in types else torch.float16)
+        if not exact:
+            round_trip(model, types)
+        cases, logits, gap = golden(model, lengths)
+        if gap > LEAST_GAP:
+            break
+    writer = gguf.GGUFWriter(path=None, arch=architecture, split_max_tensors=split)
+    header(writer, architecture, model.config)
+    turn = 0
+    for stored, values in converted(architecture, model.config, model.state_dict()):
+        if values.ndim == 1:
+            writer.add_tensor(stored, values)
+            continue
+        kind_of = getattr(gguf.GGMLQuantizationType, types[turn % len(types)])
+        turn += 1
+        if stored == "position_embd.weight":
+            kind_of = gguf.GGMLQuantizationType.F32
+        writer.add_tensor(stored, gguf.quants.quantize(values, kind_of), raw_dtype=kind_of)
+    writer.write_header_to_file(folder / "model.gguf")
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    assert gap > LEAST_GAP, (name, gap)
+    write_golden(folder, cases, logits)
+    print(f"{name}: gap {gap:.1e}, seed {seed}, {sorted(p.name for p in folder.glob('*.gguf'))}")
+
+
+def round_trip(model, types):
+    """Weights as they come out of the types: reordering rows does not change a block."""
+    config = model.config
+    order = [stored for stored, values in converted("llama", config, model.state_dict()) if values.ndim > 1]
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config.num_hidden_layers)
+    with torch.no_grad():
+        for name, weight in model.state_dict().items():
+            if weight.ndim < 2 or (name == "lm_head.weight" and config.tie_word_embeddings):
+                continue
+            stored = names.get_name(name, try_suffixes=(".weight",))
+            kind = getattr(gguf.GGMLQuantizationType, types[order.index(stored) % len(types)])
+            weight.copy_(torch.from_numpy(gguf.quants.dequantize(gguf.quants.quantize(weight.numpy(), kind), kind)))
+
+
+def folders(root):
+    # Element types and files.
+    folder_case(root, "llama-f16-sharded", "Llama", dict(SMALL, rope_parameters=plain()), shard="25KB")
+    folder_case(root, "llama-bf16-sharded", "Llama", dict(SMALL, rope_parameters=plain()), dtype=torch.bfloat16, shard="25KB")
+    folder_case(root, "mistral-f16", "Mistral", dict(SMALL, sliding_window=8, rope_parameters=plain()))
+    # Positions.
+    folder_case(root, "llama-long", "Llama", dict(SMALL, rope_parameters=plain()), lengths=(200,))
+    folder_case(root, "llama-linear", "Llama", dict(SMALL, rope_parameters=plain(rope_type="linear", factor=4.0)))
+    folder_case(root, "llama-dynamic", "Llama", dict(SMALL, rope_parameters=plain(rope_type="dynamic", factor=2.0)))
+    folder_case(root, "llama3", "Llama", dict(SMALL, rope_parameters=plain(
+        500000.0, rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+        original_max_position_embeddings=32)))
+    folder_case(root, "llama-yarn", "Llama", dict(SMALL, rope_parameters=plain(
+        rope_type="yarn", factor=4.0, original_max_position_embeddings=64, attention_factor=1.3,
+        beta_fast=16.0, beta_slow=2.0)))
+    for length, original in (("long", 16), ("short", 256)):
+        folder_case(root, f"phi3-longrope-{length}", "Phi3", dict(
+            GROUPED, original_max_position_embeddings=original, sliding_window=None,
+            rope_parameters=plain(rope_type="longrope", long_factor=LONG_FACTORS, short_factor=SHORT_FACTORS,
+                                  original_max_position_embeddings=original)), lengths=(20, 40))
+    folder_case(root, "phi3-partial", "Phi3", dict(
+        GROUPED, sliding_window=None, rope_parameters=plain(partial_rotary_factor=0.5)))
+    # Families.
+    folder_case(root, "gemma2-scalar", "Gemma2", dict(
+        SMALL, tie_word_embeddings=True, query_pre_attn_scalar=24, sliding_window=8, attn_logit_softcapping=5.0,
+        final_logit_softcapping=3.0, rope_parameters=plain()))
+    gemma3 = dict(SMALL, tie_word_embeddings=True, num_hidden_layers=4, query_pre_attn_scalar=24, sliding_window=8,
+                  layer_types=["sliding_attention", "full_attention"] * 2,
+                  rope_parameters={"full_attention": plain(1e6, rope_type="linear", factor=8.0),
+                                   "sliding_attention": plain()})
+    folder_case(root, "gemma3-scalar", "Gemma3", gemma3)
+    qwen2 = dict(GROUPED, use_sliding_window=True, sliding_window=8, max_window_layers=1, rope_parameters=plain())
+    folder_case(root, "qwen2-window-above", "Qwen2", qwen2)
+    moe = dict(SMALL, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32, norm_topk_prob=False,
+               rope_parameters=plain())
+    folder_case(root, "qwen3moe-weights-as-they-are", "Qwen3Moe", moe)
+    folder_case(root, "gptbigcode", "GPTBigCode", dict(GPT, multi_query=True))
+    folder_case(root, "starcoder2-window", "Starcoder2", dict(
+        GROUPED, tie_word_embeddings=True, sliding_window=8, use_bias=True, rope_parameters=plain()))
+    folder_case(root, "olmo2", "Olmo2", dict(GROUPED, rope_parameters=plain()))
+    folder_case(root, "generic-decoder", "Llama", dict(SMALL, attention_bias=True, rope_parameters=plain()),
+                architecture="NobodyForCausalLM")
+
+
+def gguf_files(root):
+    gguf_case(root, "gguf-llama-tied-mixed", "llama", "Llama", dict(SMALL, tie_word_embeddings=True, rope_parameters=plain()),
+              types=("F16", "F32", "BF16"))
+    gguf_case(root, "gguf-llama-split", "llama", "Llama", dict(SMALL, rope_parameters=plain()), types=("F16", "BF16"), split=7)
+    gguf_case(root, "gguf-llama-quantized-mixed", "llama", "Llama", dict(SMALL, tie_word_embeddings=True, rope_parameters=plain()),
+              types=("Q8_0", "Q5_1", "F16", "Q4_0", "Q5_0", "Q4_1"))
+    gguf_case(root, "gguf-llama3", "llama", "Llama", dict(SMALL, rope_parameters=plain(
+        500000.0, rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+        original_max_position_embeddings=32)))
+    gguf_case(root, "gguf-gemma3", "gemma3", "Gemma3", dict(
+        SMALL, tie_word_embeddings=True, num_hidden_layers=6, query_pre_attn_scalar=16, sliding_window=8,
+        layer_types=["sliding_attention"] * 5 + ["full_attention"],
+        rope_parameters={"full_attention": plain(1e6, rope_type="linear", factor=8.0), "sliding_attention": plain()}))
+    gguf_case(root, "gguf-gemma2", "gemma2", "Gemma2", dict(
+        SMALL, tie_word_embeddings=True, query_pre_attn_scalar=16, sliding_window=8, attn_logit_softcapping=5.0,
+        final_logit_softcapping=3.0, rope_parameters=plain()))
+    gguf_case(root, "gguf-qwen3", "qwen3", "Qwen3", dict(SMALL, tie_word_embeddings=True, rope_parameters=plain(1e6)))
+    gguf_case(root, "gguf-qwen3moe", "qwen3moe", "Qwen3Moe", dict(
+        SMALL, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32, norm_topk_prob=True, rope_parameters=plain(1e6)))
+    gguf_case(root, "gguf-olmo2", "olmo2", "Olmo2", dict(GROUPED, rope_parameters=plain()))
+    gguf_case(root, "gguf-gpt2", "gpt2", "GPT2", dict(GPT))
+    gguf_case(root, "gguf-starcoder", "starcoder", "GPTBigCode", dict(GPT, multi_query=True))
+    gguf_case(root, "gguf-starcoder2", "starcoder2", "Starcoder2", dict(
+        GROUPED, tie_word_embeddings=True, sliding_window=None, use_bias=True, rope_parameters=plain()))
+    gguf_case(root, "gguf-phi3-longrope", "phi3", "Phi3", dict(
+        GROUPED, original_max_position_embeddings=16, sliding_window=None,
+        rope_parameters=plain(rope_type="longrope", long_factor=LONG_FACTORS, short_factor=SHORT_FACTORS,
+                              original_max_position_embeddings=16)), lengths=(20, 40))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    target = Path(sys.argv[1])
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    folders(target)
+    gguf_files(target)
