@@ -10,13 +10,16 @@ import dev.lockstep.cluster.StopReason;
 import dev.lockstep.cluster.ZooKeeperCluster;
 import dev.lockstep.coordinator.CoordinatorConfig;
 import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.cpu.InstructionSet;
 import dev.lockstep.model.ModelSource;
+import dev.lockstep.model.Shard;
 import dev.lockstep.proto.v1.AdminGrpc;
 import dev.lockstep.proto.v1.ClusterStatusRequest;
 import dev.lockstep.proto.v1.ClusterStatusResponse;
 import dev.lockstep.proto.v1.GroupStatus;
 import dev.lockstep.scheduler.SchedulerConfig;
 import dev.lockstep.worker.HostMemory;
+import dev.lockstep.worker.MemoryPlan;
 import dev.lockstep.worker.WorkerConfig;
 import io.grpc.ManagedChannel;
 import io.grpc.StatusRuntimeException;
@@ -47,8 +50,15 @@ final class Launcher {
     private static final Duration UNANSWERED = Duration.ofSeconds(5);
     private static final long POLL_MILLIS = 50;
 
+    /// What launcher, coordinator and scheduler take, measured, and a worker's JVM beside its
+    /// model.
+    private static final long PROCESS_BYTES = 512L << 20;
+
+    private static final long WORKER_BYTES = 128L << 20;
+
     private final LauncherConfig config;
     private final Terminal terminal;
+    private final MemoryPlan memory;
     private final HostPlan plan;
     private final Optional<EmbeddedZooKeeper> zookeeper;
     private final String connectString;
@@ -71,7 +81,8 @@ final class Launcher {
         SchedulerConfig.requirePolicies(settings);
         ModelSource source = ModelSource.open(config.model().path());
         int size = settings.value(ProcessKeys.TENSOR_PARALLEL);
-        this.plan = plan(settings, source, size);
+        this.memory = memory(settings, source, size);
+        this.plan = plan(settings, source, size, memory.kvBytes());
         this.zookeeper =
                 config.zookeeper().isPresent()
                         ? Optional.empty()
@@ -87,7 +98,7 @@ final class Launcher {
                         JavaProcess.Role.SCHEDULER,
                         "scheduler",
                         SchedulerConfig.SPEC,
-                        List.of("--port=0"));
+                        List.of("--port=0", "--max-num-seqs=" + memory.maxNumSeqs()));
         this.coordinator =
                 child(
                         JavaProcess.Role.COORDINATOR,
@@ -96,25 +107,43 @@ final class Launcher {
                         List.of("--port=" + config.port(), "--model=" + config.model().path()));
     }
 
-    private static HostPlan plan(Settings settings, ModelSource source, int size) {
+    /// What the ranks take, before anything is started.
+    private static MemoryPlan memory(Settings settings, ModelSource source, int size) {
+        WorkerConfig.maxModelLen(settings.find(ProcessKeys.MAX_MODEL_LEN), source);
+        DType kvType = source.kvType(word(settings.value(ProcessKeys.KV_DTYPE)));
+        String dtype = word(settings.value(ProcessKeys.DTYPE));
+        boolean hasBf16 = InstructionSet.best().hasBf16();
+        int mostTokens =
+                settings.find(ProcessKeys.MAX_NUM_BATCHED_TOKENS)
+                        .orElse(WorkerConfig.MOST_MEASURED_TOKENS);
+        List<MemoryPlan.Rank> ranks = new ArrayList<>();
+        for (Shard shard : Shard.cut(source.config(), size)) {
+            ranks.add(
+                    MemoryPlan.Rank.of(
+                            source,
+                            shard,
+                            source.expectedWeightBytes(shard, dtype, hasBf16),
+                            DType.F32,
+                            kvType,
+                            mostTokens));
+        }
+        return MemoryPlan.of(
+                MemoryPlan.Needs.of(source, ranks),
+                new MemoryPlan.Asked(
+                        settings.find(ProcessKeys.MAX_MODEL_LEN),
+                        settings.isGiven(ProcessKeys.MAX_NUM_SEQS)
+                                ? settings.find(ProcessKeys.MAX_NUM_SEQS)
+                                : Optional.empty(),
+                        settings.find(ProcessKeys.KV_MEMORY)),
+                HostMemory.availableBytes() - PROCESS_BYTES - size * WORKER_BYTES);
+    }
+
+    private static HostPlan plan(Settings settings, ModelSource source, int size, long kvBytes) {
         DType kvType = source.kvType(word(settings.value(ProcessKeys.KV_DTYPE)));
         List<Long> kvBytesPerToken = new ArrayList<>();
-        for (int rank = 0; rank < size; rank++) {
-            kvBytesPerToken.add(source.kvBytesPerToken(source.shard(rank, size), kvType));
+        for (Shard shard : Shard.cut(source.config(), size)) {
+            kvBytesPerToken.add(source.kvBytesPerToken(shard, kvType));
         }
-        int maxModelLen =
-                WorkerConfig.maxModelLen(settings.find(ProcessKeys.MAX_MODEL_LEN), source);
-        long kvBytes =
-                settings.find(ProcessKeys.KV_MEMORY)
-                        .orElseGet(
-                                () ->
-                                        HostMemory.defaultKvBytes(
-                                                HostMemory.availableBytes(),
-                                                kvBytesPerToken.stream()
-                                                        .mapToLong(Long::longValue)
-                                                        .sum(),
-                                                settings.value(ProcessKeys.MAX_NUM_SEQS),
-                                                maxModelLen));
         List<Integer> cores = Cpus.allowed();
         return HostPlan.of(
                 kvBytesPerToken,
@@ -125,6 +154,10 @@ final class Launcher {
 
     HostPlan plan() {
         return plan;
+    }
+
+    MemoryPlan memory() {
+        return memory;
     }
 
     String zookeeperAddress() {
@@ -221,6 +254,8 @@ final class Launcher {
         flags.add("--model=" + config.model().path());
         flags.add("--threads=" + own.threads());
         flags.add("--kv-memory=" + own.kvBytes());
+        flags.add("--max-model-len=" + memory.maxModelLen());
+        flags.add("--max-num-seqs=" + memory.maxNumSeqs());
         flags.add("--oversubscribed=" + plan.oversubscribed());
         if (!own.cpus().isEmpty()) {
             flags.add(

@@ -67,6 +67,7 @@ final class ServeCommand implements Command {
                                 ready,
                                 config,
                                 launcher.plan(),
+                                launcher.memory(),
                                 ModelSource.open(model.path()).parameterCount(),
                                 timeToReady));
         System.out.flush();

@@ -1,8 +1,12 @@
 package dev.lockstep.cli;
 
+import dev.lockstep.model.KvCapacity;
 import dev.lockstep.proto.v1.GroupStatus;
 import dev.lockstep.proto.v1.RankInfo;
+import dev.lockstep.worker.MemoryPlan;
 import java.time.Duration;
+import java.util.List;
+import java.util.stream.Collectors;
 
 /// What `serve` prints when it is ready: one screen.
 final class StartScreen {
@@ -12,6 +16,7 @@ final class StartScreen {
             Launcher.Ready ready,
             LauncherConfig config,
             HostPlan plan,
+            MemoryPlan memory,
             long parameters,
             Duration timeToReady) {
         GroupStatus group = ready.group();
@@ -42,15 +47,19 @@ final class StartScreen {
                     text,
                     "  rank " + rank.getRank(),
                     "%s; %s".formatted(threads(rank.getThreads()), rank.getShard()));
+            if (group.getRanksCount() > 1) {
+                row(text, "", memory(List.of(rank)));
+            }
         }
         row(
                 text,
                 "KV cache",
-                "%,d blocks of %d tokens: %,d tokens"
+                "%,d blocks of %d tokens: %,d tokens of %s"
                         .formatted(
                                 group.getBlocksTotal(),
                                 group.getBlockSize(),
-                                group.getBlocksTotal() * group.getBlockSize()));
+                                group.getBlocksTotal() * group.getBlockSize(),
+                                tokenBytes(memory.kv())));
         row(
                 text,
                 "limits",
@@ -59,7 +68,10 @@ final class StartScreen {
                                 group.getMaxModelLen(),
                                 group.getMaxNumSeqs(),
                                 group.getMaxNumBatchedTokens()));
-        row(text, "memory", memory(group));
+        for (String line : memory.lowered()) {
+            row(text, "lowered", line);
+        }
+        row(text, "memory", memory(group.getRanksList()));
         String url = "http://%s:%d".formatted(host(ready.host()), ready.port());
         row(text, "OpenAI API", url + "/v1");
         row(text, "gRPC", "%s:%d".formatted(host(ready.host()), ready.port()));
@@ -68,11 +80,28 @@ final class StartScreen {
         return text.toString();
     }
 
-    private static String memory(GroupStatus group) {
+    /// `46,080 B`, and each KV group's part where there are several.
+    private static String tokenBytes(KvCapacity kv) {
+        String all = "%,d B".formatted(kv.bytesPerToken());
+        return kv.groups().size() == 1
+                ? all
+                : kv.groups().stream()
+                        .map(
+                                group ->
+                                        "%,d B in %s"
+                                                .formatted(
+                                                        kv.bytesPerToken(group),
+                                                        group.window() == 0
+                                                                ? "full layers"
+                                                                : "windows of " + group.window()))
+                        .collect(Collectors.joining(", ", all + " (", ")"));
+    }
+
+    private static String memory(List<RankInfo> ranks) {
         long weights = 0;
         long kv = 0;
         long activations = 0;
-        for (RankInfo rank : group.getRanksList()) {
+        for (RankInfo rank : ranks) {
             weights += rank.getWeightBytes();
             kv += rank.getKvBytes();
             activations += rank.getActivationBytes();

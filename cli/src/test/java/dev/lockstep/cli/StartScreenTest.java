@@ -2,9 +2,12 @@ package dev.lockstep.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.lockstep.checkpoint.KvGroup;
 import dev.lockstep.cluster.Settings;
+import dev.lockstep.model.KvCapacity;
 import dev.lockstep.proto.v1.GroupStatus;
 import dev.lockstep.proto.v1.RankInfo;
+import dev.lockstep.worker.MemoryPlan;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -31,6 +34,16 @@ class StartScreenTest {
     }
 
     private static String screen(String host, HostPlan plan, RankInfo.Builder... ranks) {
+        return screen(host, plan, memory(List.of(), KvGroup.full(List.of(0))), ranks);
+    }
+
+    private static MemoryPlan memory(List<String> lowered, KvGroup... groups) {
+        return new MemoryPlan(
+                List.of(), new KvCapacity(List.of(groups), 16, 46_080), 8192, 64, lowered);
+    }
+
+    private static String screen(
+            String host, HostPlan plan, MemoryPlan memory, RankInfo.Builder... ranks) {
         GroupStatus.Builder group =
                 GroupStatus.newBuilder()
                         .setModel("smollm2-135m-instruct")
@@ -54,6 +67,7 @@ class StartScreenTest {
                 new Launcher.Ready(host, 8000, group.build()),
                 config,
                 plan,
+                memory,
                 134_515_008,
                 Duration.ofMillis(4321));
     }
@@ -72,8 +86,10 @@ class StartScreenTest {
                   device       AMD EPYC 9B14, avx512_bf16
                   ranks        2, 2 of 2 cores
                     rank 0     1 thread; heads 0-5 of 9
+                               weights 50.0 MiB + KV 600.0 MiB + activations 25.0 MiB = 675.0 MiB
                     rank 1     1 thread; heads 6-8 of 9
-                  KV cache     12,345 blocks of 16 tokens: 197,520 tokens
+                               weights 50.0 MiB + KV 600.0 MiB + activations 25.0 MiB = 675.0 MiB
+                  KV cache     12,345 blocks of 16 tokens: 197,520 tokens of 46,080 B
                   limits       8,192 tokens a sequence, 64 sequences at once, 208 tokens a step
                   memory       weights 100.0 MiB + KV 1.17 GiB + activations 50.0 MiB = 1.32 GiB
                   OpenAI API   http://127.0.0.1:8000/v1
@@ -86,6 +102,38 @@ class StartScreenTest {
                         plan(List.of(0, 1), 2),
                         rank(0, 1, "heads 0-5 of 9"),
                         rank(1, 1, "heads 6-8 of 9")));
+    }
+
+    @Test
+    void limitsBelowTheirDefaultsAreSaid() {
+        String text =
+                screen(
+                        "127.0.0.1",
+                        plan(List.of(0, 1), 2),
+                        memory(
+                                List.of("--max-model-len 8,192 to 512: little memory"),
+                                KvGroup.full(List.of(0))),
+                        rank(0, 2, "all"));
+        assertEquals(
+                "  lowered      --max-model-len 8,192 to 512: little memory",
+                line(text, "lowered"));
+    }
+
+    @Test
+    void whatATokenTakesInEachKvGroupIsSaid() {
+        String text =
+                screen(
+                        "127.0.0.1",
+                        plan(List.of(0, 1), 2),
+                        memory(
+                                List.of(),
+                                KvGroup.full(List.of(0)),
+                                KvGroup.window(List.of(1, 2), 512)),
+                        rank(0, 2, "all"));
+        assertEquals(
+                "  KV cache     12,345 blocks of 16 tokens: 197,520 tokens of 46,080 B (15,360 B in"
+                        + " full layers, 30,720 B in windows of 512)",
+                line(text, "KV cache"));
     }
 
     @Test

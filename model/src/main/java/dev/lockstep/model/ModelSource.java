@@ -88,6 +88,13 @@ public final class ModelSource {
                 * kvType.bytes();
     }
 
+    /// What KV memory holds of a sequence.
+    ///
+    /// @param bytesPerToken of all ranks that share the memory
+    public KvCapacity kvCapacity(int blockSize, long bytesPerToken) {
+        return new KvCapacity(config().kvGroups(), blockSize, bytesPerToken);
+    }
+
     /// Bytes a rank's activations take, its part of the communicator's memory included.
     public long activationBytes(
             Shard shard, DType type, DType kvType, int blockSize, int maxTokens, int maxLogitRows) {
@@ -102,6 +109,26 @@ public final class ModelSource {
     /// it has in the checkpoint, as large as these kernels pack it.
     public long weightBytes(Shard shard, Kernels kernels, DType compute) {
         return weightBytes(shard, type -> kernels.bytesPerWeight(Weights.type(type), compute));
+    }
+
+    /// As [#weightBytes] where no kernels are: quantized weights as large as in the files, others
+    /// as large as what they are computed in.
+    ///
+    /// @param dtype as `--dtype`
+    /// @param hasBf16 whether `auto` computes bf16 weights in bf16
+    public long expectedWeightBytes(Shard shard, String dtype, boolean hasBf16) {
+        boolean half =
+                dtype.equals("bf16")
+                        || (dtype.equals("auto")
+                                && hasBf16
+                                && config().weightType() == TensorType.BF16);
+        DType compute = half ? DType.BF16 : DType.F32;
+        return weightBytes(
+                shard,
+                type ->
+                        type.isQuantized()
+                                ? (double) type.bytesPerBlock() / type.blockSize()
+                                : compute.bytes());
     }
 
     /// What a rank reads of the matrices, estimated in the same way: their bytes in the files.

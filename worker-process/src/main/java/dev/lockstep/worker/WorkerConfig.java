@@ -47,6 +47,9 @@ public record WorkerConfig(
     /// Tokens of a KV block.
     public static final int BLOCK_SIZE = 16;
 
+    /// A step's bound while the chunk is measured; on few cores it comes out far lower.
+    public static final int MOST_MEASURED_TOKENS = 1024;
+
     public static final Key<String> CPUS =
             Key.text("cpus", "LIST", "CPU numbers to pin the compute threads to, such as 0,1")
                     .orElseComputed("pins nobody");

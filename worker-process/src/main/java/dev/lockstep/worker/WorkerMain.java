@@ -40,9 +40,6 @@ public final class WorkerMain {
 
     private static final Logger log = LogManager.getLogger(WorkerMain.class);
 
-    /// A step's bound while the chunk is measured; on few cores it comes out far lower.
-    private static final int MOST_MEASURED_TOKENS = 1024;
-
     private static final Duration MEETING_TIMEOUT = Duration.ofSeconds(30);
 
     private WorkerMain() {}
@@ -62,10 +59,9 @@ public final class WorkerMain {
         Kernels kernels = CpuKernels.open(options(config));
         ComputeTypes types = source.computeTypes(config.dtype(), config.kvDtype(), kernels);
         Shard shard = source.shard(config.rank(), config.tensorParallel());
-        int maxModelLen = WorkerConfig.maxModelLen(config.maxModelLen(), source);
-        int mostTokens = config.maxNumBatchedTokens().orElse(MOST_MEASURED_TOKENS);
-        MemoryBill bill = bill(config, source, shard, types, kernels, maxModelLen, mostTokens);
-        bill.requireFits(HostMemory.availableBytes());
+        MemoryPlan plan = plan(config, source, shard, types, kernels);
+        plan.lowered().forEach(line -> log.warn("lowered {}", line));
+        MemoryBill bill = plan.ranks().getFirst();
         Model model =
                 source.load(
                         shard,
@@ -74,7 +70,7 @@ public final class WorkerMain {
                                 types.compute(),
                                 types.kv(),
                                 WorkerConfig.BLOCK_SIZE,
-                                maxModelLen,
+                                plan.maxModelLen(),
                                 progress));
         Rank rank =
                 new Rank(
@@ -82,7 +78,10 @@ public final class WorkerMain {
                         kernels,
                         (formation, bytes) -> connect(config, kernels, formation, bytes),
                         new Rank.RankLimits(
-                                maxModelLen, WorkerConfig.BLOCK_SIZE, mostTokens, bill.kv()));
+                                plan.maxModelLen(),
+                                WorkerConfig.BLOCK_SIZE,
+                                mostTokens(config),
+                                bill.kv()));
         daemon.own(rank);
         String incarnation = Randomness.secure().nextIncarnation();
         Introduction introduction =
@@ -94,7 +93,7 @@ public final class WorkerMain {
                         types,
                         kernels.device(),
                         rank,
-                        maxModelLen,
+                        plan.maxModelLen(),
                         bill.activations());
         serve(config, daemon, cluster, introduction, rank, kernels, failpoints);
     }
@@ -178,32 +177,35 @@ public final class WorkerMain {
                         .formatted(key));
     }
 
-    private static MemoryBill bill(
+    /// The ranks of a group must have the same limits, so one of several lowers nothing by itself.
+    private static MemoryPlan plan(
             WorkerConfig config,
             ModelSource source,
             Shard shard,
             ComputeTypes types,
-            Kernels kernels,
-            int maxModelLen,
-            int mostTokens) {
-        long activations =
-                source.activationBytes(
+            Kernels kernels) {
+        int maxModelLen = WorkerConfig.maxModelLen(config.maxModelLen(), source);
+        MemoryPlan.Rank rank =
+                MemoryPlan.Rank.of(
+                        source,
                         shard,
+                        source.weightBytes(shard, kernels, types.compute()),
                         kernels.activationType(),
                         types.kv(),
-                        WorkerConfig.BLOCK_SIZE,
-                        mostTokens,
-                        config.maxNumSeqs());
-        long kv =
-                config.kvMemory()
-                        .orElseGet(
-                                () ->
-                                        HostMemory.defaultKvBytes(
-                                                HostMemory.availableBytes(),
-                                                source.kvBytesPerToken(shard, types.kv()),
-                                                config.maxNumSeqs(),
-                                                maxModelLen));
-        return new MemoryBill(source.weightBytes(shard, kernels, types.compute()), kv, activations);
+                        mostTokens(config));
+        return MemoryPlan.of(
+                MemoryPlan.Needs.of(source, List.of(rank)),
+                new MemoryPlan.Asked(
+                        config.tensorParallel() == 1
+                                ? config.maxModelLen()
+                                : Optional.of(maxModelLen),
+                        Optional.of(config.maxNumSeqs()),
+                        config.kvMemory()),
+                HostMemory.availableBytes());
+    }
+
+    private static int mostTokens(WorkerConfig config) {
+        return config.maxNumBatchedTokens().orElse(WorkerConfig.MOST_MEASURED_TOKENS);
     }
 
     private static Communicator connect(

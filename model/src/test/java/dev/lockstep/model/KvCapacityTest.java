@@ -1,0 +1,80 @@
+package dev.lockstep.model;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.checkpoint.KvGroup;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class KvCapacityTest {
+    private static final int BLOCK = 16;
+
+    private static KvCapacity of(long bytesPerToken, KvGroup... groups) {
+        return new KvCapacity(List.of(groups), BLOCK, bytesPerToken);
+    }
+
+    @Test
+    void aFullGroupHoldsAllBlocksButTheNullBlock() {
+        KvCapacity kv = of(1000, KvGroup.full(List.of(0, 1)));
+        assertEquals(160, kv.mostTokens(11 * BLOCK * 1000));
+        assertEquals(144, kv.mostTokens(11 * BLOCK * 1000 - 1), "whole blocks only");
+        assertEquals(0, kv.mostTokens(BLOCK * 1000));
+        assertEquals(0, kv.mostTokens(0));
+        assertEquals(10, kv.mostSequences(11 * BLOCK * 1000));
+    }
+
+    @Test
+    void groupsThatAreAlikeShareTheirBlocks() {
+        // Two layers each: one pool of twice as many blocks. The window holds 3 of them and 32
+        // tokens lie in 2 blocks: what is left is the full group's.
+        KvCapacity kv = of(1000, KvGroup.full(List.of(0, 1)), KvGroup.window(List.of(2, 3), 32));
+        assertEquals(21, kv.usableBlocks(11 * BLOCK * 1000));
+        assertEquals((21 - 3) * BLOCK, kv.mostTokens(11 * BLOCK * 1000));
+        assertEquals(10, kv.mostSequences(11 * BLOCK * 1000));
+        assertEquals(500, kv.bytesPerToken(kv.groups().getFirst()));
+    }
+
+    @Test
+    void groupsOfOtherSizesHaveOtherPools() {
+        KvCapacity kv = of(1000, KvGroup.full(List.of(0)), KvGroup.window(List.of(1, 2, 3), 32));
+        assertEquals(10, kv.usableBlocks(11 * BLOCK * 1000));
+        assertEquals(10 * BLOCK, kv.mostTokens(11 * BLOCK * 1000));
+        assertEquals(250, kv.bytesPerToken(kv.groups().getFirst()));
+        assertEquals(750, kv.bytesPerToken(kv.groups().getLast()));
+    }
+
+    @Test
+    void windowsAloneHoldAnyLengthOnceTheyFit() {
+        KvCapacity kv = of(1000, KvGroup.window(List.of(0, 1), 32));
+        assertEquals(Integer.MAX_VALUE, kv.mostTokens(4 * BLOCK * 1000));
+        assertEquals(2 * BLOCK, kv.mostTokens(3 * BLOCK * 1000));
+    }
+
+    @Test
+    void aSequenceFindsRoomInTheBytesThatAreSaidToBeEnough() {
+        List<KvCapacity> models =
+                List.of(
+                        of(7, KvGroup.full(List.of(0, 1, 2))),
+                        of(12, KvGroup.full(List.of(0)), KvGroup.window(List.of(1), 40)),
+                        of(
+                                24,
+                                KvGroup.full(List.of(0, 2)),
+                                KvGroup.window(List.of(1, 3), 16),
+                                KvGroup.window(List.of(4), 100)));
+        for (KvCapacity kv : models) {
+            for (int tokens = 1; tokens < 300; tokens++) {
+                assertTrue(kv.mostTokens(kv.bytesFor(tokens)) >= tokens, kv + ": " + tokens);
+            }
+        }
+        KvCapacity full = models.getFirst();
+        assertEquals(11 * BLOCK * 7, full.bytesFor(160), "and not more than enough");
+        assertEquals(12 * BLOCK * 7, full.bytesFor(161));
+    }
+
+    @Test
+    void noGroupsAreRefused() {
+        assertThrows(IllegalArgumentException.class, () -> of(1000));
+    }
+}

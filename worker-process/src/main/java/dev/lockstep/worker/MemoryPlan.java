@@ -1,0 +1,251 @@
+package dev.lockstep.worker;
+
+import dev.lockstep.kernels.DType;
+import dev.lockstep.model.KvCapacity;
+import dev.lockstep.model.ModelSource;
+import dev.lockstep.model.Shard;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.IntToLongFunction;
+
+/// What the ranks of a host will take of its memory, and the limits that fit into it, decided
+/// before anything is loaded. A limit nobody asked for is lowered to what memory holds; one that
+/// was asked for and does not fit is refused with the settings that do.
+///
+/// @param lowered a line for each limit that is below its default
+public record MemoryPlan(
+        List<MemoryBill> ranks,
+        KvCapacity kv,
+        int maxModelLen,
+        int maxNumSeqs,
+        List<String> lowered) {
+
+    private static final int DEFAULT_SEQUENCES = 64;
+    private static final long KV_CEILING = 2L << 30;
+
+    /// Sequences are given up before their length falls below it.
+    private static final int USEFUL_LENGTH = 512;
+
+    public MemoryPlan {
+        ranks = List.copyOf(ranks);
+        lowered = List.copyOf(lowered);
+    }
+
+    /// What one rank takes beside KV memory.
+    ///
+    /// @param activations by the sequences at once
+    /// @param kvBytesPerToken its part of the KV memory, in proportion to those of the others
+    public record Rank(long weights, IntToLongFunction activations, long kvBytesPerToken) {
+
+        /// Asks the model.
+        ///
+        /// @param mostTokens of a step
+        public static Rank of(
+                ModelSource source,
+                Shard shard,
+                long weights,
+                DType activationType,
+                DType kvType,
+                int mostTokens) {
+            return new Rank(
+                    weights,
+                    sequences ->
+                            source.activationBytes(
+                                    shard,
+                                    activationType,
+                                    kvType,
+                                    WorkerConfig.BLOCK_SIZE,
+                                    mostTokens,
+                                    sequences),
+                    source.kvBytesPerToken(shard, kvType));
+        }
+    }
+
+    /// What a model needs.
+    ///
+    /// @param context tokens of its longest sequence
+    public record Needs(int context, List<Rank> ranks, KvCapacity kv) {
+        public Needs {
+            ranks = List.copyOf(ranks);
+        }
+
+        public static Needs of(ModelSource source, List<Rank> ranks) {
+            long bytesPerToken = ranks.stream().mapToLong(Rank::kvBytesPerToken).sum();
+            return new Needs(
+                    source.contextLength(),
+                    ranks,
+                    source.kvCapacity(WorkerConfig.BLOCK_SIZE, bytesPerToken));
+        }
+
+        private long weights() {
+            return ranks.stream().mapToLong(Rank::weights).sum();
+        }
+
+        private long activations(int sequences) {
+            return ranks.stream()
+                    .mapToLong(rank -> rank.activations().applyAsLong(sequences))
+                    .sum();
+        }
+
+        /// KV bytes for so many sequences of this length, and for one of them in any case.
+        private long kvFor(int sequences, int length) {
+            long blocks = Math.ceilDiv((long) length, kv.blockSize()) * sequences + 1;
+            return Math.max(
+                    kv.bytesFor(length),
+                    Math.multiplyExact(kv.bytesPerToken() * kv.blockSize(), blocks));
+        }
+    }
+
+    /// What a user asked for; empty is the default.
+    public record Asked(
+            Optional<Integer> maxModelLen, Optional<Integer> maxNumSeqs, Optional<Long> kvMemory) {
+        private static final Asked NOTHING =
+                new Asked(Optional.empty(), Optional.empty(), Optional.empty());
+    }
+
+    /// Decides.
+    ///
+    /// @param available bytes the host still has
+    /// @throws OutOfHostMemoryException with the numbers and the settings that fit, if any do
+    public static MemoryPlan of(Needs needs, Asked asked, long available) {
+        int sequences = sequences(needs, asked, available);
+        long room = available - needs.weights() - needs.activations(sequences);
+        int length = asked.maxModelLen().orElse(needs.context());
+        long kv = asked.kvMemory().orElseGet(() -> kv(needs, asked, sequences, room, available));
+        if (room < 0 || kv > room || (asked.kvMemory().isEmpty() && kv < least(needs, asked))) {
+            throw tooMuch(needs, asked, available, sequences);
+        }
+        int holds = needs.kv().mostTokens(kv);
+        if (holds < (asked.maxModelLen().isPresent() ? length : Math.min(2, length))) {
+            throw tooLittleKv(needs, kv, holds, Math.max(2, asked.maxModelLen().orElse(2)));
+        }
+        List<String> lowered = new ArrayList<>();
+        if (holds < length) {
+            lowered.add(
+                    "--max-model-len %,d to %,d: %s of KV memory hold no longer sequence"
+                            .formatted(length, holds, mebibytes(kv)));
+            length = holds;
+        }
+        int running =
+                asked.maxNumSeqs()
+                        .orElseGet(
+                                () ->
+                                        (int)
+                                                Math.min(
+                                                        sequences,
+                                                        Math.max(1, needs.kv().mostSequences(kv))));
+        if (asked.maxNumSeqs().isEmpty() && running < DEFAULT_SEQUENCES) {
+            lowered.add(
+                    "--max-num-seqs %d to %d: %s"
+                            .formatted(
+                                    DEFAULT_SEQUENCES,
+                                    running,
+                                    running < sequences
+                                            ? "there are no more KV blocks"
+                                            : "activations of more would not fit"));
+        }
+        return new MemoryPlan(bills(needs, running, kv), needs.kv(), length, running, lowered);
+    }
+
+    /// KV memory of all ranks.
+    public long kvBytes() {
+        return ranks.stream().mapToLong(MemoryBill::kv).sum();
+    }
+
+    /// As many as were asked for, else as many of the default as leave room for KV memory.
+    private static int sequences(Needs needs, Asked asked, long available) {
+        int sequences = asked.maxNumSeqs().orElse(DEFAULT_SEQUENCES);
+        long others = needs.weights() + asked.kvMemory().orElse(least(needs, asked));
+        while (asked.maxNumSeqs().isEmpty()
+                && sequences > 1
+                && others + needs.activations(sequences) > available) {
+            sequences /= 2;
+        }
+        return sequences;
+    }
+
+    /// The least KV memory of use.
+    private static long least(Needs needs, Asked asked) {
+        int length = Math.min(needs.context(), USEFUL_LENGTH);
+        return needs.kv().bytesFor(asked.maxModelLen().orElse(length));
+    }
+
+    /// Where nobody asks: what all sequences need, at most half of what is free, and at most 2 GiB
+    /// or one sequence of the full length. A length that was asked for, and the least that is of
+    /// use, may take all that is left.
+    private static long kv(Needs needs, Asked asked, int sequences, long room, long available) {
+        int length = asked.maxModelLen().orElse(needs.context());
+        long most = Math.max(KV_CEILING, needs.kv().bytesFor(length));
+        long half = Math.max(available / 2, least(needs, asked));
+        return Math.min(
+                Math.min(needs.kvFor(sequences, length), most), Math.max(0, Math.min(half, room)));
+    }
+
+    private static List<MemoryBill> bills(Needs needs, int sequences, long kv) {
+        List<MemoryBill> bills = new ArrayList<>();
+        for (Rank rank : needs.ranks()) {
+            bills.add(
+                    new MemoryBill(
+                            rank.weights(),
+                            kv / needs.kv().bytesPerToken() * rank.kvBytesPerToken(),
+                            rank.activations().applyAsLong(sequences)));
+        }
+        return bills;
+    }
+
+    private static OutOfHostMemoryException tooLittleKv(
+            Needs needs, long kv, int holds, int length) {
+        return new OutOfHostMemoryException(
+                "%s of KV memory hold a sequence of %,d tokens, --max-model-len is %,d: %s--kv-memory=%dK fits"
+                        .formatted(
+                                mebibytes(kv),
+                                holds,
+                                length,
+                                holds < 2 ? "" : "--max-model-len=%d or ".formatted(holds),
+                                Math.ceilDiv(needs.kv().bytesFor(length), 1024)));
+    }
+
+    private static OutOfHostMemoryException tooMuch(
+            Needs needs, Asked asked, long available, int sequences) {
+        long kv = asked.kvMemory().orElse(least(needs, asked));
+        String numbers =
+                "weights take %s, activations of %d sequences %s, KV memory %s %s; %s are free"
+                        .formatted(
+                                mebibytes(needs.weights()),
+                                sequences,
+                                mebibytes(needs.activations(sequences)),
+                                asked.kvMemory().isPresent() ? "is" : "at least",
+                                mebibytes(kv),
+                                mebibytes(available));
+        if (asked.equals(Asked.NOTHING)) {
+            return new OutOfHostMemoryException(
+                    numbers
+                            + ": --max-model-len and --max-num-seqs cannot be lowered enough, use a smaller or more quantized model");
+        }
+        MemoryPlan fits;
+        try {
+            fits = of(needs, Asked.NOTHING, available);
+        } catch (OutOfHostMemoryException e) {
+            return e;
+        }
+        long fittingKv = Math.min(asked.kvMemory().orElse(Long.MAX_VALUE), fits.kvBytes());
+        int length =
+                Math.min(
+                        asked.maxModelLen().orElse(needs.context()),
+                        needs.kv().mostTokens(fittingKv));
+        return new OutOfHostMemoryException(
+                "%s: --max-model-len=%d --max-num-seqs=%d%s would fit"
+                        .formatted(
+                                numbers,
+                                length,
+                                Math.min(sequences, fits.maxNumSeqs()),
+                                asked.kvMemory().isEmpty() ? "" : " --kv-memory=" + fittingKv));
+    }
+
+    private static String mebibytes(long bytes) {
+        return bytes < 10L << 20
+                ? "%,d KiB".formatted(Math.ceilDiv(bytes, 1024))
+                : "%,d MiB".formatted(bytes >> 20);
+    }
+}

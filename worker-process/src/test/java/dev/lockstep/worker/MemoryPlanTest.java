@@ -1,0 +1,205 @@
+package dev.lockstep.worker;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.checkpoint.KvGroup;
+import dev.lockstep.model.KvCapacity;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+
+class MemoryPlanTest {
+    private static final long MIB = 1L << 20;
+    private static final long GIB = 1L << 30;
+    private static final int CONTEXT = 8192;
+    private static final long TOKEN = 64L << 10;
+
+    /// 64 KiB of KV a token, 1 MiB of activations a sequence.
+    private static MemoryPlan.Needs needs(long weights) {
+        return new MemoryPlan.Needs(
+                CONTEXT,
+                List.of(new MemoryPlan.Rank(weights, sequences -> sequences * MIB, TOKEN)),
+                new KvCapacity(List.of(KvGroup.full(List.of(0, 1))), 16, TOKEN));
+    }
+
+    private static MemoryPlan.Asked asked(int maxModelLen, int maxNumSeqs, long kvMemory) {
+        return new MemoryPlan.Asked(
+                maxModelLen == 0 ? Optional.empty() : Optional.of(maxModelLen),
+                maxNumSeqs == 0 ? Optional.empty() : Optional.of(maxNumSeqs),
+                kvMemory == 0 ? Optional.empty() : Optional.of(kvMemory));
+    }
+
+    private static MemoryPlan plan(long weights, MemoryPlan.Asked asked, long available) {
+        return MemoryPlan.of(needs(weights), asked, available);
+    }
+
+    private static String refusal(long weights, MemoryPlan.Asked asked, long available) {
+        return assertThrows(OutOfHostMemoryException.class, () -> plan(weights, asked, available))
+                        .getMessage()
+                + "";
+    }
+
+    @Test
+    void whatFitsIsNotLowered() {
+        MemoryPlan plan = plan(GIB, asked(0, 0, 0), 100 * GIB);
+        assertEquals(CONTEXT, plan.maxModelLen());
+        assertEquals(64, plan.maxNumSeqs());
+        assertEquals(List.of(), plan.lowered());
+        assertEquals(new MemoryBill(GIB, 2 * GIB, 64 * MIB), plan.ranks().getFirst());
+        assertEquals(3 * GIB + 64 * MIB, plan.ranks().getFirst().total());
+    }
+
+    @Test
+    void kvTakesNoMoreThanAllSequencesNeed() {
+        assertEquals((3 * 7 + 1) * 16 * TOKEN, plan(GIB, asked(100, 3, 0), 100 * GIB).kvBytes());
+        assertEquals((3 * 6 + 1) * 16 * TOKEN, plan(GIB, asked(96, 3, 0), 100 * GIB).kvBytes());
+    }
+
+    @Test
+    void kvTakesHalfOfWhatIsFreeAtMost() {
+        MemoryPlan plan = plan(MIB, asked(0, 0, 0), GIB);
+        assertEquals(GIB / 2, plan.kvBytes());
+        // 512 MiB are 512 blocks of a MiB, one of them the null block.
+        assertEquals(511 * 16, plan.maxModelLen());
+        assertEquals(
+                List.of(
+                        "--max-model-len 8,192 to 8,176: 512 MiB of KV memory hold no longer sequence"),
+                plan.lowered());
+    }
+
+    @Test
+    void theWholeContextMayTakeMoreThanTwoGibibytes() {
+        MemoryPlan.Needs longContext =
+                new MemoryPlan.Needs(131_072, needs(GIB).ranks(), needs(GIB).kv());
+        MemoryPlan plan = MemoryPlan.of(longContext, asked(0, 0, 0), 100 * GIB);
+        assertEquals(131_072, plan.maxModelLen());
+        assertEquals(8 * GIB + MIB, plan.kvBytes());
+        assertEquals(
+                (8 * 1024 - 1) * 16,
+                MemoryPlan.of(longContext, asked(0, 0, 0), 16 * GIB).maxModelLen());
+    }
+
+    @Test
+    void weightsLeaveLessThanHalf() {
+        MemoryPlan plan = plan(3 * GIB, asked(0, 0, 0), 3 * GIB + 264 * MIB);
+        assertEquals(200 * MIB, plan.kvBytes());
+        assertEquals(199 * 16, plan.maxModelLen());
+        assertEquals(64, plan.maxNumSeqs());
+    }
+
+    @Test
+    void sequencesAreGivenUpBeforeTheirLengthIsOfNoUse() {
+        MemoryPlan plan = plan(GIB, asked(0, 0, 0), GIB + 60 * MIB);
+        assertEquals(16, plan.maxNumSeqs());
+        assertEquals(44 * MIB, plan.kvBytes());
+        assertEquals(43 * 16, plan.maxModelLen());
+        assertEquals(
+                List.of(
+                        "--max-model-len 8,192 to 688: 44 MiB of KV memory hold no longer sequence",
+                        "--max-num-seqs 64 to 16: activations of more would not fit"),
+                plan.lowered());
+    }
+
+    @Test
+    void noMoreSequencesThanBlocks() {
+        MemoryPlan plan = plan(GIB, asked(0, 0, 19 * MIB), 100 * GIB);
+        assertEquals(18, plan.maxNumSeqs());
+        assertEquals(18 * 16, plan.maxModelLen());
+        assertTrue(
+                plan.lowered().contains("--max-num-seqs 64 to 18: there are no more KV blocks"),
+                plan.lowered().toString());
+        assertEquals(64, plan(GIB, asked(0, 64, 19 * MIB), 100 * GIB).maxNumSeqs(), "asked for");
+    }
+
+    @Test
+    void aLengthThatWasAskedForMayTakeAllThatIsLeft() {
+        MemoryPlan plan = plan(GIB, asked(8192, 1, 0), GIB + 514 * MIB);
+        assertEquals(8192, plan.maxModelLen());
+        assertEquals(513 * MIB, plan.kvBytes());
+        assertEquals(List.of(), plan.lowered());
+    }
+
+    @Test
+    void aLengthThatWasAskedForAndDoesNotFitIsRefusedWithWhatDoes() {
+        assertEquals(
+                "weights take 1,024 MiB, activations of 1 sequences 1,024 KiB, KV memory at least"
+                        + " 513 MiB; 1,537 MiB are free: --max-model-len=7168 --max-num-seqs=1"
+                        + " would fit",
+                refusal(GIB, asked(8192, 1, 0), GIB + 513 * MIB));
+    }
+
+    @Test
+    void whatARefusalSuggestsFits() {
+        List<MemoryPlan.Asked> wishes =
+                List.of(
+                        asked(8192, 0, 0),
+                        asked(0, 4096, 0),
+                        asked(8192, 4096, 0),
+                        asked(0, 0, 4000 * GIB),
+                        asked(8192, 0, 4000 * GIB),
+                        asked(8192, 128, 400 * MIB));
+        for (MemoryPlan.Asked wish : wishes) {
+            String refusal = refusal(GIB, wish, GIB + 300 * MIB);
+            int length = suggested(refusal, "max-model-len");
+            int sequences = suggested(refusal, "max-num-seqs");
+            int kv = refusal.contains("--kv-memory") ? suggested(refusal, "kv-memory") : 0;
+            assertTrue(refusal.contains("1,324 MiB are free"), refusal);
+            MemoryPlan plan = plan(GIB, asked(length, sequences, kv), GIB + 300 * MIB);
+            assertEquals(length, plan.maxModelLen(), refusal);
+            assertEquals(sequences, plan.maxNumSeqs(), refusal);
+        }
+    }
+
+    private static int suggested(String refusal, String key) {
+        return Integer.parseInt(refusal.replaceAll(".*--" + key + "=(\\d+).*", "$1"));
+    }
+
+    @Test
+    void weightsThatDoNotFitNeedAnotherModel() {
+        String refusal = refusal(2 * GIB, asked(0, 0, 0), GIB);
+        assertTrue(refusal.contains("weights take 2,048 MiB"), refusal);
+        assertTrue(refusal.contains("use a smaller or more quantized model"), refusal);
+        assertEquals(refusal, refusal(2 * GIB, asked(8192, 0, 0), GIB));
+    }
+
+    @Test
+    void kvMemoryThatIsTooLittleForTheLengthIsRefusedWithBothRemedies() {
+        assertEquals(
+                "20 MiB of KV memory hold a sequence of 304 tokens, --max-model-len is 512:"
+                        + " --max-model-len=304 or --kv-memory=33792K fits",
+                refusal(GIB, asked(512, 0, 20 * MIB), 100 * GIB));
+        assertEquals(512, plan(GIB, asked(512, 0, 33 * MIB), 100 * GIB).maxModelLen());
+        assertTrue(
+                refusal(GIB, asked(0, 0, MIB), 100 * GIB).contains("hold a sequence of 0 tokens"));
+    }
+
+    @Test
+    void ranksShareKvMemoryByWhatTheyHoldOfAToken() {
+        MemoryPlan.Needs needs =
+                new MemoryPlan.Needs(
+                        CONTEXT,
+                        List.of(
+                                new MemoryPlan.Rank(GIB, sequences -> MIB, 2 * TOKEN),
+                                new MemoryPlan.Rank(GIB / 2, sequences -> MIB, TOKEN)),
+                        new KvCapacity(List.of(KvGroup.full(List.of(0))), 16, 3 * TOKEN));
+        MemoryPlan plan = MemoryPlan.of(needs, asked(0, 0, 300 * MIB), 100 * GIB);
+        assertEquals(
+                List.of(
+                        new MemoryBill(GIB, 200 * MIB, MIB),
+                        new MemoryBill(GIB / 2, 100 * MIB, MIB)),
+                plan.ranks());
+        assertEquals(99 * 16, plan.maxModelLen());
+    }
+
+    @Test
+    void theLargestLimitsDoNotOverflow() {
+        assertEquals(2 * GIB, plan(GIB, asked(0, 65536, 0), 1L << 42).kvBytes());
+    }
+
+    @Test
+    void thisHostHasMemory() {
+        assertTrue(HostMemory.availableBytes() > MIB);
+    }
+}
