@@ -1,10 +1,10 @@
 package dev.lockstep.cli;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.coordinator.text.ChatVariables;
+import dev.lockstep.coordinator.text.ToolCalls;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -59,23 +59,10 @@ final class RenderRequest {
             if (!(value.get(i) instanceof ObjectNode message)) {
                 throw new IllegalArgumentException("messages[%d] is not an object".formatted(i));
             }
-            message.path("tool_calls").forEach(call -> parseArguments(call.path("function")));
-            messages.add(JsonLines.JSON.convertValue(message, new TypeReference<>() {}));
+            messages.add(
+                    JsonLines.JSON.convertValue(
+                            ToolCalls.parsed(message), new TypeReference<>() {}));
         }
         return messages;
-    }
-
-    private static void parseArguments(JsonNode function) {
-        if (function instanceof ObjectNode object && object.path("arguments").isTextual()) {
-            try {
-                JsonNode parsed = JsonLines.JSON.readTree(object.get("arguments").textValue());
-                if (parsed.isObject()) {
-                    object.set("arguments", parsed);
-                }
-            } catch (JsonProcessingException e) {
-                throw new IllegalArgumentException(
-                        "arguments of a tool call are not JSON: " + e.getOriginalMessage(), e);
-            }
-        }
     }
 }

@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /// Reads the `messages` of a conversation into the form chat templates take.
 final class ChatMessages {
@@ -19,8 +20,16 @@ final class ChatMessages {
     private ChatMessages() {}
 
     static ServedModel.ChatPrompt parse(Fields fields) {
-        List<Map<String, Object>> messages =
+        List<Map<String, @Nullable Object>> messages =
                 fields.list("messages", MOST_MESSAGES, ChatMessages::message);
+        requireSome(fields, messages);
+        return new ServedModel.ChatPrompt(
+                messages,
+                fields.flag("add_generation_prompt", true),
+                fields.flag("add_special_tokens", false));
+    }
+
+    static void requireSome(Fields fields, List<?> messages) {
         if (messages.isEmpty()) {
             throw ApiError.invalid(
                     "messages",
@@ -28,13 +37,9 @@ final class ChatMessages {
                             ? "messages is empty, it must have at least one message"
                             : "messages is missing, give at least one message");
         }
-        return new ServedModel.ChatPrompt(
-                messages,
-                fields.flag("add_generation_prompt", true),
-                fields.flag("add_special_tokens", false));
     }
 
-    private static Map<String, Object> message(String name, JsonNode value) {
+    static Map<String, @Nullable Object> message(String name, JsonNode value) {
         Fields fields = Fields.object(name, value);
         for (String field : UNSERVED_FIELDS) {
             if (fields.has(field) && !fields.value(field).isEmpty()) {
@@ -42,7 +47,7 @@ final class ChatMessages {
                         fields.name(field), fields.name(field) + " is not served; leave it out");
             }
         }
-        Map<String, Object> message = new LinkedHashMap<>();
+        Map<String, @Nullable Object> message = new LinkedHashMap<>();
         message.put("role", role(fields));
         message.put("content", content(fields));
         fields.text("name").ifPresent(text -> message.put("name", text));
@@ -69,7 +74,7 @@ final class ChatMessages {
     }
 
     /// Text, or a list of text parts, which are joined.
-    private static String content(Fields fields) {
+    static String content(Fields fields) {
         JsonNode value = fields.value("content");
         if (value.isTextual()) {
             return Fields.text(fields.name("content"), value);

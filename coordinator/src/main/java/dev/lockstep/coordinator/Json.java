@@ -2,6 +2,7 @@ package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.core.JsonLocation;
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -9,6 +10,8 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /// The one place where JSON is read and written.
 final class Json {
@@ -46,6 +49,15 @@ final class Json {
                             + (root.isMissingNode() ? "nothing" : describe(root)));
         }
         return new Fields(object);
+    }
+
+    /// The value as maps, lists, texts, numbers, booleans and null.
+    static @Nullable Object plain(JsonNode value) {
+        return MAPPER.convertValue(value, Object.class);
+    }
+
+    static Map<String, @Nullable Object> plainObject(ObjectNode object) {
+        return MAPPER.convertValue(object, new TypeReference<>() {});
     }
 
     static byte[] bytes(JsonNode node) {

@@ -88,7 +88,9 @@ final class OpenAiApi implements HttpService {
                         "/tokenize",
                         (fields, envelope, to, inbox) -> send(to, text.tokenize(fields)),
                         "/detokenize",
-                        (fields, envelope, to, inbox) -> send(to, text.detokenize(fields)));
+                        (fields, envelope, to, inbox) -> send(to, text.detokenize(fields)),
+                        "/apply-template",
+                        (fields, envelope, to, inbox) -> send(to, text.applyTemplate(fields)));
         asked =
                 Map.of(
                         MODELS,

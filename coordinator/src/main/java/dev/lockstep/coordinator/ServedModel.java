@@ -20,6 +20,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /// What a coordinator knows of the model it serves: its name, its sizes and its text; immutable.
 ///
@@ -104,6 +105,14 @@ record ServedModel(
     /// The ids of a conversation.
     int[] encode(ChatPrompt chat) {
         Tokenizer text = requireTokenizer("messages");
+        return text.encode(
+                render(ChatVariables.of(chat.messages(), chat.addGenerationPrompt())),
+                new EncodeOptions(true, chat.addSpecialTokens()));
+    }
+
+    /// The prompt that the chat template makes of a conversation.
+    String render(ChatVariables conversation) {
+        requireTokenizer("messages");
         ChatTemplate template =
                 chatTemplate.orElseThrow(
                         () ->
@@ -112,19 +121,14 @@ record ServedModel(
                                         "the model "
                                                 + name
                                                 + " has no chat template; use /v1/completions"));
-        String rendered;
         try {
-            rendered =
-                    template.render(
-                            ChatVariables.of(chat.messages(), chat.addGenerationPrompt()),
-                            Clock.system(ZoneId.systemDefault()));
+            return template.render(conversation, Clock.system(ZoneId.systemDefault()));
         } catch (TemplateException e) {
             throw ApiError.invalid(
                     "messages",
                     "the model's chat template refuses the messages: "
                             + Json.quoted(String.valueOf(e.getMessage())));
         }
-        return text.encode(rendered, new EncodeOptions(true, chat.addSpecialTokens()));
     }
 
     /// The text of ids; without a tokenizer there is none.
@@ -166,7 +170,7 @@ record ServedModel(
     ///
     /// @param messages in the form templates take
     record ChatPrompt(
-            List<Map<String, Object>> messages,
+            List<Map<String, @Nullable Object>> messages,
             boolean addGenerationPrompt,
             boolean addSpecialTokens) {
         ChatPrompt {

@@ -4,7 +4,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.List;
 
-/// Text to token ids and back, for clients that count.
+/// Text to token ids and back, and messages to text, for clients that count and look.
 final class TokenizerApi {
     private final Completions completions;
 
@@ -34,6 +34,13 @@ final class TokenizerApi {
             tokens.add(id);
         }
         return answer.put("count", ids.length).put("max_model_len", completions.context());
+    }
+
+    /// `{model, messages, tools, add_generation_prompt, …}` to `{prompt}`.
+    ObjectNode applyTemplate(Fields fields) {
+        ServedModel model = completions.model();
+        fields.text("model").ifPresent(model::requireName);
+        return Json.object().put("prompt", model.render(TemplateRequest.parse(fields)));
     }
 
     /// `{model, tokens}` to `{prompt}`.

@@ -94,6 +94,9 @@ final class UnservedFields {
     private static final Map<String, Predicate<JsonNode>> COMPLETIONS =
             Map.of("suffix", Harmless.EMPTY, "prompt_embeds", Harmless.NEVER);
 
+    private static final Map<String, Predicate<JsonNode>> TEMPLATES =
+            Map.of("chat_template", Harmless.EMPTY, "continue_final_message", Harmless.OFF);
+
     private UnservedFields() {}
 
     static void refuseInChat(Fields fields) {
@@ -108,6 +111,10 @@ final class UnservedFields {
     static void refuseInCompletions(Fields fields) {
         refuse(fields, GENERATING);
         refuse(fields, COMPLETIONS);
+    }
+
+    static void refuseInTemplates(Fields fields) {
+        refuse(fields, TEMPLATES);
     }
 
     private static void refuse(Fields fields, Map<String, Predicate<JsonNode>> harmless) {

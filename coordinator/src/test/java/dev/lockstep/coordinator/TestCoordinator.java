@@ -72,7 +72,15 @@ final class TestCoordinator implements AutoCloseable {
     }
 
     static TestCoordinator start(Patience patience) throws Exception {
-        TestCoordinator started = new TestCoordinator(tinyModel(), patience);
+        return start(tinyModel(), patience);
+    }
+
+    static TestCoordinator start(ServedModel model) throws Exception {
+        return start(model, PATIENCE);
+    }
+
+    private static TestCoordinator start(ServedModel model, Patience patience) throws Exception {
+        TestCoordinator started = new TestCoordinator(model, patience);
         started.awaitReady(true);
         return started;
     }
