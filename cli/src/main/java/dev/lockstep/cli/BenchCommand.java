@@ -12,7 +12,7 @@ import java.net.URISyntaxException;
 import java.util.List;
 
 /// Loads a running server with streamed completions and prints what its clients saw.
-final class BenchCommand implements Command {
+final class BenchCommand extends Command {
     private static final String URL_OF_SERVE = "http://127.0.0.1:8000";
 
     private static final Key<String> URL =
@@ -63,24 +63,17 @@ final class BenchCommand implements Command {
                             OUTPUT_LENGTH)
                     .takingArguments("serve");
 
-    @Override
-    public String name() {
-        return "bench";
+    BenchCommand() {
+        super(
+                "bench",
+                "serve [--key=value …]",
+                "bench serve: load a running server and measure",
+                SPEC);
     }
 
     @Override
-    public String summary() {
-        return "bench serve: load a running server and measure";
-    }
-
-    @Override
-    public String help() {
-        return "Usage: lockstep bench serve [--key=value …]\n\n" + SPEC.help();
-    }
-
-    @Override
-    public int run(List<String> arguments) throws IOException, InterruptedException {
-        Settings settings = Settings.parse(SPEC, arguments, System.getenv());
+    int run(List<String> arguments) throws IOException, InterruptedException {
+        Settings settings = settings(arguments);
         if (!settings.arguments().equals(List.of("serve"))) {
             throw new SettingsException("say what to measure: lockstep bench serve");
         }

@@ -10,29 +10,22 @@ import java.util.List;
 import java.util.Locale;
 
 /// Says what a model is and what would run where, from its headers alone.
-final class InspectCommand implements Command {
+final class InspectCommand extends Command {
     private static final SettingsSpec SPEC =
             SettingsSpec.of(ProcessKeys.TENSOR_PARALLEL, ProcessKeys.KV_DTYPE)
                     .takingArguments("PATH");
 
-    @Override
-    public String name() {
-        return "inspect";
+    InspectCommand() {
+        super(
+                "inspect",
+                "PATH [--tensor-parallel=RANKS]",
+                "print a model's configuration, tensors, and what each rank would hold",
+                SPEC);
     }
 
     @Override
-    public String summary() {
-        return "print a model's configuration, tensors, and what each rank would hold";
-    }
-
-    @Override
-    public String help() {
-        return "Usage: lockstep inspect PATH [--tensor-parallel=RANKS]\n\n" + SPEC.help();
-    }
-
-    @Override
-    public int run(List<String> arguments) throws InterruptedException {
-        Settings settings = Settings.parse(SPEC, arguments, System.getenv());
+    int run(List<String> arguments) throws InterruptedException {
+        Settings settings = settings(arguments);
         if (settings.arguments().size() != 1) {
             throw new SettingsException(
                     "name one model: a folder, a .gguf file, a known name or a hub's org/name");

@@ -10,7 +10,6 @@ import dev.lockstep.cluster.StopReason;
 import dev.lockstep.cluster.ZooKeeperCluster;
 import dev.lockstep.coordinator.CoordinatorConfig;
 import dev.lockstep.kernels.DType;
-import dev.lockstep.kernels.cpu.InstructionSet;
 import dev.lockstep.model.ModelSource;
 import dev.lockstep.model.Shard;
 import dev.lockstep.proto.v1.AdminGrpc;
@@ -18,7 +17,6 @@ import dev.lockstep.proto.v1.ClusterStatusRequest;
 import dev.lockstep.proto.v1.ClusterStatusResponse;
 import dev.lockstep.proto.v1.GroupStatus;
 import dev.lockstep.scheduler.SchedulerConfig;
-import dev.lockstep.worker.HostMemory;
 import dev.lockstep.worker.MemoryPlan;
 import dev.lockstep.worker.WorkerConfig;
 import io.grpc.ManagedChannel;
@@ -31,7 +29,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
@@ -50,14 +47,9 @@ final class Launcher {
     private static final Duration UNANSWERED = Duration.ofSeconds(5);
     private static final long POLL_MILLIS = 50;
 
-    /// What launcher, coordinator and scheduler take, measured, and a worker's JVM beside its
-    /// model.
-    private static final long PROCESS_BYTES = 512L << 20;
-
-    private static final long WORKER_BYTES = 128L << 20;
-
     private final LauncherConfig config;
     private final Terminal terminal;
+    private final long parameters;
     private final MemoryPlan memory;
     private final HostPlan plan;
     private final Optional<EmbeddedZooKeeper> zookeeper;
@@ -81,7 +73,8 @@ final class Launcher {
         SchedulerConfig.requirePolicies(settings);
         ModelSource source = ModelSource.open(config.model().path());
         int size = settings.value(ProcessKeys.TENSOR_PARALLEL);
-        this.memory = memory(settings, source, size);
+        this.parameters = source.parameterCount();
+        this.memory = MemoryForecast.of(settings, source, size);
         this.plan = plan(settings, source, size, memory.kvBytes());
         this.zookeeper =
                 config.zookeeper().isPresent()
@@ -107,39 +100,8 @@ final class Launcher {
                         List.of("--port=" + config.port(), "--model=" + config.model().path()));
     }
 
-    /// What the ranks take, before anything is started.
-    private static MemoryPlan memory(Settings settings, ModelSource source, int size) {
-        WorkerConfig.maxModelLen(settings.find(ProcessKeys.MAX_MODEL_LEN), source);
-        DType kvType = source.kvType(word(settings.value(ProcessKeys.KV_DTYPE)));
-        String dtype = word(settings.value(ProcessKeys.DTYPE));
-        boolean hasBf16 = InstructionSet.best().hasBf16();
-        int mostTokens =
-                settings.find(ProcessKeys.MAX_NUM_BATCHED_TOKENS)
-                        .orElse(WorkerConfig.MOST_MEASURED_TOKENS);
-        List<MemoryPlan.Rank> ranks = new ArrayList<>();
-        for (Shard shard : Shard.cut(source.config(), size)) {
-            ranks.add(
-                    MemoryPlan.Rank.of(
-                            source,
-                            shard,
-                            source.expectedWeightBytes(shard, dtype, hasBf16),
-                            DType.F32,
-                            kvType,
-                            mostTokens));
-        }
-        return MemoryPlan.of(
-                MemoryPlan.Needs.of(source, ranks),
-                new MemoryPlan.Asked(
-                        settings.find(ProcessKeys.MAX_MODEL_LEN),
-                        settings.isGiven(ProcessKeys.MAX_NUM_SEQS)
-                                ? settings.find(ProcessKeys.MAX_NUM_SEQS)
-                                : Optional.empty(),
-                        settings.find(ProcessKeys.KV_MEMORY)),
-                HostMemory.availableBytes() - PROCESS_BYTES - size * WORKER_BYTES);
-    }
-
     private static HostPlan plan(Settings settings, ModelSource source, int size, long kvBytes) {
-        DType kvType = source.kvType(word(settings.value(ProcessKeys.KV_DTYPE)));
+        DType kvType = MemoryForecast.kvType(settings, source);
         List<Long> kvBytesPerToken = new ArrayList<>();
         for (Shard shard : Shard.cut(source.config(), size)) {
             kvBytesPerToken.add(source.kvBytesPerToken(shard, kvType));
@@ -152,16 +114,8 @@ final class Launcher {
                 kvBytes);
     }
 
-    HostPlan plan() {
-        return plan;
-    }
-
-    MemoryPlan memory() {
-        return memory;
-    }
-
-    String zookeeperAddress() {
-        return connectString;
+    String startScreen(Ready ready, Duration timeToReady) {
+        return StartScreen.text(ready, config, plan, memory, parameters, timeToReady);
     }
 
     /// Starts everything and waits until it serves.
@@ -304,10 +258,6 @@ final class Launcher {
         } catch (IOException e) {
             throw new UncheckedIOException("cannot make a folder in " + runFolder, e);
         }
-    }
-
-    private static String word(Enum<?> value) {
-        return value.name().toLowerCase(Locale.ROOT);
     }
 
     /// What happens to children: before the first readiness an end is a failure, afterwards they

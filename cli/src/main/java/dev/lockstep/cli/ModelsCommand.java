@@ -7,7 +7,7 @@ import dev.lockstep.cluster.SettingsSpec;
 import java.util.List;
 
 /// Lists the models known by name, and which of them are on this machine.
-final class ModelsCommand implements Command {
+final class ModelsCommand extends Command {
     private static final Key<String> FETCH =
             Key.text(
                     "fetch",
@@ -16,24 +16,13 @@ final class ModelsCommand implements Command {
 
     private static final SettingsSpec SPEC = SettingsSpec.of(FETCH);
 
-    @Override
-    public String name() {
-        return "models";
+    ModelsCommand() {
+        super("models", "", "list the models known by name, or fetch one", SPEC);
     }
 
     @Override
-    public String summary() {
-        return "list the models known by name, or fetch one";
-    }
-
-    @Override
-    public String help() {
-        return "Usage: lockstep models\n\n" + SPEC.help();
-    }
-
-    @Override
-    public int run(List<String> arguments) throws InterruptedException {
-        Settings settings = Settings.parse(SPEC, arguments, System.getenv());
+    int run(List<String> arguments) throws InterruptedException {
+        Settings settings = settings(arguments);
         Terminal terminal = Terminal.standardError();
         if (settings.isGiven(FETCH)) {
             System.out.println(

@@ -2,7 +2,6 @@ package dev.lockstep.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.checkpoint.TokenizerSource;
-import dev.lockstep.cluster.ExitCode;
 import dev.lockstep.cluster.Key;
 import dev.lockstep.cluster.ProcessKeys;
 import dev.lockstep.cluster.Settings;
@@ -13,8 +12,6 @@ import dev.lockstep.coordinator.text.Tokenizer;
 import dev.lockstep.coordinator.text.Tokenizers;
 import dev.lockstep.coordinator.text.jinja.TemplateException;
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -22,11 +19,10 @@ import java.time.LocalDateTime;
 import java.time.ZoneId;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeParseException;
-import java.util.List;
 import java.util.Optional;
 
 /// Renders chat templates without starting anything.
-final class RenderCommand implements Command {
+final class RenderCommand extends JsonLinesCommand {
     private static final Key<String> TEMPLATE =
             Key.text("template", "FILE", "a chat template").orElseComputed("the model's");
     private static final Key<String> BOS_TOKEN =
@@ -42,37 +38,22 @@ final class RenderCommand implements Command {
     private static final SettingsSpec SPEC =
             SettingsSpec.of(TEMPLATE, ProcessKeys.MODEL, BOS_TOKEN, EOS_TOKEN, NOW);
 
-    @Override
-    public String name() {
-        return "render";
+    RenderCommand() {
+        super(
+                "render",
+                "--template=FILE|--model=PATH [--key=value …] < requests.jsonl\n\nReads a chat request a line (messages, tools, add_generation_prompt, and whatever else\nthe template knows) and writes {\"text\": …} or {\"error\": …} a line.",
+                "chat requests to prompts: JSON lines in, {\"text\": …} or {\"error\": …} out",
+                SPEC);
     }
 
     @Override
-    public String summary() {
-        return "chat requests to prompts: JSON lines in, {\"text\": …} or {\"error\": …} out";
-    }
-
-    @Override
-    public String help() {
-        return "Usage: lockstep render --template=FILE|--model=PATH [--key=value …] < requests.jsonl\n\nReads a chat request a line (messages, tools, add_generation_prompt, and whatever else\nthe template knows) and writes {\"text\": …} or {\"error\": …} a line.\n\n"
-                + SPEC.help();
-    }
-
-    @Override
-    public int run(List<String> arguments) throws Exception {
-        return run(arguments, System.in, System.out);
-    }
-
-    static int run(List<String> arguments, InputStream in, PrintStream out)
-            throws IOException, InterruptedException {
-        Settings settings = Settings.parse(SPEC, arguments, System.getenv());
+    JsonLines.Step step(Settings settings) throws IOException, InterruptedException {
         ChatTemplate template = template(settings);
         Clock clock =
                 settings.find(NOW)
                         .map(RenderCommand::clock)
                         .orElse(Clock.system(ZoneId.systemDefault()));
-        JsonLines.run(in, out, line -> answer(template, clock, line));
-        return ExitCode.OK;
+        return line -> answer(template, clock, line);
     }
 
     private static ObjectNode answer(ChatTemplate template, Clock clock, String line) {

@@ -10,27 +10,20 @@ import java.nio.file.Path;
 import java.util.List;
 
 /// Runs a recorded scheduler again, without workers, and says whether it plans the same.
-final class ReplayCommand implements Command {
+final class ReplayCommand extends Command {
     private static final SettingsSpec SPEC = SettingsSpec.of().takingArguments("FILE");
 
-    @Override
-    public String name() {
-        return "replay";
+    ReplayCommand() {
+        super(
+                "replay",
+                "FILE",
+                "run a scheduler again from a recording (--record), without workers",
+                SPEC);
     }
 
     @Override
-    public String summary() {
-        return "run a scheduler again from a recording (--record), without workers";
-    }
-
-    @Override
-    public String help() {
-        return "Usage: lockstep replay FILE\n\n" + SPEC.help();
-    }
-
-    @Override
-    public int run(List<String> arguments) throws IOException {
-        Settings settings = Settings.parse(SPEC, arguments, System.getenv());
+    int run(List<String> arguments) throws IOException {
+        Settings settings = settings(arguments);
         if (settings.arguments().size() != 1) {
             throw new SettingsException("say which recording: lockstep replay FILE");
         }

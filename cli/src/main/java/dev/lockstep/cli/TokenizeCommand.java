@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.checkpoint.TokenizerSource;
-import dev.lockstep.cluster.ExitCode;
 import dev.lockstep.cluster.Key;
 import dev.lockstep.cluster.ProcessKeys;
 import dev.lockstep.cluster.Settings;
@@ -12,42 +11,24 @@ import dev.lockstep.cluster.SettingsSpec;
 import dev.lockstep.coordinator.text.EncodeOptions;
 import dev.lockstep.coordinator.text.Tokenizer;
 import dev.lockstep.coordinator.text.Tokenizers;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.PrintStream;
-import java.util.List;
 
 /// Turns texts into token ids without starting anything.
-final class TokenizeCommand implements Command {
+final class TokenizeCommand extends JsonLinesCommand {
     private static final Key<Boolean> ADD_SPECIAL =
             Key.flag("add-special", "put BOS and EOS around the ids as the model's rule says");
 
     private static final SettingsSpec SPEC = SettingsSpec.of(ProcessKeys.MODEL, ADD_SPECIAL);
 
-    @Override
-    public String name() {
-        return "tokenize";
+    TokenizeCommand() {
+        super(
+                "tokenize",
+                "--model=PATH [--add-special] < texts.jsonl\n\nReads {\"text\": …} a line and writes {\"ids\": […]} a line. Added tokens written in the\ntext are recognised. A .gguf file may hold a vocabulary alone.",
+                "texts to token ids: JSON lines {\"text\": …} in, {\"ids\": […]} out",
+                SPEC);
     }
 
     @Override
-    public String summary() {
-        return "texts to token ids: JSON lines {\"text\": …} in, {\"ids\": […]} out";
-    }
-
-    @Override
-    public String help() {
-        return "Usage: lockstep tokenize --model=PATH [--add-special] < texts.jsonl\n\nReads {\"text\": …} a line and writes {\"ids\": […]} a line. Added tokens written in the\ntext are recognised. A .gguf file may hold a vocabulary alone.\n\n"
-                + SPEC.help();
-    }
-
-    @Override
-    public int run(List<String> arguments) throws Exception {
-        return run(arguments, System.in, System.out);
-    }
-
-    static int run(List<String> arguments, InputStream in, PrintStream out)
-            throws IOException, InterruptedException {
-        Settings settings = Settings.parse(SPEC, arguments, System.getenv());
+    JsonLines.Step step(Settings settings) throws InterruptedException {
         ModelChoice model = ModelChoice.of(settings, Terminal.standardError());
         TokenizerSource source = TokenizerSource.open(model.path());
         if (!source.hasTokenizer()) {
@@ -56,8 +37,7 @@ final class TokenizeCommand implements Command {
         }
         Tokenizer tokenizer = Tokenizers.of(source);
         EncodeOptions options = new EncodeOptions(true, settings.value(ADD_SPECIAL));
-        JsonLines.run(in, out, line -> ids(tokenizer.encode(text(line), options)));
-        return ExitCode.OK;
+        return line -> ids(tokenizer.encode(text(line), options));
     }
 
     private static String text(String line) {

@@ -3,9 +3,7 @@ package dev.lockstep.cli;
 import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.client.Ask;
 import dev.lockstep.client.LockstepClient;
-import dev.lockstep.cluster.Daemon;
 import dev.lockstep.cluster.ExitCode;
-import dev.lockstep.cluster.ProcessKeys;
 import dev.lockstep.cluster.Settings;
 import dev.lockstep.cluster.SettingsException;
 import dev.lockstep.cluster.SettingsSpec;
@@ -23,36 +21,22 @@ import java.util.Optional;
 
 /// Runs a small cluster on a random model once, so that each child writes a cache of the classes
 /// its start loads. The build calls it.
-final class TrainStartUpCommand implements Command {
+final class TrainStartUpCommand extends Command {
     private static final SettingsSpec SPEC = LauncherConfig.SPEC.takingArguments("FOLDER");
 
-    @Override
-    public String name() {
-        return "train-start-up";
+    TrainStartUpCommand() {
+        super("train-start-up", "FOLDER", "write the start-up caches (the build does this)", SPEC);
     }
 
     @Override
-    public String summary() {
-        return "write the start-up caches (the build does this)";
-    }
-
-    @Override
-    public String help() {
-        return "Usage: lockstep train-start-up FOLDER";
-    }
-
-    @Override
-    public int run(List<String> arguments) throws IOException, InterruptedException {
-        Settings settings = Settings.parse(SPEC, arguments, System.getenv());
+    int run(List<String> arguments) throws IOException, InterruptedException {
+        Settings settings = settings(arguments);
         if (settings.arguments().size() != 1) {
             throw new SettingsException("say where to: lockstep train-start-up FOLDER");
         }
         Path folder = Path.of(settings.arguments().getFirst()).toAbsolutePath();
-        Terminal terminal = Terminal.standardError();
-        RunFolder runFolder = RunFolder.of(settings, ProcessKeys.RUN_FOLDER).withLogOf("launcher");
-        Daemon daemon = new Daemon("launcher", Duration.ofSeconds(60));
-        daemon.atEnd(reason -> runFolder.remove());
-        Path model = Files.createDirectories(runFolder.path().resolve("tiny"));
+        LauncherStart start = LauncherStart.of(settings, Duration.ofSeconds(60));
+        Path model = Files.createDirectories(start.runFolder().resolve("tiny"));
         TinyCheckpoint.write(model, 1);
         Launcher launcher =
                 new Launcher(
@@ -61,9 +45,9 @@ final class TrainStartUpCommand implements Command {
                                 new ModelChoice(model, "tiny"),
                                 0,
                                 Optional.empty(),
-                                runFolder.path(),
+                                start.runFolder(),
                                 Optional.of(folder)),
-                        terminal);
+                        start.terminal());
         Launcher.Ready ready = launcher.start();
         ask(ready);
         // A drain lets every JVM end by itself and write its cache.

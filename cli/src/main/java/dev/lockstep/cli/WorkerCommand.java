@@ -1,47 +1,35 @@
 package dev.lockstep.cli;
 
-import dev.lockstep.cluster.Daemon;
 import dev.lockstep.cluster.ExitCode;
 import dev.lockstep.cluster.ProcessKeys;
-import dev.lockstep.cluster.Settings;
 import dev.lockstep.worker.WorkerConfig;
 import dev.lockstep.worker.WorkerMain;
 import java.time.Duration;
 import java.util.List;
 
 /// Runs one worker process.
-final class WorkerCommand implements Command {
+final class WorkerCommand extends Command {
     private static final Duration DRAIN_BUDGET = Duration.ofSeconds(5);
 
-    @Override
-    public String name() {
-        return "worker";
+    WorkerCommand() {
+        super(
+                "worker",
+                "--zookeeper=HOST:PORT [--key=value …]",
+                "run one worker: a rank of a group",
+                WorkerConfig.SPEC);
     }
 
     @Override
-    public String summary() {
-        return "run one worker: a rank of a group";
-    }
-
-    @Override
-    public String help() {
-        return "Usage: lockstep worker --zookeeper=HOST:PORT [--key=value …]\n\n"
-                + WorkerConfig.SPEC.help();
-    }
-
-    @Override
-    public int run(List<String> arguments) throws InterruptedException {
-        Settings settings = Settings.parse(WorkerConfig.SPEC, arguments, System.getenv());
-        Daemon daemon = new Daemon("worker", DRAIN_BUDGET);
-        if (settings.value(ProcessKeys.PARENT_PIPE)) {
-            daemon.watchParentPipe();
-        }
-        ModelChoice model = ModelChoice.of(settings, Terminal.standardError());
-        RunFolder runFolder = RunFolder.of(settings, ProcessKeys.RUN_FOLDER);
-        daemon.atEnd(reason -> runFolder.remove());
+    int run(List<String> arguments) throws InterruptedException {
+        ProcessStart start = ProcessStart.of(name(), settings(arguments), DRAIN_BUDGET);
+        ModelChoice model = start.model();
         WorkerMain.run(
-                WorkerConfig.of(settings, model.path(), model.name(), runFolder.path()),
-                daemon,
+                WorkerConfig.of(
+                        start.settings(),
+                        model.path(),
+                        model.name(),
+                        start.folder(ProcessKeys.RUN_FOLDER)),
+                start.daemon(),
                 (done, total) ->
                         System.out.printf("progress\tloading weights\t%d\t%d%n", done, total));
         return ExitCode.OK;

@@ -1,18 +1,16 @@
 package dev.lockstep.cli;
 
-import dev.lockstep.cluster.Daemon;
 import dev.lockstep.cluster.EmbeddedZooKeeper;
 import dev.lockstep.cluster.ExitCode;
 import dev.lockstep.cluster.Key;
 import dev.lockstep.cluster.ProcessKeys;
 import dev.lockstep.cluster.Settings;
 import dev.lockstep.cluster.SettingsSpec;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 
 /// Runs one ZooKeeper server, for clusters whose processes are started by hand.
-final class ZooKeeperCommand implements Command {
+final class ZooKeeperCommand extends Command {
     private static final Key<Integer> PORT =
             Key.integer("port", 0, 65535, "the port to listen on; 0 takes a free one")
                     .orElse("2181");
@@ -24,37 +22,23 @@ final class ZooKeeperCommand implements Command {
     private static final SettingsSpec SPEC =
             SettingsSpec.of(ProcessKeys.HOST, PORT, DATA, ProcessKeys.PARENT_PIPE);
 
-    @Override
-    public String name() {
-        return "zookeeper";
+    ZooKeeperCommand() {
+        super("zookeeper", "[--key=value …]", "run one ZooKeeper server by itself", SPEC);
     }
 
     @Override
-    public String summary() {
-        return "run one ZooKeeper server by itself";
-    }
-
-    @Override
-    public String help() {
-        return "Usage: lockstep zookeeper [--key=value …]\n\n" + SPEC.help();
-    }
-
-    @Override
-    public int run(List<String> arguments) {
-        Settings settings = Settings.parse(SPEC, arguments, System.getenv());
-        Daemon daemon = new Daemon("zookeeper", Duration.ofSeconds(5));
-        if (settings.value(ProcessKeys.PARENT_PIPE)) {
-            daemon.watchParentPipe();
-        }
-        RunFolder folder = RunFolder.of(settings, DATA);
-        daemon.atEnd(reason -> folder.remove());
-        Path data = folder.path();
+    int run(List<String> arguments) {
+        ProcessStart start = ProcessStart.of(name(), settings(arguments), Duration.ofSeconds(5));
+        Settings settings = start.settings();
         EmbeddedZooKeeper server =
-                daemon.own(
-                        EmbeddedZooKeeper.start(
-                                data, settings.value(ProcessKeys.HOST), settings.value(PORT)));
+                start.daemon()
+                        .own(
+                                EmbeddedZooKeeper.start(
+                                        start.folder(DATA),
+                                        settings.value(ProcessKeys.HOST),
+                                        settings.value(PORT)));
         System.out.println("ZooKeeper listens at " + server.connectString());
-        daemon.run();
+        start.daemon().run();
         return ExitCode.OK;
     }
 }

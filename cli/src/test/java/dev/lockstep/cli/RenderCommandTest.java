@@ -168,10 +168,11 @@ class RenderCommandTest {
             throws Exception {
         String input = String.join("\n", lines);
         var out = new ByteArrayOutputStream();
-        RenderCommand.run(
-                List.of(arguments),
-                new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)),
-                new PrintStream(out, true, StandardCharsets.UTF_8));
+        new RenderCommand()
+                .run(
+                        List.of(arguments),
+                        new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)),
+                        new PrintStream(out, true, StandardCharsets.UTF_8));
         List<ObjectNode> answers =
                 out.toString(StandardCharsets.UTF_8).lines().map(JsonLines::object).toList();
         assertEquals(lines.size(), answers.size());

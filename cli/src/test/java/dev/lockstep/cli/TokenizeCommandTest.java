@@ -105,10 +105,11 @@ class TokenizeCommandTest {
         var arguments = new ArrayList<>(List.of("--model=" + model));
         arguments.addAll(List.of(flags));
         var out = new ByteArrayOutputStream();
-        TokenizeCommand.run(
-                arguments,
-                new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)),
-                new PrintStream(out, true, StandardCharsets.UTF_8));
+        new TokenizeCommand()
+                .run(
+                        arguments,
+                        new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)),
+                        new PrintStream(out, true, StandardCharsets.UTF_8));
         return out.toString(StandardCharsets.UTF_8);
     }
 }

@@ -67,15 +67,20 @@ public final class ProcessKeys {
 
     public static final Key<Integer> MAX_MODEL_LEN =
             Key.integer("max-model-len", 2, 1 << 24, "tokens of a sequence, prompt and output")
-                    .orElseComputed("the model's context");
+                    .orElseComputed("the model's context, or what KV memory holds of it");
 
     public static final Key<Long> KV_MEMORY =
             Key.bytes("kv-memory", 1, "what KV blocks may take; for serve, of the whole host")
                     .orElseComputed(
-                            "the least of half the free memory, 2G, and what max-num-seqs x max-model-len needs");
+                            "what max-num-seqs x max-model-len needs, at most half the free memory, and 2G or one longest sequence");
 
     public static final Key<Integer> MAX_NUM_SEQS =
-            Key.integer("max-num-seqs", 1, 65536, "sequences that run at once").orElse("64");
+            Key.integer(
+                            "max-num-seqs",
+                            1,
+                            65536,
+                            "sequences that run at once; fewer by default where memory holds fewer")
+                    .orElse("64");
 
     public static final Key<Integer> MAX_NUM_BATCHED_TOKENS =
             Key.integer("max-num-batched-tokens", 1, 1 << 20, "tokens of one step")

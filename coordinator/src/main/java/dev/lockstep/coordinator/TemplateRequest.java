@@ -1,7 +1,6 @@
 package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.coordinator.text.ChatVariables;
 import dev.lockstep.coordinator.text.ToolCalls;
 import java.util.List;
@@ -51,7 +50,8 @@ final class TemplateRequest {
             message = plain(name, ToolCalls.parsed(fields.node()));
         } catch (IllegalArgumentException e) {
             throw ApiError.invalid(
-                    fields.name(ToolCalls.FIELD), fields.name(ToolCalls.FIELD) + ": " + e.getMessage());
+                    fields.name(ToolCalls.FIELD),
+                    fields.name(ToolCalls.FIELD) + ": " + e.getMessage());
         }
         if (fields.has("content")) {
             message.put("content", ChatMessages.content(fields));

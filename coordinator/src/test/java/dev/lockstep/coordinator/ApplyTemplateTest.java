@@ -33,7 +33,9 @@ final class ApplyTemplateTest {
     @BeforeAll
     static void start() throws Exception {
         ServedModel model = TestCoordinator.tinyModel();
-        tiny = TestCoordinator.start(with(model, Optional.of(ChatTemplate.parse(TEMPLATE, "", ""))));
+        tiny =
+                TestCoordinator.start(
+                        with(model, Optional.of(ChatTemplate.parse(TEMPLATE, "", ""))));
     }
 
     @AfterAll

@@ -1,0 +1,30 @@
+package dev.lockstep.cli;
+
+import dev.lockstep.cluster.ExitCode;
+import dev.lockstep.cluster.Settings;
+import dev.lockstep.cluster.SettingsSpec;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.PrintStream;
+import java.util.List;
+
+/// A command that answers standard input line by line and starts nothing.
+abstract class JsonLinesCommand extends Command {
+    JsonLinesCommand(String name, String usage, String summary, SettingsSpec spec) {
+        super(name, usage, summary, spec);
+    }
+
+    /// What answers a line.
+    abstract JsonLines.Step step(Settings settings) throws IOException, InterruptedException;
+
+    @Override
+    final int run(List<String> arguments) throws IOException, InterruptedException {
+        return run(arguments, System.in, System.out);
+    }
+
+    final int run(List<String> arguments, InputStream in, PrintStream out)
+            throws IOException, InterruptedException {
+        JsonLines.run(in, out, step(settings(arguments)));
+        return ExitCode.OK;
+    }
+}
