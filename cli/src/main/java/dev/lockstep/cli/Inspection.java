@@ -12,6 +12,8 @@ import dev.lockstep.kernels.DType;
 import dev.lockstep.model.ModelLoader;
 import dev.lockstep.model.ModelSource;
 import dev.lockstep.model.Shard;
+import dev.lockstep.worker.MemoryPlan;
+import dev.lockstep.worker.WorkerConfig;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
@@ -157,12 +159,25 @@ final class Inspection {
             for (Shard shard : Shard.cut(source.config(), ranks)) {
                 row(
                         "rank " + shard.rank(),
-                        "%s; reads about %s, KV %,d B a token in %s"
+                        "%s; reads about %s, KV %s a token in %s, activations of %,d tokens and %d sequences %s"
                                 .formatted(
                                         shard.describe(source.config()),
                                         Terminal.bytes(source.storedWeightBytes(shard)),
-                                        source.kvBytesPerToken(shard, kv),
-                                        kv.name().toLowerCase(Locale.ROOT)));
+                                        StartScreen.tokenBytes(
+                                                source.kvCapacity(
+                                                        WorkerConfig.BLOCK_SIZE,
+                                                        source.kvBytesPerToken(shard, kv))),
+                                        kv.name().toLowerCase(Locale.ROOT),
+                                        WorkerConfig.MOST_MEASURED_TOKENS,
+                                        MemoryPlan.DEFAULT_SEQUENCES,
+                                        Terminal.bytes(
+                                                source.activationBytes(
+                                                        shard,
+                                                        DType.F32,
+                                                        kv,
+                                                        WorkerConfig.BLOCK_SIZE,
+                                                        WorkerConfig.MOST_MEASURED_TOKENS,
+                                                        MemoryPlan.DEFAULT_SEQUENCES))));
             }
         } catch (CheckpointException | IllegalArgumentException e) {
             row("does not run", String.valueOf(e.getMessage()));

@@ -81,7 +81,7 @@ final class StartScreen {
     }
 
     /// `46,080 B`, and each KV group's part where there are several.
-    private static String tokenBytes(KvCapacity kv) {
+    static String tokenBytes(KvCapacity kv) {
         String all = "%,d B".formatted(kv.bytesPerToken());
         return kv.groups().size() == 1
                 ? all

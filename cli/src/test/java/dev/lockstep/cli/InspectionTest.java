@@ -24,6 +24,14 @@ class InspectionTest {
         assertHas(lines, "KV group 0    every position, layers 0-1");
         assertHas(lines, "rank 0        heads 0-1 of 4, KV heads 0-0 of 2, FFN 0-63 of 128, ");
         assertHas(lines, "rank 1        heads 2-3 of 4, KV heads 1-1 of 2, FFN 64-127 of 128, ");
+        assertTrue(
+                lines.stream()
+                        .anyMatch(
+                                line ->
+                                        line.contains(
+                                                "KV 256 B a token in f32, activations of 1,024 tokens and 64"
+                                                        + " sequences ")),
+                lines.toString());
         assertHas(lines, "model.layers.1.mlp.down_proj.weight ");
         assertTrue(lines.stream().noneMatch(line -> line.contains("rank 2")));
     }

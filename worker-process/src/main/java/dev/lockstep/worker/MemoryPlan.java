@@ -21,7 +21,9 @@ public record MemoryPlan(
         int maxNumSeqs,
         List<String> lowered) {
 
-    private static final int DEFAULT_SEQUENCES = 64;
+    /// As `--max-num-seqs`.
+    public static final int DEFAULT_SEQUENCES = 64;
+
     private static final long KV_CEILING = 2L << 30;
 
     /// Sequences are given up before their length falls below it.
