@@ -293,6 +293,7 @@ final class GroupKeeper implements AutoCloseable {
                             form.getEpoch(),
                             form.getMaxNumSeqs(),
                             tokens,
+                            formed.getFirst().getDoublingPosition(),
                             first.getMaxModelLen(),
                             first.getBlockSize(),
                             Math.toIntExact(form.getKvBlocks()),

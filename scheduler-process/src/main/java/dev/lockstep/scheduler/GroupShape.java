@@ -4,10 +4,14 @@ import java.util.List;
 
 /// What the ranks of a formed group agreed on, and the limits of one step. `blocks` counts the null
 /// block 0 of every pool.
+///
+/// @param doublingPosition where a token takes twice the time it takes at the beginning of its
+///   sequence; 0 when nobody measured
 record GroupShape(
         long epoch,
         int maxSequences,
         int maxBatchedTokens,
+        int doublingPosition,
         int maxModelLength,
         int blockSize,
         int blocks,
@@ -17,10 +21,23 @@ record GroupShape(
         kvGroups = List.copyOf(kvGroups);
         requireAtLeast("max-num-seqs", maxSequences, 1);
         requireAtLeast("max-num-batched-tokens", maxBatchedTokens, 1);
+        requireAtLeast("doubling position", doublingPosition, 0);
         requireAtLeast("max-model-len", maxModelLength, 2);
         requireAtLeast("block size", blockSize, 1);
         requireAtLeast("KV blocks", blocks, 2);
         requireAtLeast("KV groups", kvGroups.size(), 1);
+    }
+
+    /// Where a token's position is nothing.
+    GroupShape(
+            long epoch,
+            int maxSequences,
+            int maxBatchedTokens,
+            int maxModelLength,
+            int blockSize,
+            int blocks,
+            List<KvGroup> kvGroups) {
+        this(epoch, maxSequences, maxBatchedTokens, 0, maxModelLength, blockSize, blocks, kvGroups);
     }
 
     private static void requireAtLeast(String name, int value, int least) {

@@ -61,20 +61,24 @@ final class KvAdmission {
             copies.add(sequence, match);
             missing--;
         }
-        reservations.set(sequence, pools.windows() ? 1 : missing);
+        reservations.set(sequence, pools.windows() ? Math.min(1, missing) : missing);
         if (prefixCache) {
             producers.announce(sequence, match.blocks());
         }
         return match.tokens();
     }
 
-    /// Whether there are blocks for what the match leaves of so many tokens.
+    /// Whether there are blocks for what the match leaves of so many tokens. A copy takes one at
+    /// once, and what comes behind it needs another.
     private boolean fits(int known) {
         int missing = Math.ceilDiv(known, blockSize) - match.blocks();
+        int least = match.partialTokens() > 0 ? Math.min(missing, 2) : 0;
         for (int pool = 0; pool < pools.poolCount(); pool++) {
             int needed = match.revived(pool);
             for (int group = 0; group < pools.groupCount(); group++) {
-                needed += pools.poolOf(group) == pool ? demand.toAdmit(group, missing) : 0;
+                if (pools.poolOf(group) == pool) {
+                    needed += Math.max(least, demand.toAdmit(group, missing));
+                }
             }
             if (needed > reservations.open(pool)) {
                 return false;

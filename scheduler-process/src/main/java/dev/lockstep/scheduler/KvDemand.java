@@ -58,13 +58,17 @@ final class KvDemand {
     }
 
     /// Blocks of a group there must be to admit a sequence that lacks `missing`: all of them in a
-    /// full group; in a window group what one step can fill, and no more than half of a small pool.
+    /// full group; in a window group what one step can fill, and no more than half of a small pool,
+    /// or than full groups of the same pool leave of it.
     int toAdmit(int group, int missing) {
         if (pools.isFull(group)) {
             return missing;
         }
         int pool = pools.poolOf(group);
-        int share = Math.max(1, pools.usable(pool) / (2 * pools.groupsIn(pool)));
+        int full = pools.fullGroupsIn(pool);
+        int half = pools.usable(pool) / (2 * pools.groupsIn(pool));
+        int left = (pools.usable(pool) - full * missing) / (pools.groupsIn(pool) - full);
+        int share = Math.max(1, Math.min(half, left));
         return Math.min(missing, Math.min(chunkBlocks, share));
     }
 

@@ -82,6 +82,15 @@ final class KvPools {
         return groupsInPool[pool];
     }
 
+    /// Those that keep every position.
+    int fullGroupsIn(int pool) {
+        int full = 0;
+        for (int group = 0; group < poolOfGroup.length; group++) {
+            full += poolOfGroup[group] == pool && isFull(group) ? 1 : 0;
+        }
+        return full;
+    }
+
     BlockPool pool(int pool) {
         return pools[pool];
     }

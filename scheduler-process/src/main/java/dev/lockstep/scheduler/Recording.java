@@ -58,6 +58,7 @@ final class Recording implements Recorder, AutoCloseable {
                         .setEpoch(shape.epoch())
                         .setMaxNumSeqs(shape.maxSequences())
                         .setMaxNumBatchedTokens(shape.maxBatchedTokens())
+                        .setDoublingPosition(shape.doublingPosition())
                         .setMaxModelLen(shape.maxModelLength())
                         .setBlockSize(shape.blockSize())
                         .setBlocks(shape.blocks())

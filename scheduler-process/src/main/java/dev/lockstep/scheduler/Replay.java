@@ -116,6 +116,7 @@ public final class Replay {
                         group.getEpoch(),
                         group.getMaxNumSeqs(),
                         group.getMaxNumBatchedTokens(),
+                        group.getDoublingPosition(),
                         group.getMaxModelLen(),
                         group.getBlockSize(),
                         group.getBlocks(),

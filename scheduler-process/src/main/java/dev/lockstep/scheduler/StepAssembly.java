@@ -12,6 +12,7 @@ final class StepAssembly {
     private final MicroBatchScheduler microBatch;
     private final ResourceManager resources;
     private final Timeline timeline;
+    private final StepTime time;
     private final int[] tokens;
 
     /// Used in turn: those in flight, and the one being made.
@@ -34,6 +35,7 @@ final class StepAssembly {
         this.microBatch = microBatch;
         this.resources = resources;
         this.timeline = timeline;
+        this.time = new StepTime(shape);
         this.tokens = new int[shape.maxSequences()];
         Arrays.setAll(plans, _ -> new StepPlan());
     }
@@ -93,6 +95,7 @@ final class StepAssembly {
             return;
         }
         microBatch.divide(batch, budget, tokens);
+        time.limit(batch, tokens);
         for (int i = 0; i < batch.size(); i++) {
             var sequence = batch.get(i);
             int computed = sequence.computed();

@@ -187,6 +187,19 @@ class PagedKvCacheTest {
     }
 
     @Test
+    void aPromptThatNeedsNearlyAPoolOfTwoGroupsStartsAlone() {
+        // 50 tokens are 13 blocks of the full group; the window group makes do with what is left.
+        for (int blocks = 16; blocks <= 18; blocks++) {
+            kvGroups = 2;
+            var window = new KvGroup(KvGroup.Kind.WINDOW, 4, 64, 1);
+            scheduler = scheduler(blocks, List.of(KvGroup.full(64), window));
+            var sequence = submit(1, ids(0, 50));
+            finish(sequence);
+            assertEquals(1, sequence.outputCount());
+        }
+    }
+
+    @Test
     void aWindowGivesBlocksBackAndAHitNeedsOnlyItsBlocks() {
         kvGroups = 2;
         var window = new KvGroup(KvGroup.Kind.WINDOW, 5, 128, 1);

@@ -43,7 +43,16 @@ final class SimulatedGroup {
                         random.nextInt(5) > 0);
         limits = new WaitingLimits(10 + random.nextInt(60), 300 + random.nextInt(3000));
         int sequences = 1 + random.nextInt(12);
-        shape = new GroupShape(0, sequences, 1 + random.nextInt(40), 120, 4, 2, groups());
+        shape =
+                new GroupShape(
+                        0,
+                        sequences,
+                        1 + random.nextInt(40),
+                        random.nextBoolean() ? 0 : 1 + random.nextInt(60),
+                        120,
+                        4,
+                        2,
+                        groups());
     }
 
     private List<KvGroup> groups() {
@@ -99,6 +108,7 @@ final class SimulatedGroup {
                         shape.epoch() + 1,
                         shape.maxSequences(),
                         shape.maxBatchedTokens(),
+                        shape.doublingPosition(),
                         shape.maxModelLength(),
                         shape.blockSize(),
                         blocks,

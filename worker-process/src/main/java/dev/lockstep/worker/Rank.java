@@ -28,7 +28,7 @@ final class Rank implements AutoCloseable {
     private final List<PagedKv> kv = new ArrayList<>();
     private HeldBlocks held = new HeldBlocks(kv);
     private byte[] hashKey = {};
-    private int measured;
+    private StepBudget measured = new StepBudget(1, 0);
 
     /// Builds the communicator of an epoch.
     @FunctionalInterface
@@ -118,20 +118,23 @@ final class Rank implements AutoCloseable {
         return held;
     }
 
-    /// Warms a new session and returns the tokens a step may hold. Warming writes to blocks, so it
-    /// is left out where some are kept.
-    int warm(Session session, StepRunner.Formation formation) {
+    /// Warms a new session and returns what a step may hold. Warming writes to blocks, so it is
+    /// left out where some are kept.
+    StepBudget warm(Session session, StepRunner.Formation formation) {
         if (formation.keepBlocks()) {
-            return formation.maxBatchedTokens().orElse(Math.max(1, measured));
+            return formation
+                    .maxBatchedTokens()
+                    .map(tokens -> new StepBudget(tokens, 0))
+                    .orElse(measured);
         }
         held.clear();
         WarmUp warmUp = new WarmUp(kernels, session, (int) formation.kvBlocks());
         requireScratch(session, warmUp.dummyStep());
         if (formation.maxBatchedTokens().isPresent()) {
             warmUp.warm();
-            return formation.maxBatchedTokens().get();
+            return new StepBudget(formation.maxBatchedTokens().get(), 0);
         }
-        measured = warmUp.measureChunk();
+        measured = warmUp.measure();
         return measured;
     }
 

@@ -64,7 +64,7 @@ final class StepRunner implements AutoCloseable {
         /// is valid during the call.
         void joined(long epoch, HeldBlocks held);
 
-        void formed(long epoch, int maxBatchedTokens);
+        void formed(long epoch, StepBudget budget);
 
         void finished(StepOutcome outcome);
 
@@ -168,14 +168,14 @@ final class StepRunner implements AutoCloseable {
             long start = System.nanoTime();
             Session formed = rank.open(formation);
             session = formed;
-            int tokens = rank.warm(formed, formation);
+            StepBudget budget = rank.warm(formed, formation);
             log.info(
                     "epoch {} formed in {} ms: {} KV blocks, at most {} tokens a step",
                     formation.epoch,
                     (System.nanoTime() - start) / 1_000_000,
                     formation.kvBlocks,
-                    tokens);
-            form.replies.formed(formation.epoch, tokens);
+                    budget.tokens());
+            form.replies.formed(formation.epoch, budget);
         } catch (RuntimeException | Error e) {
             log.warn("epoch {} could not form", formation.epoch, e);
             drop();

@@ -23,6 +23,9 @@ final class WarmUp {
 
     private static final int SMALLEST_CHUNK = 32;
 
+    /// Far enough that attention shows.
+    private static final int FAR = 4096;
+
     private final Kernels kernels;
     private final Session session;
     private final int blocks;
@@ -35,9 +38,14 @@ final class WarmUp {
     }
 
     /// Warms decode batches of 1, 2, 4 … sequences, then grows a prefill chunk while a step of it
-    /// stays within half the goal. Returns tokens a step may hold: what fits the goal at the last
-    /// measured rate, at most the session's limit.
-    int measureChunk() {
+    /// stays within half the goal. A step may hold what fits the goal at the last measured rate, at
+    /// most the session's limit.
+    StepBudget measure() {
+        int tokens = measureChunk();
+        return new StepBudget(tokens, doublingPosition());
+    }
+
+    private int measureChunk() {
         warm();
         int most = session.limits().maxTokens();
         int chunk = Math.min(SMALLEST_CHUNK, most);
@@ -57,6 +65,25 @@ final class WarmUp {
         }
         int block = session.limits().blockSize();
         return most <= block ? most : most / block * block;
+    }
+
+    /// Compares a chunk at the beginning of a sequence with one far behind it: time grows with what
+    /// a token attends to.
+    private int doublingPosition() {
+        SessionLimits limits = session.limits();
+        int count = Math.min(SMALLEST_CHUNK, Math.min(limits.maxTokens(), limits.maxPositions()));
+        int far = Math.min(FAR, limits.maxPositions() - count);
+        if (far < count) {
+            return 0;
+        }
+        long near = fromRankZero(Math.min(prefill(count), prefill(count)));
+        long deep = fromRankZero(Math.min(run(far, count), run(far, count)));
+        return deep <= near ? 0 : (int) Math.min(Integer.MAX_VALUE, far * near / (deep - near));
+    }
+
+    /// Time of one step of a chunk that stands behind so many positions.
+    private long run(int computed, int count) {
+        return run(List.of(count), computed);
     }
 
     /// The better of two more: a neighbour's burst on this host must not decide for the whole run.
@@ -88,7 +115,7 @@ final class WarmUp {
             counts.add(count);
             left -= count;
         }
-        return run(counts);
+        return run(counts, 0);
     }
 
     private long decode(int rows) {
@@ -96,10 +123,11 @@ final class WarmUp {
         for (int i = 0; i < rows; i++) {
             counts.add(1);
         }
-        return run(counts);
+        return run(counts, 0);
     }
 
-    private long run(List<Integer> counts) {
+    /// @param computed positions before each of them
+    private long run(List<Integer> counts, int computed) {
         List<Step.Admission> admissions = new ArrayList<>();
         List<Step.Row> rows = new ArrayList<>();
         int[] used = new int[counts.size()];
@@ -109,11 +137,11 @@ final class WarmUp {
                     new Step.Admission(
                             "warm-up",
                             slot,
-                            new int[count],
+                            new int[computed + count],
                             new int[0],
                             SamplingSettings.greedy(),
-                            0));
-            rows.add(new Step.Row(slot, 0, count, table(count), List.of()));
+                            computed));
+            rows.add(new Step.Row(slot, computed, count, table(computed + count), List.of()));
             used[slot] = slot;
         }
         long nanos =

@@ -207,14 +207,15 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
         }
 
         @Override
-        public void formed(long epoch, int maxBatchedTokens) {
+        public void formed(long epoch, StepBudget budget) {
             ready(this);
             send(
                     WorkerMessage.newBuilder()
                             .setFormed(
                                     Formed.newBuilder()
                                             .setEpoch(epoch)
-                                            .setMaxNumBatchedTokens(maxBatchedTokens)
+                                            .setMaxNumBatchedTokens(budget.tokens())
+                                            .setDoublingPosition(budget.doublingPosition())
                                             .setInfo(introduction.info())));
         }
 

@@ -139,7 +139,9 @@ class SessionTest {
     void warmUpMeasuresAChunkWithinTheLimits() {
         try (Session session = worker.open(1)) {
             int chunk =
-                    new WarmUp(worker.rank.kernels(), session, TestWorker.BLOCKS).measureChunk();
+                    new WarmUp(worker.rank.kernels(), session, TestWorker.BLOCKS)
+                            .measure()
+                            .tokens();
             assertTrue(chunk >= 1 && chunk <= 64, "chunk " + chunk);
             assertEquals(0, session.lastNumber());
         }

@@ -33,7 +33,7 @@ class WarmUpTest {
         StepRunner.Formation formation =
                 new StepRunner.Formation(1, "test", blocks, maxSequences, maxTokens, false);
         try (Session session = worker.rank.open(formation)) {
-            int tokens = worker.rank.warm(session, formation);
+            int tokens = worker.rank.warm(session, formation).tokens();
             assertEquals(0, session.lastNumber(), "warming counts no step");
             assertEquals(
                     8,
@@ -71,7 +71,7 @@ class WarmUpTest {
             int tokens = warmUp.dummyStep();
             long small = session.scratchBytes();
             assertTrue(small > 0, "a step of %d tokens took no scratch".formatted(tokens));
-            warmUp.measureChunk();
+            warmUp.measure();
             long most = small * TestWorker.MAX_TOKENS / tokens;
             assertTrue(
                     session.scratchBytes() <= most,
@@ -99,7 +99,7 @@ class WarmUpTest {
                 StepRunner.Formation formation =
                         new StepRunner.Formation(1, "test", 2, 3, Optional.empty(), false);
                 try (Session session = small.rank.open(formation)) {
-                    int chunk = small.rank.warm(session, formation);
+                    int chunk = small.rank.warm(session, formation).tokens();
                     assertTrue(chunk >= 16 && chunk <= TestWorker.MAX_TOKENS, "chunk " + chunk);
                 }
             } catch (IOException e) {
