@@ -25,6 +25,7 @@ final class Scheduler {
     private final PrefillPace prefillPace;
     private final Intake intake;
     private final Deadlines deadlines = new Deadlines();
+    private final LookAhead lookAhead = new LookAhead();
     private final ArrayDeque<StepPlan> inFlight = new ArrayDeque<>();
     private final Generation generation;
     private Recorder recorder = Recorder.NONE;
@@ -163,6 +164,20 @@ final class Scheduler {
         return deadlines.next();
     }
 
+    /// Whether it is time for the next step.
+    boolean canPlan(long nanos) {
+        return canPlan() && nanos >= planAt();
+    }
+
+    /// When it is, unless [#DEPTH] steps are in flight; a time past is at once.
+    long planAt() {
+        if (!canPlan()) {
+            return Terms.NO_DEADLINE;
+        }
+        var running = inFlight.peek();
+        return running == null ? Long.MIN_VALUE : lookAhead.planAt(running);
+    }
+
     boolean canPlan() {
         return inFlight.size() < DEPTH;
     }
@@ -204,6 +219,7 @@ final class Scheduler {
         timeline.at(nanos);
         var events = generation.take(plan, result);
         inFlight.remove();
+        lookAhead.ended(plan, result, nanos);
         prefillPace.ended(plan, nanos);
         resources.updateResources(plan);
         return events;

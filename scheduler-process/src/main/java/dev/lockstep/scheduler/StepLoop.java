@@ -104,10 +104,14 @@ final class StepLoop implements AutoCloseable {
     /// One turn: sleep until there is news, take all of it, keep the workers busy.
     private void round() throws InterruptedException {
         long until = changed ? Math.min(tickNanos, publishedNanos + MIN_PUBLISH_NANOS) : tickNanos;
+        long now = clock.nanoTime();
         if (epoch != null) {
             until = Math.min(until, epoch.scheduler().nextDeadline());
+            long planAt = epoch.scheduler().planAt();
+            // Since a time that is past, a plan was tried.
+            until = planAt > now ? Math.min(until, planAt) : until;
         }
-        var message = inbox.poll(until - clock.nanoTime());
+        var message = inbox.poll(until - now);
         for (; message != null && !stopped; message = inbox.poll()) {
             take(message);
             changed = true;
@@ -123,7 +127,7 @@ final class StepLoop implements AutoCloseable {
     }
 
     private void planAndSend() {
-        while (epoch != null && epoch.scheduler().canPlan()) {
+        while (epoch != null && epoch.scheduler().canPlan(clock.nanoTime())) {
             var plan = epoch.scheduler().plan(clock.nanoTime());
             if (plan.isEmpty()) {
                 return;
