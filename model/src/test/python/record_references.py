@@ -165,9 +165,9 @@ def converted(architecture, config, state):
         values = weight.float().numpy()
         if name == "lm_head.weight" and config.tie_word_embeddings:
             continue
-        if architecture == "llama" and ".q_proj." in name:
+        if architecture in ("llama", "granite") and ".q_proj." in name:
             values = adjacent_pairs(values, config.num_attention_heads)
-        if architecture == "llama" and ".k_proj." in name:
+        if architecture in ("llama", "granite") and ".k_proj." in name:
             values = adjacent_pairs(values, config.num_key_value_heads)
         if architecture.startswith("gemma") and name.endswith("norm.weight"):
             values = values + 1
@@ -214,6 +214,10 @@ def header(writer, architecture, config):
     if full.get("rope_type") == "linear":
         writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
         writer.add_rope_scaling_factor(full["factor"])
+    if full.get("rope_type") == "yarn":
+        writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
+        writer.add_rope_scaling_factor(full["factor"])
+        writer.add_rope_scaling_orig_ctx_len(full["original_max_position_embeddings"])
     if full.get("rope_type") == "longrope":
         original = full["original_max_position_embeddings"]
         writer.add_rope_scaling_orig_ctx_len(original)
@@ -228,9 +232,15 @@ def header(writer, architecture, config):
     if architecture == "gemma2":
         writer.add_attn_logit_softcapping(config.attn_logit_softcapping)
         writer.add_final_logit_softcapping(config.final_logit_softcapping)
-    if architecture == "qwen3moe":
-        writer.add_expert_count(config.num_experts)
+    if architecture == "granite":
+        writer.add_attention_scale(config.attention_multiplier)
+        writer.add_embedding_scale(config.embedding_multiplier)
+        writer.add_residual_scale(config.residual_multiplier)
+        writer.add_logit_scale(config.logits_scaling)
+    if get("num_experts_per_tok"):
+        writer.add_expert_count(get("num_experts") or config.num_local_experts)
         writer.add_expert_used_count(config.num_experts_per_tok)
+    if architecture == "qwen3moe":
         writer.add_expert_feed_forward_length(config.moe_intermediate_size)
 
 
@@ -358,6 +368,14 @@ def gguf_files(root):
     gguf_case(root, "gguf-gemma2", "gemma2", "Gemma2", dict(
         SMALL, tie_word_embeddings=True, query_pre_attn_scalar=16, sliding_window=8, attn_logit_softcapping=5.0,
         final_logit_softcapping=3.0, rope_parameters=plain()))
+    gguf_case(root, "gguf-mixtral", "llama", "Mixtral", dict(
+        SMALL, num_local_experts=4, num_experts_per_tok=2, intermediate_size=32, sliding_window=None,
+        rope_parameters=plain()))
+    gguf_case(root, "gguf-granite", "granite", "Granite", dict(
+        GROUPED, attention_multiplier=0.1, embedding_multiplier=3.0, residual_multiplier=0.4, logits_scaling=0.5,
+        rope_parameters=plain()))
+    gguf_case(root, "gguf-qwen2-yarn", "qwen2", "Qwen2", dict(GROUPED, rope_parameters=plain(
+        rope_type="yarn", factor=4.0, original_max_position_embeddings=64)))
     gguf_case(root, "gguf-qwen3", "qwen3", "Qwen3", dict(SMALL, tie_word_embeddings=True, rope_parameters=plain(1e6)))
     gguf_case(root, "gguf-qwen3moe", "qwen3moe", "Qwen3Moe", dict(
         SMALL, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32, norm_topk_prob=True, rope_parameters=plain(1e6)))

@@ -179,6 +179,19 @@ class GgufFileTest {
         Refused.naming(() -> read(GgufBytes.llama().build(-1, 9)), "18446744073709551615 tensors");
         Refused.naming(() -> read(GgufBytes.llama().build(0, Long.MAX_VALUE)), "keys");
         Refused.naming(
+                () -> read(GgufBytes.llama().build(Long.MIN_VALUE, 9)),
+                "9223372036854775808 tensors");
+        Refused.naming(
+                () -> read(GgufBytes.llama().build(0, Long.MIN_VALUE)), "9223372036854775808 keys");
+        Refused.naming(
+                () ->
+                        read(
+                                new GgufBytes(3)
+                                        .value("a", 9, array(4, Long.MIN_VALUE, new byte[0]))
+                                        .build()),
+                "metadata key a",
+                "9223372036854775808");
+        Refused.naming(
                 () -> read(new GgufBytes(3).value("a", 8, GgufBytes.longs(1L << 60)).build()),
                 "metadata key a",
                 "truncated or damaged");

@@ -34,7 +34,10 @@ final class FuzzingIT {
             Duration.ofSeconds(Boolean.getBoolean("lockstep.long") ? 600 : 30);
 
     /// What a JVM needs to start, to instrument our classes and to end.
-    private static final Duration OVERHEAD = Duration.ofSeconds(60);
+    private static final Duration OVERHEAD = Duration.ofMinutes(2);
+
+    /// An input that takes longer hangs: most take a millisecond, but the machine may be busy.
+    private static final Duration SLOWEST = Duration.ofSeconds(30);
 
     private static final int AT_ONCE = 2;
     private static final int LONGEST_INPUT = 4096;
@@ -82,7 +85,9 @@ final class FuzzingIT {
                         .redirectOutput(log.toFile())
                         .start();
         try {
-            boolean ended = process.waitFor(EACH.plus(OVERHEAD).toMillis(), TimeUnit.MILLISECONDS);
+            boolean ended =
+                    process.waitFor(
+                            EACH.plus(SLOWEST).plus(OVERHEAD).toMillis(), TimeUnit.MILLISECONDS);
             assertTrue(ended, () -> "does not end; " + findings(own, log));
             assertEquals(0, process.exitValue(), () -> findings(own, log));
         } finally {
@@ -116,7 +121,7 @@ final class FuzzingIT {
                 "-artifact_prefix=" + own + "/",
                 "-max_total_time=" + EACH.toSeconds(),
                 "-max_len=" + LONGEST_INPUT,
-                "-timeout=10",
+                "-timeout=" + SLOWEST.toSeconds(),
                 "-print_final_stats=1",
                 corpus.toString());
     }
