@@ -23,7 +23,7 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.Warmup;
 
 /// What one step costs the scheduler: `plan` and `apply` with 1,024 running and 10,000 waiting
-/// sequences. Run by `scripts/bench-scheduler`.
+/// sequences. Run by `scripts/bench scheduler`.
 @State(Scope.Thread)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)

@@ -2,37 +2,69 @@ package dev.lockstep.coordinator.text;
 
 import dev.lockstep.checkpoint.TokenizerSource;
 import java.nio.file.Path;
-import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import org.openjdk.jmh.annotations.AuxCounters;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.Warmup;
 
-/// Prints how fast texts become ids: English prose, and a megabyte of each kind of text that a
-/// careless tokenizer takes quadratic time for. Run by hand: `TokenizerBench MODEL …`, folders or
-/// `.gguf` files.
-final class TokenizerBench {
-    private static final int ROUNDS = 7;
+/// How fast texts of a megabyte become ids on one thread, and how many tokens a second that is.
+@State(Scope.Thread)
+@Fork(1)
+@Warmup(iterations = 2, time = 2)
+@Measurement(iterations = 3, time = 2)
+@BenchmarkMode(Mode.Throughput)
+@OutputTimeUnit(TimeUnit.SECONDS)
+public class TokenizerBench {
+    private static final int CHARACTERS = 1 << 20;
 
-    private TokenizerBench() {}
+    /// A folder or a `.gguf` file.
+    @Param("")
+    public String model = "";
 
-    public static void main(String[] models) {
-        for (String model : models) {
-            Tokenizer tokenizer = Tokenizers.of(TokenizerSource.open(Path.of(model)));
-            System.out.println(model);
-            measure(tokenizer, "prose", HardTexts.prose(1 << 20));
-            for (Map.Entry<String, String> text : HardTexts.all(1 << 20).entrySet()) {
-                measure(tokenizer, text.getKey(), text.getValue());
-            }
-        }
+    @Param({
+        "prose",
+        "one letter",
+        "one word of all letters",
+        "nested added tokens",
+        "combining marks",
+        "combining marks, unordered",
+        "spaces, then a letter"
+    })
+    public String text = "";
+
+    private Optional<Tokenizer> tokenizer = Optional.empty();
+    private String input = "";
+
+    /// Tokens, counted a second as operations are.
+    @AuxCounters(AuxCounters.Type.OPERATIONS)
+    @State(Scope.Thread)
+    public static class Counted {
+        public long tokens;
     }
 
-    private static void measure(Tokenizer tokenizer, String name, String text) {
-        long best = Long.MAX_VALUE;
-        int tokens = 0;
-        for (int round = 0; round < ROUNDS; round++) {
-            long start = System.nanoTime();
-            tokens = tokenizer.encode(text, true).length;
-            best = Math.min(best, System.nanoTime() - start);
-        }
-        System.out.printf(
-                "  %-24s %8d tokens %8.1f ms %8.2f M tokens/s%n",
-                name, tokens, best / 1e6, tokens * 1e3 / best);
+    @Setup
+    public void open() {
+        tokenizer = Optional.of(Tokenizers.of(TokenizerSource.open(Path.of(model))));
+        input =
+                text.equals("prose")
+                        ? HardTexts.prose(CHARACTERS)
+                        : String.valueOf(HardTexts.all(CHARACTERS).get(text));
+    }
+
+    @Benchmark
+    public int[] encode(Counted counted) {
+        int[] ids = tokenizer.orElseThrow().encode(input, true);
+        counted.tokens += ids.length;
+        return ids;
     }
 }
