@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -148,6 +149,9 @@ final class Hub {
             }
             terminal.say(
                     "model %s is in %s".formatted(model, opened(cache, listing.commit(), files)));
+        } catch (FileSystemException e) {
+            throw new UncheckedIOException(
+                    "cannot keep %s in %s".formatted(model, config.cache()), e);
         } catch (IOException e) {
             throw new UnusableException(
                     "the download of %s into %s broke (%s): what has come is kept, try again"

@@ -156,13 +156,14 @@ final class HubClient implements AutoCloseable {
                         "%s of %s changed during its download".formatted(file.name(), model));
             }
             boolean goesOn =
-                    answer.status() == 206
+                    !whole
+                            && answer.status() == 206
                             && answer.last()
                                     .headers()
                                     .firstValue("Content-Range")
                                     .filter(range -> range.startsWith("bytes " + start + "-"))
                                     .isPresent();
-            if (answer.status() == 206 && !goesOn) {
+            if (answer.status() == 206 && !whole && !goesOn) {
                 answer.drop();
                 return open(file, 0);
             }

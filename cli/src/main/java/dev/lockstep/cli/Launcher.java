@@ -114,6 +114,12 @@ final class Launcher {
                 kvBytes);
     }
 
+    /// Limits that are below their defaults, for there is too little memory.
+    List<String> lowered() {
+        return memory.lowered();
+    }
+
+    /// One screen about what was started.
     String startScreen(Ready ready, Duration timeToReady) {
         return StartScreen.text(ready, config, plan, memory, parameters, timeToReady);
     }

@@ -52,6 +52,7 @@ final class RunCommand extends Command {
                         settings.isGiven(LauncherConfig.PORT)
                                 ? settings.value(LauncherConfig.PORT)
                                 : 0);
+        launcher.lowered().forEach(line -> start.terminal().say("lowered " + line));
         // One answer needs no drain.
         start.daemon().atEnd(reason -> launcher.close(StopReason.FINISHED));
         Launcher.Ready ready = launcher.start();

@@ -16,12 +16,17 @@ final class WatchedStream extends FilterInputStream {
             Executors.newSingleThreadScheduledExecutor(
                     Thread.ofPlatform().daemon().name("download-watch").factory());
 
-    private final Duration silence;
+    private final long silenceNanos;
+    private final ScheduledFuture<?> watch;
+    private volatile boolean reading;
+    private volatile long sinceNanos;
 
     /// @param silence after which a read fails
     WatchedStream(InputStream in, Duration silence) {
         super(in);
-        this.silence = silence;
+        silenceNanos = silence.toNanos();
+        long pause = Math.max(1, silenceNanos / 4);
+        watch = TIMER.scheduleWithFixedDelay(this::look, pause, pause, TimeUnit.NANOSECONDS);
     }
 
     @Override
@@ -32,21 +37,30 @@ final class WatchedStream extends FilterInputStream {
 
     @Override
     public int read(byte[] into, int offset, int length) throws IOException {
-        ScheduledFuture<?> watch =
-                TIMER.schedule(this::giveUp, silence.toNanos(), TimeUnit.NANOSECONDS);
+        sinceNanos = System.nanoTime();
+        reading = true;
         try {
             return in.read(into, offset, length);
         } finally {
-            watch.cancel(false);
+            reading = false;
         }
     }
 
     /// Closing ends a read that waits.
-    private void giveUp() {
+    private void look() {
+        if (!reading || System.nanoTime() - sinceNanos < silenceNanos) {
+            return;
+        }
         try {
             in.close();
         } catch (IOException e) {
             // The read fails either way.
         }
+    }
+
+    @Override
+    public void close() throws IOException {
+        watch.cancel(false);
+        super.close();
     }
 }

@@ -24,6 +24,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.IntConsumer;
 
 /// A hub with one model on one port of this host, and its storage host on another; it can be told
 /// to misbehave.
@@ -46,7 +47,9 @@ final class HubServer implements AutoCloseable {
     volatile boolean hangsInsteadOfBreaking;
     volatile boolean knowsRanges = true;
     volatile boolean knowsHead = true;
-    volatile Runnable afterBreak = () -> {};
+
+    /// Called before a connection breaks, with the position in the file that was sent.
+    volatile IntConsumer afterBreak = position -> {};
 
     /// How many questions get 503 first.
     final AtomicInteger busy = new AtomicInteger();
@@ -163,9 +166,10 @@ final class HubServer implements AutoCloseable {
             return;
         }
         exchange.sendResponseHeaders(start > 0 ? 206 : 200, part.length);
-        exchange.getResponseBody().write(part, 0, Math.min(breakAfter, part.length - 1));
+        int sent = Math.min(breakAfter, part.length - 1);
+        exchange.getResponseBody().write(part, 0, sent);
         exchange.getResponseBody().flush();
-        afterBreak.run();
+        afterBreak.accept(start + sent);
         if (!hangsInsteadOfBreaking) {
             exchange.close();
         }

@@ -3,15 +3,18 @@ package dev.lockstep.cli;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.IntConsumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -42,16 +45,14 @@ class HubTroubleTest {
 
     @Test
     void aBrokenConnectionGoesOnAtItsByte() throws Exception {
-        hub.server.breakAfter = 300_000;
-        hub.server.breaks.set(2);
+        hub.breakConnections(2, 300_000);
         hub.assertWeightsAreThere(hub.fetch(MODEL));
         assertEquals(List.of("", "bytes=300000-", "bytes=600000-"), hub.ranges());
     }
 
     @Test
     void whatOneProcessReceivedTheNextDoesNotAskFor() throws Exception {
-        hub.server.breakAfter = 123_457;
-        hub.server.breaks.set(1);
+        hub.breakConnections(1, 123_457);
         HubConfig once =
                 hub.config(new HubConfig.Patience(1, Duration.ofMillis(1), Duration.ofSeconds(20)));
         String message = hub.refusal(once, MODEL);
@@ -67,7 +68,7 @@ class HubTroubleTest {
         hub.server.breaks.set(1);
         hub.server.hangsInsteadOfBreaking = true;
         HubConfig impatient =
-                hub.config(new HubConfig.Patience(3, Duration.ofMillis(1), Duration.ofMillis(400)));
+                hub.config(new HubConfig.Patience(3, Duration.ofMillis(1), Duration.ofSeconds(1)));
         hub.assertWeightsAreThere(hub.fetch(impatient, MODEL));
         assertEquals(List.of("", "bytes=500000-"), hub.ranges());
     }
@@ -75,8 +76,7 @@ class HubTroubleTest {
     @Test
     void aServerWithoutRangesBeginsAgain() throws Exception {
         hub.server.knowsRanges = false;
-        hub.server.breakAfter = 300_000;
-        hub.server.breaks.set(1);
+        hub.breakConnections(1, 300_000);
         hub.assertWeightsAreThere(hub.fetch(MODEL));
         assertEquals(List.of("", "bytes=300000-"), hub.ranges());
     }
@@ -114,9 +114,13 @@ class HubTroubleTest {
     void aFileThatChangesDuringItsDownloadBeginsAgain() throws Exception {
         byte[] next = hub.weights().clone();
         next[5] ^= 1;
-        hub.server.breakAfter = 300_000;
-        hub.server.breaks.set(1);
-        hub.server.afterBreak = () -> hub.server.files.put(WEIGHTS, next);
+        hub.breakConnections(1, 300_000);
+        IntConsumer received = hub.server.afterBreak;
+        hub.server.afterBreak =
+                position -> {
+                    received.accept(position);
+                    hub.server.files.put(WEIGHTS, next);
+                };
         Path snapshot = hub.fetch(MODEL);
         assertArrayEquals(next, Files.readAllBytes(snapshot.resolve(WEIGHTS)));
         assertEquals(
@@ -157,6 +161,14 @@ class HubTroubleTest {
         assertEquals(
                 line.replace("HUB", hub.server.endpoint().toString()),
                 hub.refusal(config, MODEL + "@v1"));
+    }
+
+    @Test
+    void aCacheThatCannotBeWrittenIsNamed() throws Exception {
+        Files.createFile(hub.cache);
+        UncheckedIOException failure =
+                assertThrows(UncheckedIOException.class, () -> hub.fetch(MODEL));
+        assertEquals("cannot keep acme/tiny in " + hub.cache, failure.getMessage());
     }
 
     @Test

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -39,6 +40,29 @@ final class TestHub implements AutoCloseable {
         byte[] weights = new byte[1 << 20];
         new Random(1).nextBytes(weights);
         server.files.put(WEIGHTS, weights);
+    }
+
+    /// Lets connections break once their bytes are in the cache: the HTTP client throws away what
+    /// it has not handed over when a connection breaks.
+    void breakConnections(int times, int afterBytes) {
+        Path incomplete = incomplete();
+        server.breakAfter = afterBytes;
+        server.breaks.set(times);
+        server.afterBreak = position -> awaitSize(incomplete, position);
+    }
+
+    private static void awaitSize(Path file, long bytes) {
+        long end = System.nanoTime() + 20_000_000_000L;
+        try {
+            while ((!Files.exists(file) || Files.size(file) < bytes) && System.nanoTime() < end) {
+                Thread.sleep(2);
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        } catch (InterruptedException e) {
+            // The server is being closed.
+            Thread.currentThread().interrupt();
+        }
     }
 
     /// A path within the model's folder of the cache.
