@@ -54,6 +54,15 @@ record Generated(String text, List<Integer> ids, List<String> logprobs, String f
                 choice.path("finish_reason").asText());
     }
 
+    static int promptTokens(JsonNode answer) {
+        return answer.at("/usage/prompt_tokens").asInt(-1);
+    }
+
+    /// How much of the prompt the prefix cache had.
+    static int cachedTokens(JsonNode answer) {
+        return answer.at("/usage/prompt_tokens_details/cached_tokens").asInt(-1);
+    }
+
     private static void addLogprobs(JsonNode logprobs, List<String> into) {
         for (int i = 0; i < logprobs.path("tokens").size(); i++) {
             into.add(

@@ -81,6 +81,7 @@ final class PrefixCacheIT {
                             "request " + i + " under " + settings);
                 }
             }
+            assertUsageTellsWhatWasCached(cluster);
             GroupStatus group = cluster.group();
             System.out.println(
                     "%s: %d of %d prompt tokens cached, %d preemptions"
@@ -95,6 +96,18 @@ final class PrefixCacheIT {
             boolean little = settings.contains(LITTLE_MEMORY);
             assertTrue(!little || group.getPreemptions() > 0, "nobody was preempted");
         }
+    }
+
+    private static void assertUsageTellsWhatWasCached(ServedCluster cluster) {
+        ObjectNode body =
+                Requests.greedy(2).put("prompt", "Forty words nobody has sent before, " + SHARED);
+        assertEquals(0, cachedTokens(cluster, body), "it begins like no other");
+        int prompt = Generated.promptTokens(cluster.api().post(Requests.COMPLETIONS, body).ok());
+        assertEquals(prompt - 1, cachedTokens(cluster, body), "all but the last is cached");
+    }
+
+    private static int cachedTokens(ServedCluster cluster, ObjectNode body) {
+        return Generated.cachedTokens(cluster.api().post(Requests.COMPLETIONS, body).ok());
     }
 
     private static ServedCluster serve(List<String> settings) throws Exception {
