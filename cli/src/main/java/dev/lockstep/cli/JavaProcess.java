@@ -16,7 +16,12 @@ final class JavaProcess {
     /// A kind of process: its `lockstep` command and what its JVM gets.
     enum Role {
         COORDINATOR("coordinator", "-Xms40m", "-Xmx256m"),
-        SCHEDULER("scheduler", "-Xms24m", "-Xmx160m"),
+        // What it needs grows with the pool, which it learns last: only what is used is committed.
+        SCHEDULER(
+                "scheduler",
+                "-Xms24m",
+                "-XX:MaxNewSize=64m",
+                "-Xmx" + SchedulerHeap.mebibytes(SchedulerHeap.hostBytes()) + "m"),
         WORKER("worker", "-Xmx1g", "--add-modules=jdk.incubator.vector");
 
         private final String command;

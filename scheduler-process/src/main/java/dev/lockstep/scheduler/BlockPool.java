@@ -21,6 +21,9 @@ final class BlockPool {
     /// The longest a priority can last before it ends; longer is without end.
     static final int MOST_TTL_SECONDS = 4095;
 
+    /// Holders, priority, and links of two lists.
+    static final long BYTES_OF_BLOCK = 4 + 1 + 4 * 4;
+
     private static final int SECONDS = MOST_TTL_SECONDS + 1;
 
     private final int blocks;

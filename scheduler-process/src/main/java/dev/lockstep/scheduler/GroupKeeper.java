@@ -44,6 +44,7 @@ final class GroupKeeper implements AutoCloseable {
     private final Randomness randomness;
     private final Thread thread;
     private final byte[] hashKey;
+    private final HeapBudget heap = HeapBudget.ofProcess();
     // One note at most: something changed, look again.
     private final BlockingQueue<Boolean> changes = new LinkedBlockingQueue<>(1);
     private long highestEpoch;
@@ -266,8 +267,10 @@ final class GroupKeeper implements AutoCloseable {
                         .toBuilder()
                         .setKeepBlocks(!held.blocks().isEmpty())
                         .build();
+        var first = joined.getFirst();
+        heap.requireRoomFor(form.getKvBlocks(), first.getBlockSize(), kvGroups(first));
         var formed = workers.form(form, FORM_TIMEOUT);
-        var group = group(workers, joined.getFirst(), form, formed, held);
+        var group = group(workers, first, form, formed, held);
         LOG.info(
                 "group {} is formed in epoch {}: {} blocks, {} of them kept, {} sequences, {} tokens a step, {} ms",
                 config.group(),
@@ -297,7 +300,7 @@ final class GroupKeeper implements AutoCloseable {
                             first.getMaxModelLen(),
                             first.getBlockSize(),
                             Math.toIntExact(form.getKvBlocks()),
-                            first.getKvGroupsList().stream().map(GroupKeeper::fromProto).toList());
+                            kvGroups(first));
             return new FormedGroup(
                     workers,
                     shape,
@@ -310,6 +313,10 @@ final class GroupKeeper implements AutoCloseable {
         } catch (IllegalArgumentException e) {
             throw FormationException.refused("the ranks cannot be served: " + e.getMessage());
         }
+    }
+
+    private static List<KvGroup> kvGroups(Joined joined) {
+        return joined.getKvGroupsList().stream().map(GroupKeeper::fromProto).toList();
     }
 
     static KvGroup fromProto(KvGroupInfo proto) {

@@ -67,6 +67,11 @@ final class PrefixCache {
         scratch = new int[blockSize];
     }
 
+    /// Group, name, ids, producer, links of the chain, and up to two places in the table.
+    static long bytesOfBlock(int blockSize) {
+        return 1 + 2 * 8 + 4L * blockSize + 4 + 4 * 4 + 2 * 4;
+    }
+
     boolean isNamed(int block) {
         return group[block] >= 0;
     }

@@ -248,6 +248,9 @@ class PagedKvCacheTest {
         long bytes = threads.getCurrentThreadAllocatedBytes() - before;
         assertEquals(999_999, cache.freeBlocks());
         assertTrue(bytes <= 140_000_000, bytes + " bytes");
+        // What is said of a block is what it takes; the table's size is a power of two.
+        double said = 1e6 * HeapBudget.bytesOfBlock(16);
+        assertTrue(bytes <= 1.01 * said && bytes >= 0.9 * said, bytes + " bytes, said " + said);
     }
 
     @Test

@@ -200,6 +200,18 @@ class SchedulerServiceTest {
             Metadata.Key.of("retry-after-ms", Metadata.ASCII_STRING_MARSHALLER);
 
     @Test
+    void aPoolThatTheSchedulersHeapCannotHoldIsRefusedWithItsNumbers() throws Exception {
+        try (var rig = new Rig()) {
+            rig.startRank(0, 1, joined -> joined.setKvBlocks(1 << 30));
+            var status = rig.awaitStatus(it -> it.getReason().contains("KV blocks"));
+            long heap = Runtime.getRuntime().maxMemory() >> 20;
+            for (var named : List.of("1073741824", "heap of " + heap + " MiB", "--kv-memory")) {
+                assertTrue(status.getReason().contains(named), status.getReason());
+            }
+        }
+    }
+
+    @Test
     void badFieldsAreRefusedByName() throws Exception {
         try (var rig = new Rig()) {
             rig.startRank(0, 1);
