@@ -21,7 +21,7 @@ final class JavaProcess {
                 "scheduler",
                 "-Xms24m",
                 "-XX:MaxNewSize=64m",
-                "-Xmx" + SchedulerHeap.mebibytes(SchedulerHeap.hostBytes()) + "m"),
+                "-Xmx" + SchedulerHeap.mebibytes() + "m"),
         WORKER("worker", "-Xmx1g", "--add-modules=jdk.incubator.vector");
 
         private final String command;

@@ -9,7 +9,8 @@ import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
 class SchedulerHeapTest {
-    private static final long GIBIBYTE = 1L << 30;
+    /// Of host memory, as it is told: in KiB.
+    private static final long GIBIBYTE = 1 << 20;
 
     @Test
     void itIsA64thOfTheHostWithinBounds() {
@@ -27,7 +28,7 @@ class SchedulerHeapTest {
                         Path.of("run"),
                         Optional.empty(),
                         List.of());
-        long heap = SchedulerHeap.mebibytes(SchedulerHeap.hostBytes());
+        long heap = SchedulerHeap.mebibytes();
         assertTrue(command.contains("-Xmx" + heap + "m"), command::toString);
     }
 }

@@ -60,9 +60,11 @@ final class Epochs {
     }
 
     /// The load of an epoch, or of none, with the totals of all that ended.
-    Load load(Optional<Epoch> epoch) {
+    ///
+    /// @param refused requests that no epoch saw
+    Load load(Optional<Epoch> epoch, long refused) {
         var load = epoch.map(it -> it.scheduler().load()).orElse(Load.NONE);
-        return load.withTotals(before.plus(load.totals()));
+        return load.withTotals(before.plus(load.totals()).plusRefused(refused));
     }
 
     /// The process ends.

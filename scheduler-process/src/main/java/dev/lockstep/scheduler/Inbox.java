@@ -18,9 +18,18 @@ final class Inbox implements WorkerGroup.Listener {
 
     private final BlockingQueue<Message> messages = new LinkedBlockingQueue<>();
     private final AtomicInteger unreadRequests = new AtomicInteger();
+    private final Gate gate;
 
-    /// Hands a request over; false when the loop has too many to read already.
+    Inbox(Gate gate) {
+        this.gate = gate;
+    }
+
+    /// Hands a request over, unless the gate refuses it; false when the loop has too many to read
+    /// already.
     boolean trySubmit(RequestStream stream) {
+        if (gate.tryRefuse(stream)) {
+            return true;
+        }
         if (unreadRequests.incrementAndGet() > MAX_UNREAD_REQUESTS) {
             unreadRequests.decrementAndGet();
             return false;

@@ -33,8 +33,7 @@ final class Intake {
         return refused;
     }
 
-    /// What is to become of the choices of a request: all or none queue. An empty queue takes any
-    /// request that can run, so that no limit makes one unservable.
+    /// What is to become of the choices of a request: all or none queue.
     Submission judge(List<Sequence> choices, long nanos) {
         long more = 0;
         for (var sequence : choices) {
@@ -44,12 +43,10 @@ final class Intake {
             }
             more += sequence.knownLength();
         }
-        if (!waiting.isEmpty()) {
-            var full = full(choices.size(), more);
-            if (!full.isEmpty()) {
-                refused++;
-                return new Submission.QueueFull(full);
-            }
+        var full = limits.full(waiting.size(), waiting.tokens(), choices.size(), more);
+        if (!full.isEmpty()) {
+            refused++;
+            return new Submission.QueueFull(full);
         }
         return inTime(choices.getFirst(), nanos);
     }
@@ -78,20 +75,6 @@ final class Intake {
                         + compute / 1_000_000
                         + " ms",
                 wait);
-    }
-
-    private String full(int sequences, long more) {
-        if (waiting.size() + sequences > limits.sequences()) {
-            return waiting.size() + " sequences wait, the limit is " + limits.sequences();
-        }
-        if (waiting.tokens() + more > limits.tokens()) {
-            return waiting.tokens()
-                    + " tokens wait and "
-                    + more
-                    + " would come, the limit is "
-                    + limits.tokens();
-        }
-        return "";
     }
 
     private String unfit(Sequence sequence) {

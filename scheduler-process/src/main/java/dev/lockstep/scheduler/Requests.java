@@ -99,10 +99,14 @@ final class Requests {
         }
     }
 
+    /// What the gate must know of those that wait.
+    Gate.Queue queue(Load load) {
+        return new Gate.Queue(
+                load.waiting(), load.waitingTokens(), retryAfter.estimate(load.waiting()));
+    }
+
     private void refuse(RequestStream stream, String why, Duration wait) {
-        var trailers = new Metadata();
-        trailers.put(RETRY_AFTER_MS, Long.toString(wait.toMillis()));
-        end(stream, Status.RESOURCE_EXHAUSTED.withDescription(why), trailers);
+        end(stream, Status.RESOURCE_EXHAUSTED.withDescription(why), Gate.retry(wait));
     }
 
     void cancel(RequestStream stream) {

@@ -8,11 +8,11 @@ import dev.lockstep.proto.v1.RequestTimeline;
 import dev.lockstep.proto.v1.SchedulerGrpc;
 import dev.lockstep.proto.v1.WatchBlocksRequest;
 import dev.lockstep.proto.v1.WatchGroupRequest;
-import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
+import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.jspecify.annotations.Nullable;
@@ -63,11 +63,9 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
         out.setOnCancelHandler(() -> to.cancelled(stream));
         out.setOnReadyHandler(stream::drain);
         if (!to.trySubmit(stream)) {
-            var trailers = new Metadata();
-            trailers.put(Requests.RETRY_AFTER_MS, "1000");
             stream.fail(
                     Status.RESOURCE_EXHAUSTED.withDescription("too many requests arrive at once"),
-                    trailers);
+                    Gate.retry(Duration.ofSeconds(1)));
         }
     }
 

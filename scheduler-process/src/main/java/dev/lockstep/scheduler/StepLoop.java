@@ -29,7 +29,8 @@ final class StepLoop implements AutoCloseable {
     private static final long MIN_PUBLISH_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
     private static final Logger LOG = LogManager.getLogger(StepLoop.class);
 
-    private final Inbox inbox = new Inbox();
+    private final Gate gate;
+    private final Inbox inbox;
     private final CountDownLatch idle = new CountDownLatch(1);
     private final WaitingLimits limits;
     private final Clock clock;
@@ -65,6 +66,8 @@ final class StepLoop implements AutoCloseable {
             Consumer<Standing> standingListener,
             Consumer<Throwable> fatal) {
         this.limits = limits;
+        this.gate = new Gate(limits);
+        this.inbox = new Inbox(gate);
         this.journal = journal;
         this.epochs = new Epochs(limits, policies, hashKey, journal, recording, timeline, clock);
         this.requests = new Requests(clock);
@@ -120,10 +123,18 @@ final class StepLoop implements AutoCloseable {
             epoch.scheduler().expire(clock.nanoTime()).forEach(requests::tell);
         }
         planAndSend();
+        gate.stands(queue());
         tick();
         if (draining && requests.isEmpty()) {
             idle.countDown();
         }
+    }
+
+    /// Without a group, or about to stop, nobody is refused for a full queue.
+    private Gate.Queue queue() {
+        return epoch == null || draining
+                ? Gate.Queue.OPEN
+                : requests.queue(epoch.scheduler().load());
     }
 
     private void planAndSend() {
@@ -268,7 +279,7 @@ final class StepLoop implements AutoCloseable {
                 new Standing(
                         current.map(Epoch::group),
                         reason,
-                        epochs.load(current).withParked(requests.parkedCount()),
+                        epochs.load(current, gate.refused()).withParked(requests.parkedCount()),
                         stepBytes,
                         limits.sequences()));
     }

@@ -12,6 +12,18 @@ record Totals(
         long refused) {
     static final Totals NONE = new Totals(0, 0, 0, 0, 0, 0, 0, 0);
 
+    Totals plusRefused(long more) {
+        return new Totals(
+                preemptions,
+                steps,
+                mixedSteps,
+                promptTokens,
+                cachedTokens,
+                generatedTokens,
+                expired,
+                refused + more);
+    }
+
     Totals plus(Totals more) {
         return new Totals(
                 preemptions + more.preemptions,

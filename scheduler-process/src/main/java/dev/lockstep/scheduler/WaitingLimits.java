@@ -12,4 +12,23 @@ record WaitingLimits(int sequences, long tokens) {
                             + " tokens, the least is 1 each");
         }
     }
+
+    /// Why so many more may not come to those that wait; empty when they may. Where nobody waits
+    /// any request is taken, so that no limit makes one unservable.
+    String full(int waiting, long waitingTokens, int more, long moreTokens) {
+        if (waiting == 0) {
+            return "";
+        }
+        if (waiting + more > sequences) {
+            return waiting + " sequences wait, the limit is " + sequences;
+        }
+        if (waitingTokens + moreTokens > tokens) {
+            return waitingTokens
+                    + " tokens wait and "
+                    + moreTokens
+                    + " would come, the limit is "
+                    + tokens;
+        }
+        return "";
+    }
 }

@@ -7,13 +7,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.lockstep.proto.v1.FinishReason;
 import dev.lockstep.proto.v1.GenerateEvent;
 import io.grpc.Status;
-import io.grpc.stub.ServerCallStreamObserver;
-import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class RequestStreamTest {
-    private final Reader reader = new Reader();
+    private final FakeReader reader = new FakeReader();
     private final RequestStream stream =
             new RequestStream(
                     new GenerateRequest(
@@ -23,53 +21,6 @@ class RequestStreamTest {
                             PromptOutputs.NONE,
                             new GenerateRequest.Asked("", 0, false, 0, "", 35, 0)),
                     reader);
-
-    private static final class Reader extends ServerCallStreamObserver<GenerateEvent> {
-        final List<GenerateEvent> events = new ArrayList<>();
-        boolean ready;
-        boolean completed;
-
-        @Override
-        public boolean isReady() {
-            return ready;
-        }
-
-        @Override
-        public void onNext(GenerateEvent event) {
-            events.add(event);
-        }
-
-        @Override
-        public void onError(Throwable failure) {}
-
-        @Override
-        public void onCompleted() {
-            completed = true;
-        }
-
-        @Override
-        public boolean isCancelled() {
-            return false;
-        }
-
-        @Override
-        public void setOnCancelHandler(Runnable handler) {}
-
-        @Override
-        public void setCompression(String compression) {}
-
-        @Override
-        public void disableAutoInboundFlowControl() {}
-
-        @Override
-        public void setOnReadyHandler(Runnable handler) {}
-
-        @Override
-        public void request(int count) {}
-
-        @Override
-        public void setMessageCompression(boolean enable) {}
-    }
 
     @Test
     void tokensForASlowReaderGatherIntoOneEventAChoice() {
