@@ -17,6 +17,8 @@ import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /// Where the processes of one test live: a folder for what they write, and a group name nobody else
@@ -25,6 +27,7 @@ import java.util.stream.Stream;
 /// The folder stays until [LogsOnFailure] has looked at it.
 final class Sandbox implements AutoCloseable {
     private static final Path SHARED_MEMORY = Path.of("/dev/shm");
+    private static final Pattern RESIDENT = Pattern.compile("VmRSS:\\s+(\\d+) kB");
     private static final Path PROC = Path.of("/proc");
 
     /// Processes that serve a tiny model for some seconds gain nothing from the optimizing
@@ -140,6 +143,22 @@ final class Sandbox implements AutoCloseable {
                                         .contains("\0" + command + "\0"))
                 .findFirst()
                 .orElseThrow();
+    }
+
+    /// Resident memory of the process that runs a command.
+    long residentMebibytes(String command) {
+        Path status = PROC.resolve(Long.toString(processIdOf(command))).resolve("status");
+        try {
+            for (String line : Files.readAllLines(status)) {
+                Matcher resident = RESIDENT.matcher(line);
+                if (resident.matches()) {
+                    return Long.parseLong(resident.group(1)) / 1024;
+                }
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        throw new IllegalStateException(status + " does not tell the resident memory");
     }
 
     private static String commandLine(Path entry) {

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.proto.v1.GroupStatus;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
@@ -30,6 +31,10 @@ import org.junit.jupiter.params.provider.ValueSource;
 @ExtendWith(LogsOnFailure.class)
 final class TwoGroupsIT {
     private static final JsonNode SMALL = Requests.greedy(List.of(9, 8, 7), 8);
+
+    /// Tokens that requests begin with alike: four blocks.
+    private static final int PREFIX = 64;
+
     private static final Pattern REFUSAL =
             Pattern.compile("model digest differs: rank 0 has (\\S+), rank 1 has ([^\\s;]+)");
 
@@ -59,6 +64,7 @@ final class TwoGroupsIT {
                 awaitReadyGroups(admin, Set.copyOf(cluster.groups()));
                 awaitReadyGroups(other, Set.copyOf(cluster.groups()));
                 assertBothServe(List.of(first, second), admin, cluster.groups());
+                assertAPrefixIsFoundWhereItIs(first, admin, cluster.groups(), (int) order);
 
                 int stopped = (int) (order % 2);
                 try (Load load = new Load(first, SMALL, 2)) {
@@ -166,6 +172,69 @@ final class TwoGroupsIT {
                     }
                     return groups.stream().allMatch(group -> steps(admin, group) > 0);
                 });
+    }
+
+    /// A prefix draws requests to the group that has it, until that one is busy.
+    private static void assertAPrefixIsFoundWhereItIs(
+            Api api, Admin admin, List<String> groups, int seed) throws Exception {
+        List<Integer> prefix = new ArrayList<>();
+        for (int i = 0; i < PREFIX; i++) {
+            prefix.add(5 + (i * 7 + seed) % 40);
+        }
+        assertEquals(0, cachedTokens(api, admin, prefix, 5));
+        Eventually.await(
+                "the coordinator knows the blocks of the prefix",
+                Eventually.PATIENCE,
+                () -> knownBlocks(api) >= PREFIX / 16);
+        for (int tail = 6; tail < 12; tail++) {
+            assertTrue(
+                    cachedTokens(api, admin, prefix, tail) >= PREFIX,
+                    "a request went where its prefix is not");
+        }
+        try (Load load = new Load(api, Requests.greedy(prefix, 8), 16)) {
+            Eventually.await(
+                    "both groups have the prefix, and find it",
+                    Eventually.PATIENCE,
+                    () -> groups.stream().allMatch(group -> cached(admin, group) >= PREFIX / 2));
+            assertEquals(Set.of("ok"), load.answers().keySet(), load.answers()::toString);
+        }
+    }
+
+    /// Asks, and waits until the coordinator has heard that nothing runs any more: a sequence that
+    /// runs weighs more than a short prefix.
+    private static int cachedTokens(Api api, Admin admin, List<Integer> prefix, int tail)
+            throws Exception {
+        long before = generated(admin);
+        List<Integer> prompt = new ArrayList<>(prefix);
+        prompt.add(tail);
+        JsonNode answer = api.post(Requests.COMPLETIONS, Requests.greedy(prompt, 2)).ok();
+        Eventually.await(
+                "the group tells that it is idle again",
+                Eventually.PATIENCE,
+                () ->
+                        generated(admin) >= before + 2
+                                && admin.status().getGroupsList().stream()
+                                        .allMatch(group -> group.getRunning() == 0));
+        return Generated.cachedTokens(answer);
+    }
+
+    private static long generated(Admin admin) {
+        return admin.status().getGroupsList().stream()
+                .mapToLong(GroupStatus::getGeneratedTokens)
+                .sum();
+    }
+
+    /// Blocks of all groups that the coordinator routes by.
+    private static double knownBlocks(Api api) {
+        return api.text("/metrics")
+                .lines()
+                .filter(line -> line.startsWith("lockstep_router_blocks{"))
+                .mapToDouble(line -> Double.parseDouble(line.substring(line.lastIndexOf(' '))))
+                .sum();
+    }
+
+    private static long cached(Admin admin, String group) {
+        return admin.group(group).map(GroupStatus::getCachedTokens).orElse(0L);
     }
 
     private static long steps(Admin admin, String group) {

@@ -7,6 +7,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -20,6 +21,7 @@ final class SimulatedGroup {
     private final WaitingLimits limits;
     private final ArrayDeque<Sent> inFlight = new ArrayDeque<>();
     private final Set<Sequence> unstarted = new HashSet<>();
+    private final Set<Sequence> started = new LinkedHashSet<>();
     private GroupShape shape;
     private @Nullable Scheduler scheduler;
     private @Nullable FakeWorker worker;
@@ -139,6 +141,7 @@ final class SimulatedGroup {
         var loss = lost.lose();
         inFlight.clear();
         unstarted.clear();
+        started.clear();
         scheduler = null;
         return loss;
     }
@@ -153,6 +156,7 @@ final class SimulatedGroup {
 
     void left(Sequence sequence) {
         unstarted.remove(sequence);
+        started.remove(sequence);
     }
 
     /// Plans a step; false when there is nothing to send.
@@ -185,18 +189,17 @@ final class SimulatedGroup {
                                     !sent.slots().contains(admission.slot()),
                                     "slot " + admission.slot() + " is in a step in flight"));
             unstarted.remove(admission.sequence());
+            started.add(admission.sequence());
         }
         plan.admitted().forEach(admission -> requireItsTurn(admission.sequence()));
         var blocks = new HashMap<Long, Set<Sequence>>();
         var slots = new HashSet<Integer>();
         for (var row : plan.rows()) {
             require(slots.add(row.slot()), "two rows for slot " + row.slot());
-            for (int group = 0; group < kvGroups(); group++) {
-                var table = row.sequence().tables[group];
-                for (int i = table.dropped(); i < table.size(); i++) {
-                    blocks.computeIfAbsent(key(group, table.block(i)), any -> new HashSet<>())
-                            .add(row.sequence());
-                }
+        }
+        for (var sequence : started) {
+            if (sequence.state() == Sequence.State.RUNNING) {
+                addBlocks(sequence, blocks);
             }
         }
         for (var row : plan.rows()) {
@@ -209,7 +212,18 @@ final class SimulatedGroup {
         inFlight.add(new Sent(plan, blocks, slots));
     }
 
-    /// What a row writes nobody else can read or write, in this step or in one on its way.
+    private void addBlocks(Sequence sequence, Map<Long, Set<Sequence>> blocks) {
+        for (int group = 0; group < kvGroups(); group++) {
+            var table = sequence.tables[group];
+            for (int i = table.dropped(); i < table.size(); i++) {
+                blocks.computeIfAbsent(key(group, table.block(i)), any -> new HashSet<>())
+                        .add(sequence);
+            }
+        }
+    }
+
+    /// What a row writes nobody else who runs holds, with a row in this step or not, nor did when a
+    /// step on its way was sent.
     private void requireAlone(StepPlan.Row row, Map<Long, Set<Sequence>> now) {
         for (int group = 0; group < kvGroups(); group++) {
             var table = row.sequence().tables[group];
@@ -270,6 +284,14 @@ final class SimulatedGroup {
                 + shape
                 + ", "
                 + (scheduler == null ? "no group" : scheduler.load().toString());
+    }
+
+    /// Nobody can starve for good: while anybody lives, a step is on its way.
+    void requireMoving() {
+        var load = scheduler().load();
+        require(
+                !inFlight.isEmpty() || load.running() + load.waiting() == 0,
+                "everything stands still: " + load);
     }
 
     /// Everything is back where it came from.

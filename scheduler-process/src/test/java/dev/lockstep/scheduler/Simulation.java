@@ -125,6 +125,9 @@ final class Simulation {
             for (int group = 0; group < groups.size(); group++) {
                 expire(group);
                 pump(group);
+                if (groups.get(group).ready()) {
+                    groups.get(group).requireMoving();
+                }
                 requireCounted(group);
             }
         }
