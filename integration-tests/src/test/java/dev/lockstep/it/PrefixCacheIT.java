@@ -100,10 +100,13 @@ final class PrefixCacheIT {
 
     private static void assertUsageTellsWhatWasCached(ServedCluster cluster) {
         ObjectNode body =
-                Requests.greedy(2).put("prompt", "Forty words nobody has sent before, " + SHARED);
+                Requests.greedy(1).put("prompt", "Forty words nobody has sent before, " + SHARED);
         assertEquals(0, cachedTokens(cluster, body), "it begins like no other");
         int prompt = Generated.promptTokens(cluster.api().post(Requests.COMPLETIONS, body).ok());
-        assertEquals(prompt - 1, cachedTokens(cluster, body), "all but the last is cached");
+        assertEquals(
+                Math.min(prompt / 16 * 16, prompt - 1),
+                cachedTokens(cluster, body),
+                "its full blocks are cached, and the last token is computed in any case");
     }
 
     private static int cachedTokens(ServedCluster cluster, ObjectNode body) {
