@@ -13,7 +13,8 @@ import org.jspecify.annotations.Nullable;
 /// A tenant pays for what it is served and may start a sequence while it is not in debt. When every
 /// tenant that waits is in debt, a round passes and each is given its weight in tokens; a tenant
 /// that does not wait is given as much as pays its debt. Where one has more sequences running for
-/// its weight than another that waits, its last one makes room.
+/// its weight than another that waits, its last one makes room; and one that has far fewer running
+/// does not wait for the others' prefills.
 public final class FairOrder implements WaitingOrder {
     /// Tokens a tenant of weight 1 is given in a round.
     private static final double QUANTUM = 256;
@@ -207,6 +208,19 @@ public final class FairOrder implements WaitingOrder {
     public boolean yields(Sequence running, Sequence waiting) {
         return !running.tenant().equals(waiting.tenant())
                 && load(tenant(running), -1) >= load(tenant(waiting), 1);
+    }
+
+    /// Of a tenant with less than half as many sequences running for its weight as another: that
+    /// one's prefills shall not stand before its first token.
+    @Override
+    public boolean hurries(Sequence sequence) {
+        double most = 2 * load(tenant(sequence), 0);
+        for (var other : tenants.values()) {
+            if (load(other, 0) > most) {
+                return true;
+            }
+        }
+        return false;
     }
 
     private static double load(Tenant tenant, int change) {

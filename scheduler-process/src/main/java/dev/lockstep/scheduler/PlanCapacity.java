@@ -24,6 +24,8 @@ final class PlanCapacity implements Capacity {
     private final List<Sequence> admitted = new ArrayList<>();
     private final List<Sequence> candidates = new ArrayList<>();
     private long tokens;
+    private boolean nextIsKnown;
+    private boolean nextHurries;
     private boolean toldGuaranteed;
     private boolean toldBestEffort;
     private long pauses;
@@ -54,6 +56,7 @@ final class PlanCapacity implements Capacity {
         withoutKv.clear();
         admitted.clear();
         tokens = 0;
+        nextIsKnown = false;
         toldGuaranteed = false;
         toldBestEffort = false;
         kv.beginPlan(nanos);
@@ -62,6 +65,18 @@ final class PlanCapacity implements Capacity {
     /// The sequences of the step whose tokens are divided, in the order they were chosen.
     List<Sequence> batch() {
         return batch;
+    }
+
+    /// Takes the prefills of others out of the step when one hurries. It says whether it did.
+    boolean hurry() {
+        boolean hurries = false;
+        for (int i = 0; i < batch.size() && !hurries; i++) {
+            hurries = batch.get(i).prefilling() && waiting.hurries(batch.get(i));
+        }
+        if (hurries) {
+            batch.removeIf(each -> each.prefilling() && !waiting.hurries(each));
+        }
+        return hurries;
     }
 
     /// Those that run whole in this step, without KV.
@@ -98,7 +113,20 @@ final class PlanCapacity implements Capacity {
 
     @Override
     public boolean wantsMore() {
-        return microBatch.wantsMore(batch.size() + withoutKv.size(), tokens, budget);
+        return microBatch.wantsMore(batch.size() + withoutKv.size(), tokens, budget)
+                || nextHurries();
+    }
+
+    /// Looked up once, until somebody is admitted.
+    private boolean nextHurries() {
+        if (!nextIsKnown) {
+            nextIsKnown = true;
+            nextHurries =
+                    slots.anyFree()
+                            && !waiting.isEmpty()
+                            && waiting.firstBestEffort().filter(waiting::hurries).isPresent();
+        }
+        return nextHurries;
     }
 
     @Override
@@ -230,6 +258,7 @@ final class PlanCapacity implements Capacity {
         promptTokens += sequence.knownLength();
         cachedTokens += cached;
         waiting.admitted(sequence, cached);
+        nextIsKnown = false;
     }
 
     @Override

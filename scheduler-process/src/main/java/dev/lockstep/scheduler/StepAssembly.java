@@ -19,6 +19,7 @@ final class StepAssembly {
     private final StepPlan[] plans = new StepPlan[Scheduler.DEPTH + 1];
 
     private int next;
+    private boolean hurried;
 
     StepAssembly(
             GroupShape shape,
@@ -83,6 +84,7 @@ final class StepAssembly {
 
     /// Sequences without KV run whole; the others share what tokens are left.
     private void addRows(StepPlan plan) {
+        hurried = !hurried && sequences.hurry();
         int budget = shape.maxBatchedTokens();
         for (var sequence : sequences.withoutKv()) {
             int count = sequence.remaining();

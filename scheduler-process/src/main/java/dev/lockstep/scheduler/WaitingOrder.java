@@ -43,6 +43,13 @@ public interface WaitingOrder {
     /// A running sequence has a row in the step being planned.
     default void served(StepPlan.Row row) {}
 
+    /// Whether the prefill of a sequence, which runs or goes next, is not to wait for those of
+    /// others: then it is admitted although they take all of the step, and in every second step at
+    /// most it runs without them.
+    default boolean hurries(Sequence sequence) {
+        return false;
+    }
+
     /// Which running sequence is paused first where memory runs out, of those that may be: the one
     /// admitted last.
     default Sequence victim(List<Sequence> candidates) {

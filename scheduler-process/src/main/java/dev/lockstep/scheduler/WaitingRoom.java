@@ -88,6 +88,11 @@ final class WaitingRoom implements ResourceManager {
         tokens -= sequence.knownLength();
     }
 
+    /// As [WaitingOrder#hurries].
+    boolean hurries(Sequence running) {
+        return orderOf(running).hurries(running);
+    }
+
     void admitted(Sequence sequence, int cachedTokens) {
         orderOf(sequence).admitted(sequence, cachedTokens);
     }

@@ -78,6 +78,21 @@ class PolicyTest {
     }
 
     @Test
+    void aTenantWithFewRunningDoesNotWaitForThePrefillsOfAnother() {
+        scheduler = scheduler("maximum-utilization", "fcfs", "fair", 8, 16, 200);
+        for (int i = 0; i < 4; i++) {
+            submit(2, 50, terms("loud", 0, false));
+        }
+        assertEquals("0:2 1:2 2:2 3:2", step());
+        submit(40, 2, terms("loud", 0, false));
+        assertEquals("0:1 1:1 2:1 3:1 4:12", step());
+        submit(6, 9, terms("quiet", 0, false));
+        assertEquals("0:1 1:1 2:1 3:1 5:6", step());
+        submit(6, 9, terms("quiet", 0, false));
+        assertTrue(step().contains(" 4:"), "every second step is for all");
+    }
+
+    @Test
     void aHigherPriorityGoesFirstAndTakesTheSlotOfALower() {
         scheduler = scheduler("maximum-utilization", "fcfs", "priority", 1, 16, 50);
         var low = submit(4, 50, terms("", 0, false));

@@ -38,15 +38,15 @@ final class WarmUp {
     }
 
     /// Warms decode batches of 1, 2, 4 … sequences, then grows a prefill chunk while a step of it
-    /// stays within half the goal. A step may hold what fits the goal at the last measured rate, at
-    /// most the session's limit.
+    /// stays within half the goal. A step may hold what fits the goal, judged by the last of them,
+    /// at most the session's limit.
     StepBudget measure() {
-        int tokens = measureChunk();
-        return new StepBudget(tokens, doublingPosition());
+        warm();
+        int doublingPosition = doublingPosition();
+        return new StepBudget(measureChunk(doublingPosition), doublingPosition);
     }
 
-    private int measureChunk() {
-        warm();
+    private int measureChunk(int doublingPosition) {
         int most = session.limits().maxTokens();
         int chunk = Math.min(SMALLEST_CHUNK, most);
         while (true) {
@@ -58,13 +58,25 @@ final class WarmUp {
                 break;
             }
             if (2 * nanos > STEP_GOAL.toNanos()) {
-                most = Math.min(most, Math.max(chunk, (int) (chunk * STEP_GOAL.toNanos() / nanos)));
+                most = Math.min(most, Math.max(chunk, within(chunk, nanos, doublingPosition)));
                 break;
             }
             chunk = Math.min(2 * chunk, most);
         }
         int block = session.limits().blockSize();
         return most <= block ? most : most / block * block;
+    }
+
+    /// Tokens that take as long as the goal where `chunk` take `nanos`; each attends to those
+    /// before it: n tokens cost n · (1 + n / 2d).
+    static int within(int chunk, long nanos, int doublingPosition) {
+        double times = (double) STEP_GOAL.toNanos() / nanos;
+        if (doublingPosition == 0) {
+            return (int) (chunk * times);
+        }
+        double d = doublingPosition;
+        double cost = times * chunk * (1 + chunk / (2 * d));
+        return (int) (d * (Math.sqrt(1 + 2 * cost / d) - 1));
     }
 
     /// Compares a chunk at the beginning of a sequence with one far behind it: time grows with what

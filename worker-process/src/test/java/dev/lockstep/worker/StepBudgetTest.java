@@ -1,0 +1,27 @@
+package dev.lockstep.worker;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import org.junit.jupiter.api.Test;
+
+class StepBudgetTest {
+    private static final long MILLI = 1_000_000;
+
+    @Test
+    void withoutAttentionTimeIsInProportionToTokens() {
+        assertEquals(500, WarmUp.within(200, 100 * MILLI, 0));
+    }
+
+    @Test
+    void aStepOfTheBudgetTakesTheGoal() {
+        int d = 1040;
+        int tokens = WarmUp.within(256, 138 * MILLI, d);
+        double nanos = 138e6 * cost(tokens, d) / cost(256, d);
+        // Tokens are whole ones: of some 430, one is a four hundredth.
+        assertEquals(250e6, nanos, 250e6 / 400);
+    }
+
+    private static double cost(int tokens, double d) {
+        return tokens * (1 + tokens / (2 * d));
+    }
+}
