@@ -223,6 +223,20 @@ public final class FairOrder implements WaitingOrder {
         return false;
     }
 
+    /// While a tenant has less than half as many sequences running for its weight as another.
+    @Override
+    public boolean wantsShortSteps() {
+        double least = Double.MAX_VALUE;
+        double most = 0;
+        for (var tenant : tenants.values()) {
+            if (tenant.running > 0) {
+                least = Math.min(least, load(tenant, 0));
+                most = Math.max(most, load(tenant, 0));
+            }
+        }
+        return 2 * least < most;
+    }
+
     private static double load(Tenant tenant, int change) {
         return (tenant.running + change) / tenant.weight;
     }

@@ -67,6 +67,18 @@ final class PlanCapacity implements Capacity {
         return batch;
     }
 
+    /// Tokens for the batch where there are so many: fewer where somebody wants short steps.
+    int share(int budget) {
+        if (!waiting.wantsShortSteps()) {
+            return budget;
+        }
+        int decodes = 0;
+        for (var sequence : batch) {
+            decodes += sequence.prefilling() ? 0 : 1;
+        }
+        return Math.max(1, decodes + (budget - decodes) / 2);
+    }
+
     /// Takes the prefills of others out of the step when one hurries. It says whether it did.
     boolean hurry() {
         boolean hurries = false;

@@ -96,7 +96,7 @@ final class StepAssembly {
         if (batch.isEmpty()) {
             return;
         }
-        microBatch.divide(batch, budget, tokens);
+        microBatch.divide(batch, hurried ? budget : sequences.share(budget), tokens);
         time.limit(batch, tokens);
         for (int i = 0; i < batch.size(); i++) {
             var sequence = batch.get(i);

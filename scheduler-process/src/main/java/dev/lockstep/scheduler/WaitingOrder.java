@@ -50,6 +50,12 @@ public interface WaitingOrder {
         return false;
     }
 
+    /// Whether somebody is there whose next request must not wait for a whole step: then prefills
+    /// take half of the tokens of each, so that steps are short.
+    default boolean wantsShortSteps() {
+        return false;
+    }
+
     /// Which running sequence is paused first where memory runs out, of those that may be: the one
     /// admitted last.
     default Sequence victim(List<Sequence> candidates) {

@@ -93,6 +93,11 @@ final class WaitingRoom implements ResourceManager {
         return orderOf(running).hurries(running);
     }
 
+    /// As [WaitingOrder#wantsShortSteps].
+    boolean wantsShortSteps() {
+        return guaranteed.wantsShortSteps() || bestEffort.wantsShortSteps();
+    }
+
     void admitted(Sequence sequence, int cachedTokens) {
         orderOf(sequence).admitted(sequence, cachedTokens);
     }

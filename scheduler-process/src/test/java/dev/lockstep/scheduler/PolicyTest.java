@@ -89,7 +89,8 @@ class PolicyTest {
         submit(6, 9, terms("quiet", 0, false));
         assertEquals("0:1 1:1 2:1 3:1 5:6", step());
         submit(6, 9, terms("quiet", 0, false));
-        assertTrue(step().contains(" 4:"), "every second step is for all");
+        // Every second step is for all, and short: of 16 tokens 5 decode, and half of 11 prefill.
+        assertTrue(step().contains(" 4:5"), "half of what decoders leave");
     }
 
     @Test
