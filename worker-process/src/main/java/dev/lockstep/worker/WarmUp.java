@@ -23,8 +23,8 @@ final class WarmUp {
 
     private static final int SMALLEST_CHUNK = 32;
 
-    /// Far enough that attention shows.
-    private static final int FAR = 4096;
+    /// Far enough that attention shows, near enough that a start does not wait for it.
+    private static final int FAR = 1024;
 
     private final Kernels kernels;
     private final Session session;
@@ -37,34 +37,27 @@ final class WarmUp {
         this.blocks = blocks;
     }
 
-    /// Warms decode batches of 1, 2, 4 … sequences, then grows a prefill chunk while a step of it
+    /// Warms decode batches of 1, 4, 16 … sequences, then grows a prefill chunk while a step of it
     /// stays within half the goal. A step may hold what fits the goal, judged by the last of them,
     /// at most the session's limit.
     StepBudget measure() {
         warm();
-        int doublingPosition = doublingPosition();
-        return new StepBudget(measureChunk(doublingPosition), doublingPosition);
-    }
-
-    private int measureChunk(int doublingPosition) {
         int most = session.limits().maxTokens();
         int chunk = Math.min(SMALLEST_CHUNK, most);
-        while (true) {
-            long nanos = fromRankZero(prefill(chunk));
-            if (chunk == most || 2 * nanos > STEP_GOAL.toNanos()) {
-                nanos = Math.min(nanos, fromRankZero(quicker(chunk)));
-            }
-            if (chunk == most) {
-                break;
-            }
-            if (2 * nanos > STEP_GOAL.toNanos()) {
-                most = Math.min(most, Math.max(chunk, within(chunk, nanos, doublingPosition)));
-                break;
-            }
+        long nanos = fromRankZero(prefill(chunk));
+        while (chunk < most && 2 * nanos <= STEP_GOAL.toNanos()) {
             chunk = Math.min(2 * chunk, most);
+            nanos = fromRankZero(prefill(chunk));
         }
+        // A neighbour's burst on this host must not decide for the whole run.
+        nanos = Math.min(nanos, fromRankZero(prefill(chunk)));
+        int doublingPosition = doublingPosition();
+        int tokens =
+                2 * nanos <= STEP_GOAL.toNanos()
+                        ? chunk
+                        : Math.min(most, Math.max(chunk, within(chunk, nanos, doublingPosition)));
         int block = session.limits().blockSize();
-        return most <= block ? most : most / block * block;
+        return new StepBudget(tokens <= block ? tokens : tokens / block * block, doublingPosition);
     }
 
     /// Tokens that take as long as the goal where `chunk` take `nanos`; each attends to those
@@ -88,19 +81,14 @@ final class WarmUp {
         if (far < count) {
             return 0;
         }
-        long near = fromRankZero(Math.min(prefill(count), prefill(count)));
-        long deep = fromRankZero(Math.min(run(far, count), run(far, count)));
+        long near = fromRankZero(prefill(count));
+        long deep = fromRankZero(run(far, count));
         return deep <= near ? 0 : (int) Math.min(Integer.MAX_VALUE, far * near / (deep - near));
     }
 
     /// Time of one step of a chunk that stands behind so many positions.
     private long run(int computed, int count) {
         return run(List.of(count), computed);
-    }
-
-    /// The better of two more: a neighbour's burst on this host must not decide for the whole run.
-    private long quicker(int chunk) {
-        return Math.min(prefill(chunk), prefill(chunk));
     }
 
     /// One small step, for what it takes of memory; returns its tokens.
@@ -113,7 +101,7 @@ final class WarmUp {
     /// Warms only, when the chunk is given.
     void warm() {
         int most = Math.min(session.limits().maxSequences(), session.limits().maxTokens());
-        for (int rows = 1; rows < most; rows *= 2) {
+        for (int rows = 1; rows < most; rows *= 4) {
             decode(rows);
         }
         decode(most);
