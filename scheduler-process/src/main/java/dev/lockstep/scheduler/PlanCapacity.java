@@ -76,7 +76,7 @@ final class PlanCapacity implements Capacity {
         for (var sequence : batch) {
             decodes += sequence.prefilling() ? 0 : 1;
         }
-        return Math.max(1, decodes + (budget - decodes) / 2);
+        return decodes >= budget ? budget : Math.max(1, decodes + (budget - decodes) / 2);
     }
 
     /// Takes the prefills of others out of the step when one hurries. It says whether it did.

@@ -94,6 +94,29 @@ class PolicyTest {
     }
 
     @Test
+    void shortStepsAreNoLongerThanOthers() {
+        scheduler = scheduler("maximum-utilization", "fcfs", "fair", 12, 4, 400);
+        for (int i = 0; i < 8; i++) {
+            submit(1, 60, terms("loud", 0, false));
+        }
+        submit(1, 60, terms("quiet", 0, false));
+        for (int i = 0; i < 20; i++) {
+            if (i % 4 == 0) {
+                submit(6, 3, terms("quiet" + i, 0, false));
+            }
+            var plan = scheduler.plan(0);
+            assertTrue(plan.tokenCount() <= 4, plan.tokenCount() + " tokens");
+            var sampled = new ArrayList<StepResult.Sampled>();
+            for (var row : plan.rows()) {
+                if (row.samples()) {
+                    sampled.add(new StepResult.Sampled(row.slot(), Token.of(7)));
+                }
+            }
+            scheduler.apply(new StepResult(plan.epoch(), plan.number(), sampled, 0), 0);
+        }
+    }
+
+    @Test
     void aHigherPriorityGoesFirstAndTakesTheSlotOfALower() {
         scheduler = scheduler("maximum-utilization", "fcfs", "priority", 1, 16, 50);
         var low = submit(4, 50, terms("", 0, false));
