@@ -1,8 +1,8 @@
 package dev.lockstep.cli;
 
 import dev.lockstep.cluster.ExitCode;
+import java.lang.management.ManagementFactory;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.List;
 
 /// Starts a cluster on this host and keeps it running.
@@ -28,12 +28,10 @@ final class ServeCommand extends Command {
         Launcher launcher = start.launcher(start.settings().value(LauncherConfig.PORT));
         start.daemon().atEnd(launcher::close);
         Launcher.Ready ready = launcher.start();
-        Duration timeToReady =
-                ProcessHandle.current()
-                        .info()
-                        .startInstant()
-                        .map(began -> Duration.between(began, Instant.now()))
-                        .orElse(Duration.ZERO);
+        // Not the process's start instant: Linux knows it no better than its boot time, a whole
+        // second.
+        long began = ManagementFactory.getRuntimeMXBean().getStartTime();
+        Duration timeToReady = Duration.ofMillis(System.currentTimeMillis() - began);
         System.out.println("Lockstep is ready.\n" + launcher.startScreen(ready, timeToReady));
         System.out.flush();
     }

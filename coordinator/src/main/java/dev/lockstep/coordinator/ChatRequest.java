@@ -19,10 +19,7 @@ record ChatRequest(
         StreamFields delivery = StreamFields.parse(fields);
         outputs.requireFits(fields, maxTokens, delivery.stream());
         Sampling sampling = SamplingFields.parse(fields, model, maxTokens, logprobs(fields));
-        if (maxTokens.orElse(1) == 0 && sampling.choices() > 1) {
-            throw ApiError.invalid(
-                    "n", "n is " + sampling.choices() + " and max_tokens 0, then n must be 1");
-        }
+        outputs.requireOneChoice(maxTokens, sampling);
         return new ChatRequest(
                 ChatMessages.parse(fields),
                 sampling,

@@ -69,10 +69,7 @@ record CompletionRequest(
                     "%d prompts with n %d are more than %d choices"
                             .formatted(prompts.size(), sampling.choices(), MOST_CHOICES));
         }
-        if (maxTokens == 0 && all.any() && sampling.choices() > 1) {
-            throw ApiError.invalid(
-                    "n", "n is " + sampling.choices() + " and max_tokens 0, then n must be 1");
-        }
+        all.requireOneChoice(OptionalInt.of(maxTokens), sampling);
         return new CompletionRequest(
                 prompts,
                 fields.flag("add_special_tokens", true),

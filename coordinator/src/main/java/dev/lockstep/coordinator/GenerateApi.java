@@ -1,7 +1,5 @@
 package dev.lockstep.coordinator;
 
-import java.util.function.Function;
-
 /// The two routes that generate: OpenAI's chat and its older completions.
 final class GenerateApi {
     private final Completions completions;
@@ -16,13 +14,6 @@ final class GenerateApi {
     Runnable chat(Fields fields, Envelope envelope, Exchange exchange, Inbox inbox) {
         OutputFields.refuseBeyondHttp(fields);
         ChatRequest request = ChatRequest.parse(fields, completions.model(), envelope);
-        Function<Completions.Outline, AnswerFormat> format =
-                outline ->
-                        new ChatFormat(
-                                outline.model(),
-                                request.sampling(),
-                                request.returnTokenIds(),
-                                request.outputs().promptLogprobs().isPresent());
         return completions.chat(
                 request,
                 envelope,
@@ -32,7 +23,11 @@ final class GenerateApi {
                                 exchange,
                                 outline,
                                 request.delivery(),
-                                format.apply(outline),
+                                new ChatFormat(
+                                        outline.model(),
+                                        request.sampling(),
+                                        request.returnTokenIds(),
+                                        request.outputs().promptLogprobs().isPresent()),
                                 request.sampling().choices()));
     }
 
@@ -40,14 +35,6 @@ final class GenerateApi {
     Runnable complete(Fields fields, Envelope envelope, Exchange exchange, Inbox inbox) {
         OutputFields.refuseBeyondHttp(fields);
         CompletionRequest request = CompletionRequest.parse(fields, completions.model(), envelope);
-        Function<Completions.Outline, AnswerFormat> format =
-                outline ->
-                        new TextFormat(
-                                outline.model(),
-                                request.sampling(),
-                                request.returnTokenIds(),
-                                request.outputs().promptLogprobs().isPresent(),
-                                outline.echoes());
         return completions.complete(
                 request,
                 envelope,
@@ -57,7 +44,12 @@ final class GenerateApi {
                                 exchange,
                                 outline,
                                 request.delivery(),
-                                format.apply(outline),
+                                new TextFormat(
+                                        outline.model(),
+                                        request.sampling(),
+                                        request.returnTokenIds(),
+                                        request.outputs().promptLogprobs().isPresent(),
+                                        outline.echoes()),
                                 request.sampling().choices()));
     }
 

@@ -32,7 +32,7 @@ record OutputFields(OptionalInt promptLogprobs, boolean hiddenStates, Pooling po
     }
 
     boolean any() {
-        return promptLogprobs.isPresent() || hiddenStates || pooling != Pooling.POOLING_UNSPECIFIED;
+        return wanted().any();
     }
 
     /// The same and, for `echo`, log-probabilities of the prompt beside those of the text.
@@ -58,6 +58,14 @@ record OutputFields(OptionalInt promptLogprobs, boolean hiddenStates, Pooling po
             throw ApiError.unserved(
                     fields.name("stream"),
                     "stream is true; log-probabilities of the prompt are served without it");
+        }
+    }
+
+    /// Refuses several choices where nothing is generated that could differ.
+    void requireOneChoice(OptionalInt maxTokens, Sampling sampling) {
+        if (maxTokens.orElse(1) == 0 && any() && sampling.choices() > 1) {
+            throw ApiError.invalid(
+                    "n", "n is " + sampling.choices() + " and max_tokens 0, then n must be 1");
         }
     }
 

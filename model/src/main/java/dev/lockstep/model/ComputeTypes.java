@@ -28,17 +28,24 @@ public record ComputeTypes(DType compute, DType kv, TensorType weights) {
         return DType.valueOf(kvDtype.toUpperCase(Locale.ROOT));
     }
 
-    private static DType compute(TensorType weights, String dtype, Kernels kernels) {
+    /// What plain weights are computed in when `--dtype` says so, whether or not it can be.
+    static DType wanted(TensorType weights, String dtype, boolean hasBf16) {
         if (dtype.equals("auto")) {
-            boolean half = weights == TensorType.BF16 && kernels.canCompute(DType.BF16);
-            return half ? DType.BF16 : DType.F32;
+            return weights == TensorType.BF16 && hasBf16 ? DType.BF16 : DType.F32;
+        }
+        return DType.valueOf(dtype.toUpperCase(Locale.ROOT));
+    }
+
+    private static DType compute(TensorType weights, String dtype, Kernels kernels) {
+        DType compute = wanted(weights, dtype, kernels.canCompute(DType.BF16));
+        if (dtype.equals("auto")) {
+            return compute;
         }
         if (weights.isQuantized()) {
             throw new IllegalArgumentException(
                     "dtype %s: the weights are %s, which multiply int8 activations; leave dtype at auto"
                             .formatted(dtype, weights));
         }
-        DType compute = DType.valueOf(dtype.toUpperCase(Locale.ROOT));
         if (!kernels.canCompute(compute)) {
             throw new IllegalArgumentException(
                     "dtype %s: %s (%s) cannot multiply it; use f32 or auto"

@@ -117,12 +117,7 @@ public final class ModelSource {
     /// @param dtype as `--dtype`
     /// @param hasBf16 whether `auto` computes bf16 weights in bf16
     public long expectedWeightBytes(Shard shard, String dtype, boolean hasBf16) {
-        boolean half =
-                dtype.equals("bf16")
-                        || (dtype.equals("auto")
-                                && hasBf16
-                                && config().weightType() == TensorType.BF16);
-        DType compute = half ? DType.BF16 : DType.F32;
+        DType compute = ComputeTypes.wanted(config().weightType(), dtype, hasBf16);
         return weightBytes(
                 shard,
                 type ->
