@@ -11,7 +11,6 @@ import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CompletionService;
@@ -27,6 +26,7 @@ import java.util.stream.Stream;
 final class ServeBench {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final String DATA = "data: ";
+    private static final int TOO_MANY_REQUESTS = 429;
 
     /// Ids every vocabulary has, special ones at its beginning left out.
     private static final int FIRST_ID = 100;
@@ -56,21 +56,28 @@ final class ServeBench {
             int promptLength,
             int outputLength) {}
 
+    /// What became of a request.
+    sealed interface Outcome {}
+
     /// Nanoseconds from the request to its first token, and between tokens.
-    private record Times(long first, List<Long> gaps) {}
+    record Served(long first, List<Long> gaps) implements Outcome {}
+
+    /// Nanoseconds from the request to the word that the server is full, and when to come back.
+    record Refused(long nanos, int retryAfterSeconds) implements Outcome {}
 
     ServeBench(URI base, Load load) {
         this.uri = base.resolve("/v1/completions");
         this.load = load;
     }
 
-    /// One request to warm the server, then all; the first that fails ends the run.
-    Report run() throws IOException, InterruptedException {
+    /// One request to warm the server, then all; the first that fails ends the run. Being refused
+    /// because the server is full is no failure.
+    BenchReport run() throws IOException, InterruptedException {
         ask(-1);
         long start = System.nanoTime();
-        List<Times> all = new ArrayList<>();
+        List<Outcome> all = new ArrayList<>();
         try (ExecutorService clients = Executors.newVirtualThreadPerTaskExecutor()) {
-            CompletionService<List<Times>> running = new ExecutorCompletionService<>(clients);
+            CompletionService<List<Outcome>> running = new ExecutorCompletionService<>(clients);
             int tasks = load.rate == 0 ? load.concurrency : load.requests;
             for (int i = 0; i < tasks; i++) {
                 long begin = start + (load.rate == 0 ? 0 : i * 1_000_000_000L / load.rate);
@@ -85,7 +92,7 @@ final class ServeBench {
                 throw failure(e);
             }
         }
-        return Report.of(all, System.nanoTime() - start);
+        return BenchReport.of(all, System.nanoTime() - start);
     }
 
     private static RuntimeException failure(ExecutionException e) throws IOException {
@@ -96,20 +103,24 @@ final class ServeBench {
         };
     }
 
-    private List<Times> client() throws IOException, InterruptedException {
-        List<Times> seen = new ArrayList<>();
+    private List<Outcome> client() throws IOException, InterruptedException {
+        List<Outcome> seen = new ArrayList<>();
         for (int i = next.getAndIncrement(); i < load.requests; i = next.getAndIncrement()) {
-            seen.add(ask(i));
+            Outcome outcome = ask(i);
+            seen.add(outcome);
+            if (outcome instanceof Refused refused) {
+                TimeUnit.SECONDS.sleep(refused.retryAfterSeconds);
+            }
         }
         return seen;
     }
 
-    private List<Times> askAt(long beginNanos) throws IOException, InterruptedException {
+    private List<Outcome> askAt(long beginNanos) throws IOException, InterruptedException {
         TimeUnit.NANOSECONDS.sleep(beginNanos - System.nanoTime());
         return List.of(ask(next.getAndIncrement()));
     }
 
-    private Times ask(int number) throws IOException, InterruptedException {
+    private Outcome ask(int number) throws IOException, InterruptedException {
         HttpRequest.Builder builder =
                 HttpRequest.newBuilder(uri)
                         .header("Content-Type", "application/json")
@@ -132,6 +143,9 @@ final class ServeBench {
         long last = start;
         List<Long> gaps = new ArrayList<>();
         try (Stream<String> lines = response.body()) {
+            if (response.statusCode() == TOO_MANY_REQUESTS) {
+                return refused(response, start);
+            }
             if (response.statusCode() != 200) {
                 throw new UnusableException(
                         "the server answers %d: %s"
@@ -156,7 +170,14 @@ final class ServeBench {
             throw new UnusableException(
                     "request %d got %d tokens of %d".formatted(number, seen, load.outputLength));
         }
-        return new Times(first, gaps);
+        return new Served(first, gaps);
+    }
+
+    private static Refused refused(HttpResponse<Stream<String>> response, long start) {
+        response.body().forEach(_ -> {});
+        return new Refused(
+                System.nanoTime() - start,
+                (int) response.headers().firstValueAsLong("retry-after").orElse(0));
     }
 
     private String body(int number) {
@@ -190,60 +211,5 @@ final class ServeBench {
             throw new UnusableException(event.get("error").path("message").asText());
         }
         return event.path("choices").path(0).path("token_ids").size();
-    }
-
-    /// Percentiles in milliseconds and throughput; times ascending.
-    record Report(long[] firstNanos, long[] gapNanos, long wallNanos) {
-
-        private static Report of(List<Times> times, long wallNanos) {
-            long[] first = times.stream().mapToLong(Times::first).sorted().toArray();
-            long[] gaps =
-                    times.stream()
-                            .flatMap(each -> each.gaps.stream())
-                            .mapToLong(Long::longValue)
-                            .sorted()
-                            .toArray();
-            return new Report(first, gaps, wallNanos);
-        }
-
-        String text(Load load) {
-            double seconds = wallNanos / 1e9;
-            long output = (long) load.requests * load.outputLength;
-            long prompt = (long) load.requests * (load.sharedLength + load.promptLength);
-            return """
-                   %d requests, %s, prompt %d + %d, output %d tokens, %.1f s
-                     time to first token   %s
-                     inter-token latency   %s
-                     output                %.1f tokens/s
-                     prompt and output     %.1f tokens/s
-                   """
-                    .formatted(
-                            load.requests,
-                            load.rate == 0
-                                    ? load.concurrency + " at once"
-                                    : load.rate + " a second",
-                            load.sharedLength,
-                            load.promptLength,
-                            load.outputLength,
-                            seconds,
-                            percentiles(firstNanos),
-                            percentiles(gapNanos),
-                            output / seconds,
-                            (output + prompt) / seconds);
-        }
-
-        private static String percentiles(long[] sorted) {
-            if (sorted.length == 0) {
-                return "none";
-            }
-            double mean = Arrays.stream(sorted).average().orElse(0) / 1e6;
-            return "mean %.1f, p50 %.1f, p99 %.1f ms"
-                    .formatted(mean, at(sorted, 0.50), at(sorted, 0.99));
-        }
-
-        /// The least value that `share` of all do not exceed.
-        private static double at(long[] sorted, double share) {
-            return sorted[(int) Math.ceil(sorted.length * share) - 1] / 1e6;
-        }
     }
 }

@@ -89,7 +89,7 @@ class ServeBenchTest {
                         tokens(10),
                         "data: {\"choices\":[],\"usage\":{}}",
                         "data: [DONE]");
-        ServeBench.Report report = bench(2, 6, 4).run();
+        BenchReport report = bench(2, 6, 4).run();
         assertEquals(6, report.firstNanos().length);
         assertEquals(18, report.gapNanos().length);
         for (long first : report.firstNanos()) {
@@ -115,6 +115,27 @@ class ServeBenchTest {
         assertTrue(System.nanoTime() - begin >= 35_000_000);
         assertTrue(mostAtOnce.get() > 1, "one at once");
         assertEquals(List.of("a"), tenants.stream().distinct().toList());
+    }
+
+    @Test
+    void whoIsRefusedIsCountedAndComesBackWhenToldTo() throws Exception {
+        events = List.of(tokens(7));
+        server.removeContext("/v1/completions");
+        server.createContext(
+                "/v1/completions",
+                exchange -> {
+                    boolean full = bodies.size() == 2;
+                    status = full ? 429 : 200;
+                    if (full) {
+                        exchange.getResponseHeaders().add("Retry-After", "1");
+                    }
+                    answer(exchange);
+                });
+        long begin = System.nanoTime();
+        BenchReport report = bench(1, 3, 1).run();
+        assertEquals(2, report.firstNanos().length);
+        assertEquals(1, report.refusalNanos().length);
+        assertTrue(System.nanoTime() - begin >= 1_000_000_000, "it waited as it was told");
     }
 
     @Test
@@ -180,23 +201,28 @@ class ServeBenchTest {
     @Test
     void percentilesAreTheNearestRank() {
         long[] hundred = LongStream.rangeClosed(1, 100).map(i -> i * 1_000_000).toArray();
-        ServeBench.Report report =
-                new ServeBench.Report(hundred, new long[] {2_000_000, 4_000_000}, 2_000_000_000L);
+        BenchReport report =
+                new BenchReport(
+                        hundred,
+                        new long[] {2_000_000, 4_000_000},
+                        new long[] {3_000_000},
+                        2_000_000_000L);
         assertEquals(
                 """
-                10 requests, 2 at once, prompt 0 + 3, output 20 tokens, 2.0 s
+                101 requests, 2 at once, prompt 0 + 3, output 2 tokens, 2.0 s
                   time to first token   mean 50.5, p50 50.0, p99 99.0 ms
                   inter-token latency   mean 3.0, p50 2.0, p99 4.0 ms
                   output                100.0 tokens/s
-                  prompt and output     115.0 tokens/s
+                  prompt and output     250.0 tokens/s
+                  refused               1, after mean 3.0, p50 3.0, p99 3.0 ms
                 """,
-                report.text(new ServeBench.Load("tiny", "", 2, 0, 10, 0, 3, 20)));
+                report.text(new ServeBench.Load("tiny", "", 2, 0, 101, 0, 3, 2)));
     }
 
     @Test
     void oneTokenEachHasNoLatencyBetweenTokens() {
-        ServeBench.Report report =
-                new ServeBench.Report(new long[] {1_500_000}, new long[0], 1_000_000_000L);
+        BenchReport report =
+                new BenchReport(new long[] {1_500_000}, new long[0], new long[0], 1_000_000_000L);
         List<String> lines =
                 report.text(new ServeBench.Load("tiny", "", 1, 0, 1, 0, 1, 1)).lines().toList();
         assertEquals("  time to first token   mean 1.5, p50 1.5, p99 1.5 ms", lines.get(1));

@@ -8,6 +8,7 @@ import dev.lockstep.proto.v1.InferenceGrpc;
 import dev.lockstep.proto.v1.InferenceRequest;
 import dev.lockstep.proto.v1.ListModelsRequest;
 import dev.lockstep.proto.v1.ModelInfo;
+import dev.lockstep.proto.v1.Token;
 import io.grpc.Context;
 import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
@@ -15,6 +16,7 @@ import io.grpc.StatusRuntimeException;
 import io.grpc.netty.NettyChannelBuilder;
 import io.grpc.stub.MetadataUtils;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -83,21 +85,62 @@ public final class LockstepClient implements AutoCloseable {
     /// throws cancels the request.
     public Answer stream(Ask ask, Consumer<String> text) {
         StringBuilder whole = new StringBuilder();
-        try (Context.CancellableContext call = Context.current().withCancellation()) {
-            return call.call(
-                    () -> {
-                        Iterator<InferenceEvent> events = stub(ask).generate(toProto(ask));
-                        while (true) {
-                            InferenceEvent event = events.next();
-                            if (event.hasFinished()) {
-                                return answer(whole.toString(), event);
-                            }
+        InferenceEvent last =
+                call(
+                        ask.terms(),
+                        toProto(ask).build(),
+                        event -> {
                             String piece = event.getDelta().getText();
                             if (!piece.isEmpty()) {
                                 whole.append(piece);
                                 text.accept(piece);
                             }
+                        });
+        return answer(whole.toString(), last);
+    }
+
+    /// One vector of the input, of the model's hidden size and not normalised; nothing is
+    /// generated.
+    public float[] embed(Ask ask, Pooling pooling) {
+        List<Float> values = new ArrayList<>();
+        call(
+                ask.terms(),
+                toProto(ask).setMaxTokens(0).setPooling(pooling.word()).build(),
+                event -> values.addAll(event.getOutputs().getOutputs().getPooledList()));
+        float[] vector = new float[values.size()];
+        for (int i = 0; i < vector.length; i++) {
+            vector[i] = values.get(i);
+        }
+        return vector;
+    }
+
+    /// How likely the model finds each token of the input behind the first; nothing is generated.
+    public List<TokenLogprob> logprobs(Ask ask) {
+        List<TokenLogprob> tokens = new ArrayList<>();
+        call(
+                ask.terms(),
+                toProto(ask).setMaxTokens(0).setPromptLogprobs(0).build(),
+                event -> {
+                    for (Token token : event.getOutputs().getOutputs().getNextTokensList()) {
+                        tokens.add(new TokenLogprob(token.getId(), token.getLogprob()));
+                    }
+                });
+        return List.copyOf(tokens);
+    }
+
+    /// Hands over every event but the last, which it returns.
+    private InferenceEvent call(
+            Terms terms, InferenceRequest request, Consumer<InferenceEvent> events) {
+        try (Context.CancellableContext call = Context.current().withCancellation()) {
+            return call.call(
+                    () -> {
+                        Iterator<InferenceEvent> all = stub(terms).generate(request);
+                        InferenceEvent event = all.next();
+                        while (!event.hasFinished()) {
+                            events.accept(event);
+                            event = all.next();
                         }
+                        return event;
                     });
         } catch (StatusRuntimeException e) {
             throw refused(e);
@@ -119,15 +162,15 @@ public final class LockstepClient implements AutoCloseable {
                 .withDeadlineAfter(deadline.toMillis(), TimeUnit.MILLISECONDS);
     }
 
-    private InferenceGrpc.InferenceBlockingStub stub(Ask ask) {
+    private InferenceGrpc.InferenceBlockingStub stub(Terms terms) {
         Metadata headers = new Metadata();
-        if (!ask.terms().tenant().isEmpty()) {
-            headers.put(TENANT, ask.terms().tenant());
+        if (!terms.tenant().isEmpty()) {
+            headers.put(TENANT, terms.tenant());
         }
         return stub().withInterceptors(MetadataUtils.newAttachHeadersInterceptor(headers));
     }
 
-    private static InferenceRequest toProto(Ask ask) {
+    private static InferenceRequest.Builder toProto(Ask ask) {
         InferenceRequest.Builder request =
                 InferenceRequest.newBuilder().setModel(ask.model()).addAllStop(ask.stop());
         switch (ask.input()) {
@@ -147,7 +190,7 @@ public final class LockstepClient implements AutoCloseable {
         ask.temperature().ifPresent(value -> request.setTemperature((float) value));
         ask.seed().ifPresent(request::setSeed);
         addTerms(request, ask.terms());
-        return request.build();
+        return request;
     }
 
     private static void addTerms(InferenceRequest.Builder request, Terms terms) {

@@ -1,13 +1,19 @@
 package dev.lockstep.client;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.proto.v1.InferenceDelta;
 import dev.lockstep.proto.v1.InferenceEvent;
 import dev.lockstep.proto.v1.InferenceFinished;
 import dev.lockstep.proto.v1.InferenceGrpc;
+import dev.lockstep.proto.v1.InferenceOutputs;
 import dev.lockstep.proto.v1.InferenceRequest;
+import dev.lockstep.proto.v1.PositionOutputs;
+import dev.lockstep.proto.v1.Token;
 import io.grpc.Metadata;
 import io.grpc.Server;
 import io.grpc.ServerCall;
@@ -15,19 +21,26 @@ import io.grpc.ServerCallHandler;
 import io.grpc.ServerInterceptor;
 import io.grpc.ServerInterceptors;
 import io.grpc.netty.NettyServerBuilder;
+import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 final class LockstepClientTest {
+    private static final String ENDLESS = "Tell me everything";
+
     private final BlockingQueue<InferenceRequest> requests = new LinkedBlockingQueue<>();
     private final BlockingQueue<Metadata> headers = new LinkedBlockingQueue<>();
+    private final Semaphore cancelled = new Semaphore(0);
     private Server server;
     private LockstepClient client;
 
@@ -87,21 +100,76 @@ final class LockstepClientTest {
                                         "x-lockstep-tenant", Metadata.ASCII_STRING_MARSHALLER)));
     }
 
-    /// Says the same to everybody.
+    @Test
+    void aVectorIsAskedForWithoutGenerating() throws Exception {
+        assertArrayEquals(
+                new float[] {0.5f, -2}, client.embed(Ask.prompt("m", "Hello"), Pooling.LAST));
+        InferenceRequest sent = requests.take();
+        assertEquals("last", sent.getPooling());
+        assertTrue(sent.hasMaxTokens());
+        assertEquals(0, sent.getMaxTokens());
+    }
+
+    @Test
+    void logprobsOfAPromptComeInAnyNumberOfEvents() throws Exception {
+        assertEquals(
+                List.of(new TokenLogprob(7, -0.25), new TokenLogprob(9, -4)),
+                client.logprobs(Ask.prompt("m", "Hello")));
+        InferenceRequest sent = requests.take();
+        assertTrue(sent.hasPromptLogprobs());
+        assertEquals(0, sent.getMaxTokens());
+    }
+
+    @Test
+    void whatAConsumerThrowsCancelsTheRequest() throws Exception {
+        assertThrows(
+                ArithmeticException.class,
+                () ->
+                        client.stream(
+                                Ask.prompt("m", ENDLESS),
+                                _ -> {
+                                    throw new ArithmeticException();
+                                }));
+        assertTrue(cancelled.tryAcquire(10, TimeUnit.SECONDS));
+    }
+
+    /// Says the same to everybody: outputs where they are asked for, and a word.
     private final class Parrot extends InferenceGrpc.InferenceImplBase {
         @Override
         public void generate(InferenceRequest request, StreamObserver<InferenceEvent> out) {
             requests.add(request);
+            ((ServerCallStreamObserver<InferenceEvent>) out).setOnCancelHandler(cancelled::release);
+            if (request.hasPooling()) {
+                out.onNext(outputs(PositionOutputs.newBuilder().addPooled(0.5f).addPooled(-2)));
+            }
+            if (request.hasPromptLogprobs()) {
+                out.onNext(outputs(token(7, -0.25f)));
+                out.onNext(outputs(token(9, -4)));
+            }
             out.onNext(
                     InferenceEvent.newBuilder()
                             .setDelta(InferenceDelta.newBuilder().setText("Hi"))
                             .build());
+            if (request.getPrompt().equals(ENDLESS)) {
+                return;
+            }
             out.onNext(
                     InferenceEvent.newBuilder()
                             .setFinished(InferenceFinished.getDefaultInstance())
                             .build());
             out.onCompleted();
         }
+    }
+
+    private static PositionOutputs.Builder token(int id, float logprob) {
+        return PositionOutputs.newBuilder()
+                .addNextTokens(Token.newBuilder().setId(id).setLogprob(logprob));
+    }
+
+    private static InferenceEvent outputs(PositionOutputs.Builder outputs) {
+        return InferenceEvent.newBuilder()
+                .setOutputs(InferenceOutputs.newBuilder().setOutputs(outputs))
+                .build();
     }
 
     private final class Listener implements ServerInterceptor {
