@@ -39,6 +39,12 @@ public final class FairOrder implements WaitingOrder {
 
     private double round;
     private int turn;
+
+    /// Of the tenants that have sequences running; known until one is admitted or leaves.
+    private double lightestLoad;
+
+    private double heaviestLoad;
+    private boolean loadsAreKnown;
     private @Nullable Context context;
 
     static final class Tenant {
@@ -157,6 +163,7 @@ public final class FairOrder implements WaitingOrder {
         var tenant = tenant(sequence);
         tenants.putIfAbsent(sequence.tenant(), tenant);
         tenant.running++;
+        loadsAreKnown = false;
         // What is computed again after a preemption was paid before.
         if (sequence.preemptions() == 0) {
             tenant.balance -= sequence.knownLength() - cachedTokens;
@@ -183,6 +190,7 @@ public final class FairOrder implements WaitingOrder {
     public void left(Sequence sequence) {
         var tenant = tenant(sequence);
         tenant.running--;
+        loadsAreKnown = false;
         forgetIfIdle(sequence.tenant(), tenant);
     }
 
@@ -214,27 +222,30 @@ public final class FairOrder implements WaitingOrder {
     /// one's prefills shall not stand before its first token.
     @Override
     public boolean hurries(Sequence sequence) {
-        double most = 2 * load(tenant(sequence), 0);
-        for (var other : tenants.values()) {
-            if (load(other, 0) > most) {
-                return true;
-            }
-        }
-        return false;
+        compareLoads();
+        return heaviestLoad > 2 * load(tenant(sequence), 0);
     }
 
     /// While a tenant has less than half as many sequences running for its weight as another.
     @Override
     public boolean wantsShortSteps() {
-        double least = Double.MAX_VALUE;
-        double most = 0;
+        compareLoads();
+        return 2 * lightestLoad < heaviestLoad;
+    }
+
+    private void compareLoads() {
+        if (loadsAreKnown) {
+            return;
+        }
+        loadsAreKnown = true;
+        lightestLoad = Double.MAX_VALUE;
+        heaviestLoad = 0;
         for (var tenant : tenants.values()) {
             if (tenant.running > 0) {
-                least = Math.min(least, load(tenant, 0));
-                most = Math.max(most, load(tenant, 0));
+                lightestLoad = Math.min(lightestLoad, load(tenant, 0));
+                heaviestLoad = Math.max(heaviestLoad, load(tenant, 0));
             }
         }
-        return 2 * least < most;
     }
 
     private static double load(Tenant tenant, int change) {

@@ -112,7 +112,6 @@ final class KvAdmission {
     Optional<Sequence> producerFor(Sequence sequence) {
         var leader = sequence.leader();
         if (leader.isPresent()
-                && !leader.get().withoutKv()
                 && leader.get().state() == Sequence.State.RUNNING
                 && leader.get().computed() < sequence.promptLength() - 1) {
             return leader;

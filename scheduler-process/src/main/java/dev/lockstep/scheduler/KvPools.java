@@ -17,6 +17,7 @@ final class KvPools {
     private final BlockPool[] pools;
     private final PrefixCache[] caches;
     private final int[] groupsInPool;
+    private final int[] fullGroupsInPool;
     private final boolean windows;
 
     KvPools(GroupShape shape, BlockHasher hasher, CacheEvents events) {
@@ -43,8 +44,10 @@ final class KvPools {
             caches[pool] = new PrefixCache(shape.blocks(), blockSize, hasher);
         }
         groupsInPool = new int[pools.length];
-        for (int pool : poolOfGroup) {
-            groupsInPool[pool]++;
+        fullGroupsInPool = new int[pools.length];
+        for (int group = 0; group < poolOfGroup.length; group++) {
+            groupsInPool[poolOfGroup[group]]++;
+            fullGroupsInPool[poolOfGroup[group]] += isFull(group) ? 1 : 0;
         }
         windows = groups.stream().anyMatch(group -> group.kind() == KvGroup.Kind.WINDOW);
     }
@@ -84,11 +87,7 @@ final class KvPools {
 
     /// Those that keep every position.
     int fullGroupsIn(int pool) {
-        int full = 0;
-        for (int group = 0; group < poolOfGroup.length; group++) {
-            full += poolOfGroup[group] == pool && isFull(group) ? 1 : 0;
-        }
-        return full;
+        return fullGroupsInPool[pool];
     }
 
     BlockPool pool(int pool) {

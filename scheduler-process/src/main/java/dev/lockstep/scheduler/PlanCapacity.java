@@ -24,6 +24,7 @@ final class PlanCapacity implements Capacity {
     private final List<Sequence> admitted = new ArrayList<>();
     private final List<Sequence> candidates = new ArrayList<>();
     private long tokens;
+    private @Nullable Sequence withoutVictim;
     private boolean nextIsKnown;
     private boolean nextHurries;
     private boolean toldGuaranteed;
@@ -56,6 +57,7 @@ final class PlanCapacity implements Capacity {
         withoutKv.clear();
         admitted.clear();
         tokens = 0;
+        withoutVictim = null;
         nextIsKnown = false;
         toldGuaranteed = false;
         toldBestEffort = false;
@@ -67,11 +69,13 @@ final class PlanCapacity implements Capacity {
         return batch;
     }
 
-    /// Tokens for the batch where there are so many: fewer where somebody wants short steps.
+    /// As [WaitingOrder#wantsShortSteps].
+    boolean wantsShortSteps() {
+        return waiting.wantsShortSteps();
+    }
+
+    /// Tokens for the batch of a short step, where there are so many.
     int share(int budget) {
-        if (!waiting.wantsShortSteps()) {
-            return budget;
-        }
         int decodes = 0;
         for (var sequence : batch) {
             decodes += sequence.prefilling() ? 0 : 1;
@@ -81,12 +85,18 @@ final class PlanCapacity implements Capacity {
 
     /// Takes the prefills of others out of the step when one hurries. It says whether it did.
     boolean hurry() {
+        candidates.clear();
         boolean hurries = false;
-        for (int i = 0; i < batch.size() && !hurries; i++) {
-            hurries = batch.get(i).prefilling() && waiting.hurries(batch.get(i));
+        for (var each : batch) {
+            boolean first = each.prefilling() && waiting.hurries(each);
+            hurries |= first;
+            if (first || !each.prefilling()) {
+                candidates.add(each);
+            }
         }
         if (hurries) {
-            batch.removeIf(each -> each.prefilling() && !waiting.hurries(each));
+            batch.clear();
+            batch.addAll(candidates);
         }
         return hurries;
     }
@@ -226,10 +236,17 @@ final class PlanCapacity implements Capacity {
         return first;
     }
 
-    /// A slot comes back when the steps in flight have ended.
+    /// A slot comes back when the steps in flight have ended. Where nobody makes room, nobody does
+    /// until somebody is paused.
     private void makeRoomFor(Sequence first) {
-        if (!slots.anyReturning()) {
-            (first.guaranteed() ? victim() : victimFor(first)).ifPresent(this::pause);
+        if (slots.anyReturning() || first == withoutVictim) {
+            return;
+        }
+        var victim = first.guaranteed() ? victim() : victimFor(first);
+        if (victim.isPresent()) {
+            pause(victim.get());
+        } else {
+            withoutVictim = first;
         }
     }
 
@@ -312,9 +329,8 @@ final class PlanCapacity implements Capacity {
     private void collectPausable(@Nullable Sequence waitingOne) {
         candidates.clear();
         for (var each : running) {
-            boolean yields = waitingOne == null || order.yields(each, waitingOne);
-            boolean holds = !each.withoutKv() && !admitted.contains(each);
-            if (!each.guaranteed() && yields && holds) {
+            boolean pausable = !each.guaranteed() && !each.withoutKv() && !admitted.contains(each);
+            if (pausable && (waitingOne == null || order.yields(each, waitingOne))) {
                 candidates.add(each);
             }
         }
@@ -332,6 +348,7 @@ final class PlanCapacity implements Capacity {
         sequence.pause();
         waiting.add(sequence);
         timeline.preempted(sequence);
+        withoutVictim = null;
         pauses++;
     }
 

@@ -91,7 +91,7 @@ final class Requests {
                 LOG.debug("request {} queued", stream.request().id());
             }
             case Submission.QueueFull(var why) ->
-                    refuse(stream, why, retryAfter.estimate(scheduler.load().waiting()));
+                    refuse(stream, why, retryAfter.estimate(scheduler.waiting()));
             case Submission.TooLate(var why, var waitNanos) ->
                     refuse(stream, why, retryAfter.within(Duration.ofNanos(waitNanos)));
             case Submission.Unservable(var why) ->
@@ -100,9 +100,12 @@ final class Requests {
     }
 
     /// What the gate must know of those that wait.
-    Gate.Queue queue(Load load) {
-        return new Gate.Queue(
-                load.waiting(), load.waitingTokens(), retryAfter.estimate(load.waiting()));
+    Gate.Queue queue() {
+        if (scheduler == null || scheduler.waiting() == 0) {
+            return Gate.Queue.OPEN;
+        }
+        int waiting = scheduler.waiting();
+        return new Gate.Queue(waiting, scheduler.waitingTokens(), retryAfter.estimate(waiting));
     }
 
     private void refuse(RequestStream stream, String why, Duration wait) {

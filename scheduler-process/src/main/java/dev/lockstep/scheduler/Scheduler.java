@@ -166,7 +166,7 @@ final class Scheduler {
 
     /// Whether it is time for the next step.
     boolean canPlan(long nanos) {
-        return canPlan() && nanos >= planAt();
+        return nanos >= planAt();
     }
 
     /// When it is, unless [#DEPTH] steps are in flight; a time past is at once.
@@ -250,6 +250,16 @@ final class Scheduler {
     /// Every prefix that can be found.
     List<BlockHash> cachedNames() {
         return kv.cachedNames();
+    }
+
+    /// Sequences that wait.
+    int waiting() {
+        return waiting.size();
+    }
+
+    /// Ids of all that wait, those of outputs included.
+    long waitingTokens() {
+        return waiting.tokens();
     }
 
     /// A snapshot for people and routers.

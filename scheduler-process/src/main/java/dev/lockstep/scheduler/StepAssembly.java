@@ -84,7 +84,8 @@ final class StepAssembly {
 
     /// Sequences without KV run whole; the others share what tokens are left.
     private void addRows(StepPlan plan) {
-        hurried = !hurried && sequences.hurry();
+        boolean shortSteps = sequences.wantsShortSteps();
+        hurried = shortSteps && !hurried && sequences.hurry();
         int budget = shape.maxBatchedTokens();
         for (var sequence : sequences.withoutKv()) {
             int count = sequence.remaining();
@@ -96,7 +97,8 @@ final class StepAssembly {
         if (batch.isEmpty()) {
             return;
         }
-        microBatch.divide(batch, hurried ? budget : sequences.share(budget), tokens);
+        int share = shortSteps && !hurried ? sequences.share(budget) : budget;
+        microBatch.divide(batch, share, tokens);
         time.limit(batch, tokens);
         for (int i = 0; i < batch.size(); i++) {
             var sequence = batch.get(i);

@@ -123,18 +123,12 @@ final class StepLoop implements AutoCloseable {
             epoch.scheduler().expire(clock.nanoTime()).forEach(requests::tell);
         }
         planAndSend();
-        gate.stands(queue());
+        // About to stop, nobody is refused for a full queue.
+        gate.stands(draining ? Gate.Queue.OPEN : requests.queue());
         tick();
         if (draining && requests.isEmpty()) {
             idle.countDown();
         }
-    }
-
-    /// Without a group, or about to stop, nobody is refused for a full queue.
-    private Gate.Queue queue() {
-        return epoch == null || draining
-                ? Gate.Queue.OPEN
-                : requests.queue(epoch.scheduler().load());
     }
 
     private void planAndSend() {
@@ -230,12 +224,12 @@ final class StepLoop implements AutoCloseable {
         if (epoch != null) {
             return;
         }
-        boolean changed = !status.toString().equals(unready.toString());
+        boolean news = !status.toString().equals(unready.toString());
         unready = status;
         if (status.getCode() == Status.Code.FAILED_PRECONDITION) {
             requests.failAll(status);
         }
-        if (changed) {
+        if (news) {
             publish();
         }
     }

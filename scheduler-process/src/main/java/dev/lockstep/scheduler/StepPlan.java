@@ -19,6 +19,8 @@ public final class StepPlan {
     private long epoch;
     private long number;
     private long plannedNanos;
+    private int tokenCount;
+    private int prefillCount;
     private final List<Admission> admitted = new ArrayList<>(0);
     private final List<Row> rows = new ArrayList<>();
     private final List<BlockCopy> copies = new ArrayList<>(0);
@@ -99,6 +101,8 @@ public final class StepPlan {
         epoch = ofEpoch;
         number = as;
         plannedNanos = nanos;
+        tokenCount = 0;
+        prefillCount = 0;
         admitted.clear();
         copies.clear();
         releasedSlots = NO_SLOTS;
@@ -133,6 +137,8 @@ public final class StepPlan {
         row.prefill = prefill;
         row.tell(NO_BLOCKS, List.of());
         rows.add(row);
+        tokenCount += count;
+        prefillCount += prefill ? count : 0;
         return row;
     }
 
@@ -174,29 +180,16 @@ public final class StepPlan {
     }
 
     public int tokenCount() {
-        int tokens = 0;
-        for (var row : rows) {
-            tokens += row.count();
-        }
-        return tokens;
+        return tokenCount;
     }
 
     /// Of those, the tokens of prompts.
     int prefillCount() {
-        int tokens = 0;
-        for (var row : rows) {
-            tokens += row.prefill() ? row.count() : 0;
-        }
-        return tokens;
+        return prefillCount;
     }
 
+    /// Whether some rows are of prompts and some are not.
     boolean mixed() {
-        boolean prefill = false;
-        boolean decode = false;
-        for (var row : rows) {
-            prefill |= row.prefill();
-            decode |= !row.prefill();
-        }
-        return prefill && decode;
+        return prefillCount > 0 && prefillCount < tokenCount;
     }
 }

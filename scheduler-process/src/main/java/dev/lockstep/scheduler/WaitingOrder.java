@@ -45,7 +45,7 @@ public interface WaitingOrder {
 
     /// Whether the prefill of a sequence, which runs or goes next, is not to wait for those of
     /// others: then it is admitted although they take all of the step, and in every second step at
-    /// most it runs without them.
+    /// most it runs without them. Of one that runs it is asked only while [#wantsShortSteps].
     default boolean hurries(Sequence sequence) {
         return false;
     }

@@ -1,0 +1,49 @@
+package dev.lockstep.scheduler;
+
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+
+/// Who has little running, and is to be served at once; whose turn it is stands in [PolicyTest].
+class FairOrderTest {
+    private final FairOrder order = new FairOrder();
+    private long arrivals;
+
+    private Sequence start(String tenant) {
+        var terms = new Terms(tenant, 0, false, Terms.NO_DEADLINE, Terms.Domain.COMMON, 35, 0);
+        var sequence =
+                new Sequence(
+                        arrivals,
+                        "r" + arrivals++,
+                        new int[4],
+                        SamplingParameters.greedy(4),
+                        PromptOutputs.NONE,
+                        terms,
+                        Optional.empty(),
+                        1);
+        order.add(sequence);
+        order.remove(sequence);
+        order.admitted(sequence, 0);
+        return sequence;
+    }
+
+    @Test
+    void aTenantHurriesWhileItRunsLessThanHalfOfWhatAnotherDoes() {
+        assertFalse(order.wantsShortSteps());
+        var quiet = start("quiet");
+        start("loud");
+        var loud = start("loud");
+        assertFalse(order.wantsShortSteps() || order.hurries(quiet), "1 of 2 is half");
+        var third = start("loud");
+        assertTrue(order.wantsShortSteps() && order.hurries(quiet), "1 of 3");
+        assertFalse(order.hurries(loud));
+        order.left(third);
+        assertFalse(order.wantsShortSteps() || order.hurries(quiet), "2 are left");
+        start("loud");
+        assertTrue(order.wantsShortSteps() && order.hurries(quiet), "3 again");
+        start("quiet");
+        assertFalse(order.wantsShortSteps() || order.hurries(quiet), "2 of 3");
+    }
+}
