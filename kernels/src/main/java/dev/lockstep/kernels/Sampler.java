@@ -26,13 +26,14 @@ public interface Sampler extends AutoCloseable {
     /// @param slots `[1, rows]` I32
     void sample(Tensor logits, Tensor slots, Samples out);
 
-    /// Log-probabilities of given ids and of the `top` most likely ones, by the logits as they are;
-    /// no slot is looked at and `out.ids` stays as it was.
+    /// Writes what [#sample] would had it chosen `targets`: these ids, their log-probabilities and
+    /// the `top` most likely ids, by the logits as they are. No slot is looked at.
     ///
     /// @param logits `[rows, vocabulary]` F32, what is no number in it overwritten
-    /// @param ids `[1, rows]` I32
-    /// @param top 0 to [SamplingSettings#MAX_TOP_LOGPROBS]
-    void score(Tensor logits, Tensor ids, int top, Samples out);
+    /// @param targets `[1, rows]` I32
+    /// @param top 0 to [SamplingSettings#MAX_TOP_LOGPROBS]; ids and log-probabilities of `out`
+    ///   beyond stay as they were
+    void score(Tensor logits, Tensor targets, int top, Samples out);
 
     /// Makes `ids` the last ids of `slots` and counts them.
     ///

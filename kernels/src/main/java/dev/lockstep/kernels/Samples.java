@@ -1,7 +1,7 @@
 package dev.lockstep.kernels;
 
-/// Where [Sampler#sample] writes; rows whose settings do not ask for log-probabilities leave theirs
-/// as they were.
+/// Where [Sampler#sample] and [Sampler#score] write; rows whose settings do not ask for
+/// log-probabilities leave theirs as they were.
 ///
 /// @param ids `[1, rows]` I32
 /// @param logprobs `[1, rows]` F32: natural logarithm of the softmax over the raw logits

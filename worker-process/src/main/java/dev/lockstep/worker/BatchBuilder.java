@@ -48,9 +48,8 @@ final class BatchBuilder implements AutoCloseable {
 
     /// @param rows `[1, k]` I32 on the device: tokens of the step
     /// @param targets `[1, k]` I32 on the device: the token behind each
-    /// @param ids the same on the host
     /// @param slots whose they are
-    record Scored(Tensor rows, Tensor targets, int[] ids, int[] slots) {}
+    record Scored(Tensor rows, Tensor targets, int[] slots) {}
 
     BatchBuilder(Kernels kernels, int kvGroups, SessionLimits limits) {
         this.kernels = kernels;
@@ -153,10 +152,7 @@ final class BatchBuilder implements AutoCloseable {
         }
         int count = tokens.size();
         return new Scored(
-                vector(putAll(tokens), count),
-                vector(putAll(targets), count),
-                integers(targets),
-                integers(owners));
+                vector(putAll(tokens), count), vector(putAll(targets), count), integers(owners));
     }
 
     private static boolean withoutKv(Placed placed, Slots slots) {

@@ -79,7 +79,6 @@ final class PositionReader {
 
     private List<StepOutcome.Sampled> score(BatchBuilder.Batch batch) {
         int count = batch.scored().rows().columns();
-        int[] ids = batch.scored().ids();
         int[] owners = batch.scored().slots();
         int most = Arrays.stream(owners).map(this::top).max().orElse(0);
         List<StepOutcome.Sampled> scored = new ArrayList<>(count);
@@ -94,19 +93,9 @@ final class PositionReader {
             if (activations.communicator().rank() == 0) {
                 Tensor targets = batch.scored().targets().columns(from, to);
                 sampler.score(logits, targets, most, samples.rows(to - from));
-                List<StepOutcome.Sampled> some =
+                scored.addAll(
                         samples.read(
-                                to - from, i -> owners[first + i], i -> top(owners[first + i]));
-                for (int i = 0; i < some.size(); i++) {
-                    StepOutcome.Sampled each = some.get(i);
-                    scored.add(
-                            new StepOutcome.Sampled(
-                                    each.slot(),
-                                    ids[first + i],
-                                    each.logprob(),
-                                    each.topIds(),
-                                    each.topLogprobs()));
-                }
+                                to - from, i -> owners[first + i], i -> top(owners[first + i])));
             }
         }
         return scored;

@@ -90,28 +90,29 @@ final class CpuSampler implements Sampler {
     public void sample(Tensor logits, Tensor slots, Samples out) {
         requireFits(logits, out);
         slots.require("slots", DType.I32, 1, logits.rows());
-        out.ids().require("ids", DType.I32, 1, logits.rows());
         eachRow(logits, (chooser, row) -> sampleRow(chooser, logits, slots, row, out));
     }
 
     @Override
-    public void score(Tensor logits, Tensor ids, int top, Samples out) {
+    public void score(Tensor logits, Tensor targets, int top, Samples out) {
         requireFits(logits, out);
-        ids.require("ids", DType.I32, 1, logits.rows());
+        targets.require("targets", DType.I32, 1, logits.rows());
         if (top < 0 || top > SamplingSettings.MAX_TOP_LOGPROBS) {
             throw new IllegalArgumentException(
                     "%d most likely ids, at most %d"
                             .formatted(top, SamplingSettings.MAX_TOP_LOGPROBS));
         }
         for (int row = 0; row < logits.rows(); row++) {
-            requireId("scored id", element(ids, row));
+            requireId("scored id", element(targets, row));
         }
         eachRow(
                 logits,
                 (chooser, row) -> {
                     long address = address(logits, row);
                     double normalizer = measure(chooser, address, top, row, out);
-                    float raw = MEMORY.get(FLOAT, address + element(ids, row) * 4L);
+                    int id = element(targets, row);
+                    writeId(id, row, out);
+                    float raw = MEMORY.get(FLOAT, address + id * 4L);
                     writeLogprob(raw, normalizer, row, out);
                 });
     }
@@ -119,6 +120,7 @@ final class CpuSampler implements Sampler {
     private void requireFits(Tensor logits, Samples out) {
         int rows = logits.rows();
         logits.require("logits", DType.F32, rows, vocabulary);
+        out.ids().require("ids", DType.I32, 1, rows);
         out.logprobs().require("logprobs", DType.F32, 1, rows);
         int most = SamplingSettings.MAX_TOP_LOGPROBS;
         out.topIds().require("topIds", DType.I32, rows, most);
@@ -177,7 +179,7 @@ final class CpuSampler implements Sampler {
         }
         slot.process(address);
         int id = chooser.choose(address, slot);
-        MEMORY.set(INT, out.ids().pointer().address() + row * 4L, id);
+        writeId(id, row, out);
         if (measured) {
             float raw = MEMORY.get(FLOAT, chooser.copy() + id * 4L);
             writeLogprob(raw, normalizer, row, out);
@@ -195,6 +197,10 @@ final class CpuSampler implements Sampler {
         double normalizer = normalizer(logits, greatest);
         writeTop(chooser, logits, normalizer, top, row, out);
         return normalizer;
+    }
+
+    private static void writeId(int id, int row, Samples out) {
+        MEMORY.set(INT, out.ids().pointer().address() + row * 4L, id);
     }
 
     private static void writeLogprob(float raw, double normalizer, int row, Samples out) {

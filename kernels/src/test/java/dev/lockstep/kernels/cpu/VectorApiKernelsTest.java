@@ -8,6 +8,7 @@ import dev.lockstep.kernels.MatmulContract;
 import dev.lockstep.kernels.MemoryContract;
 import dev.lockstep.kernels.RowContract;
 import dev.lockstep.kernels.SamplerContract;
+import dev.lockstep.kernels.ScoreContract;
 import dev.lockstep.kernels.WindowContract;
 
 final class VectorApiKernelsTest
@@ -19,7 +20,8 @@ final class VectorApiKernelsTest
                 ExpertContract,
                 WindowContract,
                 AttentionContract,
-                SamplerContract {
+                SamplerContract,
+                ScoreContract {
     @Override
     public Kernels open(int threads) {
         return OpenKernels.of(InstructionSet.VECTOR_API, threads);
