@@ -95,13 +95,13 @@ final class BatchBuilder implements AutoCloseable {
         List<Placed> others = rows.subList(kept.size(), rows.size());
         List<PagedBatch> paged = new ArrayList<>();
         for (int group = 0; group < kvGroups; group++) {
-            paged.add(page(kept, slots, group));
+            paged.add(page(kept, new RowBlocks.OfSlots(slots, group)));
         }
         Optional<PagedBatch> withoutKv =
-                others.isEmpty() ? Optional.empty() : Optional.of(pageWithoutKv(others));
-        kernels.copyToDevice(
-                host.asSlice(0, (long) cursor * Integer.BYTES),
-                device.tensor(0, DType.I32, 1, cursor));
+                others.isEmpty()
+                        ? Optional.empty()
+                        : Optional.of(page(others, new RowBlocks.OfStep(blockSize)));
+        kernels.copyToDevice(slice(0, cursor), device.tensor(0, DType.I32, 1, cursor));
         ForwardBatch forward =
                 new ForwardBatch(
                         tokens,
@@ -159,63 +159,39 @@ final class BatchBuilder implements AutoCloseable {
         return slots.at(placed.row().slot()).withoutKv();
     }
 
-    private PagedBatch page(List<Placed> rows, Slots slots, int group) {
+    private PagedBatch page(List<Placed> rows, RowBlocks blocks) {
         int width = 1;
         for (Placed placed : rows) {
-            width = Math.max(width, slots.at(placed.row().slot()).blockCount(group));
+            width = Math.max(width, blocks.count(placed));
         }
-        int[] starts = new int[rows.size() + 1];
-        int[] table = new int[rows.size() * width];
-        for (int r = 0; r < rows.size(); r++) {
-            Slot slot = slots.at(rows.get(r).row().slot());
-            System.arraycopy(slot.blocks(group), 0, table, r * width, slot.blockCount(group));
-            starts[r + 1] = starts[r] + rows.get(r).row().count();
-        }
-        return page(rows, starts, table, width);
-    }
-
-    /// Numbers the blocks of [dev.lockstep.model.Activations#stepKv] from 1 on.
-    private PagedBatch pageWithoutKv(List<Placed> rows) {
-        int width = 1;
-        for (Placed placed : rows) {
-            width = Math.max(width, Math.ceilDiv(placed.row().count(), blockSize));
-        }
-        int[] starts = new int[rows.size() + 1];
-        int[] table = new int[rows.size() * width];
-        int block = 1;
-        for (int r = 0; r < rows.size(); r++) {
-            int count = rows.get(r).row().count();
-            for (int b = 0; b < Math.ceilDiv(count, blockSize); b++) {
-                table[r * width + b] = block++;
-            }
-            starts[r + 1] = starts[r] + count;
-        }
-        return page(rows, starts, table, width);
-    }
-
-    private PagedBatch page(List<Placed> rows, int[] starts, int[] table, int width) {
-        int startIndex = putAll(starts);
+        int starts = take(rows.size() + 1);
         int computed = take(rows.size());
+        int table = take(rows.size() * width);
+        int tokens = 0;
         for (int r = 0; r < rows.size(); r++) {
-            put(computed + r, rows.get(r).row().computed());
+            Placed placed = rows.get(r);
+            put(starts + r, tokens);
+            put(computed + r, placed.row().computed());
+            MemorySegment blockRow = slice(table + r * width, width);
+            blocks.write(placed, blockRow);
+            // The step before left its own behind.
+            blockRow.asSlice((long) blocks.count(placed) * Integer.BYTES).fill((byte) 0);
+            tokens += placed.row().count();
         }
-        int tableIndex = putAll(table);
+        put(starts + rows.size(), tokens);
         return new PagedBatch(
                 rows.size(),
-                starts[rows.size()],
-                vector(startIndex, rows.size() + 1),
+                tokens,
+                vector(starts, rows.size() + 1),
                 vector(computed, rows.size()),
-                device.tensor((long) tableIndex * Integer.BYTES, DType.I32, rows.size(), width));
+                device.tensor((long) table * Integer.BYTES, DType.I32, rows.size(), width));
     }
 
     private int putAll(List<Integer> values) {
-        return putAll(integers(values));
-    }
-
-    private int putAll(int[] values) {
-        int start = take(values.length);
-        MemorySegment.copy(
-                values, 0, host, ValueLayout.JAVA_INT, (long) start * Integer.BYTES, values.length);
+        int start = take(values.size());
+        for (int i = 0; i < values.size(); i++) {
+            put(start + i, values.get(i));
+        }
         return start;
     }
 
@@ -227,6 +203,10 @@ final class BatchBuilder implements AutoCloseable {
         int start = cursor;
         cursor += integers;
         return start;
+    }
+
+    private MemorySegment slice(int start, int count) {
+        return host.asSlice((long) start * Integer.BYTES, (long) count * Integer.BYTES);
     }
 
     private void put(int index, int value) {

@@ -13,6 +13,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -44,6 +45,23 @@ class BatchBuilderTest {
                 slot,
                 new Slot(
                         new Step.Admission("r", slot, prompt, NONE, SamplingSettings.greedy(), 0),
+                        KV_GROUPS));
+    }
+
+    private void admit(int slot, PromptOutputs outputs, boolean withoutKv, int... prompt) {
+        slots.put(
+                slot,
+                new Slot(
+                        new Step.Admission(
+                                "r",
+                                slot,
+                                prompt,
+                                NONE,
+                                SamplingSettings.greedy(),
+                                0,
+                                outputs,
+                                false,
+                                withoutKv),
                         KV_GROUPS));
     }
 
@@ -152,5 +170,102 @@ class BatchBuilderTest {
                 slots.clear(slot);
             }
         }
+    }
+
+    @Test
+    void rowsWithoutKvComeLastAndNumberBlocksOfTheStep() {
+        admit(0, PromptOutputs.NONE, true, new int[17]);
+        admit(1, 1, 2, 3);
+        admit(2, PromptOutputs.NONE, true, new int[33]);
+        admit(3, PromptOutputs.NONE, true, 9);
+        BatchBuilder.Batch batch =
+                build(
+                        row(0, 0, 17, NONE, NONE),
+                        row(1, 0, 3, new int[] {11, 12, 13}, new int[] {21}),
+                        row(2, 0, 33, NONE, NONE),
+                        row(3, 0, 1, NONE, NONE));
+        assertEquals(1, batch.forward().kv().getFirst().rows());
+        assertArrayEquals(new int[] {0, 3}, read(batch.forward().kv().getFirst().rowStarts()));
+        assertArrayEquals(new int[] {11, 12, 13}, table(batch.forward().kv().getFirst()).get(0));
+        PagedBatch without = batch.forward().withoutKv().orElseThrow();
+        assertEquals(3, without.rows());
+        assertEquals(51, without.tokens());
+        assertArrayEquals(new int[] {0, 17, 50, 51}, read(without.rowStarts()));
+        assertArrayEquals(new int[] {0, 0, 0}, read(without.computed()));
+        assertArrayEquals(new int[] {1, 2, 0}, table(without).get(0));
+        assertArrayEquals(new int[] {3, 4, 5}, table(without).get(1));
+        assertArrayEquals(new int[] {6, 0, 0}, table(without).get(2));
+    }
+
+    @Test
+    void aStepOfRowsWithoutKvAloneHasEmptyTablesForTheRest() {
+        admit(0, PromptOutputs.NONE, true, 5, 6);
+        BatchBuilder.Batch batch = build(row(0, 0, 2, NONE, NONE));
+        for (PagedBatch paged : batch.forward().kv()) {
+            assertEquals(0, paged.rows());
+            assertEquals(0, paged.tokens());
+            assertArrayEquals(new int[] {0}, read(paged.rowStarts()));
+        }
+        PagedBatch without = batch.forward().withoutKv().orElseThrow();
+        assertArrayEquals(new int[] {1}, table(without).getFirst());
+    }
+
+    @Test
+    void whatTheLastStepLeftIsInNoTable() {
+        int[] full = {91, 92, 93, 94};
+        List<Step.Row> rows = new ArrayList<>();
+        for (int slot = 0; slot < 4; slot++) {
+            int[] prompt = new int[16];
+            Arrays.fill(prompt, 99);
+            admit(slot, prompt);
+            rows.add(row(slot, 0, 16, full, full));
+        }
+        build(rows.toArray(Step.Row[]::new));
+        for (int slot = 0; slot < 4; slot++) {
+            slots.clear(slot);
+        }
+        admit(0, 1);
+        admit(1, 2);
+        admit(2, PromptOutputs.NONE, true, new int[20]);
+        admit(3, PromptOutputs.NONE, true, 3);
+        BatchBuilder.Batch batch =
+                build(
+                        row(0, 0, 1, new int[] {7}, new int[] {8}),
+                        row(1, 0, 1, new int[] {5, 6, 9, 4}, new int[] {3, 2, 1}),
+                        row(2, 0, 20, NONE, NONE),
+                        row(3, 0, 1, NONE, NONE));
+        assertArrayEquals(new int[] {7, 0, 0, 0}, table(batch.forward().kv().get(0)).get(0));
+        assertArrayEquals(new int[] {8, 0, 0}, table(batch.forward().kv().get(1)).get(0));
+        PagedBatch without = batch.forward().withoutKv().orElseThrow();
+        assertArrayEquals(new int[] {3, 0}, table(without).get(1));
+    }
+
+    @Test
+    void positionsToScoreComeWithTheTokensBehindThem() {
+        admit(
+                1,
+                new PromptOutputs(1, true, 0, false, PromptOutputs.Pooling.NONE),
+                false,
+                40,
+                41,
+                42,
+                43);
+        admit(2, 50, 51);
+        admit(
+                3,
+                new PromptOutputs(0, true, 0, false, PromptOutputs.Pooling.NONE),
+                true,
+                60,
+                61,
+                62);
+        BatchBuilder.Batch batch =
+                build(
+                        row(3, 0, 3, NONE, NONE),
+                        row(1, 0, 4, new int[] {1}, new int[] {2}),
+                        row(2, 0, 2, new int[] {3}, new int[] {4}));
+        // Slot 1 lies first, from its position 1 on; slot 3 without KV behind slot 2.
+        assertArrayEquals(new int[] {1, 2, 6, 7}, read(batch.scored().rows()));
+        assertArrayEquals(new int[] {42, 43, 61, 62}, read(batch.scored().targets()));
+        assertArrayEquals(new int[] {1, 1, 3, 3}, batch.scored().slots());
     }
 }

@@ -1,0 +1,55 @@
+package dev.lockstep.worker;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/// The blocks that rows of a step have in one KV group, written row after row.
+sealed interface RowBlocks {
+
+    int count(BatchBuilder.Placed placed);
+
+    /// Writes all blocks of the next row to the beginning of `table`.
+    void write(BatchBuilder.Placed placed, MemorySegment table);
+
+    /// What the rows' slots hold.
+    record OfSlots(Slots slots, int group) implements RowBlocks {
+        @Override
+        public int count(BatchBuilder.Placed placed) {
+            return slot(placed).blockCount(group);
+        }
+
+        @Override
+        public void write(BatchBuilder.Placed placed, MemorySegment table) {
+            Slot slot = slot(placed);
+            MemorySegment.copy(
+                    slot.blocks(group), 0, table, ValueLayout.JAVA_INT, 0, slot.blockCount(group));
+        }
+
+        private Slot slot(BatchBuilder.Placed placed) {
+            return slots.at(placed.row().slot());
+        }
+    }
+
+    /// For rows without KV: blocks of [dev.lockstep.model.Activations#stepKv], numbered from 1 on.
+    final class OfStep implements RowBlocks {
+        private final int blockSize;
+        private int next = 1;
+
+        OfStep(int blockSize) {
+            this.blockSize = blockSize;
+        }
+
+        @Override
+        public int count(BatchBuilder.Placed placed) {
+            return Math.ceilDiv(placed.row().count(), blockSize);
+        }
+
+        @Override
+        public void write(BatchBuilder.Placed placed, MemorySegment table) {
+            int count = count(placed);
+            for (int i = 0; i < count; i++) {
+                table.setAtIndex(ValueLayout.JAVA_INT, i, next++);
+            }
+        }
+    }
+}
