@@ -13,12 +13,18 @@ import java.util.Optional;
 final class JavaProcess {
     private JavaProcess() {}
 
+    /// The optimizing compiler takes a third of the processor time of a start, on cores that the
+    /// worker loads its model with: what is not hot yet can wait. Not for workers, whose kernels
+    /// may be Java, and who measure their steps at the start.
+    private static final String COMPILE_LATER = "-XX:CompileThresholdScaling=5";
+
     /// A kind of process: its `lockstep` command and what its JVM gets.
     enum Role {
-        COORDINATOR("coordinator", "-Xms40m", "-Xmx256m"),
+        COORDINATOR("coordinator", "-Xms40m", "-Xmx256m", COMPILE_LATER),
         // What it needs grows with the pool, which it learns last: only what is used is committed.
         SCHEDULER(
                 "scheduler",
+                COMPILE_LATER,
                 "-Xms24m",
                 "-XX:MaxNewSize=64m",
                 "-Xmx" + SchedulerHeap.mebibytes() + "m"),
