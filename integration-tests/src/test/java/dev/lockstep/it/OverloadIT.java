@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Random;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
@@ -74,6 +75,7 @@ final class OverloadIT {
             Together.map(
                     clients,
                     client -> {
+                        Random pause = new Random(client);
                         while (System.nanoTime() < end) {
                             long start = System.nanoTime();
                             Api.Answer answer =
@@ -93,7 +95,8 @@ final class OverloadIT {
                                     refusals.add(System.nanoTime() - start);
                                 }
                                 refused.incrementAndGet();
-                                Thread.sleep(500);
+                                // Half a second on average; all at once they would come in waves.
+                                Thread.sleep(pause.nextInt(1, 1000));
                             }
                         }
                         return client;
