@@ -7,6 +7,7 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.Executors;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
 
 /// A worker as its process has it, but for ZooKeeper: server, service, step thread.
 final class ServedWorker implements AutoCloseable {
@@ -50,6 +51,15 @@ final class ServedWorker implements AutoCloseable {
             ready = now;
             announced.add(now);
         }
+    }
+
+    /// The next change of what it announces.
+    boolean nextReady() throws InterruptedException {
+        Boolean next = announced.poll(20, TimeUnit.SECONDS);
+        if (next == null) {
+            throw new AssertionError("nothing was announced");
+        }
+        return next;
     }
 
     TestScheduler dial() {

@@ -1,0 +1,144 @@
+package dev.lockstep.worker;
+
+import static dev.lockstep.worker.TestSteps.assertContains;
+import static dev.lockstep.worker.TestSteps.assertServes;
+import static dev.lockstep.worker.TestSteps.prefill;
+import static dev.lockstep.worker.TestSteps.row;
+import static dev.lockstep.worker.TestSteps.step;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.proto.v1.WorkerError;
+import io.grpc.Status;
+import java.io.IOException;
+import java.nio.file.Path;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/// A worker runs each step of the highest epoch once and in order, and nothing else.
+class EpochFenceTest {
+    @TempDir static Path folder;
+    private static TestWorker worker;
+
+    @BeforeAll
+    static void load() throws IOException {
+        worker = TestWorker.onTinyModel(folder);
+    }
+
+    @AfterAll
+    static void unload() {
+        worker.close();
+    }
+
+    private static ServedWorker serve() {
+        return new ServedWorker(worker, folder, "");
+    }
+
+    @Test
+    void aJoinThatIsNotAboveTheHighestEpochIsRefusedWithIt() throws Exception {
+        try (ServedWorker served = serve();
+                TestScheduler first = served.dial()) {
+            first.join(7);
+            for (long stale : new long[] {6, 7, 0, -1}) {
+                try (TestScheduler second = served.dial()) {
+                    second.sendJoin("default", stale, 0, 1);
+                    Status end = second.end();
+                    assertEquals(Status.Code.FAILED_PRECONDITION, end.getCode());
+                    assertEquals("7", second.trailer(WorkerService.HIGHEST_EPOCH));
+                    assertContains(end + "", "stale epoch " + stale, "7");
+                }
+            }
+            assertTrue(first.isOpenAfter(0), "a stale Join harms nobody");
+        }
+    }
+
+    @Test
+    void aHigherEpochEndsTheStreamOfTheLowerOneAndGoesOn() throws Exception {
+        try (ServedWorker served = serve();
+                TestScheduler old = served.dial();
+                TestScheduler next = served.dialUnixSocket()) {
+            old.begin(1);
+            old.send(prefill(1));
+            old.result();
+            next.begin(2);
+            assertEquals(Status.Code.ABORTED, old.end().getCode());
+            assertContains(old.end() + "", "epoch 2");
+            next.send(prefill(2));
+            assertEquals(2, next.result().getEpoch());
+        }
+    }
+
+    @Test
+    void aHigherEpochOnTheSameStreamGoesOnThere() throws Exception {
+        try (ServedWorker served = serve();
+                TestScheduler scheduler = served.dial()) {
+            scheduler.begin(1);
+            scheduler.begin(2);
+            scheduler.send(prefill(2));
+            assertEquals(2, scheduler.result().getEpoch());
+        }
+    }
+
+    @Test
+    void aStreamCannotFormAnEpochItDidNotJoin() throws Exception {
+        try (ServedWorker served = serve();
+                TestScheduler owner = served.dial();
+                TestScheduler stranger = served.dial()) {
+            owner.begin(4);
+            stranger.sendForm(TestScheduler.form(3));
+            assertContains(stranger.error().getMessage(), "not joined epoch 3");
+            stranger.sendForm(TestScheduler.form(4));
+            assertContains(stranger.error().getMessage(), "not joined epoch 4");
+            stranger.send(prefill(4));
+            assertContains(stranger.error().getMessage(), "not joined epoch 4");
+            owner.sendForm(TestScheduler.form(5));
+            assertContains(owner.error().getMessage(), "not joined epoch 5");
+            owner.send(prefill(4));
+            assertEquals(1, owner.result().getSampledCount(), "nobody took its session");
+        }
+    }
+
+    @Test
+    void aStepOutOfOrderEndsTheEpochAndAnotherOneWorks() throws Exception {
+        try (ServedWorker served = serve()) {
+            try (TestScheduler scheduler = served.dial()) {
+                scheduler.begin(1);
+                scheduler.send(prefill(1));
+                scheduler.result();
+                scheduler.send(step(1, 3).addRows(row(0, 10, 1)));
+                WorkerError error = scheduler.error();
+                assertEquals(1, error.getEpoch());
+                assertEquals(3, error.getNumber());
+                assertContains(error.getMessage(), "(1, 3)", "(1, 1)");
+                // What was dropped stays dropped: the right step comes too late.
+                scheduler.send(step(1, 2).addRows(row(0, 10, 1)));
+                assertContains(scheduler.error().getMessage(), "epoch 1 is not formed");
+            }
+            assertServes(served, 2);
+        }
+    }
+
+    @Test
+    void aStepIsNotRunTwice() throws Exception {
+        try (ServedWorker served = serve();
+                TestScheduler scheduler = served.dial()) {
+            scheduler.begin(1);
+            scheduler.send(prefill(1));
+            scheduler.send(prefill(1));
+            scheduler.result();
+            assertContains(scheduler.error().getMessage(), "step (1, 1) after (1, 1)");
+        }
+    }
+
+    @Test
+    void stepsBeforeTheGroupIsFormedAreRefused() throws Exception {
+        try (ServedWorker served = serve();
+                TestScheduler scheduler = served.dial()) {
+            scheduler.join(1);
+            scheduler.send(prefill(1));
+            assertContains(scheduler.error().getMessage(), "epoch 1 is not formed");
+        }
+    }
+}
