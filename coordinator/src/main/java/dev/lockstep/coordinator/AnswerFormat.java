@@ -11,7 +11,12 @@ interface AnswerFormat {
     String objectName(boolean chunk);
 
     /// The first chunk of a choice; without one there is none.
-    Optional<ObjectNode> opening(int choice);
+    ///
+    /// @param promptTokens as in [#whole]
+    Optional<ObjectNode> opening(int choice, List<GeneratedToken> promptTokens);
+
+    /// Whether log-probabilities of the prompt stand before a choice's first token.
+    boolean showsPrompt();
 
     /// A chunk with something to show.
     ObjectNode chunk(int choice, Delta delta);
@@ -28,8 +33,8 @@ interface AnswerFormat {
     ///   asked for
     ObjectNode whole(int choice, List<GeneratedToken> promptTokens, Delta all, Finish finish);
 
-    /// What stands beside the choices of a whole answer.
-    void putFurther(ObjectNode whole, List<GeneratedToken> promptTokens);
+    /// What stands beside the choices of a whole answer, or of the first chunk.
+    void putFurther(ObjectNode answer, List<GeneratedToken> promptTokens);
 
     /// What ends a choice, in both routes: `finish_reason` and, as others in this field have it,
     /// `stop_reason`.

@@ -25,10 +25,15 @@ final class ChatFormat implements AnswerFormat {
     }
 
     @Override
-    public Optional<ObjectNode> opening(int choice) {
+    public Optional<ObjectNode> opening(int choice, List<GeneratedToken> promptTokens) {
         ObjectNode node = Json.object().put("index", choice);
         node.putObject("delta").put("role", "assistant").put("content", "");
         return Optional.of(node.putNull("logprobs").putNull("finish_reason"));
+    }
+
+    @Override
+    public boolean showsPrompt() {
+        return promptLogprobs;
     }
 
     @Override
@@ -49,9 +54,9 @@ final class ChatFormat implements AnswerFormat {
     }
 
     @Override
-    public void putFurther(ObjectNode whole, List<GeneratedToken> promptTokens) {
+    public void putFurther(ObjectNode answer, List<GeneratedToken> promptTokens) {
         if (promptLogprobs) {
-            PromptLogprobs.put(whole, model, promptTokens);
+            PromptLogprobs.put(answer, model, promptTokens);
         }
     }
 

@@ -17,7 +17,7 @@ record ChatRequest(
         OutputFields outputs = OutputFields.parse(fields);
         OptionalInt maxTokens = maxTokens(fields, outputs.any() ? 0 : 1);
         StreamFields delivery = StreamFields.parse(fields);
-        outputs.requireFits(fields, maxTokens, delivery.stream());
+        outputs.requireFits(fields, maxTokens);
         Sampling sampling = SamplingFields.parse(fields, model, maxTokens, logprobs(fields));
         outputs.requireOneChoice(maxTokens, sampling);
         return new ChatRequest(

@@ -55,7 +55,7 @@ record CompletionRequest(
                 echo && logprobs.isPresent()
                         ? outputs.withPromptLogprobs(logprobs.getAsInt())
                         : outputs;
-        all.requireFits(fields, OptionalInt.of(maxTokens), delivery.stream());
+        all.requireFits(fields, OptionalInt.of(maxTokens));
         List<Prompt> prompts = Prompt.list("prompt", MOST_PROMPTS, fields, model);
         Sampling sampling =
                 SamplingFields.parse(

@@ -2,6 +2,8 @@ package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.proto.v1.PositionOutputs;
+import java.util.ArrayList;
+import java.util.List;
 
 /// An answer as server-sent events: `data: {…}` for each, `data: [DONE]` at the end, a comment in
 /// silence.
@@ -14,11 +16,17 @@ final class EventStream implements Answer {
     private final AnswerHead head;
     private final AnswerFormat format;
     private final StreamFields delivery;
-    private final int choices;
+    private final int choicesPerPrompt;
     private final int promptTokens;
-    private boolean opened;
+    private final List<Opening> openings = new ArrayList<>();
     private int completionTokens;
     private int cachedTokens;
+
+    /// What stands before a choice's text.
+    private static final class Opening {
+        final List<GeneratedToken> promptTokens = new ArrayList<>();
+        boolean sent;
+    }
 
     /// @param promptTokens for usage in every chunk
     EventStream(
@@ -27,18 +35,24 @@ final class EventStream implements Answer {
             AnswerFormat format,
             StreamFields delivery,
             int choices,
+            int choicesPerPrompt,
             int promptTokens) {
         this.exchange = exchange;
         this.head = head;
         this.format = format;
         this.delivery = delivery;
-        this.choices = choices;
+        this.choicesPerPrompt = choicesPerPrompt;
         this.promptTokens = promptTokens;
+        for (int choice = 0; choice < choices; choice++) {
+            openings.add(new Opening());
+        }
     }
 
-    /// Log-probabilities of a prompt are served without a stream.
     @Override
-    public void outputs(int choice, PositionOutputs outputs) {}
+    public void outputs(int choice, PositionOutputs outputs) {
+        List<GeneratedToken> tokens = openings.get(choice).promptTokens;
+        outputs.getNextTokensList().forEach(token -> tokens.add(GeneratedToken.fromProto(token)));
+    }
 
     @Override
     public void cached(int tokens) {
@@ -47,7 +61,7 @@ final class EventStream implements Answer {
 
     @Override
     public void delta(int choice, Delta delta) {
-        open();
+        open(choice);
         completionTokens += delta.tokens().size();
         if (isVisible(delta)) {
             send(format.chunk(choice, delta));
@@ -56,7 +70,7 @@ final class EventStream implements Answer {
 
     @Override
     public void finished(int choice, Finish finish) {
-        open();
+        open(choice);
         send(format.lastChunk(choice, finish));
     }
 
@@ -67,7 +81,6 @@ final class EventStream implements Answer {
 
     @Override
     public void completed(TokenUsage usage) {
-        open();
         if (delivery.usage()) {
             ObjectNode chunk = head.toJson(format.objectName(true));
             chunk.putArray("choices");
@@ -82,15 +95,35 @@ final class EventStream implements Answer {
         exchange.fail(error);
     }
 
-    /// The first chunks of all choices come together, as clients expect them.
-    private void open() {
-        if (opened) {
+    /// The first chunks of all choices come together, as clients expect them; those that show the
+    /// prompt's log-probabilities when these are there.
+    private void open(int choice) {
+        if (openings.get(choice).sent) {
             return;
         }
-        opened = true;
-        for (int choice = 0; choice < choices; choice++) {
-            format.opening(choice).ifPresent(this::send);
+        if (format.showsPrompt()) {
+            sendOpening(choice);
+        } else {
+            for (int each = 0; each < openings.size(); each++) {
+                sendOpening(each);
+            }
         }
+    }
+
+    private void sendOpening(int choice) {
+        openings.get(choice).sent = true;
+        // The prompt's are told of its first choice, before the first token of any.
+        int first = choice - choice % choicesPerPrompt;
+        List<GeneratedToken> prompt = openings.get(first).promptTokens;
+        format.opening(choice, prompt)
+                .ifPresent(
+                        node -> {
+                            ObjectNode chunk = chunk(node);
+                            if (choice == 0) {
+                                format.putFurther(chunk, prompt);
+                            }
+                            exchange.event(Json.bytes(chunk));
+                        });
     }
 
     /// Tokens without text are only worth a chunk to who asked for ids or log-probabilities.
@@ -99,6 +132,10 @@ final class EventStream implements Answer {
     }
 
     private void send(ObjectNode choice) {
+        exchange.event(Json.bytes(chunk(choice)));
+    }
+
+    private ObjectNode chunk(ObjectNode choice) {
         ObjectNode chunk = head.toJson(format.objectName(true));
         chunk.putArray("choices").add(choice);
         if (delivery.continuousUsage()) {
@@ -107,6 +144,6 @@ final class EventStream implements Answer {
         } else if (delivery.usage()) {
             chunk.putNull("usage");
         }
-        exchange.event(Json.bytes(chunk));
+        return chunk;
     }
 }

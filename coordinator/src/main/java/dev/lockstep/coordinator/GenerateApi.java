@@ -64,7 +64,13 @@ final class GenerateApi {
                         outline.id(), System.currentTimeMillis() / 1000, outline.model().name());
         return delivery.stream()
                 ? new EventStream(
-                        exchange, head, format, delivery, outline.choices(), outline.promptTokens())
+                        exchange,
+                        head,
+                        format,
+                        delivery,
+                        outline.choices(),
+                        choicesPerPrompt,
+                        outline.promptTokens())
                 : new WholeAnswer(exchange, head, format, outline.choices(), choicesPerPrompt);
     }
 }

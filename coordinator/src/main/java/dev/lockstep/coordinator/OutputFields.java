@@ -48,16 +48,11 @@ record OutputFields(OptionalInt promptLogprobs, boolean hiddenStates, Pooling po
     }
 
     /// Refuses what cannot be with the other fields.
-    void requireFits(Fields fields, OptionalInt maxTokens, boolean stream) {
+    void requireFits(Fields fields, OptionalInt maxTokens) {
         if (pooling != Pooling.POOLING_UNSPECIFIED && maxTokens.orElse(1) != 0) {
             throw ApiError.invalid(
                     fields.name(POOLING),
                     fields.name(POOLING) + " is given, then max_tokens must be 0");
-        }
-        if (promptLogprobs.isPresent() && stream) {
-            throw ApiError.unserved(
-                    fields.name("stream"),
-                    "stream is true; log-probabilities of the prompt are served without it");
         }
     }
 

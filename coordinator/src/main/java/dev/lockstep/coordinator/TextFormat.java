@@ -33,16 +33,32 @@ final class TextFormat implements AnswerFormat {
     }
 
     @Override
-    public Optional<ObjectNode> opening(int choice) {
-        return echoes.isEmpty()
-                ? Optional.empty()
-                : Optional.of(chunk(choice, new Delta(echoes.get(choice).text(), List.of())));
+    public Optional<ObjectNode> opening(int choice, List<GeneratedToken> promptTokens) {
+        if (echoes.isEmpty() && !promptLogprobs) {
+            return Optional.empty();
+        }
+        ObjectNode node = start(choice, promptTokens, Delta.NOTHING);
+        return Optional.of(node.putNull("finish_reason"));
+    }
+
+    @Override
+    public boolean showsPrompt() {
+        return promptLogprobs || (!echoes.isEmpty() && sampling.logprobs());
     }
 
     @Override
     public ObjectNode chunk(int choice, Delta delta) {
         ObjectNode node = Json.object().put("index", choice).put("text", delta.text());
-        putRest(node, choice, List.of(), delta);
+        if (sampling.logprobs()) {
+            TextLogprobs logprobs = new TextLogprobs(model, node.putObject("logprobs"));
+            if (!echoes.isEmpty()) {
+                logprobs.goOnBehind(echoes.get(choice));
+            }
+            delta.inText().forEach(logprobs::add);
+        } else {
+            node.putNull("logprobs");
+        }
+        putTokenIds(node, delta);
         return node.putNull("finish_reason");
     }
 
@@ -56,26 +72,23 @@ final class TextFormat implements AnswerFormat {
     @Override
     public ObjectNode whole(
             int choice, List<GeneratedToken> promptTokens, Delta all, Finish finish) {
-        String echo = echoes.isEmpty() ? "" : echoes.get(choice).text();
-        ObjectNode node = Json.object().put("index", choice).put("text", echo + all.text());
-        putRest(node, choice, promptTokens, all);
-        if (promptLogprobs) {
-            PromptLogprobs.put(node, model, promptTokens);
-        }
+        ObjectNode node = start(choice, promptTokens, all);
         AnswerFormat.putFinish(node, finish);
         return node;
     }
 
     @Override
-    public void putFurther(ObjectNode whole, List<GeneratedToken> promptTokens) {}
+    public void putFurther(ObjectNode answer, List<GeneratedToken> promptTokens) {}
 
     @Override
     public boolean showsTokens() {
         return tokenIds || sampling.logprobs();
     }
 
-    private void putRest(
-            ObjectNode node, int choice, List<GeneratedToken> promptTokens, Delta delta) {
+    /// A choice from its beginning, with what stands before its text.
+    private ObjectNode start(int choice, List<GeneratedToken> promptTokens, Delta delta) {
+        String echo = echoes.isEmpty() ? "" : echoes.get(choice).text();
+        ObjectNode node = Json.object().put("index", choice).put("text", echo + delta.text());
         if (sampling.logprobs()) {
             TextLogprobs logprobs = new TextLogprobs(model, node.putObject("logprobs"));
             if (!echoes.isEmpty()) {
@@ -85,6 +98,14 @@ final class TextFormat implements AnswerFormat {
         } else {
             node.putNull("logprobs");
         }
+        putTokenIds(node, delta);
+        if (promptLogprobs) {
+            PromptLogprobs.put(node, model, promptTokens);
+        }
+        return node;
+    }
+
+    private void putTokenIds(ObjectNode node, Delta delta) {
         if (tokenIds) {
             AnswerFormat.putTokenIds(node, delta);
         }

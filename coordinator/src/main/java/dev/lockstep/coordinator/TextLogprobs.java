@@ -46,6 +46,11 @@ final class TextLogprobs {
             String more = model.isText(id) ? text.map(each -> each.push(id)).orElse("") : "";
             offset += more.codePointCount(0, more.length());
         }
+        goOnBehind(echo);
+    }
+
+    /// What is added stands behind the prompt, which was told of before.
+    void goOnBehind(Echo echo) {
         echoed = echo.characters();
     }
 

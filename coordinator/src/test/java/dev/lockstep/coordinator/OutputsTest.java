@@ -12,6 +12,7 @@ import dev.lockstep.proto.v1.TopLogprob;
 import java.net.http.HttpResponse;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
 import java.util.List;
@@ -196,9 +197,6 @@ final class OutputsTest {
                 refusal("/v1/completions", "\"prompt\":\"a\",\"prompt_logprobs\":21")
                         .contains("[0, 20]"));
         assertTrue(
-                refusal("/v1/completions", "\"prompt\":\"a\",\"prompt_logprobs\":1,\"stream\":true")
-                        .contains("without it"));
-        assertTrue(
                 refusal(
                                 "/v1/completions",
                                 "\"prompt\":\"a\",\"prompt_logprobs\":1,\"max_tokens\":0,\"n\":2")
@@ -258,5 +256,57 @@ final class OutputsTest {
         JsonNode alone = post("/v1/completions", fields + ",\"max_tokens\":0");
         assertEquals("Hello you", alone.at("/choices/0/text").asText());
         assertEquals(prompt.length, alone.at("/choices/0/logprobs/token_logprobs").size());
+    }
+
+    @Test
+    void aStreamShowsPiecewiseWhatAWholeAnswerShows() throws Exception {
+        computes(" there");
+        String fields = "\"prompt\":[\"Hello you\",\"Hello\"],\"n\":2,\"logprobs\":1";
+        for (String more :
+                List.of(
+                        "\"echo\":true",
+                        "\"prompt_logprobs\":2",
+                        "\"echo\":true,\"prompt_logprobs\":0")) {
+            JsonNode whole = post("/v1/completions", fields + "," + more);
+            List<JsonNode> events = stream("/v1/completions", fields + "," + more);
+            for (int choice = 0; choice < 4; choice++) {
+                assertSame(whole.at("/choices/" + choice), chunks(events, choice), more);
+            }
+        }
+        String chat = "\"prompt_logprobs\":1,\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]";
+        List<JsonNode> events = stream("/v1/chat/completions", chat);
+        assertEquals(
+                post("/v1/chat/completions", chat).get("prompt_logprobs"),
+                events.getFirst().get("prompt_logprobs"));
+        events.subList(1, events.size())
+                .forEach(event -> assertFalse(event.has("prompt_logprobs")));
+    }
+
+    private static List<JsonNode> stream(String path, String fields) throws Exception {
+        return TestCoordinator.events(
+                tiny.post(path, "{\"model\":\"tiny\",\"stream\":true," + fields + "}"));
+    }
+
+    private static List<JsonNode> chunks(List<JsonNode> events, int choice) {
+        return events.stream()
+                .map(event -> event.at("/choices/0"))
+                .filter(chunk -> chunk.get("index").asInt() == choice)
+                .toList();
+    }
+
+    private static void assertSame(JsonNode whole, List<JsonNode> chunks, String fields) {
+        StringBuilder text = new StringBuilder();
+        chunks.forEach(chunk -> text.append(chunk.get("text").asText()));
+        assertEquals(whole.get("text").asText(), text.toString(), fields);
+        for (String array : List.of("tokens", "token_logprobs", "top_logprobs", "text_offset")) {
+            List<JsonNode> entries = new ArrayList<>();
+            chunks.forEach(chunk -> chunk.at("/logprobs/" + array).forEach(entries::add));
+            List<JsonNode> all = new ArrayList<>();
+            whole.at("/logprobs/" + array).forEach(all::add);
+            assertEquals(all, entries, fields + " " + array);
+        }
+        assertEquals(
+                whole.get("prompt_logprobs"), chunks.getFirst().get("prompt_logprobs"), fields);
+        assertEquals(whole.get("finish_reason"), chunks.getLast().get("finish_reason"), fields);
     }
 }
