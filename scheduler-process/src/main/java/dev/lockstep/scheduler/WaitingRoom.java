@@ -12,7 +12,7 @@ import org.jspecify.annotations.Nullable;
 /// One whose next blocks a running sequence is about to compute stands in no order but follows that
 /// one, and returns to its place when it got further or left.
 final class WaitingRoom implements ResourceManager {
-    /// Sequences that may be set aside in one plan.
+    /// Sequences set aside before the next is found: a plan does not walk a long queue of them.
     private static final int MOST_ASIDE = 64;
 
     private final WaitingOrder guaranteed;
