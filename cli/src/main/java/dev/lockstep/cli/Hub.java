@@ -25,12 +25,14 @@ final class Hub {
     private final HubConfig config;
     private final Terminal terminal;
     private final ToLongFunction<Path> usableSpace;
+    private final HubPause pause;
 
     /// @param usableSpace bytes that the disk of a folder still takes
     Hub(HubConfig config, Terminal terminal, ToLongFunction<Path> usableSpace) {
         this.config = config;
         this.terminal = terminal;
         this.usableSpace = usableSpace;
+        this.pause = new HubPause(config.patience(), terminal);
     }
 
     Hub(HubConfig config, Terminal terminal) {
@@ -57,7 +59,7 @@ final class Hub {
     }
 
     private Path online(HubName model, HubCache cache) throws IOException, InterruptedException {
-        try (HubClient client = new HubClient(config, model)) {
+        try (HubClient client = new HubClient(config, model, pause)) {
             HubClient.Listing listing;
             try {
                 listing = client.list();
@@ -69,8 +71,12 @@ final class Hub {
                         .orElseThrow(
                                 () ->
                                         new UnusableException(
-                                                "%s, and %s is not in %s: name a model folder or .gguf file with --model, or set HF_ENDPOINT to another hub"
-                                                        .formatted(why, model, config.cache())));
+                                                "%s, and %s is not in %s: %s, name a model folder or .gguf file with --model, or set HF_ENDPOINT to another hub"
+                                                        .formatted(
+                                                                why,
+                                                                model,
+                                                                config.cache(),
+                                                                HubBusyException.tryAgain(e))));
             }
             HubFiles files = HubFiles.choose(model, listing.files());
             if (!isWhole(cache, listing.commit(), files)) {
@@ -154,8 +160,12 @@ final class Hub {
                     "cannot keep %s in %s".formatted(model, config.cache()), e);
         } catch (IOException e) {
             throw new UnusableException(
-                    "the download of %s into %s broke (%s): what has come is kept, try again"
-                            .formatted(model, config.cache(), HubClient.reason(e)));
+                    "the download of %s into %s broke (%s): what has come is kept, %s"
+                            .formatted(
+                                    model,
+                                    config.cache(),
+                                    HubClient.reason(e),
+                                    HubBusyException.tryAgain(e)));
         }
     }
 
@@ -178,8 +188,7 @@ final class Hub {
         }
         requireSpace(model, cache, missing.values());
         Transfer transfer = new Transfer(terminal, total);
-        HubDownload download =
-                new HubDownload(client, cache, transfer, config.patience().attempts());
+        HubDownload download = new HubDownload(client, cache, transfer, pause);
         List<HubClient.RemoteFile> came =
                 Parallel.map(
                         List.copyOf(missing.values()),

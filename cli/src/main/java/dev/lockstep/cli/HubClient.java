@@ -10,6 +10,7 @@ import java.net.URI;
 import java.net.URLEncoder;
 import java.net.http.HttpTimeoutException;
 import java.nio.charset.StandardCharsets;
+import java.time.Instant;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.Set;
@@ -28,11 +29,13 @@ final class HubClient implements AutoCloseable {
 
     private final HubConfig config;
     private final HubName model;
+    private final HubPause pause;
     private final HubHttp http;
 
-    HubClient(HubConfig config, HubName model) {
+    HubClient(HubConfig config, HubName model, HubPause pause) {
         this.config = config;
         this.model = model;
+        this.pause = pause;
         this.http = new HubHttp(config);
     }
 
@@ -64,26 +67,12 @@ final class HubClient implements AutoCloseable {
         }
     }
 
-    /// An answer that asks to try again.
-    private static final class BusyException extends IOException {
-        private static final long serialVersionUID = 1L;
-
-        BusyException(String message) {
-            super(message);
-        }
-    }
-
-    /// The question whose answer may need more than one attempt.
-    private interface Question<T> {
-        T ask() throws IOException, InterruptedException;
-    }
-
     Listing list() throws IOException, InterruptedException {
         URI uri =
                 uri(
                         "/api/models/%s/revision/%s"
                                 .formatted(model.repository(), encoded(model.revision())));
-        return persist(
+        return pause.persist(
                 () -> {
                     HubHttp.Answer answer = http.send("GET", uri, Map.of(), Map.of(), true);
                     try (InputStream body = answer.last().body()) {
@@ -107,7 +96,7 @@ final class HubClient implements AutoCloseable {
 
     /// Asks what a file is, without its bytes.
     RemoteFile head(String commit, String name) throws IOException, InterruptedException {
-        return persist(
+        return pause.persist(
                 () -> {
                     URI uri = fileUri(commit, name);
                     HubHttp.Answer answer = http.send("HEAD", uri, Map.of(), Map.of(), false);
@@ -191,24 +180,6 @@ final class HubClient implements AutoCloseable {
                 : failure.getMessage();
     }
 
-    /// Waits before the next attempt, longer each time.
-    void pause(int failures) throws InterruptedException {
-        Thread.sleep(config.patience().firstPause().multipliedBy(1L << Math.min(failures - 1, 6)));
-    }
-
-    private <T> T persist(Question<T> question) throws IOException, InterruptedException {
-        for (int failures = 1; ; failures++) {
-            try {
-                return question.ask();
-            } catch (IOException e) {
-                if (failures >= config.patience().attempts()) {
-                    throw e;
-                }
-                pause(failures);
-            }
-        }
-    }
-
     private static JsonNode json(URI uri, InputStream body) throws IOException {
         try {
             return JSON.readTree(body);
@@ -238,8 +209,10 @@ final class HubClient implements AutoCloseable {
         }
         // A storage host refuses a link that is too old; the hub gives a new one.
         if (status >= 500 || status == 429 || status == 408 || !http.isHub(answer.last().uri())) {
-            throw new BusyException(
-                    "%s answers %d".formatted(answer.last().uri().getHost(), status));
+            throw new HubBusyException(
+                    answer.last().uri().getHost(),
+                    status,
+                    RetryAfter.of(answer.last().headers(), Instant.now()));
         }
         throw new UnusableException(
                 new HubRefusal(config, model, file)

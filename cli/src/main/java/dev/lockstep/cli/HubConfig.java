@@ -16,34 +16,47 @@ import java.util.Optional;
 /// @param offline only what is in the cache
 /// @param cache shared with the hub's other clients
 record HubConfig(
-        URI endpoint, Optional<String> token, boolean offline, Path cache, Patience patience) {
+        URI endpoint,
+        HubToken token,
+        HubProxies proxies,
+        boolean offline,
+        Path cache,
+        Patience patience) {
     private static final String DEFAULT_ENDPOINT = "https://huggingface.co";
 
     /// How long a hub is waited for.
     ///
     /// @param attempts without a byte of progress
     /// @param firstPause before the second attempt; doubles from there
+    /// @param longestAsked a busy host that asks for more is not waited for
     /// @param silence after which a connection counts as broken
-    record Patience(int attempts, Duration firstPause, Duration silence) {
+    record Patience(int attempts, Duration firstPause, Duration longestAsked, Duration silence) {
         static final Patience DEFAULT =
-                new Patience(5, Duration.ofMillis(500), Duration.ofSeconds(30));
+                new Patience(
+                        5, Duration.ofMillis(500), Duration.ofMinutes(1), Duration.ofSeconds(30));
     }
 
-    /// Reads `HF_ENDPOINT`, `HF_TOKEN`, `HF_HUB_OFFLINE`, `HF_HUB_CACHE` and `HF_HOME`.
     static HubConfig of(Map<String, String> environment) {
+        return of(environment, Patience.DEFAULT);
+    }
+
+    /// Reads `HF_ENDPOINT`, `HF_HUB_OFFLINE`, `HF_HUB_CACHE`, `HF_HOME`, and what [HubToken] and
+    /// [HubProxies] read.
+    static HubConfig of(Map<String, String> environment, Patience patience) {
         Path home =
                 given(environment, "HF_HOME")
                         .map(Path::of)
                         .orElseGet(() -> userCache(environment).resolve("huggingface"));
         return new HubConfig(
                 endpoint(given(environment, "HF_ENDPOINT").orElse(DEFAULT_ENDPOINT)),
-                given(environment, "HF_TOKEN"),
+                HubToken.of(environment, home),
+                new HubProxies(environment),
                 given(environment, "HF_HUB_OFFLINE").filter(HubConfig::isTrue).isPresent(),
                 given(environment, "HF_HUB_CACHE")
                         .map(Path::of)
                         .orElse(home.resolve("hub"))
                         .toAbsolutePath(),
-                Patience.DEFAULT);
+                patience);
     }
 
     /// `$XDG_CACHE_HOME` or `~/.cache`.
@@ -53,7 +66,8 @@ record HubConfig(
                 .orElseGet(() -> Path.of(System.getProperty("user.home"), ".cache"));
     }
 
-    private static Optional<String> given(Map<String, String> environment, String variable) {
+    /// What a variable holds, unless that is nothing.
+    static Optional<String> given(Map<String, String> environment, String variable) {
         return Optional.ofNullable(environment.get(variable))
                 .map(String::strip)
                 .filter(value -> !value.isEmpty());
@@ -77,7 +91,7 @@ record HubConfig(
                 "HF_ENDPOINT: \"%s\" is not a URL such as %s".formatted(text, DEFAULT_ENDPOINT));
     }
 
-    /// The token is no text for a log.
+    /// Where, without how.
     @Override
     public String toString() {
         return "HubConfig[%s, %s]".formatted(endpoint, cache);

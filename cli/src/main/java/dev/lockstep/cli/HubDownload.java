@@ -24,13 +24,13 @@ final class HubDownload {
     private final HubClient client;
     private final HubCache cache;
     private final Transfer transfer;
-    private final int attempts;
+    private final HubPause pause;
 
-    HubDownload(HubClient client, HubCache cache, Transfer transfer, int attempts) {
+    HubDownload(HubClient client, HubCache cache, Transfer transfer, HubPause pause) {
         this.client = client;
         this.cache = cache;
         this.transfer = transfer;
-        this.attempts = attempts;
+        this.pause = pause;
     }
 
     /// The file's blob, complete and checked.
@@ -73,10 +73,7 @@ final class HubDownload {
     }
 
     private int failed(int failures, IOException cause) throws IOException, InterruptedException {
-        if (failures + 1 >= attempts) {
-            throw cause;
-        }
-        client.pause(failures + 1);
+        pause.after(failures + 1, cause);
         return failures + 1;
     }
 

@@ -16,24 +16,37 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
 
-/// Requests to a hub and to the hosts it redirects to. The token goes to the hub alone. Closed by
-/// whoever opened it. Safe for any number of threads.
+/// Requests to a hub and to the hosts it redirects to, by way of proxies where there are any. The
+/// token goes to the hub alone, a proxy's password to the proxy. Closed by whoever opened it. Safe
+/// for any number of threads.
 final class HubHttp implements AutoCloseable {
     private static final Duration CONNECT = Duration.ofSeconds(10);
     private static final int MOST_REDIRECTS = 5;
     private static final Set<Integer> REDIRECTS = Set.of(301, 302, 303, 307, 308);
 
+    private static final int PROXY_WANTS_CREDENTIALS = 407;
+
+    static {
+        // Else a proxy gets no password for a tunnel. Read once, by the JVM's first HTTP client.
+        String schemes = "jdk.http.auth.tunneling.disabledSchemes";
+        if (System.getProperty(schemes) == null) {
+            System.setProperty(schemes, "");
+        }
+    }
+
     private final HubConfig config;
-    private final HttpClient client =
-            HttpClient.newBuilder()
-                    // Several connections receive more than several streams of one.
-                    .version(HttpClient.Version.HTTP_1_1)
-                    .followRedirects(HttpClient.Redirect.NEVER)
-                    .connectTimeout(CONNECT)
-                    .build();
+    private final HttpClient client;
 
     HubHttp(HubConfig config) {
         this.config = config;
+        this.client =
+                HttpClient.newBuilder()
+                        // Several connections receive more than several streams of one.
+                        .version(HttpClient.Version.HTTP_1_1)
+                        .followRedirects(HttpClient.Redirect.NEVER)
+                        .connectTimeout(CONNECT)
+                        .proxy(config.proxies().selector())
+                        .build();
     }
 
     /// A request's last answer, whose body its holder closes, with the headers of those that
@@ -89,10 +102,10 @@ final class HubHttp implements AutoCloseable {
             if (isHub(next)) {
                 ofHub.forEach(request::header);
                 config.token()
+                        .text()
                         .ifPresent(token -> request.header("Authorization", "Bearer " + token));
             }
-            HttpResponse<InputStream> response =
-                    client.send(request.build(), HttpResponse.BodyHandlers.ofInputStream());
+            HttpResponse<InputStream> response = exchange(next, request);
             hops.add(response.headers());
             Answer answer = new Answer(hops, response);
             if (!answer.isRedirect()) {
@@ -108,6 +121,32 @@ final class HubHttp implements AutoCloseable {
             }
             next = target;
         }
+    }
+
+    /// One request, with what its proxy wants to know. Not by an [java.net.Authenticator]: with
+    /// one, the HTTP client fails where a hub answers 401 without a challenge.
+    private HttpResponse<InputStream> exchange(URI uri, HttpRequest.Builder request)
+            throws IOException, InterruptedException {
+        Optional<HubProxy> proxy = config.proxies().toward(uri);
+        proxy.flatMap(HubProxy::authorization)
+                .ifPresent(value -> request.header("Proxy-Authorization", value));
+        HttpResponse<InputStream> response;
+        try {
+            response = client.send(request.build(), HttpResponse.BodyHandlers.ofInputStream());
+        } catch (IOException e) {
+            if (proxy.isEmpty()) {
+                throw e;
+            }
+            throw new IOException(
+                    "%s by way of the proxy %s".formatted(HubClient.reason(e), proxy.get()), e);
+        }
+        if (response.statusCode() == PROXY_WANTS_CREDENTIALS && proxy.isPresent()) {
+            // The body of a tunnel's refusal is null, whatever the JDK's documentation says.
+            try (InputStream _ = response.body()) {
+                throw new UnusableException(proxy.get().refusal());
+            }
+        }
+        return response;
     }
 
     private static URI target(URI from, HttpResponse<?> response) throws IOException {

@@ -27,18 +27,21 @@ record HubRefusal(HubConfig config, HubName model, String file) {
 
     /// A hub does not tell strangers which models there are.
     private String unknown() {
-        return config.token().isPresent()
-                ? "%s does not accept HF_TOKEN for %s: make a new one at %s/settings/tokens"
-                        .formatted(config.endpoint(), model, config.endpoint())
-                : "%s is gated or private, or there is none: accept its terms at %s and set HF_TOKEN"
-                        .formatted(model, page());
+        HubToken token = config.token();
+        return token.text().isPresent()
+                ? "%s does not accept the token of %s for %s: put a new one there, from %s/settings/tokens"
+                        .formatted(config.endpoint(), token.source(), model, config.endpoint())
+                : "%s is gated or private, or there is none: accept its terms at %s and put a token into %s"
+                        .formatted(model, page(), token.places());
     }
 
     private String forbidden() {
-        return config.token().isPresent()
-                ? "%s is gated: ask for access at %s with the account of HF_TOKEN, whose token must allow reading it"
-                        .formatted(model, page())
-                : "%s is gated: accept its terms at %s and set HF_TOKEN".formatted(model, page());
+        HubToken token = config.token();
+        return token.text().isPresent()
+                ? "%s is gated: ask for access at %s with the account of the token of %s, which must allow reading it"
+                        .formatted(model, page(), token.source())
+                : "%s is gated: accept its terms at %s and put a token into %s"
+                        .formatted(model, page(), token.places());
     }
 
     private String absent(String code) {

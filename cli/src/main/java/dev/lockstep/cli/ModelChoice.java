@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Supplier;
 
 /// What `--model` means: a path on disk and the name requests use.
 record ModelChoice(Path path, String name) {
@@ -26,11 +27,13 @@ record ModelChoice(Path path, String name) {
                 key,
                 model,
                 ModelCache.ofUser(environment, terminal),
-                new Hub(HubConfig.of(environment), terminal));
+                () -> new Hub(HubConfig.of(environment), terminal));
     }
 
     /// A folder or file as it is, a known name, or a hub's model: the first of these that it is.
-    static ModelChoice resolve(String key, String model, ModelCache cache, Hub hub)
+    ///
+    /// @param hub asked for last: what is on disk needs no settings of one
+    static ModelChoice resolve(String key, String model, ModelCache cache, Supplier<Hub> hub)
             throws InterruptedException {
         Path path = Path.of(model);
         if (Files.exists(path)) {
@@ -48,7 +51,7 @@ record ModelChoice(Path path, String name) {
                                                 "%s: %s is neither a folder nor a .gguf file, nor a known name (%s), nor a hub's model as org/name"
                                                         .formatted(
                                                                 key, model, KnownModel.names())));
-        return new ModelChoice(hub.fetch(name), name.repository());
+        return new ModelChoice(hub.get().fetch(name), name.repository());
     }
 
     private static String nameOf(Path path) {

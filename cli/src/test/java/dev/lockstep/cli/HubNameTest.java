@@ -136,7 +136,7 @@ class HubNameTest {
                                 "HF_HUB_OFFLINE", "YES",
                                 "HF_ENDPOINT", "http://mirror:8080/hf/"));
         assertEquals(Path.of("/c"), given.cache());
-        assertEquals(Optional.of("t"), given.token());
+        assertEquals(Optional.of("t"), given.token().text());
         assertTrue(given.offline());
         assertEquals(URI.create("http://mirror:8080/hf"), given.endpoint());
         assertFalse(HubConfig.of(Map.of("HF_HUB_OFFLINE", "0")).offline());

@@ -51,8 +51,15 @@ final class HubServer implements AutoCloseable {
     /// Called before a connection breaks, with the position in the file that was sent.
     volatile IntConsumer afterBreak = position -> {};
 
-    /// How many questions get 503 first.
+    /// How many questions get this status first, of the hub and of its storage.
     final AtomicInteger busy = new AtomicInteger();
+
+    final AtomicInteger storageBusy = new AtomicInteger();
+    volatile int busyStatus = 503;
+    volatile String retryAfter = "";
+
+    /// The name the hub knows its storage by.
+    volatile String storageHost = "127.0.0.1";
 
     /// Answers to everything under this path, in place of what is there.
     volatile String refusedPath = "/nothing";
@@ -113,8 +120,8 @@ final class HubServer implements AutoCloseable {
         note(exchange, true);
         String path = exchange.getRequestURI().getPath();
         String raw = exchange.getRequestURI().getRawPath();
-        if (busy.getAndUpdate(count -> Math.max(0, count - 1)) > 0) {
-            answer(exchange, 503, new byte[0]);
+        if (counts(busy)) {
+            answerBusy(exchange);
         } else if (path.startsWith(refusedPath)) {
             exchange.getResponseHeaders().set("X-Error-Code", errorCode);
             answer(exchange, refusal, new byte[0]);
@@ -138,7 +145,7 @@ final class HubServer implements AutoCloseable {
             headers.set("ETag", "\"the redirect's own\"");
             headers.set(
                     "Location",
-                    "http://127.0.0.1:%d/%s".formatted(storage.getAddress().getPort(), name));
+                    "http://%s:%d/%s".formatted(storageHost, storage.getAddress().getPort(), name));
             answer(exchange, 302, new byte[0]);
         } else {
             headers.set("ETag", "W/\"" + hash(name, content) + "\"");
@@ -148,6 +155,10 @@ final class HubServer implements AutoCloseable {
 
     private void storage(HttpExchange exchange) throws IOException {
         note(exchange, false);
+        if (counts(storageBusy)) {
+            answerBusy(exchange);
+            return;
+        }
         String name = exchange.getRequestURI().getPath().substring(1);
         byte[] content = delivered.getOrDefault(name, files.getOrDefault(name, new byte[0]));
         String range = exchange.getRequestHeaders().getFirst("Range");
@@ -161,7 +172,7 @@ final class HubServer implements AutoCloseable {
                             "bytes %d-%d/%d".formatted(start, content.length - 1, content.length));
         }
         byte[] part = Arrays.copyOfRange(content, start, content.length);
-        if (breaks.getAndUpdate(count -> Math.max(0, count - 1)) == 0) {
+        if (!counts(breaks)) {
             answer(exchange, start > 0 ? 206 : 200, part);
             return;
         }
@@ -173,6 +184,17 @@ final class HubServer implements AutoCloseable {
         if (!hangsInsteadOfBreaking) {
             exchange.close();
         }
+    }
+
+    private static boolean counts(AtomicInteger left) {
+        return left.getAndUpdate(count -> Math.max(0, count - 1)) > 0;
+    }
+
+    private void answerBusy(HttpExchange exchange) throws IOException {
+        if (!retryAfter.isEmpty()) {
+            exchange.getResponseHeaders().set("Retry-After", retryAfter);
+        }
+        answer(exchange, busyStatus, new byte[0]);
     }
 
     private byte[] listing() throws IOException {

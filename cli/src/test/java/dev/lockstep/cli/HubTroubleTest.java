@@ -8,12 +8,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
-import java.util.Optional;
+import java.util.Map;
 import java.util.function.IntConsumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -53,8 +52,7 @@ class HubTroubleTest {
     @Test
     void whatOneProcessReceivedTheNextDoesNotAskFor() throws Exception {
         hub.breakConnections(1, 123_457);
-        HubConfig once =
-                hub.config(new HubConfig.Patience(1, Duration.ofMillis(1), Duration.ofSeconds(20)));
+        HubConfig once = hub.config(TestHub.patience(1, Duration.ofSeconds(20)));
         String message = hub.refusal(once, MODEL);
         assertTrue(message.contains("what has come is kept, try again"), message);
         assertFalse(Files.exists(hub.ofModel("snapshots")), "no half of a snapshot");
@@ -67,8 +65,7 @@ class HubTroubleTest {
         hub.server.breakAfter = 500_000;
         hub.server.breaks.set(1);
         hub.server.hangsInsteadOfBreaking = true;
-        HubConfig impatient =
-                hub.config(new HubConfig.Patience(3, Duration.ofMillis(1), Duration.ofSeconds(1)));
+        HubConfig impatient = hub.config(TestHub.patience(3, Duration.ofSeconds(1)));
         hub.assertWeightsAreThere(hub.fetch(impatient, MODEL));
         assertEquals(List.of("", "bytes=500000-"), hub.ranges());
     }
@@ -144,10 +141,10 @@ class HubTroubleTest {
             quoteCharacter = '"',
             textBlock =
                     """
-                    401 | /api     | RepoNotFound     | false | acme/tiny@v1 is gated or private, or there is none: accept its terms at HUB/acme/tiny and set HF_TOKEN
-                    401 | /api     |                  | true  | HUB does not accept HF_TOKEN for acme/tiny@v1: make a new one at HUB/settings/tokens
-                    403 | /acme    | GatedRepo        | true  | acme/tiny@v1 is gated: ask for access at HUB/acme/tiny with the account of HF_TOKEN, whose token must allow reading it
-                    403 | /acme    | GatedRepo        | false | acme/tiny@v1 is gated: accept its terms at HUB/acme/tiny and set HF_TOKEN
+                    401 | /api     | RepoNotFound     | false | acme/tiny@v1 is gated or private, or there is none: accept its terms at HUB/acme/tiny and put a token into HF_TOKEN or the file FILE
+                    401 | /api     |                  | true  | HUB does not accept the token of HF_TOKEN for acme/tiny@v1: put a new one there, from HUB/settings/tokens
+                    403 | /acme    | GatedRepo        | true  | acme/tiny@v1 is gated: ask for access at HUB/acme/tiny with the account of the token of HF_TOKEN, which must allow reading it
+                    403 | /acme    | GatedRepo        | false | acme/tiny@v1 is gated: accept its terms at HUB/acme/tiny and put a token into HF_TOKEN or the file FILE
                     404 | /api     | RepoNotFound     | false | HUB has no model acme/tiny@v1; a folder, a .gguf file or a known name (smollm2-135m-instruct) may be named, too
                     404 | /api     | RevisionNotFound | false | acme/tiny has no revision v1: name a branch, a tag or a commit
                     418 | /api     |                  | false | HUB answers 418 for acme/tiny@v1
@@ -159,7 +156,8 @@ class HubTroubleTest {
         hub.server.errorCode = code == null ? "" : code;
         HubConfig config = withToken ? hub.withToken("secret") : hub.config();
         assertEquals(
-                line.replace("HUB", hub.server.endpoint().toString()),
+                line.replace("HUB", hub.server.endpoint().toString())
+                        .replace("FILE", hub.tokenFile().toString()),
                 hub.refusal(config, MODEL + "@v1"));
     }
 
@@ -192,13 +190,8 @@ class HubTroubleTest {
     void whenTheHubIsAwayTheCacheServesAndThatIsSaid() throws Exception {
         Path snapshot = hub.fetch(MODEL);
         HubConfig away =
-                new HubConfig(
-                        // Nobody listens on port 1.
-                        URI.create("http://127.0.0.1:1"),
-                        Optional.empty(),
-                        false,
-                        hub.cache,
-                        TestHub.QUICK);
+                // Nobody listens on port 1.
+                hub.config(Map.of("HF_ENDPOINT", "http://127.0.0.1:1"));
         hub.forgetWhatWasSaid();
         assertEquals(snapshot, hub.fetch(away, MODEL));
         assertEquals(
@@ -210,7 +203,7 @@ class HubTroubleTest {
         assertEquals(
                 "http://127.0.0.1:1 cannot be reached (no connection), and acme/other is not in "
                         + hub.cache
-                        + ": name a model folder or .gguf file with --model, or set HF_ENDPOINT to"
+                        + ": try again, name a model folder or .gguf file with --model, or set HF_ENDPOINT to"
                         + " another hub",
                 hub.refusal(away, "acme/other"));
     }

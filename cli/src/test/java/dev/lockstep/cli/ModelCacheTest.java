@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.cluster.SettingsException;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -13,7 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
+import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -179,13 +180,24 @@ class ModelCacheTest {
                 new ModelChoice(folder, folder.getFileName().toString()),
                 choice(folder + "/bin/.."));
         String message =
-                assertThrows(dev.lockstep.cluster.SettingsException.class, () -> choice("/nope"))
-                                .getMessage()
-                        + "";
+                assertThrows(SettingsException.class, () -> choice("/nope")).getMessage() + "";
         assertEquals(
                 "--model: /nope is neither a folder nor a .gguf file, nor a known name"
                         + " (smollm2-135m-instruct), nor a hub's model as org/name",
                 message);
+    }
+
+    @Test
+    void whatIsOnDiskNeedsNoSettingsOfAHub() throws Exception {
+        Supplier<Hub> wrong =
+                () -> {
+                    throw new SettingsException("HF_ENDPOINT");
+                };
+        Path path = ModelChoice.resolve("--model", folder.toString(), cache(), wrong).path();
+        assertEquals(folder, path);
+        assertThrows(
+                SettingsException.class,
+                () -> ModelChoice.resolve("--model", "acme/tiny", cache(), wrong));
     }
 
     @Test
@@ -194,15 +206,13 @@ class ModelCacheTest {
             server.put("tiny.gguf", CONTENT);
             Hub hub =
                     new Hub(
-                            new HubConfig(
-                                    server.endpoint(),
-                                    Optional.empty(),
-                                    false,
-                                    folder.resolve("hub"),
-                                    HubConfig.Patience.DEFAULT),
+                            HubConfig.of(
+                                    Map.of(
+                                            "HF_ENDPOINT", server.endpoint().toString(),
+                                            "HF_HOME", folder.toString())),
                             new Terminal(
                                     new PrintStream(said, true, StandardCharsets.UTF_8), false));
-            ModelChoice choice = ModelChoice.resolve("--model", "acme/tiny", cache(), hub);
+            ModelChoice choice = ModelChoice.resolve("--model", "acme/tiny", cache(), () -> hub);
             assertEquals("acme/tiny", choice.name());
             assertEquals(CONTENT, Files.readString(choice.path()));
         }
@@ -213,6 +223,6 @@ class ModelCacheTest {
                 new Hub(
                         HubConfig.of(Map.of("HF_HUB_OFFLINE", "1")),
                         new Terminal(System.err, false));
-        return ModelChoice.resolve("--model", model, cache(), nowhere);
+        return ModelChoice.resolve("--model", model, cache(), () -> nowhere);
     }
 }

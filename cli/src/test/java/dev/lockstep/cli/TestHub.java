@@ -11,8 +11,9 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
-import java.util.Optional;
+import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -22,8 +23,7 @@ import java.util.stream.Stream;
 final class TestHub implements AutoCloseable {
     static final String MODEL = "acme/tiny";
     static final String WEIGHTS = "model.safetensors";
-    static final HubConfig.Patience QUICK =
-            new HubConfig.Patience(3, Duration.ofMillis(1), Duration.ofSeconds(20));
+    static final HubConfig.Patience QUICK = patience(3, Duration.ofSeconds(20));
 
     final HubServer server;
     final Path cache;
@@ -40,6 +40,11 @@ final class TestHub implements AutoCloseable {
         byte[] weights = new byte[1 << 20];
         new Random(1).nextBytes(weights);
         server.files.put(WEIGHTS, weights);
+    }
+
+    static HubConfig.Patience patience(int attempts, Duration silence) {
+        return new HubConfig.Patience(
+                attempts, Duration.ofMillis(1), Duration.ofMinutes(1), silence);
     }
 
     /// Lets connections break once their bytes are in the cache: the HTTP client throws away what
@@ -75,19 +80,38 @@ final class TestHub implements AutoCloseable {
     }
 
     HubConfig config() {
-        return config(QUICK);
+        return config(Map.of());
     }
 
     HubConfig config(HubConfig.Patience patience) {
-        return new HubConfig(server.endpoint(), Optional.empty(), false, cache, patience);
+        return HubConfig.of(environment(Map.of()), patience);
+    }
+
+    /// @param more variables of the environment
+    HubConfig config(Map<String, String> more) {
+        return HubConfig.of(environment(more), QUICK);
+    }
+
+    Map<String, String> environment(Map<String, String> more) {
+        Map<String, String> environment = new HashMap<>();
+        environment.put("HF_ENDPOINT", server.endpoint().toString());
+        environment.put("HF_HOME", cache.resolveSibling("home").toString());
+        environment.put("HF_HUB_CACHE", cache.toString());
+        environment.putAll(more);
+        return environment;
+    }
+
+    /// Where a token is looked for.
+    Path tokenFile() {
+        return cache.resolveSibling("home").resolve("token");
     }
 
     HubConfig withToken(String token) {
-        return new HubConfig(server.endpoint(), Optional.of(token), false, cache, QUICK);
+        return config(Map.of("HF_TOKEN", token));
     }
 
     HubConfig offline() {
-        return new HubConfig(server.endpoint(), Optional.empty(), true, cache, QUICK);
+        return config(Map.of("HF_HUB_OFFLINE", "1"));
     }
 
     Terminal terminal() {
