@@ -18,7 +18,7 @@ public final class GgufFuzz {
 
     /// Called by Jazzer.
     public static void fuzzerTestOneInput(byte[] input) {
-        BOUNDS.check(input.length, () -> read(input));
+        BOUNDS.check(input, GgufFuzz::read);
     }
 
     private static void read(byte[] input) {

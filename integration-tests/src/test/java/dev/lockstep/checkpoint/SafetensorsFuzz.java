@@ -17,7 +17,7 @@ public final class SafetensorsFuzz {
 
     /// Called by Jazzer.
     public static void fuzzerTestOneInput(byte[] input) {
-        BOUNDS.check(input.length, () -> read(input));
+        BOUNDS.check(input, SafetensorsFuzz::read);
     }
 
     private static void read(byte[] input) {

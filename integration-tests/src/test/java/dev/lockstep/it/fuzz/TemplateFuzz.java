@@ -34,7 +34,7 @@ public final class TemplateFuzz {
 
     /// Called by Jazzer.
     public static void fuzzerTestOneInput(byte[] input) {
-        BOUNDS.check(input.length, () -> render(new String(input, StandardCharsets.UTF_8)));
+        BOUNDS.check(input, bytes -> render(new String(bytes, StandardCharsets.UTF_8)));
     }
 
     private static void render(String source) {

@@ -13,7 +13,7 @@ public final class TokenizerJsonFuzz {
 
     /// Called by Jazzer.
     public static void fuzzerTestOneInput(byte[] input) {
-        BOUNDS.check(input.length, () -> read(input));
+        BOUNDS.check(input, TokenizerJsonFuzz::read);
     }
 
     private static void read(byte[] input) {
