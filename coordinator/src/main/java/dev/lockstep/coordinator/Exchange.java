@@ -95,7 +95,7 @@ final class Exchange {
 
     private void whole(int answerStatus, MediaType type, byte[] body) {
         status = answerStatus;
-        write(headers(answerStatus).contentType(type).build());
+        write(headers(answerStatus).contentType(type).contentLength(body.length).build());
         write(HttpData.wrap(body));
         writer.close();
     }
@@ -132,8 +132,9 @@ final class Exchange {
             if (!error.retryAfter().isZero()) {
                 headers.add(HttpHeaderNames.RETRY_AFTER, Long.toString(error.retryAfterSeconds()));
             }
-            write(headers.contentType(MediaType.JSON_UTF_8).build());
-            write(HttpData.wrap(Json.bytes(error.toJson())));
+            byte[] body = Json.bytes(error.toJson());
+            write(headers.contentType(MediaType.JSON_UTF_8).contentLength(body.length).build());
+            write(HttpData.wrap(body));
             writer.close();
             return;
         }

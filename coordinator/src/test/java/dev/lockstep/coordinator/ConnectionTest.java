@@ -51,6 +51,23 @@ final class ConnectionTest {
     }
 
     @Test
+    void aClientOfAnOlderProtocolGetsALengthAndTheEndOfTheConnection() throws Exception {
+        for (String path : new String[] {"/health", "/nope"}) {
+            try (RawConnection raw = new RawConnection(tiny.coordinator.port())) {
+                long before = System.nanoTime();
+                raw.send("GET " + path + " HTTP/1.0\r\n\r\n");
+                String all = raw.readAll();
+                String head = all.substring(0, all.indexOf("\r\n\r\n") + 2);
+                String body = all.substring(head.length() + 2);
+                assertTrue(head.contains("content-length: " + body.length() + "\r\n"), all);
+                assertFalse(head.contains("chunked"), all);
+                // The library alone would wait for three seconds.
+                assertTrue(System.nanoTime() - before < 1_500_000_000L);
+            }
+        }
+    }
+
+    @Test
     void silenceIsFilledWithComments() throws Exception {
         Patience nervous =
                 new Patience(Duration.ofMillis(50), Duration.ofSeconds(1), Duration.ofSeconds(1));

@@ -55,6 +55,12 @@ final class RawConnection implements AutoCloseable {
         return received.toString();
     }
 
+    /// Reads until the other side has closed.
+    String readAll() throws IOException {
+        received.append(new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8));
+        return received.toString();
+    }
+
     /// The body of a chunked answer, once its last chunk is there.
     String readChunkedBody() throws IOException {
         String all = readUntil("\r\n0\r\n\r\n");
