@@ -18,7 +18,10 @@ record GroupMetric(String name, Kind kind, String help, ToDoubleFunction<GroupVi
     static final List<GroupMetric> ALL =
             List.of(
                     gauge("group_ready", "1 when the group serves", view -> view.ready() ? 1 : 0),
-                    gauge("group_epoch", "How often it was formed", told(GroupStatus::getEpoch)),
+                    gauge(
+                            "group_epoch",
+                            "How often the group was formed",
+                            told(GroupStatus::getEpoch)),
                     gauge("running", "Sequences that run", told(GroupStatus::getRunning)),
                     gauge("waiting", "Sequences that wait", told(GroupStatus::getWaiting)),
                     gauge(
@@ -53,7 +56,7 @@ record GroupMetric(String name, Kind kind, String help, ToDoubleFunction<GroupVi
                             told(GroupStatus::getStepBytes)),
                     gauge(
                             "bytes_per_step",
-                            "The same for one step, over the last 5 seconds",
+                            "Bytes that one step took on the wire to one rank, over the last 5 seconds",
                             GroupView::bytesPerStep),
                     counter(
                             "prompt_tokens",
@@ -61,7 +64,7 @@ record GroupMetric(String name, Kind kind, String help, ToDoubleFunction<GroupVi
                             told(GroupStatus::getPromptTokens)),
                     counter(
                             "cached_tokens",
-                            "Those of them that the prefix cache had",
+                            "Prompt tokens of admitted sequences that the prefix cache had",
                             told(GroupStatus::getCachedTokens)),
                     counter(
                             "generated_tokens",
@@ -85,11 +88,11 @@ record GroupMetric(String name, Kind kind, String help, ToDoubleFunction<GroupVi
                             view -> view.routed().requests()),
                     counter(
                             "router_prompt_tokens",
-                            "Prompt tokens of those",
+                            "Prompt tokens of the requests this coordinator sent to the group",
                             view -> view.routed().promptTokens()),
                     counter(
                             "router_cached_tokens",
-                            "Those it knew to be cached there, where it had a choice of groups",
+                            "Prompt tokens this coordinator knew to be cached in the group, where it had a choice of groups",
                             view -> view.routed().cachedTokens()),
                     gauge(
                             "router_blocks",

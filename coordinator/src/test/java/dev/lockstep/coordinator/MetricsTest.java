@@ -69,6 +69,17 @@ final class MetricsTest {
         return last;
     }
 
+    /// They are sorted by name: none stands where another's explanation can be looked up.
+    @Test
+    void aHelpLineStandsByItself() throws Exception {
+        for (String line : tiny.get("/metrics").body().lines().toList()) {
+            assertFalse(
+                    line.startsWith("# HELP")
+                            && line.matches(".*\\b(same|those|these|them|it was)\\b.*"),
+                    line);
+        }
+    }
+
     @Test
     void whatAGroupTellsIsThereByItsName() throws Exception {
         tiny.scheduler.tellAll(
