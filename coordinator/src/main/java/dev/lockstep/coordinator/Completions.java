@@ -101,7 +101,8 @@ final class Completions {
         List<TokenPrompt> prompts = new ArrayList<>();
         List<Echo> echoes = new ArrayList<>();
         for (Prompt prompt : request.prompts()) {
-            int[] ids = prompt.encode(served, request.addSpecialTokens());
+            String name = Prompt.name("prompt", prompts.size(), request.prompts().size());
+            int[] ids = prompt.encode(name, served, request.addSpecialTokens());
             prompts.add(new TokenPrompt(ids, request.wanted()));
             for (int i = 0; i < request.sampling().choices() && request.echo(); i++) {
                 echoes.add(echo(prompt, ids, request.sampling(), served));
@@ -203,17 +204,19 @@ final class Completions {
     private int requireRoom(String field, List<TokenPrompt> prompts, Sampling sampling) {
         int context = context();
         boolean generates = sampling.maxTokens().orElse(1) > 0;
-        for (TokenPrompt prompt : prompts) {
+        for (int i = 0; i < prompts.size(); i++) {
+            TokenPrompt prompt = prompts.get(i);
+            String name = Prompt.name(field, i, prompts.size());
             if (prompt.length() == 0) {
-                throw ApiError.invalid(field, field + " is empty, it must have at least one token");
+                throw ApiError.invalid(name, name + " is empty, it must have at least one token");
             }
             if (prompt.length() >= context + (generates ? 0 : 1)) {
                 throw ApiError.invalid(
-                        field,
+                        name,
                         "context_length_exceeded",
                         "%s has %d tokens and the context of the model %d%s"
                                 .formatted(
-                                        field,
+                                        name,
                                         prompt.length(),
                                         context,
                                         generates ? ": nothing is left to generate" : ""));

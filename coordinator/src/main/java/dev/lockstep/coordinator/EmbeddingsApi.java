@@ -42,8 +42,10 @@ final class EmbeddingsApi {
         Pooling pooling = OutputFields.pooling(fields, Pooling.POOLING_LAST);
         boolean special = fields.flag("add_special_tokens", true);
         List<TokenPrompt> prompts = new ArrayList<>();
-        for (Prompt input : Prompt.list("input", MOST_INPUTS, fields, model)) {
-            int[] ids = input.encode(model, special);
+        List<Prompt> inputs = Prompt.list("input", MOST_INPUTS, fields, model);
+        for (Prompt input : inputs) {
+            String name = Prompt.name("input", prompts.size(), inputs.size());
+            int[] ids = input.encode(name, model, special);
             prompts.add(new TokenPrompt(ids, PromptOutputs.pooled(pooling, ids.length)));
         }
         Terms terms = TermsFields.parse(fields, envelope);

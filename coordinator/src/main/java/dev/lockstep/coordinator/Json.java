@@ -11,6 +11,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.Map;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /// The one place where JSON is read and written.
@@ -18,6 +19,11 @@ final class Json {
     private static final ObjectMapper MAPPER =
             JsonMapper.builder().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
     private static final int LONGEST_QUOTE = 60;
+    private static final int LONGEST_EXPLANATION = 300;
+
+    /// What a parser says to the programmer who set it up, and not to who wrote the JSON.
+    private static final Pattern TO_OTHERS =
+            Pattern.compile(", from `[^`]*`|: enable `.*| \\(start marker at .*");
 
     private Json() {}
 
@@ -37,7 +43,10 @@ final class Json {
             throw ApiError.refused(
                     400,
                     "invalid_json",
-                    "the body is not valid JSON" + place + ": " + quoted(e.getOriginalMessage()));
+                    "the body is not valid JSON"
+                            + place
+                            + ": "
+                            + explained(e.getOriginalMessage()));
         } catch (IOException e) {
             throw ApiError.refused(400, "invalid_json", "the body cannot be read as JSON");
         }
@@ -91,8 +100,16 @@ final class Json {
 
     /// Some of a client's text, fit for one line of a message.
     static String quoted(String text) {
-        String start =
-                text.length() <= LONGEST_QUOTE ? text : text.substring(0, LONGEST_QUOTE) + "…";
+        return line(text, LONGEST_QUOTE);
+    }
+
+    /// What a parser or a template says is wrong, with its limits, fit for one line of a message.
+    static String explained(String reason) {
+        return line(TO_OTHERS.matcher(reason).replaceAll(""), LONGEST_EXPLANATION);
+    }
+
+    private static String line(String text, int longest) {
+        String start = text.length() <= longest ? text : text.substring(0, longest) + "…";
         return wellFormed(start.replaceAll("\\p{Cntrl}", " "));
     }
 

@@ -9,6 +9,8 @@ import com.linecorp.armeria.common.RequestHeaders;
 import com.linecorp.armeria.server.HttpService;
 import com.linecorp.armeria.server.ServiceRequestContext;
 import io.netty.channel.Channel;
+import java.net.URLDecoder;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.ExecutorService;
@@ -143,13 +145,21 @@ final class OpenAiApi implements HttpService {
             askedFor(path, method, exchange).accept(exchange);
         } catch (ApiError e) {
             exchange.fail(e);
+        } catch (RuntimeException e) {
+            fail(exchange, e);
         }
+    }
+
+    private static void fail(Exchange exchange, RuntimeException e) {
+        LOG.error("request {} failed", exchange.requestId(), e);
+        exchange.fail(ApiError.internal("the request failed; the coordinator's log says why"));
     }
 
     private Consumer<Exchange> askedFor(String path, HttpMethod method, Exchange exchange) {
         Consumer<Exchange> answer = asked.get(path);
         if (path.startsWith(MODELS + "/")) {
-            answer = to -> to.json(200, model(path.substring(MODELS.length() + 1)));
+            String name = decoded(path.substring(MODELS.length() + 1));
+            answer = to -> to.json(200, model(name));
         } else if (path.startsWith(REQUESTS)) {
             answer = to -> describe(path.substring(REQUESTS.length()), to);
         }
@@ -157,7 +167,9 @@ final class OpenAiApi implements HttpService {
             throw ApiError.refused(404, "unknown_url", "there is nothing at " + Json.quoted(path));
         }
         String allowed = answer == null ? "POST" : "GET";
-        if (answer == null || !method.name().equals(allowed)) {
+        // The server leaves the body of an answer to HEAD away.
+        boolean asks = method == HttpMethod.GET || method == HttpMethod.HEAD;
+        if (answer == null || !asks) {
             exchange.addHeader("allow", allowed);
             throw ApiError.refused(
                     405,
@@ -165,6 +177,11 @@ final class OpenAiApi implements HttpService {
                     method + " is not possible at " + path + ", use " + allowed);
         }
         return answer;
+    }
+
+    /// A name with `/` or a space in it comes percent-encoded. A `+` is one.
+    private static String decoded(String name) {
+        return URLDecoder.decode(name.replace("+", "%2B"), StandardCharsets.UTF_8);
     }
 
     /// Schedulers have to be waited for.
@@ -190,8 +207,7 @@ final class OpenAiApi implements HttpService {
             Thread.currentThread().interrupt();
             exchange.fail(ApiError.internal("the request was interrupted"));
         } catch (RuntimeException e) {
-            LOG.error("request {} failed", exchange.requestId(), e);
-            exchange.fail(ApiError.internal("the request failed; the coordinator's log says why"));
+            fail(exchange, e);
         } finally {
             requests.leave(inbox);
         }

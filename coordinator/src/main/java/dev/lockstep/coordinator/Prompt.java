@@ -9,13 +9,14 @@ sealed interface Prompt {
 
     /// Its token ids.
     ///
+    /// @param field names it in a refusal
     /// @param addSpecialTokens those the tokenizer puts around a text
-    int[] encode(ServedModel model, boolean addSpecialTokens);
+    int[] encode(String field, ServedModel model, boolean addSpecialTokens);
 
     record Text(String text) implements Prompt {
         @Override
-        public int[] encode(ServedModel model, boolean addSpecialTokens) {
-            return model.encode(text, addSpecialTokens);
+        public int[] encode(String field, ServedModel model, boolean addSpecialTokens) {
+            return model.encode(field, text, addSpecialTokens);
         }
     }
 
@@ -25,9 +26,15 @@ sealed interface Prompt {
         }
 
         @Override
-        public int[] encode(ServedModel model, boolean addSpecialTokens) {
+        public int[] encode(String field, ServedModel model, boolean addSpecialTokens) {
             return ids.stream().mapToInt(Integer::intValue).toArray();
         }
+    }
+
+    /// One of several prompts as errors name it: `prompt[1]`, but `prompt` where it is the only
+    /// one.
+    static String name(String field, int index, int count) {
+        return count == 1 ? field : field + "[" + index + "]";
     }
 
     /// Reads a field with one prompt.

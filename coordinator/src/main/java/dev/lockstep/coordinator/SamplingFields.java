@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.regex.Pattern;
 
 /// Reads the sampling fields that chat and completion requests share.
 final class SamplingFields {
@@ -16,6 +17,7 @@ final class SamplingFields {
     private static final int LONGEST_STOP = 4096;
     private static final int MOST_STOP_IDS = 1024;
     private static final int MOST_BIASES = 1024;
+    private static final Pattern TOKEN_ID = Pattern.compile("0|-?[1-9][0-9]{0,8}");
 
     /// As many as the scheduler takes; 1 changes nothing, far beyond nothing is left to choose.
     private static final double MOST_REPETITION_PENALTY = 1000;
@@ -110,11 +112,11 @@ final class SamplingFields {
     }
 
     private static int biasedToken(String name, String text, ServedModel model) {
-        try {
+        // As JSON writes numbers: with other spellings of one id two entries could name it.
+        if (TOKEN_ID.matcher(text).matches()) {
             return model.requireToken(name, Integer.parseInt(text));
-        } catch (NumberFormatException e) {
-            throw ApiError.invalid(
-                    name, name + " names \"" + Json.quoted(text) + "\", which is no token id");
         }
+        throw ApiError.invalid(
+                name, name + " names \"" + Json.quoted(text) + "\", which is no token id");
     }
 }

@@ -29,7 +29,7 @@ final class ScoreApi {
         Prompt prompt = Prompt.one("prompt", fields, model);
         Prompt continuation = Prompt.one("continuation", fields, model);
         boolean special = fields.flag("add_special_tokens", true);
-        int[] context = prompt.encode(model, special);
+        int[] context = prompt.encode("prompt", model, special);
         int[] whole = whole(prompt, context, continuation, model, special);
         int first = Math.min(Arrays.mismatch(context, whole), context.length);
         if (whole.length == context.length && first < 0) {
@@ -54,9 +54,9 @@ final class ScoreApi {
             Prompt prompt, int[] context, Prompt continuation, ServedModel model, boolean special) {
         if (prompt instanceof Prompt.Text(String before)
                 && continuation instanceof Prompt.Text(String after)) {
-            return model.encode(before + after, special);
+            return model.encode("continuation", before + after, special);
         }
-        int[] added = continuation.encode(model, false);
+        int[] added = continuation.encode("continuation", model, false);
         int[] whole = Arrays.copyOf(context, context.length + added.length);
         System.arraycopy(added, 0, whole, context.length, added.length);
         return whole;

@@ -98,16 +98,22 @@ record ServedModel(
 
     /// The ids of a text that a client wrote as a prompt. It stands for what a template makes, so
     /// special tokens in it are recognised.
-    int[] encode(String text, boolean addSpecial) {
-        return requireTokenizer("prompt").encode(text, new EncodeOptions(true, addSpecial));
+    ///
+    /// @param field names it in a refusal
+    int[] encode(String field, String text, boolean addSpecial) {
+        try {
+            return requireTokenizer(field).encode(text, new EncodeOptions(true, addSpecial));
+        } catch (IllegalArgumentException e) {
+            throw ApiError.invalid(field, field + ": " + e.getMessage());
+        }
     }
 
     /// The ids of a conversation.
     int[] encode(ChatPrompt chat) {
-        Tokenizer text = requireTokenizer("messages");
-        return text.encode(
+        return encode(
+                "messages",
                 render(ChatVariables.of(chat.messages(), chat.addGenerationPrompt())),
-                new EncodeOptions(true, chat.addSpecialTokens()));
+                chat.addSpecialTokens());
     }
 
     /// The prompt that the chat template makes of a conversation.
@@ -127,7 +133,7 @@ record ServedModel(
             throw ApiError.invalid(
                     "messages",
                     "the model's chat template refuses the messages: "
-                            + Json.quoted(String.valueOf(e.getMessage())));
+                            + Json.explained(String.valueOf(e.getMessage())));
         }
     }
 

@@ -34,7 +34,8 @@ final class TemplateRequest {
                 variables = variables.with(more.getKey(), Json.plain(more.getValue()));
             }
         } catch (IllegalArgumentException e) {
-            throw ApiError.invalid(KWARGS, KWARGS + ": " + e.getMessage());
+            throw ApiError.invalid(
+                    KWARGS, KWARGS + ": " + Json.explained(String.valueOf(e.getMessage())));
         }
         return variables;
     }
@@ -51,7 +52,9 @@ final class TemplateRequest {
         } catch (IllegalArgumentException e) {
             throw ApiError.invalid(
                     fields.name(ToolCalls.FIELD),
-                    fields.name(ToolCalls.FIELD) + ": " + e.getMessage());
+                    fields.name(ToolCalls.FIELD)
+                            + ": "
+                            + Json.explained(String.valueOf(e.getMessage())));
         }
         if (fields.has("content")) {
             message.put("content", ChatMessages.content(fields));

@@ -26,7 +26,9 @@ final class TokenizerApi {
         } else {
             ids =
                     model.encode(
-                            fields.requireText("prompt"), fields.flag("add_special_tokens", true));
+                            "prompt",
+                            fields.requireText("prompt"),
+                            fields.flag("add_special_tokens", true));
         }
         ObjectNode answer = Json.object();
         ArrayNode tokens = answer.putArray("tokens");

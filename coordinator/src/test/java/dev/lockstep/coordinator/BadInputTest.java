@@ -6,10 +6,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.checkpoint.TinyCheckpoint;
+import dev.lockstep.coordinator.text.Tokenizer;
+import dev.lockstep.coordinator.text.Tokenizers;
 import java.io.ByteArrayInputStream;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
+import java.util.Optional;
+import java.util.Set;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -319,5 +323,100 @@ final class BadInputTest {
                 "{\"prompt\":\"a\",\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}");
         refused("/detokenize", "{\"tokens\":[512]}");
         refused("/detokenize", "{}");
+    }
+
+    @Test
+    void aHeadIsAnsweredLikeAGetWithoutTheBody() throws Exception {
+        for (String path : new String[] {"/v1/models", "/metrics", "/health", "/v1/models/tiny"}) {
+            HttpResponse<String> head =
+                    tiny.client.send(
+                            HttpRequest.newBuilder(tiny.uri(path)).HEAD().build(),
+                            HttpResponse.BodyHandlers.ofString());
+            assertEquals(200, head.statusCode(), path);
+            assertEquals("", head.body());
+        }
+    }
+
+    @Test
+    void aModelsNameInAPathIsPercentDecoded() throws Exception {
+        assertEquals(200, tiny.get("/v1/models/t%69ny").statusCode());
+        JsonNode error = error(tiny.get("/v1/models/org%2Fna%20me+1"), 404);
+        assertTrue(error.get("message").asText().contains("`org/na me+1`"), error.toString());
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            quoteCharacter = '`',
+            value = {
+                "{'prompt':['a','']} | prompt[1] | prompt[1] is empty",
+                "{'prompt':[[1],[]]} | prompt[1] | prompt[1] is empty",
+                "{'prompt':['']} | prompt | prompt is empty"
+            })
+    void oneOfSeveralPromptsIsNamedByItsIndex(String fields, String param, String message)
+            throws Exception {
+        String body = "{\"model\":\"tiny\"," + fields.substring(1).replace('\'', '"');
+        JsonNode error = refused(COMPLETIONS, body);
+        assertEquals(param, error.get("param").asText(), error.toString());
+        assertTrue(error.get("message").asText().contains(message), error.toString());
+        error = refused("/v1/embeddings", body.replace("prompt", "input"));
+        assertEquals(param.replace("prompt", "input"), error.get("param").asText());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"+5", "05", "\u0665", " 5", "-0", "5.0", "", "99999999999"})
+    void aBiasNamesATokenAsJsonWritesNumbers(String token) throws Exception {
+        JsonNode error =
+                refused(
+                        COMPLETIONS,
+                        "{\"model\":\"tiny\",\"prompt\":\"a\",\"logit_bias\":{\""
+                                + token
+                                + "\":1}}");
+        assertEquals("logit_bias", error.get("param").asText());
+        assertTrue(error.get("message").asText().contains("no token id"), error.toString());
+    }
+
+    @Test
+    void limitsOfJsonAreSaidInFullAndNotInTheParsersWords() throws Exception {
+        String deep = refused(CHAT, "[".repeat(2000)).get("message").asText();
+        assertTrue(deep.endsWith("depth (1001) exceeds the maximum allowed (1000)"), deep);
+        String nan = refused(CHAT, "{\"temperature\":NaN}").get("message").asText();
+        assertTrue(nan.endsWith("Non-standard token 'NaN'"), nan);
+        String number =
+                refused(CHAT, "{\"seed\":" + "9".repeat(2000) + "}").get("message").asText();
+        assertTrue(number.endsWith("(2000) exceeds the maximum allowed (1000)"), number);
+    }
+
+    @Test
+    void aTextThatTheTokenizersPatternTakesTooLongForIsRefused() throws Exception {
+        Tokenizer hostile =
+                Tokenizers.ofJson(
+                        """
+                        {"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": []},
+                         "pre_tokenizer": {"type": "Split", "behavior": "Isolated", "invert": false,
+                                           "pattern": {"Regex": "a*a*a*a*b"}}}
+                        """
+                                .getBytes(StandardCharsets.UTF_8));
+        ServedModel model =
+                new ServedModel(
+                        "tiny", 2, 4096, Optional.of(hostile), Optional.empty(), Set.of(), 0);
+        String text = "a".repeat(500);
+        try (TestCoordinator other = TestCoordinator.start(model)) {
+            for (String[] route :
+                    new String[][] {
+                        {COMPLETIONS, "prompt", "prompt"},
+                        {"/tokenize", "prompt", "prompt"},
+                        {"/v1/embeddings", "input", "input"}
+                    }) {
+                HttpResponse<String> response =
+                        other.post(
+                                route[0],
+                                "{\"model\":\"tiny\",\"" + route[1] + "\":\"" + text + "\"}");
+                assertEquals(400, response.statusCode(), route[0] + response.body());
+                JsonNode error = TestCoordinator.json(response.body()).get("error");
+                assertEquals(route[2], error.get("param").asText());
+                assertTrue(error.get("message").asText().contains("500 characters"));
+            }
+        }
     }
 }

@@ -69,7 +69,7 @@ final class ChoiceTextTest {
                 int at = text.indexOf(stop);
                 end = at >= 0 ? Math.min(end, at) : end;
             }
-            int[] ids = model.encode(text.toString(), false);
+            int[] ids = model.encode("prompt", text.toString(), false);
             Delta all = all(stopping(stops), ids);
             assertEquals(text.substring(0, end), all.text(), "round " + round + " stops " + stops);
             // The tokens shown are those generated, in order, and their text covers the whole.
@@ -88,12 +88,12 @@ final class ChoiceTextTest {
     @Test
     void aTokenIsNotShownBeforeItsText() {
         ChoiceText choice = new ChoiceText(model, stopping(List.of("STOP")));
-        int[] ids = model.encode("ST", false);
+        int[] ids = model.encode("prompt", "ST", false);
         for (int id : ids) {
             assertEquals(Delta.NOTHING, choice.push(token(id)));
         }
         Delta late = Delta.NOTHING;
-        for (int id : model.encode("x", false)) {
+        for (int id : model.encode("prompt", "x", false)) {
             late = late.and(choice.push(token(id)));
         }
         assertEquals("STx", late.text());
@@ -120,7 +120,7 @@ final class ChoiceTextTest {
 
     @Test
     void anUnfinishedCharacterComesOutAtTheEnd() {
-        int[] ids = model.encode("é", false);
+        int[] ids = model.encode("prompt", "é", false);
         assertEquals(2, ids.length);
         assertEquals("\uFFFD", all(stopping(List.of()), new int[] {ids[0]}).text());
     }

@@ -112,7 +112,7 @@ final class TestCoordinator implements AutoCloseable {
 
     /// The ids of a text, nothing around them.
     int[] ids(String text) {
-        return model.encode(text, false);
+        return model.encode("prompt", text, false);
     }
 
     URI uri(String path) {
