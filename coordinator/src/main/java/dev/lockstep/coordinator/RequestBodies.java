@@ -11,18 +11,20 @@ import java.util.concurrent.atomic.AtomicLong;
 /// Reads requests' bodies whole, each up to a limit and all of them within a budget. The limit is
 /// ours and not the server's, so that the client gets the error object. Safe for any thread.
 ///
-/// While a body is checked its tree takes many times its bytes, so only some are looked at
-/// together; the others wait.
+/// While a body is checked its tree takes many times its bytes, so only as many are looked at
+/// together as memory has room for; the others wait. One that alone takes more is refused.
 final class RequestBodies {
     private static final Duration SOON = Duration.ofSeconds(1);
 
-    /// Bodies of the largest size that may be checked together: two, and the heap is half full.
-    private static final int LARGE_AT_ONCE = 2;
+    /// What the trees of all bodies that are being checked may weigh, in bodies of the largest
+    /// size: a third of the heap that a coordinator has by default.
+    private static final int WEIGHT_AT_ONCE = 10;
 
     /// Bodies of the largest size that may be arriving or waiting.
     private static final int LARGE_IN_MEMORY = 8;
 
     private final int mostBytes;
+    private final int mostWeight;
     private final Duration patience;
     private final AtomicLong inMemory = new AtomicLong();
     private final Semaphore checking;
@@ -30,7 +32,8 @@ final class RequestBodies {
     RequestBodies(int mostBytes, Duration patience) {
         this.mostBytes = mostBytes;
         this.patience = patience;
-        this.checking = new Semaphore(LARGE_AT_ONCE * mostBytes, true);
+        this.mostWeight = Math.multiplyExact(WEIGHT_AT_ONCE, mostBytes);
+        this.checking = new Semaphore(mostWeight, true);
     }
 
     /// A body that may be looked at until it is closed.
@@ -53,19 +56,35 @@ final class RequestBodies {
         AtomicLong seen = new AtomicLong();
         try {
             byte[] bytes = readWhole(request, seen);
-            if (!checking.tryAcquire(bytes.length, patience.toNanos(), TimeUnit.NANOSECONDS)) {
+            int weight = weight(bytes);
+            if (!checking.tryAcquire(weight, patience.toNanos(), TimeUnit.NANOSECONDS)) {
                 throw busy();
             }
             return new Body(
                     bytes,
                     () -> {
-                        checking.release(bytes.length);
+                        checking.release(weight);
                         inMemory.addAndGet(-seen.get());
                     });
         } catch (ApiError e) {
             inMemory.addAndGet(-seen.get());
             throw e;
         }
+    }
+
+    private int weight(byte[] bytes) {
+        long weight = JsonWeight.of(bytes, mostWeight);
+        if (weight > mostWeight) {
+            throw ApiError.refused(
+                    413,
+                    "body_too_large",
+                    "the body of "
+                            + bytes.length
+                            + " bytes has so many values that it would take more than the "
+                            + mostWeight
+                            + " bytes of memory that there are for it; send fewer at once");
+        }
+        return (int) weight;
     }
 
     /// Lets a client finish that is not far over the limit: while it sends, it may take an answer

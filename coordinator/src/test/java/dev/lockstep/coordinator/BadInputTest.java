@@ -291,6 +291,18 @@ final class BadInputTest {
                 error.get("message").asText().contains(String.valueOf(TestCoordinator.MAX_BODY)));
     }
 
+    /// Some megabytes of these would fill the heap.
+    @ParameterizedTest
+    @ValueSource(strings = {"{}", "{\"\":0}", "[]", "\"\"", "1"})
+    void aBodyThatTakesTooMuchMemoryIsTooLarge(String value) throws Exception {
+        String many = (value + ",").repeat((TestCoordinator.MAX_BODY - 100) / (value.length() + 1));
+        JsonNode error = error(tiny.post(CHAT, "{\"model\":\"tiny\",\"x\":[" + many + "1]}"), 413);
+        assertEquals("body_too_large", error.get("code").asText());
+        assertTrue(
+                error.get("message").asText().contains("than the " + 10 * TestCoordinator.MAX_BODY),
+                error.toString());
+    }
+
     @Test
     void aBodyOfUnknownLengthIsMeasuredAsItComes() throws Exception {
         byte[] body =

@@ -1,0 +1,35 @@
+package dev.lockstep.coordinator;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.charset.StandardCharsets;
+import org.junit.jupiter.api.Test;
+
+final class JsonWeightTest {
+    private static long weight(String json) {
+        return JsonWeight.of(json.getBytes(StandardCharsets.UTF_8), Long.MAX_VALUE);
+    }
+
+    @Test
+    void emptyObjectsWeighManyTimesTheirText() {
+        String objects = "[" + "{},".repeat(1000) + "{}]";
+        assertTrue(weight(objects) > 50L * objects.length());
+    }
+
+    @Test
+    void aLongTextOrManyTokenIdsWeighFewTimesTheirText() {
+        String text = "\"" + "a".repeat(10_000) + "\"";
+        assertTrue(weight(text) < 5L * text.length());
+        String ids = "[" + "12345,".repeat(10_000) + "1]";
+        assertTrue(weight(ids) < 6L * ids.length());
+    }
+
+    @Test
+    void itStopsWhereItIsTooMuchAndBeforeAMistake() {
+        String objects = "[" + "{},".repeat(1000) + "{}]";
+        long stopped = JsonWeight.of(objects.getBytes(StandardCharsets.UTF_8), 1000);
+        assertTrue(stopped > 1000 && stopped < 1500, () -> "" + stopped);
+        assertEquals(weight("[]"), weight("[?"));
+    }
+}
