@@ -30,7 +30,7 @@ final class BenchCommand extends Command {
                     .orElse("0");
 
     private static final Key<String> TENANT =
-            Key.text("tenant", "NAME", "whom the requests count for").orElse("");
+            Key.anyText("tenant", "NAME", "whom the requests count for").orElse("");
 
     private static final Key<Integer> REQUESTS =
             Key.integer("requests", 1, 1_000_000, "requests in all").orElse("32");

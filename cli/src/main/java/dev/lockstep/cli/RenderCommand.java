@@ -26,10 +26,10 @@ final class RenderCommand extends JsonLinesCommand {
     private static final Key<String> TEMPLATE =
             Key.text("template", "FILE", "a chat template").orElseComputed("the model's");
     private static final Key<String> BOS_TOKEN =
-            Key.text("bos-token", "TEXT", "the template's bos_token")
+            Key.anyText("bos-token", "TEXT", "the template's bos_token")
                     .orElseComputed("the model's, or empty");
     private static final Key<String> EOS_TOKEN =
-            Key.text("eos-token", "TEXT", "the template's eos_token")
+            Key.anyText("eos-token", "TEXT", "the template's eos_token")
                     .orElseComputed("the model's, or empty");
     private static final Key<String> NOW =
             Key.text("now", "TIME", "what strftime_now reads, such as 2026-01-15T12:00:00")

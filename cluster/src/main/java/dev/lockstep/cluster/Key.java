@@ -54,8 +54,19 @@ public final class Key<T> {
         return new Key<>(name, values, Optional.empty(), "", help, parser, false);
     }
 
+    /// A text that is not empty.
     public static Key<String> text(String name, String values, String help) {
+        return of(name, values, help, text -> filled(text, values));
+    }
+
+    /// A text for which nothing is a value too.
+    public static Key<String> anyText(String name, String values, String help) {
         return of(name, values, help, Function.identity());
+    }
+
+    /// What a group or a cluster can be called.
+    public static Key<String> memberName(String name, String help) {
+        return of(name, "NAME", help, text -> Member.requireName(text, "the name"));
     }
 
     public static Key<Integer> integer(String name, int least, int most, String help) {
@@ -140,6 +151,13 @@ public final class Key<T> {
         } catch (IllegalArgumentException e) {
             throw new SettingsException(source + ": " + e.getMessage());
         }
+    }
+
+    private static String filled(String text, String values) {
+        if (text.isEmpty()) {
+            throw new IllegalArgumentException("is empty, give " + values);
+        }
+        return text;
     }
 
     private static long number(String text, long least, long most) {

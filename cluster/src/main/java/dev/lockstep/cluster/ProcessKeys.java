@@ -10,14 +10,11 @@ public final class ProcessKeys {
                     "the ZooKeeper ensemble; serve hosts one of its own when none is given");
 
     public static final Key<String> CLUSTER =
-            Key.text("cluster", "NAME", "clusters of different names share an ensemble unseen")
+            Key.memberName("cluster", "clusters of different names share an ensemble unseen")
                     .orElse("default");
 
     public static final Key<String> GROUP =
-            Key.text(
-                            "group",
-                            "NAME",
-                            "the ranks that run one copy of a model, with their scheduler")
+            Key.memberName("group", "the ranks that run one copy of a model, with their scheduler")
                     .orElse("default");
 
     public static final Key<String> HOST =
@@ -35,7 +32,8 @@ public final class ProcessKeys {
             Key.flag("parent-pipe", "stop when standard input ends: the launcher's children do");
 
     public static final Key<String> FAILPOINTS =
-            Key.text("failpoints", "LIST", "tests only: what shall go wrong, and where").orElse("");
+            Key.anyText("failpoints", "LIST", "tests only: what shall go wrong, and where")
+                    .orElse("");
 
     public static final Key<String> MODEL =
             Key.text(

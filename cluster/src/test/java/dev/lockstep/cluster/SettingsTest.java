@@ -148,6 +148,8 @@ class SettingsTest {
         assertRefused(
                 "--dtype: \"f16\" is none of auto, f32, very-small", () -> parse("--dtype=f16"));
         assertRefused("--parent-pipe: \"maybe\"", () -> parse("--parent-pipe=maybe"));
+        assertRefused("--model: is empty, give PATH", () -> parse("--model="));
+        assertRefused("--model: is empty, give PATH", () -> parse("--model", " "));
         assertRefused("unexpected argument \"x\"", () -> parse("x"));
         assertRefused(
                 "LOCKSTEP_PORT: -1 is outside",
@@ -155,6 +157,24 @@ class SettingsTest {
         Path file = Files.writeString(folder.resolve("c"), "\nport = x\n");
         assertRefused("c:2: port: \"x\" is not", () -> parse("--config=" + file));
         assertRefused("cannot be read", () -> parse("--config=" + folder.resolve("none")));
+    }
+
+    @Test
+    void nothingIsAValueOnlyWhereAKeyTakesIt() {
+        Key<String> tenant = Key.anyText("tenant", "NAME", "whose it is").orElse("x");
+        SettingsSpec spec = SettingsSpec.of(tenant);
+        assertEquals("", Settings.parse(spec, List.of("--tenant="), Map.of()).value(tenant));
+    }
+
+    @Test
+    void aGroupsNameIsCheckedBeforeAnythingStarts() {
+        SettingsSpec spec = SettingsSpec.of(ProcessKeys.GROUP, ProcessKeys.CLUSTER);
+        assertRefused(
+                "--group: the name \"a b/c\" must be 1 to 64 letters",
+                () -> Settings.parse(spec, List.of("--group", "a b/c"), Map.of()));
+        assertRefused(
+                "--cluster: the name \"\" must be",
+                () -> Settings.parse(spec, List.of("--cluster="), Map.of()));
     }
 
     @Test

@@ -16,6 +16,7 @@ import java.io.IOException;
 import java.net.BindException;
 import java.net.InetSocketAddress;
 import java.net.UnixDomainSocketAddress;
+import java.nio.channels.UnresolvedAddressException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
@@ -67,14 +68,17 @@ final class NettyTransport implements Dialer, AutoCloseable {
                     .build()
                     .start();
         } catch (IOException e) {
-            if (e.getCause() instanceof BindException) {
+            if (e.getCause() instanceof BindException
+                    || e.getCause() instanceof UnresolvedAddressException) {
                 throw new IOException(
                         "cannot listen on "
                                 + host
                                 + ":"
                                 + port
                                 + ": "
-                                + e.getCause().getMessage()
+                                + (e.getCause() instanceof BindException
+                                        ? e.getCause().getMessage()
+                                        : "no such address")
                                 + "; choose another --port or --host",
                         e);
             }

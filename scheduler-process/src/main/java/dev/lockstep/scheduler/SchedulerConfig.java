@@ -61,7 +61,10 @@ public record SchedulerConfig(
                             "who goes next: fcfs, priority, longest-prefix, fair, or one of your own")
                     .orElse(Policies.DEFAULT.waitingOrder());
     static final Key<String> TENANT_WEIGHTS =
-            Key.text("tenant-weights", "NAME=WEIGHT,…", "shares under the fair order, 1 for others")
+            Key.anyText(
+                            "tenant-weights",
+                            "NAME=WEIGHT,…",
+                            "shares under the fair order, 1 for others")
                     .orElse("");
     static final Key<Switch> PREFIX_CACHE =
             Key.choice("prefix-cache", Switch.class, "whether requests share computed prefixes")

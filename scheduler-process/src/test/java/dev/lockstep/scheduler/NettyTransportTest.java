@@ -23,6 +23,8 @@ import org.junit.jupiter.api.io.TempDir;
 class NettyTransportTest implements WorkerGroup.Listener {
     private static final String INCARNATION = "0123456789abcdef0123456789abcdef";
 
+    private static final Member WORKER = Member.worker("g", 0, 1, "127.0.0.1", 1, INCARNATION);
+
     @Override
     public void stepCompleted(WorkerGroup group, StepResult result) {}
 
@@ -45,6 +47,22 @@ class NettyTransportTest implements WorkerGroup.Listener {
             var member = Member.worker("g", 0, 1, "127.0.0.1", server.getPort(), INCARNATION);
             assertEquals(1, join(transport, member));
             server.shutdownNow();
+        }
+    }
+
+    @Test
+    void anAddressThatIsNoneIsRefusedWithTheRemedy() {
+        try (var transport = new NettyTransport()) {
+            // 999 is no byte of an address, 192.0.2.1 is nobody's.
+            for (String host : List.of("999.1.1.1", "192.0.2.1")) {
+                var refusal =
+                        assertThrows(
+                                IOException.class,
+                                () -> transport.listen(host, 0, new FakeRank(WORKER, it -> it)));
+                var message = String.valueOf(refusal.getMessage());
+                assertTrue(message.startsWith("cannot listen on " + host + ":0: "), message);
+                assertTrue(message.endsWith("choose another --port or --host"), message);
+            }
         }
     }
 

@@ -13,6 +13,7 @@ import java.io.UncheckedIOException;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.net.UnixDomainSocketAddress;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.ExecutorService;
@@ -24,6 +25,9 @@ import java.util.concurrent.TimeUnit;
 final class WorkerServer implements AutoCloseable {
     /// An admission carries a whole prompt, and a step up to all admissions at once.
     private static final int MAX_MESSAGE_BYTES = 64 << 20;
+
+    /// Of a Unix socket, in bytes, as Linux has it.
+    private static final int LONGEST_SOCKET_PATH = 107;
 
     private final EventLoopGroup loops =
             new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
@@ -47,6 +51,18 @@ final class WorkerServer implements AutoCloseable {
     }
 
     static WorkerServer open(String host, int port, Path socket, BindableService service) {
+        int length = socket.toString().getBytes(StandardCharsets.UTF_8).length;
+        if (length > LONGEST_SOCKET_PATH) {
+            throw new UncheckedIOException(
+                    "the Unix socket "
+                            + socket
+                            + " would have a path of "
+                            + length
+                            + " bytes, at most "
+                            + LONGEST_SOCKET_PATH
+                            + " are possible: choose a shorter --run-folder",
+                    new IOException("path too long"));
+        }
         try {
             WorkerServer server = new WorkerServer(host, port, socket, service);
             try {

@@ -8,6 +8,7 @@ import static dev.lockstep.worker.TestSteps.row;
 import static dev.lockstep.worker.TestSteps.step;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.checkpoint.TinyCheckpoint;
@@ -18,8 +19,10 @@ import dev.lockstep.proto.v1.Sampled;
 import dev.lockstep.proto.v1.StepResult;
 import dev.lockstep.proto.v1.WorkerError;
 import dev.lockstep.proto.v1.WorkerMessage;
+import io.grpc.ServerServiceDefinition;
 import io.grpc.Status;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -46,6 +49,24 @@ class WorkerServiceTest {
 
     private static ServedWorker serve() {
         return new ServedWorker(worker, folder, "");
+    }
+
+    @Test
+    void aSocketPathThatIsTooLongIsRefusedWithItsLimit() {
+        Path socket = folder.resolve("x".repeat(107)).resolve("worker.sock");
+        int length = socket.toString().length();
+        UncheckedIOException refusal =
+                assertThrows(
+                        UncheckedIOException.class,
+                        () ->
+                                WorkerServer.open(
+                                        "127.0.0.1",
+                                        0,
+                                        socket,
+                                        () -> ServerServiceDefinition.builder("none").build()));
+        String message = String.valueOf(refusal.getMessage());
+        assertTrue(message.contains(length + " bytes, at most 107"), message);
+        assertTrue(message.contains("--run-folder"), message);
     }
 
     @Test
