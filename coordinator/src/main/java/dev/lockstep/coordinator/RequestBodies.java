@@ -32,7 +32,7 @@ final class RequestBodies {
     RequestBodies(int mostBytes, Duration patience) {
         this.mostBytes = mostBytes;
         this.patience = patience;
-        this.mostWeight = Math.multiplyExact(WEIGHT_AT_ONCE, mostBytes);
+        this.mostWeight = (int) Math.min(Integer.MAX_VALUE, (long) WEIGHT_AT_ONCE * mostBytes);
         this.checking = new Semaphore(mostWeight, true);
     }
 

@@ -1,9 +1,11 @@
 package dev.lockstep.coordinator;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import org.junit.jupiter.api.Test;
 
 final class JsonWeightTest {
@@ -23,6 +25,12 @@ final class JsonWeightTest {
         assertTrue(weight(text) < 5L * text.length());
         String ids = "[" + "12345,".repeat(10_000) + "1]";
         assertTrue(weight(ids) < 6L * ids.length());
+    }
+
+    @Test
+    void theLargestBodyThatCanBeAllowedIsStillCounted() {
+        RequestBodies bodies = new RequestBodies(1 << 28, Duration.ofSeconds(1));
+        assertNotNull(bodies);
     }
 
     @Test
