@@ -171,7 +171,6 @@ final class BadInputTest {
                 "prompt[1] | {'model':'tiny','prompt':[1,'a']} | must be a token id",
                 "logprobs | {'model':'tiny','prompt':'a','logprobs':21} | [0, 20]",
                 "logprobs | {'model':'tiny','prompt':'a','logprobs':true} | must be a whole number",
-                "stream | {'model':'tiny','prompt':'a','logprobs':1,'echo':true,'stream':true} | log-probabilities of the prompt are served without it",
                 "suffix | {'model':'tiny','prompt':'a','suffix':'b'} | is not served",
                 "best_of | {'model':'tiny','prompt':'a','best_of':2} | is not served",
                 "n | {'model':'tiny','prompt':['a'],'n':129} | [1, 128]"
