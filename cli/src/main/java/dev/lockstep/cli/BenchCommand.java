@@ -96,7 +96,8 @@ final class BenchCommand extends Command {
     private static URI url(String text) {
         try {
             URI url = new URI(text);
-            if (List.of("http", "https").contains(url.getScheme()) && url.getHost() != null) {
+            boolean known = "http".equals(url.getScheme()) || "https".equals(url.getScheme());
+            if (known && url.getHost() != null) {
                 return url;
             }
         } catch (URISyntaxException e) {

@@ -8,6 +8,9 @@ import dev.lockstep.cluster.Settings;
 import dev.lockstep.cluster.SettingsException;
 import dev.lockstep.cluster.SettingsSpec;
 import dev.lockstep.cluster.StopReason;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.io.UncheckedIOException;
 import java.time.Duration;
 import java.util.List;
 
@@ -58,14 +61,19 @@ final class RunCommand extends Command {
         Launcher.Ready ready = launcher.start();
         try (LockstepClient client =
                 LockstepClient.connect(ready.host(), ready.port(), LONGEST_ANSWER)) {
-            client.stream(
-                    ask(settings, ready.group().getModel()),
-                    text -> {
-                        System.out.print(text);
-                        System.out.flush();
-                    });
+            client.stream(ask(settings, ready.group().getModel()), text -> print(System.out, text));
         }
-        System.out.println();
+        print(System.out, "\n");
+    }
+
+    /// Where nobody reads any more, or nothing can be written, the rest is for nobody.
+    static void print(PrintStream out, String text) {
+        out.print(text);
+        if (out.checkError()) {
+            throw new UncheckedIOException(
+                    "the answer cannot be written to standard output",
+                    new IOException("it is closed or full"));
+        }
     }
 
     private static Ask ask(Settings settings, String model) {

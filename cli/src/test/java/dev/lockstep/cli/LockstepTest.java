@@ -1,13 +1,17 @@
 package dev.lockstep.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.cluster.ExitCode;
 import dev.lockstep.cluster.ProcessKeys;
 import dev.lockstep.cluster.Settings;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
 import java.io.PrintStream;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -212,6 +216,34 @@ class LockstepTest {
                 ExitCode.USAGE,
                 "lockstep train-start-up: say where to: lockstep train-start-up FOLDER",
                 "train-start-up");
+    }
+
+    @Test
+    void aUrlWithoutASchemeIsNone() {
+        assertEquals(ExitCode.USAGE, lockstep("bench", "serve", "--url", "nonsense"));
+        String line = err.toString(StandardCharsets.UTF_8);
+        assertTrue(line.startsWith("lockstep bench: --url: \"nonsense\" is not a URL"), line);
+        assertEquals(1, line.lines().count(), line);
+    }
+
+    @Test
+    void anAnswerThatNobodyCanReadEndsTheRun() {
+        OutputStream full =
+                new OutputStream() {
+                    @Override
+                    public void write(int value) throws IOException {
+                        throw new IOException("no space left on device");
+                    }
+                };
+        UncheckedIOException failure =
+                assertThrows(
+                        UncheckedIOException.class,
+                        () ->
+                                RunCommand.print(
+                                        new PrintStream(full, true, StandardCharsets.UTF_8), "a"));
+        assertEquals(ExitCode.FAILED, Lockstep.report("run", failure, new PrintStream(err)));
+        RunCommand.print(new PrintStream(out, true, StandardCharsets.UTF_8), "a");
+        assertEquals("a", output());
     }
 
     @Test
