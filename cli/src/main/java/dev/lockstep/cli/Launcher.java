@@ -52,6 +52,7 @@ final class Launcher {
     private final long parameters;
     private final MemoryPlan memory;
     private final HostPlan plan;
+    private final Optional<RunFolder> zookeeperFiles;
     private final Optional<EmbeddedZooKeeper> zookeeper;
     private final String connectString;
     private final Cluster cluster;
@@ -76,10 +77,11 @@ final class Launcher {
         this.parameters = source.parameterCount();
         this.memory = MemoryForecast.of(settings, source, size);
         this.plan = plan(settings, source, size, memory.kvBytes());
-        this.zookeeper =
+        this.zookeeperFiles =
                 config.zookeeper().isPresent()
                         ? Optional.empty()
-                        : Optional.of(EmbeddedZooKeeper.start(freshFolder(config.runFolder()), 0));
+                        : Optional.of(new RunFolder(freshFolder(config.runFolder()), true));
+        this.zookeeper = zookeeperFiles.map(files -> EmbeddedZooKeeper.start(files.path(), 0));
         this.connectString =
                 config.zookeeper().orElseGet(() -> zookeeper.orElseThrow().connectString());
         this.cluster = ZooKeeperCluster.connect(connectString, settings.value(ProcessKeys.CLUSTER));
@@ -181,6 +183,7 @@ final class Launcher {
         }
         cluster.close();
         zookeeper.ifPresent(EmbeddedZooKeeper::close);
+        zookeeperFiles.ifPresent(RunFolder::remove);
     }
 
     private Optional<Ready> status(Member coordinator) {

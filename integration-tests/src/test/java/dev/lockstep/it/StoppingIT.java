@@ -4,9 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.cluster.ExitCode;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -48,7 +51,8 @@ final class StoppingIT {
 
     @Test
     void whoIsAskedToDrainFinishesItsStreams() throws Exception {
-        try (ServedCluster cluster = serve();
+        Sandbox sandbox = Sandbox.quick();
+        try (ServedCluster cluster = serve(sandbox);
                 EventReader events = begunStream(cluster.api())) {
             cluster.launcher().signal("TERM");
             Generated generated = Generated.of(events);
@@ -57,11 +61,22 @@ final class StoppingIT {
             assertEquals(TOKENS - 1, generated.ids().size());
             assertEquals(ExitCode.OK, cluster.launcher().awaitExit(Eventually.PATIENCE));
             cluster.awaitNothingLeft(PROMISED);
+            try (Stream<Path> files = Files.list(sandbox.folder())) {
+                // Logs stay where the user wanted them.
+                assertEquals(List.of(), files.filter(StoppingIT::isOfZooKeeper).toList());
+            }
         }
     }
 
+    private static boolean isOfZooKeeper(Path file) {
+        return file.getFileName().toString().startsWith("zookeeper");
+    }
+
     private static ServedCluster serve() throws Exception {
-        Sandbox sandbox = Sandbox.quick();
+        return serve(Sandbox.quick());
+    }
+
+    private static ServedCluster serve(Sandbox sandbox) throws Exception {
         return ServedCluster.start(sandbox, Models.tiny(sandbox, 3), "--tensor-parallel=2", SLOW);
     }
 
