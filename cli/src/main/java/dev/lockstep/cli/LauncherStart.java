@@ -14,6 +14,8 @@ record LauncherStart(Settings settings, Terminal terminal, Path runFolder, Daemo
     static LauncherStart of(Settings settings, Duration drainBudget) {
         // Before anything is logged.
         RunFolder folder = RunFolder.of(settings, ProcessKeys.RUN_FOLDER).withLogOf("launcher");
+        // Until there is a daemon, which takes some time, nobody else would remove it.
+        Runtime.getRuntime().addShutdownHook(new Thread(folder::removeIfEmpty, "run-folder"));
         Daemon daemon = new Daemon("launcher", drainBudget);
         daemon.atEnd(reason -> folder.remove());
         return new LauncherStart(settings, Terminal.standardError(), folder.path(), daemon);

@@ -46,9 +46,17 @@ record RunFolder(Path path, boolean temporary) {
         return this;
     }
 
+    /// Removes a temporary folder in which nothing is yet.
+    void removeIfEmpty() {
+        if (temporary) {
+            // What is not empty is not deleted, and that is no error.
+            var _ = path.toFile().delete();
+        }
+    }
+
     /// Removes a temporary folder with all that is in it.
     void remove() {
-        if (!temporary) {
+        if (!temporary || Files.notExists(path)) {
             return;
         }
         try (Stream<Path> files = Files.walk(path)) {
