@@ -49,7 +49,7 @@ final class DecoderJson {
             case "Replace" -> addReplace(part);
             case "Strip" -> addStrip(part);
             case "Metaspace" -> {
-                String symbol = part.text("replacement", SentencePiece.SPACE);
+                String symbol = part.character("replacement", SentencePiece.SPACE);
                 steps.add(piece -> piece.replace(symbol, " "));
                 stripsLeadingSpace |= PreTokenizerJson.prefixed(part) != SpacePrefix.Where.NEVER;
             }

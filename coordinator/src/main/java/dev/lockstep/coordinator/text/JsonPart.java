@@ -68,6 +68,19 @@ record JsonPart(String path, JsonNode node) {
         return part(key).map(JsonPart::text).orElse(otherwise);
     }
 
+    /// A text that is one character.
+    String character(String key, String otherwise) {
+        return part(key).map(JsonPart::character).orElse(otherwise);
+    }
+
+    private String character() {
+        String text = text();
+        if (text.codePointCount(0, text.length()) != 1) {
+            throw wrong("one character");
+        }
+        return text;
+    }
+
     OptionalInt integer(String key) {
         Optional<JsonPart> part = part(key);
         return part.isPresent() ? OptionalInt.of(part.get().integer()) : OptionalInt.empty();

@@ -18,6 +18,7 @@ interface Normalizer {
                         String result = text;
                         for (Normalizer step : steps) {
                             result = step.apply(result);
+                            requireBounded(text.length(), result.length());
                         }
                         return result;
                     };
@@ -34,6 +35,27 @@ interface Normalizer {
     }
 
     static Normalizer replace(String from, String to) {
-        return text -> text.replace(from, to);
+        return text -> {
+            // At most, so that nothing endless is made before it is refused.
+            long places = text.length() / Math.max(1, from.length()) + 1L;
+            if (to.length() > from.length() && places * to.length() > mostFrom(text.length())) {
+                return Normalizers.replace(text, new LiteralPattern(from), to);
+            }
+            return text.replace(from, to);
+        };
+    }
+
+    /// Characters that may be made of so many: a chain of replacements could make billions of a
+    /// few, those of published files make at most some more.
+    static long mostFrom(long characters) {
+        return 64 * characters + 65_536;
+    }
+
+    static void requireBounded(long from, long made) {
+        if (made > mostFrom(from)) {
+            throw new IllegalArgumentException(
+                    "the tokenizer's normalizer makes more than %d characters of %d"
+                            .formatted(mostFrom(from), from));
+        }
     }
 }

@@ -1,18 +1,24 @@
 package dev.lockstep.coordinator.text;
 
 import java.util.Base64;
+import java.util.stream.Stream;
 
 /// Reads the `normalizer` of a `tokenizer.json`.
 final class NormalizerJson {
     private NormalizerJson() {}
 
     static Normalizer read(JsonPart part) {
+        return Normalizer.all(steps(part).toList());
+    }
+
+    private static Stream<Normalizer> steps(JsonPart part) {
+        return part.type().equals("Sequence")
+                ? part.require("normalizers").items().stream().flatMap(NormalizerJson::steps)
+                : Stream.of(step(part));
+    }
+
+    private static Normalizer step(JsonPart part) {
         return switch (part.type()) {
-            case "Sequence" ->
-                    Normalizer.all(
-                            part.require("normalizers").items().stream()
-                                    .map(NormalizerJson::read)
-                                    .toList());
             case "NFC" -> Normalizer.unicode(java.text.Normalizer.Form.NFC);
             case "NFD" -> Normalizer.unicode(java.text.Normalizer.Form.NFD);
             case "NFKC" -> Normalizer.unicode(java.text.Normalizer.Form.NFKC);

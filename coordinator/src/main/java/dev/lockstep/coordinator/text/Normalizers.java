@@ -56,6 +56,7 @@ final class Normalizers {
         int done = 0;
         for (int i = 0; i < matches.size(); i += 2) {
             result.append(text, done, matches.at(i)).append(content);
+            Normalizer.requireBounded(text.length(), result.length());
             done = matches.at(i + 1);
         }
         return result.append(text, done, text.length()).toString();

@@ -57,7 +57,7 @@ final class PreTokenizerJson {
     }
 
     private static List<PreTokenizer> metaspace(JsonPart part) {
-        String symbol = part.text("replacement", SentencePiece.SPACE);
+        String symbol = part.character("replacement", SentencePiece.SPACE);
         List<PreTokenizer> steps = new ArrayList<>();
         steps.add(new SpacePrefix(symbol, prefixed(part)));
         if (part.flag("split", true)) {
