@@ -71,6 +71,7 @@ final class Coordinator {
                 new Completion.World(schedulers, Clock.SYSTEM, failpoints, patience.quiet());
         Completions completions = new Completions(model, world, randomness);
         this.readiness = new Readiness(completions, schedulers, requests);
+        RequestMemory memory = new RequestMemory(config.maxBodyBytes());
         this.rpc =
                 new RpcEndpoint(
                         List.of(
@@ -80,6 +81,7 @@ final class Coordinator {
                                 readiness.healthService(),
                                 ProtoReflectionServiceV1.newInstance()),
                         config.maxBodyBytes(),
+                        memory,
                         threads);
         this.server =
                 server(
@@ -90,7 +92,7 @@ final class Coordinator {
                                 outcomes,
                                 metrics,
                                 new Timelines(schedulers),
-                                new RequestBodies(config.maxBodyBytes(), patience.body()),
+                                new RequestBodies(config.maxBodyBytes(), memory, patience.body()),
                                 patience,
                                 threads));
         listen();

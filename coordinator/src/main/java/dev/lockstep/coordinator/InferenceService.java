@@ -60,11 +60,16 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
                                 .request()
                                 .headers()
                                 .getAll(Envelope.TENANT));
-        threads.execute(() -> generate(request, envelope, inbox, answer));
+        RpcWeighing.Held held = RpcWeighing.held();
+        threads.execute(() -> generate(request, envelope, inbox, answer, held));
     }
 
     private void generate(
-            InferenceRequest request, Envelope envelope, Inbox inbox, RpcAnswer answer) {
+            InferenceRequest request,
+            Envelope envelope,
+            Inbox inbox,
+            RpcAnswer answer,
+            RpcWeighing.Held held) {
         try {
             requests.enter(inbox);
         } catch (ApiError e) {
@@ -73,7 +78,9 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
             return;
         }
         try {
-            prepare(request, envelope, inbox, answer).run();
+            Runnable rest = prepare(request, envelope, inbox, answer);
+            held.release();
+            rest.run();
         } catch (ApiError e) {
             answer.failed(e);
         } finally {

@@ -3,7 +3,6 @@ package dev.lockstep.coordinator;
 import com.linecorp.armeria.common.HttpRequest;
 import java.time.Duration;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicLong;
@@ -14,26 +13,18 @@ import java.util.concurrent.atomic.AtomicLong;
 /// While a body is checked its tree takes many times its bytes, so only as many are looked at
 /// together as memory has room for; the others wait. One that alone takes more is refused.
 final class RequestBodies {
-    private static final Duration SOON = Duration.ofSeconds(1);
-
-    /// What the trees of all bodies that are being checked may weigh, in bodies of the largest
-    /// size: a third of the heap that a coordinator has by default.
-    private static final int WEIGHT_AT_ONCE = 10;
-
     /// Bodies of the largest size that may be arriving or waiting.
     private static final int LARGE_IN_MEMORY = 8;
 
     private final int mostBytes;
-    private final int mostWeight;
+    private final RequestMemory memory;
     private final Duration patience;
     private final AtomicLong inMemory = new AtomicLong();
-    private final Semaphore checking;
 
-    RequestBodies(int mostBytes, Duration patience) {
+    RequestBodies(int mostBytes, RequestMemory memory, Duration patience) {
         this.mostBytes = mostBytes;
         this.patience = patience;
-        this.mostWeight = (int) Math.min(Integer.MAX_VALUE, (long) WEIGHT_AT_ONCE * mostBytes);
-        this.checking = new Semaphore(mostWeight, true);
+        this.memory = memory;
     }
 
     /// A body that may be looked at until it is closed.
@@ -56,35 +47,19 @@ final class RequestBodies {
         AtomicLong seen = new AtomicLong();
         try {
             byte[] bytes = readWhole(request, seen);
-            int weight = weight(bytes);
-            if (!checking.tryAcquire(weight, patience.toNanos(), TimeUnit.NANOSECONDS)) {
-                throw busy();
-            }
+            long weight = JsonWeight.of(bytes, memory.most());
+            memory.requireFits(weight, bytes.length);
+            RequestMemory.Hold hold = memory.hold(weight, patience);
             return new Body(
                     bytes,
                     () -> {
-                        checking.release(weight);
+                        hold.close();
                         inMemory.addAndGet(-seen.get());
                     });
         } catch (ApiError e) {
             inMemory.addAndGet(-seen.get());
             throw e;
         }
-    }
-
-    private int weight(byte[] bytes) {
-        long weight = JsonWeight.of(bytes, mostWeight);
-        if (weight > mostWeight) {
-            throw ApiError.refused(
-                    413,
-                    "body_too_large",
-                    "the body of "
-                            + bytes.length
-                            + " bytes has so many values that it would take more than the "
-                            + mostWeight
-                            + " bytes of memory that there are for it; send fewer at once");
-        }
-        return (int) weight;
     }
 
     /// Lets a client finish that is not far over the limit: while it sends, it may take an answer
@@ -109,7 +84,7 @@ final class RequestBodies {
                                 }
                                 if (all > (long) LARGE_IN_MEMORY * mostBytes) {
                                     data.close();
-                                    throw busy();
+                                    throw RequestMemory.busy();
                                 }
                                 return data;
                             })
@@ -136,10 +111,5 @@ final class RequestBodies {
                 413,
                 "body_too_large",
                 "the body has " + size + ", at most " + mostBytes + " are read");
-    }
-
-    private static ApiError busy() {
-        return ApiError.unavailable(
-                "bodies_busy", "too many large request bodies are being read", SOON);
     }
 }

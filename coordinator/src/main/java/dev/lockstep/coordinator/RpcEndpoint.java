@@ -10,11 +10,15 @@ import com.linecorp.armeria.server.ServiceRequestContext;
 import com.linecorp.armeria.server.grpc.GrpcService;
 import com.linecorp.armeria.server.grpc.GrpcServiceBuilder;
 import io.grpc.BindableService;
+import io.grpc.Status;
+import io.grpc.protobuf.services.ProtoReflectionServiceV1;
+import io.grpc.reflection.v1.ServerReflectionGrpc;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -25,8 +29,14 @@ import org.jspecify.annotations.Nullable;
 /// takes longer than the rest of the server's start. The first call waits for it, off the event
 /// loop.
 final class RpcEndpoint implements HttpServiceWithRoutes {
+    private static final String REFLECTION = "/" + ServerReflectionGrpc.SERVICE_NAME + "/";
+
+    /// Bytes of the requests of one call.
+    private static final int MOST_OF_REFLECTION = 1 << 20;
+
     private final List<BindableService> services;
     private final int mostBytes;
+    private final RequestMemory memory;
     private final Executor threads;
     private final Set<Route> routes;
 
@@ -38,9 +48,12 @@ final class RpcEndpoint implements HttpServiceWithRoutes {
     private volatile @Nullable GrpcService built;
 
     /// @param mostBytes the largest message that is read
-    RpcEndpoint(List<BindableService> services, int mostBytes, Executor threads) {
+    /// @param memory room for messages that are being checked
+    RpcEndpoint(
+            List<BindableService> services, int mostBytes, RequestMemory memory, Executor threads) {
         this.services = List.copyOf(services);
         this.mostBytes = mostBytes;
+        this.memory = memory;
         this.threads = threads;
         // The same routes as the framework makes of the methods: by them it finds the method.
         this.routes =
@@ -65,7 +78,7 @@ final class RpcEndpoint implements HttpServiceWithRoutes {
     public HttpResponse serve(ServiceRequestContext context, HttpRequest request) throws Exception {
         CompletableFuture<GrpcService> service = made();
         if (service.isDone()) {
-            return service.join().serve(context, request);
+            return service.join().serve(context, bounded(context, request));
         }
         return HttpResponse.of(
                 service.thenApplyAsync(
@@ -89,10 +102,33 @@ final class RpcEndpoint implements HttpServiceWithRoutes {
     private static HttpResponse serve(
             GrpcService service, ServiceRequestContext context, HttpRequest request) {
         try {
-            return service.serve(context, request);
+            return service.serve(context, bounded(context, request));
         } catch (Exception e) {
             return HttpResponse.ofFailure(e);
         }
+    }
+
+    private static boolean isReflection(BindableService service) {
+        return service instanceof ProtoReflectionServiceV1;
+    }
+
+    /// Reflection is asked for names: its messages are small, and so are not weighed.
+    private static HttpRequest bounded(ServiceRequestContext context, HttpRequest request) {
+        if (!context.path().startsWith(REFLECTION)) {
+            return request;
+        }
+        AtomicLong seen = new AtomicLong();
+        return request.mapData(
+                data -> {
+                    if (seen.addAndGet(data.length()) > MOST_OF_REFLECTION) {
+                        data.close();
+                        throw Status.RESOURCE_EXHAUSTED
+                                .withDescription(
+                                        "reflection reads at most " + MOST_OF_REFLECTION + " bytes")
+                                .asRuntimeException();
+                    }
+                    return data;
+                });
     }
 
     private synchronized CompletableFuture<GrpcService> made() {
@@ -107,7 +143,14 @@ final class RpcEndpoint implements HttpServiceWithRoutes {
                 GrpcService.builder()
                         .supportedSerializationFormats(GrpcSerializationFormats.PROTO)
                         .maxRequestMessageLength(mostBytes);
-        services.forEach(builder::addService);
+        for (BindableService service : services) {
+            if (isReflection(service)) {
+                // The framework knows it by its class.
+                builder.addService(service);
+            } else {
+                builder.addService(RpcWeighing.of(service, memory));
+            }
+        }
         GrpcService service = builder.build();
         built = service;
         try {

@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.google.protobuf.CodedOutputStream;
+import com.google.protobuf.UnknownFieldSet;
 import dev.lockstep.proto.v1.AdminGrpc;
 import dev.lockstep.proto.v1.ChatMessage;
 import dev.lockstep.proto.v1.ChatMessages;
@@ -14,6 +16,7 @@ import dev.lockstep.proto.v1.InferenceEvent;
 import dev.lockstep.proto.v1.InferenceGrpc;
 import dev.lockstep.proto.v1.InferenceRequest;
 import dev.lockstep.proto.v1.ListModelsRequest;
+import dev.lockstep.proto.v1.LogitBias;
 import dev.lockstep.proto.v1.Pooling;
 import dev.lockstep.proto.v1.PositionOutputs;
 import dev.lockstep.proto.v1.Token;
@@ -32,6 +35,8 @@ import io.grpc.reflection.v1.ServerReflectionGrpc;
 import io.grpc.reflection.v1.ServerReflectionRequest;
 import io.grpc.reflection.v1.ServerReflectionResponse;
 import io.grpc.stub.StreamObserver;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
@@ -194,6 +199,64 @@ final class RpcApiTest {
         StatusRuntimeException empty =
                 assertThrows(StatusRuntimeException.class, () -> generate(request()));
         assertEquals(Status.Code.INVALID_ARGUMENT, empty.getStatus().getCode());
+    }
+
+    /// Some megabytes of these would fill the heap.
+    @Test
+    void aMessageThatTakesTooMuchMemoryIsRefused() throws Exception {
+        says("yes");
+        int many = TestCoordinator.MAX_BODY / 2 - 100;
+        ChatMessages.Builder empty = ChatMessages.newBuilder();
+        InferenceRequest.Builder biased = request().setPrompt("a");
+        InferenceRequest.Builder stopped = request().setPrompt("a");
+        UnknownFieldSet.Field.Builder unknown = UnknownFieldSet.Field.newBuilder();
+        for (int i = 0; i < many; i++) {
+            empty.addMessages(ChatMessage.getDefaultInstance());
+            biased.addLogitBias(LogitBias.getDefaultInstance());
+            if (i % 2 == 0) {
+                stopped.addStop("");
+            }
+            unknown.addVarint(0);
+        }
+        byte[] ids = new byte[2 * many];
+        InferenceRequest strange =
+                request()
+                        .setPrompt("a")
+                        .setUnknownFields(
+                                UnknownFieldSet.newBuilder().addField(15, unknown.build()).build())
+                        .build();
+        for (InferenceRequest heavy :
+                List.of(
+                        request().setChat(empty).build(),
+                        biased.build(),
+                        stopped.build(),
+                        request().setPromptIds(TokenIds.parseFrom(packed(ids))).build(),
+                        strange)) {
+            StatusRuntimeException refused =
+                    assertThrows(StatusRuntimeException.class, () -> generate(heavy.toBuilder()));
+            assertEquals(Status.Code.RESOURCE_EXHAUSTED, refused.getStatus().getCode());
+            assertTrue(
+                    String.valueOf(refused.getStatus().getDescription()).contains("so many values"),
+                    refused::toString);
+        }
+        // What is checked gives its room back: these are together more than there is.
+        InferenceRequest large =
+                request().setPromptIds(TokenIds.parseFrom(packed(new byte[many / 4]))).build();
+        for (int i = 0; i < 8; i++) {
+            StatusRuntimeException tooLong =
+                    assertThrows(StatusRuntimeException.class, () -> generate(large.toBuilder()));
+            assertEquals(Status.Code.INVALID_ARGUMENT, tooLong.getStatus().getCode());
+        }
+        assertEquals("yes", text(generate(request().setPrompt("a")), 0));
+    }
+
+    /// The field `ids` of [TokenIds], an id a byte.
+    private static byte[] packed(byte[] ids) throws IOException {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        CodedOutputStream out = CodedOutputStream.newInstance(bytes);
+        out.writeByteArray(1, ids);
+        out.flush();
+        return bytes.toByteArray();
     }
 
     @Test
