@@ -2,7 +2,6 @@ package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.proto.v1.PositionOutputs;
-import java.util.ArrayList;
 import java.util.List;
 
 /// An answer as server-sent events: `data: {…}` for each, `data: [DONE]` at the end, a comment in
@@ -16,17 +15,11 @@ final class EventStream implements Answer {
     private final AnswerHead head;
     private final AnswerFormat format;
     private final StreamFields delivery;
-    private final int choicesPerPrompt;
     private final int promptTokens;
-    private final List<Opening> openings = new ArrayList<>();
+    private final PromptTokens scored;
+    private final boolean[] opened;
     private int completionTokens;
     private int cachedTokens;
-
-    /// What stands before a choice's text.
-    private static final class Opening {
-        final List<GeneratedToken> promptTokens = new ArrayList<>();
-        boolean sent;
-    }
 
     /// @param promptTokens for usage in every chunk
     EventStream(
@@ -41,17 +34,14 @@ final class EventStream implements Answer {
         this.head = head;
         this.format = format;
         this.delivery = delivery;
-        this.choicesPerPrompt = choicesPerPrompt;
         this.promptTokens = promptTokens;
-        for (int choice = 0; choice < choices; choice++) {
-            openings.add(new Opening());
-        }
+        this.scored = new PromptTokens(choices, choicesPerPrompt);
+        this.opened = new boolean[choices];
     }
 
     @Override
     public void outputs(int choice, PositionOutputs outputs) {
-        List<GeneratedToken> tokens = openings.get(choice).promptTokens;
-        outputs.getNextTokensList().forEach(token -> tokens.add(GeneratedToken.fromProto(token)));
+        scored.add(choice, outputs);
     }
 
     @Override
@@ -98,23 +88,21 @@ final class EventStream implements Answer {
     /// The first chunks of all choices come together, as clients expect them; those that show the
     /// prompt's log-probabilities when these are there.
     private void open(int choice) {
-        if (openings.get(choice).sent) {
+        if (opened[choice]) {
             return;
         }
         if (format.showsPrompt()) {
             sendOpening(choice);
         } else {
-            for (int each = 0; each < openings.size(); each++) {
+            for (int each = 0; each < opened.length; each++) {
                 sendOpening(each);
             }
         }
     }
 
     private void sendOpening(int choice) {
-        openings.get(choice).sent = true;
-        // The prompt's are told of its first choice, before the first token of any.
-        int first = choice - choice % choicesPerPrompt;
-        List<GeneratedToken> prompt = openings.get(first).promptTokens;
+        opened[choice] = true;
+        List<GeneratedToken> prompt = scored.of(choice);
         format.opening(choice, prompt)
                 .ifPresent(
                         node -> {

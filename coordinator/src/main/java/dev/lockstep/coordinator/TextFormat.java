@@ -3,6 +3,7 @@ package dev.lockstep.coordinator;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.BiConsumer;
 
 /// The choices of `/v1/completions`.
 final class TextFormat implements AnswerFormat {
@@ -49,16 +50,7 @@ final class TextFormat implements AnswerFormat {
     @Override
     public ObjectNode chunk(int choice, Delta delta) {
         ObjectNode node = Json.object().put("index", choice).put("text", delta.text());
-        if (sampling.logprobs()) {
-            TextLogprobs logprobs = new TextLogprobs(model, node.putObject("logprobs"));
-            if (!echoes.isEmpty()) {
-                logprobs.goOnBehind(echoes.get(choice));
-            }
-            delta.inText().forEach(logprobs::add);
-        } else {
-            node.putNull("logprobs");
-        }
-        putTokenIds(node, delta);
+        putTokens(node, choice, delta, TextLogprobs::goOnBehind);
         return node.putNull("finish_reason");
     }
 
@@ -89,23 +81,29 @@ final class TextFormat implements AnswerFormat {
     private ObjectNode start(int choice, List<GeneratedToken> promptTokens, Delta delta) {
         String echo = echoes.isEmpty() ? "" : echoes.get(choice).text();
         ObjectNode node = Json.object().put("index", choice).put("text", echo + delta.text());
-        if (sampling.logprobs()) {
-            TextLogprobs logprobs = new TextLogprobs(model, node.putObject("logprobs"));
-            if (!echoes.isEmpty()) {
-                logprobs.echo(echoes.get(choice), promptTokens, sampling.topLogprobs());
-            }
-            delta.inText().forEach(logprobs::add);
-        } else {
-            node.putNull("logprobs");
-        }
-        putTokenIds(node, delta);
+        putTokens(
+                node,
+                choice,
+                delta,
+                (logprobs, prompt) -> logprobs.echo(prompt, promptTokens, sampling.topLogprobs()));
         if (promptLogprobs) {
             PromptLogprobs.put(node, model, promptTokens);
         }
         return node;
     }
 
-    private void putTokenIds(ObjectNode node, Delta delta) {
+    /// @param echoed what is said of an echoed prompt before the tokens
+    private void putTokens(
+            ObjectNode node, int choice, Delta delta, BiConsumer<TextLogprobs, Echo> echoed) {
+        if (sampling.logprobs()) {
+            TextLogprobs logprobs = new TextLogprobs(model, node.putObject("logprobs"));
+            if (!echoes.isEmpty()) {
+                echoed.accept(logprobs, echoes.get(choice));
+            }
+            delta.inText().forEach(logprobs::add);
+        } else {
+            node.putNull("logprobs");
+        }
         if (tokenIds) {
             AnswerFormat.putTokenIds(node, delta);
         }

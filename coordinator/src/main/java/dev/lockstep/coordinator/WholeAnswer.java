@@ -11,14 +11,13 @@ final class WholeAnswer implements Answer {
     private final Exchange exchange;
     private final AnswerHead head;
     private final AnswerFormat format;
-    private final int choicesPerPrompt;
+    private final PromptTokens promptTokens;
     private final List<Collected> choices = new ArrayList<>();
 
     /// One choice so far.
     private static final class Collected {
         final StringBuilder text = new StringBuilder();
         final List<Delta.Shown> tokens = new ArrayList<>();
-        final List<GeneratedToken> promptTokens = new ArrayList<>();
         Finish finish = Finish.length();
     }
 
@@ -28,7 +27,7 @@ final class WholeAnswer implements Answer {
             AnswerFormat format,
             int choices,
             int choicesPerPrompt) {
-        this.choicesPerPrompt = choicesPerPrompt;
+        this.promptTokens = new PromptTokens(choices, choicesPerPrompt);
         this.exchange = exchange;
         this.head = head;
         this.format = format;
@@ -39,12 +38,7 @@ final class WholeAnswer implements Answer {
 
     @Override
     public void outputs(int choice, PositionOutputs outputs) {
-        outputs.getNextTokensList()
-                .forEach(
-                        token ->
-                                choices.get(choice)
-                                        .promptTokens
-                                        .add(GeneratedToken.fromProto(token)));
+        promptTokens.add(choice, outputs);
     }
 
     @Override
@@ -69,11 +63,9 @@ final class WholeAnswer implements Answer {
         for (int choice = 0; choice < choices.size(); choice++) {
             Collected collected = choices.get(choice);
             Delta all = new Delta(collected.text.toString(), collected.tokens);
-            // The prompt's are told of its first choice.
-            Collected first = choices.get(choice - choice % choicesPerPrompt);
-            list.add(format.whole(choice, first.promptTokens, all, collected.finish));
+            list.add(format.whole(choice, promptTokens.of(choice), all, collected.finish));
         }
-        format.putFurther(whole, choices.getFirst().promptTokens);
+        format.putFurther(whole, promptTokens.of(0));
         whole.set("usage", usage.toJson());
         exchange.json(200, whole);
     }

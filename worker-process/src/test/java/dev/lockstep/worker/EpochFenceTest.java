@@ -10,32 +10,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.proto.v1.WorkerError;
 import io.grpc.Status;
-import java.io.IOException;
-import java.nio.file.Path;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 /// A worker runs each step of the highest epoch once and in order, and nothing else.
-class EpochFenceTest {
-    @TempDir static Path folder;
-    private static TestWorker worker;
-
-    @BeforeAll
-    static void load() throws IOException {
-        worker = TestWorker.onTinyModel(folder);
-    }
-
-    @AfterAll
-    static void unload() {
-        worker.close();
-    }
-
-    private static ServedWorker serve() {
-        return new ServedWorker(worker, folder, "");
-    }
-
+class EpochFenceTest extends TinyWorkerSetting {
     @Test
     void aJoinThatIsNotAboveTheHighestEpochIsRefusedWithIt() throws Exception {
         try (ServedWorker served = serve();

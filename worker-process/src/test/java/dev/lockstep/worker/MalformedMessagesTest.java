@@ -17,33 +17,11 @@ import dev.lockstep.proto.v1.SamplingParams;
 import dev.lockstep.proto.v1.SchedulerMessage;
 import dev.lockstep.proto.v1.WorkerError;
 import io.grpc.Status;
-import java.io.IOException;
-import java.nio.file.Path;
 import java.util.List;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 /// What a correct scheduler never sends is refused by name, and the worker goes on.
-class MalformedMessagesTest {
-    @TempDir static Path folder;
-    private static TestWorker worker;
-
-    @BeforeAll
-    static void load() throws IOException {
-        worker = TestWorker.onTinyModel(folder);
-    }
-
-    @AfterAll
-    static void unload() {
-        worker.close();
-    }
-
-    private static ServedWorker serve() {
-        return new ServedWorker(worker, folder, "");
-    }
-
+class MalformedMessagesTest extends TinyWorkerSetting {
     @Test
     void malformedStepsAreErrorsThatTheProcessOutlives() throws Exception {
         SamplingParams.Builder greedy =

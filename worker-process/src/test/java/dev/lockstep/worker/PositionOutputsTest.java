@@ -1,37 +1,19 @@
 package dev.lockstep.worker;
 
+import static dev.lockstep.worker.TestSteps.PROMPT;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.kernels.SamplingSettings;
-import java.io.IOException;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
-class PositionOutputsTest {
-    private static final int[] PROMPT = {5, 17, 200, 31, 8, 99, 301, 12, 64, 77};
+class PositionOutputsTest extends TinyWorkerSetting {
     private static final int[] NONE = {};
-
-    @TempDir static Path folder;
-    private static TestWorker worker;
-
-    @BeforeAll
-    static void load() throws IOException {
-        worker = TestWorker.onTinyModel(folder);
-    }
-
-    @AfterAll
-    static void unload() {
-        worker.close();
-    }
 
     private static Step.Admission admission(
             int slot, int[] prompt, PromptOutputs outputs, boolean withoutKv) {

@@ -4,29 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
-import java.nio.file.Path;
 import java.util.Optional;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 /// Pools and limits at their edges: a group that can form must warm up.
-class WarmUpTest {
+class WarmUpTest extends TinyWorkerSetting {
     private static final int[] PROMPT = {5, 17, 200};
-
-    @TempDir static Path folder;
-    private static TestWorker worker;
-
-    @BeforeAll
-    static void load() throws IOException {
-        worker = TestWorker.onTinyModel(folder);
-    }
-
-    @AfterAll
-    static void unload() {
-        worker.close();
-    }
 
     /// Warms, then generates within one block; returns the tokens a step may hold.
     private static int warm(int blocks, int maxSequences, Optional<Integer> maxTokens) {

@@ -21,36 +21,15 @@ import dev.lockstep.proto.v1.WorkerError;
 import dev.lockstep.proto.v1.WorkerMessage;
 import io.grpc.ServerServiceDefinition;
 import io.grpc.Status;
-import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 /// The worker as a scheduler sees it, through a real stream.
-class WorkerServiceTest {
-    @TempDir static Path folder;
-    private static TestWorker worker;
-
-    @BeforeAll
-    static void load() throws IOException {
-        worker = TestWorker.onTinyModel(folder);
-    }
-
-    @AfterAll
-    static void unload() {
-        worker.close();
-    }
-
-    private static ServedWorker serve() {
-        return new ServedWorker(worker, folder, "");
-    }
-
+class WorkerServiceTest extends TinyWorkerSetting {
     @Test
     void aSocketPathThatIsTooLongIsRefusedWithItsLimit() {
         Path socket = folder.resolve("x".repeat(107)).resolve("worker.sock");
