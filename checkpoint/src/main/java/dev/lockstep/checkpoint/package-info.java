@@ -8,3 +8,4 @@
 package dev.lockstep.checkpoint;
 
 import org.jspecify.annotations.NullMarked;
+

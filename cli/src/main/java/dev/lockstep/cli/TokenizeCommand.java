@@ -8,9 +8,9 @@ import dev.lockstep.cluster.Key;
 import dev.lockstep.cluster.ProcessKeys;
 import dev.lockstep.cluster.Settings;
 import dev.lockstep.cluster.SettingsSpec;
-import dev.lockstep.coordinator.text.EncodeOptions;
-import dev.lockstep.coordinator.text.Tokenizer;
-import dev.lockstep.coordinator.text.Tokenizers;
+import dev.lockstep.text.EncodeOptions;
+import dev.lockstep.text.Tokenizer;
+import dev.lockstep.text.Tokenizers;
 
 /// Turns texts into token ids without starting anything.
 final class TokenizeCommand extends JsonLinesCommand {

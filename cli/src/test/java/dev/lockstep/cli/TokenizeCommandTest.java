@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.checkpoint.TinyCheckpoint;
-import dev.lockstep.coordinator.text.Tokenizers;
+import dev.lockstep.text.Tokenizers;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;

@@ -3,3 +3,4 @@
 package dev.lockstep.cluster;
 
 import org.jspecify.annotations.NullMarked;
+

@@ -1,7 +1,7 @@
 package dev.lockstep.coordinator;
 
-import dev.lockstep.coordinator.text.Detokenizer;
-import dev.lockstep.coordinator.text.StopStrings;
+import dev.lockstep.text.Detokenizer;
+import dev.lockstep.text.StopStrings;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;

@@ -1,8 +1,8 @@
 package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import dev.lockstep.coordinator.text.ChatVariables;
-import dev.lockstep.coordinator.text.ToolCalls;
+import dev.lockstep.text.ChatVariables;
+import dev.lockstep.text.ToolCalls;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;

@@ -3,7 +3,7 @@ package dev.lockstep.coordinator;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.FloatNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.lockstep.coordinator.text.Detokenizer;
+import dev.lockstep.text.Detokenizer;
 import java.util.List;
 import java.util.Optional;
 

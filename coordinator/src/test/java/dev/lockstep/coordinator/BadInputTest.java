@@ -6,8 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.checkpoint.TinyCheckpoint;
-import dev.lockstep.coordinator.text.Tokenizer;
-import dev.lockstep.coordinator.text.Tokenizers;
+import dev.lockstep.text.Tokenizer;
+import dev.lockstep.text.Tokenizers;
 import java.io.ByteArrayInputStream;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;

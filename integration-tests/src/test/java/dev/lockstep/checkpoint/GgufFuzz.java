@@ -1,9 +1,9 @@
 package dev.lockstep.checkpoint;
 
-import dev.lockstep.coordinator.text.EncodeOptions;
-import dev.lockstep.coordinator.text.Tokenizer;
-import dev.lockstep.coordinator.text.Tokenizers;
 import dev.lockstep.it.fuzz.Bounds;
+import dev.lockstep.text.EncodeOptions;
+import dev.lockstep.text.Tokenizer;
+import dev.lockstep.text.Tokenizers;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 

@@ -6,3 +6,4 @@
 package dev.lockstep.it;
 
 import org.jspecify.annotations.NullMarked;
+

@@ -12,3 +12,4 @@
 package dev.lockstep.kernels;
 
 import org.jspecify.annotations.NullMarked;
+

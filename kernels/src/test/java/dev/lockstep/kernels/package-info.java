@@ -4,3 +4,4 @@
 package dev.lockstep.kernels;
 
 import org.jspecify.annotations.NullMarked;
+

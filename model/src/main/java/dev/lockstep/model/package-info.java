@@ -4,3 +4,4 @@
 package dev.lockstep.model;
 
 import org.jspecify.annotations.NullMarked;
+

@@ -18,3 +18,4 @@
 package dev.lockstep.scheduler;
 
 import org.jspecify.annotations.NullMarked;
+

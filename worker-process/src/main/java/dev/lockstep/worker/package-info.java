@@ -9,3 +9,4 @@
 package dev.lockstep.worker;
 
 import org.jspecify.annotations.NullMarked;
+

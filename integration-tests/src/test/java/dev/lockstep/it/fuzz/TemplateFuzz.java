@@ -1,9 +1,9 @@
 package dev.lockstep.it.fuzz;
 
-import dev.lockstep.coordinator.text.ChatTemplate;
-import dev.lockstep.coordinator.text.ChatVariables;
-import dev.lockstep.coordinator.text.jinja.RenderLimits;
-import dev.lockstep.coordinator.text.jinja.TemplateException;
+import dev.lockstep.text.ChatTemplate;
+import dev.lockstep.text.ChatVariables;
+import dev.lockstep.text.jinja.RenderLimits;
+import dev.lockstep.text.jinja.TemplateException;
 import java.nio.charset.StandardCharsets;
 import java.time.Clock;
 import java.time.Instant;

@@ -1,8 +1,8 @@
 package dev.lockstep.it.fuzz;
 
-import dev.lockstep.coordinator.text.EncodeOptions;
-import dev.lockstep.coordinator.text.Tokenizer;
-import dev.lockstep.coordinator.text.Tokenizers;
+import dev.lockstep.text.EncodeOptions;
+import dev.lockstep.text.Tokenizer;
+import dev.lockstep.text.Tokenizers;
 
 /// Bytes as a `tokenizer.json`: a tokenizer that encodes and decodes, or refused.
 public final class TokenizerJsonFuzz {

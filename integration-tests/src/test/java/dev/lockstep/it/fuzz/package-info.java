@@ -3,3 +3,4 @@
 package dev.lockstep.it.fuzz;
 
 import org.jspecify.annotations.NullMarked;
+

@@ -15,3 +15,4 @@
 package dev.lockstep.kernels.cpu;
 
 import org.jspecify.annotations.NullMarked;
+

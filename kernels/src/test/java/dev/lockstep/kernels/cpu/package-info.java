@@ -3,3 +3,4 @@
 package dev.lockstep.kernels.cpu;
 
 import org.jspecify.annotations.NullMarked;
+

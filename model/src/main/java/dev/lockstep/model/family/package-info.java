@@ -3,3 +3,4 @@
 package dev.lockstep.model.family;
 
 import org.jspecify.annotations.NullMarked;
+

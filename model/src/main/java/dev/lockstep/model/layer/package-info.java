@@ -4,3 +4,4 @@
 package dev.lockstep.model.layer;
 
 import org.jspecify.annotations.NullMarked;
+

@@ -1,7 +1,0 @@
-package dev.lockstep.coordinator.text;
-
-/// One step from text to the words that are tokenized by themselves; immutable.
-@FunctionalInterface
-interface PreTokenizer {
-    Pieces apply(Pieces pieces);
-}

@@ -1,0 +1,128 @@
+package dev.lockstep.text;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/// Finds added tokens in text, at each place the longest; immutable.
+///
+/// A trie: a place costs at most the length of the longest token, so text full of beginnings of
+/// tokens stays linear.
+final class AddedTokens {
+    private static final int ROOT = 0;
+
+    /// Receives text and tokens in order.
+    interface Sections {
+        void text(String text, boolean startsInput);
+
+        void token(int id);
+    }
+
+    private final LongIntMap edges;
+    private final List<AddedToken> tokens;
+    private final int[] tokenAtNode;
+
+    AddedTokens(List<AddedToken> tokens) {
+        this.tokens = List.copyOf(tokens);
+        edges = new LongIntMap(16);
+        IntList atNode = new IntList();
+        atNode.add(NO_TOKEN);
+        List<int[]> ends = new ArrayList<>();
+        for (int t = 0; t < tokens.size(); t++) {
+            ends.add(new int[] {insert(tokens.get(t).content(), atNode), t});
+        }
+        tokenAtNode = atNode.toArray();
+        ends.forEach(end -> tokenAtNode[end[0]] = end[1]);
+    }
+
+    private static final int NO_TOKEN = -1;
+
+    private int insert(String content, IntList atNode) {
+        int node = ROOT;
+        for (int i = 0; i < content.length(); i++) {
+            long edge = LongIntMap.key(node, content.charAt(i));
+            int next = edges.get(edge);
+            if (next == LongIntMap.NONE) {
+                next = atNode.size();
+                atNode.add(NO_TOKEN);
+                edges.put(edge, next);
+            }
+            node = next;
+        }
+        return node;
+    }
+
+    /// Cuts `text`; special tokens are text unless `parseSpecial`. Empty text between tokens is
+    /// left out.
+    void split(String text, boolean startsInput, boolean parseSpecial, Sections sections) {
+        int done = 0;
+        int from = 0;
+        while (!tokens.isEmpty() && from < text.length()) {
+            AddedToken token = longestAt(text, from, parseSpecial);
+            if (token == null) {
+                from++;
+                continue;
+            }
+            int end = from + token.content().length();
+            if (token.singleWord() && touchesWord(text, from, end)) {
+                from = end;
+                continue;
+            }
+            int start = token.stripLeft() ? spaceStart(text, done, from) : from;
+            if (token.stripRight()) {
+                end = spaceEnd(text, end);
+            }
+            text(text, done, start, startsInput, sections);
+            sections.token(token.id());
+            done = end;
+            from = end;
+        }
+        text(text, done, text.length(), startsInput, sections);
+    }
+
+    private static void text(
+            String text, int from, int to, boolean startsInput, Sections sections) {
+        if (from < to) {
+            sections.text(text.substring(from, to), startsInput && from == 0);
+        }
+    }
+
+    private @Nullable AddedToken longestAt(String text, int from, boolean parseSpecial) {
+        AddedToken longest = null;
+        int node = ROOT;
+        for (int i = from; i < text.length(); i++) {
+            node = edges.get(LongIntMap.key(node, text.charAt(i)));
+            if (node == LongIntMap.NONE) {
+                break;
+            }
+            if (tokenAtNode[node] != NO_TOKEN) {
+                AddedToken token = tokens.get(tokenAtNode[node]);
+                if (parseSpecial || !token.special()) {
+                    longest = token;
+                }
+            }
+        }
+        return longest;
+    }
+
+    private static boolean touchesWord(String text, int start, int end) {
+        return (start > 0 && WordPattern.isWord(text.codePointBefore(start)))
+                || (end < text.length() && WordPattern.isWord(text.codePointAt(end)));
+    }
+
+    private static int spaceStart(String text, int from, int to) {
+        int start = to;
+        while (start > from && Characters.is(text.charAt(start - 1), Characters.SPACE)) {
+            start--;
+        }
+        return start;
+    }
+
+    private static int spaceEnd(String text, int from) {
+        int end = from;
+        while (end < text.length() && Characters.is(text.charAt(end), Characters.SPACE)) {
+            end++;
+        }
+        return end;
+    }
+}

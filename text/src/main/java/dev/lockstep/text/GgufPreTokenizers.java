@@ -1,0 +1,158 @@
+package dev.lockstep.text;
+
+import java.util.List;
+
+/// The pre-tokenizers that `tokenizer.ggml.pre` names; byte-level vocabularies only.
+final class GgufPreTokenizers {
+    private static final TokenPattern DIGIT = digits(1, 1);
+    private static final TokenPattern ASCII_DIGIT_TRIPLES = run("0-9", 3, 3);
+
+    /// Cased letters as DeepSeek's tokenizer lists them; escaped where an editor that composes
+    /// characters would change them.
+    private static final String DEEPSEEK_LETTERS =
+            "A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅ"
+                    + "ὐ-ὗὙὛὝὟ-\u1F7Dᾀ-ᾴᾶ-ᾼ\u1FBEῂ-ῄῆ-ῌῐ-\u1FD3ῖ-\u1FDBῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤ\u2126ℨ\u212A-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛ"
+                    + "Ꜣ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃";
+
+    private GgufPreTokenizers() {}
+
+    /// Refuses a name that is not known: another rule would give other ids.
+    static List<PreTokenizer> of(String name) {
+        return patterns(name).stream().<PreTokenizer>map(Split::isolated).toList();
+    }
+
+    /// Whether a word that is a token is taken whole before any merge.
+    static boolean wholeWordsFirst(String name) {
+        return switch (name) {
+            case "llama3",
+                    "llama-v3",
+                    "llama-bpe",
+                    "falcon3",
+                    "falcon-h1",
+                    "pixtral",
+                    "midm-2.0",
+                    "lfm2",
+                    "tekken" ->
+                    true;
+            default -> false;
+        };
+    }
+
+    /// Whether BOS is put before a text when the file does not say.
+    static boolean addsBos(String name) {
+        return wholeWordsFirst(name);
+    }
+
+    private static List<TokenPattern> patterns(String name) {
+        return switch (name) {
+            case "", "default" ->
+                    List.of(
+                            run("\\p{P}$+<=>^~|"),
+                            new Gpt2Pattern(),
+                            digits(1, ALL),
+                            ASCII_DIGIT_TRIPLES);
+            case "gpt-2",
+                    "phi-2",
+                    "mpt",
+                    "olmo",
+                    "jais",
+                    "trillion",
+                    "granite-docling",
+                    "gigachat",
+                    "exaone4",
+                    "mellum",
+                    "a.x-4.0",
+                    "modern-bert",
+                    "jina-es",
+                    "jina-de",
+                    "jina-v2-es",
+                    "jina-v2-de",
+                    "jina-v1-en",
+                    "jina-v2-code",
+                    "roberta-bpe" ->
+                    List.of(new Gpt2Pattern());
+            case "smollm",
+                    "starcoder",
+                    "refact",
+                    "command-r",
+                    "codeshell",
+                    "exaone",
+                    "minerva-7b",
+                    "mellum2" ->
+                    List.of(DIGIT, new Gpt2Pattern());
+            case "falcon" ->
+                    List.of(run("\\p{P}$+<=>^~|`"), new Gpt2Pattern(), ASCII_DIGIT_TRIPLES);
+            case "llama3",
+                    "llama-v3",
+                    "llama-bpe",
+                    "falcon3",
+                    "falcon-h1",
+                    "pixtral",
+                    "midm-2.0",
+                    "lfm2",
+                    "dbrx",
+                    "smaug-bpe",
+                    "glm4",
+                    "chatglm-bpe" ->
+                    List.of(new Cl100kPattern(3, true, false));
+            case "qwen2",
+                    "deepseek-r1-qwen",
+                    "stablelm2",
+                    "hunyuan",
+                    "solar-open",
+                    "megrez",
+                    "kormo",
+                    "grok-2",
+                    "bailingmoe",
+                    "bailingmoe2",
+                    "llada-moe" ->
+                    List.of(new Cl100kPattern(1, true, false));
+            case "qwen35" -> List.of(new Cl100kPattern(1, true, true));
+            case "gpt-4o", "llama4", "kanana2" -> List.of(new O200kPattern(3, true));
+            case "tekken" -> List.of(new O200kPattern(1, false));
+            case "deepseek-v3", "hunyuan-dense", "joyai-llm" ->
+                    List.of(
+                            digits(1, 3),
+                            run("一-龥\u3040-\u309F\u30A0-\u30FF"),
+                            new DeepSeek3Pattern());
+            case "deepseek-llm" ->
+                    List.of(
+                            run("\r\n", 1, 1),
+                            spacedRun(DEEPSEEK_LETTERS),
+                            spacedRun("!-/:-~！-／：-～‘-‟　-。"),
+                            new TrailingSpacePattern(),
+                            run("一-龥ࠀ-一가-퟿"),
+                            digits(1, ALL));
+            case "deepseek-coder" ->
+                    List.of(
+                            run("\r\n", 1, 1),
+                            spacedRun("\\p{L}"),
+                            spacedRun("\\p{P}"),
+                            run("一-龥ࠀ-一가-퟿"),
+                            DIGIT);
+            default ->
+                    throw new IllegalArgumentException(
+                            "tokenizer.ggml.pre is '"
+                                    + name
+                                    + "', which is not supported; a folder with tokenizer.json may work");
+        };
+    }
+
+    private static final int ALL = Integer.MAX_VALUE;
+
+    private static TokenPattern digits(int least, int most) {
+        return new RunPattern(false, CharacterSet.ofClasses(Characters.NUMBER), least, most);
+    }
+
+    private static TokenPattern run(String characters) {
+        return run(characters, 1, ALL);
+    }
+
+    private static TokenPattern run(String characters, int least, int most) {
+        return new RunPattern(false, CharacterClass.parse(characters), least, most);
+    }
+
+    private static TokenPattern spacedRun(String characters) {
+        return new RunPattern(true, CharacterClass.parse(characters), 1, ALL);
+    }
+}

@@ -1,0 +1,267 @@
+package dev.lockstep.text;
+
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.IntStream;
+
+/// Builds the tokenizer that a GGUF vocabulary describes.
+final class GgufTokenizer {
+    /// Control tokens that end a turn, by the names in use; older files list no id for them.
+    private static final Set<String> TURN_ENDS =
+            Set.of(
+                    "<|eot_id|>",
+                    "<|eom_id|>",
+                    "<|im_end|>",
+                    "<|end|>",
+                    "<|endoftext|>",
+                    "<|end_of_text|>",
+                    "<end_of_turn>",
+                    "<end_of_utterance>",
+                    "<EOT>",
+                    "<｜end▁of▁sentence｜>");
+
+    private final GgufVocabulary file;
+    private final Vocabulary vocabulary;
+
+    private GgufTokenizer(GgufVocabulary file) {
+        this.file = file;
+        this.vocabulary =
+                Vocabulary.of(
+                        file.tokens(),
+                        IntStream.range(0, file.tokens().size()).mapToObj(file::kind).toList());
+    }
+
+    static Tokenizer of(GgufVocabulary file) {
+        var builder = new GgufTokenizer(file);
+        file.specialIds().unknown().ifPresent(builder.vocabulary::piece);
+        return switch (file.model()) {
+            case "gpt2" -> builder.byteLevel();
+            case "llama" -> builder.sentencePiece();
+            case "t5" -> builder.unigram();
+            case "bert" -> builder.wordPiece();
+            default ->
+                    throw new IllegalArgumentException(
+                            "tokenizer.ggml.model is '"
+                                    + file.model()
+                                    + "', which is not supported; supported: gpt2, llama, t5, bert");
+        };
+    }
+
+    private Tokenizer byteLevel() {
+        List<PreTokenizer> steps = new ArrayList<>(GgufPreTokenizers.of(file.pre()));
+        steps.add(new ByteLevel());
+        var rules =
+                new BytePairModel.Rules(
+                        GgufPreTokenizers.wholeWordsFirst(file.pre()),
+                        false,
+                        Vocabulary.NONE,
+                        false,
+                        Vocabulary.NONE);
+        var model = new BytePairModel(vocabulary, new Symbols(vocabulary, "", ""), merges(), rules);
+        return tokenizer(
+                Normalizer.NONE,
+                steps,
+                model,
+                new Tokenizer.Decoding(bytes(TokenBytes::ofByteLevel), false));
+    }
+
+    private Tokenizer sentencePiece() {
+        requireScores();
+        Symbols symbols = new Symbols(vocabulary, "", "");
+        var rules =
+                new BytePairModel.Rules(
+                        false,
+                        true,
+                        file.specialIds().unknown().orElse(Vocabulary.NONE),
+                        false,
+                        SentencePiece.wordStart(vocabulary));
+        var model =
+                new BytePairModel(
+                        vocabulary,
+                        symbols,
+                        SentencePiece.merges(vocabulary, symbols, file.scores()),
+                        rules);
+        Normalizer spaces = Normalizer.replace(" ", SentencePiece.SPACE);
+        boolean prefix = file.flags().addSpacePrefix();
+        Normalizer normalizer =
+                prefix
+                        ? Normalizer.all(List.of(Normalizer.prepend(SentencePiece.SPACE), spaces))
+                        : spaces;
+        return tokenizer(
+                normalizer, List.of(), model, new Tokenizer.Decoding(spacedBytes(), prefix));
+    }
+
+    private Tokenizer unigram() {
+        requireScores();
+        int unknown = file.specialIds().unknown().orElse(Vocabulary.NONE);
+        boolean byteFallback = vocabulary.byteIds()[0] != Vocabulary.NONE;
+        var model = new UnigramModel(vocabulary, file.scores(), unknown, byteFallback);
+        return tokenizer(
+                Normalizer.all(List.of(characterMap(), this::withSpaces)),
+                List.of(),
+                model,
+                new Tokenizer.Decoding(spacedBytes(), file.flags().addSpacePrefix()));
+    }
+
+    private Normalizer characterMap() {
+        if (file.characterMap().isEmpty()) {
+            return Normalizer.NONE;
+        }
+        byte[] bytes = new byte[file.characterMap().size()];
+        for (int i = 0; i < bytes.length; i++) {
+            bytes[i] = file.characterMap().get(i).byteValue();
+        }
+        return CharacterMap.parse(bytes)::applyToPrefixes;
+    }
+
+    private String withSpaces(String text) {
+        return SentencePiece.withSpaces(
+                text, file.flags().addSpacePrefix(), file.flags().removeExtraSpaces());
+    }
+
+    private Tokenizer wordPiece() {
+        PreTokenizer spaces =
+                new Split(
+                        new RunPattern(false, CharacterSet.ofClasses(Characters.SPACE), 1, 1),
+                        Split.Behavior.REMOVED,
+                        false);
+        PreTokenizer punctuation =
+                Split.isolated(new RunPattern(false, CharacterSet.punctuation(), 1, 1));
+        int unknown = file.specialIds().unknown().orElse(Vocabulary.NONE);
+        return tokenizer(
+                Normalizers.bert(true, true, true, true),
+                List.of(spaces, punctuation),
+                new WordPieceModel(vocabulary, SentencePiece.SPACE, "", unknown, LONGEST_WORD),
+                new Tokenizer.Decoding(spacedBytes(), true));
+    }
+
+    private static final int LONGEST_WORD = 100;
+
+    private TokenBytes spacedBytes() {
+        return bytes(
+                piece -> piece.replace(SentencePiece.SPACE, " ").getBytes(StandardCharsets.UTF_8));
+    }
+
+    private void requireScores() {
+        if (file.scores().isEmpty()) {
+            throw new IllegalArgumentException(
+                    "tokenizer.ggml.scores is missing; tokenizer.ggml.model '"
+                            + file.model()
+                            + "' needs it");
+        }
+    }
+
+    private MergeTable merges() {
+        MergeTable merges = new MergeTable(file.merges().size());
+        for (int rank = 0; rank < file.merges().size(); rank++) {
+            String merge = file.merges().get(rank);
+            int space = merge.indexOf(' ', 1);
+            if (space < 0) {
+                throw new IllegalArgumentException(
+                        "tokenizer.ggml.merges["
+                                + rank
+                                + "] is '"
+                                + merge
+                                + "', which is not two tokens");
+            }
+            String left = merge.substring(0, space);
+            String right = merge.substring(space + 1);
+            int result = vocabulary.textId(left + right);
+            if (result == Vocabulary.NONE || vocabulary.id(left) < 0 || vocabulary.id(right) < 0) {
+                throw new IllegalArgumentException(
+                        "tokenizer.ggml.merges["
+                                + rank
+                                + "] is '"
+                                + merge
+                                + "', which names no token");
+            }
+            merges.put(vocabulary.id(left), vocabulary.id(right), rank, result);
+        }
+        return merges;
+    }
+
+    private Tokenizer tokenizer(
+            Normalizer normalizer,
+            List<PreTokenizer> steps,
+            TokenModel model,
+            Tokenizer.Decoding decoding) {
+        return new Tokenizer(
+                vocabulary,
+                new Tokenizer.Encoding(addedTokens(), normalizer, steps, model),
+                decoding,
+                framing());
+    }
+
+    private List<AddedToken> addedTokens() {
+        List<AddedToken> added = new ArrayList<>();
+        for (int id = 0; id < vocabulary.size(); id++) {
+            Vocabulary.Kind kind = vocabulary.kind(id);
+            boolean literal = kind == Vocabulary.Kind.SPECIAL || kind == Vocabulary.Kind.ADDED;
+            if (literal && !vocabulary.piece(id).isEmpty()) {
+                added.add(
+                        AddedToken.literal(
+                                id, vocabulary.piece(id), kind == Vocabulary.Kind.SPECIAL));
+            }
+        }
+        return added;
+    }
+
+    private Tokenizer.Framing framing() {
+        GgufVocabulary.SpecialIds named = file.specialIds();
+        Set<Integer> ends = new LinkedHashSet<>(named.ends());
+        for (int id = 0; id < vocabulary.size(); id++) {
+            if (vocabulary.kind(id) == Vocabulary.Kind.SPECIAL
+                    && TURN_ENDS.contains(vocabulary.piece(id))) {
+                ends.add(id);
+            }
+        }
+        List<Integer> prefix =
+                file.flags().addBos() && named.bos().isPresent()
+                        ? List.of(named.bos().getAsInt())
+                        : List.of();
+        // A separator, where a model has one, is what closes a text.
+        List<Integer> closing =
+                named.separator().isPresent()
+                        ? List.of(named.separator().getAsInt())
+                        : named.ends();
+        List<Integer> suffix =
+                file.flags().addEos() && !closing.isEmpty()
+                        ? List.of(closing.getFirst())
+                        : List.of();
+        return new Tokenizer.Framing(named.bos(), prefix, suffix, List.copyOf(ends));
+    }
+
+    private interface PieceBytes {
+        byte[] of(String piece);
+    }
+
+    /// Special and added tokens are their own text, whatever alphabet the others are written in.
+    private TokenBytes bytes(PieceBytes normal) {
+        return TokenBytes.of(
+                vocabulary.size(),
+                id -> {
+                    String piece = vocabulary.piece(id);
+                    return switch (vocabulary.kind(id)) {
+                        case NORMAL, UNUSED -> normal.of(piece);
+                        case SPECIAL, ADDED -> piece.getBytes(StandardCharsets.UTF_8);
+                        case BYTE -> new byte[] {byteOf(id, piece)};
+                    };
+                });
+    }
+
+    private static byte byteOf(int id, String piece) {
+        int b = Vocabulary.byteOf(piece);
+        if (b < 0) {
+            throw new IllegalArgumentException(
+                    "tokenizer.ggml.tokens["
+                            + id
+                            + "] is '"
+                            + piece
+                            + "', a byte token that is not <0x00> to <0xFF>");
+        }
+        return (byte) b;
+    }
+}

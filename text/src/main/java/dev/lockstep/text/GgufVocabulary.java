@@ -1,0 +1,78 @@
+package dev.lockstep.text;
+
+import java.util.List;
+import java.util.OptionalInt;
+
+/// What the `tokenizer.ggml.*` keys of a GGUF file say.
+///
+/// @param model `tokenizer.ggml.model`
+/// @param pre `tokenizer.ggml.pre`, or empty
+/// @param scores one per token, or empty
+/// @param tokenTypes one per token, or empty for all normal
+/// @param merges `left right` in order, or empty
+/// @param characterMap the bytes of SentencePiece's compiled normalization, or empty
+public record GgufVocabulary(
+        String model,
+        String pre,
+        List<String> tokens,
+        List<Float> scores,
+        List<Integer> tokenTypes,
+        List<String> merges,
+        List<Integer> characterMap,
+        SpecialIds specialIds,
+        Flags flags) {
+    /// Ids that the file names; [#NONE] names none.
+    ///
+    /// @param ends every id that ends a generated text: `eos_token_id`, `eot_token_id`,
+    ///   `eom_token_id`
+    public record SpecialIds(
+            OptionalInt bos, OptionalInt unknown, OptionalInt separator, List<Integer> ends) {
+        public static final SpecialIds NONE =
+                new SpecialIds(
+                        OptionalInt.empty(), OptionalInt.empty(), OptionalInt.empty(), List.of());
+
+        public SpecialIds {
+            ends = List.copyOf(ends);
+        }
+    }
+
+    /// The switches of the file, its defaults filled in.
+    public record Flags(
+            boolean addBos, boolean addEos, boolean addSpacePrefix, boolean removeExtraSpaces) {
+        /// What holds for a model and pre-tokenizer where the file is silent.
+        public static Flags defaults(String model, String pre) {
+            return switch (model) {
+                case "llama" -> new Flags(true, false, true, false);
+                case "t5" -> new Flags(false, true, true, false);
+                case "bert" -> new Flags(true, true, false, false);
+                default -> new Flags(GgufPreTokenizers.addsBos(pre), false, false, false);
+            };
+        }
+    }
+
+    public GgufVocabulary {
+        tokens = List.copyOf(tokens);
+        requirePerToken("tokenizer.ggml.scores", scores.size(), tokens.size());
+        requirePerToken("tokenizer.ggml.token_type", tokenTypes.size(), tokens.size());
+        if (tokens.isEmpty()) {
+            throw new IllegalArgumentException("tokenizer.ggml.tokens is empty");
+        }
+    }
+
+    private static void requirePerToken(String key, int count, int tokens) {
+        if (count != 0 && count != tokens) {
+            throw new IllegalArgumentException(
+                    key + " has " + count + " entries for " + tokens + " tokens");
+        }
+    }
+
+    Vocabulary.Kind kind(int id) {
+        return switch (tokenTypes.isEmpty() ? 1 : tokenTypes.get(id)) {
+            case 2, 3 -> Vocabulary.Kind.SPECIAL;
+            case 4 -> Vocabulary.Kind.ADDED;
+            case 5 -> Vocabulary.Kind.UNUSED;
+            case 6 -> Vocabulary.Kind.BYTE;
+            default -> Vocabulary.Kind.NORMAL;
+        };
+    }
+}

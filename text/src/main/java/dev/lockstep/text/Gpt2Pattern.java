@@ -1,0 +1,50 @@
+package dev.lockstep.text;
+
+/// GPT-2's words: `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`.
+///
+/// Contractions are lower case only; a mark belongs to the symbols; all of the text is matched.
+record Gpt2Pattern() implements TokenPattern {
+    private static final int OTHER = ~(Characters.LETTER | Characters.NUMBER | Characters.SPACE);
+
+    @Override
+    public void find(char[] text, int from, int to, IntList matches) {
+        int start = from;
+        while (start < to) {
+            int end = wordEnd(text, start, to);
+            matches.add(start);
+            matches.add(end);
+            start = end;
+        }
+    }
+
+    private static int wordEnd(char[] text, int start, int to) {
+        if (text[start] == '\'') {
+            int contraction = Contraction.length(text, start, to, false);
+            if (contraction > 0) {
+                return start + contraction;
+            }
+        }
+        int first = start;
+        if (text[start] == ' ' && start + 1 < to) {
+            first = start + 1;
+        }
+        int mask = Characters.mask(Characters.codePoint(text, first, to));
+        if ((mask & Characters.LETTER) != 0) {
+            return Characters.runEnd(text, first, to, Characters.LETTER);
+        }
+        if ((mask & Characters.NUMBER) != 0) {
+            return Characters.runEnd(text, first, to, Characters.NUMBER);
+        }
+        if ((mask & OTHER) != 0) {
+            return Characters.runEnd(text, first, to, OTHER);
+        }
+        return spaceEnd(text, start, to);
+    }
+
+    /// `\s+(?!\S)|\s+`: a run gives its last character to the word that follows; a single one
+    /// stands alone.
+    static int spaceEnd(char[] text, int start, int to) {
+        int end = Characters.runEnd(text, start, to, Characters.SPACE);
+        return end == to || end - start == 1 ? end : end - 1;
+    }
+}

@@ -1,0 +1,115 @@
+package dev.lockstep.text;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+
+/// A part of `tokenizer.json`, read with errors that name where it is.
+///
+/// A key that holds null counts as absent.
+///
+/// @param path keys that lead here, such as `model.merges[3]`, or words before the first key that
+///   end in a space
+record JsonPart(String path, JsonNode node) {
+    /// The part under `key`, if it is there.
+    Optional<JsonPart> part(String key) {
+        JsonNode value = node.get(key);
+        return value == null || value.isNull()
+                ? Optional.empty()
+                : Optional.of(new JsonPart(pathOf(key), value));
+    }
+
+    JsonPart require(String key) {
+        return part(key)
+                .orElseThrow(() -> new IllegalArgumentException(pathOf(key) + " is missing"));
+    }
+
+    /// The name that says which of several forms this part has.
+    String type() {
+        return require("type").text();
+    }
+
+    String text() {
+        if (!node.isTextual()) {
+            throw wrong("a string");
+        }
+        return node.textValue();
+    }
+
+    int integer() {
+        if (!node.isIntegralNumber() || !node.canConvertToInt()) {
+            throw wrong("a whole number below 2^31");
+        }
+        return node.intValue();
+    }
+
+    double number() {
+        if (!node.isNumber()) {
+            throw wrong("a number");
+        }
+        return node.doubleValue();
+    }
+
+    boolean flag(String key, boolean otherwise) {
+        return part(key)
+                .map(
+                        part -> {
+                            if (!part.node.isBoolean()) {
+                                throw part.wrong("true or false");
+                            }
+                            return part.node.booleanValue();
+                        })
+                .orElse(otherwise);
+    }
+
+    String text(String key, String otherwise) {
+        return part(key).map(JsonPart::text).orElse(otherwise);
+    }
+
+    /// A text that is one character.
+    String character(String key, String otherwise) {
+        return part(key).map(JsonPart::character).orElse(otherwise);
+    }
+
+    private String character() {
+        String text = text();
+        if (text.codePointCount(0, text.length()) != 1) {
+            throw wrong("one character");
+        }
+        return text;
+    }
+
+    OptionalInt integer(String key) {
+        Optional<JsonPart> part = part(key);
+        return part.isPresent() ? OptionalInt.of(part.get().integer()) : OptionalInt.empty();
+    }
+
+    /// The items of a list; none where the key is absent.
+    List<JsonPart> list(String key) {
+        return part(key).map(JsonPart::items).orElse(List.of());
+    }
+
+    List<JsonPart> items() {
+        if (!node.isArray()) {
+            throw wrong("a list");
+        }
+        List<JsonPart> items = new ArrayList<>(node.size());
+        for (JsonNode item : node) {
+            items.add(new JsonPart(path + "[" + items.size() + "]", item));
+        }
+        return items;
+    }
+
+    /// This part has a value that cannot be used.
+    IllegalArgumentException wrong(String expected) {
+        String value = node.toString();
+        String shown = value.length() <= 60 ? value : value.substring(0, 60) + "…";
+        return new IllegalArgumentException(path + " is " + shown + ", expected " + expected);
+    }
+
+    private String pathOf(String key) {
+        return path.isEmpty() || path.endsWith(" ") ? path + key : path + "." + key;
+    }
+}

@@ -1,0 +1,88 @@
+package dev.lockstep.text;
+
+/// The words of o200k and its descendants (GPT-4o, Llama 4, Mistral's Tekken): as cl100k, and a
+/// word ends where lower case turns to upper.
+///
+/// With U = `[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]`, L = `[\p{Ll}\p{Lm}\p{Lo}\p{M}]` and c a contraction:
+/// `[^\r\n\p{L}\p{N}]?U*L+c?|[^\r\n\p{L}\p{N}]?U+L*c?|\p{N}{1,3}|
+/// ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`.
+record O200kPattern(int digits, boolean contractions) implements TokenPattern {
+    private static final int UPPER =
+            Characters.UPPER | Characters.TITLE | Characters.UNCASED | Characters.MARK;
+    private static final int LOWER = Characters.LOWER | Characters.UNCASED | Characters.MARK;
+    private static final int OTHER = ~(Characters.LETTER | Characters.NUMBER | Characters.SPACE);
+
+    @Override
+    public void find(char[] text, int from, int to, IntList matches) {
+        int start = from;
+        while (start < to) {
+            int end = wordEnd(text, start, to);
+            matches.add(start);
+            matches.add(end);
+            start = end;
+        }
+    }
+
+    private int wordEnd(char[] text, int start, int to) {
+        int first = Characters.codePoint(text, start, to);
+        int next = start + Character.charCount(first);
+        boolean mayLead =
+                !Characters.is(first, Characters.LETTER | Characters.NUMBER)
+                        && !Characters.isCrLf(text[start]);
+        int letters = letters(text, start, next, to, mayLead);
+        if (letters > start) {
+            return letters + (contractions ? Contraction.length(text, letters, to, true) : 0);
+        }
+        if (Characters.is(first, Characters.NUMBER)) {
+            return Cl100kPattern.digitsEnd(text, start, to, digits);
+        }
+        int symbolStart = first == ' ' ? next : start;
+        int symbolEnd = Characters.runEnd(text, symbolStart, to, OTHER);
+        if (symbolEnd > symbolStart) {
+            while (symbolEnd < to
+                    && (Characters.isCrLf(text[symbolEnd]) || text[symbolEnd] == '/')) {
+                symbolEnd++;
+            }
+            return symbolEnd;
+        }
+        return Cl100kPattern.spaceEnd(text, start, to);
+    }
+
+    /// The end of the letters at `start`, after one leading character where there is one; `start`
+    /// where none are.
+    ///
+    /// The order is the expression's: lower case at the end, with and without a lead, before upper
+    /// case alone.
+    private static int letters(char[] text, int start, int next, int to, boolean mayLead) {
+        int end = mayLead ? endsLower(text, next, to) : next;
+        if (end > next) {
+            return end;
+        }
+        end = endsLower(text, start, to);
+        if (end > start) {
+            return end;
+        }
+        // Without lower case only upper case is left, and what may follow it is none.
+        end = mayLead ? Characters.runEnd(text, next, to, UPPER) : next;
+        return end > next ? end : Characters.runEnd(text, start, to, UPPER);
+    }
+
+    /// `U*L+` from `start`, or `start`: what U took too much of, an uncased letter or mark, it
+    /// gives back to L.
+    private static int endsLower(char[] text, int start, int to) {
+        int upperEnd = Characters.runEnd(text, start, to, UPPER);
+        int end = Characters.runEnd(text, upperEnd, to, LOWER);
+        if (end > upperEnd) {
+            return end;
+        }
+        int i = upperEnd;
+        while (i > start) {
+            int codePoint = Character.codePointBefore(text, i, start);
+            if (Characters.is(codePoint, LOWER)) {
+                return i;
+            }
+            i -= Character.charCount(codePoint);
+        }
+        return start;
+    }
+}

@@ -1,0 +1,52 @@
+package dev.lockstep.text;
+
+/// Runs of one character class: `[…]`, `[…]+`, `[…]{1,3}`, `[…]{3}`, each optionally after one
+/// white-space character (`\s?`).
+record RunPattern(boolean optionalSpace, CharacterSet set, int least, int most)
+        implements TokenPattern {
+    RunPattern {
+        if (least < 1 || most < least) {
+            throw new IllegalArgumentException(
+                    "a run of " + least + " to " + most + " characters cannot be matched");
+        }
+    }
+
+    @Override
+    public void find(char[] text, int from, int to, IntList matches) {
+        int start = from;
+        while (start < to) {
+            int codePoint = Characters.codePoint(text, start, to);
+            int next = start + Character.charCount(codePoint);
+            int end = NO_MATCH;
+            if (optionalSpace && Characters.is(codePoint, Characters.SPACE)) {
+                end = runEnd(text, next, to);
+            }
+            if (end == NO_MATCH) {
+                end = runEnd(text, start, to);
+            }
+            if (end == NO_MATCH) {
+                start = next;
+            } else {
+                matches.add(start);
+                matches.add(end);
+                start = end;
+            }
+        }
+    }
+
+    private static final int NO_MATCH = -1;
+
+    private int runEnd(char[] text, int start, int to) {
+        int end = start;
+        int count = 0;
+        while (end < to && count < most) {
+            int codePoint = Characters.codePoint(text, end, to);
+            if (!set.contains(codePoint)) {
+                break;
+            }
+            end += Character.charCount(codePoint);
+            count++;
+        }
+        return count < least ? NO_MATCH : end;
+    }
+}

@@ -1,0 +1,70 @@
+package dev.lockstep.text;
+
+import java.util.Arrays;
+
+/// The tokens of one character, from which byte pair encoding starts; immutable once built.
+final class Symbols {
+    private final int[] idOfCharacter;
+    private final Vocabulary vocabulary;
+    private final String continuingPrefix;
+    private final String endOfWord;
+
+    /// @param continuingPrefix what a character inside a word carries in front in the vocabulary
+    ///   (`##`), or empty
+    /// @param endOfWord what the last character of a word carries behind (`</w>`), or empty
+    Symbols(Vocabulary vocabulary, String continuingPrefix, String endOfWord) {
+        this.vocabulary = vocabulary;
+        this.continuingPrefix = continuingPrefix;
+        this.endOfWord = endOfWord;
+        int highest = 0;
+        for (int id = 0; id < vocabulary.size(); id++) {
+            highest = Math.max(highest, singleCharacter(vocabulary.piece(id)));
+        }
+        idOfCharacter = new int[highest + 1];
+        Arrays.fill(idOfCharacter, Vocabulary.NONE);
+        for (int id = 0; id < vocabulary.size(); id++) {
+            int codePoint = singleCharacter(vocabulary.piece(id));
+            if (codePoint >= 0) {
+                idOfCharacter[codePoint] = vocabulary.textId(vocabulary.piece(id));
+            }
+        }
+    }
+
+    /// Fills `word` with a symbol per code point and returns how many; `~codePoint` where that is
+    /// no token.
+    int split(char[] text, int from, int to, int[] word) {
+        int count = 0;
+        for (int i = from; i < to; ) {
+            int codePoint = Characters.codePoint(text, i, to);
+            int next = i + Character.charCount(codePoint);
+            word[count++] = symbol(codePoint, i == from, next == to);
+            i = next;
+        }
+        return count;
+    }
+
+    /// The symbol of a character inside a word without affixes.
+    int symbol(int codePoint) {
+        int id = codePoint < idOfCharacter.length ? idOfCharacter[codePoint] : Vocabulary.NONE;
+        return id == Vocabulary.NONE ? ~codePoint : id;
+    }
+
+    private int symbol(int codePoint, boolean first, boolean last) {
+        boolean plain = (first || continuingPrefix.isEmpty()) && (!last || endOfWord.isEmpty());
+        if (plain) {
+            return symbol(codePoint);
+        }
+        String piece =
+                (first ? "" : continuingPrefix)
+                        + Character.toString(codePoint)
+                        + (last ? endOfWord : "");
+        int id = vocabulary.textId(piece);
+        return id == Vocabulary.NONE ? ~codePoint : id;
+    }
+
+    private static int singleCharacter(String piece) {
+        return !piece.isEmpty() && piece.codePointCount(0, piece.length()) == 1
+                ? piece.codePointAt(0)
+                : -1;
+    }
+}

@@ -1,0 +1,56 @@
+package dev.lockstep.text;
+
+import java.io.ByteArrayOutputStream;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.function.IntFunction;
+
+/// What every token adds to the text, as bytes; one array for the whole vocabulary. Immutable.
+final class TokenBytes {
+    private final byte[] bytes;
+    private final int[] ends;
+
+    private TokenBytes(byte[] bytes, int[] ends) {
+        this.bytes = bytes;
+        this.ends = ends;
+    }
+
+    static TokenBytes of(int vocabularySize, IntFunction<byte[]> bytesOf) {
+        var all = new ByteArrayOutputStream(vocabularySize * 8);
+        int[] ends = new int[vocabularySize];
+        for (int id = 0; id < vocabularySize; id++) {
+            all.writeBytes(bytesOf.apply(id));
+            ends[id] = all.size();
+        }
+        return new TokenBytes(all.toByteArray(), ends);
+    }
+
+    /// A piece in the byte-level alphabet; one with a character outside it is meant literally.
+    static byte[] ofByteLevel(String piece) {
+        byte[] result = new byte[piece.length()];
+        for (int i = 0; i < piece.length(); i++) {
+            int b = ByteLevel.byteOf(piece.charAt(i));
+            if (b < 0) {
+                return piece.getBytes(StandardCharsets.UTF_8);
+            }
+            result[i] = (byte) b;
+        }
+        return result;
+    }
+
+    byte[] of(int id) {
+        return Arrays.copyOfRange(bytes, start(id), ends[id]);
+    }
+
+    int start(int id) {
+        return id == 0 ? 0 : ends[id - 1];
+    }
+
+    int end(int id) {
+        return ends[id];
+    }
+
+    byte at(int index) {
+        return bytes[index];
+    }
+}

@@ -1,0 +1,212 @@
+package dev.lockstep.text;
+
+import java.util.List;
+import java.util.OptionalInt;
+
+/// Text to token ids and back, as one model's tokenizer file says; immutable, shared by all request
+/// threads.
+///
+/// Text goes through added tokens, normalizer, pre-tokenizers and model, in that order; ids come
+/// back as the bytes of their tokens ([Detokenizer]).
+public final class Tokenizer {
+    private static final char REPLACEMENT = '\uFFFD';
+
+    private final Vocabulary vocabulary;
+    private final AddedTokens rawTokens;
+    private final AddedTokens normalizedTokens;
+    private final Normalizer normalizer;
+    private final List<PreTokenizer> preTokenizers;
+    private final TokenModel model;
+    private final Decoding decoding;
+    private final Framing framing;
+
+    /// The way back from ids.
+    ///
+    /// @param stripsLeadingSpace one space at the very start of a text was put there by the encoder
+    ///   and goes
+    record Decoding(TokenBytes bytes, boolean stripsLeadingSpace) {}
+
+    /// Tokens that begin and end a text.
+    ///
+    /// @param prefix put before the ids when asked for, as the model's own rule says
+    /// @param suffix put behind them
+    /// @param endIds ids that end a generated text
+    record Framing(
+            OptionalInt bos, List<Integer> prefix, List<Integer> suffix, List<Integer> endIds) {
+        Framing {
+            prefix = List.copyOf(prefix);
+            suffix = List.copyOf(suffix);
+            endIds = List.copyOf(endIds);
+        }
+    }
+
+    /// The steps from text to ids.
+    record Encoding(
+            List<AddedToken> addedTokens,
+            Normalizer normalizer,
+            List<PreTokenizer> preTokenizers,
+            TokenModel model) {}
+
+    Tokenizer(Vocabulary vocabulary, Encoding encoding, Decoding decoding, Framing framing) {
+        this.vocabulary = vocabulary;
+        this.normalizer = encoding.normalizer;
+        this.preTokenizers = List.copyOf(encoding.preTokenizers);
+        this.model = encoding.model;
+        this.rawTokens =
+                new AddedTokens(
+                        encoding.addedTokens.stream()
+                                .filter(token -> !token.normalized())
+                                .toList());
+        this.normalizedTokens =
+                new AddedTokens(
+                        encoding.addedTokens.stream()
+                                .filter(AddedToken::normalized)
+                                .map(token -> token.withContent(normalizer.apply(token.content())))
+                                .toList());
+        this.decoding = decoding;
+        this.framing = framing;
+        framing.bos().ifPresent(this::piece);
+        framing.prefix().forEach(this::piece);
+        framing.suffix().forEach(this::piece);
+        framing.endIds().forEach(this::piece);
+    }
+
+    /// The ids of the text alone; added tokens that are not special are always recognised, special
+    /// ones only with `parseSpecial`.
+    public int[] encode(String text, boolean parseSpecial) {
+        return encode(text, new EncodeOptions(parseSpecial, false));
+    }
+
+    public int[] encode(String text, EncodeOptions options) {
+        IntList ids = new IntList(text.length() / 4 + 8);
+        if (options.addSpecial()) {
+            framing.prefix().forEach(ids::add);
+        }
+        rawTokens.split(wellFormed(text), true, options.parseSpecial(), new Sections(options, ids));
+        if (options.addSpecial()) {
+            framing.suffix().forEach(ids::add);
+        }
+        return ids.toArray();
+    }
+
+    /// The text of the ids; bytes that are no UTF-8 become U+FFFD.
+    public String decode(int[] ids, boolean skipSpecial) {
+        var detokenizer = new Detokenizer(this, skipSpecial, Detokenizer.Start.TEXT);
+        StringBuilder text = new StringBuilder(ids.length * 4);
+        for (int id : ids) {
+            detokenizer.push(id, text);
+        }
+        return text.append(detokenizer.finish()).toString();
+    }
+
+    /// What the token adds to a text: for a byte token that byte, for a special token its name.
+    public byte[] bytes(int id) {
+        vocabulary.piece(id);
+        return decoding.bytes().of(id);
+    }
+
+    /// The token as the tokenizer file writes it.
+    public String piece(int id) {
+        return vocabulary.piece(id);
+    }
+
+    /// Whether the token marks structure and is left out of plain text.
+    public boolean special(int id) {
+        return vocabulary.kind(id) == Vocabulary.Kind.SPECIAL;
+    }
+
+    /// The id of a token by how the tokenizer file writes it.
+    public OptionalInt idOf(String piece) {
+        return vocabulary.find(piece);
+    }
+
+    /// One more than the highest id.
+    public int vocabularySize() {
+        return vocabulary.size();
+    }
+
+    public OptionalInt bos() {
+        return framing.bos();
+    }
+
+    /// The ids that end a generated text, the model's first choice first; empty when the files name
+    /// none.
+    public List<Integer> eosIds() {
+        return framing.endIds();
+    }
+
+    /// How the BOS token is written, for a template's `bos_token`; empty when the files name none.
+    public String bosText() {
+        return framing.bos().isPresent() ? piece(framing.bos().getAsInt()) : "";
+    }
+
+    /// How the first of [#eosIds] is written, for a template's `eos_token`; empty without one.
+    public String eosText() {
+        return framing.endIds().isEmpty() ? "" : piece(framing.endIds().getFirst());
+    }
+
+    Decoding decoding() {
+        return decoding;
+    }
+
+    /// A lone surrogate is no text: it becomes U+FFFD, as in every UTF-8 encoder.
+    private static String wellFormed(String text) {
+        char[] repaired = null;
+        for (int i = 0; i < text.length(); i++) {
+            if (Character.isSurrogate(text.charAt(i))) {
+                if (Character.charCount(text.codePointAt(i)) == 2) {
+                    i++;
+                } else {
+                    repaired = repaired == null ? text.toCharArray() : repaired;
+                    repaired[i] = REPLACEMENT;
+                }
+            }
+        }
+        return repaired == null ? text : new String(repaired);
+    }
+
+    /// Takes the text between added tokens on through the other steps.
+    private final class Sections implements AddedTokens.Sections {
+        private final EncodeOptions options;
+        private final IntList ids;
+
+        Sections(EncodeOptions options, IntList ids) {
+            this.options = options;
+            this.ids = ids;
+        }
+
+        @Override
+        public void token(int id) {
+            ids.add(id);
+        }
+
+        @Override
+        public void text(String text, boolean startsInput) {
+            normalizedTokens.split(
+                    normalizer.apply(text),
+                    startsInput,
+                    options.parseSpecial(),
+                    new AddedTokens.Sections() {
+                        @Override
+                        public void token(int id) {
+                            ids.add(id);
+                        }
+
+                        @Override
+                        public void text(String normalized, boolean startsInput) {
+                            words(normalized, startsInput);
+                        }
+                    });
+        }
+
+        private void words(String text, boolean startsInput) {
+            Pieces pieces = Pieces.whole(text.toCharArray(), startsInput);
+            for (PreTokenizer preTokenizer : preTokenizers) {
+                pieces = preTokenizer.apply(pieces);
+            }
+            for (int i = 0; i < pieces.count(); i++) {
+                model.encode(pieces.text(), pieces.start(i), pieces.end(i), ids);
+            }
+        }
+    }
+}

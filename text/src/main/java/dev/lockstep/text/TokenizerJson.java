@@ -1,0 +1,138 @@
+package dev.lockstep.text;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+
+/// Builds the tokenizer that a `tokenizer.json` describes.
+///
+/// What the file asks for and is not known is refused, naming where it stands: another rule would
+/// give other ids.
+final class TokenizerJson {
+    private static final ObjectMapper MAPPER =
+            new ObjectMapper().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
+
+    /// Holes in the numbering are few; more of them than this only cost memory.
+    private static final int HOLES_PER_TOKEN = 4;
+
+    private static final int FREE_HOLES = 4096;
+
+    private final JsonPart root;
+    private final List<AddedToken> added;
+    private final ModelJson model;
+
+    private TokenizerJson(JsonPart root) {
+        this.root = root;
+        this.model = ModelJson.read(root.require("model"));
+        Map<String, Integer> known = new HashMap<>();
+        model.forEachToken((id, piece) -> known.put(piece, id));
+        this.added =
+                root.list("added_tokens").stream().map(part -> addedToken(part, known)).toList();
+    }
+
+    static TokenizerJson parse(byte[] json) {
+        JsonNode root;
+        try {
+            root = MAPPER.readTree(json);
+        } catch (JsonProcessingException e) {
+            throw new IllegalArgumentException(
+                    "is not valid JSON (" + e.getOriginalMessage() + "): download it again", e);
+        } catch (IOException e) {
+            throw new IllegalArgumentException(
+                    "is not valid JSON (" + e.getMessage() + "): download it again", e);
+        }
+        if (!root.isObject()) {
+            throw new IllegalArgumentException("does not hold a JSON object: download it again");
+        }
+        return new TokenizerJson(new JsonPart("", root));
+    }
+
+    /// What `names` say of BOS goes over what the post-processor does.
+    Tokenizer tokenizer(SpecialNames names) {
+        Vocabulary vocabulary = vocabulary();
+        Tokenizer.Encoding encoding =
+                new Tokenizer.Encoding(
+                        added,
+                        root.part("normalizer").map(NormalizerJson::read).orElse(Normalizer.NONE),
+                        root.part("pre_tokenizer").map(PreTokenizerJson::read).orElse(List.of()),
+                        model.build(vocabulary));
+        return new Tokenizer(
+                vocabulary,
+                encoding,
+                DecoderJson.read(root.part("decoder"), vocabulary),
+                framing(names, vocabulary));
+    }
+
+    private Tokenizer.Framing framing(SpecialNames names, Vocabulary vocabulary) {
+        OptionalInt bos = names.bos().map(vocabulary::find).orElse(OptionalInt.empty());
+        FramingJson template = FramingJson.read(root.part("post_processor"), vocabulary);
+        List<Integer> prefix = new ArrayList<>(template.prefix());
+        if (bos.isPresent() && names.addBos().isPresent()) {
+            prefix.removeIf(id -> id == bos.getAsInt());
+            if (names.addBos().get()) {
+                prefix.addFirst(bos.getAsInt());
+            }
+        }
+        return new Tokenizer.Framing(bos, prefix, template.suffix(), names.endIds(vocabulary));
+    }
+
+    private Vocabulary vocabulary() {
+        Map<Integer, String> pieces = new LinkedHashMap<>();
+        Map<Integer, Vocabulary.Kind> kinds = new LinkedHashMap<>();
+        model.forEachToken(
+                (id, piece) -> {
+                    pieces.put(id, piece);
+                    boolean isByte = model.byteFallback() && Vocabulary.byteOf(piece) >= 0;
+                    kinds.put(id, isByte ? Vocabulary.Kind.BYTE : Vocabulary.Kind.NORMAL);
+                });
+        for (AddedToken token : added) {
+            pieces.put(token.id(), token.content());
+            kinds.put(
+                    token.id(), token.special() ? Vocabulary.Kind.SPECIAL : Vocabulary.Kind.ADDED);
+        }
+        int size = 0;
+        long limit = (long) pieces.size() * HOLES_PER_TOKEN + FREE_HOLES;
+        for (int id : pieces.keySet()) {
+            if (id < 0 || id >= limit) {
+                throw new IllegalArgumentException(
+                        "token id "
+                                + id
+                                + " is not between 0 and "
+                                + limit
+                                + ", far above the "
+                                + pieces.size()
+                                + " tokens");
+            }
+            size = Math.max(size, id + 1);
+        }
+        List<String> all = new ArrayList<>(size);
+        List<Vocabulary.Kind> allKinds = new ArrayList<>(size);
+        for (int id = 0; id < size; id++) {
+            all.add(pieces.getOrDefault(id, ""));
+            allKinds.add(kinds.getOrDefault(id, Vocabulary.Kind.UNUSED));
+        }
+        return Vocabulary.of(all, allKinds);
+    }
+
+    /// One that the model has too keeps the model's id.
+    private static AddedToken addedToken(JsonPart part, Map<String, Integer> known) {
+        String content = part.require("content").text();
+        int id = part.require("id").integer();
+        return new AddedToken(
+                known.getOrDefault(content, id),
+                content,
+                part.flag("single_word", false),
+                part.flag("lstrip", false),
+                part.flag("rstrip", false),
+                part.flag("normalized", true),
+                part.flag("special", false));
+    }
+}

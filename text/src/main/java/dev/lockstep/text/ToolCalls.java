@@ -1,0 +1,39 @@
+package dev.lockstep.text;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+
+/// Tool calls within a message: clients send their arguments as JSON text, templates want objects.
+public final class ToolCalls {
+    /// Of a message.
+    public static final String FIELD = "tool_calls";
+
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    private ToolCalls() {}
+
+    /// The message with the arguments of its calls as objects.
+    ///
+    /// @throws IllegalArgumentException where they are text that is not JSON
+    public static ObjectNode parsed(ObjectNode message) {
+        ObjectNode copy = message.deepCopy();
+        copy.path(FIELD).forEach(call -> parseArguments(call.path("function")));
+        return copy;
+    }
+
+    private static void parseArguments(JsonNode function) {
+        if (function instanceof ObjectNode object && object.path("arguments").isTextual()) {
+            try {
+                JsonNode parsed = JSON.readTree(object.get("arguments").textValue());
+                if (parsed.isObject()) {
+                    object.set("arguments", parsed);
+                }
+            } catch (JsonProcessingException e) {
+                throw new IllegalArgumentException(
+                        "arguments of a tool call are not JSON: " + e.getOriginalMessage(), e);
+            }
+        }
+    }
+}

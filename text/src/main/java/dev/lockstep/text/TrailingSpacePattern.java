@@ -1,0 +1,34 @@
+package dev.lockstep.text;
+
+/// `\s+$`: the white space before a line feed or the end of the piece.
+///
+/// As in the pattern dialect of tokenizer files, `$` is also before every line feed. A run matches
+/// up to its last such place.
+record TrailingSpacePattern() implements TokenPattern {
+    @Override
+    public void find(char[] text, int from, int to, IntList matches) {
+        int i = from;
+        while (i < to) {
+            if (!Characters.is(text[i], Characters.SPACE)) {
+                i++;
+                continue;
+            }
+            int end = Characters.runEnd(text, i, to, Characters.SPACE);
+            int match = end == to ? end : lastLineFeed(text, i, end);
+            if (match > i) {
+                matches.add(i);
+                matches.add(match);
+            }
+            i = end;
+        }
+    }
+
+    private static int lastLineFeed(char[] text, int from, int to) {
+        for (int i = to - 1; i >= from; i--) {
+            if (text[i] == '\n') {
+                return i;
+            }
+        }
+        return from;
+    }
+}

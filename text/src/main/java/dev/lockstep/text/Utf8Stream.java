@@ -1,0 +1,63 @@
+package dev.lockstep.text;
+
+/// Decodes UTF-8 byte by byte, giving out whole characters only; belongs to one thread.
+///
+/// Ill-formed input becomes U+FFFD per maximal subpart, as in WHATWG's decoder (the JDK's own
+/// differs for encoded surrogates).
+final class Utf8Stream {
+    private static final char REPLACEMENT = '\uFFFD';
+
+    private int codePoint;
+    private int missing;
+    private int lowest = 0x80;
+    private int highest = 0xBF;
+
+    void push(byte next, StringBuilder text) {
+        int b = next & 0xFF;
+        if (missing > 0) {
+            if (b >= lowest && b <= highest) {
+                lowest = 0x80;
+                highest = 0xBF;
+                codePoint = codePoint << 6 | (b & 0x3F);
+                if (--missing == 0) {
+                    text.appendCodePoint(codePoint);
+                }
+                return;
+            }
+            finish(text);
+        }
+        start(b, text);
+    }
+
+    /// Gives up the character that is not whole.
+    void finish(StringBuilder text) {
+        if (missing > 0) {
+            text.append(REPLACEMENT);
+            missing = 0;
+            lowest = 0x80;
+            highest = 0xBF;
+        }
+    }
+
+    /// The second byte's range rules out overlong forms, surrogates and what is beyond U+10FFFF.
+    private void start(int b, StringBuilder text) {
+        if (b < 0x80) {
+            text.append((char) b);
+        } else if (b >= 0xC2 && b <= 0xDF) {
+            missing = 1;
+            codePoint = b & 0x1F;
+        } else if (b >= 0xE0 && b <= 0xEF) {
+            missing = 2;
+            codePoint = b & 0x0F;
+            lowest = b == 0xE0 ? 0xA0 : 0x80;
+            highest = b == 0xED ? 0x9F : 0xBF;
+        } else if (b >= 0xF0 && b <= 0xF4) {
+            missing = 3;
+            codePoint = b & 0x07;
+            lowest = b == 0xF0 ? 0x90 : 0x80;
+            highest = b == 0xF4 ? 0x8F : 0xBF;
+        } else {
+            text.append(REPLACEMENT);
+        }
+    }
+}

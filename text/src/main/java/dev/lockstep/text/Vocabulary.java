@@ -1,0 +1,114 @@
+package dev.lockstep.text;
+
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+
+/// The tokens by id and by how the tokenizer file writes them; immutable once built.
+///
+/// An id that no token has (a hole in the numbering) is [Kind#UNUSED], with an empty piece that
+/// nothing finds.
+final class Vocabulary {
+    /// What a token is to text.
+    enum Kind {
+        /// Text in the vocabulary's alphabet, made by the model.
+        NORMAL,
+        /// Marks structure; never made from text unless the caller recognises special tokens.
+        SPECIAL,
+        /// Added literally: recognised in text as it stands, before the model.
+        ADDED,
+        /// One raw byte.
+        BYTE,
+        UNUSED
+    }
+
+    static final int NONE = -1;
+
+    private final String[] pieces;
+    private final Kind[] kinds;
+    private final Map<String, Integer> ids;
+
+    private Vocabulary(String[] pieces, Kind[] kinds, Map<String, Integer> ids) {
+        this.pieces = pieces;
+        this.kinds = kinds;
+        this.ids = ids;
+    }
+
+    /// Two ids of one piece: the later one is found.
+    static Vocabulary of(List<String> pieces, List<Kind> kinds) {
+        if (pieces.size() != kinds.size() || pieces.isEmpty()) {
+            throw new IllegalArgumentException(
+                    "a vocabulary of "
+                            + pieces.size()
+                            + " tokens with "
+                            + kinds.size()
+                            + " token types");
+        }
+        Map<String, Integer> ids = HashMap.newHashMap(pieces.size());
+        for (int id = 0; id < pieces.size(); id++) {
+            if (kinds.get(id) != Kind.UNUSED || !pieces.get(id).isEmpty()) {
+                ids.put(pieces.get(id), id);
+            }
+        }
+        return new Vocabulary(pieces.toArray(new String[0]), kinds.toArray(new Kind[0]), ids);
+    }
+
+    int size() {
+        return pieces.length;
+    }
+
+    String piece(int id) {
+        return pieces[requireId(id)];
+    }
+
+    Kind kind(int id) {
+        return kinds[requireId(id)];
+    }
+
+    OptionalInt find(String piece) {
+        int id = id(piece);
+        return id == NONE ? OptionalInt.empty() : OptionalInt.of(id);
+    }
+
+    /// The id of the piece, or [#NONE].
+    int id(String piece) {
+        return ids.getOrDefault(piece, NONE);
+    }
+
+    /// The id of the piece if the model may make it from text, or [#NONE].
+    int textId(String piece) {
+        int id = id(piece);
+        return id != NONE && (kinds[id] == Kind.NORMAL || kinds[id] == Kind.ADDED) ? id : NONE;
+    }
+
+    /// The ids of `<0x00>` to `<0xFF>`; [#NONE] where the vocabulary has no such token.
+    int[] byteIds() {
+        int[] byteIds = new int[256];
+        Arrays.setAll(byteIds, b -> id(bytePiece(b)));
+        return byteIds;
+    }
+
+    /// The byte that a piece of the form `<0xNN>` stands for, or -1.
+    static int byteOf(String piece) {
+        if (piece.length() != 6 || !piece.startsWith("<0x") || piece.charAt(5) != '>') {
+            return -1;
+        }
+        int high = Character.digit(piece.charAt(3), 16);
+        int low = Character.digit(piece.charAt(4), 16);
+        return high < 0 || low < 0 ? -1 : high << 4 | low;
+    }
+
+    private static String bytePiece(int unsignedByte) {
+        return "<0x%02X>".formatted(unsignedByte);
+    }
+
+    private int requireId(int id) {
+        if (id < 0 || id >= pieces.length) {
+            throw new IllegalArgumentException(
+                    "token id " + id + " is not in the vocabulary of " + pieces.length + " tokens");
+        }
+        return id;
+    }
+}

@@ -1,0 +1,42 @@
+package dev.lockstep.text;
+
+/// `\w+|[^\w\s]+`: words, and runs of what is neither word nor white space.
+record WordPattern() implements TokenPattern {
+    private static final int WORD =
+            Characters.MARK | Characters.DECIMAL | 1 << Character.CONNECTOR_PUNCTUATION;
+
+    @Override
+    public void find(char[] text, int from, int to, IntList matches) {
+        int start = from;
+        while (start < to) {
+            int codePoint = Characters.codePoint(text, start, to);
+            int end = start + Character.charCount(codePoint);
+            if (!Characters.is(codePoint, Characters.SPACE)) {
+                end = runEnd(text, end, to, isWord(codePoint));
+                matches.add(start);
+                matches.add(end);
+            }
+            start = end;
+        }
+    }
+
+    private static int runEnd(char[] text, int from, int to, boolean word) {
+        int end = from;
+        while (end < to) {
+            int codePoint = Characters.codePoint(text, end, to);
+            if (isWord(codePoint) != word || Characters.is(codePoint, Characters.SPACE)) {
+                break;
+            }
+            end += Character.charCount(codePoint);
+        }
+        return end;
+    }
+
+    /// `\w` by Unicode: alphabetic, marks, decimal digits, connectors and the two joiners.
+    static boolean isWord(int codePoint) {
+        return Character.isAlphabetic(codePoint)
+                || Characters.is(codePoint, WORD)
+                || codePoint == 0x200C
+                || codePoint == 0x200D;
+    }
+}

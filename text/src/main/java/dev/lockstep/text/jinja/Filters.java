@@ -1,0 +1,47 @@
+package dev.lockstep.text.jinja;
+
+import java.util.HashMap;
+import java.util.Map;
+
+/// Every filter by name.
+final class Filters {
+    private static final Map<String, Filter> BY_NAME = new HashMap<>();
+
+    static {
+        BY_NAME.putAll(TextFilters.ALL);
+        BY_NAME.putAll(NumberFilters.ALL);
+        BY_NAME.putAll(SequenceFilters.ALL);
+        BY_NAME.putAll(SelectFilters.ALL);
+        BY_NAME.putAll(SortFilters.ALL);
+        BY_NAME.put("default", Filters::fallback);
+        BY_NAME.put("d", Filters::fallback);
+        BY_NAME.put("tojson", Json::write);
+    }
+
+    private Filters() {}
+
+    /// One filter: the value left of `|`, and the arguments behind the filter's name.
+    interface Filter {
+        Object apply(Object input, Arguments arguments, Budget budget);
+    }
+
+    static boolean has(String name) {
+        return BY_NAME.containsKey(name);
+    }
+
+    static Object apply(String name, Object input, Arguments arguments, Budget budget) {
+        Filter filter = BY_NAME.get(name);
+        if (filter == null) {
+            throw new TemplateException("no filter named '" + name + "'");
+        }
+        return filter.apply(input, arguments, budget);
+    }
+
+    private static Object fallback(Object input, Arguments arguments, Budget budget) {
+        Arguments.Bound bound = arguments.bind("default", "default_value", "boolean");
+        boolean absent =
+                input instanceof Undefined
+                        || (bound.truth("boolean", false) && !Values.truth(input));
+        return absent ? bound.value("default_value", "") : input;
+    }
+}

@@ -1,0 +1,102 @@
+package dev.lockstep.text.jinja;
+
+import java.time.LocalDateTime;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Supplier;
+
+/// The functions that every template may call.
+final class Globals {
+    private final Budget budget;
+    private final Supplier<LocalDateTime> now;
+
+    Globals(Budget budget, Supplier<LocalDateTime> now) {
+        this.budget = budget;
+        this.now = now;
+    }
+
+    void define(Scope scope) {
+        define(scope, "range", this::range);
+        define(scope, "dict", this::dict);
+        define(scope, "namespace", this::namespace);
+        define(scope, "raise_exception", this::raise);
+        define(scope, "strftime_now", this::strftimeNow);
+        define(scope, "joiner", this::joiner);
+    }
+
+    private static void define(Scope scope, String name, Callable function) {
+        scope.assign(name, function);
+    }
+
+    private Object range(Arguments arguments) {
+        int count = arguments.positional().size();
+        Arguments.Bound bound =
+                count < 2
+                        ? arguments.bind("range", "stop")
+                        : arguments.bind("range", "start", "stop", "step");
+        bound.required("stop");
+        return new Range(
+                bound.integer("start", 0),
+                bound.integer("stop", 0),
+                bound.integer("step", 1),
+                budget);
+    }
+
+    private Object dict(Arguments arguments) {
+        Map<Object, Object> dict = new LinkedHashMap<>();
+        fill(dict, arguments, "dict");
+        return dict;
+    }
+
+    private Object namespace(Arguments arguments) {
+        Map<Object, Object> attributes = new LinkedHashMap<>();
+        fill(attributes, arguments, "namespace");
+        Namespace namespace = new Namespace();
+        attributes.forEach(
+                (name, value) -> namespace.attributes().put(Text.of(name, budget), value));
+        return namespace;
+    }
+
+    /// From one mapping or list of pairs, then from the named arguments.
+    private void fill(Map<Object, Object> into, Arguments arguments, String function) {
+        Arguments positional = new Arguments(arguments.positional(), Map.of());
+        Object source = positional.bind(function, "mapping").value("mapping", Map.of());
+        if (source instanceof Map<?, ?> map) {
+            into.putAll(map);
+        } else {
+            for (Object pair : Values.iterate(source, budget)) {
+                List<Object> parts = Values.iterate(pair, budget);
+                if (parts.size() != 2) {
+                    throw new TemplateException(function + "() needs pairs of key and value");
+                }
+                into.put(Values.key(parts.get(0), budget), parts.get(1));
+            }
+        }
+        into.putAll(arguments.named());
+        budget.items(into.size());
+    }
+
+    private Object raise(Arguments arguments) {
+        Object message = arguments.bind("raise_exception", "message").required("message");
+        throw new TemplateException(Text.of(message, budget));
+    }
+
+    private Object strftimeNow(Arguments arguments) {
+        Arguments.Bound bound = arguments.bind("strftime_now", "format");
+        bound.required("format");
+        return Strftime.format(now.get(), bound.text("format", ""), budget);
+    }
+
+    /// A function that yields nothing the first time and its separator from then on.
+    private Object joiner(Arguments arguments) {
+        String separator = arguments.bind("joiner", "sep").text("sep", ", ");
+        boolean[] used = {false};
+        return (Callable)
+                ignored -> {
+                    String text = used[0] ? separator : "";
+                    used[0] = true;
+                    return text;
+                };
+    }
+}

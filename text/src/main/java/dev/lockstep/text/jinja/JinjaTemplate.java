@@ -1,0 +1,44 @@
+package dev.lockstep.text.jinja;
+
+import java.time.Clock;
+import java.time.LocalDateTime;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/// A parsed template; immutable, so any number of threads may render it at once.
+public final class JinjaTemplate {
+    private final List<Node> nodes;
+    private final RenderLimits limits;
+
+    private JinjaTemplate(List<Node> nodes, RenderLimits limits) {
+        this.nodes = nodes;
+        this.limits = limits;
+    }
+
+    /// Throws [TemplateException] where the source is not a template or exceeds the limits.
+    public static JinjaTemplate parse(String source, RenderLimits limits) {
+        if (source.length() > limits.templateCharacters()) {
+            throw new TemplateException(
+                    "template of "
+                            + source.length()
+                            + " characters exceeds "
+                            + limits.templateCharacters(),
+                    0);
+        }
+        return new JinjaTemplate(TemplateParser.parse(source), limits);
+    }
+
+    /// Renders with plain values: text, numbers, booleans, null, lists and maps of these.
+    ///
+    /// The clock is asked only by `strftime_now`. Throws [TemplateException] where the template
+    /// fails, refuses its input or costs more than its limits.
+    public String render(Map<String, ? extends @Nullable Object> variables, Clock clock) {
+        Budget budget = new Budget(limits);
+        Scope globals = Scope.root();
+        new Globals(budget, () -> LocalDateTime.now(clock)).define(globals);
+        Scope scope = globals.inner();
+        variables.forEach((name, value) -> scope.assign(name, Values.from(value, budget)));
+        return new Interpreter(budget).render(nodes, scope);
+    }
+}

@@ -1,0 +1,70 @@
+package dev.lockstep.text.jinja;
+
+/// A text to be found in others in time linear to their length, whatever both are.
+///
+/// The library's search restarts at every partial match: two texts of one repeated letter make it
+/// quadratic. Long needles are therefore searched with a table of their own prefixes (Knuth,
+/// Morris, Pratt).
+final class Needle {
+    private static final int LIBRARY_LENGTH = 8;
+
+    private final String wanted;
+    private final int[] borders;
+
+    Needle(String wanted) {
+        this.wanted = wanted;
+        this.borders = wanted.length() > LIBRARY_LENGTH ? borders(wanted) : new int[0];
+    }
+
+    /// For each prefix, the length of its longest proper prefix that is also its end.
+    private static int[] borders(String text) {
+        int[] borders = new int[text.length()];
+        int matched = 0;
+        for (int at = 1; at < text.length(); at++) {
+            while (matched > 0 && text.charAt(at) != text.charAt(matched)) {
+                matched = borders[matched - 1];
+            }
+            if (text.charAt(at) == text.charAt(matched)) {
+                matched++;
+            }
+            borders[at] = matched;
+        }
+        return borders;
+    }
+
+    /// Where the needle first stands in the text at or after a position, or -1.
+    int in(String text, int from) {
+        if (borders.length == 0) {
+            return text.indexOf(wanted, from);
+        }
+        int matched = 0;
+        for (int at = from; at < text.length(); at++) {
+            char next = text.charAt(at);
+            while (matched > 0 && next != wanted.charAt(matched)) {
+                matched = borders[matched - 1];
+            }
+            if (next == wanted.charAt(matched)) {
+                matched++;
+            }
+            if (matched == wanted.length()) {
+                return at - matched + 1;
+            }
+        }
+        return -1;
+    }
+
+    /// Where the wanted text last stands in the other, or -1.
+    static int last(String wanted, String text) {
+        int found = new Needle(reverse(wanted)).in(reverse(text), 0);
+        return found < 0 ? -1 : text.length() - found - wanted.length();
+    }
+
+    /// The text with its characters, not its code points, in reverse order.
+    static String reverse(String text) {
+        char[] reversed = new char[text.length()];
+        for (int at = 0; at < reversed.length; at++) {
+            reversed[at] = text.charAt(reversed.length - 1 - at);
+        }
+        return new String(reversed);
+    }
+}

@@ -1,0 +1,42 @@
+package dev.lockstep.text.jinja;
+
+/// What one template may cost before it is refused.
+///
+/// A step is an evaluated part of the template, an element touched or 32 characters copied; 5
+/// million take about a few tenths of a second. Nesting is that of the template's own blocks and
+/// brackets and of the data it walks.
+public record RenderLimits(
+        int templateCharacters,
+        long steps,
+        int outputCharacters,
+        int items,
+        int callDepth,
+        int nesting) {
+
+    public static final RenderLimits DEFAULT =
+            new RenderLimits(65_536, 5_000_000, 4 << 20, 100_000, 64, 500);
+
+    public RenderLimits {
+        requirePositive("templateCharacters", templateCharacters);
+        requirePositive("steps", steps);
+        requirePositive("outputCharacters", outputCharacters);
+        requirePositive("items", items);
+        requirePositive("callDepth", callDepth);
+        requirePositive("nesting", nesting);
+    }
+
+    public RenderLimits withSteps(long limit) {
+        return new RenderLimits(
+                templateCharacters, limit, outputCharacters, items, callDepth, nesting);
+    }
+
+    public RenderLimits withOutputCharacters(int limit) {
+        return new RenderLimits(templateCharacters, steps, limit, items, callDepth, nesting);
+    }
+
+    private static void requirePositive(String name, long value) {
+        if (value < 1) {
+            throw new IllegalArgumentException(name + " is " + value + ", must be at least 1");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+package dev.lockstep.text.jinja;
+
+import java.util.HashMap;
+import java.util.Map;
+
+/// The names one block sees: its own and, behind them, those of the blocks around it.
+///
+/// Assigning never reaches an outer scope; only a [Namespace] carries a change outwards.
+final class Scope {
+    private final Scope outer;
+    private final Map<String, Object> names = new HashMap<>(8);
+
+    private Scope() {
+        this.outer = this;
+    }
+
+    private Scope(Scope outer) {
+        this.outer = outer;
+    }
+
+    /// The outermost scope, which is its own outer one.
+    static Scope root() {
+        return new Scope();
+    }
+
+    Scope inner() {
+        return new Scope(this);
+    }
+
+    void assign(String name, Object value) {
+        names.put(name, value);
+    }
+
+    Object lookup(String name) {
+        Scope at = this;
+        while (true) {
+            Object value = at.names.get(name);
+            if (value != null) {
+                return value;
+            }
+            if (at.outer == at) {
+                return Undefined.name(name);
+            }
+            at = at.outer;
+        }
+    }
+}

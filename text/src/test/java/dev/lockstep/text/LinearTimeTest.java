@@ -1,0 +1,92 @@
+package dev.lockstep.text;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.checkpoint.TokenizerSource;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.Map;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/// Eight times the text costs about eight times the work, whatever the text: in processor time of
+/// this thread, so that neighbours do not count, and with a wide margin.
+final class LinearTimeTest {
+    private static final int SHORT = 1 << 13;
+    private static final int LONG = 8 * SHORT;
+
+    /// Quadratic work would be 64 times; caches and the compiler blur a factor of 8 by less than 2.
+    private static final double LARGEST_RATIO = 24;
+
+    /// What a collection of garbage or a compilation may add.
+    private static final double SLACK_NANOS = 60e6;
+
+    private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
+    private static final String ADDED =
+            "'added_tokens':[{'id':0,'content':'<|im_start|>','special':true},"
+                    + "{'id':1,'content':'<s','special':false,'lstrip':true,'rstrip':true}],";
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {"gpt-2", "smollm", "falcon", "llama-bpe", "gpt-4o", "tekken", "deepseek-v3"})
+    void byteLevelWithEveryKindOfPattern(String pre) {
+        check(TinyVocabularies.byteLevel(pre, "a a", "aa aa", "aaaa aaaa", "' '", "Ġ Ġ"));
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void sentencePieces(boolean spacePrefix) {
+        check(
+                TinyVocabularies.sentencePiece(
+                        spacePrefix, "aa", "aaaa", "aaaaaaaa", "▁▁", "▁▁▁▁", "a", "▁", "<"));
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "'pre_tokenizer':{'type':'BertPreTokenizer'},'normalizer':{'type':'BertNormalizer'},"
+                        + "'model':{'type':'WordPiece','unk_token':'[UNK]','max_input_chars_per_word':1000000000,"
+                        + "'vocab':{'<|im_start|>':0,'<s':1,'[UNK]':2,'a':3,'##a':4,'##aa':5,'##aaaaaaaa':6}}",
+                "'normalizer':{'type':'NFKC'},'pre_tokenizer':{'type':'Metaspace','replacement':'▁','prepend_scheme':'always'},"
+                        + "'model':{'type':'Unigram','unk_id':2,'byte_fallback':false,'vocab':[['<|im_start|>',0],['<s',0],['<unk>',0],"
+                        + "['a',-2],['aa',-3],['aaaaaaaa',-4],['▁',-2],['▁▁▁▁',-3]]}",
+                "'normalizer':{'type':'NFC'},'pre_tokenizer':{'type':'Split','behavior':'Isolated','invert':false,"
+                        + "'pattern':{'Regex':'[a-c]+|\\\\s+(?!\\\\S)|\\\\d{1,2}|[^\\\\s\\\\p{L}]+'}},"
+                        + "'model':{'type':'BPE','unk_token':'[UNK]','vocab':{'<|im_start|>':0,'<s':1,'[UNK]':2,'a':3,'aa':4},"
+                        + "'merges':['a a']}"
+            })
+    void filesOfEveryModel(String json) {
+        String whole = "{" + ADDED + json + "}";
+        check(Tokenizers.ofJson(whole.replace('\'', '"').getBytes(StandardCharsets.UTF_8)));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"gpt-2", "llama-spm", "deepseek-llm"})
+    void publishedVocabularies(String name) {
+        Path file = Fixtures.require("tokenizers/ggml-vocab-" + name + ".gguf");
+        check(Tokenizers.of(TokenizerSource.open(file)));
+    }
+
+    private static void check(Tokenizer tokenizer) {
+        Map<String, String> longTexts = HardTexts.all(LONG);
+        HardTexts.all(SHORT)
+                .forEach(
+                        (name, text) -> {
+                            long once = nanos(tokenizer, text);
+                            long more = nanos(tokenizer, longTexts.getOrDefault(name, ""));
+                            assertTrue(
+                                    more <= LARGEST_RATIO * once + SLACK_NANOS,
+                                    "%s: %d characters took %d us, %d took %d us"
+                                            .formatted(
+                                                    name, SHORT, once / 1000, LONG, more / 1000));
+                        });
+    }
+
+    private static long nanos(Tokenizer tokenizer, String text) {
+        long start = THREADS.getCurrentThreadCpuTime();
+        tokenizer.encode(text, true);
+        return THREADS.getCurrentThreadCpuTime() - start;
+    }
+}

@@ -1,0 +1,54 @@
+package dev.lockstep.text;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import org.junit.jupiter.api.Test;
+
+final class RegexPatternTest {
+    @Test
+    void matchesAreFoundInThePieceAlone() {
+        assertArrayEquals(new int[] {2, 4, 5, 6}, find("a+", "xxaaxaaa", 2, 6));
+    }
+
+    @Test
+    void aPatternThatBacktracksWithoutEndRefusesTheText() {
+        assertThrows(
+                IllegalArgumentException.class, () -> find("a*a*a*a*b", "a".repeat(500), 0, 500));
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> find("(?:a|b)*c", "ab".repeat(200_000), 0, 400_000));
+    }
+
+    @Test
+    void whatTheJdkReadsDifferentlyIsRefused() {
+        assertThrows(IllegalArgumentException.class, () -> new RegexPattern("[[:alpha:]]+"));
+        assertThrows(IllegalArgumentException.class, () -> new RegexPattern("(a"));
+    }
+
+    @Test
+    void scriptsGoByTheirBareName() {
+        assertArrayEquals(new int[] {1, 3}, find("\\p{Han}+", "a我想b", 0, 4));
+    }
+
+    @Test
+    void simpleClassesDoNotNeedTheGeneralEngine() {
+        assertInstanceOf(RunPattern.class, TokenPatterns.of("\\p{N}{1,3}"));
+        assertInstanceOf(RunPattern.class, TokenPatterns.of("\\s?[^\\s\\-a-z]+"));
+        assertInstanceOf(RegexPattern.class, TokenPatterns.of("[\\p{Han}]+"));
+    }
+
+    @Test
+    void aCategoryWithoutBracesIsNotASimpleClass() {
+        assertThrows(IllegalArgumentException.class, () -> TokenPatterns.of("[\\p}]+"));
+        assertThrows(IllegalArgumentException.class, () -> TokenPatterns.of("[a\\p]+"));
+        assertInstanceOf(RegexPattern.class, TokenPatterns.of("[\\pLN}]+"));
+    }
+
+    private static int[] find(String expression, String text, int from, int to) {
+        IntList matches = new IntList();
+        new RegexPattern(expression).find(text.toCharArray(), from, to, matches);
+        return matches.toArray();
+    }
+}
