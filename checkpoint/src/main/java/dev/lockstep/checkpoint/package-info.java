@@ -8,4 +8,3 @@
 package dev.lockstep.checkpoint;
 
 import org.jspecify.annotations.NullMarked;
-

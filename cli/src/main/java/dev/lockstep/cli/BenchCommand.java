@@ -1,11 +1,12 @@
 package dev.lockstep.cli;
 
-import dev.lockstep.cluster.ExitCode;
-import dev.lockstep.cluster.Key;
-import dev.lockstep.cluster.ProcessKeys;
-import dev.lockstep.cluster.Settings;
-import dev.lockstep.cluster.SettingsException;
-import dev.lockstep.cluster.SettingsSpec;
+import dev.lockstep.cli.hub.KnownModel;
+import dev.lockstep.cluster.process.ExitCode;
+import dev.lockstep.cluster.process.Key;
+import dev.lockstep.cluster.process.ProcessKeys;
+import dev.lockstep.cluster.process.Settings;
+import dev.lockstep.cluster.process.SettingsException;
+import dev.lockstep.cluster.process.SettingsSpec;
 import java.io.IOException;
 import java.net.URI;
 import java.net.URISyntaxException;

@@ -1,7 +1,7 @@
 package dev.lockstep.cli;
 
-import dev.lockstep.cluster.Settings;
-import dev.lockstep.cluster.SettingsSpec;
+import dev.lockstep.cluster.process.Settings;
+import dev.lockstep.cluster.process.SettingsSpec;
 import java.util.List;
 
 /// One word after `lockstep`.

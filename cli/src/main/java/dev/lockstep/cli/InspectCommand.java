@@ -1,11 +1,13 @@
 package dev.lockstep.cli;
 
 import dev.lockstep.checkpoint.Checkpoint;
-import dev.lockstep.cluster.ExitCode;
-import dev.lockstep.cluster.ProcessKeys;
-import dev.lockstep.cluster.Settings;
-import dev.lockstep.cluster.SettingsException;
-import dev.lockstep.cluster.SettingsSpec;
+import dev.lockstep.cli.console.Terminal;
+import dev.lockstep.cli.hub.ModelChoice;
+import dev.lockstep.cluster.process.ExitCode;
+import dev.lockstep.cluster.process.ProcessKeys;
+import dev.lockstep.cluster.process.Settings;
+import dev.lockstep.cluster.process.SettingsException;
+import dev.lockstep.cluster.process.SettingsSpec;
 import java.util.List;
 import java.util.Locale;
 

@@ -8,6 +8,8 @@ import dev.lockstep.checkpoint.RopeConfig;
 import dev.lockstep.checkpoint.RopeScaling;
 import dev.lockstep.checkpoint.TensorInfo;
 import dev.lockstep.checkpoint.TensorType;
+import dev.lockstep.cli.console.Terminal;
+import dev.lockstep.cli.launch.StartScreen;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.model.ModelLoader;
 import dev.lockstep.model.ModelSource;

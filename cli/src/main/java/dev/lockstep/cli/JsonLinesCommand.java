@@ -1,8 +1,8 @@
 package dev.lockstep.cli;
 
-import dev.lockstep.cluster.ExitCode;
-import dev.lockstep.cluster.Settings;
-import dev.lockstep.cluster.SettingsSpec;
+import dev.lockstep.cluster.process.ExitCode;
+import dev.lockstep.cluster.process.Settings;
+import dev.lockstep.cluster.process.SettingsSpec;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintStream;

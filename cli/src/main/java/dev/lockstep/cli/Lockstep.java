@@ -1,10 +1,11 @@
 package dev.lockstep.cli;
 
 import dev.lockstep.checkpoint.CheckpointException;
+import dev.lockstep.cli.console.UnusableException;
 import dev.lockstep.client.LockstepException;
-import dev.lockstep.cluster.ExitCode;
-import dev.lockstep.cluster.Nearest;
-import dev.lockstep.cluster.SettingsException;
+import dev.lockstep.cluster.process.ExitCode;
+import dev.lockstep.cluster.process.Nearest;
+import dev.lockstep.cluster.process.SettingsException;
 import dev.lockstep.worker.OutOfHostMemoryException;
 import java.io.IOException;
 import java.io.PrintStream;

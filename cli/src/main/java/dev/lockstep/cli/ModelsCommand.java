@@ -1,9 +1,13 @@
 package dev.lockstep.cli;
 
-import dev.lockstep.cluster.ExitCode;
-import dev.lockstep.cluster.Key;
-import dev.lockstep.cluster.Settings;
-import dev.lockstep.cluster.SettingsSpec;
+import dev.lockstep.cli.console.Terminal;
+import dev.lockstep.cli.hub.KnownModel;
+import dev.lockstep.cli.hub.ModelCache;
+import dev.lockstep.cli.hub.ModelChoice;
+import dev.lockstep.cluster.process.ExitCode;
+import dev.lockstep.cluster.process.Key;
+import dev.lockstep.cluster.process.Settings;
+import dev.lockstep.cluster.process.SettingsSpec;
 import java.util.List;
 
 /// Lists the models known by name, and which of them are on this machine.

@@ -1,10 +1,10 @@
 package dev.lockstep.cli;
 
-import dev.lockstep.cluster.ExitCode;
-import dev.lockstep.cluster.Settings;
-import dev.lockstep.cluster.SettingsException;
-import dev.lockstep.cluster.SettingsSpec;
-import dev.lockstep.scheduler.Replay;
+import dev.lockstep.cluster.process.ExitCode;
+import dev.lockstep.cluster.process.Settings;
+import dev.lockstep.cluster.process.SettingsException;
+import dev.lockstep.cluster.process.SettingsSpec;
+import dev.lockstep.scheduler.process.Replay;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;

@@ -1,8 +1,8 @@
 package dev.lockstep.cli;
 
-import dev.lockstep.cluster.ExitCode;
-import dev.lockstep.scheduler.SchedulerConfig;
-import dev.lockstep.scheduler.SchedulerMain;
+import dev.lockstep.cluster.process.ExitCode;
+import dev.lockstep.scheduler.process.SchedulerConfig;
+import dev.lockstep.scheduler.process.SchedulerMain;
 import java.util.List;
 
 /// Runs one scheduler process.

@@ -1,6 +1,9 @@
 package dev.lockstep.cli;
 
-import dev.lockstep.cluster.ExitCode;
+import dev.lockstep.cli.launch.Launcher;
+import dev.lockstep.cli.launch.LauncherConfig;
+import dev.lockstep.cli.launch.LauncherStart;
+import dev.lockstep.cluster.process.ExitCode;
 import java.lang.management.ManagementFactory;
 import java.time.Duration;
 import java.util.List;

@@ -1,6 +1,6 @@
 package dev.lockstep.cli;
 
-import dev.lockstep.cluster.Daemon;
+import dev.lockstep.cluster.process.Daemon;
 import java.time.Duration;
 
 /// Work on a thread of its own, so that the main thread heeds a stop however long the work takes: a

@@ -1,13 +1,18 @@
 package dev.lockstep.cli;
 
 import dev.lockstep.checkpoint.TinyCheckpoint;
+import dev.lockstep.cli.console.UnusableException;
+import dev.lockstep.cli.hub.ModelChoice;
+import dev.lockstep.cli.launch.Launcher;
+import dev.lockstep.cli.launch.LauncherConfig;
+import dev.lockstep.cli.launch.LauncherStart;
 import dev.lockstep.client.Ask;
 import dev.lockstep.client.LockstepClient;
-import dev.lockstep.cluster.ExitCode;
-import dev.lockstep.cluster.Settings;
-import dev.lockstep.cluster.SettingsException;
-import dev.lockstep.cluster.SettingsSpec;
-import dev.lockstep.cluster.StopReason;
+import dev.lockstep.cluster.process.ExitCode;
+import dev.lockstep.cluster.process.Settings;
+import dev.lockstep.cluster.process.SettingsException;
+import dev.lockstep.cluster.process.SettingsSpec;
+import dev.lockstep.cluster.process.StopReason;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;

@@ -1,7 +1,9 @@
 package dev.lockstep.cli;
 
-import dev.lockstep.cluster.ExitCode;
-import dev.lockstep.cluster.ProcessKeys;
+import dev.lockstep.cli.hub.ModelChoice;
+import dev.lockstep.cli.launch.ProcessStart;
+import dev.lockstep.cluster.process.ExitCode;
+import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.worker.WorkerConfig;
 import dev.lockstep.worker.WorkerMain;
 import java.time.Duration;

@@ -1,11 +1,12 @@
 package dev.lockstep.cli;
 
+import dev.lockstep.cli.launch.ProcessStart;
 import dev.lockstep.cluster.EmbeddedZooKeeper;
-import dev.lockstep.cluster.ExitCode;
-import dev.lockstep.cluster.Key;
-import dev.lockstep.cluster.ProcessKeys;
-import dev.lockstep.cluster.Settings;
-import dev.lockstep.cluster.SettingsSpec;
+import dev.lockstep.cluster.process.ExitCode;
+import dev.lockstep.cluster.process.Key;
+import dev.lockstep.cluster.process.ProcessKeys;
+import dev.lockstep.cluster.process.Settings;
+import dev.lockstep.cluster.process.SettingsSpec;
 import java.time.Duration;
 import java.util.List;
 

@@ -1,7 +1,5 @@
-/// The `lockstep` command: one class per command, and the launcher that starts and watches a host's
-/// processes.
+/// The `lockstep` command: one class per command.
 @NullMarked
 package dev.lockstep.cli;
 
 import org.jspecify.annotations.NullMarked;
-

@@ -4,9 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.lockstep.cluster.ExitCode;
-import dev.lockstep.cluster.ProcessKeys;
-import dev.lockstep.cluster.Settings;
+import dev.lockstep.cli.launch.LauncherConfig;
+import dev.lockstep.cluster.process.ExitCode;
+import dev.lockstep.cluster.process.ProcessKeys;
+import dev.lockstep.cluster.process.Settings;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
+import dev.lockstep.cli.console.UnusableException;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.net.InetAddress;

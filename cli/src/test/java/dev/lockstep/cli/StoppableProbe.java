@@ -1,8 +1,8 @@
 package dev.lockstep.cli;
 
-import dev.lockstep.cluster.Daemon;
-import dev.lockstep.cluster.ExitCode;
-import dev.lockstep.cluster.SettingsException;
+import dev.lockstep.cluster.process.Daemon;
+import dev.lockstep.cluster.process.ExitCode;
+import dev.lockstep.cluster.process.SettingsException;
 import java.time.Duration;
 
 /// A process whose work is to be stopped, for [StoppableTest]; says what happens to it.

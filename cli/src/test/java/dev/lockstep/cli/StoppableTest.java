@@ -3,7 +3,7 @@ package dev.lockstep.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.lockstep.cluster.ExitCode;
+import dev.lockstep.cluster.process.ExitCode;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.file.Path;

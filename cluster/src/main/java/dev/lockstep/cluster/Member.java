@@ -1,5 +1,6 @@
 package dev.lockstep.cluster;
 
+import dev.lockstep.cluster.process.ClusterName;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
@@ -19,7 +20,7 @@ import java.util.regex.Pattern;
 /// @param unixSocket path of a socket that processes of the same host prefer; empty for none
 /// @param state only [State#READY] is routed to
 /// @param incarnation 32 hexadecimal digits, new for each life of the process
-///   ([Randomness#nextIncarnation]) and kept across lost ZooKeeper sessions: the process and what
+///   (`Randomness#nextIncarnation`) and kept across lost ZooKeeper sessions: the process and what
 ///   it holds are still the same
 /// @param pid of the process on its host, for people and for tests
 /// @param attributes few and small: model name, digest, build
@@ -39,7 +40,6 @@ public record Member(
     /// ZooKeeper holds this in memory on every server and sends it whole on every change.
     public static final int MAX_BYTES = 1024;
 
-    private static final Pattern NAME = Pattern.compile("[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}");
     private static final Pattern INCARNATION = Pattern.compile("[0-9a-f]{32}");
 
     public enum Role {
@@ -61,7 +61,7 @@ public record Member(
 
     public Member {
         if (role != Role.COORDINATOR) {
-            requireName(group, "group");
+            ClusterName.require(group, "group");
         } else if (!group.isEmpty()) {
             throw new IllegalArgumentException(
                     "a coordinator belongs to no group, got \"" + group + "\"");
@@ -81,18 +81,6 @@ public record Member(
                     "incarnation \"" + incarnation + "\" is not 32 hexadecimal digits");
         }
         attributes = Map.copyOf(attributes);
-    }
-
-    /// Groups and clusters become parts of paths.
-    static String requireName(String name, String what) {
-        if (!NAME.matcher(name).matches()) {
-            throw new IllegalArgumentException(
-                    what
-                            + " \""
-                            + name
-                            + "\" must be 1 to 64 letters, digits, '.', '_' or '-', no dot first");
-        }
-        return name;
     }
 
     /// A coordinator announced as STARTING.

@@ -1,5 +1,7 @@
 package dev.lockstep.cluster;
 
+import dev.lockstep.cluster.process.ClusterName;
+import dev.lockstep.cluster.process.Randomness;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -60,7 +62,7 @@ public final class ZooKeeperCluster implements Cluster {
     /// @param servers `host:port,host:port`
     /// @param cluster separates clusters that share a ZooKeeper
     public static ZooKeeperCluster connect(String servers, String cluster) {
-        return new ZooKeeperCluster(servers, Member.requireName(cluster, "cluster"));
+        return new ZooKeeperCluster(servers, ClusterName.require(cluster, "cluster"));
     }
 
     private ZooKeeperCluster(String servers, String cluster) {
@@ -97,7 +99,7 @@ public final class ZooKeeperCluster implements Cluster {
                         tree,
                         tasks,
                         events,
-                        Member.requireName(group, "group"),
+                        ClusterName.require(group, "group"),
                         contender,
                         listener,
                         leaderships::remove);

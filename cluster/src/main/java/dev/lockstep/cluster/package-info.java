@@ -1,6 +1,5 @@
-/// Membership, leadership, settings, lifecycle, block hashes.
+/// Membership, leadership and epochs through ZooKeeper, and the names of KV blocks.
 @NullMarked
 package dev.lockstep.cluster;
 
 import org.jspecify.annotations.NullMarked;
-

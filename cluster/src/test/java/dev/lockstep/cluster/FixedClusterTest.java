@@ -2,6 +2,7 @@ package dev.lockstep.cluster;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.lockstep.cluster.process.Randomness;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalLong;

@@ -4,6 +4,7 @@ import static dev.lockstep.cluster.Refusal.assertRefused;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import dev.lockstep.cluster.process.Randomness;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;

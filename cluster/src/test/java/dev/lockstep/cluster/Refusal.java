@@ -4,11 +4,11 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 /// Asserts that something is refused for the expected reason.
-final class Refusal {
+public final class Refusal {
 
     private Refusal() {}
 
-    static void assertRefused(String reason, Runnable action) {
+    public static void assertRefused(String reason, Runnable action) {
         String refusal = assertThrows(IllegalArgumentException.class, action::run).toString();
         assertTrue(refusal.contains(reason), refusal);
     }

@@ -1,6 +1,8 @@
 package dev.lockstep.coordinator;
 
 import dev.lockstep.cluster.Member;
+import dev.lockstep.coordinator.engine.GroupView;
+import dev.lockstep.coordinator.engine.SchedulerClient;
 import dev.lockstep.proto.v1.AdminGrpc;
 import dev.lockstep.proto.v1.ClusterStatusRequest;
 import dev.lockstep.proto.v1.ClusterStatusResponse;

@@ -2,6 +2,8 @@ package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.coordinator.engine.GeneratedToken;
+import dev.lockstep.coordinator.engine.Sampling;
 import java.util.List;
 import java.util.Optional;
 

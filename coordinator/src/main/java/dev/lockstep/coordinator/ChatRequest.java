@@ -1,5 +1,7 @@
 package dev.lockstep.coordinator;
 
+import dev.lockstep.coordinator.engine.Sampling;
+import dev.lockstep.coordinator.engine.Terms;
 import java.util.OptionalInt;
 
 /// The body of `POST /v1/chat/completions`, checked.

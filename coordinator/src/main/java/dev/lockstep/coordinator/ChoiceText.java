@@ -1,5 +1,7 @@
 package dev.lockstep.coordinator;
 
+import dev.lockstep.coordinator.engine.GeneratedToken;
+import dev.lockstep.coordinator.engine.Sampling;
 import dev.lockstep.text.Detokenizer;
 import dev.lockstep.text.StopStrings;
 import java.util.ArrayDeque;

@@ -1,8 +1,18 @@
 package dev.lockstep.coordinator;
 
-import dev.lockstep.cluster.Clock;
-import dev.lockstep.cluster.Failpoint;
-import dev.lockstep.cluster.Failpoints;
+import dev.lockstep.cluster.process.Clock;
+import dev.lockstep.cluster.process.Failpoint;
+import dev.lockstep.cluster.process.Failpoints;
+import dev.lockstep.coordinator.engine.Arrival;
+import dev.lockstep.coordinator.engine.EngineRequest;
+import dev.lockstep.coordinator.engine.Failure;
+import dev.lockstep.coordinator.engine.GeneratedToken;
+import dev.lockstep.coordinator.engine.Inbox;
+import dev.lockstep.coordinator.engine.Sampling;
+import dev.lockstep.coordinator.engine.SchedulerCall;
+import dev.lockstep.coordinator.engine.SchedulerClient;
+import dev.lockstep.coordinator.engine.Terms;
+import dev.lockstep.coordinator.engine.TokenPrompt;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -157,7 +167,9 @@ final class Completion {
         }
         run.call = world.schedulers().send(run.request, index, inbox, run.refusedBy);
         if (run.call.isEmpty()) {
-            throw run.refusal.map(failure -> failure.toError(false)).orElseGet(this::nobodyIsReady);
+            throw run.refusal
+                    .map(failure -> ApiError.of(failure, false))
+                    .orElseGet(this::nobodyIsReady);
         }
     }
 
@@ -242,7 +254,7 @@ final class Completion {
             return;
         }
         if (run.begun || !failure.mayGoElsewhere()) {
-            throw failure.toError(run.begun);
+            throw ApiError.of(failure, run.begun);
         }
         run.call.ifPresent(call -> run.refusedBy.add(call.scheduler()));
         run.refusal = Optional.of(run.refusal.map(failure::or).orElse(failure));

@@ -1,5 +1,8 @@
 package dev.lockstep.coordinator;
 
+import dev.lockstep.coordinator.engine.PromptOutputs;
+import dev.lockstep.coordinator.engine.Sampling;
+import dev.lockstep.coordinator.engine.Terms;
 import java.util.List;
 import java.util.OptionalInt;
 

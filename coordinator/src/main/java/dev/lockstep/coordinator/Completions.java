@@ -1,6 +1,10 @@
 package dev.lockstep.coordinator;
 
-import dev.lockstep.cluster.Randomness;
+import dev.lockstep.cluster.process.Randomness;
+import dev.lockstep.coordinator.engine.Inbox;
+import dev.lockstep.coordinator.engine.Sampling;
+import dev.lockstep.coordinator.engine.Terms;
+import dev.lockstep.coordinator.engine.TokenPrompt;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;

@@ -1,8 +1,8 @@
 package dev.lockstep.coordinator;
 
 import dev.lockstep.cluster.Cluster;
-import dev.lockstep.cluster.Daemon;
 import dev.lockstep.cluster.ZooKeeperCluster;
+import dev.lockstep.cluster.process.Daemon;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executor;

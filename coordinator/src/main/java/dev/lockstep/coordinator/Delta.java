@@ -1,5 +1,6 @@
 package dev.lockstep.coordinator;
 
+import dev.lockstep.coordinator.engine.GeneratedToken;
 import java.util.ArrayList;
 import java.util.List;
 

@@ -1,6 +1,7 @@
 package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.coordinator.engine.GeneratedToken;
 import dev.lockstep.proto.v1.PositionOutputs;
 import java.util.List;
 

@@ -179,7 +179,7 @@ final class Exchange {
         try {
             consumed.get(slowClient.toNanos(), TimeUnit.NANOSECONDS);
         } catch (TimeoutException e) {
-            throw Failure.slowReader();
+            throw ApiError.slowReader();
         } catch (ExecutionException e) {
             // Gone; the inbox says so.
         } catch (InterruptedException e) {

@@ -1,5 +1,7 @@
 package dev.lockstep.coordinator;
 
+import dev.lockstep.coordinator.engine.Inbox;
+
 /// The two routes that generate: OpenAI's chat and its older completions.
 final class GenerateApi {
     private final Completions completions;

@@ -1,5 +1,6 @@
 package dev.lockstep.coordinator;
 
+import dev.lockstep.coordinator.engine.GroupView;
 import dev.lockstep.proto.v1.GroupStatus;
 import java.util.List;
 import java.util.function.ToDoubleFunction;
@@ -8,14 +9,14 @@ import java.util.function.ToLongFunction;
 /// One number that every group has; the table of all of them is [#ALL].
 ///
 /// @param name a counter's gets `_total` behind it when it is written
-record GroupMetric(String name, Kind kind, String help, ToDoubleFunction<GroupView> value) {
+public record GroupMetric(String name, Kind kind, String help, ToDoubleFunction<GroupView> value) {
 
     enum Kind {
         COUNTER,
         GAUGE
     }
 
-    static final List<GroupMetric> ALL =
+    public static final List<GroupMetric> ALL =
             List.of(
                     gauge("group_ready", "1 when the group serves", view -> view.ready() ? 1 : 0),
                     gauge(

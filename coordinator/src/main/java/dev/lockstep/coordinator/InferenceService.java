@@ -3,6 +3,7 @@ package dev.lockstep.coordinator;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.linecorp.armeria.server.ServiceRequestContext;
+import dev.lockstep.coordinator.engine.Inbox;
 import dev.lockstep.proto.v1.DetokenizeRequest;
 import dev.lockstep.proto.v1.DetokenizeResponse;
 import dev.lockstep.proto.v1.InferenceEvent;

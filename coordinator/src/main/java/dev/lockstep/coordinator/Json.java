@@ -15,7 +15,7 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /// The one place where JSON is read and written.
-final class Json {
+public final class Json {
     private static final ObjectMapper MAPPER =
             JsonMapper.builder().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
     private static final int LONGEST_QUOTE = 60;
@@ -27,7 +27,7 @@ final class Json {
 
     private Json() {}
 
-    static ObjectNode object() {
+    public static ObjectNode object() {
         return MAPPER.createObjectNode();
     }
 
@@ -99,7 +99,7 @@ final class Json {
     }
 
     /// Some of a client's text, fit for one line of a message.
-    static String quoted(String text) {
+    public static String quoted(String text) {
         return line(text, LONGEST_QUOTE);
     }
 

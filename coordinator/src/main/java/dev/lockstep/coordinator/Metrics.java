@@ -1,5 +1,7 @@
 package dev.lockstep.coordinator;
 
+import dev.lockstep.coordinator.engine.GroupView;
+import dev.lockstep.coordinator.engine.SchedulerClient;
 import io.prometheus.metrics.expositionformats.PrometheusTextFormatWriter;
 import io.prometheus.metrics.model.snapshots.CounterSnapshot;
 import io.prometheus.metrics.model.snapshots.GaugeSnapshot;

@@ -8,6 +8,7 @@ import com.linecorp.armeria.common.HttpResponseWriter;
 import com.linecorp.armeria.common.RequestHeaders;
 import com.linecorp.armeria.server.HttpService;
 import com.linecorp.armeria.server.ServiceRequestContext;
+import dev.lockstep.coordinator.engine.Inbox;
 import io.netty.channel.Channel;
 import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;

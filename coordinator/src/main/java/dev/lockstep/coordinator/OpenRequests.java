@@ -1,5 +1,6 @@
 package dev.lockstep.coordinator;
 
+import dev.lockstep.coordinator.engine.Inbox;
 import java.time.Duration;
 import java.util.HashSet;
 import java.util.Set;

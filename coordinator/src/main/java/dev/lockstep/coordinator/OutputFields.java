@@ -1,6 +1,8 @@
 package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.coordinator.engine.PromptOutputs;
+import dev.lockstep.coordinator.engine.Sampling;
 import dev.lockstep.proto.v1.Pooling;
 import java.util.OptionalInt;
 

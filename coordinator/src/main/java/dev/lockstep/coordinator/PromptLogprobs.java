@@ -2,6 +2,7 @@ package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.coordinator.engine.GeneratedToken;
 import java.util.List;
 
 /// The field `prompt_logprobs` of an answer: an entry for each prompt token, null for the first,

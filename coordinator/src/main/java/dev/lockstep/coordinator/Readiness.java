@@ -2,6 +2,8 @@ package dev.lockstep.coordinator;
 
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.Registration;
+import dev.lockstep.coordinator.engine.GroupView;
+import dev.lockstep.coordinator.engine.SchedulerClient;
 import io.grpc.BindableService;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
 import io.grpc.protobuf.services.HealthStatusManager;

@@ -1,5 +1,6 @@
 package dev.lockstep.coordinator;
 
+import dev.lockstep.coordinator.engine.SchedulerCall;
 import dev.lockstep.proto.v1.FinishReason;
 import dev.lockstep.proto.v1.InferenceDelta;
 import dev.lockstep.proto.v1.InferenceEvent;
@@ -144,7 +145,7 @@ final class RpcAnswer implements Answer {
             while (!out.isReady() && !out.isCancelled()) {
                 long left = (deadline - System.nanoTime()) / 1_000_000;
                 if (left <= 0) {
-                    throw Failure.slowReader();
+                    throw ApiError.slowReader();
                 }
                 await(left);
             }

@@ -1,6 +1,7 @@
 package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.coordinator.engine.Sampling;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;

@@ -2,6 +2,11 @@ package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.coordinator.engine.GeneratedToken;
+import dev.lockstep.coordinator.engine.Inbox;
+import dev.lockstep.coordinator.engine.PromptOutputs;
+import dev.lockstep.coordinator.engine.Terms;
+import dev.lockstep.coordinator.engine.TokenPrompt;
 import dev.lockstep.proto.v1.PositionOutputs;
 import java.util.ArrayList;
 import java.util.Arrays;

@@ -1,6 +1,7 @@
 package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.coordinator.engine.Terms;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.regex.Pattern;

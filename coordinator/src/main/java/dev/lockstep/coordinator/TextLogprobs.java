@@ -3,6 +3,7 @@ package dev.lockstep.coordinator;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.FloatNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.coordinator.engine.GeneratedToken;
 import dev.lockstep.text.Detokenizer;
 import java.util.List;
 import java.util.Optional;

@@ -2,6 +2,7 @@ package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.coordinator.engine.SchedulerClient;
 import dev.lockstep.proto.v1.ChoiceTimeline;
 import dev.lockstep.proto.v1.RequestTimeline;
 import dev.lockstep.proto.v1.TimelineEvent;
@@ -10,7 +11,6 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.regex.Pattern;
@@ -19,7 +19,7 @@ import java.util.regex.Pattern;
 ///
 /// All schedulers are asked at once, since any coordinator may have sent it to any of them. Of an
 /// answer to several prompts this is the first one's; the others' ids end in `-1`, `-2` and so on.
-final class Timelines {
+public final class Timelines {
     /// A scheduler answers from memory; one that does not is busy with something worse.
     static final Duration PATIENCE = Duration.ofSeconds(2);
 
@@ -27,9 +27,6 @@ final class Timelines {
     private static final Pattern ID = Pattern.compile("[A-Za-z0-9_-]{1,128}");
 
     private final SchedulerClient schedulers;
-
-    /// One scheduler that was asked.
-    record Asked(String group, Future<RequestTimeline> answer) {}
 
     /// What one of them knows.
     private record Known(String group, RequestTimeline timeline) {
@@ -41,20 +38,20 @@ final class Timelines {
         }
     }
 
-    Timelines(SchedulerClient schedulers) {
+    public Timelines(SchedulerClient schedulers) {
         this.schedulers = schedulers;
     }
 
     /// Waits for the schedulers, at most as long as [#PATIENCE].
-    ObjectNode of(String id) throws InterruptedException {
+    public ObjectNode of(String id) throws InterruptedException {
         if (!ID.matcher(id).matches()) {
             throw unknown(id);
         }
-        List<Asked> asked = schedulers.describe(id, PATIENCE);
+        List<SchedulerClient.Described> asked = schedulers.describe(id, PATIENCE);
         Optional<Known> best = Optional.empty();
         boolean silent = false;
         try {
-            for (Asked each : asked) {
+            for (SchedulerClient.Described each : asked) {
                 try {
                     // Their own deadline comes first.
                     RequestTimeline timeline =

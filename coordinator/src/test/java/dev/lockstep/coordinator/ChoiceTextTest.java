@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.coordinator.engine.GeneratedToken;
+import dev.lockstep.coordinator.engine.Sampling;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;

@@ -1,7 +1,8 @@
 package dev.lockstep.coordinator;
 
 import dev.lockstep.cluster.Member;
-import dev.lockstep.cluster.Randomness;
+import dev.lockstep.cluster.process.Randomness;
+import dev.lockstep.coordinator.engine.FakeBlocks;
 import dev.lockstep.proto.v1.BlockEvents;
 import dev.lockstep.proto.v1.DescribeRequestRequest;
 import dev.lockstep.proto.v1.FinishReason;
@@ -40,14 +41,14 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 
 /// A scheduler that generates what a test wrote down, over a real connection.
-final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements AutoCloseable {
+public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements AutoCloseable {
     /// What it does with a request, on a thread of its own.
     @FunctionalInterface
-    interface Behaviour {
+    public interface Behaviour {
         void serve(Call call) throws InterruptedException;
     }
 
-    static final int BLOCK_SIZE = 4;
+    public static final int BLOCK_SIZE = 4;
 
     private final FakeBlocks blocks = new FakeBlocks();
     private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
@@ -63,7 +64,8 @@ final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements Aut
     private volatile GroupStatus status;
     private volatile boolean mute;
 
-    FakeScheduler(String group, String model, int vocabulary, int context) throws IOException {
+    public FakeScheduler(String group, String model, int vocabulary, int context)
+            throws IOException {
         this.group = group;
         status =
                 GroupStatus.newBuilder()
@@ -85,17 +87,17 @@ final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements Aut
                         .start();
     }
 
-    Member member() {
+    public Member member() {
         return Member.scheduler(group, "127.0.0.1", server.getPort(), incarnation);
     }
 
-    void behave(Behaviour next) {
+    public void behave(Behaviour next) {
         behaviour = next;
         calls.clear();
     }
 
     /// Tells every coordinator that the group is ready or not.
-    void ready(boolean ready) {
+    public void ready(boolean ready) {
         tellAll(
                 status.toBuilder()
                         .setReady(ready)
@@ -104,35 +106,35 @@ final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements Aut
     }
 
     /// What it tells of its prefix cache.
-    FakeBlocks blocks() {
+    public FakeBlocks blocks() {
         return blocks;
     }
 
-    void idle() {
+    public void idle() {
         busy(0, 0);
     }
 
-    void busy(int running, long waitingTokens) {
+    public void busy(int running, long waitingTokens) {
         tellAll(status.toBuilder().setRunning(running).setWaitingTokens(waitingTokens).build());
     }
 
     /// Tells every coordinator how it stands from now on.
-    void tellAll(GroupStatus now) {
+    public void tellAll(GroupStatus now) {
         status = now;
         watchers.forEach(this::tell);
     }
 
-    GroupStatus status() {
+    public GroupStatus status() {
         return status;
     }
 
     /// From now on it says nothing of itself, as a process does that hangs; or it does again.
-    void mute(boolean now) {
+    public void mute(boolean now) {
         mute = now;
     }
 
     /// The next request that came in since [#behave].
-    Call nextCall() throws InterruptedException {
+    public Call nextCall() throws InterruptedException {
         Call call = calls.poll(5, TimeUnit.SECONDS);
         if (call == null) {
             throw new AssertionError("no request came within 5 s");
@@ -140,7 +142,7 @@ final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements Aut
         return call;
     }
 
-    boolean hasCalls() {
+    public boolean hasCalls() {
         return !calls.isEmpty();
     }
 
@@ -211,7 +213,7 @@ final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements Aut
     }
 
     /// Cuts all connections, as a process does that ends.
-    void die() {
+    public void die() {
         server.shutdownNow();
     }
 
@@ -223,7 +225,7 @@ final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements Aut
     }
 
     /// One request and the stream its tokens leave by.
-    static final class Call {
+    public static final class Call {
         /// What it says of every prompt; another choice finds more, which counts for nothing.
         static final int CACHED_TOKENS = 3;
 
@@ -245,7 +247,7 @@ final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements Aut
         }
 
         /// Whether the coordinator cancels within 5 s.
-        boolean awaitCancelled() throws InterruptedException {
+        public boolean awaitCancelled() throws InterruptedException {
             return cancelled.await(5, TimeUnit.SECONDS);
         }
 
@@ -254,7 +256,7 @@ final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements Aut
         }
 
         /// One event with these tokens. Token i of a choice has log-probability -(i + 1) / 8.
-        void tokens(int choice, int... ids) {
+        public void tokens(int choice, int... ids) {
             var tokens = GenerateEvent.Tokens.newBuilder().setChoice(choice);
             tokens.setPosition(generated[choice]);
             if (generated[choice] == 0) {
@@ -289,7 +291,7 @@ final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements Aut
         }
 
         /// Each id in an event of its own.
-        void oneByOne(int choice, int... ids) {
+        public void oneByOne(int choice, int... ids) {
             for (int id : ids) {
                 tokens(choice, id);
             }
@@ -322,15 +324,15 @@ final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements Aut
             }
         }
 
-        void finishByLength(int choice) {
+        public void finishByLength(int choice) {
             finish(choice, false, -1);
         }
 
-        void fail(Status status) {
+        public void fail(Status status) {
             out.onError(status.asRuntimeException());
         }
 
-        void fail(Status status, Metadata trailers) {
+        public void fail(Status status, Metadata trailers) {
             out.onError(status.asRuntimeException(trailers));
         }
 

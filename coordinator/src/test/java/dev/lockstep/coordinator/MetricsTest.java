@@ -4,7 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.lockstep.cluster.Clock;
+import dev.lockstep.cluster.process.Clock;
+import dev.lockstep.coordinator.engine.SchedulerClient;
 import io.grpc.Status;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.google.protobuf.CodedOutputStream;
 import com.google.protobuf.UnknownFieldSet;
+import dev.lockstep.coordinator.engine.SchedulerCall;
 import dev.lockstep.proto.v1.AdminGrpc;
 import dev.lockstep.proto.v1.ChatMessage;
 import dev.lockstep.proto.v1.ChatMessages;

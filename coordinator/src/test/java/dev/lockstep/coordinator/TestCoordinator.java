@@ -5,8 +5,8 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.cluster.FixedCluster;
-import dev.lockstep.cluster.Randomness;
-import dev.lockstep.cluster.StopReason;
+import dev.lockstep.cluster.process.Randomness;
+import dev.lockstep.cluster.process.StopReason;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.URI;
@@ -23,8 +23,8 @@ import java.util.stream.Stream;
 
 /// A real coordinator on a free port with a tiny model's text, one fake scheduler behind it, and
 /// the JDK's HTTP client in front, which asks for HTTP/2 by upgrade.
-final class TestCoordinator implements AutoCloseable {
-    static final String MODEL = "tiny";
+public final class TestCoordinator implements AutoCloseable {
+    public static final String MODEL = "tiny";
     static final int END = 2;
     static final int MAX_BODY = 64 << 10;
     static final Patience PATIENCE =
@@ -32,11 +32,11 @@ final class TestCoordinator implements AutoCloseable {
 
     private static final ObjectMapper JSON = new ObjectMapper();
 
-    final FixedCluster cluster = new FixedCluster(Runnable::run, Randomness.secure());
-    final FakeScheduler scheduler;
+    public final FixedCluster cluster = new FixedCluster(Runnable::run, Randomness.secure());
+    public final FakeScheduler scheduler;
     final ServedModel model;
     final Coordinator coordinator;
-    final HttpClient client = HttpClient.newHttpClient();
+    public final HttpClient client = HttpClient.newHttpClient();
 
     private TestCoordinator(ServedModel model, Patience patience) throws IOException {
         this.model = model;
@@ -67,7 +67,7 @@ final class TestCoordinator implements AutoCloseable {
                 "");
     }
 
-    static TestCoordinator start() throws Exception {
+    public static TestCoordinator start() throws Exception {
         return start(PATIENCE);
     }
 
@@ -100,7 +100,7 @@ final class TestCoordinator implements AutoCloseable {
         }
     }
 
-    void awaitReady(boolean ready) throws Exception {
+    public void awaitReady(boolean ready) throws Exception {
         for (int i = 0; i < 500; i++) {
             if ((get("/readyz").statusCode() == 200) == ready) {
                 return;
@@ -111,15 +111,15 @@ final class TestCoordinator implements AutoCloseable {
     }
 
     /// The ids of a text, nothing around them.
-    int[] ids(String text) {
+    public int[] ids(String text) {
         return model.encode("prompt", text, false);
     }
 
-    URI uri(String path) {
+    public URI uri(String path) {
         return URI.create("http://127.0.0.1:" + coordinator.port() + path);
     }
 
-    HttpResponse<String> get(String path) throws Exception {
+    public HttpResponse<String> get(String path) throws Exception {
         return client.send(
                 HttpRequest.newBuilder(uri(path)).build(), HttpResponse.BodyHandlers.ofString());
     }
@@ -131,7 +131,7 @@ final class TestCoordinator implements AutoCloseable {
                 .build();
     }
 
-    HttpResponse<String> post(String path, String body) throws Exception {
+    public HttpResponse<String> post(String path, String body) throws Exception {
         return client.send(request(path, body), HttpResponse.BodyHandlers.ofString());
     }
 
@@ -144,11 +144,11 @@ final class TestCoordinator implements AutoCloseable {
     }
 
     /// The events of a streamed chat, `[DONE]` taken off.
-    List<JsonNode> chatEvents(String moreFields) throws Exception {
+    public List<JsonNode> chatEvents(String moreFields) throws Exception {
         return events(post("/v1/chat/completions", chatBody("\"stream\":true," + moreFields)));
     }
 
-    static String chatBody(String moreFields) {
+    public static String chatBody(String moreFields) {
         String more =
                 moreFields.endsWith(",")
                         ? moreFields.substring(0, moreFields.length() - 1)
@@ -185,7 +185,7 @@ final class TestCoordinator implements AutoCloseable {
         return events.subList(0, events.size() - 1);
     }
 
-    static JsonNode json(String text) {
+    public static JsonNode json(String text) {
         try {
             return JSON.readTree(text);
         } catch (IOException e) {

@@ -3,7 +3,7 @@ package dev.lockstep.it;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 
-import dev.lockstep.cluster.ExitCode;
+import dev.lockstep.cluster.process.ExitCode;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;

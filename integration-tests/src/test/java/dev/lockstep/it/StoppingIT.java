@@ -3,7 +3,7 @@ package dev.lockstep.it;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import dev.lockstep.cluster.ExitCode;
+import dev.lockstep.cluster.process.ExitCode;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;

@@ -6,4 +6,3 @@
 package dev.lockstep.it;
 
 import org.jspecify.annotations.NullMarked;
-

@@ -12,4 +12,3 @@
 package dev.lockstep.kernels;
 
 import org.jspecify.annotations.NullMarked;
-

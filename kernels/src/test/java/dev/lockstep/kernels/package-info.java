@@ -4,4 +4,3 @@
 package dev.lockstep.kernels;
 
 import org.jspecify.annotations.NullMarked;
-

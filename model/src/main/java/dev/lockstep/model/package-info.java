@@ -4,4 +4,3 @@
 package dev.lockstep.model;
 
 import org.jspecify.annotations.NullMarked;
-

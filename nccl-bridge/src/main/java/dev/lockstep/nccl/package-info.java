@@ -3,4 +3,3 @@
 package dev.lockstep.nccl;
 
 import org.jspecify.annotations.NullMarked;
-

@@ -9,20 +9,20 @@ package dev.lockstep.scheduler;
 /// O(1).
 ///
 /// Owned by the step loop's thread; all of it lies in primitive arrays made once.
-final class BlockPool {
-    static final int NULL_BLOCK = 0;
+public final class BlockPool {
+    public static final int NULL_BLOCK = 0;
 
     /// What holds nothing anybody could look for.
     static final int WORTHLESS = 0;
 
-    static final int DEFAULT_PRIORITY = 35;
-    static final int MOST_PRIORITY = 100;
+    public static final int DEFAULT_PRIORITY = 35;
+    public static final int MOST_PRIORITY = 100;
 
     /// The longest a priority can last before it ends; longer is without end.
     static final int MOST_TTL_SECONDS = 4095;
 
     /// Holders, priority, and links of two lists.
-    static final long BYTES_OF_BLOCK = 4 + 1 + 4 * 4;
+    public static final long BYTES_OF_BLOCK = 4 + 1 + 4 * 4;
 
     private static final int SECONDS = MOST_TTL_SECONDS + 1;
 

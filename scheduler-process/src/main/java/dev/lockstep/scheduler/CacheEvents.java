@@ -4,7 +4,7 @@ import dev.lockstep.cluster.BlockHash;
 import java.util.List;
 
 /// Hears which prefixes can be found, of the first KV group; on the step loop's thread.
-interface CacheEvents {
+public interface CacheEvents {
     CacheEvents NONE =
             new CacheEvents() {
                 @Override

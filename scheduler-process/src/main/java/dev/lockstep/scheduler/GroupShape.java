@@ -7,7 +7,7 @@ import java.util.List;
 ///
 /// @param doublingPosition where a token takes twice the time it takes at the beginning of its
 ///   sequence; 0 when nobody measured
-record GroupShape(
+public record GroupShape(
         long epoch,
         int maxSequences,
         int maxBatchedTokens,
@@ -17,7 +17,7 @@ record GroupShape(
         int blocks,
         List<KvGroup> kvGroups) {
 
-    GroupShape {
+    public GroupShape {
         kvGroups = List.copyOf(kvGroups);
         requireAtLeast("max-num-seqs", maxSequences, 1);
         requireAtLeast("max-num-batched-tokens", maxBatchedTokens, 1);
@@ -29,7 +29,7 @@ record GroupShape(
     }
 
     /// Where a token's position is nothing.
-    GroupShape(
+    public GroupShape(
             long epoch,
             int maxSequences,
             int maxBatchedTokens,

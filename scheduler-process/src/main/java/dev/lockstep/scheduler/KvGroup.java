@@ -2,21 +2,21 @@ package dev.lockstep.scheduler;
 
 /// Layers of the model that share one block table. Groups whose blocks have equal bytes share a
 /// pool.
-record KvGroup(Kind kind, int window, long bytesPerBlock, int layers) {
-    enum Kind {
+public record KvGroup(Kind kind, int window, long bytesPerBlock, int layers) {
+    public enum Kind {
         FULL,
         WINDOW,
         STATE
     }
 
-    KvGroup {
+    public KvGroup {
         if (bytesPerBlock < 1) {
             throw new IllegalArgumentException(
                     "bytes per block of a KV group are " + bytesPerBlock + ", the least is 1");
         }
     }
 
-    static KvGroup full(long bytesPerBlock) {
+    public static KvGroup full(long bytesPerBlock) {
         return new KvGroup(Kind.FULL, 0, bytesPerBlock, 1);
     }
 }

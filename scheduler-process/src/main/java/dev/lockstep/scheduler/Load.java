@@ -1,7 +1,7 @@
 package dev.lockstep.scheduler;
 
 /// How busy a scheduler is: a snapshot for people and routers.
-record Load(
+public record Load(
         int running,
         int waiting,
         long waitingTokens,
@@ -9,14 +9,14 @@ record Load(
         long freeBlocks,
         long cachedBlocks,
         Totals totals) {
-    static final Load NONE = new Load(0, 0, 0, 0, 0, 0, Totals.NONE);
+    public static final Load NONE = new Load(0, 0, 0, 0, 0, 0, Totals.NONE);
 
     long preemptions() {
         return totals.preemptions();
     }
 
     /// With sequences that wait for the next group.
-    Load withParked(int sequences) {
+    public Load withParked(int sequences) {
         return new Load(
                 running,
                 waiting + sequences,
@@ -27,7 +27,7 @@ record Load(
                 totals);
     }
 
-    Load withTotals(Totals all) {
+    public Load withTotals(Totals all) {
         return new Load(running, waiting, waitingTokens, blocks, freeBlocks, cachedBlocks, all);
     }
 }

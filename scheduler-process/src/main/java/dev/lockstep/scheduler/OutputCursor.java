@@ -4,7 +4,7 @@ import dev.lockstep.proto.v1.PositionOutputs;
 
 /// How far the outputs of a sequence have been delivered: one that was paused computes positions
 /// again, and each is delivered once.
-final class OutputCursor {
+public final class OutputCursor {
     private int tokensFrom;
     private int statesFrom;
 
@@ -38,7 +38,7 @@ final class OutputCursor {
         return fresh.build();
     }
 
-    static boolean isEmpty(PositionOutputs outputs) {
+    public static boolean isEmpty(PositionOutputs outputs) {
         return outputs.getNextTokensCount() == 0
                 && outputs.getHiddenStatesCount() == 0
                 && outputs.getPooledCount() == 0;

@@ -1,7 +1,7 @@
 package dev.lockstep.scheduler;
 
-import dev.lockstep.cluster.Nearest;
-import dev.lockstep.cluster.SettingsException;
+import dev.lockstep.cluster.process.Nearest;
+import dev.lockstep.cluster.process.SettingsException;
 import java.util.List;
 import java.util.Map;
 import java.util.ServiceLoader;
@@ -11,18 +11,18 @@ import java.util.function.Supplier;
 /// Which policies a scheduler uses, by name; each group gets new ones.
 ///
 /// @param tenantWeights for fairness; 1 for those it does not name
-record Policies(
+public record Policies(
         String capacity,
         String microBatch,
         String waitingOrder,
         Map<String, Double> tenantWeights,
         boolean prefixCache) {
 
-    static final Policies DEFAULT =
+    public static final Policies DEFAULT =
             new Policies("maximum-utilization", "fcfs", "fcfs", Map.of(), true);
 
     /// Refuses a name nobody has.
-    Policies {
+    public Policies {
         tenantWeights = Map.copyOf(tenantWeights);
         requireKnown(
                 "--capacity", capacity, names(CapacityScheduler.class, CapacityScheduler::name));

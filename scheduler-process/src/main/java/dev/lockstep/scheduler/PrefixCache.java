@@ -15,7 +15,7 @@ import java.util.List;
 ///
 /// Of two blocks with the same name only the first is findable. Owned by the step loop's thread;
 /// all of it lies in primitive arrays made once.
-final class PrefixCache {
+public final class PrefixCache {
     static final int NONE = 0;
 
     /// Siblings looked at for a partial match, the latest first.
@@ -68,7 +68,7 @@ final class PrefixCache {
     }
 
     /// Group, name, ids, producer, links of the chain, and up to two places in the table.
-    static long bytesOfBlock(int blockSize) {
+    public static long bytesOfBlock(int blockSize) {
         return 1 + 2 * 8 + 4L * blockSize + 4 + 4 * 4 + 2 * 4;
     }
 

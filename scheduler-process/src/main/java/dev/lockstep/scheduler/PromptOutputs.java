@@ -7,23 +7,23 @@ import dev.lockstep.proto.v1.Pooling;
 /// need not keep what was delivered.
 ///
 /// @param from the first position whose output is wanted
-record PromptOutputs(
+public record PromptOutputs(
         int from, boolean logprobs, int topLogprobs, boolean hiddenStates, Pooling pooling) {
-    static final PromptOutputs NONE =
+    public static final PromptOutputs NONE =
             new PromptOutputs(0, false, 0, false, Pooling.POOLING_UNSPECIFIED);
 
-    boolean any() {
+    public boolean any() {
         return logprobs || hiddenStates || pooling != Pooling.POOLING_UNSPECIFIED;
     }
 
     /// Of a further choice: its prompt's are the first one's.
-    PromptOutputs behind(int promptLength) {
+    public PromptOutputs behind(int promptLength) {
         return hiddenStates
                 ? new PromptOutputs(promptLength, false, 0, true, Pooling.POOLING_UNSPECIFIED)
                 : NONE;
     }
 
-    static PromptOutputs fromProto(dev.lockstep.proto.v1.PromptOutputs proto) {
+    public static PromptOutputs fromProto(dev.lockstep.proto.v1.PromptOutputs proto) {
         return new PromptOutputs(
                 proto.getFrom(),
                 proto.getLogprobs(),
@@ -32,7 +32,7 @@ record PromptOutputs(
                 proto.getPooling());
     }
 
-    dev.lockstep.proto.v1.PromptOutputs toProto() {
+    public dev.lockstep.proto.v1.PromptOutputs toProto() {
         return dev.lockstep.proto.v1.PromptOutputs.newBuilder()
                 .setFrom(from)
                 .setLogprobs(logprobs)

@@ -3,7 +3,7 @@ package dev.lockstep.scheduler;
 import java.util.List;
 
 /// Hears every call of a [Scheduler], in order, on the step loop's thread.
-interface Recorder {
+public interface Recorder {
     Recorder NONE =
             new Recorder() {
                 @Override

@@ -5,7 +5,7 @@ import java.util.List;
 /// How the tokens of one sequence are chosen, every field resolved. The scheduler itself reads only
 /// `maxTokens`, `minTokens` and `stopTokenIds` (which hold the model's end tokens unless they are
 /// ignored); the rest travels to the worker with the admission.
-record SamplingParameters(
+public record SamplingParameters(
         float temperature,
         float topP,
         int topK,
@@ -21,13 +21,13 @@ record SamplingParameters(
         boolean logprobs,
         int topLogprobs) {
 
-    record Penalties(float repetition, float frequency, float presence) {
-        static final Penalties NONE = new Penalties(1, 0, 0);
+    public record Penalties(float repetition, float frequency, float presence) {
+        public static final Penalties NONE = new Penalties(1, 0, 0);
     }
 
-    record Bias(int tokenId, float bias) {}
+    public record Bias(int tokenId, float bias) {}
 
-    SamplingParameters {
+    public SamplingParameters {
         logitBias = List.copyOf(logitBias);
         stopTokenIds = List.copyOf(stopTokenIds);
         if (maxTokens < 0) {
@@ -42,7 +42,7 @@ record SamplingParameters(
         }
     }
 
-    static SamplingParameters greedy(int maxTokens) {
+    public static SamplingParameters greedy(int maxTokens) {
         return new SamplingParameters(
                 0,
                 1,
@@ -60,7 +60,7 @@ record SamplingParameters(
                 0);
     }
 
-    SamplingParameters withStopTokenIds(List<Integer> ids) {
+    public SamplingParameters withStopTokenIds(List<Integer> ids) {
         return new SamplingParameters(
                 temperature,
                 topP,
@@ -78,7 +78,7 @@ record SamplingParameters(
                 topLogprobs);
     }
 
-    boolean stopsAt(int tokenId) {
+    public boolean stopsAt(int tokenId) {
         for (int i = 0; i < stopTokenIds.size(); i++) {
             if (stopTokenIds.get(i) == tokenId) {
                 return true;

@@ -12,8 +12,8 @@ import java.util.List;
 /// known. A decode row's input is the slot's last sampled id, which the worker has, so the plan
 /// needs only to know that there will be one. What a sequence overshoots after a stop id is masked
 /// on [#apply].
-final class Scheduler {
-    static final int DEPTH = 2;
+public final class Scheduler {
+    public static final int DEPTH = 2;
 
     private final Timeline timeline;
     private final KvCacheManager kv;
@@ -34,7 +34,7 @@ final class Scheduler {
     private long expired;
 
     /// Without managers of a user's own.
-    Scheduler(
+    public Scheduler(
             GroupShape shape,
             WaitingLimits limits,
             Policies policies,
@@ -112,12 +112,12 @@ final class Scheduler {
     }
 
     /// Every call from now on is told to `recorder` too.
-    void recordTo(Recorder recorder) {
+    public void recordTo(Recorder recorder) {
         this.recorder = recorder;
     }
 
     /// Queues the choices of a request, all or none, or says why not.
-    Submission submit(List<Sequence> choices, long nanos) {
+    public Submission submit(List<Sequence> choices, long nanos) {
         recorder.submitted(choices, nanos);
         timeline.at(nanos);
         var submission = intake.judge(choices, nanos);
@@ -132,7 +132,7 @@ final class Scheduler {
     }
 
     /// Takes a sequence out; nothing more is reported of it.
-    void cancel(Sequence sequence, long nanos) {
+    public void cancel(Sequence sequence, long nanos) {
         recorder.cancelled(sequence, nanos);
         timeline.at(nanos);
         if (sequence.live()) {
@@ -141,7 +141,7 @@ final class Scheduler {
     }
 
     /// Ends the sequences whose deadline has passed.
-    List<SequenceEvent> expire(long nanos) {
+    public List<SequenceEvent> expire(long nanos) {
         if (deadlines.next() > nanos) {
             return List.of();
         }
@@ -160,17 +160,17 @@ final class Scheduler {
     }
 
     /// When [#expire] has something to do next; [Terms#NO_DEADLINE] is never.
-    long nextDeadline() {
+    public long nextDeadline() {
         return deadlines.next();
     }
 
     /// Whether it is time for the next step.
-    boolean canPlan(long nanos) {
+    public boolean canPlan(long nanos) {
         return nanos >= planAt();
     }
 
     /// When it is, unless [#DEPTH] steps are in flight; a time past is at once.
-    long planAt() {
+    public long planAt() {
         if (!canPlan()) {
             return Terms.NO_DEADLINE;
         }
@@ -184,7 +184,7 @@ final class Scheduler {
 
     /// The next step, which counts as sent unless it is empty. `nanos` is the time it is planned
     /// at.
-    StepPlan plan(long nanos) {
+    public StepPlan plan(long nanos) {
         if (!canPlan()) {
             throw new IllegalStateException(inFlight.size() + " steps are in flight");
         }
@@ -204,7 +204,7 @@ final class Scheduler {
 
     /// Takes the result of the oldest step in flight. A result that does not answer that step is a
     /// broken worker: it throws and changes nothing.
-    List<SequenceEvent> apply(StepResult result, long nanos) {
+    public List<SequenceEvent> apply(StepResult result, long nanos) {
         var plan = inFlight.peek();
         if (plan == null || result.number() != plan.number() || result.epoch() != plan.epoch()) {
             throw new IllegalStateException(
@@ -228,7 +228,7 @@ final class Scheduler {
     /// The group is lost: every sequence leaves. Those that had started are aborted; the others,
     /// which are returned in order of arrival, can be submitted to the next group. The scheduler is
     /// of no more use.
-    Loss lose() {
+    public Loss lose() {
         var aborted = new ArrayList<>(sequences.running());
         var unstarted = new ArrayList<Sequence>();
         for (var sequence : waiting.drain(aborted)) {
@@ -243,27 +243,27 @@ final class Scheduler {
 
     /// Takes over a full block that every rank still holds from an earlier epoch, before anything
     /// is planned. False when it cannot be found by its name now.
-    boolean adopt(int kvGroup, int block, BlockHash name) {
+    public boolean adopt(int kvGroup, int block, BlockHash name) {
         return kv.adopt(kvGroup, block, name);
     }
 
     /// Every prefix that can be found.
-    List<BlockHash> cachedNames() {
+    public List<BlockHash> cachedNames() {
         return kv.cachedNames();
     }
 
     /// Sequences that wait.
-    int waiting() {
+    public int waiting() {
         return waiting.size();
     }
 
     /// Ids of all that wait, those of outputs included.
-    long waitingTokens() {
+    public long waitingTokens() {
         return waiting.tokens();
     }
 
     /// A snapshot for people and routers.
-    Load load() {
+    public Load load() {
         return new Load(
                 sequences.running().size(),
                 waiting.size(),

@@ -81,7 +81,7 @@ public final class Sequence {
     Timeline.@Nullable Track track;
 
     /// A sequence that is the only choice of its request, with default terms.
-    Sequence(long arrival, String requestId, int[] prompt, SamplingParameters sampling) {
+    public Sequence(long arrival, String requestId, int[] prompt, SamplingParameters sampling) {
         this(
                 arrival,
                 requestId,
@@ -95,7 +95,7 @@ public final class Sequence {
 
     /// `arrival` orders sequences first come first served and is unique. `prompt` is shared by the
     /// choices of a request and nobody writes it; `leader` is the first of those choices.
-    Sequence(
+    public Sequence(
             long arrival,
             String requestId,
             int[] prompt,
@@ -141,7 +141,7 @@ public final class Sequence {
         return terms.guaranteed();
     }
 
-    Terms terms() {
+    public Terms terms() {
         return terms;
     }
 
@@ -150,7 +150,7 @@ public final class Sequence {
         return leader;
     }
 
-    SamplingParameters sampling() {
+    public SamplingParameters sampling() {
         return sampling;
     }
 
@@ -158,7 +158,7 @@ public final class Sequence {
         return prompt.length;
     }
 
-    int[] prompt() {
+    public int[] prompt() {
         return prompt;
     }
 
@@ -173,7 +173,7 @@ public final class Sequence {
     }
 
     /// What it wants beside tokens.
-    PromptOutputs wanted() {
+    public PromptOutputs wanted() {
         return wanted;
     }
 
@@ -239,7 +239,7 @@ public final class Sequence {
     }
 
     /// The same when it was first admitted: what its prompt saved.
-    int cachedAtFirst() {
+    public int cachedAtFirst() {
         return cachedAtFirst;
     }
 

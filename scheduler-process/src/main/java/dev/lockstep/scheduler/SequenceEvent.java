@@ -3,7 +3,7 @@ package dev.lockstep.scheduler;
 import dev.lockstep.proto.v1.PositionOutputs;
 
 /// Something that happened to a sequence and that its request must hear of, in order.
-sealed interface SequenceEvent {
+public sealed interface SequenceEvent {
     Sequence sequence();
 
     /// `position` counts from the first generated token.

@@ -31,11 +31,11 @@ public final class StepPlan {
 
     /// Takes a slot; the only place ids travel. `outputIds` were generated before, on resume, and
     /// `computed` positions were found in the cache. One without KV is all in this step's row.
-    record Admission(
+    public record Admission(
             int slot, Sequence sequence, int[] outputIds, int computed, boolean withoutKv) {}
 
     /// The first `tokens` positions of a block, copied before the rows of the step.
-    record BlockCopy(int kvGroup, int from, int to, int tokens) {}
+    public record BlockCopy(int kvGroup, int from, int to, int tokens) {}
 
     /// Positions `[computed, computed + count)` of a sequence.
     public static final class Row {
@@ -52,7 +52,7 @@ public final class StepPlan {
             return requireNonNull(sequence, "a row of a plan that is over");
         }
 
-        int slot() {
+        public int slot() {
             return slot;
         }
 
@@ -87,17 +87,17 @@ public final class StepPlan {
             fullBlocks = names;
         }
 
-        int[][] newBlocks() {
+        public int[][] newBlocks() {
             return newBlocks;
         }
 
-        List<BlockHash> fullBlocks() {
+        public List<BlockHash> fullBlocks() {
             return fullBlocks;
         }
     }
 
     /// Begins a new plan; what was in it is gone.
-    void begin(long ofEpoch, long as, long nanos) {
+    public void begin(long ofEpoch, long as, long nanos) {
         epoch = ofEpoch;
         number = as;
         plannedNanos = nanos;
@@ -113,12 +113,12 @@ public final class StepPlan {
         rows.clear();
     }
 
-    void admit(Admission admission) {
+    public void admit(Admission admission) {
         admitted.add(admission);
     }
 
     /// Adds a row, which has nothing to tell yet.
-    Row add(
+    public Row add(
             Sequence sequence,
             int slot,
             int computed,
@@ -142,7 +142,7 @@ public final class StepPlan {
         return row;
     }
 
-    long epoch() {
+    public long epoch() {
         return epoch;
     }
 
@@ -154,7 +154,7 @@ public final class StepPlan {
         return plannedNanos;
     }
 
-    List<Admission> admitted() {
+    public List<Admission> admitted() {
         return admitted;
     }
 
@@ -162,20 +162,20 @@ public final class StepPlan {
         return rows;
     }
 
-    List<BlockCopy> copies() {
+    public List<BlockCopy> copies() {
         return copies;
     }
 
-    int[] releasedSlots() {
+    public int[] releasedSlots() {
         return releasedSlots;
     }
 
-    void release(int[] slots) {
+    public void release(int[] slots) {
         releasedSlots = slots;
     }
 
     /// Nothing to run: not sent.
-    boolean isEmpty() {
+    public boolean isEmpty() {
         return rows.isEmpty() && admitted.isEmpty();
     }
 

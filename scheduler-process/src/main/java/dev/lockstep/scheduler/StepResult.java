@@ -5,13 +5,13 @@ import java.util.List;
 
 /// What the sampling rank reports of a step: one token for each row that samples, in any order, and
 /// the outputs of positions that sequences want, a slot's in order of position.
-record StepResult(
+public record StepResult(
         long epoch, long number, List<Sampled> sampled, List<Outputs> outputs, long computeMicros) {
-    record Sampled(int slot, Token token) {}
+    public record Sampled(int slot, Token token) {}
 
-    record Outputs(int slot, PositionOutputs values) {}
+    public record Outputs(int slot, PositionOutputs values) {}
 
-    StepResult {
+    public StepResult {
         sampled = List.copyOf(sampled);
         outputs = List.copyOf(outputs);
     }

@@ -1,7 +1,7 @@
 package dev.lockstep.scheduler;
 
 /// What became of a request offered to the scheduler.
-sealed interface Submission {
+public sealed interface Submission {
     record Queued() implements Submission {}
 
     /// The queue is full; later it may not be.

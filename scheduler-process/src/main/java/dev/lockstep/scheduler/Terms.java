@@ -20,18 +20,18 @@ public record Terms(
 
     public static final long NO_DEADLINE = Long.MAX_VALUE;
 
-    static final Terms NONE =
+    public static final Terms NONE =
             new Terms("", 0, false, NO_DEADLINE, Domain.COMMON, BlockPool.DEFAULT_PRIORITY, 0);
 
     /// The words of a hash chain's root.
     public record Domain(long high, long low, boolean common) {
-        static final Domain COMMON = new Domain(0, 0, true);
+        public static final Domain COMMON = new Domain(0, 0, true);
 
-        static Domain of(long[] words) {
+        public static Domain of(long[] words) {
             return words.length == 0 ? COMMON : new Domain(words[0], words[1], false);
         }
 
-        long[] words() {
+        public long[] words() {
             return common ? new long[0] : new long[] {high, low};
         }
     }

@@ -12,7 +12,7 @@ import java.util.Map;
 /// forgotten.
 ///
 /// Owned by the step loop's thread.
-final class Timeline {
+public final class Timeline {
     private static final int REQUESTS = 8192;
     private static final int NOTHING = -1;
 
@@ -31,7 +31,7 @@ final class Timeline {
     /// Why a sequence that goes next does not go: its blocks are not free; the step's tokens are
     /// all used; no slot is free; a later one of another tenant goes first; another computes its
     /// prefix.
-    enum Reason {
+    public enum Reason {
         NONE,
         MEMORY,
         BUDGET,
@@ -48,7 +48,7 @@ final class Timeline {
     }
 
     /// One event, for people.
-    record Event(
+    public record Event(
             long nanos,
             Kind kind,
             Reason reason,
@@ -60,7 +60,7 @@ final class Timeline {
             int batchTokens) {}
 
     /// One choice's events, oldest first, and the nanoseconds of its phases so far.
-    record Choice(
+    public record Choice(
             int choice,
             Sequence.State state,
             List<Event> events,
@@ -128,7 +128,7 @@ final class Timeline {
     private long now;
 
     /// @param events a power of two
-    Timeline(int events) {
+    public Timeline(int events) {
         mask = events - 1;
         owner = new Track[events];
         previous = new int[events];
@@ -264,7 +264,7 @@ final class Timeline {
     }
 
     /// A request's choices, in order; empty when it is unknown or forgotten.
-    List<Choice> describe(String requestId) {
+    public List<Choice> describe(String requestId) {
         var tracks = requests.get(requestId);
         return tracks == null ? List.of() : tracks.stream().map(this::describe).toList();
     }
@@ -314,7 +314,7 @@ final class Timeline {
     }
 
     /// As people and the protocol write it.
-    static String word(Enum<?> value) {
+    public static String word(Enum<?> value) {
         return value.name().toLowerCase(Locale.ROOT);
     }
 }

@@ -1,7 +1,7 @@
 package dev.lockstep.scheduler;
 
 /// What only grows, over the groups of a process.
-record Totals(
+public record Totals(
         long preemptions,
         long steps,
         long mixedSteps,
@@ -10,9 +10,9 @@ record Totals(
         long generatedTokens,
         long expired,
         long refused) {
-    static final Totals NONE = new Totals(0, 0, 0, 0, 0, 0, 0, 0);
+    public static final Totals NONE = new Totals(0, 0, 0, 0, 0, 0, 0, 0);
 
-    Totals plusRefused(long more) {
+    public Totals plusRefused(long more) {
         return new Totals(
                 preemptions,
                 steps,
@@ -24,7 +24,7 @@ record Totals(
                 refused + more);
     }
 
-    Totals plus(Totals more) {
+    public Totals plus(Totals more) {
         return new Totals(
                 preemptions + more.preemptions,
                 steps + more.steps,

@@ -1,8 +1,8 @@
 package dev.lockstep.scheduler;
 
 /// How much may wait: sequences (a request of n choices counts n) and their token ids.
-record WaitingLimits(int sequences, long tokens) {
-    WaitingLimits {
+public record WaitingLimits(int sequences, long tokens) {
+    public WaitingLimits {
         if (sequences < 1 || tokens < 1) {
             throw new IllegalArgumentException(
                     "waiting limits are "
@@ -15,7 +15,7 @@ record WaitingLimits(int sequences, long tokens) {
 
     /// Why so many more may not come to those that wait; empty when they may. Where nobody waits
     /// any request is taken, so that no limit makes one unservable.
-    String full(int waiting, long waitingTokens, int more, long moreTokens) {
+    public String full(int waiting, long waitingTokens, int more, long moreTokens) {
         if (waiting == 0) {
             return "";
         }

@@ -8,6 +8,7 @@ import dev.lockstep.cluster.BlockHasher;
 import dev.lockstep.proto.v1.Pooling;
 import dev.lockstep.proto.v1.PositionOutputs;
 import dev.lockstep.proto.v1.Token;
+import dev.lockstep.scheduler.process.FakeWorker;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;

@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.sun.management.ThreadMXBean;
 import dev.lockstep.cluster.BlockHasher;
+import dev.lockstep.scheduler.process.FakeWorker;
+import dev.lockstep.scheduler.process.HeapBudget;
 import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.List;

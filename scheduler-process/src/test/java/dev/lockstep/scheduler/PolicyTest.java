@@ -5,7 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.cluster.BlockHasher;
-import dev.lockstep.cluster.SettingsException;
+import dev.lockstep.cluster.process.SettingsException;
+import dev.lockstep.scheduler.process.FakeWorker;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;

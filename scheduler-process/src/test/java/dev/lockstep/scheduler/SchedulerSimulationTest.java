@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import org.junit.jupiter.api.Test;
 
 /// Whole lives of a cluster under random policies, arrivals, cancels, deadlines, tiny pools,
-/// several KV groups, delays and lost groups; [Simulation], [SimulatedGroup] and [FakeWorker] hold
+/// several KV groups, delays and lost groups; [Simulation], [SimulatedGroup] and `FakeWorker` hold
 /// the laws it must keep at every step.
 class SchedulerSimulationTest {
     private static final int SEEDS = Boolean.getBoolean("lockstep.long") ? 5000 : 300;

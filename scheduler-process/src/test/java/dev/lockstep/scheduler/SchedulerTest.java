@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.cluster.BlockHasher;
+import dev.lockstep.scheduler.process.FakeWorker;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;

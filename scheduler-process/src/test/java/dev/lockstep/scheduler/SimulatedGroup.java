@@ -3,6 +3,7 @@ package dev.lockstep.scheduler;
 import static java.util.Objects.requireNonNull;
 
 import dev.lockstep.cluster.BlockHasher;
+import dev.lockstep.scheduler.process.FakeWorker;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.HashMap;

@@ -3,6 +3,7 @@ package dev.lockstep.scheduler;
 import static java.util.Objects.requireNonNull;
 
 import dev.lockstep.proto.v1.Pooling;
+import dev.lockstep.scheduler.process.FakeWorker;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;

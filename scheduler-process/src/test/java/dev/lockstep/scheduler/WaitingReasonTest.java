@@ -3,6 +3,7 @@ package dev.lockstep.scheduler;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.lockstep.cluster.BlockHasher;
+import dev.lockstep.scheduler.process.FakeWorker;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;

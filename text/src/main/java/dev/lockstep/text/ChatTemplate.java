@@ -10,9 +10,9 @@ import org.jspecify.annotations.Nullable;
 /// A model's chat template: turns a conversation into the text that the model continues.
 ///
 /// Immutable and safe for any number of threads: parse once, render per request. Both steps throw
-/// [dev.lockstep.text.jinja.TemplateException] with the template's line: a template
-/// that does not parse stops the start, one that refuses a conversation is that request's bad
-/// input. What a user wrote is data: braces in a message come out as they are.
+/// [dev.lockstep.text.jinja.TemplateException] with the template's line: a template that does not
+/// parse stops the start, one that refuses a conversation is that request's bad input. What a user
+/// wrote is data: braces in a message come out as they are.
 public final class ChatTemplate {
     private final JinjaTemplate template;
     private final String bosToken;

@@ -8,4 +8,3 @@
 package dev.lockstep.text;
 
 import org.jspecify.annotations.NullMarked;
-

@@ -1,6 +1,6 @@
 package dev.lockstep.worker;
 
-import dev.lockstep.cluster.Failpoints;
+import dev.lockstep.cluster.process.Failpoints;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.ArrayBlockingQueue;

@@ -1,10 +1,10 @@
 package dev.lockstep.worker;
 
-import dev.lockstep.cluster.Key;
-import dev.lockstep.cluster.ProcessKeys;
-import dev.lockstep.cluster.Settings;
-import dev.lockstep.cluster.SettingsException;
-import dev.lockstep.cluster.SettingsSpec;
+import dev.lockstep.cluster.process.Key;
+import dev.lockstep.cluster.process.ProcessKeys;
+import dev.lockstep.cluster.process.Settings;
+import dev.lockstep.cluster.process.SettingsException;
+import dev.lockstep.cluster.process.SettingsSpec;
 import dev.lockstep.model.ModelSource;
 import java.nio.file.Path;
 import java.util.Arrays;

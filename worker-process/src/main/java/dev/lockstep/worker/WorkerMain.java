@@ -1,14 +1,14 @@
 package dev.lockstep.worker;
 
 import dev.lockstep.cluster.Cluster;
-import dev.lockstep.cluster.Daemon;
-import dev.lockstep.cluster.Failpoint;
-import dev.lockstep.cluster.Failpoints;
 import dev.lockstep.cluster.Member;
-import dev.lockstep.cluster.Randomness;
 import dev.lockstep.cluster.Registration;
-import dev.lockstep.cluster.SettingsException;
 import dev.lockstep.cluster.ZooKeeperCluster;
+import dev.lockstep.cluster.process.Daemon;
+import dev.lockstep.cluster.process.Failpoint;
+import dev.lockstep.cluster.process.Failpoints;
+import dev.lockstep.cluster.process.Randomness;
+import dev.lockstep.cluster.process.SettingsException;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.cpu.CpuKernels;
 import dev.lockstep.kernels.cpu.CpuOptions;

@@ -9,4 +9,3 @@
 package dev.lockstep.worker;
 
 import org.jspecify.annotations.NullMarked;
-

@@ -1,6 +1,6 @@
 package dev.lockstep.worker;
 
-import dev.lockstep.cluster.Failpoints;
+import dev.lockstep.cluster.process.Failpoints;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;

@@ -1,7 +1,7 @@
 package dev.lockstep.worker;
 
 import dev.lockstep.checkpoint.TinyCheckpoint;
-import dev.lockstep.cluster.Settings;
+import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.SamplingSettings;
 import dev.lockstep.kernels.cpu.CpuKernels;

@@ -15,4 +15,3 @@
 package dev.lockstep.kernels.cpu;
 
 import org.jspecify.annotations.NullMarked;
-

@@ -3,4 +3,3 @@
 package dev.lockstep.kernels.cpu;
 
 import org.jspecify.annotations.NullMarked;
-

@@ -3,4 +3,3 @@
 package dev.lockstep.model.family;
 
 import org.jspecify.annotations.NullMarked;
-

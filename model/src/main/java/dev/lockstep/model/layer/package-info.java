@@ -4,4 +4,3 @@
 package dev.lockstep.model.layer;
 
 import org.jspecify.annotations.NullMarked;
-

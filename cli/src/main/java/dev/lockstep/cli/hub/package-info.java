@@ -1,0 +1,6 @@
+/// Where a model comes from: a path, a known name, or `org/name` of a hub ([ModelChoice]);
+/// downloads into the cache that the hub's clients share ([Hub]).
+@NullMarked
+package dev.lockstep.cli.hub;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,300 @@
+package dev.lockstep.cli.launch;
+
+import dev.lockstep.cli.console.Terminal;
+import dev.lockstep.cli.console.UnusableException;
+import dev.lockstep.cluster.Cluster;
+import dev.lockstep.cluster.EmbeddedZooKeeper;
+import dev.lockstep.cluster.Member;
+import dev.lockstep.cluster.ZooKeeperCluster;
+import dev.lockstep.cluster.process.ProcessKeys;
+import dev.lockstep.cluster.process.Settings;
+import dev.lockstep.cluster.process.SettingsSpec;
+import dev.lockstep.cluster.process.StopReason;
+import dev.lockstep.coordinator.CoordinatorConfig;
+import dev.lockstep.kernels.DType;
+import dev.lockstep.model.ModelSource;
+import dev.lockstep.model.Shard;
+import dev.lockstep.proto.v1.AdminGrpc;
+import dev.lockstep.proto.v1.ClusterStatusRequest;
+import dev.lockstep.proto.v1.ClusterStatusResponse;
+import dev.lockstep.proto.v1.GroupStatus;
+import dev.lockstep.scheduler.process.SchedulerConfig;
+import dev.lockstep.worker.MemoryPlan;
+import dev.lockstep.worker.WorkerConfig;
+import io.grpc.ManagedChannel;
+import io.grpc.StatusRuntimeException;
+import io.grpc.netty.NettyChannelBuilder;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+
+/// Starts and watches a host's processes: one worker a rank, a scheduler, a coordinator, and a
+/// ZooKeeper of its own where none is given. It never touches a request. Closed by whoever started
+/// it.
+public final class Launcher {
+    private static final Logger log = LogManager.getLogger(Launcher.class);
+    private static final Duration QUICK = Duration.ofSeconds(1);
+    private static final Duration DRAIN = Duration.ofSeconds(60);
+    private static final Duration STEP_DOWN = Duration.ofSeconds(5);
+    private static final Duration UNANSWERED = Duration.ofSeconds(5);
+    private static final long POLL_MILLIS = 50;
+
+    private final LauncherConfig config;
+    private final Terminal terminal;
+    private final long parameters;
+    private final MemoryPlan memory;
+    private final HostPlan plan;
+    private final Optional<RunFolder> zookeeperFiles;
+    private final Optional<EmbeddedZooKeeper> zookeeper;
+    private final String connectString;
+    private final Cluster cluster;
+    private final List<Child> workers = new ArrayList<>();
+    private final Child scheduler;
+    private final Child coordinator;
+
+    // Guarded by this.
+    private boolean started;
+    private Optional<String> failure = Optional.empty();
+
+    /// A started cluster, ready for requests: its coordinator's address and its group.
+    public record Ready(String host, int port, GroupStatus group) {}
+
+    public Launcher(LauncherConfig config, Terminal terminal) {
+        this.config = config;
+        this.terminal = terminal;
+        Settings settings = config.settings();
+        SchedulerConfig.requirePolicies(settings);
+        ModelSource source = ModelSource.open(config.model().path());
+        int size = settings.value(ProcessKeys.TENSOR_PARALLEL);
+        this.parameters = source.parameterCount();
+        this.memory = MemoryForecast.of(settings, source, size);
+        this.plan = plan(settings, source, size, memory.kvBytes());
+        this.zookeeperFiles =
+                config.zookeeper().isPresent()
+                        ? Optional.empty()
+                        : Optional.of(new RunFolder(freshFolder(config.runFolder()), true));
+        this.zookeeper = zookeeperFiles.map(files -> EmbeddedZooKeeper.start(files.path(), 0));
+        this.connectString =
+                config.zookeeper().orElseGet(() -> zookeeper.orElseThrow().connectString());
+        this.cluster = ZooKeeperCluster.connect(connectString, settings.value(ProcessKeys.CLUSTER));
+        for (int rank = 0; rank < size; rank++) {
+            workers.add(worker(rank));
+        }
+        this.scheduler =
+                child(
+                        JavaProcess.Role.SCHEDULER,
+                        "scheduler",
+                        SchedulerConfig.SPEC,
+                        List.of("--port=0", "--max-num-seqs=" + memory.maxNumSeqs()));
+        this.coordinator =
+                child(
+                        JavaProcess.Role.COORDINATOR,
+                        "coordinator",
+                        CoordinatorConfig.SPEC,
+                        List.of("--port=" + config.port(), "--model=" + config.model().path()));
+    }
+
+    private static HostPlan plan(Settings settings, ModelSource source, int size, long kvBytes) {
+        DType kvType = MemoryForecast.kvType(settings, source);
+        List<Long> kvBytesPerToken = new ArrayList<>();
+        for (Shard shard : Shard.cut(source.config(), size)) {
+            kvBytesPerToken.add(source.kvBytesPerToken(shard, kvType));
+        }
+        List<Integer> cores = Cpus.allowed();
+        return HostPlan.of(
+                kvBytesPerToken,
+                cores,
+                settings.find(ProcessKeys.THREADS).orElse(cores.size()),
+                kvBytes);
+    }
+
+    /// Limits that are below their defaults, for there is too little memory.
+    public List<String> lowered() {
+        return memory.lowered();
+    }
+
+    /// One screen about what was started.
+    public String startScreen(Ready ready, Duration timeToReady) {
+        return StartScreen.text(ready, config, plan, memory, parameters, timeToReady);
+    }
+
+    /// Starts everything and waits until it serves.
+    public Ready start() throws InterruptedException {
+        workers.forEach(Child::start);
+        coordinator.start();
+        scheduler.start();
+        long patienceEnds = System.nanoTime() + UNANSWERED.toNanos();
+        boolean waits = false;
+        while (true) {
+            if (!waits && !cluster.connected() && System.nanoTime() - patienceEnds > 0) {
+                waits = true;
+                terminal.say("waiting for ZooKeeper: nothing answers at " + connectString + " yet");
+            }
+            synchronized (this) {
+                if (failure.isPresent()) {
+                    terminal.endLine();
+                    throw new UnusableException(failure.get());
+                }
+            }
+            Optional<Ready> ready =
+                    cluster.membership().snapshot().members(Member.Role.COORDINATOR).stream()
+                            .filter(member -> member.ready() && coordinator.is(member.pid()))
+                            .findFirst()
+                            .flatMap(this::status);
+            if (ready.isPresent()) {
+                synchronized (this) {
+                    started = true;
+                }
+                terminal.endLine();
+                return ready.get();
+            }
+            Thread.sleep(POLL_MILLIS);
+        }
+    }
+
+    /// Stops everything: streams run out first when the reason drains.
+    public void close(StopReason reason) {
+        if (reason.drains()) {
+            coordinator.terminate();
+            coordinator.awaitEnd(DRAIN);
+            // A child in training writes its cache at its end.
+            Duration stepDown = config.training().isPresent() ? DRAIN : STEP_DOWN;
+            scheduler.terminate();
+            scheduler.awaitEnd(stepDown);
+            workers.forEach(Child::terminate);
+            workers.forEach(worker -> worker.awaitEnd(stepDown));
+        } else {
+            List<Child> all = new ArrayList<>(workers);
+            all.add(scheduler);
+            all.add(coordinator);
+            all.forEach(Child::hangUp);
+            long end = System.nanoTime() + QUICK.toNanos();
+            all.forEach(
+                    child ->
+                            child.awaitEnd(Duration.ofNanos(Math.max(0, end - System.nanoTime()))));
+        }
+        cluster.close();
+        zookeeper.ifPresent(EmbeddedZooKeeper::close);
+        zookeeperFiles.ifPresent(RunFolder::remove);
+    }
+
+    private Optional<Ready> status(Member coordinator) {
+        String group = config.settings().value(ProcessKeys.GROUP);
+        ManagedChannel channel =
+                NettyChannelBuilder.forAddress(coordinator.host(), coordinator.port())
+                        .usePlaintext()
+                        .build();
+        try {
+            ClusterStatusResponse status =
+                    AdminGrpc.newBlockingStub(channel)
+                            .withDeadlineAfter(5, TimeUnit.SECONDS)
+                            .clusterStatus(ClusterStatusRequest.getDefaultInstance());
+            return status.getGroupsList().stream()
+                    .filter(each -> each.getReady() && each.getGroup().equals(group))
+                    .findFirst()
+                    .map(each -> new Ready(coordinator.host(), coordinator.port(), each));
+        } catch (StatusRuntimeException e) {
+            log.debug("the coordinator does not tell its status yet", e);
+            return Optional.empty();
+        } finally {
+            channel.shutdownNow();
+        }
+    }
+
+    private Child worker(int rank) {
+        HostPlan.RankPlan own = plan.ranks().get(rank);
+        List<String> flags = new ArrayList<>();
+        flags.add("--port=0");
+        flags.add("--rank=" + rank);
+        flags.add("--model=" + config.model().path());
+        flags.add("--threads=" + own.threads());
+        flags.add("--kv-memory=" + own.kvBytes());
+        flags.add("--max-model-len=" + memory.maxModelLen());
+        flags.add("--max-num-seqs=" + memory.maxNumSeqs());
+        flags.add("--oversubscribed=" + plan.oversubscribed());
+        if (!own.cpus().isEmpty()) {
+            flags.add(
+                    "--cpus="
+                            + own.cpus().stream()
+                                    .map(String::valueOf)
+                                    .collect(Collectors.joining(",")));
+        }
+        return child(JavaProcess.Role.WORKER, "worker-" + rank, WorkerConfig.SPEC, flags);
+    }
+
+    /// A child gets what `serve` was given as far as it takes the keys, then what only it is told.
+    private Child child(
+            JavaProcess.Role role, String name, SettingsSpec spec, List<String> ownFlags) {
+        List<String> own = new ArrayList<>(ownFlags);
+        own.add("--zookeeper=" + connectString);
+        own.add("--run-folder=" + config.runFolder());
+        own.add("--parent-pipe");
+        if (spec.keyNames().contains(ProcessKeys.SERVED_MODEL_NAME.name())) {
+            own.add(
+                    "--served-model-name="
+                            + config.settings()
+                                    .find(ProcessKeys.SERVED_MODEL_NAME)
+                                    .orElse(config.model().name()));
+        }
+        Set<String> overridden =
+                own.stream().map(flag -> flag.split("=", 2)[0]).collect(Collectors.toSet());
+        List<String> flags = new ArrayList<>();
+        for (String flag : config.settings().commandLineFor(spec)) {
+            if (!overridden.contains(flag.split("=", 2)[0])) {
+                flags.add(flag);
+            }
+        }
+        flags.addAll(own);
+        return new Child(
+                name,
+                JavaProcess.command(role, name, config.runFolder(), config.training(), flags),
+                config.runFolder(),
+                new Watcher());
+    }
+
+    /// Sessions of an earlier run would hold up this one's election.
+    private static Path freshFolder(Path runFolder) {
+        try {
+            return Files.createTempDirectory(runFolder, "zookeeper-");
+        } catch (IOException e) {
+            throw new UncheckedIOException("cannot make a folder in " + runFolder, e);
+        }
+    }
+
+    /// What happens to children: before the first readiness an end is a failure, afterwards they
+    /// start again.
+    private final class Watcher implements Child.Listener {
+        @Override
+        public void progress(String child, String what, long done, long total) {
+            terminal.progress(what, done, total);
+        }
+
+        @Override
+        public boolean restart(String child, int exitCode, String lastWords) {
+            synchronized (Launcher.this) {
+                if (!started) {
+                    failure = Optional.of("%s: %s".formatted(child, strip(lastWords)));
+                    return false;
+                }
+            }
+            terminal.say(
+                    "%s ended with exit code %d and is started again".formatted(child, exitCode));
+            return true;
+        }
+
+        /// The child's own line begins with its command; one prefix is enough.
+        private static String strip(String words) {
+            return words.replaceFirst("^lockstep \\S+: ", "");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+package dev.lockstep.cli.launch;
+
+import dev.lockstep.cli.hub.ModelChoice;
+import dev.lockstep.cluster.process.Key;
+import dev.lockstep.cluster.process.ProcessKeys;
+import dev.lockstep.cluster.process.Settings;
+import dev.lockstep.cluster.process.SettingsSpec;
+import dev.lockstep.scheduler.process.SchedulerConfig;
+import java.nio.file.Path;
+import java.util.Optional;
+
+/// The settings of `serve`: those of all processes it starts.
+///
+/// @param port of the public API; 0 takes a free one
+/// @param zookeeper empty: host one
+/// @param training empty, or where the children write start-up caches
+public record LauncherConfig(
+        Settings settings,
+        ModelChoice model,
+        int port,
+        Optional<String> zookeeper,
+        Path runFolder,
+        Optional<Path> training) {
+
+    public static final Key<Integer> PORT =
+            Key.integer("port", 0, 65535, "the port of the public API; 0 takes a free one")
+                    .orElse("8000");
+
+    public static final SettingsSpec SPEC =
+            SettingsSpec.of(
+                            ProcessKeys.MODEL,
+                            ProcessKeys.SERVED_MODEL_NAME,
+                            ProcessKeys.HOST,
+                            PORT,
+                            ProcessKeys.TENSOR_PARALLEL,
+                            ProcessKeys.THREADS,
+                            ProcessKeys.DTYPE,
+                            ProcessKeys.KV_DTYPE,
+                            ProcessKeys.MAX_MODEL_LEN,
+                            ProcessKeys.KV_MEMORY,
+                            ProcessKeys.MAX_NUM_SEQS,
+                            ProcessKeys.MAX_NUM_BATCHED_TOKENS,
+                            ProcessKeys.ZOOKEEPER,
+                            ProcessKeys.CLUSTER,
+                            ProcessKeys.GROUP,
+                            ProcessKeys.RUN_FOLDER,
+                            ProcessKeys.FAILPOINTS)
+                    .and(SchedulerConfig.POLICY_KEYS.toArray(Key<?>[]::new));
+}

@@ -1,0 +1,69 @@
+package dev.lockstep.cli.launch;
+
+import dev.lockstep.cluster.process.ProcessKeys;
+import dev.lockstep.cluster.process.Settings;
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.cpu.InstructionSet;
+import dev.lockstep.model.ModelSource;
+import dev.lockstep.model.Shard;
+import dev.lockstep.worker.HostMemory;
+import dev.lockstep.worker.MemoryPlan;
+import dev.lockstep.worker.WorkerConfig;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+
+/// What the ranks of a cluster on this host will take of its memory, before a process is started. A
+/// worker knows better what its kernels pack, and checks again.
+final class MemoryForecast {
+    /// What launcher, coordinator and scheduler take, measured, and a worker's JVM beside its
+    /// model.
+    private static final long PROCESS_BYTES = 512L << 20;
+
+    private static final long WORKER_BYTES = 128L << 20;
+
+    private MemoryForecast() {}
+
+    /// Asks headers alone.
+    ///
+    /// @param size ranks that share the model
+    static MemoryPlan of(Settings settings, ModelSource source, int size) {
+        WorkerConfig.maxModelLen(settings.find(ProcessKeys.MAX_MODEL_LEN), source);
+        DType kvType = kvType(settings, source);
+        String dtype = word(settings.value(ProcessKeys.DTYPE));
+        boolean hasBf16 = InstructionSet.best().hasBf16();
+        int mostTokens =
+                settings.find(ProcessKeys.MAX_NUM_BATCHED_TOKENS)
+                        .orElse(WorkerConfig.MOST_MEASURED_TOKENS);
+        List<MemoryPlan.Rank> ranks = new ArrayList<>();
+        for (Shard shard : Shard.cut(source.config(), size)) {
+            ranks.add(
+                    MemoryPlan.Rank.of(
+                            source,
+                            shard,
+                            source.expectedWeightBytes(shard, dtype, hasBf16),
+                            DType.F32,
+                            kvType,
+                            mostTokens));
+        }
+        return MemoryPlan.of(
+                MemoryPlan.Needs.of(source, ranks),
+                new MemoryPlan.Asked(
+                        settings.find(ProcessKeys.MAX_MODEL_LEN),
+                        settings.isGiven(ProcessKeys.MAX_NUM_SEQS)
+                                ? settings.find(ProcessKeys.MAX_NUM_SEQS)
+                                : Optional.empty(),
+                        settings.find(ProcessKeys.KV_MEMORY)),
+                HostMemory.availableBytes() - PROCESS_BYTES - size * WORKER_BYTES);
+    }
+
+    /// The type that keys and values get.
+    static DType kvType(Settings settings, ModelSource source) {
+        return source.kvType(word(settings.value(ProcessKeys.KV_DTYPE)));
+    }
+
+    private static String word(Enum<?> value) {
+        return value.name().toLowerCase(Locale.ROOT);
+    }
+}

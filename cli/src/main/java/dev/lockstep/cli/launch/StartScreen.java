@@ -1,0 +1,138 @@
+package dev.lockstep.cli.launch;
+
+import dev.lockstep.cli.console.Terminal;
+import dev.lockstep.model.KvCapacity;
+import dev.lockstep.proto.v1.GroupStatus;
+import dev.lockstep.proto.v1.RankInfo;
+import dev.lockstep.worker.MemoryPlan;
+import java.time.Duration;
+import java.util.List;
+import java.util.stream.Collectors;
+
+/// What `serve` prints when it is ready: one screen.
+public final class StartScreen {
+    private StartScreen() {}
+
+    static String text(
+            Launcher.Ready ready,
+            LauncherConfig config,
+            HostPlan plan,
+            MemoryPlan memory,
+            long parameters,
+            Duration timeToReady) {
+        GroupStatus group = ready.group();
+        RankInfo first = group.getRanks(0);
+        StringBuilder text = new StringBuilder();
+        row(text, "model", "%s, %s".formatted(group.getModel(), config.model().path()));
+        row(text, "parameters", count(parameters));
+        row(
+                text,
+                "types",
+                "weights %s, compute %s, KV %s"
+                        .formatted(
+                                first.getWeightType(), first.getComputeType(), first.getKvType()));
+        row(text, "device", "%s, %s".formatted(first.getDevice(), first.getInstructionSet()));
+        row(
+                text,
+                "ranks",
+                "%d, %d of %d cores%s"
+                        .formatted(
+                                group.getRanksCount(),
+                                group.getRanksList().stream().mapToInt(RankInfo::getThreads).sum(),
+                                plan.cores(),
+                                plan.oversubscribed()
+                                        ? " (more threads than cores: nobody spins)"
+                                        : ""));
+        for (RankInfo rank : group.getRanksList()) {
+            row(
+                    text,
+                    "  rank " + rank.getRank(),
+                    "%s; %s".formatted(threads(rank.getThreads()), rank.getShard()));
+            if (group.getRanksCount() > 1) {
+                row(text, "", memory(List.of(rank)));
+            }
+        }
+        row(
+                text,
+                "KV cache",
+                "%,d blocks of %d tokens: %,d tokens of %s"
+                        .formatted(
+                                group.getBlocksTotal(),
+                                group.getBlockSize(),
+                                group.getBlocksTotal() * group.getBlockSize(),
+                                tokenBytes(memory.kv())));
+        row(
+                text,
+                "limits",
+                "%,d tokens a sequence, %d sequences at once, %d tokens a step"
+                        .formatted(
+                                group.getMaxModelLen(),
+                                group.getMaxNumSeqs(),
+                                group.getMaxNumBatchedTokens()));
+        for (String line : memory.lowered()) {
+            row(text, "lowered", line);
+        }
+        row(text, "memory", memory(group.getRanksList()));
+        String url = "http://%s:%d".formatted(host(ready.host()), ready.port());
+        row(text, "OpenAI API", url + "/v1");
+        row(text, "gRPC", "%s:%d".formatted(host(ready.host()), ready.port()));
+        row(text, "logs", config.runFolder().toString());
+        row(text, "ready after", "%.1f s".formatted(timeToReady.toMillis() / 1000.0));
+        return text.toString();
+    }
+
+    /// `46,080 B`, and each KV group's part where there are several.
+    public static String tokenBytes(KvCapacity kv) {
+        String all = "%,d B".formatted(kv.bytesPerToken());
+        return kv.groups().size() == 1
+                ? all
+                : kv.groups().stream()
+                        .map(
+                                group ->
+                                        "%,d B in %s"
+                                                .formatted(
+                                                        kv.bytesPerToken(group),
+                                                        group.window() == 0
+                                                                ? "full layers"
+                                                                : "windows of " + group.window()))
+                        .collect(Collectors.joining(", ", all + " (", ")"));
+    }
+
+    private static String memory(List<RankInfo> ranks) {
+        long weights = 0;
+        long kv = 0;
+        long activations = 0;
+        for (RankInfo rank : ranks) {
+            weights += rank.getWeightBytes();
+            kv += rank.getKvBytes();
+            activations += rank.getActivationBytes();
+        }
+        return "weights %s + KV %s + activations %s = %s"
+                .formatted(
+                        Terminal.bytes(weights),
+                        Terminal.bytes(kv),
+                        Terminal.bytes(activations),
+                        Terminal.bytes(weights + kv + activations));
+    }
+
+    private static void row(StringBuilder text, String key, String value) {
+        text.append("  %-12s %s%n".formatted(key, value));
+    }
+
+    private static String threads(int count) {
+        return count == 1 ? "1 thread" : count + " threads";
+    }
+
+    private static String count(long parameters) {
+        return parameters >= 1_000_000_000L
+                ? "%.2f billion".formatted(parameters / 1e9)
+                : "%.1f million".formatted(parameters / 1e6);
+    }
+
+    private static String host(String bound) {
+        if (bound.equals("0.0.0.0") || bound.equals("::")) {
+            return "127.0.0.1";
+        }
+        return bound.contains(":") ? "[" + bound + "]" : bound;
+    }
+}

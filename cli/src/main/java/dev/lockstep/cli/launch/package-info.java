@@ -1,0 +1,5 @@
+/// Starts, watches, restarts and stops the processes of one host ([Launcher]). It knows no command.
+@NullMarked
+package dev.lockstep.cli.launch;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,80 @@
+package dev.lockstep.cli.console;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import org.junit.jupiter.api.Test;
+
+class TerminalTest {
+    private static final String CLEAR = "\r\u001b[K";
+
+    private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    private final PrintStream out = new PrintStream(bytes, true, StandardCharsets.UTF_8);
+
+    private String shown() {
+        return bytes.toString(StandardCharsets.UTF_8);
+    }
+
+    @Test
+    void aTerminalRewritesOneLine() throws InterruptedException {
+        Terminal terminal = new Terminal(out, true);
+        terminal.progress("loading weights", 1, 4);
+        // Longer than the 100 ms between two rewrites.
+        Thread.sleep(120);
+        terminal.progress("loading weights", 3, 4);
+        terminal.say("done");
+        assertEquals(
+                CLEAR
+                        + "loading weights [#####               ]  25%"
+                        + CLEAR
+                        + "loading weights [###############     ]  75%"
+                        + CLEAR
+                        + "done\n",
+                shown());
+    }
+
+    @Test
+    void anythingElseGetsPlainLines() {
+        Terminal terminal = new Terminal(out, false);
+        terminal.say("fetching");
+        terminal.progress("downloading", 1, 2);
+        terminal.endLine();
+        terminal.say("done");
+        assertEquals("fetching\ndownloading  50%\ndone\n", shown());
+    }
+
+    @Test
+    void progressIsShownNowAndThenOnly() {
+        for (boolean interactive : new boolean[] {true, false}) {
+            bytes.reset();
+            Terminal terminal = new Terminal(out, interactive);
+            for (int i = 0; i < 1000; i++) {
+                terminal.progress("x", i, 1000);
+            }
+            long lines = shown().codePoints().filter(c -> c == 'x').count();
+            assertEquals(1, lines);
+        }
+    }
+
+    @Test
+    void whatHasNoTotalIsNamedOnly() {
+        new Terminal(out, false).progress("warming up", 0, 0);
+        assertEquals("warming up\n", shown());
+    }
+
+    @Test
+    void endingALineThatIsNotOpenShowsNothing() {
+        new Terminal(out, true).endLine();
+        assertEquals("", shown());
+    }
+
+    @Test
+    void bytesHaveAUnit() {
+        assertEquals("0.0 KiB", Terminal.bytes(0));
+        assertEquals("1.5 KiB", Terminal.bytes(1536));
+        assertEquals("93.8 MiB", Terminal.bytes(98_362_432));
+        assertEquals("2.00 GiB", Terminal.bytes(2L << 30));
+    }
+}

@@ -1,0 +1,64 @@
+package dev.lockstep.cli.hub;
+
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipOutputStream;
+
+/// A command that takes pip's arguments and "downloads" a wheel made here.
+final class FakePython {
+    private final Path folder;
+
+    FakePython(Path folder) {
+        this.folder = folder;
+    }
+
+    /// Has pip; a download does as `script` says, with the target folder in `$dest`.
+    String whoseDownload(String script) throws IOException {
+        return command(
+                """
+                if [ "$3" = --version ]; then exit 0; fi
+                echo "$@" >> '%s'
+                while [ "$1" != --dest ]; do shift; done
+                dest=$2
+                %s
+                """
+                        .formatted(calls(), script));
+    }
+
+    /// Downloads a wheel with this one file in it.
+    String withWheel(String entry, String content) throws IOException {
+        Path wheel = folder.resolve("package-1.0-py3-none-any.whl");
+        try (OutputStream out = Files.newOutputStream(wheel);
+                ZipOutputStream zip = new ZipOutputStream(out)) {
+            zip.putNextEntry(new ZipEntry(entry));
+            zip.write(content.getBytes(StandardCharsets.UTF_8));
+            zip.closeEntry();
+        }
+        return whoseDownload("cp '" + wheel + "' \"$dest\"");
+    }
+
+    String withoutPip() throws IOException {
+        return command("echo 'No module named pip' >&2; exit 1");
+    }
+
+    /// The arguments of every download so far.
+    String downloads() throws IOException {
+        return Files.exists(calls()) ? Files.readString(calls()) : "";
+    }
+
+    private Path calls() {
+        return folder.resolve("calls");
+    }
+
+    private String command(String script) throws IOException {
+        Path file = folder.resolve("python");
+        Files.writeString(file, "#!/bin/sh\n" + script);
+        Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwx------"));
+        return file.toString();
+    }
+}

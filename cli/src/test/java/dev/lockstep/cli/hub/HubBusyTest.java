@@ -1,0 +1,146 @@
+package dev.lockstep.cli.hub;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.ZoneOffset;
+import java.time.ZonedDateTime;
+import java.time.format.DateTimeFormatter;
+import java.util.Optional;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/// Hosts that ask to come back later.
+@Timeout(60)
+class HubBusyTest {
+    private static final String MODEL = TestHub.MODEL;
+
+    @TempDir Path folder;
+    private TestHub hub;
+
+    @BeforeEach
+    void serve() throws IOException {
+        hub = new TestHub(folder.resolve("hub"));
+    }
+
+    @AfterEach
+    void stop() {
+        hub.close();
+    }
+
+    private Duration timed() throws Exception {
+        long start = System.nanoTime();
+        hub.assertWeightsAreThere(hub.fetch(MODEL));
+        return Duration.ofNanos(System.nanoTime() - start);
+    }
+
+    private static void assertWaitedASecond(Duration took) {
+        assertTrue(took.toMillis() >= 1000, took.toString());
+        assertTrue(took.toMillis() < 20_000, took.toString());
+    }
+
+    @Test
+    void aBusyHubIsWaitedForAsLongAsItAsks() throws Exception {
+        hub.server.busyStatus = 429;
+        hub.server.retryAfter = "1";
+        hub.server.busy.set(1);
+        assertWaitedASecond(timed());
+        assertTrue(
+                hub.said().startsWith("127.0.0.1 answers 429 and asks to wait 1 s: waiting\n"),
+                hub.said());
+    }
+
+    @Test
+    void aDateIsWaitedFor() throws Exception {
+        // Dates have no fractions: two seconds from now are between one and two.
+        hub.server.retryAfter =
+                DateTimeFormatter.RFC_1123_DATE_TIME.format(
+                        ZonedDateTime.now(ZoneOffset.UTC).plusSeconds(2));
+        hub.server.busy.set(1);
+        assertWaitedASecond(timed());
+    }
+
+    @Test
+    void busyStorageIsWaitedForToo() throws Exception {
+        hub.server.busyStatus = 503;
+        hub.server.retryAfter = "1";
+        hub.server.storageBusy.set(1);
+        assertWaitedASecond(timed());
+    }
+
+    @Test
+    void severalDownloadsThatWaitForTheSameSayItOnce() throws Exception {
+        HubPause pause = new HubPause(TestHub.QUICK, hub.terminal());
+        HubBusyException busy =
+                new HubBusyException("host", 429, Optional.of(Duration.ofSeconds(1)));
+        Thread other =
+                Thread.ofPlatform()
+                        .start(
+                                () -> {
+                                    try {
+                                        pause.after(1, busy);
+                                    } catch (IOException | InterruptedException e) {
+                                        throw new IllegalStateException(e);
+                                    }
+                                });
+        pause.after(1, busy);
+        other.join();
+        assertEquals("host answers 429 and asks to wait 1 s: waiting\n", hub.said());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", "soon"})
+    void withoutAWaitTheUsualPausesAreMade(String retryAfter) throws Exception {
+        hub.server.retryAfter = retryAfter;
+        hub.server.busy.set(2);
+        assertTrue(timed().toMillis() < 20_000);
+        assertFalse(hub.said().contains("waiting"), hub.said());
+    }
+
+    @Test
+    void whoeverAsksForTooLongIsNotWaitedFor() {
+        hub.server.busyStatus = 429;
+        hub.server.retryAfter = "61";
+        hub.server.busy.set(1);
+        assertEquals(
+                "%s cannot be reached (127.0.0.1 answers 429 and asks to wait 61 s), and acme/tiny is not in %s: try again in 61 s, name a model folder or .gguf file with --model, or set HF_ENDPOINT to another hub"
+                        .formatted(hub.server.endpoint(), hub.cache),
+                hub.refusal(MODEL));
+        assertEquals(1, hub.server.asked.size());
+        assertEquals("", hub.said());
+    }
+
+    @Test
+    void storageThatAsksForTooLongEndsTheDownload() throws Exception {
+        hub.server.busyStatus = 503;
+        hub.server.retryAfter = "3600";
+        hub.server.storageBusy.set(1);
+        assertEquals(
+                "the download of acme/tiny into %s broke (127.0.0.1 answers 503 and asks to wait 3600 s): what has come is kept, try again in 3600 s"
+                        .formatted(hub.cache),
+                hub.refusal(MODEL));
+        hub.assertWeightsAreThere(hub.fetch(MODEL));
+    }
+
+    @Test
+    void theCacheServesWhileTheHubWantsToBeLeftAlone() throws Exception {
+        Path snapshot = hub.fetch(MODEL);
+        hub.server.busyStatus = 429;
+        hub.server.retryAfter = "300";
+        hub.server.busy.set(1);
+        hub.forgetWhatWasSaid();
+        assertEquals(snapshot, hub.fetch(MODEL));
+        assertTrue(
+                hub.said().contains("(127.0.0.1 answers 429 and asks to wait 300 s): acme/tiny is"),
+                hub.said());
+    }
+}

@@ -1,0 +1,31 @@
+package dev.lockstep.cli.launch;
+
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+final class RunFolderTest {
+    @TempDir Path folder;
+
+    @Test
+    void onlyATemporaryFolderWithNothingInItGoesEarly() throws IOException {
+        Path used = Files.createDirectory(folder.resolve("used"));
+        Files.writeString(used.resolve("launcher.log"), "a line");
+        Path chosen = Files.createDirectory(folder.resolve("chosen"));
+        Path fresh = Files.createDirectory(folder.resolve("fresh"));
+        new RunFolder(used, true).removeIfEmpty();
+        new RunFolder(chosen, false).removeIfEmpty();
+        new RunFolder(fresh, true).removeIfEmpty();
+        assertTrue(Files.exists(used));
+        assertTrue(Files.exists(chosen));
+        assertFalse(Files.exists(fresh));
+        new RunFolder(fresh, true).remove();
+        new RunFolder(used, true).remove();
+        assertFalse(Files.exists(used));
+    }
+}

@@ -1,0 +1,34 @@
+package dev.lockstep.cli.launch;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+
+class SchedulerHeapTest {
+    /// Of host memory, as it is told: in KiB.
+    private static final long GIBIBYTE = 1 << 20;
+
+    @Test
+    void itIsA64thOfTheHostWithinBounds() {
+        assertEquals(256, SchedulerHeap.mebibytes(4 * GIBIBYTE));
+        assertEquals(512, SchedulerHeap.mebibytes(32 * GIBIBYTE));
+        assertEquals(4096, SchedulerHeap.mebibytes(2048 * GIBIBYTE));
+    }
+
+    @Test
+    void aSchedulerIsStartedWithIt() {
+        var command =
+                JavaProcess.command(
+                        JavaProcess.Role.SCHEDULER,
+                        "scheduler",
+                        Path.of("run"),
+                        Optional.empty(),
+                        List.of());
+        long heap = SchedulerHeap.mebibytes();
+        assertTrue(command.contains("-Xmx" + heap + "m"), command::toString);
+    }
+}

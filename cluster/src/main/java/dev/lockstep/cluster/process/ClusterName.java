@@ -1,0 +1,25 @@
+package dev.lockstep.cluster.process;
+
+import java.util.regex.Pattern;
+
+/// Names of clusters and groups, which become parts of ZooKeeper paths.
+public final class ClusterName {
+    private static final Pattern NAME = Pattern.compile("[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}");
+
+    private ClusterName() {}
+
+    /// Returns the name when it is one.
+    ///
+    /// @param what the name is of, for the error
+    /// @throws IllegalArgumentException naming the value and the limit
+    public static String require(String name, String what) {
+        if (!NAME.matcher(name).matches()) {
+            throw new IllegalArgumentException(
+                    what
+                            + " \""
+                            + name
+                            + "\" must be 1 to 64 letters, digits, '.', '_' or '-', no dot first");
+        }
+        return name;
+    }
+}

@@ -1,0 +1,171 @@
+package dev.lockstep.cluster.process;
+
+import java.time.Duration;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+
+/// What tests ask to go wrong, and where:
+/// `worker.before-step=exit@3,scheduler.after-send=sleep:200ms`.
+///
+/// Actions are `exit` (the process is gone at once, as with SIGKILL), `throw`, `hang` (the thread
+/// never returns and ignores interruption, like a stuck native call) and `sleep:TIME`. `@n` acts at
+/// the n-th hit only, without it every hit acts. The instance without actions, [#NONE], costs one
+/// branch.
+public final class Failpoints {
+
+    public static final Failpoints NONE = new Failpoints(Map.of());
+
+    /// What a process killed by `exit` returns.
+    public static final int EXIT_CODE = 86;
+
+    private static final Set<String> PROCESSES =
+            Set.of("launcher", "coordinator", "scheduler", "worker");
+    private static final Pattern ENTRY =
+            Pattern.compile("([a-z0-9.-]+)=(exit|throw|hang|sleep:(\\d{1,9})(ms|s))(@(\\d{1,9}))?");
+
+    private enum Action {
+        EXIT,
+        THROW,
+        HANG,
+        SLEEP
+    }
+
+    /// @param nth the hit to act at, 0 for every
+    private record Armed(Action action, Duration sleep, long nth, AtomicLong hits) {}
+
+    private final Map<Failpoint, Armed> armed;
+
+    private Failpoints(Map<Failpoint, Armed> armed) {
+        this.armed = armed;
+    }
+
+    /// Reads what one process shall do. Entries of other processes are passed over, so that one
+    /// text can be handed to all of them.
+    ///
+    /// @param process the first word of this process's failpoints
+    /// @param known all failpoints this process has
+    /// @throws SettingsException for an entry that is malformed or names no failpoint
+    public static Failpoints parse(String text, String process, Collection<Failpoint> known) {
+        Map<Failpoint, Armed> armed = new HashMap<>();
+        for (String part : text.split(",", -1)) {
+            String entry = part.strip();
+            if (entry.isEmpty()) {
+                continue;
+            }
+            Matcher matcher = ENTRY.matcher(entry);
+            if (!matcher.matches()) {
+                throw new SettingsException(
+                        "--failpoints: \""
+                                + entry
+                                + "\" is not process.place=exit|throw|hang|sleep:TIME with an optional @hit");
+            }
+            Failpoint point = point(matcher.group(1));
+            if (!point.process().equals(process) && PROCESSES.contains(point.process())) {
+                continue;
+            }
+            if (!known.contains(point)) {
+                String names =
+                        known.stream()
+                                .map(Failpoint::name)
+                                .sorted()
+                                .collect(Collectors.joining(", "));
+                throw new SettingsException(
+                        "--failpoints: no failpoint \""
+                                + point.name()
+                                + "\"; "
+                                + process
+                                + " has: "
+                                + names);
+            }
+            armed.put(point, armed(matcher));
+        }
+        return armed.isEmpty() ? NONE : new Failpoints(Map.copyOf(armed));
+    }
+
+    private static Failpoint point(String name) {
+        try {
+            return new Failpoint(name);
+        } catch (IllegalArgumentException e) {
+            throw new SettingsException("--failpoints: " + e.getMessage());
+        }
+    }
+
+    private static Armed armed(Matcher entry) {
+        String nth = entry.group(6);
+        String count = entry.group(3);
+        Duration sleep =
+                count == null
+                        ? Duration.ZERO
+                        : "s".equals(entry.group(4))
+                                ? Duration.ofSeconds(Long.parseLong(count))
+                                : Duration.ofMillis(Long.parseLong(count));
+        Action action =
+                switch (entry.group(2)) {
+                    case "exit" -> Action.EXIT;
+                    case "throw" -> Action.THROW;
+                    case "hang" -> Action.HANG;
+                    default -> Action.SLEEP;
+                };
+        return new Armed(action, sleep, nth == null ? 0 : Long.parseLong(nth), new AtomicLong());
+    }
+
+    /// Does here what was asked for, usually nothing.
+    public void hit(Failpoint point) {
+        if (!armed.isEmpty()) {
+            act(point);
+        }
+    }
+
+    private void act(Failpoint point) {
+        Armed here = armed.get(point);
+        if (here == null) {
+            return;
+        }
+        long hit = here.hits().incrementAndGet();
+        if (here.nth() != 0 && here.nth() != hit) {
+            return;
+        }
+        switch (here.action()) {
+            case EXIT -> Runtime.getRuntime().halt(EXIT_CODE);
+            case THROW -> throw new FailpointException(point, hit);
+            case HANG -> hang();
+            case SLEEP -> sleep(here.sleep());
+        }
+    }
+
+    private static void hang() {
+        CountDownLatch never = new CountDownLatch(1);
+        while (true) {
+            try {
+                never.await();
+            } catch (InterruptedException ignored) {
+                // A stuck native call would not see it either.
+            }
+        }
+    }
+
+    private static void sleep(Duration duration) {
+        try {
+            Thread.sleep(duration);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /// What `throw` throws.
+    public static final class FailpointException extends RuntimeException {
+
+        private static final long serialVersionUID = 1;
+
+        FailpointException(Failpoint point, long hit) {
+            super("failpoint " + point.name() + ", hit " + hit);
+        }
+    }
+}

@@ -1,0 +1,271 @@
+package dev.lockstep.cluster.process;
+
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.function.Function;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+
+/// One setting: its name, what values it takes, its default and its line of help.
+///
+/// Help text and the README's table are printed from the keys, so they cannot differ from what is
+/// parsed.
+public final class Key<T> {
+
+    private static final Pattern NAME = Pattern.compile("[a-z][a-z0-9]*(-[a-z0-9]+)*");
+    private static final Pattern BYTES =
+            Pattern.compile("(\\d{1,18})\\s*([kmgt]?)(i?b)?", Pattern.CASE_INSENSITIVE);
+    private static final Pattern DURATION = Pattern.compile("(\\d{1,12})\\s*(ms|s|m|h)");
+
+    private final String name;
+    private final String values;
+    private final Optional<String> defaultValue;
+    private final String defaultWords;
+    private final String help;
+    private final Function<String, T> parser;
+    private final boolean flag;
+
+    private Key(
+            String name,
+            String values,
+            Optional<String> defaultValue,
+            String defaultWords,
+            String help,
+            Function<String, T> parser,
+            boolean flag) {
+        if (!NAME.matcher(name).matches()) {
+            throw new IllegalArgumentException(
+                    "key \"" + name + "\" is not lower-case words joined by '-'");
+        }
+        this.name = name;
+        this.values = values;
+        this.defaultValue = defaultValue;
+        this.defaultWords = defaultWords;
+        this.help = help;
+        this.parser = parser;
+        this.flag = flag;
+    }
+
+    private static <T> Key<T> of(
+            String name, String values, String help, Function<String, T> parser) {
+        return new Key<>(name, values, Optional.empty(), "", help, parser, false);
+    }
+
+    /// A text that is not empty.
+    public static Key<String> text(String name, String values, String help) {
+        return of(name, values, help, text -> filled(text, values));
+    }
+
+    /// A text for which nothing is a value too.
+    public static Key<String> anyText(String name, String values, String help) {
+        return of(name, values, help, Function.identity());
+    }
+
+    /// What a group or a cluster can be called.
+    public static Key<String> memberName(String name, String help) {
+        return of(name, "NAME", help, text -> ClusterName.require(text, "the name"));
+    }
+
+    public static Key<Integer> integer(String name, int least, int most, String help) {
+        return of(name, "NUMBER", help, text -> Math.toIntExact(number(text, least, most)));
+    }
+
+    public static Key<Long> whole(String name, long least, long most, String help) {
+        return of(name, "NUMBER", help, text -> number(text, least, most));
+    }
+
+    /// A number with or without a fraction.
+    public static Key<Double> decimal(String name, double least, double most, String help) {
+        return of(name, "NUMBER", help, text -> decimal(text, least, most));
+    }
+
+    /// A size such as `1536M` or `2G`; K, M, G and T count in steps of 1024.
+    public static Key<Long> bytes(String name, long least, String help) {
+        return of(name, "BYTES", help, text -> byteCount(text, least));
+    }
+
+    /// A time such as `200ms`, `30s`, `5m` or `1h`.
+    public static Key<Duration> duration(String name, Duration least, Duration most, String help) {
+        return of(name, "TIME", help, text -> duration(text, least, most));
+    }
+
+    /// One of the constants of an enum, written in lower case with '-' for '_'.
+    public static <E extends Enum<E>> Key<E> choice(String name, Class<E> type, String help) {
+        return of(name, words(type), help, text -> constant(text, type));
+    }
+
+    /// `--name` alone means true; `--name=false` is possible. False by default.
+    public static Key<Boolean> flag(String name, String help) {
+        return new Key<>(name, "", Optional.of("false"), "off", help, Key::truth, true);
+    }
+
+    /// The value taken where none is given; checked here and now.
+    public Key<T> orElse(String value) {
+        parse(value, "the default of --" + name);
+        return new Key<>(name, values, Optional.of(value), value, help, parser, flag);
+    }
+
+    /// Says in words what is taken where none is given, for a value computed by whoever reads it.
+    public Key<T> orElseComputed(String words) {
+        return new Key<>(name, values, Optional.empty(), words, help, parser, flag);
+    }
+
+    public String name() {
+        return name;
+    }
+
+    /// What may follow, for help: `BYTES`, `auto|f32|bf16`; empty for a flag.
+    public String values() {
+        return values;
+    }
+
+    public String help() {
+        return help;
+    }
+
+    /// The default for help: its text, or words; empty when there is none.
+    public String defaultWords() {
+        return defaultWords;
+    }
+
+    /// The name in the environment: `LOCKSTEP_KV_MEMORY`.
+    public String environmentName() {
+        return Settings.ENVIRONMENT_PREFIX + name.toUpperCase(Locale.ROOT).replace('-', '_');
+    }
+
+    Optional<String> defaultValue() {
+        return defaultValue;
+    }
+
+    boolean isFlag() {
+        return flag;
+    }
+
+    /// @param source how the user wrote the key, so that the message points there
+    T parse(String text, String source) {
+        try {
+            return parser.apply(text.strip());
+        } catch (IllegalArgumentException e) {
+            throw new SettingsException(source + ": " + e.getMessage());
+        }
+    }
+
+    private static String filled(String text, String values) {
+        if (text.isEmpty()) {
+            throw new IllegalArgumentException("is empty, give " + values);
+        }
+        return text;
+    }
+
+    private static long number(String text, long least, long most) {
+        long value;
+        try {
+            value = Long.parseLong(text);
+        } catch (NumberFormatException e) {
+            throw new IllegalArgumentException("\"" + text + "\" is not a whole number", e);
+        }
+        if (value < least || value > most) {
+            throw new IllegalArgumentException(value + " is outside [" + least + ", " + most + "]");
+        }
+        return value;
+    }
+
+    private static double decimal(String text, double least, double most) {
+        double value;
+        try {
+            value = Double.parseDouble(text);
+        } catch (NumberFormatException e) {
+            throw new IllegalArgumentException("\"" + text + "\" is not a number", e);
+        }
+        if (!(value >= least && value <= most)) {
+            throw new IllegalArgumentException(text + " is outside [" + least + ", " + most + "]");
+        }
+        return value;
+    }
+
+    private static long byteCount(String text, long least) {
+        Matcher matcher = BYTES.matcher(text);
+        if (!matcher.matches()) {
+            throw new IllegalArgumentException(
+                    "\"" + text + "\" is not a size; write bytes or 512K, 1536M, 2G");
+        }
+        int shift =
+                10
+                        * " kmgt"
+                                .indexOf(
+                                        matcher.group(2).isEmpty()
+                                                ? " "
+                                                : matcher.group(2).toLowerCase(Locale.ROOT));
+        long count = Long.parseLong(matcher.group(1));
+        if (count > Long.MAX_VALUE >> shift) {
+            throw new IllegalArgumentException(text + " is more bytes than a number can hold");
+        }
+        if (count << shift < least) {
+            throw new IllegalArgumentException(text + " is below the least of " + least + " bytes");
+        }
+        return count << shift;
+    }
+
+    private static Duration duration(String text, Duration least, Duration most) {
+        Matcher matcher = DURATION.matcher(text);
+        if (!matcher.matches()) {
+            throw new IllegalArgumentException(
+                    "\"" + text + "\" is not a time; write 200ms, 30s, 5m or 1h");
+        }
+        long count = Long.parseLong(matcher.group(1));
+        Duration value =
+                switch (matcher.group(2)) {
+                    case "ms" -> Duration.ofMillis(count);
+                    case "s" -> Duration.ofSeconds(count);
+                    case "m" -> Duration.ofMinutes(count);
+                    default -> Duration.ofHours(count);
+                };
+        if (value.compareTo(least) < 0 || value.compareTo(most) > 0) {
+            throw new IllegalArgumentException(
+                    text + " is outside [" + words(least) + ", " + words(most) + "]");
+        }
+        return value;
+    }
+
+    private static String words(Duration duration) {
+        return duration.toMillis() % 1000 == 0
+                ? duration.toSeconds() + "s"
+                : duration.toMillis() + "ms";
+    }
+
+    private static <E extends Enum<E>> String words(Class<E> type) {
+        return Arrays.stream(type.getEnumConstants())
+                .map(Key::word)
+                .collect(Collectors.joining("|"));
+    }
+
+    private static String word(Enum<?> constant) {
+        return constant.name().toLowerCase(Locale.ROOT).replace('_', '-');
+    }
+
+    private static <E extends Enum<E>> E constant(String text, Class<E> type) {
+        return Arrays.stream(type.getEnumConstants())
+                .filter(constant -> word(constant).equals(text))
+                .findFirst()
+                .orElseThrow(
+                        () ->
+                                new IllegalArgumentException(
+                                        "\""
+                                                + text
+                                                + "\" is none of "
+                                                + words(type).replace("|", ", ")));
+    }
+
+    private static boolean truth(String text) {
+        return switch (text) {
+            case "true" -> true;
+            case "false" -> false;
+            default ->
+                    throw new IllegalArgumentException(
+                            "\"" + text + "\" is neither true nor false");
+        };
+    }
+}

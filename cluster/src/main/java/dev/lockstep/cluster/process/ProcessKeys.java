@@ -1,0 +1,103 @@
+package dev.lockstep.cluster.process;
+
+/// Settings that more than one process takes, declared once so that `serve` can pass them on.
+public final class ProcessKeys {
+
+    public static final Key<String> ZOOKEEPER =
+            Key.text(
+                    "zookeeper",
+                    "HOST:PORT[,HOST:PORT]",
+                    "the ZooKeeper ensemble; serve hosts one of its own when none is given");
+
+    public static final Key<String> CLUSTER =
+            Key.memberName("cluster", "clusters of different names share an ensemble unseen")
+                    .orElse("default");
+
+    public static final Key<String> GROUP =
+            Key.memberName("group", "the ranks that run one copy of a model, with their scheduler")
+                    .orElse("default");
+
+    public static final Key<String> HOST =
+            Key.text("host", "ADDRESS", "the address to listen on").orElse("127.0.0.1");
+
+    /// Of processes that clients do not speak to.
+    public static final Key<Integer> INTERNAL_PORT =
+            Key.integer("port", 0, 65535, "the port to listen on; 0 takes a free one").orElse("0");
+
+    public static final Key<String> RUN_FOLDER =
+            Key.text("run-folder", "PATH", "where logs and Unix sockets go")
+                    .orElseComputed("a folder of its own under the temporary one");
+
+    public static final Key<Boolean> PARENT_PIPE =
+            Key.flag("parent-pipe", "stop when standard input ends: the launcher's children do");
+
+    public static final Key<String> FAILPOINTS =
+            Key.anyText("failpoints", "LIST", "tests only: what shall go wrong, and where")
+                    .orElse("");
+
+    public static final Key<String> MODEL =
+            Key.text(
+                            "model",
+                            "PATH|NAME|ORG/NAME",
+                            "a Hugging Face folder, a .gguf file, a known name or a hub's model")
+                    .orElse("smollm2-135m-instruct");
+
+    public static final Key<String> SERVED_MODEL_NAME =
+            Key.text("served-model-name", "NAME", "what requests call the model")
+                    .orElseComputed("the model's name");
+
+    public static final Key<Integer> TENSOR_PARALLEL =
+            Key.integer("tensor-parallel", 1, 1024, "ranks that share one copy of the model")
+                    .orElse("1");
+
+    public static final Key<Integer> RANK =
+            Key.integer("rank", 0, 1023, "which of the ranks this worker is").orElse("0");
+
+    public static final Key<Integer> THREADS =
+            Key.integer("threads", 1, 4096, "compute threads; for serve, of the whole host")
+                    .orElseComputed("the cores");
+
+    public static final Key<Dtype> DTYPE =
+            Key.choice("dtype", Dtype.class, "what plain weights compute in").orElse("auto");
+
+    public static final Key<KvDtype> KV_DTYPE =
+            Key.choice("kv-dtype", KvDtype.class, "type of keys and values").orElse("auto");
+
+    public static final Key<Integer> MAX_MODEL_LEN =
+            Key.integer("max-model-len", 2, 1 << 24, "tokens of a sequence, prompt and output")
+                    .orElseComputed("the model's context, or what KV memory holds of it");
+
+    public static final Key<Long> KV_MEMORY =
+            Key.bytes("kv-memory", 1, "what KV blocks may take; for serve, of the whole host")
+                    .orElseComputed(
+                            "what max-num-seqs x max-model-len needs, at most half the free memory, and 2G or one longest sequence");
+
+    public static final Key<Integer> MAX_NUM_SEQS =
+            Key.integer(
+                            "max-num-seqs",
+                            1,
+                            65536,
+                            "sequences that run at once; fewer by default where memory holds fewer")
+                    .orElse("64");
+
+    public static final Key<Integer> MAX_NUM_BATCHED_TOKENS =
+            Key.integer("max-num-batched-tokens", 1, 1 << 20, "tokens of one step")
+                    .orElseComputed("measured on a CPU: a step of at most 250 ms");
+
+    /// Values of [#DTYPE].
+    public enum Dtype {
+        AUTO,
+        F32,
+        BF16
+    }
+
+    /// Values of [#KV_DTYPE].
+    public enum KvDtype {
+        AUTO,
+        F32,
+        F16,
+        BF16
+    }
+
+    private ProcessKeys() {}
+}

@@ -1,0 +1,117 @@
+package dev.lockstep.cluster.process;
+
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
+
+/// The keys one process takes, in the order its help shows them.
+public final class SettingsSpec {
+
+    private final Map<String, Key<?>> keys = new LinkedHashMap<>();
+    private final Set<String> elsewhere = new TreeSet<>();
+    private final String arguments;
+
+    private SettingsSpec(Collection<Key<?>> keys, Collection<String> elsewhere, String arguments) {
+        for (Key<?> key : keys) {
+            if (this.keys.putIfAbsent(key.name(), key) != null) {
+                throw new IllegalArgumentException("--" + key.name() + " is declared twice");
+            }
+        }
+        this.elsewhere.addAll(elsewhere);
+        this.arguments = arguments;
+    }
+
+    public static SettingsSpec of(Key<?>... keys) {
+        return new SettingsSpec(List.of(keys), Set.of(), "");
+    }
+
+    public static SettingsSpec of(Collection<Key<?>> keys) {
+        return new SettingsSpec(keys, Set.of(), "");
+    }
+
+    public SettingsSpec and(Key<?>... more) {
+        List<Key<?>> all = new ArrayList<>(keys.values());
+        all.addAll(List.of(more));
+        return new SettingsSpec(all, elsewhere, arguments);
+    }
+
+    /// Passes over these keys in the file and the environment, which all processes share; on the
+    /// command line they are unknown all the same.
+    public SettingsSpec passingOver(Collection<String> keyNames) {
+        Set<String> names = new TreeSet<>(elsewhere);
+        names.addAll(keyNames);
+        return new SettingsSpec(keys.values(), names, arguments);
+    }
+
+    /// Lets words follow that belong to no key ([Settings#arguments]); `name` shows them in help.
+    public SettingsSpec takingArguments(String name) {
+        return new SettingsSpec(keys.values(), elsewhere, name);
+    }
+
+    public Collection<Key<?>> keys() {
+        return List.copyOf(keys.values());
+    }
+
+    public Set<String> keyNames() {
+        return Set.copyOf(keys.keySet());
+    }
+
+    /// What follows the keys, for help; empty when nothing may.
+    public String argumentsName() {
+        return arguments;
+    }
+
+    Optional<Key<?>> find(String name) {
+        return Optional.ofNullable(keys.get(name));
+    }
+
+    boolean passesOver(String name) {
+        return elsewhere.contains(name);
+    }
+
+    /// One line a key, for `--help`.
+    public String help() {
+        int width = 0;
+        for (Key<?> key : keys.values()) {
+            width = Math.max(width, usage(key).length());
+        }
+        StringBuilder text = new StringBuilder();
+        for (Key<?> key : keys.values()) {
+            String usage = usage(key);
+            text.append("  ").append(usage).append(" ".repeat(width - usage.length() + 2));
+            text.append(key.help());
+            if (!key.defaultWords().isEmpty() && !key.isFlag()) {
+                text.append(" (").append(key.defaultWords()).append(')');
+            }
+            text.append('\n');
+        }
+        return text.toString();
+    }
+
+    /// The rows of the README's configuration table.
+    public String markdown() {
+        StringBuilder text =
+                new StringBuilder("| key | values | default | meaning |\n|---|---|---|---|\n");
+        for (Key<?> key : keys.values()) {
+            String values = key.isFlag() ? "" : "`" + key.values().replace("|", "` `") + "`";
+            text.append("| `--").append(key.name()).append("` | ").append(values);
+            text.append(" | ").append(key.defaultWords()).append(" | ");
+            text.append(key.help().replace("|", "\\|")).append(" |\n");
+        }
+        return text.toString();
+    }
+
+    private static String usage(Key<?> key) {
+        return "--" + key.name() + (key.values().isEmpty() ? "" : " " + key.values());
+    }
+
+    /// The key that was probably meant, when one is near.
+    Optional<String> nearest(String wrong) {
+        return Nearest.of(wrong, keys.keySet());
+    }
+}

@@ -1,0 +1,198 @@
+package dev.lockstep.coordinator.engine;
+
+import dev.lockstep.cluster.Member;
+import dev.lockstep.cluster.process.Clock;
+import dev.lockstep.proto.v1.GroupStatus;
+import dev.lockstep.proto.v1.SchedulerGrpc;
+import dev.lockstep.proto.v1.WatchGroupRequest;
+import io.grpc.ManagedChannel;
+import io.grpc.stub.ClientCallStreamObserver;
+import io.grpc.stub.ClientResponseObserver;
+import java.time.Duration;
+import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.function.Function;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+
+/// The connection to one scheduler, its heartbeat and what it tells of its cache; all of it belongs
+/// to the thread of [SchedulerClient], except that calls are made on its channel from anywhere.
+final class SchedulerLink {
+    /// Three heartbeats: fewer would take a pause for a death.
+    static final Duration SILENCE = Duration.ofSeconds(3);
+
+    private static final Duration FIRST_RETRY = Duration.ofMillis(100);
+    private static final Duration LONGEST_RETRY = Duration.ofSeconds(2);
+    private static final Logger LOG = LogManager.getLogger(SchedulerLink.class);
+
+    private final Member member;
+    private final Function<Member, ManagedChannel> dial;
+    private final Executor owner;
+    private final Runnable changed;
+    private final Clock clock;
+
+    private final BlockWatch blocks;
+    private final StepBytes stepBytes;
+
+    private volatile ManagedChannel channel;
+    private GroupView view;
+    private int watchNumber;
+    private boolean watching;
+    private boolean closed;
+    private long heardNanos;
+    private long retryNanos;
+    private Duration backoff = FIRST_RETRY;
+
+    /// @param owner the thread that everything here runs on
+    /// @param changed told when [#view] is another one
+    SchedulerLink(
+            Member member,
+            Function<Member, ManagedChannel> dial,
+            Executor owner,
+            Runnable changed,
+            Clock clock) {
+        this.member = member;
+        this.dial = dial;
+        this.owner = owner;
+        this.changed = changed;
+        this.clock = clock;
+        this.blocks = new BlockWatch(member.describe(), owner, clock);
+        this.stepBytes = new StepBytes(clock);
+        this.channel = dial.apply(member);
+        this.view =
+                new GroupView(
+                        member.incarnation(),
+                        false,
+                        GroupStatus.newBuilder()
+                                .setGroup(member.group())
+                                .setReason("its scheduler has not answered yet")
+                                .build(),
+                        0,
+                        blocks.index(),
+                        new Sent(),
+                        new Routed());
+        watch();
+    }
+
+    GroupView view() {
+        return view;
+    }
+
+    Member member() {
+        return member;
+    }
+
+    ManagedChannel channel() {
+        return channel;
+    }
+
+    /// Looks whether the scheduler is silent, and connects again when it is time.
+    void tick() {
+        long now = clock.nanoTime();
+        if (watching && now - heardNanos > SILENCE.toNanos()) {
+            // What runs on this connection would never end.
+            LOG.warn("{} is silent for {}, giving it up", member.describe(), SILENCE);
+            lost("its scheduler is silent");
+            channel.shutdownNow();
+            channel = dial.apply(member);
+        } else if (!watching && now - retryNanos >= 0) {
+            channel.resetConnectBackoff();
+            watch();
+        }
+        if (view.alive()) {
+            blocks.tick(channel);
+        }
+    }
+
+    void close() {
+        blocks.close();
+        closed = true;
+        watching = false;
+        watchNumber++;
+        channel.shutdownNow();
+    }
+
+    private void watch() {
+        watching = true;
+        heardNanos = clock.nanoTime();
+        SchedulerGrpc.newStub(channel)
+                .watchGroup(WatchGroupRequest.getDefaultInstance(), new Watch(++watchNumber));
+    }
+
+    private void heard(GroupStatus status) {
+        heardNanos = clock.nanoTime();
+        backoff = FIRST_RETRY;
+        blocks.tick(channel);
+        double bytesPerStep = stepBytes.heard(status);
+        if (view.alive() && view.status().equals(status) && view.bytesPerStep() == bytesPerStep) {
+            view.sent().reset();
+            return;
+        }
+        boolean news = !view.alive() || view.status().getReady() != status.getReady();
+        view = view.with(true, status, bytesPerStep);
+        if (news) {
+            LOG.info(
+                    "group {} by {}: {}",
+                    status.getGroup(),
+                    member.describe(),
+                    status.getReady() ? "ready, epoch " + status.getEpoch() : status.getReason());
+        }
+        changed.run();
+    }
+
+    private void lost(String reason) {
+        watching = false;
+        watchNumber++;
+        retryNanos = clock.nanoTime() + backoff.toNanos();
+        backoff =
+                backoff.multipliedBy(2).compareTo(LONGEST_RETRY) < 0
+                        ? backoff.multipliedBy(2)
+                        : LONGEST_RETRY;
+        if (view.alive()) {
+            LOG.warn("{}: {}", member.describe(), reason);
+            GroupStatus gone = view.status().toBuilder().setReady(false).setReason(reason).build();
+            view = view.with(false, gone, 0);
+            changed.run();
+        }
+    }
+
+    /// One life of the heartbeat stream; what comes from an earlier one is passed over.
+    private final class Watch implements ClientResponseObserver<WatchGroupRequest, GroupStatus> {
+        private final int number;
+
+        Watch(int number) {
+            this.number = number;
+        }
+
+        @Override
+        public void beforeStart(ClientCallStreamObserver<WatchGroupRequest> requests) {}
+
+        @Override
+        public void onNext(GroupStatus status) {
+            inOrder(() -> heard(status));
+        }
+
+        @Override
+        public void onError(Throwable failure) {
+            inOrder(() -> lost("its scheduler cannot be reached"));
+        }
+
+        @Override
+        public void onCompleted() {
+            inOrder(() -> lost("its scheduler ended the heartbeat"));
+        }
+
+        private void inOrder(Runnable action) {
+            try {
+                owner.execute(
+                        () -> {
+                            if (number == watchNumber && !closed) {
+                                action.run();
+                            }
+                        });
+            } catch (RejectedExecutionException e) {
+                LOG.debug("the coordinator has stopped, nobody needs the news", e);
+            }
+        }
+    }
+}

@@ -1,0 +1,193 @@
+package dev.lockstep.coordinator.engine;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import com.google.protobuf.ByteString;
+import dev.lockstep.cluster.BlockHash;
+import dev.lockstep.cluster.VirtualClock;
+import dev.lockstep.coordinator.FakeScheduler;
+import dev.lockstep.proto.v1.BlockEvents;
+import io.grpc.ManagedChannel;
+import io.netty.channel.EventLoopGroup;
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.nio.NioIoHandler;
+import java.time.Duration;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/// What is heard of one scheduler's cache, on a clock that the test moves.
+final class BlockWatchTest {
+    private static final BlockHash A = new BlockHash(1, 11);
+    private static final BlockHash B = new BlockHash(2, 22);
+    private static final BlockHash C = new BlockHash(3, 33);
+
+    private final EventLoopGroup loop =
+            new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
+    private final ExecutorService owner = Executors.newSingleThreadExecutor();
+    private final VirtualClock clock = new VirtualClock();
+    private final BlockWatch watch = new BlockWatch("it", owner, clock);
+    private FakeScheduler scheduler;
+    private ManagedChannel channel;
+
+    @BeforeEach
+    void connect() throws Exception {
+        scheduler = new FakeScheduler("default", "m", 10, 10);
+        channel = SchedulerChannel.open(scheduler.member(), loop);
+    }
+
+    @AfterEach
+    void disconnect() throws Exception {
+        owner.submit(watch::close).get();
+        owner.shutdown();
+        channel.shutdownNow();
+        scheduler.close();
+        var _ = loop.shutdownGracefully(0, 100, TimeUnit.MILLISECONDS);
+    }
+
+    private boolean holds(BlockHash name) {
+        return watch.index().prefixBlocks(new long[] {name.high(), name.low()}, 1) == 1;
+    }
+
+    private void tickAfter(Duration time) throws Exception {
+        owner.submit(
+                        () -> {
+                            clock.advance(time);
+                            watch.tick(channel);
+                        })
+                .get();
+    }
+
+    private static void await(BooleanSupplier condition) throws Exception {
+        for (int i = 0; i < 500; i++) {
+            if (condition.getAsBoolean()) {
+                return;
+            }
+            Thread.sleep(10);
+        }
+        throw new AssertionError("not within 5 s");
+    }
+
+    /// Ticks until the scheduler was asked as many times.
+    private void awaitAsked(int times) throws Exception {
+        await(
+                () -> {
+                    try {
+                        tickAfter(Duration.ofSeconds(5));
+                    } catch (Exception e) {
+                        throw new AssertionError(e);
+                    }
+                    return scheduler.blocks().asked().size() >= times;
+                });
+    }
+
+    @Test
+    void itBeginsWithASnapshotAndFollowsWhatChanges() throws Exception {
+        scheduler.blocks().store(A);
+        tickAfter(Duration.ZERO);
+        await(() -> holds(A));
+        scheduler.blocks().store(B, C);
+        scheduler.blocks().remove(A);
+        await(() -> holds(B) && holds(C) && !holds(A));
+        assertEquals(2, watch.index().size());
+        tickAfter(Duration.ofSeconds(5));
+        assertEquals(1, scheduler.blocks().asked().size());
+    }
+
+    @Test
+    void afterABreakItGoesOnWhereItWas() throws Exception {
+        scheduler.blocks().store(A);
+        tickAfter(Duration.ZERO);
+        scheduler.blocks().store(B);
+        await(() -> holds(B));
+        scheduler.blocks().breakOff();
+        scheduler.blocks().store(C);
+        scheduler.blocks().remove(A);
+        awaitAsked(2);
+        var again = scheduler.blocks().asked().get(1);
+        assertEquals("epoch-1", again.getStream());
+        assertEquals(2, again.getSequence());
+        await(() -> holds(C) && !holds(A) && holds(B));
+    }
+
+    @Test
+    void anotherEpochBeginsWithASnapshot() throws Exception {
+        scheduler.blocks().store(A);
+        tickAfter(Duration.ZERO);
+        await(() -> holds(A));
+        scheduler.blocks().beginAnew("epoch-2");
+        scheduler.blocks().store(B);
+        await(() -> holds(B) && !holds(A));
+    }
+
+    @Test
+    void aWatcherThatMissedAnEpochIsGivenASnapshot() throws Exception {
+        scheduler.blocks().store(A);
+        tickAfter(Duration.ZERO);
+        await(() -> holds(A));
+        scheduler.blocks().breakOff();
+        scheduler.blocks().beginAnew("epoch-2");
+        scheduler.blocks().store(B);
+        awaitAsked(2);
+        await(() -> holds(B) && !holds(A));
+    }
+
+    @Test
+    void whatWasHeardAlreadyIsPassedOver() throws Exception {
+        scheduler.blocks().store(A);
+        tickAfter(Duration.ZERO);
+        await(() -> holds(A));
+        scheduler
+                .blocks()
+                .sendRaw(
+                        BlockEvents.newBuilder()
+                                .setStream("epoch-1")
+                                .setSequence(1)
+                                .setRemoved(ByteString.copyFrom(A.toBytes()))
+                                .build());
+        scheduler.blocks().store(B);
+        await(() -> holds(B));
+        assertEquals(2, watch.index().size());
+    }
+
+    @Test
+    void nonsenseIsForgottenAndAskedForAnew() throws Exception {
+        scheduler.blocks().store(A);
+        tickAfter(Duration.ZERO);
+        await(() -> holds(A));
+        scheduler
+                .blocks()
+                .sendRaw(BlockEvents.newBuilder().setStream("other").setSequence(9).build());
+        await(() -> watch.index().size() == 0);
+        awaitAsked(2);
+        assertEquals("", scheduler.blocks().asked().get(1).getStream());
+        await(() -> holds(A));
+        scheduler
+                .blocks()
+                .sendRaw(
+                        BlockEvents.newBuilder()
+                                .setStream("epoch-1")
+                                .setSequence(2)
+                                .setStored(ByteString.copyFromUtf8("short"))
+                                .build());
+        awaitAsked(3);
+        await(() -> holds(A));
+    }
+
+    @Test
+    void aSchedulerThatTellsNothingIsNotAskedAgain() throws Exception {
+        scheduler.blocks().unserved();
+        tickAfter(Duration.ZERO);
+        await(() -> scheduler.blocks().asked().size() == 1);
+        // Its answer may be on the way.
+        Thread.sleep(100);
+        tickAfter(Duration.ofSeconds(60));
+        Thread.sleep(100);
+        assertEquals(1, scheduler.blocks().asked().size());
+        assertEquals(0, watch.index().size());
+    }
+}

@@ -1,0 +1,219 @@
+package dev.lockstep.coordinator.engine;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.checkpoint.TinyCheckpoint;
+import dev.lockstep.cluster.Member;
+import dev.lockstep.coordinator.FakeScheduler;
+import dev.lockstep.coordinator.TestCoordinator;
+import io.grpc.Metadata;
+import io.grpc.Status;
+import java.net.http.HttpResponse;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/// What clients see when schedulers fail them.
+final class FailureTest {
+    private static TestCoordinator tiny;
+
+    @BeforeAll
+    static void start() throws Exception {
+        tiny = TestCoordinator.start();
+    }
+
+    @AfterAll
+    static void stop() {
+        tiny.close();
+    }
+
+    private static HttpResponse<String> chat(String more) throws Exception {
+        return tiny.post("/v1/chat/completions", TestCoordinator.chatBody(more));
+    }
+
+    private static JsonNode error(HttpResponse<String> response, int status, String code) {
+        assertEquals(status, response.statusCode(), response.body());
+        JsonNode error = TestCoordinator.json(response.body()).get("error");
+        assertEquals(code, error.get("code").asText());
+        return error;
+    }
+
+    @Test
+    void aFullQueueIsTooManyRequestsAndSaysWhenToComeBack() throws Exception {
+        Metadata trailers = new Metadata();
+        trailers.put(Metadata.Key.of("retry-after-ms", Metadata.ASCII_STRING_MARSHALLER), "2500");
+        tiny.scheduler.behave(
+                call -> call.fail(Status.RESOURCE_EXHAUSTED.withDescription("64 wait"), trailers));
+        for (String stream : new String[] {"", "\"stream\":true"}) {
+            HttpResponse<String> response = chat(stream);
+            error(response, 429, "overloaded");
+            assertEquals("3", response.headers().firstValue("retry-after").orElse(""));
+        }
+    }
+
+    @Test
+    void aGroupLostBeforeTheFirstTokenIsAPlainError() throws Exception {
+        tiny.scheduler.behave(call -> call.fail(Status.ABORTED.withDescription("rank 1 is gone")));
+        HttpResponse<String> response = chat("\"stream\":true");
+        error(response, 503, "group_lost");
+        assertTrue(response.headers().firstValue("retry-after").isPresent());
+    }
+
+    @Test
+    void aGroupLostInTheMiddleIsAnErrorWithinTheStream() throws Exception {
+        tiny.scheduler.behave(
+                call -> {
+                    call.oneByOne(0, tiny.ids("Hello"));
+                    call.fail(Status.ABORTED.withDescription("rank 1 is gone"));
+                });
+        List<JsonNode> events = tiny.chatEvents("");
+        assertEquals("group_lost", events.getLast().at("/error/code").asText());
+        assertEquals("server_error", events.getLast().at("/error/type").asText());
+        error(chat(""), 503, "group_lost");
+    }
+
+    @Test
+    void whatTheSchedulerRefusesIsBadInput() throws Exception {
+        tiny.scheduler.behave(
+                call -> call.fail(Status.INVALID_ARGUMENT.withDescription("top_k is odd")));
+        assertTrue(error(chat(""), 400, "null").get("message").asText().contains("top_k is odd"));
+    }
+
+    @Test
+    void aBrokenSchedulerIsOurFault() throws Exception {
+        tiny.scheduler.behave(call -> call.fail(Status.INTERNAL.withDescription("oh")));
+        error(chat(""), 500, "internal_error");
+    }
+
+    @Test
+    void aRequestGoesToTheOtherGroupWhenOneCannotTakeIt() throws Exception {
+        try (FakeScheduler other =
+                new FakeScheduler(
+                        "other",
+                        TestCoordinator.MODEL,
+                        TinyCheckpoint.VOCABULARY,
+                        TinyCheckpoint.CONTEXT)) {
+            AtomicInteger refusals = new AtomicInteger();
+            tiny.scheduler.behave(
+                    call -> {
+                        refusals.incrementAndGet();
+                        call.fail(
+                                refusals.get() % 2 == 0
+                                        ? Status.UNAVAILABLE
+                                        : Status.FAILED_PRECONDITION);
+                    });
+            other.behave(
+                    call -> {
+                        call.oneByOne(0, tiny.ids("here"));
+                        call.finishByLength(0);
+                    });
+            var cluster = tiny.cluster.another(Runnable::run);
+            cluster.register(other.member());
+            for (int i = 0; i < 200 && !other.hasCalls(); i++) {
+                Thread.sleep(10);
+                chat("");
+            }
+            for (int i = 0; i < 6; i++) {
+                HttpResponse<String> response = chat("\"max_tokens\":1");
+                assertEquals(200, response.statusCode(), response.body());
+            }
+            assertTrue(refusals.get() > 1, "nothing was tried at the first group");
+            cluster.close();
+        }
+        tiny.scheduler.behave(call -> call.fail(Status.UNAVAILABLE.withDescription("forming")));
+        error(chat(""), 503, "not_ready");
+    }
+
+    @Test
+    void aSchedulerThatStopsIsNotASlowReader() throws Exception {
+        try (FakeScheduler other =
+                new FakeScheduler(
+                        "other",
+                        TestCoordinator.MODEL,
+                        TinyCheckpoint.VOCABULARY,
+                        TinyCheckpoint.CONTEXT)) {
+            other.behave(call -> other.die());
+            tiny.scheduler.behave(
+                    call -> {
+                        call.oneByOne(0, tiny.ids("here"));
+                        call.finishByLength(0);
+                    });
+            var cluster = tiny.cluster.another(Runnable::run);
+            cluster.register(other.member());
+            for (int i = 0; i < 200 && !other.hasCalls(); i++) {
+                Thread.sleep(10);
+                HttpResponse<String> response = chat("");
+                assertEquals(200, response.statusCode(), response.body());
+            }
+            assertTrue(other.hasCalls(), "nothing was sent to the one that stops");
+            cluster.close();
+        }
+    }
+
+    @Test
+    void aRequestThatOneGroupIsTooFullForGoesToTheOtherAndTheSoonestIsTold() throws Exception {
+        try (FakeScheduler other =
+                new FakeScheduler(
+                        "other",
+                        TestCoordinator.MODEL,
+                        TinyCheckpoint.VOCABULARY,
+                        TinyCheckpoint.CONTEXT)) {
+            tiny.scheduler.behave(call -> call.fail(Status.RESOURCE_EXHAUSTED, retryAfter(9000)));
+            other.behave(call -> call.fail(Status.RESOURCE_EXHAUSTED, retryAfter(4000)));
+            var cluster = tiny.cluster.another(Runnable::run);
+            cluster.register(other.member());
+            for (int i = 0; i < 200 && !other.hasCalls(); i++) {
+                Thread.sleep(10);
+                chat("");
+            }
+            HttpResponse<String> response = chat("");
+            error(response, 429, "overloaded");
+            assertEquals("4", response.headers().firstValue("retry-after").orElse(""));
+            // That one is full says more than that another is not there.
+            other.behave(call -> call.fail(Status.UNAVAILABLE));
+            response = chat("");
+            error(response, 429, "overloaded");
+            assertEquals("9", response.headers().firstValue("retry-after").orElse(""));
+            cluster.close();
+        }
+    }
+
+    private static Metadata retryAfter(int millis) {
+        Metadata trailers = new Metadata();
+        trailers.put(SchedulerCall.RETRY_AFTER_MS, Integer.toString(millis));
+        return trailers;
+    }
+
+    @Test
+    void withoutAReadyGroupEverybodyIsToldAndTheCoordinatorIsNotAnnouncedAsReady()
+            throws Exception {
+        tiny.scheduler.ready(false);
+        tiny.awaitReady(false);
+        for (String probe : new String[] {"/readyz", "/health"}) {
+            HttpResponse<String> response = tiny.get(probe);
+            assertTrue(
+                    error(response, 503, "not_ready")
+                            .get("message")
+                            .asText()
+                            .contains("a rank is missing"));
+            assertTrue(response.headers().firstValue("retry-after").isPresent());
+        }
+        assertEquals(200, tiny.get("/livez").statusCode());
+        HttpResponse<String> refused = chat("\"stream\":true");
+        error(refused, 503, "not_ready");
+        assertTrue(refused.headers().firstValue("retry-after").isPresent());
+        assertFalse(announced().ready());
+        tiny.scheduler.ready(true);
+        tiny.awaitReady(true);
+        assertTrue(announced().ready());
+    }
+
+    private static Member announced() {
+        return tiny.cluster.membership().snapshot().members(Member.Role.COORDINATOR).getFirst();
+    }
+}

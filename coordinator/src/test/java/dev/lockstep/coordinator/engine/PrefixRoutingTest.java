@@ -1,0 +1,148 @@
+package dev.lockstep.coordinator.engine;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import dev.lockstep.checkpoint.TinyCheckpoint;
+import dev.lockstep.cluster.BlockHash;
+import dev.lockstep.cluster.BlockHasher;
+import dev.lockstep.cluster.CacheDomain;
+import dev.lockstep.coordinator.FakeScheduler;
+import dev.lockstep.coordinator.TestCoordinator;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.util.Arrays;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/// Where requests go when groups hold different prefixes.
+final class PrefixRoutingTest {
+    private static final int SLOTS = 1 << 20;
+    private static final int BLOCK = FakeScheduler.BLOCK_SIZE;
+
+    private static TestCoordinator tiny;
+    private static FakeScheduler second;
+    private static BlockHasher hasher;
+
+    @BeforeAll
+    static void start() throws Exception {
+        tiny = TestCoordinator.start();
+        second =
+                new FakeScheduler(
+                        "second",
+                        TestCoordinator.MODEL,
+                        TinyCheckpoint.VOCABULARY,
+                        TinyCheckpoint.CONTEXT);
+        tiny.cluster.another(Runnable::run).register(second.member());
+        hasher = new BlockHasher(tiny.cluster.blockHashKey());
+        for (FakeScheduler each : new FakeScheduler[] {tiny.scheduler, second}) {
+            // So many slots that a few sequences weigh less than the short prefixes here.
+            each.tellAll(each.status().toBuilder().setMaxNumSeqs(SLOTS).build());
+        }
+    }
+
+    @AfterAll
+    static void stop() {
+        second.close();
+        tiny.close();
+    }
+
+    @BeforeEach
+    void answers() {
+        for (FakeScheduler each : new FakeScheduler[] {tiny.scheduler, second}) {
+            each.behave(
+                    call -> {
+                        call.tokens(0, 5);
+                        // It has the request now, which is what the coordinator waits to hear.
+                        each.tellAll(each.status());
+                        call.finishByLength(0);
+                    });
+            each.idle();
+        }
+    }
+
+    /// Names of the full blocks of the prompt.
+    private static BlockHash[] names(int[] prompt, String tenant, String salt) {
+        long[] halves = new long[2 * (prompt.length / BLOCK)];
+        BlockHash root = hasher.root(CacheDomain.of(tenant, salt, ""));
+        int blocks = hasher.chain(root, prompt, prompt.length, BLOCK, halves);
+        return IntStream.range(0, blocks)
+                .mapToObj(i -> new BlockHash(halves[2 * i], halves[2 * i + 1]))
+                .toArray(BlockHash[]::new);
+    }
+
+    private static int[] prompt(int first) {
+        return IntStream.range(0, 6 * BLOCK + 1).map(i -> (first + i) % 500).toArray();
+    }
+
+    /// Sends the prompt and says which group had it.
+    private static String sendTo(int[] prompt, String more, String tenant) throws Exception {
+        HttpRequest.Builder request =
+                HttpRequest.newBuilder(tiny.uri("/v1/completions"))
+                        .POST(
+                                HttpRequest.BodyPublishers.ofString(
+                                        "{\"model\":\"tiny\",\"prompt\":"
+                                                + Arrays.toString(prompt)
+                                                + more
+                                                + "}"));
+        if (!tenant.isEmpty()) {
+            request.header("x-lockstep-tenant", tenant);
+        }
+        HttpResponse<String> response =
+                tiny.client.send(request.build(), HttpResponse.BodyHandlers.ofString());
+        assertEquals(200, response.statusCode(), response.body());
+        boolean atSecond = second.hasCalls();
+        (atSecond ? second : tiny.scheduler).nextCall();
+        return atSecond ? "second" : "first";
+    }
+
+    /// Asks until requests go there; what a scheduler tells takes a moment to arrive.
+    private static void awaitAt(String group, int[] prompt, String more, String tenant)
+            throws Exception {
+        int inARow = 0;
+        for (int i = 0; i < 500 && inARow < 6; i++) {
+            inARow = sendTo(prompt, more, tenant).equals(group) ? inARow + 1 : 0;
+            Thread.sleep(5);
+        }
+        assertEquals(6, inARow, "requests do not go to the " + group + " group");
+    }
+
+    @Test
+    void aRequestGoesWhereItsPrefixIsCached() throws Exception {
+        int[] prompt = prompt(1);
+        second.blocks().store(names(prompt, "", ""));
+        awaitAt("second", prompt, "", "");
+        // The first holds less of it, and of another prompt all.
+        tiny.scheduler.blocks().store(Arrays.copyOf(names(prompt, "", ""), 2));
+        int[] other = prompt(100);
+        tiny.scheduler.blocks().store(names(other, "", ""));
+        awaitAt("first", other, "", "");
+        awaitAt("second", prompt, "", "");
+        second.blocks().remove(names(prompt, "", ""));
+        awaitAt("first", prompt, "", "");
+    }
+
+    @Test
+    void tenantAndSaltAreNamedAsTheSchedulersNameThem() throws Exception {
+        int[] prompt = prompt(200);
+        second.blocks().store(names(prompt, "acme", "pepper"));
+        tiny.scheduler.blocks().store(names(prompt, "acme", ""));
+        awaitAt("second", prompt, ",\"cache_salt\":\"pepper\"", "acme");
+        awaitAt("first", prompt, "", "acme");
+    }
+
+    @Test
+    void aCachedPrefixIsNotWorthALongQueue() throws Exception {
+        int[] prompt = prompt(300);
+        second.blocks().store(names(prompt, "", ""));
+        awaitAt("second", prompt, "", "");
+        second.busy(0, prompt.length);
+        awaitAt("first", prompt, "", "");
+        second.busy(SLOTS, 0);
+        awaitAt("first", prompt, "", "");
+        second.idle();
+        awaitAt("second", prompt, "", "");
+    }
+}

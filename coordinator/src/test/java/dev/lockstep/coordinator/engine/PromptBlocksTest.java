@@ -1,0 +1,69 @@
+package dev.lockstep.coordinator.engine;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import dev.lockstep.cluster.BlockHash;
+import dev.lockstep.cluster.BlockHasher;
+import dev.lockstep.cluster.CacheDomain;
+import java.nio.ByteBuffer;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+
+final class PromptBlocksTest {
+    private static final BlockHasher HASHER = new BlockHasher(new byte[BlockHasher.KEY_BYTES]);
+    private static final int[] PROMPT = IntStream.range(0, 40).toArray();
+
+    /// An index of the first blocks of the prompt.
+    private static BlockIndex holding(int blocks, int blockSize, long... domain) {
+        ByteBuffer names = ByteBuffer.allocate(BlockHash.BYTES * blocks);
+        BlockHash name = HASHER.root(domain);
+        for (int block = 0; block < blocks; block++) {
+            name = HASHER.next(name, PROMPT, block * blockSize, blockSize);
+            names.put(name.toBytes());
+        }
+        BlockIndex index = new BlockIndex();
+        index.replace(names.flip());
+        return index;
+    }
+
+    private static PromptBlocks prompt(Terms terms) {
+        return new PromptBlocks(Optional.of(HASHER), terms, PROMPT);
+    }
+
+    @Test
+    void tokensOfWholeBlocksAreCounted() {
+        assertEquals(16, prompt(Terms.NONE).cachedTokens(holding(2, 8), 8));
+    }
+
+    @Test
+    void theLastTokenIsAlwaysComputed() {
+        assertEquals(32, prompt(Terms.NONE).cachedTokens(holding(5, 8), 8));
+    }
+
+    @Test
+    void groupsMayHaveBlocksOfDifferentSizes() {
+        PromptBlocks prompt = prompt(Terms.NONE);
+        assertEquals(24, prompt.cachedTokens(holding(3, 8), 8));
+        assertEquals(16, prompt.cachedTokens(holding(1, 16), 16));
+        assertEquals(0, prompt.cachedTokens(holding(3, 8), 16));
+        assertEquals(0, prompt.cachedTokens(holding(3, 8), 64));
+    }
+
+    @Test
+    void anotherTenantsBlocksAreNotFound() {
+        Terms acme = new Terms("acme", 0, false, OptionalLong.empty(), "", 0, 0);
+        BlockIndex index = holding(3, 8, CacheDomain.of("acme", "", ""));
+        assertEquals(24, prompt(acme).cachedTokens(index, 8));
+        assertEquals(0, prompt(Terms.NONE).cachedTokens(index, 8));
+        assertEquals(0, prompt(acme).cachedTokens(holding(3, 8), 8));
+    }
+
+    @Test
+    void withoutTheKeyOrABlockSizeNothingIsKnown() {
+        PromptBlocks nameless = new PromptBlocks(Optional.empty(), Terms.NONE, PROMPT);
+        assertEquals(0, nameless.cachedTokens(holding(3, 8), 8));
+        assertEquals(0, prompt(Terms.NONE).cachedTokens(holding(3, 8), 0));
+    }
+}

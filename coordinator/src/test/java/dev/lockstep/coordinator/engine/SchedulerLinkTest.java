@@ -1,0 +1,115 @@
+package dev.lockstep.coordinator.engine;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.cluster.VirtualClock;
+import dev.lockstep.coordinator.FakeScheduler;
+import dev.lockstep.proto.v1.GenerateRequest;
+import dev.lockstep.proto.v1.SamplingParams;
+import dev.lockstep.proto.v1.SchedulerGrpc;
+import io.netty.channel.EventLoopGroup;
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.nio.NioIoHandler;
+import java.time.Duration;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/// The heartbeat of one scheduler, on a clock that the test moves.
+final class SchedulerLinkTest {
+    private final EventLoopGroup loop =
+            new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
+    private final ExecutorService owner = Executors.newSingleThreadExecutor();
+    private final VirtualClock clock = new VirtualClock();
+    private FakeScheduler scheduler;
+    private SchedulerLink link;
+
+    @BeforeEach
+    void connect() throws Exception {
+        scheduler = new FakeScheduler("default", "m", 10, 10);
+        link =
+                owner.submit(
+                                () ->
+                                        new SchedulerLink(
+                                                scheduler.member(),
+                                                member -> SchedulerChannel.open(member, loop),
+                                                owner,
+                                                () -> {},
+                                                clock))
+                        .get();
+        await(() -> link.view().ready());
+    }
+
+    @AfterEach
+    void disconnect() throws Exception {
+        owner.submit(link::close).get();
+        owner.shutdown();
+        scheduler.close();
+        var _ = loop.shutdownGracefully(0, 100, TimeUnit.MILLISECONDS);
+    }
+
+    /// Looks on the owner's thread, for 5 s.
+    private void await(BooleanSupplier condition) throws Exception {
+        for (int i = 0; i < 500; i++) {
+            if (owner.submit(condition::getAsBoolean).get()) {
+                return;
+            }
+            Thread.sleep(10);
+        }
+        throw new AssertionError("not within 5 s");
+    }
+
+    private void tickAfter(Duration time) throws Exception {
+        owner.submit(
+                        () -> {
+                            clock.advance(time);
+                            link.tick();
+                        })
+                .get();
+    }
+
+    @Test
+    void aSilentSchedulerIsGivenUpWithWhatRunsThereAndFoundAgain() throws Exception {
+        scheduler.behave(FakeScheduler.Call::awaitCancelled);
+        Inbox inbox = new Inbox();
+        SchedulerGrpc.newStub(link.channel())
+                .generate(
+                        GenerateRequest.newBuilder()
+                                .addChoices(SamplingParams.getDefaultInstance())
+                                .build(),
+                        new SchedulerCall(0, inbox, "x"));
+        FakeScheduler.Call call = scheduler.nextCall();
+        scheduler.mute(true);
+        // A beat that was on its way may still come.
+        Thread.sleep(50);
+        tickAfter(Duration.ofMillis(2900));
+        assertTrue(link.view().ready());
+        tickAfter(Duration.ofMillis(200));
+        assertEquals("its scheduler is silent", link.view().status().getReason());
+        assertTrue(call.awaitCancelled());
+        Arrival arrival = inbox.poll(Duration.ofSeconds(5)).orElseThrow();
+        assertTrue(
+                arrival instanceof Arrival.Failed failed
+                        && failed.failure().kind() == Failure.Kind.UNAVAILABLE);
+
+        scheduler.mute(false);
+        tickAfter(Duration.ofSeconds(1));
+        await(() -> link.view().ready());
+    }
+
+    @Test
+    void aSchedulerThatIsGoneIsNotReadyAndStaysSo() throws Exception {
+        scheduler.close();
+        await(() -> !link.view().alive());
+        assertEquals("its scheduler cannot be reached", link.view().status().getReason());
+        tickAfter(Duration.ofSeconds(2));
+        tickAfter(Duration.ofSeconds(2));
+        assertFalse(link.view().ready());
+    }
+}

@@ -1,0 +1,101 @@
+package dev.lockstep.scheduler.process;
+
+import com.google.protobuf.ByteString;
+import dev.lockstep.cluster.BlockHash;
+import dev.lockstep.proto.v1.BlockEvents;
+import dev.lockstep.scheduler.CacheEvents;
+import io.grpc.stub.ServerCallStreamObserver;
+import java.util.Collection;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Supplier;
+
+/// One coordinator's stream of block events. A slow reader hears later and all at once.
+final class BlockWatcher {
+    /// Everything the cache holds, and the position that is true for.
+    record Snapshot(BlockJournal.Position position, List<BlockHash> names) {}
+
+    private final ServerCallStreamObserver<BlockEvents> out;
+    private final BlockJournal journal;
+    private final Supplier<CompletableFuture<Snapshot>> snapshots;
+    private BlockJournal.Position position;
+    private boolean asked;
+
+    /// @param snapshots asks the step loop for one
+    BlockWatcher(
+            ServerCallStreamObserver<BlockEvents> out,
+            BlockJournal journal,
+            BlockJournal.Position from,
+            Supplier<CompletableFuture<Snapshot>> snapshots) {
+        this.out = out;
+        this.journal = journal;
+        this.position = from;
+        this.snapshots = snapshots;
+    }
+
+    /// What one message tells: names that came and names that left.
+    private static final class Changes implements CacheEvents {
+        final Set<BlockHash> stored = new LinkedHashSet<>();
+        final Set<BlockHash> removed = new LinkedHashSet<>();
+
+        @Override
+        public void stored(BlockHash name) {
+            stored.add(name);
+        }
+
+        @Override
+        public void removed(BlockHash name) {
+            if (!stored.remove(name)) {
+                removed.add(name);
+            }
+        }
+    }
+
+    /// Sends what is new; called now and then, from any thread.
+    synchronized void send() {
+        if (asked || out.isCancelled() || !out.isReady()) {
+            return;
+        }
+        var changes = new Changes();
+        var reached = journal.read(position, changes);
+        if (reached.isEmpty()) {
+            asked = true;
+            var _ = snapshots.get().thenAccept(this::begin);
+            return;
+        }
+        if (!reached.get().equals(position)) {
+            position = reached.get();
+            send(false, changes.stored, changes.removed);
+        }
+    }
+
+    private synchronized void begin(Snapshot snapshot) {
+        asked = false;
+        position = snapshot.position();
+        if (!out.isCancelled()) {
+            send(true, snapshot.names(), Set.of());
+        }
+    }
+
+    private void send(
+            boolean snapshot, Collection<BlockHash> stored, Collection<BlockHash> removed) {
+        out.onNext(
+                BlockEvents.newBuilder()
+                        .setStream(position.stream())
+                        .setSequence(position.sequence())
+                        .setSnapshot(snapshot)
+                        .setStored(bytes(stored))
+                        .setRemoved(bytes(removed))
+                        .build());
+    }
+
+    private static ByteString bytes(Collection<BlockHash> names) {
+        var out = ByteString.newOutput(names.size() * BlockHash.BYTES);
+        for (var name : names) {
+            out.write(name.toBytes(), 0, BlockHash.BYTES);
+        }
+        return out.toByteString();
+    }
+}

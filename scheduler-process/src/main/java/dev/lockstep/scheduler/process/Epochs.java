@@ -1,0 +1,81 @@
+package dev.lockstep.scheduler.process;
+
+import dev.lockstep.cluster.BlockHasher;
+import dev.lockstep.cluster.process.Clock;
+import dev.lockstep.scheduler.Load;
+import dev.lockstep.scheduler.Loss;
+import dev.lockstep.scheduler.Policies;
+import dev.lockstep.scheduler.Scheduler;
+import dev.lockstep.scheduler.Timeline;
+import dev.lockstep.scheduler.Totals;
+import dev.lockstep.scheduler.WaitingLimits;
+import java.util.Optional;
+
+/// One epoch after the other: makes the scheduler of a formed group, which takes over the blocks
+/// its ranks still hold and is recorded where that was asked for, and keeps the totals of those
+/// that ended.
+///
+/// Owned by the step loop's thread.
+final class Epochs {
+    private final WaitingLimits limits;
+    private final Policies policies;
+    private final byte[] hashKey;
+    private final BlockHasher hasher;
+    private final BlockJournal journal;
+    private final Optional<Recording> recording;
+    private final Timeline timeline;
+    private final Clock clock;
+    private Totals before = Totals.NONE;
+
+    Epochs(
+            WaitingLimits limits,
+            Policies policies,
+            byte[] hashKey,
+            BlockJournal journal,
+            Optional<Recording> recording,
+            Timeline timeline,
+            Clock clock) {
+        this.limits = limits;
+        this.policies = policies;
+        this.hashKey = hashKey.clone();
+        this.hasher = new BlockHasher(hashKey);
+        this.journal = journal;
+        this.recording = recording;
+        this.timeline = timeline;
+        this.clock = clock;
+    }
+
+    Epoch begin(FormedGroup group) {
+        journal.begin(group.shape().epoch());
+        var scheduler = new Scheduler(group.shape(), limits, policies, hasher, journal, timeline);
+        recording.ifPresent(to -> record(group, scheduler, to));
+        for (var block : group.held().blocks()) {
+            scheduler.adopt(block.kvGroup(), block.block(), block.name());
+        }
+        return new Epoch(group, scheduler);
+    }
+
+    private void record(FormedGroup group, Scheduler scheduler, Recording to) {
+        to.formed(group.shape(), limits, policies, hashKey, group.held(), clock.nanoTime());
+        scheduler.recordTo(to);
+    }
+
+    /// The epoch's group is lost.
+    Loss end(Epoch epoch) {
+        before = before.plus(epoch.scheduler().load().totals());
+        return epoch.scheduler().lose();
+    }
+
+    /// The load of an epoch, or of none, with the totals of all that ended.
+    ///
+    /// @param refused requests that no epoch saw
+    Load load(Optional<Epoch> epoch, long refused) {
+        var load = epoch.map(it -> it.scheduler().load()).orElse(Load.NONE);
+        return load.withTotals(before.plus(load.totals()).plusRefused(refused));
+    }
+
+    /// The process ends.
+    void close() {
+        recording.ifPresent(Recording::close);
+    }
+}

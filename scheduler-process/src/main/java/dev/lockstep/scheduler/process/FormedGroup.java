@@ -1,0 +1,23 @@
+package dev.lockstep.scheduler.process;
+
+import dev.lockstep.proto.v1.RankInfo;
+import dev.lockstep.scheduler.GroupShape;
+import java.util.List;
+
+/// A group that can run steps: its ranks, what they agreed on, and what they still hold. The infos
+/// of the ranks pass through from workers to coordinators unread.
+record FormedGroup(
+        WorkerGroup workers,
+        GroupShape shape,
+        String model,
+        String modelDigest,
+        int vocabularySize,
+        List<Integer> endTokenIds,
+        List<RankInfo> ranks,
+        CommonBlocks held) {
+
+    FormedGroup {
+        endTokenIds = List.copyOf(endTokenIds);
+        ranks = List.copyOf(ranks);
+    }
+}

@@ -1,0 +1,362 @@
+package dev.lockstep.scheduler.process;
+
+import dev.lockstep.cluster.Cluster;
+import dev.lockstep.cluster.Leadership;
+import dev.lockstep.cluster.Member;
+import dev.lockstep.cluster.Registration;
+import dev.lockstep.cluster.process.Clock;
+import dev.lockstep.cluster.process.Randomness;
+import dev.lockstep.proto.v1.Form;
+import dev.lockstep.proto.v1.Formed;
+import dev.lockstep.proto.v1.Joined;
+import dev.lockstep.proto.v1.KvGroupInfo;
+import dev.lockstep.scheduler.GroupShape;
+import dev.lockstep.scheduler.KvGroup;
+import dev.lockstep.scheduler.StepResult;
+import io.grpc.Status;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+
+/// Keeps the group formed while this scheduler leads: waits for all ranks, joins them under a new
+/// epoch, hands the group to the step loop, and begins again when it is lost.
+///
+/// A thread of its own, since all of this waits; [SchedulerMain] closes it before the step inbox.
+final class GroupKeeper implements AutoCloseable {
+    private static final Duration JOIN_TIMEOUT = Duration.ofSeconds(30);
+    // Warm-up measures steps; a rank that hangs in it is found by its heartbeat.
+    private static final Duration FORM_TIMEOUT = Duration.ofMinutes(5);
+    private static final Duration LEAST_BACKOFF = Duration.ofMillis(100);
+    private static final Duration MOST_BACKOFF = Duration.ofSeconds(2);
+    private static final Duration LONG_WAIT = Duration.ofSeconds(30);
+    private static final Logger LOG = LogManager.getLogger(GroupKeeper.class);
+
+    private final SchedulerConfig config;
+    private final Cluster cluster;
+    private final Registration registration;
+    private final Dialer dialer;
+    private final Inbox inbox;
+    private final Clock clock;
+    private final Randomness randomness;
+    private final Thread thread;
+    private final byte[] hashKey;
+    private final HeapBudget heap = HeapBudget.ofProcess();
+    // One note at most: something changed, look again.
+    private final BlockingQueue<Boolean> changes = new LinkedBlockingQueue<>(1);
+    private long highestEpoch;
+    private Duration backoff = LEAST_BACKOFF;
+    private List<String> tried = List.of();
+    private long retryNanos;
+
+    GroupKeeper(
+            SchedulerConfig config,
+            Cluster cluster,
+            Registration registration,
+            Dialer dialer,
+            Inbox inbox,
+            byte[] hashKey,
+            Clock clock,
+            Randomness randomness) {
+        this.config = config;
+        this.cluster = cluster;
+        this.registration = registration;
+        this.dialer = dialer;
+        this.inbox = inbox;
+        this.hashKey = hashKey;
+        this.clock = clock;
+        this.randomness = randomness;
+        this.thread = Thread.ofPlatform().name("group-keeper").unstarted(this::run);
+    }
+
+    void start() {
+        thread.start();
+    }
+
+    private void run() {
+        var contender = registration.member().incarnation();
+        try (var _ = cluster.membership().listen(_ -> noteChange());
+                var leadership = cluster.contend(config.group(), contender, new LeadershipNews())) {
+            while (true) {
+                turn(leadership);
+            }
+        } catch (InterruptedException e) {
+            LOG.debug("the group keeper stops");
+        }
+    }
+
+    private final class LeadershipNews implements Leadership.Listener {
+        @Override
+        public void elected() {
+            LOG.info("this scheduler leads group {}", config.group());
+            noteChange();
+        }
+
+        @Override
+        public void deposed() {
+            LOG.warn("another scheduler leads group {}", config.group());
+            noteChange();
+        }
+    }
+
+    private void noteChange() {
+        // A note that is not read yet says the same.
+        boolean first = changes.offer(true);
+        LOG.trace("change noted, first: {}", first);
+    }
+
+    private void awaitChange(Duration most) throws InterruptedException {
+        var note = changes.poll(most.toNanos(), TimeUnit.NANOSECONDS);
+        LOG.trace("woken by {}", note);
+    }
+
+    private void turn(Leadership leadership) throws InterruptedException {
+        if (!leadership.leading()) {
+            inbox.groupUnready(
+                    Status.FAILED_PRECONDITION.withDescription(
+                            "this scheduler does not lead group " + config.group()));
+            awaitChange(LONG_WAIT);
+            return;
+        }
+        var members = announcedRanks();
+        var missing = missing(members);
+        if (!missing.isEmpty()) {
+            inbox.groupUnready(Status.UNAVAILABLE.withDescription(missing));
+            awaitChange(LONG_WAIT);
+            return;
+        }
+        try {
+            if (incarnations(members).equals(tried)) {
+                awaitChange(remainingBackoff());
+                if (!remainingBackoff().isZero()) {
+                    return;
+                }
+            }
+            tried = incarnations(members);
+            var epoch = leadership.nextEpoch(highestEpoch);
+            if (epoch.isEmpty()) {
+                waitBeforeRetry(MOST_BACKOFF);
+                return;
+            }
+            highestEpoch = epoch.getAsLong();
+            keep(members, leadership);
+        } catch (FormationException e) {
+            unformed(e);
+        }
+    }
+
+    private void unformed(FormationException why) {
+        inbox.groupUnready(Status.UNAVAILABLE.withDescription(why.getMessage()));
+        if (why.highestEpoch() > highestEpoch) {
+            LOG.info("a rank has seen epoch {}, above {}", why.highestEpoch(), highestEpoch);
+            highestEpoch = why.highestEpoch();
+            waitBeforeRetry(Duration.ZERO);
+            return;
+        }
+        LOG.warn("group {} is not formed: {}", config.group(), why.getMessage());
+        waitBeforeRetry(why.isRefusal() ? LONG_WAIT : backoff);
+        backoff = backoff.multipliedBy(2);
+        if (backoff.compareTo(MOST_BACKOFF) > 0) {
+            backoff = MOST_BACKOFF;
+        }
+    }
+
+    /// The same processes are not tried again before this; others are at once.
+    private void waitBeforeRetry(Duration wait) {
+        retryNanos = clock.nanoTime() + wait.toNanos();
+    }
+
+    private Duration remainingBackoff() {
+        return Duration.ofNanos(Math.max(0, retryNanos - clock.nanoTime()));
+    }
+
+    private static List<String> incarnations(List<Member> members) {
+        return members.stream().map(Member::incarnation).toList();
+    }
+
+    /// The newest worker announced for each rank, as far as there is one.
+    private List<Member> announcedRanks() {
+        var snapshot = cluster.membership().snapshot();
+        var members = new ArrayList<Member>();
+        for (int rank = 0; rank < config.tensorParallel(); rank++) {
+            snapshot.worker(config.group(), rank).ifPresent(members::add);
+        }
+        return members;
+    }
+
+    /// What keeps these from being all ranks; empty when nothing does.
+    private String missing(List<Member> members) {
+        for (var member : members) {
+            if (member.size() != config.tensorParallel()) {
+                return member.describe()
+                        + " is one of "
+                        + member.size()
+                        + " ranks, this scheduler has --tensor-parallel "
+                        + config.tensorParallel();
+            }
+        }
+        return members.size() == config.tensorParallel()
+                ? ""
+                : "group "
+                        + config.group()
+                        + " has "
+                        + members.size()
+                        + " of "
+                        + config.tensorParallel()
+                        + " workers";
+    }
+
+    /// Forms the group and stays with it until it is lost or this scheduler leads no more.
+    private void keep(List<Member> members, Leadership leadership)
+            throws FormationException, InterruptedException {
+        var news = new GroupNews();
+        try (var workers = new WorkerGroup(highestEpoch, members, dialer, clock, news)) {
+            var formed = form(workers, members);
+            backoff = LEAST_BACKOFF;
+            announce(formed, Member.State.READY);
+            inbox.groupFormed(formed);
+            while (!workers.isLost() && leadership.leading()) {
+                awaitChange(LONG_WAIT);
+            }
+            workers.lose("another scheduler leads");
+            waitBeforeRetry(LEAST_BACKOFF);
+        } finally {
+            announceStarting();
+        }
+    }
+
+    /// Passes the news on to the step loop, and wakes the keeper when the group is lost.
+    private final class GroupNews implements WorkerGroup.Listener {
+        @Override
+        public void stepCompleted(WorkerGroup group, StepResult result) {
+            inbox.stepCompleted(group, result);
+        }
+
+        @Override
+        public void groupLost(WorkerGroup group, String reason) {
+            inbox.groupLost(group, reason);
+            noteChange();
+        }
+    }
+
+    private FormedGroup form(WorkerGroup workers, List<Member> members)
+            throws FormationException, InterruptedException {
+        long begun = clock.nanoTime();
+        LOG.info(
+                "group {} joins {} ranks in epoch {}",
+                config.group(),
+                members.size(),
+                workers.epoch());
+        var joined = workers.join(config.group(), hashKey, JOIN_TIMEOUT);
+        var rendezvous =
+                config.group()
+                        + "-"
+                        + workers.epoch()
+                        + "-"
+                        + HexFormat.of().toHexDigits(randomness.nextLong());
+        var held = config.policies().prefixCache() ? CommonBlocks.of(joined) : CommonBlocks.NONE;
+        var form =
+                Handshake.agree(
+                                joined,
+                                rendezvous,
+                                config.maxSequences(),
+                                config.maxBatchedTokens().orElse(0))
+                        .toBuilder()
+                        .setKeepBlocks(!held.blocks().isEmpty())
+                        .build();
+        var first = joined.getFirst();
+        heap.requireRoomFor(form.getKvBlocks(), first.getBlockSize(), kvGroups(first));
+        var formed = workers.form(form, FORM_TIMEOUT);
+        var group = group(workers, first, form, formed, held);
+        LOG.info(
+                "group {} is formed in epoch {}: {} blocks, {} of them kept, {} sequences, {} tokens a step, {} ms",
+                config.group(),
+                workers.epoch(),
+                group.shape().blocks(),
+                held.blocks().size(),
+                group.shape().maxSequences(),
+                group.shape().maxBatchedTokens(),
+                Duration.ofNanos(clock.nanoTime() - begun).toMillis());
+        return group;
+    }
+
+    private static FormedGroup group(
+            WorkerGroup workers, Joined first, Form form, List<Formed> formed, CommonBlocks held)
+            throws FormationException {
+        int tokens = form.getMaxNumBatchedTokens();
+        for (var one : formed) {
+            tokens = Handshake.leastGiven(tokens, one.getMaxNumBatchedTokens());
+        }
+        try {
+            var shape =
+                    new GroupShape(
+                            form.getEpoch(),
+                            form.getMaxNumSeqs(),
+                            tokens,
+                            formed.getFirst().getDoublingPosition(),
+                            first.getMaxModelLen(),
+                            first.getBlockSize(),
+                            Math.toIntExact(form.getKvBlocks()),
+                            kvGroups(first));
+            return new FormedGroup(
+                    workers,
+                    shape,
+                    first.getModel(),
+                    first.getModelDigest(),
+                    first.getVocabSize(),
+                    first.getEosTokenIdsList(),
+                    formed.stream().map(Formed::getInfo).toList(),
+                    held);
+        } catch (IllegalArgumentException e) {
+            throw FormationException.refused("the ranks cannot be served: " + e.getMessage());
+        }
+    }
+
+    private static List<KvGroup> kvGroups(Joined joined) {
+        return joined.getKvGroupsList().stream().map(GroupKeeper::fromProto).toList();
+    }
+
+    static KvGroup fromProto(KvGroupInfo proto) {
+        var kind =
+                switch (proto.getKind()) {
+                    case "full" -> KvGroup.Kind.FULL;
+                    case "window" -> KvGroup.Kind.WINDOW;
+                    case "state" -> KvGroup.Kind.STATE;
+                    default ->
+                            throw new IllegalArgumentException(
+                                    "KV group of kind \"" + proto.getKind() + "\"");
+                };
+        return new KvGroup(kind, proto.getWindow(), proto.getBytesPerBlock(), proto.getLayers());
+    }
+
+    private void announce(FormedGroup formed, Member.State state) {
+        registration.update(
+                registration
+                        .member()
+                        .withAttributes(
+                                Map.of("model", formed.model(), "digest", formed.modelDigest()))
+                        .withState(state));
+    }
+
+    private void announceStarting() {
+        if (registration.member().ready()) {
+            registration.update(registration.member().withState(Member.State.STARTING));
+        }
+    }
+
+    @Override
+    public void close() {
+        thread.interrupt();
+        try {
+            thread.join(Duration.ofSeconds(1));
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

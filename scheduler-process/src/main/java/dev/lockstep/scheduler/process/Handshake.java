@@ -1,0 +1,120 @@
+package dev.lockstep.scheduler.process;
+
+import dev.lockstep.proto.v1.Form;
+import dev.lockstep.proto.v1.Joined;
+import dev.lockstep.proto.v1.KvGroupInfo;
+import java.util.List;
+import java.util.function.Function;
+
+/// Decides from what the ranks say of themselves whether they make one group, and with which
+/// limits.
+final class Handshake {
+    /// Changes when an older peer would misread `worker.proto`.
+    static final String PROTOCOL_VERSION = "1";
+
+    private record Field(String name, Function<Joined, String> value) {}
+
+    // In the order a person would look for the mistake.
+    private static final List<Field> EQUAL_ON_ALL_RANKS =
+            List.of(
+                    new Field("protocol version", Joined::getProtocolVersion),
+                    new Field("build", Joined::getBuild),
+                    new Field("model digest", Joined::getModelDigest),
+                    new Field("model", Joined::getModel),
+                    new Field("tokenizer digest", Joined::getTokenizerDigest),
+                    new Field("compute type", Joined::getComputeType),
+                    new Field("KV type", Joined::getKvType),
+                    new Field("settings", Joined::getSettings),
+                    new Field("settings digest", Joined::getSettingsDigest),
+                    new Field("instruction set", Joined::getInstructionSet),
+                    new Field("host", Joined::getHost),
+                    new Field("max-model-len", joined -> "" + joined.getMaxModelLen()),
+                    new Field("vocabulary", joined -> "" + joined.getVocabSize()),
+                    new Field("block size", joined -> "" + joined.getBlockSize()),
+                    new Field("KV groups", Handshake::kvGroups),
+                    new Field("end tokens", joined -> "" + joined.getEosTokenIdsList()));
+
+    private Handshake() {}
+
+    /// What to form, or a refusal that names both values. Limits of 0 are open: `maxBatchedTokens`
+    /// is then measured, unless a rank brings its own.
+    static Form agree(List<Joined> ranks, String rendezvous, int maxSequences, int maxBatchedTokens)
+            throws FormationException {
+        var first = ranks.getFirst();
+        if (!first.getProtocolVersion().equals(PROTOCOL_VERSION)) {
+            throw FormationException.refused(
+                    "the scheduler speaks protocol version "
+                            + PROTOCOL_VERSION
+                            + ", rank 0 "
+                            + first.getProtocolVersion());
+        }
+        for (var field : EQUAL_ON_ALL_RANKS) {
+            for (int rank = 1; rank < ranks.size(); rank++) {
+                requireEqual(field, first, rank, ranks.get(rank));
+            }
+        }
+        long blocks = Long.MAX_VALUE;
+        int sequences = maxSequences;
+        int tokens = maxBatchedTokens;
+        for (int rank = 0; rank < ranks.size(); rank++) {
+            var joined = ranks.get(rank);
+            if (joined.getRank() != rank) {
+                throw FormationException.refused(
+                        "the worker announced as rank "
+                                + rank
+                                + " says it is rank "
+                                + joined.getRank());
+            }
+            blocks = Math.min(blocks, joined.getKvBlocks());
+            sequences = leastGiven(sequences, joined.getMaxNumSeqs());
+            tokens = leastGiven(tokens, joined.getMaxNumBatchedTokens());
+        }
+        if (blocks < 2 || blocks > Integer.MAX_VALUE) {
+            throw FormationException.refused(
+                    "KV memory of "
+                            + blocks
+                            + " blocks; from 2 to "
+                            + Integer.MAX_VALUE
+                            + " are possible, see --kv-memory");
+        }
+        return Form.newBuilder()
+                .setEpoch(first.getEpoch())
+                .setRendezvous(rendezvous)
+                .setKvBlocks(blocks)
+                .setMaxNumSeqs(sequences)
+                .setMaxNumBatchedTokens(tokens)
+                .build();
+    }
+
+    private static void requireEqual(Field field, Joined first, int rank, Joined other)
+            throws FormationException {
+        var expected = field.value().apply(first);
+        var found = field.value().apply(other);
+        if (!expected.equals(found)) {
+            throw FormationException.refused(
+                    field.name()
+                            + " differs: rank 0 has "
+                            + expected
+                            + ", rank "
+                            + rank
+                            + " has "
+                            + found
+                            + "; start all ranks of a group alike");
+        }
+    }
+
+    static int leastGiven(int limit, int other) {
+        return limit == 0 ? other : other == 0 ? limit : Math.min(limit, other);
+    }
+
+    // Bytes differ by rank where heads are cut unevenly; kinds must not.
+    private static String kvGroups(Joined joined) {
+        var text = new StringBuilder();
+        for (KvGroupInfo group : joined.getKvGroupsList()) {
+            text.append(text.isEmpty() ? "" : ", ").append(group.getLayers()).append(' ');
+            text.append(group.getKind());
+            text.append(group.getWindow() > 0 ? " of " + group.getWindow() : "");
+        }
+        return text.toString();
+    }
+}

@@ -1,0 +1,44 @@
+package dev.lockstep.scheduler.process;
+
+import dev.lockstep.scheduler.BlockPool;
+import dev.lockstep.scheduler.KvGroup;
+import dev.lockstep.scheduler.PrefixCache;
+import java.util.List;
+
+/// What this process's heap may hold. The metadata of a group's blocks is known only when its ranks
+/// have joined: a pool that does not fit is refused then, before anybody builds anything.
+public record HeapBudget(long maxBytes) {
+    private static final long MEBIBYTE = 1 << 20;
+
+    /// Left to everything else: the young generation, and what requests and their timelines hold.
+    static final long RESERVED_BYTES = 96 * MEBIBYTE;
+
+    /// A router that begins to watch is told the name of every block that can be found.
+    private static final long NAME_BYTES = 64;
+
+    static HeapBudget ofProcess() {
+        return new HeapBudget(Runtime.getRuntime().maxMemory());
+    }
+
+    void requireRoomFor(long blocks, int blockSize, List<KvGroup> kvGroups)
+            throws FormationException {
+        long pools = kvGroups.stream().mapToLong(KvGroup::bytesPerBlock).distinct().count();
+        long needed = pools * blocks * (bytesOfBlock(blockSize) + NAME_BYTES);
+        long room = Math.max(0, maxBytes - RESERVED_BYTES);
+        if (needed > room) {
+            throw FormationException.refused(
+                    "%d KV blocks of %d tokens take %d MiB in the scheduler, whose heap of %d MiB has room for %d MiB; start the workers with a smaller --kv-memory, or the scheduler on a host with more memory"
+                            .formatted(
+                                    pools * blocks,
+                                    blockSize,
+                                    needed / MEBIBYTE,
+                                    maxBytes / MEBIBYTE,
+                                    room / MEBIBYTE));
+        }
+    }
+
+    /// Of one block in a pool and its prefix cache.
+    public static long bytesOfBlock(int blockSize) {
+        return BlockPool.BYTES_OF_BLOCK + PrefixCache.bytesOfBlock(blockSize);
+    }
+}

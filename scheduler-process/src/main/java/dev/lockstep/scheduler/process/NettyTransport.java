@@ -1,0 +1,94 @@
+package dev.lockstep.scheduler.process;
+
+import dev.lockstep.cluster.Member;
+import io.grpc.BindableService;
+import io.grpc.ManagedChannel;
+import io.grpc.Server;
+import io.grpc.netty.NettyChannelBuilder;
+import io.grpc.netty.NettyServerBuilder;
+import io.netty.channel.EventLoopGroup;
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.nio.NioIoHandler;
+import io.netty.channel.socket.nio.NioDomainSocketChannel;
+import io.netty.channel.socket.nio.NioServerSocketChannel;
+import io.netty.channel.socket.nio.NioSocketChannel;
+import java.io.IOException;
+import java.net.BindException;
+import java.net.InetSocketAddress;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.UnresolvedAddressException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.concurrent.TimeUnit;
+
+/// The process's connections: a server for coordinators, channels to workers, and the one thread
+/// that moves their bytes. [SchedulerMain] closes it, after everything that uses it.
+final class NettyTransport implements Dialer, AutoCloseable {
+    // A prompt of a million ids, five bytes each, and what goes with it.
+    private static final int MAX_MESSAGE_BYTES = 8 << 20;
+
+    // The hidden states of a step: of 8,192 tokens, 8,192 values each, it is half of this.
+    private static final int MAX_RESULT_BYTES = 512 << 20;
+
+    // Handlers only parse and hand over, so one thread is enough and calls run on it directly.
+    private final EventLoopGroup eventLoop =
+            new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
+
+    /// By the member's Unix socket when it has one that exists on this host, else by TCP.
+    @Override
+    public ManagedChannel dial(Member member) {
+        var socket = member.unixSocket();
+        var builder =
+                !socket.isEmpty() && Files.exists(Path.of(socket))
+                        ? NettyChannelBuilder.forAddress(UnixDomainSocketAddress.of(socket))
+                                .channelType(
+                                        NioDomainSocketChannel.class, UnixDomainSocketAddress.class)
+                                .overrideAuthority("localhost")
+                        : NettyChannelBuilder.forAddress(
+                                        new InetSocketAddress(member.host(), member.port()))
+                                .channelType(NioSocketChannel.class, InetSocketAddress.class);
+        return builder.eventLoopGroup(eventLoop)
+                .usePlaintext()
+                .directExecutor()
+                .disableRetry()
+                .maxInboundMessageSize(MAX_RESULT_BYTES)
+                .build();
+    }
+
+    /// A server that listens on `host:port`; port 0 takes a free one.
+    Server listen(String host, int port, BindableService service) throws IOException {
+        try {
+            return NettyServerBuilder.forAddress(new InetSocketAddress(host, port))
+                    .channelType(NioServerSocketChannel.class)
+                    .bossEventLoopGroup(eventLoop)
+                    .workerEventLoopGroup(eventLoop)
+                    .directExecutor()
+                    .maxInboundMessageSize(MAX_MESSAGE_BYTES)
+                    .addService(service)
+                    .build()
+                    .start();
+        } catch (IOException e) {
+            if (e.getCause() instanceof BindException
+                    || e.getCause() instanceof UnresolvedAddressException) {
+                throw new IOException(
+                        "cannot listen on "
+                                + host
+                                + ":"
+                                + port
+                                + ": "
+                                + (e.getCause() instanceof BindException
+                                        ? e.getCause().getMessage()
+                                        : "no such address")
+                                + "; choose another --port or --host",
+                        e);
+            }
+            throw e;
+        }
+    }
+
+    @Override
+    public void close() {
+        var stopped = eventLoop.shutdownGracefully(0, 1, TimeUnit.SECONDS);
+        stopped.awaitUninterruptibly(1, TimeUnit.SECONDS);
+    }
+}

@@ -1,0 +1,190 @@
+package dev.lockstep.scheduler.process;
+
+import com.google.protobuf.ByteString;
+import dev.lockstep.proto.v1.HeldBlocks;
+import dev.lockstep.proto.v1.KvGroupInfo;
+import dev.lockstep.proto.v1.RecordedArrival;
+import dev.lockstep.proto.v1.RecordedCall;
+import dev.lockstep.proto.v1.RecordedChoice;
+import dev.lockstep.proto.v1.RecordedGroup;
+import dev.lockstep.scheduler.GroupShape;
+import dev.lockstep.scheduler.Policies;
+import dev.lockstep.scheduler.Recorder;
+import dev.lockstep.scheduler.Sequence;
+import dev.lockstep.scheduler.StepPlan;
+import dev.lockstep.scheduler.StepResult;
+import dev.lockstep.scheduler.Terms;
+import dev.lockstep.scheduler.WaitingLimits;
+import java.io.BufferedOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+
+/// Writes everything a scheduler is told, and what it plans, to a file that [Replay] reads. A file
+/// that can be written no more ends the recording, not the scheduler.
+///
+/// Owned by the step loop's thread; closed by the process.
+final class Recording implements Recorder, AutoCloseable {
+    private static final Logger LOG = LogManager.getLogger(Recording.class);
+    private static final int BUFFER = 1 << 16;
+
+    private final Path file;
+    private final OutputStream out;
+    private boolean broken;
+
+    private Recording(Path file, OutputStream out) {
+        this.file = file;
+        this.out = out;
+    }
+
+    /// Begins a file anew.
+    static Recording to(Path file) {
+        try {
+            return new Recording(
+                    file, new BufferedOutputStream(Files.newOutputStream(file), BUFFER));
+        } catch (IOException e) {
+            throw new UncheckedIOException("--record: cannot write " + file, e);
+        }
+    }
+
+    /// A group was formed; what follows is told to its scheduler.
+    void formed(
+            GroupShape shape,
+            WaitingLimits limits,
+            Policies policies,
+            byte[] hashKey,
+            CommonBlocks held,
+            long nanos) {
+        var group =
+                RecordedGroup.newBuilder()
+                        .setEpoch(shape.epoch())
+                        .setMaxNumSeqs(shape.maxSequences())
+                        .setMaxNumBatchedTokens(shape.maxBatchedTokens())
+                        .setDoublingPosition(shape.doublingPosition())
+                        .setMaxModelLen(shape.maxModelLength())
+                        .setBlockSize(shape.blockSize())
+                        .setBlocks(shape.blocks())
+                        .setMaxWaiting(limits.sequences())
+                        .setMaxWaitingTokens(limits.tokens())
+                        .setCapacity(policies.capacity())
+                        .setMicroBatch(policies.microBatch())
+                        .setWaitingOrder(policies.waitingOrder())
+                        .putAllTenantWeights(policies.tenantWeights())
+                        .setPrefixCache(policies.prefixCache())
+                        .setHashKey(ByteString.copyFrom(hashKey));
+        for (var kvGroup : shape.kvGroups()) {
+            group.addKvGroups(
+                    KvGroupInfo.newBuilder()
+                            .setKind(kvGroup.kind().name().toLowerCase(Locale.ROOT))
+                            .setWindow(kvGroup.window())
+                            .setBytesPerBlock(kvGroup.bytesPerBlock())
+                            .setLayers(kvGroup.layers()));
+        }
+        for (var block : held.blocks()) {
+            group.addHeld(
+                    HeldBlocks.newBuilder()
+                            .setKvGroup(block.kvGroup())
+                            .addBlocks(block.block())
+                            .setNames(ByteString.copyFrom(block.name().toBytes())));
+        }
+        write(call(nanos).setGroup(group));
+    }
+
+    @Override
+    public void submitted(List<Sequence> choices, long nanos) {
+        var first = choices.getFirst();
+        var terms = first.terms();
+        var arrival =
+                RecordedArrival.newBuilder()
+                        .setRequestId(first.requestId())
+                        .setTenant(terms.tenant())
+                        .setPriority(terms.priority())
+                        .setGuaranteed(terms.guaranteed())
+                        .setHasDeadline(terms.deadlineNanos() != Terms.NO_DEADLINE)
+                        .setDeadlineNanos(terms.deadlineNanos())
+                        .setCachePriority(terms.cachePriority())
+                        .setCacheTtlSeconds(terms.cacheTtlSeconds())
+                        .setOutputs(first.wanted().toProto());
+        for (int id : first.prompt()) {
+            arrival.addPromptIds(id);
+        }
+        for (long word : terms.cacheDomain().words()) {
+            arrival.addCacheDomain(word);
+        }
+        for (var choice : choices) {
+            arrival.addChoices(
+                    RecordedChoice.newBuilder()
+                            .setArrival(choice.arrival())
+                            .setSampling(RankStream.toProto(choice.sampling())));
+        }
+        write(call(nanos).setArrival(arrival));
+    }
+
+    @Override
+    public void cancelled(Sequence sequence, long nanos) {
+        write(call(nanos).setCancelled(sequence.arrival()));
+    }
+
+    @Override
+    public void expired(long nanos) {
+        write(call(nanos).setExpire(true));
+    }
+
+    @Override
+    public void planned(StepPlan plan, long nanos) {
+        if (plan.isEmpty()) {
+            write(call(nanos).setEmptyPlan(true));
+        } else {
+            write(call(nanos).setPlan(RankStream.toProto(plan).getStep()));
+        }
+    }
+
+    @Override
+    public void applied(StepResult result, long nanos) {
+        var proto =
+                dev.lockstep.proto.v1.StepResult.newBuilder()
+                        .setEpoch(result.epoch())
+                        .setNumber(result.number())
+                        .setComputeMicros(result.computeMicros());
+        for (var one : result.sampled()) {
+            proto.addSampled(
+                    dev.lockstep.proto.v1.Sampled.newBuilder()
+                            .setSlot(one.slot())
+                            .setToken(
+                                    dev.lockstep.proto.v1.Token.newBuilder()
+                                            .setId(one.token().id())));
+        }
+        write(call(nanos).setResult(proto));
+    }
+
+    private static RecordedCall.Builder call(long nanos) {
+        return RecordedCall.newBuilder().setNanos(nanos);
+    }
+
+    private void write(RecordedCall.Builder call) {
+        if (broken) {
+            return;
+        }
+        try {
+            call.build().writeDelimitedTo(out);
+        } catch (IOException e) {
+            broken = true;
+            LOG.error("the recording in {} ends here", file, e);
+        }
+    }
+
+    @Override
+    public void close() {
+        try {
+            out.close();
+        } catch (IOException e) {
+            LOG.error("the end of the recording in {} is lost", file, e);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+package dev.lockstep.scheduler.process;
+
+import dev.lockstep.cluster.BlockHash;
+import dev.lockstep.cluster.BlockHasher;
+import dev.lockstep.proto.v1.RecordedArrival;
+import dev.lockstep.proto.v1.RecordedCall;
+import dev.lockstep.proto.v1.RecordedGroup;
+import dev.lockstep.scheduler.CacheEvents;
+import dev.lockstep.scheduler.GroupShape;
+import dev.lockstep.scheduler.Policies;
+import dev.lockstep.scheduler.PromptOutputs;
+import dev.lockstep.scheduler.Scheduler;
+import dev.lockstep.scheduler.Sequence;
+import dev.lockstep.scheduler.StepPlan;
+import dev.lockstep.scheduler.Terms;
+import dev.lockstep.scheduler.Timeline;
+import dev.lockstep.scheduler.WaitingLimits;
+import java.io.BufferedInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/// Runs a recorded scheduler again, without workers, and compares every plan.
+public final class Replay {
+    private final Map<Long, Sequence> sequences = new HashMap<>();
+    private @Nullable Scheduler scheduler;
+    private int kvGroups;
+    private long calls;
+    private long requests;
+    private long plans;
+    private long tokens;
+    private long computeMicros;
+    private final List<String> differences = new ArrayList<>();
+
+    /// What a replay found.
+    ///
+    /// @param differences empty when every plan was the recorded one
+    public record Report(
+            long groups,
+            long requests,
+            long plans,
+            long tokens,
+            long computeMicros,
+            List<String> differences) {
+        public Report {
+            differences = List.copyOf(differences);
+        }
+    }
+
+    private long groups;
+
+    private Replay() {}
+
+    /// Replays a file.
+    ///
+    /// @throws IOException when it cannot be read, or is no recording
+    public static Report of(Path file) throws IOException {
+        var replay = new Replay();
+        try (InputStream in = new BufferedInputStream(Files.newInputStream(file))) {
+            for (var call = next(in, file); call != null; call = next(in, file)) {
+                replay.take(call, file);
+            }
+        }
+        return new Report(
+                replay.groups,
+                replay.requests,
+                replay.plans,
+                replay.tokens,
+                replay.computeMicros,
+                replay.differences);
+    }
+
+    private static @Nullable RecordedCall next(InputStream in, Path file) throws IOException {
+        try {
+            return RecordedCall.parseDelimitedFrom(in);
+        } catch (com.google.protobuf.InvalidProtocolBufferException e) {
+            throw new IOException(file + " is no recording, or was cut: " + e.getMessage(), e);
+        }
+    }
+
+    private void take(RecordedCall call, Path file) throws IOException {
+        calls++;
+        if (call.getCallCase() == RecordedCall.CallCase.GROUP) {
+            begin(call.getGroup());
+            return;
+        }
+        var current = scheduler;
+        if (current == null) {
+            throw new IOException(file + " is no recording: it does not begin with a group");
+        }
+        long nanos = call.getNanos();
+        switch (call.getCallCase()) {
+            case ARRIVAL -> {
+                requests++;
+                current.submit(sequences(call.getArrival()), nanos);
+            }
+            case CANCELLED -> {
+                var sequence = sequences.get(call.getCancelled());
+                if (sequence != null) {
+                    current.cancel(sequence, nanos);
+                }
+            }
+            case EXPIRE -> current.expire(nanos);
+            case PLAN, EMPTY_PLAN -> compare(call, current.plan(nanos));
+            case RESULT -> {
+                computeMicros += call.getResult().getComputeMicros();
+                current.apply(RankStream.fromProto(call.getResult()), nanos);
+            }
+            case GROUP, CALL_NOT_SET ->
+                    throw new IOException(file + ": call " + calls + " says nothing");
+        }
+    }
+
+    private void begin(RecordedGroup group) {
+        groups++;
+        kvGroups = group.getKvGroupsCount();
+        var shape =
+                new GroupShape(
+                        group.getEpoch(),
+                        group.getMaxNumSeqs(),
+                        group.getMaxNumBatchedTokens(),
+                        group.getDoublingPosition(),
+                        group.getMaxModelLen(),
+                        group.getBlockSize(),
+                        group.getBlocks(),
+                        group.getKvGroupsList().stream().map(GroupKeeper::fromProto).toList());
+        var fresh =
+                new Scheduler(
+                        shape,
+                        new WaitingLimits(group.getMaxWaiting(), group.getMaxWaitingTokens()),
+                        new Policies(
+                                group.getCapacity(),
+                                group.getMicroBatch(),
+                                group.getWaitingOrder(),
+                                group.getTenantWeightsMap(),
+                                group.getPrefixCache()),
+                        new BlockHasher(group.getHashKey().toByteArray()),
+                        CacheEvents.NONE,
+                        new Timeline(1 << 10));
+        for (var held : group.getHeldList()) {
+            fresh.adopt(
+                    held.getKvGroup(),
+                    held.getBlocks(0),
+                    BlockHash.fromBytes(held.getNames().toByteArray()));
+        }
+        scheduler = fresh;
+    }
+
+    private List<Sequence> sequences(RecordedArrival arrival) {
+        int[] prompt = arrival.getPromptIdsList().stream().mapToInt(Integer::intValue).toArray();
+        var domain = arrival.getCacheDomainList().stream().mapToLong(Long::longValue).toArray();
+        var terms =
+                new Terms(
+                        arrival.getTenant(),
+                        arrival.getPriority(),
+                        arrival.getGuaranteed(),
+                        arrival.getHasDeadline() ? arrival.getDeadlineNanos() : Terms.NO_DEADLINE,
+                        Terms.Domain.of(domain),
+                        arrival.getCachePriority(),
+                        arrival.getCacheTtlSeconds());
+        var wanted = PromptOutputs.fromProto(arrival.getOutputs());
+        var choices = new ArrayList<Sequence>();
+        for (var choice : arrival.getChoicesList()) {
+            var leader =
+                    choices.isEmpty()
+                            ? Optional.<Sequence>empty()
+                            : Optional.of(choices.getFirst());
+            var sequence =
+                    new Sequence(
+                            choice.getArrival(),
+                            arrival.getRequestId(),
+                            prompt,
+                            GenerateRequest.fromProto(choice.getSampling()),
+                            choices.isEmpty() ? wanted : wanted.behind(prompt.length),
+                            terms,
+                            leader,
+                            kvGroups);
+            sequences.put(choice.getArrival(), sequence);
+            choices.add(sequence);
+        }
+        return choices;
+    }
+
+    private void compare(RecordedCall call, StepPlan plan) {
+        plans += plan.isEmpty() ? 0 : 1;
+        tokens += plan.tokenCount();
+        var again = RankStream.toProto(plan).getStep();
+        boolean same =
+                call.getEmptyPlan()
+                        ? plan.isEmpty()
+                        : !plan.isEmpty() && again.equals(call.getPlan());
+        if (!same && differences.size() < 10) {
+            differences.add(
+                    "step %d of epoch %d: recorded %d rows, planned %d"
+                            .formatted(
+                                    again.getNumber(),
+                                    again.getEpoch(),
+                                    call.getPlan().getRowsCount(),
+                                    again.getRowsCount()));
+        }
+    }
+}

@@ -1,0 +1,202 @@
+package dev.lockstep.scheduler.process;
+
+import dev.lockstep.proto.v1.FinishReason;
+import dev.lockstep.proto.v1.GenerateEvent;
+import dev.lockstep.proto.v1.PositionOutputs;
+import dev.lockstep.proto.v1.Usage;
+import dev.lockstep.scheduler.Sequence;
+import dev.lockstep.scheduler.Token;
+import io.grpc.Metadata;
+import io.grpc.Status;
+import io.grpc.stub.ServerCallStreamObserver;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/// One request and the stream its tokens leave by; ends exactly once.
+///
+/// The step loop writes and never waits: while the reader is slow, tokens gather here, up to
+/// [#MAX_UNREAD]. The transport's thread sends the rest when the reader catches up; both guard by
+/// this.
+final class RequestStream {
+    /// Tokens that may wait for a slow reader, beyond what the transport buffers.
+    static final int MAX_UNREAD = 2048;
+
+    /// Values of hidden states that may wait: 64 MiB.
+    static final int MAX_UNREAD_VALUES = 1 << 24;
+
+    private final GenerateRequest request;
+    private final ServerCallStreamObserver<GenerateEvent> out;
+    private final List<Outbox> outboxes = new ArrayList<>();
+    private List<Sequence> sequences = List.of();
+    private int unread;
+    private int unreadValues;
+    private int unfinished;
+    private int generated;
+    private int cachedTokens;
+    private boolean ended;
+    private boolean complete;
+
+    /// What a choice has not sent yet: tokens, then its end.
+    private static final class Outbox {
+        final ArrayDeque<PositionOutputs> outputs = new ArrayDeque<>();
+        int cachedTokens;
+        GenerateEvent.Tokens.@Nullable Builder tokens;
+        GenerateEvent.@Nullable Finished finished;
+    }
+
+    RequestStream(GenerateRequest request, ServerCallStreamObserver<GenerateEvent> out) {
+        this.request = request;
+        this.out = out;
+        this.unfinished = request.choices().size();
+        for (int i = 0; i < unfinished; i++) {
+            outboxes.add(new Outbox());
+        }
+    }
+
+    GenerateRequest request() {
+        return request;
+    }
+
+    /// One per choice, once it was submitted; of the step loop.
+    List<Sequence> sequences() {
+        return sequences;
+    }
+
+    void sequences(List<Sequence> choices) {
+        sequences = choices;
+    }
+
+    /// A choice's first token is about to come; so many tokens of its prompt were found in the
+    /// cache.
+    synchronized void began(int choice, int cached) {
+        outboxes.get(choice).cachedTokens = cached;
+        cachedTokens = choice == 0 ? cached : cachedTokens;
+    }
+
+    /// False when the reader has left too much unread: then the request must be failed.
+    synchronized boolean generated(int choice, int position, Token token) {
+        if (ended) {
+            return true;
+        }
+        var outbox = outboxes.get(choice);
+        var tokens = outbox.tokens;
+        if (tokens == null) {
+            tokens = GenerateEvent.Tokens.newBuilder().setChoice(choice).setPosition(position);
+            if (position == 0) {
+                tokens.setCachedTokens(outbox.cachedTokens);
+            }
+            outbox.tokens = tokens;
+        }
+        tokens.addTokens(toProto(token));
+        generated++;
+        unread++;
+        drain();
+        return unread <= MAX_UNREAD;
+    }
+
+    /// As [#generated], of outputs of positions.
+    synchronized boolean computed(int choice, PositionOutputs outputs) {
+        if (ended) {
+            return true;
+        }
+        outboxes.get(choice).outputs.add(outputs);
+        unreadValues += outputs.getHiddenStatesCount();
+        drain();
+        return unreadValues <= MAX_UNREAD_VALUES;
+    }
+
+    synchronized void finished(int choice, FinishReason reason, int stopTokenId) {
+        if (ended) {
+            return;
+        }
+        var finished =
+                GenerateEvent.Finished.newBuilder()
+                        .setChoice(choice)
+                        .setReason(reason)
+                        .setStopTokenId(stopTokenId);
+        if (--unfinished == 0) {
+            finished.setUsage(
+                    Usage.newBuilder()
+                            .setPromptTokens(request.promptIds().length)
+                            .setCompletionTokens(generated)
+                            .setCachedTokens(cachedTokens));
+            complete = true;
+        }
+        outboxes.get(choice).finished = finished.build();
+        drain();
+    }
+
+    synchronized void fail(Status status, Metadata trailers) {
+        if (!ended) {
+            ended = true;
+            out.onError(status.asRuntimeException(trailers));
+        }
+    }
+
+    void fail(Status status) {
+        fail(status, new Metadata());
+    }
+
+    /// The reader hung up: nothing more is sent.
+    synchronized void abandon() {
+        ended = true;
+    }
+
+    synchronized boolean hasEnded() {
+        return ended;
+    }
+
+    /// Sends what the transport takes without buffering on; the end only after the last token.
+    synchronized void drain() {
+        for (int i = 0; i < outboxes.size() && !ended && out.isReady(); i++) {
+            drain(i, outboxes.get(i));
+        }
+        if (complete && !ended && unread == 0 && outboxes.stream().allMatch(RequestStream::empty)) {
+            ended = true;
+            out.onCompleted();
+        }
+    }
+
+    private void drain(int choice, Outbox outbox) {
+        while (!outbox.outputs.isEmpty() && out.isReady()) {
+            var outputs = outbox.outputs.remove();
+            unreadValues -= outputs.getHiddenStatesCount();
+            var event = GenerateEvent.Outputs.newBuilder().setChoice(choice).setOutputs(outputs);
+            out.onNext(GenerateEvent.newBuilder().setOutputs(event).build());
+        }
+        if (!outbox.outputs.isEmpty()) {
+            return;
+        }
+        var tokens = outbox.tokens;
+        if (tokens != null) {
+            outbox.tokens = null;
+            unread -= tokens.getTokensCount();
+            out.onNext(GenerateEvent.newBuilder().setTokens(tokens).build());
+        }
+        var finished = outbox.finished;
+        if (finished != null) {
+            outbox.finished = null;
+            out.onNext(GenerateEvent.newBuilder().setFinished(finished).build());
+        }
+    }
+
+    private static boolean empty(Outbox outbox) {
+        return outbox.outputs.isEmpty() && outbox.tokens == null && outbox.finished == null;
+    }
+
+    private static dev.lockstep.proto.v1.Token toProto(Token token) {
+        var proto =
+                dev.lockstep.proto.v1.Token.newBuilder()
+                        .setId(token.id())
+                        .setLogprob(token.logprob());
+        for (var top : token.topLogprobs()) {
+            proto.addTopLogprobs(
+                    dev.lockstep.proto.v1.TopLogprob.newBuilder()
+                            .setTokenId(top.tokenId())
+                            .setLogprob(top.logprob()));
+        }
+        return proto.build();
+    }
+}

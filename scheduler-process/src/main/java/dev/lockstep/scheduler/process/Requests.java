@@ -1,0 +1,239 @@
+package dev.lockstep.scheduler.process;
+
+import dev.lockstep.cluster.process.Clock;
+import dev.lockstep.proto.v1.FinishReason;
+import dev.lockstep.scheduler.Loss;
+import dev.lockstep.scheduler.Scheduler;
+import dev.lockstep.scheduler.Sequence;
+import dev.lockstep.scheduler.SequenceEvent;
+import dev.lockstep.scheduler.Submission;
+import io.grpc.Metadata;
+import io.grpc.Status;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+import org.jspecify.annotations.Nullable;
+
+/// The requests of the step loop: whose sequence is whose, what they hear, and those that wait for
+/// the next group because theirs was lost before they started. Owned by the step loop's thread.
+final class Requests {
+    static final Metadata.Key<String> RETRY_AFTER_MS =
+            Metadata.Key.of("retry-after-ms", Metadata.ASCII_STRING_MARSHALLER);
+
+    private static final Logger LOG = LogManager.getLogger(Requests.class);
+
+    private final Clock clock;
+    private final RetryAfter retryAfter = new RetryAfter();
+    private final Map<Sequence, RequestStream> owners = new HashMap<>();
+    private final ParkedSequences parked = new ParkedSequences();
+    private @Nullable Scheduler scheduler;
+    private long arrivals;
+
+    Requests(Clock clock) {
+        this.clock = clock;
+    }
+
+    boolean isEmpty() {
+        return owners.isEmpty();
+    }
+
+    int parkedCount() {
+        return parked.count();
+    }
+
+    /// Queues a request with the group's scheduler, or answers why not.
+    void submit(RequestStream stream, FormedGroup group) {
+        try {
+            stream.request().requireVocabulary(group.vocabularySize());
+        } catch (IllegalArgumentException e) {
+            stream.fail(Status.INVALID_ARGUMENT.withDescription(e.getMessage()));
+            return;
+        }
+        stream.sequences(sequences(stream, group));
+        queue(stream, stream.sequences());
+    }
+
+    private List<Sequence> sequences(RequestStream stream, FormedGroup group) {
+        var request = stream.request();
+        var terms = request.terms(clock.nanoTime());
+        var sequences = new ArrayList<Sequence>();
+        for (var sampling : request.choices()) {
+            var stops = new LinkedHashSet<>(sampling.stopTokenIds());
+            if (!sampling.ignoreEndTokens()) {
+                stops.addAll(group.endTokenIds());
+            }
+            sequences.add(
+                    new Sequence(
+                            arrivals++,
+                            request.id(),
+                            request.promptIds(),
+                            sampling.withStopTokenIds(List.copyOf(stops)),
+                            sequences.isEmpty()
+                                    ? request.outputs()
+                                    : request.outputs().behind(request.promptIds().length),
+                            terms,
+                            sequences.isEmpty()
+                                    ? Optional.empty()
+                                    : Optional.of(sequences.getFirst()),
+                            group.shape().kvGroups().size()));
+        }
+        return sequences;
+    }
+
+    private void queue(RequestStream stream, List<Sequence> sequences) {
+        if (scheduler == null) {
+            throw new IllegalStateException("no group to queue with");
+        }
+        switch (scheduler.submit(sequences, clock.nanoTime())) {
+            case Submission.Queued() -> {
+                sequences.forEach(one -> owners.put(one, stream));
+                LOG.debug("request {} queued", stream.request().id());
+            }
+            case Submission.QueueFull(var why) ->
+                    refuse(stream, why, retryAfter.estimate(scheduler.waiting()));
+            case Submission.TooLate(var why, var waitNanos) ->
+                    refuse(stream, why, retryAfter.within(Duration.ofNanos(waitNanos)));
+            case Submission.Unservable(var why) ->
+                    end(stream, Status.INVALID_ARGUMENT.withDescription(why), new Metadata());
+        }
+    }
+
+    /// What the gate must know of those that wait.
+    Gate.Queue queue() {
+        if (scheduler == null || scheduler.waiting() == 0) {
+            return Gate.Queue.OPEN;
+        }
+        int waiting = scheduler.waiting();
+        return new Gate.Queue(waiting, scheduler.waitingTokens(), retryAfter.estimate(waiting));
+    }
+
+    private void refuse(RequestStream stream, String why, Duration wait) {
+        end(stream, Status.RESOURCE_EXHAUSTED.withDescription(why), Gate.retry(wait));
+    }
+
+    void cancel(RequestStream stream) {
+        LOG.debug("request {} cancelled", stream.request().id());
+        stream.abandon();
+        drop(stream);
+    }
+
+    /// Fails a request and takes whatever is left of it out.
+    private void end(RequestStream stream, Status status, Metadata trailers) {
+        stream.fail(status, trailers);
+        drop(stream);
+    }
+
+    private void drop(RequestStream stream) {
+        for (var sequence : stream.sequences()) {
+            boolean queued = owners.remove(sequence) != null && !parked.remove(sequence);
+            if (queued && scheduler != null) {
+                scheduler.cancel(sequence, clock.nanoTime());
+            }
+        }
+    }
+
+    /// Passes on what happened to a sequence.
+    void tell(SequenceEvent event) {
+        var stream = owners.get(event.sequence());
+        if (stream == null) {
+            return;
+        }
+        int choice = event.sequence().sampling().choice();
+        switch (event) {
+            case SequenceEvent.Generated(var sequence, var position, var token) -> {
+                if (position == 0) {
+                    stream.began(choice, sequence.cachedAtFirst());
+                }
+                if (!stream.generated(choice, position, token)) {
+                    LOG.warn("request {} ends: its reader is too slow", sequence.requestId());
+                    var slow = "more than " + RequestStream.MAX_UNREAD + " tokens are unread";
+                    end(stream, Status.CANCELLED.withDescription(slow), new Metadata());
+                }
+            }
+            case SequenceEvent.Computed(var sequence, var outputs) -> {
+                if (!stream.computed(choice, outputs)) {
+                    LOG.warn("request {} ends: its reader is too slow", sequence.requestId());
+                    var slow =
+                            "more than " + RequestStream.MAX_UNREAD_VALUES + " values are unread";
+                    end(stream, Status.CANCELLED.withDescription(slow), new Metadata());
+                }
+            }
+            case SequenceEvent.Stopped(var sequence, var id) ->
+                    finish(stream, sequence, FinishReason.FINISH_REASON_STOP, id);
+            case SequenceEvent.LengthReached(var sequence) ->
+                    finish(stream, sequence, FinishReason.FINISH_REASON_LENGTH, -1);
+            case SequenceEvent.Expired(var sequence) -> {
+                LOG.debug("request {} ends: its deadline passed", sequence.requestId());
+                var late = "the request's deadline passed: deadline_ms is over";
+                end(stream, Status.DEADLINE_EXCEEDED.withDescription(late), new Metadata());
+            }
+        }
+    }
+
+    private void finish(RequestStream stream, Sequence sequence, FinishReason reason, int id) {
+        owners.remove(sequence);
+        // One that generates nothing has had no first token.
+        stream.began(sequence.sampling().choice(), sequence.cachedAtFirst());
+        stream.finished(sequence.sampling().choice(), reason, id);
+        retryAfter.finished(clock.nanoTime());
+        LOG.debug("request {} finished: {}", sequence.requestId(), reason);
+    }
+
+    /// A group is there: those that never started go on as if nothing had happened, in their old
+    /// order.
+    void formed(FormedGroup group, Scheduler fresh) {
+        scheduler = fresh;
+        var sequences = parked.takeAll();
+        var streams = sequences.stream().map(owners::remove).toList();
+        for (int i = 0; i < sequences.size(); i++) {
+            var stream = streams.get(i);
+            if (stream == null || stream.hasEnded()) {
+                continue;
+            }
+            if (parked.fit(group.modelDigest())) {
+                queue(stream, List.of(sequences.get(i)));
+            } else {
+                var other = "the group came back with another model";
+                end(stream, Status.UNAVAILABLE.withDescription(other), new Metadata());
+            }
+        }
+    }
+
+    /// The group is lost: ends what had started and parks the rest. Returns how many requests
+    /// ended.
+    int lost(Loss loss, String modelDigest, String reason) {
+        scheduler = null;
+        parked.add(loss.waiting(), modelDigest, clock.nanoTime());
+        var aborted = Status.ABORTED.withDescription("the group was lost: " + reason);
+        var streams = new LinkedHashSet<RequestStream>();
+        for (var sequence : loss.aborted()) {
+            var stream = owners.get(sequence);
+            if (stream != null) {
+                streams.add(stream);
+            }
+        }
+        streams.forEach(stream -> end(stream, aborted, new Metadata()));
+        return streams.size();
+    }
+
+    /// Gives up on those that waited too long for the next group.
+    void expireParked(Status unready) {
+        if (parked.waitedTooLong(clock.nanoTime())) {
+            failAll(
+                    unready.augmentDescription(
+                            "waited " + ParkedSequences.LONGEST.toSeconds() + " s for the next"));
+        }
+    }
+
+    void failAll(Status status) {
+        for (var stream : new LinkedHashSet<>(owners.values())) {
+            end(stream, status, new Metadata());
+        }
+    }
+}

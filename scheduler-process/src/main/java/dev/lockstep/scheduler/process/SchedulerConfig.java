@@ -1,0 +1,174 @@
+package dev.lockstep.scheduler.process;
+
+import dev.lockstep.cluster.process.Failpoints;
+import dev.lockstep.cluster.process.Key;
+import dev.lockstep.cluster.process.ProcessKeys;
+import dev.lockstep.cluster.process.Settings;
+import dev.lockstep.cluster.process.SettingsException;
+import dev.lockstep.cluster.process.SettingsSpec;
+import dev.lockstep.scheduler.Policies;
+import dev.lockstep.scheduler.WaitingLimits;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.regex.Pattern;
+
+/// What a scheduler process was told; read once, in `main`.
+public record SchedulerConfig(
+        String zooKeeper,
+        String cluster,
+        String group,
+        String host,
+        int port,
+        int tensorParallel,
+        int maxSequences,
+        Optional<Integer> maxBatchedTokens,
+        WaitingLimits waiting,
+        Policies policies,
+        Optional<Path> record,
+        Duration drainTimeout,
+        boolean parentPipe,
+        Failpoints failpoints) {
+
+    private static final Pattern WEIGHT = Pattern.compile("(.+)=([0-9]+(?:\\.[0-9]+)?)");
+
+    static final Key<Integer> MAX_WAITING =
+            Key.integer(
+                            "max-waiting",
+                            1,
+                            1 << 20,
+                            "sequences that may wait; beyond, requests are refused")
+                    .orElse("1024");
+    static final Key<Long> MAX_WAITING_TOKENS =
+            Key.whole("max-waiting-tokens", 1, 1L << 40, "tokens that may wait").orElse("1048576");
+    static final Key<String> CAPACITY =
+            Key.text(
+                            "capacity",
+                            "NAME",
+                            "which sequences hold memory: maximum-utilization, guaranteed-no-evict, or one of your own")
+                    .orElse(Policies.DEFAULT.capacity());
+    static final Key<String> MICRO_BATCH =
+            Key.text(
+                            "micro-batch",
+                            "NAME",
+                            "how a step's tokens are divided: fcfs, equal-progress, or one of your own")
+                    .orElse(Policies.DEFAULT.microBatch());
+    static final Key<String> WAITING_ORDER =
+            Key.text(
+                            "waiting-order",
+                            "NAME",
+                            "who goes next: fcfs, priority, longest-prefix, fair, or one of your own")
+                    .orElse(Policies.DEFAULT.waitingOrder());
+    static final Key<String> TENANT_WEIGHTS =
+            Key.anyText(
+                            "tenant-weights",
+                            "NAME=WEIGHT,…",
+                            "shares under the fair order, 1 for others")
+                    .orElse("");
+    static final Key<Switch> PREFIX_CACHE =
+            Key.choice("prefix-cache", Switch.class, "whether requests share computed prefixes")
+                    .orElse("on");
+    static final Key<String> RECORD =
+            Key.text("record", "FILE", "keep all that the scheduler is told and plans, for replay")
+                    .orElseComputed("nothing is kept");
+    static final Key<Duration> DRAIN_TIMEOUT =
+            Key.duration(
+                            "drain-timeout",
+                            Duration.ZERO,
+                            Duration.ofHours(1),
+                            "how long running requests may go on after SIGTERM")
+                    .orElse("60s");
+
+    /// The keys of the process, for help and for whoever starts it.
+    public static final SettingsSpec SPEC =
+            SettingsSpec.of(
+                    ProcessKeys.ZOOKEEPER,
+                    ProcessKeys.CLUSTER,
+                    ProcessKeys.GROUP,
+                    ProcessKeys.HOST,
+                    ProcessKeys.INTERNAL_PORT,
+                    ProcessKeys.TENSOR_PARALLEL,
+                    ProcessKeys.MAX_NUM_SEQS,
+                    ProcessKeys.MAX_NUM_BATCHED_TOKENS,
+                    MAX_WAITING,
+                    MAX_WAITING_TOKENS,
+                    CAPACITY,
+                    MICRO_BATCH,
+                    WAITING_ORDER,
+                    TENANT_WEIGHTS,
+                    PREFIX_CACHE,
+                    RECORD,
+                    DRAIN_TIMEOUT,
+                    ProcessKeys.RUN_FOLDER,
+                    ProcessKeys.PARENT_PIPE,
+                    ProcessKeys.FAILPOINTS);
+
+    /// Keys that `serve` passes on.
+    public static final List<Key<?>> POLICY_KEYS =
+            List.of(
+                    MAX_WAITING,
+                    MAX_WAITING_TOKENS,
+                    CAPACITY,
+                    MICRO_BATCH,
+                    WAITING_ORDER,
+                    TENANT_WEIGHTS,
+                    PREFIX_CACHE,
+                    RECORD);
+
+    /// Values of [#PREFIX_CACHE].
+    enum Switch {
+        ON,
+        OFF
+    }
+
+    /// Refuses policies that nobody has, for whoever starts a scheduler and would tell sooner.
+    public static void requirePolicies(Settings settings) {
+        var _ = policies(settings);
+    }
+
+    private static Policies policies(Settings settings) {
+        return new Policies(
+                settings.value(CAPACITY),
+                settings.value(MICRO_BATCH),
+                settings.value(WAITING_ORDER),
+                weights(settings.value(TENANT_WEIGHTS)),
+                settings.value(PREFIX_CACHE) == Switch.ON);
+    }
+
+    private static Map<String, Double> weights(String text) {
+        var weights = new TreeMap<String, Double>();
+        for (String part : text.isBlank() ? List.<String>of() : List.of(text.split(",", -1))) {
+            var match = WEIGHT.matcher(part.strip());
+            if (!match.matches() || Double.parseDouble(match.group(2)) <= 0) {
+                throw new SettingsException(
+                        "--tenant-weights: \""
+                                + part
+                                + "\" is not a tenant and a weight such as a=2");
+            }
+            weights.put(match.group(1), Double.parseDouble(match.group(2)));
+        }
+        return weights;
+    }
+
+    static SchedulerConfig from(Settings settings) {
+        return new SchedulerConfig(
+                settings.value(ProcessKeys.ZOOKEEPER),
+                settings.value(ProcessKeys.CLUSTER),
+                settings.value(ProcessKeys.GROUP),
+                settings.value(ProcessKeys.HOST),
+                settings.value(ProcessKeys.INTERNAL_PORT),
+                settings.value(ProcessKeys.TENSOR_PARALLEL),
+                settings.value(ProcessKeys.MAX_NUM_SEQS),
+                settings.find(ProcessKeys.MAX_NUM_BATCHED_TOKENS),
+                new WaitingLimits(settings.value(MAX_WAITING), settings.value(MAX_WAITING_TOKENS)),
+                policies(settings),
+                settings.find(RECORD).map(Path::of),
+                settings.value(DRAIN_TIMEOUT),
+                settings.value(ProcessKeys.PARENT_PIPE),
+                Failpoints.parse(
+                        settings.value(ProcessKeys.FAILPOINTS), "scheduler", StepLoop.FAILPOINTS));
+    }
+}

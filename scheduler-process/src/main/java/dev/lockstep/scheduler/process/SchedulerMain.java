@@ -1,0 +1,120 @@
+package dev.lockstep.scheduler.process;
+
+import dev.lockstep.cluster.Cluster;
+import dev.lockstep.cluster.Member;
+import dev.lockstep.cluster.ZooKeeperCluster;
+import dev.lockstep.cluster.process.Clock;
+import dev.lockstep.cluster.process.Daemon;
+import dev.lockstep.cluster.process.ExitCode;
+import dev.lockstep.cluster.process.Randomness;
+import dev.lockstep.cluster.process.Settings;
+import dev.lockstep.cluster.process.SettingsException;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.time.Duration;
+import java.util.List;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+
+/// A scheduler process: leads a group, or stands by to.
+public final class SchedulerMain {
+    // Beyond the drain itself: to tell readers, leave the cluster and close connections.
+    private static final Duration CLOSING = Duration.ofSeconds(5);
+    private static final Logger LOG = LogManager.getLogger(SchedulerMain.class);
+
+    private SchedulerMain() {}
+
+    /// Runs until the process is told to stop.
+    ///
+    /// @throws SettingsException with one line that names key, value and limit
+    public static void run(List<String> arguments) {
+        var config =
+                SchedulerConfig.from(
+                        Settings.parse(SchedulerConfig.SPEC, arguments, System.getenv()));
+        var daemon = new Daemon("scheduler", config.drainTimeout().plus(CLOSING));
+        if (config.parentPipe()) {
+            daemon.watchParentPipe();
+        }
+        try {
+            start(config, daemon);
+        } catch (IOException e) {
+            System.err.println(e.getMessage());
+            daemon.exitWith(ExitCode.FAILED);
+        }
+        daemon.run();
+    }
+
+    private static void start(SchedulerConfig config, Daemon daemon) throws IOException {
+        var transport = daemon.own(new NettyTransport());
+        var cluster = daemon.own(ZooKeeperCluster.connect(config.zooKeeper(), config.cluster()));
+        var randomness = Randomness.secure();
+        var journal = new BlockJournal(randomness.nextIncarnation());
+        var service = new SchedulerService(config.group(), journal);
+        var server = transport.listen(config.host(), config.port(), service);
+        daemon.atEnd(_ -> server.shutdownNow());
+        LOG.info("scheduler of group {} listens on port {}", config.group(), server.getPort());
+
+        byte[] hashKey = awaitHashKey(cluster, daemon);
+        if (daemon.stopping()) {
+            return;
+        }
+        var loop =
+                daemon.own(
+                        new StepLoop(
+                                config.waiting(),
+                                config.policies(),
+                                hashKey,
+                                journal,
+                                config.record().map(Recording::to),
+                                Clock.SYSTEM,
+                                config.failpoints(),
+                                service::publish,
+                                _ -> daemon.exitWith(ExitCode.FAILED)));
+        loop.start();
+        service.serve(loop.inbox());
+        var member =
+                Member.scheduler(
+                        config.group(),
+                        reachable(config.host()),
+                        server.getPort(),
+                        randomness.nextIncarnation());
+        var registration = daemon.own(cluster.register(member));
+        var keeper =
+                daemon.own(
+                        new GroupKeeper(
+                                config,
+                                cluster,
+                                registration,
+                                transport,
+                                loop.inbox(),
+                                hashKey,
+                                Clock.SYSTEM,
+                                randomness));
+        keeper.start();
+        daemon.atEnd(
+                reason -> {
+                    if (reason.drains()) {
+                        registration.update(registration.member().withState(Member.State.STARTING));
+                        boolean idle = loop.drain(config.drainTimeout());
+                        LOG.info("drained, all requests done: {}", idle);
+                    }
+                });
+    }
+
+    /// Processes start in any order, so the first connection may take as long as it likes.
+    private static byte[] awaitHashKey(Cluster cluster, Daemon daemon) {
+        while (!daemon.stopping()) {
+            try {
+                return cluster.blockHashKey();
+            } catch (IllegalStateException e) {
+                LOG.warn("waiting for ZooKeeper: {}", e.getMessage());
+            }
+        }
+        return new byte[0];
+    }
+
+    private static String reachable(String host) throws IOException {
+        boolean any = InetAddress.getByName(host).isAnyLocalAddress();
+        return any ? InetAddress.getLocalHost().getHostAddress() : host;
+    }
+}

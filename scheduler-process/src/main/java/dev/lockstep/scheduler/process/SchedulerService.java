@@ -1,0 +1,193 @@
+package dev.lockstep.scheduler.process;
+
+import dev.lockstep.proto.v1.BlockEvents;
+import dev.lockstep.proto.v1.DescribeRequestRequest;
+import dev.lockstep.proto.v1.GenerateEvent;
+import dev.lockstep.proto.v1.GroupStatus;
+import dev.lockstep.proto.v1.RequestTimeline;
+import dev.lockstep.proto.v1.SchedulerGrpc;
+import dev.lockstep.proto.v1.WatchBlocksRequest;
+import dev.lockstep.proto.v1.WatchGroupRequest;
+import dev.lockstep.scheduler.Timeline;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import io.grpc.stub.ServerCallStreamObserver;
+import io.grpc.stub.StreamObserver;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import org.jspecify.annotations.Nullable;
+
+/// What coordinators call: requests go to the step loop, and how the scheduler stands goes to
+/// everybody who watches. Calls run on the transport's thread, so nothing here waits.
+final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
+    private final String group;
+    private final BlockJournal journal;
+    private final List<Watcher> watchers = new CopyOnWriteArrayList<>();
+    private final List<BlockWatcher> blockWatchers = new CopyOnWriteArrayList<>();
+    private volatile @Nullable Inbox inbox;
+    private volatile GroupStatus status;
+
+    SchedulerService(String group, BlockJournal journal) {
+        this.group = group;
+        this.journal = journal;
+        this.status =
+                GroupStatus.newBuilder()
+                        .setGroup(group)
+                        .setReason("the scheduler is starting")
+                        .build();
+    }
+
+    /// Where requests go; until then every one is refused.
+    void serve(Inbox served) {
+        inbox = served;
+    }
+
+    @Override
+    public void generate(
+            dev.lockstep.proto.v1.GenerateRequest proto, StreamObserver<GenerateEvent> observer) {
+        var out = (ServerCallStreamObserver<GenerateEvent>) observer;
+        var to = inbox;
+        if (to == null) {
+            out.onError(starting());
+            return;
+        }
+        GenerateRequest request;
+        try {
+            request = GenerateRequest.fromProto(proto);
+        } catch (IllegalArgumentException e) {
+            out.onError(
+                    Status.INVALID_ARGUMENT.withDescription(e.getMessage()).asRuntimeException());
+            return;
+        }
+        var stream = new RequestStream(request, out);
+        out.setOnCancelHandler(() -> to.cancelled(stream));
+        out.setOnReadyHandler(stream::drain);
+        if (!to.trySubmit(stream)) {
+            stream.fail(
+                    Status.RESOURCE_EXHAUSTED.withDescription("too many requests arrive at once"),
+                    Gate.retry(Duration.ofSeconds(1)));
+        }
+    }
+
+    @Override
+    public void watchGroup(WatchGroupRequest request, StreamObserver<GroupStatus> observer) {
+        var watcher = new Watcher((ServerCallStreamObserver<GroupStatus>) observer);
+        watcher.out.setOnCancelHandler(() -> watchers.remove(watcher));
+        watchers.add(watcher);
+        watcher.send(status);
+    }
+
+    @Override
+    public void watchBlocks(WatchBlocksRequest request, StreamObserver<BlockEvents> observer) {
+        var out = (ServerCallStreamObserver<BlockEvents>) observer;
+        var to = inbox;
+        if (to == null) {
+            out.onError(starting());
+            return;
+        }
+        var watcher =
+                new BlockWatcher(
+                        out,
+                        journal,
+                        new BlockJournal.Position(request.getStream(), request.getSequence()),
+                        to::snapshot);
+        out.setOnCancelHandler(() -> blockWatchers.remove(watcher));
+        blockWatchers.add(watcher);
+        watcher.send();
+    }
+
+    @Override
+    public void describeRequest(
+            DescribeRequestRequest request, StreamObserver<RequestTimeline> observer) {
+        var to = inbox;
+        if (to == null) {
+            observer.onError(starting());
+            return;
+        }
+        var _ =
+                to.describe(request.getRequestId())
+                        .thenAccept(choices -> answer(request.getRequestId(), choices, observer));
+    }
+
+    private static void answer(
+            String id, List<Timeline.Choice> choices, StreamObserver<RequestTimeline> observer) {
+        if (choices.isEmpty()) {
+            observer.onError(
+                    Status.NOT_FOUND
+                            .withDescription("request " + id + " is unknown or forgotten")
+                            .asRuntimeException());
+            return;
+        }
+        observer.onNext(Timelines.toProto(id, choices));
+        observer.onCompleted();
+    }
+
+    private static StatusRuntimeException starting() {
+        return Status.UNAVAILABLE.withDescription("the scheduler is starting").asRuntimeException();
+    }
+
+    /// Tells everybody who watches, on the loop's thread.
+    void publish(Standing standing) {
+        var next = toProto(standing);
+        status = next;
+        for (var watcher : watchers) {
+            watcher.send(next);
+        }
+        blockWatchers.forEach(BlockWatcher::send);
+    }
+
+    /// One coordinator's stream; a slow one misses what is old by the time it reads.
+    private static final class Watcher {
+        final ServerCallStreamObserver<GroupStatus> out;
+
+        Watcher(ServerCallStreamObserver<GroupStatus> out) {
+            this.out = out;
+        }
+
+        synchronized void send(GroupStatus status) {
+            if (!out.isCancelled() && out.isReady()) {
+                out.onNext(status);
+            }
+        }
+    }
+
+    private GroupStatus toProto(Standing standing) {
+        var load = standing.load();
+        var totals = load.totals();
+        var proto =
+                GroupStatus.newBuilder()
+                        .setGroup(group)
+                        .setReady(standing.ready())
+                        .setReason(standing.reason())
+                        .setRunning(load.running())
+                        .setWaiting(load.waiting())
+                        .setWaitingLimit(standing.waitingLimit())
+                        .setBlocksTotal(load.blocks())
+                        .setBlocksFree(load.freeBlocks())
+                        .setBlocksCached(load.cachedBlocks())
+                        .setWaitingTokens(load.waitingTokens())
+                        .setStepBytes(standing.stepBytes())
+                        .setPreemptions(totals.preemptions())
+                        .setSteps(totals.steps())
+                        .setMixedSteps(totals.mixedSteps())
+                        .setPromptTokens(totals.promptTokens())
+                        .setCachedTokens(totals.cachedTokens())
+                        .setGeneratedTokens(totals.generatedTokens())
+                        .setExpired(totals.expired())
+                        .setRefused(totals.refused());
+        standing.group()
+                .ifPresent(
+                        formed ->
+                                proto.setEpoch(formed.shape().epoch())
+                                        .setModel(formed.model())
+                                        .setModelDigest(formed.modelDigest())
+                                        .setMaxModelLen(formed.shape().maxModelLength())
+                                        .setVocabSize(formed.vocabularySize())
+                                        .setMaxNumSeqs(formed.shape().maxSequences())
+                                        .setMaxNumBatchedTokens(formed.shape().maxBatchedTokens())
+                                        .setBlockSize(formed.shape().blockSize())
+                                        .addAllRanks(formed.ranks()));
+        return proto.build();
+    }
+}

@@ -1,0 +1,303 @@
+package dev.lockstep.scheduler.process;
+
+import dev.lockstep.cluster.process.Clock;
+import dev.lockstep.cluster.process.Failpoint;
+import dev.lockstep.cluster.process.Failpoints;
+import dev.lockstep.scheduler.Policies;
+import dev.lockstep.scheduler.StepResult;
+import dev.lockstep.scheduler.Timeline;
+import dev.lockstep.scheduler.WaitingLimits;
+import io.grpc.Status;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+import org.jspecify.annotations.Nullable;
+
+/// The one thread that owns every sequence: take what others sent, plan, send, and sleep until
+/// something happens. [#round] is the whole of it.
+///
+/// Everybody else talks to it through its [Inbox].
+final class StepLoop implements AutoCloseable {
+    static final Failpoint BEFORE_SEND = new Failpoint("scheduler.before-send");
+    static final Failpoint AFTER_SEND = new Failpoint("scheduler.after-send");
+    static final Failpoint BEFORE_APPLY = new Failpoint("scheduler.before-apply");
+    static final List<Failpoint> FAILPOINTS = List.of(BEFORE_SEND, AFTER_SEND, BEFORE_APPLY);
+
+    private static final int TIMELINE_EVENTS = 1 << 16;
+    private static final long TICK_NANOS = TimeUnit.SECONDS.toNanos(1);
+    private static final long MIN_PUBLISH_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+    private static final Logger LOG = LogManager.getLogger(StepLoop.class);
+
+    private final Gate gate;
+    private final Inbox inbox;
+    private final CountDownLatch idle = new CountDownLatch(1);
+    private final WaitingLimits limits;
+    private final Clock clock;
+    private final Failpoints failpoints;
+    private final Consumer<Standing> standingListener;
+    private final Consumer<Throwable> fatal;
+    private final BlockJournal journal;
+    private final Timeline timeline = new Timeline(TIMELINE_EVENTS);
+    private final Epochs epochs;
+    private final Requests requests;
+    private final Thread thread;
+
+    // Owned by the loop's thread.
+    private @Nullable Epoch epoch;
+    private Status unready = Status.UNAVAILABLE.withDescription("the scheduler is starting");
+    private long stepBytes;
+    private long tickNanos;
+    private long publishedNanos;
+    private boolean changed;
+    private boolean draining;
+    private boolean stopped;
+
+    /// `standingListener` and `fatal` are called on the loop's thread and must not block; after
+    /// `fatal` the loop is dead.
+    StepLoop(
+            WaitingLimits limits,
+            Policies policies,
+            byte[] hashKey,
+            BlockJournal journal,
+            Optional<Recording> recording,
+            Clock clock,
+            Failpoints failpoints,
+            Consumer<Standing> standingListener,
+            Consumer<Throwable> fatal) {
+        this.limits = limits;
+        this.gate = new Gate(limits);
+        this.inbox = new Inbox(gate);
+        this.journal = journal;
+        this.epochs = new Epochs(limits, policies, hashKey, journal, recording, timeline, clock);
+        this.requests = new Requests(clock);
+        this.clock = clock;
+        this.failpoints = failpoints;
+        this.standingListener = standingListener;
+        this.fatal = fatal;
+        this.thread = Thread.ofPlatform().name("step-loop").unstarted(this::run);
+    }
+
+    /// For everybody else.
+    Inbox inbox() {
+        return inbox;
+    }
+
+    void start() {
+        thread.start();
+    }
+
+    private void run() {
+        try {
+            tickNanos = clock.nanoTime() + TICK_NANOS;
+            publish();
+            while (!stopped) {
+                round();
+            }
+        } catch (InterruptedException e) {
+            LOG.info("the step loop was interrupted");
+        } catch (RuntimeException | Error e) {
+            LOG.fatal("the step loop died", e);
+            fatal.accept(e);
+        } finally {
+            finish();
+        }
+    }
+
+    /// One turn: sleep until there is news, take all of it, keep the workers busy.
+    private void round() throws InterruptedException {
+        long until = changed ? Math.min(tickNanos, publishedNanos + MIN_PUBLISH_NANOS) : tickNanos;
+        long now = clock.nanoTime();
+        if (epoch != null) {
+            until = Math.min(until, epoch.scheduler().nextDeadline());
+            long planAt = epoch.scheduler().planAt();
+            // Since a time that is past, a plan was tried.
+            until = planAt > now ? Math.min(until, planAt) : until;
+        }
+        var message = inbox.poll(until - now);
+        for (; message != null && !stopped; message = inbox.poll()) {
+            take(message);
+            changed = true;
+        }
+        if (epoch != null) {
+            epoch.scheduler().expire(clock.nanoTime()).forEach(requests::tell);
+        }
+        planAndSend();
+        // About to stop, nobody is refused for a full queue.
+        gate.stands(draining ? Gate.Queue.OPEN : requests.queue());
+        tick();
+        if (draining && requests.isEmpty()) {
+            idle.countDown();
+        }
+    }
+
+    private void planAndSend() {
+        while (epoch != null && epoch.scheduler().canPlan(clock.nanoTime())) {
+            var plan = epoch.scheduler().plan(clock.nanoTime());
+            if (plan.isEmpty()) {
+                return;
+            }
+            failpoints.hit(BEFORE_SEND);
+            stepBytes += epoch.group().workers().send(plan);
+            failpoints.hit(AFTER_SEND);
+        }
+    }
+
+    private void take(Message message) {
+        switch (message) {
+            case Message.Submit(var stream) -> submit(stream);
+            case Message.Cancel(var stream) -> requests.cancel(stream);
+            case Message.Describe(var id, var answer) -> answer.complete(timeline.describe(id));
+            case Message.Formed(var group) -> formed(group);
+            case Message.Unready(var status) -> unready(status);
+            case Message.Completed(var group, var result) -> completed(group, result);
+            case Message.Lost(var group, var reason) -> lost(group, reason);
+            case Message.Snapshot(var answer) ->
+                    answer.complete(
+                            new BlockWatcher.Snapshot(
+                                    journal.position(),
+                                    epoch == null ? List.of() : epoch.scheduler().cachedNames()));
+            case Message.Drain() -> draining = true;
+            case Message.Stop() -> stopped = true;
+        }
+    }
+
+    private void submit(RequestStream stream) {
+        if (stream.hasEnded()) {
+            return;
+        }
+        if (draining) {
+            stream.fail(Status.UNAVAILABLE.withDescription("the scheduler is draining"));
+            return;
+        }
+        if (epoch == null) {
+            stream.fail(unready);
+            return;
+        }
+        requests.submit(stream, epoch.group());
+    }
+
+    private void completed(WorkerGroup group, StepResult result) {
+        if (epoch == null || !epoch.isOf(group)) {
+            return;
+        }
+        failpoints.hit(BEFORE_APPLY);
+        try {
+            epoch.scheduler().apply(result, clock.nanoTime()).forEach(requests::tell);
+        } catch (IllegalStateException e) {
+            LOG.error(
+                    "step {} of epoch {} was answered wrongly", result.number(), group.epoch(), e);
+            group.lose("a step was answered wrongly: " + e.getMessage());
+        }
+    }
+
+    private void formed(FormedGroup group) {
+        if (group.workers().isLost()) {
+            return;
+        }
+        var fresh = epochs.begin(group);
+        epoch = fresh;
+        unready = Status.OK;
+        requests.formed(group, fresh.scheduler());
+        publish();
+    }
+
+    private void lost(WorkerGroup group, String reason) {
+        if (epoch == null || !epoch.isOf(group)) {
+            return;
+        }
+        var loss = epochs.end(epoch);
+        var digest = epoch.group().modelDigest();
+        epoch = null;
+        unready = Status.UNAVAILABLE.withDescription("the group was lost: " + reason);
+        int ended = requests.lost(loss, digest, reason);
+        LOG.warn(
+                "epoch {} is lost, {} requests aborted, {} sequences wait on: {}",
+                group.epoch(),
+                ended,
+                requests.parkedCount(),
+                reason);
+        publish();
+    }
+
+    private void unready(Status status) {
+        if (epoch != null) {
+            return;
+        }
+        boolean news = !status.toString().equals(unready.toString());
+        unready = status;
+        if (status.getCode() == Status.Code.FAILED_PRECONDITION) {
+            requests.failAll(status);
+        }
+        if (news) {
+            publish();
+        }
+    }
+
+    private void finish() {
+        var status = Status.UNAVAILABLE.withDescription("the scheduler stopped");
+        requests.failAll(status);
+        epochs.close();
+        for (var left = inbox.poll(); left != null; left = inbox.poll()) {
+            if (left instanceof Message.Submit(var stream)) {
+                stream.fail(status);
+            } else if (left instanceof Message.Describe(var _, var answer)) {
+                answer.complete(List.of());
+            }
+        }
+    }
+
+    private void tick() {
+        long now = clock.nanoTime();
+        if (now >= tickNanos) {
+            tickNanos = now + TICK_NANOS;
+            if (epoch != null) {
+                epoch.group().workers().beat();
+            }
+            requests.expireParked(unready);
+            publish();
+        } else if (changed && now - publishedNanos >= MIN_PUBLISH_NANOS) {
+            publish();
+        }
+    }
+
+    private void publish() {
+        publishedNanos = clock.nanoTime();
+        changed = false;
+        var reason =
+                draining
+                        ? "draining"
+                        : epoch == null ? String.valueOf(unready.getDescription()) : "";
+        var current = Optional.ofNullable(epoch);
+        standingListener.accept(
+                new Standing(
+                        current.map(Epoch::group),
+                        reason,
+                        epochs.load(current, gate.refused()).withParked(requests.parkedCount()),
+                        stepBytes,
+                        limits.sequences()));
+    }
+
+    /// Takes no new requests from now on, and waits until those it has are done.
+    ///
+    /// @return whether they are
+    boolean drain(Duration timeout) throws InterruptedException {
+        inbox.drain();
+        return idle.await(timeout.toNanos(), TimeUnit.NANOSECONDS);
+    }
+
+    /// Ends every request with an error, and the thread.
+    @Override
+    public void close() {
+        inbox.stop();
+        try {
+            thread.join(Duration.ofSeconds(1));
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

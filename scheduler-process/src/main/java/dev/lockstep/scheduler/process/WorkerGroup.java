@@ -1,0 +1,357 @@
+package dev.lockstep.scheduler.process;
+
+import com.google.protobuf.ByteString;
+import dev.lockstep.cluster.Member;
+import dev.lockstep.cluster.process.Clock;
+import dev.lockstep.proto.v1.Form;
+import dev.lockstep.proto.v1.Formed;
+import dev.lockstep.proto.v1.Heartbeat;
+import dev.lockstep.proto.v1.Join;
+import dev.lockstep.proto.v1.Joined;
+import dev.lockstep.proto.v1.SchedulerMessage;
+import dev.lockstep.proto.v1.WorkerMessage;
+import dev.lockstep.scheduler.StepPlan;
+import dev.lockstep.scheduler.StepResult;
+import io.grpc.Metadata;
+import io.grpc.Status;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Function;
+
+/// The ranks of one epoch: one stream each, the same step to all, a result when all have answered.
+/// A lost rank loses the group, once and for good; whoever made it closes it.
+///
+/// [GroupKeeper] forms it, then the step loop sends steps and [#beat]s. Answers come on the
+/// transport's thread; what both touch is guarded by this.
+final class WorkerGroup implements RankStream.Listener, AutoCloseable {
+    static final Metadata.Key<String> EPOCH_TRAILER =
+            Metadata.Key.of("lockstep-epoch", Metadata.ASCII_STRING_MARSHALLER);
+
+    /// How long a rank may be silent, or a step make no progress, before it counts as hung.
+    static final Duration HUNG = Duration.ofSeconds(5);
+
+    private static final Duration PAUSED = Duration.ofSeconds(3);
+
+    /// Hears what becomes of a formed group, on any thread; must not block.
+    interface Listener {
+        void stepCompleted(WorkerGroup group, StepResult result);
+
+        void groupLost(WorkerGroup group, String reason);
+    }
+
+    private final long epoch;
+    private final Clock clock;
+    private final Listener listener;
+    private final List<Rank> ranks = new ArrayList<>();
+    private final ArrayDeque<StepResult> results = new ArrayDeque<>();
+    private Optional<FormationException> lost = Optional.empty();
+    private long beatNanos;
+    private long sent;
+    private long completed;
+
+    private final class Rank {
+        final int number;
+        final Member member;
+        final RankStream stream;
+        final CompletableFuture<Joined> joined = new CompletableFuture<>();
+        final CompletableFuture<Formed> formed = new CompletableFuture<>();
+        long answered;
+        long heardNanos;
+        long progress;
+        long progressNanos;
+
+        Rank(int number, Member member, Dialer dialer) {
+            this.number = number;
+            this.member = member;
+            this.heardNanos = clock.nanoTime();
+            this.stream = new RankStream(number, dialer.dial(member), WorkerGroup.this);
+        }
+
+        String name() {
+            return "rank " + number + " (" + member.describe() + ", process " + member.pid() + ")";
+        }
+    }
+
+    /// Dials `members`, whose index is their rank.
+    WorkerGroup(long epoch, List<Member> members, Dialer dialer, Clock clock, Listener listener) {
+        this.epoch = epoch;
+        this.clock = clock;
+        this.listener = listener;
+        synchronized (this) {
+            beatNanos = clock.nanoTime();
+            for (int rank = 0; rank < members.size(); rank++) {
+                ranks.add(new Rank(rank, members.get(rank), dialer));
+            }
+        }
+        ranks.forEach(rank -> rank.stream.open());
+    }
+
+    long epoch() {
+        return epoch;
+    }
+
+    /// Asks every rank to take this epoch, and waits for what each has to say.
+    List<Joined> join(String group, byte[] hashKey, Duration timeout)
+            throws FormationException, InterruptedException {
+        for (var rank : ranks) {
+            rank.stream.send(
+                    SchedulerMessage.newBuilder()
+                            .setJoin(
+                                    Join.newBuilder()
+                                            .setGroup(group)
+                                            .setEpoch(epoch)
+                                            .setRank(rank.number)
+                                            .setSize(ranks.size())
+                                            .setHashKey(ByteString.copyFrom(hashKey)))
+                            .build());
+        }
+        return await("join", rank -> rank.joined, timeout);
+    }
+
+    /// Lets the ranks build what they share and warm up.
+    List<Formed> form(Form form, Duration timeout) throws FormationException, InterruptedException {
+        sendToAll(SchedulerMessage.newBuilder().setForm(form).build());
+        return await("form", rank -> rank.formed, timeout);
+    }
+
+    private <T> List<T> await(
+            String what, Function<Rank, CompletableFuture<T>> answer, Duration timeout)
+            throws FormationException, InterruptedException {
+        long deadline = clock.nanoTime() + timeout.toNanos();
+        var answers = new ArrayList<T>();
+        for (var rank : ranks) {
+            while (!answer.apply(rank).isDone()) {
+                throwIfLost();
+                if (clock.nanoTime() >= deadline) {
+                    lose(
+                            rank.name()
+                                    + " did not "
+                                    + what
+                                    + " within "
+                                    + timeout.toSeconds()
+                                    + " s");
+                }
+                try {
+                    answer.apply(rank).get(1, TimeUnit.SECONDS);
+                } catch (TimeoutException | ExecutionException e) {
+                    // A second is over, or the group is lost: the loop finds out which.
+                    beat();
+                }
+            }
+            throwIfLost();
+            answers.add(answer.apply(rank).join());
+        }
+        return answers;
+    }
+
+    private synchronized void throwIfLost() throws FormationException {
+        if (lost.isPresent()) {
+            throw lost.get();
+        }
+    }
+
+    /// Sends a step to every rank; nothing when the group is lost already. Returns its bytes.
+    int send(StepPlan plan) {
+        synchronized (this) {
+            if (lost.isPresent()) {
+                return 0;
+            }
+            if (sent == completed) {
+                long now = clock.nanoTime();
+                ranks.forEach(rank -> rank.progressNanos = now);
+            }
+            sent = plan.number();
+        }
+        var message = RankStream.toProto(plan);
+        sendToAll(message);
+        return message.getSerializedSize();
+    }
+
+    private void sendToAll(SchedulerMessage message) {
+        ranks.forEach(rank -> rank.stream.send(message));
+    }
+
+    /// Tells every rank that the scheduler lives, and loses the group when a rank seems not to.
+    /// Called once a second.
+    void beat() {
+        Heartbeat.Builder heartbeat;
+        synchronized (this) {
+            if (lost.isPresent()) {
+                return;
+            }
+            heartbeat = Heartbeat.newBuilder().setEpoch(epoch).setLastStep(completed);
+        }
+        sendToAll(SchedulerMessage.newBuilder().setHeartbeat(heartbeat).build());
+        findHung().ifPresent(this::lose);
+    }
+
+    private synchronized Optional<String> findHung() {
+        long now = clock.nanoTime();
+        boolean paused = now - beatNanos > PAUSED.toNanos();
+        beatNanos = now;
+        if (paused) {
+            // It was this process that stood still; what the ranks sent meanwhile is not read yet.
+            ranks.forEach(rank -> rank.heardNanos = now);
+            ranks.forEach(rank -> rank.progressNanos = now);
+            return Optional.empty();
+        }
+        for (var rank : ranks) {
+            // Before it joined, a rank may be loading; the time limit of joining covers that.
+            if (rank.joined.isDone() && now - rank.heardNanos > HUNG.toNanos()) {
+                return Optional.of(rank.name() + " was silent for " + HUNG.toSeconds() + " s");
+            }
+            if (rank.answered < sent && now - rank.progressNanos > HUNG.toNanos()) {
+                return Optional.of(
+                        rank.name()
+                                + " made no progress in step "
+                                + (rank.answered + 1)
+                                + " for "
+                                + HUNG.toSeconds()
+                                + " s");
+            }
+        }
+        return Optional.empty();
+    }
+
+    @Override
+    public void received(int number, WorkerMessage message) {
+        var done = new ArrayList<StepResult>();
+        Optional<String> fault;
+        synchronized (this) {
+            var rank = ranks.get(number);
+            rank.heardNanos = clock.nanoTime();
+            fault =
+                    switch (message.getMessageCase()) {
+                        case JOINED -> joined(rank, message.getJoined());
+                        case FORMED -> {
+                            rank.formed.complete(message.getFormed());
+                            yield Optional.empty();
+                        }
+                        case RESULT ->
+                                answered(rank, RankStream.fromProto(message.getResult()), done);
+                        case HEARTBEAT -> {
+                            progressed(rank, message.getHeartbeat().getProgress());
+                            yield Optional.empty();
+                        }
+                        case ERROR -> Optional.of(message.getError().getMessage());
+                        case MESSAGE_NOT_SET -> Optional.of("sent an empty message");
+                    };
+            fault = fault.map(text -> rank.name() + ": " + text);
+        }
+        done.forEach(result -> listener.stepCompleted(this, result));
+        fault.ifPresent(this::lose);
+    }
+
+    private Optional<String> joined(Rank rank, Joined joined) {
+        if (joined.getEpoch() != epoch) {
+            return Optional.of("joined epoch " + joined.getEpoch() + ", asked for " + epoch);
+        }
+        if (!joined.getIncarnation().equals(rank.member.incarnation())) {
+            return Optional.of(
+                    "is incarnation "
+                            + joined.getIncarnation()
+                            + ", announced was "
+                            + rank.member.incarnation());
+        }
+        rank.joined.complete(joined);
+        return Optional.empty();
+    }
+
+    private void progressed(Rank rank, long progress) {
+        if (progress != rank.progress) {
+            rank.progress = progress;
+            rank.progressNanos = rank.heardNanos;
+        }
+    }
+
+    private Optional<String> answered(Rank rank, StepResult result, List<StepResult> done) {
+        if (result.epoch() != epoch
+                || result.number() != rank.answered + 1
+                || result.number() > sent) {
+            return Optional.of(
+                    "answered step "
+                            + result.number()
+                            + " of epoch "
+                            + result.epoch()
+                            + ", expected "
+                            + (rank.answered + 1)
+                            + " of "
+                            + epoch);
+        }
+        rank.answered++;
+        rank.progressNanos = rank.heardNanos;
+        if (rank.number == 0) {
+            results.add(result);
+        }
+        while (completed < leastAnswered()) {
+            completed++;
+            done.add(results.remove());
+        }
+        return Optional.empty();
+    }
+
+    private long leastAnswered() {
+        long least = Long.MAX_VALUE;
+        for (var rank : ranks) {
+            least = Math.min(least, rank.answered);
+        }
+        return least;
+    }
+
+    @Override
+    public void ended(int number, Status status, Metadata trailers) {
+        String reason;
+        var highest = Optional.ofNullable(trailers.get(EPOCH_TRAILER));
+        synchronized (this) {
+            var description = status.getDescription();
+            reason =
+                    ranks.get(number).name()
+                            + " is lost: "
+                            + status.getCode()
+                            + (description == null ? "" : " " + description);
+        }
+        if (status.getCode() != Status.Code.FAILED_PRECONDITION) {
+            lose(reason);
+        } else if (highest.filter(text -> text.matches("[0-9]{1,18}")).isPresent()) {
+            lose(FormationException.stale(reason, Long.parseLong(highest.get())));
+        } else {
+            lose(FormationException.refused(reason));
+        }
+    }
+
+    /// Gives the group up: every stream is cancelled, so that no rank waits for another.
+    void lose(String reason) {
+        lose(FormationException.lost(reason));
+    }
+
+    private void lose(FormationException why) {
+        synchronized (this) {
+            if (lost.isPresent()) {
+                return;
+            }
+            lost = Optional.of(why);
+        }
+        for (var rank : ranks) {
+            rank.stream.cancel();
+            rank.joined.completeExceptionally(why);
+            rank.formed.completeExceptionally(why);
+        }
+        listener.groupLost(this, String.valueOf(why.getMessage()));
+    }
+
+    synchronized boolean isLost() {
+        return lost.isPresent();
+    }
+
+    @Override
+    public void close() {
+        lose("closed");
+    }
+}

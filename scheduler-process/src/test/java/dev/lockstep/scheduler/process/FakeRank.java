@@ -1,0 +1,347 @@
+package dev.lockstep.scheduler.process;
+
+import dev.lockstep.cluster.BlockHash;
+import dev.lockstep.cluster.Member;
+import dev.lockstep.proto.v1.Admission;
+import dev.lockstep.proto.v1.Form;
+import dev.lockstep.proto.v1.Formed;
+import dev.lockstep.proto.v1.Heartbeat;
+import dev.lockstep.proto.v1.Join;
+import dev.lockstep.proto.v1.Joined;
+import dev.lockstep.proto.v1.KvGroupInfo;
+import dev.lockstep.proto.v1.RankInfo;
+import dev.lockstep.proto.v1.Row;
+import dev.lockstep.proto.v1.Sampled;
+import dev.lockstep.proto.v1.SamplingParams;
+import dev.lockstep.proto.v1.SchedulerMessage;
+import dev.lockstep.proto.v1.SlotOutputs;
+import dev.lockstep.proto.v1.Step;
+import dev.lockstep.proto.v1.Token;
+import dev.lockstep.proto.v1.WorkerGrpc;
+import dev.lockstep.proto.v1.WorkerMessage;
+import dev.lockstep.scheduler.GroupShape;
+import dev.lockstep.scheduler.KvGroup;
+import dev.lockstep.scheduler.PromptOutputs;
+import dev.lockstep.scheduler.SamplingParameters;
+import dev.lockstep.scheduler.Sequence;
+import dev.lockstep.scheduler.StepPlan;
+import dev.lockstep.scheduler.Terms;
+import io.grpc.Metadata;
+import io.grpc.Status;
+import io.grpc.stub.StreamObserver;
+import java.util.ArrayDeque;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
+
+/// A [FakeWorker] behind the worker protocol. It answers at once unless told to hold its answers.
+final class FakeRank extends WorkerGrpc.WorkerImplBase {
+    static final int BLOCKS = 33;
+    static final int BLOCK_SIZE = 4;
+    static final int CONTEXT = 120;
+
+    final Member member;
+    private final UnaryOperator<Joined.Builder> traits;
+    private final Map<Integer, Sequence> sequences = new HashMap<>();
+    private final ArrayDeque<Step> held = new ArrayDeque<>();
+    private @Nullable StreamObserver<WorkerMessage> out;
+    private @Nullable FakeWorker worker;
+    private long highestEpoch;
+    private long progress;
+    private int joins;
+    private boolean holding;
+    private boolean stalled;
+    private boolean silent;
+
+    FakeRank(Member member, UnaryOperator<Joined.Builder> traits) {
+        this.member = member;
+        this.traits = traits;
+    }
+
+    synchronized void sawEpoch(long epoch) {
+        highestEpoch = epoch;
+    }
+
+    synchronized long highestEpoch() {
+        return highestEpoch;
+    }
+
+    synchronized int joins() {
+        return joins;
+    }
+
+    /// From now on steps wait for [#release].
+    synchronized void hold() {
+        holding = true;
+    }
+
+    synchronized int heldSteps() {
+        return held.size();
+    }
+
+    /// Answers the oldest step it holds.
+    synchronized void answer() {
+        run(held.remove());
+    }
+
+    /// From now on steps wait and nothing advances, as in a deadlock.
+    synchronized void stall() {
+        holding = true;
+        stalled = true;
+    }
+
+    synchronized void release() {
+        holding = false;
+        while (!held.isEmpty()) {
+            run(held.remove());
+        }
+    }
+
+    synchronized void fallSilent() {
+        silent = true;
+    }
+
+    /// As a process that is killed: the stream breaks.
+    synchronized void die() {
+        if (out != null) {
+            out.onError(Status.UNAVAILABLE.withDescription("killed").asRuntimeException());
+        }
+        forget();
+    }
+
+    synchronized void send(WorkerMessage message) {
+        if (out != null) {
+            out.onNext(message);
+        }
+    }
+
+    private void forget() {
+        out = null;
+        worker = null;
+        sequences.clear();
+        held.clear();
+        holding = false;
+        stalled = false;
+        silent = false;
+    }
+
+    @Override
+    public StreamObserver<SchedulerMessage> attach(StreamObserver<WorkerMessage> answers) {
+        return new StreamObserver<>() {
+            @Override
+            public void onNext(SchedulerMessage message) {
+                received(message, answers);
+            }
+
+            @Override
+            public void onError(Throwable t) {
+                ended(answers);
+            }
+
+            @Override
+            public void onCompleted() {
+                ended(answers);
+            }
+        };
+    }
+
+    private synchronized void ended(StreamObserver<WorkerMessage> answers) {
+        if (answers.equals(out)) {
+            forget();
+        }
+    }
+
+    private synchronized void received(
+            SchedulerMessage message, StreamObserver<WorkerMessage> answers) {
+        switch (message.getMessageCase()) {
+            case JOIN -> join(message.getJoin(), answers);
+            case FORM -> form(message.getForm());
+            case STEP -> {
+                if (holding) {
+                    held.add(message.getStep());
+                } else {
+                    run(message.getStep());
+                }
+            }
+            case HEARTBEAT -> beat();
+            case MESSAGE_NOT_SET -> throw new IllegalStateException("an empty message");
+        }
+    }
+
+    private void beat() {
+        if (!silent && out != null) {
+            progress += stalled ? 0 : 1;
+            out.onNext(
+                    WorkerMessage.newBuilder()
+                            .setHeartbeat(Heartbeat.newBuilder().setProgress(progress))
+                            .build());
+        }
+    }
+
+    private void join(Join join, StreamObserver<WorkerMessage> answers) {
+        if (join.getEpoch() <= highestEpoch) {
+            var trailers = new Metadata();
+            trailers.put(WorkerGroup.EPOCH_TRAILER, Long.toString(highestEpoch));
+            answers.onError(
+                    Status.FAILED_PRECONDITION
+                            .withDescription("epoch " + join.getEpoch() + " is stale")
+                            .asRuntimeException(trailers));
+            return;
+        }
+        forget();
+        joins++;
+        highestEpoch = join.getEpoch();
+        out = answers;
+        var joined = traits.apply(joined(member).setEpoch(join.getEpoch()));
+        answers.onNext(WorkerMessage.newBuilder().setJoined(joined).build());
+    }
+
+    static Joined.Builder joined(Member member) {
+        return Joined.newBuilder()
+                .setRank(member.rank())
+                .setProtocolVersion("1")
+                .setModel("fake")
+                .setModelDigest("d1")
+                .setTokenizerDigest("t1")
+                .setSettingsDigest("s1")
+                .setSettings("dtype=f32")
+                .setInstructionSet("avx512")
+                .setComputeType("f32")
+                .setKvType("f32")
+                .setHost("here")
+                .setMaxModelLen(CONTEXT)
+                .setVocabSize(FakeWorker.VOCABULARY)
+                .setBlockSize(BLOCK_SIZE)
+                .addKvGroups(KvGroupInfo.newBuilder().setKind("full").setBytesPerBlock(64))
+                .addEosTokenIds(FakeWorker.END)
+                .setKvBlocks(BLOCKS)
+                .setIncarnation(member.incarnation());
+    }
+
+    private void form(Form form) {
+        worker =
+                new FakeWorker(
+                        new GroupShape(
+                                form.getEpoch(),
+                                form.getMaxNumSeqs(),
+                                32,
+                                CONTEXT,
+                                BLOCK_SIZE,
+                                (int) form.getKvBlocks(),
+                                List.of(KvGroup.full(64))));
+        send(
+                WorkerMessage.newBuilder()
+                        .setFormed(
+                                Formed.newBuilder()
+                                        .setEpoch(form.getEpoch())
+                                        .setMaxNumBatchedTokens(32 + member.rank())
+                                        .setInfo(RankInfo.newBuilder().setRank(member.rank())))
+                        .build());
+    }
+
+    private void run(Step step) {
+        if (worker == null) {
+            return;
+        }
+        var result = worker.run(fromProto(step));
+        progress++;
+        var proto =
+                dev.lockstep.proto.v1.StepResult.newBuilder()
+                        .setEpoch(result.epoch())
+                        .setNumber(result.number());
+        if (member.rank() == 0) {
+            for (var one : result.sampled()) {
+                proto.addSampled(
+                        Sampled.newBuilder()
+                                .setSlot(one.slot())
+                                .setToken(Token.newBuilder().setId(one.token().id())));
+            }
+            for (var one : result.outputs()) {
+                proto.addOutputs(
+                        SlotOutputs.newBuilder().setSlot(one.slot()).setOutputs(one.values()));
+            }
+        }
+        send(WorkerMessage.newBuilder().setResult(proto).build());
+    }
+
+    private StepPlan fromProto(Step step) {
+        var plan = new StepPlan();
+        plan.begin(step.getEpoch(), step.getNumber(), 0);
+        for (var admission : step.getAdmittedList()) {
+            var sequence = sequence(admission);
+            sequences.put(admission.getSlot(), sequence);
+            int[] outputs = admission.getOutputIdsList().stream().mapToInt(id -> id).toArray();
+            plan.admit(
+                    new StepPlan.Admission(
+                            admission.getSlot(),
+                            sequence,
+                            outputs,
+                            admission.getComputed(),
+                            admission.getWithoutKv()));
+        }
+        step.getRowsList().forEach(row -> add(plan, row));
+        plan.release(step.getReleasedSlotsList().stream().mapToInt(slot -> slot).toArray());
+        for (var copy : step.getCopiesList()) {
+            plan.copies()
+                    .add(
+                            new StepPlan.BlockCopy(
+                                    copy.getKvGroup(),
+                                    copy.getFrom(),
+                                    copy.getTo(),
+                                    copy.getTokens()));
+        }
+        return plan;
+    }
+
+    private static Sequence sequence(Admission admission) {
+        int[] prompt = admission.getPromptIdsList().stream().mapToInt(id -> id).toArray();
+        return new Sequence(
+                0,
+                "",
+                prompt,
+                sampling(admission.getSampling()),
+                PromptOutputs.fromProto(admission.getOutputs()),
+                Terms.NONE,
+                Optional.empty(),
+                1);
+    }
+
+    static SamplingParameters sampling(SamplingParams proto) {
+        return new SamplingParameters(
+                0,
+                1,
+                0,
+                0,
+                SamplingParameters.Penalties.NONE,
+                List.of(),
+                proto.getSeed(),
+                proto.getChoice(),
+                proto.getMaxTokens(),
+                proto.getMinTokens(),
+                proto.getStopTokenIdsList(),
+                proto.getIgnoreEos(),
+                false,
+                0);
+    }
+
+    private void add(StepPlan plan, Row row) {
+        var sequence = sequences.get(row.getSlot());
+        if (sequence == null) {
+            throw new IllegalStateException("a row for empty slot " + row.getSlot());
+        }
+        var blocks = new int[row.getNewBlocksCount()][];
+        for (int group = 0; group < blocks.length; group++) {
+            blocks[group] =
+                    row.getNewBlocks(group).getIdsList().stream().mapToInt(id -> id).toArray();
+        }
+        var names =
+                row.getFullHashesList().stream()
+                        .map(bytes -> BlockHash.fromBytes(bytes.toByteArray()))
+                        .toList();
+        plan.add(sequence, row.getSlot(), row.getComputed(), row.getCount(), false, false)
+                .tell(blocks, names);
+    }
+}

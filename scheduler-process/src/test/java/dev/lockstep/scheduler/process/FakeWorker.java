@@ -1,0 +1,336 @@
+package dev.lockstep.scheduler.process;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static java.util.Objects.requireNonNull;
+
+import dev.lockstep.cluster.BlockHash;
+import dev.lockstep.cluster.BlockHasher;
+import dev.lockstep.proto.v1.Pooling;
+import dev.lockstep.proto.v1.PositionOutputs;
+import dev.lockstep.proto.v1.Token;
+import dev.lockstep.scheduler.BlockPool;
+import dev.lockstep.scheduler.GroupShape;
+import dev.lockstep.scheduler.KvGroup;
+import dev.lockstep.scheduler.OutputCursor;
+import dev.lockstep.scheduler.PromptOutputs;
+import dev.lockstep.scheduler.SamplingParameters;
+import dev.lockstep.scheduler.Sequence;
+import dev.lockstep.scheduler.StepPlan;
+import dev.lockstep.scheduler.StepResult;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/// A worker without a model, faithful in everything a scheduler can get wrong: slots, tables,
+/// positions and what lies in each KV block. The "key and value" of a position is a hash of all ids
+/// up to it, so a block that someone else overwrote, a skipped position or a wrong table shows as
+/// soon as it is read.
+///
+/// A token is a function of (seed, choice, position, all ids before it), as in a real worker.
+public final class FakeWorker {
+    public static final int VOCABULARY = 40;
+    public static final int END = 0;
+    public static final byte[] KEY = "sixteen bytes it".getBytes(UTF_8);
+
+    private final GroupShape shape;
+    private final Map<Integer, Slot> slots = new HashMap<>();
+    // [pool][block][offset]; groups whose blocks have equal bytes share a pool.
+    private final long[][][] memory;
+    private final int[] poolOfGroup;
+    // What each block of each KV group was named, until somebody writes to it.
+    private final Map<Long, BlockHash> named = new LinkedHashMap<>();
+    private final BlockHasher hasher = new BlockHasher(KEY);
+    private long lastStep;
+
+    public FakeWorker(GroupShape shape) {
+        this.shape = shape;
+        var sizes = new ArrayList<Long>();
+        poolOfGroup = new int[shape.kvGroups().size()];
+        for (int group = 0; group < poolOfGroup.length; group++) {
+            long bytes = shape.kvGroups().get(group).bytesPerBlock();
+            if (!sizes.contains(bytes)) {
+                sizes.add(bytes);
+            }
+            poolOfGroup[group] = sizes.indexOf(bytes);
+        }
+        memory = new long[sizes.size()][shape.blocks()][shape.blockSize()];
+    }
+
+    private static final class Slot {
+        final SamplingParameters sampling;
+        final int prompt;
+        final List<Integer> ids = new ArrayList<>();
+        final List<Long> prefixes = new ArrayList<>();
+        final List<BlockHash> names = new ArrayList<>();
+        final int cachedBlocks;
+        final PromptOutputs wanted;
+        final boolean withoutKv;
+        final List<List<Integer>> tables = new ArrayList<>();
+        int computed;
+
+        Slot(StepPlan.Admission admission, int groups, int blockSize) {
+            computed = admission.computed();
+            cachedBlocks = computed / blockSize;
+            sampling = admission.sequence().sampling();
+            wanted = admission.sequence().wanted();
+            withoutKv = admission.withoutKv();
+            prompt = admission.sequence().promptLength();
+            for (int id : admission.sequence().prompt()) {
+                append(id);
+            }
+            for (int id : admission.outputIds()) {
+                append(id);
+            }
+            for (int group = 0; group < groups; group++) {
+                tables.add(new ArrayList<>());
+            }
+        }
+
+        void append(int id) {
+            prefixes.add(mix(prefixes.isEmpty() ? 7 : prefixes.getLast(), id));
+            ids.add(id);
+        }
+    }
+
+    public StepResult run(StepPlan plan) {
+        require(plan.epoch() == shape.epoch(), "epoch " + plan.epoch());
+        require(plan.number() == ++lastStep, "step " + plan.number() + " after " + (lastStep - 1));
+        for (int slot : plan.releasedSlots()) {
+            require(slots.remove(slot) != null, "released slot " + slot + " is empty");
+        }
+        for (var admission : plan.admitted()) {
+            var slot = new Slot(admission, shape.kvGroups().size(), shape.blockSize());
+            require(admission.slot() < shape.maxSequences(), "slot " + admission.slot());
+            require(
+                    slots.put(admission.slot(), slot) == null,
+                    "admission to slot " + admission.slot() + " in use");
+        }
+        for (var copy : plan.copies()) {
+            var blocks = memory[poolOfGroup[copy.kvGroup()]];
+            rename(copy.kvGroup(), copy.to());
+            System.arraycopy(blocks[copy.from()], 0, blocks[copy.to()], 0, copy.tokens());
+        }
+        var sampled = new ArrayList<StepResult.Sampled>();
+        var outputs = new ArrayList<StepResult.Outputs>();
+        // All rows write before any is read, as the rows of one forward do.
+        plan.rows().forEach(this::write);
+        for (var row : plan.rows()) {
+            var slot = requireNonNull(slots.get(row.slot()));
+            if (!slot.withoutKv) {
+                read(slot, row.computed());
+            }
+            addOutputs(slot, row, outputs);
+            if (slot.sampling.maxTokens() > 0 && slot.computed == slot.ids.size()) {
+                int position = slot.ids.size() - slot.prompt;
+                int id = sample(slot.sampling, position, slot.prefixes.getLast());
+                slot.append(id);
+                sampled.add(
+                        new StepResult.Sampled(row.slot(), dev.lockstep.scheduler.Token.of(id)));
+            }
+        }
+        return new StepResult(plan.epoch(), plan.number(), sampled, outputs, 1);
+    }
+
+    /// In pieces of random size, as a real worker cuts long ones.
+    private static void addOutputs(Slot slot, StepPlan.Row row, List<StepResult.Outputs> outputs) {
+        int end = row.computed() + row.count();
+        int from = Math.max(slot.wanted.from(), row.computed());
+        int middle = (from + end) / 2;
+        addOutputs(slot, row.slot(), from, middle, outputs);
+        addOutputs(slot, row.slot(), middle, end, outputs);
+    }
+
+    private static void addOutputs(
+            Slot slot, int number, int from, int to, List<StepResult.Outputs> outputs) {
+        var values = PositionOutputs.newBuilder().setPosition(from).setHiddenSize(1);
+        for (int position = from; position < to; position++) {
+            long prefix = slot.prefixes.get(position);
+            if (slot.wanted.logprobs() && position + 1 < slot.prompt) {
+                values.addNextTokens(
+                        Token.newBuilder()
+                                .setId(slot.ids.get(position + 1))
+                                .setLogprob(value(prefix)));
+            }
+            if (slot.wanted.hiddenStates()) {
+                values.addHiddenStates(value(prefix));
+            }
+            boolean pools = slot.wanted.pooling() != Pooling.POOLING_UNSPECIFIED;
+            if (pools && position == slot.prompt - 1) {
+                values.addPooled(value(prefix));
+            }
+        }
+        if (!OutputCursor.isEmpty(values.build())) {
+            outputs.add(new StepResult.Outputs(number, values.build()));
+        }
+    }
+
+    /// What a position gives out: a function of all ids up to it.
+    static float value(long prefix) {
+        return prefix >>> 48;
+    }
+
+    /// The same of every position of these ids.
+    public static List<Float> values(List<Integer> ids) {
+        var values = new ArrayList<Float>();
+        long prefix = 7;
+        for (int id : ids) {
+            prefix = mix(prefix, id);
+            values.add(value(prefix));
+        }
+        return values;
+    }
+
+    /// A full block from an earlier epoch, with its name.
+    public record Held(int kvGroup, int block, BlockHash name) {}
+
+    /// Keeps the memory of an earlier epoch's worker of the same shape.
+    public List<Held> takeOver(FakeWorker before) {
+        for (int pool = 0; pool < memory.length; pool++) {
+            for (int block = 0; block < shape.blocks(); block++) {
+                memory[pool][block] = before.memory[pool][block].clone();
+            }
+        }
+        named.putAll(before.named);
+        return named.entrySet().stream()
+                .map(
+                        each ->
+                                new Held(
+                                        (int) (each.getKey() >> 32),
+                                        each.getKey().intValue(),
+                                        each.getValue()))
+                .toList();
+    }
+
+    private void rename(int group, int block) {
+        for (int other = 0; other < poolOfGroup.length; other++) {
+            if (poolOfGroup[other] == poolOfGroup[group]) {
+                named.remove((long) other << 32 | block);
+            }
+        }
+    }
+
+    private void write(StepPlan.Row row) {
+        var slot = slots.get(row.slot());
+        if (slot == null) {
+            throw new IllegalStateException("row for empty slot " + row.slot());
+        }
+        require(row.computed() == slot.computed, "row begins at " + row.computed());
+        require(
+                row.count() > 0 && row.computed() + row.count() <= slot.ids.size(),
+                "row of " + row.count() + " from " + row.computed() + " of " + slot.ids.size());
+        if (slot.withoutKv) {
+            boolean whole = row.count() == slot.ids.size() && row.newBlocks().length == 0;
+            require(whole, "a row of " + row.count() + " without KV");
+            slot.computed += row.count();
+            return;
+        }
+        for (int group = 0; group < poolOfGroup.length; group++) {
+            var table = slot.tables.get(group);
+            for (int block : row.newBlocks()[group]) {
+                table.add(block);
+            }
+            for (int i = 0; i < row.count(); i++) {
+                int position = row.computed() + i;
+                int block = table.get(position / shape.blockSize());
+                require(block != BlockPool.NULL_BLOCK, "the null block is written");
+                rename(group, block);
+                memory[poolOfGroup[group]][block][position % shape.blockSize()] =
+                        slot.prefixes.get(position);
+            }
+        }
+        slot.computed += row.count();
+        for (var name : row.fullBlocks()) {
+            int index = slot.cachedBlocks + slot.names.size();
+            slot.names.add(name);
+            for (int group = 0; group < poolOfGroup.length; group++) {
+                int block = slot.tables.get(group).get(index);
+                if (block != BlockPool.NULL_BLOCK && isStill(slot, group, block, index)) {
+                    named.put((long) group << 32 | block, name);
+                }
+            }
+        }
+        int cached = slot.cachedBlocks;
+        int full = (cached + slot.names.size()) * shape.blockSize();
+        require(full <= slot.computed, slot.names.size() + " names of " + slot.computed);
+        int[] ids = slot.ids.stream().mapToInt(Integer::intValue).toArray();
+        long[] chain = new long[2 * (cached + slot.names.size())];
+        hasher.chain(root(row.sequence()), ids, full, shape.blockSize(), chain);
+        for (int i = 0; i < slot.names.size(); i++) {
+            int block = cached + i;
+            var name = new BlockHash(chain[2 * block], chain[2 * block + 1]);
+            require(name.equals(slot.names.get(i)), "block " + block + " has a wrong name");
+        }
+        // A block is named two rows after its last id was sampled at the latest.
+        require(slot.computed - full < shape.blockSize() + 2, "a full block without a name");
+    }
+
+    /// A window may have left a block behind before it was named.
+    private boolean isStill(Slot slot, int group, int block, int index) {
+        int last = (index + 1) * shape.blockSize() - 1;
+        return memory[poolOfGroup[group]][block][shape.blockSize() - 1] == slot.prefixes.get(last);
+    }
+
+    private BlockHash root(Sequence sequence) {
+        return hasher.root(sequence.terms().cacheDomain().words());
+    }
+
+    /// What a row from `first` on attends to.
+    private void read(Slot slot, int first) {
+        for (int group = 0; group < poolOfGroup.length; group++) {
+            var kvGroup = shape.kvGroups().get(group);
+            int from =
+                    kvGroup.kind() == KvGroup.Kind.WINDOW
+                            ? Math.max(0, first - kvGroup.window() + 1)
+                            : 0;
+            for (int position = from; position < slot.computed; position++) {
+                int block = slot.tables.get(group).get(position / shape.blockSize());
+                long content = memory[poolOfGroup[group]][block][position % shape.blockSize()];
+                require(
+                        content == slot.prefixes.get(position),
+                        "position " + position + " in block " + block + " was overwritten");
+            }
+        }
+    }
+
+    private static int sample(SamplingParameters sampling, int position, long prefix) {
+        long noise = mix(mix(mix(sampling.seed(), sampling.choice()), position), prefix);
+        int id = (int) Long.remainderUnsigned(noise, VOCABULARY);
+        while (position < sampling.minTokens() && sampling.stopsAt(id)) {
+            id = (id + 1) % VOCABULARY;
+        }
+        return id;
+    }
+
+    /// What a sequence must generate, by a plain loop.
+    public static List<Integer> expected(int[] prompt, SamplingParameters sampling) {
+        long prefix = 7;
+        for (int id : prompt) {
+            prefix = mix(prefix, id);
+        }
+        var outputs = new ArrayList<Integer>();
+        while (outputs.size() < sampling.maxTokens()) {
+            int id = sample(sampling, outputs.size(), prefix);
+            outputs.add(id);
+            prefix = mix(prefix, id);
+            if (sampling.stopsAt(id)) {
+                break;
+            }
+        }
+        return outputs;
+    }
+
+    public static long mix(long a, long b) {
+        long x = a * 0x9E3779B97F4A7C15L + b + 0x632BE59BD9B4E019L;
+        x = (x ^ (x >>> 30)) * 0xBF58476D1CE4E5B9L;
+        x = (x ^ (x >>> 27)) * 0x94D049BB133111EBL;
+        return x ^ (x >>> 31);
+    }
+
+    private static void require(boolean condition, String what) {
+        if (!condition) {
+            throw new IllegalStateException("the worker refuses: " + what);
+        }
+    }
+}

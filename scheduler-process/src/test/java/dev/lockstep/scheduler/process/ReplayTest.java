@@ -1,0 +1,134 @@
+package dev.lockstep.scheduler.process;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.cluster.BlockHasher;
+import dev.lockstep.proto.v1.Pooling;
+import dev.lockstep.scheduler.CacheEvents;
+import dev.lockstep.scheduler.GroupShape;
+import dev.lockstep.scheduler.KvGroup;
+import dev.lockstep.scheduler.Policies;
+import dev.lockstep.scheduler.PromptOutputs;
+import dev.lockstep.scheduler.SamplingParameters;
+import dev.lockstep.scheduler.Scheduler;
+import dev.lockstep.scheduler.Sequence;
+import dev.lockstep.scheduler.Terms;
+import dev.lockstep.scheduler.Timeline;
+import dev.lockstep.scheduler.WaitingLimits;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class ReplayTest {
+    @TempDir Path folder;
+
+    /// Random requests, cancels and deadlines under pressure, recorded.
+    private Path record(String order) {
+        var file = folder.resolve("recording");
+        var random = new Random(3);
+        var groups = List.of(KvGroup.full(64), new KvGroup(KvGroup.Kind.WINDOW, 9, 128, 1));
+        var shape = new GroupShape(1, 6, 24, 120, 4, 60, groups);
+        var limits = new WaitingLimits(50, 5000);
+        var policies = new Policies("maximum-utilization", "fcfs", order, Map.of("a", 3.0), true);
+        var scheduler =
+                new Scheduler(
+                        shape,
+                        limits,
+                        policies,
+                        new BlockHasher(FakeWorker.KEY),
+                        CacheEvents.NONE,
+                        new Timeline(64));
+        try (var recording = Recording.to(file)) {
+            recording.formed(shape, limits, policies, FakeWorker.KEY, CommonBlocks.NONE, 0);
+            scheduler.recordTo(recording);
+            var worker = new FakeWorker(shape);
+            var all = new ArrayList<Sequence>();
+            for (long nanos = 1; nanos < 400; nanos++) {
+                if (random.nextInt(3) == 0) {
+                    var prompt = prompt(random);
+                    var terms =
+                            new Terms(
+                                    random.nextBoolean() ? "a" : "b",
+                                    random.nextInt(3),
+                                    random.nextInt(4) == 0,
+                                    random.nextInt(5) == 0 ? nanos + 40 : Terms.NO_DEADLINE,
+                                    Terms.Domain.COMMON,
+                                    35,
+                                    0);
+                    boolean generates = random.nextInt(4) > 0;
+                    var wanted =
+                            new PromptOutputs(
+                                    random.nextInt(prompt.length),
+                                    true,
+                                    0,
+                                    false,
+                                    Pooling.POOLING_UNSPECIFIED);
+                    var sequence =
+                            new Sequence(
+                                    nanos,
+                                    "r" + nanos,
+                                    prompt,
+                                    SamplingParameters.greedy(
+                                            generates ? 1 + random.nextInt(20) : 0),
+                                    generates ? PromptOutputs.NONE : wanted,
+                                    terms,
+                                    Optional.empty(),
+                                    2);
+                    all.add(sequence);
+                    scheduler.submit(List.of(sequence), nanos);
+                }
+                if (!all.isEmpty() && random.nextInt(20) == 0) {
+                    scheduler.cancel(all.get(random.nextInt(all.size())), nanos);
+                }
+                scheduler.expire(nanos);
+                var plan = scheduler.plan(nanos);
+                if (!plan.isEmpty()) {
+                    scheduler.apply(worker.run(plan), nanos);
+                }
+            }
+        }
+        return file;
+    }
+
+    /// A prompt of one of few beginnings.
+    private static int[] prompt(Random random) {
+        var ids = new int[1 + random.nextInt(30)];
+        int beginning = random.nextInt(5);
+        for (int i = 0; i < ids.length; i++) {
+            ids[i] = i < 12 ? beginning : random.nextInt(FakeWorker.VOCABULARY);
+        }
+        return ids;
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"fcfs", "priority", "longest-prefix", "fair"})
+    void everyPlanIsTheRecordedOne(String order) throws IOException {
+        var report = Replay.of(record(order));
+        assertEquals(List.of(), report.differences());
+        assertTrue(report.plans() > 100 && report.requests() > 50, () -> "" + report);
+    }
+
+    @Test
+    void whatIsNoRecordingIsRefused() throws IOException {
+        var file = folder.resolve("text");
+        Files.writeString(file, "not a recording at all");
+        assertThrows(IOException.class, () -> Replay.of(file));
+        var cut = record("fcfs");
+        var bytes = Files.readAllBytes(cut);
+        Files.write(cut, Arrays.copyOf(bytes, bytes.length - 3));
+        var failure = assertThrows(IOException.class, () -> Replay.of(cut));
+        assertTrue(("" + failure.getMessage()).contains("recording"), () -> "" + failure);
+    }
+}

@@ -1,0 +1,104 @@
+package dev.lockstep.scheduler.process;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.proto.v1.FinishReason;
+import dev.lockstep.proto.v1.GenerateEvent;
+import dev.lockstep.scheduler.PromptOutputs;
+import dev.lockstep.scheduler.SamplingParameters;
+import dev.lockstep.scheduler.Token;
+import io.grpc.Status;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class RequestStreamTest {
+    private final FakeReader reader = new FakeReader();
+    private final RequestStream stream =
+            new RequestStream(
+                    new GenerateRequest(
+                            "r",
+                            new int[3],
+                            List.of(SamplingParameters.greedy(9), SamplingParameters.greedy(9)),
+                            PromptOutputs.NONE,
+                            new GenerateRequest.Asked("", 0, false, 0, "", 35, 0)),
+                    reader);
+
+    @Test
+    void tokensForASlowReaderGatherIntoOneEventAChoice() {
+        stream.generated(0, 0, Token.of(5));
+        stream.generated(1, 0, Token.of(6));
+        stream.generated(0, 1, Token.of(7));
+        assertEquals(List.of(), reader.events);
+        reader.ready = true;
+        stream.drain();
+        assertEquals(2, reader.events.size());
+        var tokens = reader.events.getFirst().getTokens();
+        assertEquals(0, tokens.getPosition());
+        assertEquals(2, tokens.getTokensCount());
+        stream.generated(0, 2, Token.of(8));
+        assertEquals(2, reader.events.getLast().getTokens().getPosition());
+    }
+
+    @Test
+    void theFirstTokenOfAChoiceTellsWhatThePromptFoundInTheCache() {
+        reader.ready = true;
+        stream.began(1, 9);
+        stream.generated(1, 0, Token.of(5));
+        stream.began(0, 4);
+        stream.generated(0, 0, Token.of(6));
+        stream.generated(0, 1, Token.of(7));
+        var told = reader.events.stream().map(event -> event.getTokens().getCachedTokens());
+        assertEquals(List.of(9, 4, 0), told.toList());
+        stream.finished(0, FinishReason.FINISH_REASON_STOP, 7);
+        stream.finished(1, FinishReason.FINISH_REASON_LENGTH, -1);
+        var usage = reader.events.getLast().getFinished().getUsage();
+        assertEquals(
+                4, usage.getCachedTokens(), "a prompt counts once: as the first choice found it");
+    }
+
+    @Test
+    void theEndComesAfterTheLastTokenOfEveryChoice() {
+        stream.generated(0, 0, Token.of(5));
+        stream.finished(0, FinishReason.FINISH_REASON_STOP, 5);
+        stream.generated(1, 0, Token.of(6));
+        stream.finished(1, FinishReason.FINISH_REASON_LENGTH, -1);
+        assertFalse(reader.completed);
+        reader.ready = true;
+        stream.drain();
+        assertTrue(reader.completed);
+        var kinds = reader.events.stream().map(GenerateEvent::getEventCase).toList();
+        assertEquals(
+                List.of(
+                        GenerateEvent.EventCase.TOKENS,
+                        GenerateEvent.EventCase.FINISHED,
+                        GenerateEvent.EventCase.TOKENS,
+                        GenerateEvent.EventCase.FINISHED),
+                kinds);
+        assertFalse(reader.events.get(1).getFinished().hasUsage());
+        assertEquals(2, reader.events.get(3).getFinished().getUsage().getCompletionTokens());
+    }
+
+    @Test
+    void aReaderThatLeavesTooMuchUnreadIsGivenUp() {
+        for (int i = 0; i < RequestStream.MAX_UNREAD; i++) {
+            assertTrue(stream.generated(0, i, Token.of(1)));
+        }
+        assertFalse(stream.generated(0, RequestStream.MAX_UNREAD, Token.of(1)));
+        stream.fail(Status.CANCELLED);
+        assertTrue(stream.hasEnded());
+        reader.ready = true;
+        stream.drain();
+        assertEquals(List.of(), reader.events);
+    }
+
+    @Test
+    void nothingIsSentToAReaderThatHungUp() {
+        reader.ready = true;
+        stream.abandon();
+        stream.generated(0, 0, Token.of(1));
+        stream.finished(0, FinishReason.FINISH_REASON_STOP, 1);
+        assertEquals(List.of(), reader.events);
+    }
+}

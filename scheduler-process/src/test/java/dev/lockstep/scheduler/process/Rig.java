@@ -1,0 +1,263 @@
+package dev.lockstep.scheduler.process;
+
+import static java.util.Objects.requireNonNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.cluster.FixedCluster;
+import dev.lockstep.cluster.Member;
+import dev.lockstep.cluster.Registration;
+import dev.lockstep.cluster.process.Clock;
+import dev.lockstep.cluster.process.Failpoints;
+import dev.lockstep.cluster.process.Randomness;
+import dev.lockstep.proto.v1.GenerateEvent;
+import dev.lockstep.proto.v1.GenerateRequest;
+import dev.lockstep.proto.v1.GroupStatus;
+import dev.lockstep.proto.v1.Joined;
+import dev.lockstep.proto.v1.SamplingParams;
+import dev.lockstep.proto.v1.SchedulerGrpc;
+import dev.lockstep.proto.v1.WatchGroupRequest;
+import dev.lockstep.scheduler.Policies;
+import dev.lockstep.scheduler.WaitingLimits;
+import io.grpc.ManagedChannel;
+import io.grpc.Server;
+import io.grpc.inprocess.InProcessChannelBuilder;
+import io.grpc.inprocess.InProcessServerBuilder;
+import io.grpc.stub.StreamObserver;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
+import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
+
+/// A whole scheduler process but for sockets and ZooKeeper, with fake ranks to command.
+final class Rig implements AutoCloseable {
+    private static final Duration PATIENCE = Duration.ofSeconds(10);
+
+    final FixedCluster cluster;
+    final Randomness randomness = Randomness.secure();
+    final List<FakeRank> ranks = new ArrayList<>();
+    final StepLoop loop;
+    final Registration registration;
+    private final List<Server> servers = new ArrayList<>();
+    private final List<Registration> registrations = new ArrayList<>();
+    private final GroupKeeper keeper;
+    private final ManagedChannel channel;
+    private volatile @Nullable Throwable died;
+
+    Rig() throws IOException {
+        this(new FixedCluster(Runnable::run, Randomness.secure()), 1, new WaitingLimits(100, 1000));
+    }
+
+    Rig(FixedCluster cluster, int size, WaitingLimits limits) throws IOException {
+        this.cluster = cluster;
+        var journal = new BlockJournal("rig");
+        var service = new SchedulerService("g", journal);
+        loop =
+                new StepLoop(
+                        limits,
+                        Policies.DEFAULT,
+                        FakeWorker.KEY,
+                        journal,
+                        Optional.empty(),
+                        Clock.SYSTEM,
+                        Failpoints.NONE,
+                        service::publish,
+                        failure -> died = failure);
+        service.serve(loop.inbox());
+        loop.start();
+        var incarnation = randomness.nextIncarnation();
+        servers.add(serve(incarnation, service));
+        registration = cluster.register(Member.scheduler("g", "here", 1, incarnation));
+        var config =
+                new SchedulerConfig(
+                        "",
+                        "default",
+                        "g",
+                        "here",
+                        0,
+                        size,
+                        8,
+                        Optional.empty(),
+                        limits,
+                        Policies.DEFAULT,
+                        Optional.empty(),
+                        Duration.ZERO,
+                        false,
+                        Failpoints.NONE);
+        keeper =
+                new GroupKeeper(
+                        config,
+                        cluster,
+                        registration,
+                        member -> channel(member.incarnation()),
+                        loop.inbox(),
+                        FakeWorker.KEY,
+                        Clock.SYSTEM,
+                        randomness);
+        keeper.start();
+        channel = channel(incarnation);
+    }
+
+    private static Server serve(String name, io.grpc.BindableService service) throws IOException {
+        return InProcessServerBuilder.forName(name)
+                .directExecutor()
+                .addService(service)
+                .build()
+                .start();
+    }
+
+    private static ManagedChannel channel(String name) {
+        return InProcessChannelBuilder.forName(name).directExecutor().build();
+    }
+
+    FakeRank startRank(int rank, int size) throws IOException {
+        return startRank(rank, size, joined -> joined);
+    }
+
+    FakeRank startRank(int rank, int size, UnaryOperator<Joined.Builder> traits)
+            throws IOException {
+        var member = Member.worker("g", rank, size, "here", 1, randomness.nextIncarnation());
+        var fake = new FakeRank(member, traits);
+        servers.add(serve(member.incarnation(), fake));
+        registrations.add(cluster.register(member));
+        ranks.add(fake);
+        return fake;
+    }
+
+    SchedulerGrpc.SchedulerStub stub() {
+        return SchedulerGrpc.newStub(channel);
+    }
+
+    /// The first status that satisfies `wanted`.
+    GroupStatus awaitStatus(Predicate<GroupStatus> wanted) throws InterruptedException {
+        long deadline = System.nanoTime() + PATIENCE.toNanos();
+        var status = GroupStatus.getDefaultInstance();
+        while (System.nanoTime() < deadline) {
+            status = SchedulerGrpc.newBlockingStub(channel).watchGroup(WATCH).next();
+            if (wanted.test(status)) {
+                return status;
+            }
+            Thread.sleep(5);
+        }
+        throw new AssertionError("status stays at " + status);
+    }
+
+    private static final WatchGroupRequest WATCH = WatchGroupRequest.getDefaultInstance();
+
+    GroupStatus awaitReady() throws InterruptedException {
+        return awaitStatus(GroupStatus::getReady);
+    }
+
+    static void await(java.util.function.BooleanSupplier condition) throws InterruptedException {
+        long deadline = System.nanoTime() + PATIENCE.toNanos();
+        while (!condition.getAsBoolean()) {
+            assertTrue(System.nanoTime() < deadline, "waited too long");
+            Thread.sleep(5);
+        }
+    }
+
+    static GenerateRequest request(String id, int promptLength, SamplingParams... choices) {
+        var request = GenerateRequest.newBuilder().setRequestId(id);
+        for (int i = 0; i < promptLength; i++) {
+            request.addPromptIds((int) Long.remainderUnsigned(id.hashCode() * 31L + i, 40));
+        }
+        return request.addAllChoices(List.of(choices)).build();
+    }
+
+    static SamplingParams.Builder sampling(long seed, int maxTokens) {
+        return SamplingParams.newBuilder()
+                .setTemperature(1)
+                .setTopP(1)
+                .setRepetitionPenalty(1)
+                .setSeed(seed)
+                .setMaxTokens(maxTokens);
+    }
+
+    /// What a call brought.
+    static final class Call implements StreamObserver<GenerateEvent> {
+        final Map<Integer, List<Integer>> ids = new HashMap<>();
+        final Map<Integer, GenerateEvent.Finished> ends = new HashMap<>();
+        final CompletableFuture<Call> done = new CompletableFuture<>();
+
+        @Override
+        public synchronized void onNext(GenerateEvent event) {
+            if (event.hasFinished()) {
+                ends.put(event.getFinished().getChoice(), event.getFinished());
+                return;
+            }
+            var tokens = event.getTokens();
+            var known = ids.computeIfAbsent(tokens.getChoice(), _ -> new ArrayList<>());
+            if (known.size() != tokens.getPosition() || ends.containsKey(tokens.getChoice())) {
+                done.completeExceptionally(new AssertionError("position of " + tokens));
+            }
+            tokens.getTokensList().forEach(token -> known.add(token.getId()));
+        }
+
+        @Override
+        public void onError(Throwable failure) {
+            done.completeExceptionally(failure);
+        }
+
+        @Override
+        public void onCompleted() {
+            done.complete(this);
+        }
+
+        Call await() throws Exception {
+            return done.get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+        }
+
+        synchronized GenerateEvent.Finished end(int choice) {
+            return requireNonNull(ends.get(choice));
+        }
+
+        synchronized int received() {
+            return ids.values().stream().mapToInt(List::size).sum();
+        }
+    }
+
+    Call generate(GenerateRequest request) {
+        var call = new Call();
+        stub().generate(request, call);
+        return call;
+    }
+
+    static List<Integer> expected(GenerateRequest request, int choice) {
+        int[] prompt = request.getPromptIdsList().stream().mapToInt(id -> id).toArray();
+        var sampling = request.getChoices(choice).toBuilder();
+        if (!sampling.getIgnoreEos()) {
+            sampling.addStopTokenIds(FakeWorker.END);
+        }
+        return FakeWorker.expected(prompt, FakeRank.sampling(sampling.build()));
+    }
+
+    /// The loop is alive and every block is free.
+    void assertQuiet() throws InterruptedException {
+        var status =
+                awaitStatus(
+                        it ->
+                                it.getRunning() + it.getWaiting() == 0
+                                        && it.getBlocksFree() == it.getBlocksTotal());
+        assertTrue(died == null, () -> "the loop died at " + status + ": " + died);
+    }
+
+    /// The scheduler leads no more; its ranks stay.
+    void resign() {
+        keeper.close();
+    }
+
+    @Override
+    public void close() {
+        keeper.close();
+        loop.close();
+        channel.shutdownNow();
+        servers.forEach(Server::shutdownNow);
+    }
+}

@@ -1,0 +1,415 @@
+package dev.lockstep.scheduler.process;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.cluster.FixedCluster;
+import dev.lockstep.cluster.process.Randomness;
+import dev.lockstep.proto.v1.FinishReason;
+import dev.lockstep.proto.v1.GenerateRequest;
+import dev.lockstep.proto.v1.GroupStatus;
+import dev.lockstep.proto.v1.WatchGroupRequest;
+import dev.lockstep.scheduler.Scheduler;
+import dev.lockstep.scheduler.WaitingLimits;
+import io.grpc.Context;
+import io.grpc.Metadata;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ExecutionException;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/// The process as a coordinator sees it, over in-process streams and with fake ranks.
+@Timeout(60)
+class SchedulerServiceTest {
+    private static FixedCluster cluster() {
+        return new FixedCluster(Runnable::run, Randomness.secure());
+    }
+
+    private static StatusRuntimeException failure(Rig.Call call) {
+        var failure = assertThrows(ExecutionException.class, call::await);
+        return assertInstanceOf(StatusRuntimeException.class, failure.getCause());
+    }
+
+    private static void assertFails(Rig.Call call, Status.Code code, String... named) {
+        var status = failure(call).getStatus();
+        assertEquals(code, status.getCode(), status.toString());
+        for (var name : named) {
+            assertTrue(String.valueOf(status.getDescription()).contains(name), status.toString());
+        }
+    }
+
+    @Test
+    void aRequestStreamsItsTokensAndThenItsEndWithUsage() throws Exception {
+        try (var rig = new Rig()) {
+            rig.startRank(0, 1);
+            rig.awaitReady();
+            var request = Rig.request("a", 9, Rig.sampling(5, 20).setIgnoreEos(true).build());
+            var call = rig.generate(request).await();
+            assertEquals(Rig.expected(request, 0), call.ids.get(0));
+            var end = call.end(0);
+            assertEquals(FinishReason.FINISH_REASON_LENGTH, end.getReason());
+            assertEquals(-1, end.getStopTokenId());
+            assertEquals(9, end.getUsage().getPromptTokens());
+            assertEquals(20, end.getUsage().getCompletionTokens());
+            rig.assertQuiet();
+        }
+    }
+
+    @Test
+    void theSameAgainTellsHowMuchOfItsPromptWasCached() throws Exception {
+        try (var rig = new Rig()) {
+            rig.startRank(0, 1);
+            rig.awaitReady();
+            var request = Rig.request("c", 9, Rig.sampling(5, 3).setIgnoreEos(true).build());
+            assertEquals(0, rig.generate(request).await().end(0).getUsage().getCachedTokens());
+            assertEquals(8, rig.generate(request).await().end(0).getUsage().getCachedTokens());
+            rig.assertQuiet();
+        }
+    }
+
+    @Test
+    void endTokensOfTheModelStopUnlessIgnored() throws Exception {
+        try (var rig = new Rig()) {
+            rig.startRank(0, 1);
+            rig.awaitReady();
+            boolean stopped = false;
+            for (int seed = 0; seed < 20 && !stopped; seed++) {
+                var request = Rig.request("e" + seed, 3, Rig.sampling(seed, 60).build());
+                var call = rig.generate(request).await();
+                assertEquals(Rig.expected(request, 0), call.ids.get(0));
+                stopped = call.end(0).getReason() == FinishReason.FINISH_REASON_STOP;
+                assertEquals(stopped ? FakeWorker.END : -1, call.end(0).getStopTokenId());
+            }
+            assertTrue(stopped);
+        }
+    }
+
+    @Test
+    void choicesOfARequestHaveTokensOfTheirOwnAndOneUsage() throws Exception {
+        try (var rig = new Rig()) {
+            rig.startRank(0, 1);
+            rig.awaitReady();
+            var request =
+                    Rig.request(
+                            "n",
+                            9,
+                            Rig.sampling(5, 10).setIgnoreEos(true).build(),
+                            Rig.sampling(5, 20).setIgnoreEos(true).setChoice(1).build());
+            var call = rig.generate(request).await();
+            assertEquals(Rig.expected(request, 0), call.ids.get(0));
+            assertEquals(Rig.expected(request, 1), call.ids.get(1));
+            assertFalse(call.end(0).hasUsage());
+            assertEquals(30, call.end(1).getUsage().getCompletionTokens());
+        }
+    }
+
+    @Test
+    void manyRequestsShareASmallPoolOverTwoRanksAndKeepTheirTokens() throws Exception {
+        try (var rig = new Rig(cluster(), 2, new WaitingLimits(100, 10_000))) {
+            rig.startRank(1, 2);
+            rig.startRank(0, 2);
+            var ready = rig.awaitReady();
+            assertEquals(2, ready.getRanksCount());
+            assertEquals(32, ready.getMaxNumBatchedTokens());
+            assertEquals(32, ready.getBlocksTotal());
+            rig.ranks.forEach(FakeRank::hold);
+            var requests = new ArrayList<GenerateRequest>();
+            var calls = new ArrayList<Rig.Call>();
+            for (int i = 0; i < 60; i++) {
+                var sampling = Rig.sampling(i, 40).setIgnoreEos(i % 2 == 0).build();
+                requests.add(Rig.request("m" + i, 3 + i % 30, sampling));
+                calls.add(rig.generate(requests.getLast()));
+            }
+            rig.awaitStatus(it -> it.getRunning() + it.getWaiting() == 60);
+            rig.ranks.forEach(FakeRank::release);
+            for (int i = 0; i < 60; i++) {
+                assertEquals(Rig.expected(requests.get(i), 0), calls.get(i).await().ids.get(0));
+            }
+            rig.assertQuiet();
+            var status = rig.awaitReady();
+            assertTrue(status.getPreemptions() > 0, status.toString());
+            assertTrue(status.getMixedSteps() > 0, status.toString());
+        }
+    }
+
+    @Test
+    void aCancelledCallGivesItsBlocksBack() throws Exception {
+        try (var rig = new Rig()) {
+            var rank = rig.startRank(0, 1);
+            rig.awaitReady();
+            rank.hold();
+            var context = Context.current().withCancellation();
+            var call = new Rig.Call();
+            var request = Rig.request("c", 30, Rig.sampling(1, 50).build());
+            context.run(() -> rig.stub().generate(request, call));
+            rig.awaitStatus(it -> it.getRunning() == 1);
+            context.cancel(null);
+            rig.awaitStatus(it -> it.getRunning() == 0);
+            rank.release();
+            rig.assertQuiet();
+        }
+    }
+
+    /// Requests in all 8 slots of a rank that holds its answers.
+    private static List<Rig.Call> fillSlots(Rig rig, FakeRank rank) throws Exception {
+        rank.hold();
+        var calls = new ArrayList<Rig.Call>();
+        for (int i = 0; i < 8; i++) {
+            var sampling = Rig.sampling(i, 30).setIgnoreEos(true).build();
+            calls.add(rig.generate(Rig.request("h" + i, 3, sampling)));
+            if (i == 0) {
+                Rig.await(() -> rank.heldSteps() == Scheduler.DEPTH);
+            }
+        }
+        rig.awaitStatus(it -> it.getWaiting() == 7);
+        rank.answer();
+        rig.awaitStatus(it -> it.getRunning() == 8);
+        return calls;
+    }
+
+    @Test
+    void aFullQueueIsRefusedWithATimeToTryAgain() throws Exception {
+        try (var rig = new Rig(cluster(), 1, new WaitingLimits(9, 1000))) {
+            var rank = rig.startRank(0, 1);
+            rig.awaitReady();
+            var calls = fillSlots(rig, rank);
+            for (int i = 0; i < 9; i++) {
+                calls.add(rig.generate(Rig.request("q" + i, 3, Rig.sampling(i, 4).build())));
+            }
+            rig.awaitStatus(it -> it.getWaiting() == 9);
+            var full = rig.generate(Rig.request("full", 3, Rig.sampling(1, 4).build()));
+            var failure = failure(full);
+            assertEquals(Status.Code.RESOURCE_EXHAUSTED, failure.getStatus().getCode());
+            var trailers = failure.getTrailers();
+            long wait = Long.parseLong(trailers == null ? "0" : trailers.get(RETRY_AFTER_MS));
+            assertTrue(wait >= 1000 && wait <= 30_000, "retry after " + wait + " ms");
+            rank.release();
+            for (var call : calls) {
+                call.await();
+            }
+            rig.assertQuiet();
+        }
+    }
+
+    private static final Metadata.Key<String> RETRY_AFTER_MS =
+            Metadata.Key.of("retry-after-ms", Metadata.ASCII_STRING_MARSHALLER);
+
+    @Test
+    void aPoolThatTheSchedulersHeapCannotHoldIsRefusedWithItsNumbers() throws Exception {
+        try (var rig = new Rig()) {
+            rig.startRank(0, 1, joined -> joined.setKvBlocks(1 << 30));
+            var status = rig.awaitStatus(it -> it.getReason().contains("KV blocks"));
+            long heap = Runtime.getRuntime().maxMemory() >> 20;
+            for (var named : List.of("1073741824", "heap of " + heap + " MiB", "--kv-memory")) {
+                assertTrue(status.getReason().contains(named), status.getReason());
+            }
+        }
+    }
+
+    @Test
+    void badFieldsAreRefusedByName() throws Exception {
+        try (var rig = new Rig()) {
+            rig.startRank(0, 1);
+            rig.awaitReady();
+            var good = Rig.request("b", 3, Rig.sampling(1, 4).build());
+            var invalid = Status.Code.INVALID_ARGUMENT;
+            assertFails(
+                    rig.generate(good.toBuilder().setPromptIds(1, 40).build()),
+                    invalid,
+                    "prompt_ids[1] is 40",
+                    "40 tokens");
+            assertFails(
+                    rig.generate(good.toBuilder().setPromptIds(0, -1).build()),
+                    invalid,
+                    "prompt_ids[0] is -1");
+            assertFails(
+                    rig.generate(good.toBuilder().clearPromptIds().build()), invalid, "prompt_ids");
+            assertFails(rig.generate(good.toBuilder().clearChoices().build()), invalid, "choices");
+            assertFails(rig.generate(good.toBuilder().setAdapter("x").build()), invalid, "adapter");
+            assertFails(
+                    rig.generate(good.toBuilder().setCachePriority(101).build()),
+                    invalid,
+                    "cache_priority is 101",
+                    "100");
+            assertFails(
+                    rig.generate(good.toBuilder().setDeadlineMs(-1).build()),
+                    invalid,
+                    "deadline_ms is -1");
+            assertFails(
+                    rig.generate(Rig.request("b", 3, Rig.sampling(1, 0).build())),
+                    invalid,
+                    "max_tokens is 0");
+            assertFails(
+                    rig.generate(
+                            Rig.request("b", 3, Rig.sampling(1, 4).setTopP(Float.NaN).build())),
+                    invalid,
+                    "top_p");
+            assertFails(
+                    rig.generate(
+                            Rig.request("b", 3, Rig.sampling(1, 4).addStopTokenIds(99).build())),
+                    invalid,
+                    "stop_token_ids is 99");
+            assertFails(
+                    rig.generate(Rig.request("b", 100, Rig.sampling(1, 21).build())),
+                    invalid,
+                    "prompt of 100 tokens",
+                    "120");
+            rig.assertQuiet();
+        }
+    }
+
+    @Test
+    void aLostRankAbortsWhatRunsAndTheNextGroupServesWhatWaited() throws Exception {
+        try (var rig = new Rig(cluster(), 2, new WaitingLimits(100, 1000))) {
+            var first = rig.startRank(0, 2);
+            rig.startRank(1, 2);
+            long epoch = rig.awaitReady().getEpoch();
+            var running = fillSlots(rig, first);
+            var request = Rig.request("w", 3, Rig.sampling(9, 30).build());
+            var waiting = rig.generate(request);
+            rig.awaitStatus(it -> it.getWaiting() == 1);
+            first.die();
+            for (var call : running) {
+                assertFails(call, Status.Code.ABORTED, "group was lost", "rank 0");
+            }
+            assertEquals(Rig.expected(request, 0), waiting.await().ids.get(0));
+            assertTrue(rig.awaitReady().getEpoch() > epoch);
+            rig.assertQuiet();
+        }
+    }
+
+    @Test
+    void aRankStartedAnewFormsTheGroupAgain() throws Exception {
+        try (var rig = new Rig()) {
+            var first = rig.startRank(0, 1);
+            rig.awaitReady();
+            var second = rig.startRank(0, 1);
+            first.die();
+            rig.awaitStatus(it -> it.getReady() && second.joins() == 1);
+            assertEquals(1, first.joins());
+        }
+    }
+
+    @Test
+    void ranksThatDifferAreNotServedAndTheStatusSaysWhy() throws Exception {
+        try (var rig = new Rig(cluster(), 2, new WaitingLimits(100, 1000))) {
+            rig.startRank(0, 2);
+            rig.awaitStatus(it -> it.getReason().contains("1 of 2 workers"));
+            rig.startRank(1, 2, joined -> joined.setModelDigest("d2"));
+            var status = rig.awaitStatus(it -> it.getReason().contains("model digest differs"));
+            assertTrue(status.getReason().contains("d1") && status.getReason().contains("d2"));
+            assertFalse(status.getReady());
+            var call = rig.generate(Rig.request("a", 3, Rig.sampling(1, 4).build()));
+            assertFails(call, Status.Code.UNAVAILABLE, "model digest differs");
+            rig.startRank(1, 2);
+            rig.awaitReady();
+        }
+    }
+
+    @Test
+    void ranksOfAnotherGroupSizeAreNamed() throws Exception {
+        try (var rig = new Rig()) {
+            rig.startRank(0, 3);
+            var status = rig.awaitStatus(it -> it.getReason().contains("one of 3 ranks"));
+            assertTrue(status.getReason().contains("--tensor-parallel 1"));
+        }
+    }
+
+    @Test
+    void anEpochAboveWhatTheRanksHaveSeenIsTaken() throws Exception {
+        try (var rig = new Rig()) {
+            var rank = rig.startRank(0, 1);
+            rig.awaitReady();
+            rank.sawEpoch(700);
+            rank.die();
+            assertEquals(701, rig.awaitStatus(it -> it.getEpoch() == 701).getEpoch());
+        }
+    }
+
+    @Test
+    void aStandbyRefusesAndLeadsWhenTheLeaderIsGone() throws Exception {
+        var shared = cluster();
+        var limits = new WaitingLimits(100, 1000);
+        try (var leader = new Rig(shared, 1, limits)) {
+            var rank = leader.startRank(0, 1);
+            long epoch = leader.awaitReady().getEpoch();
+            try (var standby = new Rig(shared.another(Runnable::run), 1, limits)) {
+                standby.awaitStatus(it -> it.getReason().contains("does not lead"));
+                var refused = standby.generate(Rig.request("s", 3, Rig.sampling(1, 4).build()));
+                assertFails(refused, Status.Code.FAILED_PRECONDITION, "does not lead group g");
+                leader.resign();
+                assertTrue(standby.awaitReady().getEpoch() > epoch);
+                assertEquals(2, rank.joins());
+            }
+        }
+    }
+
+    @Test
+    void aDrainingSchedulerFinishesWhatItHasAndRefusesTheRest() throws Exception {
+        try (var rig = new Rig()) {
+            var rank = rig.startRank(0, 1);
+            rig.awaitReady();
+            rank.hold();
+            var request = Rig.request("d", 3, Rig.sampling(1, 30).build());
+            var running = rig.generate(request);
+            rig.awaitStatus(it -> it.getRunning() == 1);
+            assertFalse(rig.loop.drain(Duration.ofMillis(10)));
+            var refused = rig.generate(Rig.request("late", 3, Rig.sampling(1, 4).build()));
+            assertFails(refused, Status.Code.UNAVAILABLE, "draining");
+            rank.release();
+            assertEquals(Rig.expected(request, 0), running.await().ids.get(0));
+            assertTrue(rig.loop.drain(Duration.ofSeconds(5)));
+        }
+    }
+
+    @Test
+    void aStoppedSchedulerEndsEveryRequest() throws Exception {
+        try (var rig = new Rig()) {
+            rig.startRank(0, 1).hold();
+            rig.awaitReady();
+            rig.ranks.getFirst().hold();
+            var running = rig.generate(Rig.request("d", 3, Rig.sampling(1, 30).build()));
+            rig.awaitStatus(it -> it.getRunning() == 1);
+            rig.loop.close();
+            assertFails(running, Status.Code.UNAVAILABLE, "stopped");
+        }
+    }
+
+    @Test
+    void whoeverWatchesHearsOfTheGroupAtLeastOnceASecond() throws Exception {
+        try (var rig = new Rig()) {
+            rig.startRank(0, 1);
+            rig.awaitReady();
+            var seen = new ArrayList<GroupStatus>();
+            rig.stub()
+                    .watchGroup(
+                            WatchGroupRequest.getDefaultInstance(),
+                            new io.grpc.stub.StreamObserver<>() {
+                                @Override
+                                public void onNext(GroupStatus status) {
+                                    synchronized (seen) {
+                                        seen.add(status);
+                                    }
+                                }
+
+                                @Override
+                                public void onError(Throwable failure) {}
+
+                                @Override
+                                public void onCompleted() {}
+                            });
+            Thread.sleep(2500);
+            synchronized (seen) {
+                assertTrue(seen.size() >= 3, seen.size() + " in 2.5 s");
+                assertTrue(seen.size() <= 5, seen.size() + " in 2.5 s, though nothing changed");
+            }
+        }
+    }
+}

@@ -1,0 +1,218 @@
+package dev.lockstep.scheduler.process;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.cluster.BlockHasher;
+import dev.lockstep.cluster.Member;
+import dev.lockstep.cluster.VirtualClock;
+import dev.lockstep.proto.v1.WorkerError;
+import dev.lockstep.proto.v1.WorkerMessage;
+import dev.lockstep.scheduler.CacheEvents;
+import dev.lockstep.scheduler.GroupShape;
+import dev.lockstep.scheduler.KvGroup;
+import dev.lockstep.scheduler.Policies;
+import dev.lockstep.scheduler.SamplingParameters;
+import dev.lockstep.scheduler.Scheduler;
+import dev.lockstep.scheduler.Sequence;
+import dev.lockstep.scheduler.StepPlan;
+import dev.lockstep.scheduler.StepResult;
+import dev.lockstep.scheduler.Submission;
+import dev.lockstep.scheduler.Timeline;
+import dev.lockstep.scheduler.WaitingLimits;
+import io.grpc.Server;
+import io.grpc.inprocess.InProcessChannelBuilder;
+import io.grpc.inprocess.InProcessServerBuilder;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+class WorkerGroupTest implements WorkerGroup.Listener {
+    private final VirtualClock clock = new VirtualClock();
+    private final List<FakeRank> ranks = new ArrayList<>();
+    private final List<Server> servers = new ArrayList<>();
+    private final List<StepResult> results = new ArrayList<>();
+    private final List<String> losses = new ArrayList<>();
+
+    @BeforeEach
+    void startRanks() throws IOException {
+        for (int rank = 0; rank < 2; rank++) {
+            var name = "%032x".formatted(System.nanoTime() + rank);
+            var fake = new FakeRank(Member.worker("g", rank, 2, "here", 1, name), it -> it);
+            ranks.add(fake);
+            servers.add(
+                    InProcessServerBuilder.forName(name)
+                            .directExecutor()
+                            .addService(fake)
+                            .build()
+                            .start());
+        }
+    }
+
+    @AfterEach
+    void stopRanks() {
+        servers.forEach(Server::shutdownNow);
+    }
+
+    @Override
+    public void stepCompleted(WorkerGroup group, StepResult result) {
+        results.add(result);
+    }
+
+    @Override
+    public void groupLost(WorkerGroup group, String reason) {
+        losses.add(reason);
+    }
+
+    private WorkerGroup dial(long epoch) {
+        var members = ranks.stream().map(rank -> rank.member).toList();
+        return new WorkerGroup(
+                epoch,
+                members,
+                member ->
+                        InProcessChannelBuilder.forName(member.incarnation())
+                                .directExecutor()
+                                .build(),
+                clock,
+                this);
+    }
+
+    private WorkerGroup formed() throws FormationException, InterruptedException {
+        var group = dial(1);
+        var joined = group.join("g", FakeWorker.KEY, Duration.ofSeconds(1));
+        group.form(Handshake.agree(joined, "r", 8, 0), Duration.ofSeconds(1));
+        return group;
+    }
+
+    private static StepPlan step() {
+        var shape =
+                new GroupShape(1, 8, 32, 120, FakeRank.BLOCK_SIZE, 33, List.of(KvGroup.full(64)));
+        var scheduler =
+                new Scheduler(
+                        shape,
+                        new WaitingLimits(8, 100),
+                        Policies.DEFAULT,
+                        new BlockHasher(FakeWorker.KEY),
+                        CacheEvents.NONE,
+                        new Timeline(64));
+        var sequence = new Sequence(0, "r", new int[3], SamplingParameters.greedy(5));
+        assertEquals(new Submission.Queued(), scheduler.submit(List.of(sequence), 0));
+        return scheduler.plan(0);
+    }
+
+    private void pass(WorkerGroup group, int seconds) {
+        for (int second = 0; second < seconds; second++) {
+            clock.advance(Duration.ofSeconds(1));
+            group.beat();
+        }
+    }
+
+    @Test
+    void aStepIsDoneWhenEveryRankHasAnswered() throws Exception {
+        try (var group = formed()) {
+            ranks.get(1).hold();
+            group.send(step());
+            assertEquals(List.of(), results);
+            ranks.get(1).release();
+            assertEquals(1, results.size());
+            assertEquals(1, results.getFirst().sampled().size());
+        }
+    }
+
+    @Test
+    void aRankThatIsSilentForFiveSecondsIsLost() throws Exception {
+        try (var group = formed()) {
+            ranks.get(1).fallSilent();
+            pass(group, 5);
+            assertFalse(group.isLost());
+            pass(group, 1);
+            assertTrue(losses.getFirst().contains("rank 1"), losses.toString());
+            assertTrue(losses.getFirst().contains("silent"), losses.toString());
+        }
+    }
+
+    @Test
+    void aRankThatAdvancesNoOpForFiveSecondsOfAStepIsLost() throws Exception {
+        try (var group = formed()) {
+            pass(group, 60);
+            ranks.get(1).stall();
+            group.send(step());
+            pass(group, 5);
+            assertFalse(group.isLost());
+            pass(group, 1);
+            assertTrue(losses.getFirst().contains("rank 1"), losses.toString());
+            assertTrue(losses.getFirst().contains("no progress in step 1"), losses.toString());
+        }
+    }
+
+    @Test
+    void aLongStepThatAdvancesIsNotLost() throws Exception {
+        try (var group = formed()) {
+            ranks.get(1).hold();
+            group.send(step());
+            pass(group, 60);
+            assertFalse(group.isLost());
+        }
+    }
+
+    @Test
+    void aSchedulerThatWasStoppedItselfBlamesNobody() throws Exception {
+        try (var group = formed()) {
+            ranks.get(1).fallSilent();
+            clock.advance(Duration.ofSeconds(20));
+            group.beat();
+            assertFalse(group.isLost());
+            pass(group, 6);
+            assertTrue(group.isLost());
+        }
+    }
+
+    @Test
+    void aRankThatDiesIsNamedWithItsProcess() throws Exception {
+        try (var group = formed()) {
+            ranks.get(0).die();
+            assertTrue(group.isLost());
+            assertTrue(losses.getFirst().contains("rank 0 (worker g/0"), losses.toString());
+            assertTrue(losses.getFirst().contains("killed"), losses.toString());
+        }
+        assertEquals(1, losses.size());
+    }
+
+    @Test
+    void anErrorOfARankLosesTheGroupWithItsMessage() throws Exception {
+        try (var group = formed()) {
+            var error = WorkerError.newBuilder().setMessage("no memory for a batch");
+            ranks.get(0).send(WorkerMessage.newBuilder().setError(error).build());
+            assertTrue(group.isLost());
+            assertTrue(losses.getFirst().contains("no memory for a batch"), losses.toString());
+        }
+    }
+
+    @Test
+    void anAnswerToNoStepLosesTheGroup() throws Exception {
+        try (var group = formed()) {
+            var result = dev.lockstep.proto.v1.StepResult.newBuilder().setEpoch(1).setNumber(1);
+            ranks.get(0).send(WorkerMessage.newBuilder().setResult(result).build());
+            assertTrue(group.isLost());
+        }
+    }
+
+    @Test
+    void aStaleEpochIsToldWithTheHighest() {
+        ranks.get(1).sawEpoch(41);
+        try (var group = dial(7)) {
+            var stale =
+                    assertThrows(
+                            FormationException.class,
+                            () -> group.join("g", FakeWorker.KEY, Duration.ofSeconds(1)));
+            assertEquals(41, stale.highestEpoch());
+            assertFalse(stale.isRefusal());
+        }
+    }
+}
