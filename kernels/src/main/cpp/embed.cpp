@@ -48,17 +48,17 @@ void expand_q4_1(const uint8_t* block, int64_t columns, float* out) {
 // Parts of 32 columns of the other types, from `first` columns into the first block on.
 template <int TYPE>
 void expand(const uint8_t* row, int64_t first, int64_t columns, float* out) {
-  constexpr int PARTS = Stored<TYPE>::COLUMNS / BLOCK;
+  constexpr int SUB_BLOCKS = Stored<TYPE>::COLUMNS / BLOCK;
   for (int64_t c = 0; c < columns; c += BLOCK) {
-    int64_t part = (first + c) / BLOCK;
-    const uint8_t* block = row + part / PARTS * Stored<TYPE>::BYTES;
+    int64_t sub_block = (first + c) / BLOCK;
+    const uint8_t* block = row + sub_block / SUB_BLOCKS * Stored<TYPE>::BYTES;
     alignas(32) uint8_t codes[BLOCK];
     int8_t values[BLOCK];
-    Stored<TYPE>::codes(block, part % PARTS, codes);
+    Stored<TYPE>::codes(block, sub_block % SUB_BLOCKS, codes);
     for (int i = 0; i < BLOCK; i++) {
       values[i] = TYPE == TYPE_IQ4_NL ? IQ4_NL_VALUES[codes[i]] - 128 : codes[i] - Stored<TYPE>::OFFSET;
     }
-    Scales scales = Stored<TYPE>::scales(block, part % PARTS);
+    Scales scales = Stored<TYPE>::scales(block, sub_block % SUB_BLOCKS);
     for (int half = 0; half < 2; half++) {
       store(out + c + half * LANES, fma(broadcast(scales.scale[half]), load_signed_bytes(values + half * LANES),
                                         broadcast(scales.minimum[half])));

@@ -3,7 +3,7 @@
 #include "planes.h"
 #include "stored.h"
 
-// A part of 32 has one scale and one minimum, own bytes [scale, minimum][16 rows].
+// A sub-block of 32 has one scale and one minimum, own bytes [scale, minimum][16 rows].
 template <class Codes>
 struct WholeParts {
   template <int N>
@@ -17,14 +17,14 @@ struct WholeParts {
       row[t] = (const Int8Block*)(x + t * a.x_stride);
       sum[t] = _mm512_setzero_ps();
     }
-    for (int part = first; part < end; part++) {
+    for (int sub_block = first; sub_block < end; sub_block++) {
       __m512i dot[N];
       for (int t = 0; t < N; t++) {
         dot[t] = _mm512_setzero_si512();
       }
-      add_dots<Codes, N, 0, STEPS>(row, tile + Layout::codes(part), dot);
-      const char* halves = tile + Layout::halves(part);
-      const __m128i* own = (const __m128i*)(tile + Layout::sub_scales(part));
+      add_dots<Codes, N, 0, STEPS>(row, tile + Layout::codes(sub_block), dot);
+      const char* halves = tile + Layout::halves(sub_block);
+      const __m128i* own = (const __m128i*)(tile + Layout::sub_scales(sub_block));
       __m512 scale = _mm512_mul_ps(f16x16(halves), _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_load_si128(own))));
       __m512 minimum = _mm512_mul_ps(f16x16(halves + 2 * TILE_ROWS),
                                      _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_load_si128(own + 1))));
@@ -41,7 +41,7 @@ struct WholeParts {
   }
 };
 
-// A part of 32 has two scales, own bytes [16 rows][2]: signed, or with MINIMUM the scale in the low and the minimum in
+// A sub-block of 32 has two scales, own bytes [16 rows][2]: signed, or with MINIMUM the scale in the low, the minimum in
 // the high nibble. OFFSET is what every code is too large by.
 template <class Codes, int OFFSET, bool MINIMUM>
 struct HalfParts {
@@ -56,10 +56,10 @@ struct HalfParts {
       row[t] = (const Int8Block*)(x + t * a.x_stride);
       sum[t] = _mm512_setzero_ps();
     }
-    for (int part = first; part < end; part++) {
-      const char* halves = tile + Layout::halves(part);
-      const char* codes = tile + Layout::codes(part);
-      __m256i own = _mm256_load_si256((const __m256i*)(tile + Layout::sub_scales(part)));
+    for (int sub_block = first; sub_block < end; sub_block++) {
+      const char* halves = tile + Layout::halves(sub_block);
+      const char* codes = tile + Layout::codes(sub_block);
+      __m256i own = _mm256_load_si256((const __m256i*)(tile + Layout::sub_scales(sub_block)));
       __m512i pairs = MINIMUM ? _mm512_and_si512(_mm512_cvtepu8_epi16(own), _mm512_set1_epi16(15))
                               : _mm512_cvtepi8_epi16(own);
       __m512i first_scale = _mm512_srai_epi32(_mm512_slli_epi32(pairs, 16), 16);

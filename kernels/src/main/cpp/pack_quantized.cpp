@@ -25,18 +25,18 @@ template <int TYPE, class Codes>
 void pack_parts(const PackArguments& a, const uint8_t* row, char* tile, int r) {
   using Layout = SuperBlocks<Codes>;
   int first = a.skipped / BLOCK;
-  for (int part = first; part < first + a.columns / BLOCK; part++) {
-    const uint8_t* block = row + (int64_t)(part / Layout::PARTS) * Stored<TYPE>::BYTES;
+  for (int sub_block = first; sub_block < first + a.columns / BLOCK; sub_block++) {
+    const uint8_t* block = row + (int64_t)(sub_block / Layout::SUB_BLOCKS) * Stored<TYPE>::BYTES;
     uint8_t codes[BLOCK];
-    Stored<TYPE>::codes(block, part % Layout::PARTS, codes);
-    Codes::put(codes, tile + Layout::codes(part), r);
-    uint16_t* halves = (uint16_t*)(tile + Layout::halves(part));
+    Stored<TYPE>::codes(block, sub_block % Layout::SUB_BLOCKS, codes);
+    Codes::put(codes, tile + Layout::codes(sub_block), r);
+    uint16_t* halves = (uint16_t*)(tile + Layout::halves(sub_block));
     const uint8_t* stored = Stored<TYPE>::halves(block);
-    uint8_t* own = (uint8_t*)(tile + Layout::sub_scales(part));
+    uint8_t* own = (uint8_t*)(tile + Layout::sub_scales(sub_block));
     halves[r] = load<uint16_t>(stored);
     if constexpr (TYPE == TYPE_Q4_K || TYPE == TYPE_Q5_K) {
       halves[TILE_ROWS + r] = load<uint16_t>(stored + 2);
-      SixBits six = Stored<TYPE>::six_bits(block, part % Layout::PARTS);
+      SixBits six = Stored<TYPE>::six_bits(block, sub_block % Layout::SUB_BLOCKS);
       own[r] = six.scale;
       own[TILE_ROWS + r] = six.minimum;
     } else {
@@ -44,7 +44,7 @@ void pack_parts(const PackArguments& a, const uint8_t* row, char* tile, int r) {
         halves[TILE_ROWS + r] = load<uint16_t>(stored + 2);
       }
       for (int half = 0; half < 2; half++) {
-        own[2 * r + half] = Stored<TYPE>::sub_scale(block, part % Layout::PARTS * 2 + half);
+        own[2 * r + half] = Stored<TYPE>::sub_scale(block, sub_block % Layout::SUB_BLOCKS * 2 + half);
       }
     }
   }

@@ -89,18 +89,20 @@ struct ScaledWithMinimum {
   static int64_t codes(int64_t block) { return block * BLOCK_BYTES + 2 * 2 * TILE_ROWS; }
 };
 
-// A tile of super-blocks of 8 parts: [scale, minimum][16 rows] of f16, 32 bytes of own scales a part, codes of 8 parts.
+// A tile of super-blocks of 8 sub-blocks: [scale, minimum][16 rows] of f16, 32 bytes of own scales a sub-block, codes
+// of 8 sub-blocks.
 // A tile begins with the super-block its first column is stored in; what comes before that column is not filled.
 template <class Codes>
 struct SuperBlocks {
-  static constexpr int PARTS = 8;
+  static constexpr int SUB_BLOCKS = 8;
   static constexpr int SUB_SCALES_BYTES = 2 * TILE_ROWS;
-  static constexpr int BYTES = 2 * 2 * TILE_ROWS + PARTS * (SUB_SCALES_BYTES + Codes::BYTES);
-  static int64_t halves(int64_t part) { return part / PARTS * BYTES; }
-  static int64_t sub_scales(int64_t part) {
-    return halves(part) + 2 * 2 * TILE_ROWS + part % PARTS * SUB_SCALES_BYTES;
+  static constexpr int BYTES = 2 * 2 * TILE_ROWS + SUB_BLOCKS * (SUB_SCALES_BYTES + Codes::BYTES);
+  static int64_t halves(int64_t sub_block) { return sub_block / SUB_BLOCKS * BYTES; }
+  static int64_t sub_scales(int64_t sub_block) {
+    return halves(sub_block) + 2 * 2 * TILE_ROWS + sub_block % SUB_BLOCKS * SUB_SCALES_BYTES;
   }
-  static int64_t codes(int64_t part) {
-    return halves(part) + 2 * 2 * TILE_ROWS + PARTS * SUB_SCALES_BYTES + part % PARTS * Codes::BYTES;
+  static int64_t codes(int64_t sub_block) {
+    return halves(sub_block) + 2 * 2 * TILE_ROWS + SUB_BLOCKS * SUB_SCALES_BYTES +
+           sub_block % SUB_BLOCKS * Codes::BYTES;
   }
 };

@@ -1,4 +1,4 @@
-// Quantized blocks as GGUF stores them, taken apart 32 columns (a part) at a time. Blocks of 256 have 8 parts.
+// Quantized blocks as GGUF stores them, read 32 columns (a sub-block) at a time. Blocks of 256 have 8 sub-blocks.
 //
 // Stored<TYPE>: w = scale[half] · (code − OFFSET) + minimum[half], a half being 16 columns. Scales and minimums are
 // exact in a float: 11 bits of an f16 times at most 8.
@@ -86,37 +86,37 @@ struct Stored<TYPE_Q5_1> {
 };
 
 // 16 bytes of a 4-bit scale (low) and a 4-bit minimum, 64 bytes of codes, f16 scale, f16 minimum. A byte of codes
-// holds the column of four parts.
+// holds the column of four sub-blocks.
 template <>
 struct Stored<TYPE_Q2_K> {
   static constexpr int COLUMNS = 256, BYTES = 84, OFFSET = 0;
-  static void codes(const uint8_t* block, int part, uint8_t* out) {
-    const uint8_t* from = block + 16 + part / 4 * 32;
+  static void codes(const uint8_t* block, int sub_block, uint8_t* out) {
+    const uint8_t* from = block + 16 + sub_block / 4 * 32;
     for (int c = 0; c < BLOCK; c++) {
-      out[c] = from[c] >> part % 4 * 2 & 3;
+      out[c] = from[c] >> sub_block % 4 * 2 & 3;
     }
   }
   static const uint8_t* halves(const uint8_t* block) { return block + 80; }
   // Scale and minimum as they are stored.
   static uint8_t sub_scale(const uint8_t* block, int half) { return block[half]; }
-  static Scales scales(const uint8_t* block, int part) {
+  static Scales scales(const uint8_t* block, int sub_block) {
     float scale = half_at(block + 80);
     float minimum = half_at(block + 82);
-    uint8_t first = sub_scale(block, 2 * part);
-    uint8_t second = sub_scale(block, 2 * part + 1);
+    uint8_t first = sub_scale(block, 2 * sub_block);
+    uint8_t second = sub_scale(block, 2 * sub_block + 1);
     return {{scale * (first & 15), scale * (second & 15)}, {-minimum * (first >> 4), -minimum * (second >> 4)}};
   }
 };
 
-// 32 bytes of third bits (a bit a part), 64 bytes of codes as in Q2_K, 12 bytes of 16 scales (low 4 bits, then high
+// 32 bytes of third bits (a bit a sub-block), 64 bytes of codes as in Q2_K, 12 bytes of 16 scales (low 4 bits, then high
 // 2), f16 scale.
 template <>
 struct Stored<TYPE_Q3_K> {
   static constexpr int COLUMNS = 256, BYTES = 110, OFFSET = 4;
-  static void codes(const uint8_t* block, int part, uint8_t* out) {
-    const uint8_t* low = block + 32 + part / 4 * 32;
+  static void codes(const uint8_t* block, int sub_block, uint8_t* out) {
+    const uint8_t* low = block + 32 + sub_block / 4 * 32;
     for (int c = 0; c < BLOCK; c++) {
-      out[c] = (low[c] >> part % 4 * 2 & 3) | (block[c] >> part & 1) << 2;
+      out[c] = (low[c] >> sub_block % 4 * 2 & 3) | (block[c] >> sub_block & 1) << 2;
     }
   }
   static const uint8_t* halves(const uint8_t* block) { return block + 108; }
@@ -126,23 +126,24 @@ struct Stored<TYPE_Q3_K> {
     int high = packed[8 + half % 4] >> half / 4 * 2 & 3;
     return (uint8_t)((low | high << 4) - 32);
   }
-  static Scales scales(const uint8_t* block, int part) {
+  static Scales scales(const uint8_t* block, int sub_block) {
     float scale = half_at(block + 108);
-    return {{scale * (int8_t)sub_scale(block, 2 * part), scale * (int8_t)sub_scale(block, 2 * part + 1)}, {0, 0}};
+    int8_t first = sub_scale(block, 2 * sub_block), second = sub_scale(block, 2 * sub_block + 1);
+    return {{scale * first, scale * second}, {0, 0}};
   }
 };
 
-// The scale and the minimum of a part, 6 bits each, in the 12 bytes that Q4_K and Q5_K keep of them.
+// The scale and the minimum of a sub-block, 6 bits each, in the 12 bytes that Q4_K and Q5_K keep of them.
 struct SixBits {
   uint8_t scale;
   uint8_t minimum;
 
-  static SixBits of(const uint8_t* packed, int part) {
-    if (part < 4) {
-      return {(uint8_t)(packed[part] & 63), (uint8_t)(packed[part + 4] & 63)};
+  static SixBits of(const uint8_t* packed, int sub_block) {
+    if (sub_block < 4) {
+      return {(uint8_t)(packed[sub_block] & 63), (uint8_t)(packed[sub_block + 4] & 63)};
     }
-    return {(uint8_t)((packed[part + 4] & 15) | packed[part - 4] >> 6 << 4),
-            (uint8_t)(packed[part + 4] >> 4 | packed[part] >> 6 << 4)};
+    return {(uint8_t)((packed[sub_block + 4] & 15) | packed[sub_block - 4] >> 6 << 4),
+            (uint8_t)(packed[sub_block + 4] >> 4 | packed[sub_block] >> 6 << 4)};
   }
 
   Scales times(const uint8_t* halves) const {
@@ -152,51 +153,52 @@ struct SixBits {
   }
 };
 
-// f16 scale, f16 minimum, 12 bytes of scales, 128 bytes of codes; a byte holds the column of two parts.
+// f16 scale, f16 minimum, 12 bytes of scales, 128 bytes of codes; a byte holds the column of two sub-blocks.
 template <>
 struct Stored<TYPE_Q4_K> {
   static constexpr int COLUMNS = 256, BYTES = 144, OFFSET = 0;
-  static void codes(const uint8_t* block, int part, uint8_t* out) {
-    const uint8_t* from = block + 16 + part / 2 * 32;
+  static void codes(const uint8_t* block, int sub_block, uint8_t* out) {
+    const uint8_t* from = block + 16 + sub_block / 2 * 32;
     for (int c = 0; c < BLOCK; c++) {
-      out[c] = from[c] >> part % 2 * 4 & 15;
+      out[c] = from[c] >> sub_block % 2 * 4 & 15;
     }
   }
   static const uint8_t* halves(const uint8_t* block) { return block; }
-  static SixBits six_bits(const uint8_t* block, int part) { return SixBits::of(block + 4, part); }
-  static Scales scales(const uint8_t* block, int part) { return six_bits(block, part).times(block); }
+  static SixBits six_bits(const uint8_t* block, int sub_block) { return SixBits::of(block + 4, sub_block); }
+  static Scales scales(const uint8_t* block, int sub_block) { return six_bits(block, sub_block).times(block); }
 };
 
-// As Q4_K with 32 bytes of fifth bits (a bit a part) before the codes.
+// As Q4_K with 32 bytes of fifth bits (a bit a sub-block) before the codes.
 template <>
 struct Stored<TYPE_Q5_K> {
   static constexpr int COLUMNS = 256, BYTES = 176, OFFSET = 0;
-  static void codes(const uint8_t* block, int part, uint8_t* out) {
-    const uint8_t* low = block + 48 + part / 2 * 32;
+  static void codes(const uint8_t* block, int sub_block, uint8_t* out) {
+    const uint8_t* low = block + 48 + sub_block / 2 * 32;
     for (int c = 0; c < BLOCK; c++) {
-      out[c] = (low[c] >> part % 2 * 4 & 15) | (block[16 + c] >> part & 1) << 4;
+      out[c] = (low[c] >> sub_block % 2 * 4 & 15) | (block[16 + c] >> sub_block & 1) << 4;
     }
   }
   static const uint8_t* halves(const uint8_t* block) { return block; }
-  static SixBits six_bits(const uint8_t* block, int part) { return SixBits::of(block + 4, part); }
-  static Scales scales(const uint8_t* block, int part) { return six_bits(block, part).times(block); }
+  static SixBits six_bits(const uint8_t* block, int sub_block) { return SixBits::of(block + 4, sub_block); }
+  static Scales scales(const uint8_t* block, int sub_block) { return six_bits(block, sub_block).times(block); }
 };
 
 // 128 bytes of low 4 bits, 64 bytes of high 2 bits, 16 signed scales, f16 scale.
 template <>
 struct Stored<TYPE_Q6_K> {
   static constexpr int COLUMNS = 256, BYTES = 210, OFFSET = 32;
-  static void codes(const uint8_t* block, int part, uint8_t* out) {
-    const uint8_t* low = block + part / 4 * 64 + part % 2 * 32;
-    const uint8_t* high = block + 128 + part / 4 * 32;
+  static void codes(const uint8_t* block, int sub_block, uint8_t* out) {
+    const uint8_t* low = block + sub_block / 4 * 64 + sub_block % 2 * 32;
+    const uint8_t* high = block + 128 + sub_block / 4 * 32;
     for (int c = 0; c < BLOCK; c++) {
-      out[c] = (low[c] >> part % 4 / 2 * 4 & 15) | (high[c] >> part % 4 * 2 & 3) << 4;
+      out[c] = (low[c] >> sub_block % 4 / 2 * 4 & 15) | (high[c] >> sub_block % 4 * 2 & 3) << 4;
     }
   }
   static const uint8_t* halves(const uint8_t* block) { return block + 208; }
   static uint8_t sub_scale(const uint8_t* block, int half) { return block[192 + half]; }
-  static Scales scales(const uint8_t* block, int part) {
+  static Scales scales(const uint8_t* block, int sub_block) {
     float scale = half_at(block + 208);
-    return {{scale * (int8_t)sub_scale(block, 2 * part), scale * (int8_t)sub_scale(block, 2 * part + 1)}, {0, 0}};
+    int8_t first = sub_scale(block, 2 * sub_block), second = sub_scale(block, 2 * sub_block + 1);
+    return {{scale * first, scale * second}, {0, 0}};
   }
 };

@@ -3,7 +3,7 @@ package dev.lockstep.cli;
 import dev.lockstep.cli.launch.Launcher;
 import dev.lockstep.cli.launch.LauncherConfig;
 import dev.lockstep.cli.launch.LauncherStart;
-import dev.lockstep.client.Ask;
+import dev.lockstep.client.CompletionRequest;
 import dev.lockstep.client.LockstepClient;
 import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.Key;
@@ -79,9 +79,10 @@ final class RunCommand extends Command {
         }
     }
 
-    private static Ask ask(Settings settings, String model) {
-        Ask ask = Ask.user(model, String.join(" ", settings.arguments()));
-        Ask bounded = settings.find(MAX_TOKENS).map(ask::withMaxTokens).orElse(ask);
+    private static CompletionRequest ask(Settings settings, String model) {
+        CompletionRequest ask =
+                CompletionRequest.user(model, String.join(" ", settings.arguments()));
+        CompletionRequest bounded = settings.find(MAX_TOKENS).map(ask::withMaxTokens).orElse(ask);
         return settings.find(TEMPERATURE).map(bounded::withTemperature).orElse(bounded);
     }
 }

@@ -6,7 +6,7 @@ import dev.lockstep.cli.hub.ModelChoice;
 import dev.lockstep.cli.launch.Launcher;
 import dev.lockstep.cli.launch.LauncherConfig;
 import dev.lockstep.cli.launch.LauncherStart;
-import dev.lockstep.client.Ask;
+import dev.lockstep.client.CompletionRequest;
 import dev.lockstep.client.LockstepClient;
 import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.Settings;
@@ -83,7 +83,7 @@ final class TrainStartUpCommand extends Command {
             if (answer.statusCode() != 200) {
                 throw new UnusableException("the training request got " + answer.body());
             }
-            client.generate(Ask.user("tiny", "Hello").withMaxTokens(16));
+            client.generate(CompletionRequest.user("tiny", "Hello").withMaxTokens(16));
         }
     }
 }

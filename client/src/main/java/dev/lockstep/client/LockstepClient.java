@@ -63,13 +63,13 @@ public final class LockstepClient implements AutoCloseable {
     }
 
     /// Waits for the whole answer.
-    public Answer generate(Ask ask) {
+    public CompletionResult generate(CompletionRequest ask) {
         return stream(ask, text -> {});
     }
 
     /// As [#generate], without waiting. Cancelling the future cancels nothing at the server;
     /// closing the client does.
-    public CompletableFuture<Answer> generateAsync(Ask ask) {
+    public CompletableFuture<CompletionResult> generateAsync(CompletionRequest ask) {
         return CompletableFuture.supplyAsync(
                 () -> {
                     try {
@@ -83,11 +83,11 @@ public final class LockstepClient implements AutoCloseable {
 
     /// Hands over the text piece by piece, as it comes, on the calling thread. A consumer that
     /// throws cancels the request.
-    public Answer stream(Ask ask, Consumer<String> text) {
+    public CompletionResult stream(CompletionRequest ask, Consumer<String> text) {
         StringBuilder whole = new StringBuilder();
         InferenceEvent last =
                 call(
-                        ask.terms(),
+                        ask.options(),
                         toProto(ask).build(),
                         event -> {
                             String piece = event.getDelta().getText();
@@ -101,10 +101,10 @@ public final class LockstepClient implements AutoCloseable {
 
     /// One vector of the input, of the model's hidden size and not normalised; nothing is
     /// generated.
-    public float[] embed(Ask ask, Pooling pooling) {
+    public float[] embed(CompletionRequest ask, Pooling pooling) {
         List<Float> values = new ArrayList<>();
         call(
-                ask.terms(),
+                ask.options(),
                 toProto(ask).setMaxTokens(0).setPooling(pooling.word()).build(),
                 event -> values.addAll(event.getOutputs().getOutputs().getPooledList()));
         float[] vector = new float[values.size()];
@@ -115,10 +115,10 @@ public final class LockstepClient implements AutoCloseable {
     }
 
     /// How likely the model finds each token of the input behind the first; nothing is generated.
-    public List<TokenLogprob> logprobs(Ask ask) {
+    public List<TokenLogprob> logprobs(CompletionRequest ask) {
         List<TokenLogprob> tokens = new ArrayList<>();
         call(
-                ask.terms(),
+                ask.options(),
                 toProto(ask).setMaxTokens(0).setPromptLogprobs(0).build(),
                 event -> {
                     for (Token token : event.getOutputs().getOutputs().getNextTokensList()) {
@@ -130,11 +130,11 @@ public final class LockstepClient implements AutoCloseable {
 
     /// Hands over every event but the last, which it returns.
     private InferenceEvent call(
-            Terms terms, InferenceRequest request, Consumer<InferenceEvent> events) {
+            CompletionOptions options, InferenceRequest request, Consumer<InferenceEvent> events) {
         try (Context.CancellableContext call = Context.current().withCancellation()) {
             return call.call(
                     () -> {
-                        Iterator<InferenceEvent> all = stub(terms).generate(request);
+                        Iterator<InferenceEvent> all = stub(options).generate(request);
                         InferenceEvent event = all.next();
                         while (!event.hasFinished()) {
                             events.accept(event);
@@ -162,22 +162,22 @@ public final class LockstepClient implements AutoCloseable {
                 .withDeadlineAfter(deadline.toMillis(), TimeUnit.MILLISECONDS);
     }
 
-    private InferenceGrpc.InferenceBlockingStub stub(Terms terms) {
+    private InferenceGrpc.InferenceBlockingStub stub(CompletionOptions options) {
         Metadata headers = new Metadata();
-        if (!terms.tenant().isEmpty()) {
-            headers.put(TENANT, terms.tenant());
+        if (!options.tenant().isEmpty()) {
+            headers.put(TENANT, options.tenant());
         }
         return stub().withInterceptors(MetadataUtils.newAttachHeadersInterceptor(headers));
     }
 
-    private static InferenceRequest.Builder toProto(Ask ask) {
+    private static InferenceRequest.Builder toProto(CompletionRequest ask) {
         InferenceRequest.Builder request =
                 InferenceRequest.newBuilder().setModel(ask.model()).addAllStop(ask.stop());
         switch (ask.input()) {
-            case Ask.Input.Prompt prompt -> request.setPrompt(prompt.text());
-            case Ask.Input.Chat chat -> {
+            case CompletionRequest.Input.Prompt prompt -> request.setPrompt(prompt.text());
+            case CompletionRequest.Input.Chat chat -> {
                 ChatMessages.Builder messages = ChatMessages.newBuilder();
-                for (Ask.Message message : chat.messages()) {
+                for (CompletionRequest.Message message : chat.messages()) {
                     messages.addMessages(
                             ChatMessage.newBuilder()
                                     .setRole(message.role())
@@ -189,25 +189,25 @@ public final class LockstepClient implements AutoCloseable {
         ask.maxTokens().ifPresent(request::setMaxTokens);
         ask.temperature().ifPresent(value -> request.setTemperature((float) value));
         ask.seed().ifPresent(request::setSeed);
-        addTerms(request, ask.terms());
+        addTerms(request, ask.options());
         return request;
     }
 
-    private static void addTerms(InferenceRequest.Builder request, Terms terms) {
-        terms.priority().ifPresent(request::setPriority);
-        terms.deadline().ifPresent(time -> request.setDeadlineMs(Math.max(1, time.toMillis())));
-        if (terms.guaranteed()) {
+    private static void addTerms(InferenceRequest.Builder request, CompletionOptions options) {
+        options.priority().ifPresent(request::setPriority);
+        options.deadline().ifPresent(time -> request.setDeadlineMs(Math.max(1, time.toMillis())));
+        if (options.guaranteed()) {
             request.setServiceClass("guaranteed");
         }
-        if (!terms.cacheSalt().isEmpty()) {
-            request.setCacheSalt(terms.cacheSalt());
+        if (!options.cacheSalt().isEmpty()) {
+            request.setCacheSalt(options.cacheSalt());
         }
-        terms.cachePriority().ifPresent(request::setCachePriority);
-        terms.cacheTtl().ifPresent(time -> request.setCacheTtlMs(Math.max(1, time.toMillis())));
+        options.cachePriority().ifPresent(request::setCachePriority);
+        options.cacheTtl().ifPresent(time -> request.setCacheTtlMs(Math.max(1, time.toMillis())));
     }
 
-    private static Answer answer(String text, InferenceEvent last) {
-        return new Answer(
+    private static CompletionResult answer(String text, InferenceEvent last) {
+        return new CompletionResult(
                 text,
                 last.getFinished().getUsage().getPromptTokens(),
                 last.getFinished().getUsage().getCompletionTokens(),

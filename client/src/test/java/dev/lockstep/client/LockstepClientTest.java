@@ -63,7 +63,7 @@ final class LockstepClientTest {
 
     @Test
     void whatIsLeftEmptyIsLeftToTheServer() throws Exception {
-        assertEquals("Hi", client.generate(Ask.prompt("m", "Hello")).text());
+        assertEquals("Hi", client.generate(CompletionRequest.prompt("m", "Hello")).text());
         InferenceRequest sent = requests.take();
         assertFalse(sent.hasPriority());
         assertFalse(sent.hasDeadlineMs());
@@ -74,8 +74,8 @@ final class LockstepClientTest {
 
     @Test
     void termsAreSent() throws Exception {
-        Terms terms =
-                Terms.DEFAULT
+        CompletionOptions options =
+                CompletionOptions.DEFAULT
                         .withTenant("acme")
                         .withPriority(3)
                         .withDeadline(Duration.ofMinutes(1))
@@ -83,7 +83,7 @@ final class LockstepClientTest {
                         .withCacheSalt("pepper")
                         .withCachePriority(80)
                         .withCacheTtl(Duration.ofNanos(1));
-        client.generate(Ask.user("m", "Hello").withTerms(terms).withMaxTokens(2));
+        client.generate(CompletionRequest.user("m", "Hello").withTerms(options).withMaxTokens(2));
         InferenceRequest sent = requests.take();
         assertEquals(3, sent.getPriority());
         assertEquals(60_000, sent.getDeadlineMs());
@@ -103,7 +103,8 @@ final class LockstepClientTest {
     @Test
     void aVectorIsAskedForWithoutGenerating() throws Exception {
         assertArrayEquals(
-                new float[] {0.5f, -2}, client.embed(Ask.prompt("m", "Hello"), Pooling.LAST));
+                new float[] {0.5f, -2},
+                client.embed(CompletionRequest.prompt("m", "Hello"), Pooling.LAST));
         InferenceRequest sent = requests.take();
         assertEquals("last", sent.getPooling());
         assertTrue(sent.hasMaxTokens());
@@ -114,7 +115,7 @@ final class LockstepClientTest {
     void logprobsOfAPromptComeInAnyNumberOfEvents() throws Exception {
         assertEquals(
                 List.of(new TokenLogprob(7, -0.25), new TokenLogprob(9, -4)),
-                client.logprobs(Ask.prompt("m", "Hello")));
+                client.logprobs(CompletionRequest.prompt("m", "Hello")));
         InferenceRequest sent = requests.take();
         assertTrue(sent.hasPromptLogprobs());
         assertEquals(0, sent.getMaxTokens());
@@ -126,7 +127,7 @@ final class LockstepClientTest {
                 ArithmeticException.class,
                 () ->
                         client.stream(
-                                Ask.prompt("m", ENDLESS),
+                                CompletionRequest.prompt("m", ENDLESS),
                                 _ -> {
                                     throw new ArithmeticException();
                                 }));

@@ -15,10 +15,11 @@ import java.util.function.Consumer;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/// One contender: the election says who may begin to lead, the counter who does; [Term] decides.
+/// One contender: the election says who may begin to lead, the counter who does; [LeadershipState]
+/// decides.
 final class ZooKeeperLeadership implements Leadership {
 
-    private static final Duration PATIENCE = Duration.ofSeconds(3);
+    private static final Duration TIMEOUT = Duration.ofSeconds(3);
     private static final Logger LOG = LogManager.getLogger(ZooKeeperLeadership.class);
 
     private final ZooKeeperTree tree;
@@ -31,7 +32,7 @@ final class ZooKeeperLeadership implements Leadership {
     private final ZooKeeperTree.Election election;
 
     // Guarded by itself.
-    private final Term term;
+    private final LeadershipState term;
     private volatile boolean open = true;
 
     /// @param tasks the one thread that speaks to ZooKeeper
@@ -51,7 +52,7 @@ final class ZooKeeperLeadership implements Leadership {
         this.listener = listener;
         this.left = left;
         counterPath = "epochs/" + group;
-        term = new Term(contender);
+        term = new LeadershipState(contender);
         election = tree.enter("election/" + group, contender);
     }
 
@@ -59,9 +60,9 @@ final class ZooKeeperLeadership implements Leadership {
     /// without ZooKeeper, or ZooKeeper was wiped.
     void reconcile() throws IOException, InterruptedException {
         Optional<ZooKeeperTree.Node> node = tree.read(counterPath);
-        Term.Counter counter = counter(node);
+        LeadershipState.Counter counter = counter(node);
         observe(counter);
-        Optional<Term.Counter> lagging;
+        Optional<LeadershipState.Counter> lagging;
         synchronized (term) {
             lagging = term.counterLags(counter) ? Optional.of(term.own()) : Optional.empty();
         }
@@ -70,12 +71,15 @@ final class ZooKeeperLeadership implements Leadership {
         }
     }
 
-    private static Term.Counter counter(Optional<ZooKeeperTree.Node> node) {
-        return node.map(read -> Term.Counter.parse(new String(read.data(), StandardCharsets.UTF_8)))
-                .orElse(Term.Counter.NONE);
+    private static LeadershipState.Counter counter(Optional<ZooKeeperTree.Node> node) {
+        return node.map(
+                        read ->
+                                LeadershipState.Counter.parse(
+                                        new String(read.data(), StandardCharsets.UTF_8)))
+                .orElse(LeadershipState.Counter.NONE);
     }
 
-    private boolean compareAndSet(Optional<ZooKeeperTree.Node> read, Term.Counter next)
+    private boolean compareAndSet(Optional<ZooKeeperTree.Node> read, LeadershipState.Counter next)
             throws IOException, InterruptedException {
         byte[] data = next.text().getBytes(StandardCharsets.UTF_8);
         return read.isPresent()
@@ -83,8 +87,8 @@ final class ZooKeeperLeadership implements Leadership {
                 : tree.create(counterPath, data, false);
     }
 
-    private void observe(Term.Counter counter) {
-        Term.Change change;
+    private void observe(LeadershipState.Counter counter) {
+        LeadershipState.Change change;
         synchronized (term) {
             change = term.observe(open && election.first(), counter);
         }
@@ -109,7 +113,7 @@ final class ZooKeeperLeadership implements Leadership {
         if (tree.connected()) {
             Future<OptionalLong> taking = tasks.submit(() -> take(atLeast));
             try {
-                return taking.get(PATIENCE.toMillis(), TimeUnit.MILLISECONDS);
+                return taking.get(TIMEOUT.toMillis(), TimeUnit.MILLISECONDS);
             } catch (ExecutionException | TimeoutException e) {
                 // If the write still arrives, the counter is only higher than it had to be.
                 taking.cancel(true);
@@ -128,7 +132,7 @@ final class ZooKeeperLeadership implements Leadership {
         while (true) {
             Optional<ZooKeeperTree.Node> node = tree.read(counterPath);
             observe(counter(node));
-            Term.Counter next;
+            LeadershipState.Counter next;
             synchronized (term) {
                 if (!term.leading()) {
                     return OptionalLong.empty();

@@ -34,7 +34,7 @@ abstract class ClusterContract {
     final Cluster open() throws InterruptedException {
         Cluster cluster = connect();
         opened.add(cluster);
-        assertTrue(cluster.awaitConnected(Eventually.PATIENCE));
+        assertTrue(cluster.awaitConnected(Eventually.TIMEOUT));
         assertTrue(cluster.connected());
         return cluster;
     }

@@ -9,7 +9,7 @@ import org.opentest4j.AssertionFailedError;
 final class Eventually {
 
     /// Long enough for a loaded machine, far beyond what is normal.
-    static final Duration PATIENCE = Duration.ofSeconds(15);
+    static final Duration TIMEOUT = Duration.ofSeconds(15);
 
     private Eventually() {}
 
@@ -19,11 +19,11 @@ final class Eventually {
 
     static void await(Supplier<String> what, BooleanSupplier condition)
             throws InterruptedException {
-        long deadline = System.nanoTime() + PATIENCE.toNanos();
+        long deadline = System.nanoTime() + TIMEOUT.toNanos();
         while (!condition.getAsBoolean()) {
             if (System.nanoTime() > deadline) {
                 throw new AssertionFailedError(
-                        "did not happen within " + PATIENCE + ": " + what.get());
+                        "did not happen within " + TIMEOUT + ": " + what.get());
             }
             Thread.sleep(5);
         }

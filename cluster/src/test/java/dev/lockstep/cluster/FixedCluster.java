@@ -35,7 +35,7 @@ public final class FixedCluster implements Cluster {
 
     private static final class Group {
         final List<FixedLeadership> contenders = new ArrayList<>();
-        Term.Counter counter = Term.Counter.NONE;
+        LeadershipState.Counter counter = LeadershipState.Counter.NONE;
 
         void evaluate() {
             List.copyOf(contenders).forEach(FixedLeadership::evaluate);
@@ -194,13 +194,13 @@ public final class FixedCluster implements Cluster {
         private final String groupName;
         private final Group group;
         private final Listener listener;
-        private final Term term;
+        private final LeadershipState term;
 
         FixedLeadership(String groupName, Group group, String contender, Listener listener) {
             this.groupName = groupName;
             this.group = group;
             this.listener = listener;
-            term = new Term(contender);
+            term = new LeadershipState(contender);
         }
 
         FixedCluster cluster() {

@@ -75,7 +75,7 @@ class ZooKeeperClusterTest extends ClusterContract {
         one.register(member);
         awaitMembers(one, member);
         try (Cluster other = ZooKeeperCluster.connect(server.connectString(), name + "-other")) {
-            assertTrue(other.awaitConnected(Eventually.PATIENCE));
+            assertTrue(other.awaitConnected(Eventually.TIMEOUT));
             Member stranger = worker("a", 1);
             other.register(stranger);
             awaitMembers(other, stranger);
@@ -113,7 +113,7 @@ class ZooKeeperClusterTest extends ClusterContract {
             assertEquals(OptionalLong.empty(), leader.nextEpoch(0));
             try (EmbeddedZooKeeper late = EmbeddedZooKeeper.start(folder, port)) {
                 assertEquals(port, late.port());
-                assertTrue(early.awaitConnected(Eventually.PATIENCE));
+                assertTrue(early.awaitConnected(Eventually.TIMEOUT));
                 awaitMembers(early, member);
                 news.awaitNews("elected");
             }

@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.Optional;
 
 /// The choices of `/v1/chat/completions`.
-final class ChatFormat implements AnswerFormat {
+final class ChatFormat implements ResponseFormat {
     private final ServedModel model;
     private final Sampling sampling;
     private final boolean tokenIds;
@@ -51,7 +51,7 @@ final class ChatFormat implements AnswerFormat {
         ObjectNode node = Json.object().put("index", choice);
         node.putObject("delta");
         node.putNull("logprobs");
-        AnswerFormat.putFinish(node, finish);
+        ResponseFormat.putFinish(node, finish);
         return node;
     }
 
@@ -71,7 +71,7 @@ final class ChatFormat implements AnswerFormat {
                 .put("content", all.text())
                 .putNull("refusal");
         putRest(node, all);
-        AnswerFormat.putFinish(node, finish);
+        ResponseFormat.putFinish(node, finish);
         return node;
     }
 
@@ -88,7 +88,7 @@ final class ChatFormat implements AnswerFormat {
             node.putNull("logprobs");
         }
         if (tokenIds) {
-            AnswerFormat.putTokenIds(node, delta);
+            ResponseFormat.putTokenIds(node, delta);
         }
     }
 

@@ -1,19 +1,19 @@
 package dev.lockstep.coordinator;
 
+import dev.lockstep.coordinator.engine.RequestOptions;
 import dev.lockstep.coordinator.engine.Sampling;
-import dev.lockstep.coordinator.engine.Terms;
 import java.util.OptionalInt;
 
 /// The body of `POST /v1/chat/completions`, checked.
 record ChatRequest(
         ServedModel.ChatPrompt prompt,
         Sampling sampling,
-        Terms terms,
+        RequestOptions options,
         StreamFields delivery,
         OutputFields outputs,
         boolean returnTokenIds) {
 
-    static ChatRequest parse(Fields fields, ServedModel model, Envelope envelope) {
+    static ChatRequest parse(Fields fields, ServedModel model, RequestContext context) {
         model.requireName(fields.requireText("model"));
         UnservedFields.refuseInChat(fields);
         OutputFields outputs = OutputFields.parse(fields);
@@ -25,7 +25,7 @@ record ChatRequest(
         return new ChatRequest(
                 ChatMessages.parse(fields),
                 sampling,
-                TermsFields.parse(fields, envelope),
+                RequestOptionFields.parse(fields, context),
                 delivery,
                 outputs,
                 fields.flag("return_token_ids", false));

@@ -3,15 +3,15 @@ package dev.lockstep.coordinator;
 import dev.lockstep.cluster.process.Clock;
 import dev.lockstep.cluster.process.Failpoint;
 import dev.lockstep.cluster.process.Failpoints;
-import dev.lockstep.coordinator.engine.Arrival;
+import dev.lockstep.coordinator.engine.CompletionInbox;
+import dev.lockstep.coordinator.engine.EngineEvent;
 import dev.lockstep.coordinator.engine.EngineRequest;
 import dev.lockstep.coordinator.engine.Failure;
 import dev.lockstep.coordinator.engine.GeneratedToken;
-import dev.lockstep.coordinator.engine.Inbox;
+import dev.lockstep.coordinator.engine.RequestOptions;
 import dev.lockstep.coordinator.engine.Sampling;
 import dev.lockstep.coordinator.engine.SchedulerCall;
 import dev.lockstep.coordinator.engine.SchedulerClient;
-import dev.lockstep.coordinator.engine.Terms;
 import dev.lockstep.coordinator.engine.TokenPrompt;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -40,8 +40,8 @@ final class Completion {
     private final Job job;
     private final ServedModel model;
     private final World world;
-    private final Inbox inbox;
-    private final Answer answer;
+    private final CompletionInbox inbox;
+    private final ResponseSink answer;
     private final List<PromptRun> runs = new ArrayList<>();
     private final long beginNanos;
     private long firstTokenNanos;
@@ -65,7 +65,7 @@ final class Completion {
             String requestId,
             List<TokenPrompt> prompts,
             Sampling sampling,
-            Terms terms,
+            RequestOptions options,
             int context,
             long seed) {
         Job {
@@ -100,7 +100,8 @@ final class Completion {
         }
     }
 
-    Completion(Job job, ServedModel model, World world, Inbox inbox, Answer answer) {
+    Completion(
+            Job job, ServedModel model, World world, CompletionInbox inbox, ResponseSink answer) {
         this.job = job;
         this.model = model;
         this.world = world;
@@ -124,7 +125,7 @@ final class Completion {
                 while (sent < runs.size() && sent - done < MOST_AT_ONCE) {
                     send(sent++);
                 }
-                Optional<Arrival> arrival = inbox.poll(world.quiet());
+                Optional<EngineEvent> arrival = inbox.poll(world.quiet());
                 if (arrival.isPresent()) {
                     take(arrival.get());
                 } else {
@@ -154,7 +155,7 @@ final class Completion {
                 model.name(),
                 own,
                 job.sampling(),
-                job.terms(),
+                job.options(),
                 job.seed(),
                 job.context() - own.length());
     }
@@ -162,7 +163,7 @@ final class Completion {
     private void send(int index) {
         PromptRun run = runs.get(index);
         world.failpoints().hit(BEFORE_SEND);
-        if (job.terms().isExpired(world.clock().nanoTime())) {
+        if (job.options().isExpired(world.clock().nanoTime())) {
             throw ApiError.expired("the deadline passed before a scheduler had the request");
         }
         run.call = world.schedulers().send(run.request, index, inbox, run.refusedBy);
@@ -178,9 +179,9 @@ final class Completion {
                 "not_ready", "no group is ready to serve " + model.name(), SOON);
     }
 
-    private void take(Arrival arrival) {
+    private void take(EngineEvent arrival) {
         switch (arrival) {
-            case Arrival.Tokens tokens -> {
+            case EngineEvent.Tokens tokens -> {
                 begin(tokens.call());
                 if (tokens.choice() == 0) {
                     cached(tokens.call(), tokens.cachedTokens());
@@ -194,12 +195,12 @@ final class Completion {
                 show(tokens.call(), tokens.choice(), wasFinished, delta);
                 next(tokens.call());
             }
-            case Arrival.Outputs outputs -> {
+            case EngineEvent.Outputs outputs -> {
                 begin(outputs.call());
                 answer.outputs(number(outputs.call(), outputs.choice()), outputs.outputs());
                 next(outputs.call());
             }
-            case Arrival.Finished finished -> {
+            case EngineEvent.Finished finished -> {
                 begin(finished.call());
                 cached(finished.call(), finished.cachedTokens());
                 ChoiceText choice = choice(finished.call(), finished.choice());
@@ -210,13 +211,13 @@ final class Completion {
                         choice.finish(finished.stopped(), finished.stopTokenId()));
                 next(finished.call());
             }
-            case Arrival.Ended ended -> {
+            case EngineEvent.Ended ended -> {
                 if (!runs.get(ended.call()).done()) {
                     throw ApiError.internal("the scheduler ended the request too early");
                 }
             }
-            case Arrival.Failed failed -> failed(failed.call(), failed.failure());
-            case Arrival.Stopped stopped -> throw stopped.why();
+            case EngineEvent.Failed failed -> failed(failed.call(), failed.failure());
+            case EngineEvent.Stopped stopped -> throw stopped.why();
         }
     }
 

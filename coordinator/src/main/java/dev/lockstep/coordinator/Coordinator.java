@@ -62,22 +62,22 @@ final class Coordinator {
     /// Listens.
     ///
     /// @throws UncheckedIOException with one line, when the port cannot be had
-    Coordinator(CoordinatorConfig config, CompletableFuture<ServedModel> model, Patience patience) {
+    Coordinator(CoordinatorConfig config, CompletableFuture<ServedModel> model, Timeouts timeouts) {
         Failpoints failpoints =
                 Failpoints.parse(config.failpoints(), "coordinator", Completion.FAILPOINTS);
         this.config = config;
         this.schedulers = new SchedulerClient(Clock.SYSTEM, this::update);
         this.metrics = new Metrics(schedulers, requests, outcomes);
         Completion.World world =
-                new Completion.World(schedulers, Clock.SYSTEM, failpoints, patience.quiet());
-        Completions completions = new Completions(model, world, randomness);
+                new Completion.World(schedulers, Clock.SYSTEM, failpoints, timeouts.quiet());
+        CompletionFactory completions = new CompletionFactory(model, world, randomness);
         this.readiness = new Readiness(completions, schedulers, requests);
         RequestMemory memory = new RequestMemory(config.maxBodyBytes());
         this.rpc =
                 new RpcEndpoint(
                         List.of(
                                 new InferenceService(
-                                        completions, requests, outcomes, patience, threads),
+                                        completions, requests, outcomes, timeouts, threads),
                                 new AdminService(readiness, schedulers),
                                 readiness.healthService(),
                                 ProtoReflectionServiceV1.newInstance()),
@@ -92,9 +92,9 @@ final class Coordinator {
                                 requests,
                                 outcomes,
                                 metrics,
-                                new Timelines(schedulers),
-                                new RequestBodies(config.maxBodyBytes(), memory, patience.body()),
-                                patience,
+                                new TimelineApi(schedulers),
+                                new RequestBodies(config.maxBodyBytes(), memory, timeouts.body()),
+                                timeouts,
                                 threads));
         listen();
         var _ = model.thenRun(this::update);

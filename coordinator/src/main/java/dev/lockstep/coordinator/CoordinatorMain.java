@@ -34,7 +34,7 @@ public final class CoordinatorMain {
                         () -> ZooKeeperCluster.connect(config.zookeeper(), config.cluster()));
         // A signal from here on closes it.
         daemon.atEnd(reason -> connecting.thenAccept(Cluster::close).join());
-        Coordinator coordinator = new Coordinator(config, model, Patience.DEFAULT);
+        Coordinator coordinator = new Coordinator(config, model, Timeouts.DEFAULT);
         daemon.atEnd(coordinator::stop);
         LOG.info("coordinator listens on {}:{}", config.host(), coordinator.port());
         coordinator.join(await(connecting));

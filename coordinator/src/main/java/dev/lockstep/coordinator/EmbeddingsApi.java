@@ -2,9 +2,9 @@ package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.lockstep.coordinator.engine.Inbox;
+import dev.lockstep.coordinator.engine.CompletionInbox;
 import dev.lockstep.coordinator.engine.PromptOutputs;
-import dev.lockstep.coordinator.engine.Terms;
+import dev.lockstep.coordinator.engine.RequestOptions;
 import dev.lockstep.coordinator.engine.TokenPrompt;
 import dev.lockstep.proto.v1.Pooling;
 import dev.lockstep.proto.v1.PositionOutputs;
@@ -23,16 +23,17 @@ import java.util.Set;
 final class EmbeddingsApi {
     private static final int MOST_INPUTS = 2048;
 
-    private final Completions completions;
+    private final CompletionFactory completions;
 
-    EmbeddingsApi(Completions completions) {
+    EmbeddingsApi(CompletionFactory completions) {
         this.completions = completions;
     }
 
     /// Checks a body.
     ///
     /// @return what is left to do, which needs the body no more
-    Runnable embed(Fields fields, Envelope envelope, Exchange exchange, Inbox inbox) {
+    Runnable embed(
+            Fields fields, RequestContext context, HttpExchange exchange, CompletionInbox inbox) {
         ServedModel model = completions.model();
         model.requireName(fields.requireText("model"));
         if (fields.has("dimensions")) {
@@ -52,11 +53,11 @@ final class EmbeddingsApi {
             int[] ids = input.encode(name, model, special);
             prompts.add(new TokenPrompt(ids, PromptOutputs.pooled(pooling, ids.length)));
         }
-        Terms terms = TermsFields.parse(fields, envelope);
+        RequestOptions options = RequestOptionFields.parse(fields, context);
         return completions.evaluate(
-                new Completions.Evaluation(prompts, terms, false),
+                new CompletionFactory.Evaluation(prompts, options, false),
                 "input",
-                envelope,
+                context,
                 inbox,
                 outline -> new Vectors(exchange, model, prompts.size(), base64));
     }
@@ -71,12 +72,12 @@ final class EmbeddingsApi {
     }
 
     /// Collects the vectors of a request.
-    private static final class Vectors extends CollectedAnswer {
+    private static final class Vectors extends CollectedResponse {
         private final ServedModel model;
         private final boolean base64;
         private final float[][] pooled;
 
-        Vectors(Exchange exchange, ServedModel model, int inputs, boolean base64) {
+        Vectors(HttpExchange exchange, ServedModel model, int inputs, boolean base64) {
             super(exchange);
             this.model = model;
             this.base64 = base64;

@@ -11,10 +11,10 @@ import java.util.List;
 /// Nothing is sent before the first token, so that what goes wrong until then is a plain HTTP
 /// error; only a long wait sends the headers early, because proxies cut connections that say
 /// nothing.
-final class EventStream implements Answer {
-    private final Exchange exchange;
-    private final AnswerHead head;
-    private final AnswerFormat format;
+final class EventStream implements ResponseSink {
+    private final HttpExchange exchange;
+    private final ResponseHead head;
+    private final ResponseFormat format;
     private final StreamFields delivery;
     private final int promptTokens;
     private final PromptTokens scored;
@@ -24,9 +24,9 @@ final class EventStream implements Answer {
 
     /// @param promptTokens for usage in every chunk
     EventStream(
-            Exchange exchange,
-            AnswerHead head,
-            AnswerFormat format,
+            HttpExchange exchange,
+            ResponseHead head,
+            ResponseFormat format,
             StreamFields delivery,
             int choices,
             int choicesPerPrompt,

@@ -1,24 +1,25 @@
 package dev.lockstep.coordinator;
 
-import dev.lockstep.coordinator.engine.Inbox;
+import dev.lockstep.coordinator.engine.CompletionInbox;
 
 /// The two routes that generate: OpenAI's chat and its older completions.
 final class GenerateApi {
-    private final Completions completions;
+    private final CompletionFactory completions;
 
-    GenerateApi(Completions completions) {
+    GenerateApi(CompletionFactory completions) {
         this.completions = completions;
     }
 
     /// Checks a body of `POST /v1/chat/completions`.
     ///
     /// @return what is left to do, which needs the body no more
-    Runnable chat(Fields fields, Envelope envelope, Exchange exchange, Inbox inbox) {
+    Runnable chat(
+            Fields fields, RequestContext context, HttpExchange exchange, CompletionInbox inbox) {
         OutputFields.refuseBeyondHttp(fields);
-        ChatRequest request = ChatRequest.parse(fields, completions.model(), envelope);
+        ChatRequest request = ChatRequest.parse(fields, completions.model(), context);
         return completions.chat(
                 request,
-                envelope,
+                context,
                 inbox,
                 outline ->
                         answer(
@@ -34,12 +35,13 @@ final class GenerateApi {
     }
 
     /// As [#chat], of `POST /v1/completions`.
-    Runnable complete(Fields fields, Envelope envelope, Exchange exchange, Inbox inbox) {
+    Runnable complete(
+            Fields fields, RequestContext context, HttpExchange exchange, CompletionInbox inbox) {
         OutputFields.refuseBeyondHttp(fields);
-        CompletionRequest request = CompletionRequest.parse(fields, completions.model(), envelope);
+        TextRequest request = TextRequest.parse(fields, completions.model(), context);
         return completions.complete(
                 request,
-                envelope,
+                context,
                 inbox,
                 outline ->
                         answer(
@@ -55,14 +57,14 @@ final class GenerateApi {
                                 request.sampling().choices()));
     }
 
-    private static Answer answer(
-            Exchange exchange,
-            Completions.Outline outline,
+    private static ResponseSink answer(
+            HttpExchange exchange,
+            CompletionFactory.Outline outline,
             StreamFields delivery,
-            AnswerFormat format,
+            ResponseFormat format,
             int choicesPerPrompt) {
-        AnswerHead head =
-                new AnswerHead(
+        ResponseHead head =
+                new ResponseHead(
                         outline.id(), System.currentTimeMillis() / 1000, outline.model().name());
         return delivery.stream()
                 ? new EventStream(
@@ -73,6 +75,6 @@ final class GenerateApi {
                         outline.choices(),
                         choicesPerPrompt,
                         outline.promptTokens())
-                : new WholeAnswer(exchange, head, format, outline.choices(), choicesPerPrompt);
+                : new WholeResponse(exchange, head, format, outline.choices(), choicesPerPrompt);
     }
 }

@@ -3,7 +3,7 @@ package dev.lockstep.coordinator;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.linecorp.armeria.server.ServiceRequestContext;
-import dev.lockstep.coordinator.engine.Inbox;
+import dev.lockstep.coordinator.engine.CompletionInbox;
 import dev.lockstep.proto.v1.DetokenizeRequest;
 import dev.lockstep.proto.v1.DetokenizeResponse;
 import dev.lockstep.proto.v1.InferenceEvent;
@@ -26,50 +26,50 @@ import java.util.function.Supplier;
 final class InferenceService extends InferenceGrpc.InferenceImplBase {
     static final String NAME = InferenceGrpc.SERVICE_NAME;
 
-    private final Completions completions;
+    private final CompletionFactory completions;
     private final OpenRequests requests;
     private final Outcomes outcomes;
-    private final Patience patience;
+    private final Timeouts timeouts;
     private final Executor threads;
     private final TokenizerApi text;
 
     InferenceService(
-            Completions completions,
+            CompletionFactory completions,
             OpenRequests requests,
             Outcomes outcomes,
-            Patience patience,
+            Timeouts timeouts,
             Executor threads) {
         this.completions = completions;
         this.requests = requests;
         this.outcomes = outcomes;
-        this.patience = patience;
+        this.timeouts = timeouts;
         this.threads = threads;
         this.text = new TokenizerApi(completions);
     }
 
     @Override
     public void generate(InferenceRequest request, StreamObserver<InferenceEvent> observer) {
-        RpcAnswer answer =
-                new RpcAnswer(
-                        (ServerCallStreamObserver<InferenceEvent>) observer, patience.slowClient());
-        Inbox inbox = new Inbox();
+        RpcResponse answer =
+                new RpcResponse(
+                        (ServerCallStreamObserver<InferenceEvent>) observer, timeouts.slowClient());
+        CompletionInbox inbox = new CompletionInbox();
         answer.onGone(() -> inbox.stop(ApiError.refused(499, "client_gone", "the client is gone")));
-        Envelope envelope =
-                completions.envelope(
+        RequestContext context =
+                completions.requestContext(
                         completions.randomness().nextIncarnation(),
                         ServiceRequestContext.current()
                                 .request()
                                 .headers()
-                                .getAll(Envelope.TENANT));
+                                .getAll(RequestContext.TENANT));
         RpcWeighing.Held held = RpcWeighing.held();
-        threads.execute(() -> generate(request, envelope, inbox, answer, held));
+        threads.execute(() -> generate(request, context, inbox, answer, held));
     }
 
     private void generate(
             InferenceRequest request,
-            Envelope envelope,
-            Inbox inbox,
-            RpcAnswer answer,
+            RequestContext context,
+            CompletionInbox inbox,
+            RpcResponse answer,
             RpcWeighing.Held held) {
         try {
             requests.enter(inbox);
@@ -79,7 +79,7 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
             return;
         }
         try {
-            Runnable rest = prepare(request, envelope, inbox, answer);
+            Runnable rest = prepare(request, context, inbox, answer);
             held.release();
             rest.run();
         } catch (ApiError e) {
@@ -91,21 +91,21 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
     }
 
     private Runnable prepare(
-            InferenceRequest request, Envelope envelope, Inbox inbox, RpcAnswer answer) {
+            InferenceRequest request,
+            RequestContext context,
+            CompletionInbox inbox,
+            RpcResponse answer) {
         ServedModel model = completions.model();
         Fields fields = RpcFields.of(request);
         if (request.hasChat()) {
-            ChatRequest chat = ChatRequest.parse(fields, model, envelope);
+            ChatRequest chat = ChatRequest.parse(fields, model, context);
             return completions.chat(
-                    chat,
-                    envelope,
-                    inbox,
-                    outline -> answer.begin(outline.id(), outline.choices()));
+                    chat, context, inbox, outline -> answer.begin(outline.id(), outline.choices()));
         }
-        CompletionRequest completion = CompletionRequest.parse(fields, model, envelope);
+        TextRequest completion = TextRequest.parse(fields, model, context);
         return completions.complete(
                 completion,
-                envelope,
+                context,
                 inbox,
                 outline -> answer.begin(outline.id(), outline.choices()));
     }
@@ -165,7 +165,7 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
                         observer.onCompleted();
                         outcomes.add(200);
                     } catch (ApiError e) {
-                        observer.onError(RpcAnswer.status(e));
+                        observer.onError(RpcResponse.status(e));
                         outcomes.add(e.status());
                     }
                 });

@@ -8,7 +8,7 @@ import com.linecorp.armeria.common.HttpResponseWriter;
 import com.linecorp.armeria.common.RequestHeaders;
 import com.linecorp.armeria.server.HttpService;
 import com.linecorp.armeria.server.ServiceRequestContext;
-import dev.lockstep.coordinator.engine.Inbox;
+import dev.lockstep.coordinator.engine.CompletionInbox;
 import io.netty.channel.Channel;
 import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
@@ -32,21 +32,25 @@ final class OpenAiApi implements HttpService {
     private static final String REQUESTS = "/v1/requests/";
     private static final Duration SOON = Duration.ofSeconds(1);
 
-    private final Completions completions;
+    private final CompletionFactory completions;
     private final Readiness readiness;
     private final OpenRequests requests;
     private final Outcomes outcomes;
-    private final Timelines timelines;
+    private final TimelineApi timelines;
     private final RequestBodies bodies;
-    private final Patience patience;
+    private final Timeouts timeouts;
     private final ExecutorService threads;
     private final Map<String, Posted> posted;
-    private final Map<String, Consumer<Exchange>> asked;
+    private final Map<String, Consumer<HttpExchange>> asked;
 
     /// What is done with a body: checks it and returns what is left to do, which needs it no more.
     @FunctionalInterface
     private interface Posted {
-        Runnable prepare(Fields fields, Envelope envelope, Exchange exchange, Inbox inbox);
+        Runnable prepare(
+                Fields fields,
+                RequestContext requestContext,
+                HttpExchange exchange,
+                CompletionInbox inbox);
     }
 
     /// What may wait, and end with an [ApiError].
@@ -57,14 +61,14 @@ final class OpenAiApi implements HttpService {
 
     /// @param threads one for each request
     OpenAiApi(
-            Completions completions,
+            CompletionFactory completions,
             Readiness readiness,
             OpenRequests requests,
             Outcomes outcomes,
             Metrics metrics,
-            Timelines timelines,
+            TimelineApi timelines,
             RequestBodies bodies,
-            Patience patience,
+            Timeouts timeouts,
             ExecutorService threads) {
         this.completions = completions;
         this.readiness = readiness;
@@ -72,7 +76,7 @@ final class OpenAiApi implements HttpService {
         this.outcomes = outcomes;
         this.timelines = timelines;
         this.bodies = bodies;
-        this.patience = patience;
+        this.timeouts = timeouts;
         this.threads = threads;
         GenerateApi generate = new GenerateApi(completions);
         TokenizerApi text = new TokenizerApi(completions);
@@ -89,11 +93,11 @@ final class OpenAiApi implements HttpService {
                         "/score",
                         score::score,
                         "/tokenize",
-                        (fields, envelope, to, inbox) -> send(to, text.tokenize(fields)),
+                        (fields, context, to, inbox) -> send(to, text.tokenize(fields)),
                         "/detokenize",
-                        (fields, envelope, to, inbox) -> send(to, text.detokenize(fields)),
+                        (fields, context, to, inbox) -> send(to, text.detokenize(fields)),
                         "/apply-template",
-                        (fields, envelope, to, inbox) -> send(to, text.applyTemplate(fields)));
+                        (fields, context, to, inbox) -> send(to, text.applyTemplate(fields)));
         asked =
                 Map.of(
                         MODELS,
@@ -112,24 +116,26 @@ final class OpenAiApi implements HttpService {
     public HttpResponse serve(ServiceRequestContext context, HttpRequest request) {
         HttpResponseWriter writer = HttpResponse.streaming();
         String path = context.path();
-        Exchange exchange =
-                new Exchange(writer, requestId(request.headers()), patience.slowClient());
+        HttpExchange exchange =
+                new HttpExchange(writer, requestId(request.headers()), timeouts.slowClient());
         Posted route = posted.get(path);
         if (route != null && request.method() == HttpMethod.POST) {
-            Inbox inbox = new Inbox();
+            CompletionInbox inbox = new CompletionInbox();
             Channel connection = context.log().partial().channel();
             if (connection != null) {
                 exchange.onGone(connection, () -> inbox.stop(clientGone()));
             }
-            Envelope envelope =
-                    completions.envelope(
-                            exchange.requestId(), request.headers().getAll(Envelope.TENANT));
+            RequestContext requestContext =
+                    completions.requestContext(
+                            exchange.requestId(), request.headers().getAll(RequestContext.TENANT));
             threads.execute(
                     () -> {
                         answer(
                                 exchange,
                                 inbox,
-                                () -> prepare(route, request, envelope, exchange, inbox).run());
+                                () ->
+                                        prepare(route, request, requestContext, exchange, inbox)
+                                                .run());
                         outcomes.add(exchange.status());
                     });
             return writer;
@@ -141,7 +147,7 @@ final class OpenAiApi implements HttpService {
         return writer;
     }
 
-    private void answerAsked(String path, HttpMethod method, Exchange exchange) {
+    private void answerAsked(String path, HttpMethod method, HttpExchange exchange) {
         try {
             askedFor(path, method, exchange).accept(exchange);
         } catch (ApiError e) {
@@ -151,13 +157,13 @@ final class OpenAiApi implements HttpService {
         }
     }
 
-    private static void fail(Exchange exchange, RuntimeException e) {
+    private static void fail(HttpExchange exchange, RuntimeException e) {
         LOG.error("request {} failed", exchange.requestId(), e);
         exchange.fail(ApiError.internal("the request failed; the coordinator's log says why"));
     }
 
-    private Consumer<Exchange> askedFor(String path, HttpMethod method, Exchange exchange) {
-        Consumer<Exchange> answer = asked.get(path);
+    private Consumer<HttpExchange> askedFor(String path, HttpMethod method, HttpExchange exchange) {
+        Consumer<HttpExchange> answer = asked.get(path);
         if (path.startsWith(MODELS + "/")) {
             String name = decoded(path.substring(MODELS.length() + 1));
             answer = to -> to.json(200, model(name));
@@ -186,13 +192,17 @@ final class OpenAiApi implements HttpService {
     }
 
     /// Schedulers have to be waited for.
-    private void describe(String id, Exchange exchange) {
+    private void describe(String id, HttpExchange exchange) {
         threads.execute(
-                () -> answer(exchange, new Inbox(), () -> exchange.json(200, timelines.of(id))));
+                () ->
+                        answer(
+                                exchange,
+                                new CompletionInbox(),
+                                () -> exchange.json(200, timelines.of(id))));
     }
 
     /// Does the work while it counts as an open request; what it throws is answered.
-    private void answer(Exchange exchange, Inbox inbox, Work work) {
+    private void answer(HttpExchange exchange, CompletionInbox inbox, Work work) {
         try {
             requests.enter(inbox);
         } catch (ApiError e) {
@@ -215,18 +225,22 @@ final class OpenAiApi implements HttpService {
     }
 
     private Runnable prepare(
-            Posted route, HttpRequest request, Envelope envelope, Exchange exchange, Inbox inbox)
+            Posted route,
+            HttpRequest request,
+            RequestContext requestContext,
+            HttpExchange exchange,
+            CompletionInbox inbox)
             throws InterruptedException {
         try (RequestBodies.Body body = bodies.read(request)) {
-            return route.prepare(Json.parse(body.bytes()), envelope, exchange, inbox);
+            return route.prepare(Json.parse(body.bytes()), requestContext, exchange, inbox);
         }
     }
 
-    private static Runnable send(Exchange exchange, ObjectNode answer) {
+    private static Runnable send(HttpExchange exchange, ObjectNode answer) {
         return () -> exchange.json(200, answer);
     }
 
-    private void ready(Exchange exchange) {
+    private void ready(HttpExchange exchange) {
         String obstacle = readiness.obstacle();
         if (!obstacle.isEmpty()) {
             throw ApiError.unavailable("not_ready", obstacle, SOON);
@@ -257,7 +271,7 @@ final class OpenAiApi implements HttpService {
     }
 
     private String requestId(RequestHeaders headers) {
-        String given = headers.get(Exchange.REQUEST_ID, "");
+        String given = headers.get(HttpExchange.REQUEST_ID, "");
         return REQUEST_ID.matcher(given).matches()
                 ? given
                 : completions.randomness().nextIncarnation();

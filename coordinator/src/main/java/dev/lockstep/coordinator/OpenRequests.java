@@ -1,6 +1,6 @@
 package dev.lockstep.coordinator;
 
-import dev.lockstep.coordinator.engine.Inbox;
+import dev.lockstep.coordinator.engine.CompletionInbox;
 import java.time.Duration;
 import java.util.HashSet;
 import java.util.Set;
@@ -13,11 +13,11 @@ final class OpenRequests {
     private static final Duration SOON = Duration.ofSeconds(1);
 
     // Guarded by this.
-    private final Set<Inbox> open = new HashSet<>();
+    private final Set<CompletionInbox> open = new HashSet<>();
     private boolean draining;
 
     /// Lets a request in, until [#leave].
-    synchronized void enter(Inbox inbox) {
+    synchronized void enter(CompletionInbox inbox) {
         if (draining) {
             throw draining();
         }
@@ -27,7 +27,7 @@ final class OpenRequests {
         open.add(inbox);
     }
 
-    synchronized void leave(Inbox inbox) {
+    synchronized void leave(CompletionInbox inbox) {
         open.remove(inbox);
         notifyAll();
     }
@@ -63,7 +63,7 @@ final class OpenRequests {
 
     /// Ends all of them with an error.
     void stopAll(ApiError why) {
-        Set<Inbox> all;
+        Set<CompletionInbox> all;
         synchronized (this) {
             draining = true;
             all = Set.copyOf(open);

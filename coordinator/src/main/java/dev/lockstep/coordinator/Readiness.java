@@ -18,7 +18,7 @@ import org.apache.logging.log4j.Logger;
 final class Readiness {
     private static final Logger LOG = LogManager.getLogger(Readiness.class);
 
-    private final Completions completions;
+    private final CompletionFactory completions;
     private final SchedulerClient schedulers;
     private final OpenRequests requests;
     private final HealthStatusManager health = new HealthStatusManager();
@@ -27,7 +27,7 @@ final class Readiness {
     private Optional<Registration> registration = Optional.empty();
     private String told = "starting";
 
-    Readiness(Completions completions, SchedulerClient schedulers, OpenRequests requests) {
+    Readiness(CompletionFactory completions, SchedulerClient schedulers, OpenRequests requests) {
         this.completions = completions;
         this.schedulers = schedulers;
         this.requests = requests;

@@ -18,12 +18,12 @@ final class RequestBodies {
 
     private final int mostBytes;
     private final RequestMemory memory;
-    private final Duration patience;
+    private final Duration timeout;
     private final AtomicLong inMemory = new AtomicLong();
 
-    RequestBodies(int mostBytes, RequestMemory memory, Duration patience) {
+    RequestBodies(int mostBytes, RequestMemory memory, Duration timeout) {
         this.mostBytes = mostBytes;
-        this.patience = patience;
+        this.timeout = timeout;
         this.memory = memory;
     }
 
@@ -49,7 +49,7 @@ final class RequestBodies {
             byte[] bytes = readWhole(request, seen);
             long weight = JsonWeight.of(bytes, memory.most());
             memory.requireFits(weight, bytes.length);
-            RequestMemory.Hold hold = memory.hold(weight, patience);
+            RequestMemory.Hold hold = memory.hold(weight, timeout);
             return new Body(
                     bytes,
                     () -> {
@@ -66,7 +66,7 @@ final class RequestBodies {
     /// for a broken stream.
     private void discard(HttpRequest request) throws InterruptedException {
         try {
-            request.subscribe().get(patience.toNanos(), TimeUnit.NANOSECONDS);
+            request.subscribe().get(timeout.toNanos(), TimeUnit.NANOSECONDS);
         } catch (ExecutionException | TimeoutException e) {
             request.abort();
         }
@@ -89,7 +89,7 @@ final class RequestBodies {
                                 return data;
                             })
                     .aggregate()
-                    .get(patience.toNanos(), TimeUnit.NANOSECONDS)
+                    .get(timeout.toNanos(), TimeUnit.NANOSECONDS)
                     .content()
                     .array();
         } catch (ExecutionException e) {
@@ -102,7 +102,7 @@ final class RequestBodies {
             throw ApiError.refused(
                     408,
                     "slow_body",
-                    "the body did not arrive within " + patience.toSeconds() + " s");
+                    "the body did not arrive within " + timeout.toSeconds() + " s");
         }
     }
 

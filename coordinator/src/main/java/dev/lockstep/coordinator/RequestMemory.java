@@ -45,8 +45,8 @@ final class RequestMemory {
     }
 
     /// Waits for room, which is held until the hold is closed.
-    Hold hold(long weight, Duration patience) throws InterruptedException {
-        if (!free.tryAcquire((int) weight, patience.toNanos(), TimeUnit.NANOSECONDS)) {
+    Hold hold(long weight, Duration timeout) throws InterruptedException {
+        if (!free.tryAcquire((int) weight, timeout.toNanos(), TimeUnit.NANOSECONDS)) {
             throw busy();
         }
         return new Hold((int) weight);

@@ -98,7 +98,7 @@ final class RpcWeighing implements ServerInterceptor {
                     held.replace(memory.hold(weight));
                 } catch (ApiError e) {
                     refused = true;
-                    StatusRuntimeException refusal = RpcAnswer.status(e);
+                    StatusRuntimeException refusal = RpcResponse.status(e);
                     call.close(
                             refusal.getStatus(),
                             Objects.requireNonNullElseGet(refusal.getTrailers(), Metadata::new));

@@ -2,10 +2,10 @@ package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.coordinator.engine.CompletionInbox;
 import dev.lockstep.coordinator.engine.GeneratedToken;
-import dev.lockstep.coordinator.engine.Inbox;
 import dev.lockstep.coordinator.engine.PromptOutputs;
-import dev.lockstep.coordinator.engine.Terms;
+import dev.lockstep.coordinator.engine.RequestOptions;
 import dev.lockstep.coordinator.engine.TokenPrompt;
 import dev.lockstep.proto.v1.PositionOutputs;
 import java.util.ArrayList;
@@ -19,16 +19,20 @@ import java.util.List;
 /// longer the prompt's own tokens is the continuation, so that a token across the border counts to
 /// it. Token ids stay as they are.
 final class ScoreApi {
-    private final Completions completions;
+    private final CompletionFactory completions;
 
-    ScoreApi(Completions completions) {
+    ScoreApi(CompletionFactory completions) {
         this.completions = completions;
     }
 
     /// Checks a body.
     ///
     /// @return what is left to do, which needs the body no more
-    Runnable score(Fields fields, Envelope envelope, Exchange exchange, Inbox inbox) {
+    Runnable score(
+            Fields fields,
+            RequestContext requestContext,
+            HttpExchange exchange,
+            CompletionInbox inbox) {
         ServedModel model = completions.model();
         model.requireName(fields.requireText("model"));
         Prompt prompt = Prompt.one("prompt", fields, model);
@@ -46,11 +50,11 @@ final class ScoreApi {
                     "prompt", "prompt has no token of its own before the continuation, give one");
         }
         TokenPrompt scored = new TokenPrompt(whole, PromptOutputs.scored(first));
-        Terms terms = TermsFields.parse(fields, envelope);
+        RequestOptions options = RequestOptionFields.parse(fields, requestContext);
         return completions.evaluate(
-                new Completions.Evaluation(List.of(scored), terms, true),
+                new CompletionFactory.Evaluation(List.of(scored), options, true),
                 "prompt and continuation",
-                envelope,
+                requestContext,
                 inbox,
                 outline -> new Score(exchange));
     }
@@ -68,10 +72,10 @@ final class ScoreApi {
     }
 
     /// Collects the log-probabilities of a continuation.
-    private static final class Score extends CollectedAnswer {
+    private static final class Score extends CollectedResponse {
         private final List<GeneratedToken> tokens = new ArrayList<>();
 
-        Score(Exchange exchange) {
+        Score(HttpExchange exchange) {
             super(exchange);
         }
 

@@ -8,7 +8,7 @@ import java.util.Optional;
 import java.util.function.BiConsumer;
 
 /// The choices of `/v1/completions`.
-final class TextFormat implements AnswerFormat {
+final class TextFormat implements ResponseFormat {
     private final ServedModel model;
     private final Sampling sampling;
     private final boolean tokenIds;
@@ -59,7 +59,7 @@ final class TextFormat implements AnswerFormat {
     @Override
     public ObjectNode lastChunk(int choice, Finish finish) {
         ObjectNode node = Json.object().put("index", choice).put("text", "").putNull("logprobs");
-        AnswerFormat.putFinish(node, finish);
+        ResponseFormat.putFinish(node, finish);
         return node;
     }
 
@@ -67,7 +67,7 @@ final class TextFormat implements AnswerFormat {
     public ObjectNode whole(
             int choice, List<GeneratedToken> promptTokens, Delta all, Finish finish) {
         ObjectNode node = start(choice, promptTokens, all);
-        AnswerFormat.putFinish(node, finish);
+        ResponseFormat.putFinish(node, finish);
         return node;
     }
 
@@ -107,7 +107,7 @@ final class TextFormat implements AnswerFormat {
             node.putNull("logprobs");
         }
         if (tokenIds) {
-            AnswerFormat.putTokenIds(node, delta);
+            ResponseFormat.putTokenIds(node, delta);
         }
     }
 }

@@ -6,9 +6,9 @@ import java.util.List;
 
 /// Text to token ids and back, and messages to text, for clients that count and look.
 final class TokenizerApi {
-    private final Completions completions;
+    private final CompletionFactory completions;
 
-    TokenizerApi(Completions completions) {
+    TokenizerApi(CompletionFactory completions) {
         this.completions = completions;
     }
 

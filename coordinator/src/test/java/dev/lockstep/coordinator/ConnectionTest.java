@@ -69,8 +69,8 @@ final class ConnectionTest {
 
     @Test
     void silenceIsFilledWithComments() throws Exception {
-        Patience nervous =
-                new Patience(Duration.ofMillis(50), Duration.ofSeconds(1), Duration.ofSeconds(1));
+        Timeouts nervous =
+                new Timeouts(Duration.ofMillis(50), Duration.ofSeconds(1), Duration.ofSeconds(1));
         try (TestCoordinator other = TestCoordinator.start(nervous);
                 RawConnection raw = new RawConnection(other.coordinator.port())) {
             CountDownLatch silent = new CountDownLatch(1);

@@ -87,7 +87,7 @@ final class StoppingTest {
                                     new Coordinator(
                                             TestCoordinator.config(Path.of("unused"), port),
                                             CompletableFuture.completedFuture(tiny.model),
-                                            TestCoordinator.PATIENCE));
+                                            TestCoordinator.TIMEOUT));
             String line = String.valueOf(refused.getMessage());
             assertTrue(line.startsWith("cannot listen on 127.0.0.1:" + port), line);
             assertTrue(line.endsWith("; choose another --port or --host"), line);
@@ -101,7 +101,7 @@ final class StoppingTest {
                 new Coordinator(
                         TestCoordinator.config(Path.of("unused"), 0),
                         loading,
-                        TestCoordinator.PATIENCE);
+                        TestCoordinator.TIMEOUT);
         try (RawConnection raw = new RawConnection(coordinator.port())) {
             raw.post(CHAT, TestCoordinator.chatBody(""));
             String answer = raw.readUntil("tokenizer is being loaded");

@@ -27,8 +27,8 @@ public final class TestCoordinator implements AutoCloseable {
     public static final String MODEL = "tiny";
     static final int END = 2;
     static final int MAX_BODY = 64 << 10;
-    static final Patience PATIENCE =
-            new Patience(Duration.ofSeconds(10), Duration.ofMillis(700), Duration.ofSeconds(2));
+    static final Timeouts TIMEOUT =
+            new Timeouts(Duration.ofSeconds(10), Duration.ofMillis(700), Duration.ofSeconds(2));
 
     private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -38,7 +38,7 @@ public final class TestCoordinator implements AutoCloseable {
     final Coordinator coordinator;
     public final HttpClient client = HttpClient.newHttpClient();
 
-    private TestCoordinator(ServedModel model, Patience patience) throws IOException {
+    private TestCoordinator(ServedModel model, Timeouts patience) throws IOException {
         this.model = model;
         scheduler =
                 new FakeScheduler(
@@ -68,18 +68,18 @@ public final class TestCoordinator implements AutoCloseable {
     }
 
     public static TestCoordinator start() throws Exception {
-        return start(PATIENCE);
+        return start(TIMEOUT);
     }
 
-    static TestCoordinator start(Patience patience) throws Exception {
+    static TestCoordinator start(Timeouts patience) throws Exception {
         return start(tinyModel(), patience);
     }
 
     static TestCoordinator start(ServedModel model) throws Exception {
-        return start(model, PATIENCE);
+        return start(model, TIMEOUT);
     }
 
-    private static TestCoordinator start(ServedModel model, Patience patience) throws Exception {
+    private static TestCoordinator start(ServedModel model, Timeouts patience) throws Exception {
         TestCoordinator started = new TestCoordinator(model, patience);
         started.awaitReady(true);
         return started;

@@ -2,10 +2,10 @@ package dev.lockstep.kernels;
 
 /// How a weight is stored in a checkpoint: plain elements, or blocks that share scales.
 ///
-/// Quantized rows can be cut at every [#unit]: blocks of 256 consist of 8 parts of 32, whose scales
-/// stand side by side. w = d·q or d·q + m where a block has one scale d (f16) and minimum m (f16);
-/// w = d·s·q or d·s·q − e·m where parts or their halves have small integers s and m of their own
-/// beside the block's d and e.
+/// Quantized rows can be cut at every [#unit]: blocks of 256 consist of 8 sub-blocks of 32, whose
+/// scales stand side by side. w = d·q or d·q + m where a block has one scale d (f16) and minimum m
+/// (f16); w = d·s·q or d·s·q − e·m where sub-blocks or their halves have small integers s and m of
+/// their own beside the block's d and e.
 public enum WeightType {
     F32(1, 4),
     F16(1, 2),

@@ -314,7 +314,7 @@ public interface MatmulContract extends KernelsContract {
             double sum = 0;
             for (int column = 0; column < columns; column++) {
                 StoredElement element = stored.element(row, column);
-                double least = Math.abs((double) element.less() * element.subLess());
+                double least = Math.abs((double) element.min() * element.subMin());
                 if (least > 0) {
                     sum += Math.abs(x[at + column]) * (Math.abs(element.value()) + 2 * least);
                 }

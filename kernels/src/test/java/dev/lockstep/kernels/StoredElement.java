@@ -3,12 +3,12 @@ package dev.lockstep.kernels;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/// One element of a quantized block, read the plain way: w = scale · subScale · q − less · subLess.
+/// One element of a quantized block, read the plain way: w = scale · subScale · q − min · subMin.
 ///
 /// @param scale d of the block
 /// @param subScale integer scale of the element's part of the block; 1 where there are no parts
-/// @param less e of the block, or the minimum with its sign turned
-public record StoredElement(int q, float scale, int subScale, float less, int subLess) {
+/// @param min minimum scale of the block, or its minimum with the sign changed
+public record StoredElement(int q, float scale, int subScale, float min, int subMin) {
     private static final int[] IQ4_NL = {
         -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113
     };
@@ -58,11 +58,11 @@ public record StoredElement(int q, float scale, int subScale, float less, int su
     }
 
     double value() {
-        return (double) scale * subScale * q - (double) less * subLess;
+        return (double) scale * subScale * q - (double) min * subMin;
     }
 
-    private static StoredElement plain(MemorySegment block, int q, float less) {
-        return new StoredElement(q, half(block, 0), 1, less, 1);
+    private static StoredElement plain(MemorySegment block, int q, float min) {
+        return new StoredElement(q, half(block, 0), 1, min, 1);
     }
 
     /// Low nibbles first.
@@ -89,15 +89,15 @@ public record StoredElement(int q, float scale, int subScale, float less, int su
     private static StoredElement sixBit(MemorySegment block, int q, int i) {
         int part = i / 32;
         int scale;
-        int less;
+        int min;
         if (part < 4) {
             scale = at(block, 4 + part) % 64;
-            less = at(block, 8 + part) % 64;
+            min = at(block, 8 + part) % 64;
         } else {
             scale = at(block, 8 + part) % 16 + at(block, part) / 64 * 16;
-            less = at(block, 8 + part) / 16 + at(block, 4 + part) / 64 * 16;
+            min = at(block, 8 + part) / 16 + at(block, 4 + part) / 64 * 16;
         }
-        return new StoredElement(q, half(block, 0), scale, half(block, 2), less);
+        return new StoredElement(q, half(block, 0), scale, half(block, 2), min);
     }
 
     private static int bit(MemorySegment block, int index) {

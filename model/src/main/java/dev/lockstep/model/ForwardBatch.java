@@ -13,7 +13,7 @@ import java.util.Optional;
 /// @param positions `[1, tokens]` I32, each token's place in its sequence
 /// @param kv one for each KV group, in the model's order: the rows that keep keys and values
 /// @param withoutKv the rows behind them, whole sequences each, whose keys and values are forgotten
-///   layer by layer; its blocks are those of [Activations#stepKv]
+///   layer by layer; its blocks are those of [ActivationBuffers#stepKv]
 /// @param logitRows `[1, n]` I32: the tokens whose logits are wanted; n may be 0
 public record ForwardBatch(
         int tokens,

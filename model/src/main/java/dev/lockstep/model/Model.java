@@ -7,8 +7,8 @@ import dev.lockstep.kernels.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 
-/// One rank's shard of a model, loaded. Its memory belongs to the `Kernels` and the [Activations]
-/// it was loaded with.
+/// One rank's shard of a model, loaded. Its memory belongs to the `Kernels` and the
+/// [ActivationBuffers] it was loaded with.
 public interface Model {
 
     ModelConfig config();
@@ -44,11 +44,11 @@ public interface Model {
     /// the next call.
     ///
     /// @param kv the blocks of each KV group, in the order of [#kvLayouts]
-    Tensor forward(ForwardBatch batch, List<PagedKv> kv, Activations activations);
+    Tensor forward(ForwardBatch batch, List<PagedKv> kv, ActivationBuffers activations);
 
     /// Hidden states `[tokens, hidden size]` of the step that ran last, behind the last layer's
     /// norm: complete on every rank, good until the next step.
-    default Tensor hiddenStates(int tokens, Activations activations) {
+    default Tensor hiddenStates(int tokens, ActivationBuffers activations) {
         return activations.hidden(tokens);
     }
 
@@ -56,5 +56,5 @@ public interface Model {
     /// place of those before.
     ///
     /// @param rows `[1, n]` I32, n at most the logit rows of the activations
-    Tensor logits(int tokens, Tensor rows, Activations activations);
+    Tensor logits(int tokens, Tensor rows, ActivationBuffers activations);
 }

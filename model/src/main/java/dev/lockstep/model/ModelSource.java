@@ -98,10 +98,10 @@ public final class ModelSource {
     /// Bytes a rank's activations take, its part of the communicator's memory included.
     public long activationBytes(
             Shard shard, DType type, DType kvType, int blockSize, int maxTokens, int maxLogitRows) {
-        return Activations.localBytes(config(), shard, type, maxTokens, maxLogitRows)
-                + Activations.stepKvBytes(
+        return ActivationBuffers.localBytes(config(), shard, type, maxTokens, maxLogitRows)
+                + ActivationBuffers.stepKvBytes(
                         config(), shard, kvType, blockSize, maxTokens, maxLogitRows)
-                + Activations.collectiveBytes(
+                + ActivationBuffers.collectiveBytes(
                         config(), shard.size(), type, maxTokens, maxLogitRows);
     }
 

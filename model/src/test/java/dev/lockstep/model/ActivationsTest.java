@@ -36,7 +36,8 @@ class ActivationsTest {
             long before = kernels.allocatedBytes();
             try (SoloCommunicator communicator = new SoloCommunicator(kernels)) {
                 long own = kernels.allocatedBytes();
-                try (Activations _ = new Activations(model, kernels, communicator, 33, 5)) {
+                try (ActivationBuffers _ =
+                        new ActivationBuffers(model, kernels, communicator, 33, 5)) {
                     // On a CPU 64 bytes behind the last block are read, never used.
                     assertEquals(
                             64 + source.activationBytes(model.shard(), type, types.kv(), 16, 33, 5),

@@ -150,7 +150,7 @@ final class TestGroup implements AutoCloseable {
             Model model,
             Kernels kernels,
             Communicator communicator,
-            Activations activations,
+            ActivationBuffers activations,
             List<PagedKv> kv,
             DeviceBuffer indexes,
             Arena arena)
@@ -183,7 +183,7 @@ final class TestGroup implements AutoCloseable {
                             : HostCommunicator.open(
                                     Rendezvous.inSharedMemory(name, 1, size),
                                     rank,
-                                    Activations.collectiveBytes(
+                                    ActivationBuffers.collectiveBytes(
                                             model,
                                             kernels.activationType(),
                                             MAX_TOKENS,
@@ -191,8 +191,8 @@ final class TestGroup implements AutoCloseable {
                                     kernels,
                                     Waiting.BLOCK,
                                     Duration.ofSeconds(20));
-            Activations activations =
-                    new Activations(model, kernels, communicator, MAX_TOKENS, MAX_LOGIT_ROWS);
+            ActivationBuffers activations =
+                    new ActivationBuffers(model, kernels, communicator, MAX_TOKENS, MAX_LOGIT_ROWS);
             List<PagedKv> kv = new ArrayList<>();
             for (KvLayout layout : model.kvLayouts()) {
                 kv.add(kernels.allocateKv(layout, BLOCKS));

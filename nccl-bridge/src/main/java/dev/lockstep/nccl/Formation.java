@@ -28,7 +28,7 @@ final class Formation {
     private int polls;
 
     Formation(Rendezvous rendezvous, int rank, long bytes, Duration timeout) {
-        Arguments.requireRank("rank", rank, rendezvous.size());
+        Preconditions.requireRank("rank", rank, rendezvous.size());
         this.rendezvous = rendezvous;
         this.rank = rank;
         this.layout = new RegionLayout(rendezvous.size(), bytes);

@@ -11,7 +11,7 @@ import java.time.Duration;
 /// Ranks of one host, one process each, through shared memory; for kernels whose tensors lie in
 /// host memory.
 ///
-/// Everything is built from one [Exchange]: write what others need, say so, wait for all. A slot
+/// Everything is built from one [Barrier]: write what others need, say so, wait for all. A slot
 /// written for one exchange is written again two exchanges later, when every rank has come to the
 /// one between and so has read it; that is why there are two per rank.
 ///
@@ -31,7 +31,7 @@ public final class HostCommunicator implements Communicator {
     private final RegionLayout layout;
     private final int rank;
     private final Kernels kernels;
-    private final Exchange exchange;
+    private final Barrier exchange;
     private final Mailbox mailbox;
     private final PeerWatch watch;
     private boolean closed;
@@ -45,7 +45,7 @@ public final class HostCommunicator implements Communicator {
         this.layout = region.layout();
         this.rank = rank;
         this.kernels = kernels;
-        this.exchange = new Exchange(region, rank, waiting);
+        this.exchange = new Barrier(region, rank, waiting);
         this.mailbox = new Mailbox(region, rank, exchange);
         this.sources = new long[layout.size()];
         this.watch = new PeerWatch(region, rank, kernels::progress, exchange::awaited);
@@ -100,7 +100,7 @@ public final class HostCommunicator implements Communicator {
 
     @Override
     public void allReduceSum(Tensor x) {
-        Arguments.requireDense("x", x);
+        Preconditions.requireDense("x", x);
         x.require("x", DType.F32, x.rows(), x.columns());
         begin();
         int count = Math.toIntExact(x.elements());
@@ -172,7 +172,7 @@ public final class HostCommunicator implements Communicator {
 
     @Override
     public void allGather(Tensor part, int[] columns, Tensor out) {
-        Arguments.requireGather(part, columns, rank, size(), out);
+        Preconditions.requireGather(part, columns, rank, size(), out);
         begin();
         int rows = out.rows();
         if (out.elements() == 0) {
@@ -199,8 +199,8 @@ public final class HostCommunicator implements Communicator {
 
     @Override
     public void broadcast(Tensor x, int root) {
-        Arguments.requireRank("root", root, size());
-        Arguments.requireDense("x", x);
+        Preconditions.requireRank("root", root, size());
+        Preconditions.requireDense("x", x);
         begin();
         if (size() == 1) {
             return;
@@ -229,16 +229,16 @@ public final class HostCommunicator implements Communicator {
 
     @Override
     public void send(Tensor x, int peer) {
-        Arguments.requirePeer(peer, rank, size());
-        Arguments.requireDense("x", x);
+        Preconditions.requirePeer(peer, rank, size());
+        Preconditions.requireDense("x", x);
         begin();
         mailbox.send(HOST, x.pointer().address(), x.bytes(), peer);
     }
 
     @Override
     public void receive(Tensor x, int peer) {
-        Arguments.requirePeer(peer, rank, size());
-        Arguments.requireDense("x", x);
+        Preconditions.requirePeer(peer, rank, size());
+        Preconditions.requireDense("x", x);
         begin();
         mailbox.receive(HOST, x.pointer().address(), x.bytes(), peer);
     }

@@ -12,13 +12,13 @@ final class Mailbox {
     private final SharedRegion region;
     private final RegionLayout layout;
     private final MemorySegment memory;
-    private final Exchange exchange;
+    private final Barrier exchange;
     private final int rank;
     private final int[] sent;
     private final int[] taken;
     private int lastReceiver = NOBODY;
 
-    Mailbox(SharedRegion region, int rank, Exchange exchange) {
+    Mailbox(SharedRegion region, int rank, Barrier exchange) {
         this.region = region;
         this.layout = region.layout();
         this.memory = region.memory();

@@ -57,7 +57,7 @@ public final class SoloCommunicator implements Communicator {
 
     @Override
     public void allGather(Tensor part, int[] columns, Tensor out) {
-        Arguments.requireGather(part, columns, 0, 1, out);
+        Preconditions.requireGather(part, columns, 0, 1, out);
         requireRunning();
         if (part.equals(out) || part.elements() == 0) {
             return;
@@ -70,18 +70,18 @@ public final class SoloCommunicator implements Communicator {
 
     @Override
     public void broadcast(Tensor x, int root) {
-        Arguments.requireRank("root", root, 1);
+        Preconditions.requireRank("root", root, 1);
         requireRunning();
     }
 
     @Override
     public void send(Tensor x, int peer) {
-        Arguments.requirePeer(peer, 0, 1);
+        Preconditions.requirePeer(peer, 0, 1);
     }
 
     @Override
     public void receive(Tensor x, int peer) {
-        Arguments.requirePeer(peer, 0, 1);
+        Preconditions.requirePeer(peer, 0, 1);
     }
 
     @Override

@@ -5,7 +5,7 @@ import java.util.Optional;
 
 /// What a [CapacityScheduler] may do in one plan.
 public interface Capacity {
-    /// In the order they were admitted; not to be changed. [#pause] takes sequences out of it.
+    /// In the order they were admitted; not to be changed. [#preempt] takes sequences out of it.
     List<Sequence> running();
 
     /// Whether the step still has tokens for one more.
@@ -37,7 +37,7 @@ public interface Capacity {
     /// Whether it can generate all it may beside the guaranteed ones that run, everybody else gone.
     boolean fitsBesideGuaranteed(Sequence waiting);
 
-    /// The sequence to be paused first where memory runs out; none is left when all others are
+    /// The sequence to be preempted first where memory runs out; none is left when all others are
     /// guaranteed or in the step already.
     Optional<Sequence> victim();
 
@@ -45,5 +45,5 @@ public interface Capacity {
     Optional<Sequence> victimFor(Sequence waiting);
 
     /// Takes a running sequence's slot and memory away; it waits again and will compute anew.
-    void pause(Sequence running);
+    void preempt(Sequence running);
 }

@@ -6,6 +6,6 @@ public interface CapacityScheduler {
     /// What `--capacity` calls it.
     String name();
 
-    /// Lets sequences run, admits those that wait, and pauses others, by calling `capacity`.
+    /// Lets sequences run, admits those that wait, and preemptions others, by calling `capacity`.
     void select(Capacity capacity);
 }

@@ -7,19 +7,19 @@ import java.util.PriorityQueue;
 /// until its time has come.
 final class Deadlines {
     private final PriorityQueue<Sequence> queue =
-            new PriorityQueue<>(Comparator.comparingLong(one -> one.terms().deadlineNanos()));
+            new PriorityQueue<>(Comparator.comparingLong(one -> one.options().deadlineNanos()));
 
     /// Nothing for one without a deadline.
     void add(Sequence sequence) {
-        if (sequence.terms().deadlineNanos() != Terms.NO_DEADLINE) {
+        if (sequence.options().deadlineNanos() != SchedulingOptions.NO_DEADLINE) {
             queue.add(sequence);
         }
     }
 
-    /// The time of the first; [Terms#NO_DEADLINE] when there is none.
+    /// The time of the first; [SchedulingOptions#NO_DEADLINE] when there is none.
     long next() {
         var first = queue.peek();
-        return first == null ? Terms.NO_DEADLINE : first.terms().deadlineNanos();
+        return first == null ? SchedulingOptions.NO_DEADLINE : first.options().deadlineNanos();
     }
 
     /// Takes the first out.

@@ -7,14 +7,14 @@ import java.util.List;
 /// Gives the tokens a step brought to their sequences, and ends those that are done. What a
 /// sequence overshoots after its end is masked: steps in flight may still bring tokens for it.
 final class Generation {
-    private final PlanCapacity sequences;
+    private final PlanInProgress sequences;
     private final WaitingRoom waiting;
     private final Timeline timeline;
     private final StepTokens tokens;
     private final StepOutputs outputs = new StepOutputs();
     private long generated;
 
-    Generation(int slots, PlanCapacity sequences, WaitingRoom waiting, Timeline timeline) {
+    Generation(int slots, PlanInProgress sequences, WaitingRoom waiting, Timeline timeline) {
         this.sequences = sequences;
         this.waiting = waiting;
         this.timeline = timeline;
@@ -60,7 +60,7 @@ final class Generation {
         events.add(new SequenceEvent.LengthReached(sequence));
     }
 
-    private void take(Sequence sequence, Token token, List<SequenceEvent> events) {
+    private void take(Sequence sequence, SampledToken token, List<SequenceEvent> events) {
         sequence.settle();
         if (!sequence.live()) {
             return;

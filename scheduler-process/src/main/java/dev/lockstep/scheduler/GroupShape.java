@@ -15,7 +15,7 @@ public record GroupShape(
         int maxModelLength,
         int blockSize,
         int blocks,
-        List<KvGroup> kvGroups) {
+        List<KvGroupShape> kvGroups) {
 
     public GroupShape {
         kvGroups = List.copyOf(kvGroups);
@@ -36,7 +36,7 @@ public record GroupShape(
             int maxModelLength,
             int blockSize,
             int blocks,
-            List<KvGroup> kvGroups) {
+            List<KvGroupShape> kvGroups) {
         this(epoch, maxSequences, maxBatchedTokens, 0, maxModelLength, blockSize, blocks, kvGroups);
     }
 

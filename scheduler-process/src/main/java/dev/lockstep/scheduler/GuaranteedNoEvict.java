@@ -1,6 +1,6 @@
 package dev.lockstep.scheduler;
 
-/// Admits only what can finish beside all that run, so that nobody is ever paused for memory.
+/// Admits only what can finish beside all that run, so that nobody is ever preempted for memory.
 public final class GuaranteedNoEvict implements CapacityScheduler {
     @Override
     public String name() {

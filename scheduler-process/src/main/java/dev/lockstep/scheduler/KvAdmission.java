@@ -12,7 +12,7 @@ final class KvAdmission {
     private final KvDemand demand;
     private final Reservations reservations;
     private final PartialCopies copies;
-    private final Producers producers;
+    private final InFlightPrefixes inFlightPrefixes;
     private final boolean prefixCache;
     private final BlockHasher hasher;
     private final PrefixMatch match;
@@ -22,7 +22,7 @@ final class KvAdmission {
             KvDemand demand,
             Reservations reservations,
             PartialCopies copies,
-            Producers producers,
+            InFlightPrefixes inFlightPrefixes,
             boolean prefixCache,
             BlockHasher hasher) {
         this.pools = pools;
@@ -30,7 +30,7 @@ final class KvAdmission {
         this.demand = demand;
         this.reservations = reservations;
         this.copies = copies;
-        this.producers = producers;
+        this.inFlightPrefixes = inFlightPrefixes;
         this.prefixCache = prefixCache;
         this.hasher = hasher;
         this.match = new PrefixMatch(pools, hasher);
@@ -63,7 +63,7 @@ final class KvAdmission {
         }
         reservations.set(sequence, pools.windows() ? Math.min(1, missing) : missing);
         if (prefixCache) {
-            producers.announce(sequence, match.blocks());
+            inFlightPrefixes.announce(sequence, match.blocks());
         }
         return match.tokens();
     }
@@ -116,14 +116,14 @@ final class KvAdmission {
                 && leader.get().computed() < sequence.promptLength() - 1) {
             return leader;
         }
-        if (!prefixCache || producers.isEmpty()) {
+        if (!prefixCache || inFlightPrefixes.isEmpty()) {
             return Optional.empty();
         }
         int found = cachedPrefix(sequence);
         if ((found + 1) * blockSize > sequence.mostShared()) {
             return Optional.empty();
         }
-        return producers.of(sequence.name(found));
+        return inFlightPrefixes.of(sequence.name(found));
     }
 
     /// As [KvCacheManager#fitsToCompletion].

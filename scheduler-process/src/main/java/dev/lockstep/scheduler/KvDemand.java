@@ -46,7 +46,7 @@ final class KvDemand {
     }
 
     /// Blocks that cover a window before the positions of a row of `count` tokens.
-    private int windowBlocks(KvGroup group, int count) {
+    private int windowBlocks(KvGroupShape group, int count) {
         return Math.ceilDiv(group.window() - 1 + count, blockSize) + 1;
     }
 

@@ -12,7 +12,7 @@ import java.util.List;
 final class KvPools {
     private final int blockSize;
     private final CacheEvents events;
-    private final List<KvGroup> groups;
+    private final List<KvGroupShape> groups;
     private final int[] poolOfGroup;
     private final BlockPool[] pools;
     private final PrefixCache[] caches;
@@ -28,7 +28,7 @@ final class KvPools {
         var sizes = new ArrayList<Long>();
         for (int group = 0; group < groups.size(); group++) {
             long bytes = groups.get(group).bytesPerBlock();
-            if (groups.get(group).kind() == KvGroup.Kind.STATE) {
+            if (groups.get(group).kind() == KvGroupShape.Kind.STATE) {
                 throw new IllegalArgumentException(
                         "KV group " + group + " is of kind STATE; FULL and WINDOW are served");
             }
@@ -49,7 +49,7 @@ final class KvPools {
             groupsInPool[poolOfGroup[group]]++;
             fullGroupsInPool[poolOfGroup[group]] += isFull(group) ? 1 : 0;
         }
-        windows = groups.stream().anyMatch(group -> group.kind() == KvGroup.Kind.WINDOW);
+        windows = groups.stream().anyMatch(group -> group.kind() == KvGroupShape.Kind.WINDOW);
     }
 
     int blockSize() {
@@ -60,12 +60,12 @@ final class KvPools {
         return groups.size();
     }
 
-    KvGroup group(int group) {
+    KvGroupShape group(int group) {
         return groups.get(group);
     }
 
     boolean isFull(int group) {
-        return groups.get(group).kind() == KvGroup.Kind.FULL;
+        return groups.get(group).kind() == KvGroupShape.Kind.FULL;
     }
 
     /// Whether any group has a window.
@@ -148,7 +148,7 @@ final class KvPools {
         pools[pool].release(block, named ? retention : BlockPool.WORTHLESS, ttlSeconds);
     }
 
-    /// The findable block of the name of a sequence's block, which need not be its own, or
+    /// The fullBlockNames block of the name of a sequence's block, which need not be its own, or
     /// [PrefixCache#NONE].
     int find(Sequence sequence, int group, int index) {
         return cacheOf(group).find(group, sequence.nameHigh(index), sequence.nameLow(index));

@@ -2,9 +2,9 @@ package dev.lockstep.scheduler;
 
 import java.util.Optional;
 
-/// Admits what fits this step and, where memory runs out, pauses from the tail, to be computed
-/// again later. Guaranteed sequences are admitted only when they can finish and are never paused;
-/// the others fill the rest.
+/// Admits what fits this step and, where memory runs out, preemptions from the tail, to be computed
+/// again later. Guaranteed sequences are admitted only when they can finish and are never
+/// preempted; the others fill the rest.
 ///
 /// The one admitted first can take everything the others hold, and a sequence that cannot fit alone
 /// was refused when it was submitted: so somebody always moves.
@@ -57,19 +57,20 @@ public final class MaximumUtilization implements CapacityScheduler {
         return false;
     }
 
-    /// What is paused comes back when the steps in flight have ended: `waiting` is admitted then.
+    /// What is preempted comes back when the steps in flight have ended: `waiting` is admitted
+    /// then.
     private static boolean makeRoom(
             Capacity capacity, Sequence waiting, Optional<Sequence> victim) {
         if (victim.isEmpty() || capacity.comesBack(waiting)) {
             return false;
         }
-        capacity.pause(victim.get());
+        capacity.preempt(victim.get());
         return true;
     }
 
     /// Lets `sequence` run one token, pausing others for it. Otherwise it sits this step out,
     /// keeping what it has: either a block is on its way back, or the others will finish or pause
-    /// it. Returns how many in front of it were paused.
+    /// it. Returns how many in front of it were preempted.
     private static int makeRoom(Capacity capacity, Sequence sequence, int index) {
         int gone = 0;
         while (!capacity.tryRunOne(sequence) && !capacity.comesBack(sequence)) {
@@ -78,7 +79,7 @@ public final class MaximumUtilization implements CapacityScheduler {
                 break;
             }
             gone += capacity.running().indexOf(victim.get()) < index - gone ? 1 : 0;
-            capacity.pause(victim.get());
+            capacity.preempt(victim.get());
         }
         return gone;
     }

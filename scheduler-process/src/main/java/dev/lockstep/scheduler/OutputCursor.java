@@ -2,7 +2,7 @@ package dev.lockstep.scheduler;
 
 import dev.lockstep.proto.v1.PositionOutputs;
 
-/// How far the outputs of a sequence have been delivered: one that was paused computes positions
+/// How far the outputs of a sequence have been delivered: one that was preempted computes positions
 /// again, and each is delivered once.
 public final class OutputCursor {
     private int tokensFrom;

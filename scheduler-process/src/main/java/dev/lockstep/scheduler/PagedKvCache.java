@@ -8,7 +8,7 @@ import java.util.concurrent.TimeUnit;
 
 /// Paged KV memory with a prefix cache: a table per KV group, a pool and a [PrefixCache] per block
 /// size. [KvAdmission] says who gets in and what is shared, [Reservations] keep a plan from taking
-/// what an older sequence needs, [FindableBlocks] name what is computed, and [RetiredBlocks] bring
+/// what an older sequence needs, [FullBlockNames] name what is computed, and [DeferredFrees] bring
 /// back what was given up.
 ///
 /// Owned by the step loop's thread.
@@ -16,12 +16,12 @@ final class PagedKvCache implements KvCacheManager {
     private final KvPools pools;
     private final KvDemand demand;
     private final Reservations reservations;
-    private final RetiredBlocks retired;
+    private final DeferredFrees deferredFrees;
     private final SlidingWindows windows;
-    private final Producers producers;
+    private final InFlightPrefixes inFlightPrefixes;
     private final PartialCopies copies;
     private final KvAdmission admission;
-    private final FindableBlocks findable;
+    private final FullBlockNames fullBlockNames;
     private final int[][] noBlocks;
 
     /// @param prefixCache whether sequences of different requests share blocks
@@ -29,14 +29,14 @@ final class PagedKvCache implements KvCacheManager {
         pools = new KvPools(shape, hasher, events);
         demand = new KvDemand(pools, shape.maxBatchedTokens());
         reservations = new Reservations(pools);
-        retired = new RetiredBlocks(pools);
-        windows = new SlidingWindows(pools, retired);
-        producers = new Producers(shape.blockSize());
+        deferredFrees = new DeferredFrees(pools);
+        windows = new SlidingWindows(pools, deferredFrees);
+        inFlightPrefixes = new InFlightPrefixes(shape.blockSize());
         copies = new PartialCopies(pools);
         admission =
                 new KvAdmission(
-                        pools, demand, reservations, copies, producers, prefixCache, hasher);
-        findable = new FindableBlocks(pools, prefixCache, hasher, events, producers);
+                        pools, demand, reservations, copies, inFlightPrefixes, prefixCache, hasher);
+        fullBlockNames = new FullBlockNames(pools, prefixCache, hasher, events, inFlightPrefixes);
         noBlocks = new int[pools.groupCount()][0];
     }
 
@@ -67,7 +67,7 @@ final class PagedKvCache implements KvCacheManager {
 
     @Override
     public boolean adopt(int kvGroup, int block, BlockHash name) {
-        return findable.adopt(kvGroup, block, name);
+        return fullBlockNames.adopt(kvGroup, block, name);
     }
 
     @Override
@@ -85,7 +85,7 @@ final class PagedKvCache implements KvCacheManager {
     public boolean canReserveSoon(Sequence sequence, int length) {
         int missing = demand.missing(sequence, length);
         for (int pool = 0; pool < pools.poolCount(); pool++) {
-            int soon = reservations.open(pool) + retired.returning(pool);
+            int soon = reservations.open(pool) + deferredFrees.returning(pool);
             if (missing * pools.groupsIn(pool) > soon) {
                 return false;
             }
@@ -130,15 +130,15 @@ final class PagedKvCache implements KvCacheManager {
 
     @Override
     public void prepareResources(StepPlan plan) {
-        retired.sent();
+        deferredFrees.sent();
         for (var row : plan.rows()) {
             var sequence = row.sequence();
             if (sequence.withoutKv()) {
                 continue;
             }
             extend(sequence);
-            findable.publish(sequence);
-            row.tell(newBlocks(sequence), findable.newNames(sequence));
+            fullBlockNames.publish(sequence);
+            row.tell(newBlocks(sequence), fullBlockNames.newNames(sequence));
             windows.slide(sequence);
         }
         copies.moveTo(plan);
@@ -170,7 +170,7 @@ final class PagedKvCache implements KvCacheManager {
 
     @Override
     public void updateResources(StepPlan plan) {
-        retired.completed();
+        deferredFrees.completed();
     }
 
     @Override
@@ -178,12 +178,12 @@ final class PagedKvCache implements KvCacheManager {
         if (sequence.withoutKv()) {
             return;
         }
-        findable.publish(sequence);
+        fullBlockNames.publish(sequence);
         reservations.set(sequence, 0);
-        producers.left(sequence);
+        inFlightPrefixes.left(sequence);
         for (int group = 0; group < pools.groupCount(); group++) {
             var table = sequence.tables[group];
-            retired.add(sequence, group, table.tail(table.dropped()));
+            deferredFrees.add(sequence, group, table.tail(table.dropped()));
             table.clear();
         }
         sequence.publishedBlocks = 0;
@@ -203,7 +203,7 @@ final class PagedKvCache implements KvCacheManager {
                 }
             }
         }
-        retired.count(holders);
+        deferredFrees.count(holders);
         for (int pool = 0; pool < holders.length; pool++) {
             pools.pool(pool).checkIntegrity(holders[pool]);
             pools.cache(pool).checkIntegrity();

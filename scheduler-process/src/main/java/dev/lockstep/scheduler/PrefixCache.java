@@ -7,14 +7,14 @@ import java.util.Arrays;
 import java.util.List;
 
 /// Finds blocks by name: which block of a pool holds these tokens after that prefix. A named block
-/// stays findable while it is free, until it is reused.
+/// stays fullBlockNames while it is free, until it is reused.
 ///
 /// A name is found through a hash table of block numbers. For a prefix that ends inside a block,
 /// the ids of named blocks are kept, and with each block its children, those that continue it;
 /// first blocks are children of a root, which shares its list with roots of other domains.
 ///
-/// Of two blocks with the same name only the first is findable. Owned by the step loop's thread;
-/// all of it lies in primitive arrays made once.
+/// Of two blocks with the same name only the first is fullBlockNames. Owned by the step loop's
+/// thread; all of it lies in primitive arrays made once.
 public final class PrefixCache {
     static final int NONE = 0;
 

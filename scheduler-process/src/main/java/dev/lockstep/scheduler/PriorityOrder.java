@@ -6,7 +6,7 @@ import java.util.Optional;
 import java.util.TreeMap;
 
 /// Higher priority first, then order of arrival. A running sequence makes room for one of higher
-/// priority; where memory runs out the lowest priority is paused first.
+/// priority; where memory runs out the lowest priority is preempted first.
 public final class PriorityOrder implements WaitingOrder {
     private static final Comparator<Sequence> WORTH =
             Comparator.comparingInt(Sequence::priority)

@@ -18,12 +18,12 @@ public final class Scheduler {
     private final Timeline timeline;
     private final KvCacheManager kv;
     private final WaitingRoom waiting;
-    private final PlanCapacity sequences;
+    private final PlanInProgress sequences;
     private final ResourceManagers resources;
     private final StepAssembly assembly;
     private final AdmissionPace pace = new AdmissionPace();
     private final PrefillPace prefillPace;
-    private final Intake intake;
+    private final AdmissionCheck admissionCheck;
     private final Deadlines deadlines = new Deadlines();
     private final LookAhead lookAhead = new LookAhead();
     private final ArrayDeque<StepPlan> inFlight = new ArrayDeque<>();
@@ -72,14 +72,14 @@ public final class Scheduler {
         this.kv = kvCache.make(listeners(events, bestEffort, guaranteed));
         this.waiting = new WaitingRoom(guaranteed, bestEffort, kv, timeline);
         this.prefillPace = new PrefillPace(shape.maxBatchedTokens());
-        this.intake = new Intake(limits, shape, kv, waiting, pace, prefillPace);
-        var slots = new Slots(shape.maxSequences());
+        this.admissionCheck = new AdmissionCheck(limits, shape, kv, waiting, pace, prefillPace);
+        var slots = new SlotPool(shape.maxSequences());
         var managers = new ArrayList<ResourceManager>(List.of(slots, waiting, kv));
         managers.addAll(more);
         this.resources = new ResourceManagers(managers);
         var microBatch = policies.newMicroBatch();
         this.sequences =
-                new PlanCapacity(
+                new PlanInProgress(
                         shape.maxBatchedTokens(),
                         kv,
                         slots,
@@ -120,7 +120,7 @@ public final class Scheduler {
     public Submission submit(List<Sequence> choices, long nanos) {
         recorder.submitted(choices, nanos);
         timeline.at(nanos);
-        var submission = intake.judge(choices, nanos);
+        var submission = admissionCheck.judge(choices, nanos);
         if (submission instanceof Submission.Queued) {
             for (var sequence : choices) {
                 timeline.queued(sequence);
@@ -159,7 +159,7 @@ public final class Scheduler {
         return events;
     }
 
-    /// When [#expire] has something to do next; [Terms#NO_DEADLINE] is never.
+    /// When [#expire] has something to do next; [SchedulingOptions#NO_DEADLINE] is never.
     public long nextDeadline() {
         return deadlines.next();
     }
@@ -172,7 +172,7 @@ public final class Scheduler {
     /// When it is, unless [#DEPTH] steps are in flight; a time past is at once.
     public long planAt() {
         if (!canPlan()) {
-            return Terms.NO_DEADLINE;
+            return SchedulingOptions.NO_DEADLINE;
         }
         var running = inFlight.peek();
         return running == null ? Long.MIN_VALUE : lookAhead.planAt(running);
@@ -228,7 +228,7 @@ public final class Scheduler {
     /// The group is lost: every sequence leaves. Those that had started are aborted; the others,
     /// which are returned in order of arrival, can be submitted to the next group. The scheduler is
     /// of no more use.
-    public Loss lose() {
+    public LostSequences lose() {
         var aborted = new ArrayList<>(sequences.running());
         var unstarted = new ArrayList<Sequence>();
         for (var sequence : waiting.drain(aborted)) {
@@ -238,7 +238,7 @@ public final class Scheduler {
             sequence.end(Sequence.State.ABORTED);
             timeline.ended(sequence);
         }
-        return new Loss(aborted, unstarted);
+        return new LostSequences(aborted, unstarted);
     }
 
     /// Takes over a full block that every rank still holds from an earlier epoch, before anything
@@ -272,14 +272,14 @@ public final class Scheduler {
                 kv.freeBlocks(),
                 kv.cachedBlocks(),
                 new Totals(
-                        sequences.pauses(),
+                        sequences.preemptions(),
                         steps,
                         mixedSteps,
                         sequences.promptTokens(),
                         sequences.cachedTokens(),
                         generation.generated(),
                         expired,
-                        intake.refused()));
+                        admissionCheck.refused()));
     }
 
     /// Throws unless blocks and slots balance.

@@ -31,7 +31,7 @@ public final class Sequence {
     private final String requestId;
     private final int[] prompt;
     private final SamplingParameters sampling;
-    private final Terms terms;
+    private final SchedulingOptions options;
     private final PromptOutputs wanted;
     private final Optional<Sequence> leader;
     private int[] outputs = new int[16];
@@ -80,7 +80,7 @@ public final class Sequence {
 
     Timeline.@Nullable Track track;
 
-    /// A sequence that is the only choice of its request, with default terms.
+    /// A sequence that is the only choice of its request, with default options.
     public Sequence(long arrival, String requestId, int[] prompt, SamplingParameters sampling) {
         this(
                 arrival,
@@ -88,7 +88,7 @@ public final class Sequence {
                 prompt,
                 sampling,
                 PromptOutputs.NONE,
-                Terms.NONE,
+                SchedulingOptions.NONE,
                 Optional.empty(),
                 1);
     }
@@ -101,7 +101,7 @@ public final class Sequence {
             int[] prompt,
             SamplingParameters sampling,
             PromptOutputs wanted,
-            Terms terms,
+            SchedulingOptions options,
             Optional<Sequence> leader,
             int kvGroups) {
         if (prompt.length == 0) {
@@ -112,7 +112,7 @@ public final class Sequence {
         this.prompt = prompt;
         this.sampling = sampling;
         this.wanted = wanted;
-        this.terms = terms;
+        this.options = options;
         this.leader = leader;
         tables = new BlockTable[kvGroups];
         for (int group = 0; group < kvGroups; group++) {
@@ -130,19 +130,19 @@ public final class Sequence {
     }
 
     public String tenant() {
-        return terms.tenant();
+        return options.tenant();
     }
 
     public int priority() {
-        return terms.priority();
+        return options.priority();
     }
 
     public boolean guaranteed() {
-        return terms.guaranteed();
+        return options.guaranteed();
     }
 
-    public Terms terms() {
-        return terms;
+    public SchedulingOptions options() {
+        return options;
     }
 
     /// The first choice of its request, when this is another one.
@@ -215,7 +215,7 @@ public final class Sequence {
         return started;
     }
 
-    /// How often it was paused.
+    /// How often it was preempted.
     public int preemptions() {
         return preemptions;
     }
@@ -313,7 +313,7 @@ public final class Sequence {
     /// Where the chain of its names begins.
     BlockHash root(BlockHasher hasher) {
         if (root == null) {
-            root = hasher.root(terms.cacheDomain().words());
+            root = hasher.root(options.cacheDomain().words());
         }
         return root;
     }
@@ -357,7 +357,7 @@ public final class Sequence {
 
     /// Loses slot and blocks and keeps its outputs; what steps in flight sample for it still
     /// counts.
-    void pause() {
+    void preempt() {
         preemptions++;
         leave(State.WAITING);
     }

@@ -7,7 +7,8 @@ public sealed interface SequenceEvent {
     Sequence sequence();
 
     /// `position` counts from the first generated token.
-    record Generated(Sequence sequence, int position, Token token) implements SequenceEvent {}
+    record Generated(Sequence sequence, int position, SampledToken token)
+            implements SequenceEvent {}
 
     /// Outputs of positions, each of them once and in order.
     record Computed(Sequence sequence, PositionOutputs outputs) implements SequenceEvent {}

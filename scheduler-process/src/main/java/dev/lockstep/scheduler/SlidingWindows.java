@@ -3,11 +3,11 @@ package dev.lockstep.scheduler;
 /// Gives back the blocks that a window has left behind: no later query reads them.
 final class SlidingWindows {
     private final KvPools pools;
-    private final RetiredBlocks retired;
+    private final DeferredFrees deferredFrees;
 
-    SlidingWindows(KvPools pools, RetiredBlocks retired) {
+    SlidingWindows(KvPools pools, DeferredFrees deferredFrees) {
         this.pools = pools;
-        this.retired = retired;
+        this.deferredFrees = deferredFrees;
     }
 
     /// A row of the sequence is in the plan: its windows end where that row ends.
@@ -31,7 +31,7 @@ final class SlidingWindows {
             for (int i = 0; i < behind; i++) {
                 left[i] = table.drop();
             }
-            retired.add(sequence, group, left);
+            deferredFrees.add(sequence, group, left);
         }
     }
 }

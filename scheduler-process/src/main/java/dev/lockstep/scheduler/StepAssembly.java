@@ -7,7 +7,7 @@ import java.util.Arrays;
 final class StepAssembly {
     private final GroupShape shape;
     private final KvCacheManager kv;
-    private final PlanCapacity sequences;
+    private final PlanInProgress sequences;
     private final CapacityScheduler capacity;
     private final MicroBatchScheduler microBatch;
     private final ResourceManager resources;
@@ -24,7 +24,7 @@ final class StepAssembly {
     StepAssembly(
             GroupShape shape,
             KvCacheManager kv,
-            PlanCapacity sequences,
+            PlanInProgress sequences,
             CapacityScheduler capacity,
             MicroBatchScheduler microBatch,
             ResourceManager resources,
@@ -41,17 +41,17 @@ final class StepAssembly {
         Arrays.setAll(plans, _ -> new StepPlan());
     }
 
-    /// Chooses who runs in the next step. Where nobody runs because somebody was paused, and no
+    /// Chooses who runs in the next step. Where nobody runs because somebody was preempted, and no
     /// step is in flight, what was given up is free at once: then another try finds it.
     ///
     /// @param idle whether no step is in flight
     void select(long nanos, boolean idle) {
-        long paused;
+        long preempted;
         do {
-            paused = sequences.pauses();
+            preempted = sequences.preemptions();
             sequences.begin(nanos);
             capacity.select(sequences);
-        } while (sequences.isEmpty() && idle && sequences.pauses() > paused);
+        } while (sequences.isEmpty() && idle && sequences.preemptions() > preempted);
         sequences.tellWhoWaits();
     }
 

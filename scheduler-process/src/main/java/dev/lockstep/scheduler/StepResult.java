@@ -7,7 +7,7 @@ import java.util.List;
 /// the outputs of positions that sequences want, a slot's in order of position.
 public record StepResult(
         long epoch, long number, List<Sampled> sampled, List<Outputs> outputs, long computeMicros) {
-    public record Sampled(int slot, Token token) {}
+    public record Sampled(int slot, SampledToken token) {}
 
     public record Outputs(int slot, PositionOutputs values) {}
 

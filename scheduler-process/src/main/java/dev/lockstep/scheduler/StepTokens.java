@@ -5,10 +5,10 @@ import org.jspecify.annotations.Nullable;
 
 /// The tokens a step brought, by slot; read once after they were checked against the plan.
 final class StepTokens {
-    private final @Nullable Token[] tokenOfSlot;
+    private final @Nullable SampledToken[] tokenOfSlot;
 
     StepTokens(int slots) {
-        tokenOfSlot = new Token[slots];
+        tokenOfSlot = new SampledToken[slots];
     }
 
     /// Throws unless the result brings exactly one token for each row of the plan that samples.
@@ -43,7 +43,7 @@ final class StepTokens {
     }
 
     /// The token of a row that samples.
-    Token of(StepPlan.Row row) {
+    SampledToken of(StepPlan.Row row) {
         var token = tokenOfSlot[row.slot()];
         if (token == null) {
             throw new IllegalStateException("no token for slot " + row.slot());

@@ -24,7 +24,7 @@ public interface WaitingOrder {
     /// Called once, before anything else.
     default void begin(Context context) {}
 
-    /// A sequence comes to wait: a new one, or one that was paused.
+    /// A sequence comes to wait: a new one, or one that was preempted.
     void add(Sequence sequence);
 
     /// A waiting sequence leaves: it is admitted next, was cancelled, or waits elsewhere for a
@@ -37,7 +37,7 @@ public interface WaitingOrder {
     /// A sequence was admitted, of whose known ids so many were found in the cache.
     default void admitted(Sequence sequence, int cachedTokens) {}
 
-    /// A running sequence left: finished, or paused, in which case it is added again.
+    /// A running sequence left: finished, or preempted, in which case it is added again.
     default void left(Sequence sequence) {}
 
     /// A running sequence has a row in the step being planned.
@@ -56,8 +56,8 @@ public interface WaitingOrder {
         return false;
     }
 
-    /// Which running sequence is paused first where memory runs out, of those that may be: the one
-    /// admitted last.
+    /// Which running sequence is preempted first where memory runs out, of those that may be: the
+    /// one admitted last.
     default Sequence victim(List<Sequence> candidates) {
         return candidates.getLast();
     }

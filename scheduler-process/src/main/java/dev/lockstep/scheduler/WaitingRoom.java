@@ -102,7 +102,7 @@ final class WaitingRoom implements ResourceManager {
         orderOf(sequence).admitted(sequence, cachedTokens);
     }
 
-    /// A waiting sequence's ids grew by one: the last step before it was paused brought a token.
+    /// A waiting sequence's ids grew by one: the last step before it was preempted brought a token.
     void grew() {
         tokens++;
     }

@@ -12,7 +12,15 @@ class FairOrderTest {
     private long arrivals;
 
     private Sequence start(String tenant) {
-        var terms = new Terms(tenant, 0, false, Terms.NO_DEADLINE, Terms.Domain.COMMON, 35, 0);
+        var options =
+                new SchedulingOptions(
+                        tenant,
+                        0,
+                        false,
+                        SchedulingOptions.NO_DEADLINE,
+                        SchedulingOptions.Domain.COMMON,
+                        35,
+                        0);
         var sequence =
                 new Sequence(
                         arrivals,
@@ -20,7 +28,7 @@ class FairOrderTest {
                         new int[4],
                         SamplingParameters.greedy(4),
                         PromptOutputs.NONE,
-                        terms,
+                        options,
                         Optional.empty(),
                         1);
         order.add(sequence);

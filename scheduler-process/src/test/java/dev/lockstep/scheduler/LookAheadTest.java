@@ -15,7 +15,7 @@ class LookAheadTest {
 
     private final Scheduler scheduler =
             new Scheduler(
-                    new GroupShape(1, 8, 100, 5000, 4, 5000, List.of(KvGroup.full(64))),
+                    new GroupShape(1, 8, 100, 5000, 4, 5000, List.of(KvGroupShape.full(64))),
                     new WaitingLimits(100, 100_000),
                     Policies.DEFAULT,
                     new BlockHasher(FakeWorker.KEY),
@@ -35,7 +35,7 @@ class LookAheadTest {
         var sampled = new ArrayList<StepResult.Sampled>();
         for (var row : plan.rows()) {
             if (row.samples()) {
-                sampled.add(new StepResult.Sampled(row.slot(), Token.of(5)));
+                sampled.add(new StepResult.Sampled(row.slot(), SampledToken.of(5)));
             }
         }
         now += millis * MILLI;

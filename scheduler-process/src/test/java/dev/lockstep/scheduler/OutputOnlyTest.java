@@ -25,7 +25,7 @@ class OutputOnlyTest {
     private long arrivals;
 
     private static GroupShape shape() {
-        return new GroupShape(1, 4, 32, 120, 4, 21, List.of(KvGroup.full(64)));
+        return new GroupShape(1, 4, 32, 120, 4, 21, List.of(KvGroupShape.full(64)));
     }
 
     private static Scheduler scheduler(String capacity) {
@@ -50,7 +50,7 @@ class OutputOnlyTest {
                         ids,
                         SamplingParameters.greedy(maxTokens),
                         wanted,
-                        Terms.NONE,
+                        SchedulingOptions.NONE,
                         Optional.empty(),
                         1);
         assertEquals(new Submission.Queued(), scheduler.submit(List.of(sequence), 0));

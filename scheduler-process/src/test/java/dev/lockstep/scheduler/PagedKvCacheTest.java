@@ -18,11 +18,11 @@ import org.junit.jupiter.api.Test;
 /// What sequences share, seen through whole plans.
 class PagedKvCacheTest {
     private static final int BLOCK_SIZE = 4;
-    private Scheduler scheduler = scheduler(40, List.of(KvGroup.full(64)));
+    private Scheduler scheduler = scheduler(40, List.of(KvGroupShape.full(64)));
     private int kvGroups = 1;
     private long arrivals;
 
-    private static Scheduler scheduler(int blocks, List<KvGroup> groups) {
+    private static Scheduler scheduler(int blocks, List<KvGroupShape> groups) {
         return new Scheduler(
                 new GroupShape(1, 8, 64, 200, BLOCK_SIZE, blocks, groups),
                 new WaitingLimits(100, 10_000),
@@ -37,7 +37,7 @@ class PagedKvCacheTest {
         scheduler.checkIntegrity();
     }
 
-    private Sequence submit(Terms terms, int maxTokens, int... prompt) {
+    private Sequence submit(SchedulingOptions options, int maxTokens, int... prompt) {
         var sequence =
                 new Sequence(
                         arrivals,
@@ -45,7 +45,7 @@ class PagedKvCacheTest {
                         prompt,
                         SamplingParameters.greedy(maxTokens),
                         PromptOutputs.NONE,
-                        terms,
+                        options,
                         Optional.empty(),
                         kvGroups);
         assertEquals(new Submission.Queued(), scheduler.submit(List.of(sequence), 0));
@@ -53,7 +53,7 @@ class PagedKvCacheTest {
     }
 
     private Sequence submit(int maxTokens, int... prompt) {
-        return submit(Terms.NONE, maxTokens, prompt);
+        return submit(SchedulingOptions.NONE, maxTokens, prompt);
     }
 
     private static int[] ids(int from, int to) {
@@ -72,7 +72,7 @@ class PagedKvCacheTest {
         var sampled = new ArrayList<StepResult.Sampled>();
         for (var row : plan.rows()) {
             if (row.samples()) {
-                sampled.add(new StepResult.Sampled(row.slot(), Token.of(500)));
+                sampled.add(new StepResult.Sampled(row.slot(), SampledToken.of(500)));
             }
         }
         scheduler.apply(new StepResult(plan.epoch(), plan.number(), sampled, 0), 0);
@@ -100,7 +100,7 @@ class PagedKvCacheTest {
     @Test
     void aPausedSequenceTellsWhatItsFirstAdmissionFound() {
         finish(submit(2, ids(0, 18)));
-        scheduler = scheduler(7, List.of(KvGroup.full(64)));
+        scheduler = scheduler(7, List.of(KvGroupShape.full(64)));
         finish(submit(1, ids(0, 8)));
         var older = submit(12, ids(20, 27));
         var second = submit(12, 0, 1, 2, 3, 90, 91, 92);
@@ -139,7 +139,14 @@ class PagedKvCacheTest {
     void anotherDomainFindsNothing() {
         finish(submit(2, ids(0, 18)));
         var salted =
-                new Terms("", 0, false, Terms.NO_DEADLINE, new Terms.Domain(1, 2, false), 35, 0);
+                new SchedulingOptions(
+                        "",
+                        0,
+                        false,
+                        SchedulingOptions.NO_DEADLINE,
+                        new SchedulingOptions.Domain(1, 2, false),
+                        35,
+                        0);
         var second = submit(salted, 2, ids(0, 18));
         scheduler.plan(0);
         assertEquals(0, second.cachedTokens());
@@ -172,7 +179,7 @@ class PagedKvCacheTest {
                             ids(0, 10),
                             SamplingParameters.greedy(3),
                             PromptOutputs.NONE,
-                            Terms.NONE,
+                            SchedulingOptions.NONE,
                             choices.isEmpty() ? Optional.empty() : Optional.of(choices.getFirst()),
                             1));
         }
@@ -193,8 +200,8 @@ class PagedKvCacheTest {
         // 50 tokens are 13 blocks of the full group; the window group makes do with what is left.
         for (int blocks = 16; blocks <= 18; blocks++) {
             kvGroups = 2;
-            var window = new KvGroup(KvGroup.Kind.WINDOW, 4, 64, 1);
-            scheduler = scheduler(blocks, List.of(KvGroup.full(64), window));
+            var window = new KvGroupShape(KvGroupShape.Kind.WINDOW, 4, 64, 1);
+            scheduler = scheduler(blocks, List.of(KvGroupShape.full(64), window));
             var sequence = submit(1, ids(0, 50));
             finish(sequence);
             assertEquals(1, sequence.outputCount());
@@ -204,8 +211,8 @@ class PagedKvCacheTest {
     @Test
     void aWindowGivesBlocksBackAndAHitNeedsOnlyItsBlocks() {
         kvGroups = 2;
-        var window = new KvGroup(KvGroup.Kind.WINDOW, 5, 128, 1);
-        scheduler = scheduler(40, List.of(KvGroup.full(64), window));
+        var window = new KvGroupShape(KvGroupShape.Kind.WINDOW, 5, 128, 1);
+        scheduler = scheduler(40, List.of(KvGroupShape.full(64), window));
         var first = submit(2, ids(0, 30));
         step();
         assertEquals(8, first.tables[0].size() - first.tables[0].dropped());
@@ -220,8 +227,16 @@ class PagedKvCacheTest {
 
     @Test
     void whatIsKeptLongerIsReusedLater() {
-        scheduler = scheduler(9, List.of(KvGroup.full(64)));
-        var kept = new Terms("", 0, false, Terms.NO_DEADLINE, Terms.Domain.COMMON, 90, 0);
+        scheduler = scheduler(9, List.of(KvGroupShape.full(64)));
+        var kept =
+                new SchedulingOptions(
+                        "",
+                        0,
+                        false,
+                        SchedulingOptions.NO_DEADLINE,
+                        SchedulingOptions.Domain.COMMON,
+                        90,
+                        0);
         finish(submit(kept, 1, ids(0, 9)));
         finish(submit(1, ids(100, 109)));
         finish(submit(1, ids(200, 217)));
@@ -232,7 +247,7 @@ class PagedKvCacheTest {
 
     @Test
     void theTailOfAChainIsReusedBeforeItsHead() {
-        scheduler = scheduler(6, List.of(KvGroup.full(64)));
+        scheduler = scheduler(6, List.of(KvGroupShape.full(64)));
         finish(submit(1, ids(0, 16)));
         finish(submit(1, ids(100, 108)));
         var again = submit(1, ids(0, 16));
@@ -242,7 +257,7 @@ class PagedKvCacheTest {
 
     @Test
     void aMillionBlocksTakeAtMost140Megabytes() {
-        var shape = new GroupShape(1, 8, 64, 200, 16, 1_000_000, List.of(KvGroup.full(64)));
+        var shape = new GroupShape(1, 8, 64, 200, 16, 1_000_000, List.of(KvGroupShape.full(64)));
         var threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
         long before = threads.getCurrentThreadAllocatedBytes();
         var cache =
@@ -257,7 +272,7 @@ class PagedKvCacheTest {
 
     @Test
     void whatAPlanSetAsideAndDidNotUseIsOpenToTheNext() {
-        var shape = new GroupShape(1, 8, 64, 200, BLOCK_SIZE, 40, List.of(KvGroup.full(64)));
+        var shape = new GroupShape(1, 8, 64, 200, BLOCK_SIZE, 40, List.of(KvGroupShape.full(64)));
         var cache =
                 new PagedKvCache(shape, true, new BlockHasher(FakeWorker.KEY), CacheEvents.NONE);
         var sequence = new Sequence(0, "r", ids(0, 12), SamplingParameters.greedy(1));
@@ -289,7 +304,7 @@ class PagedKvCacheTest {
                         calls.add("free " + sequence.requestId());
                     }
                 };
-        var shape = new GroupShape(1, 8, 64, 200, BLOCK_SIZE, 40, List.of(KvGroup.full(64)));
+        var shape = new GroupShape(1, 8, 64, 200, BLOCK_SIZE, 40, List.of(KvGroupShape.full(64)));
         scheduler =
                 new Scheduler(
                         shape,

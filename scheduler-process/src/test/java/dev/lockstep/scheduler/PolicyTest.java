@@ -24,7 +24,7 @@ class PolicyTest {
             String capacity, String microBatch, String order, int slots, int budget, int blocks) {
         return new Scheduler(
                 new GroupShape(
-                        1, slots, budget, 200, BLOCK_SIZE, blocks, List.of(KvGroup.full(64))),
+                        1, slots, budget, 200, BLOCK_SIZE, blocks, List.of(KvGroupShape.full(64))),
                 new WaitingLimits(200, 10_000),
                 new Policies(capacity, microBatch, order, Map.of("gold", 2.0), false),
                 new BlockHasher(FakeWorker.KEY),
@@ -32,12 +32,18 @@ class PolicyTest {
                 new Timeline(1 << 10));
     }
 
-    private static Terms terms(String tenant, int priority, boolean guaranteed) {
-        return new Terms(
-                tenant, priority, guaranteed, Terms.NO_DEADLINE, Terms.Domain.COMMON, 35, 0);
+    private static SchedulingOptions options(String tenant, int priority, boolean guaranteed) {
+        return new SchedulingOptions(
+                tenant,
+                priority,
+                guaranteed,
+                SchedulingOptions.NO_DEADLINE,
+                SchedulingOptions.Domain.COMMON,
+                35,
+                0);
     }
 
-    private Sequence submit(int prompt, int maxTokens, Terms terms) {
+    private Sequence submit(int prompt, int maxTokens, SchedulingOptions options) {
         var sequence =
                 new Sequence(
                         arrivals,
@@ -45,7 +51,7 @@ class PolicyTest {
                         new int[prompt],
                         SamplingParameters.greedy(maxTokens),
                         PromptOutputs.NONE,
-                        terms,
+                        options,
                         Optional.empty(),
                         1);
         assertEquals(new Submission.Queued(), scheduler.submit(List.of(sequence), 0));
@@ -59,7 +65,7 @@ class PolicyTest {
         for (var row : plan.rows()) {
             rows.add(row.sequence().arrival() + ":" + row.count());
             if (row.samples()) {
-                sampled.add(new StepResult.Sampled(row.slot(), Token.of(7)));
+                sampled.add(new StepResult.Sampled(row.slot(), SampledToken.of(7)));
             }
         }
         if (!plan.isEmpty()) {
@@ -72,9 +78,9 @@ class PolicyTest {
     @Test
     void equalProgressGivesEachPrefillTheSame() {
         scheduler = scheduler("maximum-utilization", "equal-progress", "fcfs", 8, 64, 100);
-        submit(100, 2, Terms.NONE);
-        submit(20, 2, Terms.NONE);
-        submit(100, 2, Terms.NONE);
+        submit(100, 2, SchedulingOptions.NONE);
+        submit(20, 2, SchedulingOptions.NONE);
+        submit(100, 2, SchedulingOptions.NONE);
         assertEquals("0:22 1:20 2:22", step());
     }
 
@@ -82,14 +88,14 @@ class PolicyTest {
     void aTenantWithFewRunningDoesNotWaitForThePrefillsOfAnother() {
         scheduler = scheduler("maximum-utilization", "fcfs", "fair", 8, 16, 200);
         for (int i = 0; i < 4; i++) {
-            submit(2, 50, terms("loud", 0, false));
+            submit(2, 50, options("loud", 0, false));
         }
         assertEquals("0:2 1:2 2:2 3:2", step());
-        submit(40, 2, terms("loud", 0, false));
+        submit(40, 2, options("loud", 0, false));
         assertEquals("0:1 1:1 2:1 3:1 4:12", step());
-        submit(6, 9, terms("quiet", 0, false));
+        submit(6, 9, options("quiet", 0, false));
         assertEquals("0:1 1:1 2:1 3:1 5:6", step());
-        submit(6, 9, terms("quiet", 0, false));
+        submit(6, 9, options("quiet", 0, false));
         // Every second step is for all, and short: of 16 tokens 5 decode, and half of 11 prefill.
         assertTrue(step().contains(" 4:5"), "half of what decoders leave");
     }
@@ -98,19 +104,19 @@ class PolicyTest {
     void shortStepsAreNoLongerThanOthers() {
         scheduler = scheduler("maximum-utilization", "fcfs", "fair", 12, 4, 400);
         for (int i = 0; i < 8; i++) {
-            submit(1, 60, terms("loud", 0, false));
+            submit(1, 60, options("loud", 0, false));
         }
-        submit(1, 60, terms("quiet", 0, false));
+        submit(1, 60, options("quiet", 0, false));
         for (int i = 0; i < 20; i++) {
             if (i % 4 == 0) {
-                submit(6, 3, terms("quiet" + i, 0, false));
+                submit(6, 3, options("quiet" + i, 0, false));
             }
             var plan = scheduler.plan(0);
             assertTrue(plan.tokenCount() <= 4, plan.tokenCount() + " tokens");
             var sampled = new ArrayList<StepResult.Sampled>();
             for (var row : plan.rows()) {
                 if (row.samples()) {
-                    sampled.add(new StepResult.Sampled(row.slot(), Token.of(7)));
+                    sampled.add(new StepResult.Sampled(row.slot(), SampledToken.of(7)));
                 }
             }
             scheduler.apply(new StepResult(plan.epoch(), plan.number(), sampled, 0), 0);
@@ -120,10 +126,10 @@ class PolicyTest {
     @Test
     void aHigherPriorityGoesFirstAndTakesTheSlotOfALower() {
         scheduler = scheduler("maximum-utilization", "fcfs", "priority", 1, 16, 50);
-        var low = submit(4, 50, terms("", 0, false));
+        var low = submit(4, 50, options("", 0, false));
         assertEquals("0:4", step());
-        submit(4, 1, terms("", 1, false));
-        submit(4, 1, terms("", 2, false));
+        submit(4, 1, options("", 1, false));
+        submit(4, 1, options("", 2, false));
         assertEquals("2:4", step());
         assertEquals(Sequence.State.WAITING, low.state());
         assertEquals("1:4", step());
@@ -133,10 +139,13 @@ class PolicyTest {
     @Test
     void aGuaranteedRequestTakesTheMemoryOfOthersAndKeepsIts() {
         scheduler = scheduler("maximum-utilization", "fcfs", "fcfs", 8, 64, 11);
-        var others = List.of(submit(12, 20, Terms.NONE), submit(12, 20, Terms.NONE));
+        var others =
+                List.of(
+                        submit(12, 20, SchedulingOptions.NONE),
+                        submit(12, 20, SchedulingOptions.NONE));
         step();
-        var guaranteed = submit(12, 20, terms("", 0, true));
-        var second = submit(12, 20, terms("", 0, true));
+        var guaranteed = submit(12, 20, options("", 0, true));
+        var second = submit(12, 20, options("", 0, true));
         while (guaranteed.live()) {
             step();
             assertEquals(Sequence.State.WAITING, second.state(), "both together would not fit");
@@ -150,8 +159,8 @@ class PolicyTest {
     @Test
     void whereNobodyIsEvictedOnlyWhatCanFinishStarts() {
         scheduler = scheduler("guaranteed-no-evict", "fcfs", "fcfs", 8, 64, 11);
-        var first = submit(12, 12, Terms.NONE);
-        var second = submit(4, 16, Terms.NONE);
+        var first = submit(12, 12, SchedulingOptions.NONE);
+        var second = submit(4, 16, SchedulingOptions.NONE);
         step();
         assertEquals(Sequence.State.RUNNING, first.state());
         assertEquals(Sequence.State.WAITING, second.state(), "6 + 5 blocks of 10");
@@ -165,10 +174,10 @@ class PolicyTest {
     void fairOrderServesTenantsByWeightHoweverManyTheySend() {
         scheduler = scheduler("maximum-utilization", "fcfs", "fair", 2, 32, 200);
         for (int i = 0; i < 90; i++) {
-            submit(16, 8, terms("flood", 0, false));
+            submit(16, 8, options("flood", 0, false));
         }
         for (int i = 0; i < 90; i++) {
-            submit(16, 8, terms("gold", 0, false));
+            submit(16, 8, options("gold", 0, false));
         }
         var finished = new HashMap<String, Integer>();
         for (int i = 0; i < 320; i++) {
@@ -176,7 +185,7 @@ class PolicyTest {
             var sampled = new ArrayList<StepResult.Sampled>();
             for (var row : plan.rows()) {
                 if (row.samples()) {
-                    sampled.add(new StepResult.Sampled(row.slot(), Token.of(7)));
+                    sampled.add(new StepResult.Sampled(row.slot(), SampledToken.of(7)));
                 }
             }
             for (var event : scheduler.apply(new StepResult(1, plan.number(), sampled, 0), 0)) {
@@ -194,11 +203,11 @@ class PolicyTest {
     void whoseTenantRunsLittleGetsTheSlotOfOneWhoRunsMuch() {
         scheduler = scheduler("maximum-utilization", "fcfs", "fair", 4, 32, 200);
         for (int i = 0; i < 8; i++) {
-            submit(4, 100, terms("flood", 0, false));
+            submit(4, 100, options("flood", 0, false));
         }
         step();
         step();
-        var late = submit(4, 10, terms("quiet", 0, false));
+        var late = submit(4, 10, options("quiet", 0, false));
         step();
         step();
         assertEquals(Sequence.State.RUNNING, late.state());
@@ -207,8 +216,10 @@ class PolicyTest {
     @Test
     void aDeadlineThatCannotBeMetIsRefusedAndOneThatPassedEndsTheRequest() {
         scheduler = scheduler("maximum-utilization", "fcfs", "fcfs", 1, 16, 50);
-        submit(4, 100, Terms.NONE);
-        var soon = new Terms("", 0, false, 1_000_000_000L, Terms.Domain.COMMON, 35, 0);
+        submit(4, 100, SchedulingOptions.NONE);
+        var soon =
+                new SchedulingOptions(
+                        "", 0, false, 1_000_000_000L, SchedulingOptions.Domain.COMMON, 35, 0);
         var waiting = submit(4, 10, soon);
         step();
         assertEquals(List.of(), scheduler.expire(999_999_999));
@@ -229,7 +240,9 @@ class PolicyTest {
     }
 
     private Submission offer(int prompt, long deadline, long now) {
-        var terms = new Terms("", 0, false, deadline, Terms.Domain.COMMON, 35, 0);
+        var options =
+                new SchedulingOptions(
+                        "", 0, false, deadline, SchedulingOptions.Domain.COMMON, 35, 0);
         var sequence =
                 new Sequence(
                         arrivals,
@@ -237,7 +250,7 @@ class PolicyTest {
                         new int[prompt],
                         SamplingParameters.greedy(1),
                         PromptOutputs.NONE,
-                        terms,
+                        options,
                         Optional.empty(),
                         1);
         return scheduler.submit(List.of(sequence), now);
@@ -248,7 +261,7 @@ class PolicyTest {
         var sampled = new ArrayList<StepResult.Sampled>();
         for (var row : plan.rows()) {
             if (row.samples()) {
-                sampled.add(new StepResult.Sampled(row.slot(), Token.of(7)));
+                sampled.add(new StepResult.Sampled(row.slot(), SampledToken.of(7)));
             }
         }
         scheduler.apply(new StepResult(1, plan.number(), sampled, 0), end);
@@ -263,7 +276,7 @@ class PolicyTest {
                 offer(160, 2, 1),
                 "while nothing is measured everybody is taken");
         scheduler.expire(2);
-        submit(16, 1, Terms.NONE);
+        submit(16, 1, SchedulingOptions.NONE);
         stepTaking(2, 100 * ms);
         // 16 tokens took 100 ms: 160 take a second.
         var late = (Submission.TooLate) offer(160, 1000 * ms, 200 * ms);
@@ -283,9 +296,9 @@ class PolicyTest {
     @Test
     void aPolicyOfOnesOwnIsFoundByItsName() {
         scheduler = scheduler("maximum-utilization", "fcfs", "shortest-prompt", 1, 64, 50);
-        submit(20, 1, Terms.NONE);
-        submit(8, 1, Terms.NONE);
-        submit(12, 1, Terms.NONE);
+        submit(20, 1, SchedulingOptions.NONE);
+        submit(8, 1, SchedulingOptions.NONE);
+        submit(12, 1, SchedulingOptions.NONE);
         assertEquals("1:8", step());
         assertEquals("2:12", step());
         assertEquals("0:20", step());

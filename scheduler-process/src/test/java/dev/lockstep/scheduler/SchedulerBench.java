@@ -58,8 +58,8 @@ public class SchedulerBench {
                 new Timeline(1 << 16));
     }
 
-    private static List<KvGroup> groups() {
-        return List.of(KvGroup.full(64));
+    private static List<KvGroupShape> groups() {
+        return List.of(KvGroupShape.full(64));
     }
 
     /// All slots are taken and the queue is full; each iteration begins with short sequences.
@@ -70,17 +70,17 @@ public class SchedulerBench {
         inFlight.clear();
         sampled.clear();
         for (int slot = 0; slot < RUNNING; slot++) {
-            sampled.add(new StepResult.Sampled(slot, Token.of(7)));
+            sampled.add(new StepResult.Sampled(slot, SampledToken.of(7)));
         }
         for (int i = 0; i < RUNNING + WAITING; i++) {
             var prompt = random.ints(128, 0, 50_000).toArray();
-            var terms =
-                    new Terms(
+            var options =
+                    new SchedulingOptions(
                             "tenant " + i % 16,
                             0,
                             false,
-                            Terms.NO_DEADLINE,
-                            Terms.Domain.COMMON,
+                            SchedulingOptions.NO_DEADLINE,
+                            SchedulingOptions.Domain.COMMON,
                             BlockPool.DEFAULT_PRIORITY,
                             0);
             var sequence =
@@ -90,7 +90,7 @@ public class SchedulerBench {
                             prompt,
                             SamplingParameters.greedy(CONTEXT / 2),
                             PromptOutputs.NONE,
-                            terms,
+                            options,
                             Optional.empty(),
                             1);
             scheduler.submit(List.of(sequence), nanos);
@@ -108,7 +108,7 @@ public class SchedulerBench {
         var tokens = new ArrayList<StepResult.Sampled>();
         for (var row : plan.rows()) {
             if (row.samples()) {
-                tokens.add(new StepResult.Sampled(row.slot(), Token.of(7)));
+                tokens.add(new StepResult.Sampled(row.slot(), SampledToken.of(7)));
             }
         }
         scheduler.apply(new StepResult(1, plan.number(), tokens, 1), nanos++);

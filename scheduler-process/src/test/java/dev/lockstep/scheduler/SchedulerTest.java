@@ -24,7 +24,7 @@ class SchedulerTest {
     private long arrivals;
 
     private static Scheduler scheduler(int maxSequences, int budget, int blocks) {
-        var groups = List.of(KvGroup.full(64));
+        var groups = List.of(KvGroupShape.full(64));
         return new Scheduler(
                 new GroupShape(3, maxSequences, budget, 100, BLOCK_SIZE, blocks, groups),
                 LIMITS,
@@ -64,7 +64,7 @@ class SchedulerTest {
         var sampled = new ArrayList<StepResult.Sampled>();
         for (var row : plan.rows()) {
             if (row.samples()) {
-                sampled.add(new StepResult.Sampled(row.slot(), Token.of(token)));
+                sampled.add(new StepResult.Sampled(row.slot(), SampledToken.of(token)));
             }
         }
         var events = scheduler.apply(new StepResult(plan.epoch(), plan.number(), sampled, 0), 0);
@@ -136,7 +136,7 @@ class SchedulerTest {
         var second = plan();
         assertEquals(
                 List.of(
-                        new SequenceEvent.Generated(sequence, 0, Token.of(99)),
+                        new SequenceEvent.Generated(sequence, 0, SampledToken.of(99)),
                         new SequenceEvent.Stopped(sequence, 99)),
                 answer(first, 99));
         assertEquals(List.of(), answer(second, 5));
@@ -344,11 +344,11 @@ class SchedulerTest {
         var started = submit(4, 10);
         plan();
         var waiting = submit(4, 10);
-        var loss = scheduler.lose();
-        assertEquals(List.of(started), loss.aborted());
-        assertEquals(List.of(waiting), loss.waiting());
+        var lost = scheduler.lose();
+        assertEquals(List.of(started), lost.aborted());
+        assertEquals(List.of(waiting), lost.waiting());
         assertEquals(Sequence.State.ABORTED, started.state());
         scheduler = scheduler(1, 16, 50);
-        assertInstanceOf(Submission.Queued.class, scheduler.submit(loss.waiting(), 0));
+        assertInstanceOf(Submission.Queued.class, scheduler.submit(lost.waiting(), 0));
     }
 }

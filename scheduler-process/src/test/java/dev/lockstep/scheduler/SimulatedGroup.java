@@ -58,16 +58,17 @@ final class SimulatedGroup {
                         groups());
     }
 
-    private List<KvGroup> groups() {
-        var window = new KvGroup(KvGroup.Kind.WINDOW, 1 + random.nextInt(30), 64, 1);
+    private List<KvGroupShape> groups() {
+        var window = new KvGroupShape(KvGroupShape.Kind.WINDOW, 1 + random.nextInt(30), 64, 1);
         return switch (random.nextInt(5)) {
-            case 0, 1 -> List.of(KvGroup.full(64));
-            case 2 -> List.of(KvGroup.full(64), KvGroup.full(128), KvGroup.full(64));
-            case 3 -> List.of(KvGroup.full(64), window);
+            case 0, 1 -> List.of(KvGroupShape.full(64));
+            case 2 -> List.of(KvGroupShape.full(64), KvGroupShape.full(128), KvGroupShape.full(64));
+            case 3 -> List.of(KvGroupShape.full(64), window);
             default ->
                     List.of(
                             window,
-                            new KvGroup(KvGroup.Kind.WINDOW, 1 + random.nextInt(50), 128, 1));
+                            new KvGroupShape(
+                                    KvGroupShape.Kind.WINDOW, 1 + random.nextInt(50), 128, 1));
         };
     }
 
@@ -136,15 +137,15 @@ final class SimulatedGroup {
         scheduler = fresh;
     }
 
-    Loss lose() {
-        var lost = scheduler();
-        totals = totals.plus(lost.load().totals());
-        var loss = lost.lose();
+    LostSequences lose() {
+        var ended = scheduler();
+        totals = totals.plus(ended.load().totals());
+        var lost = ended.lose();
         inFlight.clear();
         unstarted.clear();
         started.clear();
         scheduler = null;
-        return loss;
+        return lost;
     }
 
     Submission submit(List<Sequence> choices, long now) {

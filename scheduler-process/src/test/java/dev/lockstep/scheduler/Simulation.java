@@ -198,12 +198,12 @@ final class Simulation {
             return;
         }
         losses++;
-        var loss = groups.get(group).lose();
-        for (var sequence : loss.aborted()) {
+        var lost = groups.get(group).lose();
+        for (var sequence : lost.aborted()) {
             require(sequence.started(), sequence + " was aborted before it started");
             end(sequence, "aborted");
         }
-        loss.waiting().forEach(sequence -> parked.get(group).add(List.of(sequence)));
+        lost.waiting().forEach(sequence -> parked.get(group).add(List.of(sequence)));
         at(now + 50 + random.nextInt(200), () -> form(group));
     }
 
@@ -215,7 +215,7 @@ final class Simulation {
         var prompt = new int[shared + own.length];
         System.arraycopy(prefix, 0, prompt, 0, shared);
         System.arraycopy(own, 0, prompt, shared, own.length);
-        var terms = terms();
+        var options = options();
         var request = "r" + arrivals;
         var choices = new ArrayList<Sequence>();
         int n = random.nextInt(5) == 0 ? 1 + random.nextInt(4) : 1;
@@ -234,7 +234,7 @@ final class Simulation {
                             prompt,
                             sampling(choice, most),
                             choice == 0 ? wanted : wanted.behind(prompt.length),
-                            terms,
+                            options,
                             leader,
                             groups.get(group).kvGroups());
             progress.put(sequence, new Progress(group));
@@ -243,8 +243,8 @@ final class Simulation {
                 at(now + random.nextInt(300), () -> cancel(sequence));
             }
         }
-        if (terms.deadlineNanos() != Terms.NO_DEADLINE) {
-            at(terms.deadlineNanos(), () -> {});
+        if (options.deadlineNanos() != SchedulingOptions.NO_DEADLINE) {
+            at(options.deadlineNanos(), () -> {});
         }
         if (groups.get(group).ready()) {
             submit(group, choices);
@@ -267,15 +267,17 @@ final class Simulation {
         return new PromptOutputs(from, logprobs, 0, states, pooling);
     }
 
-    private Terms terms() {
-        return new Terms(
+    private SchedulingOptions options() {
+        return new SchedulingOptions(
                 List.of("", "a", "b").get(random.nextInt(3)),
                 random.nextInt(3) - 1,
                 random.nextInt(5) == 0,
-                random.nextInt(6) == 0 ? now + 1 + random.nextInt(400) : Terms.NO_DEADLINE,
+                random.nextInt(6) == 0
+                        ? now + 1 + random.nextInt(400)
+                        : SchedulingOptions.NO_DEADLINE,
                 random.nextInt(8) == 0
-                        ? new Terms.Domain(7, random.nextInt(2), false)
-                        : Terms.Domain.COMMON,
+                        ? new SchedulingOptions.Domain(7, random.nextInt(2), false)
+                        : SchedulingOptions.Domain.COMMON,
                 1 + random.nextInt(BlockPool.MOST_PRIORITY),
                 random.nextInt(3));
     }
@@ -395,7 +397,7 @@ final class Simulation {
                 finish(sequence);
             }
             case SequenceEvent.Expired(var sequence) -> {
-                require(sequence.terms().deadlineNanos() <= now, sequence + " expired early");
+                require(sequence.options().deadlineNanos() <= now, sequence + " expired early");
                 end(sequence, "expired");
             }
         }

@@ -45,7 +45,7 @@ class StepGarbageTest {
                         100_000,
                         BLOCK_SIZE,
                         blocks,
-                        List.of(KvGroup.full(64)));
+                        List.of(KvGroupShape.full(64)));
         return new Scheduler(
                 shape,
                 new WaitingLimits(1_000_000, Long.MAX_VALUE),
@@ -72,7 +72,7 @@ class StepGarbageTest {
         var sampled = new ArrayList<StepResult.Sampled>();
         for (var row : plan.rows()) {
             if (row.samples()) {
-                sampled.add(new StepResult.Sampled(row.slot(), Token.of(row.slot())));
+                sampled.add(new StepResult.Sampled(row.slot(), SampledToken.of(row.slot())));
             }
         }
         return new StepResult(plan.epoch(), plan.number(), sampled, 0);

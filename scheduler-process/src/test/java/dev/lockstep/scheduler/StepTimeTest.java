@@ -11,7 +11,14 @@ class StepTimeTest {
     private static StepTime time(int budget, int doublingPosition) {
         return new StepTime(
                 new GroupShape(
-                        1, 8, budget, doublingPosition, 9000, 16, 999, List.of(KvGroup.full(64))));
+                        1,
+                        8,
+                        budget,
+                        doublingPosition,
+                        9000,
+                        16,
+                        999,
+                        List.of(KvGroupShape.full(64))));
     }
 
     /// A running sequence of 8,000 prompt tokens, so many of them computed.

@@ -18,7 +18,7 @@ class WaitingReasonTest {
 
     private Scheduler scheduler(String capacity, String order, int slots, int blocks) {
         return new Scheduler(
-                new GroupShape(1, slots, 16, 200, 4, blocks, List.of(KvGroup.full(64))),
+                new GroupShape(1, slots, 16, 200, 4, blocks, List.of(KvGroupShape.full(64))),
                 new WaitingLimits(100, 10_000),
                 new Policies(capacity, "fcfs", order, Map.of(), true),
                 new BlockHasher(FakeWorker.KEY),
@@ -29,7 +29,15 @@ class WaitingReasonTest {
     private Sequence submit(String tenant, boolean guaranteed, int prompt, int maxTokens) {
         var ids = new int[prompt];
         ids[0] = (int) arrivals;
-        var terms = new Terms(tenant, 0, guaranteed, Terms.NO_DEADLINE, Terms.Domain.COMMON, 35, 0);
+        var options =
+                new SchedulingOptions(
+                        tenant,
+                        0,
+                        guaranteed,
+                        SchedulingOptions.NO_DEADLINE,
+                        SchedulingOptions.Domain.COMMON,
+                        35,
+                        0);
         var sequence =
                 new Sequence(
                         arrivals,
@@ -37,7 +45,7 @@ class WaitingReasonTest {
                         ids,
                         SamplingParameters.greedy(maxTokens),
                         PromptOutputs.NONE,
-                        terms,
+                        options,
                         Optional.empty(),
                         1);
         assertEquals(new Submission.Queued(), scheduler.submit(List.of(sequence), 0));
@@ -56,7 +64,7 @@ class WaitingReasonTest {
         var sampled = new ArrayList<StepResult.Sampled>();
         for (var row : plan.rows()) {
             if (row.samples()) {
-                sampled.add(new StepResult.Sampled(row.slot(), Token.of(7)));
+                sampled.add(new StepResult.Sampled(row.slot(), SampledToken.of(7)));
             }
         }
         scheduler.apply(new StepResult(1, plan.number(), sampled, 0), 0);

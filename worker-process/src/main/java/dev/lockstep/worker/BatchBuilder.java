@@ -67,7 +67,7 @@ final class BatchBuilder implements AutoCloseable {
         this.device = kernels.allocate(integers * Integer.BYTES);
     }
 
-    Batch build(List<Step.Row> step, Slots slots) {
+    Batch build(List<Step.Row> step, SlotTable slots) {
         cursor = 0;
         List<Placed> rows = place(step, slots);
         int tokens = step.stream().mapToInt(Step.Row::count).sum();
@@ -114,7 +114,7 @@ final class BatchBuilder implements AutoCloseable {
     }
 
     /// Rows that keep their keys and values first; both in the order of the step.
-    private static List<Placed> place(List<Step.Row> step, Slots slots) {
+    private static List<Placed> place(List<Step.Row> step, SlotTable slots) {
         List<Placed> placed = new ArrayList<>(step.size());
         int start = 0;
         for (boolean withoutKv : new boolean[] {false, true}) {
@@ -137,7 +137,7 @@ final class BatchBuilder implements AutoCloseable {
         return new Placed(row, start, first, Math.max(0, scored));
     }
 
-    private Scored score(List<Placed> rows, Slots slots) {
+    private Scored score(List<Placed> rows, SlotTable slots) {
         List<Integer> tokens = new ArrayList<>();
         List<Integer> targets = new ArrayList<>();
         List<Integer> owners = new ArrayList<>();
@@ -155,7 +155,7 @@ final class BatchBuilder implements AutoCloseable {
                 vector(putAll(tokens), count), vector(putAll(targets), count), integers(owners));
     }
 
-    private static boolean withoutKv(Placed placed, Slots slots) {
+    private static boolean withoutKv(Placed placed, SlotTable slots) {
         return slots.at(placed.row().slot()).withoutKv();
     }
 

@@ -4,7 +4,7 @@ import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Sampler;
 import dev.lockstep.kernels.Tensor;
-import dev.lockstep.model.Activations;
+import dev.lockstep.model.ActivationBuffers;
 import dev.lockstep.model.Model;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -26,18 +26,18 @@ final class PositionReader {
 
     private final Model model;
     private final Kernels kernels;
-    private final Activations activations;
+    private final ActivationBuffers activations;
     private final Sampler sampler;
     private final SampleReader samples;
-    private final Slots slots;
+    private final SlotTable slots;
 
     PositionReader(
             Model model,
             Kernels kernels,
-            Activations activations,
+            ActivationBuffers activations,
             Sampler sampler,
             SampleReader samples,
-            Slots slots) {
+            SlotTable slots) {
         this.model = model;
         this.kernels = kernels;
         this.activations = activations;

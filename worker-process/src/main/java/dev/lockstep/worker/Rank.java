@@ -3,7 +3,7 @@ package dev.lockstep.worker;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.KvLayout;
 import dev.lockstep.kernels.PagedKv;
-import dev.lockstep.model.Activations;
+import dev.lockstep.model.ActivationBuffers;
 import dev.lockstep.model.Model;
 import dev.lockstep.nccl.Communicator;
 import java.util.ArrayList;
@@ -97,7 +97,7 @@ final class Rank implements AutoCloseable {
                             .formatted(formation.kvBlocks()));
         }
         long bytes =
-                Activations.collectiveBytes(
+                ActivationBuffers.collectiveBytes(
                         model, kernels.activationType(), tokens, formation.maxSequences());
         Communicator communicator = connector.connect(formation, bytes);
         try {

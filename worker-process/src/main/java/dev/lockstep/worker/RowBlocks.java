@@ -12,7 +12,7 @@ sealed interface RowBlocks {
     void write(BatchBuilder.Placed placed, MemorySegment table);
 
     /// What the rows' slots hold.
-    record OfSlots(Slots slots, int group) implements RowBlocks {
+    record OfSlots(SlotTable slots, int group) implements RowBlocks {
         @Override
         public int count(BatchBuilder.Placed placed) {
             return slot(placed).blockCount(group);
@@ -30,7 +30,8 @@ sealed interface RowBlocks {
         }
     }
 
-    /// For rows without KV: blocks of [dev.lockstep.model.Activations#stepKv], numbered from 1 on.
+    /// For rows without KV: blocks of [dev.lockstep.model.ActivationBuffers#stepKv], numbered from
+    /// 1 on.
     final class OfStep implements RowBlocks {
         private final int blockSize;
         private int next = 1;

@@ -6,7 +6,7 @@ import dev.lockstep.kernels.PagedKv;
 import dev.lockstep.kernels.Sampler;
 import dev.lockstep.kernels.Samples;
 import dev.lockstep.kernels.Tensor;
-import dev.lockstep.model.Activations;
+import dev.lockstep.model.ActivationBuffers;
 import dev.lockstep.model.Model;
 import dev.lockstep.nccl.Communicator;
 import java.util.BitSet;
@@ -27,10 +27,10 @@ final class Session implements AutoCloseable {
     private final List<PagedKv> kv;
     private final HeldBlocks held;
     private final SessionLimits limits;
-    private final Activations activations;
+    private final ActivationBuffers activations;
     private final Sampler sampler;
     private final BatchBuilder batches;
-    private final Slots slots;
+    private final SlotTable slots;
     private final SampleReader samples;
     private final PositionReader positions;
     private final long bytesAtStart;
@@ -52,11 +52,11 @@ final class Session implements AutoCloseable {
         this.held = held;
         this.limits = limits;
         this.activations =
-                new Activations(
+                new ActivationBuffers(
                         model, kernels, communicator, limits.maxTokens(), limits.maxSequences());
         this.sampler = kernels.sampler(limits.maxSequences(), model.vocabularySize());
         this.batches = new BatchBuilder(kernels, kv.size(), limits);
-        this.slots = new Slots(limits.maxSequences());
+        this.slots = new SlotTable(limits.maxSequences());
         this.samples = new SampleReader(kernels, limits.maxSequences());
         this.positions = new PositionReader(model, kernels, activations, sampler, samples, slots);
         this.bytesAtStart = kernels.allocatedBytes();

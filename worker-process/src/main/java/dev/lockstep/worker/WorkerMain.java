@@ -84,8 +84,8 @@ public final class WorkerMain {
                                 bill.kv()));
         daemon.own(rank);
         String incarnation = Randomness.secure().nextIncarnation();
-        Introduction introduction =
-                new Introduction(
+        JoinReply introduction =
+                new JoinReply(
                         config,
                         incarnation,
                         source,
@@ -102,7 +102,7 @@ public final class WorkerMain {
             WorkerConfig config,
             Daemon daemon,
             Cluster cluster,
-            Introduction introduction,
+            JoinReply introduction,
             Rank rank,
             Kernels kernels,
             Failpoints failpoints) {

@@ -32,7 +32,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
     private static final Logger log = LogManager.getLogger(WorkerService.class);
     private static final Duration HEARTBEAT = Duration.ofSeconds(1);
 
-    private final Introduction introduction;
+    private final JoinReply introduction;
     private final StepRunner runner;
     private final LongSupplier progress;
     private final ScheduledExecutorService timer;
@@ -44,7 +44,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
     /// @param serving told true when the group is formed, false when another one begins or its
     ///   stream is gone
     WorkerService(
-            Introduction introduction,
+            JoinReply introduction,
             StepRunner runner,
             LongSupplier progress,
             ScheduledExecutorService timer,

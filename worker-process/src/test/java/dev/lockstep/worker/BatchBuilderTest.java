@@ -24,7 +24,7 @@ class BatchBuilderTest {
     private static final int KV_GROUPS = 2;
     private static final int[] NONE = {};
 
-    private final Slots slots = new Slots(4);
+    private final SlotTable slots = new SlotTable(4);
     private Kernels kernels;
     private BatchBuilder builder;
 

@@ -9,7 +9,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 
 class SlotsTest {
-    private final Slots slots = new Slots(2);
+    private final SlotTable slots = new SlotTable(2);
     private final Slot slot =
             new Slot(
                     new Step.Admission(

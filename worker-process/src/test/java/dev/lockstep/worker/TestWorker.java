@@ -28,9 +28,9 @@ final class TestWorker implements AutoCloseable {
     static final String INCARNATION = "0123456789abcdef";
 
     final Rank rank;
-    final Introduction introduction;
+    final JoinReply introduction;
 
-    private TestWorker(Rank rank, Introduction introduction) {
+    private TestWorker(Rank rank, JoinReply introduction) {
         this.rank = rank;
         this.introduction = introduction;
     }
@@ -69,7 +69,7 @@ final class TestWorker implements AutoCloseable {
                                 maxPositions, WorkerConfig.BLOCK_SIZE, MAX_TOKENS, kvBytes));
         return new TestWorker(
                 rank,
-                new Introduction(
+                new JoinReply(
                         config(folder),
                         INCARNATION,
                         source,

@@ -35,7 +35,7 @@ final class Hub {
         this.config = config;
         this.terminal = terminal;
         this.usableSpace = usableSpace;
-        this.pause = new HubPause(config.patience(), terminal);
+        this.pause = new HubPause(config.timeouts(), terminal);
     }
 
     Hub(HubConfig config, Terminal terminal) {

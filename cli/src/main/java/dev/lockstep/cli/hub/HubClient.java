@@ -19,7 +19,7 @@ import java.util.TreeSet;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
-/// What a hub is asked about one model, each question until it is answered or patience ends. Closed
+/// What a hub is asked about one model, each question until it is answered or timeouts ends. Closed
 /// by whoever opened it. Safe for any number of threads.
 final class HubClient implements AutoCloseable {
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -159,7 +159,7 @@ final class HubClient implements AutoCloseable {
             }
             opened = true;
             return new Body(
-                    new WatchedStream(answer.last().body(), config.patience().silence()),
+                    new WatchedStream(answer.last().body(), config.timeouts().silence()),
                     goesOn ? start : 0);
         } finally {
             if (!opened) {

@@ -21,7 +21,7 @@ record HubConfig(
         HubProxies proxies,
         boolean offline,
         Path cache,
-        Patience patience) {
+        Timeouts timeouts) {
     private static final String DEFAULT_ENDPOINT = "https://huggingface.co";
 
     /// How long a hub is waited for.
@@ -30,19 +30,19 @@ record HubConfig(
     /// @param firstPause before the second attempt; doubles from there
     /// @param longestAsked a busy host that asks for more is not waited for
     /// @param silence after which a connection counts as broken
-    record Patience(int attempts, Duration firstPause, Duration longestAsked, Duration silence) {
-        static final Patience DEFAULT =
-                new Patience(
+    record Timeouts(int attempts, Duration firstPause, Duration longestAsked, Duration silence) {
+        static final Timeouts DEFAULT =
+                new Timeouts(
                         5, Duration.ofMillis(500), Duration.ofMinutes(1), Duration.ofSeconds(30));
     }
 
     static HubConfig of(Map<String, String> environment) {
-        return of(environment, Patience.DEFAULT);
+        return of(environment, Timeouts.DEFAULT);
     }
 
     /// Reads `HF_ENDPOINT`, `HF_HUB_OFFLINE`, `HF_HUB_CACHE`, `HF_HOME`, and what [HubToken] and
     /// [HubProxies] read.
-    static HubConfig of(Map<String, String> environment, Patience patience) {
+    static HubConfig of(Map<String, String> environment, Timeouts timeouts) {
         Path home =
                 given(environment, "HF_HOME")
                         .map(Path::of)
@@ -56,7 +56,7 @@ record HubConfig(
                         .map(Path::of)
                         .orElse(home.resolve("hub"))
                         .toAbsolutePath(),
-                patience);
+                timeouts);
     }
 
     /// `$XDG_CACHE_HOME` or `~/.cache`.

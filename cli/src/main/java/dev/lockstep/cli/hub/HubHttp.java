@@ -96,7 +96,7 @@ final class HubHttp implements AutoCloseable {
             HttpRequest.Builder request =
                     HttpRequest.newBuilder(next)
                             .method(method, HttpRequest.BodyPublishers.noBody())
-                            .timeout(config.patience().silence())
+                            .timeout(config.timeouts().silence())
                             .header("Accept-Encoding", "identity")
                             .header("User-Agent", "lockstep");
             headers.forEach(request::header);

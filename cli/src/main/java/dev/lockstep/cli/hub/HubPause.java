@@ -11,12 +11,12 @@ final class HubPause {
     // Downloads at the same time are told the same: one line is enough.
     private static final long ALIKE_NANOS = 1_000_000_000;
 
-    private final HubConfig.Patience patience;
+    private final HubConfig.Timeouts timeouts;
     private final Terminal terminal;
     private Optional<Long> announcedEndNanos = Optional.empty();
 
-    HubPause(HubConfig.Patience patience, Terminal terminal) {
-        this.patience = patience;
+    HubPause(HubConfig.Timeouts timeouts, Terminal terminal) {
+        this.timeouts = timeouts;
         this.terminal = terminal;
     }
 
@@ -25,7 +25,7 @@ final class HubPause {
         T ask() throws IOException, InterruptedException;
     }
 
-    /// Asks until there is an answer or patience ends.
+    /// Asks until there is an answer or timeouts ends.
     <T> T persist(Question<T> question) throws IOException, InterruptedException {
         for (int failures = 1; ; failures++) {
             try {
@@ -45,10 +45,10 @@ final class HubPause {
                 failure instanceof HubBusyException busy
                         ? busy.asked().orElse(Duration.ZERO)
                         : Duration.ZERO;
-        if (failures >= patience.attempts() || asked.compareTo(patience.longestAsked()) > 0) {
+        if (failures >= timeouts.attempts() || asked.compareTo(timeouts.longestAsked()) > 0) {
             throw failure;
         }
-        Duration usual = patience.firstPause().multipliedBy(1L << Math.min(failures - 1, 6));
+        Duration usual = timeouts.firstPause().multipliedBy(1L << Math.min(failures - 1, 6));
         if (asked.isPositive() && isNews(System.nanoTime() + asked.toNanos())) {
             terminal.say(failure.getMessage() + ": waiting");
         }

@@ -31,7 +31,7 @@ record HubRefusal(HubConfig config, HubName model, String file) {
         return token.text().isPresent()
                 ? "%s does not accept the token of %s for %s: put a new one there, from %s/settings/tokens"
                         .formatted(config.endpoint(), token.source(), model, config.endpoint())
-                : "%s is gated or private, or there is none: accept its terms at %s and put a token into %s"
+                : "%s is gated or private, or there is none: accept its options at %s and put a token into %s"
                         .formatted(model, page(), token.places());
     }
 
@@ -40,7 +40,7 @@ record HubRefusal(HubConfig config, HubName model, String file) {
         return token.text().isPresent()
                 ? "%s is gated: ask for access at %s with the account of the token of %s, which must allow reading it"
                         .formatted(model, page(), token.source())
-                : "%s is gated: accept its terms at %s and put a token into %s"
+                : "%s is gated: accept its options at %s and put a token into %s"
                         .formatted(model, page(), token.places());
     }
 

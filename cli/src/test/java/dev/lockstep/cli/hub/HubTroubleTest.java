@@ -52,7 +52,7 @@ class HubTroubleTest {
     @Test
     void whatOneProcessReceivedTheNextDoesNotAskFor() throws Exception {
         hub.breakConnections(1, 123_457);
-        HubConfig once = hub.config(TestHub.patience(1, Duration.ofSeconds(20)));
+        HubConfig once = hub.config(TestHub.timeouts(1, Duration.ofSeconds(20)));
         String message = hub.refusal(once, MODEL);
         assertTrue(message.contains("what has come is kept, try again"), message);
         assertFalse(Files.exists(hub.ofModel("snapshots")), "no half of a snapshot");
@@ -65,7 +65,7 @@ class HubTroubleTest {
         hub.server.breakAfter = 500_000;
         hub.server.breaks.set(1);
         hub.server.hangsInsteadOfBreaking = true;
-        HubConfig impatient = hub.config(TestHub.patience(3, Duration.ofSeconds(1)));
+        HubConfig impatient = hub.config(TestHub.timeouts(3, Duration.ofSeconds(1)));
         hub.assertWeightsAreThere(hub.fetch(impatient, MODEL));
         assertEquals(List.of("", "bytes=500000-"), hub.ranges());
     }
@@ -141,10 +141,10 @@ class HubTroubleTest {
             quoteCharacter = '"',
             textBlock =
                     """
-                    401 | /api     | RepoNotFound     | false | acme/tiny@v1 is gated or private, or there is none: accept its terms at HUB/acme/tiny and put a token into HF_TOKEN or the file FILE
+                    401 | /api     | RepoNotFound     | false | acme/tiny@v1 is gated or private, or there is none: accept its options at HUB/acme/tiny and put a token into HF_TOKEN or the file FILE
                     401 | /api     |                  | true  | HUB does not accept the token of HF_TOKEN for acme/tiny@v1: put a new one there, from HUB/settings/tokens
                     403 | /acme    | GatedRepo        | true  | acme/tiny@v1 is gated: ask for access at HUB/acme/tiny with the account of the token of HF_TOKEN, which must allow reading it
-                    403 | /acme    | GatedRepo        | false | acme/tiny@v1 is gated: accept its terms at HUB/acme/tiny and put a token into HF_TOKEN or the file FILE
+                    403 | /acme    | GatedRepo        | false | acme/tiny@v1 is gated: accept its options at HUB/acme/tiny and put a token into HF_TOKEN or the file FILE
                     404 | /api     | RepoNotFound     | false | HUB has no model acme/tiny@v1; a folder, a .gguf file or a known name (smollm2-135m-instruct) may be named, too
                     404 | /api     | RevisionNotFound | false | acme/tiny has no revision v1: name a branch, a tag or a commit
                     418 | /api     |                  | false | HUB answers 418 for acme/tiny@v1

@@ -25,7 +25,7 @@ import java.util.stream.Stream;
 final class TestHub implements AutoCloseable {
     static final String MODEL = "acme/tiny";
     static final String WEIGHTS = "model.safetensors";
-    static final HubConfig.Patience QUICK = patience(3, Duration.ofSeconds(20));
+    static final HubConfig.Timeouts QUICK = timeouts(3, Duration.ofSeconds(20));
 
     final HubServer server;
     final Path cache;
@@ -44,8 +44,8 @@ final class TestHub implements AutoCloseable {
         server.files.put(WEIGHTS, weights);
     }
 
-    static HubConfig.Patience patience(int attempts, Duration silence) {
-        return new HubConfig.Patience(
+    static HubConfig.Timeouts timeouts(int attempts, Duration silence) {
+        return new HubConfig.Timeouts(
                 attempts, Duration.ofMillis(1), Duration.ofMinutes(1), silence);
     }
 
@@ -85,8 +85,8 @@ final class TestHub implements AutoCloseable {
         return config(Map.of());
     }
 
-    HubConfig config(HubConfig.Patience patience) {
-        return HubConfig.of(environment(Map.of()), patience);
+    HubConfig config(HubConfig.Timeouts timeouts) {
+        return HubConfig.of(environment(Map.of()), timeouts);
     }
 
     /// @param more variables of the environment

@@ -13,7 +13,7 @@ public record EngineRequest(
         String model,
         TokenPrompt prompt,
         Sampling sampling,
-        Terms terms,
+        RequestOptions options,
         long seed,
         int room) {
 
@@ -23,16 +23,16 @@ public record EngineRequest(
                 GenerateRequest.newBuilder()
                         .setRequestId(id)
                         .setModel(model)
-                        .setTenant(terms.tenant())
-                        .setPriority(terms.priority())
-                        .setDeadlineMs(terms.millisLeft(nowNanos))
+                        .setTenant(options.tenant())
+                        .setPriority(options.priority())
+                        .setDeadlineMs(options.millisLeft(nowNanos))
                         .setServiceClass(
-                                terms.guaranteed()
+                                options.guaranteed()
                                         ? ServiceClass.SERVICE_CLASS_GUARANTEED
                                         : ServiceClass.SERVICE_CLASS_BEST_EFFORT)
-                        .setCacheSalt(terms.cacheSalt())
-                        .setCachePriority(terms.cachePriority())
-                        .setCacheTtlMs(terms.cacheTtlMillis());
+                        .setCacheSalt(options.cacheSalt())
+                        .setCachePriority(options.cachePriority())
+                        .setCacheTtlMs(options.cacheTtlMillis());
         if (prompt.wanted().any()) {
             proto.setOutputs(prompt.wanted().toProto());
         }

@@ -11,16 +11,16 @@ import java.util.Optional;
 /// Belongs to the thread of its request.
 final class PromptBlocks {
     private final Optional<BlockHasher> hasher;
-    private final Terms terms;
+    private final RequestOptions options;
     private final int[] ids;
 
     /// By block size: groups of one cluster may differ in it.
     private final Map<Integer, long[]> names = new HashMap<>();
 
     /// @param hasher empty: the cluster's key is not known yet, and no block can be named
-    PromptBlocks(Optional<BlockHasher> hasher, Terms terms, int[] ids) {
+    PromptBlocks(Optional<BlockHasher> hasher, RequestOptions options, int[] ids) {
         this.hasher = hasher;
-        this.terms = terms;
+        this.options = options;
         this.ids = ids;
     }
 
@@ -36,7 +36,7 @@ final class PromptBlocks {
     }
 
     private long[] name(BlockHasher by, int blocks, int blockSize) {
-        BlockHash root = by.root(CacheDomain.of(terms.tenant(), terms.cacheSalt(), ""));
+        BlockHash root = by.root(CacheDomain.of(options.tenant(), options.cacheSalt(), ""));
         long[] out = new long[2 * blocks];
         by.chain(root, ids, blocks * blockSize, blockSize, out);
         return out;

@@ -26,13 +26,13 @@ public final class SchedulerCall implements ClientResponseObserver<GenerateReque
     private static final int AHEAD = 2;
 
     private final int index;
-    private final Inbox inbox;
+    private final CompletionInbox inbox;
     private final String scheduler;
     private volatile @Nullable ClientCallStreamObserver<GenerateRequest> stream;
 
     /// @param index which prompt of the completion it is for
     /// @param scheduler the id of the one that is called
-    SchedulerCall(int index, Inbox inbox, String scheduler) {
+    SchedulerCall(int index, CompletionInbox inbox, String scheduler) {
         this.index = index;
         this.inbox = inbox;
         this.scheduler = scheduler;
@@ -70,7 +70,7 @@ public final class SchedulerCall implements ClientResponseObserver<GenerateReque
             case TOKENS -> {
                 GenerateEvent.Tokens tokens = event.getTokens();
                 inbox.put(
-                        new Arrival.Tokens(
+                        new EngineEvent.Tokens(
                                 index,
                                 tokens.getChoice(),
                                 tokens.getTokensList().stream()
@@ -81,7 +81,7 @@ public final class SchedulerCall implements ClientResponseObserver<GenerateReque
             case FINISHED -> {
                 GenerateEvent.Finished finished = event.getFinished();
                 inbox.put(
-                        new Arrival.Finished(
+                        new EngineEvent.Finished(
                                 index,
                                 finished.getChoice(),
                                 finished.getReason() == FinishReason.FINISH_REASON_STOP,
@@ -90,7 +90,8 @@ public final class SchedulerCall implements ClientResponseObserver<GenerateReque
             }
             case OUTPUTS -> {
                 GenerateEvent.Outputs outputs = event.getOutputs();
-                inbox.put(new Arrival.Outputs(index, outputs.getChoice(), outputs.getOutputs()));
+                inbox.put(
+                        new EngineEvent.Outputs(index, outputs.getChoice(), outputs.getOutputs()));
             }
             // An event of a newer scheduler; it says nothing that is understood here.
             case EVENT_NOT_SET -> next();
@@ -99,12 +100,12 @@ public final class SchedulerCall implements ClientResponseObserver<GenerateReque
 
     @Override
     public void onError(Throwable failure) {
-        inbox.put(new Arrival.Failed(index, toFailure(failure)));
+        inbox.put(new EngineEvent.Failed(index, toFailure(failure)));
     }
 
     @Override
     public void onCompleted() {
-        inbox.put(new Arrival.Ended(index));
+        inbox.put(new EngineEvent.Ended(index));
     }
 
     private static Failure toFailure(Throwable thrown) {

@@ -110,7 +110,7 @@ public final class SchedulerClient implements AutoCloseable {
     ///
     /// @param index which call of the inbox's completion it is
     public Optional<SchedulerCall> send(
-            EngineRequest request, int index, Inbox inbox, Set<String> excluded) {
+            EngineRequest request, int index, CompletionInbox inbox, Set<String> excluded) {
         Snapshot now = snapshot;
         return Router.choose(
                         candidates(request, now.groups()),
@@ -121,7 +121,7 @@ public final class SchedulerClient implements AutoCloseable {
     }
 
     /// Asks every scheduler that answers at all what happened to a request, all at the same time.
-    public List<Described> describe(String requestId, Duration patience) {
+    public List<Described> describe(String requestId, Duration timeout) {
         DescribeRequestRequest question =
                 DescribeRequestRequest.newBuilder().setRequestId(requestId).build();
         Snapshot now = snapshot;
@@ -133,7 +133,7 @@ public final class SchedulerClient implements AutoCloseable {
                         new Described(
                                 group.status().getGroup(),
                                 SchedulerGrpc.newFutureStub(link.channel())
-                                        .withDeadlineAfter(patience.toNanos(), TimeUnit.NANOSECONDS)
+                                        .withDeadlineAfter(timeout.toNanos(), TimeUnit.NANOSECONDS)
                                         .describeRequest(question)));
             }
         }
@@ -142,7 +142,7 @@ public final class SchedulerClient implements AutoCloseable {
 
     /// Nobody looks what is cached where there is no choice.
     private List<Router.Candidate> candidates(EngineRequest request, List<GroupView> groups) {
-        PromptBlocks prompt = new PromptBlocks(hasher, request.terms(), request.prompt().ids());
+        PromptBlocks prompt = new PromptBlocks(hasher, request.options(), request.prompt().ids());
         boolean choice = groups.stream().filter(GroupView::ready).count() > 1;
         return groups.stream()
                 .map(
@@ -159,7 +159,7 @@ public final class SchedulerClient implements AutoCloseable {
     private SchedulerCall send(
             EngineRequest request,
             int index,
-            Inbox inbox,
+            CompletionInbox inbox,
             Router.Candidate chosen,
             Snapshot snapshot) {
         int prompt = request.prompt().ids().length;

@@ -28,23 +28,23 @@ final class PromptBlocksTest {
         return index;
     }
 
-    private static PromptBlocks prompt(Terms terms) {
-        return new PromptBlocks(Optional.of(HASHER), terms, PROMPT);
+    private static PromptBlocks prompt(RequestOptions options) {
+        return new PromptBlocks(Optional.of(HASHER), options, PROMPT);
     }
 
     @Test
     void tokensOfWholeBlocksAreCounted() {
-        assertEquals(16, prompt(Terms.NONE).cachedTokens(holding(2, 8), 8));
+        assertEquals(16, prompt(RequestOptions.NONE).cachedTokens(holding(2, 8), 8));
     }
 
     @Test
     void theLastTokenIsAlwaysComputed() {
-        assertEquals(32, prompt(Terms.NONE).cachedTokens(holding(5, 8), 8));
+        assertEquals(32, prompt(RequestOptions.NONE).cachedTokens(holding(5, 8), 8));
     }
 
     @Test
     void groupsMayHaveBlocksOfDifferentSizes() {
-        PromptBlocks prompt = prompt(Terms.NONE);
+        PromptBlocks prompt = prompt(RequestOptions.NONE);
         assertEquals(24, prompt.cachedTokens(holding(3, 8), 8));
         assertEquals(16, prompt.cachedTokens(holding(1, 16), 16));
         assertEquals(0, prompt.cachedTokens(holding(3, 8), 16));
@@ -53,17 +53,17 @@ final class PromptBlocksTest {
 
     @Test
     void anotherTenantsBlocksAreNotFound() {
-        Terms acme = new Terms("acme", 0, false, OptionalLong.empty(), "", 0, 0);
+        RequestOptions acme = new RequestOptions("acme", 0, false, OptionalLong.empty(), "", 0, 0);
         BlockIndex index = holding(3, 8, CacheDomain.of("acme", "", ""));
         assertEquals(24, prompt(acme).cachedTokens(index, 8));
-        assertEquals(0, prompt(Terms.NONE).cachedTokens(index, 8));
+        assertEquals(0, prompt(RequestOptions.NONE).cachedTokens(index, 8));
         assertEquals(0, prompt(acme).cachedTokens(holding(3, 8), 8));
     }
 
     @Test
     void withoutTheKeyOrABlockSizeNothingIsKnown() {
-        PromptBlocks nameless = new PromptBlocks(Optional.empty(), Terms.NONE, PROMPT);
+        PromptBlocks nameless = new PromptBlocks(Optional.empty(), RequestOptions.NONE, PROMPT);
         assertEquals(0, nameless.cachedTokens(holding(3, 8), 8));
-        assertEquals(0, prompt(Terms.NONE).cachedTokens(holding(3, 8), 0));
+        assertEquals(0, prompt(RequestOptions.NONE).cachedTokens(holding(3, 8), 0));
     }
 }

@@ -77,7 +77,7 @@ final class SchedulerLinkTest {
     @Test
     void aSilentSchedulerIsGivenUpWithWhatRunsThereAndFoundAgain() throws Exception {
         scheduler.behave(FakeScheduler.Call::awaitCancelled);
-        Inbox inbox = new Inbox();
+        CompletionInbox inbox = new CompletionInbox();
         SchedulerGrpc.newStub(link.channel())
                 .generate(
                         GenerateRequest.newBuilder()
@@ -93,9 +93,9 @@ final class SchedulerLinkTest {
         tickAfter(Duration.ofMillis(200));
         assertEquals("its scheduler is silent", link.view().status().getReason());
         assertTrue(call.awaitCancelled());
-        Arrival arrival = inbox.poll(Duration.ofSeconds(5)).orElseThrow();
+        EngineEvent arrival = inbox.poll(Duration.ofSeconds(5)).orElseThrow();
         assertTrue(
-                arrival instanceof Arrival.Failed failed
+                arrival instanceof EngineEvent.Failed failed
                         && failed.failure().kind() == Failure.Kind.UNAVAILABLE);
 
         scheduler.mute(false);

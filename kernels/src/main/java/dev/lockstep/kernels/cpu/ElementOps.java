@@ -19,7 +19,7 @@ interface ElementOps {
     /// `x = cap · tanh(x / cap)`, with [HyperbolicTangent].
     void softCap(long x, long xStride, float cap, int columns, int from, int to);
 
-    /// `out = activation(x)`, with [Activations].
+    /// `out = activation(x)`, with [ActivationFunctions].
     void activate(
             Activation activation,
             long x,

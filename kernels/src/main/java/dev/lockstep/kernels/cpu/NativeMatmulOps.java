@@ -14,7 +14,7 @@ import java.util.Objects;
 final class NativeMatmulOps implements MatmulOps {
     private static final int INT8_BLOCK_BYTES = 48;
     private static final int BLOCK = 32;
-    private static final int PARTS = 8;
+    private static final int SUB_BLOCKS = 8;
     private static final long HALVES_BYTES = 2L * TILE_ROWS;
 
     private static final MemoryLayout[] PACK = {
@@ -84,8 +84,9 @@ final class NativeMatmulOps implements MatmulOps {
 
     /// Whole super-blocks, also those of which only a part is wanted.
     private static long superBlocks(long blocks, int skipped, int bits) {
-        long parts = CpuMemory.roundUp(skipped / BLOCK + blocks, PARTS);
-        return parts / PARTS * 2 * HALVES_BYTES + parts * (2 * TILE_ROWS + planes(bits));
+        long subBlocks = CpuMemory.roundUp(skipped / BLOCK + blocks, SUB_BLOCKS);
+        return subBlocks / SUB_BLOCKS * 2 * HALVES_BYTES
+                + subBlocks * (2 * TILE_ROWS + planes(bits));
     }
 
     @Override

@@ -54,7 +54,9 @@ final class VectorElementOps implements ElementOps {
             for (int c = 0; c < columns; c++) {
                 float value = MEMORY.get(FLOAT, x + (row * stride + c) * 4);
                 MEMORY.set(
-                        FLOAT, out + (row * outStride + c) * 4, Activations.of(activation, value));
+                        FLOAT,
+                        out + (row * outStride + c) * 4,
+                        ActivationFunctions.of(activation, value));
             }
         }
     }
@@ -79,7 +81,7 @@ final class VectorElementOps implements ElementOps {
                 gateLanes(gate + c * 4L, up + c * 4L, target + c * 4L);
             }
             for (int c = whole; c < columns; c++) {
-                float g = Activations.of(activation, MEMORY.get(FLOAT, gate + c * 4L));
+                float g = ActivationFunctions.of(activation, MEMORY.get(FLOAT, gate + c * 4L));
                 MEMORY.set(FLOAT, target + c * 4L, g * MEMORY.get(FLOAT, up + c * 4L));
             }
         }

@@ -90,7 +90,7 @@ record VectorHalves4Tile(int offset, boolean hasMinimum) implements VectorTile {
         for (int block = 0; block < count; block++) {
             var total = IntVector.fromArray(INTS, totals, block * STEP);
             sum = VectorQ8Tile.scaled(floats(scales + STEP_BYTES), record, total, sum);
-            sum = less(own(scales), floats(scales + 2 * STEP_BYTES), record, sum);
+            sum = addMinimum(own(scales), floats(scales + 2 * STEP_BYTES), record, sum);
             scales += 3 * STEP_BYTES;
             record += RECORD_BYTES;
         }
@@ -126,7 +126,7 @@ record VectorHalves4Tile(int offset, boolean hasMinimum) implements VectorTile {
     }
 
     // 15 times the sum of 16 activations fits 16 bits.
-    private static FloatVector less(
+    private static FloatVector addMinimum(
             ShortVector own, FloatVector factor, long record, FloatVector sum) {
         var products = own.lanewise(VectorOperators.LSHR, 8).mul(VectorInt8.sums(record));
         var least = VectorQ8Tile.widened(products.reinterpretAsInts());

@@ -26,13 +26,15 @@ final class VectorPack {
                 case BF16 -> packBf16(source, row, out);
                 case Q8_0 -> packQ8(source.columns() / BLOCK, row, out);
                 case Q4_1 -> packQ4(source.columns() / BLOCK, row, out);
-                case Q5_0, IQ4_NL -> VectorPackParts.bytesAndScale(source, row, out);
-                case Q5_1, Q5_K -> VectorPackParts.bytesAndMinimum(source, row, out);
-                case Q4_K -> VectorPackParts.nibblesAndMinimum(source, row, out);
-                case Q6_K -> VectorPackParts.byteHalves(source, row, out);
-                case Q4_0 -> VectorPackParts.nibblesAndScale(source, row, out);
-                case Q2_K -> VectorPackParts.nibbleHalves(source, row, out, VectorHalves4Tile.Q2_K);
-                case Q3_K -> VectorPackParts.nibbleHalves(source, row, out, VectorHalves4Tile.Q3_K);
+                case Q5_0, IQ4_NL -> VectorPackSubBlocks.bytesAndScale(source, row, out);
+                case Q5_1, Q5_K -> VectorPackSubBlocks.bytesAndMinimum(source, row, out);
+                case Q4_K -> VectorPackSubBlocks.nibblesAndMinimum(source, row, out);
+                case Q6_K -> VectorPackSubBlocks.byteHalves(source, row, out);
+                case Q4_0 -> VectorPackSubBlocks.nibblesAndScale(source, row, out);
+                case Q2_K ->
+                        VectorPackSubBlocks.nibbleHalves(source, row, out, VectorHalves4Tile.Q2_K);
+                case Q3_K ->
+                        VectorPackSubBlocks.nibbleHalves(source, row, out, VectorHalves4Tile.Q3_K);
             }
         }
     }

@@ -41,7 +41,7 @@ final class VectorRowOps implements RowOps {
                 case Q4_1 -> expandQ41(row, columns, target);
                 case Q8_0 -> expandQ80(row, columns, target);
                 case Q4_0, Q5_0, Q5_1, IQ4_NL, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K ->
-                        expand(new StoredPart(type), row, skipped, columns, target);
+                        expand(new StoredSubBlock(type), row, skipped, columns, target);
             }
         }
     }
@@ -193,14 +193,16 @@ final class VectorRowOps implements RowOps {
         }
     }
 
-    private static void expand(StoredPart part, long row, int skipped, int columns, long target) {
+    private static void expand(
+            StoredSubBlock subBlock, long row, int skipped, int columns, long target) {
         for (int c = 0; c < columns; c++) {
-            int inPart = c % StoredPart.COLUMNS;
-            if (inPart == 0) {
-                part.read(row, (skipped + c) / StoredPart.COLUMNS);
+            int column = c % StoredSubBlock.COLUMNS;
+            if (column == 0) {
+                subBlock.read(row, (skipped + c) / StoredSubBlock.COLUMNS);
             }
-            int half = inPart / (StoredPart.COLUMNS / 2);
-            float value = Math.fma(part.scale(half), part.value(inPart), part.minimum(half));
+            int half = column / (StoredSubBlock.COLUMNS / 2);
+            float value =
+                    Math.fma(subBlock.scale(half), subBlock.value(column), subBlock.minimum(half));
             MEMORY.set(FLOAT, target + c * 4L, value);
         }
     }

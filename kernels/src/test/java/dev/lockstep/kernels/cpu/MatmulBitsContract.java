@@ -196,7 +196,7 @@ interface MatmulBitsContract extends KernelsContract {
             }
             StoredElement own = stored.element(row, FIRST + part);
             float added = Math.fma(own.scale() * own.subScale() * scale, (float) dot, sum);
-            float minimum = -(own.less() * own.subLess());
+            float minimum = -(own.min() * own.subMin());
             return hasMinimum(stored.type()) ? Math.fma(minimum, scale * total, added) : added;
         }
 
@@ -204,16 +204,16 @@ interface MatmulBitsContract extends KernelsContract {
         private static float halves(
                 StoredMatrix stored, int row, int part, int[] q, float scale, float sum) {
             int dot = 0;
-            int less = 0;
+            int min = 0;
             for (int i = 0; i < 32; i++) {
                 StoredElement element = stored.element(row, FIRST + part + i);
                 dot += q[i] * element.q() * element.subScale();
-                less += q[i] * element.subLess();
+                min += q[i] * element.subMin();
             }
             StoredElement own = stored.element(row, FIRST + part);
             float added = Math.fma(own.scale() * scale, (float) dot, sum);
             return hasMinimum(stored.type())
-                    ? Math.fma(own.less() * scale, (float) -less, added)
+                    ? Math.fma(own.min() * scale, (float) -min, added)
                     : added;
         }
 

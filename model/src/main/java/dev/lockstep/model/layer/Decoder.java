@@ -4,7 +4,7 @@ import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.kernels.KvLayout;
 import dev.lockstep.kernels.PagedKv;
 import dev.lockstep.kernels.Tensor;
-import dev.lockstep.model.Activations;
+import dev.lockstep.model.ActivationBuffers;
 import dev.lockstep.model.ForwardBatch;
 import dev.lockstep.model.Model;
 import dev.lockstep.model.Shard;
@@ -31,8 +31,8 @@ public record Decoder(
     }
 
     @Override
-    public Tensor forward(ForwardBatch batch, List<PagedKv> kv, Activations activations) {
-        Step step = new Step(batch, kv, activations);
+    public Tensor forward(ForwardBatch batch, List<PagedKv> kv, ActivationBuffers activations) {
+        ForwardStep step = new ForwardStep(batch, kv, activations);
         embedding.forward(step);
         normBefore(0).apply(step.residual(), step.x());
         for (int i = 0; i < layers.size(); i++) {
@@ -44,7 +44,7 @@ public record Decoder(
     }
 
     @Override
-    public Tensor logits(int tokens, Tensor rows, Activations activations) {
+    public Tensor logits(int tokens, Tensor rows, ActivationBuffers activations) {
         return head.forward(hiddenStates(tokens, activations), rows, activations);
     }
 

@@ -13,7 +13,7 @@ public record Embedding(
         float multiplier,
         Optional<EmbeddingTable> positions) {
 
-    public void forward(Step step) {
+    public void forward(ForwardStep step) {
         Tensor residual = step.residual();
         kernels.embed(tokens, step.batch().ids(), residual);
         if (multiplier != 1) {

@@ -5,5 +5,5 @@ public interface FeedForward {
 
     /// Adds the layer to the residual and norms it for the next: `step.x()` holds this layer's
     /// input, then the next one's.
-    void forward(Step step, Norm next);
+    void forward(ForwardStep step, Norm next);
 }

@@ -3,7 +3,7 @@ package dev.lockstep.model.layer;
 import dev.lockstep.kernels.Activation;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Tensor;
-import dev.lockstep.model.Activations;
+import dev.lockstep.model.ActivationBuffers;
 
 /// `down(activation(gate(x)) · up(x))`: gate and up are one weight cut by columns, down is cut by
 /// its inputs.
@@ -18,8 +18,8 @@ public record GatedMlp(
         implements FeedForward {
 
     @Override
-    public void forward(Step step, Norm next) {
-        Activations activations = step.activations();
+    public void forward(ForwardStep step, Norm next) {
+        ActivationBuffers activations = step.activations();
         Tensor both = activations.gateUp(step.tokens());
         Tensor product = activations.feedForward(step.tokens());
         gateUp.forward(step.x(), both);

@@ -3,7 +3,7 @@ package dev.lockstep.model.layer;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.Tensor;
-import dev.lockstep.model.Activations;
+import dev.lockstep.model.ActivationBuffers;
 
 /// The output head, cut by vocabulary; the ranks' logits are put side by side.
 ///
@@ -17,7 +17,7 @@ public record LmHead(
     ///
     /// @param x `[T, H]`, normalised
     /// @param rows `[1, n]` I32
-    public Tensor forward(Tensor x, Tensor rows, Activations activations) {
+    public Tensor forward(Tensor x, Tensor rows, ActivationBuffers activations) {
         int count = rows.columns();
         Tensor logits = activations.logits(count);
         if (count == 0) {

@@ -6,7 +6,7 @@ import dev.lockstep.kernels.ExpertRouting;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.Tensor;
-import dev.lockstep.model.Activations;
+import dev.lockstep.model.ActivationBuffers;
 import java.util.List;
 
 /// Gated feed-forwards of which each token goes to a few (Shazeer et al. 2017; Jiang et al. 2024).
@@ -34,8 +34,8 @@ public record MixtureOfExperts(
     public record Expert(PackedWeight gateUp, PackedWeight down) {}
 
     @Override
-    public void forward(Step step, Norm next) {
-        Activations activations = step.activations();
+    public void forward(ForwardStep step, Norm next) {
+        ActivationBuffers activations = step.activations();
         Tensor logits = activations.routerLogits(step.tokens());
         Tensor sum = activations.partial(step.tokens());
         kernels.matmul(step.x(), router, logits);
@@ -51,7 +51,7 @@ public record MixtureOfExperts(
         branch.addThenNorm(sum, step.residual(), next, step.x(), activations);
     }
 
-    private Tensor forward(Expert expert, Tensor rows, Step step) {
+    private Tensor forward(Expert expert, Tensor rows, ForwardStep step) {
         int count = rows.columns();
         Tensor input = step.activations().expertInput(count);
         Tensor both = step.activations().gateUp(count);

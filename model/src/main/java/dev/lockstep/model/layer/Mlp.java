@@ -3,7 +3,7 @@ package dev.lockstep.model.layer;
 import dev.lockstep.kernels.Activation;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Tensor;
-import dev.lockstep.model.Activations;
+import dev.lockstep.model.ActivationBuffers;
 
 /// `down(activation(up(x)))`: up is cut by columns, down by its inputs.
 public record Mlp(
@@ -15,8 +15,8 @@ public record Mlp(
         implements FeedForward {
 
     @Override
-    public void forward(Step step, Norm next) {
-        Activations activations = step.activations();
+    public void forward(ForwardStep step, Norm next) {
+        ActivationBuffers activations = step.activations();
         Tensor inner = activations.feedForward(step.tokens());
         up.forward(step.x(), inner);
         kernels.activate(activation, inner, inner);

@@ -1,7 +1,7 @@
 package dev.lockstep.model.layer;
 
 import dev.lockstep.kernels.Tensor;
-import dev.lockstep.model.Activations;
+import dev.lockstep.model.ActivationBuffers;
 
 /// Norms queries and keys before they are turned.
 public interface QueryKeyNorm {
@@ -10,5 +10,5 @@ public interface QueryKeyNorm {
     ///
     /// @param queries `[T, query columns of this rank]`
     /// @param keys `[T, key columns of this rank]`
-    void apply(Tensor queries, Tensor keys, Activations activations);
+    void apply(Tensor queries, Tensor keys, ActivationBuffers activations);
 }

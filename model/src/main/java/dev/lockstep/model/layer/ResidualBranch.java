@@ -2,7 +2,7 @@ package dev.lockstep.model.layer;
 
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Tensor;
-import dev.lockstep.model.Activations;
+import dev.lockstep.model.ActivationBuffers;
 import java.util.Optional;
 
 /// How the output of attention or of a feed-forward joins the residual: summed over ranks, then
@@ -38,7 +38,7 @@ public record ResidualBranch(
     /// @param part this rank's part of the sum, in the communicator's memory
     /// @param out the next layer's input
     public void addThenNorm(
-            Tensor part, Tensor residual, Norm next, Tensor out, Activations activations) {
+            Tensor part, Tensor residual, Norm next, Tensor out, ActivationBuffers activations) {
         if (bias.isEmpty() && norm.isEmpty() && multiplier == 1) {
             next.sumThenApply(activations.communicator(), part, residual, out);
             return;

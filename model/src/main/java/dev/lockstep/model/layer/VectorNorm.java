@@ -3,7 +3,7 @@ package dev.lockstep.model.layer;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Tensor;
-import dev.lockstep.model.Activations;
+import dev.lockstep.model.ActivationBuffers;
 import dev.lockstep.model.Shard;
 import dev.lockstep.model.Span;
 
@@ -35,7 +35,7 @@ public record VectorNorm(
     }
 
     @Override
-    public void apply(Tensor queries, Tensor keys, Activations activations) {
+    public void apply(Tensor queries, Tensor keys, ActivationBuffers activations) {
         Tensor sums = activations.squareSums(queries.rows());
         Tensor querySums = sums.columns(0, 1);
         Tensor keySums = sums.columns(1, 2);

@@ -3,7 +3,7 @@ package dev.lockstep.scheduler.process;
 import dev.lockstep.cluster.BlockHasher;
 import dev.lockstep.cluster.process.Clock;
 import dev.lockstep.scheduler.Load;
-import dev.lockstep.scheduler.Loss;
+import dev.lockstep.scheduler.LostSequences;
 import dev.lockstep.scheduler.Policies;
 import dev.lockstep.scheduler.Scheduler;
 import dev.lockstep.scheduler.Timeline;
@@ -61,7 +61,7 @@ final class Epochs {
     }
 
     /// The epoch's group is lost.
-    Loss end(Epoch epoch) {
+    LostSequences end(Epoch epoch) {
         before = before.plus(epoch.scheduler().load().totals());
         return epoch.scheduler().lose();
     }

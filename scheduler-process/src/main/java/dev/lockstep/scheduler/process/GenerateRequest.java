@@ -7,7 +7,7 @@ import dev.lockstep.proto.v1.ServiceClass;
 import dev.lockstep.scheduler.BlockPool;
 import dev.lockstep.scheduler.PromptOutputs;
 import dev.lockstep.scheduler.SamplingParameters;
-import dev.lockstep.scheduler.Terms;
+import dev.lockstep.scheduler.SchedulingOptions;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 
@@ -129,15 +129,15 @@ record GenerateRequest(
     }
 
     /// With the deadline on the clock that says `nanos` now.
-    Terms terms(long nanos) {
-        return new Terms(
+    SchedulingOptions options(long nanos) {
+        return new SchedulingOptions(
                 asked.tenant,
                 asked.priority,
                 asked.guaranteed,
                 asked.deadlineMillis == 0
-                        ? Terms.NO_DEADLINE
+                        ? SchedulingOptions.NO_DEADLINE
                         : nanos + TimeUnit.MILLISECONDS.toNanos(asked.deadlineMillis),
-                Terms.Domain.of(CacheDomain.of(asked.tenant, asked.cacheSalt, "")),
+                SchedulingOptions.Domain.of(CacheDomain.of(asked.tenant, asked.cacheSalt, "")),
                 asked.cachePriority,
                 asked.cacheTtlSeconds);
     }

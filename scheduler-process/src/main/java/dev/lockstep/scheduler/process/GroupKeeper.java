@@ -11,7 +11,7 @@ import dev.lockstep.proto.v1.Formed;
 import dev.lockstep.proto.v1.Joined;
 import dev.lockstep.proto.v1.KvGroupInfo;
 import dev.lockstep.scheduler.GroupShape;
-import dev.lockstep.scheduler.KvGroup;
+import dev.lockstep.scheduler.KvGroupShape;
 import dev.lockstep.scheduler.StepResult;
 import io.grpc.Status;
 import java.time.Duration;
@@ -42,7 +42,7 @@ final class GroupKeeper implements AutoCloseable {
     private final Cluster cluster;
     private final Registration registration;
     private final Dialer dialer;
-    private final Inbox inbox;
+    private final StepLoopInbox inbox;
     private final Clock clock;
     private final Randomness randomness;
     private final Thread thread;
@@ -60,7 +60,7 @@ final class GroupKeeper implements AutoCloseable {
             Cluster cluster,
             Registration registration,
             Dialer dialer,
-            Inbox inbox,
+            StepLoopInbox inbox,
             byte[] hashKey,
             Clock clock,
             Randomness randomness) {
@@ -318,21 +318,22 @@ final class GroupKeeper implements AutoCloseable {
         }
     }
 
-    private static List<KvGroup> kvGroups(Joined joined) {
+    private static List<KvGroupShape> kvGroups(Joined joined) {
         return joined.getKvGroupsList().stream().map(GroupKeeper::fromProto).toList();
     }
 
-    static KvGroup fromProto(KvGroupInfo proto) {
+    static KvGroupShape fromProto(KvGroupInfo proto) {
         var kind =
                 switch (proto.getKind()) {
-                    case "full" -> KvGroup.Kind.FULL;
-                    case "window" -> KvGroup.Kind.WINDOW;
-                    case "state" -> KvGroup.Kind.STATE;
+                    case "full" -> KvGroupShape.Kind.FULL;
+                    case "window" -> KvGroupShape.Kind.WINDOW;
+                    case "state" -> KvGroupShape.Kind.STATE;
                     default ->
                             throw new IllegalArgumentException(
                                     "KV group of kind \"" + proto.getKind() + "\"");
                 };
-        return new KvGroup(kind, proto.getWindow(), proto.getBytesPerBlock(), proto.getLayers());
+        return new KvGroupShape(
+                kind, proto.getWindow(), proto.getBytesPerBlock(), proto.getLayers());
     }
 
     private void announce(FormedGroup formed, Member.State state) {

@@ -1,7 +1,7 @@
 package dev.lockstep.scheduler.process;
 
 import dev.lockstep.scheduler.BlockPool;
-import dev.lockstep.scheduler.KvGroup;
+import dev.lockstep.scheduler.KvGroupShape;
 import dev.lockstep.scheduler.PrefixCache;
 import java.util.List;
 
@@ -20,9 +20,9 @@ public record HeapBudget(long maxBytes) {
         return new HeapBudget(Runtime.getRuntime().maxMemory());
     }
 
-    void requireRoomFor(long blocks, int blockSize, List<KvGroup> kvGroups)
+    void requireRoomFor(long blocks, int blockSize, List<KvGroupShape> kvGroups)
             throws FormationException {
-        long pools = kvGroups.stream().mapToLong(KvGroup::bytesPerBlock).distinct().count();
+        long pools = kvGroups.stream().mapToLong(KvGroupShape::bytesPerBlock).distinct().count();
         long needed = pools * blocks * (bytesOfBlock(blockSize) + NAME_BYTES);
         long room = Math.max(0, maxBytes - RESERVED_BYTES);
         if (needed > room) {

@@ -12,10 +12,10 @@ import dev.lockstep.proto.v1.SchedulerMessage;
 import dev.lockstep.proto.v1.Step;
 import dev.lockstep.proto.v1.WorkerGrpc;
 import dev.lockstep.proto.v1.WorkerMessage;
+import dev.lockstep.scheduler.SampledToken;
 import dev.lockstep.scheduler.SamplingParameters;
 import dev.lockstep.scheduler.StepPlan;
 import dev.lockstep.scheduler.StepResult;
-import dev.lockstep.scheduler.Token;
 import io.grpc.CallOptions;
 import io.grpc.ClientCall;
 import io.grpc.ManagedChannel;
@@ -175,11 +175,11 @@ final class RankStream extends ClientCall.Listener<WorkerMessage> {
                 proto.getEpoch(), proto.getNumber(), sampled, outputs, proto.getComputeMicros());
     }
 
-    private static Token fromProto(dev.lockstep.proto.v1.Token proto) {
+    private static SampledToken fromProto(dev.lockstep.proto.v1.Token proto) {
         var top =
                 proto.getTopLogprobsList().stream()
-                        .map(one -> new Token.TopLogprob(one.getTokenId(), one.getLogprob()))
+                        .map(one -> new SampledToken.TopLogprob(one.getTokenId(), one.getLogprob()))
                         .toList();
-        return new Token(proto.getId(), proto.getLogprob(), top);
+        return new SampledToken(proto.getId(), proto.getLogprob(), top);
     }
 }

@@ -10,10 +10,10 @@ import dev.lockstep.proto.v1.RecordedGroup;
 import dev.lockstep.scheduler.GroupShape;
 import dev.lockstep.scheduler.Policies;
 import dev.lockstep.scheduler.Recorder;
+import dev.lockstep.scheduler.SchedulingOptions;
 import dev.lockstep.scheduler.Sequence;
 import dev.lockstep.scheduler.StepPlan;
 import dev.lockstep.scheduler.StepResult;
-import dev.lockstep.scheduler.Terms;
 import dev.lockstep.scheduler.WaitingLimits;
 import java.io.BufferedOutputStream;
 import java.io.IOException;
@@ -99,22 +99,22 @@ final class Recording implements Recorder, AutoCloseable {
     @Override
     public void submitted(List<Sequence> choices, long nanos) {
         var first = choices.getFirst();
-        var terms = first.terms();
+        var options = first.options();
         var arrival =
                 RecordedArrival.newBuilder()
                         .setRequestId(first.requestId())
-                        .setTenant(terms.tenant())
-                        .setPriority(terms.priority())
-                        .setGuaranteed(terms.guaranteed())
-                        .setHasDeadline(terms.deadlineNanos() != Terms.NO_DEADLINE)
-                        .setDeadlineNanos(terms.deadlineNanos())
-                        .setCachePriority(terms.cachePriority())
-                        .setCacheTtlSeconds(terms.cacheTtlSeconds())
+                        .setTenant(options.tenant())
+                        .setPriority(options.priority())
+                        .setGuaranteed(options.guaranteed())
+                        .setHasDeadline(options.deadlineNanos() != SchedulingOptions.NO_DEADLINE)
+                        .setDeadlineNanos(options.deadlineNanos())
+                        .setCachePriority(options.cachePriority())
+                        .setCacheTtlSeconds(options.cacheTtlSeconds())
                         .setOutputs(first.wanted().toProto());
         for (int id : first.prompt()) {
             arrival.addPromptIds(id);
         }
-        for (long word : terms.cacheDomain().words()) {
+        for (long word : options.cacheDomain().words()) {
             arrival.addCacheDomain(word);
         }
         for (var choice : choices) {

@@ -10,9 +10,9 @@ import dev.lockstep.scheduler.GroupShape;
 import dev.lockstep.scheduler.Policies;
 import dev.lockstep.scheduler.PromptOutputs;
 import dev.lockstep.scheduler.Scheduler;
+import dev.lockstep.scheduler.SchedulingOptions;
 import dev.lockstep.scheduler.Sequence;
 import dev.lockstep.scheduler.StepPlan;
-import dev.lockstep.scheduler.Terms;
 import dev.lockstep.scheduler.Timeline;
 import dev.lockstep.scheduler.WaitingLimits;
 import java.io.BufferedInputStream;
@@ -156,13 +156,15 @@ public final class Replay {
     private List<Sequence> sequences(RecordedArrival arrival) {
         int[] prompt = arrival.getPromptIdsList().stream().mapToInt(Integer::intValue).toArray();
         var domain = arrival.getCacheDomainList().stream().mapToLong(Long::longValue).toArray();
-        var terms =
-                new Terms(
+        var options =
+                new SchedulingOptions(
                         arrival.getTenant(),
                         arrival.getPriority(),
                         arrival.getGuaranteed(),
-                        arrival.getHasDeadline() ? arrival.getDeadlineNanos() : Terms.NO_DEADLINE,
-                        Terms.Domain.of(domain),
+                        arrival.getHasDeadline()
+                                ? arrival.getDeadlineNanos()
+                                : SchedulingOptions.NO_DEADLINE,
+                        SchedulingOptions.Domain.of(domain),
                         arrival.getCachePriority(),
                         arrival.getCacheTtlSeconds());
         var wanted = PromptOutputs.fromProto(arrival.getOutputs());
@@ -179,7 +181,7 @@ public final class Replay {
                             prompt,
                             GenerateRequest.fromProto(choice.getSampling()),
                             choices.isEmpty() ? wanted : wanted.behind(prompt.length),
-                            terms,
+                            options,
                             leader,
                             kvGroups);
             sequences.put(choice.getArrival(), sequence);

@@ -4,8 +4,8 @@ import dev.lockstep.proto.v1.FinishReason;
 import dev.lockstep.proto.v1.GenerateEvent;
 import dev.lockstep.proto.v1.PositionOutputs;
 import dev.lockstep.proto.v1.Usage;
+import dev.lockstep.scheduler.SampledToken;
 import dev.lockstep.scheduler.Sequence;
-import dev.lockstep.scheduler.Token;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.stub.ServerCallStreamObserver;
@@ -76,7 +76,7 @@ final class RequestStream {
     }
 
     /// False when the reader has left too much unread: then the request must be failed.
-    synchronized boolean generated(int choice, int position, Token token) {
+    synchronized boolean generated(int choice, int position, SampledToken token) {
         if (ended) {
             return true;
         }
@@ -186,7 +186,7 @@ final class RequestStream {
         return outbox.outputs.isEmpty() && outbox.tokens == null && outbox.finished == null;
     }
 
-    private static dev.lockstep.proto.v1.Token toProto(Token token) {
+    private static dev.lockstep.proto.v1.Token toProto(SampledToken token) {
         var proto =
                 dev.lockstep.proto.v1.Token.newBuilder()
                         .setId(token.id())

@@ -2,7 +2,7 @@ package dev.lockstep.scheduler.process;
 
 import dev.lockstep.cluster.process.Clock;
 import dev.lockstep.proto.v1.FinishReason;
-import dev.lockstep.scheduler.Loss;
+import dev.lockstep.scheduler.LostSequences;
 import dev.lockstep.scheduler.Scheduler;
 import dev.lockstep.scheduler.Sequence;
 import dev.lockstep.scheduler.SequenceEvent;
@@ -29,7 +29,7 @@ final class Requests {
     private static final Logger LOG = LogManager.getLogger(Requests.class);
 
     private final Clock clock;
-    private final RetryAfter retryAfter = new RetryAfter();
+    private final RetryEstimate retryAfter = new RetryEstimate();
     private final Map<Sequence, RequestStream> owners = new HashMap<>();
     private final ParkedSequences parked = new ParkedSequences();
     private @Nullable Scheduler scheduler;
@@ -61,7 +61,7 @@ final class Requests {
 
     private List<Sequence> sequences(RequestStream stream, FormedGroup group) {
         var request = stream.request();
-        var terms = request.terms(clock.nanoTime());
+        var options = request.options(clock.nanoTime());
         var sequences = new ArrayList<Sequence>();
         for (var sampling : request.choices()) {
             var stops = new LinkedHashSet<>(sampling.stopTokenIds());
@@ -77,7 +77,7 @@ final class Requests {
                             sequences.isEmpty()
                                     ? request.outputs()
                                     : request.outputs().behind(request.promptIds().length),
-                            terms,
+                            options,
                             sequences.isEmpty()
                                     ? Optional.empty()
                                     : Optional.of(sequences.getFirst()),
@@ -207,12 +207,12 @@ final class Requests {
 
     /// The group is lost: ends what had started and parks the rest. Returns how many requests
     /// ended.
-    int lost(Loss loss, String modelDigest, String reason) {
+    int lost(LostSequences lost, String modelDigest, String reason) {
         scheduler = null;
-        parked.add(loss.waiting(), modelDigest, clock.nanoTime());
+        parked.add(lost.waiting(), modelDigest, clock.nanoTime());
         var aborted = Status.ABORTED.withDescription("the group was lost: " + reason);
         var streams = new LinkedHashSet<RequestStream>();
-        for (var sequence : loss.aborted()) {
+        for (var sequence : lost.aborted()) {
             var stream = owners.get(sequence);
             if (stream != null) {
                 streams.add(stream);

@@ -25,7 +25,7 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
     private final BlockJournal journal;
     private final List<Watcher> watchers = new CopyOnWriteArrayList<>();
     private final List<BlockWatcher> blockWatchers = new CopyOnWriteArrayList<>();
-    private volatile @Nullable Inbox inbox;
+    private volatile @Nullable StepLoopInbox inbox;
     private volatile GroupStatus status;
 
     SchedulerService(String group, BlockJournal journal) {
@@ -39,7 +39,7 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
     }
 
     /// Where requests go; until then every one is refused.
-    void serve(Inbox served) {
+    void serve(StepLoopInbox served) {
         inbox = served;
     }
 
@@ -119,7 +119,7 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
                             .asRuntimeException());
             return;
         }
-        observer.onNext(Timelines.toProto(id, choices));
+        observer.onNext(TimelineMessages.toProto(id, choices));
         observer.onCompleted();
     }
 
@@ -128,9 +128,9 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
     }
 
     /// Tells everybody who watches, on the loop's thread.
-    void publish(Standing standing) {
-        var next = toProto(standing);
-        status = next;
+    void publish(SchedulerStatus status) {
+        var next = toProto(status);
+        this.status = next;
         for (var watcher : watchers) {
             watcher.send(next);
         }
@@ -152,22 +152,22 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
         }
     }
 
-    private GroupStatus toProto(Standing standing) {
-        var load = standing.load();
+    private GroupStatus toProto(SchedulerStatus status) {
+        var load = status.load();
         var totals = load.totals();
         var proto =
                 GroupStatus.newBuilder()
                         .setGroup(group)
-                        .setReady(standing.ready())
-                        .setReason(standing.reason())
+                        .setReady(status.ready())
+                        .setReason(status.reason())
                         .setRunning(load.running())
                         .setWaiting(load.waiting())
-                        .setWaitingLimit(standing.waitingLimit())
+                        .setWaitingLimit(status.waitingLimit())
                         .setBlocksTotal(load.blocks())
                         .setBlocksFree(load.freeBlocks())
                         .setBlocksCached(load.cachedBlocks())
                         .setWaitingTokens(load.waitingTokens())
-                        .setStepBytes(standing.stepBytes())
+                        .setStepBytes(status.stepBytes())
                         .setPreemptions(totals.preemptions())
                         .setSteps(totals.steps())
                         .setMixedSteps(totals.mixedSteps())
@@ -176,7 +176,7 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
                         .setGeneratedTokens(totals.generatedTokens())
                         .setExpired(totals.expired())
                         .setRefused(totals.refused());
-        standing.group()
+        status.group()
                 .ifPresent(
                         formed ->
                                 proto.setEpoch(formed.shape().epoch())

@@ -21,7 +21,7 @@ import org.jspecify.annotations.Nullable;
 /// The one thread that owns every sequence: take what others sent, plan, send, and sleep until
 /// something happens. [#round] is the whole of it.
 ///
-/// Everybody else talks to it through its [Inbox].
+/// Everybody else talks to it through its [StepLoopInbox].
 final class StepLoop implements AutoCloseable {
     static final Failpoint BEFORE_SEND = new Failpoint("scheduler.before-send");
     static final Failpoint AFTER_SEND = new Failpoint("scheduler.after-send");
@@ -34,12 +34,12 @@ final class StepLoop implements AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(StepLoop.class);
 
     private final Gate gate;
-    private final Inbox inbox;
+    private final StepLoopInbox inbox;
     private final CountDownLatch idle = new CountDownLatch(1);
     private final WaitingLimits limits;
     private final Clock clock;
     private final Failpoints failpoints;
-    private final Consumer<Standing> standingListener;
+    private final Consumer<SchedulerStatus> standingListener;
     private final Consumer<Throwable> fatal;
     private final BlockJournal journal;
     private final Timeline timeline = new Timeline(TIMELINE_EVENTS);
@@ -67,11 +67,11 @@ final class StepLoop implements AutoCloseable {
             Optional<Recording> recording,
             Clock clock,
             Failpoints failpoints,
-            Consumer<Standing> standingListener,
+            Consumer<SchedulerStatus> standingListener,
             Consumer<Throwable> fatal) {
         this.limits = limits;
         this.gate = new Gate(limits);
-        this.inbox = new Inbox(gate);
+        this.inbox = new StepLoopInbox(gate);
         this.journal = journal;
         this.epochs = new Epochs(limits, policies, hashKey, journal, recording, timeline, clock);
         this.requests = new Requests(clock);
@@ -83,7 +83,7 @@ final class StepLoop implements AutoCloseable {
     }
 
     /// For everybody else.
-    Inbox inbox() {
+    StepLoopInbox inbox() {
         return inbox;
     }
 
@@ -147,22 +147,23 @@ final class StepLoop implements AutoCloseable {
         }
     }
 
-    private void take(Message message) {
+    private void take(StepLoopMessage message) {
         switch (message) {
-            case Message.Submit(var stream) -> submit(stream);
-            case Message.Cancel(var stream) -> requests.cancel(stream);
-            case Message.Describe(var id, var answer) -> answer.complete(timeline.describe(id));
-            case Message.Formed(var group) -> formed(group);
-            case Message.Unready(var status) -> unready(status);
-            case Message.Completed(var group, var result) -> completed(group, result);
-            case Message.Lost(var group, var reason) -> lost(group, reason);
-            case Message.Snapshot(var answer) ->
+            case StepLoopMessage.Submit(var stream) -> submit(stream);
+            case StepLoopMessage.Cancel(var stream) -> requests.cancel(stream);
+            case StepLoopMessage.Describe(var id, var answer) ->
+                    answer.complete(timeline.describe(id));
+            case StepLoopMessage.Formed(var group) -> formed(group);
+            case StepLoopMessage.Unready(var status) -> unready(status);
+            case StepLoopMessage.Completed(var group, var result) -> completed(group, result);
+            case StepLoopMessage.Lost(var group, var reason) -> lost(group, reason);
+            case StepLoopMessage.Snapshot(var answer) ->
                     answer.complete(
                             new BlockWatcher.Snapshot(
                                     journal.position(),
                                     epoch == null ? List.of() : epoch.scheduler().cachedNames()));
-            case Message.Drain() -> draining = true;
-            case Message.Stop() -> stopped = true;
+            case StepLoopMessage.Drain() -> draining = true;
+            case StepLoopMessage.Stop() -> stopped = true;
         }
     }
 
@@ -210,11 +211,11 @@ final class StepLoop implements AutoCloseable {
         if (epoch == null || !epoch.isOf(group)) {
             return;
         }
-        var loss = epochs.end(epoch);
+        var lost = epochs.end(epoch);
         var digest = epoch.group().modelDigest();
         epoch = null;
         unready = Status.UNAVAILABLE.withDescription("the group was lost: " + reason);
-        int ended = requests.lost(loss, digest, reason);
+        int ended = requests.lost(lost, digest, reason);
         LOG.warn(
                 "epoch {} is lost, {} requests aborted, {} sequences wait on: {}",
                 group.epoch(),
@@ -243,9 +244,9 @@ final class StepLoop implements AutoCloseable {
         requests.failAll(status);
         epochs.close();
         for (var left = inbox.poll(); left != null; left = inbox.poll()) {
-            if (left instanceof Message.Submit(var stream)) {
+            if (left instanceof StepLoopMessage.Submit(var stream)) {
                 stream.fail(status);
-            } else if (left instanceof Message.Describe(var _, var answer)) {
+            } else if (left instanceof StepLoopMessage.Describe(var _, var answer)) {
                 answer.complete(List.of());
             }
         }
@@ -274,7 +275,7 @@ final class StepLoop implements AutoCloseable {
                         : epoch == null ? String.valueOf(unready.getDescription()) : "";
         var current = Optional.ofNullable(epoch);
         standingListener.accept(
-                new Standing(
+                new SchedulerStatus(
                         current.map(Epoch::group),
                         reason,
                         epochs.load(current, gate.refused()).withParked(requests.parkedCount()),

@@ -20,12 +20,12 @@ import dev.lockstep.proto.v1.Token;
 import dev.lockstep.proto.v1.WorkerGrpc;
 import dev.lockstep.proto.v1.WorkerMessage;
 import dev.lockstep.scheduler.GroupShape;
-import dev.lockstep.scheduler.KvGroup;
+import dev.lockstep.scheduler.KvGroupShape;
 import dev.lockstep.scheduler.PromptOutputs;
 import dev.lockstep.scheduler.SamplingParameters;
+import dev.lockstep.scheduler.SchedulingOptions;
 import dev.lockstep.scheduler.Sequence;
 import dev.lockstep.scheduler.StepPlan;
-import dev.lockstep.scheduler.Terms;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.stub.StreamObserver;
@@ -231,7 +231,7 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
                                 CONTEXT,
                                 BLOCK_SIZE,
                                 (int) form.getKvBlocks(),
-                                List.of(KvGroup.full(64))));
+                                List.of(KvGroupShape.full(64))));
         send(
                 WorkerMessage.newBuilder()
                         .setFormed(
@@ -304,7 +304,7 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
                 prompt,
                 sampling(admission.getSampling()),
                 PromptOutputs.fromProto(admission.getOutputs()),
-                Terms.NONE,
+                SchedulingOptions.NONE,
                 Optional.empty(),
                 1);
     }

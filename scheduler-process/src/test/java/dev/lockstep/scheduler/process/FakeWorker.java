@@ -10,7 +10,7 @@ import dev.lockstep.proto.v1.PositionOutputs;
 import dev.lockstep.proto.v1.Token;
 import dev.lockstep.scheduler.BlockPool;
 import dev.lockstep.scheduler.GroupShape;
-import dev.lockstep.scheduler.KvGroup;
+import dev.lockstep.scheduler.KvGroupShape;
 import dev.lockstep.scheduler.OutputCursor;
 import dev.lockstep.scheduler.PromptOutputs;
 import dev.lockstep.scheduler.SamplingParameters;
@@ -127,7 +127,8 @@ public final class FakeWorker {
                 int id = sample(slot.sampling, position, slot.prefixes.getLast());
                 slot.append(id);
                 sampled.add(
-                        new StepResult.Sampled(row.slot(), dev.lockstep.scheduler.Token.of(id)));
+                        new StepResult.Sampled(
+                                row.slot(), dev.lockstep.scheduler.SampledToken.of(id)));
             }
         }
         return new StepResult(plan.epoch(), plan.number(), sampled, outputs, 1);
@@ -273,7 +274,7 @@ public final class FakeWorker {
     }
 
     private BlockHash root(Sequence sequence) {
-        return hasher.root(sequence.terms().cacheDomain().words());
+        return hasher.root(sequence.options().cacheDomain().words());
     }
 
     /// What a row from `first` on attends to.
@@ -281,7 +282,7 @@ public final class FakeWorker {
         for (int group = 0; group < poolOfGroup.length; group++) {
             var kvGroup = shape.kvGroups().get(group);
             int from =
-                    kvGroup.kind() == KvGroup.Kind.WINDOW
+                    kvGroup.kind() == KvGroupShape.Kind.WINDOW
                             ? Math.max(0, first - kvGroup.window() + 1)
                             : 0;
             for (int position = from; position < slot.computed; position++) {

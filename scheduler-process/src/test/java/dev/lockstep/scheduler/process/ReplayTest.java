@@ -8,13 +8,13 @@ import dev.lockstep.cluster.BlockHasher;
 import dev.lockstep.proto.v1.Pooling;
 import dev.lockstep.scheduler.CacheEvents;
 import dev.lockstep.scheduler.GroupShape;
-import dev.lockstep.scheduler.KvGroup;
+import dev.lockstep.scheduler.KvGroupShape;
 import dev.lockstep.scheduler.Policies;
 import dev.lockstep.scheduler.PromptOutputs;
 import dev.lockstep.scheduler.SamplingParameters;
 import dev.lockstep.scheduler.Scheduler;
+import dev.lockstep.scheduler.SchedulingOptions;
 import dev.lockstep.scheduler.Sequence;
-import dev.lockstep.scheduler.Terms;
 import dev.lockstep.scheduler.Timeline;
 import dev.lockstep.scheduler.WaitingLimits;
 import java.io.IOException;
@@ -38,7 +38,10 @@ class ReplayTest {
     private Path record(String order) {
         var file = folder.resolve("recording");
         var random = new Random(3);
-        var groups = List.of(KvGroup.full(64), new KvGroup(KvGroup.Kind.WINDOW, 9, 128, 1));
+        var groups =
+                List.of(
+                        KvGroupShape.full(64),
+                        new KvGroupShape(KvGroupShape.Kind.WINDOW, 9, 128, 1));
         var shape = new GroupShape(1, 6, 24, 120, 4, 60, groups);
         var limits = new WaitingLimits(50, 5000);
         var policies = new Policies("maximum-utilization", "fcfs", order, Map.of("a", 3.0), true);
@@ -58,13 +61,15 @@ class ReplayTest {
             for (long nanos = 1; nanos < 400; nanos++) {
                 if (random.nextInt(3) == 0) {
                     var prompt = prompt(random);
-                    var terms =
-                            new Terms(
+                    var options =
+                            new SchedulingOptions(
                                     random.nextBoolean() ? "a" : "b",
                                     random.nextInt(3),
                                     random.nextInt(4) == 0,
-                                    random.nextInt(5) == 0 ? nanos + 40 : Terms.NO_DEADLINE,
-                                    Terms.Domain.COMMON,
+                                    random.nextInt(5) == 0
+                                            ? nanos + 40
+                                            : SchedulingOptions.NO_DEADLINE,
+                                    SchedulingOptions.Domain.COMMON,
                                     35,
                                     0);
                     boolean generates = random.nextInt(4) > 0;
@@ -83,7 +88,7 @@ class ReplayTest {
                                     SamplingParameters.greedy(
                                             generates ? 1 + random.nextInt(20) : 0),
                                     generates ? PromptOutputs.NONE : wanted,
-                                    terms,
+                                    options,
                                     Optional.empty(),
                                     2);
                     all.add(sequence);

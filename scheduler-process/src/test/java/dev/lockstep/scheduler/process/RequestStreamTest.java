@@ -7,8 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.lockstep.proto.v1.FinishReason;
 import dev.lockstep.proto.v1.GenerateEvent;
 import dev.lockstep.scheduler.PromptOutputs;
+import dev.lockstep.scheduler.SampledToken;
 import dev.lockstep.scheduler.SamplingParameters;
-import dev.lockstep.scheduler.Token;
 import io.grpc.Status;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -27,9 +27,9 @@ class RequestStreamTest {
 
     @Test
     void tokensForASlowReaderGatherIntoOneEventAChoice() {
-        stream.generated(0, 0, Token.of(5));
-        stream.generated(1, 0, Token.of(6));
-        stream.generated(0, 1, Token.of(7));
+        stream.generated(0, 0, SampledToken.of(5));
+        stream.generated(1, 0, SampledToken.of(6));
+        stream.generated(0, 1, SampledToken.of(7));
         assertEquals(List.of(), reader.events);
         reader.ready = true;
         stream.drain();
@@ -37,7 +37,7 @@ class RequestStreamTest {
         var tokens = reader.events.getFirst().getTokens();
         assertEquals(0, tokens.getPosition());
         assertEquals(2, tokens.getTokensCount());
-        stream.generated(0, 2, Token.of(8));
+        stream.generated(0, 2, SampledToken.of(8));
         assertEquals(2, reader.events.getLast().getTokens().getPosition());
     }
 
@@ -45,10 +45,10 @@ class RequestStreamTest {
     void theFirstTokenOfAChoiceTellsWhatThePromptFoundInTheCache() {
         reader.ready = true;
         stream.began(1, 9);
-        stream.generated(1, 0, Token.of(5));
+        stream.generated(1, 0, SampledToken.of(5));
         stream.began(0, 4);
-        stream.generated(0, 0, Token.of(6));
-        stream.generated(0, 1, Token.of(7));
+        stream.generated(0, 0, SampledToken.of(6));
+        stream.generated(0, 1, SampledToken.of(7));
         var told = reader.events.stream().map(event -> event.getTokens().getCachedTokens());
         assertEquals(List.of(9, 4, 0), told.toList());
         stream.finished(0, FinishReason.FINISH_REASON_STOP, 7);
@@ -60,9 +60,9 @@ class RequestStreamTest {
 
     @Test
     void theEndComesAfterTheLastTokenOfEveryChoice() {
-        stream.generated(0, 0, Token.of(5));
+        stream.generated(0, 0, SampledToken.of(5));
         stream.finished(0, FinishReason.FINISH_REASON_STOP, 5);
-        stream.generated(1, 0, Token.of(6));
+        stream.generated(1, 0, SampledToken.of(6));
         stream.finished(1, FinishReason.FINISH_REASON_LENGTH, -1);
         assertFalse(reader.completed);
         reader.ready = true;
@@ -83,9 +83,9 @@ class RequestStreamTest {
     @Test
     void aReaderThatLeavesTooMuchUnreadIsGivenUp() {
         for (int i = 0; i < RequestStream.MAX_UNREAD; i++) {
-            assertTrue(stream.generated(0, i, Token.of(1)));
+            assertTrue(stream.generated(0, i, SampledToken.of(1)));
         }
-        assertFalse(stream.generated(0, RequestStream.MAX_UNREAD, Token.of(1)));
+        assertFalse(stream.generated(0, RequestStream.MAX_UNREAD, SampledToken.of(1)));
         stream.fail(Status.CANCELLED);
         assertTrue(stream.hasEnded());
         reader.ready = true;
@@ -97,7 +97,7 @@ class RequestStreamTest {
     void nothingIsSentToAReaderThatHungUp() {
         reader.ready = true;
         stream.abandon();
-        stream.generated(0, 0, Token.of(1));
+        stream.generated(0, 0, SampledToken.of(1));
         stream.finished(0, FinishReason.FINISH_REASON_STOP, 1);
         assertEquals(List.of(), reader.events);
     }

@@ -12,7 +12,7 @@ import dev.lockstep.proto.v1.WorkerError;
 import dev.lockstep.proto.v1.WorkerMessage;
 import dev.lockstep.scheduler.CacheEvents;
 import dev.lockstep.scheduler.GroupShape;
-import dev.lockstep.scheduler.KvGroup;
+import dev.lockstep.scheduler.KvGroupShape;
 import dev.lockstep.scheduler.Policies;
 import dev.lockstep.scheduler.SamplingParameters;
 import dev.lockstep.scheduler.Scheduler;
@@ -92,7 +92,8 @@ class WorkerGroupTest implements WorkerGroup.Listener {
 
     private static StepPlan step() {
         var shape =
-                new GroupShape(1, 8, 32, 120, FakeRank.BLOCK_SIZE, 33, List.of(KvGroup.full(64)));
+                new GroupShape(
+                        1, 8, 32, 120, FakeRank.BLOCK_SIZE, 33, List.of(KvGroupShape.full(64)));
         var scheduler =
                 new Scheduler(
                         shape,

@@ -107,7 +107,7 @@ final class Access {
 
     private static List<Object> slice(
             List<Object> items, Object start, Object stop, Object step, Budget budget) {
-        Span span = Span.of(start, stop, step, items.size());
+        Slice span = Slice.of(start, stop, step, items.size());
         List<Object> picked = new ArrayList<>(budget.items(span.count()));
         for (long index = 0; index < span.count(); index++) {
             picked.add(items.get(span.at(index)));
@@ -118,7 +118,7 @@ final class Access {
     private static String slice(
             String text, Object start, Object stop, Object step, Budget budget) {
         budget.text(text.length());
-        Span span = Span.of(start, stop, step, text.codePointCount(0, text.length()));
+        Slice span = Slice.of(start, stop, step, text.codePointCount(0, text.length()));
         if (span.step() == 1) {
             int from = text.offsetByCodePoints(0, span.count() == 0 ? 0 : span.at(0));
             return text.substring(from, text.offsetByCodePoints(from, (int) span.count()));

@@ -2,7 +2,7 @@ package dev.lockstep.text.jinja;
 
 import dev.lockstep.text.jinja.Expression.ArgumentList;
 import dev.lockstep.text.jinja.Expression.Named;
-import dev.lockstep.text.jinja.Token.Kind;
+import dev.lockstep.text.jinja.TemplateToken.Kind;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;

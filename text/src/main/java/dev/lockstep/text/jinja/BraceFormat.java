@@ -4,13 +4,13 @@ package dev.lockstep.text.jinja;
 final class BraceFormat {
     private final Object receiver;
     private final String pattern;
-    private final Arguments arguments;
+    private final CallArguments arguments;
     private final Budget budget;
     private final Output output;
     private int at;
     private int automatic;
 
-    private BraceFormat(Object receiver, String pattern, Arguments arguments, Budget budget) {
+    private BraceFormat(Object receiver, String pattern, CallArguments arguments, Budget budget) {
         this.receiver = receiver;
         this.pattern = pattern;
         this.arguments = arguments;
@@ -18,7 +18,7 @@ final class BraceFormat {
         this.output = new Output(budget);
     }
 
-    static String format(Object receiver, String pattern, Arguments arguments, Budget budget) {
+    static String format(Object receiver, String pattern, CallArguments arguments, Budget budget) {
         return new BraceFormat(receiver, pattern, arguments, budget).formatted();
     }
 

@@ -155,7 +155,7 @@ final class Evaluator {
         return call(callee, arguments(call.arguments(), scope).with("caller", caller));
     }
 
-    private static Object call(Object callee, Arguments arguments) {
+    private static Object call(Object callee, CallArguments arguments) {
         return switch (callee) {
             case Undefined missing -> throw missing.used();
             case Callable callable -> callable.call(arguments);
@@ -165,9 +165,9 @@ final class Evaluator {
         };
     }
 
-    private Arguments arguments(ArgumentList list, Scope scope) {
+    private CallArguments arguments(ArgumentList list, Scope scope) {
         if (list.isEmpty()) {
-            return Arguments.NONE;
+            return CallArguments.NONE;
         }
         List<Object> positional = all(list.positional(), scope);
         Map<String, Object> named = new LinkedHashMap<>();
@@ -179,7 +179,7 @@ final class Evaluator {
                         star -> positional.addAll(Values.iterate(evaluate(star, scope), budget)));
         list.doubleStar().ifPresent(star -> spread(evaluate(star, scope), named));
         budget.items(positional.size());
-        return new Arguments(positional, named);
+        return new CallArguments(positional, named);
     }
 
     private void spread(Object value, Map<String, Object> named) {

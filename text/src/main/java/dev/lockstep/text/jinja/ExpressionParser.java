@@ -12,7 +12,7 @@ import dev.lockstep.text.jinja.Expression.Or;
 import dev.lockstep.text.jinja.Expression.TupleLiteral;
 import dev.lockstep.text.jinja.Expression.Unary;
 import dev.lockstep.text.jinja.Expression.UnaryOperator;
-import dev.lockstep.text.jinja.Token.Kind;
+import dev.lockstep.text.jinja.TemplateToken.Kind;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -171,7 +171,7 @@ final class ExpressionParser {
     private Expression sum() {
         Expression left = concatenation();
         while (tokens.atOperator("+") || tokens.atOperator("-")) {
-            Token operator = tokens.take();
+            TemplateToken operator = tokens.take();
             left = new Binary(left, binary(operator), concatenation(), operator.line());
         }
         return left;
@@ -196,7 +196,7 @@ final class ExpressionParser {
                 || tokens.atOperator("/")
                 || tokens.atOperator("//")
                 || tokens.atOperator("%")) {
-            Token operator = tokens.take();
+            TemplateToken operator = tokens.take();
             left = new Binary(left, binary(operator), power(), operator.line());
         }
         return left;
@@ -214,7 +214,7 @@ final class ExpressionParser {
     private Expression unary(boolean withFilters) {
         Expression operand;
         if (tokens.atOperator("-") || tokens.atOperator("+")) {
-            Token sign = tokens.take();
+            TemplateToken sign = tokens.take();
             UnaryOperator operator =
                     sign.text().equals("-") ? UnaryOperator.MINUS : UnaryOperator.PLUS;
             tokens.enter();
@@ -227,7 +227,7 @@ final class ExpressionParser {
         return withFilters ? operands.filtersAndTests(operand) : operand;
     }
 
-    private static BinaryOperator binary(Token token) {
+    private static BinaryOperator binary(TemplateToken token) {
         for (BinaryOperator operator : BinaryOperator.values()) {
             if (operator.symbol.equals(token.text())) {
                 return operator;

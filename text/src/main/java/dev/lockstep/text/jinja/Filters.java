@@ -15,21 +15,21 @@ final class Filters {
         BY_NAME.putAll(SortFilters.ALL);
         BY_NAME.put("default", Filters::fallback);
         BY_NAME.put("d", Filters::fallback);
-        BY_NAME.put("tojson", Json::write);
+        BY_NAME.put("tojson", JsonWriter::write);
     }
 
     private Filters() {}
 
     /// One filter: the value left of `|`, and the arguments behind the filter's name.
     interface Filter {
-        Object apply(Object input, Arguments arguments, Budget budget);
+        Object apply(Object input, CallArguments arguments, Budget budget);
     }
 
     static boolean has(String name) {
         return BY_NAME.containsKey(name);
     }
 
-    static Object apply(String name, Object input, Arguments arguments, Budget budget) {
+    static Object apply(String name, Object input, CallArguments arguments, Budget budget) {
         Filter filter = BY_NAME.get(name);
         if (filter == null) {
             throw new TemplateException("no filter named '" + name + "'");
@@ -37,8 +37,8 @@ final class Filters {
         return filter.apply(input, arguments, budget);
     }
 
-    private static Object fallback(Object input, Arguments arguments, Budget budget) {
-        Arguments.Bound bound = arguments.bind("default", "default_value", "boolean");
+    private static Object fallback(Object input, CallArguments arguments, Budget budget) {
+        CallArguments.Bound bound = arguments.bind("default", "default_value", "boolean");
         boolean absent =
                 input instanceof Undefined
                         || (bound.truth("boolean", false) && !Values.truth(input));

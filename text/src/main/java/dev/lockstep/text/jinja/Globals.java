@@ -29,9 +29,9 @@ final class Globals {
         scope.assign(name, function);
     }
 
-    private Object range(Arguments arguments) {
+    private Object range(CallArguments arguments) {
         int count = arguments.positional().size();
-        Arguments.Bound bound =
+        CallArguments.Bound bound =
                 count < 2
                         ? arguments.bind("range", "stop")
                         : arguments.bind("range", "start", "stop", "step");
@@ -43,13 +43,13 @@ final class Globals {
                 budget);
     }
 
-    private Object dict(Arguments arguments) {
+    private Object dict(CallArguments arguments) {
         Map<Object, Object> dict = new LinkedHashMap<>();
         fill(dict, arguments, "dict");
         return dict;
     }
 
-    private Object namespace(Arguments arguments) {
+    private Object namespace(CallArguments arguments) {
         Map<Object, Object> attributes = new LinkedHashMap<>();
         fill(attributes, arguments, "namespace");
         Namespace namespace = new Namespace();
@@ -59,8 +59,8 @@ final class Globals {
     }
 
     /// From one mapping or list of pairs, then from the named arguments.
-    private void fill(Map<Object, Object> into, Arguments arguments, String function) {
-        Arguments positional = new Arguments(arguments.positional(), Map.of());
+    private void fill(Map<Object, Object> into, CallArguments arguments, String function) {
+        CallArguments positional = new CallArguments(arguments.positional(), Map.of());
         Object source = positional.bind(function, "mapping").value("mapping", Map.of());
         if (source instanceof Map<?, ?> map) {
             into.putAll(map);
@@ -77,19 +77,19 @@ final class Globals {
         budget.items(into.size());
     }
 
-    private Object raise(Arguments arguments) {
+    private Object raise(CallArguments arguments) {
         Object message = arguments.bind("raise_exception", "message").required("message");
         throw new TemplateException(Text.of(message, budget));
     }
 
-    private Object strftimeNow(Arguments arguments) {
-        Arguments.Bound bound = arguments.bind("strftime_now", "format");
+    private Object strftimeNow(CallArguments arguments) {
+        CallArguments.Bound bound = arguments.bind("strftime_now", "format");
         bound.required("format");
         return Strftime.format(now.get(), bound.text("format", ""), budget);
     }
 
     /// A function that yields nothing the first time and its separator from then on.
-    private Object joiner(Arguments arguments) {
+    private Object joiner(CallArguments arguments) {
         String separator = arguments.bind("joiner", "sep").text("sep", ", ");
         boolean[] used = {false};
         return (Callable)

@@ -1,6 +1,6 @@
 package dev.lockstep.text.jinja;
 
-import dev.lockstep.text.jinja.Token.Kind;
+import dev.lockstep.text.jinja.TemplateToken.Kind;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -11,7 +11,7 @@ import java.util.List;
 /// Output tags obey only `-`.
 final class Lexer {
     private final String source;
-    private final List<Token> tokens = new ArrayList<>();
+    private final List<TemplateToken> tokens = new ArrayList<>();
     private int position;
     private int line = 1;
 
@@ -19,7 +19,7 @@ final class Lexer {
         this.source = source;
     }
 
-    static List<Token> tokenize(String template) {
+    static List<TemplateToken> tokenize(String template) {
         String source = template.replace("\r\n", "\n").replace('\r', '\n');
         if (source.endsWith("\n")) {
             source = source.substring(0, source.length() - 1);
@@ -47,7 +47,7 @@ final class Lexer {
         }
         add(Kind.DATA, source.substring(position));
         advance(source.length());
-        tokens.add(new Token(Kind.END, "", line));
+        tokens.add(new TemplateToken(Kind.END, "", line));
     }
 
     private int nextTag() {
@@ -71,12 +71,12 @@ final class Lexer {
     private void data(int end, char sign, boolean stripsLine) {
         String text = source.substring(position, end);
         if (sign == '-') {
-            text = Characters.stripEnd(text);
+            text = CharacterTests.stripEnd(text);
         } else if (sign == 0 && stripsLine) {
             int lineStart = text.lastIndexOf('\n') + 1;
             boolean startsLine =
                     lineStart > 0 || position == 0 || source.charAt(position - 1) == '\n';
-            if (startsLine && Characters.isBlank(text.substring(lineStart))) {
+            if (startsLine && CharacterTests.isBlank(text.substring(lineStart))) {
                 text = text.substring(0, lineStart);
             }
         }
@@ -95,7 +95,7 @@ final class Lexer {
     }
 
     private void block(int body) {
-        int word = Characters.skipSpace(source, body);
+        int word = CharacterTests.skipSpace(source, body);
         int rawEnd = source.startsWith("raw", word) ? endOfRawTag(word + 3, false) : -1;
         if (rawEnd < 0) {
             tag(Kind.BLOCK_BEGIN, Kind.BLOCK_END, body);
@@ -105,7 +105,7 @@ final class Lexer {
         advance(rawEnd);
         for (int at = rawEnd; (at = source.indexOf("{%", at)) >= 0; at++) {
             char sign = signAt(at + 2);
-            int name = Characters.skipSpace(source, at + (sign == 0 ? 2 : 3));
+            int name = CharacterTests.skipSpace(source, at + (sign == 0 ? 2 : 3));
             int end = source.startsWith("endraw", name) ? endOfRawTag(name + 6, true) : -1;
             if (end >= 0) {
                 data(at, sign, true);
@@ -119,7 +119,7 @@ final class Lexer {
     /// The position behind `-%}`, `+%}` or `%}` with what it strips, or -1 where there is no such
     /// end.
     private int endOfRawTag(int from, boolean closing) {
-        int at = Characters.skipSpace(source, from);
+        int at = CharacterTests.skipSpace(source, from);
         char sign = signAt(at);
         if (sign != 0) {
             at++;
@@ -129,26 +129,26 @@ final class Lexer {
         }
         int end = at + 2;
         if (sign == '-') {
-            return Characters.skipSpace(source, end);
+            return CharacterTests.skipSpace(source, end);
         }
         boolean trims = closing && sign == 0 && end < source.length() && source.charAt(end) == '\n';
         return trims ? end + 1 : end;
     }
 
     private void tag(Kind begin, Kind end, int body) {
-        tokens.add(new Token(begin, "", line));
+        tokens.add(new TemplateToken(begin, "", line));
         advance(body);
         TagLexer inner = new TagLexer(source, body, line, end == Kind.BLOCK_END ? "%}" : "}}");
         tokens.addAll(inner.tokens());
         advance(inner.end());
-        tokens.add(new Token(end, "", line));
+        tokens.add(new TemplateToken(end, "", line));
         advance(inner.end() + (inner.sign() == 0 ? 2 : 3));
         afterTag(inner.sign(), end == Kind.BLOCK_END);
     }
 
     private void afterTag(char sign, boolean trims) {
         if (sign == '-') {
-            advance(Characters.skipSpace(source, position));
+            advance(CharacterTests.skipSpace(source, position));
         } else if (trims
                 && sign == 0
                 && position < source.length()
@@ -159,7 +159,7 @@ final class Lexer {
 
     private void add(Kind kind, String text) {
         if (!text.isEmpty()) {
-            tokens.add(new Token(kind, text, line));
+            tokens.add(new TemplateToken(kind, text, line));
         }
     }
 

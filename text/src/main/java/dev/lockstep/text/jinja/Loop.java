@@ -66,7 +66,7 @@ final class Loop implements Callable {
         };
     }
 
-    private Object cycle(Arguments arguments) {
+    private Object cycle(CallArguments arguments) {
         List<Object> choices = arguments.positional();
         if (choices.isEmpty()) {
             throw new TemplateException("no items for cycling given");
@@ -74,7 +74,7 @@ final class Loop implements Callable {
         return choices.get(index % choices.size());
     }
 
-    private Object changed(Arguments arguments) {
+    private Object changed(CallArguments arguments) {
         Tuple now = new Tuple(arguments.positional());
         boolean same = changing.isPresent() && Order.equal(changing.get(), now, budget);
         changing = Optional.of(now);
@@ -82,7 +82,7 @@ final class Loop implements Callable {
     }
 
     @Override
-    public Object call(Arguments arguments) {
+    public Object call(CallArguments arguments) {
         Recursion deeper =
                 recursion.orElseThrow(
                         () ->

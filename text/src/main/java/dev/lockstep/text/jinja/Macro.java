@@ -40,7 +40,7 @@ final class Macro implements Callable {
     }
 
     @Override
-    public Object call(Arguments arguments) {
+    public Object call(CallArguments arguments) {
         Scope scope = around.inner();
         Map<String, Object> named = new LinkedHashMap<>(arguments.named());
         List<Parameter> parameters = definition.signature().parameters();

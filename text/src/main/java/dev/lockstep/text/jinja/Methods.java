@@ -66,9 +66,9 @@ final class Methods {
         return list instanceof Tuple || list instanceof Range ? TUPLE_METHODS : LIST_METHODS;
     }
 
-    private static Object dict(Map<?, ?> map, String name, Arguments arguments, Budget budget) {
+    private static Object dict(Map<?, ?> map, String name, CallArguments arguments, Budget budget) {
         if (name.equals("get")) {
-            Arguments.Bound bound = arguments.bind("get", "key", "default");
+            CallArguments.Bound bound = arguments.bind("get", "key", "default");
             Object value = map.get(Values.key(bound.required("key"), budget));
             return value == null ? bound.value("default", None.NONE) : value;
         }
@@ -82,12 +82,12 @@ final class Methods {
         };
     }
 
-    private static Object list(List<?> list, String name, Arguments arguments, Budget budget) {
+    private static Object list(List<?> list, String name, CallArguments arguments, Budget budget) {
         if (name.equals("copy")) {
             arguments.bind(name);
             return list;
         }
-        Arguments.Bound bound = arguments.bind(name, "value");
+        CallArguments.Bound bound = arguments.bind(name, "value");
         Object wanted = bound.required("value");
         long count = 0;
         for (int index = 0; index < list.size(); index++) {

@@ -34,7 +34,7 @@ final class NumberFilters {
         return Numbers.widened(input);
     }
 
-    private static Object absolute(Object input, Arguments arguments, Budget budget) {
+    private static Object absolute(Object input, CallArguments arguments, Budget budget) {
         arguments.bind("abs");
         Object number = number(input, "abs");
         return number instanceof Double real
@@ -42,8 +42,8 @@ final class NumberFilters {
                 : Numbers.integer(Numbers.big(number).abs());
     }
 
-    private static Object integer(Object input, Arguments arguments, Budget budget) {
-        Arguments.Bound bound = arguments.bind("int", "default", "base");
+    private static Object integer(Object input, CallArguments arguments, Budget budget) {
+        CallArguments.Bound bound = arguments.bind("int", "default", "base");
         Object fallback = bound.value("default", 0L);
         if (Numbers.isNumber(input)) {
             Object number = Numbers.widened(input);
@@ -59,7 +59,7 @@ final class NumberFilters {
             return fallback;
         }
         long base = bound.integer("base", 10);
-        String text = StringMethods.strip(input.toString(), Characters::isSpace, true, true);
+        String text = StringMethods.strip(input.toString(), CharacterTests::isSpace, true, true);
         return whole(text, base)
                 .or(() -> parseReal(text).filter(Double::isFinite).map(Numbers::truncated))
                 .orElse(fallback);
@@ -87,7 +87,7 @@ final class NumberFilters {
         }
     }
 
-    private static Object real(Object input, Arguments arguments, Budget budget) {
+    private static Object real(Object input, CallArguments arguments, Budget budget) {
         Object fallback = arguments.bind("float", "default").value("default", 0.0);
         if (Numbers.isNumber(input)) {
             return Numbers.real(Numbers.widened(input));
@@ -96,7 +96,7 @@ final class NumberFilters {
             throw missing.used();
         }
         String text = Values.isText(input) ? input.toString() : "";
-        return parseReal(StringMethods.strip(text, Characters::isSpace, true, true))
+        return parseReal(StringMethods.strip(text, CharacterTests::isSpace, true, true))
                 .map(value -> (Object) value)
                 .orElse(fallback);
     }
@@ -116,8 +116,8 @@ final class NumberFilters {
         };
     }
 
-    private static Object round(Object input, Arguments arguments, Budget budget) {
-        Arguments.Bound bound = arguments.bind("round", "precision", "method");
+    private static Object round(Object input, CallArguments arguments, Budget budget) {
+        CallArguments.Bound bound = arguments.bind("round", "precision", "method");
         Object number = number(input, "round");
         long precision = bound.integer("precision", 0);
         String method = bound.text("method", "common");

@@ -12,7 +12,7 @@ import dev.lockstep.text.jinja.Expression.Tested;
 import dev.lockstep.text.jinja.Expression.TupleLiteral;
 import dev.lockstep.text.jinja.Expression.Unary;
 import dev.lockstep.text.jinja.Expression.UnaryOperator;
-import dev.lockstep.text.jinja.Token.Kind;
+import dev.lockstep.text.jinja.TemplateToken.Kind;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -48,11 +48,11 @@ final class OperandParser {
     }
 
     private Expression subscript(Expression object) {
-        Token open = tokens.take();
+        TemplateToken open = tokens.take();
         if (open.isOperator("[")) {
             return item(object, open.line());
         }
-        Token part = tokens.take();
+        TemplateToken part = tokens.take();
         return switch (part.kind()) {
             case NAME -> new Attribute(object, part.text(), open.line());
             case INTEGER ->
@@ -122,12 +122,12 @@ final class OperandParser {
 
     /// A filter's name and arguments, its `|` already taken.
     FilterCall filterCall() {
-        Token name = tokens.require(Kind.NAME, "the name of a filter");
+        TemplateToken name = tokens.require(Kind.NAME, "the name of a filter");
         ArgumentList arguments = tokens.atOperator("(") ? arguments() : ArgumentList.NONE;
         return new FilterCall(dotted(name), arguments, name.line());
     }
 
-    private String dotted(Token first) {
+    private String dotted(TemplateToken first) {
         StringBuilder name = new StringBuilder(first.text());
         while (tokens.takeOperator(".")) {
             name.append('.').append(tokens.require(Kind.NAME, "a name").text());
@@ -152,7 +152,7 @@ final class OperandParser {
     }
 
     private boolean atTestArgument() {
-        Token token = tokens.current();
+        TemplateToken token = tokens.current();
         return switch (token.kind()) {
             case STRING, INTEGER, FLOAT -> true;
             case NAME -> {

@@ -5,7 +5,7 @@ import dev.lockstep.text.jinja.Expression.Entry;
 import dev.lockstep.text.jinja.Expression.ListLiteral;
 import dev.lockstep.text.jinja.Expression.Literal;
 import dev.lockstep.text.jinja.Expression.Name;
-import dev.lockstep.text.jinja.Token.Kind;
+import dev.lockstep.text.jinja.TemplateToken.Kind;
 import java.math.BigInteger;
 import java.util.ArrayList;
 import java.util.List;
@@ -21,7 +21,7 @@ final class PrimaryParser {
     }
 
     Expression primary() {
-        Token token = tokens.current();
+        TemplateToken token = tokens.current();
         int line = token.line();
         return switch (token.kind()) {
             case NAME -> name(tokens.take());
@@ -34,7 +34,7 @@ final class PrimaryParser {
         };
     }
 
-    private Expression name(Token token) {
+    private Expression name(TemplateToken token) {
         return switch (token.text()) {
             case "true", "True" -> new Literal(true, token.line());
             case "false", "False" -> new Literal(false, token.line());

@@ -46,8 +46,8 @@ final class SelectFilters {
         return part;
     }
 
-    private static Object attr(Object input, Arguments arguments, Budget budget) {
-        Arguments.Bound bound = arguments.bind("attr", "name");
+    private static Object attr(Object input, CallArguments arguments, Budget budget) {
+        CallArguments.Bound bound = arguments.bind("attr", "name");
         bound.required("name");
         if (input instanceof Undefined missing) {
             throw missing.used();
@@ -55,7 +55,7 @@ final class SelectFilters {
         return Methods.attribute(input, bound.text("name", ""), budget);
     }
 
-    private static Object map(Object input, Arguments arguments, Budget budget) {
+    private static Object map(Object input, CallArguments arguments, Budget budget) {
         if (!Values.truth(input)) {
             return Items.generator(List.of());
         }
@@ -68,13 +68,13 @@ final class SelectFilters {
         return Items.generator(mapped);
     }
 
-    private static UnaryOperator<Object> change(Arguments arguments, Budget budget) {
+    private static UnaryOperator<Object> change(CallArguments arguments, Budget budget) {
         if (!arguments.positional().isEmpty()) {
             String name = Text.of(arguments.positional().getFirst(), budget);
-            Arguments rest = arguments.rest();
+            CallArguments rest = arguments.rest();
             return item -> Filters.apply(name, item, rest, budget);
         }
-        Arguments.Bound bound = arguments.bind("map", "attribute", "default");
+        CallArguments.Bound bound = arguments.bind("map", "attribute", "default");
         Object path = bound.required("attribute");
         return item -> {
             Object part = attribute(item, path, budget);
@@ -83,14 +83,18 @@ final class SelectFilters {
     }
 
     private static Object select(
-            Object input, Arguments arguments, boolean byAttribute, boolean keeps, Budget budget) {
+            Object input,
+            CallArguments arguments,
+            boolean byAttribute,
+            boolean keeps,
+            Budget budget) {
         if (!Values.truth(input)) {
             return Items.generator(List.of());
         }
         if (byAttribute && arguments.positional().isEmpty()) {
             throw new TemplateException("Missing parameter for attribute name");
         }
-        Arguments test = byAttribute ? arguments.rest() : arguments;
+        CallArguments test = byAttribute ? arguments.rest() : arguments;
         Predicate<Object> passes = test(test, budget);
         List<Object> selected = new ArrayList<>();
         for (Object item : Values.iterate(input, budget)) {
@@ -104,12 +108,12 @@ final class SelectFilters {
         return Items.generator(selected);
     }
 
-    private static Predicate<Object> test(Arguments arguments, Budget budget) {
+    private static Predicate<Object> test(CallArguments arguments, Budget budget) {
         if (arguments.positional().isEmpty()) {
             return Values::truth;
         }
         String name = Text.of(arguments.positional().getFirst(), budget);
-        Arguments rest = arguments.rest();
+        CallArguments rest = arguments.rest();
         return item -> Tests.apply(name, item, rest, budget);
     }
 }

@@ -24,12 +24,12 @@ final class SequenceFilters {
 
     private SequenceFilters() {}
 
-    private static Object length(Object input, Arguments arguments, Budget budget) {
+    private static Object length(Object input, CallArguments arguments, Budget budget) {
         arguments.bind("length");
         return Values.length(input);
     }
 
-    private static Object first(Object input, Arguments arguments, Budget budget) {
+    private static Object first(Object input, CallArguments arguments, Budget budget) {
         arguments.bind("first");
         List<Object> items = Values.iterate(input, budget);
         return items.isEmpty()
@@ -37,7 +37,7 @@ final class SequenceFilters {
                 : items.getFirst();
     }
 
-    private static Object last(Object input, Arguments arguments, Budget budget) {
+    private static Object last(Object input, CallArguments arguments, Budget budget) {
         arguments.bind("last");
         if (input instanceof Items items && items.isGenerator()) {
             throw new TemplateException("'generator' object is not reversible");
@@ -48,15 +48,15 @@ final class SequenceFilters {
                 : items.getLast();
     }
 
-    private static Object list(Object input, Arguments arguments, Budget budget) {
+    private static Object list(Object input, CallArguments arguments, Budget budget) {
         arguments.bind("list");
         List<Object> items = Values.iterate(input, budget);
         budget.items(items.size());
         return new ArrayList<>(items);
     }
 
-    private static Object join(Object input, Arguments arguments, Budget budget) {
-        Arguments.Bound bound = arguments.bind("join", "d", "attribute");
+    private static Object join(Object input, CallArguments arguments, Budget budget) {
+        CallArguments.Bound bound = arguments.bind("join", "d", "attribute");
         String separator = Text.of(bound.value("d", ""), budget);
         Output joined = new Output(budget);
         boolean first = true;
@@ -72,7 +72,7 @@ final class SequenceFilters {
         return joined.toString();
     }
 
-    private static Object reverse(Object input, Arguments arguments, Budget budget) {
+    private static Object reverse(Object input, CallArguments arguments, Budget budget) {
         arguments.bind("reverse");
         if (Values.isText(input)) {
             return Access.slice(input, None.NONE, None.NONE, -1L, budget);
@@ -84,7 +84,7 @@ final class SequenceFilters {
         return reversible ? Items.generator(items) : items;
     }
 
-    private static Object items(Object input, Arguments arguments, Budget budget) {
+    private static Object items(Object input, CallArguments arguments, Budget budget) {
         arguments.bind("items");
         return switch (input) {
             case Undefined ignored -> Items.generator(List.of());
@@ -93,8 +93,8 @@ final class SequenceFilters {
         };
     }
 
-    private static Object sum(Object input, Arguments arguments, Budget budget) {
-        Arguments.Bound bound = arguments.bind("sum", "attribute", "start");
+    private static Object sum(Object input, CallArguments arguments, Budget budget) {
+        CallArguments.Bound bound = arguments.bind("sum", "attribute", "start");
         Object total = bound.value("start", 0L);
         for (Object item : Values.iterate(input, budget)) {
             Object part =
@@ -107,8 +107,8 @@ final class SequenceFilters {
         return total;
     }
 
-    private static Object batch(Object input, Arguments arguments, Budget budget) {
-        Arguments.Bound bound = arguments.bind("batch", "linecount", "fill_with");
+    private static Object batch(Object input, CallArguments arguments, Budget budget) {
+        CallArguments.Bound bound = arguments.bind("batch", "linecount", "fill_with");
         bound.required("linecount");
         long size = bound.integer("linecount", 1);
         Object fill = bound.value("fill_with", None.NONE);
@@ -139,8 +139,8 @@ final class SequenceFilters {
     }
 
     /// A number of columns as even as possible, longer ones first.
-    private static Object slice(Object input, Arguments arguments, Budget budget) {
-        Arguments.Bound bound = arguments.bind("slice", "slices", "fill_with");
+    private static Object slice(Object input, CallArguments arguments, Budget budget) {
+        CallArguments.Bound bound = arguments.bind("slice", "slices", "fill_with");
         bound.required("slices");
         int count = budget.items(bound.integer("slices", 1));
         if (count < 1) {

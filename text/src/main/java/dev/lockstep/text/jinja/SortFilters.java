@@ -58,7 +58,7 @@ final class SortFilters {
         return new Tuple(parts);
     }
 
-    private static Optional<Object> path(Arguments.Bound bound) {
+    private static Optional<Object> path(CallArguments.Bound bound) {
         return bound.value("attribute").filter(path -> path != None.NONE);
     }
 
@@ -69,8 +69,9 @@ final class SortFilters {
         return items;
     }
 
-    private static Object sort(Object input, Arguments arguments, Budget budget) {
-        Arguments.Bound bound = arguments.bind("sort", "reverse", "case_sensitive", "attribute");
+    private static Object sort(Object input, CallArguments arguments, Budget budget) {
+        CallArguments.Bound bound =
+                arguments.bind("sort", "reverse", "case_sensitive", "attribute");
         boolean caseSensitive = bound.truth("case_sensitive", false);
         List<Keyed> keyed = new ArrayList<>();
         for (Object item : Values.iterate(input, budget)) {
@@ -84,8 +85,8 @@ final class SortFilters {
         return sorted(keyed, bound.truth("reverse", false), budget);
     }
 
-    private static Object dictSort(Object input, Arguments arguments, Budget budget) {
-        Arguments.Bound bound = arguments.bind("dictsort", "case_sensitive", "by", "reverse");
+    private static Object dictSort(Object input, CallArguments arguments, Budget budget) {
+        CallArguments.Bound bound = arguments.bind("dictsort", "case_sensitive", "by", "reverse");
         Object by =
                 switch (bound.text("by", "key")) {
                     case "key" -> 0L;
@@ -106,8 +107,8 @@ final class SortFilters {
         return sorted(keyed, bound.truth("reverse", false), budget);
     }
 
-    private static Object unique(Object input, Arguments arguments, Budget budget) {
-        Arguments.Bound bound = arguments.bind("unique", "case_sensitive", "attribute");
+    private static Object unique(Object input, CallArguments arguments, Budget budget) {
+        CallArguments.Bound bound = arguments.bind("unique", "case_sensitive", "attribute");
         List<Object> kept = new ArrayList<>();
         Set<Object> seen = new HashSet<>();
         for (Keyed each : keyed(input, path(bound), bound.truth("case_sensitive", false), budget)) {
@@ -118,8 +119,9 @@ final class SortFilters {
         return Items.generator(kept);
     }
 
-    private static Object groupBy(Object input, Arguments arguments, Budget budget) {
-        Arguments.Bound bound = arguments.bind("groupby", "attribute", "default", "case_sensitive");
+    private static Object groupBy(Object input, CallArguments arguments, Budget budget) {
+        CallArguments.Bound bound =
+                arguments.bind("groupby", "attribute", "default", "case_sensitive");
         Object path = bound.required("attribute");
         boolean caseSensitive = bound.truth("case_sensitive", false);
         List<Keyed> keyed = new ArrayList<>();
@@ -147,8 +149,9 @@ final class SortFilters {
         return groups;
     }
 
-    private static Object extreme(String name, Object input, Arguments arguments, Budget budget) {
-        Arguments.Bound bound = arguments.bind(name, "case_sensitive", "attribute");
+    private static Object extreme(
+            String name, Object input, CallArguments arguments, Budget budget) {
+        CallArguments.Bound bound = arguments.bind(name, "case_sensitive", "attribute");
         List<Keyed> keyed = keyed(input, path(bound), bound.truth("case_sensitive", false), budget);
         if (keyed.isEmpty()) {
             return new Undefined("No aggregated item, sequence was empty.");

@@ -64,7 +64,7 @@ final class StringMethods {
                     "isdecimal", Character::isDigit,
                     "isdigit", StringMethods::isDigit,
                     "isnumeric", StringMethods::isNumeric,
-                    "isspace", Characters::isSpace);
+                    "isspace", CharacterTests::isSpace);
 
     private StringMethods() {}
 
@@ -74,7 +74,7 @@ final class StringMethods {
 
     /// Calls a method on `text`; `receiver` is the same text with its mark.
     static Object call(
-            Object receiver, String text, String name, Arguments arguments, Budget budget) {
+            Object receiver, String text, String name, CallArguments arguments, Budget budget) {
         budget.text(text.length());
         if (EVERY_CHARACTER.containsKey(name)) {
             arguments.bind(name);
@@ -90,11 +90,11 @@ final class StringMethods {
                 yield TextCase.test(name, text);
             }
             case "strip", "lstrip", "rstrip" -> {
-                Arguments.Bound bound = arguments.bind(name, "chars");
+                CallArguments.Bound bound = arguments.bind(name, "chars");
                 IntPredicate strips =
                         bound.optionalText("chars")
                                 .map(StringMethods::anyOf)
-                                .orElse(Characters::isSpace);
+                                .orElse(CharacterTests::isSpace);
                 yield Markup.like(
                         receiver,
                         strip(text, strips, !name.equals("rstrip"), !name.equals("lstrip")));
@@ -114,7 +114,7 @@ final class StringMethods {
                                 : text);
             }
             case "replace" -> {
-                Arguments.Bound bound = arguments.bind(name, "old", "new", "count");
+                CallArguments.Bound bound = arguments.bind(name, "old", "new", "count");
                 String old = like(receiver, bound.required("old"), bound.text("old", ""), budget);
                 String fresh = like(receiver, bound.required("new"), bound.text("new", ""), budget);
                 yield Markup.like(
@@ -165,8 +165,8 @@ final class StringMethods {
         return text.substring(from, to);
     }
 
-    private static Object affix(String text, String name, Arguments arguments, Budget budget) {
-        Arguments.Bound bound = arguments.bind(name, "prefix", "start", "end");
+    private static Object affix(String text, String name, CallArguments arguments, Budget budget) {
+        CallArguments.Bound bound = arguments.bind(name, "prefix", "start", "end");
         Object wanted = bound.required("prefix");
         Object part =
                 Access.slice(
@@ -196,7 +196,7 @@ final class StringMethods {
     }
 
     private static Object join(
-            Object receiver, String separator, Arguments arguments, Budget budget) {
+            Object receiver, String separator, CallArguments arguments, Budget budget) {
         Object parts = arguments.bind("join", "iterable").required("iterable");
         Output joined = new Output(budget);
         int index = 0;

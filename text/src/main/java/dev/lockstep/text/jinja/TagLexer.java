@@ -1,6 +1,6 @@
 package dev.lockstep.text.jinja;
 
-import dev.lockstep.text.jinja.Token.Kind;
+import dev.lockstep.text.jinja.TemplateToken.Kind;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -15,7 +15,7 @@ final class TagLexer {
 
     private final String source;
     private final String endMark;
-    private final List<Token> tokens = new ArrayList<>();
+    private final List<TemplateToken> tokens = new ArrayList<>();
     private final Deque<String> open = new ArrayDeque<>();
     private int position;
     private int line;
@@ -31,7 +31,7 @@ final class TagLexer {
         }
     }
 
-    List<Token> tokens() {
+    List<TemplateToken> tokens() {
         return tokens;
     }
 
@@ -66,14 +66,14 @@ final class TagLexer {
 
     private void next() {
         char first = source.charAt(position);
-        if (Characters.isSpace(first)) {
+        if (CharacterTests.isSpace(first)) {
             line += first == '\n' ? 1 : 0;
             position++;
         } else if (isDigit(position)) {
             number();
         } else if (first == '\'' || first == '"') {
             string(first);
-        } else if (Characters.isNamePart(source.codePointAt(position))) {
+        } else if (CharacterTests.isNamePart(source.codePointAt(position))) {
             name();
         } else {
             operator();
@@ -82,7 +82,7 @@ final class TagLexer {
 
     private void name() {
         int end = position;
-        while (end < source.length() && Characters.isNamePart(source.codePointAt(end))) {
+        while (end < source.length() && CharacterTests.isNamePart(source.codePointAt(end))) {
             end += Character.charCount(source.codePointAt(end));
         }
         add(Kind.NAME, source.substring(position, end), end);
@@ -199,7 +199,7 @@ final class TagLexer {
     }
 
     private void add(Kind kind, String text, int end) {
-        tokens.add(new Token(kind, text, line));
+        tokens.add(new TemplateToken(kind, text, line));
         position = end;
     }
 }

@@ -5,7 +5,7 @@ import dev.lockstep.text.jinja.Node.NamespaceTarget;
 import dev.lockstep.text.jinja.Node.Parameter;
 import dev.lockstep.text.jinja.Node.Target;
 import dev.lockstep.text.jinja.Node.TupleTarget;
-import dev.lockstep.text.jinja.Token.Kind;
+import dev.lockstep.text.jinja.TemplateToken.Kind;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -32,7 +32,7 @@ final class TargetParser {
             if (!parameters.isEmpty()) {
                 tokens.requireOperator(",");
             }
-            Token name = tokens.require(Kind.NAME, "the name of a parameter");
+            TemplateToken name = tokens.require(Kind.NAME, "the name of a parameter");
             Optional<Expression> fallback =
                     tokens.takeOperator("=")
                             ? Optional.of(expressions.expression())
@@ -69,7 +69,7 @@ final class TargetParser {
             tokens.requireOperator(")");
             return inner;
         }
-        Token name = tokens.require(Kind.NAME, "a name to assign to");
+        TemplateToken name = tokens.require(Kind.NAME, "a name to assign to");
         if (tokens.takeOperator(".")) {
             String attribute = tokens.require(Kind.NAME, "the name of an attribute").text();
             expressions.reads(name.text());

@@ -8,7 +8,7 @@ import dev.lockstep.text.jinja.Node.MacroDefinition;
 import dev.lockstep.text.jinja.Node.Parameter;
 import dev.lockstep.text.jinja.Node.Signature;
 import dev.lockstep.text.jinja.Node.Target;
-import dev.lockstep.text.jinja.Token.Kind;
+import dev.lockstep.text.jinja.TemplateToken.Kind;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -41,7 +41,7 @@ final class TemplateParser {
         int opened = tokens.lineBefore();
         List<Node> nodes = new ArrayList<>();
         while (!tokens.at(Kind.END)) {
-            Token token = tokens.take();
+            TemplateToken token = tokens.take();
             switch (token.kind()) {
                 case DATA -> nodes.add(new Node.Text(token.text(), token.line()));
                 case OUTPUT_BEGIN -> {
@@ -68,7 +68,7 @@ final class TemplateParser {
     }
 
     private Node statement() {
-        Token name = tokens.require(Kind.NAME, "the name of a block");
+        TemplateToken name = tokens.require(Kind.NAME, "the name of a block");
         int line = name.line();
         return switch (name.text()) {
             case "if" -> ifBlock(line);

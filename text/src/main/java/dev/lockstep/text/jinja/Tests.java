@@ -29,7 +29,7 @@ final class Tests {
 
     private Tests() {}
 
-    static boolean apply(String name, Object value, Arguments arguments, Budget budget) {
+    static boolean apply(String name, Object value, CallArguments arguments, Budget budget) {
         CompareOperator comparison = COMPARISONS.get(name);
         if (comparison != null) {
             Object other = arguments.bind(name, "other").required("other");

@@ -107,7 +107,7 @@ final class Text {
                 default -> {
                     if (character == quote) {
                         output.append('\\').append(quote);
-                    } else if (Characters.isPrintable(character)) {
+                    } else if (CharacterTests.isPrintable(character)) {
                         output.append(Character.toString(character));
                     } else {
                         output.append(escape(character));

@@ -88,7 +88,7 @@ final class TextCase {
     static boolean test(String method, String text) {
         return switch (method) {
             case "isascii" -> text.chars().allMatch(each -> each < 0x80);
-            case "isprintable" -> text.codePoints().allMatch(Characters::isPrintable);
+            case "isprintable" -> text.codePoints().allMatch(CharacterTests::isPrintable);
             case "islower" ->
                     text.codePoints().anyMatch(Character::isLowerCase)
                             && text.codePoints()

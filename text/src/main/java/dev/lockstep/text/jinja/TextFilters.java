@@ -49,7 +49,7 @@ final class TextFilters {
     }
 
     /// Capitals after blanks, hyphens and opening brackets only, unlike the method of that name.
-    private static Object title(Object input, Arguments arguments, Budget budget) {
+    private static Object title(Object input, CallArguments arguments, Budget budget) {
         arguments.bind("title");
         String text = Text.of(input, budget);
         budget.text(text.length());
@@ -73,25 +73,29 @@ final class TextFilters {
     }
 
     private static boolean isBoundary(char character) {
-        return Characters.isSpace(character) || "-({[<".indexOf(character) >= 0;
+        return CharacterTests.isSpace(character) || "-({[<".indexOf(character) >= 0;
     }
 
-    private static Object replace(Object input, Arguments arguments, Budget budget) {
-        Arguments.Bound bound = arguments.bind("replace", "old", "new", "count");
+    private static Object replace(Object input, CallArguments arguments, Budget budget) {
+        CallArguments.Bound bound = arguments.bind("replace", "old", "new", "count");
         String old = Text.of(bound.required("old"), budget);
         String fresh = Text.of(bound.required("new"), budget);
         long count = bound.value("count", None.NONE) == None.NONE ? -1 : bound.integer("count", -1);
         return TextSearch.replace(Text.of(input, budget), old, fresh, count, budget);
     }
 
-    private static Object center(Object input, Arguments arguments, Budget budget) {
+    private static Object center(Object input, CallArguments arguments, Budget budget) {
         long width = arguments.bind("center", "width").integer("width", 80);
         return StringMethods.call(
-                soft(input, budget), Text.of(input, budget), "center", Arguments.of(width), budget);
+                soft(input, budget),
+                Text.of(input, budget),
+                "center",
+                CallArguments.of(width),
+                budget);
     }
 
-    private static Object indent(Object input, Arguments arguments, Budget budget) {
-        Arguments.Bound bound = arguments.bind("indent", "width", "first", "blank");
+    private static Object indent(Object input, CallArguments arguments, Budget budget) {
+        CallArguments.Bound bound = arguments.bind("indent", "width", "first", "blank");
         Object width = bound.value("width", 4L);
         String margin =
                 Values.isText(width)
@@ -119,8 +123,9 @@ final class TextFilters {
         return input.toString();
     }
 
-    private static Object truncate(Object input, Arguments arguments, Budget budget) {
-        Arguments.Bound bound = arguments.bind("truncate", "length", "killwords", "end", "leeway");
+    private static Object truncate(Object input, CallArguments arguments, Budget budget) {
+        CallArguments.Bound bound =
+                arguments.bind("truncate", "length", "killwords", "end", "leeway");
         String end = bound.text("end", "...");
         long length = bound.integer("length", 255);
         long leeway =
@@ -140,21 +145,21 @@ final class TextFilters {
         return Operators.binary(Expression.BinaryOperator.ADD, kept, end, budget);
     }
 
-    private static Object wordCount(Object input, Arguments arguments, Budget budget) {
+    private static Object wordCount(Object input, CallArguments arguments, Budget budget) {
         arguments.bind("wordcount");
         String text = Text.of(input, budget);
         budget.text(text.length());
         long words = 0;
         boolean inWord = false;
         for (int at = 0; at < text.length(); at++) {
-            boolean part = Characters.isNamePart(text.charAt(at));
+            boolean part = CharacterTests.isNamePart(text.charAt(at));
             words += part && !inWord ? 1 : 0;
             inWord = part;
         }
         return words;
     }
 
-    private static Object format(Object input, Arguments arguments, Budget budget) {
+    private static Object format(Object input, CallArguments arguments, Budget budget) {
         if (!arguments.named().isEmpty() && !arguments.positional().isEmpty()) {
             throw new TemplateException(
                     "can't handle positional and keyword arguments at the same time");

@@ -4,7 +4,7 @@ package dev.lockstep.text.jinja;
 final class TextPadding {
     private TextPadding() {}
 
-    static String pad(String text, String method, Arguments arguments, Budget budget) {
+    static String pad(String text, String method, CallArguments arguments, Budget budget) {
         return switch (method) {
             case "zfill" -> {
                 boolean signed = text.startsWith("-") || text.startsWith("+");
@@ -20,7 +20,7 @@ final class TextPadding {
                     expandTabs(
                             text, arguments.bind(method, "tabsize").integer("tabsize", 8), budget);
             default -> {
-                Arguments.Bound bound = arguments.bind(method, "width", "fillchar");
+                CallArguments.Bound bound = arguments.bind(method, "width", "fillchar");
                 bound.required("width");
                 String fill = bound.text("fillchar", " ");
                 if (fill.codePointCount(0, fill.length()) != 1) {

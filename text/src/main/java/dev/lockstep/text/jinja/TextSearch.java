@@ -36,19 +36,19 @@ final class TextSearch {
     }
 
     /// `count`, `find`, `rfind`, `index` and `rindex`, within optional bounds.
-    static Object find(String text, String method, Arguments arguments, Budget budget) {
-        Arguments.Bound bound = arguments.bind(method, "sub", "start", "end");
+    static Object find(String text, String method, CallArguments arguments, Budget budget) {
+        CallArguments.Bound bound = arguments.bind(method, "sub", "start", "end");
         bound.required("sub");
         String wanted = bound.text("sub", "");
         int size = text.codePointCount(0, text.length());
-        Span span =
-                Span.of(
+        Slice span =
+                Slice.of(
                         bound.value("start", None.NONE),
                         bound.value("end", None.NONE),
                         None.NONE,
                         size);
         boolean beyond =
-                Span.of(bound.value("start", None.NONE), None.NONE, None.NONE, size).count() == 0
+                Slice.of(bound.value("start", None.NONE), None.NONE, None.NONE, size).count() == 0
                         && bound.integer("start", 0) > size;
         int from = text.offsetByCodePoints(0, (int) span.start());
         String part = text.substring(from, text.offsetByCodePoints(from, (int) span.count()));

@@ -8,7 +8,7 @@ import java.util.List;
 final class TextSplit {
     private TextSplit() {}
 
-    static List<Object> split(String text, String method, Arguments arguments, Budget budget) {
+    static List<Object> split(String text, String method, CallArguments arguments, Budget budget) {
         return switch (method) {
             case "partition", "rpartition" -> partition(text, method, arguments);
             case "splitlines" ->
@@ -17,7 +17,7 @@ final class TextSplit {
                             arguments.bind(method, "keepends").truth("keepends", false),
                             budget);
             default -> {
-                Arguments.Bound bound = arguments.bind(method, "sep", "maxsplit");
+                CallArguments.Bound bound = arguments.bind(method, "sep", "maxsplit");
                 long most = bound.integer("maxsplit", -1);
                 boolean fromEnd = method.equals("rsplit");
                 yield bound.optionalText("sep")
@@ -27,7 +27,7 @@ final class TextSplit {
         };
     }
 
-    private static List<Object> partition(String text, String method, Arguments arguments) {
+    private static List<Object> partition(String text, String method, CallArguments arguments) {
         String separator = arguments.bind(method, "sep").text("sep", "");
         requireSeparator(separator);
         boolean last = method.equals("rpartition");
@@ -73,8 +73,8 @@ final class TextSplit {
     /// Blanks around the text vanish, except those beyond the last cut that `most` allows.
     private static List<Object> atBlanks(String text, long most, boolean fromEnd, Budget budget) {
         List<Object> parts = new ArrayList<>();
-        int from = Characters.skipSpace(text, 0);
-        int to = Characters.skipSpaceBack(text, text.length());
+        int from = CharacterTests.skipSpace(text, 0);
+        int to = CharacterTests.skipSpaceBack(text, text.length());
         while (from < to) {
             if (parts.size() == most) {
                 add(parts, fromEnd ? text.substring(0, to) : text.substring(from), budget);
@@ -82,18 +82,18 @@ final class TextSplit {
             }
             if (fromEnd) {
                 int word = to;
-                while (word > from && !Characters.isSpace(text.charAt(word - 1))) {
+                while (word > from && !CharacterTests.isSpace(text.charAt(word - 1))) {
                     word--;
                 }
                 add(parts, text.substring(word, to), budget);
-                to = Characters.skipSpaceBack(text, word);
+                to = CharacterTests.skipSpaceBack(text, word);
             } else {
                 int word = from;
-                while (word < to && !Characters.isSpace(text.charAt(word))) {
+                while (word < to && !CharacterTests.isSpace(text.charAt(word))) {
                     word++;
                 }
                 add(parts, text.substring(from, word), budget);
-                from = Characters.skipSpace(text, word);
+                from = CharacterTests.skipSpace(text, word);
             }
         }
         if (fromEnd) {
@@ -107,7 +107,7 @@ final class TextSplit {
         int from = 0;
         while (from < text.length()) {
             int end = from;
-            while (end < text.length() && !Characters.endsLine(text.charAt(end))) {
+            while (end < text.length() && !CharacterTests.endsLine(text.charAt(end))) {
                 end++;
             }
             int next = Math.min(text.length(), end + (text.startsWith("\r\n", end) ? 2 : 1));

@@ -1,6 +1,6 @@
 package dev.lockstep.text.jinja;
 
-import dev.lockstep.text.jinja.Token.Kind;
+import dev.lockstep.text.jinja.TemplateToken.Kind;
 import java.util.List;
 
 /// The words of a template with one current word, and how deep the parser stands in brackets and
@@ -8,19 +8,19 @@ import java.util.List;
 final class TokenStream {
     private static final int NESTING_LIMIT = 100;
 
-    private final List<Token> tokens;
+    private final List<TemplateToken> tokens;
     private int position;
     private int nesting;
 
-    TokenStream(List<Token> tokens) {
+    TokenStream(List<TemplateToken> tokens) {
         this.tokens = tokens;
     }
 
-    Token current() {
+    TemplateToken current() {
         return tokens.get(position);
     }
 
-    Token following() {
+    TemplateToken following() {
         return tokens.get(Math.min(position + 1, tokens.size() - 1));
     }
 
@@ -45,8 +45,8 @@ final class TokenStream {
         return current().isOperator(operator);
     }
 
-    Token take() {
-        Token taken = current();
+    TemplateToken take() {
+        TemplateToken taken = current();
         if (taken.kind() != Kind.END) {
             position++;
         }
@@ -69,7 +69,7 @@ final class TokenStream {
         return present;
     }
 
-    Token require(Kind kind, String wanted) {
+    TemplateToken require(Kind kind, String wanted) {
         if (!at(kind)) {
             throw unexpected(wanted);
         }

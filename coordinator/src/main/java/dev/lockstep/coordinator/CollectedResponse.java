@@ -1,0 +1,33 @@
+package dev.lockstep.coordinator;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+
+/// An answer that is made of outputs of positions alone: one JSON object, sent when all are there.
+abstract class CollectedResponse implements ResponseSink {
+    private final HttpExchange exchange;
+
+    CollectedResponse(HttpExchange exchange) {
+        this.exchange = exchange;
+    }
+
+    abstract ObjectNode toJson(TokenUsage usage);
+
+    @Override
+    public void delta(int choice, Delta delta) {}
+
+    @Override
+    public void finished(int choice, Finish finish) {}
+
+    @Override
+    public void quiet() {}
+
+    @Override
+    public void completed(TokenUsage usage) {
+        exchange.json(200, toJson(usage));
+    }
+
+    @Override
+    public void failed(ApiError error) {
+        exchange.fail(error);
+    }
+}

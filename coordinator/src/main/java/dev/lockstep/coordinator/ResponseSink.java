@@ -1,0 +1,31 @@
+package dev.lockstep.coordinator;
+
+import dev.lockstep.proto.v1.PositionOutputs;
+
+/// Where a completion's text goes: an event stream, one JSON object, a gRPC stream.
+///
+/// Called by the completion's thread only, which may wait in it for a slow client.
+interface ResponseSink {
+
+    /// Outputs of positions that were asked for, in order.
+    void outputs(int choice, PositionOutputs outputs);
+
+    /// So many tokens of all prompts were served from the prefix cache; it only grows, and is known
+    /// before the first delta of a prompt.
+    default void cached(int tokens) {}
+
+    /// Something to show of a choice.
+    void delta(int choice, Delta delta);
+
+    /// The end of a choice, after its last delta.
+    void finished(int choice, Finish finish);
+
+    /// Nothing happened for a while.
+    void quiet();
+
+    /// All choices have ended.
+    void completed(TokenUsage usage);
+
+    /// The completion ended otherwise; before anything was shown that is a plain error.
+    void failed(ApiError error);
+}

@@ -1,0 +1,173 @@
+package dev.lockstep.coordinator;
+
+import dev.lockstep.coordinator.engine.SchedulerCall;
+import dev.lockstep.proto.v1.FinishReason;
+import dev.lockstep.proto.v1.InferenceDelta;
+import dev.lockstep.proto.v1.InferenceEvent;
+import dev.lockstep.proto.v1.InferenceFinished;
+import dev.lockstep.proto.v1.InferenceOutputs;
+import dev.lockstep.proto.v1.PositionOutputs;
+import io.grpc.Metadata;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import io.grpc.stub.ServerCallStreamObserver;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+
+/// An answer as a gRPC stream. The last choice's end carries the usage, so it waits for it.
+final class RpcResponse implements ResponseSink {
+    private final ServerCallStreamObserver<InferenceEvent> out;
+    private final Duration slowClient;
+    private String id = "";
+    private boolean named;
+    private int openChoices;
+    private Optional<InferenceFinished> last = Optional.empty();
+    private boolean over;
+    private int status = 200;
+
+    RpcResponse(ServerCallStreamObserver<InferenceEvent> out, Duration slowClient) {
+        this.out = out;
+        this.slowClient = slowClient;
+        out.setOnReadyHandler(this::wake);
+    }
+
+    /// Runs `action` as soon as the client is gone.
+    void onGone(Runnable action) {
+        out.setOnCancelHandler(
+                () -> {
+                    action.run();
+                    wake();
+                });
+    }
+
+    RpcResponse begin(String answerId, int choices) {
+        id = answerId;
+        openChoices = choices;
+        return this;
+    }
+
+    @Override
+    public void outputs(int choice, PositionOutputs outputs) {
+        send(
+                InferenceEvent.newBuilder()
+                        .setOutputs(
+                                InferenceOutputs.newBuilder().setChoice(choice).setOutputs(outputs))
+                        .build());
+    }
+
+    @Override
+    public void delta(int choice, Delta delta) {
+        InferenceDelta.Builder proto =
+                InferenceDelta.newBuilder().setChoice(choice).setText(delta.text());
+        delta.tokens().forEach(shown -> proto.addTokens(shown.token().toProto()));
+        send(InferenceEvent.newBuilder().setDelta(proto).build());
+    }
+
+    @Override
+    public void finished(int choice, Finish finish) {
+        String stop =
+                finish.stopToken().isPresent()
+                        ? Integer.toString(finish.stopToken().getAsInt())
+                        : finish.stopText();
+        InferenceFinished proto =
+                InferenceFinished.newBuilder()
+                        .setChoice(choice)
+                        .setReason(
+                                switch (finish.reason()) {
+                                    case STOP -> FinishReason.FINISH_REASON_STOP;
+                                    case LENGTH -> FinishReason.FINISH_REASON_LENGTH;
+                                })
+                        .setStop(stop)
+                        .build();
+        if (--openChoices == 0) {
+            last = Optional.of(proto);
+        } else {
+            send(InferenceEvent.newBuilder().setFinished(proto).build());
+        }
+    }
+
+    /// The transport keeps its connections alive itself.
+    @Override
+    public void quiet() {}
+
+    @Override
+    public void completed(TokenUsage usage) {
+        last.ifPresent(
+                proto ->
+                        send(
+                                InferenceEvent.newBuilder()
+                                        .setFinished(proto.toBuilder().setUsage(usage.toProto()))
+                                        .build()));
+        if (!over && !out.isCancelled()) {
+            over = true;
+            out.onCompleted();
+        }
+    }
+
+    /// How the request ended, as the HTTP API would say it.
+    int status() {
+        return status;
+    }
+
+    @Override
+    public void failed(ApiError error) {
+        status = error.status();
+        if (!over && !out.isCancelled()) {
+            over = true;
+            out.onError(status(error));
+        }
+    }
+
+    static StatusRuntimeException status(ApiError error) {
+        Status status =
+                switch (error.status()) {
+                    case 400 -> Status.INVALID_ARGUMENT;
+                    case 404 -> Status.NOT_FOUND;
+                    case 413, 429 -> Status.RESOURCE_EXHAUSTED;
+                    case 504 -> Status.DEADLINE_EXCEEDED;
+                    case 503 ->
+                            error.code().equals("group_lost") ? Status.ABORTED : Status.UNAVAILABLE;
+                    default -> Status.INTERNAL;
+                };
+        Metadata trailers = new Metadata();
+        if (!error.retryAfter().isZero()) {
+            trailers.put(
+                    SchedulerCall.RETRY_AFTER_MS, Long.toString(error.retryAfter().toMillis()));
+        }
+        return status.withDescription(error.message()).asRuntimeException(trailers);
+    }
+
+    /// Waits while the transport has enough.
+    private void send(InferenceEvent event) {
+        long deadline = System.nanoTime() + slowClient.toNanos();
+        synchronized (this) {
+            while (!out.isReady() && !out.isCancelled()) {
+                long left = (deadline - System.nanoTime()) / 1_000_000;
+                if (left <= 0) {
+                    throw ApiError.slowReader();
+                }
+                await(left);
+            }
+        }
+        if (!out.isCancelled()) {
+            out.onNext(named ? event : event.toBuilder().setId(id).build());
+            named = true;
+        }
+    }
+
+    private void await(long milliseconds) {
+        try {
+            synchronized (this) {
+                TimeUnit.MILLISECONDS.timedWait(this, milliseconds);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw ApiError.internal("the request was interrupted");
+        }
+    }
+
+    private synchronized void wake() {
+        notifyAll();
+    }
+}

@@ -1,0 +1,88 @@
+package dev.lockstep.coordinator;
+
+import dev.lockstep.coordinator.engine.PromptOutputs;
+import dev.lockstep.coordinator.engine.RequestOptions;
+import dev.lockstep.coordinator.engine.Sampling;
+import java.util.List;
+import java.util.OptionalInt;
+
+/// The body of `POST /v1/completions`, checked.
+///
+/// @param echo the prompt comes back before the text
+/// @param wanted what that makes of every prompt, with `echo` and `logprobs`
+/// @param promptOnly `echo` with `max_tokens` 0 and nothing else: no engine is asked
+record TextRequest(
+        List<Prompt> prompts,
+        boolean addSpecialTokens,
+        Sampling sampling,
+        RequestOptions options,
+        StreamFields delivery,
+        OutputFields outputs,
+        PromptOutputs wanted,
+        boolean returnTokenIds,
+        boolean echo,
+        boolean promptOnly) {
+
+    /// As elsewhere where this API is spoken.
+    private static final int DEFAULT_MAX_TOKENS = 16;
+
+    /// Evaluation harnesses send a few hundred.
+    private static final int MOST_PROMPTS = 1024;
+
+    private static final int MOST_CHOICES = 4096;
+
+    TextRequest {
+        prompts = List.copyOf(prompts);
+    }
+
+    static TextRequest parse(Fields fields, ServedModel model, RequestContext context) {
+        model.requireName(fields.requireText("model"));
+        UnservedFields.refuseInCompletions(fields);
+        boolean echo = fields.flag("echo", false);
+        if (echo) {
+            model.requireTokenizer("echo");
+        }
+        OutputFields outputs = OutputFields.parse(fields);
+        int least = echo || outputs.any() ? 0 : 1;
+        int maxTokens =
+                fields.integer("max_completion_tokens", least, Integer.MAX_VALUE)
+                        .orElse(
+                                fields.integer(
+                                        "max_tokens",
+                                        least,
+                                        Integer.MAX_VALUE,
+                                        DEFAULT_MAX_TOKENS));
+        OptionalInt logprobs = fields.integer("logprobs", 0, SamplingFields.MOST_LOGPROBS);
+        StreamFields delivery = StreamFields.parse(fields);
+        OutputFields all =
+                echo && logprobs.isPresent()
+                        ? outputs.withPromptLogprobs(logprobs.getAsInt())
+                        : outputs;
+        all.requireFits(fields, OptionalInt.of(maxTokens));
+        List<Prompt> prompts = Prompt.list("prompt", MOST_PROMPTS, fields, model);
+        Sampling sampling =
+                SamplingFields.parse(
+                        fields,
+                        model,
+                        OptionalInt.of(maxTokens),
+                        new SamplingFields.Logprobs(logprobs.isPresent(), logprobs.orElse(0)));
+        if ((long) prompts.size() * sampling.choices() > MOST_CHOICES) {
+            throw ApiError.invalid(
+                    "n",
+                    "%d prompts with n %d are more than %d choices"
+                            .formatted(prompts.size(), sampling.choices(), MOST_CHOICES));
+        }
+        all.requireOneChoice(OptionalInt.of(maxTokens), sampling);
+        return new TextRequest(
+                prompts,
+                fields.flag("add_special_tokens", true),
+                sampling,
+                RequestOptionFields.parse(fields, context),
+                delivery,
+                outputs,
+                all.wanted(),
+                fields.flag("return_token_ids", false),
+                echo,
+                maxTokens == 0 && !all.any());
+    }
+}

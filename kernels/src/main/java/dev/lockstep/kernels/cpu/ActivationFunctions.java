@@ -1,0 +1,44 @@
+package dev.lockstep.kernels.cpu;
+
+import dev.lockstep.kernels.Activation;
+
+/// Activations of one float, bit for bit those of `activate.cpp`.
+final class ActivationFunctions {
+    /// `2 √(2/π)`.
+    private static final float TANH_SCALE = 0x1.988454p0f;
+
+    private static final float CUBE = 0.044715f;
+    private static final float ROOT_HALF = 0x1.6a09e6p-1f;
+
+    private ActivationFunctions() {}
+
+    static float of(Activation activation, float x) {
+        return switch (activation) {
+            case SILU -> logisticShare(x, x);
+            case GELU_TANH -> logisticShare(x, TANH_SCALE * Math.fma(CUBE * (x * x), x, x));
+            case GELU_ERF -> {
+                float half = 0.5f * complement(Math.abs(x) * ROOT_HALF);
+                yield x * (x < 0 ? half : 1 - half);
+            }
+        };
+    }
+
+    /// x times the logistic function of y.
+    private static float logisticShare(float x, float y) {
+        return x / (Exponential.of(0 - y) + 1);
+    }
+
+    /// erfc of a positive number, as `activate.cpp` has it.
+    private static float complement(float z) {
+        float t = 1 / Math.fma(z, 0.5f, 1);
+        float p = Math.fma(-0x1.e61912p-5f, t, 0x1.24d7dap-2f);
+        p = Math.fma(p, t, -0x1.f60aecp-2f);
+        p = Math.fma(p, t, 0x1.208106p-2f);
+        p = Math.fma(p, t, -0x1.deec1cp-6f);
+        p = Math.fma(p, t, 0x1.a16314p-3f);
+        p = Math.fma(p, t, 0x1.f14dc2p-3f);
+        p = Math.fma(p, t, 0x1.2130c6p-2f);
+        p = Math.fma(p, t, 0x1.20dabcp-2f);
+        return Exponential.of(0 - z * z) * t * p;
+    }
+}

@@ -1,0 +1,213 @@
+package dev.lockstep.kernels.cpu;
+
+import static dev.lockstep.kernels.cpu.VectorLanes.INT;
+import static dev.lockstep.kernels.cpu.VectorLanes.MEMORY;
+import static dev.lockstep.kernels.cpu.VectorLanes.SHORT;
+
+import dev.lockstep.kernels.WeightType;
+import java.lang.foreign.ValueLayout;
+
+/// 32 columns of a stored row, taken out of its block; the twin of `stored.h`. Reused for the next.
+///
+/// w = factor · subScale · value − minScale · subMin, where columns 0 … 15 and 16 … 31 have sub-
+/// scales of their own.
+final class StoredSubBlock {
+    static final int COLUMNS = 32;
+
+    private static final int[] IQ4_NL = {
+        -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113
+    };
+
+    private final WeightType type;
+    private final int subBlocks;
+    private final int[] values = new int[COLUMNS];
+    private final int[] subScales = new int[2];
+    private final int[] subMin = new int[2];
+    private float factor;
+    private float minScale;
+
+    StoredSubBlock(WeightType type) {
+        this.type = type;
+        subBlocks = type.blockSize() / COLUMNS;
+    }
+
+    /// Reads columns `[32·subBlock, 32·subBlock + 32)`, counted from the start of the block at
+    /// `row`.
+    void read(long row, int subBlock) {
+        long block = row + (long) (subBlock / subBlocks) * type.blockBytes();
+        int inBlock = subBlock % subBlocks;
+        switch (type) {
+            case Q4_0 -> {
+                one(block, 0);
+                nibbles(block + 2, -8);
+            }
+            case IQ4_NL -> {
+                one(block, 0);
+                nibbles(block + 2, 0);
+                for (int c = 0; c < COLUMNS; c++) {
+                    values[c] = IQ4_NL[values[c]];
+                }
+            }
+            case Q4_1 -> {
+                one(block, -half(block + 2));
+                nibbles(block + 4, 0);
+            }
+            case Q5_0 -> {
+                one(block, 0);
+                nibbles(block + 6, -16);
+                addFifthBits(MEMORY.get(INT, block + 2));
+            }
+            case Q5_1 -> {
+                one(block, -half(block + 2));
+                nibbles(block + 8, 0);
+                addFifthBits(MEMORY.get(INT, block + 4));
+            }
+            case Q8_0 -> {
+                one(block, 0);
+                for (int c = 0; c < COLUMNS; c++) {
+                    values[c] = (byte) unsigned(block + 2 + c);
+                }
+            }
+            case Q2_K -> readQ2(block, inBlock);
+            case Q3_K -> readQ3(block, inBlock);
+            case Q4_K -> {
+                sixBits(block, inBlock);
+                codes(block + 16 + inBlock / 2 * 32L, inBlock % 2 * 4, 15, 0);
+            }
+            case Q5_K -> {
+                sixBits(block, inBlock);
+                codes(block + 48 + inBlock / 2 * 32L, inBlock % 2 * 4, 15, 0);
+                addBits(block + 16, inBlock, 1, 4);
+            }
+            case Q6_K -> readQ6(block, inBlock);
+            case F32, F16, BF16 -> throw new IllegalArgumentException(type + " is plain");
+        }
+    }
+
+    /// q of a column.
+    int value(int column) {
+        return values[column];
+    }
+
+    /// d of the block.
+    float factor() {
+        return factor;
+    }
+
+    /// What a block's minimum is made of: e, or −m.
+    float minScale() {
+        return minScale;
+    }
+
+    int subScale(int half) {
+        return subScales[half];
+    }
+
+    int subMin(int half) {
+        return subMin[half];
+    }
+
+    float scale(int half) {
+        return factor * subScales[half];
+    }
+
+    float minimum(int half) {
+        return -(minScale * subMin[half]);
+    }
+
+    private void one(long block, float min) {
+        factor = half(block);
+        minScale = min;
+        subScales[0] = 1;
+        subScales[1] = 1;
+        subMin[0] = 1;
+        subMin[1] = 1;
+    }
+
+    /// Columns c and c + 16 share a byte.
+    private void nibbles(long at, int offset) {
+        for (int c = 0; c < COLUMNS / 2; c++) {
+            int both = unsigned(at + c);
+            values[c] = (both & 15) + offset;
+            values[c + COLUMNS / 2] = (both >> 4) + offset;
+        }
+    }
+
+    private void addFifthBits(int bits) {
+        for (int c = 0; c < COLUMNS; c++) {
+            values[c] += (bits >>> c & 1) << 4;
+        }
+    }
+
+    /// A byte a column, of which other subBlocks have other bits.
+    private void codes(long at, int bit, int mask, int offset) {
+        for (int c = 0; c < COLUMNS; c++) {
+            values[c] = (unsigned(at + c) >> bit & mask) + offset;
+        }
+    }
+
+    private void addBits(long at, int bit, int mask, int to) {
+        for (int c = 0; c < COLUMNS; c++) {
+            values[c] += (unsigned(at + c) >> bit & mask) << to;
+        }
+    }
+
+    private void readQ2(long block, int subBlock) {
+        factor = half(block + 80);
+        minScale = half(block + 82);
+        for (int h = 0; h < 2; h++) {
+            int both = unsigned(block + 2L * subBlock + h);
+            subScales[h] = both & 15;
+            subMin[h] = both >> 4;
+        }
+        codes(block + 16 + subBlock / 4 * 32L, subBlock % 4 * 2, 3, 0);
+    }
+
+    private void readQ3(long block, int subBlock) {
+        factor = half(block + 108);
+        long packed = block + 96;
+        for (int h = 0; h < 2; h++) {
+            int index = 2 * subBlock + h;
+            int low = unsigned(packed + index % 8) >> (index / 8 * 4) & 15;
+            int high = unsigned(packed + 8 + index % 4) >> (index / 4 * 2) & 3;
+            subScales[h] = (low | (high << 4)) - 32;
+        }
+        codes(block + 32 + subBlock / 4 * 32L, subBlock % 4 * 2, 3, -4);
+        addBits(block, subBlock, 1, 2);
+    }
+
+    private void readQ6(long block, int subBlock) {
+        factor = half(block + 208);
+        for (int h = 0; h < 2; h++) {
+            subScales[h] = (byte) unsigned(block + 192 + 2L * subBlock + h);
+        }
+        codes(block + subBlock / 4 * 64L + subBlock % 2 * 32L, subBlock % 4 / 2 * 4, 15, -32);
+        addBits(block + 128 + subBlock / 4 * 32L, subBlock % 4 * 2, 3, 4);
+    }
+
+    /// Scale and minimum of a subBlock, 6 bits each, in the 12 bytes after the two factors.
+    private void sixBits(long block, int subBlock) {
+        factor = half(block);
+        minScale = half(block + 2);
+        long packed = block + 4;
+        int scale = unsigned(packed + subBlock % 4) & 63;
+        int min = unsigned(packed + subBlock % 4 + 4) & 63;
+        if (subBlock >= 4) {
+            int low = unsigned(packed + subBlock + 4);
+            scale = (low & 15) | unsigned(packed + subBlock - 4) >> 6 << 4;
+            min = low >> 4 | unsigned(packed + subBlock) >> 6 << 4;
+        }
+        subScales[0] = scale;
+        subScales[1] = scale;
+        subMin[0] = min;
+        subMin[1] = min;
+    }
+
+    private static int unsigned(long at) {
+        return Byte.toUnsignedInt(MEMORY.get(ValueLayout.JAVA_BYTE, at));
+    }
+
+    private static float half(long at) {
+        return Float.float16ToFloat(MEMORY.get(SHORT, at));
+    }
+}

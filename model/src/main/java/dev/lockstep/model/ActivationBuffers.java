@@ -1,0 +1,279 @@
+package dev.lockstep.model;
+
+import dev.lockstep.checkpoint.ExpertConfig;
+import dev.lockstep.checkpoint.ModelConfig;
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.DeviceBuffer;
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.KvLayout;
+import dev.lockstep.kernels.PagedKv;
+import dev.lockstep.kernels.Tensor;
+import dev.lockstep.nccl.Communicator;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+
+/// The tensors a step computes in, allocated once for the largest step; closed by the worker that
+/// made it.
+///
+/// They live as long as a group's epoch, with its communicator: what is summed or gathered over
+/// ranks lies in the communicator's memory. H hidden size, T tokens, N logit rows, all shard sizes
+/// this rank's. No two of the activations share memory but [#squareSums] and [#partial].
+///
+/// Not thread-safe: belongs to the step thread.
+public final class ActivationBuffers implements AutoCloseable {
+    private static final int ALIGNMENT = 64;
+
+    private final Communicator communicator;
+    private final int maxTokens;
+    private final int maxLogitRows;
+    private final DeviceBuffer local;
+    private final Tensor residual;
+    private final Tensor hidden;
+    private final Tensor qkv;
+    private final Tensor attended;
+    private final Tensor gateUp;
+    private final Tensor feedForward;
+    private final Tensor routerLogits;
+    private final Tensor expertInput;
+    private final Tensor expertOutput;
+    private final Tensor logitInput;
+    private final Tensor logits;
+    private final Tensor partial;
+    private final Tensor logitPart;
+    private final List<PagedKv> stepKv = new ArrayList<>();
+    private long offset;
+
+    public ActivationBuffers(
+            Model model,
+            Kernels kernels,
+            Communicator communicator,
+            int maxTokens,
+            int maxLogitRows) {
+        ModelConfig config = model.config();
+        Shard shard = model.shard();
+        this.communicator = communicator;
+        this.maxTokens = maxTokens;
+        this.maxLogitRows = maxLogitRows;
+        Sizes sizes = Sizes.of(config, shard);
+        DType type = kernels.activationType();
+        this.local = kernels.allocate(localBytes(config, shard, type, maxTokens, maxLogitRows));
+        this.residual = take(type, maxTokens, sizes.hidden);
+        this.hidden = take(type, maxTokens, sizes.hidden);
+        this.qkv = take(type, maxTokens, sizes.qkv);
+        this.attended = take(type, maxTokens, sizes.attended);
+        this.gateUp = take(type, maxTokens, sizes.gateUp);
+        this.feedForward = take(type, maxTokens, sizes.feedForward);
+        this.routerLogits = take(DType.F32, maxTokens, sizes.experts);
+        this.expertInput = take(type, maxTokens, sizes.expertHidden);
+        this.expertOutput = take(type, maxTokens, sizes.expertHidden);
+        this.logitInput = take(type, maxLogitRows, sizes.hidden);
+        this.logits = take(DType.F32, maxLogitRows, config.vocabularySize());
+        // The largest part of any rank, so that every rank allocates the same.
+        int widestPart =
+                Shard.cut(config, shard.size()).stream()
+                        .mapToInt(each -> each.vocabulary().size())
+                        .max()
+                        .orElseThrow();
+        this.partial =
+                communicator
+                        .allocate((long) maxTokens * sizes.hidden * type.bytes())
+                        .tensor(0, type, maxTokens, sizes.hidden);
+        this.logitPart =
+                communicator
+                        .allocate((long) maxLogitRows * widestPart * DType.F32.bytes())
+                        .tensor(0, DType.F32, maxLogitRows, shard.vocabulary().size());
+        Map<KvLayout, PagedKv> pools = new HashMap<>();
+        for (KvLayout layout : model.kvLayouts()) {
+            KvLayout one = layout.ofOneLayer();
+            int blocks = stepKvBlocks(maxTokens, maxLogitRows, one.blockSize());
+            stepKv.add(pools.computeIfAbsent(one, each -> kernels.allocateKv(each, blocks)));
+        }
+    }
+
+    /// Blocks of a step none of whose rows keeps keys and values, the null block included.
+    public static int stepKvBlocks(int maxTokens, int maxRows, int blockSize) {
+        return 1 + Math.ceilDiv(maxTokens, blockSize) + Math.min(maxRows, maxTokens);
+    }
+
+    /// Bytes of [#stepKv]: KV groups are alike but for their windows, so they share one.
+    public static long stepKvBytes(
+            ModelConfig config,
+            Shard shard,
+            DType kvType,
+            int blockSize,
+            int maxTokens,
+            int maxRows) {
+        int headSize = config.attention().headDim();
+        return new KvLayout(1, shard.kvHeads().size(), headSize, kvType, blockSize).bytesPerBlock()
+                * stepKvBlocks(maxTokens, maxRows, blockSize);
+    }
+
+    /// Bytes of this rank's own tensors, for the memory bill before anything is loaded.
+    public static long localBytes(
+            ModelConfig config, Shard shard, DType type, int maxTokens, int maxLogitRows) {
+        Sizes sizes = Sizes.of(config, shard);
+        int[] tokenColumns = {
+            sizes.hidden,
+            sizes.hidden,
+            sizes.qkv,
+            sizes.attended,
+            sizes.gateUp,
+            sizes.feedForward,
+            sizes.expertHidden,
+            sizes.expertHidden
+        };
+        long bytes = aligned((long) maxTokens * sizes.experts * DType.F32.bytes());
+        for (int columns : tokenColumns) {
+            bytes += aligned((long) maxTokens * columns * type.bytes());
+        }
+        bytes += aligned((long) maxLogitRows * sizes.hidden * type.bytes());
+        bytes += aligned((long) maxLogitRows * config.vocabularySize() * DType.F32.bytes());
+        return bytes;
+    }
+
+    /// Bytes a rank of this model allocates from the communicator.
+    public static long collectiveBytes(Model model, DType type, int maxTokens, int maxLogitRows) {
+        return collectiveBytes(model.config(), model.shard().size(), type, maxTokens, maxLogitRows);
+    }
+
+    /// Bytes a rank allocates from the communicator; equal on all ranks.
+    public static long collectiveBytes(
+            ModelConfig config, int size, DType type, int maxTokens, int maxLogitRows) {
+        int widestPart =
+                Shard.cut(config, size).stream()
+                        .mapToInt(shard -> shard.vocabulary().size())
+                        .max()
+                        .orElseThrow();
+        return aligned((long) maxTokens * config.hiddenSize() * type.bytes())
+                + aligned((long) maxLogitRows * widestPart * DType.F32.bytes());
+    }
+
+    /// What the layers sum and gather with.
+    public Communicator communicator() {
+        return communicator;
+    }
+
+    public int maxTokens() {
+        return maxTokens;
+    }
+
+    public int maxLogitRows() {
+        return maxLogitRows;
+    }
+
+    /// `[T, H]`: the sum of all layers so far.
+    public Tensor residual(int tokens) {
+        return residual.rows(0, tokens);
+    }
+
+    /// `[T, H]`: the normalised input of the next layer.
+    public Tensor hidden(int tokens) {
+        return hidden.rows(0, tokens);
+    }
+
+    /// `[T, q + k + v columns]`.
+    public Tensor qkv(int tokens) {
+        return qkv.rows(0, tokens);
+    }
+
+    /// `[T, query heads · head size]`.
+    public Tensor attended(int tokens) {
+        return attended.rows(0, tokens);
+    }
+
+    /// `[T, 2I]`.
+    public Tensor gateUp(int tokens) {
+        return gateUp.rows(0, tokens);
+    }
+
+    /// `[T, I]`.
+    public Tensor feedForward(int tokens) {
+        return feedForward.rows(0, tokens);
+    }
+
+    /// `[T, H]` in the communicator's memory: this rank's part of a sum.
+    public Tensor partial(int tokens) {
+        return partial.rows(0, tokens);
+    }
+
+    /// `[T, 2]` F32 in the memory of [#partial], which must not be in use: sums of squares over q
+    /// and k.
+    public Tensor squareSums(int tokens) {
+        return new Tensor(partial.pointer(), DType.F32, tokens, 2, 2);
+    }
+
+    /// `[T, experts]` F32; no columns in dense models, nor have the next two.
+    public Tensor routerLogits(int tokens) {
+        return routerLogits.rows(0, tokens);
+    }
+
+    /// `[n, H]`: the inputs of one expert.
+    public Tensor expertInput(int tokens) {
+        return expertInput.rows(0, tokens);
+    }
+
+    /// `[n, H]`: its outputs.
+    public Tensor expertOutput(int tokens) {
+        return expertOutput.rows(0, tokens);
+    }
+
+    /// `[N, H]`: the rows whose logits are wanted.
+    public Tensor logitInput(int rows) {
+        return logitInput.rows(0, rows);
+    }
+
+    /// `[N, vocabulary of this rank]` in the communicator's memory.
+    public Tensor logitPart(int rows) {
+        return logitPart.rows(0, rows);
+    }
+
+    /// `[N, vocabulary]`.
+    public Tensor logits(int rows) {
+        return logits.rows(0, rows);
+    }
+
+    /// The blocks in which rows without KV keep one layer's keys and values while it runs.
+    public PagedKv stepKv(int kvGroup) {
+        return stepKv.get(kvGroup);
+    }
+
+    @Override
+    public void close() {
+        local.close();
+        new HashSet<>(stepKv).forEach(PagedKv::close);
+    }
+
+    private Tensor take(DType type, int rows, int columns) {
+        Tensor tensor = local.tensor(offset, type, rows, columns);
+        offset += aligned((long) rows * columns * type.bytes());
+        return tensor;
+    }
+
+    private static long aligned(long bytes) {
+        return Math.ceilDiv(bytes, ALIGNMENT) * ALIGNMENT;
+    }
+
+    private record Sizes(
+            int hidden,
+            int qkv,
+            int attended,
+            int gateUp,
+            int feedForward,
+            int experts,
+            int expertHidden) {
+        static Sizes of(ModelConfig config, Shard shard) {
+            int headSize = config.attention().headDim();
+            return new Sizes(
+                    config.hiddenSize(),
+                    (shard.queryHeads().size() + 2 * shard.kvHeads().size()) * headSize,
+                    shard.queryHeads().size() * headSize,
+                    2 * shard.feedForward().size(),
+                    shard.feedForward().size(),
+                    config.details().experts().map(ExpertConfig::count).orElse(0),
+                    config.details().experts().isPresent() ? config.hiddenSize() : 0);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+package dev.lockstep.nccl;
+
+/// Where ranks wait for each other: raise the own arrival flag, wait for all flags.
+///
+/// Used by the step thread; [#awaited] by any.
+final class Barrier {
+    private static final long SPIN_NANOS = 50_000;
+    private static final int NOBODY = -1;
+
+    private final SharedRegion region;
+    private final RegionLayout layout;
+    private final int rank;
+    private final Waiting waiting;
+    private final long[] offsets;
+    private int arrivals;
+    private long callsDone;
+    private volatile int awaited = NOBODY;
+
+    Barrier(SharedRegion region, int rank, Waiting waiting) {
+        this.region = region;
+        this.layout = region.layout();
+        this.rank = rank;
+        this.waiting = waiting;
+        this.offsets = new long[layout.size()];
+    }
+
+    /// The rank this one waits for, or -1.
+    int awaited() {
+        return awaited;
+    }
+
+    /// Which of its two slots a rank uses in the next exchange.
+    int nextSide() {
+        return (arrivals + 1) & 1;
+    }
+
+    /// Says what this rank calls and where its part lies, and returns when all ranks said the same.
+    ///
+    /// @return where each rank's part lies; good until the next exchange
+    long[] meet(CallWord call, long offset) {
+        int side = nextSide();
+        arrivals++;
+        long line = layout.rankLine(rank);
+        region.writeLong(line + RegionLayout.CALLS + 8L * side, call.word());
+        region.writeLong(line + RegionLayout.OFFSETS + 8L * side, offset);
+        region.raise(line, arrivals);
+        for (int each = 0; each < offsets.length; each++) {
+            long theirs = layout.rankLine(each);
+            await(theirs, arrivals, each);
+            offsets[each] = region.readLong(theirs + RegionLayout.OFFSETS + 8L * side);
+            long theirCall = region.readLong(theirs + RegionLayout.CALLS + 8L * side);
+            if (theirCall != call.word()) {
+                throw lostStep(
+                        "rank %d calls %s while rank %d calls %s"
+                                .formatted(each, new CallWord(theirCall), rank, call));
+            }
+        }
+        finishCall();
+        return offsets;
+    }
+
+    /// Counts a finished call, which peers that wait see as progress.
+    void finishCall() {
+        region.writeLong(layout.rankLine(rank) + RegionLayout.CALLS_DONE, ++callsDone);
+    }
+
+    /// Returns when `peer` has raised the flag to `value`.
+    void await(long flag, int value, int peer) {
+        if (region.isReached(flag, value) || (waiting == Waiting.SPIN && spin(flag, value))) {
+            return;
+        }
+        awaited = peer;
+        try {
+            while (!region.isReached(flag, value)) {
+                requireRunning();
+                if (hasLeft(peer) && !region.isReached(flag, value)) {
+                    throw lostStep(
+                            "rank %d closed its communicator while rank %d waits for it"
+                                    .formatted(peer, rank));
+                }
+                region.sleep(flag, value);
+            }
+        } finally {
+            awaited = NOBODY;
+        }
+    }
+
+    private boolean spin(long flag, int value) {
+        long start = System.nanoTime();
+        while (System.nanoTime() - start < SPIN_NANOS) {
+            for (int i = 0; i < 32; i++) {
+                if (region.isReached(flag, value)) {
+                    return true;
+                }
+                Thread.onSpinWait();
+            }
+        }
+        return false;
+    }
+
+    private boolean hasLeft(int peer) {
+        return region.readInt(layout.rankLine(peer) + RegionLayout.SEAT) == Formation.LEFT;
+    }
+
+    void requireRunning() {
+        if (region.isAborted()) {
+            throw new CommunicatorAbortedException(region.abortReason().orElseThrow());
+        }
+    }
+
+    /// Aborts all ranks, since they no longer do the same.
+    CommunicatorAbortedException lostStep(String reason) {
+        region.abort(reason);
+        return new CommunicatorAbortedException(region.abortReason().orElseThrow());
+    }
+}

@@ -1,0 +1,93 @@
+package dev.lockstep.scheduler;
+
+import java.util.List;
+
+/// Decides whether a request may queue: whether it can run at all, whether the queue has room, and
+/// whether its turn comes before its deadline.
+final class AdmissionCheck {
+    private final WaitingLimits limits;
+    private final GroupShape shape;
+    private final KvCacheManager kv;
+    private final WaitingRoom waiting;
+    private final AdmissionPace pace;
+    private final PrefillPace prefill;
+    private long refused;
+
+    AdmissionCheck(
+            WaitingLimits limits,
+            GroupShape shape,
+            KvCacheManager kv,
+            WaitingRoom waiting,
+            AdmissionPace pace,
+            PrefillPace prefill) {
+        this.limits = limits;
+        this.shape = shape;
+        this.kv = kv;
+        this.waiting = waiting;
+        this.pace = pace;
+        this.prefill = prefill;
+    }
+
+    /// Requests that found the queue full, or too long for their deadline.
+    long refused() {
+        return refused;
+    }
+
+    /// What is to become of the choices of a request: all or none queue.
+    Submission judge(List<Sequence> choices, long nanos) {
+        long more = 0;
+        for (var sequence : choices) {
+            var unfit = unfit(sequence);
+            if (!unfit.isEmpty()) {
+                return new Submission.Unservable(unfit);
+            }
+            more += sequence.knownLength();
+        }
+        var full = limits.full(waiting.size(), waiting.tokens(), choices.size(), more);
+        if (!full.isEmpty()) {
+            refused++;
+            return new Submission.QueueFull(full);
+        }
+        return inTime(choices.getFirst(), nanos);
+    }
+
+    /// Its first token must come before its deadline: the queue's turn comes first, then what its
+    /// own prompt lacks is computed.
+    private Submission inTime(Sequence first, long nanos) {
+        long deadline = first.options().deadlineNanos();
+        if (deadline == SchedulingOptions.NO_DEADLINE) {
+            return new Submission.Queued();
+        }
+        long wait = waiting.isEmpty() ? 0 : pace.waitNanos(waiting.tokens());
+        long cached = (long) kv.cachedPrefix(first) * shape.blockSize();
+        long compute = prefill.prefillNanos(first.promptLength() - cached, nanos);
+        long left = deadline - nanos;
+        if (left > 0 && left > wait + compute) {
+            return new Submission.Queued();
+        }
+        refused++;
+        return new Submission.TooLate(
+                "deadline_ms is over in "
+                        + left / 1_000_000
+                        + " ms, the queue takes about "
+                        + wait / 1_000_000
+                        + " ms and the prompt "
+                        + compute / 1_000_000
+                        + " ms",
+                wait);
+    }
+
+    private String unfit(Sequence sequence) {
+        int prompt = sequence.promptLength();
+        int most = sequence.sampling().maxTokens();
+        long length = (long) prompt + most;
+        var sum = "prompt of " + prompt + " tokens and max_tokens " + most + " make " + length;
+        if (length > shape.maxModelLength()) {
+            return sum + ", the model's context is " + shape.maxModelLength();
+        }
+        if (sequence.finalLength() > kv.mostTokens()) {
+            return sum + ", the KV cache holds " + kv.mostTokens();
+        }
+        return "";
+    }
+}

@@ -1,0 +1,115 @@
+package dev.lockstep.scheduler;
+
+import dev.lockstep.cluster.BlockHash;
+import dev.lockstep.cluster.BlockHasher;
+import java.util.ArrayList;
+import java.util.List;
+
+/// Gives full blocks their names: to the workers always, to the prefix cache where there is one.
+///
+/// A full block whose ids are known is named when the row that computes it is planned: steps run in
+/// order, so a later step that finds it there finds it computed.
+final class FullBlockNames {
+    private final KvPools pools;
+    private final int blockSize;
+    private final boolean prefixCache;
+    private final BlockHasher hasher;
+    private final CacheEvents events;
+    private final InFlightPrefixes inFlightPrefixes;
+    private final int[] ids;
+
+    FullBlockNames(
+            KvPools pools,
+            boolean prefixCache,
+            BlockHasher hasher,
+            CacheEvents events,
+            InFlightPrefixes inFlightPrefixes) {
+        this.pools = pools;
+        this.blockSize = pools.blockSize();
+        this.prefixCache = prefixCache;
+        this.hasher = hasher;
+        this.events = events;
+        this.inFlightPrefixes = inFlightPrefixes;
+        this.ids = new int[blockSize];
+    }
+
+    /// A name needs every id of its block. With two steps in flight a decode row may fill a block
+    /// whose last id is not back yet: that block is named with a later row.
+    private int fullKnownBlocks(Sequence sequence) {
+        return Math.min(sequence.computed(), sequence.knownLength()) / blockSize;
+    }
+
+    /// Names of a sequence's full blocks that the workers have not been told.
+    List<BlockHash> newNames(Sequence sequence) {
+        int full = fullKnownBlocks(sequence);
+        int told = sequence.toldNames;
+        if (told >= full) {
+            return List.of();
+        }
+        sequence.nameBlocks(full, blockSize, hasher);
+        var names = new ArrayList<BlockHash>(full - told);
+        for (int block = told; block < full; block++) {
+            names.add(sequence.name(block));
+        }
+        sequence.toldNames = full;
+        return names;
+    }
+
+    /// Makes the full blocks of a sequence fullBlockNames.
+    void publish(Sequence sequence) {
+        int full = fullKnownBlocks(sequence);
+        if (!prefixCache || full <= sequence.publishedBlocks) {
+            return;
+        }
+        sequence.nameBlocks(full, blockSize, hasher);
+        var root = sequence.root(hasher);
+        for (int block = sequence.publishedBlocks; block < full; block++) {
+            sequence.copyIds(block * blockSize, ids);
+            for (int group = 0; group < pools.groupCount(); group++) {
+                if (block >= sequence.tables[group].dropped()) {
+                    publish(sequence, group, block, root);
+                }
+            }
+            if (!inFlightPrefixes.isEmpty()) {
+                inFlightPrefixes.published(sequence.name(block), sequence);
+            }
+        }
+        sequence.publishedBlocks = full;
+    }
+
+    private void publish(Sequence sequence, int group, int index, BlockHash root) {
+        int before = index == 0 ? PrefixCache.NONE : pools.find(sequence, group, index - 1);
+        boolean first =
+                pools.cacheOf(group)
+                        .name(
+                                sequence.tables[group].block(index),
+                                group,
+                                sequence.nameHigh(index),
+                                sequence.nameLow(index),
+                                before,
+                                root,
+                                ids,
+                                (int) sequence.arrival());
+        if (first && group == 0) {
+            events.stored(sequence.name(index));
+        }
+    }
+
+    /// Takes over a full block that the workers still hold from an earlier epoch: found by its
+    /// name, its ids nobody knows. False when there is no such block, or the name is taken.
+    boolean adopt(int kvGroup, int block, BlockHash name) {
+        int pool = pools.poolOf(kvGroup);
+        if (!prefixCache
+                || block <= BlockPool.NULL_BLOCK
+                || block > pools.usable(pool)
+                || !pools.cache(pool).nameOnly(block, kvGroup, name)) {
+            return false;
+        }
+        pools.pool(pool).retain(block);
+        pools.release(pool, block, BlockPool.DEFAULT_PRIORITY, 0);
+        if (kvGroup == 0) {
+            events.stored(name);
+        }
+        return true;
+    }
+}

@@ -1,0 +1,22 @@
+package dev.lockstep.scheduler;
+
+/// Layers of the model that share one block table. Groups whose blocks have equal bytes share a
+/// pool.
+public record KvGroupShape(Kind kind, int window, long bytesPerBlock, int layers) {
+    public enum Kind {
+        FULL,
+        WINDOW,
+        STATE
+    }
+
+    public KvGroupShape {
+        if (bytesPerBlock < 1) {
+            throw new IllegalArgumentException(
+                    "bytes per block of a KV group are " + bytesPerBlock + ", the least is 1");
+        }
+    }
+
+    public static KvGroupShape full(long bytesPerBlock) {
+        return new KvGroupShape(Kind.FULL, 0, bytesPerBlock, 1);
+    }
+}

@@ -1,0 +1,104 @@
+package dev.lockstep.scheduler.process;
+
+import dev.lockstep.scheduler.StepResult;
+import dev.lockstep.scheduler.Timeline;
+import io.grpc.Status;
+import java.util.List;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
+
+/// How everybody else talks to the step loop; on any thread, and nothing here waits but the loop.
+///
+/// Requests in it are bounded by [#MAX_UNREAD_REQUESTS]; the rest is bounded by what it is about: a
+/// cancel per request, the steps in flight, and news of the group.
+final class StepLoopInbox implements WorkerGroup.Listener {
+    private static final int MAX_UNREAD_REQUESTS = 4096;
+
+    private final BlockingQueue<StepLoopMessage> messages = new LinkedBlockingQueue<>();
+    private final AtomicInteger unreadRequests = new AtomicInteger();
+    private final Gate gate;
+
+    StepLoopInbox(Gate gate) {
+        this.gate = gate;
+    }
+
+    /// Hands a request over, unless the gate refuses it; false when the loop has too many to read
+    /// already.
+    boolean trySubmit(RequestStream stream) {
+        if (gate.tryRefuse(stream)) {
+            return true;
+        }
+        if (unreadRequests.incrementAndGet() > MAX_UNREAD_REQUESTS) {
+            unreadRequests.decrementAndGet();
+            return false;
+        }
+        return messages.add(new StepLoopMessage.Submit(stream));
+    }
+
+    void cancelled(RequestStream stream) {
+        messages.add(new StepLoopMessage.Cancel(stream));
+    }
+
+    /// What happened to a request lately; empty when it is unknown or forgotten.
+    CompletableFuture<List<Timeline.Choice>> describe(String requestId) {
+        var answer = new CompletableFuture<List<Timeline.Choice>>();
+        messages.add(new StepLoopMessage.Describe(requestId, answer));
+        return answer;
+    }
+
+    /// What the prefix cache holds.
+    CompletableFuture<BlockWatcher.Snapshot> snapshot() {
+        var answer = new CompletableFuture<BlockWatcher.Snapshot>();
+        messages.add(new StepLoopMessage.Snapshot(answer));
+        return answer;
+    }
+
+    void groupFormed(FormedGroup group) {
+        messages.add(new StepLoopMessage.Formed(group));
+    }
+
+    /// Says why there is no group; FAILED_PRECONDITION when this scheduler does not lead.
+    void groupUnready(Status status) {
+        messages.add(new StepLoopMessage.Unready(status));
+    }
+
+    @Override
+    public void stepCompleted(WorkerGroup group, StepResult result) {
+        messages.add(new StepLoopMessage.Completed(group, result));
+    }
+
+    @Override
+    public void groupLost(WorkerGroup group, String reason) {
+        messages.add(new StepLoopMessage.Lost(group, reason));
+    }
+
+    /// Takes no new requests from now on.
+    void drain() {
+        messages.add(new StepLoopMessage.Drain());
+    }
+
+    void stop() {
+        messages.add(new StepLoopMessage.Stop());
+    }
+
+    /// The next message, for the loop; null when none came in time.
+    @Nullable StepLoopMessage poll(long timeoutNanos) throws InterruptedException {
+        return read(messages.poll(timeoutNanos, TimeUnit.NANOSECONDS));
+    }
+
+    /// The next message, for the loop; null when there is none.
+    @Nullable StepLoopMessage poll() {
+        return read(messages.poll());
+    }
+
+    private @Nullable StepLoopMessage read(@Nullable StepLoopMessage message) {
+        if (message instanceof StepLoopMessage.Submit) {
+            unreadRequests.decrementAndGet();
+        }
+        return message;
+    }
+}

@@ -1,0 +1,31 @@
+package dev.lockstep.scheduler.process;
+
+import dev.lockstep.scheduler.StepResult;
+import dev.lockstep.scheduler.Timeline;
+import io.grpc.Status;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+
+/// What others tell the step loop.
+sealed interface StepLoopMessage {
+    record Submit(RequestStream stream) implements StepLoopMessage {}
+
+    record Cancel(RequestStream stream) implements StepLoopMessage {}
+
+    record Formed(FormedGroup group) implements StepLoopMessage {}
+
+    record Unready(Status status) implements StepLoopMessage {}
+
+    record Completed(WorkerGroup group, StepResult result) implements StepLoopMessage {}
+
+    record Lost(WorkerGroup group, String reason) implements StepLoopMessage {}
+
+    record Describe(String requestId, CompletableFuture<List<Timeline.Choice>> answer)
+            implements StepLoopMessage {}
+
+    record Snapshot(CompletableFuture<BlockWatcher.Snapshot> answer) implements StepLoopMessage {}
+
+    record Drain() implements StepLoopMessage {}
+
+    record Stop() implements StepLoopMessage {}
+}

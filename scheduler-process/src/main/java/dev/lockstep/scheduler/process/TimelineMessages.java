@@ -1,0 +1,50 @@
+package dev.lockstep.scheduler.process;
+
+import dev.lockstep.proto.v1.ChoiceTimeline;
+import dev.lockstep.proto.v1.RequestTimeline;
+import dev.lockstep.proto.v1.TimelineEvent;
+import dev.lockstep.scheduler.Timeline;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+/// A request's timeline as it travels.
+final class TimelineMessages {
+    private TimelineMessages() {}
+
+    static RequestTimeline toProto(String requestId, List<Timeline.Choice> choices) {
+        var proto = RequestTimeline.newBuilder().setRequestId(requestId);
+        choices.forEach(choice -> proto.addChoices(toProto(choice)));
+        return proto.build();
+    }
+
+    private static ChoiceTimeline.Builder toProto(Timeline.Choice choice) {
+        var proto =
+                ChoiceTimeline.newBuilder()
+                        .setChoice(choice.choice())
+                        .setState(Timeline.word(choice.state()))
+                        .setTruncated(choice.truncated())
+                        .setQueuedMicros(micros(choice.queueNanos()))
+                        .setPrefillMicros(micros(choice.prefillNanos()))
+                        .setDecodeMicros(micros(choice.decodeNanos()));
+        choice.events().forEach(event -> proto.addEvents(toProto(event)));
+        return proto;
+    }
+
+    private static TimelineEvent.Builder toProto(Timeline.Event event) {
+        return TimelineEvent.newBuilder()
+                .setMicros(micros(event.nanos()))
+                .setKind(Timeline.word(event.kind()))
+                .setReason(
+                        event.reason() == Timeline.Reason.NONE ? "" : Timeline.word(event.reason()))
+                .setOnRequest(event.onRequest())
+                .setFirstStep(event.firstStep())
+                .setLastStep(event.lastStep())
+                .setTokens(event.tokens())
+                .setBatchRows(event.batchRows())
+                .setBatchTokens(event.batchTokens());
+    }
+
+    private static long micros(long nanos) {
+        return TimeUnit.NANOSECONDS.toMicros(nanos);
+    }
+}

@@ -1,0 +1,165 @@
+package dev.lockstep.worker;
+
+import com.google.protobuf.ByteString;
+import dev.lockstep.cluster.BlockHash;
+import dev.lockstep.kernels.Device;
+import dev.lockstep.model.ComputeTypes;
+import dev.lockstep.model.KvGroupLayout;
+import dev.lockstep.model.Model;
+import dev.lockstep.model.ModelSource;
+import dev.lockstep.proto.v1.Join;
+import dev.lockstep.proto.v1.Joined;
+import dev.lockstep.proto.v1.KvGroupInfo;
+import dev.lockstep.proto.v1.RankInfo;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Optional;
+
+/// What this worker tells a scheduler of itself when it joins: what all ranks must have equal, and
+/// what it brings.
+final class JoinReply {
+    /// Raised when schedulers and workers of different versions must not work together.
+    static final String PROTOCOL_VERSION = "1";
+
+    private final WorkerConfig config;
+    private final String incarnation;
+    private final Joined joined;
+
+    JoinReply(
+            WorkerConfig config,
+            String incarnation,
+            ModelSource source,
+            Model model,
+            ComputeTypes types,
+            Device device,
+            Rank rank,
+            int maxModelLen,
+            long activationBytes) {
+        this.config = config;
+        this.incarnation = incarnation;
+        String settings =
+                "max-model-len=%d block-size=%d dtype=%s kv-dtype=%s tensor-parallel=%d"
+                        .formatted(
+                                maxModelLen,
+                                WorkerConfig.BLOCK_SIZE,
+                                types.computeName(),
+                                types.kvName(),
+                                config.tensorParallel());
+        RankInfo info =
+                RankInfo.newBuilder()
+                        .setRank(config.rank())
+                        .setHost(config.host())
+                        .setPid((int) ProcessHandle.current().pid())
+                        .setDevice(device.name())
+                        .setInstructionSet(device.instructionSet())
+                        .setThreads(device.threads())
+                        .setShard(source.describe(model))
+                        .setWeightBytes(model.weightBytes())
+                        .setKvBytes((long) rank.kvBlocks() * rank.bytesPerBlock())
+                        .setActivationBytes(activationBytes)
+                        .setComputeType(types.computeName())
+                        .setKvType(types.kvName())
+                        .setWeightType(types.weightsName())
+                        .build();
+        Joined.Builder builder =
+                Joined.newBuilder()
+                        .setRank(config.rank())
+                        .setProtocolVersion(PROTOCOL_VERSION)
+                        .setBuild(build())
+                        .setModel(config.servedModelName())
+                        .setModelDigest(source.digest())
+                        .setTokenizerDigest(source.tokenizerDigest())
+                        .setSettings(settings)
+                        .setSettingsDigest(sha256(settings))
+                        .setInstructionSet(device.instructionSet())
+                        .setComputeType(types.computeName())
+                        .setKvType(types.kvName())
+                        .setHost(config.hostIdentity())
+                        .setMaxModelLen(maxModelLen)
+                        .setVocabSize(source.vocabularySize())
+                        .setBlockSize(WorkerConfig.BLOCK_SIZE)
+                        .addAllEosTokenIds(source.endTokenIds())
+                        .setMaxNumSeqs(config.maxNumSeqs())
+                        .setMaxNumBatchedTokens(config.maxNumBatchedTokens().orElse(0))
+                        .setKvBlocks(rank.kvBlocks())
+                        .setInfo(info)
+                        .setIncarnation(incarnation);
+        for (KvGroupLayout group : model.kvGroups()) {
+            builder.addKvGroups(
+                    KvGroupInfo.newBuilder()
+                            .setKind(group.kind())
+                            .setWindow(group.window())
+                            .setBytesPerBlock(group.layout().bytesPerBlock())
+                            .setLayers(group.layout().layers()));
+        }
+        this.joined = builder.build();
+    }
+
+    /// Digest of the model, as announced.
+    String modelDigest() {
+        return joined.getModelDigest();
+    }
+
+    Joined joined(long epoch, HeldBlocks held) {
+        Joined.Builder builder = joined.toBuilder().setEpoch(epoch);
+        for (int group = 0; group < held.kvGroups(); group++) {
+            List<Integer> blocks = held.blocks(group);
+            ByteString.Output names = ByteString.newOutput(blocks.size() * BlockHash.BYTES);
+            for (int block : blocks) {
+                byte[] name = held.name(group, block).orElseThrow().toBytes();
+                names.write(name, 0, name.length);
+            }
+            builder.addHeld(
+                    dev.lockstep.proto.v1.HeldBlocks.newBuilder()
+                            .setKvGroup(group)
+                            .addAllBlocks(blocks)
+                            .setNames(names.toByteString()));
+        }
+        return builder.build();
+    }
+
+    RankInfo info() {
+        return joined.getInfo();
+    }
+
+    String incarnation() {
+        return incarnation;
+    }
+
+    /// Why this worker cannot be what a Join asks for.
+    Optional<String> misfit(Join join) {
+        if (join.getGroup().equals(config.group())
+                && join.getRank() == config.rank()
+                && join.getSize() == config.tensorParallel()) {
+            return Optional.empty();
+        }
+        return Optional.of(
+                "asked to be rank %d of %d in group %s; this worker is rank %d of %d in group %s"
+                        .formatted(
+                                join.getRank(),
+                                join.getSize(),
+                                join.getGroup(),
+                                config.rank(),
+                                config.tensorParallel(),
+                                config.group()));
+    }
+
+    private static String build() {
+        String version = JoinReply.class.getPackage().getImplementationVersion();
+        return version == null ? "development" : version;
+    }
+
+    private static String sha256(String text) {
+        try {
+            byte[] digest =
+                    MessageDigest.getInstance("SHA-256")
+                            .digest(text.getBytes(StandardCharsets.UTF_8));
+            return HexFormat.of().formatHex(digest);
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException("every JDK has SHA-256", e);
+        }
+    }
+}

@@ -1,0 +1,33 @@
+package dev.lockstep.worker;
+
+import org.jspecify.annotations.Nullable;
+
+/// Which sequence holds which slot; refuses what a correct scheduler never asks for.
+final class SlotTable {
+    private final @Nullable Slot[] slots;
+
+    SlotTable(int count) {
+        this.slots = new @Nullable Slot[count];
+    }
+
+    Slot at(int index) {
+        Slot slot = index < 0 || index >= slots.length ? null : slots[index];
+        if (slot == null) {
+            throw new IllegalArgumentException("slot %d is empty".formatted(index));
+        }
+        return slot;
+    }
+
+    void put(int index, Slot slot) {
+        if (index < 0 || index >= slots.length || slots[index] != null) {
+            throw new IllegalArgumentException(
+                    "slot %d is taken or not one of %d".formatted(index, slots.length));
+        }
+        slots[index] = slot;
+    }
+
+    void clear(int index) {
+        at(index);
+        slots[index] = null;
+    }
+}
