@@ -1,10 +1,10 @@
-"""Records tiny tokenizers with the ids, and a template with the text, that transformers gives.
+"""Records tiny tokenizers with their ids, and a template with its text, as transformers produces them.
 
     pip install -r requirements.txt && python record_references.py ../resources/references
 
 Each tokenizer is a folder: the files of its model, or a GGUF vocabulary, and golden.json with texts
-and their ids, with and without the special tokens around them. Training breaks ties by chance: each
-run writes other vocabularies, with ids that go with them.
+and their ids, with and without the special tokens around them. Training breaks ties randomly: each
+run writes different vocabularies with matching ids.
 """
 
 import json
@@ -59,7 +59,7 @@ def word_piece():
 
 
 def framed(tokenizer, begin, end):
-    """With a template of BOS and EOS."""
+    """Adds a post-processor template with BOS and EOS."""
     parts = [begin] * bool(begin) + ["$A"] + [end] * bool(end)
     tokenizer.post_processor = processors.TemplateProcessing(
         single=" ".join(parts), special_tokens=[(t, tokenizer.token_to_id(t)) for t in (begin, end) if t])
@@ -84,7 +84,7 @@ def folder_case(root, name, tokenizer, **config):
 
 
 def gguf_case(root, name, model, tokenizer, specials, *, ids, keys, texts):
-    """A vocabulary as the converters write it."""
+    """Writes a GGUF vocabulary in the form that the converters use."""
     folder = root / name
     folder.mkdir()
     vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
@@ -166,8 +166,8 @@ def record(root):
     plain = [text for text in TEXTS if "<s>" not in text]
     gguf_case(root, "gguf-wordpiece", "bert", word_piece(), {"[PAD]": 3, "[UNK]": 2, "[CLS]": 3, "[SEP]": 3, "[MASK]": 3},
               ids={"bos": "[CLS]", "seperator": "[SEP]", "unknown": "[UNK]"}, keys={}, texts=plain)
-    # The vocabulary brings no map of characters, so texts that NFKC changes are left out; and those
-    # that begin with a space, to which SentencePiece adds one and Metaspace none.
+    # The vocabulary has no character map, so texts that NFKC changes are omitted. Texts that begin with
+    # a space are omitted too: SentencePiece adds a space to them, Metaspace does not.
     gguf_case(root, "gguf-unigram", "t5", framed(unigram(), "", "</s>"), {"<unk>": 2, "<s>": 3, "</s>": 3},
               ids={"eos": "</s>", "unknown": "<unk>"}, keys={"add_space_prefix": True, "remove_extra_whitespaces": False},
               texts=[text for text in plain if not any(c in text for c in "ﬁ①Å") and text[:1] != " "])

@@ -1,13 +1,12 @@
 package dev.lockstep.text;
 
-/// A token that is recognised literally in text, before the model sees it.
+/// A token that is matched literally in the text, before the model runs.
 ///
-/// @param singleWord only where no word character touches it
-/// @param stripLeft it swallows the white space before it
-/// @param stripRight it swallows the white space after it
-/// @param normalized it is looked for in the normalized text, not in the text as given
-/// @param special it marks structure: recognised only where the caller allows it, left out of plain
-///   text
+/// @param singleWord matches only where no word character is adjacent
+/// @param stripLeft the match includes the white space on its left
+/// @param stripRight the match includes the white space on its right
+/// @param normalized matched in the normalized text instead of the raw text
+/// @param special marks structure: matched only where the caller allows it, omitted from plain text
 record AddedToken(
         int id,
         String content,
@@ -22,7 +21,7 @@ record AddedToken(
         }
     }
 
-    /// One that is matched as it stands.
+    /// Returns a token that is matched in the raw text, without options.
     static AddedToken literal(int id, String content, boolean special) {
         return new AddedToken(id, content, false, false, false, false, special);
     }

@@ -4,14 +4,14 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/// Finds added tokens in text, at each place the longest; immutable.
+/// A search for added tokens in text, the longest at each position; immutable.
 ///
-/// A trie: a place costs at most the length of the longest token, so text full of beginnings of
-/// tokens stays linear.
+/// A trie finds them: one position costs at most the length of the longest token, so text full of
+/// token prefixes stays linear.
 final class AddedTokens {
     private static final int ROOT = 0;
 
-    /// Receives text and tokens in order.
+    /// A receiver of text sections and tokens, in text order.
     interface Sections {
         void text(String text, boolean startsInput);
 
@@ -52,8 +52,8 @@ final class AddedTokens {
         return node;
     }
 
-    /// Cuts `text`; special tokens are text unless `parseSpecial`. Empty text between tokens is
-    /// left out.
+    /// Splits `text` at the added tokens and skips empty text between them; without `parseSpecial`,
+    /// special tokens are ordinary text.
     void split(String text, boolean startsInput, boolean parseSpecial, Sections sections) {
         int done = 0;
         int from = 0;

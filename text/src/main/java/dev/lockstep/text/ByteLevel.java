@@ -2,10 +2,10 @@ package dev.lockstep.text;
 
 import java.util.Arrays;
 
-/// The alphabet of byte-level vocabularies: every byte is one printable character.
+/// The alphabet of byte-level vocabularies: one printable character per byte.
 ///
-/// Printable Latin-1 stands for itself; the other 68 bytes take U+0100 and up, in order. As a
-/// pre-tokenizer it writes each piece in that alphabet.
+/// Printable Latin-1 characters represent themselves; the other 68 bytes map to U+0100 and up, in
+/// order. As a pre-tokenizer it writes each piece in that alphabet.
 record ByteLevel() implements PreTokenizer {
     private static final char[] CHARACTER = new char[256];
     private static final int[] BYTE = new int[0x144];
@@ -24,7 +24,7 @@ record ByteLevel() implements PreTokenizer {
         return CHARACTER[unsignedByte];
     }
 
-    /// The byte that the character stands for, or -1.
+    /// Returns the byte that the character represents, or -1.
     static int byteOf(int codePoint) {
         return codePoint < BYTE.length ? BYTE[codePoint] : -1;
     }
@@ -41,7 +41,7 @@ record ByteLevel() implements PreTokenizer {
         return result.withText(mapped.text());
     }
 
-    /// The growing text in the byte alphabet.
+    /// A growing text in the byte alphabet.
     private static final class Mapped {
         private char[] characters;
         private int length;

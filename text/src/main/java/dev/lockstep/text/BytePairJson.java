@@ -3,7 +3,7 @@ package dev.lockstep.text;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.function.BiConsumer;
 
-/// Reads a byte pair encoding `model`.
+/// A reader for a byte pair encoding `model`.
 ///
 /// Merges are `"a b"` strings or `["a", "b"]` pairs.
 record BytePairJson(JsonPart part) implements ModelJson {
@@ -51,7 +51,7 @@ record BytePairJson(JsonPart part) implements ModelJson {
             if (result < 0 || vocabulary.id(left) < 0 || vocabulary.id(right) < 0) {
                 throw wrong(merge, rank);
             }
-            // Text is no special token, even where merges would spell one.
+            // Text never becomes a special token, even if the merges spell one.
             if (vocabulary.kind(result) != Vocabulary.Kind.SPECIAL) {
                 merges.put(vocabulary.id(left), vocabulary.id(right), rank, result);
             }
@@ -75,6 +75,6 @@ record BytePairJson(JsonPart part) implements ModelJson {
 
     private static IllegalArgumentException wrong(JsonNode merge, int rank) {
         return new JsonPart("model.merges[" + rank + "]", merge)
-                .wrong("two tokens whose joint text is a token");
+                .wrong("two tokens whose concatenation is a token");
     }
 }

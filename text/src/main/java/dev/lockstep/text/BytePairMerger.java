@@ -2,11 +2,12 @@ package dev.lockstep.text;
 
 import java.util.Arrays;
 
-/// Merges the symbols of one word in place: always the pair of lowest rank, of equal ones the
-/// leftmost.
+/// The merge loop of byte pair encoding, in place on one word: merges the pair of lowest rank, the
+/// leftmost among equal ranks.
 ///
-/// Short words scan for the lowest rank; from [#SCAN_LIMIT] symbols on a heap keeps it n log n, so
-/// that one word of a megabyte costs no more per symbol than a page of text.
+/// Words of fewer than [#SCAN_LIMIT] symbols are scanned for the lowest rank; longer words use a
+/// heap and cost n log n, so that a word of one megabyte costs no more per symbol than a page of
+/// text.
 final class BytePairMerger {
     private static final int SCAN_LIMIT = 48;
     private static final int NO_RANK = Integer.MAX_VALUE;
@@ -17,7 +18,7 @@ final class BytePairMerger {
         this.merges = merges;
     }
 
-    /// Returns how many symbols are left at the front of `symbols`.
+    /// Merges the symbols and returns the number left at the front of `symbols`.
     int merge(int[] symbols, int count) {
         return count < SCAN_LIMIT ? scan(symbols, count) : new Heap(symbols, count).merge();
     }
@@ -59,8 +60,9 @@ final class BytePairMerger {
         return best;
     }
 
-    /// The symbols as a linked list, and a heap of (rank, position); an entry whose pair has
-    /// changed since is skipped when its rank no longer fits.
+    /// The symbols as a linked list, and a heap of (rank, position).
+    ///
+    /// An entry whose pair has changed since is skipped because its rank no longer matches.
     private final class Heap {
         private final int[] symbols;
         private final int[] next;

@@ -2,11 +2,10 @@ package dev.lockstep.text;
 
 import java.nio.charset.StandardCharsets;
 
-/// Byte pair encoding: characters merged by rank; byte-level vocabularies and SentencePiece's
-/// alike.
+/// Byte pair encoding: merges characters by rank, for byte-level and SentencePiece vocabularies.
 ///
-/// A character that is no token becomes its bytes, if the vocabulary has byte tokens, else the
-/// unknown token, else nothing.
+/// A character that is not a token becomes its byte tokens if the vocabulary has them, otherwise
+/// the unknown token, otherwise nothing.
 final class BytePairModel implements TokenModel {
     private final Symbols symbols;
     private final BytePairMerger merger;
@@ -15,15 +14,16 @@ final class BytePairModel implements TokenModel {
     private final int[] byteIds;
     private final WordCache cache = new WordCache();
 
-    /// How a file's model differs from the plain one.
+    /// The options in which a file's model differs from plain byte pair encoding.
     ///
-    /// @param wholeWordsFirst a word that is a token is that token, whatever the merges say
+    /// @param wholeWordsFirst a word that is a token becomes that token without merging
     ///   (`ignore_merges`)
-    /// @param byteFallback characters that are no token become byte tokens
-    /// @param unknown the token for characters that even bytes cannot say, or [Vocabulary#NONE]
-    /// @param fuseUnknown neighbouring unknown characters share one unknown token
-    /// @param wordStart a character that tokens have only at their front, so that a long text may
-    ///   be cut before it, or [Vocabulary#NONE]
+    /// @param byteFallback characters that are not tokens become byte tokens
+    /// @param unknown the token for characters that byte tokens cannot represent, or
+    ///   [Vocabulary#NONE]
+    /// @param fuseUnknown adjacent unknown characters share one unknown token
+    /// @param wordStart a character that tokens contain only at their start, so that a long text
+    ///   may be split in front of it, or [Vocabulary#NONE]
     record Rules(
             boolean wholeWordsFirst,
             boolean byteFallback,

@@ -6,17 +6,17 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
-/// Puts long runs of combining marks into Unicode's canonical order, so that normalizing them is
-/// linear.
+/// A sorter that puts long runs of combining marks into Unicode's canonical order, so that
+/// normalizing them is linear.
 ///
-/// The JDK's normalizer inserts each mark at its place, which is quadratic in a run: 100,000 marks
-/// take ten seconds. A run that is in order already costs it nothing. Only the order changes, so
-/// every normal form stays the same.
+/// The JDK's normalizer inserts each mark at its position, which is quadratic in a run: 100,000
+/// marks take ten seconds. A run that is already in order costs it nothing. Only the order changes,
+/// so every normal form stays the same.
 final class CanonicalOrder {
-    /// No writing system comes near: runs up to here are left to the JDK.
+    /// The longest run that is left to the JDK; runs in any writing system are far shorter.
     private static final int SHORT_RUN = 64;
 
-    /// The mark of the highest and one of the lowest combining class.
+    /// The mark of the highest combining class; [#LOWEST] is one of the lowest non-zero class.
     private static final String HIGHEST = "\u0345";
 
     private static final String LOWEST = "\u0334";
@@ -51,7 +51,8 @@ final class CanonicalOrder {
         return end;
     }
 
-    /// Sorts each stretch of the run between marks that never move; equal classes keep their order.
+    /// Appends the run with each stretch between immovable marks sorted; equal classes keep their
+    /// order.
     private static void append(String run, StringBuilder result) {
         List<String> marks = new ArrayList<>();
         Map<String, String> decomposed = new HashMap<>();
@@ -69,25 +70,25 @@ final class CanonicalOrder {
         for (String mark : marks) {
             int rank = ranks.getOrDefault(mark, FIXED);
             if (rank == FIXED) {
-                empty(buckets, result);
+                flush(buckets, result);
                 result.append(mark);
             } else {
                 buckets.get(rank).add(mark);
             }
         }
-        empty(buckets, result);
+        flush(buckets, result);
     }
 
     private static final int FIXED = -1;
 
-    private static void empty(List<List<String>> buckets, StringBuilder result) {
+    private static void flush(List<List<String>> buckets, StringBuilder result) {
         for (List<String> bucket : buckets) {
             bucket.forEach(result::append);
             bucket.clear();
         }
     }
 
-    /// The place of each mark that moves, by its class; equal classes share one.
+    /// Returns the rank of each movable mark by its combining class; equal classes share a rank.
     private static Map<String, Integer> ranks(List<String> marks) {
         List<String> moving =
                 marks.stream()
@@ -116,7 +117,8 @@ final class CanonicalOrder {
         return swaps(right, left) ? -1 : 0;
     }
 
-    /// Whether the second is of a lower class; the JDK shows classes in no other way.
+    /// Returns whether the second mark has the lower class; the JDK exposes classes in no other
+    /// way.
     private static boolean swaps(String first, String second) {
         return !first.equals(second) && normalize(first + second).equals(second + first);
     }

@@ -5,10 +5,11 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 
-/// The inside of a bracket expression, `A-Za-zµ\p{N}` or `^\s`, as a set of code points; immutable.
+/// The content of a bracket expression, `A-Za-zµ\p{N}` or `^\s`, as a set of code points;
+/// immutable.
 ///
-/// Knows literals, ranges, the escapes `\r \n \t \s \d` and `\p{…}` of one category; anything else
-/// is refused, and the caller turns to [RegexPattern].
+/// Supports literals, ranges, the escapes `\r \n \t \s \d` and `\p{…}` with one category. Anything
+/// else is refused, and the caller falls back to [RegexPattern].
 final class CharacterClass implements CharacterSet {
     private final int[] starts;
     private final int[] ends;
@@ -35,7 +36,9 @@ final class CharacterClass implements CharacterSet {
         return at >= 0 || (at < -1 && codePoint <= ends[-at - 2]);
     }
 
-    /// @param body what stands between `[` and `]`
+    /// Parses the content of a bracket expression.
+    ///
+    /// @param body the text between `[` and `]`
     static CharacterClass parse(String body) {
         boolean negated = body.startsWith("^");
         Parser parser = new Parser();
@@ -43,7 +46,7 @@ final class CharacterClass implements CharacterSet {
         return new CharacterClass(merged(parser.ranges), parser.classes, negated);
     }
 
-    /// Ascending and apart.
+    /// Returns the ranges in ascending order, with overlapping ranges joined.
     private static List<Range> merged(List<Range> ranges) {
         List<Range> merged = new ArrayList<>();
         for (Range range : ranges.stream().sorted(Comparator.comparingInt(Range::first)).toList()) {
@@ -115,7 +118,8 @@ final class CharacterClass implements CharacterSet {
             return close - at + 1;
         }
 
-        /// The literal that an escape means, or [#CLASS] after adding the class it means.
+        /// Returns the literal that an escape denotes, or [#CLASS] after adding the class it
+        /// denotes.
         private int escaped(int[] body, int at, int width) {
             int c = body[at + 1];
             return switch (c) {

@@ -10,8 +10,8 @@ import java.util.Locale;
 /// SentencePiece's compiled normalization: a double array from UTF-8 prefixes to replacements.
 /// Immutable.
 ///
-/// The bytes are the size of the array, its 32-bit units, then the replacements, each ended by 0. A
-/// unit holds a label, whether a value hangs at it, and where its children lie.
+/// The bytes hold the size of the array, its 32-bit units, then the replacements, each terminated
+/// by 0. A unit holds a label, a flag for an attached value, and the offset of its children.
 final class CharacterMap {
     private final int[] units;
     private final byte[] replacements;
@@ -30,7 +30,10 @@ final class CharacterMap {
         int size = in.getInt();
         if (size < 4 || size % 4 != 0 || size > in.remaining()) {
             throw new IllegalArgumentException(
-                    "character map says its table has " + size + " bytes of " + in.remaining());
+                    "character map has a table of "
+                            + size
+                            + " bytes, must be a multiple of 4 from 4 to "
+                            + in.remaining());
         }
         int[] units = new int[size / 4];
         in.asIntBuffer().get(units);
@@ -39,8 +42,8 @@ final class CharacterMap {
         return new CharacterMap(units, replacements);
     }
 
-    /// What the JSON format's library does: replaces whole short grapheme clusters, else single
-    /// characters.
+    /// Replaces whole short grapheme clusters, otherwise single characters, as the JSON format's
+    /// library does.
     String applyToGraphemes(String text) {
         StringBuilder result = new StringBuilder(text.length());
         BreakIterator graphemes = BreakIterator.getCharacterInstance(Locale.ROOT);
@@ -70,7 +73,7 @@ final class CharacterMap {
         }
     }
 
-    /// What SentencePiece itself does: at each place replaces the longest prefix it knows.
+    /// Replaces the longest known prefix at each position, as SentencePiece itself does.
     String applyToPrefixes(String text) {
         byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
         var result = new ByteArrayOutputStream(bytes.length);
@@ -96,7 +99,7 @@ final class CharacterMap {
         return b < 0xE0 ? 2 : b < 0xF0 ? 3 : 4;
     }
 
-    /// A prefix of `length` bytes whose replacement begins at `value`.
+    /// A matched prefix of `length` bytes, whose replacement begins at `value`.
     private record Match(int length, int value) {
         static final Match NONE = new Match(0, -1);
 
@@ -135,7 +138,8 @@ final class CharacterMap {
         return new String(replacements, start, end - start, StandardCharsets.UTF_8);
     }
 
-    /// A unit with the top bit set is a value and has no label that a byte could equal.
+    /// Returns the unit's label; a unit with the top bit set is a value, and its label equals no
+    /// byte.
     private static int label(int unit) {
         return unit & (Integer.MIN_VALUE | 0xFF);
     }

@@ -9,7 +9,7 @@ interface CharacterSet {
         return codePoint -> Characters.is(codePoint, classes);
     }
 
-    /// ASCII punctuation and Unicode's category P.
+    /// Returns ASCII punctuation and Unicode's category P.
     static CharacterSet punctuation() {
         return codePoint ->
                 Characters.isAsciiPunctuation(codePoint)

@@ -1,11 +1,11 @@
 package dev.lockstep.text;
 
-/// Unicode classes of code points as bit masks, so that a class of a pattern is one `and`.
+/// Unicode classes of code points as bit masks, so that testing a pattern's class takes one `and`.
 ///
-/// White space is Unicode's White_Space property (as `\s` of the pattern dialects in tokenizer
-/// files), in a bit of its own: it is in no category's bit here.
+/// White space is Unicode's White_Space property (`\s` in the pattern dialects of tokenizer files)
+/// and has a separate bit: a white-space character has no category bit here.
 final class Characters {
-    /// Free among the general categories of [Character#getType].
+    /// A bit that no general category of [Character#getType] uses.
     static final int SPACE = 1 << 17;
 
     static final int UPPER = 1 << Character.UPPERCASE_LETTER;
@@ -54,7 +54,8 @@ final class Characters {
         return (mask(codePoint) & classes) != 0;
     }
 
-    /// The code point at `index` of the piece that ends at `to`; an unpaired surrogate is itself.
+    /// Returns the code point at `index` of the piece that ends at `to`; an unpaired surrogate is
+    /// returned unchanged.
     static int codePoint(char[] text, int index, int to) {
         char high = text[index];
         if (Character.isHighSurrogate(high)
@@ -65,7 +66,7 @@ final class Characters {
         return high;
     }
 
-    /// The end of the run of these classes that starts at `from`, at most `to`.
+    /// Returns the end of the run of these classes that starts at `from`, at most `to`.
     static int runEnd(char[] text, int from, int to, int classes) {
         int i = from;
         while (i < to) {
@@ -78,7 +79,8 @@ final class Characters {
         return i;
     }
 
-    /// ASCII's `! … / : … @ [ … \` { … ~`, whatever their category.
+    /// Returns whether the code point is one of ASCII's `! … / : … @ [ … \` { … ~`, whatever its
+    /// category.
     static boolean isAsciiPunctuation(int codePoint) {
         return codePoint > ' '
                 && codePoint < 0x7F

@@ -7,12 +7,12 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/// A model's chat template: turns a conversation into the text that the model continues.
+/// A model's chat template: converts a conversation to the text that the model continues.
 ///
 /// Immutable and safe for any number of threads: parse once, render per request. Both steps throw
 /// [dev.lockstep.text.jinja.TemplateException] with the template's line: a template that does not
-/// parse stops the start, one that refuses a conversation is that request's bad input. What a user
-/// wrote is data: braces in a message come out as they are.
+/// parse stops the start, and one that refuses a conversation makes that request invalid. User text
+/// is data: braces in a message are rendered unchanged.
 public final class ChatTemplate {
     private final JinjaTemplate template;
     private final String bosToken;
@@ -24,7 +24,7 @@ public final class ChatTemplate {
         this.eosToken = eosToken;
     }
 
-    /// The tokens are the template's `bos_token` and `eos_token`; a model without one passes an
+    /// Parses a template with its `bos_token` and `eos_token`; for a model without one, pass an
     /// empty text.
     public static ChatTemplate parse(String source, String bosToken, String eosToken) {
         return parse(source, bosToken, eosToken, RenderLimits.DEFAULT);
@@ -35,7 +35,7 @@ public final class ChatTemplate {
         return new ChatTemplate(JinjaTemplate.parse(source, limits), bosToken, eosToken);
     }
 
-    /// The prompt; the clock, with its zone, is read only where the template asks for the date.
+    /// Returns the prompt; the clock, with its zone, is read only if the template uses the date.
     public String render(ChatVariables conversation, Clock clock) {
         Map<String, @Nullable Object> variables = new LinkedHashMap<>();
         variables.put("bos_token", bosToken);

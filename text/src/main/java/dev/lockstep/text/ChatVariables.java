@@ -7,12 +7,12 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/// What one conversation hands its [ChatTemplate].
+/// The variables that one conversation passes to its [ChatTemplate].
 ///
-/// Messages, tools and documents are plain values as JSON has them: text, numbers, booleans, null,
-/// lists and maps in order. `arguments` of a tool call is a map: parse the JSON string that a
-/// client sends first. What is not added is undefined in the template, which is not the same as
-/// null: some templates fail on `tools` being null.
+/// Messages, tools and documents are plain JSON values: text, numbers, booleans, null, lists and
+/// ordered maps. `arguments` of a tool call is a map: parse the JSON string that a client sends
+/// first. A variable that is not added is undefined in the template, which differs from null: some
+/// templates fail if `tools` is null.
 public record ChatVariables(
         List<? extends Map<String, ? extends @Nullable Object>> messages,
         boolean addGenerationPrompt,
@@ -45,7 +45,7 @@ public record ChatVariables(
         return with("documents", new ArrayList<>(documents));
     }
 
-    /// Adds a variable of the template's own, such as `enable_thinking`.
+    /// Returns a copy with a template-specific variable, such as `enable_thinking`.
     public ChatVariables with(String name, @Nullable Object value) {
         Map<String, @Nullable Object> more = new LinkedHashMap<>(others);
         more.put(name, value);

@@ -1,7 +1,7 @@
 package dev.lockstep.text;
 
-/// The words of cl100k and its descendants (Llama 3, Qwen 2): contractions in any case, at most
-/// `digits` digits together, a line break closing what it follows.
+/// The words of cl100k and its descendants (Llama 3, Qwen 2): contractions in any case, groups of
+/// at most `digits` digits, line breaks attached to the preceding symbols or white space.
 ///
 /// `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|
 /// ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`. With `marksInWords` every `\p{L}` that is
@@ -57,9 +57,9 @@ record Cl100kPattern(int digits, boolean contractions, boolean marksInWords)
         return spaceEnd(text, start, to);
     }
 
-    static int digitsEnd(char[] text, int start, int to, int most) {
+    static int digitsEnd(char[] text, int start, int to, int maxDigits) {
         int end = start;
-        for (int i = 0; i < most && end < to; i++) {
+        for (int i = 0; i < maxDigits && end < to; i++) {
             int codePoint = Characters.codePoint(text, end, to);
             if (!Characters.is(codePoint, Characters.NUMBER)) {
                 break;
@@ -77,7 +77,8 @@ record Cl100kPattern(int digits, boolean contractions, boolean marksInWords)
         return end;
     }
 
-    /// `\s*[\r\n]+|\s+(?!\S)|\s+`: up to the run's last line break, else as GPT-2.
+    /// Returns the end of `\s*[\r\n]+|\s+(?!\S)|\s+`: after the run's last line break, otherwise as
+    /// GPT-2.
     static int spaceEnd(char[] text, int start, int to) {
         int end = Characters.runEnd(text, start, to, Characters.SPACE);
         for (int i = end - 1; i >= start; i--) {

@@ -1,10 +1,10 @@
 package dev.lockstep.text;
 
-/// English contractions, `'s 't 're 've 'm 'll 'd`, which the word patterns keep apart.
+/// English contractions, `'s 't 're 've 'm 'll 'd`, which the word patterns split off.
 final class Contraction {
     private Contraction() {}
 
-    /// The length of the contraction at `start`, 0 when there is none.
+    /// Returns the length of the contraction at `start`, or 0 without one.
     static int length(char[] text, int start, int to, boolean anyCase) {
         if (start + 1 >= to || text[start] != '\'') {
             return 0;
@@ -22,7 +22,7 @@ final class Contraction {
         return three ? 3 : 0;
     }
 
-    /// U+017F folds to s, as case-insensitive matching by Unicode does.
+    /// Returns the lower-case letter; U+017F folds to s, as in Unicode's case-insensitive matching.
     private static char lower(char c) {
         if (c == '\u017F') {
             return 's';

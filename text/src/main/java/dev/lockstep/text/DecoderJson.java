@@ -5,13 +5,13 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/// Reads the `decoder` of a `tokenizer.json` as what each token adds to a text.
+/// A reader for the `decoder` of a `tokenizer.json`, as the bytes that each token adds to a text.
 ///
-/// Decoders work on lists of tokens in their own library; those in use say the same of each token
-/// alone, but for one space at the start of the text, and so they can stream. One that cannot is
+/// The library's decoders work on lists of tokens. Those in use treat each token independently,
+/// except for one space at the start of the text, and so can stream. A decoder that cannot is
 /// refused by name.
 final class DecoderJson {
-    /// Changes the text of one token.
+    /// A change to the text of one token.
     private interface Step {
         String apply(String piece);
     }
@@ -24,7 +24,7 @@ final class DecoderJson {
 
     private DecoderJson() {}
 
-    /// Without a decoder tokens are joined by spaces.
+    /// Reads the decoder; without one, tokens are joined by spaces.
     static Tokenizer.Decoding read(Optional<JsonPart> part, Vocabulary vocabulary) {
         DecoderJson decoder = new DecoderJson();
         part.ifPresentOrElse(decoder::add, decoder::joinBySpaces);
@@ -68,7 +68,7 @@ final class DecoderJson {
         steps.add(piece -> piece.replace(from, to));
     }
 
-    /// Before the tokens are fused every token is stripped, after it the text.
+    /// Adds a strip: before the tokens are fused it applies to every token, afterwards to the text.
     private void addStrip(JsonPart part) {
         String content = part.require("content").text();
         int start = part.integer("start").orElse(0);

@@ -1,10 +1,9 @@
 package dev.lockstep.text;
 
-/// DeepSeek V3's words, after its digits and ideographs have been cut off.
+/// DeepSeek V3's words, after its digits and ideographs have been split off.
 ///
 /// One ASCII punctuation character with `[A-Za-z]+`, then `[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+|
-/// ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`; what is none of these is left between the
-/// matches.
+/// ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`; any other text stays between the matches.
 record DeepSeek3Pattern() implements TokenPattern {
     private static final int WORD = Characters.LETTER | Characters.MARK;
     private static final int SYMBOLS = Characters.PUNCTUATION | Characters.SYMBOL;

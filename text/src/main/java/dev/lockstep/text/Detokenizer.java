@@ -1,13 +1,12 @@
 package dev.lockstep.text;
 
-/// Turns one sequence of token ids into text as they come, never half a character; belongs to one
+/// An incremental decoder of token ids that never returns part of a character; belongs to one
 /// request.
 ///
-/// However the ids are dealt out over calls, what comes back adds up to [Tokenizer#decode] of them
-/// all.
+/// From [Start#TEXT], the results of all calls add up to [Tokenizer#decode] of all ids.
 public final class Detokenizer {
-    /// Where the ids begin: at the start of a text, whose leading space may be the encoder's, or
-    /// within one.
+    /// The position of the first id: at the start of a text, whose leading space may come from the
+    /// encoder, or within a text.
     public enum Start {
         TEXT,
         CONTINUATION
@@ -24,14 +23,14 @@ public final class Detokenizer {
         this.mayStripSpace = start == Start.TEXT && tokenizer.decoding().stripsLeadingSpace();
     }
 
-    /// The characters that this id completes; often none.
+    /// Returns the characters that this id completes, often none.
     public String push(int id) {
         StringBuilder text = new StringBuilder();
         push(id, text);
         return text.toString();
     }
 
-    /// Ends the text: a character that is not whole becomes U+FFFD.
+    /// Ends the text and returns U+FFFD for an incomplete character.
     public String finish() {
         StringBuilder text = new StringBuilder(1);
         utf8.finish(text);

@@ -1,11 +1,12 @@
 package dev.lockstep.text;
 
-/// How text becomes ids.
+/// Options for encoding text as ids.
 ///
-/// @param parseSpecial special tokens written in the text are recognised; for text that a template
-///   made, never for what a client wrote
-/// @param addSpecial the model's own tokens (BOS, EOS, a template's) are put around the ids
+/// @param parseSpecial recognises special tokens in the text; for text that a template rendered,
+///   never for client text
+/// @param addSpecial adds the model's own tokens (BOS, EOS, those of a post-processor) around the
+///   ids
 public record EncodeOptions(boolean parseSpecial, boolean addSpecial) {
-    /// Text is only text, and nothing is added.
+    /// Recognises no special tokens and adds none.
     public static final EncodeOptions PLAIN = new EncodeOptions(false, false);
 }

@@ -14,7 +14,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 
-/// Reads what a model folder says of special tokens outside `tokenizer.json`.
+/// A reader for the special tokens that a model folder declares outside `tokenizer.json`.
 ///
 /// The ids that end a text come from `generation_config.json` first, then `config.json`, then the
 /// name in `tokenizer_config.json`: an instruct model's list of end tokens is often only in the
@@ -45,7 +45,7 @@ final class FolderSpecialNames {
                 List.copyOf(ends));
     }
 
-    /// A file that is not there says nothing.
+    /// Returns the file's JSON object; a missing file counts as an empty object.
     private static JsonPart file(Optional<Path> path) {
         if (path.isEmpty() || !Files.exists(path.get())) {
             return new JsonPart("", JsonNodeFactory.instance.objectNode());
@@ -70,7 +70,7 @@ final class FolderSpecialNames {
         }
     }
 
-    /// A name, or an object whose content is the name.
+    /// Returns the name under `key`, given as text or as the `content` of an object.
     private static Optional<String> name(JsonPart config, String key) {
         Optional<JsonPart> token = config.part(key);
         if (token.isPresent() && token.get().node().isObject()) {

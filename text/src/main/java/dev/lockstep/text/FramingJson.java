@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/// Reads the `post_processor` of a `tokenizer.json`: the tokens it puts around one text.
+/// The tokens that the `post_processor` of a `tokenizer.json` puts around one text.
 record FramingJson(List<Integer> prefix, List<Integer> suffix) {
     private static final FramingJson NOTHING = new FramingJson(List.of(), List.of());
 
@@ -44,22 +44,22 @@ record FramingJson(List<Integer> prefix, List<Integer> suffix) {
     private static FramingJson template(JsonPart part) {
         List<Integer> prefix = new ArrayList<>();
         List<Integer> suffix = new ArrayList<>();
-        boolean behind = false;
+        boolean afterText = false;
         for (JsonPart item : part.require("single").items()) {
             if (item.part("Sequence").isPresent()) {
-                behind = true;
+                afterText = true;
                 continue;
             }
             JsonPart name = item.require("SpecialToken").require("id");
             for (JsonPart id :
                     part.require("special_tokens").require(name.text()).require("ids").items()) {
-                (behind ? suffix : prefix).add(id.integer());
+                (afterText ? suffix : prefix).add(id.integer());
             }
         }
         return new FramingJson(prefix, suffix);
     }
 
-    /// Of `["<s>", 0]` the id.
+    /// Returns the id of a pair such as `["<s>", 0]`.
     private static List<Integer> pairId(JsonPart part, String key) {
         List<JsonPart> pair = part.require(key).items();
         if (pair.size() != 2) {

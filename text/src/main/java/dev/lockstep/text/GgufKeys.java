@@ -8,7 +8,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 
-/// Reads the `tokenizer.ggml.*` keys of a GGUF file.
+/// A reader for the `tokenizer.ggml.*` keys of a GGUF file.
 final class GgufKeys {
     private static final String PREFIX = "tokenizer.ggml.";
 
@@ -46,7 +46,7 @@ final class GgufKeys {
                 new GgufVocabulary.SpecialIds(
                         id("bos", tokens.size()),
                         id("unknown", tokens.size()),
-                        // The format's own spelling.
+                        // The key is misspelled in the format.
                         id("seperator", tokens.size()),
                         List.copyOf(ends)),
                 new GgufVocabulary.Flags(
@@ -65,8 +65,8 @@ final class GgufKeys {
         return id.isPresent() ? OptionalInt.of(id.get()) : OptionalInt.empty();
     }
 
-    private boolean flag(String name, boolean otherwise) {
-        return metadata.flag(PREFIX + name).orElse(otherwise);
+    private boolean flag(String name, boolean fallback) {
+        return metadata.flag(PREFIX + name).orElse(fallback);
     }
 
     private List<Float> floats(String name) {

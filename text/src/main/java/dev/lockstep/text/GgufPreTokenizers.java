@@ -16,12 +16,13 @@ final class GgufPreTokenizers {
 
     private GgufPreTokenizers() {}
 
-    /// Refuses a name that is not known: another rule would give other ids.
+    /// Returns the pre-tokenizers of a name; refuses an unknown name, because other rules would
+    /// produce other ids.
     static List<PreTokenizer> of(String name) {
         return patterns(name).stream().<PreTokenizer>map(Split::isolated).toList();
     }
 
-    /// Whether a word that is a token is taken whole before any merge.
+    /// Returns whether a word that is a token becomes that token before any merge.
     static boolean wholeWordsFirst(String name) {
         return switch (name) {
             case "llama3",
@@ -38,7 +39,7 @@ final class GgufPreTokenizers {
         };
     }
 
-    /// Whether BOS is put before a text when the file does not say.
+    /// Returns whether BOS precedes a text if the file does not specify it.
     static boolean addsBos(String name) {
         return wholeWordsFirst(name);
     }
@@ -140,16 +141,16 @@ final class GgufPreTokenizers {
 
     private static final int ALL = Integer.MAX_VALUE;
 
-    private static TokenPattern digits(int least, int most) {
-        return new RunPattern(false, CharacterSet.ofClasses(Characters.NUMBER), least, most);
+    private static TokenPattern digits(int min, int max) {
+        return new RunPattern(false, CharacterSet.ofClasses(Characters.NUMBER), min, max);
     }
 
     private static TokenPattern run(String characters) {
         return run(characters, 1, ALL);
     }
 
-    private static TokenPattern run(String characters, int least, int most) {
-        return new RunPattern(false, CharacterClass.parse(characters), least, most);
+    private static TokenPattern run(String characters, int min, int max) {
+        return new RunPattern(false, CharacterClass.parse(characters), min, max);
     }
 
     private static TokenPattern spacedRun(String characters) {

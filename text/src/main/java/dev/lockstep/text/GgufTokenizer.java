@@ -7,9 +7,9 @@ import java.util.List;
 import java.util.Set;
 import java.util.stream.IntStream;
 
-/// Builds the tokenizer that a GGUF vocabulary describes.
+/// A builder for the tokenizer that a GGUF vocabulary describes.
 final class GgufTokenizer {
-    /// Control tokens that end a turn, by the names in use; older files list no id for them.
+    /// Names of control tokens that end a turn; older files list no id for them.
     private static final Set<String> TURN_ENDS =
             Set.of(
                     "<|eot_id|>",
@@ -134,11 +134,11 @@ final class GgufTokenizer {
         return tokenizer(
                 Normalizers.bert(true, true, true, true),
                 List.of(spaces, punctuation),
-                new WordPieceModel(vocabulary, SentencePiece.SPACE, "", unknown, LONGEST_WORD),
+                new WordPieceModel(vocabulary, SentencePiece.SPACE, "", unknown, MAX_WORD_LENGTH),
                 new Tokenizer.Decoding(spacedBytes(), true));
     }
 
-    private static final int LONGEST_WORD = 100;
+    private static final int MAX_WORD_LENGTH = 100;
 
     private TokenBytes spacedBytes() {
         return bytes(
@@ -176,7 +176,7 @@ final class GgufTokenizer {
                                 + rank
                                 + "] is '"
                                 + merge
-                                + "', which names no token");
+                                + "', whose parts and result must be tokens");
             }
             merges.put(vocabulary.id(left), vocabulary.id(right), rank, result);
         }
@@ -222,7 +222,7 @@ final class GgufTokenizer {
                 file.flags().addBos() && named.bos().isPresent()
                         ? List.of(named.bos().getAsInt())
                         : List.of();
-        // A separator, where a model has one, is what closes a text.
+        // A separator token, if the model has one, ends the text.
         List<Integer> closing =
                 named.separator().isPresent()
                         ? List.of(named.separator().getAsInt())
@@ -238,7 +238,8 @@ final class GgufTokenizer {
         byte[] of(String piece);
     }
 
-    /// Special and added tokens are their own text, whatever alphabet the others are written in.
+    /// Returns the bytes of each token; special and added tokens are literal text, whatever
+    /// alphabet the other tokens use.
     private TokenBytes bytes(PieceBytes normal) {
         return TokenBytes.of(
                 vocabulary.size(),

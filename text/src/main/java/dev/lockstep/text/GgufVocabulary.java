@@ -3,12 +3,12 @@ package dev.lockstep.text;
 import java.util.List;
 import java.util.OptionalInt;
 
-/// What the `tokenizer.ggml.*` keys of a GGUF file say.
+/// The values of the `tokenizer.ggml.*` keys of a GGUF file.
 ///
 /// @param model `tokenizer.ggml.model`
 /// @param pre `tokenizer.ggml.pre`, or empty
 /// @param scores one per token, or empty
-/// @param tokenTypes one per token, or empty for all normal
+/// @param tokenTypes one per token, or empty if all are normal
 /// @param merges `left right` in order, or empty
 /// @param characterMap the bytes of SentencePiece's compiled normalization, or empty
 public record GgufVocabulary(
@@ -21,7 +21,7 @@ public record GgufVocabulary(
         List<Integer> characterMap,
         SpecialIds specialIds,
         Flags flags) {
-    /// Ids that the file names; [#NONE] names none.
+    /// The special token ids of the file; [#NONE] has none.
     ///
     /// @param ends every id that ends a generated text: `eos_token_id`, `eot_token_id`,
     ///   `eom_token_id`
@@ -36,10 +36,10 @@ public record GgufVocabulary(
         }
     }
 
-    /// The switches of the file, its defaults filled in.
+    /// The file's flags, with defaults for absent keys.
     public record Flags(
             boolean addBos, boolean addEos, boolean addSpacePrefix, boolean removeExtraSpaces) {
-        /// What holds for a model and pre-tokenizer where the file is silent.
+        /// Returns the defaults of a model and pre-tokenizer for keys that the file omits.
         public static Flags defaults(String model, String pre) {
             return switch (model) {
                 case "llama" -> new Flags(true, false, true, false);

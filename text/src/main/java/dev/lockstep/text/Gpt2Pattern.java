@@ -2,7 +2,8 @@ package dev.lockstep.text;
 
 /// GPT-2's words: `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`.
 ///
-/// Contractions are lower case only; a mark belongs to the symbols; all of the text is matched.
+/// Contractions match in lower case only; marks count as symbols; the matches cover all of the
+/// text.
 record Gpt2Pattern() implements TokenPattern {
     private static final int OTHER = ~(Characters.LETTER | Characters.NUMBER | Characters.SPACE);
 
@@ -41,8 +42,8 @@ record Gpt2Pattern() implements TokenPattern {
         return spaceEnd(text, start, to);
     }
 
-    /// `\s+(?!\S)|\s+`: a run gives its last character to the word that follows; a single one
-    /// stands alone.
+    /// Returns the end of `\s+(?!\S)|\s+`: the last character of a run belongs to the following
+    /// word; a run of one character is a separate match.
     static int spaceEnd(char[] text, int start, int to) {
         int end = Characters.runEnd(text, start, to, Characters.SPACE);
         return end == to || end - start == 1 ? end : end - 1;

@@ -6,14 +6,14 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 
-/// A part of `tokenizer.json`, read with errors that name where it is.
+/// A part of `tokenizer.json`; errors name its path.
 ///
-/// A key that holds null counts as absent.
+/// A key with a null value counts as absent.
 ///
-/// @param path keys that lead here, such as `model.merges[3]`, or words before the first key that
-///   end in a space
+/// @param path the keys from the root, such as `model.merges[3]`, or a prefix that ends in a space
+///   and precedes the first key
 record JsonPart(String path, JsonNode node) {
-    /// The part under `key`, if it is there.
+    /// Returns the part under `key`, if present.
     Optional<JsonPart> part(String key) {
         JsonNode value = node.get(key);
         return value == null || value.isNull()
@@ -26,7 +26,7 @@ record JsonPart(String path, JsonNode node) {
                 .orElseThrow(() -> new IllegalArgumentException(pathOf(key) + " is missing"));
     }
 
-    /// The name that says which of several forms this part has.
+    /// Returns the name of this part's variant.
     String type() {
         return require("type").text();
     }
@@ -52,7 +52,7 @@ record JsonPart(String path, JsonNode node) {
         return node.doubleValue();
     }
 
-    boolean flag(String key, boolean otherwise) {
+    boolean flag(String key, boolean fallback) {
         return part(key)
                 .map(
                         part -> {
@@ -61,16 +61,16 @@ record JsonPart(String path, JsonNode node) {
                             }
                             return part.node.booleanValue();
                         })
-                .orElse(otherwise);
+                .orElse(fallback);
     }
 
-    String text(String key, String otherwise) {
-        return part(key).map(JsonPart::text).orElse(otherwise);
+    String text(String key, String fallback) {
+        return part(key).map(JsonPart::text).orElse(fallback);
     }
 
-    /// A text that is one character.
-    String character(String key, String otherwise) {
-        return part(key).map(JsonPart::character).orElse(otherwise);
+    /// Returns a text of one character.
+    String character(String key, String fallback) {
+        return part(key).map(JsonPart::character).orElse(fallback);
     }
 
     private String character() {
@@ -86,7 +86,7 @@ record JsonPart(String path, JsonNode node) {
         return part.isPresent() ? OptionalInt.of(part.get().integer()) : OptionalInt.empty();
     }
 
-    /// The items of a list; none where the key is absent.
+    /// Returns the items of a list, none if the key is absent.
     List<JsonPart> list(String key) {
         return part(key).map(JsonPart::items).orElse(List.of());
     }
@@ -102,7 +102,7 @@ record JsonPart(String path, JsonNode node) {
         return items;
     }
 
-    /// This part has a value that cannot be used.
+    /// Returns an exception for an invalid value of this part.
     IllegalArgumentException wrong(String expected) {
         String value = node.toString();
         String shown = value.length() <= 60 ? value : value.substring(0, 60) + "…";

@@ -2,8 +2,8 @@ package dev.lockstep.text;
 
 import java.util.Arrays;
 
-/// An open-addressing map from long to a non-negative int; written while it is built, read by any
-/// thread after.
+/// An open-addressing map from long to a non-negative int; written while it is built, then read by
+/// any thread.
 ///
 /// `Long.MIN_VALUE` marks a free slot and cannot be a key.
 final class LongIntMap {
@@ -38,7 +38,7 @@ final class LongIntMap {
         }
     }
 
-    /// Replaces what the key had.
+    /// Puts a value, replacing the previous value of the key.
     void put(long key, int value) {
         if (key == FREE || value < 0) {
             throw new IllegalArgumentException(

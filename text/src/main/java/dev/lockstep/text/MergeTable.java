@@ -2,10 +2,10 @@ package dev.lockstep.text;
 
 import java.util.Arrays;
 
-/// Which two neighbouring symbols merge, how early, and into what; written while it is built, read
-/// by any thread after.
+/// The merges of adjacent symbols with their ranks and results; written while it is built, then
+/// read by any thread.
 ///
-/// A symbol is a token id, or `~codePoint` for a character that is no token. Lower ranks merge
+/// A symbol is a token id, or `~codePoint` for a character that is not a token. Lower ranks merge
 /// first; ranks may be equal.
 final class MergeTable {
     static final int NONE = LongIntMap.NONE;
@@ -21,7 +21,7 @@ final class MergeTable {
         results = new int[ranks.length];
     }
 
-    /// Replaces what the pair had.
+    /// Puts a merge, replacing the previous merge of the pair.
     void put(int left, int right, int rank, int result) {
         if (size == ranks.length) {
             ranks = Arrays.copyOf(ranks, Math.multiplyExact(size, 2));
@@ -32,7 +32,7 @@ final class MergeTable {
         index.put(LongIntMap.key(left, right), size++);
     }
 
-    /// The number of the merge of these two, or [#NONE].
+    /// Returns the index of the merge of these two symbols, or [#NONE].
     int find(int left, int right) {
         return index.get(LongIntMap.key(left, right));
     }

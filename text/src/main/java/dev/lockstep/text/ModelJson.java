@@ -3,10 +3,10 @@ package dev.lockstep.text;
 import java.util.Map;
 import java.util.function.BiConsumer;
 
-/// Reads the `model` of a `tokenizer.json`.
+/// A reader for the `model` of a `tokenizer.json`.
 interface ModelJson {
     static ModelJson read(JsonPart part) {
-        // Files of the first years leave the type out; only byte pair encoding has merges.
+        // Early files omit the type; only byte pair encoding has merges.
         String type = part.text("type", part.part("merges").isPresent() ? "BPE" : "");
         return switch (type) {
             case "BPE" -> new BytePairJson(part);
@@ -22,12 +22,12 @@ interface ModelJson {
 
     void forEachToken(BiConsumer<Integer, String> token);
 
-    /// Whether characters that are no token become byte tokens.
+    /// Returns whether characters that are not tokens become byte tokens.
     boolean byteFallback();
 
     TokenModel build(Vocabulary vocabulary);
 
-    /// The tokens of a `vocab` that maps pieces to ids.
+    /// Visits the tokens of a `vocab` that maps pieces to ids.
     static void forEachEntry(JsonPart model, BiConsumer<Integer, String> token) {
         JsonPart vocabulary = model.require("vocab");
         if (!vocabulary.node().isObject()) {

@@ -2,7 +2,7 @@ package dev.lockstep.text;
 
 import java.util.List;
 
-/// One step from text as given to the text that is tokenized; immutable.
+/// One step from input text to the text that is tokenized; immutable.
 @FunctionalInterface
 interface Normalizer {
     Normalizer NONE = text -> text;
@@ -29,33 +29,34 @@ interface Normalizer {
         return text -> java.text.Normalizer.normalize(CanonicalOrder.of(text), form);
     }
 
-    /// Puts `prefix` before text that is not empty.
+    /// Returns a step that prepends `prefix` to text that is not empty.
     static Normalizer prepend(String prefix) {
         return text -> text.isEmpty() ? text : prefix + text;
     }
 
     static Normalizer replace(String from, String to) {
         return text -> {
-            // At most, so that nothing endless is made before it is refused.
-            long places = text.length() / Math.max(1, from.length()) + 1L;
-            if (to.length() > from.length() && places * to.length() > mostFrom(text.length())) {
+            // An upper bound: a result that may exceed the limit is checked while it grows.
+            long maxMatches = text.length() / Math.max(1, from.length()) + 1L;
+            if (to.length() > from.length()
+                    && maxMatches * to.length() > maxLength(text.length())) {
                 return Normalizers.replace(text, new LiteralPattern(from), to);
             }
             return text.replace(from, to);
         };
     }
 
-    /// Characters that may be made of so many: a chain of replacements could make billions of a
-    /// few, those of published files make at most some more.
-    static long mostFrom(long characters) {
-        return 64 * characters + 65_536;
+    /// Returns the maximum output length for an input length: chained replacements could expand a
+    /// few characters to billions, while those of published files add few.
+    static long maxLength(long inputLength) {
+        return 64 * inputLength + 65_536;
     }
 
-    static void requireBounded(long from, long made) {
-        if (made > mostFrom(from)) {
+    static void requireBounded(long inputLength, long length) {
+        if (length > maxLength(inputLength)) {
             throw new IllegalArgumentException(
                     "the tokenizer's normalizer makes more than %d characters of %d"
-                            .formatted(mostFrom(from), from));
+                            .formatted(maxLength(inputLength), inputLength));
         }
     }
 }

@@ -3,7 +3,7 @@ package dev.lockstep.text;
 import java.util.Base64;
 import java.util.stream.Stream;
 
-/// Reads the `normalizer` of a `tokenizer.json`.
+/// A reader for the `normalizer` of a `tokenizer.json`.
 final class NormalizerJson {
     private NormalizerJson() {}
 

@@ -4,11 +4,11 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 
-/// What the named normalizers of tokenizer files do to text.
+/// The text operations of the named normalizers in tokenizer files.
 final class Normalizers {
     private Normalizers() {}
 
-    /// Character by character, without regard to position: a final sigma stays a plain one.
+    /// Lowercases each character regardless of its position: a final sigma becomes a plain one.
     static String lowercase(String text) {
         StringBuilder result = new StringBuilder(text.length());
         text.codePoints()
@@ -23,7 +23,7 @@ final class Normalizers {
         return result.toString();
     }
 
-    /// Drops combining marks; whoever wants accents gone decomposes first.
+    /// Removes combining marks; to strip accents, decompose the text first.
     static String stripAccents(String text) {
         return filter(text, codePoint -> !Characters.is(codePoint, Characters.MARK));
     }
@@ -40,7 +40,7 @@ final class Normalizers {
         return text.substring(start, end);
     }
 
-    /// Every byte of the text as its printable character.
+    /// Returns every byte of the text as its printable character.
     static String byteLevel(String text) {
         StringBuilder result = new StringBuilder(text.length());
         for (byte b : text.getBytes(StandardCharsets.UTF_8)) {
@@ -62,8 +62,8 @@ final class Normalizers {
         return result.append(text, done, text.length()).toString();
     }
 
-    /// Drops control characters that some translation models drop, and writes odd white space as a
-    /// space.
+    /// Removes control characters that some translation models remove, and replaces unusual white
+    /// space with a space.
     static String nmt(String text) {
         String kept =
                 filter(
@@ -87,7 +87,8 @@ final class Normalizers {
         };
     }
 
-    /// BERT's own order: clean, put spaces around ideographs, strip accents, lower case.
+    /// Returns BERT's steps in BERT's order: clean, put spaces around ideographs, strip accents,
+    /// lowercase.
     static Normalizer bert(
             boolean clean, boolean ideographs, boolean stripAccents, boolean lowercase) {
         List<Normalizer> steps = new ArrayList<>();

@@ -1,7 +1,7 @@
 package dev.lockstep.text;
 
-/// The words of o200k and its descendants (GPT-4o, Llama 4, Mistral's Tekken): as cl100k, and a
-/// word ends where lower case turns to upper.
+/// The words of o200k and its descendants (GPT-4o, Llama 4, Mistral's Tekken): as cl100k, with a
+/// word boundary where lower case changes to upper case.
 ///
 /// With U = `[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]`, L = `[\p{Ll}\p{Lm}\p{Lo}\p{M}]` and c a contraction:
 /// `[^\r\n\p{L}\p{N}]?U*L+c?|[^\r\n\p{L}\p{N}]?U+L*c?|\p{N}{1,3}|
@@ -48,11 +48,11 @@ record O200kPattern(int digits, boolean contractions) implements TokenPattern {
         return Cl100kPattern.spaceEnd(text, start, to);
     }
 
-    /// The end of the letters at `start`, after one leading character where there is one; `start`
-    /// where none are.
+    /// Returns the end of the letters at `start`, after an optional leading character, or `start`
+    /// without letters.
     ///
-    /// The order is the expression's: lower case at the end, with and without a lead, before upper
-    /// case alone.
+    /// The order is the expression's: words that end in lower case, with and without a leading
+    /// character, then upper case alone.
     private static int letters(char[] text, int start, int next, int to, boolean mayLead) {
         int end = mayLead ? endsLower(text, next, to) : next;
         if (end > next) {
@@ -62,13 +62,13 @@ record O200kPattern(int digits, boolean contractions) implements TokenPattern {
         if (end > start) {
             return end;
         }
-        // Without lower case only upper case is left, and what may follow it is none.
+        // No lower case follows, so the second alternative matches upper case only.
         end = mayLead ? Characters.runEnd(text, next, to, UPPER) : next;
         return end > next ? end : Characters.runEnd(text, start, to, UPPER);
     }
 
-    /// `U*L+` from `start`, or `start`: what U took too much of, an uncased letter or mark, it
-    /// gives back to L.
+    /// Returns the end of `U*L+` from `start`, or `start`; `U*` backtracks over an uncased letter
+    /// or mark that `L+` needs.
     private static int endsLower(char[] text, int start, int to) {
         int upperEnd = Characters.runEnd(text, start, to, UPPER);
         int end = Characters.runEnd(text, upperEnd, to, LOWER);

@@ -1,9 +1,9 @@
 package dev.lockstep.text;
 
-/// Text and the spans `[start, end)` of it that are words so far, ascending; what lies between
-/// spans is dropped.
+/// A text and the spans `[start, end)` of its current words, ascending; text between spans is
+/// dropped.
 ///
-/// Each pre-tokenizer turns one `Pieces` into the next; belongs to one thread.
+/// Each pre-tokenizer converts one `Pieces` to the next; belongs to one thread.
 final class Pieces {
     private final char[] text;
     private final boolean startsInput;
@@ -19,14 +19,14 @@ final class Pieces {
         this.spans = spans;
     }
 
-    /// All of `text` as one piece; none when it is empty.
+    /// Returns all of `text` as one piece, or no piece if it is empty.
     static Pieces whole(char[] text, boolean startsInput) {
         Pieces pieces = new Pieces(text, startsInput, 1);
         pieces.add(0, text.length);
         return pieces;
     }
 
-    /// An empty span adds nothing.
+    /// Adds a span unless it is empty.
     void add(int start, int end) {
         if (start < end) {
             spans.add(start);
@@ -34,7 +34,7 @@ final class Pieces {
         }
     }
 
-    /// The same spans over other text.
+    /// Returns the same spans over another text.
     Pieces withText(char[] other) {
         return new Pieces(other, startsInput, spans);
     }
@@ -43,7 +43,7 @@ final class Pieces {
         return text;
     }
 
-    /// Whether the text begins where the encoded input begins, and not after an added token.
+    /// Returns whether the text begins at the start of the encoded input, not after an added token.
     boolean startsInput() {
         return startsInput;
     }

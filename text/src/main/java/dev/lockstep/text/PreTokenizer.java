@@ -1,6 +1,6 @@
 package dev.lockstep.text;
 
-/// One step from text to the words that are tokenized by themselves; immutable.
+/// One step from text to the words that are tokenized independently; immutable.
 @FunctionalInterface
 interface PreTokenizer {
     Pieces apply(Pieces pieces);

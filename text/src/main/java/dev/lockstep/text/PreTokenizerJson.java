@@ -3,7 +3,7 @@ package dev.lockstep.text;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Reads the `pre_tokenizer` of a `tokenizer.json`.
+/// A reader for the `pre_tokenizer` of a `tokenizer.json`.
 final class PreTokenizerJson {
     private static final TokenPattern SPACE =
             new RunPattern(false, CharacterSet.ofClasses(Characters.SPACE), 1, 1);
@@ -67,7 +67,8 @@ final class PreTokenizerJson {
         return steps;
     }
 
-    /// Older files say `add_prefix_space` where newer ones have a scheme.
+    /// Returns which pieces get the prefix; older files have `add_prefix_space` instead of a
+    /// scheme.
     static SpacePrefix.Where prefixed(JsonPart part) {
         String scheme =
                 part.text(

@@ -5,20 +5,21 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
 
-/// Any other regular expression, by the JDK's engine on a budget.
+/// Any other regular expression, matched by the JDK's engine within a step budget.
 ///
-/// That engine backtracks, so it counts the characters it looks at: past a fixed number per
-/// character of text the text is refused, which beats a request that never ends.
+/// That engine backtracks, so the characters that it reads are counted: beyond a base amount and a
+/// fixed number per character, the text is refused, which prevents a request that never ends.
 final class RegexPattern implements TokenPattern {
     private static final int STEPS_PER_CHARACTER = 200;
     private static final int FREE_STEPS = 1_000_000;
 
-    /// Scripts by their bare name, which the JDK wants with `Is` before it.
+    /// A script name without prefix; the JDK requires the prefix `Is`.
     private static final Pattern SCRIPT = Pattern.compile("\\\\p\\{([A-Z][a-z]{2,})}");
 
     private final Pattern pattern;
 
-    /// Refuses what the JDK reads differently from the dialect of tokenizer files.
+    /// Compiles an expression; refuses syntax that the JDK interprets differently from tokenizer
+    /// files.
     RegexPattern(String expression) {
         if (expression.contains("[[:")
                 || expression.contains("\\h")
@@ -60,9 +61,9 @@ final class RegexPattern implements TokenPattern {
 
     private static IllegalArgumentException tooHard(int length, Throwable cause) {
         return new IllegalArgumentException(
-                "a stretch of "
+                "the tokenizer's pattern takes too many steps on "
                         + length
-                        + " characters takes the tokenizer's pattern too long; break the text up",
+                        + " characters; split the text",
                 cause);
     }
 

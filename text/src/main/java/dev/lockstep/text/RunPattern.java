@@ -1,13 +1,13 @@
 package dev.lockstep.text;
 
-/// Runs of one character class: `[…]`, `[…]+`, `[…]{1,3}`, `[…]{3}`, each optionally after one
-/// white-space character (`\s?`).
-record RunPattern(boolean optionalSpace, CharacterSet set, int least, int most)
+/// Runs of one character class: `[…]`, `[…]+`, `[…]{1,3}`, `[…]{3}`, each with an optional
+/// preceding white-space character (`\s?`).
+record RunPattern(boolean optionalSpace, CharacterSet set, int min, int max)
         implements TokenPattern {
     RunPattern {
-        if (least < 1 || most < least) {
+        if (min < 1 || max < min) {
             throw new IllegalArgumentException(
-                    "a run of " + least + " to " + most + " characters cannot be matched");
+                    "a run of " + min + " to " + max + " characters cannot be matched");
         }
     }
 
@@ -39,7 +39,7 @@ record RunPattern(boolean optionalSpace, CharacterSet set, int least, int most)
     private int runEnd(char[] text, int start, int to) {
         int end = start;
         int count = 0;
-        while (end < to && count < most) {
+        while (end < to && count < max) {
             int codePoint = Characters.codePoint(text, end, to);
             if (!set.contains(codePoint)) {
                 break;
@@ -47,6 +47,6 @@ record RunPattern(boolean optionalSpace, CharacterSet set, int least, int most)
             end += Character.charCount(codePoint);
             count++;
         }
-        return count < least ? NO_MATCH : end;
+        return count < min ? NO_MATCH : end;
     }
 }

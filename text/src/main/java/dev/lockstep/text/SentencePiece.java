@@ -3,16 +3,15 @@ package dev.lockstep.text;
 import java.util.Arrays;
 import java.util.List;
 
-/// What SentencePiece vocabularies have in common: `▁` for a space, and merges that only scores
-/// imply.
+/// The common parts of SentencePiece vocabularies: `▁` for a space, and merges derived from scores.
 final class SentencePiece {
     static final String SPACE = "▁";
-    private static final int LONGEST_TOKEN = 512;
+    private static final int MAX_TOKEN_LENGTH = 512;
 
     private SentencePiece() {}
 
-    /// The merges of a byte pair vocabulary that lists scores: any two neighbours whose text
-    /// together is a token, of the highest score first.
+    /// Returns the merges of a byte pair vocabulary with scores: any two neighbours whose
+    /// concatenation is a token, the highest score first.
     static MergeTable merges(Vocabulary vocabulary, Symbols symbols, List<Float> scores) {
         int[] ranks = ranks(scores);
         MergeTable merges = new MergeTable(vocabulary.size() * 2);
@@ -57,8 +56,8 @@ final class SentencePiece {
         return id == Vocabulary.NONE ? UNREACHABLE : id;
     }
 
-    /// `▁` where tokens have it only at their front, so that text may be cut before it; else
-    /// [Vocabulary#NONE].
+    /// Returns `▁` if tokens contain it only at their start, so that text may be split in front of
+    /// it; otherwise [Vocabulary#NONE].
     static int wordStart(Vocabulary vocabulary) {
         char space = SPACE.charAt(0);
         if (vocabulary.textId(SPACE) == Vocabulary.NONE) {
@@ -75,7 +74,7 @@ final class SentencePiece {
         return space;
     }
 
-    /// Equal scores get equal ranks, the highest score rank 0.
+    /// Returns the rank of each score; equal scores share a rank, and the highest score has rank 0.
     private static int[] ranks(List<Float> scores) {
         float[] ascending = new float[scores.size()];
         for (int i = 0; i < ascending.length; i++) {
@@ -94,19 +93,19 @@ final class SentencePiece {
     }
 
     private static void requireLength(int id, String piece) {
-        if (piece.length() > LONGEST_TOKEN) {
+        if (piece.length() > MAX_TOKEN_LENGTH) {
             throw new IllegalArgumentException(
                     "token "
                             + id
                             + " has "
                             + piece.length()
                             + " characters; at most "
-                            + LONGEST_TOKEN
+                            + MAX_TOKEN_LENGTH
                             + " are supported in a SentencePiece vocabulary");
         }
     }
 
-    /// Writes spaces as `▁`: one more before the first word with `prefix`, and with `merged`
+    /// Writes spaces as `▁`: with `prefix` adds one before the first word, with `merged` writes
     /// exactly one before every word and none elsewhere.
     static String withSpaces(String text, boolean prefix, boolean merged) {
         StringBuilder result = new StringBuilder(text.length() + 1);

@@ -1,18 +1,18 @@
 package dev.lockstep.text;
 
-/// Puts a prefix before pieces that do not begin with it, after writing spaces as that prefix's
-/// character.
+/// A pre-tokenizer that writes spaces as a symbol and prepends it to pieces that do not begin with
+/// it.
 ///
-/// Byte-level files ask for a plain space (`add_prefix_space`), SentencePiece-like ones for `▁`
+/// Byte-level files use a plain space (`add_prefix_space`), SentencePiece-like files use `▁`
 /// (Metaspace).
 ///
-/// @param symbol what a space is written as
-/// @param where before which pieces
+/// @param symbol the replacement of a space
+/// @param where the pieces that get the symbol as a prefix
 record SpacePrefix(String symbol, Where where) implements PreTokenizer {
-    /// Which pieces get the prefix.
+    /// The pieces that get the prefix.
     enum Where {
         NEVER,
-        /// The piece at the very start of the input, not one behind an added token.
+        /// The piece at the very start of the input, not one after an added token.
         FIRST,
         ALWAYS
     }

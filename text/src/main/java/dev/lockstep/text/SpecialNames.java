@@ -6,12 +6,12 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 
-/// What the files beside a `tokenizer.json` say of its special tokens; checked only against a
+/// The special tokens that the files next to a `tokenizer.json` declare; not yet checked against a
 /// vocabulary.
 ///
-/// @param addBos whether BOS goes before a text, where they say so
-/// @param eosIds ids that end a text, from the generation settings; those outside the vocabulary
-///   are passed over
+/// @param addBos whether BOS precedes a text, if the files specify it
+/// @param eosIds ids that end a text, from the generation settings; ids outside the vocabulary are
+///   ignored
 record SpecialNames(
         Optional<String> bos,
         Optional<String> eos,

@@ -1,11 +1,11 @@
 package dev.lockstep.text;
 
-/// Cuts every piece at the matches of a pattern.
+/// A pre-tokenizer that splits every piece at the matches of a pattern.
 ///
-/// With `invert` the matches are what lies between, as in the file format.
+/// With `invert` the text between matches counts as the matches, as in the file format.
 record Split(TokenPattern pattern, Behavior behavior, boolean invert) implements PreTokenizer {
-    /// What becomes of a match: dropped, a piece of its own, joined to a neighbour, or joined to
-    /// neighbouring matches.
+    /// The handling of a match: removed, isolated as one piece, merged with a neighbour, or merged
+    /// with adjacent matches.
     enum Behavior {
         REMOVED,
         ISOLATED,
@@ -48,7 +48,7 @@ record Split(TokenPattern pattern, Behavior behavior, boolean invert) implements
         joiner.finish();
     }
 
-    /// Joins the alternating matches and gaps of one piece.
+    /// A collector that joins the alternating matches and gaps of one piece.
     private static final class Joiner {
         private final Behavior behavior;
         private final Pieces result;

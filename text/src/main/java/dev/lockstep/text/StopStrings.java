@@ -3,18 +3,18 @@ package dev.lockstep.text;
 import java.util.List;
 import java.util.Optional;
 
-/// Ends a streamed text at the first stop string, and lets no part of it out before; belongs to one
-/// request.
+/// A filter that ends a streamed text at the first stop string and withholds every part of it;
+/// belongs to one request.
 ///
-/// Text comes in pieces of any size, and their borders change nothing: of all stop strings in the
-/// text the one that begins earliest ends it, of those that begin at one place the first listed.
-/// Held back is only what may still belong to the stop string: the longest end of the text that
-/// begins one. Each character costs a few steps per stop string.
+/// Text arrives in chunks of any size, and their boundaries change nothing: of all stop strings in
+/// the text, the one that begins earliest ends it; at the same position, the first listed wins.
+/// Only text that may still belong to the stop string is withheld: the longest suffix of the text
+/// that begins one. Each character costs a few steps per stop string.
 public final class StopStrings {
-    /// What a piece of text came to.
+    /// The result of one chunk of text.
     ///
-    /// @param text what may be shown now
-    /// @param stop the stop string that ended the text; then nothing more comes
+    /// @param text the text that may be shown now
+    /// @param stop the stop string that ended the text; no text follows
     public record Result(String text, Optional<String> stop) {}
 
     private static final Result NOTHING = new Result("", Optional.empty());
@@ -26,14 +26,17 @@ public final class StopStrings {
     private long released;
     private boolean stopped;
 
-    /// @param stops none of them empty; an empty list lets everything through
+    /// Creates a filter for one text.
+    ///
+    /// @param stops the stop strings, none of them empty; an empty list passes all text
     /// @param include whether the stop string itself belongs to the text
     public StopStrings(List<String> stops, boolean include) {
         this.include = include;
         this.searches = stops.stream().map(Search::new).toList();
     }
 
-    /// Takes the next piece of text; after a stop, nothing comes back any more.
+    /// Accepts the next chunk and returns the text that may be shown; after a stop, returns no
+    /// text.
     public Result push(String delta) {
         if (stopped) {
             return NOTHING;
@@ -51,7 +54,7 @@ public final class StopStrings {
         return searches.isEmpty() ? new Result(delta, Optional.empty()) : release();
     }
 
-    /// Ends the text; what was held back comes out, unless a stop string is in it.
+    /// Ends the text and returns the withheld text, up to a stop string in it.
     public Result finish() {
         if (stopped) {
             return NOTHING;
@@ -67,7 +70,7 @@ public final class StopStrings {
         return new Result(held.toString(), Optional.empty());
     }
 
-    /// The search that begins earliest, found or still open; of equals the first listed.
+    /// Returns the search that begins earliest, found or still open; of equals, the first listed.
     private Search first() {
         Search first = searches.getFirst();
         for (Search search : searches) {
@@ -93,7 +96,7 @@ public final class StopStrings {
         return new Result(text, Optional.empty());
     }
 
-    /// The search for one stop string, by Knuth, Morris and Pratt.
+    /// The search for one stop string, with the algorithm of Knuth, Morris and Pratt.
     private static final class Search {
         private final String stop;
         private final int[] fallback;
@@ -112,8 +115,8 @@ public final class StopStrings {
             }
         }
 
-        /// Where in the text the stop string begins, or may yet; a stop string that was found is
-        /// only looked for once.
+        /// Returns where the stop string begins, or may still begin; a search ends at its first
+        /// match.
         long begin() {
             return found != NOWHERE ? found : open;
         }
@@ -129,7 +132,7 @@ public final class StopStrings {
             }
         }
 
-        /// How many characters match after `next`, when `count` did before it.
+        /// Returns the number of characters that match after `next`, given `count` before it.
         private int longest(int count, char next) {
             int length = count;
             while (length > 0 && stop.charAt(length) != next) {

@@ -2,16 +2,17 @@ package dev.lockstep.text;
 
 import java.util.Arrays;
 
-/// The tokens of one character, from which byte pair encoding starts; immutable once built.
+/// The single-character tokens that byte pair encoding starts from; immutable once built.
 final class Symbols {
     private final int[] idOfCharacter;
     private final Vocabulary vocabulary;
     private final String continuingPrefix;
     private final String endOfWord;
 
-    /// @param continuingPrefix what a character inside a word carries in front in the vocabulary
-    ///   (`##`), or empty
-    /// @param endOfWord what the last character of a word carries behind (`</w>`), or empty
+    /// Creates the symbols of a vocabulary.
+    ///
+    /// @param continuingPrefix the prefix of a character inside a word (`##`), or empty
+    /// @param endOfWord the suffix of the last character of a word (`</w>`), or empty
     Symbols(Vocabulary vocabulary, String continuingPrefix, String endOfWord) {
         this.vocabulary = vocabulary;
         this.continuingPrefix = continuingPrefix;
@@ -30,8 +31,8 @@ final class Symbols {
         }
     }
 
-    /// Fills `word` with a symbol per code point and returns how many; `~codePoint` where that is
-    /// no token.
+    /// Fills `word` with a symbol per code point and returns their number; a code point that is not
+    /// a token becomes `~codePoint`.
     int split(char[] text, int from, int to, int[] word) {
         int count = 0;
         for (int i = from; i < to; ) {
@@ -43,7 +44,7 @@ final class Symbols {
         return count;
     }
 
-    /// The symbol of a character inside a word without affixes.
+    /// Returns the symbol of a character in a word without affixes.
     int symbol(int codePoint) {
         int id = codePoint < idOfCharacter.length ? idOfCharacter[codePoint] : Vocabulary.NONE;
         return id == Vocabulary.NONE ? ~codePoint : id;

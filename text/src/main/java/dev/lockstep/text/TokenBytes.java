@@ -5,7 +5,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.function.IntFunction;
 
-/// What every token adds to the text, as bytes; one array for the whole vocabulary. Immutable.
+/// The bytes that every token adds to the text, in one array for the whole vocabulary. Immutable.
 final class TokenBytes {
     private final byte[] bytes;
     private final int[] ends;
@@ -25,7 +25,8 @@ final class TokenBytes {
         return new TokenBytes(all.toByteArray(), ends);
     }
 
-    /// A piece in the byte-level alphabet; one with a character outside it is meant literally.
+    /// Returns the bytes of a piece in the byte-level alphabet; a piece with a character outside it
+    /// is literal text.
     static byte[] ofByteLevel(String piece) {
         byte[] result = new byte[piece.length()];
         for (int i = 0; i < piece.length(); i++) {

@@ -1,7 +1,7 @@
 package dev.lockstep.text;
 
-/// Turns one word, already normalized, into token ids; immutable but for its word cache, shared by
-/// all threads.
+/// A model that encodes one normalized word as token ids; immutable except for its word cache,
+/// shared by all threads.
 interface TokenModel {
     /// Appends the ids of `text[from, to)`, which is not empty.
     void encode(char[] text, int from, int to, IntList ids);

@@ -1,13 +1,13 @@
 package dev.lockstep.text;
 
-/// Finds words in text: what a regular expression of a tokenizer file says, mostly written out by
-/// hand.
+/// A pattern that finds words in text: a regular expression of a tokenizer file, mostly implemented
+/// by hand.
 ///
-/// Written out because those expressions backtrack: a long run of white space or of one letter
-/// makes a general engine quadratic. Every pattern here is linear in the piece; [RegexPattern], for
-/// the unknown ones, is bounded.
+/// Those expressions backtrack: a long run of white space or of one letter makes a general engine
+/// quadratic. Every pattern here is linear in the piece; [RegexPattern], for unknown expressions,
+/// is bounded.
 interface TokenPattern {
-    /// Appends the non-overlapping matches in `[from, to)` to `matches` as start and end,
-    /// ascending; the piece's ends are the text's ends to the pattern.
+    /// Appends the non-overlapping matches in `[from, to)` to `matches` as ascending pairs of start
+    /// and end; the pattern treats the ends of the piece as the ends of the text.
     void find(char[] text, int from, int to, IntList matches);
 }

@@ -5,14 +5,14 @@ import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/// Finds the pattern that a regular expression of a tokenizer file means.
+/// A lookup of the pattern for a regular expression of a tokenizer file.
 final class TokenPatterns {
     private static final String CONTRACTIONS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)";
     private static final String SPACES = "|\\s+(?!\\S)|\\s+";
     private static final String LINES = "|\\s*[\\r\\n]+" + SPACES;
     private static final Map<String, TokenPattern> KNOWN = known();
 
-    /// One class with an optional white-space character before it and a count behind it.
+    /// One class with an optional preceding white-space character and an optional count.
     private static final Pattern RUN =
             Pattern.compile(
                     "(\\\\s\\?)?(\\[(?:[^\\[\\]\\\\]|\\\\.)+]|\\\\p\\{\\w+}|\\\\d)(\\+|\\{(\\d{1,4})(?:,(\\d{1,4}))?})?");
@@ -41,15 +41,15 @@ final class TokenPatterns {
         CharacterSet characters =
                 CharacterClass.parse(
                         set.startsWith("[") ? set.substring(1, set.length() - 1) : set);
-        int least = 1;
-        int most = 1;
+        int min = 1;
+        int max = 1;
         if ("+".equals(run.group(3))) {
-            most = Integer.MAX_VALUE;
+            max = Integer.MAX_VALUE;
         } else if (run.group(4) != null) {
-            least = Integer.parseInt(run.group(4));
-            most = run.group(5) == null ? least : Integer.parseInt(run.group(5));
+            min = Integer.parseInt(run.group(4));
+            max = run.group(5) == null ? min : Integer.parseInt(run.group(5));
         }
-        return new RunPattern(run.group(1) != null, characters, least, most);
+        return new RunPattern(run.group(1) != null, characters, min, max);
     }
 
     private static Map<String, TokenPattern> known() {
@@ -84,8 +84,8 @@ final class TokenPatterns {
                         + LINES;
         known.put(CONTRACTIONS + words, new Cl100kPattern(digits, true, false));
         known.put(words.substring(1), new Cl100kPattern(digits, false, false));
-        // A possessive count and a single line break match the same here: what follows never needs
-        // the rest back.
+        // A possessive count and a single line break match the same here: no following part needs
+        // backtracking.
         known.put(
                 "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|"
                         + numbers

@@ -3,11 +3,11 @@ package dev.lockstep.text;
 import java.util.List;
 import java.util.OptionalInt;
 
-/// Text to token ids and back, as one model's tokenizer file says; immutable, shared by all request
-/// threads.
+/// The conversion between text and token ids that one model's tokenizer file defines; immutable,
+/// shared by all request threads.
 ///
-/// Text goes through added tokens, normalizer, pre-tokenizers and model, in that order; ids come
-/// back as the bytes of their tokens ([Detokenizer]).
+/// Encoding applies added tokens, normalizer, pre-tokenizers and model, in that order; decoding
+/// joins the bytes of the tokens ([Detokenizer]).
 public final class Tokenizer {
     private static final char REPLACEMENT = '\uFFFD';
 
@@ -20,16 +20,16 @@ public final class Tokenizer {
     private final Decoding decoding;
     private final Framing framing;
 
-    /// The way back from ids.
+    /// The data for decoding ids.
     ///
-    /// @param stripsLeadingSpace one space at the very start of a text was put there by the encoder
-    ///   and goes
+    /// @param stripsLeadingSpace one space at the very start of a text comes from the encoder and
+    ///   is removed
     record Decoding(TokenBytes bytes, boolean stripsLeadingSpace) {}
 
     /// Tokens that begin and end a text.
     ///
-    /// @param prefix put before the ids when asked for, as the model's own rule says
-    /// @param suffix put behind them
+    /// @param prefix put before the ids on request, by the model's own rule
+    /// @param suffix put after the ids on request
     /// @param endIds ids that end a generated text
     record Framing(
             OptionalInt bos, List<Integer> prefix, List<Integer> suffix, List<Integer> endIds) {
@@ -71,8 +71,8 @@ public final class Tokenizer {
         framing.endIds().forEach(this::piece);
     }
 
-    /// The ids of the text alone; added tokens that are not special are always recognised, special
-    /// ones only with `parseSpecial`.
+    /// Returns the ids of the text alone; added tokens that are not special are always recognised,
+    /// special tokens only with `parseSpecial`.
     public int[] encode(String text, boolean parseSpecial) {
         return encode(text, new EncodeOptions(parseSpecial, false));
     }
@@ -89,7 +89,7 @@ public final class Tokenizer {
         return ids.toArray();
     }
 
-    /// The text of the ids; bytes that are no UTF-8 become U+FFFD.
+    /// Returns the text of the ids; bytes that are not UTF-8 become U+FFFD.
     public String decode(int[] ids, boolean skipSpecial) {
         var detokenizer = new Detokenizer(this, skipSpecial, Detokenizer.Start.TEXT);
         StringBuilder text = new StringBuilder(ids.length * 4);
@@ -99,28 +99,29 @@ public final class Tokenizer {
         return text.append(detokenizer.finish()).toString();
     }
 
-    /// What the token adds to a text: for a byte token that byte, for a special token its name.
+    /// Returns the bytes that the token adds to a text: for a byte token that byte, for a special
+    /// token its name.
     public byte[] bytes(int id) {
         vocabulary.piece(id);
         return decoding.bytes().of(id);
     }
 
-    /// The token as the tokenizer file writes it.
+    /// Returns the token as written in the tokenizer file.
     public String piece(int id) {
         return vocabulary.piece(id);
     }
 
-    /// Whether the token marks structure and is left out of plain text.
+    /// Returns whether the token marks structure and is omitted from plain text.
     public boolean special(int id) {
         return vocabulary.kind(id) == Vocabulary.Kind.SPECIAL;
     }
 
-    /// The id of a token by how the tokenizer file writes it.
+    /// Returns the id of a token as written in the tokenizer file.
     public OptionalInt idOf(String piece) {
         return vocabulary.find(piece);
     }
 
-    /// One more than the highest id.
+    /// Returns the highest id plus one.
     public int vocabularySize() {
         return vocabulary.size();
     }
@@ -129,18 +130,19 @@ public final class Tokenizer {
         return framing.bos();
     }
 
-    /// The ids that end a generated text, the model's first choice first; empty when the files name
+    /// Returns the ids that end a generated text, the preferred id first; empty if the files name
     /// none.
     public List<Integer> eosIds() {
         return framing.endIds();
     }
 
-    /// How the BOS token is written, for a template's `bos_token`; empty when the files name none.
+    /// Returns the text of the BOS token, for a template's `bos_token`; empty if the files name
+    /// none.
     public String bosText() {
         return framing.bos().isPresent() ? piece(framing.bos().getAsInt()) : "";
     }
 
-    /// How the first of [#eosIds] is written, for a template's `eos_token`; empty without one.
+    /// Returns the text of the first of [#eosIds], for a template's `eos_token`; empty without one.
     public String eosText() {
         return framing.endIds().isEmpty() ? "" : piece(framing.endIds().getFirst());
     }
@@ -149,7 +151,7 @@ public final class Tokenizer {
         return decoding;
     }
 
-    /// A lone surrogate is no text: it becomes U+FFFD, as in every UTF-8 encoder.
+    /// Returns the text with each lone surrogate replaced by U+FFFD, as in every UTF-8 encoder.
     private static String wellFormed(String text) {
         char[] repaired = null;
         for (int i = 0; i < text.length(); i++) {
@@ -165,7 +167,7 @@ public final class Tokenizer {
         return repaired == null ? text : new String(repaired);
     }
 
-    /// Takes the text between added tokens on through the other steps.
+    /// A receiver that passes the text between added tokens to the remaining steps.
     private final class Sections implements AddedTokens.Sections {
         private final EncodeOptions options;
         private final IntList ids;

@@ -12,15 +12,16 @@ import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 
-/// Builds the tokenizer that a `tokenizer.json` describes.
+/// A builder for the tokenizer that a `tokenizer.json` describes.
 ///
-/// What the file asks for and is not known is refused, naming where it stands: another rule would
-/// give other ids.
+/// An unknown component of the file is refused with its path, because other rules would produce
+/// other ids.
 final class TokenizerJson {
     private static final ObjectMapper MAPPER =
             new ObjectMapper().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
 
-    /// Holes in the numbering are few; more of them than this only cost memory.
+    /// The maximum number of unused ids per token; real files have few, and more would only cost
+    /// memory.
     private static final int HOLES_PER_TOKEN = 4;
 
     private static final int FREE_HOLES = 4096;
@@ -55,7 +56,7 @@ final class TokenizerJson {
         return new TokenizerJson(new JsonPart("", root));
     }
 
-    /// What `names` say of BOS goes over what the post-processor does.
+    /// Builds the tokenizer; the BOS rule in `names` overrides the post-processor.
     Tokenizer tokenizer(SpecialNames names) {
         Vocabulary vocabulary = vocabulary();
         Tokenizer.Encoding encoding =
@@ -107,7 +108,7 @@ final class TokenizerJson {
                                 + id
                                 + " is not between 0 and "
                                 + limit
-                                + ", far above the "
+                                + ", the limit for "
                                 + pieces.size()
                                 + " tokens");
             }
@@ -122,7 +123,7 @@ final class TokenizerJson {
         return Vocabulary.of(all, allKinds);
     }
 
-    /// One that the model has too keeps the model's id.
+    /// Reads an added token; one that the model also contains keeps the model's id.
     private static AddedToken addedToken(JsonPart part, Map<String, Integer> known) {
         String content = part.require("content").text();
         int id = part.require("id").integer();

@@ -6,12 +6,11 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/// Makes tokenizers from what model files hold; what they ask for and is not known is refused,
-/// naming file and key.
+/// A factory of tokenizers from model files; unknown components are refused with file and key.
 public final class Tokenizers {
     private Tokenizers() {}
 
-    /// The tokenizer of a model; one without a tokenizer is refused, so ask
+    /// Returns the tokenizer of a model; a model without a tokenizer is refused, so check
     /// [TokenizerSource#hasTokenizer] first.
     public static Tokenizer of(TokenizerSource source) {
         return switch (source) {
@@ -20,13 +19,13 @@ public final class Tokenizers {
         };
     }
 
-    /// Refuses a vocabulary whose rules are not known, naming the key.
+    /// Returns the tokenizer of a vocabulary; refuses unknown rules and names the key.
     public static Tokenizer of(GgufVocabulary vocabulary) {
         return GgufTokenizer.of(vocabulary);
     }
 
-    /// The tokenizer of a `tokenizer.json` alone: without the files beside it, it knows neither BOS
-    /// nor what ends a text.
+    /// Returns the tokenizer of a `tokenizer.json` alone, without BOS and end ids, which are in the
+    /// files next to it.
     public static Tokenizer ofJson(byte[] json) {
         return TokenizerJson.parse(json).tokenizer(SpecialNames.NONE);
     }

@@ -5,18 +5,18 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 
-/// Tool calls within a message: clients send their arguments as JSON text, templates want objects.
+/// Tool calls within a message: clients send their arguments as JSON text, templates need objects.
 public final class ToolCalls {
-    /// Of a message.
+    /// The message field that holds the tool calls.
     public static final String FIELD = "tool_calls";
 
     private static final ObjectMapper JSON = new ObjectMapper();
 
     private ToolCalls() {}
 
-    /// The message with the arguments of its calls as objects.
+    /// Returns a copy of the message with the arguments of its calls as objects.
     ///
-    /// @throws IllegalArgumentException where they are text that is not JSON
+    /// @throws IllegalArgumentException if they are text that is not JSON
     public static ObjectNode parsed(ObjectNode message) {
         ObjectNode copy = message.deepCopy();
         copy.path(FIELD).forEach(call -> parseArguments(call.path("function")));

@@ -1,9 +1,9 @@
 package dev.lockstep.text;
 
-/// `\s+$`: the white space before a line feed or the end of the piece.
+/// The pattern `\s+$`: the white space before a line feed or the end of the piece.
 ///
-/// As in the pattern dialect of tokenizer files, `$` is also before every line feed. A run matches
-/// up to its last such place.
+/// As in the pattern dialect of tokenizer files, `$` also matches before every line feed. A run
+/// matches up to its last such position.
 record TrailingSpacePattern() implements TokenPattern {
     @Override
     public void find(char[] text, int from, int to, IntList matches) {

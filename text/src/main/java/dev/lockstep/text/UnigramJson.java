@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.OptionalInt;
 import java.util.function.BiConsumer;
 
-/// Reads a unigram `model`: a list of `["piece", score]` in the order of ids.
+/// A reader for a unigram `model`: a list of `["piece", score]` in the order of ids.
 record UnigramJson(JsonPart part, List<String> pieces, List<Double> scores) implements ModelJson {
     static UnigramJson read(JsonPart part) {
         List<String> pieces = new ArrayList<>();

@@ -4,12 +4,11 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.List;
 
-/// SentencePiece's unigram model: of all ways to cut a word into tokens, the one of the highest
-/// total score.
+/// SentencePiece's unigram model: splits a word into the tokens with the highest total score.
 ///
-/// A character that no token begins with costs more than any token; neighbouring ones become one
-/// unknown token, or their bytes. The search looks from every place as far as the longest token:
-/// linear in the word.
+/// A character that is not itself a token costs more than any token; adjacent ones become one
+/// unknown token, or their bytes. From each position the search reads at most the length of the
+/// longest token: linear in the word.
 final class UnigramModel implements TokenModel {
     private static final double UNKNOWN_PENALTY = 10;
     private static final int ROOT = 0;
@@ -23,7 +22,9 @@ final class UnigramModel implements TokenModel {
     private final int[] byteIds;
     private final WordCache cache = new WordCache();
 
-    /// @param scores one per token, of which the highest sum wins
+    /// Creates a model.
+    ///
+    /// @param scores one per token; the split with the highest sum wins
     /// @param unknown the token for characters that no token covers, or [Vocabulary#NONE]
     UnigramModel(
             Vocabulary vocabulary,
@@ -71,7 +72,8 @@ final class UnigramModel implements TokenModel {
         ids.addAll(known);
     }
 
-    /// Viterbi's forward pass: the best way to each place, by the token that ends there.
+    /// Returns the best split; Viterbi's forward pass finds the best token that ends at each
+    /// position.
     private int[] cheapest(char[] text, int from, int to) {
         int length = to - from;
         double[] best = new double[length + 1];

@@ -1,8 +1,9 @@
 package dev.lockstep.text;
 
-/// Decodes UTF-8 byte by byte, giving out whole characters only; belongs to one thread.
+/// A UTF-8 decoder that accepts single bytes and emits whole characters only; belongs to one
+/// thread.
 ///
-/// Ill-formed input becomes U+FFFD per maximal subpart, as in WHATWG's decoder (the JDK's own
+/// Ill-formed input becomes U+FFFD per maximal subpart, as in WHATWG's decoder (the JDK's decoder
 /// differs for encoded surrogates).
 final class Utf8Stream {
     private static final char REPLACEMENT = '\uFFFD';
@@ -29,7 +30,7 @@ final class Utf8Stream {
         start(b, text);
     }
 
-    /// Gives up the character that is not whole.
+    /// Replaces an incomplete character with U+FFFD.
     void finish(StringBuilder text) {
         if (missing > 0) {
             text.append(REPLACEMENT);
@@ -39,7 +40,8 @@ final class Utf8Stream {
         }
     }
 
-    /// The second byte's range rules out overlong forms, surrogates and what is beyond U+10FFFF.
+    /// Starts a character; the second byte's range excludes overlong forms, surrogates and code
+    /// points above U+10FFFF.
     private void start(int b, StringBuilder text) {
         if (b < 0x80) {
             text.append((char) b);

@@ -6,18 +6,18 @@ import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 
-/// The tokens by id and by how the tokenizer file writes them; immutable once built.
+/// The tokens by id and by piece, their form in the tokenizer file; immutable once built.
 ///
-/// An id that no token has (a hole in the numbering) is [Kind#UNUSED], with an empty piece that
-/// nothing finds.
+/// An id without a token (a hole in the numbering) is [Kind#UNUSED], with an empty piece that no
+/// lookup finds.
 final class Vocabulary {
-    /// What a token is to text.
+    /// The role of a token in text.
     enum Kind {
-        /// Text in the vocabulary's alphabet, made by the model.
+        /// Text in the vocabulary's alphabet, produced by the model.
         NORMAL,
-        /// Marks structure; never made from text unless the caller recognises special tokens.
+        /// A structural marker; produced from text only if the caller recognises special tokens.
         SPECIAL,
-        /// Added literally: recognised in text as it stands, before the model.
+        /// A literal addition, matched in the text before the model runs.
         ADDED,
         /// One raw byte.
         BYTE,
@@ -36,7 +36,7 @@ final class Vocabulary {
         this.ids = ids;
     }
 
-    /// Two ids of one piece: the later one is found.
+    /// Creates a vocabulary; if two ids share a piece, lookups find the later id.
     static Vocabulary of(List<String> pieces, List<Kind> kinds) {
         if (pieces.size() != kinds.size() || pieces.isEmpty()) {
             throw new IllegalArgumentException(
@@ -72,25 +72,25 @@ final class Vocabulary {
         return id == NONE ? OptionalInt.empty() : OptionalInt.of(id);
     }
 
-    /// The id of the piece, or [#NONE].
+    /// Returns the id of the piece, or [#NONE].
     int id(String piece) {
         return ids.getOrDefault(piece, NONE);
     }
 
-    /// The id of the piece if the model may make it from text, or [#NONE].
+    /// Returns the id of the piece if the model may produce it from text, or [#NONE].
     int textId(String piece) {
         int id = id(piece);
         return id != NONE && (kinds[id] == Kind.NORMAL || kinds[id] == Kind.ADDED) ? id : NONE;
     }
 
-    /// The ids of `<0x00>` to `<0xFF>`; [#NONE] where the vocabulary has no such token.
+    /// Returns the ids of `<0x00>` to `<0xFF>`, [#NONE] if the vocabulary has no such token.
     int[] byteIds() {
         int[] byteIds = new int[256];
         Arrays.setAll(byteIds, b -> id(bytePiece(b)));
         return byteIds;
     }
 
-    /// The byte that a piece of the form `<0xNN>` stands for, or -1.
+    /// Returns the byte that a piece of the form `<0xNN>` represents, or -1.
     static int byteOf(String piece) {
         if (piece.length() != 6 || !piece.startsWith("<0x") || piece.charAt(5) != '>') {
             return -1;

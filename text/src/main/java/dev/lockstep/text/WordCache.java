@@ -3,15 +3,15 @@ package dev.lockstep.text;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
-/// Remembers the ids of words seen lately; shared by all threads without locks.
+/// A cache of the ids of recent words, shared by all threads without locks.
 ///
 /// A slot holds one immutable entry and the last writer wins: a race costs a lookup, never a wrong
-/// answer. Bounded by construction: 16,384 words of at most 64 characters.
+/// result. The size is bounded: 16,384 words of at most 64 characters.
 final class WordCache {
     private static final int SLOTS = 1 << 14;
-    private static final int LONGEST_WORD = 64;
+    private static final int MAX_WORD_LENGTH = 64;
 
-    /// Its fields are final, so that a thread which finds it also finds them.
+    /// A cached word; its fields are final, so that a thread that reads the entry also sees them.
     private static final class Entry {
         private final char[] word;
         private final int[] ids;
@@ -24,9 +24,10 @@ final class WordCache {
 
     private final @Nullable Entry[] entries = new Entry[SLOTS];
 
-    /// The ids of the word, or an empty array when it is not here (no word has no ids).
+    /// Returns the ids of the word, or an empty array if it is not cached; a word without ids never
+    /// is.
     int[] find(char[] text, int from, int to) {
-        if (to - from > LONGEST_WORD) {
+        if (to - from > MAX_WORD_LENGTH) {
             return NOTHING;
         }
         Entry entry = entries[slot(text, from, to)];
@@ -36,7 +37,7 @@ final class WordCache {
     }
 
     void put(char[] text, int from, int to, int[] ids) {
-        if (to - from <= LONGEST_WORD && ids.length > 0) {
+        if (to - from <= MAX_WORD_LENGTH && ids.length > 0) {
             entries[slot(text, from, to)] = new Entry(Arrays.copyOfRange(text, from, to), ids);
         }
     }

@@ -1,6 +1,6 @@
 package dev.lockstep.text;
 
-/// `\w+|[^\w\s]+`: words, and runs of what is neither word nor white space.
+/// The pattern `\w+|[^\w\s]+`: words, and runs of characters that are neither word nor white space.
 record WordPattern() implements TokenPattern {
     private static final int WORD =
             Characters.MARK | Characters.DECIMAL | 1 << Character.CONNECTOR_PUNCTUATION;
@@ -32,7 +32,8 @@ record WordPattern() implements TokenPattern {
         return end;
     }
 
-    /// `\w` by Unicode: alphabetic, marks, decimal digits, connectors and the two joiners.
+    /// Returns whether `\w` matches in Unicode: alphabetic, marks, decimal digits, connectors and
+    /// the two joiners.
     static boolean isWord(int codePoint) {
         return Character.isAlphabetic(codePoint)
                 || Characters.is(codePoint, WORD)

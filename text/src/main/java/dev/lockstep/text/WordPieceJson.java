@@ -2,7 +2,7 @@ package dev.lockstep.text;
 
 import java.util.function.BiConsumer;
 
-/// Reads a WordPiece `model`.
+/// A reader for a WordPiece `model`.
 record WordPieceJson(JsonPart part) implements ModelJson {
     @Override
     public void forEachToken(BiConsumer<Integer, String> token) {

@@ -1,31 +1,33 @@
 package dev.lockstep.text;
 
-/// BERT's model: from the left, always the longest token; a word that cannot be covered is one
-/// unknown token.
+/// BERT's model: covers a word from the left with the longest tokens; a word that cannot be covered
+/// becomes one unknown token.
 ///
-/// A place looks no further than the longest token: linear in the word.
+/// Each position checks at most the length of the longest token: linear in the word.
 final class WordPieceModel implements TokenModel {
     private final Vocabulary vocabulary;
     private final String startPrefix;
     private final String insidePrefix;
     private final int unknown;
-    private final int longestWord;
+    private final int maxWordLength;
     private final int longestToken;
 
-    /// @param startPrefix what tokens at the start of a word carry in front, `▁` or nothing
-    /// @param insidePrefix what tokens inside a word carry in front, `##` or nothing
-    /// @param longestWord a word of more characters is unknown
+    /// Creates a model.
+    ///
+    /// @param startPrefix the prefix of tokens at the start of a word, `▁` or empty
+    /// @param insidePrefix the prefix of tokens inside a word, `##` or empty
+    /// @param maxWordLength a word of more characters is unknown
     WordPieceModel(
             Vocabulary vocabulary,
             String startPrefix,
             String insidePrefix,
             int unknown,
-            int longestWord) {
+            int maxWordLength) {
         this.vocabulary = vocabulary;
         this.startPrefix = startPrefix;
         this.insidePrefix = insidePrefix;
         this.unknown = unknown;
-        this.longestWord = longestWord;
+        this.maxWordLength = maxWordLength;
         int longest = 0;
         for (int id = 0; id < vocabulary.size(); id++) {
             longest = Math.max(longest, vocabulary.piece(id).length());
@@ -37,7 +39,7 @@ final class WordPieceModel implements TokenModel {
     public void encode(char[] text, int from, int to, IntList ids) {
         String word = new String(text, from, to - from);
         IntList pieces = new IntList();
-        if (word.codePointCount(0, word.length()) > longestWord || !cover(word, pieces)) {
+        if (word.codePointCount(0, word.length()) > maxWordLength || !cover(word, pieces)) {
             if (unknown != Vocabulary.NONE) {
                 ids.add(unknown);
             }

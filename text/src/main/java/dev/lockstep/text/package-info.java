@@ -1,8 +1,8 @@
-/// Text at the edge: tokenizers, detokenizing, stop strings and chat templates.
+/// Text processing at the API edge: tokenizers, detokenizers, stop strings and chat templates.
 ///
-/// Laws of this package: what a client writes is data, so no text reaches a control token unless
-/// the caller asked for special tokens to be recognised; every pass over client text is linear, or
-/// n log n, whatever the text; tokenizers are immutable and shared by all request threads, while
+/// Laws of this package: client text is data, so no text becomes a control token unless the caller
+/// enables the recognition of special tokens; every pass over client text is linear, or n log n,
+/// whatever the text; tokenizers are immutable and shared by all request threads, while
 /// detokenizers and stop strings belong to one request each.
 @NullMarked
 package dev.lockstep.text;

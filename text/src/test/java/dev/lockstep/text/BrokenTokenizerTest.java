@@ -16,7 +16,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// Files of a tokenizer that are not whole are refused with one line that names the file.
+/// Incomplete tokenizer files are refused with one line that names the file.
 final class BrokenTokenizerTest {
     @TempDir private Path folder;
 
@@ -28,7 +28,7 @@ final class BrokenTokenizerTest {
                 "generation_config.json",
                 "config.json"
             })
-    void aFileCutAtAnyOfTwentyPlacesIsNamed(String name) throws IOException {
+    void aFileTruncatedAtAnyOfTwentyLengthsIsNamed(String name) throws IOException {
         TinyCheckpoint.write(folder, 1);
         Path file = folder.resolve(name);
         byte[] whole = Files.readAllBytes(file);
@@ -46,7 +46,7 @@ final class BrokenTokenizerTest {
     }
 
     @Test
-    void bytesThatAreNoTextAreRefused() throws IOException {
+    void bytesThatAreNotUtf8AreRefused() throws IOException {
         TinyCheckpoint.write(folder, 1);
         byte[] bytes = Files.readAllBytes(folder.resolve("tokenizer.json"));
         Arrays.fill(bytes, 10, 20, (byte) 0xFF);

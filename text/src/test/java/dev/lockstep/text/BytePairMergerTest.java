@@ -9,10 +9,10 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 
 final class BytePairMergerTest {
-    /// Three symbols and random merges: chains of merges and ties of rank at every length, scanned
-    /// and heaped.
+    /// Uses three symbols and random merges: chains of merges and equal ranks at every length, with
+    /// scan and heap.
     @Test
-    void wordsOfAnyLengthMergeAsThePlainRuleSays() {
+    void wordsOfAnyLengthMergeLikeTheNaiveAlgorithm() {
         for (int seed = 0; seed < 300; seed++) {
             Random random = new Random(seed);
             MergeTable merges = new MergeTable(32);

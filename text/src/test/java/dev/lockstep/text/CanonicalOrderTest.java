@@ -8,7 +8,7 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 
 final class CanonicalOrderTest {
-    /// All marks there are: of every combining class, of none, and those that decompose.
+    /// All Unicode marks: of every combining class, without one, and those that decompose.
     private static final int[] MARKS =
             java.util.stream.IntStream.rangeClosed(0, Character.MAX_CODE_POINT)
                     .filter(c -> Characters.is(c, Characters.MARK))
@@ -34,7 +34,7 @@ final class CanonicalOrderTest {
     }
 
     @Test
-    void textAsPeopleWriteItIsLeftAlone() {
+    void ordinaryTextIsReturnedUnchanged() {
         String text = "Việt e\u0301\u0316 हिन्दी";
         assertSame(text, CanonicalOrder.of(text));
     }

@@ -28,7 +28,7 @@ final class CharacterMapTest {
     }
 
     @Test
-    void aDamagedMapIsRefusedOrDoesNothingButNeverFails() {
+    void aDamagedMapIsRefusedOrHarmless() {
         assertThrows(IllegalArgumentException.class, () -> CharacterMap.parse(new byte[3]));
         assertThrows(
                 IllegalArgumentException.class,

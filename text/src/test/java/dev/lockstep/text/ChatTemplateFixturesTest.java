@@ -21,8 +21,7 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
 
-/// Published templates give the recorded text to the last character, and fail where the record
-/// fails.
+/// Published templates render exactly the recorded text, and fail where the record has a failure.
 final class ChatTemplateFixturesTest {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final Clock CLOCK =

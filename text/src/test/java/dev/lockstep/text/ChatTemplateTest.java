@@ -60,13 +60,13 @@ final class ChatTemplateTest {
     }
 
     @Test
-    void bracesInAMessageStayAsTheyAre() {
+    void bracesInAMessageAreRenderedUnchanged() {
         String hostile = "{{ messages }}{% raw %}{# no #}";
         assertTrue(render(CHAT_ML, user(hostile)).contains(hostile));
     }
 
     @Test
-    void toolsAreUndefinedUntilGiven() {
+    void toolsAreUndefinedUntilAdded() {
         String source = "{{ tools is defined }} {{ tools is none }} {{ tools | length }}";
         assertEquals("False False 0", render(source, user("")));
         assertEquals("True False 1", render(source, user("").withTools(List.of(Map.of()))));
@@ -76,12 +76,12 @@ final class ChatTemplateTest {
     }
 
     @Test
-    void theModelsTokensAreNames() {
+    void theModelsTokensAreTemplateVariables() {
         assertEquals("<s>|</s>", render("{{ bos_token }}|{{ eos_token }}", user("")));
     }
 
     @Test
-    void theDateIsThatOfTheClocksZone() {
+    void theDateIsInTheClocksZone() {
         assertEquals("2026-01-15 21:00", render("{{ strftime_now('%Y-%m-%d %H:%M') }}", user("")));
     }
 

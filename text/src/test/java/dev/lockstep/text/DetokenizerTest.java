@@ -14,7 +14,7 @@ final class DetokenizerTest {
             TinyVocabularies.sentencePiece(true, "▁", "▁he", "llo", "h", "e", "l", "o", "é");
 
     @Test
-    void aCharacterOfSeveralTokensComesOutWhole() {
+    void aCharacterOfSeveralTokensIsReturnedWhole() {
         var detokenizer = new Detokenizer(bytes, true, Detokenizer.Start.TEXT);
         int[] ids = bytes.encode("é!", false);
         assertEquals(3, ids.length);
@@ -25,7 +25,7 @@ final class DetokenizerTest {
     }
 
     @Test
-    void halfACharacterAtTheEndIsAReplacementCharacter() {
+    void anIncompleteCharacterAtTheEndBecomesAReplacementCharacter() {
         var detokenizer = new Detokenizer(bytes, true, Detokenizer.Start.TEXT);
         int[] ids = bytes.encode("😀", false);
         assertEquals("", detokenizer.push(ids[0]) + detokenizer.push(ids[1]));
@@ -34,14 +34,14 @@ final class DetokenizerTest {
     }
 
     @Test
-    void specialTokensAreLeftOutOrKeptAsAsked() {
+    void specialTokensAreSkippedOrKeptOnRequest() {
         int[] ids = bytes.encode("hello<|end|><|tool|>", true);
         assertEquals("hello<|tool|>", bytes.decode(ids, true));
         assertEquals("hello<|end|><|tool|>", bytes.decode(ids, false));
     }
 
     @Test
-    void onlyTheStartOfATextLosesTheSpaceThatTheEncoderPutThere() {
+    void onlyTheStartOfATextLosesTheEncodersLeadingSpace() {
         int[] ids = words.encode("hello", false);
         assertEquals("hello", words.decode(ids, true));
         var continued = new Detokenizer(words, true, Detokenizer.Start.CONTINUATION);
@@ -53,14 +53,14 @@ final class DetokenizerTest {
     }
 
     @Test
-    void aSkippedTokenBeforeTheTextDoesNotKeepTheSpace() {
+    void aSkippedLeadingTokenDoesNotPreserveTheSpace() {
         assertEquals(
                 "hello", words.decode(words.encode("hello", new EncodeOptions(false, true)), true));
         assertEquals("  hello", words.decode(words.encode("  hello", false), true));
     }
 
     @Test
-    void anyIdsComeOutAsTheyDecodeAtOnce() {
+    void streamedIdsGiveTheTextOfDecodingAtOnce() {
         Random random = new Random(42);
         for (int round = 0; round < 2_000; round++) {
             Tokenizer tokenizer = random.nextBoolean() ? bytes : words;
@@ -83,7 +83,8 @@ final class DetokenizerTest {
         }
     }
 
-    /// There the JDK's decoder, the reference below, goes its own way.
+    /// Returns whether a token is the byte 0xED, where the JDK's decoder, the reference below,
+    /// differs.
     private static boolean hasEncodedSurrogate(Tokenizer tokenizer, int[] ids) {
         return Arrays.stream(ids)
                 .anyMatch(

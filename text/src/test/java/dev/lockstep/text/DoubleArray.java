@@ -6,10 +6,11 @@ import java.nio.charset.StandardCharsets;
 import java.util.Map;
 import java.util.TreeMap;
 
-/// Writes a SentencePiece character map the plain way, for tests: replacements by what they
-/// replace.
+/// A simple writer of SentencePiece character maps for tests; replacements are keyed by the
+/// replaced text.
 final class DoubleArray {
-    /// Children of a node take the 256 units from here on: roomy, and never in each other's way.
+    /// The units reserved for the children of a node: enough for every label, so that nodes never
+    /// overlap.
     private static final int WIDTH = 256;
 
     private DoubleArray() {}
@@ -58,7 +59,7 @@ final class DoubleArray {
         }
     }
 
-    /// Gives each node a block of its own.
+    /// A layout with a separate block for each node.
     private static final class Layout {
         private final int[] units;
         private int next = 2 * WIDTH;
@@ -67,8 +68,8 @@ final class DoubleArray {
             this.units = units;
         }
 
-        /// A node's unit has its label, whether a value follows, and the distance to its block;
-        /// unit 0 of the block is the value.
+        /// Places the value and the children of a node; a child's unit has its label, a flag for a
+        /// value, and the distance to its block, whose unit 0 is the value.
         void place(Node node, int block) {
             if (node.value >= 0) {
                 units[block] = node.value | Integer.MIN_VALUE;

@@ -5,7 +5,7 @@ import java.nio.file.Path;
 import java.util.Optional;
 import org.junit.jupiter.api.Assumptions;
 
-/// Where recorded files lie; a test whose files are missing is skipped with a line, or fails in CI.
+/// The location of recorded files; a test without its files is skipped with a line, or fails in CI.
 final class Fixtures {
     private static final String MODEL_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf";
 
@@ -18,8 +18,8 @@ final class Fixtures {
         return require(path, "the fixture " + relative + " is not at -Dlockstep.fixtures");
     }
 
-    /// The default model's file: `-Dlockstep.smollm2`, else the cache folder that `lockstep serve`
-    /// fills.
+    /// Returns the default model's file: `-Dlockstep.smollm2`, otherwise in the cache folder that
+    /// `lockstep serve` fills.
     static Path requireSmolLm2() {
         Path cache =
                 Optional.ofNullable(System.getenv("XDG_CACHE_HOME"))

@@ -11,7 +11,7 @@ import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// Six published vocabularies against the ids that their own tokenizers gave.
+/// Six published vocabularies, compared with the ids of their own tokenizers.
 final class GgufVocabularyFixturesTest {
     private static final String SEPARATOR = "\n__ggml_vocab_test__\n";
 

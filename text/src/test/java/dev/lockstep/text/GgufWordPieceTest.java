@@ -29,7 +29,7 @@ final class GgufWordPieceTest {
     }
 
     @Test
-    void classAndSeparatorAreAroundTheText() {
+    void classAndSeparatorTokensEncloseTheText() {
         assertEquals(
                 List.of("[CLS]", "▁the", "[SEP]"),
                 pieces(tokenizer.encode("the", new EncodeOptions(false, true))));

@@ -4,7 +4,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Random;
 
-/// Texts of a given length that cost a careless tokenizer quadratic time, and ordinary prose.
+/// Texts of a given length that cost a naive tokenizer quadratic time, and ordinary prose.
 final class HardTexts {
     private static final String[] WORDS =
             ("the of and to in a is that it was for on are with as his they be at one have this"

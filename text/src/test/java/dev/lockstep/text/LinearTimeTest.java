@@ -11,17 +11,21 @@ import java.util.Map;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// Eight times the text costs about eight times the work, whatever the text: in processor time of
-/// this thread, so that neighbours do not count, and with a wide margin.
+/// Encoding eight times the text costs about eight times the work, whatever the text; measured in
+/// CPU time of this thread, so that other threads do not count, and with a wide margin.
 final class LinearTimeTest {
     private static final int SHORT = 1 << 13;
     private static final int LONG = 8 * SHORT;
 
-    /// Quadratic work would be 64 times; caches and the compiler blur a factor of 8 by less than 2.
-    private static final double LARGEST_RATIO = 24;
+    /// Quadratic work would take 64 times as long; caches and the compiler change the factor of 8
+    /// by less than 2.
+    private static final double MAX_RATIO = 24;
 
-    /// What a collection of garbage or a compilation may add.
+    /// The time that a garbage collection or a compilation may add.
     private static final double SLACK_NANOS = 60e6;
+
+    /// Encodings of a long text, of which the fastest counts.
+    private static final int TRIES = 3;
 
     private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
     private static final String ADDED =
@@ -31,13 +35,13 @@ final class LinearTimeTest {
     @ParameterizedTest
     @ValueSource(
             strings = {"gpt-2", "smollm", "falcon", "llama-bpe", "gpt-4o", "tekken", "deepseek-v3"})
-    void byteLevelWithEveryKindOfPattern(String pre) {
+    void byteLevelVocabulariesAreLinearWithEveryPattern(String pre) {
         check(TinyVocabularies.byteLevel(pre, "a a", "aa aa", "aaaa aaaa", "' '", "Ġ Ġ"));
     }
 
     @ParameterizedTest
     @ValueSource(booleans = {false, true})
-    void sentencePieces(boolean spacePrefix) {
+    void sentencePieceVocabulariesAreLinear(boolean spacePrefix) {
         check(
                 TinyVocabularies.sentencePiece(
                         spacePrefix, "aa", "aaaa", "aaaaaaaa", "▁▁", "▁▁▁▁", "a", "▁", "<"));
@@ -57,14 +61,14 @@ final class LinearTimeTest {
                         + "'model':{'type':'BPE','unk_token':'[UNK]','vocab':{'<|im_start|>':0,'<s':1,'[UNK]':2,'a':3,'aa':4},"
                         + "'merges':['a a']}"
             })
-    void filesOfEveryModel(String json) {
+    void filesOfEveryModelAreLinear(String json) {
         String whole = "{" + ADDED + json + "}";
         check(Tokenizers.ofJson(whole.replace('\'', '"').getBytes(StandardCharsets.UTF_8)));
     }
 
     @ParameterizedTest
     @ValueSource(strings = {"gpt-2", "llama-spm", "deepseek-llm"})
-    void publishedVocabularies(String name) {
+    void publishedVocabulariesAreLinear(String name) {
         Path file = Fixtures.require("tokenizers/ggml-vocab-" + name + ".gguf");
         check(Tokenizers.of(TokenizerSource.open(file)));
     }
@@ -75,9 +79,14 @@ final class LinearTimeTest {
                 .forEach(
                         (name, text) -> {
                             long once = nanos(tokenizer, text);
-                            long more = nanos(tokenizer, longTexts.getOrDefault(name, ""));
+                            String longText = longTexts.getOrDefault(name, "");
+                            long more = nanos(tokenizer, longText);
+                            double limit = MAX_RATIO * once + SLACK_NANOS;
+                            for (int i = 1; i < TRIES && more > limit; i++) {
+                                more = Math.min(more, nanos(tokenizer, longText));
+                            }
                             assertTrue(
-                                    more <= LARGEST_RATIO * once + SLACK_NANOS,
+                                    more <= limit,
                                     "%s: %d characters took %d us, %d took %d us"
                                             .formatted(
                                                     name, SHORT, once / 1000, LONG, more / 1000));

@@ -2,10 +2,10 @@ package dev.lockstep.text;
 
 import java.util.Random;
 
-/// Text that trips tokenizers: scripts, digits of several kinds, marks, white space, emoji, line
-/// ends.
+/// Random text that is hard for tokenizers: scripts, digits of several kinds, marks, white space,
+/// emoji, line ends.
 ///
-/// Only characters that Unicode has had for long, so that tables of different years agree.
+/// Contains only characters of old Unicode versions, so that tables of different years agree.
 final class RandomText {
     private static final String[] PARTS = {
         " ",

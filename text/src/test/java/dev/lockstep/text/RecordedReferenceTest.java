@@ -18,9 +18,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// Tiny tokenizers against the ids, and a template with documents against the text, that
-/// transformers gave: what the shared fixtures do not show. `src/test/python/record_references.py`
-/// wrote them.
+/// Tiny tokenizers and a template with documents, compared with the ids and the text that
+/// transformers produced, for cases that the shared fixtures do not cover.
+/// `src/test/python/record_references.py` records them.
 final class RecordedReferenceTest {
     private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -41,7 +41,7 @@ final class RecordedReferenceTest {
                 "gguf-unigram",
                 "gguf-wordpiece"
             })
-    void everyTextHasTheRecordedIdsWithAndWithoutItsFrame(String name) throws Exception {
+    void everyTextHasTheRecordedIdsWithAndWithoutFraming(String name) throws Exception {
         Path folder = resource(name);
         Path file = folder.resolve("model.gguf");
         Tokenizer tokenizer =

@@ -7,7 +7,7 @@ import java.io.UncheckedIOException;
 import java.util.Arrays;
 import java.util.Map;
 
-/// The library that `tokenizer.json` comes from, as the oracle of tests.
+/// The library that defines `tokenizer.json`, as the oracle of tests.
 final class ReferenceTokenizer implements AutoCloseable {
     static {
         System.setProperty("ai.djl.offline", "true");

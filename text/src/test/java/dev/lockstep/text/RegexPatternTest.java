@@ -8,12 +8,12 @@ import org.junit.jupiter.api.Test;
 
 final class RegexPatternTest {
     @Test
-    void matchesAreFoundInThePieceAlone() {
+    void matchesAreFoundOnlyInThePiece() {
         assertArrayEquals(new int[] {2, 4, 5, 6}, find("a+", "xxaaxaaa", 2, 6));
     }
 
     @Test
-    void aPatternThatBacktracksWithoutEndRefusesTheText() {
+    void excessiveBacktrackingRefusesTheText() {
         assertThrows(
                 IllegalArgumentException.class, () -> find("a*a*a*a*b", "a".repeat(500), 0, 500));
         assertThrows(
@@ -22,13 +22,13 @@ final class RegexPatternTest {
     }
 
     @Test
-    void whatTheJdkReadsDifferentlyIsRefused() {
+    void syntaxThatTheJdkInterpretsDifferentlyIsRefused() {
         assertThrows(IllegalArgumentException.class, () -> new RegexPattern("[[:alpha:]]+"));
         assertThrows(IllegalArgumentException.class, () -> new RegexPattern("(a"));
     }
 
     @Test
-    void scriptsGoByTheirBareName() {
+    void scriptsAreNamedWithoutAPrefix() {
         assertArrayEquals(new int[] {1, 3}, find("\\p{Han}+", "a我想b", 0, 4));
     }
 

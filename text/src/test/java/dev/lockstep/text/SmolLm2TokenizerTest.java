@@ -10,7 +10,7 @@ import java.io.IOException;
 import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.Test;
 
-/// The default model's own vocabulary against ids recorded from the reference tokenizer.
+/// The default model's own vocabulary, compared with ids recorded from the reference tokenizer.
 final class SmolLm2TokenizerTest {
     private final Tokenizer tokenizer =
             Tokenizers.of(TokenizerSource.open(Fixtures.requireSmolLm2()));
@@ -35,7 +35,7 @@ final class SmolLm2TokenizerTest {
     }
 
     @Test
-    void aLongTextGivesTheRecordedIdsAndComesBack() {
+    void aLongTextGivesTheRecordedIdsAndDecodesToItself() {
         JsonNode recorded = golden.get("text_nll");
         int[] ids = ids(recorded.get("ids"));
         assertArrayEquals(ids, tokenizer.encode(recorded.get("text").asText(), true));
@@ -52,7 +52,7 @@ final class SmolLm2TokenizerTest {
     }
 
     @Test
-    void nothingIsPutBeforeAPromptAndTheEndOfATurnEndsAText() {
+    void promptsGetNoPrefixAndTheTurnEndTokenEndsAText() {
         assertArrayEquals(
                 tokenizer.encode("Hello", false),
                 tokenizer.encode("Hello", new EncodeOptions(false, true)));

@@ -12,14 +12,14 @@ import org.junit.jupiter.api.Test;
 
 final class StopStringsTest {
     @Test
-    void textWithoutStopStringsPassesAtOnce() {
+    void textWithoutStopStringsPassesImmediately() {
         var stops = new StopStrings(List.of(), false);
         assertEquals("Hello", stops.push("Hello").text());
         assertEquals("", stops.finish().text());
     }
 
     @Test
-    void onlyTheEndThatMayBecomeAStopStringIsHeldBack() {
+    void onlyAPossibleStartOfAStopStringIsWithheld() {
         var stops = new StopStrings(List.of("\n\nUser:"), false);
         assertEquals("Hello", stops.push("Hello\n").text());
         assertEquals("\nfine", stops.push("fine").text());
@@ -34,7 +34,7 @@ final class StopStringsTest {
     }
 
     @Test
-    void whatWasHeldBackComesOutAtTheEnd() {
+    void withheldTextIsReturnedAtTheEnd() {
         var stops = new StopStrings(List.of("STOP"), false);
         assertEquals("a ", stops.push("a STO").text());
         var end = stops.finish();
@@ -43,14 +43,14 @@ final class StopStringsTest {
     }
 
     @Test
-    void theStopStringIsKeptWhereAskedFor() {
+    void theStopStringIsIncludedOnRequest() {
         var stops = new StopStrings(List.of("STOP"), true);
         assertEquals("a ", stops.push("a ST").text());
         assertEquals("STOP", stops.push("OP b").text());
     }
 
     @Test
-    void theOneThatBeginsEarlierWinsThoughItEndsLater() {
+    void theStopStringThatBeginsEarlierWinsEvenIfItEndsLater() {
         var stops = new StopStrings(List.of("bc", "abcd"), false);
         assertEquals("", stops.push("abc").text());
         assertEquals(Optional.of("abcd"), stops.push("d").stop());
@@ -63,7 +63,7 @@ final class StopStringsTest {
     }
 
     @Test
-    void ofTwoAtOnePlaceTheFirstListedWins() {
+    void theFirstListedOfTwoAtOnePositionWins() {
         assertEquals(
                 Optional.of("ab"), new StopStrings(List.of("ab", "abc"), false).push("abc").stop());
         assertEquals(
@@ -72,7 +72,7 @@ final class StopStringsTest {
     }
 
     @Test
-    void aStopStringHeldForABetterOneStillStopsAtTheEnd() {
+    void aFoundStopStringStopsAtTheEndIfABetterOneIsStillOpen() {
         var stops = new StopStrings(List.of("abc", "ab"), false);
         assertEquals("x", stops.push("xab").text());
         assertEquals(Optional.of("ab"), stops.finish().stop());
@@ -83,9 +83,10 @@ final class StopStringsTest {
         assertThrows(IllegalArgumentException.class, () -> new StopStrings(List.of(""), false));
     }
 
-    /// Two letters and short stop strings: overlaps of every kind come up in a few thousand texts.
+    /// Uses two letters and short stop strings, so that overlaps of every kind occur in a few
+    /// thousand texts.
     @Test
-    void anyCutGivesWhatASearchInTheWholeTextGives() {
+    void anyChunkingGivesTheResultOfASearchInTheWholeText() {
         Random random = new Random(20260115);
         for (int round = 0; round < 20_000; round++) {
             String text = letters(random, random.nextInt(24));

@@ -9,7 +9,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// A tokenizer file cannot make an endless text of a short one.
+/// A tokenizer file cannot expand a short text without bound.
 final class TextGrowthTest {
     private static final String MODEL =
             "\"model\":{\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":[[\"<unk>\",0],[\"a\",-1]]}";
@@ -25,7 +25,7 @@ final class TextGrowthTest {
                         .formatted(pattern);
         String steps = step;
         for (int i = 1; i < times; i++) {
-            // In one another, as a file may have them.
+            // Nested, as a file may contain them.
             steps = "{\"type\":\"Sequence\",\"normalizers\":[%s,%s]}".formatted(step, steps);
         }
         return "\"normalizer\":" + steps;
@@ -54,7 +54,7 @@ final class TextGrowthTest {
     }
 
     @Test
-    void aSpaceIsWrittenAsOneCharacter() {
+    void theReplacementOfASpaceMustBeOneCharacter() {
         for (String symbol : new String[] {"", "ab", "▁▁"}) {
             String metaspace = "{\"type\":\"Metaspace\",\"replacement\":\"" + symbol + "\"}";
             for (String part : new String[] {"pre_tokenizer", "decoder"}) {

@@ -4,12 +4,12 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
 
-/// Vocabularies small enough to read, for tests that need no files.
+/// Small, readable vocabularies for tests without files.
 final class TinyVocabularies {
     private TinyVocabularies() {}
 
-    /// `<|end|>` 0, `<|tool|>` 1 (added, not special), the 256 bytes 2 to 257, then the results of
-    /// the merges.
+    /// Returns a tokenizer with `<|end|>` 0, `<|tool|>` 1 (added, not special), the 256 bytes 2 to
+    /// 257, then the results of the merges.
     static Tokenizer byteLevel(String pre, String... merges) {
         List<String> tokens = new ArrayList<>(List.of("<|end|>", "<|tool|>"));
         List<Integer> types = new ArrayList<>(List.of(3, 4));
@@ -38,8 +38,8 @@ final class TinyVocabularies {
                         new GgufVocabulary.Flags(false, false, false, false)));
     }
 
-    /// `<unk>` 0, `<s>` 1, `</s>` 2, the bytes 3 to 258, then these pieces, the first of the
-    /// highest score.
+    /// Returns a tokenizer with `<unk>` 0, `<s>` 1, `</s>` 2, the bytes 3 to 258, then these pieces
+    /// by decreasing score.
     static Tokenizer sentencePiece(boolean spacePrefix, String... pieces) {
         List<String> tokens = new ArrayList<>(List.of("<unk>", "<s>", "</s>"));
         List<Integer> types = new ArrayList<>(List.of(2, 3, 3));

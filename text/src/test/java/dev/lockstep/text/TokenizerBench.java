@@ -17,7 +17,8 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.Warmup;
 
-/// How fast texts of a megabyte become ids on one thread, and how many tokens a second that is.
+/// The encoding throughput of one thread for texts of a megabyte, in texts and in tokens per
+/// second.
 @State(Scope.Thread)
 @Fork(1)
 @Warmup(iterations = 2, time = 2)
@@ -27,7 +28,7 @@ import org.openjdk.jmh.annotations.Warmup;
 public class TokenizerBench {
     private static final int CHARACTERS = 1 << 20;
 
-    /// A folder or a `.gguf` file.
+    /// The path of a model folder or a `.gguf` file.
     @Param("")
     public String model = "";
 
@@ -45,7 +46,7 @@ public class TokenizerBench {
     private Optional<Tokenizer> tokenizer = Optional.empty();
     private String input = "";
 
-    /// Tokens, counted a second as operations are.
+    /// The token counter, reported per second like operations.
     @AuxCounters(AuxCounters.Type.OPERATIONS)
     @State(Scope.Thread)
     public static class Counted {

@@ -7,7 +7,8 @@ import java.util.Random;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// Damaged files are refused as bad values, never by another exception, a hang or a loss of memory.
+/// Damaged files are refused with [IllegalArgumentException], never with another exception, a hang
+/// or memory exhaustion.
 final class TokenizerJsonMutationTest {
     private static final String HEAD =
             """
@@ -28,7 +29,7 @@ final class TokenizerJsonMutationTest {
                 "{\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":[[\"<s>\",0],[\"a\",-1.5],[\"ab\",-2e3]]}}",
                 "{\"type\":\"WordPiece\",\"unk_token\":\"<s>\",\"max_input_chars_per_word\":9,\"vocab\":{\"a\":1,\"##b\":2}}}"
             })
-    void aDamagedFileIsABadValue(String model) {
+    void aDamagedFileIsAnIllegalArgument(String model) {
         String whole = HEAD + model;
         Tokenizers.ofJson(whole.getBytes(StandardCharsets.UTF_8)).encode("ab it <s>", true);
         Random random = new Random(17);

@@ -19,7 +19,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// Every part of `tokenizer.json` in turn, put into one small tokenizer and compared with the
+/// Every component of `tokenizer.json` in turn, used in one small tokenizer and compared with the
 /// format's own library.
 final class TokenizerJsonOracleTest {
     private static final ObjectMapper MAPPER = new ObjectMapper();
@@ -33,7 +33,7 @@ final class TokenizerJsonOracleTest {
     private static final String LOWER = "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]";
 
     @Test
-    void theFixtureAsItIs() {
+    void theUnchangedFixture() {
         compare(root -> {});
     }
 
@@ -108,7 +108,7 @@ final class TokenizerJsonOracleTest {
             "\\s?[!-/:-~！-／：-～‘-‟　-。]+",
             "[一-龥぀-ゟ゠-ヿ]+",
             "\\w+|[^\\w\\s]+",
-            // Not written out: the general engine.
+            // Without a hand-written pattern: matched by the general engine.
             "(?:\\p{Lu}\\p{Ll}*)+|\\d(?=\\D)|\\s{2}",
         };
         for (String expression : expressions) {
@@ -214,7 +214,7 @@ final class TokenizerJsonOracleTest {
     }
 
     @Test
-    void wordsThatAreTokensComeBeforeTheirMerges() {
+    void wordsThatAreTokensTakePrecedenceOverTheirMerges() {
         compare(root -> ((ObjectNode) root.get("model")).put("ignore_merges", true));
     }
 
@@ -350,7 +350,8 @@ final class TokenizerJsonOracleTest {
         }
     }
 
-    /// Where bytes are no UTF-8 the reference counts replacement characters in its own way.
+    /// Returns whether the ids decode to UTF-8; if not, the reference counts replacement characters
+    /// differently.
     private static boolean isWellFormed(Tokenizer tokenizer, int[] ids) {
         return !tokenizer.decode(ids, true).contains("\uFFFD");
     }
@@ -392,7 +393,8 @@ final class TokenizerJsonOracleTest {
             vocabulary.addArray().add(special).add(0.0);
         }
         for (int b = 0; b < 256; b++) {
-            // The library would take the text <0x0A> for the byte: at this price it does not.
+            // The library would encode the text <0x0A> as the byte token; this low score prevents
+            // it.
             vocabulary.addArray().add("<0x%02X>".formatted(b)).add(-1000.0);
         }
         double score = -1.5;

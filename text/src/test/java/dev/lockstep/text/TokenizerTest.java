@@ -16,36 +16,36 @@ final class TokenizerTest {
             TinyVocabularies.byteLevel("gpt-2", "h e", "l l", "he ll", "hell o", "Ġ 1");
 
     @Test
-    void mergesRunInTheirOrder() {
+    void mergesApplyInTheirOrder() {
         assertEquals(
                 List.of("hello", "Ġ", "hell"), pieces(bytes, bytes.encode("hello hell", false)));
     }
 
     @Test
-    void aDigitStandsAloneBeforeTheOtherRuleSeesTheSpace() {
+    void aDigitIsSplitOffBeforeTheOtherRuleSeesTheSpace() {
         assertEquals(List.of("Ġ1", "2"), pieces(bytes, bytes.encode(" 12", false)));
         Tokenizer digitsFirst = TinyVocabularies.byteLevel("smollm", "Ġ 1");
         assertEquals(List.of("Ġ", "1", "2"), pieces(digitsFirst, digitsFirst.encode(" 12", false)));
-        // A digit of another script is a digit too: its two bytes are words apart from the space.
+        // A digit of another script is a digit too: its two bytes are separate from the space.
         assertEquals(3, digitsFirst.encode(" ٣", false).length);
     }
 
     @Test
-    void textNeverBecomesASpecialTokenUnlessAsked() {
+    void textBecomesASpecialTokenOnlyOnRequest() {
         assertArrayEquals(new int[] {0}, bytes.encode("<|end|>", true));
         assertEquals(7, bytes.encode("<|end|>", false).length);
         assertArrayEquals(new int[] {1}, bytes.encode("<|tool|>", false));
     }
 
     @Test
-    void aLoneSurrogateIsAReplacementCharacter() {
+    void aLoneSurrogateBecomesAReplacementCharacter() {
         assertArrayEquals(bytes.encode("a\uFFFDb", false), bytes.encode("a\uD83Db", false));
         assertArrayEquals(
                 bytes.encode("\uFFFD😀\uFFFD", false), bytes.encode("\uDE00😀\uD83D", false));
     }
 
     @Test
-    void aSentencePieceVocabularyPutsASpaceInFrontAndFallsBackToBytes() {
+    void aSentencePieceVocabularyPrependsASpaceAndFallsBackToBytes() {
         Tokenizer tokenizer = TinyVocabularies.sentencePiece(true, "▁a", "▁", "a");
         assertEquals(List.of("▁a", "a", "▁a"), pieces(tokenizer, tokenizer.encode("aa a", false)));
         assertEquals(
@@ -55,7 +55,7 @@ final class TokenizerTest {
     }
 
     @Test
-    void aSentencePieceMergeMayGoThroughCharactersThatAreNoTokens() {
+    void aSentencePieceMergeMayUseCharactersThatAreNotTokens() {
         Tokenizer tokenizer = TinyVocabularies.sentencePiece(false, "ab", "abc");
         assertEquals(List.of("abc", "<0x61>"), pieces(tokenizer, tokenizer.encode("abca", false)));
     }

@@ -26,7 +26,7 @@ final class TokenizersTest {
     @TempDir private Path folder;
 
     @Test
-    void aFolderSaysWhatBeginsAndWhatEndsAText() throws IOException {
+    void aFolderDefinesTheTokensThatBeginAndEndAText() throws IOException {
         write("tokenizer.json", TOKENIZER.formatted("\"a b\""));
         write(
                 "tokenizer_config.json",
@@ -43,7 +43,7 @@ final class TokenizersTest {
     }
 
     @Test
-    void aFolderWithATokenizerAloneServesToo() throws IOException {
+    void aFolderWithOnlyATokenizerIsAccepted() throws IOException {
         write("tokenizer.json", TOKENIZER.formatted("[\"a\",\"b\"]"));
         Tokenizer tokenizer = Tokenizers.of(TokenizerSource.open(folder));
         assertEquals(List.of(), tokenizer.eosIds());
@@ -62,7 +62,7 @@ final class TokenizersTest {
     }
 
     @Test
-    void whatIsWrongIsNamedWithFileAndKey() throws IOException {
+    void errorsNameFileAndKey() throws IOException {
         write("tokenizer.json", TOKENIZER.formatted("\"a c\""));
         assertRefused("tokenizer.json", "model.merges[0]", "a c");
         write(
@@ -77,7 +77,7 @@ final class TokenizersTest {
     }
 
     @Test
-    void aFolderWithoutATokenizerSaysWhatToDo() {
+    void theErrorForAMissingTokenizerNamesTheAlternative() {
         assertRefused("tokenizer.json", "token ids");
     }
 

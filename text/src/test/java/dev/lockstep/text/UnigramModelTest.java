@@ -12,10 +12,9 @@ final class UnigramModelTest {
     private static final String[] PIECES = {"a", "b", "ab", "ba", "aab", "abab", "bb", "c"};
     private static final double[] SCORES = {-2, -2.5, -3.1, -3.7, -4.2, -6.05, -4.9, -8};
 
-    /// Scores are multiples of nothing in particular, so that two ways through a word are never
-    /// equal.
+    /// Uses irregular scores, so that two splits of a word never have equal totals.
     @Test
-    void theBestOfAllCutsIsFound() {
+    void theBestOfAllSplitsIsFound() {
         Tokenizer tokenizer = tokenizer(new GgufVocabulary.Flags(false, false, false, false));
         Random random = new Random(9);
         for (int round = 0; round < 500; round++) {
@@ -41,7 +40,7 @@ final class UnigramModelTest {
     }
 
     @Test
-    void spacesAreMergedAndPrefixedAsTheFileSays() {
+    void spacesAreMergedAndPrefixedAsConfigured() {
         assertEquals("▁a▁▁b▁", SentencePiece.withSpaces("a  b ", true, false));
         assertEquals("▁▁a", SentencePiece.withSpaces(" a", true, false));
         assertEquals("▁a▁b", SentencePiece.withSpaces("  a  b ", true, true));

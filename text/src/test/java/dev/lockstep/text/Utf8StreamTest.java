@@ -8,14 +8,15 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 
 final class Utf8StreamTest {
-    /// Bytes near the borders of the encoding: leads, continuations, and what can never occur.
+    /// Bytes near the limits of the encoding: lead bytes, continuation bytes, and bytes that never
+    /// occur.
     private static final int[] BYTES = {
         0x41, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC2, 0xDF, 0xE0, 0xE1, 0xEF, 0xF0,
         0xF1, 0xF4, 0xF5, 0xFF
     };
 
     @Test
-    void everyByteStringDecodesAsTheJdkDecodesItAtOnce() {
+    void randomBytesDecodeAsTheJdkDecodesThemAtOnce() {
         Random random = new Random(7);
         for (int round = 0; round < 50_000; round++) {
             byte[] bytes = new byte[random.nextInt(12)];
@@ -35,8 +36,8 @@ final class Utf8StreamTest {
         }
     }
 
-    /// The JDK counts an encoded surrogate as one mistake; the decoders of browsers and of the
-    /// reference tokenizers as three.
+    /// Checks the count of browsers and reference tokenizers, three errors per encoded surrogate;
+    /// the JDK counts one.
     @Test
     void anEncodedSurrogateIsAReplacementCharacterPerByte() {
         var stream = new Utf8Stream();
@@ -49,7 +50,7 @@ final class Utf8StreamTest {
     }
 
     @Test
-    void aCharacterComesOutWithItsLastByteAndNotBefore() {
+    void aCharacterIsEmittedOnlyWithItsLastByte() {
         var stream = new Utf8Stream();
         StringBuilder text = new StringBuilder();
         byte[] bytes = "😀".getBytes(StandardCharsets.UTF_8);

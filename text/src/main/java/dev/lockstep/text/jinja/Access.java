@@ -4,10 +4,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
-/// `object.name`, `object[key]` and `object[start:stop:step]`.
+/// Access by `object.name`, `object[key]` and `object[start:stop:step]`.
 ///
-/// A name finds a method or attribute first and a dict's entry after it; a key the other way round.
-/// What is in neither place is [Undefined].
+/// A name finds a method or attribute first and a dict's entry second; a key finds them in reverse
+/// order. A name or key found in neither place is [Undefined].
 final class Access {
     private Access() {}
 

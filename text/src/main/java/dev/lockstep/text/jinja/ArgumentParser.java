@@ -7,7 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/// Parses one `(a, b, name=c, *star, **doubleStar)`.
+/// A parser for one argument list `(a, b, name=c, *star, **doubleStar)`.
 final class ArgumentParser {
     private final TokenStream tokens;
     private final ExpressionParser expressions;

@@ -1,6 +1,6 @@
 package dev.lockstep.text.jinja;
 
-/// `'{} {name} {0[key]!r:>10}'.format(…)`.
+/// The method call `'{} {name} {0[key]!r:>10}'.format(…)`.
 final class BraceFormat {
     private final Object receiver;
     private final String pattern;
@@ -84,8 +84,8 @@ final class BraceFormat {
         throw new TemplateException("unsupported format string for " + Values.typeName(value));
     }
 
-    /// The argument that `0`, `name` or nothing stands for, then its `.attribute` and `[key]`
-    /// parts.
+    /// Returns the argument that `0`, `name` or an empty name refers to, after its `.attribute` and
+    /// `[key]` parts.
     private Object value(String path) {
         int end = 0;
         while (end < path.length() && path.charAt(end) != '.' && path.charAt(end) != '[') {

@@ -1,6 +1,6 @@
 package dev.lockstep.text.jinja;
 
-/// What a rendering has used of its [RenderLimits]; one per rendering, owned by its thread.
+/// The use of [RenderLimits] by a rendering; one per rendering, owned by its thread.
 final class Budget {
     private static final int CHARACTERS_PER_STEP = 32;
 
@@ -24,7 +24,7 @@ final class Budget {
         }
     }
 
-    /// Charges a text about to be made, before its memory is taken.
+    /// Charges a text before its memory is allocated.
     int text(long characters) {
         requireLength(characters);
         steps(1 + characters / CHARACTERS_PER_STEP);
@@ -39,7 +39,7 @@ final class Budget {
         }
     }
 
-    /// Charges a sequence about to be made, before its memory is taken.
+    /// Charges a sequence before its memory is allocated.
     int items(long count) {
         requireItems(count);
         steps(1 + count);

@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/// The values of one call: by position, then by name.
+/// The argument values of one call, by position and by name.
 record CallArguments(List<Object> positional, Map<String, Object> named) {
     static final CallArguments NONE = new CallArguments(List.of(), Map.of());
 
@@ -14,7 +14,7 @@ record CallArguments(List<Object> positional, Map<String, Object> named) {
         return new CallArguments(List.of(values), Map.of());
     }
 
-    /// Matches the values with parameter names; too many or unknown ones are an error.
+    /// Matches the values to parameter names; throws for too many values and unknown names.
     Bound bind(String function, String... parameters) {
         if (positional.size() > parameters.length) {
             throw new TemplateException(
@@ -41,12 +41,12 @@ record CallArguments(List<Object> positional, Map<String, Object> named) {
         return new Bound(function, values);
     }
 
-    /// The call without its first positional value.
+    /// Returns the call without its first positional value.
     CallArguments rest() {
         return new CallArguments(positional.subList(1, positional.size()), named);
     }
 
-    /// The same call with one more named value.
+    /// Returns the same call with one more named value.
     CallArguments with(String name, Object value) {
         Map<String, Object> more = new LinkedHashMap<>(named);
         if (more.put(name, value) != null) {
@@ -55,7 +55,7 @@ record CallArguments(List<Object> positional, Map<String, Object> named) {
         return new CallArguments(new ArrayList<>(positional), more);
     }
 
-    /// Values by parameter name, read with the type that the function wants.
+    /// The values by parameter name, read with the type that the function requires.
     record Bound(String function, Map<String, Object> values) {
         Optional<Object> value(String name) {
             return Optional.ofNullable(values.get(name));
@@ -98,7 +98,7 @@ record CallArguments(List<Object> positional, Map<String, Object> named) {
             };
         }
 
-        /// A text, or nothing where the argument is absent or none.
+        /// Returns a text, or nothing if the argument is absent or none.
         Optional<String> optionalText(String name) {
             return value(name, None.NONE) == None.NONE
                     ? Optional.empty()

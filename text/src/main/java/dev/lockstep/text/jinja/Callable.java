@@ -1,6 +1,6 @@
 package dev.lockstep.text.jinja;
 
-/// What a template may call: a macro, a method of a value, a global function.
+/// A value that a template may call: a macro, a method of a value, a global function.
 interface Callable {
     Object call(CallArguments arguments);
 }

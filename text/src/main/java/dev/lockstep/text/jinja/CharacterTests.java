@@ -1,7 +1,6 @@
 package dev.lockstep.text.jinja;
 
-/// Which characters count as blank, printable or a letter, by the rules that templates were written
-/// for.
+/// Tests for blank, printable and name characters, by the rules that templates are written for.
 final class CharacterTests {
     private CharacterTests() {}
 

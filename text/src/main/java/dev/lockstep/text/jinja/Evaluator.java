@@ -11,7 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/// Evaluates expressions; one per rendering, used by one thread.
+/// An evaluator of expressions; one per rendering, used by one thread.
 final class Evaluator {
     private final Budget budget;
 
@@ -22,7 +22,7 @@ final class Evaluator {
     Object evaluate(Expression expression, Scope scope) {
         try {
             budget.enter();
-            // A sum nests as deep as it is long: it does without the large frame of the switch.
+            // A sum nests as deeply as it is long: it avoids the large stack frame of the switch.
             Object value =
                     expression instanceof Expression.Binary binary
                             ? binary(binary, scope)
@@ -149,7 +149,7 @@ final class Evaluator {
         }
     }
 
-    /// A call that hands the macro its block as `caller`.
+    /// Calls a macro and passes the block as `caller`.
     Object call(Expression.Call call, Macro caller, Scope scope) {
         Object callee = evaluate(call.callee(), scope);
         return call(callee, arguments(call.arguments(), scope).with("caller", caller));

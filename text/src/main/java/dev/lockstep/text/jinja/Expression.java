@@ -3,7 +3,7 @@ package dev.lockstep.text.jinja;
 import java.util.List;
 import java.util.Optional;
 
-/// What yields a value; evaluated by [Evaluator].
+/// An expression that yields a value; evaluated by [Evaluator].
 sealed interface Expression {
     int line();
 
@@ -41,7 +41,7 @@ sealed interface Expression {
     /// `a ~ b ~ c`
     record Concatenation(List<Expression> parts, int line) implements Expression {}
 
-    /// `a < b < c`: each operand is compared with the one before, until one comparison fails.
+    /// `a < b < c`: compares each operand with the preceding one until a comparison fails.
     record Comparison(Expression first, List<Compared> rest, int line) implements Expression {}
 
     record And(Expression left, Expression right, int line) implements Expression {}

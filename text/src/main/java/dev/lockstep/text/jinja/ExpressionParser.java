@@ -20,11 +20,11 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 
-/// Parses operators, loosest first: `if else`, `or`, `and`, `not`, comparisons, `+ -`, `~`, `* / //
-/// %`, `**`, signs.
+/// A parser for operators, loosest first: `if else`, `or`, `and`, `not`, comparisons, `+ -`, `~`,
+/// `* / // %`, `**`, signs.
 ///
-/// `~` binds tighter than `+`, and a filter tighter than any operator. What stands between
-/// operators is [OperandParser]'s.
+/// `~` binds tighter than `+`, and a filter tighter than any operator. [OperandParser] parses the
+/// operands.
 final class ExpressionParser {
     private static final Map<String, CompareOperator> COMPARISONS =
             Map.of(
@@ -48,13 +48,13 @@ final class ExpressionParser {
         return operands;
     }
 
-    /// Notes a name that an expression reads: a macro takes `varargs`, `kwargs` and `caller` only
-    /// where it reads them.
+    /// Records a name that an expression reads: a macro accepts `varargs`, `kwargs` and `caller`
+    /// only if it reads them.
     void reads(String name) {
         names.add(name);
     }
 
-    /// Starts noting afresh and returns what was noted before.
+    /// Records names in `fresh` from now on and returns the previous set.
     Set<String> replaceNames(Set<String> fresh) {
         Set<String> before = names;
         names = fresh;
@@ -65,7 +65,7 @@ final class ExpressionParser {
         return conditional(true);
     }
 
-    /// One expression, or several with commas as a tuple.
+    /// Parses one expression, or several separated by commas as a tuple.
     Expression tuple(boolean allowsConditional, String endName, boolean mayBeEmpty) {
         int line = tokens.line();
         List<Expression> items = new ArrayList<>();

@@ -3,7 +3,7 @@ package dev.lockstep.text.jinja;
 import java.util.HashMap;
 import java.util.Map;
 
-/// Every filter by name.
+/// All filters by name.
 final class Filters {
     private static final Map<String, Filter> BY_NAME = new HashMap<>();
 
@@ -20,7 +20,7 @@ final class Filters {
 
     private Filters() {}
 
-    /// One filter: the value left of `|`, and the arguments behind the filter's name.
+    /// A filter, applied to the value left of `|` with the arguments after the filter's name.
     interface Filter {
         Object apply(Object input, CallArguments arguments, Budget budget);
     }

@@ -1,6 +1,6 @@
 package dev.lockstep.text.jinja;
 
-/// How a body ended, for the loop around it.
+/// The way a body ended, for its enclosing loop.
 enum Flow {
     NORMAL,
     BREAK,

@@ -9,7 +9,7 @@ import java.util.OptionalInt;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/// How one value is laid out: `[[fill]align][sign][#][0][width][grouping][.precision][type]`.
+/// The layout of one value: `[[fill]align][sign][#][0][width][grouping][.precision][type]`.
 record FormatSpec(
         String fill,
         char align,
@@ -23,7 +23,7 @@ record FormatSpec(
             Pattern.compile(
                     "(?:(.)?([<>=^]))?([-+ ])?(#)?(0)?(\\d{1,9})?([,_])?(?:\\.(\\d{1,9}))?([bcdeEfFgGnosxX%])?",
                     Pattern.DOTALL);
-    private static final int MOST_DIGITS = 1_000;
+    private static final int MAX_DIGITS = 1_000;
 
     static FormatSpec parse(String text) {
         Matcher matcher = GRAMMAR.matcher(text);
@@ -54,9 +54,12 @@ record FormatSpec(
         if (type != 0 && type != 's') {
             throw unknown("str");
         }
-        int most = precision.orElse(Integer.MAX_VALUE);
+        int maxLength = precision.orElse(Integer.MAX_VALUE);
         int length = value.codePointCount(0, value.length());
-        String cut = most < length ? value.substring(0, value.offsetByCodePoints(0, most)) : value;
+        String cut =
+                maxLength < length
+                        ? value.substring(0, value.offsetByCodePoints(0, maxLength))
+                        : value;
         if (align == '=' && !fill.equals("0")) {
             throw new TemplateException("'=' alignment not allowed in string format specifier");
         }
@@ -118,9 +121,9 @@ record FormatSpec(
             return Numbers.text(value) + (type == '%' ? "%" : "");
         }
         int digits = precision.orElse(6);
-        if (digits > MOST_DIGITS) {
+        if (digits > MAX_DIGITS) {
             throw new TemplateException(
-                    "a precision of " + digits + " digits exceeds " + MOST_DIGITS);
+                    "a precision of " + digits + " digits exceeds " + MAX_DIGITS);
         }
         BigDecimal exact = new BigDecimal(value);
         String sign = value < 0 || 1 / value < 0 ? "-" : "";
@@ -163,7 +166,7 @@ record FormatSpec(
         return magnitude.signum() == 0 ? 0 : magnitude.precision() - magnitude.scale() - 1;
     }
 
-    /// The shorter of the two notations with trailing zeros dropped.
+    /// Returns fixed or scientific notation, depending on the exponent, without trailing zeros.
     private static String general(BigDecimal magnitude, int digits, boolean keepsPoint) {
         int significant = Math.max(1, digits);
         BigDecimal rounded = round(magnitude, significant);

@@ -58,7 +58,7 @@ final class Globals {
         return namespace;
     }
 
-    /// From one mapping or list of pairs, then from the named arguments.
+    /// Fills a dict from one mapping or list of pairs, then from the named arguments.
     private void fill(Map<Object, Object> into, CallArguments arguments, String function) {
         CallArguments positional = new CallArguments(arguments.positional(), Map.of());
         Object source = positional.bind(function, "mapping").value("mapping", Map.of());
@@ -88,7 +88,7 @@ final class Globals {
         return Strftime.format(now.get(), bound.text("format", ""), budget);
     }
 
-    /// A function that yields nothing the first time and its separator from then on.
+    /// Returns a function that yields an empty text on its first call and the separator afterwards.
     private Object joiner(CallArguments arguments) {
         String separator = arguments.bind("joiner", "sep").text("sep", ", ");
         boolean[] used = {false};

@@ -12,7 +12,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
 
-/// Renders blocks into text; one per rendering, used by one thread.
+/// An interpreter that renders blocks as text; one per rendering, used by one thread.
 final class Interpreter {
     private static final int STEPS_PER_ITERATION = 4;
 
@@ -31,7 +31,7 @@ final class Interpreter {
         return output.toString();
     }
 
-    /// The text of a body that is called, not written where it stands.
+    /// Returns the text of a called body instead of writing it to the output.
     String capture(List<Node> body, Scope scope) {
         budget.enterCall();
         String text = buffered(() -> run(body, scope));
@@ -130,8 +130,8 @@ final class Interpreter {
         return choice.otherwise();
     }
 
-    /// Renders a body aside and hands its text, filtered, to what uses it; a body left by `break`
-    /// is dropped.
+    /// Renders a body to a buffer and passes its filtered text to `use`; drops a body that `break`
+    /// or `continue` leaves.
     private Flow block(
             List<Node> body, List<FilterCall> filters, Scope scope, Consumer<Object> use) {
         Flow[] flow = {Flow.NORMAL};
@@ -155,8 +155,8 @@ final class Interpreter {
         return inner;
     }
 
-    /// Runs a loop; its `else` follows unless an iteration has come to its end, so also where each
-    /// was cut short.
+    /// Runs a loop, and its `else` unless an iteration completed, so also if `break` or `continue`
+    /// ended every iteration.
     private Flow loop(Node.For node, Object iterable, Scope scope, int depth) {
         List<Object> items = selected(node, iterable, scope);
         Optional<Loop.Recursion> recursion =
@@ -186,7 +186,7 @@ final class Interpreter {
         return text;
     }
 
-    /// The items to loop over, those that the loop's own condition drops left out.
+    /// Returns the items to loop over, without those that the loop's own condition excludes.
     private List<Object> selected(Node.For node, Object iterable, Scope scope) {
         List<Object> items = Values.iterate(iterable, budget);
         if (node.condition().isEmpty()) {

@@ -2,8 +2,8 @@ package dev.lockstep.text.jinja;
 
 import java.util.List;
 
-/// Values that can be walked but not indexed: a dict's views, and generators, which yield once and
-/// are then empty.
+/// Values that can be iterated but not indexed: a dict's views, and generators, which yield their
+/// values once and are then empty.
 final class Items {
     private final String typeName;
     private final boolean once;

@@ -16,7 +16,8 @@ public final class JinjaTemplate {
         this.limits = limits;
     }
 
-    /// Throws [TemplateException] where the source is not a template or exceeds the limits.
+    /// Parses a template; throws [TemplateException] if the source is not a template or exceeds the
+    /// limits.
     public static JinjaTemplate parse(String source, RenderLimits limits) {
         if (source.length() > limits.templateCharacters()) {
             throw new TemplateException(
@@ -29,10 +30,11 @@ public final class JinjaTemplate {
         return new JinjaTemplate(TemplateParser.parse(source), limits);
     }
 
-    /// Renders with plain values: text, numbers, booleans, null, lists and maps of these.
+    /// Renders the template with plain values: text, numbers, booleans, null, lists and maps of
+    /// these.
     ///
-    /// The clock is asked only by `strftime_now`. Throws [TemplateException] where the template
-    /// fails, refuses its input or costs more than its limits.
+    /// Only `strftime_now` reads the clock. Throws [TemplateException] if the template fails,
+    /// refuses its input or exceeds its limits.
     public String render(Map<String, ? extends @Nullable Object> variables, Clock clock) {
         Budget budget = new Budget(limits);
         Scope globals = Scope.root();

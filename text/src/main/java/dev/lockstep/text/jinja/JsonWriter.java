@@ -5,8 +5,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/// Writes values as JSON the way `tojson` does in chat templates: key order kept, nothing escaped
-/// for HTML.
+/// A JSON writer for `tojson` in chat templates: keeps the key order and escapes nothing for HTML.
 final class JsonWriter {
     private final Budget budget;
     private final Output output;

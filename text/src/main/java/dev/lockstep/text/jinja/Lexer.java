@@ -4,11 +4,11 @@ import dev.lockstep.text.jinja.TemplateToken.Kind;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Cuts a template into plain text and tags, and applies whitespace control.
+/// A lexer that splits a template into plain text and tags, and applies whitespace control.
 ///
 /// `trim_blocks` drops the newline after a block or comment tag, `lstrip_blocks` the blanks before
-/// one that stands first in its line; `-` strips all whitespace on its side and `+` keeps it.
-/// Output tags obey only `-`.
+/// a tag that is first in its line; `-` strips all whitespace on its side and `+` keeps it. Output
+/// tags support only `-`.
 final class Lexer {
     private final String source;
     private final List<TemplateToken> tokens = new ArrayList<>();
@@ -67,7 +67,7 @@ final class Lexer {
         return sign == '-' || sign == '+' ? sign : 0;
     }
 
-    /// Emits the text up to a tag, stripped as the tag's sign asks.
+    /// Emits the text up to a tag, stripped according to the tag's sign.
     private void data(int end, char sign, boolean stripsLine) {
         String text = source.substring(position, end);
         if (sign == '-') {
@@ -116,8 +116,8 @@ final class Lexer {
         throw new TemplateException("raw block without its 'endraw'", opened);
     }
 
-    /// The position behind `-%}`, `+%}` or `%}` with what it strips, or -1 where there is no such
-    /// end.
+    /// Returns the position after `-%}`, `+%}` or `%}` and the whitespace it strips, or -1 without
+    /// such an end.
     private int endOfRawTag(int from, boolean closing) {
         int at = CharacterTests.skipSpace(source, from);
         char sign = signAt(at);

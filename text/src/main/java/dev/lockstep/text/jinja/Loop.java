@@ -3,8 +3,8 @@ package dev.lockstep.text.jinja;
 import java.util.List;
 import java.util.Optional;
 
-/// The name `loop` inside a `for`: where the loop stands, and in a recursive one the way into the
-/// next level.
+/// The variable `loop` inside a `for`: the position of the loop and, in a recursive loop, the call
+/// into the next level.
 final class Loop implements Callable {
     private final List<Object> items;
     private final int depth;
@@ -13,7 +13,7 @@ final class Loop implements Callable {
     private int index = -1;
     private Optional<Object> changing = Optional.empty();
 
-    /// Renders the loop's body for a value one level deeper.
+    /// A renderer of the loop's body for a value one level deeper.
     interface Recursion {
         String render(Object items, int depth);
     }
@@ -37,7 +37,7 @@ final class Loop implements Callable {
         return items.size();
     }
 
-    /// What the loop has not reached yet.
+    /// Returns the items that the loop has not reached yet.
     List<Object> remaining() {
         return items.subList(Math.min(index + 1, items.size()), items.size());
     }

@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/// A macro with the names around its definition; calling it yields the text of its body.
+/// A macro with the scope of its definition; calling it yields the text of its body.
 final class Macro implements Callable {
     private final MacroDefinition definition;
     private final Scope around;

@@ -1,13 +1,14 @@
 package dev.lockstep.text.jinja;
 
-/// A text marked as safe: it is printed as it is, but escapes plain text that is added to it.
+/// A text marked as safe: it prints unchanged, but plain text added to it is escaped.
 record Markup(String text) {
     @Override
     public String toString() {
         return text;
     }
 
-    /// The value as text for use beside this one: escaped unless it is marked as safe itself.
+    /// Returns the value as text to combine with a safe text: escaped unless it is also marked as
+    /// safe.
     static String escape(Object value, Budget budget) {
         return value instanceof Markup safe
                 ? safe.text
@@ -31,7 +32,7 @@ record Markup(String text) {
         return escaped.toString();
     }
 
-    /// Gives a method's result the mark of the text it was called on.
+    /// Returns a method's result, marked as safe if the receiver is.
     static Object like(Object receiver, String result) {
         return receiver instanceof Markup ? new Markup(result) : result;
     }

@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
-/// The attributes and methods of values; those that would change a list or dict are refused when
+/// The attributes and methods of values; methods that would modify a list or dict are refused when
 /// used.
 final class Methods {
     private static final Set<String> LIST_CHANGES =
@@ -43,7 +43,7 @@ final class Methods {
         };
     }
 
-    /// Whether every dict has the attribute, so that it hides an entry of that name.
+    /// Returns whether every dict has the attribute, which then hides an entry of that name.
     static boolean hasDict(String name) {
         return DICT_METHODS.contains(name) || DICT_CHANGES.contains(name);
     }

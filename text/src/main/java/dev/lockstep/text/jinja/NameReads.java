@@ -9,7 +9,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
 
-/// Finds the names that an expression reads; refuses one that is nested too deeply to evaluate.
+/// A search for the names that an expression reads; refuses an expression nested too deeply to
+/// evaluate.
 final class NameReads {
     private static final int NESTING_LIMIT = 500;
 

@@ -3,7 +3,7 @@ package dev.lockstep.text.jinja;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
-/// The one mutable value: attributes that a block may set for the blocks around it.
+/// The only mutable value: attributes that a block may set for its enclosing blocks.
 final class Namespace {
     private final Map<String, Object> attributes = new LinkedHashMap<>();
 

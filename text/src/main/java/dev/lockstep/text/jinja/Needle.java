@@ -1,6 +1,6 @@
 package dev.lockstep.text.jinja;
 
-/// A text to be found in others in time linear to their length, whatever both are.
+/// A search text that is found in time linear in both lengths, whatever the texts.
 ///
 /// The library's search restarts at every partial match: two texts of one repeated letter make it
 /// quadratic. Long needles are therefore searched with a table of their own prefixes (Knuth,
@@ -16,7 +16,7 @@ final class Needle {
         this.borders = wanted.length() > LIBRARY_LENGTH ? borders(wanted) : new int[0];
     }
 
-    /// For each prefix, the length of its longest proper prefix that is also its end.
+    /// Returns, for each prefix, the length of its longest proper prefix that is also its suffix.
     private static int[] borders(String text) {
         int[] borders = new int[text.length()];
         int matched = 0;
@@ -32,7 +32,7 @@ final class Needle {
         return borders;
     }
 
-    /// Where the needle first stands in the text at or after a position, or -1.
+    /// Returns the first position of the needle in the text at or after `from`, or -1.
     int in(String text, int from) {
         if (borders.length == 0) {
             return text.indexOf(wanted, from);
@@ -53,13 +53,13 @@ final class Needle {
         return -1;
     }
 
-    /// Where the wanted text last stands in the other, or -1.
+    /// Returns the last position of the wanted text in the other, or -1.
     static int last(String wanted, String text) {
         int found = new Needle(reverse(wanted)).in(reverse(text), 0);
         return found < 0 ? -1 : text.length() - found - wanted.length();
     }
 
-    /// The text with its characters, not its code points, in reverse order.
+    /// Returns the text with its characters, not its code points, in reverse order.
     static String reverse(String text) {
         char[] reversed = new char[text.length()];
         for (int at = 0; at < reversed.length; at++) {

@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 
-/// What writes text or changes names; rendered by [Interpreter].
+/// A node that writes text or changes names; rendered by [Interpreter].
 sealed interface Node {
     int line();
 
@@ -41,10 +41,10 @@ sealed interface Node {
 
     record FilterBlock(List<FilterCall> filters, List<Node> body, int line) implements Node {}
 
-    /// Names for a body only; without names (`generation`) just a scope.
+    /// Bindings for a body only; without bindings (`generation`) only a scope.
     record With(List<Binding> bindings, List<Node> body, int line) implements Node {}
 
-    /// Names that are undefined in the scope until it assigns them; put there by [ScopeAnalysis].
+    /// Names that are undefined in the scope until it assigns them; inserted by [ScopeAnalysis].
     record Hide(Set<String> names, int line) implements Node {}
 
     record Break(int line) implements Node {}
@@ -55,15 +55,15 @@ sealed interface Node {
 
     record Parameter(String name, Optional<Expression> fallback) {}
 
-    /// What a macro takes; it takes extra arguments only where its body names `varargs`, `kwargs`
-    /// or `caller`.
+    /// The parameters of a macro; it accepts extra arguments only if its body reads `varargs`,
+    /// `kwargs` or `caller`.
     record Signature(
             List<Parameter> parameters,
             boolean takesExtraPositional,
             boolean takesExtraNamed,
             boolean takesCaller) {}
 
-    /// What can stand left of `=` or between `for` and `in`.
+    /// An assignment target, left of `=` or between `for` and `in`.
     sealed interface Target {}
 
     record NameTarget(String name) implements Target {}

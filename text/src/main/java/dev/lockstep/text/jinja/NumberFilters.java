@@ -19,7 +19,7 @@ final class NumberFilters {
 
     private static final Pattern REAL =
             Pattern.compile("[-+]?(?:\\d+\\.?\\d*|\\.\\d+)(?:[eE][-+]?\\d+)?");
-    private static final int LONGEST = 1_000;
+    private static final int MAX_DIGITS = 1_000;
 
     private NumberFilters() {}
 
@@ -66,7 +66,7 @@ final class NumberFilters {
     }
 
     private static Optional<Object> whole(String text, long base) {
-        if (base < 2 || base > 36 || text.length() > LONGEST) {
+        if (base < 2 || base > 36 || text.length() > MAX_DIGITS) {
             return Optional.empty();
         }
         String digits = text.replaceAll("(?<=\\w)_(?=\\w)", "");
@@ -110,7 +110,7 @@ final class NumberFilters {
             case "inf", "infinity" -> Optional.of(sign * Double.POSITIVE_INFINITY);
             case "nan" -> Optional.of(Double.NaN);
             default ->
-                    text.length() <= LONGEST && REAL.matcher(text).matches()
+                    text.length() <= MAX_DIGITS && REAL.matcher(text).matches()
                             ? Optional.of(Double.parseDouble(text))
                             : Optional.empty();
         };
@@ -121,8 +121,9 @@ final class NumberFilters {
         Object number = number(input, "round");
         long precision = bound.integer("precision", 0);
         String method = bound.text("method", "common");
-        if (Math.abs(precision) > LONGEST) {
-            throw new TemplateException("round() precision " + precision + " exceeds " + LONGEST);
+        if (Math.abs(precision) > MAX_DIGITS) {
+            throw new TemplateException(
+                    "round() precision " + precision + " exceeds " + MAX_DIGITS);
         }
         if (number instanceof Double real && (Double.isNaN(real) || Double.isInfinite(real))) {
             return number;

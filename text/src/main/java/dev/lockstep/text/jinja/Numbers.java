@@ -3,8 +3,8 @@ package dev.lockstep.text.jinja;
 import java.math.BigDecimal;
 import java.math.BigInteger;
 
-/// Whole numbers without overflow and floating-point ones, with the rounding rules of the dialect's
-/// host language.
+/// Arithmetic of whole numbers without overflow and of floating-point numbers, with the rounding
+/// rules of the dialect's host language.
 ///
 /// Divisions of whole numbers round down; a result of more than [#BITS] bits is refused.
 final class Numbers {
@@ -19,7 +19,7 @@ final class Numbers {
         return value.bitLength() < Long.SIZE ? (Object) value.longValue() : value;
     }
 
-    /// Digits to a number; a text too long for [#BITS] is refused before it is converted.
+    /// Converts digits to a number; refuses a text too long for [#BITS] before converting it.
     static Object parseInteger(String digits) {
         if (digits.length() > BITS / 3) {
             throw new TemplateException("a whole number of " + digits.length() + " digits");
@@ -34,7 +34,7 @@ final class Numbers {
                 || value instanceof BigInteger;
     }
 
-    /// A boolean as 0 or 1, anything else as it is.
+    /// Returns a boolean as 0 or 1, any other value unchanged.
     static Object widened(Object value) {
         return value instanceof Boolean truth ? (Object) (truth ? 1L : 0L) : value;
     }
@@ -127,7 +127,7 @@ final class Numbers {
         return integer(big(left).pow(small));
     }
 
-    /// A floating-point number without its fraction.
+    /// Returns a floating-point number without its fraction.
     static Object truncated(double value) {
         if (Double.isNaN(value) || Double.isInfinite(value)) {
             throw new TemplateException("cannot convert float " + text(value) + " to integer");
@@ -142,8 +142,8 @@ final class Numbers {
         }
     }
 
-    /// Equal and ordered across kinds without losing digits; a NaN is unordered, which callers ask
-    /// first.
+    /// Compares numbers of all kinds without losing digits; callers check for NaN, which is
+    /// unordered.
     static int compare(Object left, Object right) {
         if (left instanceof Double || right instanceof Double) {
             double a = real(left);
@@ -160,8 +160,8 @@ final class Numbers {
         return number instanceof Double real ? new BigDecimal(real) : new BigDecimal(big(number));
     }
 
-    /// The shortest digits that read back as the same number, with an exponent from 1e16 and below
-    /// 1e-4.
+    /// Returns the shortest digits that parse to the same number, with an exponent from 1e16 up and
+    /// below 1e-4.
     static String text(double value) {
         if (Double.isNaN(value)) {
             return "nan";

@@ -17,8 +17,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/// Parses what operators join: literals, names, brackets, and the subscripts, calls, filters and
-/// tests behind them.
+/// A parser for operands: literals, names, brackets, and the subscripts, calls, filters and tests
+/// after them.
 final class OperandParser {
     private final TokenStream tokens;
     private final ExpressionParser expressions;
@@ -120,7 +120,7 @@ final class OperandParser {
         }
     }
 
-    /// A filter's name and arguments, its `|` already taken.
+    /// Parses a filter's name and arguments, after its `|`.
     FilterCall filterCall() {
         TemplateToken name = tokens.require(Kind.NAME, "the name of a filter");
         ArgumentList arguments = tokens.atOperator("(") ? arguments() : ArgumentList.NONE;

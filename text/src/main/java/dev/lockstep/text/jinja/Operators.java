@@ -6,7 +6,7 @@ import dev.lockstep.text.jinja.Expression.UnaryOperator;
 import java.util.ArrayList;
 import java.util.List;
 
-/// The operators of expressions on values.
+/// The operators of expressions, applied to values.
 final class Operators {
     private Operators() {}
 

@@ -7,7 +7,7 @@ import java.util.Map;
 /// Equality, order and membership of values.
 ///
 /// Numbers compare across their kinds (`True == 1 == 1.0`), texts by code point, lists element by
-/// element; a list and a tuple are never equal, and what has no order is an error.
+/// element; a list and a tuple are never equal, and comparing values without an order is an error.
 final class Order {
     private Order() {}
 
@@ -74,7 +74,8 @@ final class Order {
         return true;
     }
 
-    /// Negative, zero or positive; the operator is for the message where there is no order.
+    /// Returns a negative number, zero or a positive number; throws with `operator` in the message
+    /// if the values have no order.
     static int compare(Object left, Object right, String operator, Budget budget) {
         budget.step();
         if (Numbers.isNumber(left) && Numbers.isNumber(right)) {

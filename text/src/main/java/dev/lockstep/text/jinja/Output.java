@@ -1,6 +1,6 @@
 package dev.lockstep.text.jinja;
 
-/// Text being written, charged to the budget as it grows.
+/// A text buffer, charged to the budget as it grows.
 final class Output {
     private final Budget budget;
     private final StringBuilder text = new StringBuilder();

@@ -7,7 +7,7 @@ import java.util.OptionalInt;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/// `'%s is %.2f' % (a, b)` and `'%(name)s' % {'name': a}`.
+/// The operator `%` on texts: `'%s is %.2f' % (a, b)` and `'%(name)s' % {'name': a}`.
 final class PercentFormat {
     private static final Pattern FIELD =
             Pattern.compile(

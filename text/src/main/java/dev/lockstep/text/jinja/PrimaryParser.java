@@ -10,7 +10,7 @@ import java.math.BigInteger;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Parses what an operand starts with: a literal, a name, or brackets.
+/// A parser for the start of an operand: a literal, a name, or brackets.
 final class PrimaryParser {
     private final TokenStream tokens;
     private final ExpressionParser expressions;

@@ -3,7 +3,7 @@ package dev.lockstep.text.jinja;
 import java.util.AbstractList;
 import java.util.RandomAccess;
 
-/// The numbers that `range` yields, computed when asked for.
+/// The numbers that `range` yields, computed on access.
 final class Range extends AbstractList<Object> implements RandomAccess {
     final long start;
     final long stop;

@@ -1,10 +1,10 @@
 package dev.lockstep.text.jinja;
 
-/// What one template may cost before it is refused.
+/// The maximum cost of one template before it is refused.
 ///
 /// A step is an evaluated part of the template, an element touched or 32 characters copied; 5
-/// million take about a few tenths of a second. Nesting is that of the template's own blocks and
-/// brackets and of the data it walks.
+/// million take a few tenths of a second. Nesting counts the template's own blocks and brackets and
+/// the data it traverses.
 public record RenderLimits(
         int templateCharacters,
         long steps,

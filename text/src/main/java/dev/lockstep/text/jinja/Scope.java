@@ -3,9 +3,9 @@ package dev.lockstep.text.jinja;
 import java.util.HashMap;
 import java.util.Map;
 
-/// The names one block sees: its own and, behind them, those of the blocks around it.
+/// The names that one block sees: its own, then those of its enclosing blocks.
 ///
-/// Assigning never reaches an outer scope; only a [Namespace] carries a change outwards.
+/// An assignment never changes an outer scope; only a [Namespace] carries a change outwards.
 final class Scope {
     private final Scope outer;
     private final Map<String, Object> names = new HashMap<>(8);
@@ -18,7 +18,7 @@ final class Scope {
         this.outer = outer;
     }
 
-    /// The outermost scope, which is its own outer one.
+    /// Returns an outermost scope, which is its own `outer`.
     static Scope root() {
         return new Scope();
     }

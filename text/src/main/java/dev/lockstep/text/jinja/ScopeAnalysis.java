@@ -14,12 +14,12 @@ import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 
-/// Finds the names that a scope hides from its start.
+/// An analysis of the names that a scope hides from its start.
 ///
 /// A scope that assigns a name before it reads it, outside of any `if`, owns the name from its
-/// first line: until the assignment the name is undefined there and in the scopes within, even
-/// where a variable of that name was given to the template. Unless a scope around it refers to the
-/// name: then that one's value shows through. Each such scope gets a [Node.Hide] in front.
+/// first line: until the assignment the name is undefined there and in its inner scopes, even if
+/// the template has a variable of that name. If an enclosing scope refers to the name, that scope's
+/// value stays visible instead. Each scope that hides names gets a leading [Node.Hide].
 final class ScopeAnalysis {
     private final Set<String> outer;
     private final Set<String> seen;
@@ -94,7 +94,7 @@ final class ScopeAnalysis {
         }
     }
 
-    /// The same nodes with the scopes inside them analysed.
+    /// Returns the same nodes with their inner scopes analysed.
     private static List<Node> inner(List<Node> nodes, Set<String> around) {
         return nodes.stream().map(node -> inner(node, around)).toList();
     }

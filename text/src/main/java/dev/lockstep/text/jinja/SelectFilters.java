@@ -7,8 +7,8 @@ import java.util.Map;
 import java.util.function.Predicate;
 import java.util.function.UnaryOperator;
 
-/// Filters that pick or change items one by one; they yield generators, empty ones for `none` and
-/// the like.
+/// Filters that select or change single items; they yield generators, empty ones for false values
+/// such as `none`.
 final class SelectFilters {
     static final Map<String, Filter> ALL =
             Map.of(
@@ -29,7 +29,7 @@ final class SelectFilters {
 
     private SelectFilters() {}
 
-    /// The item's part at a path such as `function.name` or `0`.
+    /// Returns the item's part at a path such as `function.name` or `0`.
     static Object attribute(Object item, Object path, Budget budget) {
         if (!Values.isText(path)) {
             return Access.item(item, path, budget);

@@ -138,7 +138,7 @@ final class SequenceFilters {
         }
     }
 
-    /// A number of columns as even as possible, longer ones first.
+    /// Splits the items into columns of nearly equal length, longer columns first.
     private static Object slice(Object input, CallArguments arguments, Budget budget) {
         CallArguments.Bound bound = arguments.bind("slice", "slices", "fill_with");
         bound.required("slices");

@@ -2,9 +2,10 @@ package dev.lockstep.text.jinja;
 
 import java.math.BigInteger;
 
-/// Which indices a slice of a sequence picks: `start`, `start + step` …, `count` of them.
+/// The indices that a slice of a sequence selects: `count` of them, `start`, `start + step` and so
+/// on.
 record Slice(long start, long step, long count) {
-    /// Bounds may be none, negative (counted from the end) or beyond the sequence.
+    /// Returns a slice; bounds may be none, negative (counted from the end) or beyond the sequence.
     static Slice of(Object start, Object stop, Object step, int size) {
         long stride = bound(step, 1);
         if (stride == 0) {

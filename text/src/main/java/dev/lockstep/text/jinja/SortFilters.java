@@ -9,7 +9,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 
-/// Filters that order items or compare them; letters count without case unless told otherwise.
+/// Filters that sort or compare items; case is ignored by default.
 final class SortFilters {
     static final Map<String, Filter> ALL =
             Map.of(
@@ -33,7 +33,7 @@ final class SortFilters {
         return reversed ? order.reversed() : order;
     }
 
-    /// An item and what it is compared by.
+    /// An item and its comparison key.
     private record Keyed(Object key, Object item) {}
 
     private static List<Keyed> keyed(
@@ -47,7 +47,7 @@ final class SortFilters {
         return keyed;
     }
 
-    /// The parts at one path, or at several separated by commas.
+    /// Returns the parts at one path, or at several separated by commas.
     private static Tuple parts(Object item, Object path, boolean caseSensitive, Budget budget) {
         List<Object> parts = new ArrayList<>();
         List<?> paths =

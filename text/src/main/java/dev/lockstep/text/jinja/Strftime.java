@@ -5,7 +5,8 @@ import java.time.format.TextStyle;
 import java.time.temporal.IsoFields;
 import java.util.Locale;
 
-/// `strftime_now`: a date and time by percent codes, in the C locale, without a time zone.
+/// The function `strftime_now`: a date and time by percent codes, in the C locale, without a time
+/// zone.
 final class Strftime {
     private Strftime() {}
 
@@ -96,7 +97,7 @@ final class Strftime {
             case 'n' -> "\n";
             case 't' -> "\t";
             case '%' -> "%";
-            default -> throw new TemplateException("strftime_now does not know '%" + code + "'");
+            default -> throw new TemplateException("strftime_now does not support '%" + code + "'");
         };
     }
 

@@ -1,6 +1,6 @@
 package dev.lockstep.text.jinja;
 
-/// Decodes the escapes of a quoted text; a backslash before anything else stays as it is.
+/// A decoder for the escapes of a string literal; a backslash before any other character is kept.
 final class StringLiteral {
     private static final String PLAIN = "abfnrtv\\'\"";
     private static final String DECODED = "\u0007\b\f\n\r\t\u000b\\'\"";

@@ -72,7 +72,7 @@ final class StringMethods {
         return NAMES.contains(name) || UNSUPPORTED.contains(name);
     }
 
-    /// Calls a method on `text`; `receiver` is the same text with its mark.
+    /// Calls a method on `text`; `receiver` is the same text with its safe mark, if any.
     static Object call(
             Object receiver, String text, String name, CallArguments arguments, Budget budget) {
         budget.text(text.length());
@@ -216,7 +216,7 @@ final class StringMethods {
         return Markup.like(receiver, joined.toString());
     }
 
-    /// Decimal digits, and signs such as ² that stand for one.
+    /// Returns whether the character is a decimal digit or a sign that represents one, such as ².
     private static boolean isDigit(int character) {
         String plain = Normalizer.normalize(Character.toString(character), Normalizer.Form.NFKC);
         return Character.isDigit(character)

@@ -6,7 +6,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 
-/// Cuts the inside of one tag into words; an end mark inside open brackets belongs to the brackets.
+/// A lexer for the content of one tag; an end mark inside open brackets does not end the tag.
 final class TagLexer {
     private static final List<String> OPERATORS =
             List.of(
@@ -35,12 +35,12 @@ final class TagLexer {
         return tokens;
     }
 
-    /// Where the end mark stands, its sign included.
+    /// Returns the position of the end mark, its sign included.
     int end() {
         return position;
     }
 
-    /// The sign of the end mark, or 0.
+    /// Returns the sign of the end mark, or 0.
     char sign() {
         return sign;
     }
@@ -114,7 +114,8 @@ final class TagLexer {
         add(kind, source.substring(position, end).replace("_", ""), end);
     }
 
-    /// A prefix without a digit of its own is a zero with a word behind it.
+    /// Returns the radix of a number; a prefix without a digit of that radix is a zero followed by
+    /// a name.
     private int radix() {
         String prefix = source.substring(position, Math.min(source.length(), position + 2));
         int radix =
@@ -128,7 +129,8 @@ final class TagLexer {
         return isDigit(first, radix) ? radix : 10;
     }
 
-    /// A whole number that starts with 0 is only zeros; digits behind them are a word of their own.
+    /// Returns the end of the zeros; a decimal integer that starts with 0 contains only zeros, and
+    /// digits after them are another token.
     private int zeros(int from) {
         int at = from;
         while (charAt(at) == '0' || (charAt(at) == '_' && charAt(at + 1) == '0')) {

@@ -11,8 +11,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 
-/// Parses what a block gives names to: targets of `set`, `for` and `with`, and the parameters of
-/// macros.
+/// A parser for assignment targets: those of `set`, `for` and `with`, and the parameters of macros.
 final class TargetParser {
     private static final Set<String> CONSTANTS =
             Set.of("true", "false", "none", "True", "False", "None");
@@ -40,7 +39,9 @@ final class TargetParser {
             boolean late = !parameters.isEmpty() && parameters.getLast().fallback().isPresent();
             if (fallback.isEmpty() && late) {
                 throw new TemplateException(
-                        "parameter '" + name.text() + "' without default after one with",
+                        "parameter '"
+                                + name.text()
+                                + "' without a default follows one with a default",
                         name.line());
             }
             parameters.add(new Parameter(name.text(), fallback));

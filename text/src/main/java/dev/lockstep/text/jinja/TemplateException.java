@@ -1,13 +1,13 @@
 package dev.lockstep.text.jinja;
 
-/// A template that cannot be parsed or rendered, with the line of the template that says so.
+/// The failure to parse or render a template, with the line of the template at fault.
 public final class TemplateException extends RuntimeException {
     private static final long serialVersionUID = 1;
 
     private final String reason;
     private final int line;
 
-    /// The line counts from 1; 0 means that it is not known.
+    /// Creates a failure; the line counts from 1, and 0 means that it is not known.
     public TemplateException(String reason, int line) {
         super(line > 0 ? "template line " + line + ": " + reason : reason, null, false, false);
         this.reason = reason;
@@ -18,12 +18,12 @@ public final class TemplateException extends RuntimeException {
         this(reason, 0);
     }
 
-    /// The same failure with its line, unless an inner part of the template has named one.
+    /// Returns the same failure with this line, unless an inner part of the template has set one.
     TemplateException at(int here) {
         return line > 0 ? this : new TemplateException(reason, here);
     }
 
-    /// What went wrong, without the line.
+    /// Returns the reason without the line.
     public String reason() {
         return reason;
     }

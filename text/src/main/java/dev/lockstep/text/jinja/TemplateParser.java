@@ -16,7 +16,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.function.Supplier;
 
-/// Parses the blocks of a template.
+/// A parser for the blocks of a template.
 final class TemplateParser {
     private final TokenStream tokens;
     private final ExpressionParser expressions;
@@ -34,8 +34,8 @@ final class TemplateParser {
         return ScopeAnalysis.of(parser.body(Set.of()));
     }
 
-    /// Everything up to a block that starts with one of the names, whose `{%` is taken; no names:
-    /// up to the end.
+    /// Parses up to a block that starts with one of the names and consumes its `{%`; without names,
+    /// parses up to the end.
     private List<Node> body(Set<String> ends) {
         tokens.enter();
         int opened = tokens.lineBefore();
@@ -90,7 +90,7 @@ final class TemplateParser {
         tokens.require(Kind.BLOCK_END, "'%}'");
     }
 
-    /// The body after this tag's end, and the name that ends it.
+    /// Parses the body after this tag's end and consumes the name that ends it.
     private List<Node> bodyUntil(String end) {
         endBlock();
         List<Node> body = body(Set.of(end));
@@ -205,8 +205,7 @@ final class TemplateParser {
         return node;
     }
 
-    /// A body that runs as a function of its own, so that no loop around it can be left from
-    /// within.
+    /// Parses a body that runs as a separate function, so that it cannot leave an enclosing loop.
     private List<Node> function(Supplier<List<Node>> body) {
         int outer = loops;
         loops = 0;

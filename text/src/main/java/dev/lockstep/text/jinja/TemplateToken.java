@@ -1,6 +1,6 @@
 package dev.lockstep.text.jinja;
 
-/// One word of a template; `text` of a string literal is the decoded value.
+/// One token of a template; `text` of a string literal is the decoded value.
 record TemplateToken(Kind kind, String text, int line) {
     enum Kind {
         DATA,

@@ -6,7 +6,7 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 
-/// The tests behind `is`.
+/// The tests that follow `is`.
 final class Tests {
     private static final Map<String, CompareOperator> COMPARISONS =
             Map.ofEntries(
@@ -123,7 +123,8 @@ final class Tests {
         return Order.equal(remainder, 1L, budget) ? 1 : Order.equal(remainder, 0L, budget) ? 0 : -1;
     }
 
-    /// What has a length and can be indexed, dicts and undefined values included.
+    /// Returns whether the value has a length and can be indexed, dicts and undefined values
+    /// included.
     private static boolean isSequence(Object value) {
         return Values.isText(value)
                 || value instanceof List<?>

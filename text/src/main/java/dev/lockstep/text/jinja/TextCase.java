@@ -20,7 +20,7 @@ final class TextCase {
         return converted;
     }
 
-    /// Letter by letter, so that no letter's place in its word matters.
+    /// Folds each letter regardless of its position in a word.
     private static String fold(String text) {
         StringBuilder folded = new StringBuilder();
         for (int character : text.replace("ß", "ss").codePoints().toArray()) {
@@ -48,7 +48,7 @@ final class TextCase {
                 : upper;
     }
 
-    /// Each run of letters with a capital first.
+    /// Returns the text with the first letter of each run of letters in title case.
     private static String title(String text) {
         StringBuilder titled = new StringBuilder();
         boolean inWord = false;

@@ -5,7 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/// Filters that yield text; they take any value and read it as text first.
+/// Filters that yield text; they accept any value and convert it to text first.
 final class TextFilters {
     static final Map<String, Filter> ALL =
             Map.ofEntries(
@@ -37,7 +37,7 @@ final class TextFilters {
 
     private TextFilters() {}
 
-    /// The value as text that keeps its mark.
+    /// Returns the value as text that keeps its safe mark.
     private static Object soft(Object input, Budget budget) {
         return input instanceof Markup ? input : Text.of(input, budget);
     }
@@ -48,7 +48,7 @@ final class TextFilters {
                         soft(input, budget), Text.of(input, budget), name, arguments, budget);
     }
 
-    /// Capitals after blanks, hyphens and opening brackets only, unlike the method of that name.
+    /// Capitalizes after blanks, hyphens and opening brackets only, unlike the method of that name.
     private static Object title(Object input, CallArguments arguments, Budget budget) {
         arguments.bind("title");
         String text = Text.of(input, budget);
@@ -112,7 +112,7 @@ final class TextFilters {
         return Markup.like(input, output.toString());
     }
 
-    /// The value, which must be a text already.
+    /// Returns the value, which must already be a text.
     private static String text(String filter, Object input) {
         if (input instanceof Undefined missing) {
             throw missing.used();

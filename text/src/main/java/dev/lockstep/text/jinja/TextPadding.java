@@ -1,6 +1,6 @@
 package dev.lockstep.text.jinja;
 
-/// Filling texts up to a width.
+/// Padding of texts to a width.
 final class TextPadding {
     private TextPadding() {}
 

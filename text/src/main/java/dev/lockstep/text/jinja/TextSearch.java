@@ -22,7 +22,7 @@ final class TextSearch {
         return from == 0 ? text : replaced.append(text.substring(from)).toString();
     }
 
-    /// An empty text is found before each character and at the end.
+    /// Replaces the empty text, which is found before each character and at the end.
     private static String interleave(String text, String fresh, long count, Budget budget) {
         Output result = new Output(budget);
         long left = count;
@@ -35,7 +35,7 @@ final class TextSearch {
         return left > 0 ? result.append(fresh).toString() : result.toString();
     }
 
-    /// `count`, `find`, `rfind`, `index` and `rindex`, within optional bounds.
+    /// Runs `count`, `find`, `rfind`, `index` or `rindex`, within optional bounds.
     static Object find(String text, String method, CallArguments arguments, Budget budget) {
         CallArguments.Bound bound = arguments.bind(method, "sub", "start", "end");
         bound.required("sub");

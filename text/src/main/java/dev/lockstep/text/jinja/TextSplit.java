@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 
-/// Cutting texts at separators, blanks or line ends.
+/// Splitting of texts at separators, blanks or line ends.
 final class TextSplit {
     private TextSplit() {}
 
@@ -18,11 +18,11 @@ final class TextSplit {
                             budget);
             default -> {
                 CallArguments.Bound bound = arguments.bind(method, "sep", "maxsplit");
-                long most = bound.integer("maxsplit", -1);
+                long maxSplits = bound.integer("maxsplit", -1);
                 boolean fromEnd = method.equals("rsplit");
                 yield bound.optionalText("sep")
-                        .map(separator -> at(text, separator, most, fromEnd, budget))
-                        .orElseGet(() -> atBlanks(text, most, fromEnd, budget));
+                        .map(separator -> at(text, separator, maxSplits, fromEnd, budget))
+                        .orElseGet(() -> atBlanks(text, maxSplits, fromEnd, budget));
             }
         };
     }
@@ -45,12 +45,12 @@ final class TextSplit {
     }
 
     private static List<Object> at(
-            String text, String separator, long most, boolean fromEnd, Budget budget) {
+            String text, String separator, long maxSplits, boolean fromEnd, Budget budget) {
         requireSeparator(separator);
         if (fromEnd) {
             List<Object> parts = new ArrayList<>();
             String backwards = Needle.reverse(separator);
-            for (Object part : at(Needle.reverse(text), backwards, most, false, budget)) {
+            for (Object part : at(Needle.reverse(text), backwards, maxSplits, false, budget)) {
                 parts.add(Needle.reverse(part.toString()));
             }
             Collections.reverse(parts);
@@ -58,7 +58,7 @@ final class TextSplit {
         }
         List<Object> parts = new ArrayList<>();
         Needle needle = new Needle(separator);
-        long left = most < 0 ? Long.MAX_VALUE : most;
+        long left = maxSplits < 0 ? Long.MAX_VALUE : maxSplits;
         int from = 0;
         int found = needle.in(text, 0);
         while (left-- > 0 && found >= 0) {
@@ -70,13 +70,15 @@ final class TextSplit {
         return parts;
     }
 
-    /// Blanks around the text vanish, except those beyond the last cut that `most` allows.
-    private static List<Object> atBlanks(String text, long most, boolean fromEnd, Budget budget) {
+    /// Splits at blanks; blanks around the text are dropped, except those beyond the last split
+    /// that `maxSplits` allows.
+    private static List<Object> atBlanks(
+            String text, long maxSplits, boolean fromEnd, Budget budget) {
         List<Object> parts = new ArrayList<>();
         int from = CharacterTests.skipSpace(text, 0);
         int to = CharacterTests.skipSpaceBack(text, text.length());
         while (from < to) {
-            if (parts.size() == most) {
+            if (parts.size() == maxSplits) {
                 add(parts, fromEnd ? text.substring(0, to) : text.substring(from), budget);
                 break;
             }

@@ -3,8 +3,8 @@ package dev.lockstep.text.jinja;
 import dev.lockstep.text.jinja.TemplateToken.Kind;
 import java.util.List;
 
-/// The words of a template with one current word, and how deep the parser stands in brackets and
-/// blocks.
+/// The tokens of a template with a current token, and the nesting depth of brackets and blocks in
+/// the parser.
 final class TokenStream {
     private static final int NESTING_LIMIT = 100;
 
@@ -28,7 +28,7 @@ final class TokenStream {
         return current().line();
     }
 
-    /// The line of the word last taken.
+    /// Returns the line of the last consumed token.
     int lineBefore() {
         return tokens.get(Math.max(0, position - 1)).line();
     }
@@ -93,7 +93,7 @@ final class TokenStream {
                 "unexpected " + current().described() + ", expected " + wanted, line());
     }
 
-    /// Opens one level of blocks or brackets, so that the parser's own recursion is bounded.
+    /// Opens one level of blocks or brackets, which bounds the parser's own recursion.
     void enter() {
         if (++nesting > NESTING_LIMIT) {
             throw new TemplateException("nested deeper than " + NESTING_LIMIT, line());

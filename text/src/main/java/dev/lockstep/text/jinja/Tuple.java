@@ -4,7 +4,7 @@ import java.util.AbstractList;
 import java.util.List;
 import java.util.RandomAccess;
 
-/// `(a, b)`: a sequence that is not a list and may be a key.
+/// A tuple `(a, b)`: a sequence that is not a list and may be a key.
 final class Tuple extends AbstractList<Object> implements RandomAccess {
     private final List<Object> items;
 

@@ -1,7 +1,7 @@
 package dev.lockstep.text.jinja;
 
-/// What a missing name, key or attribute yields: empty as text, false as a condition, an error in
-/// anything else.
+/// The value of a missing name, key or attribute: empty as text or sequence, false as a condition,
+/// an error in other uses.
 record Undefined(String reason) {
     static Undefined name(String name) {
         return new Undefined("'" + name + "' is undefined");
@@ -15,8 +15,8 @@ record Undefined(String reason) {
         return new Undefined(Values.describe(of).replace("'", "") + " has no element " + key);
     }
 
-    /// A method that changes its object: present in the dialect's host language, refused by the
-    /// sandbox when used.
+    /// Returns the value of a method that modifies its object: present in the dialect's host
+    /// language, refused by the sandbox when used.
     static Undefined unsafe(Object of, String name) {
         return new Undefined(
                 "access to attribute '"

@@ -8,16 +8,15 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/// What the values of a template are: their types, their truth, and how they are walked.
+/// The values of a template: their types, their truth, and their iteration.
 ///
 /// A value is a [String], [Markup], [Long] (a [BigInteger] beyond its range), [Double], [Boolean],
-/// [None], [List] ([Tuple] and [Range] are told apart), [Map], [Items], [Namespace], [Undefined] or
-/// [Callable].
+/// [None], [List] ([Tuple] and [Range] are distinct types), [Map], [Items], [Namespace],
+/// [Undefined] or [Callable].
 final class Values {
     private Values() {}
 
-    /// Copies a caller's plain value, so that a rendering sees no null and nothing that changes
-    /// under it.
+    /// Copies a caller's plain value, so that a rendering sees no null and no later change.
     static Object from(@Nullable Object value, Budget budget) {
         return switch (value) {
             case null -> None.NONE;
@@ -131,7 +130,7 @@ final class Values {
         };
     }
 
-    /// The values a loop over this one sees: characters of a text, keys of a dict.
+    /// Returns the values that a loop over this value visits: characters of a text, keys of a dict.
     static List<Object> iterate(Object value, Budget budget) {
         return switch (value) {
             case String text -> characters(text, budget);
@@ -149,7 +148,7 @@ final class Values {
         };
     }
 
-    /// The same list, to be read only.
+    /// Returns an unmodifiable view of the list.
     static List<Object> elements(List<?> list) {
         return Collections.unmodifiableList(list);
     }
@@ -165,14 +164,14 @@ final class Values {
         return characters;
     }
 
-    /// A dict's entries as pairs.
+    /// Returns a dict's entries as pairs.
     static List<Object> pairs(Map<?, ?> map, Budget budget) {
         List<Object> pairs = new ArrayList<>(budget.items(map.size()));
         map.forEach((key, value) -> pairs.add(Tuple.of(key, value)));
         return pairs;
     }
 
-    /// The value in the form that dicts are keyed by: 2.0 is the key 2, and a list is none.
+    /// Returns the value as a dict key: 2.0 becomes the key 2, and a list is refused.
     static Object key(Object value, Budget budget) {
         budget.step();
         return switch (value) {

@@ -134,7 +134,7 @@ final class ExpressionTest {
     }
 
     @Test
-    void whatIsMissingIsUndefinedUntilItIsUsed() {
+    void aMissingValueIsUndefinedUntilItIsUsed() {
         assertValues(
                 "missing", "",
                 "dict.missing", "",

@@ -8,7 +8,7 @@ import org.junit.jupiter.api.Test;
 
 final class FilterTest {
     @Test
-    void defaultsReplaceWhatIsUndefinedAndOnRequestWhatIsFalse() {
+    void defaultsReplaceUndefinedValuesAndOnRequestFalseValues() {
         assertValues(
                 "missing | default", "",
                 "missing | d('x')", "x",
@@ -18,7 +18,7 @@ final class FilterTest {
     }
 
     @Test
-    void textFiltersTakeAnyValue() {
+    void textFiltersAcceptAnyValue() {
         assertValues(
                 "text | upper", "HELLO WORLD",
                 "none | upper", "NONE",
@@ -95,7 +95,7 @@ final class FilterTest {
     }
 
     @Test
-    void sortingIgnoresCaseUnlessTold() {
+    void sortingIgnoresCaseByDefault() {
         assertValues(
                 "['b', 'A', 'c'] | sort", "['A', 'b', 'c']",
                 "['b', 'A', 'B'] | sort(case_sensitive=true)", "['A', 'B', 'b']",
@@ -122,7 +122,7 @@ final class FilterTest {
     }
 
     @Test
-    void testsAskWhatAValueIs() {
+    void testsCheckTheKindOfAValue() {
         assertValues(
                 "text is string and numbers is sequence and dict is mapping", "True",
                 "text is iterable and text is sequence", "True",

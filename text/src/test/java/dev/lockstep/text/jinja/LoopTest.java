@@ -7,7 +7,7 @@ import org.junit.jupiter.api.Test;
 
 final class LoopTest {
     @Test
-    void aLoopKnowsWhereItStands() {
+    void aLoopExposesItsPosition() {
         assertRenders(
                 "{% for x in 'abc' %}{{ loop.index }}{{ loop.index0 }}{{ loop.revindex }}"
                         + "{{ loop.revindex0 }}{{ loop.length }} {% endfor %}",
@@ -19,7 +19,7 @@ final class LoopTest {
     }
 
     @Test
-    void loopsWalkEveryKindOfSequence() {
+    void loopsIterateOverEveryKindOfSequence() {
         assertRenders(
                 "{% for x in numbers %}{{ x }}{% endfor %}",
                 "123",
@@ -69,7 +69,7 @@ final class LoopTest {
     }
 
     @Test
-    void elseFollowsUnlessAnIterationCameToItsEnd() {
+    void elseRunsUnlessAnIterationCompletes() {
         assertRenders(
                 "{% for x in [] %}x{% else %}none{% endfor %}", "none",
                 "{% for x in [1] %}x{% else %}none{% endfor %}", "x",
@@ -88,7 +88,7 @@ final class LoopTest {
     }
 
     @Test
-    void aLoopCyclesAndSeesChanges() {
+    void aLoopCyclesAndDetectsChanges() {
         assertRenders(
                 "{% for x in numbers %}{{ loop.cycle('a', 'b') }}{% endfor %}", "aba",
                 "{% for x in [1, 1, 2] %}{{ loop.changed(x) }} {% endfor %}", "True False True ");

@@ -9,7 +9,7 @@ final class MacroTest {
     private static final String PAIR = "{% macro m(a, b=a) %}{{ a }}-{{ b }}{% endmacro %}";
 
     @Test
-    void argumentsAreMatchedByPlaceAndName() {
+    void argumentsAreMatchedByPositionAndName() {
         assertRenders(
                 PAIR + "{{ m(1) }}", "1-1",
                 PAIR + "{{ m(1, 2) }}", "1-2",
@@ -24,14 +24,14 @@ final class MacroTest {
     }
 
     @Test
-    void extraArgumentsAreTakenWhereTheBodyNamesThem() {
+    void extraArgumentsAreAcceptedIfTheBodyReadsThem() {
         assertRenders(
                 "{% macro m() %}{{ varargs }}{{ kwargs }}{% endmacro %}{{ m(1, x=2) }}",
                 "(1,){'x': 2}");
     }
 
     @Test
-    void aMacroSeesTheNamesAroundItsDefinitionAsTheyAreWhenCalled() {
+    void aMacroReadsTheScopeOfItsDefinitionWhenItIsCalled() {
         assertRenders(
                 "{% macro m() %}{{ x }}{% endmacro %}{% set x = 1 %}{{ m() }}{% set x = 2 %}{{ m() }}",
                 "12",
@@ -50,7 +50,7 @@ final class MacroTest {
     }
 
     @Test
-    void aCallBlockIsHandedOverAsCaller() {
+    void aCallBlockIsPassedAsCaller() {
         assertRenders(
                 "{% macro m() %}[{{ caller() }}]{% endmacro %}{% call m() %}body{% endcall %}",
                 "[body]",

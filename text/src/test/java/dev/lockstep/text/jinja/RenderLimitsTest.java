@@ -2,15 +2,15 @@ package dev.lockstep.text.jinja;
 
 import static dev.lockstep.text.jinja.Rendering.render;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
-import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.atomic.AtomicReference;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -53,11 +53,11 @@ final class RenderLimitsTest {
                 "{% for i in range(99999) %}{{ ('a' * 50000).find('a' * 25000 ~ 'b') }}{% endfor %}",
                 "{{ numbers | map('map', 'map', 'map') | list }}"
             })
-    void aHostileTemplateEndsSoon(String template) {
-        // Seconds, not milliseconds: the limit is on steps, and the machine may be busy.
-        assertTimeoutPreemptively(
-                Duration.ofSeconds(10),
-                () -> assertThrows(TemplateException.class, () -> render(template, SMALL)));
+    void aHostileTemplateFailsSoon(String template) throws InterruptedException {
+        // Seconds, not milliseconds: the limit is on steps.
+        Optional<Throwable> failure =
+                CpuTime.run(Duration.ofSeconds(10), 0, () -> render(template, SMALL));
+        assertInstanceOf(TemplateException.class, failure.orElseThrow());
     }
 
     @Test
@@ -135,27 +135,14 @@ final class RenderLimitsTest {
         onSmallStack(() -> render(template));
     }
 
-    /// Runs on half of the usual stack; whatever the template, only a [TemplateException] may come
-    /// out.
+    /// Runs on half of the default stack; only a [TemplateException] may be thrown, whatever the
+    /// template.
     private static String onSmallStack(Runnable body) throws InterruptedException {
-        AtomicReference<Throwable> failure =
-                new AtomicReference<>(new TemplateException("none", 0));
-        Thread thread =
-                new Thread(
-                        null,
-                        () -> {
-                            try {
-                                body.run();
-                            } catch (Throwable thrown) {
-                                failure.set(thrown);
-                            }
-                        },
-                        "small-stack",
-                        512 * 1024);
-        thread.start();
-        thread.join(Duration.ofSeconds(20));
-        assertTrue(failure.get() instanceof TemplateException, () -> failure.get().toString());
-        return String.valueOf(failure.get().getMessage());
+        Throwable failure =
+                CpuTime.run(Duration.ofSeconds(20), 512 * 1024, body)
+                        .orElse(new TemplateException("none", 0));
+        assertTrue(failure instanceof TemplateException, failure::toString);
+        return String.valueOf(failure.getMessage());
     }
 
     @Test

@@ -12,7 +12,7 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/// Renders small templates with a fixed set of variables.
+/// A renderer of small templates with a fixed set of variables.
 final class Rendering {
     static final Clock CLOCK = Clock.fixed(Instant.parse("2026-01-05T09:03:07Z"), ZoneOffset.UTC);
 
@@ -44,14 +44,14 @@ final class Rendering {
         return JinjaTemplate.parse(template, limits).render(variables(), CLOCK);
     }
 
-    /// Rows of a template and what it gives.
+    /// Checks rows of a template and its text.
     static void assertRenders(String... rows) {
         for (int row = 0; row < rows.length; row += 2) {
             assertEquals(rows[row + 1], render(rows[row]), rows[row]);
         }
     }
 
-    /// Rows of an expression and its value as text.
+    /// Checks rows of an expression and its value as text.
     static void assertValues(String... rows) {
         for (int row = 0; row < rows.length; row += 2) {
             assertEquals(rows[row + 1], render("{{ " + rows[row] + " }}"), rows[row]);
@@ -62,7 +62,7 @@ final class Rendering {
         return assertThrows(TemplateException.class, () -> render(template), template);
     }
 
-    /// Rows of a template and the reason of its failure.
+    /// Checks rows of a template and the reason of its failure.
     static void assertFails(String... rows) {
         for (int row = 0; row < rows.length; row += 2) {
             assertEquals(rows[row + 1], failure(rows[row]).reason(), rows[row]);

@@ -14,7 +14,7 @@ final class ScopeTest {
     }
 
     @Test
-    void anAssignmentInAnIfStays() {
+    void anAssignmentInAnIfStaysVisible() {
         assertRenders(
                 "{% set x = 1 %}{% if true %}{% set x = 2 %}{% endif %}{{ x }}", "2",
                 "{% if true %}{% set x = 2 %}{% endif %}{{ x }}", "2");
@@ -49,7 +49,7 @@ final class ScopeTest {
     }
 
     @Test
-    void aBlockAssignmentTakesTheTextOfItsBody() {
+    void aBlockAssignmentStoresTheTextOfItsBody() {
         assertRenders(
                 "{% set x %}a{{ 1 }}{% endset %}{{ x }}{{ x is string }}", "a1True",
                 "{% set x | upper | replace('A', 'b') %}a{% endset %}{{ x }}", "b",
@@ -73,7 +73,7 @@ final class ScopeTest {
     }
 
     @Test
-    void generationBlocksAreRenderedAsTheyStand() {
+    void generationBlocksAreRenderedInPlace() {
         assertRenders(
                 "{% generation %}a{% set z = 1 %}{{ z }}{% endgeneration %}[{{ z }}]", "a1[]");
     }

@@ -24,7 +24,7 @@ final class StringMethodTest {
     }
 
     @Test
-    void strippingTakesBlanksOrASetOfCharacters() {
+    void strippingRemovesBlanksOrASetOfCharacters() {
         assertValues(
                 "'\\n a\\u3000'.strip()", "a",
                 "'xxaxx'.lstrip('x')", "axx",
@@ -52,7 +52,7 @@ final class StringMethodTest {
     }
 
     @Test
-    void caseAndPaddingFollowTheirNames() {
+    void caseAndPaddingMethodsChangeTheText() {
         assertValues(
                 "'straße'.upper()", "STRASSE",
                 "\"they're BILL's\".title()", "They'Re Bill'S",

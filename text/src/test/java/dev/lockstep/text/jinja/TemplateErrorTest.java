@@ -30,7 +30,7 @@ final class TemplateErrorTest {
     }
 
     @Test
-    void whatIsNotInTheDialectIsRefusedByName() {
+    void unsupportedSyntaxIsRefusedByName() {
         assertEquals("unknown block 'include'", failure("{% include 'x' %}").reason());
         assertEquals("unknown block 'import'", failure("{% import 'x' as y %}").reason());
         assertEquals("unexpected character '?'", failure("{{ a ? b }}").reason());
@@ -39,7 +39,7 @@ final class TemplateErrorTest {
         assertEquals("unexpected '}}', expected an expression", failure("{{ }}").reason());
         assertEquals("unexpected ')', expected no bracket", failure("{{ ) }}").reason());
         assertEquals(
-                "parameter 'b' without default after one with",
+                "parameter 'b' without a default follows one with a default",
                 failure("{% macro m(a=1, b) %}{% endmacro %}").reason());
         assertEquals("cannot assign to 'true'", failure("{% set true = 1 %}").reason());
         assertEquals("tag without its end '}}'", failure("{{ 1").reason());

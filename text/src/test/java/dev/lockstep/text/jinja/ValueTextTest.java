@@ -65,7 +65,7 @@ final class ValueTextTest {
     }
 
     @Test
-    void safeTextEscapesWhatIsAddedToIt() {
+    void plainTextAddedToSafeTextIsEscaped() {
         assertValues(
                 "'<a>' | safe + '<b>'", "<a>&lt;b&gt;",
                 "'<b>' + ('<a>' | safe)", "&lt;b&gt;<a>",
@@ -101,6 +101,6 @@ final class ValueTextTest {
                 "strftime_now('%d %b %Y, %A %B %a %j %y')",
                         "05 Jan 2026, Monday January Mon 005 26",
                 "strftime_now('%-d %e %I %p %% %-m')", "5  5 09 AM % 1");
-        assertFails("{{ strftime_now('%Q') }}", "strftime_now does not know '%Q'");
+        assertFails("{{ strftime_now('%Q') }}", "strftime_now does not support '%Q'");
     }
 }

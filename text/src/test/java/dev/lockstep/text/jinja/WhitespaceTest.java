@@ -37,7 +37,7 @@ final class WhitespaceTest {
     }
 
     @Test
-    void aPlusKeepsWhatWouldBeDropped() {
+    void aPlusKeepsWhitespaceThatWouldBeDropped() {
         assertRenders(
                 "a\n  {%+ if true +%}\nb{% endif %}", "a\n  \nb",
                 "a\n  {#+ note +#}\nb", "a\n  \nb");
@@ -54,7 +54,7 @@ final class WhitespaceTest {
     }
 
     @Test
-    void rawTextIsLeftAlone() {
+    void rawTextIsNotInterpreted() {
         assertRenders(
                 "{% raw %}{{ x }}{% if %}{# y #}{% endraw %}", "{{ x }}{% if %}{# y #}",
                 "a {%- raw -%} {{ x }} {%- endraw -%} b", "a{{ x }}b",
