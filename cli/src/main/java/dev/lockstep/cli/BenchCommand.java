@@ -12,7 +12,8 @@ import java.net.URI;
 import java.net.URISyntaxException;
 import java.util.List;
 
-/// Loads a running server with streamed completions and prints what its clients saw.
+/// Sends streamed completion requests to a running server and prints the times that the clients
+/// measure.
 final class BenchCommand extends Command {
     private static final String URL_OF_SERVE = "http://127.0.0.1:8000";
 
@@ -20,36 +21,36 @@ final class BenchCommand extends Command {
             Key.text("url", "URL", "the server to load").orElse(URL_OF_SERVE);
 
     private static final Key<Integer> CONCURRENCY =
-            Key.integer("concurrency", 1, 4096, "clients that ask at once").orElse("4");
+            Key.integer("concurrency", 1, 4096, "concurrent clients").orElse("4");
 
     private static final Key<Integer> RATE =
             Key.integer(
                             "rate",
                             0,
                             10_000,
-                            "requests that begin in a second, instead of so many at once")
+                            "requests started per second, instead of concurrent clients")
                     .orElse("0");
 
     private static final Key<String> TENANT =
-            Key.anyText("tenant", "NAME", "whom the requests count for").orElse("");
+            Key.anyText("tenant", "NAME", "the tenant of the requests").orElse("");
 
     private static final Key<Integer> REQUESTS =
-            Key.integer("requests", 1, 1_000_000, "requests in all").orElse("32");
+            Key.integer("requests", 1, 1_000_000, "number of requests").orElse("32");
 
     private static final Key<Integer> SHARED_LENGTH =
-            Key.integer(
-                            "shared-length",
-                            0,
-                            1 << 20,
-                            "tokens that all prompts begin with, before those of their own")
+            Key.integer("shared-length", 0, 1 << 20, "tokens of a prefix that all prompts share")
                     .orElse("0");
 
     private static final Key<Integer> PROMPT_LENGTH =
-            Key.integer("prompt-length", 1, 1 << 20, "tokens of each prompt, random ids")
+            Key.integer(
+                            "prompt-length",
+                            1,
+                            1 << 20,
+                            "tokens of each prompt after the shared prefix, random ids")
                     .orElse("128");
 
     private static final Key<Integer> OUTPUT_LENGTH =
-            Key.integer("output-length", 1, 1 << 20, "tokens of each answer").orElse("64");
+            Key.integer("output-length", 1, 1 << 20, "tokens of each completion").orElse("64");
 
     private static final SettingsSpec SPEC =
             SettingsSpec.of(
@@ -76,7 +77,7 @@ final class BenchCommand extends Command {
     int run(List<String> arguments) throws IOException, InterruptedException {
         Settings settings = settings(arguments);
         if (!settings.arguments().equals(List.of("serve"))) {
-            throw new SettingsException("say what to measure: lockstep bench serve");
+            throw new SettingsException("name the benchmark: lockstep bench serve");
         }
         ServeBench.Load load =
                 new ServeBench.Load(
@@ -102,7 +103,7 @@ final class BenchCommand extends Command {
                 return url;
             }
         } catch (URISyntaxException e) {
-            // Refused below, as one without a scheme is.
+            // Refused below, like a URL without a scheme.
         }
         throw new SettingsException(
                 "--url: \"%s\" is not a URL such as %s".formatted(text, URL_OF_SERVE));

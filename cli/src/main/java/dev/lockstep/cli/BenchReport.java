@@ -5,11 +5,11 @@ import java.util.List;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
 
-/// What the clients of a bench saw: times in nanoseconds, ascending.
+/// Times that the clients of a benchmark measure, in nanoseconds, each array ascending.
 ///
-/// @param firstNanos to the first token, of each served request
-/// @param gapNanos between the tokens of all of them
-/// @param refusalNanos to the word that the server is full, of each refused request
+/// @param firstNanos from each served request to its first token
+/// @param gapNanos between consecutive tokens, of all served requests
+/// @param refusalNanos from each refused request to its status 429
 /// @param wallNanos the whole run
 record BenchReport(long[] firstNanos, long[] gapNanos, long[] refusalNanos, long wallNanos) {
 
@@ -32,7 +32,7 @@ record BenchReport(long[] firstNanos, long[] gapNanos, long[] refusalNanos, long
         return nanos.sorted().toArray();
     }
 
-    /// Percentiles in milliseconds, and tokens a second of the served requests.
+    /// Formats percentiles in milliseconds, and tokens per second of the served requests.
     String text(ServeBench.Load load) {
         double seconds = wallNanos / 1e9;
         long output = (long) firstNanos.length * load.outputLength();
@@ -74,7 +74,8 @@ record BenchReport(long[] firstNanos, long[] gapNanos, long[] refusalNanos, long
                 .formatted(mean, at(sorted, 0.50), at(sorted, 0.99));
     }
 
-    /// The least value that `share` of all do not exceed.
+    /// Returns the nearest-rank percentile in milliseconds: the minimum value that at least `share`
+    /// of all values do not exceed.
     private static double at(long[] sorted, double share) {
         return sorted[(int) Math.ceil(sorted.length * share) - 1] / 1e6;
     }

@@ -4,14 +4,16 @@ import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsSpec;
 import java.util.List;
 
-/// One word after `lockstep`.
+/// A command: the first word after `lockstep`.
 abstract class Command {
     private final String name;
     private final String usage;
     private final String summary;
     private final SettingsSpec spec;
 
-    /// @param usage what follows the name, and what more there is to say
+    /// Creates a command.
+    ///
+    /// @param usage the arguments after the name, then optional paragraphs of help
     /// @param summary a line for the list of commands
     Command(String name, String usage, String summary, SettingsSpec spec) {
         this.name = name;
@@ -28,17 +30,17 @@ abstract class Command {
         return summary;
     }
 
-    /// What `lockstep NAME --help` prints.
+    /// Returns the text that `lockstep NAME --help` prints.
     final String help() {
         return "Usage: lockstep %s %s%n%n%s".formatted(name, usage, spec.help());
     }
 
-    /// What the command was told.
+    /// Parses the arguments, with the environment, into the settings of this command.
     final Settings settings(List<String> arguments) {
         return Settings.parse(spec, arguments, System.getenv());
     }
 
-    /// Runs to its end and returns the exit code. A user's mistake is thrown and printed as one
-    /// line by [Lockstep].
+    /// Runs the command until it ends and returns the exit code. Throws on a user's mistake, which
+    /// [Lockstep] prints as one line.
     abstract int run(List<String> arguments) throws Exception;
 }

@@ -11,7 +11,7 @@ import dev.lockstep.cluster.process.SettingsSpec;
 import java.util.List;
 import java.util.Locale;
 
-/// Says what a model is and what would run where, from its headers alone.
+/// Prints what a model is and what each rank would hold; reads only its headers.
 final class InspectCommand extends Command {
     private static final SettingsSpec SPEC =
             SettingsSpec.of(ProcessKeys.TENSOR_PARALLEL, ProcessKeys.KV_DTYPE)

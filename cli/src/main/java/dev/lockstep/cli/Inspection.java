@@ -20,7 +20,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
 
-/// What `inspect` prints of a model: configuration, KV groups, ranks, tensors.
+/// The text that `inspect` prints of a model: configuration, KV groups, ranks, tensors.
 final class Inspection {
     private final StringBuilder text = new StringBuilder();
     private final Checkpoint checkpoint;
@@ -29,8 +29,10 @@ final class Inspection {
         this.checkpoint = checkpoint;
     }
 
-    /// @param ranks ranks to cut the model for
-    /// @param kvDtype as `--kv-dtype`
+    /// Returns the text.
+    ///
+    /// @param ranks number of ranks that share the model
+    /// @param kvDtype a value of `--kv-dtype`
     static String text(Checkpoint checkpoint, int ranks, String kvDtype) {
         var inspection = new Inspection(checkpoint);
         inspection.files();
@@ -55,7 +57,7 @@ final class Inspection {
                                         ? "chat template"
                                         : "no chat template"));
         if (checkpoint.tensorNames().isEmpty()) {
-            row("tensors", "none: a vocabulary alone");
+            row("tensors", "none: vocabulary only");
             return;
         }
         row(
@@ -109,19 +111,19 @@ final class Inspection {
                 .formatted(rope.theta(), rope.rotaryDim(), scaling);
     }
 
-    private String weights(TensorType most) {
+    private String weights(TensorType mostCommon) {
         String types =
                 checkpoint.matrixValues().keySet().stream()
                         .map(TensorType::name)
                         .collect(Collectors.joining(", "));
         String computed =
-                switch (most) {
+                switch (mostCommon) {
                     case F32, F16 -> "computed in f32";
                     case BF16 -> "computed in bf16 where the CPU has it, else f32";
                     case Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL ->
                             "multiplied by int8 activations";
                 };
-        return "matrices in %s, mostly %s: %s".formatted(types, most, computed);
+        return "matrices in %s, mostly %s: %s".formatted(types, mostCommon, computed);
     }
 
     private static String group(KvGroup group) {
@@ -134,7 +136,7 @@ final class Inspection {
         return "%s, layers %s".formatted(kind, spans(group.layers()));
     }
 
-    /// `0-3, 5`.
+    /// Formats numbers as ranges, such as `0-3, 5`.
     private static String spans(List<Integer> ascending) {
         StringBuilder spans = new StringBuilder();
         for (int i = 0; i < ascending.size(); i++) {
@@ -154,9 +156,7 @@ final class Inspection {
             ModelSource source = ModelSource.open(checkpoint.path());
             DType kv = source.kvType(kvDtype);
             if (ModelLoader.isGeneric(checkpoint)) {
-                row(
-                        "runs as",
-                        "a plain decoder: no family of this name, and nothing unusual in it");
+                row("runs as", "a plain decoder: no model family has its architecture name");
             }
             for (Shard shard : Shard.cut(source.config(), ranks)) {
                 row(

@@ -11,19 +11,19 @@ import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 
-/// One JSON object a line in, one out, for commands that others pipe through.
+/// Reads one JSON object per line and writes one per line, for commands in pipelines.
 final class JsonLines {
     static final ObjectMapper JSON = new ObjectMapper();
 
-    /// Answers one line.
+    /// Maps one line.
     interface Step {
-        ObjectNode answer(String line);
+        ObjectNode apply(String line);
     }
 
     private JsonLines() {}
 
-    /// Answers line by line until the input ends; blank lines are passed over. What a step throws
-    /// as a user's mistake ends the run, naming the line.
+    /// Maps line by line until the input ends; skips blank lines. An `IllegalArgumentException` of
+    /// a step ends the run, with the line number in its message.
     static void run(InputStream in, PrintStream out, Step step) throws IOException {
         var reader = new BufferedReader(new InputStreamReader(in, StandardCharsets.UTF_8));
         long number = 0;
@@ -33,7 +33,7 @@ final class JsonLines {
                 continue;
             }
             try {
-                write(step.answer(line), out);
+                write(step.apply(line), out);
             } catch (IllegalArgumentException e) {
                 throw new IllegalArgumentException(
                         "line %d of standard input: %s".formatted(number, e.getMessage()), e);
@@ -41,7 +41,7 @@ final class JsonLines {
         }
     }
 
-    /// The object that a line holds.
+    /// Parses a line as a JSON object.
     static ObjectNode object(String line) {
         try {
             JsonNode value = JSON.readTree(line);
@@ -54,8 +54,8 @@ final class JsonLines {
         }
     }
 
-    private static void write(ObjectNode answer, PrintStream out) throws IOException {
-        byte[] line = (JSON.writeValueAsString(answer) + "\n").getBytes(StandardCharsets.UTF_8);
+    private static void write(ObjectNode object, PrintStream out) throws IOException {
+        byte[] line = (JSON.writeValueAsString(object) + "\n").getBytes(StandardCharsets.UTF_8);
         out.write(line);
         out.flush();
     }

@@ -8,13 +8,13 @@ import java.io.InputStream;
 import java.io.PrintStream;
 import java.util.List;
 
-/// A command that answers standard input line by line and starts nothing.
+/// A command that maps standard input to standard output line by line; starts no process.
 abstract class JsonLinesCommand extends Command {
     JsonLinesCommand(String name, String usage, String summary, SettingsSpec spec) {
         super(name, usage, summary, spec);
     }
 
-    /// What answers a line.
+    /// Creates the function that maps one line.
     abstract JsonLines.Step step(Settings settings) throws IOException, InterruptedException;
 
     @Override

@@ -15,7 +15,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 
-/// The `lockstep` command.
+/// The entry point of the `lockstep` command.
 public final class Lockstep {
     private static final List<Command> COMMANDS =
             List.of(
@@ -33,17 +33,17 @@ public final class Lockstep {
                     new ReplayCommand(),
                     new TrainStartUpCommand());
 
-    private static final int MISTAKE_OF_OURS = -1;
+    private static final int INTERNAL_ERROR = -1;
 
     private Lockstep() {}
 
     public static void main(String[] words) {
-        // Numbers read alike everywhere.
+        // The same number format on every host.
         Locale.setDefault(Locale.ROOT);
         System.exit(run(Arrays.asList(words), System.out, System.err));
     }
 
-    /// The exit code; whatever went wrong is one line on `err`.
+    /// Runs a command and returns its exit code; prints a failure as one line on `err`.
     static int run(List<String> words, PrintStream out, PrintStream err) {
         if (words.isEmpty() || words.getFirst().equals("help") || isHelp(words.getFirst())) {
             out.println(help());
@@ -63,11 +63,11 @@ public final class Lockstep {
         }
     }
 
-    /// Prints a failure in one line, with a stack trace only where it is a mistake of ours. Returns
-    /// the exit code.
+    /// Prints a failure as one line, after a stack trace if it is an internal error. Returns the
+    /// exit code.
     static int report(String command, Exception failure, PrintStream err) {
         int code = exitCode(failure);
-        if (code == MISTAKE_OF_OURS) {
+        if (code == INTERNAL_ERROR) {
             failure.printStackTrace(err);
             err.println("lockstep " + command + ": " + failure);
             return ExitCode.FAILED;
@@ -87,31 +87,33 @@ public final class Lockstep {
             case UnusableException e -> ExitCode.UNUSABLE;
             case IOException e -> ExitCode.FAILED;
             case UncheckedIOException e -> ExitCode.FAILED;
-            default -> MISTAKE_OF_OURS;
+            default -> INTERNAL_ERROR;
         };
     }
 
-    /// What a failure says of itself, and what lies at its bottom where it does not say that.
+    /// Returns the message of a failure in one line; for an `UncheckedIOException`, appends the
+    /// message of the root cause unless it is included.
     private static String line(Exception failure) {
-        String text = words(failure);
-        Throwable bottom = failure;
-        while (bottom.getCause() != null && failure instanceof UncheckedIOException) {
-            bottom = bottom.getCause();
+        String text = message(failure);
+        Throwable root = failure;
+        while (root.getCause() != null && failure instanceof UncheckedIOException) {
+            root = root.getCause();
         }
-        String more = words(bottom);
+        String more = message(root);
         return (text.contains(more) ? text : text + ": " + more).replaceAll("\\R+", " ");
     }
 
-    /// The message of some says only which file: there the type says what happened.
-    private static String words(Throwable failure) {
+    /// Returns the message. Some file system exceptions name only the file: appends the exception
+    /// type in words.
+    private static String message(Throwable failure) {
         String message = failure.getMessage();
         if (message == null) {
             return failure.toString();
         }
         if (failure instanceof FileSystemException file && file.getReason() == null) {
             String type = failure.getClass().getSimpleName().replace("Exception", "");
-            String happened = type.replaceAll("(?<=[a-z])(?=[A-Z])", " ").toLowerCase(Locale.ROOT);
-            return message + ": " + happened;
+            String reason = type.replaceAll("(?<=[a-z])(?=[A-Z])", " ").toLowerCase(Locale.ROOT);
+            return message + ": " + reason;
         }
         return message;
     }

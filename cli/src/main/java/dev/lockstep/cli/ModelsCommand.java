@@ -10,13 +10,13 @@ import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsSpec;
 import java.util.List;
 
-/// Lists the models known by name, and which of them are on this machine.
+/// Lists the models known by name, and whether each is on this machine.
 final class ModelsCommand extends Command {
     private static final Key<String> FETCH =
             Key.text(
                     "fetch",
                     "NAME",
-                    "fetch this model, known or org/name of a hub, as serve would");
+                    "fetch this model, a known name or org/name of a hub, as serve does");
 
     private static final SettingsSpec SPEC = SettingsSpec.of(FETCH);
 

@@ -24,7 +24,7 @@ import java.time.ZoneOffset;
 import java.time.format.DateTimeParseException;
 import java.util.Optional;
 
-/// Renders chat templates without starting anything.
+/// Renders chat templates; starts no process.
 final class RenderCommand extends JsonLinesCommand {
     private static final Key<String> TEMPLATE =
             Key.text("template", "FILE", "a chat template").orElseComputed("the model's");
@@ -35,7 +35,7 @@ final class RenderCommand extends JsonLinesCommand {
             Key.anyText("eos-token", "TEXT", "the template's eos_token")
                     .orElseComputed("the model's, or empty");
     private static final Key<String> NOW =
-            Key.text("now", "TIME", "what strftime_now reads, such as 2026-01-15T12:00:00")
+            Key.text("now", "TIME", "the time of strftime_now, such as 2026-01-15T12:00:00")
                     .orElseComputed("the clock");
 
     private static final SettingsSpec SPEC =
@@ -44,7 +44,7 @@ final class RenderCommand extends JsonLinesCommand {
     RenderCommand() {
         super(
                 "render",
-                "--template=FILE|--model=PATH [--key=value …] < requests.jsonl\n\nReads a chat request a line (messages, tools, add_generation_prompt, and whatever else\nthe template knows) and writes {\"text\": …} or {\"error\": …} a line.",
+                "--template=FILE|--model=PATH [--key=value …] < requests.jsonl\n\nReads one chat request per line (messages, tools, add_generation_prompt, and other\nvariables of the template) and writes one {\"text\": …} or {\"error\": …} per line.",
                 "chat requests to prompts: JSON lines in, {\"text\": …} or {\"error\": …} out",
                 SPEC);
     }
@@ -56,26 +56,26 @@ final class RenderCommand extends JsonLinesCommand {
                 settings.find(NOW)
                         .map(RenderCommand::clock)
                         .orElse(Clock.system(ZoneId.systemDefault()));
-        return line -> answer(template, clock, line);
+        return line -> render(template, clock, line);
     }
 
-    private static ObjectNode answer(ChatTemplate template, Clock clock, String line) {
-        ObjectNode answer = JsonLines.JSON.createObjectNode();
+    private static ObjectNode render(ChatTemplate template, Clock clock, String line) {
+        ObjectNode result = JsonLines.JSON.createObjectNode();
         try {
             ObjectNode request = JsonLines.object(line);
-            return answer.put("text", template.render(RenderRequest.variables(request), clock));
+            return result.put("text", template.render(RenderRequest.variables(request), clock));
         } catch (TemplateException | IllegalArgumentException e) {
-            return answer.put("error", String.valueOf(e.getMessage()));
+            return result.put("error", String.valueOf(e.getMessage()));
         }
     }
 
     private static ChatTemplate template(Settings settings)
             throws IOException, InterruptedException {
-        boolean own = settings.isGiven(TEMPLATE);
-        if (own == settings.isGiven(ProcessKeys.MODEL)) {
-            throw new SettingsException("give --template or --model, one of them");
+        boolean hasTemplate = settings.isGiven(TEMPLATE);
+        if (hasTemplate == settings.isGiven(ProcessKeys.MODEL)) {
+            throw new SettingsException("give exactly one of --template and --model");
         }
-        return own
+        return hasTemplate
                 ? parse(
                         Path.of(settings.value(TEMPLATE)),
                         Files.readString(Path.of(settings.value(TEMPLATE))),

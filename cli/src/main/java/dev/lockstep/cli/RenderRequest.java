@@ -10,11 +10,11 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/// A chat request as a template's variables.
+/// Converts a chat request to a template's variables.
 ///
-/// Everything but `messages` and `add_generation_prompt` (true where it is missing) becomes a
-/// variable under its own name, the members of `chat_template_kwargs` too; null is left undefined.
-/// `arguments` of a tool call may be the JSON text that OpenAI clients send.
+/// Every field except `messages` and `add_generation_prompt` (default true) becomes a variable
+/// under its name, and so does every member of `chat_template_kwargs`; a null field stays
+/// undefined. `arguments` of a tool call may be the JSON text that OpenAI clients send.
 final class RenderRequest {
     private static final String MESSAGES = "messages";
     private static final String GENERATION = "add_generation_prompt";

@@ -9,7 +9,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 
-/// Runs a recorded scheduler again, without workers, and says whether it plans the same.
+/// Replays a recording of a scheduler, without workers, and reports whether the plans are the same.
 final class ReplayCommand extends Command {
     private static final SettingsSpec SPEC = SettingsSpec.of().takingArguments("FILE");
 
@@ -25,7 +25,7 @@ final class ReplayCommand extends Command {
     int run(List<String> arguments) throws IOException {
         Settings settings = settings(arguments);
         if (settings.arguments().size() != 1) {
-            throw new SettingsException("say which recording: lockstep replay FILE");
+            throw new SettingsException("name one recording: lockstep replay FILE");
         }
         Replay.Report report = Replay.of(Path.of(settings.arguments().getFirst()));
         System.out.printf(

@@ -17,20 +17,21 @@ import java.io.UncheckedIOException;
 import java.time.Duration;
 import java.util.List;
 
-/// A cluster for one answer, streamed to standard output; nothing is left behind.
+/// Starts a cluster for one completion, streams it to standard output, and removes its temporary
+/// files.
 final class RunCommand extends Command {
-    private static final Duration LONGEST_ANSWER = Duration.ofHours(1);
+    private static final Duration TIMEOUT = Duration.ofHours(1);
     private static final Key<Integer> MAX_TOKENS =
-            Key.integer("max-tokens", 1, 1 << 24, "new tokens, at most")
-                    .orElseComputed("what the context has left");
+            Key.integer("max-tokens", 1, 1 << 24, "limit of generated tokens")
+                    .orElseComputed("the rest of the context");
     private static final Key<Double> TEMPERATURE =
-            Key.decimal("temperature", 0, 2, "0 always takes the most likely token")
+            Key.decimal("temperature", 0, 2, "0 always chooses the most likely token")
                     .orElseComputed("the server's, 1");
     private static final SettingsSpec SPEC =
             LauncherConfig.SPEC.and(MAX_TOKENS, TEMPERATURE).takingArguments("PROMPT");
 
     RunCommand() {
-        super("run", "[--key=value …] PROMPT", "start a cluster for one answer", SPEC);
+        super("run", "[--key=value …] PROMPT", "start a cluster for one completion", SPEC);
     }
 
     @Override
@@ -45,13 +46,13 @@ final class RunCommand extends Command {
                 start.daemon(),
                 name(),
                 () -> {
-                    answer(start);
+                    complete(start);
                     start.daemon().exitWith(ExitCode.OK);
                 });
         return ExitCode.OK;
     }
 
-    private static void answer(LauncherStart start) throws InterruptedException {
+    private static void complete(LauncherStart start) throws InterruptedException {
         Settings settings = start.settings();
         Launcher launcher =
                 start.launcher(
@@ -59,30 +60,32 @@ final class RunCommand extends Command {
                                 ? settings.value(LauncherConfig.PORT)
                                 : 0);
         launcher.lowered().forEach(line -> start.terminal().say("lowered " + line));
-        // One answer needs no drain.
+        // The only completion is finished: no drain.
         start.daemon().atEnd(reason -> launcher.close(StopReason.FINISHED));
         Launcher.Ready ready = launcher.start();
-        try (LockstepClient client =
-                LockstepClient.connect(ready.host(), ready.port(), LONGEST_ANSWER)) {
-            client.stream(ask(settings, ready.group().getModel()), text -> print(System.out, text));
+        try (LockstepClient client = LockstepClient.connect(ready.host(), ready.port(), TIMEOUT)) {
+            client.stream(
+                    request(settings, ready.group().getModel()), text -> print(System.out, text));
         }
         print(System.out, "\n");
     }
 
-    /// Where nobody reads any more, or nothing can be written, the rest is for nobody.
+    /// Prints a piece of text; throws when standard output is closed or full, which ends the
+    /// request.
     static void print(PrintStream out, String text) {
         out.print(text);
         if (out.checkError()) {
             throw new UncheckedIOException(
-                    "the answer cannot be written to standard output",
+                    "cannot write the completion to standard output",
                     new IOException("it is closed or full"));
         }
     }
 
-    private static CompletionRequest ask(Settings settings, String model) {
-        CompletionRequest ask =
+    private static CompletionRequest request(Settings settings, String model) {
+        CompletionRequest request =
                 CompletionRequest.user(model, String.join(" ", settings.arguments()));
-        CompletionRequest bounded = settings.find(MAX_TOKENS).map(ask::withMaxTokens).orElse(ask);
+        CompletionRequest bounded =
+                settings.find(MAX_TOKENS).map(request::withMaxTokens).orElse(request);
         return settings.find(TEMPERATURE).map(bounded::withTemperature).orElse(bounded);
     }
 }

@@ -23,13 +23,15 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 
-/// Clients that each ask for one streamed completion after the other, and the times they see.
+/// Concurrent clients that each send one streamed completion request after another and measure
+/// times.
 final class ServeBench {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final String DATA = "data: ";
     private static final int TOO_MANY_REQUESTS = 429;
 
-    /// Ids every vocabulary has, special ones at its beginning left out.
+    /// The first of the prompt ids: every vocabulary has them, and the special ids at its beginning
+    /// are excluded.
     private static final int FIRST_ID = 100;
 
     private static final long SHARED_SEED = -1;
@@ -42,11 +44,11 @@ final class ServeBench {
             HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
     private final AtomicInteger next = new AtomicInteger();
 
-    /// What is asked, how often, by how many at once; lengths in tokens.
+    /// The requests to send; lengths in tokens.
     ///
-    /// @param tenant whom the requests count for; empty for nobody
-    /// @param rate requests that begin in a second, whether or not earlier ones have ended; 0: the
-    ///   next begins when one of those at once has ended
+    /// @param tenant the tenant of the requests; empty for none
+    /// @param rate requests started per second, whether or not earlier ones have ended; 0: each of
+    ///   `concurrency` clients starts its next request when the previous one has ended
     record Load(
             String model,
             String tenant,
@@ -57,13 +59,14 @@ final class ServeBench {
             int promptLength,
             int outputLength) {}
 
-    /// What became of a request.
+    /// The outcome of a request.
     sealed interface Outcome {}
 
-    /// Nanoseconds from the request to its first token, and between tokens.
+    /// A completed request: nanoseconds from the request to its first token, and between tokens.
     record Served(long first, List<Long> gaps) implements Outcome {}
 
-    /// Nanoseconds from the request to the word that the server is full, and when to come back.
+    /// A request refused with status 429: nanoseconds from the request to the response, and the
+    /// value of `Retry-After`.
     record Refused(long nanos, int retryAfterSeconds) implements Outcome {}
 
     ServeBench(URI base, Load load) {
@@ -71,10 +74,10 @@ final class ServeBench {
         this.load = load;
     }
 
-    /// One request to warm the server, then all; the first that fails ends the run. Being refused
-    /// because the server is full is no failure.
+    /// Sends one request to warm up the server, then all requests. The first failure ends the run;
+    /// a refusal with status 429 is not a failure.
     BenchReport run() throws IOException, InterruptedException {
-        ask(-1);
+        send(-1);
         long start = System.nanoTime();
         List<Outcome> all = new ArrayList<>();
         try (ExecutorService clients = Executors.newVirtualThreadPerTaskExecutor()) {
@@ -82,7 +85,7 @@ final class ServeBench {
             int tasks = load.rate == 0 ? load.concurrency : load.requests;
             for (int i = 0; i < tasks; i++) {
                 long begin = start + (load.rate == 0 ? 0 : i * 1_000_000_000L / load.rate);
-                running.submit(load.rate == 0 ? this::client : () -> askAt(begin));
+                running.submit(load.rate == 0 ? this::client : () -> sendAt(begin));
             }
             try {
                 for (int i = 0; i < tasks; i++) {
@@ -107,7 +110,7 @@ final class ServeBench {
     private List<Outcome> client() throws IOException, InterruptedException {
         List<Outcome> seen = new ArrayList<>();
         for (int i = next.getAndIncrement(); i < load.requests; i = next.getAndIncrement()) {
-            Outcome outcome = ask(i);
+            Outcome outcome = send(i);
             seen.add(outcome);
             if (outcome instanceof Refused refused) {
                 TimeUnit.SECONDS.sleep(refused.retryAfterSeconds);
@@ -116,12 +119,12 @@ final class ServeBench {
         return seen;
     }
 
-    private List<Outcome> askAt(long beginNanos) throws IOException, InterruptedException {
+    private List<Outcome> sendAt(long beginNanos) throws IOException, InterruptedException {
         TimeUnit.NANOSECONDS.sleep(beginNanos - System.nanoTime());
-        return List.of(ask(next.getAndIncrement()));
+        return List.of(send(next.getAndIncrement()));
     }
 
-    private Outcome ask(int number) throws IOException, InterruptedException {
+    private Outcome send(int number) throws IOException, InterruptedException {
         HttpRequest.Builder builder =
                 HttpRequest.newBuilder(uri)
                         .header("Content-Type", "application/json")
@@ -160,7 +163,7 @@ final class ServeBench {
                     if (seen++ == 0) {
                         first = now - start;
                     } else {
-                        // Tokens of one event came together: the first carries the wait.
+                        // Tokens of one event arrive together: the first has the whole gap.
                         gaps.add(i == 0 ? now - last : 0);
                     }
                     last = now;
@@ -190,7 +193,8 @@ final class ServeBench {
                 .put("return_token_ids", true)
                 .put("max_tokens", load.outputLength);
         ArrayNode prompt = body.putArray("prompt");
-        // Runs of other sizes ask for other prompts: nothing of an earlier one is cached.
+        // Another tenant or concurrency has other prompts: of an earlier run, only the shared
+        // prefix is cached.
         int run = 31 * load.tenant.hashCode() + load.concurrency;
         Random random = new Random((long) run << 32 | number);
         Random shared = new Random(SHARED_SEED);

@@ -31,8 +31,8 @@ final class ServeCommand extends Command {
         Launcher launcher = start.launcher(start.settings().value(LauncherConfig.PORT));
         start.daemon().atEnd(launcher::close);
         Launcher.Ready ready = launcher.start();
-        // Not the process's start instant: Linux knows it no better than its boot time, a whole
-        // second.
+        // Not the start instant of the process: on Linux it is only as exact as the boot time, a
+        // whole second.
         long began = ManagementFactory.getRuntimeMXBean().getStartTime();
         Duration timeToReady = Duration.ofMillis(System.currentTimeMillis() - began);
         System.out.println("Lockstep is ready.\n" + launcher.startScreen(ready, timeToReady));

@@ -3,41 +3,42 @@ package dev.lockstep.cli;
 import dev.lockstep.cluster.process.Daemon;
 import java.time.Duration;
 
-/// Work on a thread of its own, so that the main thread heeds a stop however long the work takes: a
-/// download, a start, an answer.
+/// Runs long work, such as a download or a start, on a separate thread, so that the main thread can
+/// handle a stop at any time.
 final class Stoppable {
-    private static final Duration LAST_MOMENT = Duration.ofMillis(300);
+    private static final Duration CLEAN_UP_TIME = Duration.ofMillis(300);
 
     private Stoppable() {}
 
-    /// What a command does until it is stopped or fails.
+    /// The work of a command.
     @FunctionalInterface
     interface Work {
         void run() throws Exception;
     }
 
-    /// Does not return. A stop closes what the daemon owns, then interrupts the work and gives it a
-    /// moment to clean up; a failure is one line and its exit code.
+    /// Runs the work and never returns. On a stop, the daemon closes what it owns since the start
+    /// of the work, interrupts the work and waits at most [#CLEAN_UP_TIME] for it, then closes what
+    /// it owned earlier. A failure prints one line and exits with the exit code of the exception.
     static void run(Daemon daemon, String command, Work work) {
         Thread worker =
                 Thread.ofPlatform()
                         .daemon()
                         .name(command)
-                        .unstarted(() -> doIt(daemon, command, work));
+                        .unstarted(() -> runWork(daemon, command, work));
         daemon.atEnd(
                 reason -> {
                     worker.interrupt();
-                    worker.join(LAST_MOMENT);
+                    worker.join(CLEAN_UP_TIME);
                 });
         worker.start();
         daemon.run();
     }
 
-    private static void doIt(Daemon daemon, String command, Work work) {
+    private static void runWork(Daemon daemon, String command, Work work) {
         try {
             work.run();
         } catch (Exception e) {
-            // Whatever fails while all is being closed fails because of it.
+            // A failure while everything is being closed is a consequence of the closing.
             if (!daemon.stopping()) {
                 daemon.exitWith(Lockstep.report(command, e, System.err));
             }

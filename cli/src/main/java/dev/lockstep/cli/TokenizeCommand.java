@@ -15,17 +15,17 @@ import dev.lockstep.text.EncodeOptions;
 import dev.lockstep.text.Tokenizer;
 import dev.lockstep.text.Tokenizers;
 
-/// Turns texts into token ids without starting anything.
+/// Converts texts to token ids; starts no process.
 final class TokenizeCommand extends JsonLinesCommand {
     private static final Key<Boolean> ADD_SPECIAL =
-            Key.flag("add-special", "put BOS and EOS around the ids as the model's rule says");
+            Key.flag("add-special", "add BOS and EOS to the ids as the model's tokenizer defines");
 
     private static final SettingsSpec SPEC = SettingsSpec.of(ProcessKeys.MODEL, ADD_SPECIAL);
 
     TokenizeCommand() {
         super(
                 "tokenize",
-                "--model=PATH [--add-special] < texts.jsonl\n\nReads {\"text\": …} a line and writes {\"ids\": […]} a line. Added tokens written in the\ntext are recognised. A .gguf file may hold a vocabulary alone.",
+                "--model=PATH [--add-special] < texts.jsonl\n\nReads one {\"text\": …} per line and writes one {\"ids\": […]} per line. Added tokens in the\ntext are recognised. A .gguf file that holds only a vocabulary is accepted.",
                 "texts to token ids: JSON lines {\"text\": …} in, {\"ids\": […]} out",
                 SPEC);
     }
@@ -53,11 +53,11 @@ final class TokenizeCommand extends JsonLinesCommand {
     }
 
     private static ObjectNode ids(int[] ids) {
-        ObjectNode answer = JsonLines.JSON.createObjectNode();
-        ArrayNode list = answer.putArray("ids");
+        ObjectNode result = JsonLines.JSON.createObjectNode();
+        ArrayNode list = result.putArray("ids");
         for (int id : ids) {
             list.add(id);
         }
-        return answer;
+        return result;
     }
 }

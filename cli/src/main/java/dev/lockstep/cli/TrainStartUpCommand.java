@@ -24,8 +24,8 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 
-/// Runs a small cluster on a random model once, so that each child writes a cache of the classes
-/// its start loads. The build calls it.
+/// Runs a small cluster with a random model once, so that each child process writes a cache of the
+/// classes that its start loads. The build calls it.
 final class TrainStartUpCommand extends Command {
     private static final SettingsSpec SPEC = LauncherConfig.SPEC.takingArguments("FOLDER");
 
@@ -37,7 +37,7 @@ final class TrainStartUpCommand extends Command {
     int run(List<String> arguments) throws IOException, InterruptedException {
         Settings settings = settings(arguments);
         if (settings.arguments().size() != 1) {
-            throw new SettingsException("say where to: lockstep train-start-up FOLDER");
+            throw new SettingsException("name one folder: lockstep train-start-up FOLDER");
         }
         Path folder = Path.of(settings.arguments().getFirst()).toAbsolutePath();
         LauncherStart start = LauncherStart.of(settings, Duration.ofSeconds(60));
@@ -54,14 +54,15 @@ final class TrainStartUpCommand extends Command {
                                 Optional.of(folder)),
                         start.terminal());
         Launcher.Ready ready = launcher.start();
-        ask(ready);
-        // A drain lets every JVM end by itself and write its cache.
+        sendRequests(ready);
+        // A drain lets every JVM exit normally, which writes its cache.
         launcher.close(StopReason.TERMINATED);
         return ExitCode.OK;
     }
 
-    /// One streamed request over HTTP and one over gRPC, so that the classes of both are known.
-    private static void ask(Launcher.Ready ready) throws IOException, InterruptedException {
+    /// Sends one streamed request over HTTP and one over gRPC, so that both load their classes.
+    private static void sendRequests(Launcher.Ready ready)
+            throws IOException, InterruptedException {
         String body =
                 """
                 {"model": "tiny", "stream": true, "max_tokens": 16,
@@ -79,9 +80,10 @@ final class TrainStartUpCommand extends Command {
                 LockstepClient client =
                         LockstepClient.connect(
                                 ready.host(), ready.port(), Duration.ofSeconds(60))) {
-            HttpResponse<String> answer = http.send(request, HttpResponse.BodyHandlers.ofString());
-            if (answer.statusCode() != 200) {
-                throw new UnusableException("the training request got " + answer.body());
+            HttpResponse<String> response =
+                    http.send(request, HttpResponse.BodyHandlers.ofString());
+            if (response.statusCode() != 200) {
+                throw new UnusableException("the training request failed: " + response.body());
             }
             client.generate(CompletionRequest.user("tiny", "Hello").withMaxTokens(16));
         }

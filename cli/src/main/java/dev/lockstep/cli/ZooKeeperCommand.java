@@ -10,21 +10,21 @@ import dev.lockstep.cluster.process.SettingsSpec;
 import java.time.Duration;
 import java.util.List;
 
-/// Runs one ZooKeeper server, for clusters whose processes are started by hand.
+/// Runs one ZooKeeper server, for clusters whose processes are started one by one.
 final class ZooKeeperCommand extends Command {
     private static final Key<Integer> PORT =
-            Key.integer("port", 0, 65535, "the port to listen on; 0 takes a free one")
+            Key.integer("port", 0, 65535, "the port to listen on; 0 chooses a free one")
                     .orElse("2181");
 
     private static final Key<String> DATA =
-            Key.text("data", "FOLDER", "where it keeps its log and snapshots")
+            Key.text("data", "FOLDER", "the folder of its log and snapshots")
                     .orElseComputed("a temporary folder, removed at the end");
 
     private static final SettingsSpec SPEC =
             SettingsSpec.of(ProcessKeys.HOST, PORT, DATA, ProcessKeys.PARENT_PIPE);
 
     ZooKeeperCommand() {
-        super("zookeeper", "[--key=value …]", "run one ZooKeeper server by itself", SPEC);
+        super("zookeeper", "[--key=value …]", "run one standalone ZooKeeper server", SPEC);
     }
 
     @Override

@@ -1,4 +1,4 @@
-/// The `lockstep` command: one class per command.
+/// The `lockstep` command line: one class per command.
 @NullMarked
 package dev.lockstep.cli;
 

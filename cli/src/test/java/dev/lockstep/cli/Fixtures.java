@@ -4,10 +4,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Assumptions;
 
-/// Where recorded files lie; a test whose files are missing is skipped with a line, or fails in CI.
+/// Finds recorded files; a test whose files are missing prints a line and is skipped, or fails in
+/// CI.
 final class Fixtures {
     private Fixtures() {}
 
+    /// Returns the path of a fixture; aborts the test if it is missing.
     static Path require(String relative) {
         Path path =
                 Path.of(System.getProperty("lockstep.fixtures", "../../shared/fixtures"))

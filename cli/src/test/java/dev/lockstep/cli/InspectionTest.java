@@ -37,7 +37,7 @@ class InspectionTest {
     }
 
     @Test
-    void whatDoesNotRunIsDescribedAllTheSameAndSaysWhy() throws Exception {
+    void aModelThatDoesNotRunIsDescribedWithTheReason() throws Exception {
         TinyCheckpoint.write(folder, 1);
         List<String> tooMany = Inspection.text(Checkpoint.open(folder), 5, "auto").lines().toList();
         assertHas(tooMany, "does not run  tensor-parallel 5: must be between 1 and ");
@@ -50,7 +50,7 @@ class InspectionTest {
     }
 
     @Test
-    void aPlainDecoderOfNoFamilyIsCalledThat() throws Exception {
+    void aPlainDecoderWithoutAFamilyIsReported() throws Exception {
         List<String> lines = inspectAs("OtherForCausalLM");
         assertHas(lines, "runs as       a plain decoder");
         assertHas(lines, "rank 0 ");
@@ -65,17 +65,17 @@ class InspectionTest {
     }
 
     @Test
-    void quantizedTypesAndAVocabularyAloneAreNamed() {
+    void quantizedTypesAndAVocabularyFileAreReported() {
         Path model = Fixtures.require("gguf/llama-Q4_K_M.gguf");
         List<String> lines = Inspection.text(Checkpoint.open(model), 3, "f16").lines().toList();
         assertHas(lines, "weights       matrices in Q4_K, mostly Q4_K: multiplied by int8");
         assertHas(lines, "rank 2 ");
         Path vocabulary = Fixtures.require("tokenizers/ggml-vocab-gpt-2.gguf");
-        String alone = Inspection.text(Checkpoint.open(vocabulary), 1, "auto");
+        String vocabularyOnly = Inspection.text(Checkpoint.open(vocabulary), 1, "auto");
         assertEquals(
-                "model         %s\ntext          tokenizer, no chat template\ntensors       none: a vocabulary alone\n"
+                "model         %s\ntext          tokenizer, no chat template\ntensors       none: vocabulary only\n"
                         .formatted(vocabulary),
-                alone);
+                vocabularyOnly);
     }
 
     private static void assertHas(List<String> lines, String start) {

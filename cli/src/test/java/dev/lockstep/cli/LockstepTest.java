@@ -23,7 +23,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// What the command says before it starts anything.
+/// Tests what the command prints before it starts a process.
 class LockstepTest {
     private final ByteArrayOutputStream out = new ByteArrayOutputStream();
     private final ByteArrayOutputStream err = new ByteArrayOutputStream();
@@ -41,7 +41,7 @@ class LockstepTest {
         return out.toString(StandardCharsets.UTF_8);
     }
 
-    /// One line on standard error, and this exit code.
+    /// Asserts that a command prints only this line, on standard error, and returns this exit code.
     private void assertRefused(int exitCode, String line, String... words) {
         assertEquals(exitCode, lockstep(words));
         assertEquals(line + "\n", err.toString(StandardCharsets.UTF_8));
@@ -49,7 +49,7 @@ class LockstepTest {
     }
 
     @Test
-    void noCommandListsThemAndIsAMistake() {
+    void withoutACommandTheCommandsAreListedAndTheExitCodeIsAnError() {
         assertEquals(ExitCode.USAGE, lockstep());
         for (String command : List.of("serve", "run", "models", "bench", "worker", "zookeeper")) {
             assertTrue(output().contains("\n  " + command + " "), output());
@@ -112,7 +112,7 @@ class LockstepTest {
     }
 
     @Test
-    void anUnknownCommandIsRefusedWithTheNearestOrThoseThereAre() {
+    void anUnknownCommandIsRefusedWithTheNearestOrAllCommands() {
         assertRefused(
                 ExitCode.USAGE, "lockstep sevre: no such command; did you mean serve?", "sevre");
         err.reset();
@@ -135,7 +135,7 @@ class LockstepTest {
     }
 
     @Test
-    void aWrongFlagOfServeGetsTheNearestOneWhateverItsForm() {
+    void aWrongFlagGetsTheNearestOneInBothForms() {
         String line =
                 "lockstep serve: unknown setting --tensor-paralel; did you mean --tensor-parallel?";
         assertRefused(ExitCode.USAGE, line, "serve", "--tensor-paralel", "2");
@@ -186,7 +186,7 @@ class LockstepTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"coordinator", "scheduler", "worker"})
-    void aProcessByItselfNeedsZooKeeper(String command) {
+    void aSeparateProcessNeedsZooKeeper(String command) {
         assertRefused(
                 ExitCode.USAGE,
                 "lockstep " + command + ": --zookeeper is missing: " + ProcessKeys.ZOOKEEPER.help(),
@@ -215,12 +215,12 @@ class LockstepTest {
     void trainingNeedsAFolder() {
         assertRefused(
                 ExitCode.USAGE,
-                "lockstep train-start-up: say where to: lockstep train-start-up FOLDER",
+                "lockstep train-start-up: name one folder: lockstep train-start-up FOLDER",
                 "train-start-up");
     }
 
     @Test
-    void aUrlWithoutASchemeIsNone() {
+    void aUrlWithoutASchemeIsRefused() {
         assertEquals(ExitCode.USAGE, lockstep("bench", "serve", "--url", "nonsense"));
         String line = err.toString(StandardCharsets.UTF_8);
         assertTrue(line.startsWith("lockstep bench: --url: \"nonsense\" is not a URL"), line);
@@ -228,7 +228,7 @@ class LockstepTest {
     }
 
     @Test
-    void anAnswerThatNobodyCanReadEndsTheRun() {
+    void aWriteErrorOfStandardOutputEndsTheRun() {
         OutputStream full =
                 new OutputStream() {
                     @Override
@@ -248,10 +248,10 @@ class LockstepTest {
     }
 
     @Test
-    void benchMeasuresServers() {
+    void benchNeedsTheNameOfABenchmarkAndAServer() {
         assertRefused(
                 ExitCode.USAGE,
-                "lockstep bench: say what to measure: lockstep bench serve",
+                "lockstep bench: name the benchmark: lockstep bench serve",
                 "bench");
         err.reset();
         assertRefused(
@@ -262,7 +262,7 @@ class LockstepTest {
                 "serve",
                 "--url=localhost:8000");
         err.reset();
-        // Nobody listens on port 1.
+        // No process listens on port 1.
         assertRefused(
                 ExitCode.UNUSABLE,
                 "lockstep bench: nothing listens at http://127.0.0.1:1/: start lockstep serve, or"
@@ -273,7 +273,7 @@ class LockstepTest {
     }
 
     @Test
-    void aRunFolderThatCannotBeMadeIsOneLine() throws Exception {
+    void aFolderThatCannotBeCreatedIsOneLine() throws Exception {
         Path file = Files.createFile(folder.resolve("file"));
         assertRefused(
                 ExitCode.FAILED,

@@ -56,25 +56,25 @@ class RenderCommandTest {
             names.add(each.getKey());
             lines.add(JsonLines.JSON.writeValueAsString(each.getValue()));
         }
-        List<ObjectNode> answers = render(lines, "--template=" + file, TOKENS, END, NOW);
+        List<ObjectNode> results = render(lines, "--template=" + file, TOKENS, END, NOW);
         for (int i = 0; i < names.size(); i++) {
             JsonNode expected = recorded.get(names.get(i));
             if (expected.has("text")) {
-                assertEquals(expected.get("text"), answers.get(i).get("text"), names.get(i));
+                assertEquals(expected.get("text"), results.get(i).get("text"), names.get(i));
             } else {
-                assertTrue(answers.get(i).path("error").isTextual(), names.get(i));
+                assertTrue(results.get(i).path("error").isTextual(), names.get(i));
             }
         }
     }
 
     @Test
-    void requestsBecomeVariablesAndUserTextStaysAsItIs() throws Exception {
+    void requestFieldsBecomeVariablesAndUserTextIsNotRendered() throws Exception {
         String template =
                 "{{ bos_token }}{% for m in messages %}{{ m.content }};{% endfor %}"
                         + "{% if tools is defined %}tools{% endif %}{{ mode }}{{ deep }}"
                         + "{% if add_generation_prompt %}>{% endif %}{{ strftime_now('%d %b %Y') }}";
         String messages = "\"messages\":[{\"role\":\"user\",\"content\":\"{{ 1 }} é\"}]";
-        List<ObjectNode> answers =
+        List<ObjectNode> results =
                 render(
                         List.of(
                                 "{" + messages + "}",
@@ -90,24 +90,24 @@ class RenderCommandTest {
                         "<s>{{ 1 }} é;15 Jan 2026",
                         "<s>{{ 1 }} é;toolsm>15 Jan 2026",
                         "<s>{{ 1 }} é;d>15 Jan 2026"),
-                answers.stream().map(answer -> answer.path("text").asText()).toList());
+                results.stream().map(result -> result.path("text").asText()).toList());
     }
 
     @Test
     void argumentsOfAToolCallMayBeJsonText() throws Exception {
         String call = "{\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\": 1}\"}}";
-        List<ObjectNode> answers =
+        List<ObjectNode> results =
                 render(
                         List.of("{\"messages\":[{\"tool_calls\":[" + call + "]}]}"),
                         "--template="
                                 + file("{{ messages[0].tool_calls[0].function.arguments.a + 1 }}"));
-        assertEquals("2", answers.getFirst().path("text").asText());
+        assertEquals("2", results.getFirst().path("text").asText());
     }
 
     @Test
-    void whatCannotBeRenderedIsAnErrorInItsLine() throws Exception {
+    void aRequestThatCannotBeRenderedIsAnErrorInItsLine() throws Exception {
         Path refusing = file("\n{{ raise_exception('not so') }}");
-        List<ObjectNode> answers =
+        List<ObjectNode> results =
                 render(
                         List.of(
                                 "{\"messages\":[{\"content\":\"a\"}]}",
@@ -116,7 +116,7 @@ class RenderCommandTest {
                                 "{\"messages\":[1]}",
                                 "nonsense"),
                         "--template=" + refusing);
-        List<String> errors = answers.stream().map(each -> each.path("error").asText()).toList();
+        List<String> errors = results.stream().map(each -> each.path("error").asText()).toList();
         assertEquals("template line 2: not so", errors.get(0));
         assertEquals("messages is empty, must hold at least one message", errors.get(1));
         assertEquals("messages is missing", errors.get(2));
@@ -125,7 +125,7 @@ class RenderCommandTest {
     }
 
     @Test
-    void aModelBringsItsTemplateAndTokens() throws Exception {
+    void aModelProvidesItsTemplateAndTokens() throws Exception {
         Path model = Fixtures.require("gguf/llama-Q8_0.gguf");
         String line = "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}";
         assertEquals(
@@ -134,11 +134,13 @@ class RenderCommandTest {
     }
 
     @Test
-    void wrongSettingsAreNamed() throws Exception {
+    void wrongSettingsAreRefusedByName() throws Exception {
         Path template = file("a");
-        assertRefused("give --template or --model, one of them");
+        assertRefused("give exactly one of --template and --model");
         assertRefused(
-                "give --template or --model, one of them", "--template=" + template, "--model=a");
+                "give exactly one of --template and --model",
+                "--template=" + template,
+                "--model=a");
         assertRefused(
                 "--now: \"noon\" is not a time such as 2026-01-15T12:00:00",
                 "--template=" + template,
@@ -174,9 +176,9 @@ class RenderCommandTest {
                         List.of(arguments),
                         new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)),
                         new PrintStream(out, true, StandardCharsets.UTF_8));
-        List<ObjectNode> answers =
+        List<ObjectNode> results =
                 out.toString(StandardCharsets.UTF_8).lines().map(JsonLines::object).toList();
-        assertEquals(lines.size(), answers.size());
-        return answers;
+        assertEquals(lines.size(), results.size());
+        return results;
     }
 }

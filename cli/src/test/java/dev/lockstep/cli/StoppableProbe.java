@@ -5,7 +5,7 @@ import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.SettingsException;
 import java.time.Duration;
 
-/// A process whose work is to be stopped, for [StoppableTest]; says what happens to it.
+/// The process that [StoppableTest] stops; prints what happens to its work.
 final class StoppableProbe {
     private StoppableProbe() {}
 

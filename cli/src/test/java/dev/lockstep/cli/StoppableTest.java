@@ -11,7 +11,7 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
-/// Processes of their own, for the work of a command ends with its process.
+/// Runs each command in a separate process, because its end is the end of the process.
 class StoppableTest {
     private static Process probe(String word) throws IOException {
         return new ProcessBuilder(
@@ -29,7 +29,7 @@ class StoppableTest {
             throws IOException, InterruptedException {
         try (BufferedReader output = probe.inputReader()) {
             assertEquals(lines, output.lines().toList());
-            assertTrue(probe.waitFor(10, TimeUnit.SECONDS), "still alive");
+            assertTrue(probe.waitFor(TestTimeout.HANG.toSeconds(), TimeUnit.SECONDS), "still alive");
             assertEquals(exitCode, probe.exitValue());
         } finally {
             probe.destroyForcibly();
@@ -37,7 +37,7 @@ class StoppableTest {
     }
 
     @Test
-    void aStopInterruptsTheWorkAndGivesItAMomentToCleanUp() throws Exception {
+    void aStopInterruptsTheWorkAndLetsItCleanUp() throws Exception {
         Process probe = probe("wait");
         BufferedReader output = probe.inputReader();
         assertEquals("ready", output.readLine());
@@ -46,7 +46,7 @@ class StoppableTest {
     }
 
     @Test
-    void workThatFailsIsOneLineAndItsExitCode() throws Exception {
+    void workThatFailsPrintsOneLineAndSetsTheExitCode() throws Exception {
         Process probe = probe("fail");
         try (BufferedReader errors = probe.errorReader()) {
             assertEquals(

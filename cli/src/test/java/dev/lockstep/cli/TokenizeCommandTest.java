@@ -28,7 +28,7 @@ class TokenizeCommandTest {
     @TempDir Path folder;
 
     @Test
-    void aFolderAnswersEveryLine() throws Exception {
+    void everyLineGetsTheIdsOfTheTokenizer() throws Exception {
         TinyCheckpoint.write(folder, 1);
         byte[] json = Files.readAllBytes(folder.resolve("tokenizer.json"));
         var tokenizer = Tokenizers.ofJson(json);
@@ -40,7 +40,7 @@ class TokenizeCommandTest {
     }
 
     @Test
-    void specialTokensInTheTextAreRecognisedAndThoseAroundItOnlyWhenAsked() throws Exception {
+    void specialTokensInTheTextAreRecognisedAndBosAndEosAreAddedOnRequest() throws Exception {
         Path file = Fixtures.require("tokenizers/ggml-vocab-llama-spm.gguf");
         assertArrayEquals(new int[] {2}, tokenize(file, List.of("</s>")).getFirst());
         assertArrayEquals(new int[] {15043}, tokenize(file, List.of("Hello")).getFirst());
@@ -50,7 +50,7 @@ class TokenizeCommandTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"gpt-2", "starcoder", "falcon", "deepseek-llm", "llama-spm", "phi-3"})
-    void aVocabularyAloneGivesTheRecordedIds(String name) throws Exception {
+    void aVocabularyFileGivesTheRecordedIds(String name) throws Exception {
         Path file = Fixtures.require("tokenizers/ggml-vocab-" + name + ".gguf");
         String[] inputs =
                 Files.readString(file.resolveSibling(file.getFileName() + ".inp"))
@@ -70,7 +70,7 @@ class TokenizeCommandTest {
     }
 
     @Test
-    void aLineThatIsNoRequestIsNamed() throws Exception {
+    void anInvalidLineIsReportedByNumber() throws Exception {
         TinyCheckpoint.write(folder, 1);
         assertRefused("line 2 of standard input: text is missing", "{\"text\":\"a\"}\n{}\n");
         assertRefused("line 1 of standard input: text is not a string", "{\"text\":1}");

@@ -4,15 +4,23 @@ import java.time.Duration;
 import java.util.Optional;
 import java.util.OptionalInt;
 
-/// What a request asks of scheduling and caching. What is left empty gets the server's default.
+/// Scheduling and caching options of a request. An empty option gets the server's default. The
+/// server checks the ranges: a value outside its range fails the request with a
+/// [LockstepException].
 ///
-/// @param tenant whom the server counts the request to; empty for none
-/// @param priority higher goes first where the server heeds it
-/// @param deadline counted from when the request arrives; later the answer is worth nothing
-/// @param guaranteed never preempted once it runs
-/// @param cacheSalt requests of different salts share no cached block; empty for none
-/// @param cachePriority 1 to 100: higher is kept longer
-/// @param cacheTtl how long that priority counts
+/// @param tenant the tenant for fairness and prefix caching, at most 128 printable ASCII characters
+///   without spaces; empty for none
+/// @param priority higher runs first where the server's waiting order uses priorities; default 0
+/// @param deadline from the arrival at the server, rounded down to milliseconds but at least 1 ms,
+///   at most 7 days; default none. The server refuses a request that cannot meet it, and fails one
+///   that exceeds it
+/// @param guaranteed whether the request is never preempted once it runs; default false
+/// @param cacheSalt requests with different salts share no cached block, at most 256 characters;
+///   empty for none
+/// @param cachePriority retention priority of the request's freed blocks, 1 to 100: higher is kept
+///   longer; default 35
+/// @param cacheTtl how long `cachePriority` applies, rounded down to milliseconds but at least 1
+///   ms, at most 7 days; default without limit
 public record CompletionOptions(
         String tenant,
         OptionalInt priority,
@@ -22,7 +30,7 @@ public record CompletionOptions(
         OptionalInt cachePriority,
         Optional<Duration> cacheTtl) {
 
-    /// Everything as the server has it.
+    /// Leaves every option to the server.
     public static final CompletionOptions DEFAULT =
             new CompletionOptions(
                     "",
@@ -33,11 +41,13 @@ public record CompletionOptions(
                     OptionalInt.empty(),
                     Optional.empty());
 
+    /// Sets the tenant; an empty name for none.
     public CompletionOptions withTenant(String name) {
         return new CompletionOptions(
                 name, priority, deadline, guaranteed, cacheSalt, cachePriority, cacheTtl);
     }
 
+    /// Sets the scheduling priority: higher runs first.
     public CompletionOptions withPriority(int value) {
         return new CompletionOptions(
                 tenant,
@@ -49,6 +59,7 @@ public record CompletionOptions(
                 cacheTtl);
     }
 
+    /// Sets the deadline, from the arrival of the request at the server.
     public CompletionOptions withDeadline(Duration time) {
         return new CompletionOptions(
                 tenant,
@@ -60,22 +71,25 @@ public record CompletionOptions(
                 cacheTtl);
     }
 
+    /// Asks that the request is never preempted once it runs.
     public CompletionOptions withGuarantee() {
         return new CompletionOptions(
                 tenant, priority, deadline, true, cacheSalt, cachePriority, cacheTtl);
     }
 
+    /// Sets the cache salt; an empty salt for none.
     public CompletionOptions withCacheSalt(String salt) {
         return new CompletionOptions(
                 tenant, priority, deadline, guaranteed, salt, cachePriority, cacheTtl);
     }
 
-    /// Keeps the request's blocks longer or shorter than others'.
+    /// Sets the retention priority of the request's freed blocks, 1 to 100.
     public CompletionOptions withCachePriority(int value) {
         return new CompletionOptions(
                 tenant, priority, deadline, guaranteed, cacheSalt, OptionalInt.of(value), cacheTtl);
     }
 
+    /// Limits how long the cache priority applies.
     public CompletionOptions withCacheTtl(Duration time) {
         return new CompletionOptions(
                 tenant,

@@ -5,12 +5,18 @@ import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 
-/// One request. What is left empty gets the server's default.
+/// A completion request. An empty field gets the server's default. The server checks the ranges: a
+/// value outside its range fails the request with a [LockstepException].
 ///
+/// @param model the name of a served model
 /// @param input a prompt, or the messages of a chat
-/// @param maxTokens new tokens
-/// @param temperature 0 is greedy
-/// @param stop texts that end the answer, not part of it
+/// @param maxTokens limit of generated tokens, at least 1; default 16 for a prompt, the rest of the
+///   context for a chat
+/// @param temperature 0 to 2, 0 is greedy; default 1
+/// @param seed of the sampler; default random
+/// @param stop up to 64 texts of 1 to 4096 characters that end the completion and are not part of
+///   it
+/// @param options scheduling and caching options
 public record CompletionRequest(
         String model,
         Input input,
@@ -20,12 +26,12 @@ public record CompletionRequest(
         List<String> stop,
         CompletionOptions options) {
 
-    /// What an answer continues.
+    /// The input that a completion continues.
     public sealed interface Input {
-        /// A text to go on with.
+        /// A text to continue.
         record Prompt(String text) implements Input {}
 
-        /// What was said so far.
+        /// The messages of a chat, oldest first.
         record Chat(List<Message> messages) implements Input {
             public Chat {
                 messages = List.copyOf(messages);
@@ -42,12 +48,12 @@ public record CompletionRequest(
         stop = List.copyOf(stop);
     }
 
-    /// A chat of one user message.
+    /// Creates a request that answers a chat of one user message.
     public static CompletionRequest user(String model, String content) {
         return of(model, new Input.Chat(List.of(new Message("user", content))));
     }
 
-    /// A text to go on with.
+    /// Creates a request that continues a text.
     public static CompletionRequest prompt(String model, String text) {
         return of(model, new Input.Prompt(text));
     }
@@ -63,27 +69,32 @@ public record CompletionRequest(
                 CompletionOptions.DEFAULT);
     }
 
+    /// Limits the number of generated tokens.
     public CompletionRequest withMaxTokens(int tokens) {
         return new CompletionRequest(
                 model, input, OptionalInt.of(tokens), temperature, seed, stop, options);
     }
 
+    /// Sets the sampling temperature, 0 to 2; 0 is greedy.
     public CompletionRequest withTemperature(double value) {
         return new CompletionRequest(
                 model, input, maxTokens, OptionalDouble.of(value), seed, stop, options);
     }
 
+    /// Sets the seed of the sampler; -1 for a random one.
     public CompletionRequest withSeed(long value) {
         return new CompletionRequest(
                 model, input, maxTokens, temperature, OptionalLong.of(value), stop, options);
     }
 
+    /// Replaces the stop strings.
     public CompletionRequest withStop(String... texts) {
         return new CompletionRequest(
                 model, input, maxTokens, temperature, seed, List.of(texts), options);
     }
 
-    public CompletionRequest withTerms(CompletionOptions value) {
+    /// Replaces the scheduling and caching options.
+    public CompletionRequest withOptions(CompletionOptions value) {
         return new CompletionRequest(model, input, maxTokens, temperature, seed, stop, value);
     }
 }

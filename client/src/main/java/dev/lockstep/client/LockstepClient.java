@@ -26,7 +26,8 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 
-/// A connection to a coordinator; whoever opens it closes it, which cancels what runs.
+/// A connection to a coordinator. Safe for use by any number of threads. The creator closes it,
+/// which cancels running requests.
 public final class LockstepClient implements AutoCloseable {
     private static final Metadata.Key<String> TENANT =
             Metadata.Key.of("x-lockstep-tenant", Metadata.ASCII_STRING_MARSHALLER);
@@ -40,15 +41,18 @@ public final class LockstepClient implements AutoCloseable {
         this.deadline = deadline;
     }
 
-    /// Connects when it is first used.
+    /// Creates a client that connects, without TLS, at its first request.
     ///
-    /// @param deadline how long one request may take in all
+    /// @param deadline total time limit of each request, rounded down to milliseconds; a request
+    ///   that exceeds it fails with a [LockstepException]
     public static LockstepClient connect(String host, int port, Duration deadline) {
         return new LockstepClient(
                 NettyChannelBuilder.forAddress(host, port).usePlaintext().build(), deadline);
     }
 
-    /// Names of the models that are served.
+    /// Returns the names of the served models.
+    ///
+    /// @throws LockstepException when the server cannot be reached or the deadline passes
     public List<String> models() {
         try {
             return stub()
@@ -58,22 +62,26 @@ public final class LockstepClient implements AutoCloseable {
                     .map(ModelInfo::getId)
                     .toList();
         } catch (StatusRuntimeException e) {
-            throw refused(e);
+            throw toException(e);
         }
     }
 
-    /// Waits for the whole answer.
-    public CompletionResult generate(CompletionRequest ask) {
-        return stream(ask, text -> {});
+    /// Generates a completion and returns it when it is finished.
+    ///
+    /// @throws LockstepException when the server refuses or fails the request, cannot be reached,
+    ///   or the deadline passes
+    public CompletionResult generate(CompletionRequest request) {
+        return stream(request, text -> {});
     }
 
-    /// As [#generate], without waiting. Cancelling the future cancels nothing at the server;
+    /// Starts [#generate] on a thread of this client and returns at once. A failure completes the
+    /// future with the [LockstepException]. Cancelling the future does not cancel the request;
     /// closing the client does.
-    public CompletableFuture<CompletionResult> generateAsync(CompletionRequest ask) {
+    public CompletableFuture<CompletionResult> generateAsync(CompletionRequest request) {
         return CompletableFuture.supplyAsync(
                 () -> {
                     try {
-                        return generate(ask);
+                        return generate(request);
                     } catch (LockstepException e) {
                         throw new CompletionException(e);
                     }
@@ -81,14 +89,17 @@ public final class LockstepClient implements AutoCloseable {
                 asynchronous);
     }
 
-    /// Hands over the text piece by piece, as it comes, on the calling thread. A consumer that
-    /// throws cancels the request.
-    public CompletionResult stream(CompletionRequest ask, Consumer<String> text) {
+    /// Generates a completion and returns it when it is finished; passes each non-empty piece of
+    /// its text to `text` as it arrives, on the calling thread. An exception of `text` cancels the
+    /// request and is rethrown.
+    ///
+    /// @throws LockstepException as [#generate]
+    public CompletionResult stream(CompletionRequest request, Consumer<String> text) {
         StringBuilder whole = new StringBuilder();
         InferenceEvent last =
                 call(
-                        ask.options(),
-                        toProto(ask).build(),
+                        request.options(),
+                        toProto(request).build(),
                         event -> {
                             String piece = event.getDelta().getText();
                             if (!piece.isEmpty()) {
@@ -96,16 +107,18 @@ public final class LockstepClient implements AutoCloseable {
                                 text.accept(piece);
                             }
                         });
-        return answer(whole.toString(), last);
+        return result(whole.toString(), last);
     }
 
-    /// One vector of the input, of the model's hidden size and not normalised; nothing is
-    /// generated.
-    public float[] embed(CompletionRequest ask, Pooling pooling) {
+    /// Returns one vector of the input, of the model's hidden size and not normalised. Generates
+    /// nothing: `maxTokens` is ignored.
+    ///
+    /// @throws LockstepException as [#generate]
+    public float[] embed(CompletionRequest request, Pooling pooling) {
         List<Float> values = new ArrayList<>();
         call(
-                ask.options(),
-                toProto(ask).setMaxTokens(0).setPooling(pooling.word()).build(),
+                request.options(),
+                toProto(request).setMaxTokens(0).setPooling(pooling.fieldValue()).build(),
                 event -> values.addAll(event.getOutputs().getOutputs().getPooledList()));
         float[] vector = new float[values.size()];
         for (int i = 0; i < vector.length; i++) {
@@ -114,12 +127,15 @@ public final class LockstepClient implements AutoCloseable {
         return vector;
     }
 
-    /// How likely the model finds each token of the input behind the first; nothing is generated.
-    public List<TokenLogprob> logprobs(CompletionRequest ask) {
+    /// Returns the log-probability of each input token after the first, in order. Generates
+    /// nothing: `maxTokens` is ignored.
+    ///
+    /// @throws LockstepException as [#generate]
+    public List<TokenLogprob> logprobs(CompletionRequest request) {
         List<TokenLogprob> tokens = new ArrayList<>();
         call(
-                ask.options(),
-                toProto(ask).setMaxTokens(0).setPromptLogprobs(0).build(),
+                request.options(),
+                toProto(request).setMaxTokens(0).setPromptLogprobs(0).build(),
                 event -> {
                     for (Token token : event.getOutputs().getOutputs().getNextTokensList()) {
                         tokens.add(new TokenLogprob(token.getId(), token.getLogprob()));
@@ -128,7 +144,7 @@ public final class LockstepClient implements AutoCloseable {
         return List.copyOf(tokens);
     }
 
-    /// Hands over every event but the last, which it returns.
+    /// Passes every event except the last to `events`, and returns the last.
     private InferenceEvent call(
             CompletionOptions options, InferenceRequest request, Consumer<InferenceEvent> events) {
         try (Context.CancellableContext call = Context.current().withCancellation()) {
@@ -143,7 +159,7 @@ public final class LockstepClient implements AutoCloseable {
                         return event;
                     });
         } catch (StatusRuntimeException e) {
-            throw refused(e);
+            throw toException(e);
         } catch (RuntimeException e) {
             throw e;
         } catch (Exception e) {
@@ -151,6 +167,7 @@ public final class LockstepClient implements AutoCloseable {
         }
     }
 
+    /// Cancels running requests and closes the connection. Later requests fail.
     @Override
     public void close() {
         channel.shutdownNow();
@@ -170,11 +187,11 @@ public final class LockstepClient implements AutoCloseable {
         return stub().withInterceptors(MetadataUtils.newAttachHeadersInterceptor(headers));
     }
 
-    private static InferenceRequest.Builder toProto(CompletionRequest ask) {
-        InferenceRequest.Builder request =
-                InferenceRequest.newBuilder().setModel(ask.model()).addAllStop(ask.stop());
-        switch (ask.input()) {
-            case CompletionRequest.Input.Prompt prompt -> request.setPrompt(prompt.text());
+    private static InferenceRequest.Builder toProto(CompletionRequest request) {
+        InferenceRequest.Builder proto =
+                InferenceRequest.newBuilder().setModel(request.model()).addAllStop(request.stop());
+        switch (request.input()) {
+            case CompletionRequest.Input.Prompt prompt -> proto.setPrompt(prompt.text());
             case CompletionRequest.Input.Chat chat -> {
                 ChatMessages.Builder messages = ChatMessages.newBuilder();
                 for (CompletionRequest.Message message : chat.messages()) {
@@ -183,30 +200,31 @@ public final class LockstepClient implements AutoCloseable {
                                     .setRole(message.role())
                                     .setContent(message.content()));
                 }
-                request.setChat(messages);
+                proto.setChat(messages);
             }
         }
-        ask.maxTokens().ifPresent(request::setMaxTokens);
-        ask.temperature().ifPresent(value -> request.setTemperature((float) value));
-        ask.seed().ifPresent(request::setSeed);
-        addTerms(request, ask.options());
-        return request;
+        request.maxTokens().ifPresent(proto::setMaxTokens);
+        request.temperature().ifPresent(value -> proto.setTemperature((float) value));
+        request.seed().ifPresent(proto::setSeed);
+        addOptions(proto, request.options());
+        return proto;
     }
 
-    private static void addTerms(InferenceRequest.Builder request, CompletionOptions options) {
-        options.priority().ifPresent(request::setPriority);
-        options.deadline().ifPresent(time -> request.setDeadlineMs(Math.max(1, time.toMillis())));
+    private static void addOptions(InferenceRequest.Builder proto, CompletionOptions options) {
+        options.priority().ifPresent(proto::setPriority);
+        // At least 1 ms: the server reads 0 as no limit.
+        options.deadline().ifPresent(time -> proto.setDeadlineMs(Math.max(1, time.toMillis())));
         if (options.guaranteed()) {
-            request.setServiceClass("guaranteed");
+            proto.setServiceClass("guaranteed");
         }
         if (!options.cacheSalt().isEmpty()) {
-            request.setCacheSalt(options.cacheSalt());
+            proto.setCacheSalt(options.cacheSalt());
         }
-        options.cachePriority().ifPresent(request::setCachePriority);
-        options.cacheTtl().ifPresent(time -> request.setCacheTtlMs(Math.max(1, time.toMillis())));
+        options.cachePriority().ifPresent(proto::setCachePriority);
+        options.cacheTtl().ifPresent(time -> proto.setCacheTtlMs(Math.max(1, time.toMillis())));
     }
 
-    private static CompletionResult answer(String text, InferenceEvent last) {
+    private static CompletionResult result(String text, InferenceEvent last) {
         return new CompletionResult(
                 text,
                 last.getFinished().getUsage().getPromptTokens(),
@@ -214,14 +232,14 @@ public final class LockstepClient implements AutoCloseable {
                 last.getFinished().getReason() == FinishReason.FINISH_REASON_LENGTH);
     }
 
-    private static LockstepException refused(StatusRuntimeException e) {
-        String words = e.getStatus().getDescription();
+    private static LockstepException toException(StatusRuntimeException e) {
+        String description = e.getStatus().getDescription();
         boolean retryable =
                 switch (e.getStatus().getCode()) {
                     case UNAVAILABLE, RESOURCE_EXHAUSTED, ABORTED -> true;
                     default -> false;
                 };
         return new LockstepException(
-                words == null ? e.getStatus().getCode().name() : words, retryable, e);
+                description == null ? e.getStatus().getCode().name() : description, retryable, e);
     }
 }

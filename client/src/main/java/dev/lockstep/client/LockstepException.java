@@ -1,6 +1,8 @@
 package dev.lockstep.client;
 
-/// A request that the server refused or could not finish; the message is the server's.
+/// Thrown when the server refuses or fails a request, when it cannot be reached, or when a time-out
+/// ends the request. The message is the server's, or the name of the gRPC status code where the
+/// server sends none.
 public final class LockstepException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
@@ -11,7 +13,9 @@ public final class LockstepException extends RuntimeException {
         this.retryable = retryable;
     }
 
-    /// Whether the same request may succeed later: the server was full, draining or not ready.
+    /// Returns whether the same request may succeed later: true for the gRPC status codes
+    /// `UNAVAILABLE` (not reachable, not ready), `RESOURCE_EXHAUSTED` (overloaded) and `ABORTED`
+    /// (the group was lost while the request ran).
     public boolean retryable() {
         return retryable;
     }

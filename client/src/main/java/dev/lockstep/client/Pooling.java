@@ -2,14 +2,15 @@ package dev.lockstep.client;
 
 import java.util.Locale;
 
-/// How the vectors of an input's tokens become one.
+/// How the vectors of an input's tokens are reduced to one vector.
 public enum Pooling {
-    /// The mean of all.
+    /// The mean of all vectors.
     MEAN,
-    /// The last token's, which has seen all before it.
+    /// The vector of the last token, which attends to all tokens before it.
     LAST;
 
-    String word() {
+    /// Returns the value of the request field `pooling`.
+    String fieldValue() {
         return name().toLowerCase(Locale.ROOT);
     }
 }

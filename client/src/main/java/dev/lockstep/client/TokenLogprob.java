@@ -1,4 +1,4 @@
 package dev.lockstep.client;
 
-/// A token and the natural logarithm of the probability the model gave it.
+/// A token id and the natural logarithm of the probability that the model assigns to it.
 public record TokenLogprob(int id, double logprob) {}

@@ -1,5 +1,4 @@
-/// A client of the public API for programs: text in, text out, over gRPC. Safe for any number of
-/// threads.
+/// A Java client of the public gRPC API: text in, text out. Safe for use by any number of threads.
 @NullMarked
 package dev.lockstep.client;
 

@@ -38,6 +38,9 @@ import org.junit.jupiter.api.Test;
 final class LockstepClientTest {
     private static final String ENDLESS = "Tell me everything";
 
+    /// Only what hangs takes longer, however busy the machine is.
+    private static final Duration TIMEOUT = Duration.ofMinutes(2);
+
     private final BlockingQueue<InferenceRequest> requests = new LinkedBlockingQueue<>();
     private final BlockingQueue<Metadata> headers = new LinkedBlockingQueue<>();
     private final Semaphore cancelled = new Semaphore(0);
@@ -49,10 +52,12 @@ final class LockstepClientTest {
         server =
                 NettyServerBuilder.forAddress(
                                 new InetSocketAddress(InetAddress.getLoopbackAddress(), 0))
-                        .addService(ServerInterceptors.intercept(new Parrot(), new Listener()))
+                        .addService(
+                                ServerInterceptors.intercept(
+                                        new FixedService(), new HeaderRecorder()))
                         .build()
                         .start();
-        client = LockstepClient.connect("127.0.0.1", server.getPort(), Duration.ofSeconds(10));
+        client = LockstepClient.connect("127.0.0.1", server.getPort(), TIMEOUT);
     }
 
     @AfterEach
@@ -62,7 +67,7 @@ final class LockstepClientTest {
     }
 
     @Test
-    void whatIsLeftEmptyIsLeftToTheServer() throws Exception {
+    void emptyFieldsAreNotSent() throws Exception {
         assertEquals("Hi", client.generate(CompletionRequest.prompt("m", "Hello")).text());
         InferenceRequest sent = requests.take();
         assertFalse(sent.hasPriority());
@@ -73,7 +78,7 @@ final class LockstepClientTest {
     }
 
     @Test
-    void termsAreSent() throws Exception {
+    void optionsAreSent() throws Exception {
         CompletionOptions options =
                 CompletionOptions.DEFAULT
                         .withTenant("acme")
@@ -83,14 +88,14 @@ final class LockstepClientTest {
                         .withCacheSalt("pepper")
                         .withCachePriority(80)
                         .withCacheTtl(Duration.ofNanos(1));
-        client.generate(CompletionRequest.user("m", "Hello").withTerms(options).withMaxTokens(2));
+        client.generate(CompletionRequest.user("m", "Hello").withOptions(options).withMaxTokens(2));
         InferenceRequest sent = requests.take();
         assertEquals(3, sent.getPriority());
         assertEquals(60_000, sent.getDeadlineMs());
         assertEquals("guaranteed", sent.getServiceClass());
         assertEquals("pepper", sent.getCacheSalt());
         assertEquals(80, sent.getCachePriority());
-        // Less than a millisecond is not without end.
+        // 0 would mean no limit.
         assertEquals(1, sent.getCacheTtlMs());
         assertEquals(
                 "acme",
@@ -101,7 +106,7 @@ final class LockstepClientTest {
     }
 
     @Test
-    void aVectorIsAskedForWithoutGenerating() throws Exception {
+    void embedRequestsAVectorAndNoTokens() throws Exception {
         assertArrayEquals(
                 new float[] {0.5f, -2},
                 client.embed(CompletionRequest.prompt("m", "Hello"), Pooling.LAST));
@@ -112,7 +117,7 @@ final class LockstepClientTest {
     }
 
     @Test
-    void logprobsOfAPromptComeInAnyNumberOfEvents() throws Exception {
+    void promptLogprobsMayArriveInSeveralEvents() throws Exception {
         assertEquals(
                 List.of(new TokenLogprob(7, -0.25), new TokenLogprob(9, -4)),
                 client.logprobs(CompletionRequest.prompt("m", "Hello")));
@@ -122,7 +127,7 @@ final class LockstepClientTest {
     }
 
     @Test
-    void whatAConsumerThrowsCancelsTheRequest() throws Exception {
+    void anExceptionOfTheConsumerCancelsTheRequest() throws Exception {
         assertThrows(
                 ArithmeticException.class,
                 () ->
@@ -131,11 +136,11 @@ final class LockstepClientTest {
                                 _ -> {
                                     throw new ArithmeticException();
                                 }));
-        assertTrue(cancelled.tryAcquire(10, TimeUnit.SECONDS));
+        assertTrue(cancelled.tryAcquire(TIMEOUT.toSeconds(), TimeUnit.SECONDS));
     }
 
-    /// Says the same to everybody: outputs where they are asked for, and a word.
-    private final class Parrot extends InferenceGrpc.InferenceImplBase {
+    /// Sends the same response to every request: the requested outputs, then one delta.
+    private final class FixedService extends InferenceGrpc.InferenceImplBase {
         @Override
         public void generate(InferenceRequest request, StreamObserver<InferenceEvent> out) {
             requests.add(request);
@@ -173,7 +178,7 @@ final class LockstepClientTest {
                 .build();
     }
 
-    private final class Listener implements ServerInterceptor {
+    private final class HeaderRecorder implements ServerInterceptor {
         @Override
         public <Q, A> ServerCall.Listener<Q> interceptCall(
                 ServerCall<Q, A> call, Metadata metadata, ServerCallHandler<Q, A> next) {

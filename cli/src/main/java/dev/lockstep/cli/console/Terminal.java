@@ -4,7 +4,7 @@ import java.io.Console;
 import java.io.PrintStream;
 import java.util.Locale;
 
-/// Shows on standard error what takes long: one line rewritten on a terminal, plain lines
+/// Shows the progress of long work: one line that is rewritten on a terminal, plain lines
 /// elsewhere.
 ///
 /// Safe for any number of threads.
@@ -24,21 +24,23 @@ public final class Terminal {
         this.interactive = interactive;
     }
 
-    // The JDK declares the console nullable and Error Prone knows it never is.
+    // The JDK declares the console nullable, but Error Prone treats it as never null.
     @SuppressWarnings("SystemConsoleNull")
     public static Terminal standardError() {
         Console console = System.console();
         return new Terminal(System.err, console != null && console.isTerminal());
     }
 
-    /// A line that stays.
+    /// Prints a line that stays.
     public synchronized void say(String line) {
         endLine();
         out.println(line);
         out.flush();
     }
 
-    /// How far something has come; shown now and then only.
+    /// Shows progress, at most every 100 ms on a terminal and every 5 s elsewhere.
+    ///
+    /// @param total 0 if unknown
     public synchronized void progress(String what, long done, long total) {
         long now = System.nanoTime();
         if (now - lastNanos < (interactive ? REWRITE_NANOS : PLAIN_NANOS)) {
@@ -61,7 +63,7 @@ public final class Terminal {
         return "[" + "#".repeat(full) + " ".repeat(BAR_LENGTH - full) + "]";
     }
 
-    /// Ends the rewritten line, if there is one.
+    /// Clears the rewritten line, if there is one.
     public synchronized void endLine() {
         if (lineOpen) {
             out.print("\r\u001b[K");
@@ -70,7 +72,7 @@ public final class Terminal {
         }
     }
 
-    /// `93.8 MiB`.
+    /// Formats a number of bytes, such as `93.8 MiB`.
     public static String bytes(long count) {
         return count < 1 << 20
                 ? String.format(Locale.ROOT, "%.1f KiB", count / 1024.0)

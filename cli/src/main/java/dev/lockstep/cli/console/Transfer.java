@@ -2,7 +2,7 @@ package dev.lockstep.cli.console;
 
 import java.util.concurrent.atomic.AtomicLong;
 
-/// How far a download has come, with its rate. Safe for any number of threads.
+/// The progress and the rate of a download. Safe for any number of threads.
 public final class Transfer {
     private final Terminal terminal;
     private final long total;
@@ -10,19 +10,22 @@ public final class Transfer {
     private final AtomicLong bytes = new AtomicLong();
     private final AtomicLong received = new AtomicLong();
 
-    /// @param total 0 when nobody knows
+    /// Creates a transfer of which no byte is received.
+    ///
+    /// @param total bytes of the download; 0 if unknown
     public Transfer(Terminal terminal, long total) {
         this.terminal = terminal;
         this.total = total;
     }
 
-    /// Counts bytes that came now.
+    /// Adds received bytes to the progress and the rate.
     public void receive(long count) {
         received.addAndGet(count);
         bytes.addAndGet(count);
     }
 
-    /// Counts bytes that were there before, or takes back those that are thrown away.
+    /// Adds bytes to the progress alone: positive for those present before, negative for those
+    /// discarded.
     public void count(long more) {
         bytes.addAndGet(more);
     }

@@ -1,4 +1,4 @@
-/// What a person at a terminal sees of long work, and the errors a person must mend.
+/// The progress of long work on a terminal, and the errors that a user must correct.
 @NullMarked
 package dev.lockstep.cli.console;
 

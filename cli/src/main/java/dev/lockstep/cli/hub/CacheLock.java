@@ -10,15 +10,15 @@ import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.Optional;
 
-/// Keeps other processes, and other threads of this one, from downloading the same thing. The
-/// kernel lets go of it when its holder dies. Closed by whoever took it.
+/// A lock against other processes, and other threads of this process, that download the same model.
+/// The kernel releases it when the process of its holder ends. The holder closes it.
 record CacheLock(FileChannel channel, FileLock lock) implements AutoCloseable {
     private static final Duration POLL = Duration.ofMillis(100);
 
-    /// Waits for as long as somebody else downloads.
+    /// Acquires the lock; waits while another thread or process holds it.
     ///
-    /// @param waiting run once when it must wait
-    static CacheLock take(Path file, Runnable waiting) throws IOException, InterruptedException {
+    /// @param waiting called once if it must wait
+    static CacheLock acquire(Path file, Runnable waiting) throws IOException, InterruptedException {
         Files.createDirectories(file.getParent());
         FileChannel channel =
                 FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);

@@ -20,7 +20,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.ToLongFunction;
 
-/// Models of a Hugging Face hub, by way of the cache its clients share.
+/// Downloads models of a Hugging Face hub through the cache that its clients share.
 final class Hub {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final int FILES_AT_ONCE = 4;
@@ -30,7 +30,9 @@ final class Hub {
     private final ToLongFunction<Path> usableSpace;
     private final HubPause pause;
 
-    /// @param usableSpace bytes that the disk of a folder still takes
+    /// Creates a hub.
+    ///
+    /// @param usableSpace returns the free bytes on the disk of a folder
     Hub(HubConfig config, Terminal terminal, ToLongFunction<Path> usableSpace) {
         this.config = config;
         this.terminal = terminal;
@@ -42,7 +44,7 @@ final class Hub {
         this(config, terminal, folder -> folder.toFile().getUsableSpace());
     }
 
-    /// The folder or GGUF file of a model, downloaded first as far as it is not in the cache.
+    /// Returns the folder or GGUF file of a model; downloads first what is not in the cache.
     Path fetch(HubName model) throws InterruptedException {
         HubCache cache = new HubCache(config.cache(), model);
         try {
@@ -57,7 +59,7 @@ final class Hub {
             return online(model, cache);
         } catch (IOException e) {
             throw new UncheckedIOException(
-                    "cannot keep %s in %s".formatted(model, config.cache()), e);
+                    "cannot store %s in %s".formatted(model, config.cache()), e);
         }
     }
 
@@ -82,15 +84,15 @@ final class Hub {
                                                                 HubBusyException.tryAgain(e))));
             }
             HubFiles files = HubFiles.choose(model, listing.files());
-            if (!isWhole(cache, listing.commit(), files)) {
+            if (!isComplete(cache, listing.commit(), files)) {
                 download(model, cache, client, listing, files);
             }
-            cache.keep(model, listing.commit());
-            return opened(cache, listing.commit(), files);
+            cache.writeRef(model, listing.commit());
+            return modelPath(cache, listing.commit(), files);
         }
     }
 
-    /// What was downloaded before, as far as it is whole; the hub is not asked.
+    /// Returns the model from the cache if it is complete there, without a request to the hub.
     private Optional<Path> cached(HubName model, HubCache cache, String why) throws IOException {
         Optional<String> commit = cache.commit(model);
         if (commit.isEmpty()) {
@@ -101,24 +103,24 @@ final class Hub {
             files = HubFiles.choose(model, cache.files(commit.get()));
         } catch (UnusableException e) {
             throw new UnusableException(
-                    "%s; as it lies in %s, %s"
+                    "%s; in the cached copy %s, %s"
                             .formatted(why, cache.snapshot(commit.get()), e.getMessage()));
         }
-        if (!isWhole(cache, commit.get(), files)) {
+        if (!isComplete(cache, commit.get(), files)) {
             return Optional.empty();
         }
         terminal.say(
-                "%s: %s is taken from the cache as it was at commit %s (%s)"
+                "%s: %s is read from the cache at commit %s (%s)"
                         .formatted(why, model, commit.get(), files.about()));
-        return Optional.of(opened(cache, commit.get(), files));
+        return Optional.of(modelPath(cache, commit.get(), files));
     }
 
-    private static Path opened(HubCache cache, String commit, HubFiles files) {
+    private static Path modelPath(HubCache cache, String commit, HubFiles files) {
         Path snapshot = cache.snapshot(commit);
         return files.gguf().map(snapshot::resolve).orElse(snapshot);
     }
 
-    private static boolean isWhole(HubCache cache, String commit, HubFiles files)
+    private static boolean isComplete(HubCache cache, String commit, HubFiles files)
             throws IOException {
         List<String> names = new ArrayList<>(files.names());
         if (names.contains(HubFiles.INDEX) && cache.has(commit, HubFiles.INDEX)) {
@@ -135,13 +137,13 @@ final class Hub {
             HubFiles chosen)
             throws InterruptedException {
         try (CacheLock _ =
-                CacheLock.take(
+                CacheLock.acquire(
                         cache.lockFile(),
                         () -> terminal.say("waiting: another process downloads " + model))) {
             HubFiles files = chosen;
             if (chosen.names().contains(HubFiles.INDEX)) {
                 Map<String, String> index =
-                        bring(model, cache, client, listing.commit(), List.of(HubFiles.INDEX));
+                        fetchBlobs(model, cache, client, listing.commit(), List.of(HubFiles.INDEX));
                 files =
                         chosen.withShards(
                                 requireListed(
@@ -151,19 +153,20 @@ final class Hub {
             }
             terminal.say("%s on %s: %s".formatted(model, config.endpoint(), files.about()));
             Map<String, String> hashes =
-                    bring(model, cache, client, listing.commit(), files.names());
-            // Only now, so that a snapshot is whole.
+                    fetchBlobs(model, cache, client, listing.commit(), files.names());
+            // After all downloads, so that a snapshot is complete.
             for (Map.Entry<String, String> file : hashes.entrySet()) {
                 cache.link(listing.commit(), file.getKey(), file.getValue());
             }
             terminal.say(
-                    "model %s is in %s".formatted(model, opened(cache, listing.commit(), files)));
+                    "model %s is in %s"
+                            .formatted(model, modelPath(cache, listing.commit(), files)));
         } catch (FileSystemException e) {
             throw new UncheckedIOException(
-                    "cannot keep %s in %s".formatted(model, config.cache()), e);
+                    "cannot store %s in %s".formatted(model, config.cache()), e);
         } catch (IOException e) {
             throw new UnusableException(
-                    "the download of %s into %s broke (%s): what has come is kept, %s"
+                    "the download of %s into %s failed (%s): the received part is kept, %s"
                             .formatted(
                                     model,
                                     config.cache(),
@@ -172,15 +175,15 @@ final class Hub {
         }
     }
 
-    /// Makes a blob of each file that is not one yet.
+    /// Downloads the files whose blobs are missing.
     ///
-    /// @return names and hashes
-    private Map<String, String> bring(
+    /// @return the hash of each file by its name
+    private Map<String, String> fetchBlobs(
             HubName model, HubCache cache, HubClient client, String commit, List<String> names)
             throws IOException, InterruptedException {
         List<HubClient.RemoteFile> files =
                 Parallel.map(names, FILES_AT_ONCE, name -> client.head(commit, name), () -> {});
-        // By hash: two names may have the same content.
+        // Keyed by hash: two names may have the same content.
         Map<String, HubClient.RemoteFile> missing = new LinkedHashMap<>();
         long total = 0;
         for (HubClient.RemoteFile file : files) {
@@ -192,7 +195,7 @@ final class Hub {
         requireSpace(model, cache, missing.values());
         Transfer transfer = new Transfer(terminal, total);
         HubDownload download = new HubDownload(client, cache, transfer, pause);
-        List<HubClient.RemoteFile> came =
+        List<HubClient.RemoteFile> received =
                 Parallel.map(
                         List.copyOf(missing.values()),
                         FILES_AT_ONCE,
@@ -201,8 +204,8 @@ final class Hub {
         terminal.endLine();
         Map<String, String> hashes = new LinkedHashMap<>();
         files.forEach(file -> hashes.put(file.name(), file.hash()));
-        // A file that changed meanwhile has another hash now.
-        came.forEach(file -> hashes.put(file.name(), file.hash()));
+        // A file that changed during its download has another hash now.
+        received.forEach(file -> hashes.put(file.name(), file.hash()));
         return hashes;
     }
 
@@ -212,14 +215,14 @@ final class Hub {
         long needed = 0;
         for (HubClient.RemoteFile file : missing) {
             Path part = cache.incomplete(file.hash());
-            long there = Files.exists(part) ? Files.size(part) : 0;
-            needed += Math.max(0, file.bytes() - there);
+            long present = Files.exists(part) ? Files.size(part) : 0;
+            needed += Math.max(0, file.bytes() - present);
         }
         Path blobs = Files.createDirectories(cache.blobs());
         long usable = usableSpace.applyAsLong(blobs);
         if (needed > usable) {
             throw new UnusableException(
-                    "%s takes %s more in %s, which has %s left: free some, or set HF_HUB_CACHE to a folder on another disk"
+                    "%s needs %s more in %s, which has %s left: free some, or set HF_HUB_CACHE to a folder on another disk"
                             .formatted(
                                     model,
                                     Terminal.bytes(needed),
@@ -240,7 +243,7 @@ final class Hub {
         for (String shard : shards) {
             if (!all.contains(shard)) {
                 throw new UnusableException(
-                        "%s of %s names %s, which is not among its files: tell its authors"
+                        "%s of %s names %s, which is not among its files: report it to the model's authors"
                                 .formatted(HubFiles.INDEX, model, shard));
             }
         }

@@ -4,37 +4,43 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.Optional;
 
-/// An answer of a host that means: not now.
+/// Thrown for a response of a host that is busy.
 final class HubBusyException extends IOException {
     private static final long serialVersionUID = 1L;
     private static final long NONE = -1;
 
-    private final long askedSeconds;
+    private final long retryAfterSeconds;
 
-    /// @param asked how long the host wants to be left alone, where it says
-    HubBusyException(String host, int status, Optional<Duration> asked) {
+    /// Creates the exception for a response.
+    ///
+    /// @param retryAfter the time to wait that the host asks for, if any
+    HubBusyException(String host, int status, Optional<Duration> retryAfter) {
         super(
                 "%s answers %d%s"
                         .formatted(
                                 host,
                                 status,
-                                asked.map(it -> " and asks to wait %d s".formatted(it.toSeconds()))
+                                retryAfter
+                                        .map(
+                                                it ->
+                                                        " and asks to wait %d s"
+                                                                .formatted(it.toSeconds()))
                                         .orElse("")));
-        askedSeconds = asked.map(Duration::toSeconds).orElse(NONE);
+        retryAfterSeconds = retryAfter.map(Duration::toSeconds).orElse(NONE);
     }
 
-    /// How long the host wants to be left alone, where it says.
-    Optional<Duration> asked() {
-        return askedSeconds == NONE
+    /// Returns the time to wait that the host asks for, if any.
+    Optional<Duration> retryAfter() {
+        return retryAfterSeconds == NONE
                 ? Optional.empty()
-                : Optional.of(Duration.ofSeconds(askedSeconds));
+                : Optional.of(Duration.ofSeconds(retryAfterSeconds));
     }
 
-    /// `try again`, and when, where the failure tells.
+    /// Returns `try again`, with the time to wait if the failure has one.
     static String tryAgain(IOException failure) {
         return failure instanceof HubBusyException busy
-                ? busy.asked()
-                        .map(asked -> "try again in %d s".formatted(asked.toSeconds()))
+                ? busy.retryAfter()
+                        .map(wait -> "try again in %d s".formatted(wait.toSeconds()))
                         .orElse("try again")
                 : "try again";
     }

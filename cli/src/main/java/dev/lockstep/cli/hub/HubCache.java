@@ -8,11 +8,11 @@ import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
 
-/// One model's folder in the cache that the hub's clients share: `blobs/` by hash, `refs/` from
-/// names to commits, `snapshots/<commit>/` with relative links to blobs.
+/// The folder of one model in the cache that the hub's clients share: `blobs/` by hash, `refs/`
+/// from names to commits, `snapshots/<commit>/` with relative links to blobs.
 ///
-/// A file is linked when all that were wanted with it are there and checked, so a snapshot of ours
-/// is whole. Written under [CacheLock].
+/// Files are linked when all files of the download are present and checked, so a snapshot of this
+/// class is complete. Writers hold [CacheLock].
 final class HubCache {
     private final Path folder;
     private final Path locks;
@@ -23,7 +23,7 @@ final class HubCache {
         this.locks = cache.resolve(".locks").resolve(name);
     }
 
-    /// Held by whoever downloads.
+    /// Returns the file of the [CacheLock] that a download holds.
     Path lockFile() {
         return locks.resolve("lockstep.lock");
     }
@@ -36,12 +36,14 @@ final class HubCache {
         return blobs().resolve(hash);
     }
 
-    /// @param bytes negative when unknown
+    /// Returns whether a blob exists and has the size.
+    ///
+    /// @param bytes negative if unknown
     boolean hasBlob(String hash, long bytes) throws IOException {
         return Files.isRegularFile(blob(hash)) && (bytes < 0 || Files.size(blob(hash)) == bytes);
     }
 
-    /// What has been received of a blob so far.
+    /// Returns the file with the received part of a blob.
     Path incomplete(String hash) {
         return blobs().resolve(hash + ".incomplete");
     }
@@ -50,12 +52,12 @@ final class HubCache {
         return folder.resolve("snapshots").resolve(commit);
     }
 
-    /// Whether a snapshot has this file.
+    /// Returns whether a snapshot has this file.
     boolean has(String commit, String name) {
         return Files.isRegularFile(snapshot(commit).resolve(name));
     }
 
-    /// The commit that a revision was when it was last downloaded.
+    /// Returns the commit of a revision at its last download.
     Optional<String> commit(HubName model) throws IOException {
         if (model.isCommit()) {
             return Optional.of(model.revision()).filter(it -> Files.isDirectory(snapshot(it)));
@@ -66,7 +68,7 @@ final class HubCache {
                 : Optional.empty();
     }
 
-    /// Names of the files of a snapshot.
+    /// Returns the names of the files of a snapshot.
     List<String> files(String commit) throws IOException {
         Path snapshot = snapshot(commit);
         if (!Files.isDirectory(snapshot)) {
@@ -79,7 +81,7 @@ final class HubCache {
         }
     }
 
-    /// Puts a blob into a snapshot.
+    /// Links a blob into a snapshot.
     void link(String commit, String name, String hash) throws IOException {
         Path link = snapshot(commit).resolve(name);
         Path parent = link.resolve("..").normalize();
@@ -90,8 +92,8 @@ final class HubCache {
         Files.move(fresh, link, StandardCopyOption.ATOMIC_MOVE);
     }
 
-    /// Keeps which commit a revision is.
-    void keep(HubName model, String commit) throws IOException {
+    /// Records the commit of a revision.
+    void writeRef(HubName model, String commit) throws IOException {
         if (!model.isCommit() && !commit(model).equals(Optional.of(commit))) {
             Path ref = ref(model);
             Files.createDirectories(ref.resolve("..").normalize());

@@ -19,8 +19,8 @@ import java.util.TreeSet;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
-/// What a hub is asked about one model, each question until it is answered or timeouts ends. Closed
-/// by whoever opened it. Safe for any number of threads.
+/// Requests to a hub about one model, each repeated until it succeeds or its attempts are used up.
+/// The creator closes it. Safe for any number of threads.
 final class HubClient implements AutoCloseable {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final Pattern SAFE_PATH =
@@ -40,18 +40,19 @@ final class HubClient implements AutoCloseable {
         this.http = new HubHttp(config);
     }
 
-    /// What a revision is now.
+    /// The current content of a revision.
     ///
     /// @param files names of all its files
     record Listing(String commit, Set<String> files) {}
 
     /// A file of a commit.
     ///
-    /// @param hash names its content; a SHA-256, a git blob's SHA-1 or the server's own
-    /// @param bytes negative when the hub does not tell
+    /// @param hash identifies its content: a SHA-256, the SHA-1 of a git blob, or a value of the
+    ///   server's own form
+    /// @param bytes its size; negative if the hub does not report it
     record RemoteFile(String commit, String name, String hash, long bytes) {}
 
-    /// A file's bytes from `start` on, closed by whoever asked.
+    /// The bytes of a file from `start`. The caller closes it.
     record Body(InputStream in, long start) implements AutoCloseable {
         @Override
         public void close() throws IOException {
@@ -59,7 +60,7 @@ final class HubClient implements AutoCloseable {
         }
     }
 
-    /// A file is not any more what it was when its download began.
+    /// Thrown when a file changed after its download began.
     static final class ChangedException extends IOException {
         private static final long serialVersionUID = 1L;
 
@@ -73,11 +74,11 @@ final class HubClient implements AutoCloseable {
                 uri(
                         "/api/models/%s/revision/%s"
                                 .formatted(model.repository(), encoded(model.revision())));
-        return pause.persist(
+        return pause.retry(
                 () -> {
-                    HubHttp.Answer answer = http.send("GET", uri, Map.of(), Map.of(), true);
-                    try (InputStream body = answer.last().body()) {
-                        requireOk(answer, "");
+                    HubHttp.Response response = http.send("GET", uri, Map.of(), Map.of(), true);
+                    try (InputStream body = response.last().body()) {
+                        requireOk(response, "");
                         JsonNode json = json(uri, body);
                         String commit = json.path("sha").asText();
                         Set<String> files = new TreeSet<>();
@@ -88,45 +89,45 @@ final class HubClient implements AutoCloseable {
                             }
                         }
                         if (!SAFE_HASH.matcher(commit).matches()) {
-                            throw noHub(uri, "names no commit");
+                            throw notAHub(uri, "names no commit");
                         }
                         return new Listing(commit, files);
                     }
                 });
     }
 
-    /// Asks what a file is, without its bytes.
+    /// Requests the properties of a file, without its bytes.
     RemoteFile head(String commit, String name) throws IOException, InterruptedException {
-        return pause.persist(
+        return pause.retry(
                 () -> {
                     URI uri = fileUri(commit, name);
-                    HubHttp.Answer answer = http.send("HEAD", uri, Map.of(), Map.of(), false);
-                    if (answer.status() == 405 || answer.status() == 501) {
-                        answer.drop();
-                        answer = http.send("GET", uri, Map.of(), Map.of(), false);
+                    HubHttp.Response response = http.send("HEAD", uri, Map.of(), Map.of(), false);
+                    if (response.status() == 405 || response.status() == 501) {
+                        response.drop();
+                        response = http.send("GET", uri, Map.of(), Map.of(), false);
                     }
-                    if (answer.isRedirect() && hash(answer).isEmpty()) {
-                        answer.drop();
-                        answer = http.send("HEAD", uri, Map.of(), Map.of(), true);
+                    if (response.isRedirect() && hash(response).isEmpty()) {
+                        response.drop();
+                        response = http.send("HEAD", uri, Map.of(), Map.of(), true);
                     }
-                    try (InputStream _ = answer.last().body()) {
-                        requireOk(answer, name);
-                        String hash = hash(answer);
+                    try (InputStream _ = response.last().body()) {
+                        requireOk(response, name);
+                        String hash = hash(response);
                         if (!SAFE_HASH.matcher(hash).matches()) {
-                            throw noHub(uri, "has no ETag that names its content");
+                            throw notAHub(uri, "has no ETag that names its content");
                         }
-                        return new RemoteFile(commit, name, hash, bytes(answer));
+                        return new RemoteFile(commit, name, hash, bytes(response));
                     }
                 });
     }
 
-    /// Opens a file at a position, or at its beginning where the server knows no other. One
-    /// attempt: what came before it broke is kept by who reads.
+    /// Opens a file at a position, or at its beginning if the server does not support ranges. Makes
+    /// one attempt only: the caller keeps the bytes received before a failure.
     Body open(RemoteFile file, long start) throws IOException, InterruptedException {
         URI uri = fileUri(file.commit(), file.name());
         boolean whole = start == 0;
-        // Another host has ETags of its own; the hash tells in the end.
-        HubHttp.Answer answer =
+        // Another host may have other ETags; the hash of the whole file decides.
+        HubHttp.Response response =
                 http.send(
                         "GET",
                         uri,
@@ -135,43 +136,43 @@ final class HubClient implements AutoCloseable {
                         true);
         boolean opened = false;
         try {
-            if (answer.status() == 416 && !whole) {
-                answer.drop();
+            if (response.status() == 416 && !whole) {
+                response.drop();
                 return open(file, 0);
             }
-            requireOk(answer, file.name());
-            String hash = hash(answer);
+            requireOk(response, file.name());
+            String hash = hash(response);
             if (!hash.isEmpty() && !hash.equals(file.hash())) {
                 throw new ChangedException(
                         "%s of %s changed during its download".formatted(file.name(), model));
             }
-            boolean goesOn =
+            boolean resumes =
                     !whole
-                            && answer.status() == 206
-                            && answer.last()
+                            && response.status() == 206
+                            && response.last()
                                     .headers()
                                     .firstValue("Content-Range")
                                     .filter(range -> range.startsWith("bytes " + start + "-"))
                                     .isPresent();
-            if (answer.status() == 206 && !whole && !goesOn) {
-                answer.drop();
+            if (response.status() == 206 && !whole && !resumes) {
+                response.drop();
                 return open(file, 0);
             }
             opened = true;
             return new Body(
-                    new WatchedStream(answer.last().body(), config.timeouts().silence()),
-                    goesOn ? start : 0);
+                    new WatchedStream(response.last().body(), config.timeouts().silence()),
+                    resumes ? start : 0);
         } finally {
             if (!opened) {
-                answer.drop();
+                response.drop();
             }
         }
     }
 
-    /// What a user is told of a failure.
+    /// Returns the description of a failure, for the user.
     static String reason(IOException failure) {
         if (failure instanceof HttpTimeoutException) {
-            return "no answer in time";
+            return "no response in time";
         }
         if (failure instanceof ConnectException) {
             return "no connection";
@@ -185,44 +186,44 @@ final class HubClient implements AutoCloseable {
         try {
             return JSON.readTree(body);
         } catch (JsonProcessingException e) {
-            throw noHub(uri, "is not JSON");
+            throw notAHub(uri, "is not JSON");
         }
     }
 
-    private static String hash(HubHttp.Answer answer) {
-        return answer.header("X-Linked-Etag")
-                .or(() -> answer.header("ETag"))
+    private static String hash(HubHttp.Response response) {
+        return response.header("X-Linked-Etag")
+                .or(() -> response.header("ETag"))
                 .map(tag -> tag.replaceFirst("^W/", "").replace("\"", ""))
                 .orElse("");
     }
 
-    private static long bytes(HubHttp.Answer answer) {
-        return answer.header("X-Linked-Size")
+    private static long bytes(HubHttp.Response response) {
+        return response.header("X-Linked-Size")
                 .filter(size -> size.matches("[0-9]{1,18}"))
                 .map(Long::valueOf)
-                .orElseGet(() -> answer.isRedirect() ? -1 : answer.lastLength().orElse(-1));
+                .orElseGet(() -> response.isRedirect() ? -1 : response.lastLength().orElse(-1));
     }
 
-    private void requireOk(HubHttp.Answer answer, String file) throws IOException {
-        int status = answer.status();
-        if (status / 100 == 2 || answer.isRedirect()) {
+    private void requireOk(HubHttp.Response response, String file) throws IOException {
+        int status = response.status();
+        if (status / 100 == 2 || response.isRedirect()) {
             return;
         }
-        // A storage host refuses a link that is too old; the hub gives a new one.
-        if (status >= 500 || status == 429 || status == 408 || !http.isHub(answer.last().uri())) {
+        // A storage host refuses an expired link; the next attempt gets a new one from the hub.
+        if (status >= 500 || status == 429 || status == 408 || !http.isHub(response.last().uri())) {
             throw new HubBusyException(
-                    answer.last().uri().getHost(),
+                    response.last().uri().getHost(),
                     status,
-                    RetryAfter.of(answer.last().headers(), Instant.now()));
+                    RetryAfter.of(response.last().headers(), Instant.now()));
         }
         throw new UnusableException(
                 new HubRefusal(config, model, file)
-                        .line(status, answer.header("X-Error-Code").orElse("")));
+                        .line(status, response.header("X-Error-Code").orElse("")));
     }
 
-    private static UnusableException noHub(URI uri, String why) {
+    private static UnusableException notAHub(URI uri, String why) {
         return new UnusableException(
-                "the answer of %s %s: set HF_ENDPOINT to a hub".formatted(uri, why));
+                "the response of %s %s: set HF_ENDPOINT to a hub".formatted(uri, why));
     }
 
     private URI fileUri(String commit, String name) {

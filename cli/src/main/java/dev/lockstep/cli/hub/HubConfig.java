@@ -10,11 +10,11 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 
-/// Where a hub is and how to speak to it, from the environment variables its other clients read.
+/// The settings of a hub, from the environment variables that its other clients also read.
 ///
-/// @param endpoint without a slash at its end
-/// @param offline only what is in the cache
-/// @param cache shared with the hub's other clients
+/// @param endpoint base URL without a trailing slash
+/// @param offline use only the cache
+/// @param cache the folder shared with the hub's other clients
 record HubConfig(
         URI endpoint,
         HubToken token,
@@ -24,13 +24,14 @@ record HubConfig(
         Timeouts timeouts) {
     private static final String DEFAULT_ENDPOINT = "https://huggingface.co";
 
-    /// How long a hub is waited for.
+    /// Limits of retries.
     ///
-    /// @param attempts without a byte of progress
-    /// @param firstPause before the second attempt; doubles from there
-    /// @param longestAsked a busy host that asks for more is not waited for
-    /// @param silence after which a connection counts as broken
-    record Timeouts(int attempts, Duration firstPause, Duration longestAsked, Duration silence) {
+    /// @param attempts maximum number of attempts without a byte of progress
+    /// @param firstPause pause before the second attempt; doubles after each attempt
+    /// @param maxRetryAfter maximum pause that a busy host may ask for; a longer one ends the
+    ///   retries
+    /// @param silence time without a byte after which a connection counts as broken
+    record Timeouts(int attempts, Duration firstPause, Duration maxRetryAfter, Duration silence) {
         static final Timeouts DEFAULT =
                 new Timeouts(
                         5, Duration.ofMillis(500), Duration.ofMinutes(1), Duration.ofSeconds(30));
@@ -40,8 +41,8 @@ record HubConfig(
         return of(environment, Timeouts.DEFAULT);
     }
 
-    /// Reads `HF_ENDPOINT`, `HF_HUB_OFFLINE`, `HF_HUB_CACHE`, `HF_HOME`, and what [HubToken] and
-    /// [HubProxies] read.
+    /// Reads `HF_ENDPOINT`, `HF_HUB_OFFLINE`, `HF_HUB_CACHE`, `HF_HOME`, and the variables of
+    /// [HubToken] and [HubProxies].
     static HubConfig of(Map<String, String> environment, Timeouts timeouts) {
         Path home =
                 given(environment, "HF_HOME")
@@ -59,14 +60,14 @@ record HubConfig(
                 timeouts);
     }
 
-    /// `$XDG_CACHE_HOME` or `~/.cache`.
+    /// Returns `$XDG_CACHE_HOME` or `~/.cache`.
     static Path userCache(Map<String, String> environment) {
         return given(environment, "XDG_CACHE_HOME")
                 .map(Path::of)
                 .orElseGet(() -> Path.of(System.getProperty("user.home"), ".cache"));
     }
 
-    /// What a variable holds, unless that is nothing.
+    /// Returns the stripped value of a variable, unless it is empty.
     static Optional<String> given(Map<String, String> environment, String variable) {
         return Optional.ofNullable(environment.get(variable))
                 .map(String::strip)
@@ -85,13 +86,13 @@ record HubConfig(
                 return endpoint;
             }
         } catch (URISyntaxException e) {
-            // Refused below, as one without a scheme is.
+            // Refused below, like a URL without a scheme.
         }
         throw new SettingsException(
                 "HF_ENDPOINT: \"%s\" is not a URL such as %s".formatted(text, DEFAULT_ENDPOINT));
     }
 
-    /// Where, without how.
+    /// Excludes the token and the proxies, which must not be logged.
     @Override
     public String toString() {
         return "HubConfig[%s, %s]".formatted(endpoint, cache);

@@ -16,8 +16,8 @@ import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.regex.Pattern;
 
-/// One file on its way into the cache. What has come is kept as `.incomplete` under the hash of the
-/// whole, so a later attempt, of whichever process, goes on from there.
+/// Downloads files into the cache. The received part of a file is kept as `.incomplete` under the
+/// hash of the whole file, so a later attempt, of any process, resumes there.
 final class HubDownload {
     private static final int CHUNK = 1 << 18;
     private static final Pattern SHA_256 = Pattern.compile("[0-9A-Fa-f]{64}");
@@ -35,39 +35,39 @@ final class HubDownload {
         this.pause = pause;
     }
 
-    /// The file's blob, complete and checked.
+    /// Downloads a file and stores its blob, after a check of its hash.
     ///
-    /// @return the file as it was received: the hub may have changed it meanwhile
-    HubClient.RemoteFile fetch(HubClient.RemoteFile asked)
+    /// @return the file as received: the hub may have changed it during the download
+    HubClient.RemoteFile fetch(HubClient.RemoteFile requested)
             throws IOException, InterruptedException {
-        HubClient.RemoteFile file = asked;
+        HubClient.RemoteFile file = requested;
         int failures = 0;
         long before = received(file);
-        boolean goesOn = before > 0;
+        boolean resumed = before > 0;
         transfer.count(before);
         while (true) {
             try {
                 receive(file);
-                if (keep(file)) {
+                if (store(file)) {
                     return file;
                 }
                 transfer.count(-discard(file));
-                if (!goesOn) {
+                if (!resumed) {
                     throw new UnusableException(
-                            "%s came with other content than its hash %s says: it was not kept; try again"
+                            "%s does not match its hash %s: it was discarded; try again"
                                     .formatted(file.name(), file.hash()));
                 }
-                // What was there before may have been the wrong part.
-                goesOn = false;
+                // The part of an earlier attempt may have been wrong.
+                resumed = false;
             } catch (HubClient.ChangedException e) {
                 transfer.count(-discard(file));
                 failures = failed(failures, e);
                 file = client.head(file.commit(), file.name());
-                goesOn = false;
+                resumed = false;
             } catch (IOException e) {
                 requireNotInterrupted(e);
                 long now = received(file);
-                goesOn |= now > 0;
+                resumed |= now > 0;
                 failures = failed(now > before ? 0 : failures, e);
                 before = now;
             }
@@ -85,7 +85,7 @@ final class HubDownload {
         }
     }
 
-    /// Takes in what is missing.
+    /// Receives the missing bytes.
     private void receive(HubClient.RemoteFile file) throws IOException, InterruptedException {
         Path part = cache.incomplete(file.hash());
         long start = received(file);
@@ -113,7 +113,7 @@ final class HubDownload {
         }
     }
 
-    /// Bytes there are; those of a file that outgrew itself do not count.
+    /// Returns the number of bytes received; 0 if there are more than the file has.
     private long received(HubClient.RemoteFile file) throws IOException {
         Path part = cache.incomplete(file.hash());
         long bytes = Files.exists(part) ? Files.size(part) : 0;
@@ -126,11 +126,13 @@ final class HubDownload {
         return bytes;
     }
 
-    /// Turns what was received into the blob, if it is what the hash says.
-    private boolean keep(HubClient.RemoteFile file) throws IOException {
+    /// Makes the received file the blob, if its hash matches.
+    ///
+    /// @return whether it matches
+    private boolean store(HubClient.RemoteFile file) throws IOException {
         Path part = cache.incomplete(file.hash());
         if (!Files.exists(part)) {
-            // Of no bytes.
+            // A file of 0 bytes.
             Files.createFile(part);
         }
         String hash = file.hash();

@@ -9,11 +9,11 @@ import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
-/// Which files of a hub's model are wanted: those that are read, and one form of the weights.
+/// The files of a hub's model to download: those that are read, and one form of the weights.
 ///
-/// @param names paths within the model; a sharded model's index stands for its shards
-/// @param gguf the file to open, where the weights are GGUF
-/// @param about what was chosen, for the user
+/// @param names paths within the model; the index of a sharded model represents its shards
+/// @param gguf the file to open, if the weights are GGUF
+/// @param about a description of the choice, for the user
 record HubFiles(List<String> names, Optional<String> gguf, String about) {
     static final String INDEX = "model.safetensors.index.json";
     private static final String SINGLE = "model.safetensors";
@@ -22,7 +22,7 @@ record HubFiles(List<String> names, Optional<String> gguf, String about) {
                     "(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens)\\.json"
                             + "|chat_template[^/]*\\.(jinja|json)");
     private static final Pattern SPLIT = Pattern.compile("-\\d{5}-of-\\d{5}\\.gguf$");
-    // Beside language models lie projectors for images and the statistics of a quantization.
+    // Repositories also contain image projectors and the statistics of a quantization.
     private static final Pattern NO_MODEL = Pattern.compile("(.*/)?(mmproj|imatrix)[^/]*");
     private static final List<String> USUAL_TYPES = List.of("Q4_K_M", "Q8_0");
 
@@ -30,9 +30,11 @@ record HubFiles(List<String> names, Optional<String> gguf, String about) {
         names = List.copyOf(names);
     }
 
-    /// Safetensors where there are any, else GGUF; the GGUF file that was asked for first of all.
+    /// Chooses the requested GGUF file if the name has a choice, else safetensors if there are any,
+    /// else GGUF.
     ///
-    /// @param all names of all its files
+    /// @param all names of all files of the model
+    /// @throws UnusableException when there is no usable file, or the choice is ambiguous
     static HubFiles choose(HubName model, Collection<String> all) {
         if (model.choice().isPresent()) {
             return gguf(model, all, model.choice().get());
@@ -51,7 +53,7 @@ record HubFiles(List<String> names, Optional<String> gguf, String about) {
         return new HubFiles(names, Optional.empty(), "safetensors");
     }
 
-    /// The shards beside the index that names them.
+    /// Returns these files and the shards that the index names.
     HubFiles withShards(Collection<String> shards) {
         List<String> more = new ArrayList<>(names);
         more.addAll(shards);
@@ -102,7 +104,7 @@ record HubFiles(List<String> names, Optional<String> gguf, String about) {
                                 there.isEmpty() ? "none" : listed(there)));
     }
 
-    /// A file, or all files of a split one.
+    /// Chooses a file, or all parts of a split file.
     private static HubFiles gguf(Collection<String> all, String first, String more) {
         List<String> parts =
                 SPLIT.matcher(first).find()
@@ -115,7 +117,8 @@ record HubFiles(List<String> names, Optional<String> gguf, String about) {
         return new HubFiles(parts, Optional.of(first), "GGUF file " + first + more);
     }
 
-    /// The files a user may name: whole ones, and the first of split ones.
+    /// Returns the files that a user may choose: whole files, and the first part of each split
+    /// file.
     private static List<String> firsts(Collection<String> all, Predicate<String> wanted) {
         return all.stream()
                 .filter(name -> name.endsWith(".gguf") && !NO_MODEL.matcher(name).matches())

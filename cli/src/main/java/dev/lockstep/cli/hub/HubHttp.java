@@ -17,18 +17,19 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
 
-/// Requests to a hub and to the hosts it redirects to, by way of proxies where there are any. The
-/// token goes to the hub alone, a proxy's password to the proxy. Closed by whoever opened it. Safe
-/// for any number of threads.
+/// Sends requests to a hub and to the hosts it redirects to, through proxies if configured. Only
+/// the hub receives the token, and only the proxy its password. The creator closes it. Safe for any
+/// number of threads.
 final class HubHttp implements AutoCloseable {
     private static final Duration CONNECT = Duration.ofSeconds(10);
-    private static final int MOST_REDIRECTS = 5;
+    private static final int MAX_REDIRECTS = 5;
     private static final Set<Integer> REDIRECTS = Set.of(301, 302, 303, 307, 308);
 
     private static final int PROXY_WANTS_CREDENTIALS = 407;
 
     static {
-        // Else a proxy gets no password for a tunnel. Read once, by the JVM's first HTTP client.
+        // The default disables Basic authentication for tunnels. The JVM's first HTTP client reads
+        // the property once.
         String schemes = "jdk.http.auth.tunneling.disabledSchemes";
         if (System.getProperty(schemes) == null) {
             System.setProperty(schemes, "");
@@ -42,7 +43,7 @@ final class HubHttp implements AutoCloseable {
         this.config = config;
         this.client =
                 HttpClient.newBuilder()
-                        // Several connections receive more than several streams of one.
+                        // Several connections are faster than several streams of one connection.
                         .version(HttpClient.Version.HTTP_1_1)
                         .followRedirects(HttpClient.Redirect.NEVER)
                         .connectTimeout(CONNECT)
@@ -50,10 +51,11 @@ final class HubHttp implements AutoCloseable {
                         .build();
     }
 
-    /// A request's last answer, whose body its holder closes, with the headers of those that
-    /// redirected to it.
-    record Answer(List<HttpHeaders> hops, HttpResponse<InputStream> last) {
-        Answer {
+    /// The last response to a request. The caller closes its body.
+    ///
+    /// @param hops headers of every response, from the first redirect to the last response
+    record Response(List<HttpHeaders> hops, HttpResponse<InputStream> last) {
+        Response {
             hops = List.copyOf(hops);
         }
 
@@ -61,7 +63,8 @@ final class HubHttp implements AutoCloseable {
             return last.statusCode();
         }
 
-        /// Of the first answer that has it: the hub's own word comes before a storage host's.
+        /// Returns a header of the first response that has it: the hub's takes precedence over a
+        /// storage host's.
         Optional<String> header(String name) {
             return hops.stream().flatMap(hop -> hop.firstValue(name).stream()).findFirst();
         }
@@ -79,16 +82,17 @@ final class HubHttp implements AutoCloseable {
         }
     }
 
-    /// Asks, and follows redirects.
+    /// Sends a request and follows redirects.
     ///
-    /// @param ofHub headers for the hub alone
-    /// @param away whether to follow to another host; the redirect itself is the answer otherwise
-    Answer send(
+    /// @param headers headers for every host
+    /// @param hubHeaders headers for the hub only
+    /// @param followAway whether to follow a redirect to another host; if not, returns the redirect
+    Response send(
             String method,
             URI uri,
             Map<String, String> headers,
-            Map<String, String> ofHub,
-            boolean away)
+            Map<String, String> hubHeaders,
+            boolean followAway)
             throws IOException, InterruptedException {
         List<HttpHeaders> hops = new ArrayList<>();
         URI next = uri;
@@ -101,31 +105,32 @@ final class HubHttp implements AutoCloseable {
                             .header("User-Agent", "lockstep");
             headers.forEach(request::header);
             if (isHub(next)) {
-                ofHub.forEach(request::header);
+                hubHeaders.forEach(request::header);
                 config.token()
                         .text()
                         .ifPresent(token -> request.header("Authorization", "Bearer " + token));
             }
-            HttpResponse<InputStream> response = exchange(next, request);
-            hops.add(response.headers());
-            Answer answer = new Answer(hops, response);
-            if (!answer.isRedirect()) {
-                return answer;
+            HttpResponse<InputStream> last = exchange(next, request);
+            hops.add(last.headers());
+            Response response = new Response(hops, last);
+            if (!response.isRedirect()) {
+                return response;
             }
-            URI target = target(next, response);
-            if (!away && !isHub(target)) {
-                return answer;
+            URI target = target(next, last);
+            if (!followAway && !isHub(target)) {
+                return response;
             }
-            answer.drop();
-            if (hops.size() > MOST_REDIRECTS) {
-                throw new IOException("%s redirects in circles".formatted(uri));
+            response.drop();
+            if (hops.size() > MAX_REDIRECTS) {
+                throw new IOException(
+                        "%s redirects more than %d times".formatted(uri, MAX_REDIRECTS));
             }
             next = target;
         }
     }
 
-    /// One request, with what its proxy wants to know. Not by an [java.net.Authenticator]: with
-    /// one, the HTTP client fails where a hub answers 401 without a challenge.
+    /// Sends one request, with the authorization of its proxy. Uses no [java.net.Authenticator]:
+    /// with one, the HTTP client fails on a status 401 without a challenge.
     private HttpResponse<InputStream> exchange(URI uri, HttpRequest.Builder request)
             throws IOException, InterruptedException {
         Optional<HubProxy> proxy = config.proxies().toward(uri);
@@ -139,10 +144,10 @@ final class HubHttp implements AutoCloseable {
                 throw e;
             }
             throw new IOException(
-                    "%s by way of the proxy %s".formatted(HubClient.reason(e), proxy.get()), e);
+                    "%s through the proxy %s".formatted(HubClient.reason(e), proxy.get()), e);
         }
         if (response.statusCode() == PROXY_WANTS_CREDENTIALS && proxy.isPresent()) {
-            // The body of a tunnel's refusal is null, whatever the JDK's documentation says.
+            // The body of a refused tunnel is null, contrary to the JDK's documentation.
             try (InputStream _ = response.body()) {
                 throw new UnusableException(proxy.get().refusal());
             }
@@ -160,12 +165,12 @@ final class HubHttp implements AutoCloseable {
                 return target;
             }
         } catch (IllegalArgumentException e) {
-            // Refused below, as none at all is.
+            // Refused below, like a missing location.
         }
         throw new IOException("%s redirects to \"%s\"".formatted(from, location));
     }
 
-    /// Whether this is the hub itself, and not a host it redirects to.
+    /// Returns whether the address is the hub itself, not a host it redirects to.
     boolean isHub(URI uri) {
         URI hub = config.endpoint();
         return Objects.equals(hub.getScheme(), uri.getScheme())

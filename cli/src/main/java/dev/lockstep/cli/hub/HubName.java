@@ -4,20 +4,20 @@ import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/// A model of a hub, as a user writes it: `org/name[@revision][:choice]`.
+/// The name of a hub's model, as a user writes it: `org/name[@revision][:choice]`.
 ///
 /// @param revision a branch, a tag or a commit
-/// @param choice a GGUF file of it, by name or by the type its name ends with
+/// @param choice one of its GGUF files, by name or by the type at the end of its name
 record HubName(String organization, String name, String revision, Optional<String> choice) {
     static final String DEFAULT_REVISION = "main";
 
-    // No segment begins with a dot: the parts become folders.
+    // A segment must not begin with a dot: the segments become folder names.
     private static final String SEGMENT = "[A-Za-z0-9_-][A-Za-z0-9._-]*";
     private static final Pattern FORM =
             Pattern.compile("(%1$s)/(%1$s)(?:@(%1$s(?:/%1$s)*))?(?::([^:]+))?".formatted(SEGMENT));
     private static final Pattern COMMIT = Pattern.compile("[0-9a-f]{40}");
 
-    /// Empty for a text of another form.
+    /// Parses a name; empty if the text has another form.
     static Optional<HubName> parse(String text) {
         Matcher form = FORM.matcher(text);
         // The cache joins both parts with "--".
@@ -32,17 +32,17 @@ record HubName(String organization, String name, String revision, Optional<Strin
                         Optional.ofNullable(form.group(4))));
     }
 
-    /// `org/name`.
+    /// Returns `org/name`.
     String repository() {
         return organization + "/" + name;
     }
 
-    /// Whether the revision is a commit, which never means anything else later.
+    /// Returns whether the revision is a commit, which never changes.
     boolean isCommit() {
         return COMMIT.matcher(revision).matches();
     }
 
-    /// `org/name`, or `org/name@revision` where it is not the default.
+    /// Returns `org/name`, or `org/name@revision` if the revision is not the default.
     @Override
     public String toString() {
         return revision.equals(DEFAULT_REVISION) ? repository() : repository() + "@" + revision;

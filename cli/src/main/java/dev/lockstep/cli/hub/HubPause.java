@@ -5,11 +5,12 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.Optional;
 
-/// The time between two attempts: what a busy host asks for, or more each time. Safe for any number
-/// of threads.
+/// The pause between two attempts: the time a busy host asks for, or an exponential back-off if
+/// that is longer. Safe for any number of threads.
 final class HubPause {
-    // Downloads at the same time are told the same: one line is enough.
-    private static final long ALIKE_NANOS = 1_000_000_000;
+    // Parallel downloads receive the same Retry-After: pauses that end this close together are
+    // announced once.
+    private static final long SAME_PAUSE_NANOS = 1_000_000_000;
 
     private final HubConfig.Timeouts timeouts;
     private final Terminal terminal;
@@ -20,16 +21,19 @@ final class HubPause {
         this.terminal = terminal;
     }
 
-    /// The question whose answer may need more than one attempt.
-    interface Question<T> {
-        T ask() throws IOException, InterruptedException;
+    /// One attempt of a request.
+    interface Attempt<T> {
+        T run() throws IOException, InterruptedException;
     }
 
-    /// Asks until there is an answer or timeouts ends.
-    <T> T persist(Question<T> question) throws IOException, InterruptedException {
+    /// Repeats an attempt until it succeeds.
+    ///
+    /// @throws IOException the last failure, when the attempts are used up or the host asks for a
+    ///   longer pause than allowed
+    <T> T retry(Attempt<T> attempt) throws IOException, InterruptedException {
         for (int failures = 1; ; failures++) {
             try {
-                return question.ask();
+                return attempt.run();
             } catch (IOException e) {
                 after(failures, e);
             }
@@ -38,25 +42,25 @@ final class HubPause {
 
     /// Waits before the next attempt.
     ///
-    /// @param failures until now, without progress
-    /// @throws IOException the last failure, where there is no next attempt
+    /// @param failures number of failures since the last progress
+    /// @throws IOException `failure`, when there is no next attempt
     void after(int failures, IOException failure) throws IOException, InterruptedException {
-        Duration asked =
+        Duration retryAfter =
                 failure instanceof HubBusyException busy
-                        ? busy.asked().orElse(Duration.ZERO)
+                        ? busy.retryAfter().orElse(Duration.ZERO)
                         : Duration.ZERO;
-        if (failures >= timeouts.attempts() || asked.compareTo(timeouts.longestAsked()) > 0) {
+        if (failures >= timeouts.attempts() || retryAfter.compareTo(timeouts.maxRetryAfter()) > 0) {
             throw failure;
         }
-        Duration usual = timeouts.firstPause().multipliedBy(1L << Math.min(failures - 1, 6));
-        if (asked.isPositive() && isNews(System.nanoTime() + asked.toNanos())) {
+        Duration backOff = timeouts.firstPause().multipliedBy(1L << Math.min(failures - 1, 6));
+        if (retryAfter.isPositive() && isNew(System.nanoTime() + retryAfter.toNanos())) {
             terminal.say(failure.getMessage() + ": waiting");
         }
-        Thread.sleep(asked.compareTo(usual) > 0 ? asked : usual);
+        Thread.sleep(retryAfter.compareTo(backOff) > 0 ? retryAfter : backOff);
     }
 
-    private synchronized boolean isNews(long endNanos) {
-        if (announcedEndNanos.filter(it -> endNanos - it < ALIKE_NANOS).isPresent()) {
+    private synchronized boolean isNew(long endNanos) {
+        if (announcedEndNanos.filter(it -> endNanos - it < SAME_PAUSE_NANOS).isPresent()) {
             return false;
         }
         announcedEndNanos = Optional.of(endNanos);

@@ -10,11 +10,12 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 
-/// The proxies that the environment names: `HTTPS_PROXY` or `HTTP_PROXY` by the address, else
-/// `ALL_PROXY`, and none for hosts of [NoProxy]. A name in small letters comes before one in
-/// capitals, and before it even when it is empty.
+/// The proxies that the environment names: `HTTPS_PROXY` or `HTTP_PROXY` by the scheme of the
+/// address, else `ALL_PROXY`, and none for hosts of [NoProxy]. A lower-case name takes precedence
+/// over the upper-case one, even if its value is empty.
 ///
-/// A value is read when an address needs it, so one for other addresses does no harm.
+/// A value is parsed when an address needs it, so an invalid value for other addresses has no
+/// effect.
 final class HubProxies {
     private final Map<String, String> environment;
     private final NoProxy direct;
@@ -24,7 +25,7 @@ final class HubProxies {
         this.direct = NoProxy.parse(variable("no_proxy").map(this::value).orElse(""));
     }
 
-    /// The proxy on the way to an address, where there is one.
+    /// Returns the proxy for an address, if there is one.
     Optional<HubProxy> toward(URI uri) {
         return variable(uri.getScheme() + "_proxy")
                 .or(() -> variable("all_proxy"))
@@ -32,7 +33,8 @@ final class HubProxies {
                 .map(name -> HubProxy.parse(name, value(name)));
     }
 
-    /// For the HTTP client; where the environment names none, the JVM's own properties count.
+    /// Returns a selector for the HTTP client; if the environment names no proxy, the JVM's default
+    /// selector decides.
     ProxySelector selector() {
         return new ProxySelector() {
             @Override
@@ -48,15 +50,16 @@ final class HubProxies {
 
             @Override
             public void connectFailed(URI uri, SocketAddress address, IOException failure) {
-                // Whoever asked is told.
+                // The caller of the HTTP client receives the failure.
             }
         };
     }
 
-    /// The name that is in the environment and not empty.
+    /// Returns the lower-case name if it is in the environment, else the upper-case one; empty if
+    /// the value is blank.
     private Optional<String> variable(String name) {
-        String capitals = name.toUpperCase(Locale.ROOT);
-        return Optional.of(environment.containsKey(name) ? name : capitals)
+        String upperCase = name.toUpperCase(Locale.ROOT);
+        return Optional.of(environment.containsKey(name) ? name : upperCase)
                 .filter(it -> !value(it).isBlank());
     }
 

@@ -10,7 +10,7 @@ import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/// An HTTP proxy as an environment variable names it: `[http://][user:password@]host[:port]`.
+/// An HTTP proxy, as an environment variable names it: `[http://][user:password@]host[:port]`.
 ///
 /// @param variable the name of the variable
 /// @param credentials `user:password`, decoded
@@ -29,8 +29,7 @@ record HubProxy(String variable, String host, int port, Optional<String> credent
         }
         String scheme = Optional.ofNullable(form.group(1)).orElse("http");
         if (!scheme.equalsIgnoreCase("http")) {
-            throw unusable(
-                    variable, value, "is a proxy spoken to by %s, not by http".formatted(scheme));
+            throw unusable(variable, value, "uses %s, only http is supported".formatted(scheme));
         }
         int port = Optional.ofNullable(form.group(4)).map(Integer::parseInt).orElse(DEFAULT_PORT);
         if (port < 1 || port > LAST_PORT) {
@@ -48,7 +47,7 @@ record HubProxy(String variable, String host, int port, Optional<String> credent
     }
 
     private static String decoded(String text) {
-        // This is no form, where a plus is a space.
+        // Not a form: a plus is not a space.
         return URLDecoder.decode(text.replace("+", "%2B"), StandardCharsets.UTF_8);
     }
 
@@ -58,7 +57,7 @@ record HubProxy(String variable, String host, int port, Optional<String> credent
                         .formatted(variable, withoutCredentials(value.strip()), why));
     }
 
-    /// Everything before the last `@` may be a part of the password.
+    /// Masks everything before the last `@`: all of it may be part of the password.
     private static String withoutCredentials(String value) {
         int end = value.lastIndexOf('@');
         int scheme = value.indexOf("://");
@@ -66,7 +65,7 @@ record HubProxy(String variable, String host, int port, Optional<String> credent
         return end < 0 ? value : value.substring(0, start) + "***" + value.substring(end);
     }
 
-    /// For the HTTP client, which looks its host up.
+    /// Converts it for the HTTP client, which resolves the host.
     Proxy proxy() {
         return new Proxy(Proxy.Type.HTTP, InetSocketAddress.createUnresolved(bareHost(), port));
     }
@@ -75,7 +74,7 @@ record HubProxy(String variable, String host, int port, Optional<String> credent
         return host.replaceAll("[\\[\\]]", "");
     }
 
-    /// The header `Proxy-Authorization`, where there are credentials.
+    /// Returns the value of the header `Proxy-Authorization`, if there are credentials.
     Optional<String> authorization() {
         return credentials.map(
                 it ->
@@ -84,16 +83,16 @@ record HubProxy(String variable, String host, int port, Optional<String> credent
                                         .encodeToString(it.getBytes(StandardCharsets.UTF_8)));
     }
 
-    /// What is to be done when it does not let anybody through like this.
+    /// Returns the error message, with the remedy, for a status 407 of the proxy.
     String refusal() {
         return credentials.isPresent()
-                ? "the proxy %s:%d does not accept the user and password (Basic) of %s: mend them there"
+                ? "the proxy %s:%d does not accept the user and password (Basic) of %s: correct them there"
                         .formatted(host, port, variable)
                 : "the proxy %s:%d asks for a user and password: set %s to http://user:password@%s:%d"
                         .formatted(host, port, variable, host, port);
     }
 
-    /// Without the credentials, which are no text for a log.
+    /// Excludes the credentials, which must not be logged.
     @Override
     public String toString() {
         return "%s:%d of %s".formatted(host, port, variable);

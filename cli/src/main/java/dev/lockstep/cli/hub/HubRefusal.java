@@ -1,11 +1,13 @@
 package dev.lockstep.cli.hub;
 
-/// Why a hub does not give what was asked for, in one line with the remedy.
+/// The error message for a request that a hub refuses: one line with the remedy.
 ///
-/// @param file empty where the model itself was asked for
+/// @param file the requested file; empty if the request was for the model itself
 record HubRefusal(HubConfig config, HubName model, String file) {
 
-    /// @param code the hub's own word for it; may be empty
+    /// Returns the message for a status.
+    ///
+    /// @param code the hub's error code; may be empty
     String line(int status, String code) {
         return switch (status) {
             case 401 -> unknown();
@@ -25,13 +27,13 @@ record HubRefusal(HubConfig config, HubName model, String file) {
         return config.endpoint() + "/" + model.repository();
     }
 
-    /// A hub does not tell strangers which models there are.
+    /// Without a token, a hub answers 401 for both hidden and absent models.
     private String unknown() {
         HubToken token = config.token();
         return token.text().isPresent()
                 ? "%s does not accept the token of %s for %s: put a new one there, from %s/settings/tokens"
                         .formatted(config.endpoint(), token.source(), model, config.endpoint())
-                : "%s is gated or private, or there is none: accept its options at %s and put a token into %s"
+                : "%s is gated, private or absent: accept its terms at %s and put a token into %s"
                         .formatted(model, page(), token.places());
     }
 
@@ -40,7 +42,7 @@ record HubRefusal(HubConfig config, HubName model, String file) {
         return token.text().isPresent()
                 ? "%s is gated: ask for access at %s with the account of the token of %s, which must allow reading it"
                         .formatted(model, page(), token.source())
-                : "%s is gated: accept its options at %s and put a token into %s"
+                : "%s is gated: accept its terms at %s and put a token into %s"
                         .formatted(model, page(), token.places());
     }
 

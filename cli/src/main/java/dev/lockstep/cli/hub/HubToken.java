@@ -9,17 +9,19 @@ import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
 
-/// A user's token for a hub: `HF_TOKEN`, else what the file holds that the hub's other clients
-/// write at a login.
+/// A user's token for a hub: the value of `HF_TOKEN`, else the content of the file that the hub's
+/// other clients write at a login.
 ///
-/// @param text empty where there is none
+/// @param text the token; empty if there is none
 /// @param source the variable or the file that it is from
-/// @param file where one is looked for
+/// @param file the path of the token file, whether or not it exists
 record HubToken(Optional<String> text, String source, Path file) {
     private static final String VARIABLE = "HF_TOKEN";
     private static final String FILE_VARIABLE = "HF_TOKEN_PATH";
 
-    /// @param home of the hub's clients
+    /// Reads the token.
+    ///
+    /// @param home the home folder of the hub's clients
     static HubToken of(Map<String, String> environment, Path home) {
         Path file =
                 HubConfig.given(environment, FILE_VARIABLE)
@@ -32,14 +34,14 @@ record HubToken(Optional<String> text, String source, Path file) {
                 : new HubToken(read(file), file.toString(), file);
     }
 
-    /// Where one may be put.
+    /// Returns the places where a user may put a token, for messages.
     String places() {
         return "%s or the file %s".formatted(VARIABLE, file);
     }
 
     private static Optional<String> read(Path file) {
         try {
-            // A byte is a character, and those that no token has are refused.
+            // Every byte is a character here; characters that no token has are refused.
             return token(Files.readString(file, StandardCharsets.ISO_8859_1), file.toString());
         } catch (NoSuchFileException e) {
             return Optional.empty();
@@ -50,11 +52,11 @@ record HubToken(Optional<String> text, String source, Path file) {
         }
     }
 
-    /// Without the line ends that come with copying.
+    /// Checks a token; removes the line ends that copying adds.
     private static Optional<String> token(String value, String source) {
         String token = value.replaceAll("[\r\n]", "").strip();
         if (!token.matches("[!-~]*")) {
-            // The HTTP client would refuse it too, and show it.
+            // The HTTP client would refuse it too, but with the token in its message.
             throw new SettingsException(
                     "%s holds a character that no token has: copy the token alone into it"
                             .formatted(source));
@@ -62,7 +64,7 @@ record HubToken(Optional<String> text, String source, Path file) {
         return Optional.of(token).filter(it -> !it.isEmpty());
     }
 
-    /// The token is no text for a log.
+    /// Excludes the token, which must not be logged.
     @Override
     public String toString() {
         return "HubToken[%s]".formatted(text.isPresent() ? source : "none");

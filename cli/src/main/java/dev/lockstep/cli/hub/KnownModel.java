@@ -4,8 +4,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.stream.Collectors;
 
-/// A model that `--model` knows by name: a file inside a Python package, so that any package mirror
-/// serves it.
+/// A model that `--model` accepts by name: a file inside a Python package, so that any package
+/// mirror provides it.
 ///
 /// @param entry the file's path inside the package's wheel
 public record KnownModel(
@@ -32,7 +32,7 @@ public record KnownModel(
         return ALL.stream().filter(model -> model.name.equals(name)).findFirst();
     }
 
-    /// All names, for messages.
+    /// Returns all names, for messages.
     static String names() {
         return ALL.stream().map(KnownModel::name).collect(Collectors.joining(", "));
     }

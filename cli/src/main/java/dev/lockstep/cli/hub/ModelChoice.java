@@ -10,17 +10,17 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
 
-/// What `--model` means: a path on disk and the name requests use.
+/// The model that `--model` names: its path on disk and the name that requests use.
 public record ModelChoice(Path path, String name) {
 
-    /// What a process is told, downloaded into the user's caches when it is not there yet.
+    /// Resolves `--model` of a process; downloads the model into the user's caches if it is absent.
     public static ModelChoice of(Settings settings, Terminal terminal) throws InterruptedException {
         return ofUser("--model", settings.value(ProcessKeys.MODEL), terminal);
     }
 
-    /// As [#of].
+    /// Resolves a model like [#of].
     ///
-    /// @param key what the user calls it
+    /// @param key the setting or argument that names it, for error messages
     public static ModelChoice ofUser(String key, String model, Terminal terminal)
             throws InterruptedException {
         Map<String, String> environment = System.getenv();
@@ -31,9 +31,9 @@ public record ModelChoice(Path path, String name) {
                 () -> new Hub(HubConfig.of(environment), terminal));
     }
 
-    /// A folder or file as it is, a known name, or a hub's model: the first of these that it is.
+    /// Resolves a model to the first that matches: a folder or file, a known name, a hub's model.
     ///
-    /// @param hub asked for last: what is on disk needs no settings of one
+    /// @param hub called last: a model on disk needs no valid hub settings
     static ModelChoice resolve(String key, String model, ModelCache cache, Supplier<Hub> hub)
             throws InterruptedException {
         Path path = Path.of(model);

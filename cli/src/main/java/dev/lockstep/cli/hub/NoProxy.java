@@ -8,7 +8,7 @@ import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/// Hosts that are reached without a proxy: those that `NO_PROXY` lists, and this one.
+/// The hosts that are reached without a proxy: those that `NO_PROXY` lists, and this host.
 final class NoProxy {
     private static final String ALL = "*";
     private static final Pattern FORM =
@@ -22,7 +22,7 @@ final class NoProxy {
         this.entries = entries;
     }
 
-    /// A host with those beneath it, on one port or on all.
+    /// A host and its subdomains, on one port or on all ports.
     private record Entry(String host, Optional<Integer> port) {
         static Optional<Entry> parse(String text) {
             if (text.equals(ALL)) {
@@ -46,8 +46,8 @@ final class NoProxy {
         }
     }
 
-    /// Reads entries between commas or spaces: `host`, `.domain`, `*.domain`, each with `:port` or
-    /// without, and `*` for all. What is none of these covers nothing.
+    /// Parses a list separated by commas or spaces, of `host`, `.domain` and `*.domain`, each with
+    /// or without `:port`, and `*` for all. Ignores any other entry.
     static NoProxy parse(String list) {
         return new NoProxy(
                 Arrays.stream(list.toLowerCase(Locale.ROOT).split("[,\\s]+", -1))
@@ -61,8 +61,8 @@ final class NoProxy {
                         .orElse("")
                         .toLowerCase(Locale.ROOT)
                         .replaceAll("[\\[\\]]", "");
-        int usual = "https".equals(uri.getScheme()) ? 443 : 80;
-        int port = uri.getPort() < 0 ? usual : uri.getPort();
+        int defaultPort = "https".equals(uri.getScheme()) ? 443 : 80;
+        int port = uri.getPort() < 0 ? defaultPort : uri.getPort();
         return LOOPBACK.matcher(host).matches()
                 || entries.stream().anyMatch(entry -> entry.covers(host, port));
     }

@@ -10,31 +10,32 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
-/// The same work for several things at a time. The first failure ends all of it.
+/// Runs the same work for several items in parallel. The first failure ends all of it.
 final class Parallel {
     private static final long POLL_MILLIS = 100;
 
     private Parallel() {}
 
-    /// Work for one thing.
+    /// The work for one item.
     @FunctionalInterface
     interface Work<A, B> {
-        B of(A thing) throws IOException, InterruptedException;
+        B of(A item) throws IOException, InterruptedException;
     }
 
-    /// Results in the order of the things.
+    /// Runs the work and returns the results in the order of the items.
     ///
-    /// @param atOnce how many are worked on at the same time
-    /// @param meanwhile run now and then by the caller's thread
-    static <A, B> List<B> map(List<A> things, int atOnce, Work<A, B> work, Runnable meanwhile)
+    /// @param threadCount maximum number of items in parallel
+    /// @param meanwhile called at least every 100 ms or so on the caller's thread, until all are
+    ///   done
+    static <A, B> List<B> map(List<A> items, int threadCount, Work<A, B> work, Runnable meanwhile)
             throws IOException, InterruptedException {
-        ExecutorService threads =
+        ExecutorService executor =
                 Executors.newFixedThreadPool(
-                        atOnce, Thread.ofPlatform().daemon().name("download-", 0).factory());
+                        threadCount, Thread.ofPlatform().daemon().name("download-", 0).factory());
         try {
             List<Future<B>> futures = new ArrayList<>();
-            for (A thing : things) {
-                futures.add(threads.submit(() -> work.of(thing)));
+            for (A item : items) {
+                futures.add(executor.submit(() -> work.of(item)));
             }
             while (futures.stream().anyMatch(future -> future.state() == Future.State.RUNNING)) {
                 requireNoFailure(futures);
@@ -44,7 +45,7 @@ final class Parallel {
             requireNoFailure(futures);
             return futures.stream().map(Future::resultNow).toList();
         } finally {
-            threads.shutdownNow();
+            executor.shutdownNow();
         }
     }
 
@@ -68,7 +69,7 @@ final class Parallel {
                 try {
                     future.get(POLL_MILLIS, TimeUnit.MILLISECONDS);
                 } catch (TimeoutException | ExecutionException e) {
-                    // Whoever asked looks at all of them now.
+                    // The caller checks all futures next.
                 }
                 return;
             }

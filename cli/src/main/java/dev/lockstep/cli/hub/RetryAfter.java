@@ -7,17 +7,18 @@ import java.time.Instant;
 import java.time.format.DateTimeFormatter;
 import java.util.Optional;
 
-/// How long an answer asks to be left alone, by its header `Retry-After`.
+/// Reads the header `Retry-After` of a response.
 final class RetryAfter {
-    // More digits are no time anybody means.
+    // A value with more digits is not a plausible time.
     private static final String SECONDS = "[0-9]{1,9}";
 
     private RetryAfter() {}
 
-    /// Whole seconds, rounded up, and never below zero. Empty without the header, or where it is
-    /// neither seconds nor a date.
+    /// Returns the time to wait in whole seconds, rounded up, at least 0; empty without the header,
+    /// or if its value is neither seconds nor a date.
     ///
-    /// @param now for an answer without a date of its own: clocks differ, so that one comes first
+    /// @param now the start of the wait if the response has no header `Date`, which takes
+    ///   precedence because clocks differ
     static Optional<Duration> of(HttpHeaders headers, Instant now) {
         return headers.firstValue("Retry-After")
                 .map(String::strip)

@@ -9,8 +9,8 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 
-/// An answer's body that breaks when nothing has come for too long: the HTTP client would wait for
-/// ever.
+/// A response body whose read fails when no byte arrives for too long: the HTTP client has no read
+/// time-out.
 final class WatchedStream extends FilterInputStream {
     private static final ScheduledExecutorService TIMER =
             Executors.newSingleThreadScheduledExecutor(
@@ -21,12 +21,14 @@ final class WatchedStream extends FilterInputStream {
     private volatile boolean reading;
     private volatile long sinceNanos;
 
-    /// @param silence after which a read fails
+    /// Wraps a body.
+    ///
+    /// @param silence time without a byte after which a read fails
     WatchedStream(InputStream in, Duration silence) {
         super(in);
         silenceNanos = silence.toNanos();
         long pause = Math.max(1, silenceNanos / 4);
-        watch = TIMER.scheduleWithFixedDelay(this::look, pause, pause, TimeUnit.NANOSECONDS);
+        watch = TIMER.scheduleWithFixedDelay(this::check, pause, pause, TimeUnit.NANOSECONDS);
     }
 
     @Override
@@ -46,8 +48,8 @@ final class WatchedStream extends FilterInputStream {
         }
     }
 
-    /// Closing ends a read that waits.
-    private void look() {
+    /// Closes the stream, which ends a blocked read, if the read has waited too long.
+    private void check() {
         if (!reading || System.nanoTime() - sinceNanos < silenceNanos) {
             return;
         }

@@ -1,4 +1,4 @@
-/// Where a model comes from: a path, a known name, or `org/name` of a hub ([ModelChoice]);
+/// Resolves a model from a path, a known name, or `org/name` of a hub ([ModelChoice]), and
 /// downloads into the cache that the hub's clients share ([Hub]).
 @NullMarked
 package dev.lockstep.cli.hub;

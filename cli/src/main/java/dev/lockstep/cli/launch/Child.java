@@ -14,19 +14,19 @@ import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.jspecify.annotations.Nullable;
 
-/// One child process and its restarts. It holds the child's standard input: when this process dies,
-/// however it dies, the child sees the end and stops.
+/// A child process and its restarts. This process holds the child's standard input: when this
+/// process ends in any way, the input ends and the child stops.
 final class Child {
     private static final Logger log = LogManager.getLogger(Child.class);
 
-    /// A signal to the whole process group reaches children first: before an end counts as one of
-    /// their own, this process has this long to hear of it.
+    /// The delay before the end of a child is reported: a signal to the whole process group may
+    /// reach the child first, and this process must receive it, too.
     private static final Duration GRACE = Duration.ofMillis(200);
 
     private static final Duration FIRST_BACKOFF = Duration.ofMillis(250);
-    private static final Duration LONGEST_BACKOFF = Duration.ofSeconds(30);
+    private static final Duration MAX_BACKOFF = Duration.ofSeconds(30);
 
-    /// A child that lived so long starts again without delay.
+    /// A child that ran longer restarts with the first back-off.
     private static final Duration STEADY = Duration.ofSeconds(60);
 
     private final String name;
@@ -39,13 +39,15 @@ final class Child {
     private @Nullable Process process;
     private boolean stopping;
 
-    /// Hears of a child; called on its watch thread or on its reader.
+    /// Receives events of a child, on its watch thread or its reader thread.
     interface Listener {
-        /// How far its start has come.
+        /// Reports the progress of its start.
         void progress(String child, String what, long done, long total);
 
-        /// It ended by itself. Says whether to start it again.
-        boolean restart(String child, int exitCode, String lastWords);
+        /// Reports that it ended without being stopped, and returns whether to restart it.
+        ///
+        /// @param lastLine the last line of its error output or log
+        boolean restart(String child, int exitCode, String lastLine);
     }
 
     Child(String name, List<String> command, Path runFolder, Listener listener) {
@@ -64,35 +66,35 @@ final class Child {
         return name;
     }
 
-    /// Whether this process number is the child's at the moment.
+    /// Returns whether the child currently has this process id.
     synchronized boolean is(long pid) {
         return process != null && process.pid() == pid;
     }
 
-    /// Asks it to drain.
+    /// Sends SIGTERM: the child drains and ends.
     synchronized void terminate() {
         stopping = true;
         if (process != null) {
-            // Process.destroy closes its standard input too, which means stop at once.
+            // Process.destroy also closes its standard input, which stops it without a drain.
             process.toHandle().destroy();
         }
         notifyAll();
     }
 
-    /// Lets it stop at once: its standard input ends.
-    synchronized void hangUp() {
+    /// Closes its standard input, which stops it without a drain.
+    synchronized void closeInput() {
         stopping = true;
         if (process != null) {
             try {
                 process.getOutputStream().close();
             } catch (IOException e) {
-                log.debug("{} had hung up already", name, e);
+                log.debug("standard input of {} was already closed", name, e);
             }
         }
         notifyAll();
     }
 
-    /// Waits for its end; kills it when it takes longer.
+    /// Waits for its end; kills it after the time-out.
     void awaitEnd(Duration timeout) {
         Process last;
         synchronized (this) {
@@ -115,23 +117,23 @@ final class Child {
             while (true) {
                 long start = System.nanoTime();
                 int exitCode;
-                String words;
+                String line;
                 try {
                     Process started = launch();
                     if (started == null) {
                         return;
                     }
                     exitCode = started.waitFor();
-                    words = lastWords(exitCode);
+                    line = lastLine(exitCode);
                 } catch (IOException e) {
                     exitCode = ExitCode.FAILED;
-                    words = "cannot be started: " + e.getMessage();
+                    line = "cannot be started: " + e.getMessage();
                 }
                 if (!pause(GRACE)) {
                     return;
                 }
-                log.warn("{} ended with exit code {}: {}", name, exitCode, words);
-                if (!listener.restart(name, exitCode, words)) {
+                log.warn("{} ended with exit code {}: {}", name, exitCode, line);
+                if (!listener.restart(name, exitCode, line)) {
                     return;
                 }
                 boolean steady = System.nanoTime() - start > STEADY.toNanos();
@@ -139,7 +141,7 @@ final class Child {
                 if (!pause(backoff)) {
                     return;
                 }
-                backoff = min(backoff.multipliedBy(2), LONGEST_BACKOFF);
+                backoff = min(backoff.multipliedBy(2), MAX_BACKOFF);
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
@@ -157,7 +159,7 @@ final class Child {
         return started;
     }
 
-    /// Lines of the form `progress TAB what TAB done TAB total`; others are nobody's.
+    /// Reads lines of the form `progress TAB what TAB done TAB total`; ignores other lines.
     private void read(Process from) {
         try (BufferedReader reader = from.inputReader()) {
             for (String line = reader.readLine(); line != null; line = reader.readLine()) {
@@ -171,7 +173,7 @@ final class Child {
                 }
             }
         } catch (IOException e) {
-            log.debug("{} stopped talking", name, e);
+            log.debug("cannot read standard output of {}", name, e);
         }
     }
 
@@ -187,8 +189,8 @@ final class Child {
         return !stopping;
     }
 
-    /// The last line of what it complained, else of its log.
-    private String lastWords(int exitCode) {
+    /// Returns the last non-blank line of its error output, else of its log.
+    private String lastLine(int exitCode) {
         for (Path file : List.of(errorFile(), runFolder.resolve(name + ".log"))) {
             try {
                 String text = new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
@@ -198,10 +200,10 @@ final class Child {
                     return last.get();
                 }
             } catch (IOException e) {
-                log.debug("{} left no {}", name, file, e);
+                log.debug("{}: cannot read {}", name, file, e);
             }
         }
-        return "ended with exit code " + exitCode + " and said nothing";
+        return "ended with exit code " + exitCode + " without a message";
     }
 
     private Path errorFile() {

@@ -9,8 +9,8 @@ import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/// The CPUs this process may run on, by number, from `/proc/self/status`; no more of them than a
-/// container's quota gives time for.
+/// The numbers of the CPUs this process may run on, from `/proc/self/status`; at most as many as
+/// the quota of the control group allows.
 final class Cpus {
     private static final Path STATUS = Path.of("/proc/self/status");
     private static final String KEY = "Cpus_allowed_list:";
@@ -23,7 +23,7 @@ final class Cpus {
             for (String line : Files.readAllLines(STATUS)) {
                 if (line.startsWith(KEY)) {
                     List<Integer> cpus = parse(line.substring(KEY.length()).strip());
-                    // Knows the quota of the control group, which the line does not.
+                    // Includes the quota of the control group, unlike the line.
                     int quota = Runtime.getRuntime().availableProcessors();
                     return cpus.subList(0, Math.min(cpus.size(), quota));
                 }
@@ -34,7 +34,7 @@ final class Cpus {
         throw new IllegalStateException(STATUS + " has no line " + KEY);
     }
 
-    /// Reads `0-3,8,10-11`.
+    /// Parses a list such as `0-3,8,10-11`.
     static List<Integer> parse(String list) {
         List<Integer> cpus = new ArrayList<>();
         Matcher range = RANGE.matcher(list);

@@ -5,12 +5,15 @@ import dev.lockstep.worker.WorkerConfig;
 import java.util.ArrayList;
 import java.util.List;
 
-/// How the totals of one host, threads and KV memory, are divided over its ranks.
+/// The division of one host's threads and KV memory between its ranks.
 ///
-/// @param oversubscribed more compute threads than cores: nobody spins
+/// @param oversubscribed more compute threads than cores: no thread may spin
 record HostPlan(List<RankPlan> ranks, int cores, boolean oversubscribed) {
 
-    /// @param cpus to pin to; empty pins nobody
+    /// The share of one rank.
+    ///
+    /// @param cpus CPUs to pin its threads to; empty pins no thread
+    /// @param kvBytes bytes of its KV memory, a whole number of blocks
     record RankPlan(int threads, List<Integer> cpus, long kvBytes) {
         RankPlan {
             cpus = List.copyOf(cpus);
@@ -21,9 +24,13 @@ record HostPlan(List<RankPlan> ranks, int cores, boolean oversubscribed) {
         ranks = List.copyOf(ranks);
     }
 
+    /// Divides threads evenly, and KV memory in whole blocks by each rank's bytes per token.
+    ///
     /// @param kvBytesPerToken of each rank
-    /// @param cores CPU numbers this host gives us
-    /// @param threads at least one a rank, whatever is asked
+    /// @param cores numbers of the CPUs this process may use
+    /// @param threads total of the host; raised to one per rank
+    /// @param kvBytes total of the host
+    /// @throws UnusableException when the KV memory holds fewer than 2 blocks
     static HostPlan of(List<Long> kvBytesPerToken, List<Integer> cores, int threads, long kvBytes) {
         int size = kvBytesPerToken.size();
         int total = Math.max(size, threads);

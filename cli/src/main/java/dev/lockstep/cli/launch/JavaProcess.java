@@ -9,22 +9,23 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/// Command lines for JVMs of our own, like this one.
+/// Command lines of the JVMs that this process starts.
 final class JavaProcess {
-    /// Not the class itself: commands use the launcher, and the launcher no command.
+    /// A name, not a class literal: commands depend on the launcher, not the reverse.
     private static final String MAIN_CLASS = "dev.lockstep.cli.Lockstep";
 
     private JavaProcess() {}
 
-    /// The optimizing compiler takes a third of the processor time of a start, on cores that the
-    /// worker loads its model with: what is not hot yet can wait. Not for workers, whose kernels
-    /// may be Java, and who measure their steps at the start.
+    /// Delays the optimizing compiler, which uses a third of the processor time of a start on cores
+    /// that the worker needs to load its model. Not for workers: their kernels may be Java, and
+    /// they measure their steps at the start.
     private static final String COMPILE_LATER = "-XX:CompileThresholdScaling=5";
 
-    /// A kind of process: its `lockstep` command and what its JVM gets.
+    /// A kind of process: its `lockstep` command and its JVM flags.
     enum Role {
         COORDINATOR("coordinator", "-Xms40m", "-Xmx256m", COMPILE_LATER),
-        // What it needs grows with the pool, which it learns last: only what is used is committed.
+        // Its heap grows with the block pool, whose size is known last: the JVM commits only the
+        // memory that is used.
         SCHEDULER(
                 "scheduler",
                 COMPILE_LATER,
@@ -42,8 +43,11 @@ final class JavaProcess {
         }
     }
 
+    /// Returns the command line of a process.
+    ///
     /// @param name of the process, for its log
-    /// @param training empty, or the folder a start-up cache is written to at its end
+    /// @param training the folder that the process writes a start-up cache to when it exits; empty
+    ///   for none
     static List<String> command(
             Role role,
             String name,
@@ -81,8 +85,8 @@ final class JavaProcess {
         return isNewest(cache) ? List.of("-XX:AOTCache=" + cache) : List.of();
     }
 
-    /// Whether a start-up cache is there and younger than every jar: the JVM was seen to take
-    /// classes from one that an older build had made.
+    /// Returns whether a start-up cache exists and is at least as new as every jar: the JVM was
+    /// observed to load classes from a cache of an older build.
     private static boolean isNewest(Path cache) {
         File file = cache.toFile();
         return file.canRead()
@@ -96,7 +100,7 @@ final class JavaProcess {
             return Path.of(
                     JavaProcess.class.getProtectionDomain().getCodeSource().getLocation().toURI());
         } catch (URISyntaxException e) {
-            throw new IllegalStateException("a code location that is no URI", e);
+            throw new IllegalStateException("the code location is not a URI", e);
         }
     }
 }

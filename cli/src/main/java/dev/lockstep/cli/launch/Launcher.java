@@ -38,8 +38,8 @@ import java.util.stream.Collectors;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/// Starts and watches a host's processes: one worker a rank, a scheduler, a coordinator, and a
-/// ZooKeeper of its own where none is given. It never touches a request. Closed by whoever started
+/// Starts and watches the processes of a host: one worker per rank, a scheduler and a coordinator;
+/// embeds a ZooKeeper server if none is configured. It never handles a request. The creator closes
 /// it.
 public final class Launcher {
     private static final Logger log = LogManager.getLogger(Launcher.class);
@@ -66,7 +66,7 @@ public final class Launcher {
     private boolean started;
     private Optional<String> failure = Optional.empty();
 
-    /// A started cluster, ready for requests: its coordinator's address and its group.
+    /// A cluster that is ready for requests: the address of its coordinator, and its group.
     public record Ready(String host, int port, GroupStatus group) {}
 
     public Launcher(LauncherConfig config, Terminal terminal) {
@@ -118,17 +118,19 @@ public final class Launcher {
                 kvBytes);
     }
 
-    /// Limits that are below their defaults, for there is too little memory.
+    /// Returns a line for each limit that is below its default because of too little memory.
     public List<String> lowered() {
         return memory.lowered();
     }
 
-    /// One screen about what was started.
+    /// Returns the start screen, a description of the running cluster.
     public String startScreen(Ready ready, Duration timeToReady) {
         return StartScreen.text(ready, config, plan, memory, parameters, timeToReady);
     }
 
-    /// Starts everything and waits until it serves.
+    /// Starts every process and waits until the cluster serves.
+    ///
+    /// @throws UnusableException when a process ends before the cluster is ready
     public Ready start() throws InterruptedException {
         workers.forEach(Child::start);
         coordinator.start();
@@ -162,12 +164,12 @@ public final class Launcher {
         }
     }
 
-    /// Stops everything: streams run out first when the reason drains.
+    /// Stops every process; if the reason drains, running streams finish first.
     public void close(StopReason reason) {
         if (reason.drains()) {
             coordinator.terminate();
             coordinator.awaitEnd(DRAIN);
-            // A child in training writes its cache at its end.
+            // A child in a training run writes its cache when it exits.
             Duration stepDown = config.training().isPresent() ? DRAIN : STEP_DOWN;
             scheduler.terminate();
             scheduler.awaitEnd(stepDown);
@@ -177,7 +179,7 @@ public final class Launcher {
             List<Child> all = new ArrayList<>(workers);
             all.add(scheduler);
             all.add(coordinator);
-            all.forEach(Child::hangUp);
+            all.forEach(Child::closeInput);
             long end = System.nanoTime() + QUICK.toNanos();
             all.forEach(
                     child ->
@@ -204,7 +206,7 @@ public final class Launcher {
                     .findFirst()
                     .map(each -> new Ready(coordinator.host(), coordinator.port(), each));
         } catch (StatusRuntimeException e) {
-            log.debug("the coordinator does not tell its status yet", e);
+            log.debug("the coordinator does not report its status yet", e);
             return Optional.empty();
         } finally {
             channel.shutdownNow();
@@ -232,7 +234,8 @@ public final class Launcher {
         return child(JavaProcess.Role.WORKER, "worker-" + rank, WorkerConfig.SPEC, flags);
     }
 
-    /// A child gets what `serve` was given as far as it takes the keys, then what only it is told.
+    /// Creates a child whose flags are the settings of `serve` that its specification has, then the
+    /// child's own flags, which take precedence.
     private Child child(
             JavaProcess.Role role, String name, SettingsSpec spec, List<String> ownFlags) {
         List<String> own = new ArrayList<>(ownFlags);
@@ -262,7 +265,7 @@ public final class Launcher {
                 new Watcher());
     }
 
-    /// Sessions of an earlier run would hold up this one's election.
+    /// Creates a new folder: sessions of an earlier run would delay the election of this one.
     private static Path freshFolder(Path runFolder) {
         try {
             return Files.createTempDirectory(runFolder, "zookeeper-");
@@ -271,8 +274,8 @@ public final class Launcher {
         }
     }
 
-    /// What happens to children: before the first readiness an end is a failure, afterwards they
-    /// start again.
+    /// Handles the end of a child: before the cluster is ready it fails the start, afterwards the
+    /// child restarts.
     private final class Watcher implements Child.Listener {
         @Override
         public void progress(String child, String what, long done, long total) {
@@ -280,21 +283,21 @@ public final class Launcher {
         }
 
         @Override
-        public boolean restart(String child, int exitCode, String lastWords) {
+        public boolean restart(String child, int exitCode, String lastLine) {
             synchronized (Launcher.this) {
                 if (!started) {
-                    failure = Optional.of("%s: %s".formatted(child, strip(lastWords)));
+                    failure = Optional.of("%s: %s".formatted(child, strip(lastLine)));
                     return false;
                 }
             }
-            terminal.say(
-                    "%s ended with exit code %d and is started again".formatted(child, exitCode));
+            terminal.say("%s ended with exit code %d and is restarted".formatted(child, exitCode));
             return true;
         }
 
-        /// The child's own line begins with its command; one prefix is enough.
-        private static String strip(String words) {
-            return words.replaceFirst("^lockstep \\S+: ", "");
+        /// Removes the command prefix of the child's line: the failure has the child's name
+        /// already.
+        private static String strip(String line) {
+            return line.replaceFirst("^lockstep \\S+: ", "");
         }
     }
 }

@@ -9,11 +9,11 @@ import dev.lockstep.scheduler.process.SchedulerConfig;
 import java.nio.file.Path;
 import java.util.Optional;
 
-/// The settings of `serve`: those of all processes it starts.
+/// The settings of `serve`, which include those of the processes it starts.
 ///
-/// @param port of the public API; 0 takes a free one
-/// @param zookeeper empty: host one
-/// @param training empty, or where the children write start-up caches
+/// @param port of the public API; 0 chooses a free one
+/// @param zookeeper connect string; empty starts an embedded server
+/// @param training the folder that the children write start-up caches to; empty for none
 public record LauncherConfig(
         Settings settings,
         ModelChoice model,
@@ -23,7 +23,7 @@ public record LauncherConfig(
         Optional<Path> training) {
 
     public static final Key<Integer> PORT =
-            Key.integer("port", 0, 65535, "the port of the public API; 0 takes a free one")
+            Key.integer("port", 0, 65535, "the port of the public API; 0 chooses a free one")
                     .orElse("8000");
 
     public static final SettingsSpec SPEC =

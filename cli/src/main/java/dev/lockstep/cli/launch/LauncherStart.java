@@ -9,23 +9,23 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
 
-/// How a command begins that starts a cluster on this host.
+/// The common start of commands that start a cluster on this host.
 public record LauncherStart(Settings settings, Terminal terminal, Path runFolder, Daemon daemon) {
 
-    /// Makes the run folder and the daemon.
+    /// Creates the run folder and the daemon.
     ///
-    /// @param drainBudget how long after SIGTERM the process may still be there
+    /// @param drainBudget maximum time from SIGTERM to the end of the process
     public static LauncherStart of(Settings settings, Duration drainBudget) {
-        // Before anything is logged.
+        // Must precede the first log line.
         RunFolder folder = RunFolder.of(settings, ProcessKeys.RUN_FOLDER).withLogOf("launcher");
-        // Until there is a daemon, which takes some time, nobody else would remove it.
+        // Removes the folder if the process ends before the daemon exists, which takes some time.
         Runtime.getRuntime().addShutdownHook(new Thread(folder::removeIfEmpty, "run-folder"));
         Daemon daemon = new Daemon("launcher", drainBudget);
         daemon.atEnd(reason -> folder.remove());
         return new LauncherStart(settings, Terminal.standardError(), folder.path(), daemon);
     }
 
-    /// A launcher of the model that was asked for, which its caller closes.
+    /// Creates a launcher of the model of the settings; the caller closes it.
     public Launcher launcher(int port) throws InterruptedException {
         return new Launcher(
                 new LauncherConfig(

@@ -14,26 +14,26 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 
-/// What the ranks of a cluster on this host will take of its memory, before a process is started. A
-/// worker knows better what its kernels pack, and checks again.
+/// A forecast of the memory that the ranks of a cluster on this host need, before a process starts.
+/// A worker checks again, with the exact sizes that its kernels pack.
 final class MemoryForecast {
-    /// What launcher, coordinator and scheduler take, measured, and a worker's JVM beside its
-    /// model.
+    /// Bytes of launcher, coordinator and scheduler together, measured.
     private static final long PROCESS_BYTES = 512L << 20;
 
+    /// Bytes of a worker's JVM without its model.
     private static final long WORKER_BYTES = 128L << 20;
 
     private MemoryForecast() {}
 
-    /// Asks headers alone.
+    /// Computes the forecast from the headers of the model.
     ///
-    /// @param size ranks that share the model
+    /// @param size number of ranks that share the model
     static MemoryPlan of(Settings settings, ModelSource source, int size) {
         WorkerConfig.maxModelLen(settings.find(ProcessKeys.MAX_MODEL_LEN), source);
         DType kvType = kvType(settings, source);
-        String dtype = word(settings.value(ProcessKeys.DTYPE));
+        String dtype = lowerCase(settings.value(ProcessKeys.DTYPE));
         boolean hasBf16 = InstructionSet.best().hasBf16();
-        int mostTokens =
+        int maxTokens =
                 settings.find(ProcessKeys.MAX_NUM_BATCHED_TOKENS)
                         .orElse(WorkerConfig.MOST_MEASURED_TOKENS);
         List<MemoryPlan.Rank> ranks = new ArrayList<>();
@@ -45,7 +45,7 @@ final class MemoryForecast {
                             source.expectedWeightBytes(shard, dtype, hasBf16),
                             DType.F32,
                             kvType,
-                            mostTokens));
+                            maxTokens));
         }
         return MemoryPlan.of(
                 MemoryPlan.Needs.of(source, ranks),
@@ -58,12 +58,12 @@ final class MemoryForecast {
                 HostMemory.availableBytes() - PROCESS_BYTES - size * WORKER_BYTES);
     }
 
-    /// The type that keys and values get.
+    /// Returns the type of stored keys and values.
     static DType kvType(Settings settings, ModelSource source) {
-        return source.kvType(word(settings.value(ProcessKeys.KV_DTYPE)));
+        return source.kvType(lowerCase(settings.value(ProcessKeys.KV_DTYPE)));
     }
 
-    private static String word(Enum<?> value) {
+    private static String lowerCase(Enum<?> value) {
         return value.name().toLowerCase(Locale.ROOT);
     }
 }

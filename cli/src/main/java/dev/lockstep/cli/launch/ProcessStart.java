@@ -9,12 +9,12 @@ import dev.lockstep.cluster.process.Settings;
 import java.nio.file.Path;
 import java.time.Duration;
 
-/// How a process of a cluster begins: it stops when it is told to, and with its parent.
+/// The common start of the processes of a cluster.
 public record ProcessStart(Settings settings, Daemon daemon) {
 
-    /// Makes the daemon, which ends with its parent where `--parent-pipe` says so.
+    /// Creates the daemon, which stops with its parent process if `--parent-pipe` is set.
     ///
-    /// @param drainBudget how long after SIGTERM the process may still be there
+    /// @param drainBudget maximum time from SIGTERM to the end of the process
     public static ProcessStart of(String name, Settings settings, Duration drainBudget) {
         Daemon daemon = new Daemon(name, drainBudget);
         if (settings.value(ProcessKeys.PARENT_PIPE)) {
@@ -27,7 +27,8 @@ public record ProcessStart(Settings settings, Daemon daemon) {
         return ModelChoice.of(settings, Terminal.standardError());
     }
 
-    /// The user's choice, or a folder that goes with the process.
+    /// Returns the folder that the setting names, or a temporary folder that is removed at the end
+    /// of the process.
     public Path folder(Key<String> key) {
         RunFolder folder = RunFolder.of(settings, key);
         daemon.atEnd(reason -> folder.remove());

@@ -11,11 +11,13 @@ import java.util.Comparator;
 import java.util.Optional;
 import java.util.stream.Stream;
 
-/// Where a host's processes keep logs and Unix sockets: the user's choice, or a private folder that
-/// is made and, when all went well, removed.
+/// The folder of a host's logs and Unix sockets: the one a setting names, or a private temporary
+/// folder, which is removed at the end.
 record RunFolder(Path path, boolean temporary) {
 
-    /// @param key names the user's choice
+    /// Creates the folder if it does not exist.
+    ///
+    /// @param key the setting that may name the folder
     static RunFolder of(Settings settings, Key<String> key) {
         Optional<String> chosen = settings.find(key);
         try {
@@ -24,7 +26,7 @@ record RunFolder(Path path, boolean temporary) {
                 Files.createDirectories(path);
                 return new RunFolder(path, false);
             }
-            // Short, for a Unix socket's path may have 107 bytes.
+            // Short: the path of a Unix socket has at most 107 bytes.
             return new RunFolder(
                     Files.createTempDirectory(
                             "lockstep-",
@@ -39,22 +41,22 @@ record RunFolder(Path path, boolean temporary) {
         }
     }
 
-    /// Sends this process's log there, too; before anything is logged.
+    /// Makes this process write its log to the folder, too; must precede the first log line.
     RunFolder withLogOf(String process) {
         System.setProperty("lockstep.run", path.toString());
         System.setProperty("lockstep.process", process);
         return this;
     }
 
-    /// Removes a temporary folder in which nothing is yet.
+    /// Removes the folder if it is temporary and empty.
     void removeIfEmpty() {
         if (temporary) {
-            // What is not empty is not deleted, and that is no error.
+            // A folder with files is not deleted, which is not an error.
             var _ = path.toFile().delete();
         }
     }
 
-    /// Removes a temporary folder with all that is in it.
+    /// Removes the folder with its files if it is temporary.
     void remove() {
         if (!temporary || Files.notExists(path)) {
             return;

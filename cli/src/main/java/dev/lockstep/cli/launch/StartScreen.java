@@ -9,7 +9,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.stream.Collectors;
 
-/// What `serve` prints when it is ready: one screen.
+/// The screen that `serve` prints when it is ready.
 public final class StartScreen {
     private StartScreen() {}
 
@@ -41,7 +41,7 @@ public final class StartScreen {
                                 group.getRanksList().stream().mapToInt(RankInfo::getThreads).sum(),
                                 plan.cores(),
                                 plan.oversubscribed()
-                                        ? " (more threads than cores: nobody spins)"
+                                        ? " (more threads than cores: no thread spins)"
                                         : ""));
         for (RankInfo rank : group.getRanksList()) {
             row(
@@ -81,7 +81,8 @@ public final class StartScreen {
         return text.toString();
     }
 
-    /// `46,080 B`, and each KV group's part where there are several.
+    /// Formats the bytes of a token, such as `46,080 B`, with the part of each KV group if there
+    /// are several.
     public static String tokenBytes(KvCapacity kv) {
         String all = "%,d B".formatted(kv.bytesPerToken());
         return kv.groups().size() == 1

@@ -1,4 +1,5 @@
-/// Starts, watches, restarts and stops the processes of one host ([Launcher]). It knows no command.
+/// Starts, watches, restarts and stops the processes of one host ([Launcher]). It depends on no
+/// command.
 @NullMarked
 package dev.lockstep.cli.launch;
 

@@ -9,7 +9,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
 
-/// A command that takes pip's arguments and "downloads" a wheel made here.
+/// A command that accepts pip's arguments and "downloads" a wheel that this class creates.
 final class FakePython {
     private final Path folder;
 
@@ -17,8 +17,8 @@ final class FakePython {
         this.folder = folder;
     }
 
-    /// Has pip; a download does as `script` says, with the target folder in `$dest`.
-    String whoseDownload(String script) throws IOException {
+    /// Creates a Python with pip whose download runs `script`, with the target folder in `$dest`.
+    String withDownload(String script) throws IOException {
         return command(
                 """
                 if [ "$3" = --version ]; then exit 0; fi
@@ -30,7 +30,7 @@ final class FakePython {
                         .formatted(calls(), script));
     }
 
-    /// Downloads a wheel with this one file in it.
+    /// Creates a Python whose download is a wheel with this one file.
     String withWheel(String entry, String content) throws IOException {
         Path wheel = folder.resolve("package-1.0-py3-none-any.whl");
         try (OutputStream out = Files.newOutputStream(wheel);
@@ -39,14 +39,14 @@ final class FakePython {
             zip.write(content.getBytes(StandardCharsets.UTF_8));
             zip.closeEntry();
         }
-        return whoseDownload("cp '" + wheel + "' \"$dest\"");
+        return withDownload("cp '" + wheel + "' \"$dest\"");
     }
 
     String withoutPip() throws IOException {
         return command("echo 'No module named pip' >&2; exit 1");
     }
 
-    /// The arguments of every download so far.
+    /// Returns the arguments of every download, one line each.
     String downloads() throws IOException {
         return Files.exists(calls()) ? Files.readString(calls()) : "";
     }

@@ -16,7 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// Names of models, choices among their files, and the environment they are read in.
+/// Tests the names of models, the choice of their files, and the environment variables.
 class HubNameTest {
     private static HubName name(String text) {
         return HubName.parse(text).orElseThrow();
@@ -58,12 +58,12 @@ class HubNameTest {
                 "acme/ti ny",
                 ""
             })
-    void othersAreNoNames(String text) {
+    void otherFormsAreRefused(String text) {
         assertEquals(Optional.empty(), HubName.parse(text));
     }
 
     @Test
-    void aSplitFileComesWhole() {
+    void allPartsOfASplitFileAreChosen() {
         HubFiles files =
                 choose(
                         "acme/tiny:Q4_K_M",
@@ -81,14 +81,14 @@ class HubNameTest {
     }
 
     @Test
-    void oneGgufFileIsTakenWhateverItsTypeAndBesideProjectors() {
+    void aSingleGgufFileIsChosenWhateverItsType() {
         assertEquals(
                 Optional.of("tiny.gguf"),
                 choose("acme/tiny", "tiny.gguf", "mmproj-f16.gguf").gguf());
     }
 
     @Test
-    void severalOfNoUsualTypeMustBeChosenFrom() {
+    void severalFilesWithoutAUsualTypeNeedAChoice() {
         assertEquals(
                 "acme/tiny has 2 GGUF files: choose one with acme/tiny:FILE; there are a-F16.gguf,"
                         + " a-Q6_K.gguf",
@@ -96,7 +96,7 @@ class HubNameTest {
     }
 
     @Test
-    void aChoiceOfNoneOrSeveralNamesWhatThereIs() {
+    void aChoiceOfNoneOrSeveralListsTheFiles() {
         assertEquals(
                 "acme/tiny: \"Q2_K\" names none of its GGUF files; there are a-Q6_K.gguf",
                 refusal("acme/tiny:Q2_K", "a-Q6_K.gguf", "config.json"));
@@ -106,7 +106,7 @@ class HubNameTest {
     }
 
     @Test
-    void aModelInNoFormThatIsReadIsRefused() {
+    void aModelInAnUnsupportedFormIsRefused() {
         assertEquals(
                 "acme/tiny has neither model.safetensors nor model.safetensors.index.json nor a"
                         + " .gguf file: name a model in one of these forms",
@@ -115,7 +115,7 @@ class HubNameTest {
     }
 
     @Test
-    void theEnvironmentOfOtherClientsIsHeeded() {
+    void theVariablesOfOtherClientsAreRead() {
         HubConfig nothing = HubConfig.of(Map.of());
         assertEquals(URI.create("https://huggingface.co"), nothing.endpoint());
         assertFalse(nothing.offline());
@@ -144,7 +144,7 @@ class HubNameTest {
     }
 
     @Test
-    void anEndpointThatIsNoUrlIsRefused() {
+    void anEndpointThatIsNotAUrlIsRefused() {
         String message =
                 assertThrows(
                                         SettingsException.class,

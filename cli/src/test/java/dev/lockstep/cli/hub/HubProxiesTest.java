@@ -12,7 +12,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/// What the environment says about proxies.
+/// Tests the proxy variables of the environment.
 class HubProxiesTest {
     private static final URI HUB = URI.create("https://hub.test/api");
     private static final URI PLAIN = URI.create("http://hub.test:8080/api");
@@ -22,7 +22,7 @@ class HubProxiesTest {
     }
 
     @Test
-    void theSchemesVariableComesBeforeTheOneForAll() {
+    void theVariableOfTheSchemeTakesPrecedenceOverAllProxy() {
         assertEquals("direct", toward(HUB, Map.of()));
         assertEquals("direct", toward(HUB, Map.of("HTTP_PROXY", "a:1")));
         assertEquals("a:1 of HTTP_PROXY", toward(PLAIN, Map.of("HTTP_PROXY", "a:1")));
@@ -32,7 +32,7 @@ class HubProxiesTest {
     }
 
     @Test
-    void smallLettersComeFirstEvenWhenThereIsNothing() {
+    void lowerCaseNamesTakePrecedenceEvenIfEmpty() {
         assertEquals(
                 "a:1 of https_proxy",
                 toward(HUB, Map.of("https_proxy", "a:1", "HTTPS_PROXY", "b")));
@@ -58,11 +58,12 @@ class HubProxiesTest {
                     http://ann:s%40c+r%3Aet@p:1    | p        | 1    | ann:s@c+r:et
                     http://ann:a/b@c#d@p:1         | p        | 1    | ann:a/b@c#d
                     """)
-    void aValueHasTheFormsOfOtherClients(String value, String host, int port, String credentials) {
+    void aValueMayHaveTheFormsThatOtherClientsAccept(
+            String value, String host, int port, String credentials) {
         HubProxy proxy = HubProxy.parse("HTTPS_PROXY", value);
         assertEquals(
                 new HubProxy("HTTPS_PROXY", host, port, Optional.ofNullable(credentials)), proxy);
-        assertFalse(proxy.toString().contains("ann"), "no credentials in texts");
+        assertFalse(proxy.toString().contains("ann"), "no credentials in the text");
     }
 
     @ParameterizedTest
@@ -75,8 +76,8 @@ class HubProxiesTest {
                     http://ann:secret@             | http://***@ | is not a proxy
                     ann:s@cr/et@pro xy:1           | ***@pro xy:1 | is not a proxy
                     proxy:70000                    | proxy:70000 | has no port from 1 to 65535
-                    socks5://ann:secret@proxy:1080 | socks5://***@proxy:1080 | is a proxy spoken to by socks5, not by http
-                    https://proxy:443              | https://proxy:443 | is a proxy spoken to by https, not by http
+                    socks5://ann:secret@proxy:1080 | socks5://***@proxy:1080 | uses socks5, only http is supported
+                    https://proxy:443              | https://proxy:443 | uses https, only http is supported
                     http://ann:sec%ret@proxy:1     | http://***@proxy:1 | has a % in its user or password that must be %25
                     """)
     void anUnusableValueIsOneLineWithoutThePassword(String value, String shown, String why) {
@@ -85,7 +86,7 @@ class HubProxiesTest {
                 "https_proxy: \"%s\" %s: name one as http://[user:password@]host:port, or list the host in NO_PROXY"
                         .formatted(shown, why),
                 assertThrows(SettingsException.class, () -> proxies.toward(HUB)).getMessage());
-        assertEquals(Optional.empty(), proxies.toward(PLAIN), "it does not matter there");
+        assertEquals(Optional.empty(), proxies.toward(PLAIN), "other schemes are not affected");
     }
 
     @ParameterizedTest
@@ -117,7 +118,7 @@ class HubProxiesTest {
                     ''                       | http://[::1]:8080       | true
                     ''                       | http://127.0.0.1.test   | false
                     """)
-    void hostsWithoutAProxy(String list, URI uri, boolean direct) {
+    void noProxyCoversHosts(String list, URI uri, boolean direct) {
         assertEquals(direct, NoProxy.parse(list).covers(uri));
     }
 }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.cli.Lockstep;
+import dev.lockstep.cli.TestTimeout;
 import dev.lockstep.cluster.process.ExitCode;
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -19,11 +20,9 @@ import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-/// Downloads by way of a proxy, from hosts whose names only it knows.
-@Timeout(60)
+/// Tests downloads through a proxy, from hosts whose names only the proxy can resolve.
 class HubProxyTest {
     private static final String MODEL = TestHub.MODEL;
     private static final String CREDENTIALS = "ann:s@crt";
@@ -53,20 +52,20 @@ class HubProxyTest {
 
     @Test
     void theHubAndItsStorageAreReachedThroughTheProxy() throws Exception {
-        proxy.wanted = Optional.of(CREDENTIALS);
+        proxy.required = Optional.of(CREDENTIALS);
         String value = "http://ann:s%40crt@" + proxy.address();
         hub.assertWeightsAreThere(hub.fetch(config("HTTP_PROXY", value), MODEL));
         assertEquals(
                 Set.of("hub.test", "storage.test"),
-                proxy.asked.stream()
+                proxy.requests.stream()
                         .map(each -> each.target().replaceFirst(":.*", ""))
                         .collect(Collectors.toSet()));
-        assertEquals(hub.server.asked.size(), proxy.asked.size(), "each question once");
-        for (HubServer.Asked asked : hub.server.asked) {
+        assertEquals(hub.server.requests.size(), proxy.requests.size(), "each request once");
+        for (HubServer.Received request : hub.server.requests) {
             assertEquals(
-                    asked.ofHub() ? Optional.of("Bearer secret") : Optional.empty(),
-                    asked.token(),
-                    asked.toString());
+                    request.ofHub() ? Optional.of("Bearer secret") : Optional.empty(),
+                    request.token(),
+                    request.toString());
         }
     }
 
@@ -74,39 +73,39 @@ class HubProxyTest {
     void thisHostIsReachedWithoutIt() throws Exception {
         hub.server.storageHost = "localhost";
         hub.fetch(hub.config(Map.of("ALL_PROXY", proxy.address())), MODEL);
-        assertEquals(List.of(), proxy.asked);
+        assertEquals(List.of(), proxy.requests);
     }
 
     @Test
-    void aProxyThatLetsNobodyThroughSaysSo() {
-        proxy.wanted = Optional.of(CREDENTIALS);
+    void aRefusalOfTheProxyNamesTheRemedy() {
+        proxy.required = Optional.of(CREDENTIALS);
         assertEquals(
                 "the proxy %1$s asks for a user and password: set HTTP_PROXY to http://user:password@%1$s"
                         .formatted(proxy.address()),
                 hub.refusal(config("HTTP_PROXY", proxy.address()), MODEL));
         assertEquals(
-                "the proxy %s does not accept the user and password (Basic) of http_proxy: mend them there"
+                "the proxy %s does not accept the user and password (Basic) of http_proxy: correct them there"
                         .formatted(proxy.address()),
                 hub.refusal(config("http_proxy", "ann:other@" + proxy.address()), MODEL));
-        assertEquals(2, proxy.asked.size(), "not asked again");
+        assertEquals(2, proxy.requests.size(), "no retry");
     }
 
     @Test
-    void aProxyThatIsAwayIsNamed() {
-        // Nobody listens on port 1.
+    void aProxyThatCannotBeReachedIsNamed() {
+        // No process listens on port 1.
         String message = hub.refusal(config("ALL_PROXY", "http://ann:secret@127.0.0.1:1"), MODEL);
         assertTrue(
                 message.startsWith(
                         endpoint
-                                + " cannot be reached (no connection by way of the proxy"
+                                + " cannot be reached (no connection through the proxy"
                                 + " 127.0.0.1:1 of ALL_PROXY), and acme/tiny is not in "),
                 message);
     }
 
-    /// In a process of its own, as whether tunnels get a password is decided once in each.
+    /// Runs in a separate process: a JVM decides once whether tunnels may use a password.
     @Test
-    void aTunnelIsAskedForWithThePassword() throws Exception {
-        proxy.wanted = Optional.of("somebody:else");
+    void aTunnelRequestHasThePassword() throws Exception {
+        proxy.required = Optional.of("other:user");
         ProcessBuilder fetch =
                 new ProcessBuilder(
                         Path.of(System.getProperty("java.home"), "bin", "java").toString(),
@@ -135,17 +134,19 @@ class HubProxyTest {
         try (BufferedReader output = process.inputReader()) {
             List<String> lines = output.lines().toList();
             assertEquals(
-                    "lockstep models: the proxy %s does not accept the user and password (Basic) of HTTPS_PROXY: mend them there"
+                    "lockstep models: the proxy %s does not accept the user and password (Basic) of HTTPS_PROXY: correct them there"
                             .formatted(proxy.address()),
                     lines.getLast());
             assertFalse(String.join("\n", lines).contains("crt"));
-            assertTrue(process.waitFor(20, TimeUnit.SECONDS));
+            assertTrue(process.waitFor(TestTimeout.HANG.toSeconds(), TimeUnit.SECONDS));
             assertEquals(ExitCode.UNUSABLE, process.exitValue());
         } finally {
             process.destroyForcibly();
         }
         assertEquals(
-                List.of(new TestProxy.Asked("CONNECT", "hub.test:443", Optional.of(CREDENTIALS))),
-                proxy.asked);
+                List.of(
+                        new TestProxy.Received(
+                                "CONNECT", "hub.test:443", Optional.of(CREDENTIALS))),
+                proxy.requests);
     }
 }

@@ -26,42 +26,44 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.IntConsumer;
 
-/// A hub with one model on one port of this host, and its storage host on another; it can be told
-/// to misbehave.
+/// A hub with one model on one port of this host, and its storage host on another port, with
+/// configurable faults.
 final class HubServer implements AutoCloseable {
     static final String COMMIT = "0123456789abcdef0123456789abcdef01234567";
 
-    /// What was asked, in order.
-    record Asked(boolean ofHub, String method, String path, Optional<String> token, String range) {}
+    /// A request that the hub or its storage received.
+    record Received(
+            boolean ofHub, String method, String path, Optional<String> token, String range) {}
 
-    final List<Asked> asked = new CopyOnWriteArrayList<>();
+    final List<Received> requests = new CopyOnWriteArrayList<>();
     final Map<String, byte[]> files = new ConcurrentSkipListMap<>();
 
-    /// Bytes that storage delivers in place of a file's.
+    /// The bytes to send in place of a file's content, by name.
     final Map<String, byte[]> delivered = new ConcurrentHashMap<>();
 
-    /// How many answers with a large file's bytes break, and after how many bytes.
+    /// The number of storage responses to break, and the number of bytes before each break.
     final AtomicInteger breaks = new AtomicInteger();
 
     volatile int breakAfter;
-    volatile boolean hangsInsteadOfBreaking;
-    volatile boolean knowsRanges = true;
-    volatile boolean knowsHead = true;
+    volatile boolean hangs;
+    volatile boolean supportsRanges = true;
+    volatile boolean supportsHead = true;
 
-    /// Called before a connection breaks, with the position in the file that was sent.
+    /// Called before a connection breaks, with the position in the file up to which bytes were
+    /// sent.
     volatile IntConsumer afterBreak = position -> {};
 
-    /// How many questions get this status first, of the hub and of its storage.
+    /// The number of requests to answer with `busyStatus` first: of the hub and of its storage.
     final AtomicInteger busy = new AtomicInteger();
 
     final AtomicInteger storageBusy = new AtomicInteger();
     volatile int busyStatus = 503;
     volatile String retryAfter = "";
 
-    /// The name the hub knows its storage by.
+    /// The host name of the storage in the hub's redirects.
     volatile String storageHost = "127.0.0.1";
 
-    /// Answers to everything under this path, in place of what is there.
+    /// The path whose requests get the status `refusal`.
     volatile String refusedPath = "/nothing";
 
     volatile int refusal;
@@ -91,7 +93,7 @@ final class HubServer implements AutoCloseable {
         return URI.create("http://127.0.0.1:" + hub.getAddress().getPort());
     }
 
-    /// A file whose bytes come from storage.
+    /// Returns whether the bytes of a file come from storage.
     static boolean isLarge(String name) {
         return name.endsWith(".safetensors") || name.endsWith(".gguf");
     }
@@ -100,7 +102,7 @@ final class HubServer implements AutoCloseable {
         files.put(name, content.getBytes(StandardCharsets.UTF_8));
     }
 
-    /// SHA-256 of large files, the git blob's SHA-1 of others.
+    /// Returns the SHA-256 of a large file, the git blob's SHA-1 of another.
     static String hash(String name, byte[] content) {
         return isLarge(name)
                 ? digest("SHA-256", content)
@@ -110,17 +112,17 @@ final class HubServer implements AutoCloseable {
                         content);
     }
 
-    List<Asked> asked(String method, boolean ofHub) {
-        return asked.stream()
+    List<Received> requests(String method, boolean ofHub) {
+        return requests.stream()
                 .filter(each -> each.ofHub() == ofHub && each.method().equals(method))
                 .toList();
     }
 
     private void hub(HttpExchange exchange) throws IOException {
-        note(exchange, true);
+        addRequest(exchange, true);
         String path = exchange.getRequestURI().getPath();
         String raw = exchange.getRequestURI().getRawPath();
-        if (counts(busy)) {
+        if (takeOne(busy)) {
             answerBusy(exchange);
         } else if (path.startsWith(refusedPath)) {
             exchange.getResponseHeaders().set("X-Error-Code", errorCode);
@@ -137,7 +139,7 @@ final class HubServer implements AutoCloseable {
     private void file(HttpExchange exchange, String name) throws IOException {
         byte[] content = files.getOrDefault(name, new byte[0]);
         Headers headers = exchange.getResponseHeaders();
-        if (exchange.getRequestMethod().equals("HEAD") && !knowsHead) {
+        if (exchange.getRequestMethod().equals("HEAD") && !supportsHead) {
             answer(exchange, 405, new byte[0]);
         } else if (isLarge(name)) {
             headers.set("X-Linked-Etag", "\"" + hash(name, content) + "\"");
@@ -154,8 +156,8 @@ final class HubServer implements AutoCloseable {
     }
 
     private void storage(HttpExchange exchange) throws IOException {
-        note(exchange, false);
-        if (counts(storageBusy)) {
+        addRequest(exchange, false);
+        if (takeOne(storageBusy)) {
             answerBusy(exchange);
             return;
         }
@@ -164,7 +166,7 @@ final class HubServer implements AutoCloseable {
         String range = exchange.getRequestHeaders().getFirst("Range");
         exchange.getResponseHeaders().set("ETag", "\"storage's own\"");
         int start = 0;
-        if (range != null && knowsRanges) {
+        if (range != null && supportsRanges) {
             start = Integer.parseInt(range.replaceAll("[^0-9]", ""));
             exchange.getResponseHeaders()
                     .set(
@@ -172,7 +174,7 @@ final class HubServer implements AutoCloseable {
                             "bytes %d-%d/%d".formatted(start, content.length - 1, content.length));
         }
         byte[] part = Arrays.copyOfRange(content, start, content.length);
-        if (!counts(breaks)) {
+        if (!takeOne(breaks)) {
             answer(exchange, start > 0 ? 206 : 200, part);
             return;
         }
@@ -181,12 +183,12 @@ final class HubServer implements AutoCloseable {
         exchange.getResponseBody().write(part, 0, sent);
         exchange.getResponseBody().flush();
         afterBreak.accept(start + sent);
-        if (!hangsInsteadOfBreaking) {
+        if (!hangs) {
             exchange.close();
         }
     }
 
-    private static boolean counts(AtomicInteger left) {
+    private static boolean takeOne(AtomicInteger left) {
         return left.getAndUpdate(count -> Math.max(0, count - 1)) > 0;
     }
 
@@ -204,10 +206,10 @@ final class HubServer implements AutoCloseable {
         return new ObjectMapper().writeValueAsBytes(json);
     }
 
-    private void note(HttpExchange exchange, boolean ofHub) {
+    private void addRequest(HttpExchange exchange, boolean ofHub) {
         Headers headers = exchange.getRequestHeaders();
-        asked.add(
-                new Asked(
+        requests.add(
+                new Received(
                         ofHub,
                         exchange.getRequestMethod(),
                         exchange.getRequestURI().getRawPath(),

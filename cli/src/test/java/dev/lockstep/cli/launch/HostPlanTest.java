@@ -26,7 +26,7 @@ class HostPlanTest {
     }
 
     @Test
-    void threadsAreDividedEvenlyTheFirstRanksGetOneMore() {
+    void threadsAreDividedEvenlyAndTheFirstRanksGetTheRemainder() {
         HostPlan plan = HostPlan.of(UNEVEN, CORES, 5, 100 * BLOCK);
         assertEquals(List.of(3, 2), threads(plan));
         assertEquals(List.of(List.of(0, 2, 4), List.of(6, 8)), cpus(plan));
@@ -42,7 +42,7 @@ class HostPlanTest {
     }
 
     @Test
-    void moreThreadsThanCoresArePinnedNowhereAndSpinNever() {
+    void moreThreadsThanCoresAreNotPinnedAndDoNotSpin() {
         HostPlan plan = HostPlan.of(UNEVEN, CORES, 6, 100 * BLOCK);
         assertTrue(plan.oversubscribed());
         assertEquals(List.of(3, 3), threads(plan));
@@ -57,15 +57,15 @@ class HostPlanTest {
     }
 
     @Test
-    void kvMemoryIsDividedByWhatTheRanksHoldOfEveryBlock() {
-        // A total that is no multiple of a block: what is left over stays free.
+    void kvMemoryIsDividedByTheBytesPerTokenOfEachRank() {
+        // A total that is not a multiple of a block: the rest stays free.
         HostPlan plan = HostPlan.of(UNEVEN, CORES, 2, 10 * BLOCK + 17);
         assertEquals(10 * 200 * 16, plan.ranks().get(0).kvBytes());
         assertEquals(10 * 100 * 16, plan.ranks().get(1).kvBytes());
     }
 
     @Test
-    void twoBlocksAreTheLeast() {
+    void atLeastTwoBlocksAreRequired() {
         assertEquals(
                 2 * 200 * 16, HostPlan.of(UNEVEN, CORES, 2, 2 * BLOCK).ranks().get(0).kvBytes());
         var refusal =

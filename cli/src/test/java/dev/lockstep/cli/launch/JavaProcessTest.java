@@ -14,11 +14,10 @@ import org.junit.jupiter.params.provider.EnumSource;
 class JavaProcessTest {
     private static final Path ENVIRONMENT = Path.of("../scripts/environment");
 
-    /// A process by itself is no other than one of a launcher's.
+    /// A process that a script starts has the same flags as one that a launcher starts.
     @ParameterizedTest
     @EnumSource
-    void theScriptsStartAProcessWithTheFlagsALauncherGivesIt(JavaProcess.Role role)
-            throws Exception {
+    void scriptsAndLauncherStartAProcessWithTheSameFlags(JavaProcess.Role role) throws Exception {
         String name = role.name().toLowerCase(Locale.ROOT);
         List<String> launched =
                 JavaProcess.command(role, name, Path.of("run"), Optional.empty(), List.of());
@@ -38,7 +37,7 @@ class JavaProcessTest {
         return words;
     }
 
-    /// Of the JVM; a start-up cache is there or not.
+    /// Returns the JVM flags, without the start-up cache, which may not exist.
     private static Set<String> flags(List<String> command) {
         return command.stream()
                 .filter(word -> word.startsWith("-X") || word.startsWith("--"))

@@ -13,7 +13,7 @@ final class RunFolderTest {
     @TempDir Path folder;
 
     @Test
-    void onlyATemporaryFolderWithNothingInItGoesEarly() throws IOException {
+    void onlyAnEmptyTemporaryFolderIsRemovedEarly() throws IOException {
         Path used = Files.createDirectory(folder.resolve("used"));
         Files.writeString(used.resolve("launcher.log"), "a line");
         Path chosen = Files.createDirectory(folder.resolve("chosen"));

@@ -9,18 +9,18 @@ import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
 class SchedulerHeapTest {
-    /// Of host memory, as it is told: in KiB.
+    /// 1 GiB of host memory in KiB.
     private static final long GIBIBYTE = 1 << 20;
 
     @Test
-    void itIsA64thOfTheHostWithinBounds() {
+    void theHeapIsA64thOfTheHostMemoryWithinBounds() {
         assertEquals(256, SchedulerHeap.mebibytes(4 * GIBIBYTE));
         assertEquals(512, SchedulerHeap.mebibytes(32 * GIBIBYTE));
         assertEquals(4096, SchedulerHeap.mebibytes(2048 * GIBIBYTE));
     }
 
     @Test
-    void aSchedulerIsStartedWithIt() {
+    void aSchedulerStartsWithThisHeap() {
         var command =
                 JavaProcess.command(
                         JavaProcess.Role.SCHEDULER,

@@ -78,7 +78,7 @@ class StartScreenTest {
     }
 
     @Test
-    void oneScreenSaysWhatServes() {
+    void theScreenDescribesTheCluster() {
         assertEquals(
                 """
                   model        smollm2-135m-instruct, /models/smollm2.gguf
@@ -106,7 +106,7 @@ class StartScreenTest {
     }
 
     @Test
-    void limitsBelowTheirDefaultsAreSaid() {
+    void limitsBelowTheirDefaultsAreShown() {
         String text =
                 screen(
                         "127.0.0.1",
@@ -121,7 +121,7 @@ class StartScreenTest {
     }
 
     @Test
-    void whatATokenTakesInEachKvGroupIsSaid() {
+    void theBytesOfATokenInEachKvGroupAreShown() {
         String text =
                 screen(
                         "127.0.0.1",
@@ -138,17 +138,17 @@ class StartScreenTest {
     }
 
     @Test
-    void moreThreadsThanCoresAreSaid() {
+    void moreThreadsThanCoresAreShown() {
         String text =
                 screen("127.0.0.1", plan(List.of(0), 3), rank(0, 2, "half"), rank(1, 1, "half"));
         assertEquals(
-                "  ranks        2, 3 of 1 cores (more threads than cores: nobody spins)",
+                "  ranks        2, 3 of 1 cores (more threads than cores: no thread spins)",
                 line(text, "ranks"));
         assertEquals("    rank 0     2 threads; half", line(text, "rank 0"));
     }
 
     @Test
-    void theUrlIsOneThatCanBeOpened() {
+    void theUrlCanBeOpened() {
         for (Map.Entry<String, String> address :
                 Map.of(
                                 "0.0.0.0", "127.0.0.1",
