@@ -4,15 +4,15 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.HexFormat;
 
-/// The name of a full KV block: 128 bits over its tokens and everything before them, made by
-/// [BlockHasher].
+/// The name of a full KV block: 128 bits over its tokens and everything that precedes them,
+/// computed by [BlockHasher].
 ///
 /// Code on the step loop keeps the two longs in arrays instead.
 public record BlockHash(long high, long low) {
 
     public static final int BYTES = 16;
 
-    /// Big-endian, so that bytes sort and print like the number.
+    /// Returns big-endian bytes, so that they sort and print like the number.
     public byte[] toBytes() {
         return ByteBuffer.allocate(BYTES).putLong(high).putLong(low).array();
     }
@@ -26,7 +26,7 @@ public record BlockHash(long high, long low) {
         return new BlockHash(buffer.getLong(), buffer.getLong());
     }
 
-    /// 32 hexadecimal digits.
+    /// Returns 32 hexadecimal digits.
     @Override
     public String toString() {
         return HexFormat.of().toHexDigits(high) + HexFormat.of().toHexDigits(low);

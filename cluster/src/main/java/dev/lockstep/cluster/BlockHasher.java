@@ -3,15 +3,15 @@ package dev.lockstep.cluster;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
-/// Names KV blocks by a keyed hash chain: each hash covers the hash of the block before and its own
-/// tokens.
+/// A keyed hash chain that names KV blocks: each hash covers the hash of the preceding block and
+/// the block's own tokens.
 ///
 /// SipHash-2-4 with 128 bits of output, a pseudo-random function under a secret key: without the
-/// cluster's key nobody can make two prefixes collide, which would show one tenant the other's
-/// cache. What must not share a cache (tenant salt, adapter, KV group) goes into the root of the
-/// chain.
+/// cluster's key no client can make two prefixes collide, which would show one tenant the other's
+/// cache. Everything that must not share a cache (tenant salt, adapter, KV group) goes into the
+/// root of the chain.
 ///
-/// Immutable, for any thread. The method with arrays allocates nothing.
+/// Immutable and thread-safe. The method with arrays allocates nothing.
 public final class BlockHasher {
 
     public static final int KEY_BYTES = 16;
@@ -33,7 +33,7 @@ public final class BlockHasher {
         key1 = buffer.getLong();
     }
 
-    /// Where the chain of a sequence begins. Sequences with different `domain` share no block.
+    /// Returns the root of a sequence's chain. Sequences with different `domain` share no block.
     public BlockHash root(long... domain) {
         int[] halves = new int[2 * domain.length];
         for (int i = 0; i < domain.length; i++) {
@@ -45,14 +45,14 @@ public final class BlockHasher {
         return new BlockHash(out[0], out[1]);
     }
 
-    /// The hash of the block that holds `tokens[from, from + count)` after `parent`.
+    /// Returns the hash of the block that holds `tokens[from, from + count)` after `parent`.
     public BlockHash next(BlockHash parent, int[] tokens, int from, int count) {
         long[] out = new long[2];
         next(parent.high(), parent.low(), tokens, from, count, out, 0);
         return new BlockHash(out[0], out[1]);
     }
 
-    /// As the other `next`, into `out[at]` (high) and `out[at + 1]` (low).
+    /// Writes the hash that the other `next` returns into `out[at]` (high) and `out[at + 1]` (low).
     public void next(
             long parentHigh,
             long parentLow,
@@ -64,9 +64,10 @@ public final class BlockHasher {
         sipHash(BLOCK | count, parentHigh, parentLow, tokens, from, count, out, at);
     }
 
-    /// Hashes of all full blocks of `tokens[0, length)`, as high, low, high, low …
+    /// Writes the hashes of all full blocks of `tokens[0, length)` into `out`, as high, low, high,
+    /// low …
     ///
-    /// @return how many blocks are full; `out` holds twice as many longs
+    /// @return the number of full blocks; `out` holds twice as many longs
     public int chain(BlockHash root, int[] tokens, int length, int blockSize, long[] out) {
         int blocks = length / blockSize;
         long high = root.high();
@@ -79,7 +80,7 @@ public final class BlockHasher {
         return blocks;
     }
 
-    /// SipHash-2-4-128 of the little-endian bytes of three longs and `count` ints.
+    /// Computes SipHash-2-4-128 of the little-endian bytes of three longs and `count` ints.
     void sipHash(
             long first,
             long second,

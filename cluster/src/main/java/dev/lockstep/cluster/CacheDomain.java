@@ -5,17 +5,19 @@ import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 
-/// Who may share cached blocks: the domain of [BlockHasher#root] for a request.
+/// The domain of [BlockHasher#root] for a request, which decides which requests share cached
+/// blocks.
 ///
 /// Schedulers name blocks by it and the coordinators' routers look for those names, so both must
-/// make it here.
+/// compute it here.
 public final class CacheDomain {
     private static final long[] NONE = {};
 
     private CacheDomain() {}
 
-    /// Nothing when all three are empty; else the first 16 bytes, big-endian, of SHA-256 over the
-    /// three, each as UTF-8 after its length in 4 bytes, so that no two triples read alike.
+    /// Returns no values when all three are empty; else the first 16 bytes, big-endian, of SHA-256
+    /// over the three, each as UTF-8 after its length in 4 bytes, so that no two triples have the
+    /// same encoding.
     public static long[] of(String tenant, String cacheSalt, String adapter) {
         if (tenant.isEmpty() && cacheSalt.isEmpty() && adapter.isEmpty()) {
             return NONE;

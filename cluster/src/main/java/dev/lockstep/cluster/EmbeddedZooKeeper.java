@@ -12,15 +12,16 @@ import org.apache.zookeeper.server.ServerCnxnFactory;
 import org.apache.zookeeper.server.ZooKeeperServer;
 import org.apache.zookeeper.server.persistence.FileTxnSnapLog;
 
-/// A ZooKeeper server inside this process: one host, no ensemble. Whoever starts it closes it.
+/// A ZooKeeper server inside this process: one host, no ensemble. The caller that starts it closes
+/// it.
 ///
-/// It listens without authentication, so bind it to an address only trusted processes reach; the
-/// default is loopback.
+/// It listens without authentication, so bind it to an address that only trusted processes reach;
+/// the default is loopback.
 public final class EmbeddedZooKeeper implements AutoCloseable {
 
     public static final String LOOPBACK = "127.0.0.1";
 
-    /// Sessions are granted 2 to 20 of these.
+    /// ZooKeeper grants session time-outs of 2 to 20 ticks.
     private static final int TICK_MILLIS = 1000;
 
     private static final int MAX_CONNECTIONS = 1024;
@@ -28,10 +29,9 @@ public final class EmbeddedZooKeeper implements AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(EmbeddedZooKeeper.class);
 
     static {
-        // Read once by ZooKeeper's classes. What is kept here is rebuilt from the processes after a
-        // power loss, so
-        // syncing each write to the disk buys nothing; the log grows by 1 MB, not 64; few clients
-        // need few threads.
+        // ZooKeeper's classes read these once. The content is rebuilt from the processes after a
+        // power loss, so syncing each write to the disk has no benefit; the log grows by 1 MB, not
+        // 64; few clients need few threads.
         setUnlessSet("zookeeper.forceSync", "no");
         setUnlessSet("zookeeper.preAllocSize", "1024");
         setUnlessSet("zookeeper.nio.numSelectorThreads", "1");
@@ -63,10 +63,10 @@ public final class EmbeddedZooKeeper implements AutoCloseable {
 
     /// Starts a server on loopback.
     ///
-    /// @param data folder for its logs and snapshots, made if missing. One of an earlier run brings
-    ///   its counters back, but also its dead: for 6 s their members are listed and their
-    ///   contenders stand first in elections. A launcher that starts everything anew gives a fresh
-    ///   folder.
+    /// @param data folder for its logs and snapshots, created if missing. A folder of an earlier
+    ///   run restores its counters, but also its dead processes: for 6 s their members are listed
+    ///   and their contenders are first in elections. A launcher that starts every process anew
+    ///   passes a new folder.
     /// @param port 0 for any free one
     public static EmbeddedZooKeeper start(Path data, int port) {
         return start(data, LOOPBACK, port);
@@ -121,7 +121,7 @@ public final class EmbeddedZooKeeper implements AutoCloseable {
         return connections.getLocalPort();
     }
 
-    /// What [ZooKeeperCluster#connect] takes.
+    /// Returns the address in the form that [ZooKeeperCluster#connect] accepts.
     public String connectString() {
         return host + ":" + port();
     }

@@ -7,10 +7,10 @@ import java.util.concurrent.LinkedBlockingQueue;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/// The thread on which a cluster calls listeners, so that none of them ever holds up ZooKeeper's
-/// own threads.
+/// The thread on which a cluster calls listeners, so that no listener blocks ZooKeeper's own
+/// threads.
 ///
-/// Its queue stays short without a bound: a listener has at most one call waiting ([MemberTable])
+/// Its queue stays short without a bound: a listener has at most one queued call ([MemberTable])
 /// and elections are rare. After closing, calls are dropped.
 final class EventThread implements Executor, AutoCloseable {
 
@@ -35,7 +35,7 @@ final class EventThread implements Executor, AutoCloseable {
                 calls.take().run();
             } catch (InterruptedException e) {
                 // Only close interrupts, or a listener that leaves its flag set; the loop condition
-                // tells which.
+                // distinguishes the two.
                 LOG.trace("interrupted", e);
             } catch (RuntimeException e) {
                 LOG.error("a listener failed", e);
@@ -43,8 +43,8 @@ final class EventThread implements Executor, AutoCloseable {
         }
     }
 
-    /// Waits for a listener being called at the moment, at most a second; a listener may close its
-    /// own cluster.
+    /// Waits at most one second for a listener call in progress; a listener may close its own
+    /// cluster.
     @Override
     public void close() {
         open = false;

@@ -2,14 +2,15 @@ package dev.lockstep.cluster;
 
 import java.util.OptionalLong;
 
-/// What one contender knows about who leads its group, and what follows from it. Knows no thread
-/// and no ZooKeeper; its owner guards it.
+/// The state of a group's leadership as one contender knows it, and the decisions that follow from
+/// it. Independent of threads and ZooKeeper; its owner guards it.
 ///
-/// The election says who may begin to lead; who leads is whoever took the highest epoch. So a
-/// leader stays one while ZooKeeper is away, and two never take turns.
+/// The election decides which contender may begin to lead; the contender that took the highest
+/// epoch leads. So a leader keeps leading without ZooKeeper, and two contenders never depose each
+/// other in turn.
 final class LeadershipState {
 
-    /// The group's counter as last read: the highest epoch taken and by whom.
+    /// The group's counter as last read: the highest epoch taken and the contender that took it.
     record Counter(long epoch, String holder) {
 
         static final Counter NONE = new Counter(0, "");
@@ -18,7 +19,8 @@ final class LeadershipState {
             return epoch + " " + holder;
         }
 
-        /// Garbage counts as nothing taken: the workers know better than a damaged counter.
+        /// Returns [#NONE] for malformed text: the workers know the epoch better than a damaged
+        /// counter.
         static Counter parse(String text) {
             int space = text.indexOf(' ');
             try {
@@ -33,7 +35,7 @@ final class LeadershipState {
         }
     }
 
-    /// What an observation changed.
+    /// The change that an observation caused.
     enum Change {
         NONE,
         ELECTED,
@@ -53,7 +55,7 @@ final class LeadershipState {
         return leading;
     }
 
-    /// Takes in the state of the election and of the counter, read from ZooKeeper.
+    /// Applies the state of the election and of the counter, as read from ZooKeeper.
     Change observe(boolean first, Counter read) {
         counter = read;
         if (first) {
@@ -68,7 +70,7 @@ final class LeadershipState {
         return leading && overtaken ? resign() : Change.NONE;
     }
 
-    /// The counter to write for a new epoch. Call [#took] when it is written.
+    /// Returns the counter to write for a new epoch. The caller calls [#took] after writing it.
     Counter next(long atLeast) {
         return new Counter(Math.max(Math.max(counter.epoch(), ownEpoch), atLeast) + 1, contender);
     }
@@ -78,8 +80,9 @@ final class LeadershipState {
         ownEpoch = written.epoch();
     }
 
-    /// A new epoch without ZooKeeper; nothing when the workers obey somebody else, who then leads.
-    OptionalLong nextAlone(long atLeast) {
+    /// Takes a new epoch without ZooKeeper. Returns empty when this contender does not lead, or
+    /// resigns because the workers obey a higher epoch of another contender.
+    OptionalLong nextWithoutZooKeeper(long atLeast) {
         if (!leading) {
             return OptionalLong.empty();
         }
@@ -91,8 +94,8 @@ final class LeadershipState {
         return OptionalLong.of(ownEpoch);
     }
 
-    /// Whether the counter lags behind an epoch this leader took: it was taken alone, or ZooKeeper
-    /// was wiped.
+    /// Returns whether the counter is lower than an epoch this leader took: the epoch was taken
+    /// without ZooKeeper, or ZooKeeper was wiped.
     boolean counterLags(Counter read) {
         return leading && ownEpoch > read.epoch();
     }

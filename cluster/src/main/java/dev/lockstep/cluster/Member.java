@@ -8,22 +8,22 @@ import java.util.regex.Pattern;
 
 /// One process as it announces itself to the others.
 ///
-/// What is written here is a hint: its reader dials, and the handshake compares the incarnation.
-/// Nothing about single requests belongs here.
+/// The content is a hint: its reader connects, and the handshake compares the incarnation. Nothing
+/// about single requests belongs here.
 ///
-/// @param role what the process does
+/// @param role the kind of process
 /// @param group the group it belongs to; empty for a coordinator, which serves all of them
 /// @param rank `[0, size)` for a worker, else 0
-/// @param size ranks of the group, else 1
-/// @param host where it listens, as others reach it
-/// @param port where it listens, 0 when only `unixSocket` is served
+/// @param size number of ranks of the group for a worker, else 1
+/// @param host the address at which other processes reach it
+/// @param port the port it listens on, 0 when it serves only `unixSocket`
 /// @param unixSocket path of a socket that processes of the same host prefer; empty for none
-/// @param state only [State#READY] is routed to
-/// @param incarnation 32 hexadecimal digits, new for each life of the process
-///   (`Randomness#nextIncarnation`) and kept across lost ZooKeeper sessions: the process and what
-///   it holds are still the same
-/// @param pid of the process on its host, for people and for tests
-/// @param attributes few and small: model name, digest, build
+/// @param state requests are routed only to [State#READY]
+/// @param incarnation 32 hexadecimal digits, new for each start of the process
+///   (`Randomness#nextIncarnation`) and kept across lost ZooKeeper sessions: the process and its
+///   content are still the same
+/// @param pid process id on its host, for people and for tests
+/// @param attributes few and short: model name, digest, build
 public record Member(
         Role role,
         String group,
@@ -37,7 +37,8 @@ public record Member(
         long pid,
         Map<String, String> attributes) {
 
-    /// ZooKeeper holds this in memory on every server and sends it whole on every change.
+    /// The size limit as JSON: ZooKeeper holds a member in memory on every server and sends it
+    /// whole on every change.
     public static final int MAX_BYTES = 1024;
 
     private static final Pattern INCARNATION = Pattern.compile("[0-9a-f]{32}");
@@ -47,14 +48,14 @@ public record Member(
         SCHEDULER,
         WORKER;
 
-        /// The word used in paths, logs and metrics.
+        /// Returns the word used in paths, logs and metrics.
         public String word() {
             return name().toLowerCase(Locale.ROOT);
         }
     }
 
     public enum State {
-        /// Alive, with its address and what it brings, but not yet serving.
+        /// Alive and announced with address and attributes, but not serving yet.
         STARTING,
         READY
     }
@@ -83,17 +84,17 @@ public record Member(
         attributes = Map.copyOf(attributes);
     }
 
-    /// A coordinator announced as STARTING.
+    /// Returns a coordinator in state STARTING.
     public static Member coordinator(String host, int port, String incarnation) {
         return starting(Role.COORDINATOR, "", 0, 1, host, port, incarnation);
     }
 
-    /// A scheduler of a group announced as STARTING.
+    /// Returns a scheduler of a group in state STARTING.
     public static Member scheduler(String group, String host, int port, String incarnation) {
         return starting(Role.SCHEDULER, group, 0, 1, host, port, incarnation);
     }
 
-    /// A worker of a group announced as STARTING.
+    /// Returns a worker of a group in state STARTING.
     public static Member worker(
             String group, int rank, int size, String host, int port, String incarnation) {
         return starting(Role.WORKER, group, rank, size, host, port, incarnation);
@@ -155,7 +156,7 @@ public record Member(
         return Optional.ofNullable(attributes.get(name));
     }
 
-    /// For logs: `worker default/1 at 127.0.0.1:4711`.
+    /// Returns a description for logs: `worker default/1 at 127.0.0.1:4711`.
     public String describe() {
         String place = group.isEmpty() ? "" : " " + group + (role == Role.WORKER ? "/" + rank : "");
         return role.word() + place + " at " + (port == 0 ? unixSocket : host + ":" + port);

@@ -12,10 +12,10 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 
-/// A [Member] as the bytes kept in ZooKeeper.
+/// The encoding of a [Member] as JSON in ZooKeeper.
 ///
 /// Streaming, not data binding: binding a record by reflection costs a process a tenth of a second
-/// at start. Fields a newer build adds are passed over.
+/// at start. Fields that a newer build adds are ignored.
 final class MemberJson {
 
     private static final JsonFactory JSON = new JsonFactory();
@@ -59,7 +59,7 @@ final class MemberJson {
         return bytes.toByteArray();
     }
 
-    /// Refuses what is not a member with [IllegalArgumentException], whoever wrote it.
+    /// Reads a member; throws [IllegalArgumentException] for bytes that are not one.
     static Member read(byte[] bytes) {
         if (bytes.length > Member.MAX_BYTES) {
             throw new IllegalArgumentException(

@@ -9,7 +9,7 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 
-/// The content of a [Membership]; its cluster writes, anybody reads.
+/// The content of a [Membership]; its cluster writes it, any thread reads it.
 final class MemberTable implements Membership {
 
     private final Executor events;
@@ -33,7 +33,7 @@ final class MemberTable implements Membership {
         return listening;
     }
 
-    /// Shows `seen`, oldest first.
+    /// Publishes `seen`, oldest first.
     synchronized void replace(List<Member> seen) {
         if (!seen.equals(snapshot.members())) {
             snapshot = new Snapshot(seen);
@@ -41,8 +41,8 @@ final class MemberTable implements Membership {
         }
     }
 
-    /// Shows `seen` and still those who were there before. When ZooKeeper came back empty, those
-    /// are alive and about to announce themselves again.
+    /// Publishes `seen` and the members listed before that are not in it. When ZooKeeper comes back
+    /// empty, those are alive and about to announce themselves again.
     synchronized void add(List<Member> seen) {
         Set<String> present = new HashSet<>();
         seen.forEach(member -> present.add(member.incarnation()));
@@ -59,22 +59,22 @@ final class MemberTable implements Membership {
     private final class Listening implements Subscription {
 
         private final Consumer<Snapshot> listener;
-        private final AtomicBoolean waiting = new AtomicBoolean();
+        private final AtomicBoolean queued = new AtomicBoolean();
         private volatile boolean open = true;
 
         Listening(Consumer<Snapshot> listener) {
             this.listener = listener;
         }
 
-        /// Joins changes: one call is waiting at most, and it reads the newest content.
+        /// Coalesces changes: at most one call is queued, and it reads the newest content.
         void changed() {
-            if (waiting.compareAndSet(false, true)) {
+            if (queued.compareAndSet(false, true)) {
                 events.execute(this::call);
             }
         }
 
         private void call() {
-            waiting.set(false);
+            queued.set(false);
             if (open) {
                 listener.accept(snapshot);
             }

@@ -5,24 +5,24 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
 
-/// The live view of who is there.
+/// The live list of the cluster's processes.
 ///
-/// Static stability: while ZooKeeper is away the last content stays, and serving goes on with it.
-/// Entries are hints. A process that was killed stays listed until its session ends (6 s), so two
-/// entries for one rank are normal for a while; [Snapshot#worker] picks the newer.
+/// Static stability: without ZooKeeper the last content remains, and serving continues with it.
+/// Entries are hints. A process that was killed remains listed until its session ends (6 s), so two
+/// entries for one rank are normal for a time; [Snapshot#worker] returns the newer.
 public interface Membership {
 
     Snapshot snapshot();
 
-    /// Calls `listener` with the present content and then after each change, on the cluster's own
-    /// event thread.
-    ///
-    /// Changes may be joined: a listener sees the newest content, not every step towards it. It
-    /// must not block for long, for leadership news comes on the same thread: hand over to your own
+    /// Calls `listener` with the current content and then after each change, on the cluster's event
     /// thread.
+    ///
+    /// Changes may be coalesced: a listener receives the newest content, not every intermediate
+    /// one. It must not block for long, because leadership callbacks use the same thread: hand work
+    /// over to another thread.
     Subscription listen(Consumer<Snapshot> listener);
 
-    /// Ends a listener; one that is being called at the moment may still finish.
+    /// The registration of a listener. After closing, a call in progress may still finish.
     interface Subscription extends AutoCloseable {
         @Override
         void close();
@@ -41,14 +41,14 @@ public interface Membership {
             return members.stream().filter(member -> member.role() == role).toList();
         }
 
-        /// The members of one role in one group, READY or not.
+        /// Returns the members of one role in one group, READY or not.
         public List<Member> members(Member.Role role, String group) {
             return members.stream()
                     .filter(member -> member.role() == role && member.group().equals(group))
                     .toList();
         }
 
-        /// The newest worker announced for a rank.
+        /// Returns the newest worker announced for a rank.
         public Optional<Member> worker(String group, int rank) {
             return members(Member.Role.WORKER, group).stream()
                     .filter(member -> member.rank() == rank)
@@ -61,7 +61,7 @@ public interface Membership {
                     .findFirst();
         }
 
-        /// The names of all groups that somebody announced, sorted.
+        /// Returns the names of all announced groups, sorted.
         public List<String> groups() {
             return members.stream()
                     .map(Member::group)

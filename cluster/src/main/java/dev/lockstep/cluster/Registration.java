@@ -1,21 +1,21 @@
 package dev.lockstep.cluster;
 
-/// An announcement of one process, kept up until its owner closes it.
+/// An announcement of one process, maintained until its owner closes it.
 ///
-/// After a lost session it is made again by itself, within 15 s of ZooKeeper's return. Closing
+/// After a lost session it is made again automatically, within 15 s of ZooKeeper's return. Closing
 /// removes it at once; a process that dies without closing disappears when its session ends.
 public interface Registration extends AutoCloseable {
 
-    /// What is announced, or will be as soon as ZooKeeper can be reached.
+    /// Returns the member that is announced, or will be as soon as ZooKeeper can be reached.
     Member member();
 
-    /// Announces the same process anew: state, attributes and addresses may differ. Returns at
+    /// Announces the same process anew: state, attributes and addresses may change. Returns at
     /// once.
     ///
     /// @throws IllegalArgumentException when role, group, rank or incarnation differ
     void update(Member changed);
 
-    /// Tells the others that this process may be routed to.
+    /// Announces that requests may be routed to this process.
     default void ready() {
         update(member().withState(Member.State.READY));
     }
@@ -23,7 +23,7 @@ public interface Registration extends AutoCloseable {
     @Override
     void close();
 
-    /// Refuses an update that would make another process of this one.
+    /// Refuses an update that changes the identity of the process.
     static void requireSame(Member before, Member after) {
         boolean same =
                 before.role() == after.role()

@@ -17,25 +17,25 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/// The cluster as ZooKeeper knows it.
+/// The cluster in ZooKeeper.
 ///
 /// ```
 /// /lockstep/<cluster>/members/<role>-<group>-<rank>-<incarnation>   ephemeral, a Member as JSON
-///                    /election/<group>/…                            who stands in line to lead
+///                    /election/<group>/…                            the queue of contenders
 ///                    /epochs/<group>                                "<epoch> <holder>"
 ///                    /block-hash-key                                16 bytes
 /// ```
 ///
-/// Level-triggered: whatever happens, one thread reads the whole small tree again and brings
-/// together what is there and what is wanted. A slow tick covers what a watch might miss.
+/// Level-triggered: after any change, one thread reads the whole small tree again and reconciles it
+/// with the wanted state. A slow tick covers changes that a watch might miss.
 public final class ZooKeeperCluster implements Cluster {
 
     private static final Duration TICK = Duration.ofSeconds(5);
     private static final Duration RETRY = Duration.ofMillis(500);
-    private static final Duration KEY_PATIENCE = Duration.ofSeconds(10);
+    private static final Duration KEY_TIMEOUT = Duration.ofSeconds(10);
 
-    /// How long members that are not seen after a lost session stay listed: they announce
-    /// themselves again within it.
+    /// The time for which members that are missing after a lost session remain listed: they
+    /// announce themselves again within it.
     private static final Duration RETURN_GRACE = Duration.ofSeconds(15);
 
     private static final String MEMBERS = "members";
@@ -52,15 +52,14 @@ public final class ZooKeeperCluster implements Cluster {
     private final List<ZooKeeperLeadership> leaderships = new CopyOnWriteArrayList<>();
     private final ZooKeeperTree tree;
 
-    // Owned by the thread of tasks.
+    // Owned by the thread of `tasks`.
     private long session;
     private long graceUntilNanos = System.nanoTime();
 
-    /// Begins to connect and returns at once, whether or not ZooKeeper is up; it goes on trying
-    /// until it is.
+    /// Starts to connect and returns at once, whether or not ZooKeeper is up; retries until it is.
     ///
     /// @param servers `host:port,host:port`
-    /// @param cluster separates clusters that share a ZooKeeper
+    /// @param cluster name that separates clusters that share a ZooKeeper
     public static ZooKeeperCluster connect(String servers, String cluster) {
         return new ZooKeeperCluster(servers, ClusterName.require(cluster, "cluster"));
     }
@@ -111,7 +110,7 @@ public final class ZooKeeperCluster implements Cluster {
     @Override
     public byte[] blockHashKey() {
         byte[] fresh = Randomness.secure().nextKey();
-        long deadline = System.nanoTime() + KEY_PATIENCE.toNanos();
+        long deadline = System.nanoTime() + KEY_TIMEOUT.toNanos();
         do {
             try {
                 if (awaitConnected(RETRY)) {
@@ -149,7 +148,7 @@ public final class ZooKeeperCluster implements Cluster {
         }
     }
 
-    /// The session ZooKeeper gave this process, for tests that end it.
+    /// Returns this process's session, for tests that end it.
     long session() throws IOException, InterruptedException {
         return tree.session();
     }
@@ -182,7 +181,7 @@ public final class ZooKeeperCluster implements Cluster {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         } catch (IOException e) {
-            LOG.debug("trying again", e);
+            LOG.debug("refreshing failed, retrying", e);
             var _ = tasks.schedule(this::refreshSoon, RETRY.toMillis(), TimeUnit.MILLISECONDS);
         }
     }
@@ -211,7 +210,7 @@ public final class ZooKeeperCluster implements Cluster {
         try {
             return Optional.of(MemberJson.read(node.data()));
         } catch (IllegalArgumentException e) {
-            LOG.warn("{} is passed over: {}", path, e.getMessage());
+            LOG.warn("ignoring {}: {}", path, e.getMessage());
             return Optional.empty();
         }
     }

@@ -15,8 +15,8 @@ import java.util.function.Consumer;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/// One contender: the election says who may begin to lead, the counter who does; [LeadershipState]
-/// decides.
+/// One contender in ZooKeeper: the election decides which contender may begin to lead, the counter
+/// which one leads; [LeadershipState] decides from both.
 final class ZooKeeperLeadership implements Leadership {
 
     private static final Duration TIMEOUT = Duration.ofSeconds(3);
@@ -28,15 +28,15 @@ final class ZooKeeperLeadership implements Leadership {
     private final String group;
     private final String counterPath;
     private final Listener listener;
-    private final Consumer<ZooKeeperLeadership> left;
+    private final Consumer<ZooKeeperLeadership> onClose;
     private final ZooKeeperTree.Election election;
 
     // Guarded by itself.
-    private final LeadershipState term;
+    private final LeadershipState state;
     private volatile boolean open = true;
 
-    /// @param tasks the one thread that speaks to ZooKeeper
-    /// @param left told when it is closed
+    /// @param tasks the one thread that contacts ZooKeeper
+    /// @param onClose called when this is closed
     ZooKeeperLeadership(
             ZooKeeperTree tree,
             ExecutorService tasks,
@@ -44,27 +44,27 @@ final class ZooKeeperLeadership implements Leadership {
             String group,
             String contender,
             Listener listener,
-            Consumer<ZooKeeperLeadership> left) {
+            Consumer<ZooKeeperLeadership> onClose) {
         this.tree = tree;
         this.tasks = tasks;
         this.events = events;
         this.group = group;
         this.listener = listener;
-        this.left = left;
+        this.onClose = onClose;
         counterPath = "epochs/" + group;
-        term = new LeadershipState(contender);
+        state = new LeadershipState(contender);
         election = tree.enter("election/" + group, contender);
     }
 
-    /// Reads the counter again, and raises it when this leader took epochs it does not show: taken
+    /// Reads the counter again, and raises it when it lacks epochs that this leader took: taken
     /// without ZooKeeper, or ZooKeeper was wiped.
     void reconcile() throws IOException, InterruptedException {
         Optional<ZooKeeperTree.Node> node = tree.read(counterPath);
         LeadershipState.Counter counter = counter(node);
         observe(counter);
         Optional<LeadershipState.Counter> lagging;
-        synchronized (term) {
-            lagging = term.counterLags(counter) ? Optional.of(term.own()) : Optional.empty();
+        synchronized (state) {
+            lagging = state.counterLags(counter) ? Optional.of(state.own()) : Optional.empty();
         }
         if (lagging.isPresent()) {
             compareAndSet(node, lagging.get());
@@ -89,8 +89,8 @@ final class ZooKeeperLeadership implements Leadership {
 
     private void observe(LeadershipState.Counter counter) {
         LeadershipState.Change change;
-        synchronized (term) {
-            change = term.observe(open && election.first(), counter);
+        synchronized (state) {
+            change = state.observe(open && election.first(), counter);
         }
         switch (change) {
             case NONE -> {}
@@ -115,46 +115,46 @@ final class ZooKeeperLeadership implements Leadership {
             try {
                 return taking.get(TIMEOUT.toMillis(), TimeUnit.MILLISECONDS);
             } catch (ExecutionException | TimeoutException e) {
-                // If the write still arrives, the counter is only higher than it had to be.
+                // If the write still arrives, the counter is only higher than needed.
                 taking.cancel(true);
-                LOG.debug("ZooKeeper gave no epoch", e);
+                LOG.debug("taking an epoch through ZooKeeper failed", e);
             } catch (InterruptedException e) {
                 taking.cancel(true);
                 Thread.currentThread().interrupt();
                 return OptionalLong.empty();
             }
         }
-        return takeAlone(atLeast);
+        return takeWithoutZooKeeper(atLeast);
     }
 
-    /// On the thread of `tasks`.
+    /// Takes an epoch through ZooKeeper, on the thread of `tasks`.
     private OptionalLong take(long atLeast) throws IOException, InterruptedException {
         while (true) {
             Optional<ZooKeeperTree.Node> node = tree.read(counterPath);
             observe(counter(node));
             LeadershipState.Counter next;
-            synchronized (term) {
-                if (!term.leading()) {
+            synchronized (state) {
+                if (!state.leading()) {
                     return OptionalLong.empty();
                 }
-                next = term.next(atLeast);
+                next = state.next(atLeast);
             }
             if (compareAndSet(node, next)) {
-                synchronized (term) {
-                    term.took(next);
+                synchronized (state) {
+                    state.took(next);
                 }
                 return OptionalLong.of(next.epoch());
             }
         }
     }
 
-    private OptionalLong takeAlone(long atLeast) {
+    private OptionalLong takeWithoutZooKeeper(long atLeast) {
         OptionalLong epoch;
         boolean deposed;
-        synchronized (term) {
-            boolean led = term.leading();
-            epoch = term.nextAlone(atLeast);
-            deposed = led && !term.leading();
+        synchronized (state) {
+            boolean led = state.leading();
+            epoch = state.nextWithoutZooKeeper(atLeast);
+            deposed = led && !state.leading();
         }
         if (deposed) {
             LOG.warn("deposed in group {}: its workers obey epoch {}", group, atLeast);
@@ -172,18 +172,18 @@ final class ZooKeeperLeadership implements Leadership {
 
     @Override
     public boolean leading() {
-        synchronized (term) {
-            return term.leading();
+        synchronized (state) {
+            return state.leading();
         }
     }
 
     @Override
     public void close() {
         open = false;
-        synchronized (term) {
-            term.resign();
+        synchronized (state) {
+            state.resign();
         }
         election.close();
-        left.accept(this);
+        onClose.accept(this);
     }
 }

@@ -6,7 +6,7 @@ import java.util.Optional;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/// A member's node, brought to what is wanted by [#reconcile] whenever something changed.
+/// A member's node in ZooKeeper; [#reconcile] brings it to the wanted content after each change.
 final class ZooKeeperRegistration implements Registration {
 
     private static final Logger LOG = LogManager.getLogger(ZooKeeperRegistration.class);
@@ -19,7 +19,7 @@ final class ZooKeeperRegistration implements Registration {
     private volatile boolean withdrawn;
     private volatile boolean gone;
 
-    /// @param wantedChanged asks for a [#reconcile] soon
+    /// @param wantedChanged schedules a [#reconcile]
     ZooKeeperRegistration(
             ZooKeeperTree tree, String folder, Member member, Runnable wantedChanged) {
         this.tree = tree;
@@ -39,32 +39,32 @@ final class ZooKeeperRegistration implements Registration {
         return path;
     }
 
-    /// Whether it was closed and its node removed: there is nothing left to reconcile.
+    /// Returns whether it was closed and its node removed, so that nothing remains to reconcile.
     boolean gone() {
         return gone;
     }
 
-    /// Makes, changes, renews or removes the node.
+    /// Creates, changes, renews or removes the node.
     ///
-    /// @param there what was read
-    /// @return whether anything had to be done
-    boolean reconcile(Optional<ZooKeeperTree.Node> there) throws IOException, InterruptedException {
+    /// @param found the node as read
+    /// @return whether the node changed
+    boolean reconcile(Optional<ZooKeeperTree.Node> found) throws IOException, InterruptedException {
         byte[] data = json;
         if (withdrawn) {
-            if (there.isPresent()) {
+            if (found.isPresent()) {
                 tree.delete(path);
             }
             gone = true;
-            return there.isPresent();
+            return found.isPresent();
         }
-        if (there.isPresent() && there.get().owner() == tree.session()) {
-            boolean same = Arrays.equals(there.get().data(), data);
-            return !same && tree.write(path, data, there.get().version());
+        if (found.isPresent() && found.get().owner() == tree.session()) {
+            boolean same = Arrays.equals(found.get().data(), data);
+            return !same && tree.write(path, data, found.get().version());
         }
         LOG.info("announcing {}", wanted.describe());
-        // One that is there is of our own lost session and would vanish with it. When it does so in
-        // between, that is another change, and another round.
-        return there.isPresent() ? tree.renew(path, data) : tree.create(path, data, true);
+        // An existing node belongs to a lost session of this process and would vanish with it. If
+        // it vanishes in between, that is another change, and reconcile runs again.
+        return found.isPresent() ? tree.renew(path, data) : tree.create(path, data, true);
     }
 
     @Override

@@ -24,17 +24,17 @@ import org.apache.zookeeper.Watcher;
 import org.apache.zookeeper.client.ZKClientConfig;
 import org.apache.zookeeper.data.Stat;
 
-/// The nodes below one root in ZooKeeper; the only file that speaks Curator.
+/// The nodes below one root in ZooKeeper; the only file that uses Curator.
 ///
-/// Paths are relative to the root. Whatever changes in the tree, in an election or in the
-/// connection is one signal, `changed`: watches may skip states, so its receiver reads again.
-/// Methods that speak to the servers throw [IOException] when those do not answer, within 10 s.
+/// Paths are relative to the root. Every change of the tree, of an election or of the connection is
+/// one signal, `changed`: watches may skip states, so its receiver reads the tree again. Methods
+/// that contact the servers throw [IOException] when those do not answer within 10 s.
 ///
-/// No Curator namespace: it would make the root once and miss that ZooKeeper was wiped.
+/// No Curator namespace: it would create the root once and miss that ZooKeeper was wiped.
 final class ZooKeeperTree implements AutoCloseable {
 
-    /// A process counts as gone this long after its last sign of life; the servers may grant
-    /// another value.
+    /// The time after its last sign of life at which a process counts as lost; the servers may
+    /// grant another value.
     static final Duration SESSION_TIMEOUT = Duration.ofSeconds(6);
 
     private static final Duration CONNECTION_TIMEOUT = Duration.ofSeconds(2);
@@ -43,15 +43,15 @@ final class ZooKeeperTree implements AutoCloseable {
 
     /// A node as it was read.
     ///
-    /// @param owner the session it vanishes with, 0 for none
-    /// @param born grows from node to node
+    /// @param owner the session that the node vanishes with, 0 for none
+    /// @param born id of the creating transaction, which increases from node to node
     record Node(byte[] data, int version, long owner, long born) {}
 
-    /// A place in the line of those who want to lead.
+    /// A position in the queue of contenders that want to lead.
     interface Election extends AutoCloseable {
         boolean first();
 
-        /// Leaves the line, so that the next one is first.
+        /// Leaves the queue, so that the next contender is first.
         @Override
         void close();
     }
@@ -63,9 +63,9 @@ final class ZooKeeperTree implements AutoCloseable {
     private final CuratorFramework curator;
     private volatile boolean watched;
 
-    /// A tree that does nothing before [#start].
+    /// Creates a tree that does nothing before [#start].
     ///
-    /// @param changed called on threads of Curator's, so it must not block
+    /// @param changed called on Curator's threads, so it must not block
     ZooKeeperTree(String servers, String root, Runnable changed) {
         this.servers = servers;
         this.root = root;
@@ -78,14 +78,15 @@ final class ZooKeeperTree implements AutoCloseable {
                         .connectString(servers)
                         .sessionTimeoutMs((int) SESSION_TIMEOUT.toMillis())
                         .connectionTimeoutMs((int) CONNECTION_TIMEOUT.toMillis())
-                        // Whoever is told of a failure tries again later by itself.
+                        // The caller retries later after a failure.
                         .retryPolicy(new RetryOneTime(100))
-                        // The default takes SUSPENDED for a lost election.
+                        // The default treats SUSPENDED as a lost election.
                         .connectionStateErrorPolicy(new SessionConnectionStateErrorPolicy())
-                        // After a session's time without connection a new one is tried. It must be:
-                        // a wiped server for ever turns away a session that saw more than it has.
+                        // After one session time-out without a connection a new session is tried.
+                        // That is necessary: a wiped server rejects for ever a session that saw
+                        // more than the server holds.
                         .simulatedSessionExpirationPercent(100)
-                        // Else the given addresses give way to those the servers call their own.
+                        // Otherwise the servers' own addresses replace the given ones.
                         .ensembleTracker(false)
                         .zkClientConfig(config)
                         .build();
@@ -93,7 +94,7 @@ final class ZooKeeperTree implements AutoCloseable {
                 .addListener((client, state) -> connectionChanged(state));
     }
 
-    /// Begins to connect and returns at once; it goes on trying until it succeeds.
+    /// Starts to connect and returns at once; retries until it succeeds.
     void start() {
         curator.start();
     }
@@ -102,13 +103,16 @@ final class ZooKeeperTree implements AutoCloseable {
         switch (state) {
             case CONNECTED, RECONNECTED -> {
                 int granted = curator.getZookeeperClient().getLastNegotiatedSessionTimeoutMs();
-                LOG.info("ZooKeeper at {}: connected, sessions last {} ms", servers, granted);
+                LOG.info("ZooKeeper at {}: connected, session time-out {} ms", servers, granted);
                 if (granted > LONGEST_GOOD_SESSION.toMillis()) {
-                    LOG.warn("sessions of {} ms find lost processes late; lower tickTime", granted);
+                    LOG.warn(
+                            "a session time-out of {} ms detects lost processes late; lower tickTime",
+                            granted);
                 }
                 watched = false;
             }
-            case SUSPENDED -> LOG.warn("ZooKeeper at {} is away; the last content stays", servers);
+            case SUSPENDED ->
+                    LOG.warn("ZooKeeper at {} is unreachable; keeping the last content", servers);
             case LOST -> LOG.warn("the session with ZooKeeper at {} is lost", servers);
             case READ_ONLY -> LOG.warn("ZooKeeper at {} is read-only", servers);
         }
@@ -123,12 +127,12 @@ final class ZooKeeperTree implements AutoCloseable {
         return curator.blockUntilConnected((int) timeout.toMillis(), TimeUnit.MILLISECONDS);
     }
 
-    /// The id of the present session.
+    /// Returns the id of the current session.
     long session() throws IOException, InterruptedException {
         return call(() -> curator.getZookeeperClient().getZooKeeper().getSessionId());
     }
 
-    /// Asks for signals, which each new session must do again; does nothing when that is done.
+    /// Watches the root, which each new session must do again; does nothing when it is watched.
     void watch() throws IOException, InterruptedException {
         if (watched) {
             return;
@@ -165,7 +169,7 @@ final class ZooKeeperTree implements AutoCloseable {
                 });
     }
 
-    /// All nodes right below a path, by their paths; none when it does not exist.
+    /// Returns the direct children of a path by their paths; none when it does not exist.
     Map<String, Node> children(String path) throws IOException, InterruptedException {
         List<String> names =
                 call(
@@ -184,10 +188,10 @@ final class ZooKeeperTree implements AutoCloseable {
         return nodes;
     }
 
-    /// Makes a node and the path to it.
+    /// Creates a node and its parents.
     ///
     /// @param ephemeral whether it vanishes with this session
-    /// @return false when there is one already
+    /// @return false when the node exists already
     boolean create(String path, byte[] data, boolean ephemeral)
             throws IOException, InterruptedException {
         CreateMode mode = ephemeral ? CreateMode.EPHEMERAL : CreateMode.PERSISTENT;
@@ -205,9 +209,9 @@ final class ZooKeeperTree implements AutoCloseable {
                 });
     }
 
-    /// Changes a node that still has the version it was read with.
+    /// Writes a node that still has the version it was read with.
     ///
-    /// @return false when it has not
+    /// @return false when it has another version or is gone
     boolean write(String path, byte[] data, int version) throws IOException, InterruptedException {
         return call(
                 () -> {
@@ -221,7 +225,8 @@ final class ZooKeeperTree implements AutoCloseable {
                 });
     }
 
-    /// Puts a node of this session in the place of one of a lost session; nobody sees a gap.
+    /// Replaces a node of a lost session with one of this session in one transaction, so that no
+    /// reader sees a gap.
     ///
     /// @return false when the old one vanished in between
     boolean renew(String path, byte[] data) throws IOException, InterruptedException {
@@ -242,12 +247,12 @@ final class ZooKeeperTree implements AutoCloseable {
                 });
     }
 
-    /// Removes a node if it is there.
+    /// Removes a node if it exists.
     void delete(String path) throws IOException, InterruptedException {
         call(() -> curator.delete().quietly().forPath(full(path)));
     }
 
-    /// Joins the line below a path, now or when connected; each new session joins at its end.
+    /// Joins the queue of an election, now or when connected; each new session joins at its end.
     Election enter(String path, String contender) {
         LeaderLatch latch = new LeaderLatch(curator, full(path), contender);
         latch.addListener(
@@ -278,13 +283,13 @@ final class ZooKeeperTree implements AutoCloseable {
                 try {
                     latch.close();
                 } catch (IOException | IllegalStateException e) {
-                    LOG.debug("the election {} was not left in order", path, e);
+                    LOG.debug("leaving the election {} failed", path, e);
                 }
             }
         };
     }
 
-    /// Ends the session, so that everything ephemeral vanishes at once.
+    /// Ends the session, so that its ephemeral nodes vanish at once.
     @Override
     public void close() {
         curator.close();

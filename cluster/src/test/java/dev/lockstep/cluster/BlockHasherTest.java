@@ -117,7 +117,7 @@ class BlockHasherTest {
     }
 
     @Test
-    void aHashSurvivesTheTripThroughBytes() {
+    void aHashRoundTripsThroughBytes() {
         BlockHash hash = hasher.root(42);
         assertEquals(hash, BlockHash.fromBytes(hash.toBytes()));
         assertEquals(HexFormat.of().formatHex(hash.toBytes()), hash.toString());

@@ -11,13 +11,13 @@ import org.junit.jupiter.api.Test;
 
 class CacheDomainTest {
     @Test
-    void whoNamesNothingSharesWithAllOthersWhoNameNothing() {
+    void requestsWithoutTenantSaltAndAdapterHaveTheEmptyDomain() {
         assertEquals(0, CacheDomain.of("", "", "").length);
     }
 
-    /// The values were made with Python's hashlib.
+    /// The expected values come from Python's hashlib.
     @Test
-    void itIsTheBeginningOfASha256() {
+    void aDomainIsThePrefixOfASha256() {
         assertArrayEquals(
                 new long[] {0xcf594b1d9ac32d22L, 0x968ab88e6f320da6L},
                 CacheDomain.of("acme", "salt", ""));
@@ -26,7 +26,7 @@ class CacheDomainTest {
     }
 
     @Test
-    void noTextMovesFromOneFieldToTheNext() {
+    void equalTextsInDifferentFieldsGiveDifferentDomains() {
         Set<String> domains =
                 Stream.of(
                                 CacheDomain.of("ab", "", ""),

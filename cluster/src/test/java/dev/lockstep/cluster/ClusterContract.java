@@ -16,11 +16,9 @@ import java.util.OptionalLong;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 
-/// What every [Cluster] does. Each `open` is another process of one cluster, empty when a test
-/// begins.
-@Timeout(60)
+/// The contract of every [Cluster]. Each `open` is another process of one cluster, which is empty
+/// when a test begins.
 abstract class ClusterContract {
 
     private final Randomness randomness = Randomness.seeded(7);
@@ -28,7 +26,7 @@ abstract class ClusterContract {
 
     abstract Cluster connect();
 
-    /// Ends the session of one process as a timeout would.
+    /// Ends the session of one process as a time-out would.
     abstract void loseSession(Cluster cluster) throws Exception;
 
     final Cluster open() throws InterruptedException {
@@ -56,7 +54,7 @@ abstract class ClusterContract {
     }
 
     @Test
-    void membersAreSeenByAllInTheOrderTheyCame() throws Exception {
+    void allProcessesSeeTheMembersInOrderOfRegistration() throws Exception {
         Cluster one = open();
         Cluster two = open();
         Member first = worker("a", 1);
@@ -98,7 +96,7 @@ abstract class ClusterContract {
     }
 
     @Test
-    void aMemberMayChangeButNotBecomeAnother() throws Exception {
+    void anUpdateMayChangeAMemberButNotItsIdentity() throws Exception {
         Cluster one = open();
         Cluster two = open();
         Member member = worker("a", 0);
@@ -133,7 +131,7 @@ abstract class ClusterContract {
     }
 
     @Test
-    void aListenerIsToldThePresentAndEachNewContent() throws Exception {
+    void aListenerReceivesTheCurrentAndEachNewContent() throws Exception {
         Cluster one = open();
         Member first = worker("a", 0);
         one.register(first);
@@ -141,7 +139,7 @@ abstract class ClusterContract {
         List<List<Member>> seen = new CopyOnWriteArrayList<>();
         Membership.Subscription subscription =
                 one.membership().listen(snapshot -> seen.add(snapshot.members()));
-        Eventually.await("the present content", () -> seen.equals(List.of(List.of(first))));
+        Eventually.await("the current content", () -> seen.equals(List.of(List.of(first))));
         Member second = worker("a", 1);
         one.register(second);
         Eventually.await(
@@ -156,7 +154,7 @@ abstract class ClusterContract {
     }
 
     @Test
-    void aMemberWhoseSessionIsLostIsAnnouncedAgainAsTheSame() throws Exception {
+    void aMemberWithALostSessionIsAnnouncedAgainWithTheSameIdentity() throws Exception {
         Cluster one = open();
         Cluster two = open();
         Member member = worker("a", 0);
@@ -169,13 +167,13 @@ abstract class ClusterContract {
     }
 
     @Test
-    void aGroupHasOneLeaderAndTheNextFollowsAtOnceWithAHigherEpoch() throws Exception {
+    void aGroupHasOneLeaderAndTheNextTakesAHigherEpochAtOnce() throws Exception {
         Cluster one = open();
         Cluster two = open();
         RecordingListener first = new RecordingListener();
         RecordingListener second = new RecordingListener();
         Leadership leader = one.contend("a", "first", first);
-        first.awaitNews("elected");
+        first.awaitCalls("elected");
         Leadership standby = two.contend("a", "second", second);
         assertTrue(leader.leading());
         assertEquals(OptionalLong.of(1), leader.nextEpoch(0));
@@ -184,25 +182,25 @@ abstract class ClusterContract {
         assertFalse(standby.leading());
         assertEquals(OptionalLong.empty(), standby.nextEpoch(0));
         leader.close();
-        second.awaitNews("elected");
+        second.awaitCalls("elected");
         assertTrue(standby.leading());
         assertEquals(OptionalLong.of(9), standby.nextEpoch(3));
         assertFalse(leader.leading());
         assertEquals(OptionalLong.empty(), leader.nextEpoch(0));
-        first.awaitNews("elected");
+        first.awaitCalls("elected");
     }
 
     @Test
-    void aLeaderThatClosesItsClusterIsFollowed() throws Exception {
+    void aLeaderThatClosesItsClusterIsReplaced() throws Exception {
         Cluster one = open();
         Cluster two = open();
         RecordingListener first = new RecordingListener();
         RecordingListener second = new RecordingListener();
         one.contend("a", "first", first);
-        first.awaitNews("elected");
+        first.awaitCalls("elected");
         two.contend("a", "second", second);
         one.close();
-        second.awaitNews("elected");
+        second.awaitCalls("elected");
     }
 
     @Test
@@ -212,8 +210,8 @@ abstract class ClusterContract {
         RecordingListener second = new RecordingListener();
         Leadership a = one.contend("a", "first", first);
         Leadership b = one.contend("b", "second", second);
-        first.awaitNews("elected");
-        second.awaitNews("elected");
+        first.awaitCalls("elected");
+        second.awaitCalls("elected");
         assertEquals(OptionalLong.of(6), a.nextEpoch(5));
         assertEquals(OptionalLong.of(1), b.nextEpoch(0));
     }
@@ -221,15 +219,15 @@ abstract class ClusterContract {
     @Test
     void aLeaderWithoutRivalKeepsLeadingThroughALostSession() throws Exception {
         Cluster one = open();
-        RecordingListener news = new RecordingListener();
-        Leadership leader = one.contend("a", "first", news);
-        news.awaitNews("elected");
+        RecordingListener listener = new RecordingListener();
+        Leadership leader = one.contend("a", "first", listener);
+        listener.awaitCalls("elected");
         assertEquals(OptionalLong.of(1), leader.nextEpoch(0));
         loseSession(one);
         assertTrue(leader.leading());
         Eventually.await("connected again", one::connected);
         assertEquals(OptionalLong.of(2), leader.nextEpoch(1));
-        news.awaitNews("elected");
+        listener.awaitCalls("elected");
     }
 
     @Test
@@ -239,29 +237,29 @@ abstract class ClusterContract {
         RecordingListener first = new RecordingListener();
         RecordingListener second = new RecordingListener();
         Leadership old = one.contend("a", "first", first);
-        first.awaitNews("elected");
+        first.awaitCalls("elected");
         assertEquals(OptionalLong.of(1), old.nextEpoch(0));
         Leadership rival = two.contend("a", "second", second);
-        awaitInLine(two);
+        awaitSecondContender(two);
         loseSession(one);
-        second.awaitNews("elected");
-        first.awaitNews("elected");
+        second.awaitCalls("elected");
+        first.awaitCalls("elected");
         assertEquals(OptionalLong.of(2), rival.nextEpoch(1));
-        first.awaitNews("elected", "deposed");
+        first.awaitCalls("elected", "deposed");
         assertFalse(old.leading());
         assertEquals(OptionalLong.empty(), old.nextEpoch(0));
         rival.close();
-        first.awaitNews("elected", "deposed", "elected");
+        first.awaitCalls("elected", "deposed", "elected");
         assertEquals(OptionalLong.of(3), old.nextEpoch(0));
     }
 
-    /// Joining the election takes a moment in the real one.
-    void awaitInLine(Cluster cluster) throws InterruptedException {
+    /// Waits until a second contender has joined the election, which takes a moment in ZooKeeper.
+    void awaitSecondContender(Cluster cluster) throws InterruptedException {
         assertTrue(cluster.awaitConnected(Duration.ZERO));
     }
 
     @Test
-    void allShareOneBlockHashKey() throws Exception {
+    void allProcessesShareOneBlockHashKey() throws Exception {
         byte[] key = open().blockHashKey();
         assertEquals(BlockHasher.KEY_BYTES, key.length);
         assertArrayEquals(key, open().blockHashKey());

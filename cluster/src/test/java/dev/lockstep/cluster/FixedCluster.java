@@ -11,12 +11,12 @@ import java.util.concurrent.Executor;
 
 /// A cluster in memory: for tests, for simulations on one thread, and for a fixed list of members.
 ///
-/// Each process has an instance of its own; those made by [#another] share one content. With
+/// Each process has its own instance; those created by [#another] share one content. With
 /// `Runnable::run` as executor every listener is called before the method that changed something
 /// returns.
 public final class FixedCluster implements Cluster {
 
-    /// What the processes share; guarded by itself.
+    /// The state that the processes share; guarded by itself.
     private static final class World {
         final byte[] blockHashKey;
         final List<FixedCluster> clusters = new ArrayList<>();
@@ -46,6 +46,8 @@ public final class FixedCluster implements Cluster {
     private final Executor events;
     private final MemberTable table;
 
+    /// Creates the first process of a cluster.
+    ///
     /// @param events calls the listeners of this process
     /// @param randomness makes the shared key
     public FixedCluster(Executor events, Randomness randomness) {
@@ -62,20 +64,20 @@ public final class FixedCluster implements Cluster {
         }
     }
 
-    /// A list of members that never changes by itself.
+    /// Creates a cluster with these members.
     public static FixedCluster of(List<Member> members) {
         FixedCluster cluster = new FixedCluster(Runnable::run, Randomness.secure());
         members.forEach(cluster::register);
         return cluster;
     }
 
-    /// The link of another process to the same content.
+    /// Creates another process with the same content.
     public FixedCluster another(Executor otherEvents) {
         return new FixedCluster(world, otherEvents);
     }
 
-    /// What a lost session does: this process is announced anew and stands last in elections; it
-    /// does not yet know whether it still leads.
+    /// Simulates a lost session: this process is announced anew and is last in elections; it does
+    /// not yet know whether it still leads.
     public void loseSession() {
         synchronized (world) {
             List<FixedRegistration> mine = registrations();
@@ -194,13 +196,13 @@ public final class FixedCluster implements Cluster {
         private final String groupName;
         private final Group group;
         private final Listener listener;
-        private final LeadershipState term;
+        private final LeadershipState state;
 
         FixedLeadership(String groupName, Group group, String contender, Listener listener) {
             this.groupName = groupName;
             this.group = group;
             this.listener = listener;
-            term = new LeadershipState(contender);
+            state = new LeadershipState(contender);
         }
 
         FixedCluster cluster() {
@@ -212,7 +214,7 @@ public final class FixedCluster implements Cluster {
         }
 
         void evaluate() {
-            switch (term.observe(first(), group.counter)) {
+            switch (state.observe(first(), group.counter)) {
                 case NONE -> {}
                 case ELECTED -> events.execute(listener::elected);
                 case DEPOSED -> events.execute(listener::deposed);
@@ -227,7 +229,7 @@ public final class FixedCluster implements Cluster {
         @Override
         public boolean leading() {
             synchronized (world) {
-                return term.leading();
+                return state.leading();
             }
         }
 
@@ -235,11 +237,11 @@ public final class FixedCluster implements Cluster {
         public OptionalLong nextEpoch(long atLeast) {
             synchronized (world) {
                 evaluate();
-                if (!term.leading()) {
+                if (!state.leading()) {
                     return OptionalLong.empty();
                 }
-                group.counter = term.next(atLeast);
-                term.took(group.counter);
+                group.counter = state.next(atLeast);
+                state.took(group.counter);
                 group.evaluate();
                 return OptionalLong.of(group.counter.epoch());
             }
@@ -248,7 +250,7 @@ public final class FixedCluster implements Cluster {
         @Override
         public void close() {
             synchronized (world) {
-                term.resign();
+                state.resign();
                 group.contenders.remove(this);
                 group.evaluate();
             }

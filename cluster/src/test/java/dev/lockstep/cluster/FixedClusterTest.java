@@ -30,14 +30,14 @@ class FixedClusterTest extends ClusterContract {
     }
 
     @Test
-    void everythingHappensOnOneThreadWhenTheExecutorSaysSo() {
-        List<String> story = new ArrayList<>();
+    void aDirectExecutorCallsListenersOnTheCallersThread() {
+        List<String> log = new ArrayList<>();
         FixedCluster one = new FixedCluster(Runnable::run, Randomness.seeded(1));
         FixedCluster two = one.another(Runnable::run);
-        two.membership().listen(seen -> story.add("sees " + seen.members().size()));
+        two.membership().listen(seen -> log.add("sees " + seen.members().size()));
         one.register(worker("a", 0));
-        Leadership leader = one.contend("a", "first", new Telling("first", story));
-        Leadership standby = two.contend("a", "second", new Telling("second", story));
+        Leadership leader = one.contend("a", "first", new LoggingListener("first", log));
+        Leadership standby = two.contend("a", "second", new LoggingListener("second", log));
         assertEquals(OptionalLong.of(1), leader.nextEpoch(0));
         one.loseSession();
         assertEquals(OptionalLong.of(2), standby.nextEpoch(1));
@@ -50,26 +50,26 @@ class FixedClusterTest extends ClusterContract {
                         "second elected",
                         "first deposed",
                         "sees 0"),
-                story);
+                log);
     }
 
     @Test
-    void aListOfMembersIsAClusterThatStaysAsItIs() {
+    void aClusterOfAListHasExactlyItsMembers() {
         List<Member> members = List.of(worker("a", 0), worker("a", 1));
         try (FixedCluster cluster = FixedCluster.of(members)) {
             assertEquals(members, cluster.membership().snapshot().members());
         }
     }
 
-    private record Telling(String name, List<String> story) implements Leadership.Listener {
+    private record LoggingListener(String name, List<String> log) implements Leadership.Listener {
         @Override
         public void elected() {
-            story.add(name + " elected");
+            log.add(name + " elected");
         }
 
         @Override
         public void deposed() {
-            story.add(name + " deposed");
+            log.add(name + " deposed");
         }
     }
 }

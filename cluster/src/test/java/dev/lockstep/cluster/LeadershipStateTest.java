@@ -11,77 +11,77 @@ import org.junit.jupiter.api.Test;
 
 class LeadershipStateTest {
 
-    private final LeadershipState term = new LeadershipState("me");
+    private final LeadershipState state = new LeadershipState("me");
 
     private void leadWithEpoch(long epoch) {
-        assertEquals(Change.ELECTED, term.observe(true, Counter.NONE));
-        term.took(new Counter(epoch, "me"));
+        assertEquals(Change.ELECTED, state.observe(true, Counter.NONE));
+        state.took(new Counter(epoch, "me"));
     }
 
     @Test
-    void losingTheElectionAloneDeposesNobody() {
+    void losingOnlyTheElectionDeposesNoLeader() {
         leadWithEpoch(4);
-        assertEquals(Change.NONE, term.observe(false, new Counter(4, "me")));
-        assertEquals(Change.NONE, term.observe(false, new Counter(3, "other")));
-        assertEquals(Change.NONE, term.observe(false, Counter.NONE));
-        assertTrue(term.leading());
-        assertEquals(Change.NONE, term.observe(true, new Counter(4, "me")));
+        assertEquals(Change.NONE, state.observe(false, new Counter(4, "me")));
+        assertEquals(Change.NONE, state.observe(false, new Counter(3, "other")));
+        assertEquals(Change.NONE, state.observe(false, Counter.NONE));
+        assertTrue(state.leading());
+        assertEquals(Change.NONE, state.observe(true, new Counter(4, "me")));
     }
 
     @Test
-    void anothersEpochDeposesEvenAnEqualOne() {
+    void anEpochOfAnotherContenderDeposesEvenWhenEqual() {
         leadWithEpoch(4);
-        assertEquals(Change.DEPOSED, term.observe(false, new Counter(4, "other")));
-        assertEquals(Change.NONE, term.observe(false, new Counter(5, "other")));
-        assertEquals(Change.ELECTED, term.observe(true, new Counter(5, "other")));
+        assertEquals(Change.DEPOSED, state.observe(false, new Counter(4, "other")));
+        assertEquals(Change.NONE, state.observe(false, new Counter(5, "other")));
+        assertEquals(Change.ELECTED, state.observe(true, new Counter(5, "other")));
     }
 
     @Test
-    void theFirstInLineLeadsWhateverTheCounterSays() {
+    void theElectedContenderLeadsWithAnyCounter() {
         leadWithEpoch(4);
-        assertEquals(Change.NONE, term.observe(true, new Counter(9, "other")));
-        assertEquals(new Counter(10, "me"), term.next(0));
+        assertEquals(Change.NONE, state.observe(true, new Counter(9, "other")));
+        assertEquals(new Counter(10, "me"), state.next(0));
     }
 
     @Test
-    void anEpochExceedsCounterWorkersAndOwn() {
-        assertEquals(Change.ELECTED, term.observe(true, new Counter(7, "other")));
-        assertEquals(new Counter(8, "me"), term.next(3));
-        assertEquals(new Counter(13, "me"), term.next(12));
-        term.took(new Counter(13, "me"));
-        assertEquals(Change.NONE, term.observe(true, Counter.NONE));
-        assertEquals(new Counter(14, "me"), term.next(0));
+    void aNewEpochExceedsCounterWorkersAndOwnEpoch() {
+        assertEquals(Change.ELECTED, state.observe(true, new Counter(7, "other")));
+        assertEquals(new Counter(8, "me"), state.next(3));
+        assertEquals(new Counter(13, "me"), state.next(12));
+        state.took(new Counter(13, "me"));
+        assertEquals(Change.NONE, state.observe(true, Counter.NONE));
+        assertEquals(new Counter(14, "me"), state.next(0));
     }
 
     @Test
-    void aloneALeaderGoesOnButNeverAboveARival() {
-        assertEquals(OptionalLong.empty(), term.nextAlone(0));
+    void withoutZooKeeperALeaderTakesEpochsButNeverAboveARival() {
+        assertEquals(OptionalLong.empty(), state.nextWithoutZooKeeper(0));
         leadWithEpoch(4);
-        assertEquals(OptionalLong.of(5), term.nextAlone(4));
-        assertEquals(OptionalLong.of(6), term.nextAlone(5));
-        assertEquals(OptionalLong.empty(), term.nextAlone(7));
-        assertFalse(term.leading());
+        assertEquals(OptionalLong.of(5), state.nextWithoutZooKeeper(4));
+        assertEquals(OptionalLong.of(6), state.nextWithoutZooKeeper(5));
+        assertEquals(OptionalLong.empty(), state.nextWithoutZooKeeper(7));
+        assertFalse(state.leading());
     }
 
     @Test
-    void aNewLeaderAloneStartsAboveWhatTheWorkersObey() {
-        assertEquals(Change.ELECTED, term.observe(true, new Counter(4, "other")));
-        assertEquals(OptionalLong.of(7), term.nextAlone(6));
+    void withoutZooKeeperANewLeaderStartsAboveTheWorkersEpoch() {
+        assertEquals(Change.ELECTED, state.observe(true, new Counter(4, "other")));
+        assertEquals(OptionalLong.of(7), state.nextWithoutZooKeeper(6));
     }
 
     @Test
-    void epochsTakenAloneAreWrittenBack() {
+    void epochsTakenWithoutZooKeeperAreWrittenBack() {
         leadWithEpoch(4);
-        assertFalse(term.counterLags(new Counter(4, "me")));
-        assertEquals(OptionalLong.of(5), term.nextAlone(4));
-        assertTrue(term.counterLags(new Counter(4, "me")));
-        assertEquals(new Counter(5, "me"), term.own());
-        term.resign();
-        assertFalse(term.counterLags(new Counter(4, "me")));
+        assertFalse(state.counterLags(new Counter(4, "me")));
+        assertEquals(OptionalLong.of(5), state.nextWithoutZooKeeper(4));
+        assertTrue(state.counterLags(new Counter(4, "me")));
+        assertEquals(new Counter(5, "me"), state.own());
+        state.resign();
+        assertFalse(state.counterLags(new Counter(4, "me")));
     }
 
     @Test
-    void aCounterSurvivesTheTripThroughTextAndGarbageIsNone() {
+    void aCounterRoundTripsThroughTextAndMalformedTextIsNone() {
         Counter counter = new Counter(Long.MAX_VALUE, "0123abc");
         assertEquals(counter, Counter.parse(counter.text()));
         assertEquals(Counter.NONE, Counter.parse(""));

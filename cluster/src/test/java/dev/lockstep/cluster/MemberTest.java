@@ -17,7 +17,7 @@ class MemberTest {
             Member.worker("default", 1, 2, "127.0.0.1", 4711, INCARNATION);
 
     @Test
-    void survivesTheTripThroughJson() {
+    void roundTripsThroughJson() {
         Member member =
                 WORKER.withState(Member.State.READY)
                         .withUnixSocket("/run/lockstep/worker-1.sock")
@@ -26,7 +26,7 @@ class MemberTest {
     }
 
     @Test
-    void fieldsOfANewerBuildArePassedOver() {
+    void fieldsOfANewerBuildAreIgnored() {
         String json = new String(MemberJson.write(WORKER), StandardCharsets.UTF_8);
         String newer =
                 json.replaceFirst("\\{", "{\"zone\":{\"a\":[1,{}]},\"tags\":[\"x\"],\"weight\":3,");
@@ -34,7 +34,7 @@ class MemberTest {
     }
 
     @Test
-    void garbageIsRefused() {
+    void malformedAnnouncementsAreRefused() {
         for (String text :
                 List.of("", "[]", "{", "{}", "{\"role\":\"worker\"}", "\u0000\u0001", "null")) {
             byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
@@ -48,9 +48,9 @@ class MemberTest {
     }
 
     @Test
-    void anAnnouncementStaysBelowOneKilobyte() {
-        Member fat = WORKER.withAttributes(Map.of("note", "x".repeat(1024)));
-        assertRefused("more than 1024", () -> MemberJson.write(fat));
+    void anAnnouncementHasAtMost1024Bytes() {
+        Member tooLarge = WORKER.withAttributes(Map.of("note", "x".repeat(1024)));
+        assertRefused("more than 1024", () -> MemberJson.write(tooLarge));
         assertThrows(IllegalArgumentException.class, () -> MemberJson.read(new byte[1025]));
     }
 

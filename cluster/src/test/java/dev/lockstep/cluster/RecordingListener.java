@@ -3,23 +3,23 @@ package dev.lockstep.cluster;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 
-/// Notes what a contender is told.
+/// A listener that records its calls.
 final class RecordingListener implements Leadership.Listener {
 
-    final List<String> news = new CopyOnWriteArrayList<>();
+    final List<String> calls = new CopyOnWriteArrayList<>();
 
     @Override
     public void elected() {
-        news.add("elected");
+        calls.add("elected");
     }
 
     @Override
     public void deposed() {
-        news.add("deposed");
+        calls.add("deposed");
     }
 
-    void awaitNews(String... expected) throws InterruptedException {
+    void awaitCalls(String... expected) throws InterruptedException {
         Eventually.await(
-                () -> List.of(expected) + " but " + news, () -> news.equals(List.of(expected)));
+                () -> List.of(expected) + " but " + calls, () -> calls.equals(List.of(expected)));
     }
 }

@@ -4,7 +4,7 @@ import dev.lockstep.cluster.process.Clock;
 import java.time.Duration;
 import java.util.concurrent.atomic.AtomicLong;
 
-/// Time that stands still until somebody moves it: the clock of simulations and tests.
+/// The clock of simulations and tests: its time moves only through [#advance].
 public final class VirtualClock implements Clock {
 
     private final AtomicLong nanos = new AtomicLong();

@@ -10,7 +10,7 @@ import dev.lockstep.cluster.process.Randomness;
 import java.time.Duration;
 import org.junit.jupiter.api.Test;
 
-/// Time and randomness as simulations use them.
+/// Tests of time and randomness as simulations use them.
 class WorldTest {
 
     @Test

@@ -64,8 +64,9 @@ class ZooKeeperClusterTest extends ClusterContract {
     }
 
     @Override
-    void awaitInLine(Cluster cluster) throws InterruptedException {
-        Eventually.await("two in line", () -> namesUnder("/lockstep/" + name + "/election/a") == 2);
+    void awaitSecondContender(Cluster cluster) throws InterruptedException {
+        Eventually.await(
+                "two contenders", () -> childCount("/lockstep/" + name + "/election/a") == 2);
     }
 
     @Test
@@ -86,7 +87,7 @@ class ZooKeeperClusterTest extends ClusterContract {
     }
 
     @Test
-    void whatIsNoMemberIsPassedOver() throws Exception {
+    void nodesThatAreNotMembersAreIgnored() throws Exception {
         Cluster one = open();
         Member first = worker("a", 0);
         one.register(first);
@@ -107,27 +108,27 @@ class ZooKeeperClusterTest extends ClusterContract {
         try (Cluster early = ZooKeeperCluster.connect("127.0.0.1:" + port, name)) {
             Member member = worker("a", 0);
             early.register(member);
-            RecordingListener news = new RecordingListener();
-            Leadership leader = early.contend("a", "early", news);
+            RecordingListener listener = new RecordingListener();
+            Leadership leader = early.contend("a", "early", listener);
             assertFalse(early.awaitConnected(Duration.ofMillis(300)));
             assertEquals(OptionalLong.empty(), leader.nextEpoch(0));
             try (EmbeddedZooKeeper late = EmbeddedZooKeeper.start(folder, port)) {
                 assertEquals(port, late.port());
                 assertTrue(early.awaitConnected(Eventually.TIMEOUT));
                 awaitMembers(early, member);
-                news.awaitNews("elected");
+                listener.awaitCalls("elected");
             }
         }
     }
 
     @Test
-    void servingGoesOnWhileZooKeeperIsAwayAndAfterItReturns(@TempDir Path folder) throws Exception {
+    void servingContinuesDuringAndAfterAZooKeeperOutage(@TempDir Path folder) throws Exception {
         outage(folder, folder);
     }
 
     @Test
-    void aWipedZooKeeperIsFilledAgainAndEpochsStillGrow(@TempDir Path before, @TempDir Path after)
-            throws Exception {
+    void aWipedZooKeeperIsFilledAgainAndEpochsStillIncrease(
+            @TempDir Path before, @TempDir Path after) throws Exception {
         outage(before, after);
     }
 
@@ -137,19 +138,19 @@ class ZooKeeperClusterTest extends ClusterContract {
         int port = running.port();
         Member first = worker("a", 0);
         Member second = worker("a", 1);
-        RecordingListener news = new RecordingListener();
+        RecordingListener listener = new RecordingListener();
         try (Cluster one = ZooKeeperCluster.connect(address, name);
                 Cluster two = ZooKeeperCluster.connect(address, name)) {
             Registration registration = one.register(first);
             awaitMembers(two, first);
             two.register(second);
             awaitMembers(one, first, second);
-            Leadership leader = one.contend("a", "first", news);
-            news.awaitNews("elected");
+            Leadership leader = one.contend("a", "first", listener);
+            listener.awaitCalls("elected");
             assertEquals(OptionalLong.of(1), leader.nextEpoch(0));
 
             running.close();
-            Eventually.await("gone", () -> !one.connected() && !two.connected());
+            Eventually.await("disconnected", () -> !one.connected() && !two.connected());
             awaitMembers(one, first, second);
             assertTrue(leader.leading());
             assertEquals(OptionalLong.of(2), leader.nextEpoch(1));
@@ -166,28 +167,29 @@ class ZooKeeperClusterTest extends ClusterContract {
                                     .equals(Optional.of(ready)));
             try (Cluster fresh = ZooKeeperCluster.connect(address, name)) {
                 Eventually.await(
-                        () -> "seen by a newcomer: " + fresh.membership().snapshot(),
+                        () -> "seen by a new process: " + fresh.membership().snapshot(),
                         () ->
                                 fresh.membership().snapshot().find(ready.incarnation()).isPresent()
                                         && fresh.membership()
                                                 .snapshot()
                                                 .find(second.incarnation())
                                                 .isPresent());
-                RecordingListener heir = new RecordingListener();
-                Leadership standby = fresh.contend("a", "second", heir);
+                RecordingListener secondListener = new RecordingListener();
+                Leadership standby = fresh.contend("a", "second", secondListener);
                 assertTrue(leader.leading());
                 leader.close();
-                heir.awaitNews("elected");
-                // Taken without ZooKeeper, 2 was written into its counter when it came back.
+                secondListener.awaitCalls("elected");
+                // Epoch 2, taken without ZooKeeper, was written into the counter when ZooKeeper
+                // returned.
                 assertEquals(OptionalLong.of(3), standby.nextEpoch(0));
             }
-            news.awaitNews("elected");
+            listener.awaitCalls("elected");
         } finally {
             running.close();
         }
     }
 
-    private static int namesUnder(String path) {
+    private static int childCount(String path) {
         try {
             return direct.getChildren(path, false).size();
         } catch (KeeperException | InterruptedException e) {

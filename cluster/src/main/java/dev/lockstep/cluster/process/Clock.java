@@ -1,15 +1,16 @@
 package dev.lockstep.cluster.process;
 
-/// Time that only moves forward; nothing in Lockstep reads another clock to decide anything.
+/// A monotonic clock, by which Lockstep measures time.
 ///
-/// Wall-clock time jumps and appears only in logs and ids. Code that is simulated takes a `Clock`,
-/// so that a test can run minutes in a millisecond with `VirtualClock`.
+/// Wall-clock time jumps: it appears in logs and ids, and is compared only with dates from files
+/// and HTTP headers. Simulated code uses a `Clock`, so that a test can run minutes in a millisecond
+/// with `VirtualClock`.
 @FunctionalInterface
 public interface Clock {
 
     /// The clock of the machine.
     Clock SYSTEM = System::nanoTime;
 
-    /// Nanoseconds since an arbitrary moment; only differences mean anything.
+    /// Returns nanoseconds since an arbitrary moment; only differences are meaningful.
     long nanoTime();
 }

@@ -2,15 +2,15 @@ package dev.lockstep.cluster.process;
 
 import java.util.regex.Pattern;
 
-/// Names of clusters and groups, which become parts of ZooKeeper paths.
+/// The syntax of cluster and group names, which become parts of ZooKeeper paths.
 public final class ClusterName {
     private static final Pattern NAME = Pattern.compile("[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}");
 
     private ClusterName() {}
 
-    /// Returns the name when it is one.
+    /// Returns the name when it is valid.
     ///
-    /// @param what the name is of, for the error
+    /// @param what the kind of name, for the error
     /// @throws IllegalArgumentException naming the value and the limit
     public static String require(String name, String what) {
         if (!NAME.matcher(name).matches()) {

@@ -11,25 +11,25 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/// The life of one process: runs until it is told to stop, then closes what it owns in reverse
-/// order and exits.
+/// The life cycle of one process: it runs until a stop is requested, then closes what it owns in
+/// reverse order and exits.
 ///
-/// Made first thing in `main`, so that a signal during start-up is not lost. SIGTERM drains, SIGINT
-/// and a vanished parent stop at once; a second SIGTERM is ignored, a SIGINT while draining
-/// hurries. Whatever hangs, the process is gone when the budget is over: a thread inside a native
-/// collective cannot be interrupted, so the last word is `Runtime.halt`.
+/// Created first in `main`, so that a signal during start-up is not lost. SIGTERM drains; SIGINT
+/// and the end of the parent stop at once; a second SIGTERM is ignored; a SIGINT during a drain
+/// ends the drain. The process exits within its budget even when a thread hangs: a thread inside a
+/// native collective cannot be interrupted, so the last resort is `Runtime.halt`.
 public final class Daemon {
 
-    /// How long a stop may take that does not drain; the promise is 2 s, and a loaded machine needs
-    /// some of that.
+    /// The time limit of a stop that does not drain; the promise is 2 s, and a loaded machine needs
+    /// a part of it.
     public static final Duration QUICK_BUDGET = Duration.ofMillis(1500);
 
-    /// Something to be done at the end.
+    /// An action of the shutdown.
     @FunctionalInterface
     public interface Closing {
-        /// Closes something.
+        /// Closes a resource.
         ///
-        /// @param reason the one known now; draining may still turn into a quick stop, which
+        /// @param reason the reason known now; a drain may still become a quick stop, which
         ///   interrupts the thread
         void close(StopReason reason) throws Exception;
     }
@@ -52,7 +52,7 @@ public final class Daemon {
 
     /// Installs the signal handlers and the one shutdown hook.
     ///
-    /// @param drainBudget how long after SIGTERM the process may still be there
+    /// @param drainBudget time limit from SIGTERM to the end of the process
     public Daemon(String name, Duration drainBudget) {
         this.name = name;
         this.drainBudget = drainBudget;
@@ -69,15 +69,15 @@ public final class Daemon {
         return resource;
     }
 
-    /// As [#own], for what needs to know whether to drain.
+    /// Adds an action like [#own], for resources that need to know whether to drain.
     public void atEnd(Closing action) {
         synchronized (owned) {
             owned.push(action);
         }
     }
 
-    /// Stops when standard input ends, for a child whose parent holds the other end of the pipe:
-    /// when the parent dies, however it dies, the kernel closes it.
+    /// Stops the process when standard input ends, for a child whose parent holds the other end of
+    /// the pipe: when the parent dies for any reason, the kernel closes it.
     public void watchParentPipe() {
         InputStream pipe = System.in;
         Thread.ofPlatform()
@@ -88,7 +88,7 @@ public final class Daemon {
                             byte[] ignored = new byte[64];
                             try {
                                 while (pipe.read(ignored) >= 0) {
-                                    // The parent says nothing that matters; only the end does.
+                                    // Only the end of the input matters, not its content.
                                 }
                             } catch (IOException e) {
                                 LOG.debug("standard input broke", e);
@@ -97,7 +97,7 @@ public final class Daemon {
                         });
     }
 
-    /// Stops the process with this exit code; returns at once. What [#run] guards goes on to close.
+    /// Stops the process with this exit code; returns at once and leaves the closing to [#run].
     public void exitWith(int code) {
         synchronized (this) {
             if (code != ExitCode.OK) {
@@ -107,8 +107,8 @@ public final class Daemon {
         stop(StopReason.FINISHED);
     }
 
-    /// Begins to stop; returns at once. A later call changes nothing, but for a drain that must now
-    /// hurry.
+    /// Starts to stop; returns at once. A later call has no effect, except that a reason that does
+    /// not drain ends a drain.
     public void stop(StopReason why) {
         synchronized (this) {
             boolean hurry = reason.isPresent() && reason.get().drains() && !why.drains();
@@ -120,7 +120,7 @@ public final class Daemon {
             if (why == StopReason.INTERRUPTED && exitCode == ExitCode.OK) {
                 exitCode = ExitCode.INTERRUPTED;
             }
-            // Nothing to drain before run: a start that takes long must not delay the end.
+            // Nothing to drain before run: a long start-up must not delay the end.
             Duration budget = why.drains() && running ? drainBudget : QUICK_BUDGET;
             deadlineNanos = System.nanoTime() + budget.toNanos();
             if (first) {
@@ -133,13 +133,13 @@ public final class Daemon {
         stopRequested.countDown();
     }
 
-    /// Whether something asked this process to stop; long start-up work may look.
+    /// Returns whether a stop was requested; long start-up work may check it.
     public boolean stopping() {
         return stopRequested.getCount() == 0;
     }
 
-    /// Waits until something asks the process to stop, closes everything and exits. Called by
-    /// `main` when all is started, or when starting failed and [#exitWith] was called.
+    /// Waits until a stop is requested, closes everything and exits. `main` calls it after
+    /// start-up, or after start-up failed and [#exitWith] was called.
     public void run() {
         synchronized (this) {
             running = true;
@@ -154,7 +154,7 @@ public final class Daemon {
     }
 
     private void closeInHook() {
-        // System.exit by somebody else, or SIGHUP; when run ended by itself everything is closed
+        // Another caller's System.exit, or SIGHUP; when run itself exits, everything is closed
         // already.
         if (!stopping()) {
             stop(StopReason.FINISHED);
@@ -184,11 +184,11 @@ public final class Daemon {
             try {
                 next.get().close(reason());
             } catch (InterruptedException e) {
-                LOG.info("{}: no time left to wait", name);
+                LOG.info("{}: closing was interrupted", name);
             } catch (Exception e) {
                 LOG.warn("{}: closing failed", name, e);
             }
-            // The interrupt that hurried one must not spoil the closing of the next.
+            // The interrupt that ended one closing must not affect the next.
             boolean hurried = Thread.interrupted();
             LOG.trace("closed, hurried: {}", hurried);
         }
@@ -208,14 +208,14 @@ public final class Daemon {
     private void haltWhenOverdue() {
         try {
             synchronized (this) {
-                for (long left = left(); left > 0; left = left()) {
-                    wait(Math.max(1, left / 1_000_000));
+                for (long nanos = remainingNanos(); nanos > 0; nanos = remainingNanos()) {
+                    wait(Math.max(1, nanos / 1_000_000));
                 }
             }
             if (closed.getCount() != 0) {
                 LOG.error("{} did not close in time, halting", name);
             }
-            // Also when all is closed: a hook of a library may hang too.
+            // Also when everything is closed: a hook of a library may hang too.
             int code = exitCode();
             Runtime.getRuntime()
                     .halt(code == ExitCode.OK && closed.getCount() != 0 ? ExitCode.FAILED : code);
@@ -224,7 +224,7 @@ public final class Daemon {
         }
     }
 
-    private long left() {
+    private long remainingNanos() {
         return deadlineNanos - System.nanoTime();
     }
 

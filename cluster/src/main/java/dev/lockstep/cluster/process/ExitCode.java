@@ -1,20 +1,20 @@
 package dev.lockstep.cluster.process;
 
-/// What a process's exit says to whoever started it.
+/// The exit codes of Lockstep's processes.
 public final class ExitCode {
 
     public static final int OK = 0;
 
-    /// Something broke; starting again may help.
+    /// A failure; a restart may help.
     public static final int FAILED = 1;
 
-    /// A wrong flag, key or value: starting again cannot help.
+    /// A wrong flag, key or value: a restart cannot help.
     public static final int USAGE = 2;
 
-    /// A model, device or peer that does not fit the settings: starting again cannot help.
+    /// A model, device or peer that does not fit the settings: a restart cannot help.
     public static final int UNUSABLE = 78;
 
-    /// Stopped by SIGINT, as shells count it.
+    /// Stopped by SIGINT, in the convention of shells.
     public static final int INTERRUPTED = 130;
 
     private ExitCode() {}

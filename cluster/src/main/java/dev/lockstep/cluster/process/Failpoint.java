@@ -4,7 +4,7 @@ import java.util.regex.Pattern;
 
 /// A named place in the code where a crash would matter, such as `worker.before-step`.
 ///
-/// Declared as a constant by the module that has the place, which lists all of its own for
+/// The module that has the place declares it as a constant and lists all of its own for
 /// [Failpoints#parse]. The first word is the process.
 public record Failpoint(String name) {
 
@@ -16,7 +16,7 @@ public record Failpoint(String name) {
         }
     }
 
-    /// The first word: which process has it.
+    /// Returns the first word: the process that has it.
     public String process() {
         return name.substring(0, name.indexOf('.'));
     }

@@ -11,18 +11,18 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
-/// What tests ask to go wrong, and where:
+/// The faults that tests inject, and where:
 /// `worker.before-step=exit@3,scheduler.after-send=sleep:200ms`.
 ///
-/// Actions are `exit` (the process is gone at once, as with SIGKILL), `throw`, `hang` (the thread
-/// never returns and ignores interruption, like a stuck native call) and `sleep:TIME`. `@n` acts at
-/// the n-th hit only, without it every hit acts. The instance without actions, [#NONE], costs one
+/// Actions are `exit` (ends the process at once, like SIGKILL), `throw`, `hang` (the thread never
+/// returns and ignores interruption, like a stuck native call) and `sleep:TIME`. `@n` acts only at
+/// the n-th hit; without it every hit acts. The instance without actions, [#NONE], costs one
 /// branch.
 public final class Failpoints {
 
     public static final Failpoints NONE = new Failpoints(Map.of());
 
-    /// What a process killed by `exit` returns.
+    /// The exit code of a process that `exit` ended.
     public static final int EXIT_CODE = 86;
 
     private static final Set<String> PROCESSES =
@@ -46,8 +46,8 @@ public final class Failpoints {
         this.armed = armed;
     }
 
-    /// Reads what one process shall do. Entries of other processes are passed over, so that one
-    /// text can be handed to all of them.
+    /// Parses the faults of one process. Entries of other processes are ignored, so that all of
+    /// them can be given the same text.
     ///
     /// @param process the first word of this process's failpoints
     /// @param known all failpoints this process has
@@ -116,7 +116,7 @@ public final class Failpoints {
         return new Armed(action, sleep, nth == null ? 0 : Long.parseLong(nth), new AtomicLong());
     }
 
-    /// Does here what was asked for, usually nothing.
+    /// Executes the action of this failpoint, usually none.
     public void hit(Failpoint point) {
         if (!armed.isEmpty()) {
             act(point);
@@ -146,7 +146,7 @@ public final class Failpoints {
             try {
                 never.await();
             } catch (InterruptedException ignored) {
-                // A stuck native call would not see it either.
+                // A stuck native call would not react to it either.
             }
         }
     }
@@ -159,7 +159,7 @@ public final class Failpoints {
         }
     }
 
-    /// What `throw` throws.
+    /// The exception that `throw` throws.
     public static final class FailpointException extends RuntimeException {
 
         private static final long serialVersionUID = 1;

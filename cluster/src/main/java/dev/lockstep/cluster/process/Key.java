@@ -9,10 +9,9 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
-/// One setting: its name, what values it takes, its default and its line of help.
+/// One setting: its name, the values it accepts, its default and its line of help.
 ///
-/// Help text and the README's table are printed from the keys, so they cannot differ from what is
-/// parsed.
+/// The help text is printed from the keys, so it cannot differ from what is parsed.
 public final class Key<T> {
 
     private static final Pattern NAME = Pattern.compile("[a-z][a-z0-9]*(-[a-z0-9]+)*");
@@ -54,61 +53,63 @@ public final class Key<T> {
         return new Key<>(name, values, Optional.empty(), "", help, parser, false);
     }
 
-    /// A text that is not empty.
+    /// Creates a key for a text that is not empty.
     public static Key<String> text(String name, String values, String help) {
         return of(name, values, help, text -> filled(text, values));
     }
 
-    /// A text for which nothing is a value too.
+    /// Creates a key for a text that may be empty.
     public static Key<String> anyText(String name, String values, String help) {
         return of(name, values, help, Function.identity());
     }
 
-    /// What a group or a cluster can be called.
+    /// Creates a key for the name of a group or cluster.
     public static Key<String> memberName(String name, String help) {
         return of(name, "NAME", help, text -> ClusterName.require(text, "the name"));
     }
 
-    public static Key<Integer> integer(String name, int least, int most, String help) {
-        return of(name, "NUMBER", help, text -> Math.toIntExact(number(text, least, most)));
+    public static Key<Integer> integer(String name, int min, int max, String help) {
+        return of(name, "NUMBER", help, text -> Math.toIntExact(number(text, min, max)));
     }
 
-    public static Key<Long> whole(String name, long least, long most, String help) {
-        return of(name, "NUMBER", help, text -> number(text, least, most));
+    public static Key<Long> whole(String name, long min, long max, String help) {
+        return of(name, "NUMBER", help, text -> number(text, min, max));
     }
 
-    /// A number with or without a fraction.
-    public static Key<Double> decimal(String name, double least, double most, String help) {
-        return of(name, "NUMBER", help, text -> decimal(text, least, most));
+    /// Creates a key for a number with or without a fraction.
+    public static Key<Double> decimal(String name, double min, double max, String help) {
+        return of(name, "NUMBER", help, text -> decimal(text, min, max));
     }
 
-    /// A size such as `1536M` or `2G`; K, M, G and T count in steps of 1024.
-    public static Key<Long> bytes(String name, long least, String help) {
-        return of(name, "BYTES", help, text -> byteCount(text, least));
+    /// Creates a key for a size such as `1536M` or `2G`; K, M, G and T are steps of 1024.
+    public static Key<Long> bytes(String name, long min, String help) {
+        return of(name, "BYTES", help, text -> byteCount(text, min));
     }
 
-    /// A time such as `200ms`, `30s`, `5m` or `1h`.
-    public static Key<Duration> duration(String name, Duration least, Duration most, String help) {
-        return of(name, "TIME", help, text -> duration(text, least, most));
+    /// Creates a key for a time such as `200ms`, `30s`, `5m` or `1h`.
+    public static Key<Duration> duration(String name, Duration min, Duration max, String help) {
+        return of(name, "TIME", help, text -> duration(text, min, max));
     }
 
-    /// One of the constants of an enum, written in lower case with '-' for '_'.
+    /// Creates a key for an enum constant, written in lower case with '-' for '_'.
     public static <E extends Enum<E>> Key<E> choice(String name, Class<E> type, String help) {
         return of(name, words(type), help, text -> constant(text, type));
     }
 
-    /// `--name` alone means true; `--name=false` is possible. False by default.
+    /// Creates a key for a flag, false by default: `--name` alone means true; `--name=false` is
+    /// possible.
     public static Key<Boolean> flag(String name, String help) {
         return new Key<>(name, "", Optional.of("false"), "off", help, Key::truth, true);
     }
 
-    /// The value taken where none is given; checked here and now.
+    /// Returns this key with a default value, which is checked now.
     public Key<T> orElse(String value) {
         parse(value, "the default of --" + name);
         return new Key<>(name, values, Optional.of(value), value, help, parser, flag);
     }
 
-    /// Says in words what is taken where none is given, for a value computed by whoever reads it.
+    /// Returns this key with a default described in words, for a value that the reader of the key
+    /// computes.
     public Key<T> orElseComputed(String words) {
         return new Key<>(name, values, Optional.empty(), words, help, parser, flag);
     }
@@ -117,7 +118,7 @@ public final class Key<T> {
         return name;
     }
 
-    /// What may follow, for help: `BYTES`, `auto|f32|bf16`; empty for a flag.
+    /// Returns the values for help: `BYTES`, `auto|f32|bf16`; empty for a flag.
     public String values() {
         return values;
     }
@@ -126,12 +127,12 @@ public final class Key<T> {
         return help;
     }
 
-    /// The default for help: its text, or words; empty when there is none.
+    /// Returns the default for help: its text, or words; empty when there is none.
     public String defaultWords() {
         return defaultWords;
     }
 
-    /// The name in the environment: `LOCKSTEP_KV_MEMORY`.
+    /// Returns the name in the environment: `LOCKSTEP_KV_MEMORY`.
     public String environmentName() {
         return Settings.ENVIRONMENT_PREFIX + name.toUpperCase(Locale.ROOT).replace('-', '_');
     }
@@ -160,33 +161,33 @@ public final class Key<T> {
         return text;
     }
 
-    private static long number(String text, long least, long most) {
+    private static long number(String text, long min, long max) {
         long value;
         try {
             value = Long.parseLong(text);
         } catch (NumberFormatException e) {
             throw new IllegalArgumentException("\"" + text + "\" is not a whole number", e);
         }
-        if (value < least || value > most) {
-            throw new IllegalArgumentException(value + " is outside [" + least + ", " + most + "]");
+        if (value < min || value > max) {
+            throw new IllegalArgumentException(value + " is outside [" + min + ", " + max + "]");
         }
         return value;
     }
 
-    private static double decimal(String text, double least, double most) {
+    private static double decimal(String text, double min, double max) {
         double value;
         try {
             value = Double.parseDouble(text);
         } catch (NumberFormatException e) {
             throw new IllegalArgumentException("\"" + text + "\" is not a number", e);
         }
-        if (!(value >= least && value <= most)) {
-            throw new IllegalArgumentException(text + " is outside [" + least + ", " + most + "]");
+        if (!(value >= min && value <= max)) {
+            throw new IllegalArgumentException(text + " is outside [" + min + ", " + max + "]");
         }
         return value;
     }
 
-    private static long byteCount(String text, long least) {
+    private static long byteCount(String text, long min) {
         Matcher matcher = BYTES.matcher(text);
         if (!matcher.matches()) {
             throw new IllegalArgumentException(
@@ -203,13 +204,13 @@ public final class Key<T> {
         if (count > Long.MAX_VALUE >> shift) {
             throw new IllegalArgumentException(text + " is more bytes than a number can hold");
         }
-        if (count << shift < least) {
-            throw new IllegalArgumentException(text + " is below the least of " + least + " bytes");
+        if (count << shift < min) {
+            throw new IllegalArgumentException(text + " is below the minimum of " + min + " bytes");
         }
         return count << shift;
     }
 
-    private static Duration duration(String text, Duration least, Duration most) {
+    private static Duration duration(String text, Duration min, Duration max) {
         Matcher matcher = DURATION.matcher(text);
         if (!matcher.matches()) {
             throw new IllegalArgumentException(
@@ -223,9 +224,9 @@ public final class Key<T> {
                     case "m" -> Duration.ofMinutes(count);
                     default -> Duration.ofHours(count);
                 };
-        if (value.compareTo(least) < 0 || value.compareTo(most) > 0) {
+        if (value.compareTo(min) < 0 || value.compareTo(max) > 0) {
             throw new IllegalArgumentException(
-                    text + " is outside [" + words(least) + ", " + words(most) + "]");
+                    text + " is outside [" + words(min) + ", " + words(max) + "]");
         }
         return value;
     }

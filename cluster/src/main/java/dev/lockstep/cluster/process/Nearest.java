@@ -3,11 +3,11 @@ package dev.lockstep.cluster.process;
 import java.util.Collection;
 import java.util.Optional;
 
-/// Finds the name a mistyped word was probably meant to be.
+/// A search for the name that a mistyped word was probably meant to be.
 public final class Nearest {
     private Nearest() {}
 
-    /// The nearest name when one is near: at most a third of its letters, or two, differ.
+    /// Returns the nearest name when one is near: at most a third of its letters, or two, differ.
     public static Optional<String> of(String wrong, Collection<String> names) {
         String best = "";
         int bestDistance = Integer.MAX_VALUE;
@@ -23,7 +23,7 @@ public final class Nearest {
                 : Optional.empty();
     }
 
-    /// Levenshtein's: insertions, deletions and replacements.
+    /// Returns Levenshtein's distance: insertions, deletions and replacements.
     private static int distance(String left, String right) {
         int[] row = new int[right.length() + 1];
         for (int j = 0; j <= right.length(); j++) {

@@ -1,16 +1,16 @@
 package dev.lockstep.cluster.process;
 
-/// Settings that more than one process takes, declared once so that `serve` can pass them on.
+/// The settings that more than one process accepts, declared once so that `serve` can pass them on.
 public final class ProcessKeys {
 
     public static final Key<String> ZOOKEEPER =
             Key.text(
                     "zookeeper",
                     "HOST:PORT[,HOST:PORT]",
-                    "the ZooKeeper ensemble; serve hosts one of its own when none is given");
+                    "the ZooKeeper ensemble; serve starts its own when none is given");
 
     public static final Key<String> CLUSTER =
-            Key.memberName("cluster", "clusters of different names share an ensemble unseen")
+            Key.memberName("cluster", "clusters of different names can share an ensemble")
                     .orElse("default");
 
     public static final Key<String> GROUP =
@@ -20,19 +20,19 @@ public final class ProcessKeys {
     public static final Key<String> HOST =
             Key.text("host", "ADDRESS", "the address to listen on").orElse("127.0.0.1");
 
-    /// Of processes that clients do not speak to.
+    /// The port of processes that clients do not connect to.
     public static final Key<Integer> INTERNAL_PORT =
             Key.integer("port", 0, 65535, "the port to listen on; 0 takes a free one").orElse("0");
 
     public static final Key<String> RUN_FOLDER =
             Key.text("run-folder", "PATH", "where logs and Unix sockets go")
-                    .orElseComputed("a folder of its own under the temporary one");
+                    .orElseComputed("a new folder in the temporary folder");
 
     public static final Key<Boolean> PARENT_PIPE =
             Key.flag("parent-pipe", "stop when standard input ends: the launcher's children do");
 
     public static final Key<String> FAILPOINTS =
-            Key.anyText("failpoints", "LIST", "tests only: what shall go wrong, and where")
+            Key.anyText("failpoints", "LIST", "tests only: the faults to inject, and where")
                     .orElse("");
 
     public static final Key<String> MODEL =
@@ -43,7 +43,7 @@ public final class ProcessKeys {
                     .orElse("smollm2-135m-instruct");
 
     public static final Key<String> SERVED_MODEL_NAME =
-            Key.text("served-model-name", "NAME", "what requests call the model")
+            Key.text("served-model-name", "NAME", "the model's name in requests")
                     .orElseComputed("the model's name");
 
     public static final Key<Integer> TENSOR_PARALLEL =
@@ -51,24 +51,24 @@ public final class ProcessKeys {
                     .orElse("1");
 
     public static final Key<Integer> RANK =
-            Key.integer("rank", 0, 1023, "which of the ranks this worker is").orElse("0");
+            Key.integer("rank", 0, 1023, "the rank of this worker").orElse("0");
 
     public static final Key<Integer> THREADS =
             Key.integer("threads", 1, 4096, "compute threads; for serve, of the whole host")
                     .orElseComputed("the cores");
 
     public static final Key<Dtype> DTYPE =
-            Key.choice("dtype", Dtype.class, "what plain weights compute in").orElse("auto");
+            Key.choice("dtype", Dtype.class, "compute type of plain weights").orElse("auto");
 
     public static final Key<KvDtype> KV_DTYPE =
             Key.choice("kv-dtype", KvDtype.class, "type of keys and values").orElse("auto");
 
     public static final Key<Integer> MAX_MODEL_LEN =
             Key.integer("max-model-len", 2, 1 << 24, "tokens of a sequence, prompt and output")
-                    .orElseComputed("the model's context, or what KV memory holds of it");
+                    .orElseComputed("the model's context, or less where KV memory holds less");
 
     public static final Key<Long> KV_MEMORY =
-            Key.bytes("kv-memory", 1, "what KV blocks may take; for serve, of the whole host")
+            Key.bytes("kv-memory", 1, "memory for KV blocks; for serve, of the whole host")
                     .orElseComputed(
                             "what max-num-seqs x max-model-len needs, at most half the free memory, and 2G or one longest sequence");
 

@@ -6,7 +6,7 @@ import java.security.SecureRandom;
 import java.util.HexFormat;
 import java.util.SplittableRandom;
 
-/// Where random bits come from, so that a whole cluster can be replayed from one seed.
+/// A source of random bits, so that a whole cluster can be replayed from one seed.
 ///
 /// Sampling does not use it: the noise of a token is addressed, not drawn (law 5). Keys,
 /// incarnations, seeds of requests that name none, and jitter do.
@@ -15,19 +15,20 @@ public interface Randomness {
 
     long nextLong();
 
-    /// Bits nobody can guess, for keys, ids and seeds of real processes. Safe for any thread.
+    /// Returns a source of unpredictable bits, for keys, ids and seeds of real processes.
+    /// Thread-safe.
     static Randomness secure() {
         SecureRandom random = new SecureRandom();
         return random::nextLong;
     }
 
-    /// The same bits in every run, for simulations. Belongs to one thread.
+    /// Returns a source of the same bits in every run, for simulations. Belongs to one thread.
     static Randomness seeded(long seed) {
         SplittableRandom random = new SplittableRandom(seed);
         return random::nextLong;
     }
 
-    /// 128 bits, as many as a key of `BlockHasher` takes.
+    /// Returns 128 bits, the size of a key of `BlockHasher`.
     default byte[] nextKey() {
         return ByteBuffer.allocate(16)
                 .order(ByteOrder.LITTLE_ENDIAN)
@@ -36,7 +37,7 @@ public interface Randomness {
                 .array();
     }
 
-    /// 128 bits as 32 hexadecimal digits: the name of one life of one process, see
+    /// Returns 128 bits as 32 hexadecimal digits: the id of one run of one process, see
     /// `Member#incarnation`.
     default String nextIncarnation() {
         return HexFormat.of().toHexDigits(nextLong()) + HexFormat.of().toHexDigits(nextLong());

@@ -10,17 +10,17 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 
-/// What a process was told: the command line before the environment before a file before the
-/// defaults.
+/// The settings of a process: the command line overrides the environment, which overrides a file,
+/// which overrides the defaults.
 ///
-/// Read once in `main` and passed down; nothing else reads the environment. Every value is checked
-/// when parsed, so a wrong one stops the process before it starts anything. A key nobody knows is
-/// refused with the nearest one.
+/// Read once in `main` and passed down; no other code reads the `LOCKSTEP_` variables. Every value
+/// is checked when parsed, so a wrong one stops the process before it starts anything. An unknown
+/// key is refused with the nearest known one.
 public final class Settings {
 
     public static final String ENVIRONMENT_PREFIX = "LOCKSTEP_";
 
-    /// Taken by every process beside its own keys.
+    /// The key that every process accepts in addition to its own.
     public static final Key<String> CONFIG =
             Key.text("config", "FILE", "file with a line \"key = value\" for each setting");
 
@@ -37,7 +37,7 @@ public final class Settings {
         this.arguments = List.copyOf(arguments);
     }
 
-    /// Reads and checks everything a process was told.
+    /// Reads and checks all settings of a process.
     ///
     /// @throws SettingsException with one line that names key, value and limit
     public static Settings parse(
@@ -58,7 +58,7 @@ public final class Settings {
         return settings;
     }
 
-    /// The value of a key that was given or has a default.
+    /// Returns the value of a key that was given or has a default.
     ///
     /// @throws SettingsException when it has neither
     public <T> T value(Key<T> key) {
@@ -69,10 +69,10 @@ public final class Settings {
                                         "--" + key.name() + " is missing: " + key.help()));
     }
 
-    /// The value of a key, or nothing when it was not given and has no default.
+    /// Returns the value of a key, or empty when it was not given and has no default.
     public <T> Optional<T> find(Key<T> key) {
         if (spec.find(key.name()).isEmpty()) {
-            throw new IllegalArgumentException("--" + key.name() + " is no key of this process");
+            throw new IllegalArgumentException("--" + key.name() + " is not a key of this process");
         }
         Given text = given.get(key.name());
         return text != null
@@ -81,17 +81,18 @@ public final class Settings {
                         .map(value -> key.parse(value, "the default of --" + key.name()));
     }
 
-    /// Whether somebody set it, rather than its default.
+    /// Returns whether the key was given, rather than defaulted.
     public boolean isGiven(Key<?> key) {
         return given.containsKey(key.name());
     }
 
-    /// The words that belong to no key, in order.
+    /// Returns the words that belong to no key, in order.
     public List<String> arguments() {
         return arguments;
     }
 
-    /// The flags that give another process what this one was given, as far as it takes the keys.
+    /// Returns the flags that give another process the settings of this one, limited to the keys it
+    /// accepts.
     public List<String> commandLineFor(SettingsSpec other) {
         return other.keys().stream()
                 .filter(key -> given.containsKey(key.name()) && !key.name().equals(CONFIG.name()))

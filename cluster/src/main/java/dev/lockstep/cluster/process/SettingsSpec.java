@@ -9,7 +9,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 
-/// The keys one process takes, in the order its help shows them.
+/// The keys that one process accepts, in the order in which its help shows them.
 public final class SettingsSpec {
 
     private final Map<String, Key<?>> keys = new LinkedHashMap<>();
@@ -40,15 +40,16 @@ public final class SettingsSpec {
         return new SettingsSpec(all, elsewhere, arguments);
     }
 
-    /// Passes over these keys in the file and the environment, which all processes share; on the
-    /// command line they are unknown all the same.
+    /// Returns a spec that ignores these keys in the file and the environment, which all processes
+    /// share; on the command line they remain unknown.
     public SettingsSpec passingOver(Collection<String> keyNames) {
         Set<String> names = new TreeSet<>(elsewhere);
         names.addAll(keyNames);
         return new SettingsSpec(keys.values(), names, arguments);
     }
 
-    /// Lets words follow that belong to no key ([Settings#arguments]); `name` shows them in help.
+    /// Returns a spec that accepts words that belong to no key ([Settings#arguments]); `name` shows
+    /// them in help.
     public SettingsSpec takingArguments(String name) {
         return new SettingsSpec(keys.values(), elsewhere, name);
     }
@@ -61,7 +62,7 @@ public final class SettingsSpec {
         return Set.copyOf(keys.keySet());
     }
 
-    /// What follows the keys, for help; empty when nothing may.
+    /// Returns the name of the arguments for help; empty when none are accepted.
     public String argumentsName() {
         return arguments;
     }
@@ -74,7 +75,7 @@ public final class SettingsSpec {
         return elsewhere.contains(name);
     }
 
-    /// One line a key, for `--help`.
+    /// Returns one line per key, for `--help`.
     public String help() {
         int width = 0;
         for (Key<?> key : keys.values()) {
@@ -93,7 +94,7 @@ public final class SettingsSpec {
         return text.toString();
     }
 
-    /// The rows of the README's configuration table.
+    /// Returns a Markdown table of the keys.
     public String markdown() {
         StringBuilder text =
                 new StringBuilder("| key | values | default | meaning |\n|---|---|---|---|\n");
@@ -110,7 +111,7 @@ public final class SettingsSpec {
         return "--" + key.name() + (key.values().isEmpty() ? "" : " " + key.values());
     }
 
-    /// The key that was probably meant, when one is near.
+    /// Returns the key that was probably meant, when one is near.
     Optional<String> nearest(String wrong) {
         return Nearest.of(wrong, keys.keySet());
     }

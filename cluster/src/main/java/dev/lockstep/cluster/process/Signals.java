@@ -7,15 +7,15 @@ import java.lang.invoke.MethodType;
 
 /// Handlers of POSIX signals.
 ///
-/// A shutdown hook cannot tell SIGINT from SIGTERM, and the JDK's only way to do so is
-/// `sun.misc.Signal` of module jdk.unsupported. It is called reflectively because naming it draws a
-/// warning from the compiler that nothing turns off, and here warnings are errors.
+/// A shutdown hook cannot distinguish SIGINT from SIGTERM, and the JDK's only way to do so is
+/// `sun.misc.Signal` of module jdk.unsupported. It is called reflectively because naming it causes
+/// a compiler warning that nothing turns off, and here warnings are errors.
 final class Signals {
 
     private Signals() {}
 
-    /// Runs `action`, on a thread of the JVM's own, each time the signal arrives; the JVM no longer
-    /// exits by itself.
+    /// Runs `action`, on a thread of the JVM, each time the signal arrives; the JVM no longer exits
+    /// because of it.
     ///
     /// @param name without SIG: `TERM`
     static void handle(String name, Runnable action) {
@@ -32,7 +32,7 @@ final class Signals {
             signal.getMethod("handle", signal, handler)
                     .invoke(null, signal.getConstructor(String.class).newInstance(name), adapter);
         } catch (ReflectiveOperationException e) {
-            throw new IllegalStateException("this JVM lets nobody handle SIG" + name, e);
+            throw new IllegalStateException("this JVM cannot handle SIG" + name, e);
         }
     }
 }

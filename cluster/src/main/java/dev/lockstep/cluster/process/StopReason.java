@@ -1,17 +1,17 @@
 package dev.lockstep.cluster.process;
 
-/// Why a process stops, which decides how: in order, or at once.
+/// The reason why a process stops, which decides how: in order, or at once.
 public enum StopReason {
-    /// SIGTERM: finish what was begun, take nothing new.
+    /// SIGTERM: finish running work, accept nothing new.
     TERMINATED,
-    /// SIGINT: streams get an error, everything is gone in 2 s.
+    /// SIGINT: streams get an error, the process ends within 2 s.
     INTERRUPTED,
-    /// The process that started this one is gone: as SIGINT, for there is nobody left to serve.
+    /// The parent process is gone: like SIGINT, because nothing remains to be served.
     PARENT_GONE,
-    /// The process itself is done, or found that it cannot go on: [Daemon#exitWith].
+    /// The process finished, or cannot continue: [Daemon#exitWith].
     FINISHED;
 
-    /// Whether running work may finish.
+    /// Returns whether running work may finish.
     public boolean drains() {
         return this == TERMINATED;
     }

@@ -1,5 +1,5 @@
-/// What every process of ours is made of: settings, its life until a signal, failpoints, clock and
-/// randomness. It knows no other process.
+/// The common parts of every process: settings, life cycle, failpoints, clock and randomness.
+/// Independent of all other processes.
 @NullMarked
 package dev.lockstep.cluster.process;
 

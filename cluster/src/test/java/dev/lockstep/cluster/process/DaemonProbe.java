@@ -1,29 +1,33 @@
 package dev.lockstep.cluster.process;
 
+import dev.lockstep.cluster.Eventually;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 
-/// A process to be stopped by [DaemonTest]; prints what happens to it.
+/// A process that [DaemonTest] stops; it prints its events.
 final class DaemonProbe {
+
+    /// Ten times as long as the test waits, so that no quick stop looks like a drain.
+    private static final Duration DRAIN = Eventually.TIMEOUT.multipliedBy(10);
 
     private DaemonProbe() {}
 
     public static void main(String[] arguments) throws InterruptedException {
         List<String> words = List.of(arguments);
         Daemon daemon =
-                new Daemon("probe", Duration.ofSeconds(words.contains("short-drain") ? 1 : 20));
-        daemon.own(() -> say("first closed"));
+                new Daemon("probe", words.contains("short-drain") ? Duration.ofSeconds(1) : DRAIN);
+        daemon.own(() -> print("first closed"));
         daemon.atEnd(
                 reason -> {
                     if (words.contains("hang")) {
                         hang();
                     }
                     if (words.contains("drain") && reason.drains()) {
-                        say("draining");
-                        Thread.sleep(Duration.ofSeconds(30));
+                        print("draining");
+                        Thread.sleep(DRAIN.plus(DRAIN));
                     }
-                    say("second closed " + reason);
+                    print("second closed " + reason);
                 });
         daemon.own(
                 () -> {
@@ -35,17 +39,17 @@ final class DaemonProbe {
             daemon.watchParentPipe();
         }
         if (words.contains("slow-start")) {
-            say("ready");
+            print("ready");
             hang();
         }
         if (words.contains("exit")) {
             daemon.exitWith(7);
         }
         if (words.contains("system-exit")) {
-            say("ready");
+            print("ready");
             System.exit(5);
         }
-        say("ready");
+        print("ready");
         daemon.run();
     }
 
@@ -55,12 +59,12 @@ final class DaemonProbe {
             try {
                 never.await();
             } catch (InterruptedException e) {
-                say("interrupted");
+                print("interrupted");
             }
         }
     }
 
-    private static void say(String line) {
+    private static void print(String line) {
         System.out.println(line);
     }
 }

@@ -18,14 +18,14 @@ class FailpointsTest {
     private static final List<Failpoint> KNOWN = List.of(BEFORE_STEP, AFTER_STEP);
 
     @Test
-    void nothingHappensWhereNothingWasAskedFor() {
+    void aFailpointWithoutActionDoesNothing() {
         assertSame(Failpoints.NONE, Failpoints.parse("", "worker", KNOWN));
         Failpoints.NONE.hit(BEFORE_STEP);
         parse("worker.before-step=throw").hit(AFTER_STEP);
     }
 
     @Test
-    void actsAtTheHitThatWasNamedOnly() {
+    void actsOnlyAtTheNamedHit() {
         Failpoints failpoints = parse("worker.before-step=throw@3");
         failpoints.hit(BEFORE_STEP);
         failpoints.hit(BEFORE_STEP);
@@ -37,18 +37,18 @@ class FailpointsTest {
     }
 
     @Test
-    void actsAtEveryHitWhenNoneWasNamed() {
+    void actsAtEveryHitWhenNoHitIsNamed() {
         Failpoints failpoints = parse("worker.after-step=throw");
         assertThrows(Failpoints.FailpointException.class, () -> failpoints.hit(AFTER_STEP));
         assertThrows(Failpoints.FailpointException.class, () -> failpoints.hit(AFTER_STEP));
     }
 
     @Test
-    void sleepsAsLongAsItSays() {
+    void sleepsForTheGivenTime() {
         Failpoints failpoints = parse("worker.before-step=sleep:50ms");
         long start = System.nanoTime();
         failpoints.hit(BEFORE_STEP);
-        // Thread.sleep may wake a hair early on some kernels.
+        // Thread.sleep may wake slightly early on some kernels.
         assertTrue(System.nanoTime() - start >= Duration.ofMillis(49).toNanos());
     }
 
@@ -62,7 +62,7 @@ class FailpointsTest {
     }
 
     @Test
-    void entriesOfOtherProcessesArePassedOver() {
+    void entriesOfOtherProcessesAreIgnored() {
         assertSame(Failpoints.NONE, parse("scheduler.after-send=exit, coordinator.x=hang"));
     }
 

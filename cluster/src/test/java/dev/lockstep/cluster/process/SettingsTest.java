@@ -45,7 +45,7 @@ class SettingsTest {
             SettingsSpec.of(MODEL, PORT, MEMORY, TIMEOUT, TYPE, PIPE);
 
     @Test
-    void bothWaysToWriteAValueWork() {
+    void bothFormsOfAValueAreAccepted() {
         Settings settings =
                 parse("--port=1", "--model", "a folder", "--kv-memory", "2G", "--dtype=very-small");
         assertEquals(1, settings.value(PORT));
@@ -55,7 +55,7 @@ class SettingsTest {
     }
 
     @Test
-    void defaultsHoldWhereNothingIsGiven() {
+    void defaultsApplyWhenNothingIsGiven() {
         Settings settings = parse();
         assertEquals(8000, settings.value(PORT));
         assertEquals(Duration.ofSeconds(60), settings.value(TIMEOUT));
@@ -86,7 +86,7 @@ class SettingsTest {
     }
 
     @Test
-    void flagsMayStandAlone() {
+    void flagsNeedNoValue() {
         assertTrue(parse("--parent-pipe").value(PIPE));
         assertTrue(parse("--parent-pipe", "--port=1").value(PIPE));
         assertFalse(parse("--parent-pipe=false").value(PIPE));
@@ -94,7 +94,7 @@ class SettingsTest {
     }
 
     @Test
-    void theCommandLineGoesBeforeTheEnvironmentBeforeTheFile(@TempDir Path folder)
+    void theCommandLineOverridesTheEnvironmentWhichOverridesTheFile(@TempDir Path folder)
             throws IOException {
         Path file =
                 Files.writeString(
@@ -111,7 +111,7 @@ class SettingsTest {
     }
 
     @Test
-    void anUnknownKeyIsRefusedWithTheNearest(@TempDir Path folder) throws IOException {
+    void anUnknownKeyIsRefusedWithTheNearestKnownOne(@TempDir Path folder) throws IOException {
         assertRefused("unknown setting --modle; did you mean --model?", () -> parse("--modle=x"));
         assertRefused("did you mean --drain-timeout?", () -> parse("--drain", "3s"));
         assertRefused("unknown setting --elephants; see --help", () -> parse("--elephants"));
@@ -123,7 +123,8 @@ class SettingsTest {
     }
 
     @Test
-    void keysOfOtherProcessesArePassedOverWhereAllShare(@TempDir Path folder) throws IOException {
+    void keysOfOtherProcessesAreIgnoredInFileAndEnvironment(@TempDir Path folder)
+            throws IOException {
         SettingsSpec spec = SPEC.passingOver(Set.of("rank"));
         Path file = Files.writeString(folder.resolve("c"), "rank=1\n");
         Settings.parse(spec, List.of("--config=" + file), Map.of("LOCKSTEP_RANK", "1"));
@@ -140,7 +141,7 @@ class SettingsTest {
         assertRefused("--port needs a value", () -> parse("--port", "--parent-pipe"));
         assertRefused("--kv-memory: \"2X\" is not a size", () -> parse("--kv-memory=2X"));
         assertRefused(
-                "--kv-memory: 1 is below the least of 1024 bytes", () -> parse("--kv-memory=1"));
+                "--kv-memory: 1 is below the minimum of 1024 bytes", () -> parse("--kv-memory=1"));
         assertRefused("more bytes than a number", () -> parse("--kv-memory=99999999999T"));
         assertRefused(
                 "--drain-timeout: 11m is outside [0s, 600s]", () -> parse("--drain-timeout=11m"));
@@ -160,14 +161,14 @@ class SettingsTest {
     }
 
     @Test
-    void nothingIsAValueOnlyWhereAKeyTakesIt() {
+    void anEmptyValueIsAcceptedOnlyByKeysThatAllowIt() {
         Key<String> tenant = Key.anyText("tenant", "NAME", "whose it is").orElse("x");
         SettingsSpec spec = SettingsSpec.of(tenant);
         assertEquals("", Settings.parse(spec, List.of("--tenant="), Map.of()).value(tenant));
     }
 
     @Test
-    void aGroupsNameIsCheckedBeforeAnythingStarts() {
+    void groupAndClusterNamesAreCheckedWhenParsed() {
         SettingsSpec spec = SettingsSpec.of(ProcessKeys.GROUP, ProcessKeys.CLUSTER);
         assertRefused(
                 "--group: the name \"a b/c\" must be 1 to 64 letters",
@@ -178,7 +179,7 @@ class SettingsTest {
     }
 
     @Test
-    void wordsBesideTheKeysAreKeptWhereTheyMayStand() {
+    void argumentsAreKeptWhereTheSpecAcceptsThem() {
         SettingsSpec spec = SPEC.takingArguments("PROMPT");
         Settings settings =
                 Settings.parse(
@@ -188,7 +189,7 @@ class SettingsTest {
     }
 
     @Test
-    void whatWasGivenCanBeHandedToAnotherProcess() {
+    void givenSettingsCanBePassedToAnotherProcess() {
         Settings settings = parse("--port=1", "--kv-memory", "2G", "--parent-pipe", "--model=m");
         SettingsSpec other = SettingsSpec.of(MODEL, MEMORY, TYPE, PIPE);
         List<String> flags = settings.commandLineFor(other);
@@ -197,7 +198,7 @@ class SettingsTest {
     }
 
     @Test
-    void sizesCountInStepsOf1024() {
+    void sizeUnitsAreStepsOf1024() {
         assertEquals(4096, parse("--kv-memory=4096").value(MEMORY));
         assertEquals(4096, parse("--kv-memory=4k").value(MEMORY));
         assertEquals(3 << 20, parse("--kv-memory=3MiB").value(MEMORY));
