@@ -1,11 +1,12 @@
 package dev.lockstep.nccl;
 
-/// Where ranks wait for each other: raise the own arrival flag, wait for all flags.
+/// The barrier of a group: each rank raises its own arrival flag, and waits for the flags of all
+/// ranks.
 ///
-/// Used by the step thread; [#awaited] by any.
+/// The step thread uses it; any thread may call [#awaited].
 final class Barrier {
     private static final long SPIN_NANOS = 50_000;
-    private static final int NOBODY = -1;
+    private static final int NO_RANK = -1;
 
     private final SharedRegion region;
     private final RegionLayout layout;
@@ -14,7 +15,7 @@ final class Barrier {
     private final long[] offsets;
     private int arrivals;
     private long callsDone;
-    private volatile int awaited = NOBODY;
+    private volatile int awaited = NO_RANK;
 
     Barrier(SharedRegion region, int rank, Waiting waiting) {
         this.region = region;
@@ -24,20 +25,21 @@ final class Barrier {
         this.offsets = new long[layout.size()];
     }
 
-    /// The rank this one waits for, or -1.
+    /// Returns the rank that this one waits for, or -1.
     int awaited() {
         return awaited;
     }
 
-    /// Which of its two slots a rank uses in the next exchange.
+    /// Returns which of its two slots a rank uses in the next exchange.
     int nextSide() {
         return (arrivals + 1) & 1;
     }
 
-    /// Says what this rank calls and where its part lies, and returns when all ranks said the same.
+    /// Publishes this rank's call and the offset of its part, and waits until all ranks have
+    /// arrived with the same call.
     ///
-    /// @return where each rank's part lies; good until the next exchange
-    long[] meet(CallWord call, long offset) {
+    /// @return the offset of each rank's part; valid until the next exchange
+    long[] arriveAndWait(CallWord call, long offset) {
         int side = nextSide();
         arrivals++;
         long line = layout.rankLine(rank);
@@ -50,7 +52,7 @@ final class Barrier {
             offsets[each] = region.readLong(theirs + RegionLayout.OFFSETS + 8L * side);
             long theirCall = region.readLong(theirs + RegionLayout.CALLS + 8L * side);
             if (theirCall != call.word()) {
-                throw lostStep(
+                throw abortAll(
                         "rank %d calls %s while rank %d calls %s"
                                 .formatted(each, new CallWord(theirCall), rank, call));
             }
@@ -59,12 +61,12 @@ final class Barrier {
         return offsets;
     }
 
-    /// Counts a finished call, which peers that wait see as progress.
+    /// Counts a finished call, which waiting peers see as progress.
     void finishCall() {
         region.writeLong(layout.rankLine(rank) + RegionLayout.CALLS_DONE, ++callsDone);
     }
 
-    /// Returns when `peer` has raised the flag to `value`.
+    /// Waits until `peer` has raised the flag to `value`.
     void await(long flag, int value, int peer) {
         if (region.isReached(flag, value) || (waiting == Waiting.SPIN && spin(flag, value))) {
             return;
@@ -74,14 +76,14 @@ final class Barrier {
             while (!region.isReached(flag, value)) {
                 requireRunning();
                 if (hasLeft(peer) && !region.isReached(flag, value)) {
-                    throw lostStep(
+                    throw abortAll(
                             "rank %d closed its communicator while rank %d waits for it"
                                     .formatted(peer, rank));
                 }
                 region.sleep(flag, value);
             }
         } finally {
-            awaited = NOBODY;
+            awaited = NO_RANK;
         }
     }
 
@@ -108,8 +110,8 @@ final class Barrier {
         }
     }
 
-    /// Aborts all ranks, since they no longer do the same.
-    CommunicatorAbortedException lostStep(String reason) {
+    /// Aborts all ranks because their calls differ; returns the exception to throw.
+    CommunicatorAbortedException abortAll(String reason) {
         region.abort(reason);
         return new CommunicatorAbortedException(region.abortReason().orElseThrow());
     }

@@ -1,7 +1,7 @@
 package dev.lockstep.nccl;
 
-/// What a rank tells the others it is calling, in one word: ranks that lost step stop instead of
-/// mixing their data.
+/// The call that a rank publishes to its peers, in one word: ranks whose calls differ abort instead
+/// of mixing their data.
 record CallWord(long word) {
     private static final String[] NAMES = {"barrier", "allReduceSum", "allGather", "broadcast"};
     private static final int ROOT_SHIFT = 48;

@@ -1,7 +1,6 @@
 package dev.lockstep.nccl;
 
-/// A collective ended because the communicator was aborted or a peer is gone; the group must be
-/// formed again.
+/// Thrown when the communicator was aborted or a peer is gone; the group must be formed again.
 public final class CommunicatorAbortedException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 

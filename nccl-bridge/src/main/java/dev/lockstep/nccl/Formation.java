@@ -7,18 +7,19 @@ import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
 
-/// Brings the ranks of a [Rendezvous] into one [SharedRegion].
+/// The formation of a group, which maps one [SharedRegion] on all ranks of a [Rendezvous].
 ///
-/// Rank 0 creates the file, the others open it, everyone takes a seat, rank 0 removes the file and
-/// says so. From then on nothing has to be cleaned up, however the ranks end. What a rank killed
-/// before that moment leaves is removed by the peers, or by the next group formed on this host.
+/// Rank 0 creates the file, the others open it, every rank takes its seat, rank 0 removes the file
+/// and marks the group as formed. From then on nothing has to be cleaned up, however the ranks end.
+/// The file of a rank killed before then is removed by the peers, or by the next group formed on
+/// this host.
 final class Formation {
     // States of a seat.
     private static final int TAKEN = 1;
     static final int LEFT = 2;
 
     private static final int POLL_MILLIS = 2;
-    private static final int POLLS_BETWEEN_LOOKS = 50;
+    private static final int POLLS_BETWEEN_CHECKS = 50;
 
     private final Rendezvous rendezvous;
     private final int rank;
@@ -36,17 +37,17 @@ final class Formation {
         this.deadline = System.nanoTime() + timeout.toNanos();
     }
 
-    /// Returns when every rank has mapped the region and no file is left.
-    SharedRegion meet() {
+    /// Joins the group; returns when every rank has mapped the region and no file is left.
+    SharedRegion join() {
         try {
             SharedRegion region =
                     rank == 0
                             ? RegionFile.create(rendezvous.file(), layout, rendezvous.epoch())
-                            : find();
+                            : awaitFile();
             try {
                 takeSeat(region);
                 if (rank == 0) {
-                    gather(region);
+                    awaitSeats(region);
                 } else {
                     awaitFormed(region);
                 }
@@ -65,9 +66,9 @@ final class Formation {
 
     // Rank 0.
 
-    private void gather(SharedRegion region) throws IOException {
+    private void awaitSeats(SharedRegion region) throws IOException {
         while (!missing(region).isEmpty()) {
-            if (isLate()) {
+            if (isTimedOut()) {
                 throw new RendezvousException(missingMessage(region));
             }
             poll(region);
@@ -76,10 +77,10 @@ final class Formation {
         region.writeInt(RegionLayout.STAGE, RegionHeader.FORMED);
     }
 
-    // The others.
+    // The other ranks.
 
-    private SharedRegion find() throws IOException {
-        while (!isLate()) {
+    private SharedRegion awaitFile() throws IOException {
+        while (!isTimedOut()) {
             Optional<RegionHeader> header = RegionFile.tryRead(rendezvous.file());
             if (header.isPresent()) {
                 return open(header.get());
@@ -88,10 +89,10 @@ final class Formation {
         }
         throw new RendezvousException(
                 "rank 0 did not create %s within %s, rank %d waited"
-                        .formatted(rendezvous.file(), words(timeout), rank));
+                        .formatted(rendezvous.file(), seconds(timeout), rank));
     }
 
-    /// Tells rank 0 too when it was asked for something else.
+    /// Maps the region; aborts it where the settings differ, so that rank 0 fails too.
     private SharedRegion open(RegionHeader header) throws IOException {
         SharedRegion region = RegionFile.map(rendezvous.file(), header.layout());
         try {
@@ -116,21 +117,21 @@ final class Formation {
 
     private void awaitFormed(SharedRegion region) {
         while (region.readInt(RegionLayout.STAGE) != RegionHeader.FORMED) {
-            if (isLate()) {
+            if (isTimedOut()) {
                 throw new RendezvousException(missingMessage(region));
             }
             poll(region);
         }
     }
 
-    // All.
+    // All ranks.
 
     private void takeSeat(SharedRegion region) {
         long line = region.layout().rankLine(rank);
         ProcessIdentity own = ProcessIdentity.own();
         if (!region.claimLong(line + RegionLayout.IDENTITY, own.pid())) {
             throw new RendezvousException(
-                    "rank %d is taken by process %d, and process %d wants it"
+                    "rank %d is taken by process %d, and process %d claims it"
                             .formatted(
                                     rank,
                                     region.readLong(line + RegionLayout.IDENTITY),
@@ -154,9 +155,9 @@ final class Formation {
     private String missingMessage(SharedRegion region) {
         List<Integer> missing = missing(region);
         return missing.isEmpty()
-                ? "rank 0 did not finish forming the group within %s".formatted(words(timeout))
-                : "ranks %s of %d did not come to %s within %s"
-                        .formatted(missing, layout.size(), rendezvous.file(), words(timeout));
+                ? "rank 0 did not finish forming the group within %s".formatted(seconds(timeout))
+                : "ranks %s of %d did not join %s within %s"
+                        .formatted(missing, layout.size(), rendezvous.file(), seconds(timeout));
     }
 
     private void poll(SharedRegion region) {
@@ -165,7 +166,7 @@ final class Formation {
                         reason -> {
                             throw new RendezvousException(reason);
                         });
-        if (++polls % POLLS_BETWEEN_LOOKS == 0) {
+        if (++polls % POLLS_BETWEEN_CHECKS == 0) {
             requireSeatedRanksAlive(region);
         }
         sleep();
@@ -183,7 +184,7 @@ final class Formation {
         }
     }
 
-    private boolean isLate() {
+    private boolean isTimedOut() {
         return System.nanoTime() - deadline > 0;
     }
 
@@ -197,7 +198,7 @@ final class Formation {
         }
     }
 
-    private static String words(Duration duration) {
+    private static String seconds(Duration duration) {
         return "%.1f s".formatted(duration.toMillis() / 1000.0);
     }
 }

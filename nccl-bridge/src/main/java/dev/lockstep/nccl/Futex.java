@@ -8,7 +8,7 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.util.concurrent.TimeUnit;
 
-/// Linux's futex between processes: the one native call of this package.
+/// Linux's futex between processes: the only native call of this package.
 final class Futex {
     private static final long NUMBER = number(System.getProperty("os.arch"));
     private static final long WAIT = 0;
@@ -27,7 +27,7 @@ final class Futex {
         call(memory.address() + offset, WAKE, Integer.MAX_VALUE, 0);
     }
 
-    /// The result is of no use: whoever sleeps looks at the word again.
+    /// Ignores the result, since a sleeping rank reads the word again.
     private static void call(long address, long operation, long value, long timeout) {
         try {
             long ignored = (long) SYSCALL.invokeExact(NUMBER, address, operation, value, timeout);

@@ -8,18 +8,20 @@ import dev.lockstep.kernels.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 
-/// Ranks of one host, one process each, through shared memory; for kernels whose tensors lie in
-/// host memory.
+/// A communicator of the ranks of one host, one process each, through shared memory; for kernels
+/// whose tensors are in host memory.
 ///
-/// Everything is built from one [Barrier]: write what others need, say so, wait for all. A slot
-/// written for one exchange is written again two exchanges later, when every rank has come to the
-/// one between and so has read it; that is why there are two per rank.
+/// Every collective is built on one [Barrier]: in an exchange, a rank writes what others need,
+/// arrives, and waits for all. A slot written for one exchange is written again two exchanges
+/// later, when every rank has arrived at the exchange between them and so has read it; therefore
+/// each rank has two slots.
 ///
 /// Sums are in rank order in fp32, element by element, so the bits depend neither on the size of a
-/// message nor on how it is cut (law 6). The step thread calls and closes; any thread may [#abort].
+/// message nor on how it is cut (law 6). The step thread calls and closes; any thread may call
+/// [#abort].
 public final class HostCommunicator implements Communicator {
-    /// Up to this many bytes, all ranks together, each rank sums everything itself after one
-    /// exchange; above, each sums a slice after one and reads the others' after a second.
+    /// Up to this many bytes over all ranks, each rank sums everything after one exchange; above
+    /// it, each rank sums a slice after one exchange and reads the other slices after a second.
     private static final int ONE_SHOT_BYTES = 128 * 1024;
 
     private static final int ALIGNMENT = 64;
@@ -31,7 +33,7 @@ public final class HostCommunicator implements Communicator {
     private final RegionLayout layout;
     private final int rank;
     private final Kernels kernels;
-    private final Barrier exchange;
+    private final Barrier barrier;
     private final Mailbox mailbox;
     private final PeerWatch watch;
     private boolean closed;
@@ -45,16 +47,16 @@ public final class HostCommunicator implements Communicator {
         this.layout = region.layout();
         this.rank = rank;
         this.kernels = kernels;
-        this.exchange = new Barrier(region, rank, waiting);
-        this.mailbox = new Mailbox(region, rank, exchange);
+        this.barrier = new Barrier(region, rank, waiting);
+        this.mailbox = new Mailbox(region, rank, barrier);
         this.sources = new long[layout.size()];
-        this.watch = new PeerWatch(region, rank, kernels::progress, exchange::awaited);
+        this.watch = new PeerWatch(region, rank, kernels::progress, barrier::awaited);
     }
 
-    /// Meets the other ranks; throws [RendezvousException] naming who is missing after `timeout` or
-    /// what differs. Nothing is left in the file system when it returns or throws.
+    /// Forms the group; throws [RendezvousException] naming the ranks missing after `timeout` or
+    /// the setting that differs. Nothing is left in the file system when it returns or throws.
     ///
-    /// @param bytes what [#allocate] can give in all, equal on all ranks
+    /// @param bytes the total that [#allocate] can allocate, equal on all ranks
     public static HostCommunicator open(
             Rendezvous rendezvous,
             int rank,
@@ -62,7 +64,7 @@ public final class HostCommunicator implements Communicator {
             Kernels kernels,
             Waiting waiting,
             Duration timeout) {
-        SharedRegion region = new Formation(rendezvous, rank, bytes, timeout).meet();
+        SharedRegion region = new Formation(rendezvous, rank, bytes, timeout).join();
         HostCommunicator communicator = new HostCommunicator(region, rank, kernels, waiting);
         communicator.watch.start();
         return communicator;
@@ -91,7 +93,8 @@ public final class HostCommunicator implements Communicator {
                 new DevicePointer(memory.address() + layout.arena(rank) + start), bytes, () -> {});
     }
 
-    /// What [#allocate] uses up for a buffer of `bytes`: the sum of these is what to open with.
+    /// Returns the bytes that [#allocate] uses for a buffer of `bytes`; open the communicator with
+    /// the sum over all buffers.
     public static long aligned(long bytes) {
         return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     }
@@ -123,32 +126,32 @@ public final class HostCommunicator implements Communicator {
     }
 
     private void sumAtOnce(long at, int count) {
-        int side = exchange.nextSide();
+        int side = barrier.nextSide();
         MemorySegment.copy(memory, at, memory, layout.slot(rank, side), 4L * count);
-        exchange.meet(CallWord.allReduce(4L * count), at);
+        barrier.arriveAndWait(CallWord.allReduce(4L * count), at);
         for (int each = 0; each < sources.length; each++) {
             sources[each] = layout.slot(each, side);
         }
         RankSum.sum(memory, sources, at, count);
     }
 
-    /// Piece by piece: rank r sums the r-th slice of every rank's piece into its slot; after the
-    /// exchange nobody needs the own parts any more, and all copy the sums over them. Every
-    /// exchange of one sum says the same place.
+    /// Sums piece by piece: rank r sums the r-th slice of every rank's piece into its slot; after
+    /// the exchange no rank needs the original parts, and every rank copies the sums over its own.
+    /// Every exchange of one sum publishes the same offset.
     private void sumBySlices(long at, int count) {
         long bytes = 4L * count;
-        long[] parts = exchange.meet(CallWord.allReduce(bytes), at);
-        int most = size() * (RegionLayout.SLOT_BYTES / 4);
-        for (int from = 0; from < count; from += most) {
-            int piece = Math.min(most, count - from);
+        long[] parts = barrier.arriveAndWait(CallWord.allReduce(bytes), at);
+        int maxPiece = size() * (RegionLayout.SLOT_BYTES / 4);
+        for (int from = 0; from < count; from += maxPiece) {
+            int piece = Math.min(maxPiece, count - from);
             int slice = sliceLength(piece);
-            int side = exchange.nextSide();
+            int side = barrier.nextSide();
             int start = Math.min(rank * slice, piece);
             for (int each = 0; each < sources.length; each++) {
                 sources[each] = parts[each] + 4L * (from + start);
             }
             RankSum.sum(memory, sources, layout.slot(rank, side), Math.min(slice, piece - start));
-            exchange.meet(CallWord.allReduce(bytes), at);
+            barrier.arriveAndWait(CallWord.allReduce(bytes), at);
             for (int each = 0; each < sources.length; each++) {
                 int theirs = Math.min(each * slice, piece);
                 MemorySegment.copy(
@@ -161,7 +164,7 @@ public final class HostCommunicator implements Communicator {
         }
     }
 
-    /// Elements of a rank's slice; whole cache lines, the last ranks may get less.
+    /// Returns the elements of a rank's slice: whole cache lines; the last ranks may have fewer.
     private int sliceLength(int piece) {
         int floatsInLine = ALIGNMENT / 4;
         int lines = (piece + floatsInLine - 1) / floatsInLine;
@@ -179,7 +182,7 @@ public final class HostCommunicator implements Communicator {
             return;
         }
         long at = part.elements() == 0 ? layout.arena(rank) : offsetOf("part", part);
-        long[] parts = exchange.meet(CallWord.allGather(out.bytes()), at);
+        long[] parts = barrier.arriveAndWait(CallWord.allGather(out.bytes()), at);
         int start = 0;
         for (int each = 0; each < columns.length; each++) {
             long rowBytes = 4L * columns[each];
@@ -193,8 +196,8 @@ public final class HostCommunicator implements Communicator {
             }
             start += columns[each];
         }
-        // The parts may be overwritten once all have read them.
-        exchange.meet(CallWord.allGather(out.bytes()), at);
+        // The parts may be overwritten once all ranks have read them.
+        barrier.arriveAndWait(CallWord.allGather(out.bytes()), at);
     }
 
     @Override
@@ -208,11 +211,11 @@ public final class HostCommunicator implements Communicator {
         long address = x.pointer().address();
         for (long from = 0; from < x.bytes(); from += RegionLayout.SLOT_BYTES) {
             long piece = Math.min(RegionLayout.SLOT_BYTES, x.bytes() - from);
-            long slot = layout.slot(root, exchange.nextSide());
+            long slot = layout.slot(root, barrier.nextSide());
             if (rank == root) {
                 MemorySegment.copy(HOST, address + from, memory, slot, piece);
             }
-            exchange.meet(CallWord.broadcast(x.bytes(), root), slot);
+            barrier.arriveAndWait(CallWord.broadcast(x.bytes(), root), slot);
             if (rank != root) {
                 MemorySegment.copy(memory, slot, HOST, address + from, piece);
             }
@@ -222,10 +225,10 @@ public final class HostCommunicator implements Communicator {
     @Override
     public void barrier() {
         begin();
-        exchange.meet(CallWord.barrier(), 0);
+        barrier.arriveAndWait(CallWord.barrier(), 0);
     }
 
-    // Between two ranks.
+    // Point to point.
 
     @Override
     public void send(Tensor x, int peer) {
@@ -243,9 +246,10 @@ public final class HostCommunicator implements Communicator {
         mailbox.receive(HOST, x.pointer().address(), x.bytes(), peer);
     }
 
-    /// The kernels may still compute what is to be read.
+    /// Throws if the group is aborted; waits for the kernels, which may still compute what is to be
+    /// read.
     private void begin() {
-        exchange.requireRunning();
+        barrier.requireRunning();
         kernels.synchronize();
     }
 
@@ -254,7 +258,7 @@ public final class HostCommunicator implements Communicator {
         long start = layout.arena(rank);
         if (offset < start || offset + x.bytes() > start + allocated) {
             throw new IllegalArgumentException(
-                    "%s does not lie in memory that allocate() of this communicator gave"
+                    "%s is not in memory that allocate() of this communicator returned"
                             .formatted(name));
         }
         return offset;

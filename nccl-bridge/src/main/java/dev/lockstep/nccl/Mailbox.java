@@ -2,33 +2,33 @@ package dev.lockstep.nccl;
 
 import java.lang.foreign.MemorySegment;
 
-/// What a rank sends to single others: one outbox, free again when its last receiver has emptied
-/// it.
+/// The messages of a rank to single peers: one outbox, free again when its last receiver has
+/// emptied it.
 ///
-/// Used by the step thread.
+/// The step thread uses it.
 final class Mailbox {
-    private static final int NOBODY = -1;
+    private static final int NO_RANK = -1;
 
     private final SharedRegion region;
     private final RegionLayout layout;
     private final MemorySegment memory;
-    private final Barrier exchange;
+    private final Barrier barrier;
     private final int rank;
     private final int[] sent;
     private final int[] taken;
-    private int lastReceiver = NOBODY;
+    private int lastReceiver = NO_RANK;
 
-    Mailbox(SharedRegion region, int rank, Barrier exchange) {
+    Mailbox(SharedRegion region, int rank, Barrier barrier) {
         this.region = region;
         this.layout = region.layout();
         this.memory = region.memory();
-        this.exchange = exchange;
+        this.barrier = barrier;
         this.rank = rank;
         this.sent = new int[layout.size()];
         this.taken = new int[layout.size()];
     }
 
-    /// Returns when the last piece lies in the outbox.
+    /// Sends piece by piece; returns when the last piece is in the outbox.
     void send(MemorySegment host, long address, long bytes, int peer) {
         long line = layout.pairLine(rank, peer);
         for (long from = 0; from < bytes; from += RegionLayout.SLOT_BYTES) {
@@ -38,14 +38,14 @@ final class Mailbox {
             region.writeLong(line + RegionLayout.SENT_BYTES, bytes);
             region.raise(line, ++sent[peer]);
             lastReceiver = peer;
-            exchange.finishCall();
+            barrier.finishCall();
         }
     }
 
     private void awaitEmpty() {
-        if (lastReceiver != NOBODY) {
+        if (lastReceiver != NO_RANK) {
             long line = layout.pairLine(rank, lastReceiver);
-            exchange.await(line + RegionLayout.TAKEN, sent[lastReceiver], lastReceiver);
+            barrier.await(line + RegionLayout.TAKEN, sent[lastReceiver], lastReceiver);
         }
     }
 
@@ -53,16 +53,16 @@ final class Mailbox {
         long line = layout.pairLine(peer, rank);
         for (long from = 0; from < bytes; from += RegionLayout.SLOT_BYTES) {
             long piece = Math.min(RegionLayout.SLOT_BYTES, bytes - from);
-            exchange.await(line, ++taken[peer], peer);
+            barrier.await(line, ++taken[peer], peer);
             long sentBytes = region.readLong(line + RegionLayout.SENT_BYTES);
             if (sentBytes != bytes) {
-                throw exchange.lostStep(
+                throw barrier.abortAll(
                         "rank %d sends %d bytes where rank %d receives %d"
                                 .formatted(peer, sentBytes, rank, bytes));
             }
             MemorySegment.copy(memory, layout.outbox(peer), host, address + from, piece);
             region.raise(line + RegionLayout.TAKEN, taken[peer]);
-            exchange.finishCall();
+            barrier.finishCall();
         }
     }
 }

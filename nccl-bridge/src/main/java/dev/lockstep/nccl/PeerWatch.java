@@ -4,14 +4,15 @@ import java.time.Duration;
 import java.util.function.IntSupplier;
 import java.util.function.LongSupplier;
 
-/// A rank's heartbeat, and its eye on the others: the thread that turns a lost peer into an abort.
+/// The thread that publishes a rank's heartbeat, checks the other ranks, and aborts the group when
+/// a peer is lost.
 ///
 /// A peer is lost when its process is gone, when its heartbeat is missing, or when this rank waits
 /// while no rank of the group finishes an op; never because a step is long. Everything is counted
-/// in own ticks, not by the clock, so that a group stopped and continued as a whole lives on. All
-/// of it costs less than a thousandth of a core.
+/// in ticks of this thread, not by the clock, so that a group stopped and continued as a whole
+/// keeps running. All of it costs less than a thousandth of a core.
 ///
-/// Started and closed by [HostCommunicator].
+/// [HostCommunicator] starts and closes it.
 final class PeerWatch implements AutoCloseable {
     static final Duration TICK = Duration.ofMillis(500);
     static final int SILENT_TICKS = 6;
@@ -29,8 +30,8 @@ final class PeerWatch implements AutoCloseable {
     private long lastProgress;
     private int idleTicks;
 
-    /// @param progress of this rank's kernels; any thread may ask
-    /// @param awaited the rank this one waits for, or -1
+    /// @param progress the progress of this rank's kernels; any thread may call it
+    /// @param awaited the rank that this one waits for, or -1
     PeerWatch(SharedRegion region, int rank, LongSupplier progress, IntSupplier awaited) {
         this.region = region;
         this.rank = rank;
@@ -56,7 +57,7 @@ final class PeerWatch implements AutoCloseable {
         }
     }
 
-    /// What the thread does twice a second.
+    /// Publishes the heartbeat and checks the peers; the thread calls it twice a second.
     void tick() {
         long own = region.layout().rankLine(rank);
         region.writeLong(own + RegionLayout.PROGRESS, progress.getAsLong());
@@ -67,29 +68,29 @@ final class PeerWatch implements AutoCloseable {
         }
         for (int peer = 0; peer < silentTicks.length; peer++) {
             if (peer != rank) {
-                look(peer);
+                checkHeartbeat(peer);
             }
         }
-        lookForProgress();
+        checkProgress();
     }
 
-    private void look(int peer) {
+    private void checkHeartbeat(int peer) {
         long line = region.layout().rankLine(peer);
         long heartbeat = region.readLong(line + RegionLayout.HEARTBEAT);
         boolean silent = heartbeat == lastHeartbeats[peer];
         silentTicks[peer] = silent ? silentTicks[peer] + 1 : 0;
         lastHeartbeats[peer] = heartbeat;
         if (silent) {
-            lookForProcess(peer, line);
+            checkProcess(peer, line);
         }
     }
 
-    /// Only of a silent peer: asking the system costs a thousand times what reading a heartbeat
-    /// does.
-    private void lookForProcess(int peer, long line) {
+    /// Checks the process of a silent peer only: asking the system costs a thousand times what
+    /// reading a heartbeat does.
+    private void checkProcess(int peer, long line) {
         ProcessIdentity process = region.readIdentity(line + RegionLayout.IDENTITY);
         boolean gone = process.isGone();
-        // Asked last: a rank says that it leaves before it ends.
+        // Read last: a rank marks its seat as left before it ends.
         if (region.readInt(line + RegionLayout.SEAT) == Formation.LEFT) {
             return;
         }
@@ -97,12 +98,12 @@ final class PeerWatch implements AutoCloseable {
             region.abort("rank %d (process %d) is gone".formatted(peer, process.pid()));
         } else if (silentTicks[peer] >= SILENT_TICKS) {
             region.abort(
-                    "rank %d (process %d) shows no heartbeat for %s"
+                    "rank %d (process %d) sent no heartbeat for %s"
                             .formatted(peer, process.pid(), seconds(SILENT_TICKS)));
         }
     }
 
-    private void lookForProgress() {
+    private void checkProgress() {
         long sum = 0;
         for (int each = 0; each < silentTicks.length; each++) {
             long line = region.layout().rankLine(each);

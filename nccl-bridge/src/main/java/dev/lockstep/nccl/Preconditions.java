@@ -4,7 +4,7 @@ import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.Tensor;
 import java.util.Arrays;
 
-/// What every communicator asks of a caller's arguments, in the same words.
+/// The argument checks of every communicator, with the same messages.
 final class Preconditions {
     private Preconditions() {}
 
@@ -33,7 +33,8 @@ final class Preconditions {
     static void requireGather(Tensor part, int[] columns, int rank, int size, Tensor out) {
         if (columns.length != size) {
             throw new IllegalArgumentException(
-                    "columns of %d ranks in a group of %d".formatted(columns.length, size));
+                    "columns has %d entries, the group has %d ranks"
+                            .formatted(columns.length, size));
         }
         requireDense("part", part);
         part.require("part", DType.F32, part.rows(), columns[rank]);

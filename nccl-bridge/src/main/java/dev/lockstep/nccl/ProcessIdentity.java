@@ -6,7 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 
-/// A process, told apart from a later one with the same number by when it began.
+/// A process, distinguished from a later one with the same number by its start time.
 ///
 /// @param startTicks clock ticks after boot
 /// @param namespace the process-number namespace; numbers mean nothing outside it
@@ -23,8 +23,8 @@ record ProcessIdentity(long pid, long startTicks, long namespace) {
         }
     }
 
-    /// Whether the process has ended, reaped by its parent or not. One in another namespace cannot
-    /// be seen and counts as running; its heartbeat tells.
+    /// Returns whether the process has ended, reaped by its parent or not. A process in another
+    /// namespace cannot be seen and counts as running; only its heartbeat shows its end.
     boolean isGone() {
         if (namespace != OWN_NAMESPACE) {
             return false;
@@ -38,7 +38,8 @@ record ProcessIdentity(long pid, long startTicks, long namespace) {
         }
     }
 
-    /// The fields of `/proc/pid/stat` from the state on; the command before it may hold anything.
+    /// Returns the fields of `/proc/pid/stat` from the state on; the command that precedes it may
+    /// contain any character.
     private static List<String> stat(String pid) throws IOException {
         String text = Files.readString(Path.of("/proc", pid, "stat"));
         return List.of(text.substring(text.lastIndexOf(')') + 2).split(" "));

@@ -6,15 +6,15 @@ import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 
-/// `target[i] = sources[0][i] + sources[1][i] + …` in fp32 and in this order, which is what makes
-/// the bits independent of who sums which slice (law 6).
+/// The sum `target[i] = sources[0][i] + sources[1][i] + …` in fp32 and in this order, which makes
+/// the bits independent of which rank sums which slice (law 6).
 final class RankSum {
     private static final VectorSpecies<Float> SPECIES = FloatVector.SPECIES_PREFERRED;
     private static final ByteOrder ORDER = ByteOrder.nativeOrder();
 
     private RankSum() {}
 
-    /// Offsets are bytes into `memory`; `target` may be one of the sources.
+    /// Sums `count` floats. Offsets are bytes into `memory`; `target` may be one of the sources.
     static void sum(MemorySegment memory, long[] sources, long target, int count) {
         int vectors = SPECIES.loopBound(count);
         for (int i = 0; i < vectors; i += SPECIES.length()) {

@@ -16,15 +16,15 @@ import java.time.Instant;
 import java.util.Optional;
 import java.util.Set;
 
-/// The file behind a region, there only while the ranks meet: readable by its owner alone, and
+/// The file of a region, which exists only while the group forms: readable only by its owner, and
 /// removed by [Formation] before the first collective.
 final class RegionFile {
     private static final int FILL_BYTES = 1 << 20;
 
     private RegionFile() {}
 
-    /// Creates and opens the region for the other ranks. First removes what groups killed while
-    /// they formed left in the folder.
+    /// Creates the region and opens it to the other ranks. First removes the files in the folder of
+    /// groups that were killed while they formed.
     static SharedRegion create(Path path, RegionLayout layout, long epoch) throws IOException {
         removeLeftovers(path);
         try (FileChannel file = createNew(path)) {
@@ -61,7 +61,7 @@ final class RegionFile {
         }
     }
 
-    /// Takes every page now: memory that runs out later is a SIGBUS.
+    /// Allocates every page now: memory that runs out later is a SIGBUS.
     private static void fill(FileChannel file, Path path, long needed) throws IOException {
         long available = Files.getFileStore(path).getUsableSpace();
         if (available < needed) {
@@ -98,17 +98,18 @@ final class RegionFile {
                 Files.deleteIfExists(path);
             }
         } catch (IOException | IllegalArgumentException e) {
-            // Another user's, another kind, removed meanwhile: not ours to judge.
+            // The file of another user, of another kind, or removed meanwhile: leave it alone.
         }
     }
 
-    /// A creator writes its header a moment after it created the file, unless it is killed then.
+    /// Returns whether a file is older than a minute: a creator writes its header a moment after it
+    /// created the file, unless it is killed then.
     private static boolean isOld(Path path) throws IOException {
         Instant minuteAgo = Instant.now().minusSeconds(60);
         return Files.getLastModifiedTime(path).toInstant().isBefore(minuteAgo);
     }
 
-    /// What the file says once its creator has opened it to others; empty until then.
+    /// Returns the header once its creator has opened the file to others; empty until then.
     static Optional<RegionHeader> tryRead(Path path) throws IOException {
         try (FileChannel file = openExisting(path)) {
             return RegionHeader.read(file)

@@ -6,9 +6,9 @@ import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.util.Optional;
 
-/// What a region's file says about itself before it is mapped.
+/// The header of a region's file, read before the file is mapped.
 ///
-/// @param isOpen whether its creator has finished it, so that others may map it
+/// @param isOpen whether its creator has finished it, so that other ranks may map it
 record RegionHeader(RegionLayout layout, long epoch, ProcessIdentity creator, boolean isOpen) {
     static final int OPEN = 1;
     static final int FORMED = 2;
@@ -16,7 +16,7 @@ record RegionHeader(RegionLayout layout, long epoch, ProcessIdentity creator, bo
     /// `LCKSPTR1`; the digit changes with [RegionLayout].
     private static final long MAGIC = 0x3152_5450_534b_434cL;
 
-    /// Empty when the file is of another kind, or not that far yet.
+    /// Reads the header; empty when the file is of another kind or its header is not written yet.
     static Optional<RegionHeader> read(FileChannel file) throws IOException {
         ByteBuffer header = buffer();
         file.read(header, 0);

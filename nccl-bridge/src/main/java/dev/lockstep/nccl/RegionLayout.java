@@ -1,21 +1,21 @@
 package dev.lockstep.nccl;
 
-/// Where things lie in the shared region, all of it derived from two numbers.
+/// The layout of the shared region, derived from two numbers.
 ///
 /// ```
 /// header | rank lines [R] | pair lines [R][R] | slots [R][2] | outboxes [R] | arenas [R]
 /// ```
 ///
-/// A line is a flag others wait for (value at byte 0, sleeping waiters at byte 64) with what
-/// belongs to it; lines are 128 bytes apart so that neighbours never share what the prefetcher
-/// loads.
+/// A line is a flag that other ranks wait for (value at byte 0, sleeping waiters at byte 64) with
+/// its data; lines are 128 bytes apart so that neighbours never share what the prefetcher loads.
 ///
 /// @param size ranks
 /// @param bytes of each rank's arena
 record RegionLayout(int size, long bytes) {
     static final int MAX_RANKS = 64;
 
-    /// What a rank puts into one exchange at most; larger payloads go in pieces that stay in cache.
+    /// The maximum bytes of a rank in one exchange; larger payloads are sent in pieces that stay in
+    /// cache.
     static final int SLOT_BYTES = 256 * 1024;
 
     // Header.
@@ -46,7 +46,7 @@ record RegionLayout(int size, long bytes) {
     static final int PROGRESS = PRESENCE + 40;
     static final int CALLS_DONE = PRESENCE + 48;
 
-    // Pair lines: what was sent, then what was taken.
+    // Pair lines: the sent flag, then the taken flag.
     static final int SENT_BYTES = 8;
     static final int TAKEN = LINE_BYTES;
 
@@ -66,7 +66,8 @@ record RegionLayout(int size, long bytes) {
         return rankLine(size) + 2L * LINE_BYTES * ((long) from * size + to);
     }
 
-    /// Written by its rank in every second exchange; `side` is 0 or 1.
+    /// Returns the offset of a slot, which its rank writes in every second exchange; `side` is 0 or
+    /// 1.
     long slot(int rank, int side) {
         return firstSlot() + (2L * rank + side) * SLOT_BYTES;
     }

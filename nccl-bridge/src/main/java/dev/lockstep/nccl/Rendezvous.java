@@ -3,15 +3,15 @@ package dev.lockstep.nccl;
 import java.nio.file.Path;
 import java.util.regex.Pattern;
 
-/// Where the ranks of one epoch meet: the file that rank 0 creates and the others open.
+/// The meeting point of the ranks of one epoch: the file that rank 0 creates and the others open.
 ///
-/// The scheduler invents the name for every forming anew, with something random in it; the worker
-/// chooses the folder, so that no message can name a file elsewhere.
+/// The scheduler generates a new name for every formation, with a random part; the worker chooses
+/// the folder, so that no message can name a file elsewhere.
 ///
 /// @param name at most 128 letters, digits, `.`, `_` or `-`
 /// @param size ranks in the group
 public record Rendezvous(String name, long epoch, int size, Path folder) {
-    /// Files of ours begin like this, which lets a start remove what killed processes left.
+    /// The prefix of every file, by which a start removes the files of killed processes.
     static final String PREFIX = "lockstep-";
 
     private static final Path SHARED_MEMORY = Path.of("/dev/shm");
@@ -25,7 +25,7 @@ public record Rendezvous(String name, long epoch, int size, Path folder) {
         }
         if (size < 1 || size > RegionLayout.MAX_RANKS) {
             throw new IllegalArgumentException(
-                    "a group of %d ranks; shared memory takes 1 to %d"
+                    "a group of %d ranks; shared memory supports 1 to %d"
                             .formatted(size, RegionLayout.MAX_RANKS));
         }
     }

@@ -1,6 +1,7 @@
 package dev.lockstep.nccl;
 
-/// The ranks of a group could not meet; the message names who or what, and nothing is left behind.
+/// Thrown when the ranks of a group could not meet; the message names the ranks or the cause, and
+/// no file is left.
 public final class RendezvousException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 

@@ -10,11 +10,11 @@ import java.nio.channels.FileChannel.MapMode;
 import java.nio.charset.StandardCharsets;
 import java.util.Optional;
 
-/// The memory all ranks of a host share: one mapped file without a name, with flags to wait for and
-/// one word that ends it for all.
+/// The memory that all ranks of a host share: one mapped file without a name, with flags to wait
+/// for and one word that aborts all ranks.
 ///
-/// Closed by the communicator that formed it; the memory is gone when the last rank closed it or
-/// ended.
+/// The communicator that formed it closes it; the memory is freed when the last rank has closed it
+/// or ended.
 final class SharedRegion implements AutoCloseable {
     private static final VarHandle INT = ValueLayout.JAVA_INT.varHandle();
     private static final VarHandle LONG = ValueLayout.JAVA_LONG.varHandle();
@@ -60,7 +60,7 @@ final class SharedRegion implements AutoCloseable {
         LONG.setRelease(memory, offset, value);
     }
 
-    /// Writes `value` where nobody wrote before.
+    /// Writes `value` if the word is 0; returns whether it did.
     boolean claimLong(long offset, long value) {
         return LONG.compareAndSet(memory, offset, 0L, value);
     }
@@ -81,7 +81,8 @@ final class SharedRegion implements AutoCloseable {
         return readInt(flag) - value >= 0;
     }
 
-    /// Publishes all this thread wrote before, and wakes who sleeps.
+    /// Raises the flag to `value`, which publishes all preceding writes of this thread, and wakes
+    /// the sleeping ranks.
     void raise(long flag, int value) {
         INT.setVolatile(memory, flag, value);
         if ((int) INT.getVolatile(memory, flag + RegionLayout.WAITERS) > 0) {
@@ -102,9 +103,9 @@ final class SharedRegion implements AutoCloseable {
         }
     }
 
-    // The end.
+    // Abort.
 
-    /// Ends it for all ranks; the first reason stays.
+    /// Aborts all ranks; the first reason is kept.
     void abort(String reason) {
         if (!INT.compareAndSet(memory, (long) RegionLayout.ABORT, 0, ABORT_WRITING)) {
             return;
@@ -124,11 +125,11 @@ final class SharedRegion implements AutoCloseable {
         if (!isAborted()) {
             return Optional.empty();
         }
-        // Whoever aborts writes the text in a microsecond, unless it is killed while doing so.
+        // The aborting rank writes the text in a microsecond, unless it is killed while doing so.
         long deadline = System.nanoTime() + 100_000_000;
         while (readInt(RegionLayout.ABORT) != ABORTED) {
             if (System.nanoTime() - deadline > 0) {
-                return Optional.of("aborted by a rank that ended before it could say why");
+                return Optional.of("aborted by a rank that ended before it wrote the reason");
             }
             Thread.onSpinWait();
         }

@@ -10,15 +10,16 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 
-/// The communicator of a group of one rank: nothing to sum, nobody to wait for.
+/// The communicator of a group of one rank: nothing to sum, no rank to wait for.
 ///
-/// Closed by the step thread, before its [Kernels].
+/// The step thread closes it, before its [Kernels].
 public final class SoloCommunicator implements Communicator {
     private final Kernels kernels;
     private final List<DeviceBuffer> buffers = new ArrayList<>();
     private volatile String abortReason = "";
 
-    /// `[1, n]` I32, `0, 1, …`: what makes [Kernels#gatherRows] a copy in stream order.
+    /// The row indices `[1, n]` I32, `0, 1, …`, with which [Kernels#gatherRows] is a copy in stream
+    /// order.
     private Tensor everyRow;
 
     public SoloCommunicator(Kernels kernels) {

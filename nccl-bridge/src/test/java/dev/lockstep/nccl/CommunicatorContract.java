@@ -13,12 +13,12 @@ import java.util.Random;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 
-/// What every communicator promises; a subclass says how its ranks come to be.
+/// The contract of every communicator; a subclass defines how its ranks start.
 abstract class CommunicatorContract {
     /// Bytes each rank may allocate in one group.
     static final long BYTES = 8 << 20;
 
-    /// What one rank does.
+    /// The code that one rank runs.
     @FunctionalInterface
     interface RankBody {
         void run(Communicator communicator, FakeKernels kernels) throws Exception;
@@ -26,11 +26,11 @@ abstract class CommunicatorContract {
 
     abstract int[] sizes();
 
-    /// Runs `body` on every rank of a new group at once; throws what any of them threw.
+    /// Runs `body` on every rank of a new group at once; throws what any rank threw.
     abstract void onEveryRank(int size, RankBody body) throws Exception;
 
     @Test
-    void aSumIsInRankOrderToTheBitWhateverItsSize() throws Exception {
+    void aSumOfAnySizeHasTheBitsOfRankOrder() throws Exception {
         int[] counts = {1, 7, 576, 4096, 10_922, 10_923, 16_384, 16_385, 100_003, 300_000};
         for (int size : sizes()) {
             onEveryRank(
@@ -141,10 +141,10 @@ abstract class CommunicatorContract {
                 columns.length,
                 (communicator, kernels) -> {
                     int rank = communicator.rank();
-                    long most = 4L * rows * Arrays.stream(columns).max().orElseThrow();
+                    long maxBytes = 4L * rows * Arrays.stream(columns).max().orElseThrow();
                     Tensor part =
-                            communicator.allocate(most).tensor(0, DType.F32, rows, columns[rank]);
-                    // Wider than what is gathered: the gap must stay as it is.
+                            communicator.allocate(maxBytes).tensor(0, DType.F32, rows, columns[rank]);
+                    // Wider than what is gathered: the gap must stay unchanged.
                     Tensor wide = kernels.tensor(DType.F32, rows, total + 3);
                     for (int round = 0; round < 3; round++) {
                         FakeKernels.fill(part, Payload.floats(round, rank, rows * columns[rank]));
@@ -170,7 +170,7 @@ abstract class CommunicatorContract {
     }
 
     @Test
-    void everyRankGetsTheRootsBytesWhateverTheType() throws Exception {
+    void everyRankGetsTheRootsBytesOfAnyType() throws Exception {
         for (int size : sizes()) {
             onEveryRank(
                     size,
@@ -191,7 +191,7 @@ abstract class CommunicatorContract {
     }
 
     @Test
-    void whatIsSentRoundTheRingArrives() throws Exception {
+    void tensorsSentAroundTheRingArriveUnchanged() throws Exception {
         for (int size : sizes()) {
             if (size == 1) {
                 continue;
@@ -218,16 +218,16 @@ abstract class CommunicatorContract {
     }
 
     @Test
-    void noRankLeavesABarrierBeforeAllCame() throws Exception {
+    void noRankIsReleasedFromABarrierBeforeAllHaveArrived() throws Exception {
         for (int size : sizes()) {
-            AtomicInteger came = new AtomicInteger();
+            AtomicInteger arrived = new AtomicInteger();
             onEveryRank(
                     size,
                     (communicator, kernels) -> {
                         for (int round = 1; round <= 50; round++) {
-                            came.incrementAndGet();
+                            arrived.incrementAndGet();
                             communicator.barrier();
-                            assertTrue(came.get() >= round * size);
+                            assertTrue(arrived.get() >= round * size);
                             communicator.barrier();
                         }
                     });
@@ -253,7 +253,7 @@ abstract class CommunicatorContract {
     }
 
     @Test
-    void anAbortByOneRankFailsAllOfThemWithItsReason() throws Exception {
+    void anAbortByOneRankFailsAllRanksWithItsReason() throws Exception {
         for (int size : sizes()) {
             onEveryRank(
                     size,
@@ -261,9 +261,9 @@ abstract class CommunicatorContract {
                         communicator.barrier();
                         if (communicator.rank() == size - 1) {
                             communicator.abort("the stream broke");
-                            communicator.abort("said twice");
+                            communicator.abort("a second reason");
                         }
-                        // Rank 0 of a larger group may still find its way into the wait.
+                        // Rank 0 of a larger group may still be entering the wait.
                         CommunicatorAbortedException thrown =
                                 assertThrows(
                                         CommunicatorAbortedException.class,
@@ -280,7 +280,7 @@ abstract class CommunicatorContract {
     }
 
     @Test
-    void aRankOutsideTheGroupIsRefusedByNumber() throws Exception {
+    void aRankOutsideTheGroupIsRefusedWithItsNumber() throws Exception {
         for (int size : sizes()) {
             onEveryRank(
                     size,

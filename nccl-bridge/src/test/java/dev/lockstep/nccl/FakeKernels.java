@@ -11,13 +11,13 @@ import java.lang.foreign.ValueLayout;
 import java.lang.reflect.Proxy;
 import java.util.concurrent.atomic.AtomicLong;
 
-/// The few kernels a communicator calls, in plain loops over host memory, and a way for tests to
-/// look at tensors.
+/// The few kernels that a communicator calls, in plain loops over host memory, with access to
+/// tensors for tests.
 public final class FakeKernels implements AutoCloseable {
     final AtomicLong progress = new AtomicLong();
     private final Arena arena = Arena.ofShared();
 
-    /// Those methods as [Kernels]; the rest, which no communicator may call, throw.
+    /// Returns these methods as [Kernels]; all others, which no communicator may call, throw.
     Kernels kernels() {
         return (Kernels)
                 Proxy.newProxyInstance(

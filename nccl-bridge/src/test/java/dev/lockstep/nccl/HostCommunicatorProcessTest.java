@@ -11,13 +11,11 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/// Ranks in processes of their own, as in production, and what happens to the others when one is
-/// killed or stopped.
+/// Ranks in separate processes, as in production, and their behaviour when one is killed or
+/// stopped.
 final class HostCommunicatorProcessTest {
-    private static final Duration START = Duration.ofSeconds(20);
-
-    /// The promise: nobody hangs longer on a lost peer.
-    private static final Duration LEAVE = Duration.ofSeconds(5);
+    /// The guarantee: no rank waits longer for a lost peer.
+    private static final Duration ABORT_LIMIT = Duration.ofSeconds(5);
 
     private static final int ENDLESS = Integer.MAX_VALUE;
 
@@ -46,12 +44,12 @@ final class HostCommunicatorProcessTest {
         fork(3, 200);
         String expected = "done " + RankProcess.expectedDigest(3, 200);
         for (RankProcess rank : ranks) {
-            assertEquals(expected, rank.awaitLine("done", START));
+            assertEquals(expected, rank.awaitLine("done"));
         }
     }
 
     @Test
-    void theOthersLeaveWhenARankIsKilledAndNoFileIsLeft() throws Exception {
+    void aKilledRankAbortsTheOthersAndLeavesNoFile() throws Exception {
         fork(3, ENDLESS);
         awaitRunning();
         assertEquals(List.of(), group.files());
@@ -60,45 +58,45 @@ final class HostCommunicatorProcessTest {
         for (RankProcess rank : ranks) {
             assertEquals(
                     "aborted: rank 1 (process %d) is gone".formatted(killed.pid()),
-                    rank.awaitLine("aborted", LEAVE));
+                    rank.awaitLine("aborted", ABORT_LIMIT));
         }
         assertEquals(List.of(), group.files());
     }
 
     @Test
-    void theOtherLeavesWhenARankIsStoppedAndTheStoppedOneFollows() throws Exception {
+    void aStoppedRankAbortsTheOtherAndItselfOnceContinued() throws Exception {
         fork(2, ENDLESS);
         awaitRunning();
         RankProcess stopped = ranks.get(1);
         stopped.signal("STOP");
         String expected =
-                "aborted: rank 1 (process %d) shows no heartbeat for 3.0 s"
+                "aborted: rank 1 (process %d) sent no heartbeat for 3.0 s"
                         .formatted(stopped.pid());
-        assertEquals(expected, ranks.getFirst().awaitLine("aborted", LEAVE));
+        assertEquals(expected, ranks.getFirst().awaitLine("aborted", ABORT_LIMIT));
         stopped.signal("CONT");
-        assertEquals(expected, stopped.awaitLine("aborted", LEAVE));
+        assertEquals(expected, stopped.awaitLine("aborted", ABORT_LIMIT));
     }
 
     @Test
-    void aGroupStoppedAndContinuedAsAWholeLivesOn() throws Exception {
+    void aGroupStoppedAndContinuedAsAWholeKeepsRunning() throws Exception {
         fork(2, ENDLESS);
         awaitRunning();
         signalAll("STOP");
         Thread.sleep(3500); // Longer than a heartbeat may be missing.
         signalAll("CONT");
-        Thread.sleep(1000); // Two ticks, in which a rank might blame another.
+        Thread.sleep(1000); // Two ticks, in which a rank might abort the group.
         RankProcess killed = ranks.removeLast();
         killed.signal("KILL");
         assertEquals(
                 "aborted: rank 1 (process %d) is gone".formatted(killed.pid()),
-                ranks.getFirst().awaitLine("aborted", LEAVE));
+                ranks.getFirst().awaitLine("aborted", ABORT_LIMIT));
     }
 
     @Test
-    void whatARankZeroKilledWhileFormingLeavesTheNextGroupRemoves() throws Exception {
+    void theNextGroupRemovesTheFileOfARankZeroKilledWhileForming() throws Exception {
         ranks.add(RankProcess.fork(group.folder, 0, 2, 1));
         RankProcess alone = ranks.getFirst();
-        alone.awaitLine("started", START);
+        alone.awaitLine("started");
         while (group.files().isEmpty() || Files.size(group.files().getFirst()) == 0) {
             Thread.sleep(5);
         }
@@ -117,7 +115,7 @@ final class HostCommunicatorProcessTest {
 
     private void awaitRunning() throws InterruptedException {
         for (RankProcess rank : ranks) {
-            rank.awaitLine("running", START);
+            rank.awaitLine("running");
         }
     }
 }

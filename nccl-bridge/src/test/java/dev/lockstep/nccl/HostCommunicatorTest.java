@@ -9,13 +9,17 @@ import dev.lockstep.kernels.Tensor;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/// The contract over shared memory, and what only this communicator can get wrong; across processes
-/// in [HostCommunicatorProcessTest].
+/// The contract over shared memory, and the tests of this communicator alone;
+/// [HostCommunicatorProcessTest] runs it across processes.
 final class HostCommunicatorTest extends CommunicatorContract {
+    /// How long a rank whose wake-up is lost sleeps.
+    private static final Duration SLICE = Duration.ofMillis(100);
+
     private HostGroup group;
 
     @BeforeEach
@@ -61,32 +65,35 @@ final class HostCommunicatorTest extends CommunicatorContract {
 
     @Test
     void anAbortByAnotherThreadEndsAWait() throws Exception {
+        CountDownLatch aborted = new CountDownLatch(1);
         onEveryRank(
                 2,
                 (communicator, kernels) -> {
                     if (communicator.rank() == 0) {
-                        Thread other = Thread.ofPlatform().start(() -> abortSoon(communicator));
+                        Thread other =
+                                Thread.ofPlatform().start(() -> abortSoon(communicator, aborted));
                         assertAborted("aborted by rank 0: no stream", communicator::barrier);
                         other.join();
                     } else {
-                        // Never comes to the barrier, and learns it at its next call.
-                        Thread.sleep(300);
+                        // Does not arrive at the barrier, and gets the abort at its next call.
+                        aborted.await();
                         assertAborted("aborted by rank 0: no stream", communicator::barrier);
                     }
                 });
     }
 
-    private static void abortSoon(Communicator communicator) {
+    private static void abortSoon(Communicator communicator, CountDownLatch aborted) {
         try {
             Thread.sleep(50);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
         communicator.abort("no stream");
+        aborted.countDown();
     }
 
     @Test
-    void ranksThatLostStepStopAndNameBothCalls() throws Exception {
+    void ranksWithDifferentCallsAbortAndNameBothCalls() throws Exception {
         onEveryRank(
                 2,
                 (communicator, kernels) -> {
@@ -108,7 +115,7 @@ final class HostCommunicatorTest extends CommunicatorContract {
     }
 
     @Test
-    void aReceiverOfAnotherLengthIsTold() throws Exception {
+    void aReceiveOfAnotherLengthAborts() throws Exception {
         onEveryRank(
                 2,
                 (communicator, kernels) -> {
@@ -123,7 +130,7 @@ final class HostCommunicatorTest extends CommunicatorContract {
     }
 
     @Test
-    void aRankThatClosedIsNotWaitedFor() throws Exception {
+    void waitingForAClosedRankAborts() throws Exception {
         onEveryRank(
                 2,
                 (communicator, kernels) -> {
@@ -142,7 +149,7 @@ final class HostCommunicatorTest extends CommunicatorContract {
     }
 
     @Test
-    void whatCannotBeSummedIsRefused() throws Exception {
+    void invalidTensorsAndSizesAreRefused() throws Exception {
         onEveryRank(
                 2,
                 (communicator, kernels) -> {
@@ -152,7 +159,7 @@ final class HostCommunicatorTest extends CommunicatorContract {
                             () -> communicator.allReduceSum(half));
                     Tensor elsewhere = kernels.tensor(DType.F32, 1, 16);
                     assertRefused(
-                            "x does not lie in memory that allocate() of this communicator gave",
+                            "x is not in memory that allocate() of this communicator returned",
                             () -> communicator.allReduceSum(elsewhere));
                     assertRefused(
                             "%d bytes for a collective, %d of %d are free: open the communicator with more"
@@ -177,19 +184,21 @@ final class HostCommunicatorTest extends CommunicatorContract {
     }
 
     @Test
-    void aStepIsNotSlowWhenRanksComeLate() throws Exception {
-        long start = System.nanoTime();
+    void lateRanksCauseNoLostWakeUps() throws Exception {
         onEveryRank(
                 3,
                 (communicator, kernels) -> {
+                    int slow = 0;
                     for (int round = 0; round < 60; round++) {
                         if (round % 3 == communicator.rank()) {
                             Thread.sleep(1);
                         }
+                        long start = System.nanoTime();
                         communicator.barrier();
+                        slow += System.nanoTime() - start < SLICE.toNanos() ? 0 : 1;
                     }
+                    // A busy machine makes single rounds as slow.
+                    assertTrue(slow < 30, "slow are " + slow);
                 });
-        // A lost wake-up costs a slice of 100 ms; sixty of them would take 6 s.
-        assertTrue(System.nanoTime() - start < Duration.ofSeconds(5).toNanos());
     }
 }

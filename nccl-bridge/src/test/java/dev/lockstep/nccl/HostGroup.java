@@ -15,9 +15,10 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
-/// Groups whose ranks are threads of this JVM, meeting in a folder of their own in shared memory.
+/// Groups whose ranks are threads of this JVM, in a separate folder in shared memory.
 final class HostGroup implements AutoCloseable {
-    static final Duration PATIENCE = Duration.ofSeconds(10);
+    /// Only what hangs takes longer, however busy the machine is.
+    static final Duration TIMEOUT = Duration.ofMinutes(2);
 
     final Path folder;
     private int names;
@@ -59,7 +60,7 @@ final class HostGroup implements AutoCloseable {
                                 CommunicatorContract.BYTES,
                                 kernels.kernels(),
                                 waiting,
-                                PATIENCE)) {
+                                TIMEOUT)) {
             try {
                 body.run(communicator, kernels);
             } catch (Exception | AssertionError e) {
@@ -69,10 +70,11 @@ final class HostGroup implements AutoCloseable {
         }
     }
 
-    /// Runs all at once and waits for all; throws what the first in the list threw.
+    /// Runs all tasks at once and waits for all; throws what the first failed task in the list
+    /// threw.
     static <T> List<T> together(List<Callable<T>> tasks) throws Exception {
         try (ExecutorService executor = Executors.newThreadPerTaskExecutor(Thread::new)) {
-            List<Future<T>> futures = executor.invokeAll(tasks, 60, TimeUnit.SECONDS);
+            List<Future<T>> futures = executor.invokeAll(tasks, 2 * TIMEOUT.toSeconds(), TimeUnit.SECONDS);
             List<T> results = new ArrayList<>();
             for (Future<T> future : futures) {
                 results.add(future.get());

@@ -2,11 +2,12 @@ package dev.lockstep.nccl;
 
 import java.util.Random;
 
-/// Numbers every rank can make for every other rank, so that each checks its own result.
+/// Values that every rank can generate for every other rank, so that each checks its own result.
 final class Payload {
     private Payload() {}
 
-    /// Exponents from 2⁻¹² to 2¹²: added in another order, most sums get other bits.
+    /// Returns floats with exponents from 2⁻¹² to 2¹²: added in another order, most sums have other
+    /// bits.
     static float[] floats(long seed, int rank, int count) {
         Random random = new Random(seed * 31 + rank);
         float[] values = new float[count];
@@ -22,7 +23,7 @@ final class Payload {
         return values;
     }
 
-    /// fp32, rank 0 first: what law 6 promises to the bit.
+    /// Returns the fp32 sum, rank 0 first: the bits that law 6 guarantees.
     static float[] rankOrderedSum(long seed, int size, int count) {
         float[] sum = floats(seed, 0, count);
         for (int rank = 1; rank < size; rank++) {

@@ -12,7 +12,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/// Ticks by hand instead of waiting for seconds.
+/// Tests that tick by hand instead of waiting for seconds.
 final class PeerWatchTest {
     private final AtomicLong progress = new AtomicLong();
     private final AtomicInteger awaited = new AtomicInteger(-1);
@@ -26,9 +26,9 @@ final class PeerWatchTest {
         group = new HostGroup();
         Rendezvous rendezvous = group.rendezvous(2);
         Callable<SharedRegion> zero =
-                () -> new Formation(rendezvous, 0, 64, HostGroup.PATIENCE).meet();
+                () -> new Formation(rendezvous, 0, 64, HostGroup.TIMEOUT).join();
         Callable<SharedRegion> one =
-                () -> new Formation(rendezvous, 1, 64, HostGroup.PATIENCE).meet();
+                () -> new Formation(rendezvous, 1, 64, HostGroup.TIMEOUT).join();
         regions = HostGroup.together(List.of(zero, one));
         first = new PeerWatch(regions.getFirst(), 0, () -> 0, awaited::get);
         second = new PeerWatch(regions.getLast(), 1, progress::get, () -> -1);
@@ -41,26 +41,26 @@ final class PeerWatchTest {
     }
 
     @Test
-    void peersThatTickAreLeftAlone() {
+    void peersThatTickAreNotAborted() {
         tickBoth(100);
         assertEquals(Optional.empty(), regions.getFirst().abortReason());
     }
 
     @Test
-    void aPeerWithoutHeartbeatIsLost() {
+    void aPeerWithoutHeartbeatIsAborted() {
         tickBoth(3);
         for (int i = 0; i <= PeerWatch.SILENT_TICKS; i++) {
             first.tick();
         }
         assertEquals(
                 Optional.of(
-                        "rank 1 (process %d) shows no heartbeat for 3.0 s"
+                        "rank 1 (process %d) sent no heartbeat for 3.0 s"
                                 .formatted(ProcessHandle.current().pid())),
                 regions.getLast().abortReason());
     }
 
     @Test
-    void aPeerThatSaidItLeavesMayBeSilent() {
+    void aPeerThatLeftMayBeSilent() {
         regions.getLast()
                 .writeInt(
                         regions.getLast().layout().rankLine(1) + RegionLayout.SEAT, Formation.LEFT);
@@ -71,7 +71,7 @@ final class PeerWatchTest {
     }
 
     @Test
-    void aLongStepThatAdvancesIsWaitedFor() {
+    void aLongStepWithProgressIsNotAborted() {
         awaited.set(1);
         for (int i = 0; i < 100; i++) {
             progress.incrementAndGet();
@@ -81,7 +81,7 @@ final class PeerWatchTest {
     }
 
     @Test
-    void aRankThatWaitsWhileNothingAdvancesEndsIt() {
+    void aRankThatWaitsWithoutProgressAborts() {
         awaited.set(1);
         tickBoth(PeerWatch.IDLE_TICKS + 1);
         assertEquals(

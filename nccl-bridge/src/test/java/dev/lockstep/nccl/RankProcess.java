@@ -8,6 +8,8 @@ import java.io.File;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.io.UncheckedIOException;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -16,10 +18,13 @@ import java.util.Random;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 
-/// One rank in a JVM of its own, summing in a loop and saying line by line how it goes.
+/// One rank in a separate JVM, which sums in a loop and reports its progress line by line.
 final class RankProcess implements AutoCloseable {
-    private static final int MOST = 60_000;
+    private static final int MAX_COUNT = 60_000;
+
+    private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
 
     private final Process process;
     private final BlockingQueue<String> lines = new LinkedBlockingQueue<>(1000);
@@ -28,7 +33,7 @@ final class RankProcess implements AutoCloseable {
         this.process = process;
     }
 
-    /// @param rounds sums to do; the rank then prints `done` and a digest of all results
+    /// @param rounds the number of sums; the rank then prints `done` and a digest of all results
     static RankProcess fork(Path folder, int rank, int size, int rounds) throws IOException {
         Process process =
                 new ProcessBuilder(
@@ -65,15 +70,41 @@ final class RankProcess implements AutoCloseable {
         return process.pid();
     }
 
-    /// The first line from now on that begins so; throws when it does not come in time.
-    String awaitLine(String start, Duration timeout) throws InterruptedException {
-        long deadline = System.nanoTime() + timeout.toNanos();
+    /// Returns the next line that begins with `start`.
+    String awaitLine(String start) throws InterruptedException {
+        return awaitLine(
+                start, () -> lines.poll(HostGroup.TIMEOUT.toSeconds(), TimeUnit.SECONDS));
+    }
+
+    /// Returns the next line that begins with `start`; throws when a busy thread uses more than
+    /// `limit` of CPU time before it arrives. Where other processes take the cores that is later
+    /// than `limit`, as for the rank.
+    String awaitLine(String start, Duration limit) throws InterruptedException {
+        long deadline = THREADS.getCurrentThreadCpuTime() + limit.toNanos();
+        return awaitLine(
+                start,
+                () -> {
+                    String line = lines.poll();
+                    while (line == null && THREADS.getCurrentThreadCpuTime() < deadline) {
+                        Thread.onSpinWait();
+                        line = lines.poll();
+                    }
+                    return line;
+                });
+    }
+
+    /// The lines of the process: null when none arrives in time.
+    @FunctionalInterface
+    private interface Lines {
+        @Nullable String next() throws InterruptedException;
+    }
+
+    private static String awaitLine(String start, Lines lines) throws InterruptedException {
         StringBuilder seen = new StringBuilder();
         while (true) {
-            String line = lines.poll(deadline - System.nanoTime(), TimeUnit.NANOSECONDS);
+            String line = lines.next();
             if (line == null) {
-                throw new AssertionError(
-                        "no line '%s' within %s, but: %s".formatted(start, timeout, seen));
+                throw new AssertionError("no line '%s' in time, but: %s".formatted(start, seen));
             }
             if (line.startsWith(start)) {
                 return line;
@@ -112,10 +143,10 @@ final class RankProcess implements AutoCloseable {
                         HostCommunicator.open(
                                 rendezvous,
                                 rank,
-                                4 * MOST,
+                                4 * MAX_COUNT,
                                 kernels.kernels(),
                                 Waiting.BLOCK,
-                                Duration.ofSeconds(20))) {
+                                HostGroup.TIMEOUT)) {
             out.println("formed");
             out.println("done " + sumAll(communicator, rounds, out));
         } catch (CommunicatorAbortedException e) {
@@ -125,10 +156,10 @@ final class RankProcess implements AutoCloseable {
 
     private static int sumAll(Communicator communicator, int rounds, PrintStream out) {
         Random sizes = new Random(1);
-        DeviceBuffer buffer = communicator.allocate(4 * MOST);
+        DeviceBuffer buffer = communicator.allocate(4 * MAX_COUNT);
         int digest = 0;
         for (int round = 0; round < rounds; round++) {
-            int count = 1 + sizes.nextInt(round % 8 == 0 ? MOST : 600);
+            int count = 1 + sizes.nextInt(round % 8 == 0 ? MAX_COUNT : 600);
             Tensor x = buffer.tensor(0, DType.F32, 1, count);
             FakeKernels.fill(x, Payload.floats(round, communicator.rank(), count));
             communicator.allReduceSum(x);
@@ -140,12 +171,12 @@ final class RankProcess implements AutoCloseable {
         return digest;
     }
 
-    /// What [#sumAll] must print for a group of `size`.
+    /// Returns the digest that [#sumAll] must return in a group of `size`.
     static int expectedDigest(int size, int rounds) {
         Random sizes = new Random(1);
         int digest = 0;
         for (int round = 0; round < rounds; round++) {
-            int count = 1 + sizes.nextInt(round % 8 == 0 ? MOST : 600);
+            int count = 1 + sizes.nextInt(round % 8 == 0 ? MAX_COUNT : 600);
             digest = 31 * digest + Arrays.hashCode(Payload.rankOrderedSum(round, size, count));
         }
         return digest;
