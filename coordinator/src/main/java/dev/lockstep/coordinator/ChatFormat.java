@@ -14,11 +14,11 @@ final class ChatFormat implements ResponseFormat {
     private final boolean tokenIds;
     private final boolean promptLogprobs;
 
-    ChatFormat(ServedModel model, Sampling sampling, boolean tokenIds, boolean promptLogprobs) {
-        this.promptLogprobs = promptLogprobs;
-        this.model = model;
-        this.sampling = sampling;
+    ChatFormat(PreparedRequest request, boolean tokenIds, boolean promptLogprobs) {
+        this.model = request.model();
+        this.sampling = request.sampling();
         this.tokenIds = tokenIds;
+        this.promptLogprobs = promptLogprobs;
     }
 
     @Override

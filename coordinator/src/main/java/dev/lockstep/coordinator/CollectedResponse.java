@@ -13,10 +13,10 @@ abstract class CollectedResponse implements ResponseSink {
     abstract ObjectNode toJson(TokenUsage usage);
 
     @Override
-    public void delta(int choice, Delta delta) {}
+    public void delta(int choice, Delta delta, TokenUsage usage) {}
 
     @Override
-    public void finished(int choice, Finish finish) {}
+    public void finished(int choice, Finish finish, TokenUsage usage) {}
 
     @Override
     public void quiet() {}

@@ -37,11 +37,10 @@ final class Completion {
     /// scheduler's queue.
     private static final int MOST_AT_ONCE = 64;
 
-    private final Job job;
-    private final ServedModel model;
+    private final PreparedRequest request;
     private final World world;
     private final CompletionInbox inbox;
-    private final ResponseSink answer;
+    private final ResponseSink sink;
     private final List<PromptRun> runs = new ArrayList<>();
     private final long beginNanos;
     private long firstTokenNanos;
@@ -49,37 +48,12 @@ final class Completion {
     private int openChoices;
     private int sent;
     private int done;
+    private TokenUsage usage;
 
     /// What every completion of a process works with.
     ///
     /// @param quiet silence after which the answer is told so
     record World(SchedulerClient schedulers, Clock clock, Failpoints failpoints, Duration quiet) {}
-
-    /// What is asked for, all checked.
-    ///
-    /// @param id of the answer, and at the scheduler
-    /// @param requestId in the log
-    /// @param seed the one resolved for the request
-    record Job(
-            String id,
-            String requestId,
-            List<TokenPrompt> prompts,
-            Sampling sampling,
-            RequestOptions options,
-            int context,
-            long seed) {
-        Job {
-            prompts = List.copyOf(prompts);
-        }
-
-        int promptTokens() {
-            return prompts.stream().mapToInt(TokenPrompt::length).sum();
-        }
-
-        int choices() {
-            return prompts.size() * sampling.choices();
-        }
-    }
 
     /// One prompt on its way through the engine.
     private static final class PromptRun {
@@ -100,70 +74,64 @@ final class Completion {
         }
     }
 
-    Completion(
-            Job job, ServedModel model, World world, CompletionInbox inbox, ResponseSink answer) {
-        this.job = job;
-        this.model = model;
+    Completion(PreparedRequest request, World world, CompletionInbox inbox, ResponseSink sink) {
+        this.request = request;
         this.world = world;
         this.inbox = inbox;
-        this.answer = answer;
+        this.sink = sink;
         this.beginNanos = world.clock().nanoTime();
-        this.openChoices = job.choices();
-        for (int prompt = 0; prompt < job.prompts().size(); prompt++) {
-            PromptRun run = new PromptRun(request(prompt));
-            for (int i = 0; i < job.sampling().choices(); i++) {
-                run.choices.add(new ChoiceText(model, job.sampling()));
+        this.openChoices = request.choices();
+        this.usage = new TokenUsage(request.promptTokens(), 0, 0);
+        for (int prompt = 0; prompt < request.prompts().size(); prompt++) {
+            PromptRun run = new PromptRun(request.engineRequest(prompt));
+            for (int i = 0; i < request.choicesPerPrompt(); i++) {
+                run.choices.add(new ChoiceText(request.model(), request.sampling()));
             }
             runs.add(run);
         }
     }
 
-    /// Runs to the end, whatever it is; the answer has heard of it when this returns.
+    /// Runs until the response is completed or failed.
     void run() {
+        if (!request.needsEngine()) {
+            for (int choice = 0; choice < openChoices; choice++) {
+                sink.finished(choice, Finish.length(), usage);
+            }
+            sink.completed(usage);
+            return;
+        }
         try {
             while (openChoices > 0) {
                 while (sent < runs.size() && sent - done < MOST_AT_ONCE) {
                     send(sent++);
                 }
-                Optional<EngineEvent> arrival = inbox.poll(world.quiet());
-                if (arrival.isPresent()) {
-                    take(arrival.get());
+                Optional<EngineEvent> event = inbox.poll(world.quiet());
+                if (event.isPresent()) {
+                    take(event.get());
                 } else {
-                    answer.quiet();
+                    sink.quiet();
                 }
             }
-            answer.completed(usage());
+            sink.completed(usage);
             log(finishWords());
         } catch (ApiError e) {
-            answer.failed(e);
+            sink.failed(e);
             log(e.code().isEmpty() ? "refused" : e.code());
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            answer.failed(ApiError.internal("the request was interrupted"));
+            sink.failed(ApiError.internal("the request was interrupted"));
         } catch (RuntimeException e) {
-            LOG.error("request {} failed", job.requestId(), e);
-            answer.failed(ApiError.internal("the request failed; the coordinator's log says why"));
+            LOG.error("request {} failed", request.requestId(), e);
+            sink.failed(ApiError.internal("the request failed; the coordinator's log says why"));
         } finally {
             inbox.cancelCalls();
         }
     }
 
-    private EngineRequest request(int prompt) {
-        TokenPrompt own = job.prompts().get(prompt);
-        return new EngineRequest(
-                prompt == 0 ? job.id() : job.id() + "-" + prompt,
-                model.name(),
-                own,
-                job.sampling(),
-                job.options(),
-                job.seed(),
-                job.context() - own.length());
-    }
-
     private void send(int index) {
         PromptRun run = runs.get(index);
         world.failpoints().hit(BEFORE_SEND);
-        if (job.options().isExpired(world.clock().nanoTime())) {
+        if (request.options().isExpired(world.clock().nanoTime())) {
             throw ApiError.expired("the deadline passed before a scheduler had the request");
         }
         run.call = world.schedulers().send(run.request, index, inbox, run.refusedBy);
@@ -176,11 +144,11 @@ final class Completion {
 
     private ApiError nobodyIsReady() {
         return ApiError.unavailable(
-                "not_ready", "no group is ready to serve " + model.name(), SOON);
+                "not_ready", "no group is ready to serve " + request.model().name(), SOON);
     }
 
-    private void take(EngineEvent arrival) {
-        switch (arrival) {
+    private void take(EngineEvent event) {
+        switch (event) {
             case EngineEvent.Tokens tokens -> {
                 begin(tokens.call());
                 if (tokens.choice() == 0) {
@@ -197,7 +165,7 @@ final class Completion {
             }
             case EngineEvent.Outputs outputs -> {
                 begin(outputs.call());
-                answer.outputs(number(outputs.call(), outputs.choice()), outputs.outputs());
+                sink.outputs(number(outputs.call(), outputs.choice()), outputs.outputs());
                 next(outputs.call());
             }
             case EngineEvent.Finished finished -> {
@@ -221,24 +189,25 @@ final class Completion {
         }
     }
 
-    /// A prompt counts once, however many choices it has.
+    /// Counts the cached tokens of a prompt once, however many choices it has.
     private void cached(int call, int tokens) {
         PromptRun run = runs.get(call);
         if (tokens > run.cachedTokens) {
+            usage = usage.withCached(usage.cachedTokens() + tokens - run.cachedTokens);
             run.cachedTokens = tokens;
-            answer.cached(cachedTokens());
         }
     }
 
-    /// Tells the answer what a choice has to show, and once that it ended.
+    /// Gives a choice's delta to the sink, and once its end.
     private void show(int call, int choice, boolean wasFinished, Delta delta) {
         int number = number(call, choice);
         if (!delta.isEmpty()) {
-            answer.delta(number, delta);
+            usage = usage.plus(delta);
+            sink.delta(number, delta, usage);
         }
         Optional<Finish> finish = choice(call, choice).finish();
         if (!wasFinished && finish.isPresent()) {
-            answer.finished(number, finish.get());
+            sink.finished(number, finish.get(), usage);
             openChoices--;
             PromptRun run = runs.get(call);
             if (run.done()) {
@@ -259,7 +228,7 @@ final class Completion {
         }
         run.call.ifPresent(call -> run.refusedBy.add(call.scheduler()));
         run.refusal = Optional.of(run.refusal.map(failure::or).orElse(failure));
-        LOG.debug("request {} goes elsewhere: {}", job.requestId(), failure.description());
+        LOG.debug("request {} goes elsewhere: {}", request.requestId(), failure.description());
         send(index);
     }
 
@@ -278,26 +247,11 @@ final class Completion {
 
     /// Of a choice among all of the answer.
     private int number(int call, int choice) {
-        return call * job.sampling().choices() + choice;
+        return call * request.choicesPerPrompt() + choice;
     }
 
     private ChoiceText choice(int call, int choice) {
         return runs.get(call).choices.get(choice);
-    }
-
-    /// Of the moment; the answer of a stream may ask for it with every chunk.
-    TokenUsage usage() {
-        return new TokenUsage(
-                job.promptTokens(),
-                runs.stream()
-                        .flatMap(run -> run.choices.stream())
-                        .mapToInt(ChoiceText::tokenCount)
-                        .sum(),
-                cachedTokens());
-    }
-
-    private int cachedTokens() {
-        return runs.stream().mapToInt(run -> run.cachedTokens).sum();
     }
 
     private String finishWords() {
@@ -310,12 +264,11 @@ final class Completion {
 
     private void log(String end) {
         long now = world.clock().nanoTime();
-        TokenUsage usage = usage();
         LOG.info(
                 "request {} id={} model={} prompt_tokens={} completion_tokens={} finish={} ttft_ms={} total_ms={}",
-                job.requestId(),
-                job.id(),
-                model.name(),
+                request.requestId(),
+                request.id(),
+                request.model().name(),
                 usage.promptTokens(),
                 usage.completionTokens(),
                 end,

@@ -9,13 +9,12 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
-import java.util.function.Function;
 
 /// Makes [Completion]s of checked requests, for HTTP and gRPC alike.
 final class CompletionFactory {
     private static final Duration SOON = Duration.ofSeconds(1);
 
-    // What the ids of answers begin with.
+    // Prefixes of response ids.
     private static final String CHAT = "chatcmpl-";
     private static final String TEXT = "cmpl-";
     private static final String EMBEDDING = "embd-";
@@ -25,16 +24,6 @@ final class CompletionFactory {
     private final Completion.World world;
     private final Randomness randomness;
 
-    /// What an answer needs to know before it begins.
-    ///
-    /// @param id of the answer
-    /// @param echoes what stands before each choice; empty without `echo`
-    record Outline(String id, ServedModel model, int choices, int promptTokens, List<Echo> echoes) {
-        Outline {
-            echoes = List.copyOf(echoes);
-        }
-    }
-
     CompletionFactory(
             CompletableFuture<ServedModel> model, Completion.World world, Randomness randomness) {
         this.model = model;
@@ -42,7 +31,7 @@ final class CompletionFactory {
         this.randomness = randomness;
     }
 
-    /// The model, once its text is there.
+    /// The model, once its tokenizer is loaded.
     ServedModel model() {
         if (!model.isDone()) {
             throw ApiError.unavailable("not_ready", "the tokenizer is being loaded", SOON);
@@ -54,7 +43,7 @@ final class CompletionFactory {
         return model.isDone() && !model.isCompletedExceptionally();
     }
 
-    /// Tokens that prompt and output of a request may have together, wherever it is served.
+    /// Upper bound of the tokens of a prompt and its output, on every ready group.
     int context() {
         ServedModel served = model();
         return world.schedulers().ready(served.name()).stream()
@@ -66,41 +55,27 @@ final class CompletionFactory {
         return randomness;
     }
 
-    /// A request that arrives now.
+    /// The context of a request that arrives now.
     RequestContext requestContext(String requestId, List<String> tenants) {
         return new RequestContext(requestId, tenants, world.clock().nanoTime());
     }
 
-    /// Makes ids of a chat and returns what is left to do: generate, until the answer has heard of
-    /// the end.
-    Runnable chat(
-            ChatRequest request,
-            RequestContext context,
-            CompletionInbox inbox,
-            Function<Outline, ResponseSink> answers) {
-        ServedModel served = model();
-        List<TokenPrompt> prompts =
-                List.of(
-                        new TokenPrompt(
-                                served.encode(request.prompt()), request.outputs().wanted()));
-        Completion.Job job =
-                new Completion.Job(
-                        newId(CHAT),
-                        context.requestId(),
-                        prompts,
-                        request.sampling(),
-                        request.options(),
-                        requireRoom("messages", prompts, request.sampling()),
-                        seed(request.sampling()));
-        return prepare(job, served, List.of(), inbox, answers);
+    /// Renders and tokenizes a chat.
+    PreparedRequest prepare(ChatRequest request, RequestContext context) {
+        int[] ids = model().encode(request.prompt());
+        List<TokenPrompt> prompts = List.of(new TokenPrompt(ids, request.outputs().wanted()));
+        return prepared(
+                CHAT,
+                context,
+                prompts,
+                List.of(),
+                request.sampling(),
+                request.options(),
+                requireRoom("messages", prompts, request.sampling()));
     }
 
-    /// As [#chat].
-    Runnable complete(
-            TextRequest request,
-            RequestContext context,
-            CompletionInbox inbox,
-            Function<Outline, ResponseSink> answers) {
+    /// Tokenizes the prompts of a completion.
+    PreparedRequest prepare(TextRequest request, RequestContext context) {
         ServedModel served = model();
         List<TokenPrompt> prompts = new ArrayList<>();
         List<Echo> echoes = new ArrayList<>();
@@ -112,49 +87,47 @@ final class CompletionFactory {
                 echoes.add(echo(prompt, ids, request.sampling(), served));
             }
         }
-        if (request.promptOnly()) {
-            return echoOnly(request, prompts, echoes, answers);
-        }
-        Completion.Job job =
-                new Completion.Job(
-                        newId(TEXT),
-                        context.requestId(),
-                        prompts,
-                        request.sampling(),
-                        request.options(),
-                        requireRoom("prompt", prompts, request.sampling()),
-                        seed(request.sampling()));
-        return prepare(job, served, echoes, inbox, answers);
+        return prepared(
+                TEXT,
+                context,
+                prompts,
+                echoes,
+                request.sampling(),
+                request.options(),
+                request.promptOnly()
+                        ? Integer.MAX_VALUE
+                        : requireRoom("prompt", prompts, request.sampling()));
     }
 
-    /// Computes prompts without generating anything.
-    ///
-    /// @param field whose length is refused when it is too long
-    Runnable evaluate(
-            Evaluation evaluation,
-            String field,
-            RequestContext context,
-            CompletionInbox inbox,
-            Function<Outline, ResponseSink> answers) {
-        Completion.Job job =
-                new Completion.Job(
-                        newId(evaluation.scores() ? SCORE : EMBEDDING),
-                        context.requestId(),
-                        evaluation.prompts(),
-                        Sampling.NOTHING,
-                        evaluation.options(),
-                        requireRoom(field, evaluation.prompts(), Sampling.NOTHING),
-                        0);
-        return prepare(job, model(), List.of(), inbox, answers);
+    /// Prompts computed for one vector each.
+    PreparedRequest embed(
+            String field, List<TokenPrompt> prompts, RequestOptions options, RequestContext context) {
+        return prepared(
+                EMBEDDING,
+                context,
+                prompts,
+                List.of(),
+                Sampling.NOTHING,
+                options,
+                requireRoom(field, prompts, Sampling.NOTHING));
     }
 
-    /// Prompts that are computed for their outputs alone.
-    ///
-    /// @param scores whether log-probabilities are wanted, and not vectors
-    record Evaluation(List<TokenPrompt> prompts, RequestOptions options, boolean scores) {
-        Evaluation {
-            prompts = List.copyOf(prompts);
-        }
+    /// A prompt computed for the log-probabilities of its tokens.
+    PreparedRequest score(
+            String field, TokenPrompt prompt, RequestOptions options, RequestContext context) {
+        return prepared(
+                SCORE,
+                context,
+                List.of(prompt),
+                List.of(),
+                Sampling.NOTHING,
+                options,
+                requireRoom(field, List.of(prompt), Sampling.NOTHING));
+    }
+
+    /// A completion that has not started.
+    Completion completion(PreparedRequest request, CompletionInbox inbox, ResponseSink sink) {
+        return new Completion(request, world, inbox, sink);
     }
 
     private static Echo echo(Prompt prompt, int[] ids, Sampling sampling, ServedModel served) {
@@ -164,47 +137,30 @@ final class CompletionFactory {
         };
     }
 
-    /// Nothing is generated, so nobody is asked.
-    private Runnable echoOnly(
-            TextRequest request,
+    private PreparedRequest prepared(
+            String prefix,
+            RequestContext context,
             List<TokenPrompt> prompts,
             List<Echo> echoes,
-            Function<Outline, ResponseSink> answers) {
-        int promptTokens = prompts.stream().mapToInt(TokenPrompt::length).sum();
-        int choices = prompts.size() * request.sampling().choices();
-        ResponseSink answer =
-                answers.apply(new Outline(newId(TEXT), model(), choices, promptTokens, echoes));
-        return () -> {
-            for (int choice = 0; choice < choices; choice++) {
-                answer.finished(choice, Finish.length());
-            }
-            answer.completed(new TokenUsage(promptTokens, 0, 0));
-        };
+            Sampling sampling,
+            RequestOptions options,
+            int maxLength) {
+        return new PreparedRequest(
+                prefix + randomness.nextIncarnation(),
+                System.currentTimeMillis() / 1000,
+                context.requestId(),
+                model(),
+                prompts,
+                echoes,
+                sampling,
+                options,
+                maxLength,
+                sampling.seed().orElseGet(randomness::nextLong));
     }
 
-    private String newId(String prefix) {
-        return prefix + randomness.nextIncarnation();
-    }
-
-    private long seed(Sampling sampling) {
-        return sampling.seed().orElseGet(randomness::nextLong);
-    }
-
-    private Runnable prepare(
-            Completion.Job job,
-            ServedModel served,
-            List<Echo> echoes,
-            CompletionInbox inbox,
-            Function<Outline, ResponseSink> answers) {
-        ResponseSink answer =
-                answers.apply(
-                        new Outline(job.id(), served, job.choices(), job.promptTokens(), echoes));
-        return new Completion(job, served, world, inbox, answer)::run;
-    }
-
-    /// Refuses prompts without a token, or that leave none to generate where some is wanted.
+    /// Refuses prompts without a token, and prompts that leave no room for a token to generate.
     ///
-    /// @return the context they were held against
+    /// @return the context that the prompts were compared with
     private int requireRoom(String field, List<TokenPrompt> prompts, Sampling sampling) {
         int context = context();
         boolean generates = sampling.maxTokens().orElse(1) > 0;

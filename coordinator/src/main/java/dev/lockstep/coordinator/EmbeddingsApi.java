@@ -29,10 +29,8 @@ final class EmbeddingsApi {
         this.completions = completions;
     }
 
-    /// Checks a body.
-    ///
-    /// @return what is left to do, which needs the body no more
-    Runnable embed(
+    /// Checks a body. The completion needs the body no more.
+    Completion embed(
             Fields fields, RequestContext context, HttpExchange exchange, CompletionInbox inbox) {
         ServedModel model = completions.model();
         model.requireName(fields.requireText("model"));
@@ -54,12 +52,9 @@ final class EmbeddingsApi {
             prompts.add(new TokenPrompt(ids, PromptOutputs.pooled(pooling, ids.length)));
         }
         RequestOptions options = RequestOptionFields.parse(fields, context);
-        return completions.evaluate(
-                new CompletionFactory.Evaluation(prompts, options, false),
-                "input",
-                context,
-                inbox,
-                outline -> new Vectors(exchange, model, prompts.size(), base64));
+        PreparedRequest request = completions.embed("input", prompts, options, context);
+        return completions.completion(
+                request, inbox, new Vectors(exchange, model, prompts.size(), base64));
     }
 
     private static boolean isBase64(Fields fields) {

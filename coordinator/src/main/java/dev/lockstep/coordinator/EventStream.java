@@ -13,56 +13,42 @@ import java.util.List;
 /// nothing.
 final class EventStream implements ResponseSink {
     private final HttpExchange exchange;
-    private final ResponseHead head;
+    private final PreparedRequest request;
     private final ResponseFormat format;
     private final StreamFields delivery;
-    private final int promptTokens;
-    private final PromptTokens scored;
+    private final PromptTokens promptTokens;
     private final boolean[] opened;
-    private int completionTokens;
-    private int cachedTokens;
 
-    /// @param promptTokens for usage in every chunk
     EventStream(
             HttpExchange exchange,
-            ResponseHead head,
+            PreparedRequest request,
             ResponseFormat format,
-            StreamFields delivery,
-            int choices,
-            int choicesPerPrompt,
-            int promptTokens) {
+            StreamFields delivery) {
         this.exchange = exchange;
-        this.head = head;
+        this.request = request;
         this.format = format;
         this.delivery = delivery;
-        this.promptTokens = promptTokens;
-        this.scored = new PromptTokens(choices, choicesPerPrompt);
-        this.opened = new boolean[choices];
+        this.promptTokens = new PromptTokens(request);
+        this.opened = new boolean[request.choices()];
     }
 
     @Override
     public void outputs(int choice, PositionOutputs outputs) {
-        scored.add(choice, outputs);
+        promptTokens.add(choice, outputs);
     }
 
     @Override
-    public void cached(int tokens) {
-        cachedTokens = tokens;
-    }
-
-    @Override
-    public void delta(int choice, Delta delta) {
-        open(choice);
-        completionTokens += delta.tokens().size();
+    public void delta(int choice, Delta delta, TokenUsage usage) {
+        open(choice, usage.before(delta));
         if (isVisible(delta)) {
-            send(format.chunk(choice, delta));
+            send(format.chunk(choice, delta), usage);
         }
     }
 
     @Override
-    public void finished(int choice, Finish finish) {
-        open(choice);
-        send(format.lastChunk(choice, finish));
+    public void finished(int choice, Finish finish, TokenUsage usage) {
+        open(choice, usage);
+        send(format.lastChunk(choice, finish), usage);
     }
 
     @Override
@@ -73,7 +59,7 @@ final class EventStream implements ResponseSink {
     @Override
     public void completed(TokenUsage usage) {
         if (delivery.usage()) {
-            ObjectNode chunk = head.toJson(format.objectName(true));
+            ObjectNode chunk = request.head(format.objectName(true));
             chunk.putArray("choices");
             chunk.set("usage", usage.toJson());
             exchange.event(Json.bytes(chunk));
@@ -88,26 +74,26 @@ final class EventStream implements ResponseSink {
 
     /// The first chunks of all choices come together, as clients expect them; those that show the
     /// prompt's log-probabilities when these are there.
-    private void open(int choice) {
+    private void open(int choice, TokenUsage usage) {
         if (opened[choice]) {
             return;
         }
         if (format.showsPrompt()) {
-            sendOpening(choice);
+            sendOpening(choice, usage);
         } else {
             for (int each = 0; each < opened.length; each++) {
-                sendOpening(each);
+                sendOpening(each, usage);
             }
         }
     }
 
-    private void sendOpening(int choice) {
+    private void sendOpening(int choice, TokenUsage usage) {
         opened[choice] = true;
-        List<GeneratedToken> prompt = scored.of(choice);
+        List<GeneratedToken> prompt = promptTokens.of(choice);
         format.opening(choice, prompt)
                 .ifPresent(
                         node -> {
-                            ObjectNode chunk = chunk(node);
+                            ObjectNode chunk = chunk(node, usage);
                             if (choice == 0) {
                                 format.putFurther(chunk, prompt);
                             }
@@ -115,21 +101,21 @@ final class EventStream implements ResponseSink {
                         });
     }
 
-    /// Tokens without text are only worth a chunk to who asked for ids or log-probabilities.
+    /// Whether a delta gets a chunk: tokens without text only where ids or log-probabilities were
+    /// requested.
     private boolean isVisible(Delta delta) {
         return !delta.text().isEmpty() || format.showsTokens();
     }
 
-    private void send(ObjectNode choice) {
-        exchange.event(Json.bytes(chunk(choice)));
+    private void send(ObjectNode choice, TokenUsage usage) {
+        exchange.event(Json.bytes(chunk(choice, usage)));
     }
 
-    private ObjectNode chunk(ObjectNode choice) {
-        ObjectNode chunk = head.toJson(format.objectName(true));
+    private ObjectNode chunk(ObjectNode choice, TokenUsage usage) {
+        ObjectNode chunk = request.head(format.objectName(true));
         chunk.putArray("choices").add(choice);
         if (delivery.continuousUsage()) {
-            chunk.set(
-                    "usage", new TokenUsage(promptTokens, completionTokens, cachedTokens).toJson());
+            chunk.set("usage", usage.toJson());
         } else if (delivery.usage()) {
             chunk.putNull("usage");
         }

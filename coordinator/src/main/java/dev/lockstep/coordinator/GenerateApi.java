@@ -10,71 +10,43 @@ final class GenerateApi {
         this.completions = completions;
     }
 
-    /// Checks a body of `POST /v1/chat/completions`.
-    ///
-    /// @return what is left to do, which needs the body no more
-    Runnable chat(
+    /// Checks a body of `POST /v1/chat/completions`. The completion needs the body no more.
+    Completion chat(
             Fields fields, RequestContext context, HttpExchange exchange, CompletionInbox inbox) {
         OutputFields.refuseBeyondHttp(fields);
-        ChatRequest request = ChatRequest.parse(fields, completions.model(), context);
-        return completions.chat(
-                request,
-                context,
-                inbox,
-                outline ->
-                        answer(
-                                exchange,
-                                outline,
-                                request.delivery(),
-                                new ChatFormat(
-                                        outline.model(),
-                                        request.sampling(),
-                                        request.returnTokenIds(),
-                                        request.outputs().promptLogprobs().isPresent()),
-                                request.sampling().choices()));
+        ChatRequest chat = ChatRequest.parse(fields, completions.model(), context);
+        PreparedRequest request = completions.prepare(chat, context);
+        ResponseFormat format =
+                new ChatFormat(
+                        request,
+                        chat.returnTokenIds(),
+                        chat.outputs().promptLogprobs().isPresent());
+        return completions.completion(
+                request, inbox, sink(exchange, request, format, chat.delivery()));
     }
 
-    /// As [#chat], of `POST /v1/completions`.
-    Runnable complete(
+    /// Checks a body of `POST /v1/completions`. The completion needs the body no more.
+    Completion complete(
             Fields fields, RequestContext context, HttpExchange exchange, CompletionInbox inbox) {
         OutputFields.refuseBeyondHttp(fields);
-        TextRequest request = TextRequest.parse(fields, completions.model(), context);
-        return completions.complete(
-                request,
-                context,
-                inbox,
-                outline ->
-                        answer(
-                                exchange,
-                                outline,
-                                request.delivery(),
-                                new TextFormat(
-                                        outline.model(),
-                                        request.sampling(),
-                                        request.returnTokenIds(),
-                                        request.outputs().promptLogprobs().isPresent(),
-                                        outline.echoes()),
-                                request.sampling().choices()));
+        TextRequest text = TextRequest.parse(fields, completions.model(), context);
+        PreparedRequest request = completions.prepare(text, context);
+        ResponseFormat format =
+                new TextFormat(
+                        request,
+                        text.returnTokenIds(),
+                        text.outputs().promptLogprobs().isPresent());
+        return completions.completion(
+                request, inbox, sink(exchange, request, format, text.delivery()));
     }
 
-    private static ResponseSink answer(
+    private static ResponseSink sink(
             HttpExchange exchange,
-            CompletionFactory.Outline outline,
-            StreamFields delivery,
+            PreparedRequest request,
             ResponseFormat format,
-            int choicesPerPrompt) {
-        ResponseHead head =
-                new ResponseHead(
-                        outline.id(), System.currentTimeMillis() / 1000, outline.model().name());
+            StreamFields delivery) {
         return delivery.stream()
-                ? new EventStream(
-                        exchange,
-                        head,
-                        format,
-                        delivery,
-                        outline.choices(),
-                        choicesPerPrompt,
-                        outline.promptTokens())
-                : new WholeResponse(exchange, head, format, outline.choices(), choicesPerPrompt);
+                ? new EventStream(exchange, request, format, delivery)
+                : new WholeResponse(exchange, request, format);
     }
 }

@@ -79,9 +79,9 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
             return;
         }
         try {
-            Runnable rest = prepare(request, context, inbox, answer);
+            Completion completion = prepare(request, context, inbox, answer);
             held.release();
-            rest.run();
+            completion.run();
         } catch (ApiError e) {
             answer.failed(e);
         } finally {
@@ -90,24 +90,18 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
         }
     }
 
-    private Runnable prepare(
-            InferenceRequest request,
+    private Completion prepare(
+            InferenceRequest message,
             RequestContext context,
             CompletionInbox inbox,
-            RpcResponse answer) {
+            RpcResponse response) {
         ServedModel model = completions.model();
-        Fields fields = RpcFields.of(request);
-        if (request.hasChat()) {
-            ChatRequest chat = ChatRequest.parse(fields, model, context);
-            return completions.chat(
-                    chat, context, inbox, outline -> answer.begin(outline.id(), outline.choices()));
-        }
-        TextRequest completion = TextRequest.parse(fields, model, context);
-        return completions.complete(
-                completion,
-                context,
-                inbox,
-                outline -> answer.begin(outline.id(), outline.choices()));
+        Fields fields = RpcFields.of(message);
+        PreparedRequest request =
+                message.hasChat()
+                        ? completions.prepare(ChatRequest.parse(fields, model, context), context)
+                        : completions.prepare(TextRequest.parse(fields, model, context), context);
+        return completions.completion(request, inbox, response.begin(request));
     }
 
     @Override

@@ -14,8 +14,10 @@ import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.ExecutorService;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.regex.Pattern;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
@@ -40,15 +42,17 @@ final class OpenAiApi implements HttpService {
     private final RequestBodies bodies;
     private final Timeouts timeouts;
     private final ExecutorService threads;
-    private final Map<String, Posted> posted;
+    private final Map<String, EngineRoute> engineRoutes;
+    private final Map<String, Function<Fields, ObjectNode>> computedRoutes;
     private final Map<String, Consumer<HttpExchange>> asked;
 
-    /// What is done with a body: checks it and returns what is left to do, which needs it no more.
+    /// A route that runs in the engine: checks a body and returns the completion, which needs the
+    /// body no more.
     @FunctionalInterface
-    private interface Posted {
-        Runnable prepare(
+    private interface EngineRoute {
+        Completion prepare(
                 Fields fields,
-                RequestContext requestContext,
+                RequestContext context,
                 HttpExchange exchange,
                 CompletionInbox inbox);
     }
@@ -82,7 +86,7 @@ final class OpenAiApi implements HttpService {
         TokenizerApi text = new TokenizerApi(completions);
         EmbeddingsApi embeddings = new EmbeddingsApi(completions);
         ScoreApi score = new ScoreApi(completions);
-        posted =
+        engineRoutes =
                 Map.of(
                         "/v1/chat/completions",
                         generate::chat,
@@ -91,13 +95,15 @@ final class OpenAiApi implements HttpService {
                         "/v1/embeddings",
                         embeddings::embed,
                         "/score",
-                        score::score,
+                        score::score);
+        computedRoutes =
+                Map.of(
                         "/tokenize",
-                        (fields, context, to, inbox) -> send(to, text.tokenize(fields)),
+                        text::tokenize,
                         "/detokenize",
-                        (fields, context, to, inbox) -> send(to, text.detokenize(fields)),
+                        text::detokenize,
                         "/apply-template",
-                        (fields, context, to, inbox) -> send(to, text.applyTemplate(fields)));
+                        text::applyTemplate);
         asked =
                 Map.of(
                         MODELS,
@@ -118,8 +124,7 @@ final class OpenAiApi implements HttpService {
         String path = context.path();
         HttpExchange exchange =
                 new HttpExchange(writer, requestId(request.headers()), timeouts.slowClient());
-        Posted route = posted.get(path);
-        if (route != null && request.method() == HttpMethod.POST) {
+        if (isPosted(path) && request.method() == HttpMethod.POST) {
             CompletionInbox inbox = new CompletionInbox();
             Channel connection = context.log().partial().channel();
             if (connection != null) {
@@ -133,9 +138,7 @@ final class OpenAiApi implements HttpService {
                         answer(
                                 exchange,
                                 inbox,
-                                () ->
-                                        prepare(route, request, requestContext, exchange, inbox)
-                                                .run());
+                                () -> post(path, request, requestContext, exchange, inbox));
                         outcomes.add(exchange.status());
                     });
             return writer;
@@ -170,7 +173,7 @@ final class OpenAiApi implements HttpService {
         } else if (path.startsWith(REQUESTS)) {
             answer = to -> describe(path.substring(REQUESTS.length()), to);
         }
-        if (answer == null && !posted.containsKey(path)) {
+        if (answer == null && !isPosted(path)) {
             throw ApiError.refused(404, "unknown_url", "there is nothing at " + Json.quoted(path));
         }
         String allowed = answer == null ? "POST" : "GET";
@@ -224,20 +227,43 @@ final class OpenAiApi implements HttpService {
         }
     }
 
-    private Runnable prepare(
-            Posted route,
+    private boolean isPosted(String path) {
+        return engineRoutes.containsKey(path) || computedRoutes.containsKey(path);
+    }
+
+    private void post(
+            String path,
             HttpRequest request,
-            RequestContext requestContext,
+            RequestContext context,
+            HttpExchange exchange,
+            CompletionInbox inbox)
+            throws InterruptedException {
+        EngineRoute route = engineRoutes.get(path);
+        if (route == null) {
+            exchange.json(200, compute(path, request));
+        } else {
+            prepare(route, request, context, exchange, inbox).run();
+        }
+    }
+
+    private ObjectNode compute(String path, HttpRequest request) throws InterruptedException {
+        Function<Fields, ObjectNode> route = Objects.requireNonNull(computedRoutes.get(path));
+        try (RequestBodies.Body body = bodies.read(request)) {
+            return route.apply(Json.parse(body.bytes()));
+        }
+    }
+
+    /// The memory of the body is free when this returns.
+    private Completion prepare(
+            EngineRoute route,
+            HttpRequest request,
+            RequestContext context,
             HttpExchange exchange,
             CompletionInbox inbox)
             throws InterruptedException {
         try (RequestBodies.Body body = bodies.read(request)) {
-            return route.prepare(Json.parse(body.bytes()), requestContext, exchange, inbox);
+            return route.prepare(Json.parse(body.bytes()), context, exchange, inbox);
         }
-    }
-
-    private static Runnable send(HttpExchange exchange, ObjectNode answer) {
-        return () -> exchange.json(200, answer);
     }
 
     private void ready(HttpExchange exchange) {

@@ -10,11 +10,9 @@ final class PromptTokens {
     private final int choicesPerPrompt;
     private final List<List<GeneratedToken>> prompts = new ArrayList<>();
 
-    PromptTokens(int choices, int choicesPerPrompt) {
-        this.choicesPerPrompt = choicesPerPrompt;
-        for (int choice = 0; choice < choices; choice += choicesPerPrompt) {
-            prompts.add(new ArrayList<>());
-        }
+    PromptTokens(PreparedRequest request) {
+        choicesPerPrompt = request.choicesPerPrompt();
+        request.prompts().forEach(_ -> prompts.add(new ArrayList<>()));
     }
 
     /// Takes what was told of a choice; of a prompt, its first choice is told, before the first

@@ -10,15 +10,15 @@ interface ResponseSink {
     /// Outputs of positions that were asked for, in order.
     void outputs(int choice, PositionOutputs outputs);
 
-    /// So many tokens of all prompts were served from the prefix cache; it only grows, and is known
-    /// before the first delta of a prompt.
-    default void cached(int tokens) {}
-
-    /// Something to show of a choice.
-    void delta(int choice, Delta delta);
+    /// Text and tokens of a choice.
+    ///
+    /// @param usage so far, this delta included
+    void delta(int choice, Delta delta, TokenUsage usage);
 
     /// The end of a choice, after its last delta.
-    void finished(int choice, Finish finish);
+    ///
+    /// @param usage so far
+    void finished(int choice, Finish finish, TokenUsage usage);
 
     /// Nothing happened for a while.
     void quiet();

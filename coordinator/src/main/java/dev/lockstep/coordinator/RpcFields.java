@@ -1,11 +1,20 @@
 package dev.lockstep.coordinator;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.google.protobuf.Descriptors.FieldDescriptor;
 import dev.lockstep.proto.v1.InferenceRequest;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
 
-/// A gRPC request as the tree that the checks of the HTTP API read.
+/// A gRPC request as the tree that the checks of the HTTP API read. Fields have the same names in
+/// both, but for the input, `logit_bias` and the log-probabilities.
 final class RpcFields {
+    private static final Set<String> LOGPROBS = Set.of("logprobs", "top_logprobs");
+
     private RpcFields() {}
 
     static Fields of(InferenceRequest request) {
@@ -21,11 +30,41 @@ final class RpcFields {
                     throw ApiError.invalid(
                             "input", "input is missing, give prompt, prompt_ids or chat");
         }
-        putSampling(fields, request);
-        putEnds(fields, request);
-        putTerms(fields, request);
-        putOutputs(fields, request);
+        request.getAllFields().forEach((field, value) -> putScalars(fields, field, value));
+        if (request.getLogitBiasCount() > 0) {
+            ObjectNode biases = fields.putObject("logit_bias");
+            request.getLogitBiasList()
+                    .forEach(one -> biases.put(Integer.toString(one.getTokenId()), one.getBias()));
+        }
+        putLogprobs(fields, request);
         return new Fields(fields);
+    }
+
+    /// Puts a field whose name and values are those of the HTTP API: a scalar, or a list of them.
+    private static void putScalars(ObjectNode fields, FieldDescriptor field, Object value) {
+        if (field.getRealContainingOneof() != null || LOGPROBS.contains(field.getName())) {
+            return;
+        }
+        if (!field.isRepeated()) {
+            scalar(field, value).ifPresent(node -> fields.set(field.getName(), node));
+            return;
+        }
+        for (Object each : (List<?>) value) {
+            scalar(field, each).ifPresent(fields.withArray(field.getName())::add);
+        }
+    }
+
+    private static Optional<JsonNode> scalar(FieldDescriptor field, Object value) {
+        JsonNodeFactory nodes = JsonNodeFactory.instance;
+        return switch (field.getJavaType()) {
+            case BOOLEAN -> Optional.of(nodes.booleanNode((Boolean) value));
+            case INT -> Optional.of(nodes.numberNode((Integer) value));
+            case LONG -> Optional.of(nodes.numberNode((Long) value));
+            case FLOAT -> Optional.of(nodes.numberNode((Float) value));
+            case DOUBLE -> Optional.of(nodes.numberNode((Double) value));
+            case STRING -> Optional.of(nodes.textNode((String) value));
+            case BYTE_STRING, ENUM, MESSAGE -> Optional.empty();
+        };
     }
 
     static void putMessages(ObjectNode fields, dev.lockstep.proto.v1.ChatMessages chat) {
@@ -38,43 +77,7 @@ final class RpcFields {
                                         .put("content", message.getContent()));
     }
 
-    private static void putSampling(ObjectNode fields, InferenceRequest request) {
-        if (request.hasTemperature()) {
-            fields.put("temperature", request.getTemperature());
-        }
-        if (request.hasTopP()) {
-            fields.put("top_p", request.getTopP());
-        }
-        if (request.hasTopK()) {
-            fields.put("top_k", request.getTopK());
-        }
-        if (request.hasMinP()) {
-            fields.put("min_p", request.getMinP());
-        }
-        if (request.hasRepetitionPenalty()) {
-            fields.put("repetition_penalty", request.getRepetitionPenalty());
-        }
-        if (request.hasFrequencyPenalty()) {
-            fields.put("frequency_penalty", request.getFrequencyPenalty());
-        }
-        if (request.hasPresencePenalty()) {
-            fields.put("presence_penalty", request.getPresencePenalty());
-        }
-        if (request.getLogitBiasCount() > 0) {
-            ObjectNode biases = fields.putObject("logit_bias");
-            request.getLogitBiasList()
-                    .forEach(one -> biases.put(Integer.toString(one.getTokenId()), one.getBias()));
-        }
-        if (request.hasSeed()) {
-            fields.put("seed", request.getSeed());
-        }
-        if (request.hasN()) {
-            fields.put("n", request.getN());
-        }
-        putLogprobs(fields, request);
-    }
-
-    /// The two routes spell them differently.
+    /// Chat and completions spell log-probabilities differently.
     private static void putLogprobs(ObjectNode fields, InferenceRequest request) {
         if (request.hasChat()) {
             fields.put("logprobs", request.getLogprobs());
@@ -83,53 +86,6 @@ final class RpcFields {
             }
         } else if (request.getLogprobs() || request.getTopLogprobs() != 0) {
             fields.put("logprobs", request.getTopLogprobs());
-        }
-    }
-
-    private static void putTerms(ObjectNode fields, InferenceRequest request) {
-        if (request.hasPriority()) {
-            fields.put("priority", request.getPriority());
-        }
-        if (request.hasDeadlineMs()) {
-            fields.put("deadline_ms", request.getDeadlineMs());
-        }
-        if (request.hasServiceClass()) {
-            fields.put("service_class", request.getServiceClass());
-        }
-        fields.put("cache_salt", request.getCacheSalt());
-        if (request.hasCachePriority()) {
-            fields.put("cache_priority", request.getCachePriority());
-        }
-        if (request.hasCacheTtlMs()) {
-            fields.put("cache_ttl_ms", request.getCacheTtlMs());
-        }
-    }
-
-    private static void putOutputs(ObjectNode fields, InferenceRequest request) {
-        if (request.hasPromptLogprobs()) {
-            fields.put("prompt_logprobs", request.getPromptLogprobs());
-        }
-        fields.put(OutputFields.HIDDEN_STATES, request.getReturnHiddenStates());
-        if (request.hasPooling()) {
-            fields.put(OutputFields.POOLING, request.getPooling());
-        }
-    }
-
-    private static void putEnds(ObjectNode fields, InferenceRequest request) {
-        if (request.hasMaxTokens()) {
-            fields.put("max_tokens", request.getMaxTokens());
-        }
-        if (request.hasMinTokens()) {
-            fields.put("min_tokens", request.getMinTokens());
-        }
-        ArrayNode stops = fields.putArray("stop");
-        request.getStopList().forEach(stops::add);
-        ArrayNode stopIds = fields.putArray("stop_token_ids");
-        request.getStopTokenIdsList().forEach(stopIds::add);
-        fields.put("ignore_eos", request.getIgnoreEos());
-        fields.put("include_stop_str_in_output", request.getIncludeStopStrInOutput());
-        if (request.hasSkipSpecialTokens()) {
-            fields.put("skip_special_tokens", request.getSkipSpecialTokens());
         }
     }
 }

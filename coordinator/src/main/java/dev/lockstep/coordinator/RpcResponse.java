@@ -41,9 +41,9 @@ final class RpcResponse implements ResponseSink {
                 });
     }
 
-    RpcResponse begin(String answerId, int choices) {
-        id = answerId;
-        openChoices = choices;
+    RpcResponse begin(PreparedRequest request) {
+        id = request.id();
+        openChoices = request.choices();
         return this;
     }
 
@@ -57,7 +57,7 @@ final class RpcResponse implements ResponseSink {
     }
 
     @Override
-    public void delta(int choice, Delta delta) {
+    public void delta(int choice, Delta delta, TokenUsage usage) {
         InferenceDelta.Builder proto =
                 InferenceDelta.newBuilder().setChoice(choice).setText(delta.text());
         delta.tokens().forEach(shown -> proto.addTokens(shown.token().toProto()));
@@ -65,7 +65,7 @@ final class RpcResponse implements ResponseSink {
     }
 
     @Override
-    public void finished(int choice, Finish finish) {
+    public void finished(int choice, Finish finish, TokenUsage usage) {
         String stop =
                 finish.stopToken().isPresent()
                         ? Integer.toString(finish.stopToken().getAsInt())

@@ -2,11 +2,14 @@ package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.coordinator.engine.Sampling;
-import java.util.HashMap;
+import dev.lockstep.proto.v1.LogitBias;
+import dev.lockstep.proto.v1.SamplingParams;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.regex.Pattern;
 
 /// Reads the sampling fields that chat and completion requests share.
@@ -42,15 +45,7 @@ final class SamplingFields {
                             + " tokens that may be generated");
         }
         return new Sampling(
-                fields.number("temperature", 0, 2, 1),
-                fields.positive("top_p", 1, 1),
-                // -1 turns it off too, as elsewhere in this field.
-                Math.max(0, fields.integer("top_k", -1, Integer.MAX_VALUE, 0)),
-                fields.number("min_p", 0, 1, 0),
-                fields.positive("repetition_penalty", MOST_REPETITION_PENALTY, 1),
-                fields.number("frequency_penalty", -2, 2, 0),
-                fields.number("presence_penalty", -2, 2, 0),
-                logitBias(fields, model),
+                params(fields, model, logprobs),
                 seed(fields),
                 maxTokens,
                 minTokens,
@@ -59,9 +54,25 @@ final class SamplingFields {
                 fields.flag("ignore_eos", false),
                 fields.flag("include_stop_str_in_output", false),
                 fields.flag("skip_special_tokens", true),
-                logprobs.wanted(),
-                logprobs.top(),
                 fields.integer("n", 1, MOST_CHOICES, 1));
+    }
+
+    /// The fields that only the workers read, complete but for the seed.
+    private static SamplingParams params(Fields fields, ServedModel model, Logprobs logprobs) {
+        return SamplingParams.newBuilder()
+                .setTemperature(fields.number("temperature", 0, 2, 1))
+                .setTopP(fields.positive("top_p", 1, 1))
+                // -1 turns it off too, as in other servers.
+                .setTopK(Math.max(0, fields.integer("top_k", -1, Integer.MAX_VALUE, 0)))
+                .setMinP(fields.number("min_p", 0, 1, 0))
+                .setRepetitionPenalty(
+                        fields.positive("repetition_penalty", MOST_REPETITION_PENALTY, 1))
+                .setFrequencyPenalty(fields.number("frequency_penalty", -2, 2, 0))
+                .setPresencePenalty(fields.number("presence_penalty", -2, 2, 0))
+                .addAllLogitBias(logitBias(fields, model))
+                .setLogprobs(logprobs.wanted())
+                .setTopLogprobs(logprobs.top())
+                .build();
     }
 
     private static OptionalLong seed(Fields fields) {
@@ -92,8 +103,7 @@ final class SamplingFields {
         return stops;
     }
 
-    private static Map<Integer, Float> logitBias(Fields fields, ServedModel model) {
-        Map<Integer, Float> biases = new HashMap<>();
+    private static List<LogitBias> logitBias(Fields fields, ServedModel model) {
         Fields given = fields.object("logit_bias").orElse(new Fields(Json.object()));
         if (given.node().size() > MOST_BIASES) {
             throw ApiError.invalid(
@@ -104,12 +114,14 @@ final class SamplingFields {
                             + MOST_BIASES
                             + " are taken");
         }
+        SortedMap<Integer, LogitBias> biases = new TreeMap<>();
         for (Map.Entry<String, JsonNode> entry : given.entries()) {
-            biases.put(
-                    biasedToken(fields.name("logit_bias"), entry.getKey(), model),
-                    Fields.number(given.name(entry.getKey()), entry.getValue(), -100, 100));
+            int id = biasedToken(fields.name("logit_bias"), entry.getKey(), model);
+            float bias =
+                    Fields.number(given.name(entry.getKey()), entry.getValue(), -100, 100);
+            biases.put(id, LogitBias.newBuilder().setTokenId(id).setBias(bias).build());
         }
-        return biases;
+        return List.copyOf(biases.values());
     }
 
     private static int biasedToken(String name, String text, ServedModel model) {

@@ -25,10 +25,8 @@ final class ScoreApi {
         this.completions = completions;
     }
 
-    /// Checks a body.
-    ///
-    /// @return what is left to do, which needs the body no more
-    Runnable score(
+    /// Checks a body. The completion needs the body no more.
+    Completion score(
             Fields fields,
             RequestContext requestContext,
             HttpExchange exchange,
@@ -51,12 +49,9 @@ final class ScoreApi {
         }
         TokenPrompt scored = new TokenPrompt(whole, PromptOutputs.scored(first));
         RequestOptions options = RequestOptionFields.parse(fields, requestContext);
-        return completions.evaluate(
-                new CompletionFactory.Evaluation(List.of(scored), options, true),
-                "prompt and continuation",
-                requestContext,
-                inbox,
-                outline -> new Score(exchange));
+        PreparedRequest request =
+                completions.score("prompt and continuation", scored, options, requestContext);
+        return completions.completion(request, inbox, new Score(exchange));
     }
 
     private static int[] whole(

@@ -16,18 +16,12 @@ final class TextFormat implements ResponseFormat {
     private final List<Echo> echoes;
 
     /// @param promptLogprobs whether the field of that name was asked for
-    /// @param echoes what stands before the text of each choice; empty without `echo`
-    TextFormat(
-            ServedModel model,
-            Sampling sampling,
-            boolean tokenIds,
-            boolean promptLogprobs,
-            List<Echo> echoes) {
-        this.promptLogprobs = promptLogprobs;
-        this.model = model;
-        this.sampling = sampling;
+    TextFormat(PreparedRequest request, boolean tokenIds, boolean promptLogprobs) {
+        this.model = request.model();
+        this.sampling = request.sampling();
+        this.echoes = request.echoes();
         this.tokenIds = tokenIds;
-        this.echoes = List.copyOf(echoes);
+        this.promptLogprobs = promptLogprobs;
     }
 
     @Override

@@ -8,6 +8,18 @@ import dev.lockstep.proto.v1.Usage;
 /// @param cachedTokens prompt tokens served from the prefix cache
 record TokenUsage(int promptTokens, int completionTokens, int cachedTokens) {
 
+    TokenUsage plus(Delta delta) {
+        return new TokenUsage(promptTokens, completionTokens + delta.tokens().size(), cachedTokens);
+    }
+
+    TokenUsage before(Delta delta) {
+        return new TokenUsage(promptTokens, completionTokens - delta.tokens().size(), cachedTokens);
+    }
+
+    TokenUsage withCached(int tokens) {
+        return new TokenUsage(promptTokens, completionTokens, tokens);
+    }
+
     ObjectNode toJson() {
         ObjectNode usage =
                 Json.object()

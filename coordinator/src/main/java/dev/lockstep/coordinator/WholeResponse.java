@@ -9,7 +9,7 @@ import java.util.List;
 /// An answer as one JSON object, sent when all choices have ended.
 final class WholeResponse implements ResponseSink {
     private final HttpExchange exchange;
-    private final ResponseHead head;
+    private final PreparedRequest request;
     private final ResponseFormat format;
     private final PromptTokens promptTokens;
     private final List<Collected> choices = new ArrayList<>();
@@ -21,18 +21,13 @@ final class WholeResponse implements ResponseSink {
         Finish finish = Finish.length();
     }
 
-    WholeResponse(
-            HttpExchange exchange,
-            ResponseHead head,
-            ResponseFormat format,
-            int choices,
-            int choicesPerPrompt) {
-        this.promptTokens = new PromptTokens(choices, choicesPerPrompt);
+    WholeResponse(HttpExchange exchange, PreparedRequest request, ResponseFormat format) {
         this.exchange = exchange;
-        this.head = head;
+        this.request = request;
         this.format = format;
-        for (int choice = 0; choice < choices; choice++) {
-            this.choices.add(new Collected());
+        this.promptTokens = new PromptTokens(request);
+        for (int choice = 0; choice < request.choices(); choice++) {
+            choices.add(new Collected());
         }
     }
 
@@ -42,14 +37,14 @@ final class WholeResponse implements ResponseSink {
     }
 
     @Override
-    public void delta(int choice, Delta delta) {
+    public void delta(int choice, Delta delta, TokenUsage usage) {
         Collected collected = choices.get(choice);
         collected.text.append(delta.text());
         collected.tokens.addAll(delta.tokens());
     }
 
     @Override
-    public void finished(int choice, Finish finish) {
+    public void finished(int choice, Finish finish, TokenUsage usage) {
         choices.get(choice).finish = finish;
     }
 
@@ -58,7 +53,7 @@ final class WholeResponse implements ResponseSink {
 
     @Override
     public void completed(TokenUsage usage) {
-        ObjectNode whole = head.toJson(format.objectName(false));
+        ObjectNode whole = request.head(format.objectName(false));
         ArrayNode list = whole.putArray("choices");
         for (int choice = 0; choice < choices.size(); choice++) {
             Collected collected = choices.get(choice);

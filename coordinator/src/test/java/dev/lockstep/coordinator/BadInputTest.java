@@ -44,7 +44,7 @@ final class BadInputTest {
     void answerEverything() {
         tiny.scheduler.behave(
                 call -> {
-                    for (int i = 0; i < call.request().getChoicesCount(); i++) {
+                    for (int i = 0; i < call.request().getChoices(); i++) {
                         call.finishByLength(i);
                     }
                 });

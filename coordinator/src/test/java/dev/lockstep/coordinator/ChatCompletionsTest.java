@@ -39,7 +39,7 @@ final class ChatCompletionsTest {
     private static void says(String text) {
         tiny.scheduler.behave(
                 call -> {
-                    for (int i = 0; i < call.request().getChoicesCount(); i++) {
+                    for (int i = 0; i < call.request().getChoices(); i++) {
                         call.oneByOne(i, tiny.ids(text));
                         call.oneByOne(i, TestCoordinator.END);
                         call.finish(i, true, TestCoordinator.END);
@@ -125,34 +125,35 @@ final class ChatCompletionsTest {
                 "min_tokens":2,"stop_token_ids":[9,10],"ignore_eos":true,"logprobs":true,"top_logprobs":3,\
                 "logit_bias":{"7":-100,"5":1.5},"n":2,"user":"me"\
                 """);
-        GenerateRequest request = tiny.scheduler.nextCall().request();
-        assertEquals(2, request.getChoicesCount());
-        SamplingParams second = request.getChoices(1);
-        assertEquals(0.5f, second.getTemperature());
-        assertEquals(0.9f, second.getTopP());
-        assertEquals(7, second.getTopK());
-        assertEquals(0.1f, second.getMinP());
-        assertEquals(1.1f, second.getRepetitionPenalty());
-        assertEquals(0.2f, second.getFrequencyPenalty());
-        assertEquals(-0.3f, second.getPresencePenalty());
-        assertEquals(-5, second.getSeed());
-        assertEquals(1, second.getChoice());
-        assertEquals(8, second.getMaxTokens());
-        assertEquals(2, second.getMinTokens());
-        assertEquals(List.of(9, 10), second.getStopTokenIdsList());
-        assertTrue(second.getIgnoreEos());
-        assertTrue(second.getLogprobs());
-        assertEquals(3, second.getTopLogprobs());
-        assertEquals(5, second.getLogitBias(0).getTokenId());
-        assertEquals(-100f, second.getLogitBias(1).getBias());
+        FakeScheduler.Call call = tiny.scheduler.nextCall();
+        GenerateRequest request = call.request();
+        assertEquals(2, request.getChoices());
+        assertEquals(8, request.getMaxTokens());
+        assertEquals(2, request.getMinTokens());
+        assertEquals(List.of(9, 10), request.getStopTokenIdsList());
+        assertTrue(request.getIgnoreEos());
+        SamplingParams sampling = call.sampling();
+        assertEquals(0.5f, sampling.getTemperature());
+        assertEquals(0.9f, sampling.getTopP());
+        assertEquals(7, sampling.getTopK());
+        assertEquals(0.1f, sampling.getMinP());
+        assertEquals(1.1f, sampling.getRepetitionPenalty());
+        assertEquals(0.2f, sampling.getFrequencyPenalty());
+        assertEquals(-0.3f, sampling.getPresencePenalty());
+        assertEquals(-5, sampling.getSeed());
+        assertTrue(sampling.getLogprobs());
+        assertEquals(3, sampling.getTopLogprobs());
+        assertEquals(5, sampling.getLogitBias(0).getTokenId());
+        assertEquals(-100f, sampling.getLogitBias(1).getBias());
 
         says("Yes.");
         tiny.chat("\"top_k\":-1");
-        SamplingParams plain = tiny.scheduler.nextCall().request().getChoices(0);
+        call = tiny.scheduler.nextCall();
+        assertEquals(512 - 15, call.request().getMaxTokens());
+        SamplingParams plain = call.sampling();
         assertEquals(1f, plain.getTemperature());
         assertEquals(1f, plain.getTopP());
         assertEquals(0, plain.getTopK());
-        assertEquals(512 - 15, plain.getMaxTokens());
         assertNotEquals(0, plain.getSeed());
     }
 

@@ -30,7 +30,7 @@ final class CompletionsTest {
     private static void says(String text) {
         tiny.scheduler.behave(
                 call -> {
-                    for (int i = 0; i < call.request().getChoicesCount(); i++) {
+                    for (int i = 0; i < call.request().getChoices(); i++) {
                         call.oneByOne(i, tiny.ids(text));
                         call.finishByLength(i);
                     }
@@ -73,7 +73,7 @@ final class CompletionsTest {
         complete("\"prompt\":" + ids("Hello"));
         var request = tiny.scheduler.nextCall().request();
         assertEquals(fromText, request.getPromptIdsList());
-        assertEquals(16, request.getChoices(0).getMaxTokens());
+        assertEquals(16, request.getMaxTokens());
     }
 
     @Test

@@ -1,12 +1,17 @@
 package dev.lockstep.coordinator;
 
+import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.coordinator.engine.FakeBlocks;
 import dev.lockstep.proto.v1.BlockEvents;
 import dev.lockstep.proto.v1.DescribeRequestRequest;
 import dev.lockstep.proto.v1.FinishReason;
+import com.google.protobuf.ByteString;
+import com.google.protobuf.InvalidProtocolBufferException;
+import dev.lockstep.proto.v1.EncodedOutputs;
 import dev.lockstep.proto.v1.GenerateEvent;
+import dev.lockstep.proto.v1.SamplingParams;
 import dev.lockstep.proto.v1.GenerateRequest;
 import dev.lockstep.proto.v1.GroupStatus;
 import dev.lockstep.proto.v1.PositionOutputs;
@@ -25,6 +30,8 @@ import io.grpc.StatusRuntimeException;
 import io.grpc.netty.NettyServerBuilder;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -128,16 +135,22 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
         return status;
     }
 
-    /// From now on it says nothing of itself, as a process does that hangs; or it does again.
-    public void mute(boolean now) {
-        mute = now;
+    /// Sends this status and none after it, as a process that hangs.
+    public synchronized void muteAfter(GroupStatus last) {
+        tellAll(last);
+        mute = true;
+    }
+
+    /// Sends its status again.
+    public void unmute() {
+        mute = false;
     }
 
     /// The next request that came in since [#behave].
     public Call nextCall() throws InterruptedException {
-        Call call = calls.poll(5, TimeUnit.SECONDS);
+        Call call = calls.poll(Eventually.TIMEOUT.toSeconds(), TimeUnit.SECONDS);
         if (call == null) {
-            throw new AssertionError("no request came within 5 s");
+            throw new AssertionError("no request came within " + Eventually.TIMEOUT);
         }
         return call;
     }
@@ -238,7 +251,7 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
         Call(GenerateRequest request, ServerCallStreamObserver<GenerateEvent> out) {
             this.request = request;
             this.out = out;
-            this.generated = new int[Math.max(1, request.getChoicesCount())];
+            this.generated = new int[Math.max(1, request.getChoices())];
             out.setOnCancelHandler(cancelled::countDown);
         }
 
@@ -246,9 +259,9 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
             return request;
         }
 
-        /// Whether the coordinator cancels within 5 s.
+        /// Waits until the coordinator cancels and returns whether it did.
         public boolean awaitCancelled() throws InterruptedException {
-            return cancelled.await(5, TimeUnit.SECONDS);
+            return cancelled.await(Eventually.TIMEOUT.toSeconds(), TimeUnit.SECONDS);
         }
 
         boolean isCancelled() {
@@ -262,24 +275,54 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
             if (generated[choice] == 0) {
                 tokens.setCachedTokens(CACHED_TOKENS + choice);
             }
+            SamplingParams sampling = sampling();
             for (int id : ids) {
                 generated[choice]++;
-                float logprob = -generated[choice] / 8f;
-                var token = Token.newBuilder().setId(id).setLogprob(logprob);
-                for (int i = 0; i < request.getChoices(choice).getTopLogprobs(); i++) {
-                    token.addTopLogprobs(
-                            TopLogprob.newBuilder()
-                                    .setTokenId(i == 0 ? id : 10 + i)
-                                    .setLogprob(i == 0 ? logprob : Float.NEGATIVE_INFINITY));
+                tokens.addIds(id);
+                if (sampling.getLogprobs()) {
+                    float logprob = -generated[choice] / 8f;
+                    var token = Token.newBuilder().setId(id).setLogprob(logprob);
+                    for (int i = 0; i < sampling.getTopLogprobs(); i++) {
+                        token.addTopLogprobs(
+                                TopLogprob.newBuilder()
+                                        .setTokenId(i == 0 ? id : 10 + i)
+                                        .setLogprob(i == 0 ? logprob : Float.NEGATIVE_INFINITY));
+                    }
+                    tokens.addLogprobs(token.build().toByteString());
                 }
-                tokens.addTokens(token);
             }
             send(GenerateEvent.newBuilder().setTokens(tokens).build());
         }
 
+        /// The sampling settings that the workers would receive.
+        SamplingParams sampling() {
+            try {
+                return SamplingParams.parseFrom(request.getSampling());
+            } catch (InvalidProtocolBufferException e) {
+                throw new IllegalStateException(e);
+            }
+        }
+
         void outputs(int choice, PositionOutputs outputs) {
-            var event = GenerateEvent.Outputs.newBuilder().setChoice(choice).setOutputs(outputs);
+            var encoded =
+                    EncodedOutputs.newBuilder()
+                            .setPosition(outputs.getPosition())
+                            .setHiddenSize(outputs.getHiddenSize())
+                            .setPooled(floats(outputs.getPooledList()));
+            outputs.getNextTokensList()
+                    .forEach(token -> encoded.addNextTokens(token.toByteString()));
+            var states = outputs.getHiddenStatesList();
+            for (int i = 0; i < states.size(); i += outputs.getHiddenSize()) {
+                encoded.addHiddenStates(floats(states.subList(i, i + outputs.getHiddenSize())));
+            }
+            var event = GenerateEvent.Outputs.newBuilder().setChoice(choice).setOutputs(encoded);
             send(GenerateEvent.newBuilder().setOutputs(event).build());
+        }
+
+        private static ByteString floats(List<Float> values) {
+            var bytes = ByteBuffer.allocate(4 * values.size()).order(ByteOrder.LITTLE_ENDIAN);
+            values.forEach(bytes::putFloat);
+            return ByteString.copyFrom(bytes.flip());
         }
 
         /// As [#tokens], but not before the coordinator has asked for more.
@@ -306,7 +349,7 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
                                             ? FinishReason.FINISH_REASON_STOP
                                             : FinishReason.FINISH_REASON_LENGTH)
                             .setStopTokenId(stopTokenId);
-            boolean last = ++finished == request.getChoicesCount();
+            boolean last = ++finished == request.getChoices();
             if (last) {
                 int all = 0;
                 for (int count : generated) {

@@ -57,8 +57,8 @@ final class OutputsTest {
                                         .addPooled(4 * prompt.size())
                                         .build());
                     }
-                    for (int i = 0; i < call.request().getChoicesCount(); i++) {
-                        if (call.request().getChoices(i).getMaxTokens() > 0) {
+                    for (int i = 0; i < call.request().getChoices(); i++) {
+                        if (call.request().getMaxTokens() > 0) {
                             call.oneByOne(i, tiny.ids(text));
                         }
                         call.finishByLength(i);
@@ -117,8 +117,8 @@ final class OutputsTest {
         var request = tiny.scheduler.nextCall().request();
         assertEquals(Pooling.POOLING_LAST, request.getOutputs().getPooling());
         assertEquals(tiny.ids("Hello").length - 1, request.getOutputs().getFrom());
-        assertEquals(0, request.getChoices(0).getMaxTokens());
-        assertEquals(1, request.getChoicesCount());
+        assertEquals(0, request.getMaxTokens());
+        assertEquals(1, request.getChoices());
         post("/v1/embeddings", "\"input\":\"Hello\",\"pooling\":\"mean\"");
         request = tiny.scheduler.nextCall().request();
         assertEquals(Pooling.POOLING_MEAN, request.getOutputs().getPooling());

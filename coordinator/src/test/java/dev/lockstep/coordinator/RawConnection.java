@@ -1,5 +1,6 @@
 package dev.lockstep.coordinator;
 
+import dev.lockstep.cluster.Eventually;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetAddress;
@@ -20,7 +21,7 @@ final class RawConnection implements AutoCloseable {
     RawConnection(int port, int receiveBuffer) throws IOException {
         socket.setReceiveBufferSize(receiveBuffer);
         socket.connect(new InetSocketAddress(InetAddress.getLoopbackAddress(), port));
-        socket.setSoTimeout(10_000);
+        socket.setSoTimeout((int) Eventually.TIMEOUT.toMillis());
     }
 
     void post(String path, String body) throws IOException {

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.google.protobuf.CodedOutputStream;
 import com.google.protobuf.UnknownFieldSet;
+import dev.lockstep.cluster.Eventually;
 import dev.lockstep.coordinator.engine.SchedulerCall;
 import dev.lockstep.proto.v1.AdminGrpc;
 import dev.lockstep.proto.v1.ChatMessage;
@@ -75,7 +76,7 @@ final class RpcApiTest {
 
     private static List<InferenceEvent> generate(InferenceRequest.Builder request) {
         List<InferenceEvent> events = new ArrayList<>();
-        stub.withDeadlineAfter(10, TimeUnit.SECONDS)
+        stub.withDeadlineAfter(Eventually.TIMEOUT)
                 .generate(request.build())
                 .forEachRemaining(events::add);
         return events;
@@ -84,7 +85,7 @@ final class RpcApiTest {
     private static void says(String text) {
         tiny.scheduler.behave(
                 call -> {
-                    for (int i = 0; i < call.request().getChoicesCount(); i++) {
+                    for (int i = 0; i < call.request().getChoices(); i++) {
                         call.oneByOne(i, tiny.ids(text));
                         call.finishByLength(i);
                     }
@@ -177,10 +178,10 @@ final class RpcApiTest {
                                 .setTopLogprobs(2));
         assertEquals("Hi.", text(events, 0));
         assertEquals(2, events.getFirst().getDelta().getTokens(0).getTopLogprobsCount());
-        var sent = tiny.scheduler.nextCall().request();
-        assertEquals(15, sent.getPromptIdsCount());
-        assertEquals(0.5f, sent.getChoices(0).getTemperature());
-        assertEquals(7, sent.getChoices(0).getSeed());
+        var call = tiny.scheduler.nextCall();
+        assertEquals(15, call.request().getPromptIdsCount());
+        assertEquals(0.5f, call.sampling().getTemperature());
+        assertEquals(7, call.sampling().getSeed());
     }
 
     @Test
@@ -200,6 +201,25 @@ final class RpcApiTest {
         StatusRuntimeException empty =
                 assertThrows(StatusRuntimeException.class, () -> generate(request()));
         assertEquals(Status.Code.INVALID_ARGUMENT, empty.getStatus().getCode());
+    }
+
+    /// Not a number is in no range. JSON cannot say it, protobuf can.
+    @Test
+    void notANumberIsRefusedByName() {
+        says("no");
+        for (var request :
+                List.of(
+                        request().setTemperature(Float.NaN),
+                        request().setTopP(Float.NaN),
+                        request().setMinP(Float.NaN),
+                        request().setRepetitionPenalty(Float.POSITIVE_INFINITY),
+                        request().setFrequencyPenalty(Float.NEGATIVE_INFINITY))) {
+            StatusRuntimeException refused =
+                    assertThrows(
+                            StatusRuntimeException.class, () -> generate(request.setPrompt("a")));
+            assertEquals(Status.Code.INVALID_ARGUMENT, refused.getStatus().getCode());
+            assertTrue(refused.toString().contains("it must lie in"), refused.toString());
+        }
     }
 
     /// Some megabytes of these would fill the heap.
@@ -359,7 +379,10 @@ final class RpcApiTest {
                                 });
         ask.onNext(ServerReflectionRequest.newBuilder().setListServices("").build());
         List<String> names =
-                answer.get(5, TimeUnit.SECONDS).getListServicesResponse().getServiceList().stream()
+                answer.get(Eventually.TIMEOUT.toSeconds(), TimeUnit.SECONDS)
+                        .getListServicesResponse()
+                        .getServiceList()
+                        .stream()
                         .map(service -> service.getName())
                         .toList();
         ask.onCompleted();

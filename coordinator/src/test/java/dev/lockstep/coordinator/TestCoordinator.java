@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.checkpoint.TinyCheckpoint;
+import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.FixedCluster;
 import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.cluster.process.StopReason;
@@ -27,8 +28,14 @@ public final class TestCoordinator implements AutoCloseable {
     public static final String MODEL = "tiny";
     static final int END = 2;
     static final int MAX_BODY = 64 << 10;
+
+    /// Longer than any test needs, however busy the machine is.
     static final Timeouts TIMEOUT =
-            new Timeouts(Duration.ofSeconds(10), Duration.ofMillis(700), Duration.ofSeconds(2));
+            new Timeouts(Eventually.TIMEOUT, Eventually.TIMEOUT, Eventually.TIMEOUT);
+
+    /// For clients that a test keeps slow on purpose: the coordinator soon stops waiting for them.
+    static final Timeouts IMPATIENT =
+            new Timeouts(Eventually.TIMEOUT, Duration.ofMillis(700), Duration.ofSeconds(2));
 
     private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -62,7 +69,7 @@ public final class TestCoordinator implements AutoCloseable {
                 model,
                 MODEL,
                 MAX_BODY,
-                Duration.ofSeconds(5),
+                Eventually.TIMEOUT,
                 false,
                 "");
     }
@@ -101,13 +108,8 @@ public final class TestCoordinator implements AutoCloseable {
     }
 
     public void awaitReady(boolean ready) throws Exception {
-        for (int i = 0; i < 500; i++) {
-            if ((get("/readyz").statusCode() == 200) == ready) {
-                return;
-            }
-            Thread.sleep(10);
-        }
-        throw new AssertionError("ready is not " + ready + " after 5 s");
+        Eventually.await(
+                "ready is " + ready, () -> (get("/readyz").statusCode() == 200) == ready);
     }
 
     /// The ids of a text, nothing around them.

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.checkpoint.TinyCheckpoint;
+import dev.lockstep.cluster.Eventually;
 import dev.lockstep.proto.v1.ChoiceTimeline;
 import dev.lockstep.proto.v1.RequestTimeline;
 import dev.lockstep.proto.v1.TimelineEvent;
@@ -31,9 +32,8 @@ final class TimelineApiTest {
                         TinyCheckpoint.VOCABULARY,
                         TinyCheckpoint.CONTEXT);
         tiny.cluster.another(Runnable::run).register(second.member());
-        for (int i = 0; i < 500 && second.blocks().asked().isEmpty(); i++) {
-            Thread.sleep(10);
-        }
+        Eventually.await(
+                "the second group is known", () -> !second.blocks().asked().isEmpty());
     }
 
     @AfterAll

@@ -1,41 +1,41 @@
 package dev.lockstep.kernels;
 
-/// Chooses tokens by Gumbel-max and keeps, per slot, what choosing needs: settings, token counts,
-/// the last id.
+/// A sampler of tokens by Gumbel-max, which keeps per slot the settings, the token counts and the
+/// last id.
 ///
 /// Every rank has one; only the rank that holds the logits calls [#sample], and every rank calls
-/// [#record] with the ids that were chosen. All of it lives on the device, so that a decode step
-/// needs nothing from the host.
+/// [#record] with the chosen ids. All state is on the device, so that a decode step needs nothing
+/// from the host.
 public interface Sampler extends AutoCloseable {
 
-    /// Takes a slot for a sequence. `outputIds` are those generated before it was preempted.
+    /// Assigns a slot to a sequence. `outputIds` are the ids generated before it was preempted.
     void admit(int slot, SamplingSettings settings, int[] promptIds, int[] outputIds);
 
     void release(int slot);
 
     /// Replaces each id `-1 - slot` by the last id recorded for that slot.
     ///
-    /// @param ids `[1, tokens]` I32, in place
+    /// @param ids `[1, tokens]` I32, changed in place
     void resolve(Tensor ids);
 
-    /// Order: raw log-probabilities are taken, then masked ids, logit bias, repetition, frequency
-    /// and presence penalty, greedy rows choose, temperature, min-p, top-k, top-p, noise, arg max
-    /// (lowest id wins a tie).
+    /// Chooses one id for each row, in this order: raw log-probabilities are computed, then masked
+    /// ids, logit bias, repetition, frequency and presence penalty, greedy rows choose,
+    /// temperature, min-p, top-k, top-p, noise, arg max (the lowest id wins a tie).
     ///
     /// @param logits `[rows, vocabulary]` F32, overwritten
     /// @param slots `[1, rows]` I32
     void sample(Tensor logits, Tensor slots, Samples out);
 
-    /// Writes what [#sample] would had it chosen `targets`: these ids, their log-probabilities and
-    /// the `top` most likely ids, by the logits as they are. No slot is looked at.
+    /// Writes what [#sample] would write had it chosen `targets`: these ids, their
+    /// log-probabilities and the `top` most likely ids, by the raw logits. No slot is read.
     ///
-    /// @param logits `[rows, vocabulary]` F32, what is no number in it overwritten
+    /// @param logits `[rows, vocabulary]` F32; NaN and positive infinity are overwritten
     /// @param targets `[1, rows]` I32
-    /// @param top 0 to [SamplingSettings#MAX_TOP_LOGPROBS]; ids and log-probabilities of `out`
-    ///   beyond stay as they were
+    /// @param top 0 to [SamplingSettings#MAX_TOP_LOGPROBS]; the later ids and log-probabilities of
+    ///   `out` are not written
     void score(Tensor logits, Tensor targets, int top, Samples out);
 
-    /// Makes `ids` the last ids of `slots` and counts them.
+    /// Records `ids` as the last ids of `slots` and counts them.
     ///
     /// @param slots `[1, rows]` I32
     /// @param ids `[1, rows]` I32

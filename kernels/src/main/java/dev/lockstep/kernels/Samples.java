@@ -1,7 +1,7 @@
 package dev.lockstep.kernels;
 
-/// Where [Sampler#sample] and [Sampler#score] write; rows whose settings do not ask for
-/// log-probabilities leave theirs as they were.
+/// The outputs of [Sampler#sample] and [Sampler#score]; log-probabilities that the settings of a
+/// row do not request are not written.
 ///
 /// @param ids `[1, rows]` I32
 /// @param logprobs `[1, rows]` F32: natural logarithm of the softmax over the raw logits
@@ -17,7 +17,7 @@ public record Samples(Tensor ids, Tensor logprobs, Tensor topIds, Tensor topLogp
                 topLogprobs.rows(0, count));
     }
 
-    /// Carves what `rows` rows need out of one buffer of [#bytes].
+    /// Returns the samples of `rows` rows in `buffer`: [#bytes] from `offset` on.
     public static Samples in(DeviceBuffer buffer, long offset, int rows) {
         long ids = offset;
         long logprobs = ids + 4L * rows;

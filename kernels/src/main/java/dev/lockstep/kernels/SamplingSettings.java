@@ -2,21 +2,21 @@ package dev.lockstep.kernels;
 
 import java.util.Map;
 
-/// How one slot's tokens are chosen; every value resolved and checked.
+/// The sampling settings of one slot; every value is resolved and checked.
 ///
-/// The noise of a token is a function of (seed, choice, position, token id), nothing else.
+/// The noise of a token is a function of (seed, choice, position, token id) only.
 ///
 /// @param temperature 0 is greedy
 /// @param topP (0, 1], 1 is off
 /// @param topK 0 is off
 /// @param minP [0, 1], relative to the most likely token, 0 is off
 /// @param repetitionPenalty over prompt and output, 1 is off
-/// @param frequencyPenalty times the count in the output
-/// @param presencePenalty once for each id in the output
-/// @param minTokens `maskedIds` cannot be chosen before this many tokens were
+/// @param frequencyPenalty multiplied by the count in the output
+/// @param presencePenalty applied once to each id in the output
+/// @param minTokens `maskedIds` cannot be chosen until this many tokens are generated
 /// @param maskedIds end and stop ids
-/// @param logprobs whether the chosen token's log-probability is wanted
-/// @param topLogprobs of how many most likely tokens, at most [#MAX_TOP_LOGPROBS]
+/// @param logprobs whether the chosen token's log-probability is requested
+/// @param topLogprobs the number of most likely tokens to report, at most [#MAX_TOP_LOGPROBS]
 public record SamplingSettings(
         float temperature,
         float topP,
@@ -57,9 +57,144 @@ public record SamplingSettings(
                 "in [0, " + MAX_TOP_LOGPROBS + "]");
     }
 
-    /// Greedy, nothing else asked.
+    /// Returns greedy settings with everything else off.
     public static SamplingSettings greedy() {
-        return new SamplingSettings(0, 1, 0, 0, 1, 0, 0, Map.of(), 0, 0, 0, new int[0], false, 0);
+        return builder().build();
+    }
+
+    /// Returns a builder of greedy settings with everything else off.
+    public static Builder builder() {
+        return new Builder();
+    }
+
+    /// Returns a builder of these settings.
+    public Builder toBuilder() {
+        return builder()
+                .temperature(temperature)
+                .topP(topP)
+                .topK(topK)
+                .minP(minP)
+                .repetitionPenalty(repetitionPenalty)
+                .frequencyPenalty(frequencyPenalty)
+                .presencePenalty(presencePenalty)
+                .logitBias(logitBias)
+                .seed(seed)
+                .choice(choice)
+                .minTokens(minTokens)
+                .maskedIds(maskedIds)
+                .logprobs(logprobs)
+                .topLogprobs(topLogprobs);
+    }
+
+    /// Sets one value after the other; [#build] checks them.
+    public static final class Builder {
+        private float temperature;
+        private float topP = 1;
+        private int topK;
+        private float minP;
+        private float repetitionPenalty = 1;
+        private float frequencyPenalty;
+        private float presencePenalty;
+        private Map<Integer, Float> logitBias = Map.of();
+        private long seed;
+        private int choice;
+        private int minTokens;
+        private int[] maskedIds = {};
+        private boolean logprobs;
+        private int topLogprobs;
+
+        private Builder() {}
+
+        public Builder temperature(float value) {
+            temperature = value;
+            return this;
+        }
+
+        public Builder topP(float value) {
+            topP = value;
+            return this;
+        }
+
+        public Builder topK(int value) {
+            topK = value;
+            return this;
+        }
+
+        public Builder minP(float value) {
+            minP = value;
+            return this;
+        }
+
+        public Builder repetitionPenalty(float value) {
+            repetitionPenalty = value;
+            return this;
+        }
+
+        public Builder frequencyPenalty(float value) {
+            frequencyPenalty = value;
+            return this;
+        }
+
+        public Builder presencePenalty(float value) {
+            presencePenalty = value;
+            return this;
+        }
+
+        public Builder logitBias(Map<Integer, Float> value) {
+            logitBias = value;
+            return this;
+        }
+
+        public Builder seed(long value) {
+            seed = value;
+            return this;
+        }
+
+        public Builder choice(int value) {
+            choice = value;
+            return this;
+        }
+
+        public Builder minTokens(int value) {
+            minTokens = value;
+            return this;
+        }
+
+        public Builder maskedIds(int[] value) {
+            maskedIds = value;
+            return this;
+        }
+
+        public Builder logprobs(boolean value) {
+            logprobs = value;
+            return this;
+        }
+
+        public Builder topLogprobs(int value) {
+            topLogprobs = value;
+            return this;
+        }
+
+        /// Returns the settings.
+        ///
+        /// @throws IllegalArgumentException naming the value and the limit
+        public SamplingSettings build() {
+            return new SamplingSettings(
+                    temperature,
+                    topP,
+                    topK,
+                    minP,
+                    repetitionPenalty,
+                    frequencyPenalty,
+                    presencePenalty,
+                    logitBias,
+                    seed,
+                    choice,
+                    minTokens,
+                    maskedIds,
+                    logprobs,
+                    topLogprobs);
+        }
     }
 
     private static void require(boolean holds, String name, Object value, String limit) {

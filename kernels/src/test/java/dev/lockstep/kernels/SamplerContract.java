@@ -11,13 +11,13 @@ import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
-/// Choosing tokens.
+/// The contract of sampling tokens.
 public interface SamplerContract extends KernelsContract {
     int VOCABULARY = 200;
     int LARGE_VOCABULARY = 49152;
 
     @Test
-    default void greedyTakesTheGreatestAndTheLowestOfEquals() {
+    default void greedyChoosesTheGreatestLogitAndTheLowestIdOfATie() {
         try (var device = device()) {
             for (int vocabulary : new int[] {1, 5, 63, 64, 200, LARGE_VOCABULARY}) {
                 var run = new SamplingRun(device, 1, vocabulary);
@@ -45,7 +45,7 @@ public interface SamplerContract extends KernelsContract {
                 run.sampler().admit(slot, settings, new int[0], new int[0]);
             }
             for (int trial = 0; trial < 50; trial++) {
-                // Whole numbers: the greatest is often there more than once.
+                // Whole numbers, so that the greatest logit is often tied.
                 float[] logits = wholeNumbers(new Random(trial), 9);
                 int greedy = first(logits);
                 assertArrayEquals(
@@ -56,7 +56,7 @@ public interface SamplerContract extends KernelsContract {
     }
 
     @Test
-    default void nearlyNoTemperatureIsGreedy() {
+    default void aTinyTemperatureIsGreedy() {
         try (var device = device()) {
             var run = new SamplingRun(device, 2, VOCABULARY);
             run.sampler()
@@ -76,7 +76,7 @@ public interface SamplerContract extends KernelsContract {
     }
 
     @Test
-    default void logitsThatAreNoNumbersAreNeverChosen() {
+    default void nanLogitsAreNeverChosen() {
         try (var device = device()) {
             var run = new SamplingRun(device, 4, VOCABULARY);
             run.sampler().admit(0, SamplingSettings.greedy(), new int[0], new int[0]);
@@ -107,7 +107,7 @@ public interface SamplerContract extends KernelsContract {
     }
 
     @Test
-    default void frequenciesAreTheSoftmax() {
+    default void frequenciesMatchTheSoftmax() {
         float[] logits = TestValues.normal(new Random(11), VOCABULARY);
         for (float temperature : new float[] {0.3f, 1, 2.5f}) {
             requireFrequencies(logits, SamplingRun.settings(temperature, 1, 0, 0, 0, 0));
@@ -115,7 +115,7 @@ public interface SamplerContract extends KernelsContract {
     }
 
     @Test
-    default void frequenciesAreWhatTheFiltersLeave() {
+    default void frequenciesMatchTheFilteredDistribution() {
         float[] logits = TestValues.normal(new Random(12), VOCABULARY);
         float[] tied = wholeNumbers(new Random(13), 4);
         for (float[] row : new float[][] {logits, tied}) {
@@ -214,25 +214,11 @@ public interface SamplerContract extends KernelsContract {
     }
 
     @Test
-    default void aPreemptedSequenceGoesOnWithTheSameTokens() {
+    default void aPreemptedSequenceContinuesWithTheSameTokens() {
         try (var device = device()) {
             var run = new SamplingRun(device, 2, VOCABULARY);
             var settings =
-                    new SamplingSettings(
-                            1,
-                            0.9f,
-                            0,
-                            0,
-                            1.2f,
-                            0.3f,
-                            0.2f,
-                            Map.of(3, 2f),
-                            5,
-                            0,
-                            4,
-                            new int[] {9},
-                            false,
-                            0);
+                    SamplingSettings.builder().temperature(1).topP(0.9f).repetitionPenalty(1.2f).frequencyPenalty(0.3f).presencePenalty(0.2f).logitBias(Map.of(3, 2f)).seed(5).minTokens(4).maskedIds(new int[] {9}).build();
             int[] prompt = {1, 2, 3};
             run.sampler().admit(0, settings, prompt, new int[0]);
             var random = new Random(15);
@@ -273,7 +259,7 @@ public interface SamplerContract extends KernelsContract {
     }
 
     @Test
-    default void biasesAreAddedAndMaskedIdsWait() {
+    default void biasesAreAddedAndMaskedIdsWaitForTheMinimumTokens() {
         try (var device = device()) {
             var run = new SamplingRun(device, 1, 8);
             float[] logits = {4, 3, 2, 1, 0, 0, 0, 0};
@@ -289,26 +275,12 @@ public interface SamplerContract extends KernelsContract {
     }
 
     @Test
-    default void logprobsAreOfTheRawLogits() {
+    default void logprobsAreComputedFromTheRawLogits() {
         try (var device = device()) {
             for (int vocabulary : new int[] {7, VOCABULARY, LARGE_VOCABULARY}) {
                 var run = new SamplingRun(device, 2, vocabulary);
                 var settings =
-                        new SamplingSettings(
-                                0.5f,
-                                0.9f,
-                                0,
-                                0,
-                                1,
-                                0,
-                                0,
-                                Map.of(4, 50f),
-                                3,
-                                0,
-                                0,
-                                new int[0],
-                                true,
-                                20);
+                        SamplingSettings.builder().temperature(0.5f).topP(0.9f).logitBias(Map.of(4, 50f)).seed(3).logprobs(true).topLogprobs(20).build();
                 run.sampler().admit(1, settings, new int[0], new int[0]);
                 float[] logits = TestValues.normal(new Random(16), vocabulary);
                 // Tied, and among the twenty: the lower id comes first.
@@ -340,7 +312,7 @@ public interface SamplerContract extends KernelsContract {
     }
 
     @Test
-    default void logprobsNobodyAskedForStayAsTheyWere() {
+    default void logprobsThatAreNotRequestedAreNotWritten() {
         try (var device = device()) {
             var run = new SamplingRun(device, 1, VOCABULARY);
             run.sampler().admit(0, SamplingSettings.greedy(), new int[0], new int[0]);
@@ -358,7 +330,7 @@ public interface SamplerContract extends KernelsContract {
     }
 
     @Test
-    default void idsOfRunningSlotsAreTheLastRecorded() {
+    default void idsOfRunningSlotsResolveToTheLastRecorded() {
         try (var device = device()) {
             var run = new SamplingRun(device, 4, VOCABULARY);
             run.sampler().admit(0, SamplingSettings.greedy(), new int[] {1}, new int[0]);
@@ -371,7 +343,7 @@ public interface SamplerContract extends KernelsContract {
     }
 
     @Test
-    default void whatIsOutOfRangeIsRefused() {
+    default void argumentsOutOfRangeAreRefused() {
         try (var device = device()) {
             var run = new SamplingRun(device, 2, 8);
             int[] none = {};
@@ -400,26 +372,13 @@ public interface SamplerContract extends KernelsContract {
         run.sampler()
                 .admit(
                         0,
-                        new SamplingSettings(
-                                0,
-                                1,
-                                0,
-                                0,
-                                repetition,
-                                frequency,
-                                presence,
-                                bias,
-                                0,
-                                0,
-                                minTokens,
-                                new int[] {0},
-                                false,
-                                0),
+                        SamplingSettings.builder().repetitionPenalty(repetition).frequencyPenalty(frequency).presencePenalty(presence).logitBias(bias).minTokens(minTokens).maskedIds(new int[] {0}).build(),
                         new int[] {0},
                         new int[0]);
     }
 
-    /// χ² of many draws against [SamplingReference]; ids that cannot be drawn must not be.
+    /// Checks χ² of many draws against [SamplingReference]; an id of probability 0 must not be
+    /// drawn.
     private void requireFrequencies(float[] logits, SamplingSettings settings) {
         int rows = 64;
         int positions = 100;
@@ -466,7 +425,7 @@ public interface SamplerContract extends KernelsContract {
             chiSquare += (rare - rest) * (rare - rest) / rest;
             cells++;
         }
-        // Mean f, variance 2f; five deviations more are seen once in 10^5 at these sizes.
+        // Mean f, variance 2f; an excess of five deviations occurs once in 10^5 at these sizes.
         int freedom = Math.max(1, cells - 1);
         double limit = freedom + 5 * Math.sqrt(2 * freedom) + 10;
         double found = chiSquare;

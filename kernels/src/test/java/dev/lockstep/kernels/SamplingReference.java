@@ -4,7 +4,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.stream.IntStream;
 
-/// What temperature, min-p, top-k and top-p leave of a distribution, in double.
+/// The distribution after the sampling filters, in double.
 final class SamplingReference {
     private SamplingReference() {}
 
@@ -33,12 +33,12 @@ final class SamplingReference {
             held += kept[id];
             kept[id] = enough && settings.topP() < 1 ? 0 : kept[id];
         }
-        double left = 0;
+        double total = 0;
         for (double likelihood : kept) {
-            left += likelihood;
+            total += likelihood;
         }
         for (int id = 0; id < kept.length; id++) {
-            kept[id] /= left;
+            kept[id] /= total;
         }
         return kept;
     }

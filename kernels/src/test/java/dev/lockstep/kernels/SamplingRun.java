@@ -1,9 +1,8 @@
 package dev.lockstep.kernels;
 
 import java.util.Arrays;
-import java.util.Map;
 
-/// A sampler and the tensors around it.
+/// A sampler with its tensors.
 final class SamplingRun {
     private final TestDevice device;
     private final Sampler sampler;
@@ -21,42 +20,14 @@ final class SamplingRun {
         samples = Samples.in(buffer, 0, rows);
     }
 
-    /// Random settings but for these; the rest is off.
+    /// Returns random settings with these values and the rest off.
     static SamplingSettings settings(
             float temperature, float topP, int topK, float minP, long seed, int choice) {
-        return new SamplingSettings(
-                temperature,
-                topP,
-                topK,
-                minP,
-                1,
-                0,
-                0,
-                Map.of(),
-                seed,
-                choice,
-                0,
-                new int[0],
-                false,
-                0);
+        return SamplingSettings.builder().temperature(temperature).topP(topP).topK(topK).minP(minP).seed(seed).choice(choice).build();
     }
 
     static SamplingSettings measured(SamplingSettings settings, int topLogprobs) {
-        return new SamplingSettings(
-                settings.temperature(),
-                settings.topP(),
-                settings.topK(),
-                settings.minP(),
-                settings.repetitionPenalty(),
-                settings.frequencyPenalty(),
-                settings.presencePenalty(),
-                settings.logitBias(),
-                settings.seed(),
-                settings.choice(),
-                settings.minTokens(),
-                settings.maskedIds(),
-                true,
-                topLogprobs);
+        return settings.toBuilder().logprobs(true).topLogprobs(topLogprobs).build();
     }
 
     Sampler sampler() {

@@ -14,16 +14,16 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
-/// Log-probabilities of given ids.
+/// The contract of scoring given ids.
 public interface ScoreContract extends KernelsContract {
-    int MOST = SamplingSettings.MAX_TOP_LOGPROBS;
-    // What fills 64 logits and what does not; the last is a real model's.
+    int MAX_TOP = SamplingSettings.MAX_TOP_LOGPROBS;
+    // Sizes that fill chunks of 64 logits and sizes that do not; the last is that of a real model.
     List<Integer> VOCABULARIES = List.of(1, 7, 63, 64, 65, 200, 49152);
-    // What nobody writes is found again.
+    // Marks values that must not be written.
     int UNTOUCHED = 42;
 
     @Test
-    default void aTargetIsItsRowsIdWithItsLogProbability() {
+    default void eachRowGetsItsTargetAndItsLogProbability() {
         for (int vocabulary : VOCABULARIES) {
             try (var device = device()) {
                 var random = new Random(vocabulary);
@@ -44,7 +44,7 @@ public interface ScoreContract extends KernelsContract {
     }
 
     @Test
-    default void asManyMostLikelyIdsAsAskedForAndTheLowestOfEqualsFirst() {
+    default void theRequestedNumberOfMostLikelyIdsWithTheLowestOfATieFirst() {
         for (int vocabulary : VOCABULARIES) {
             try (var device = device()) {
                 var random = new Random(vocabulary);
@@ -53,7 +53,7 @@ public interface ScoreContract extends KernelsContract {
                     rows[1][id] = random.nextInt(4);
                     rows[2][id] = id % 20 == 6 ? rows[2][id] : Float.NEGATIVE_INFINITY;
                 }
-                for (int top : new int[] {0, 1, 5, MOST}) {
+                for (int top : new int[] {0, 1, 5, MAX_TOP}) {
                     Samples out = samples(device, 3);
                     score(device, rows, new int[3], top, out);
                     for (int row = 0; row < rows.length; row++) {
@@ -69,7 +69,7 @@ public interface ScoreContract extends KernelsContract {
     }
 
     @Test
-    default void whatIsNoNumberHasNoProbability() {
+    default void nanLogitsHaveNoProbability() {
         try (var device = device()) {
             var rows = new float[5][70];
             Arrays.fill(rows[0], Float.NaN);
@@ -81,22 +81,22 @@ public interface ScoreContract extends KernelsContract {
             Samples out = samples(device, 5);
             score(device, rows, new int[] {1, 3, 68, 1, 9}, 2, out);
             float[] logprobs = device.floats(out.logprobs());
-            assertEquals(Float.NEGATIVE_INFINITY, logprobs[0], "nothing is a number");
-            assertEquals(Float.NEGATIVE_INFINITY, logprobs[1], "the target is none");
+            assertEquals(Float.NEGATIVE_INFINITY, logprobs[0], "every logit is NaN");
+            assertEquals(Float.NEGATIVE_INFINITY, logprobs[1], "the target is NaN");
             assertEquals(0, logprobs[2], "infinity is certain");
-            assertTrue(logprobs[3] < -1e30f, "beside infinity");
-            assertEquals(0, logprobs[4], "the only number is certain");
+            assertTrue(logprobs[3] < -1e30f, "another logit is infinite");
+            assertEquals(0, logprobs[4], "the only finite logit is certain");
             int[] ids = device.ints(out.topIds());
             int[][] expected = {{-1, -1}, {0, 1}, {68, 0}, {68, 0}, {9, -1}};
             for (int row = 0; row < rows.length; row++) {
                 assertArrayEquals(
-                        expected[row], Arrays.copyOfRange(ids, row * MOST, row * MOST + 2));
+                        expected[row], Arrays.copyOfRange(ids, row * MAX_TOP, row * MAX_TOP + 2));
             }
         }
     }
 
     @Test
-    default void aChosenTokenIsScoredAsItWasSampled() {
+    default void aSampledTokenIsScoredAsItWasSampled() {
         try (var device = device()) {
             int vocabulary = 1000;
             var run = new SamplingRun(device, 3, vocabulary);
@@ -107,13 +107,13 @@ public interface ScoreContract extends KernelsContract {
             int[] ids = run.sample(rows, 0, 1, 2);
             int[] sampled = bits(device, run.samples().rows(3));
             Samples out = samples(device, 3);
-            run.sampler().score(logits(device, rows), device.ints(1, 3, ids), MOST, out);
+            run.sampler().score(logits(device, rows), device.ints(1, 3, ids), MAX_TOP, out);
             assertArrayEquals(sampled, bits(device, out));
         }
     }
 
     @Test
-    default void scoringMovesNoSlot() {
+    default void scoringChangesNoSlot() {
         try (var device = device()) {
             var run = new SamplingRun(device, 1, 200);
             var settings = SamplingRun.settings(1, 0.95f, 0, 0, 3, 0);
@@ -130,7 +130,7 @@ public interface ScoreContract extends KernelsContract {
     }
 
     @Test
-    default void aScoreHasTheSameBitsAloneInAnyBatchAndOnAnyThread() {
+    default void aScoreHasTheSameBitsInAnyBatchAndOnAnyThread() {
         int vocabulary = 5001;
         int count = 24;
         var random = new Random(23);
@@ -167,7 +167,7 @@ public interface ScoreContract extends KernelsContract {
     }
 
     @Test
-    default void logitsMayLieInTheColumnsOfAWiderTensor() {
+    default void logitsMayBeColumnsOfAWiderTensor() {
         try (var device = device()) {
             int vocabulary = 133;
             float[][] wide = rows(new Random(24), 4, vocabulary + 5);
@@ -188,7 +188,7 @@ public interface ScoreContract extends KernelsContract {
     }
 
     @Test
-    default void whatCannotBeScoredIsRefusedAndNothingIsWritten() {
+    default void invalidArgumentsAreRefusedAndNothingIsWritten() {
         try (var device = device()) {
             var sampler = sampler(device, 8);
             Tensor logits = device.zeros(DType.F32, 2, 8);
@@ -198,7 +198,7 @@ public interface ScoreContract extends KernelsContract {
             requireRefused(sampler, logits, device.ints(1, 2, 0, 8), 1, out);
             requireRefused(sampler, logits, device.ints(1, 2, -1, 0), 1, out);
             requireRefused(sampler, logits, targets, -1, out);
-            requireRefused(sampler, logits, targets, MOST + 1, out);
+            requireRefused(sampler, logits, targets, MAX_TOP + 1, out);
             requireRefused(sampler, logits, device.ints(1, 1, 0), 1, out);
             requireRefused(sampler, device.zeros(DType.F32, 2, 9), targets, 1, out);
             var tooFew =
@@ -213,12 +213,16 @@ public interface ScoreContract extends KernelsContract {
     }
 
     @Test
-    default void noTargetsAreNoWork() {
+    default void scoringNoTargetsWritesNothing() {
         try (var device = device()) {
             Samples out = samples(device, 1);
             int[] before = bits(device, out);
             sampler(device, 200)
-                    .score(device.zeros(DType.F32, 0, 200), device.ints(1, 0), MOST, out.rows(0));
+                    .score(
+                            device.zeros(DType.F32, 0, 200),
+                            device.ints(1, 0),
+                            MAX_TOP,
+                            out.rows(0));
             assertArrayEquals(before, bits(device, out));
         }
     }
@@ -232,7 +236,7 @@ public interface ScoreContract extends KernelsContract {
     private static void requireMostLikely(float[] logits, int top, int[] ids, float[] values) {
         int[] expected = mostLikely(logits, top);
         double[] logprobs = SamplingReference.logSoftmax(logits);
-        for (int i = 0; i < MOST; i++) {
+        for (int i = 0; i < MAX_TOP; i++) {
             if (i < expected.length) {
                 assertEquals(expected[i], ids[i]);
                 requireLogprob(logprobs[expected[i]], values[i]);
@@ -248,7 +252,8 @@ public interface ScoreContract extends KernelsContract {
         assertEquals(expected, actual, 2e-6 + 1e-7 * Math.abs(expected));
     }
 
-    /// Ids of the greatest logits above minus infinity; sorting keeps equals in order.
+    /// Returns the ids of the greatest logits above minus infinity; the sort keeps the order of
+    /// ties.
     private static int[] mostLikely(float[] logits, int count) {
         return IntStream.range(0, logits.length)
                 .filter(id -> logits[id] > Float.NEGATIVE_INFINITY)
@@ -259,7 +264,7 @@ public interface ScoreContract extends KernelsContract {
                 .toArray();
     }
 
-    /// Each row spread wider than the one before.
+    /// Returns rows of different spreads.
     private static float[][] rows(Random random, int count, int vocabulary) {
         var rows = new float[count][];
         for (int row = 0; row < count; row++) {
@@ -271,37 +276,24 @@ public interface ScoreContract extends KernelsContract {
         return rows;
     }
 
-    /// Asks for all log-probabilities, and has what moves the choice off the raw logits.
+    /// Returns settings that request all log-probabilities and make the choice differ from the raw
+    /// logits.
     private static SamplingSettings biased(int slot) {
         float temperature = 0.7f * slot;
         var bias = Map.of(4, 3f, 5, -100f);
-        return new SamplingSettings(
-                temperature,
-                0.9f,
-                0,
-                0,
-                1.3f,
-                0.2f,
-                0.1f,
-                bias,
-                slot,
-                0,
-                9,
-                new int[] {0},
-                true,
-                MOST);
+        return SamplingSettings.builder().temperature(temperature).topP(0.9f).repetitionPenalty(1.3f).frequencyPenalty(0.2f).presencePenalty(0.1f).logitBias(bias).seed(slot).minTokens(9).maskedIds(new int[] {0}).logprobs(true).topLogprobs(MAX_TOP).build();
     }
 
     private static Samples samples(TestDevice device, int rows) {
-        var floats = new float[rows * MOST];
+        var floats = new float[rows * MAX_TOP];
         Arrays.fill(floats, UNTOUCHED);
-        var ints = new int[rows * MOST];
+        var ints = new int[rows * MAX_TOP];
         Arrays.fill(ints, UNTOUCHED);
         return new Samples(
                 device.ints(1, rows, Arrays.copyOf(ints, rows)),
                 device.floats(1, rows, Arrays.copyOf(floats, rows)),
-                device.ints(rows, MOST, ints),
-                device.floats(rows, MOST, floats));
+                device.ints(rows, MAX_TOP, ints),
+                device.floats(rows, MAX_TOP, floats));
     }
 
     private static Samples row(Samples samples, int row) {
@@ -312,7 +304,7 @@ public interface ScoreContract extends KernelsContract {
                 samples.topLogprobs().rows(row, row + 1));
     }
 
-    /// All that samples hold, one behind the other, floats as raw bits.
+    /// Returns all values of `samples`, concatenated, floats as raw bits.
     private static int[] bits(TestDevice device, Samples samples) {
         return Stream.of(
                         device.ints(samples.ids()),

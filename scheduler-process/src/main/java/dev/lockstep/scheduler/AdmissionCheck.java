@@ -79,7 +79,7 @@ final class AdmissionCheck {
 
     private String unfit(Sequence sequence) {
         int prompt = sequence.promptLength();
-        int most = sequence.sampling().maxTokens();
+        int most = sequence.choice().maxTokens();
         long length = (long) prompt + most;
         var sum = "prompt of " + prompt + " tokens and max_tokens " + most + " make " + length;
         if (length > shape.maxModelLength()) {

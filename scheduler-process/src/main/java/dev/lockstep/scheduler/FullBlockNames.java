@@ -39,42 +39,43 @@ final class FullBlockNames {
         return Math.min(sequence.computed(), sequence.knownLength()) / blockSize;
     }
 
-    /// Names of a sequence's full blocks that the workers have not been told.
-    List<BlockHash> newNames(Sequence sequence) {
+    /// Names of a sequence's full blocks that the workers do not have yet; they count as sent from
+    /// now on.
+    List<BlockHash> takeUnsent(Sequence sequence) {
         int full = fullKnownBlocks(sequence);
-        int told = sequence.toldNames;
-        if (told >= full) {
+        int sent = sequence.blocks().sentNames();
+        if (sent >= full) {
             return List.of();
         }
-        sequence.nameBlocks(full, blockSize, hasher);
-        var names = new ArrayList<BlockHash>(full - told);
-        for (int block = told; block < full; block++) {
-            names.add(sequence.name(block));
+        sequence.names().extendTo(full, blockSize, hasher);
+        var names = new ArrayList<BlockHash>(full - sent);
+        for (int block = sent; block < full; block++) {
+            names.add(sequence.names().get(block));
         }
-        sequence.toldNames = full;
+        sequence.blocks().namesSentTo(full);
         return names;
     }
 
-    /// Makes the full blocks of a sequence fullBlockNames.
+    /// Enters the full blocks of a sequence into the prefix cache.
     void publish(Sequence sequence) {
         int full = fullKnownBlocks(sequence);
-        if (!prefixCache || full <= sequence.publishedBlocks) {
+        if (!prefixCache || full <= sequence.blocks().published()) {
             return;
         }
-        sequence.nameBlocks(full, blockSize, hasher);
-        var root = sequence.root(hasher);
-        for (int block = sequence.publishedBlocks; block < full; block++) {
+        sequence.names().extendTo(full, blockSize, hasher);
+        var root = sequence.names().root(hasher);
+        for (int block = sequence.blocks().published(); block < full; block++) {
             sequence.copyIds(block * blockSize, ids);
             for (int group = 0; group < pools.groupCount(); group++) {
-                if (block >= sequence.tables[group].dropped()) {
+                if (block >= sequence.blocks().table(group).dropped()) {
                     publish(sequence, group, block, root);
                 }
             }
             if (!inFlightPrefixes.isEmpty()) {
-                inFlightPrefixes.published(sequence.name(block), sequence);
+                inFlightPrefixes.published(sequence.names().get(block), sequence);
             }
         }
-        sequence.publishedBlocks = full;
+        sequence.blocks().publishedTo(full);
     }
 
     private void publish(Sequence sequence, int group, int index, BlockHash root) {
@@ -82,16 +83,16 @@ final class FullBlockNames {
         boolean first =
                 pools.cacheOf(group)
                         .name(
-                                sequence.tables[group].block(index),
+                                sequence.blocks().table(group).block(index),
                                 group,
-                                sequence.nameHigh(index),
-                                sequence.nameLow(index),
+                                sequence.names().high(index),
+                                sequence.names().low(index),
                                 before,
                                 root,
                                 ids,
                                 (int) sequence.arrival());
         if (first && group == 0) {
-            events.stored(sequence.name(index));
+            events.stored(sequence.names().get(index));
         }
     }
 

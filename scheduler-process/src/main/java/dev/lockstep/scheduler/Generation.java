@@ -1,42 +1,49 @@
 package dev.lockstep.scheduler;
 
-import dev.lockstep.proto.v1.PositionOutputs;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
-/// Gives the tokens a step brought to their sequences, and ends those that are done. What a
-/// sequence overshoots after its end is masked: steps in flight may still bring tokens for it.
+/// Gives the tokens and outputs of a step to their sequences, and ends the sequences that are
+/// complete. A token for a sequence that has already ended is dropped: steps in flight may still
+/// bring some.
 final class Generation {
-    private final PlanInProgress sequences;
+    private final RunningSequences running;
     private final WaitingRoom waiting;
     private final Timeline timeline;
-    private final StepTokens tokens;
-    private final StepOutputs outputs = new StepOutputs();
+    private final @Nullable SampledToken[] tokenOfSlot;
+    private final Map<Integer, List<PositionOutputs>> outputsOfSlot = new HashMap<>();
     private long generated;
 
-    Generation(int slots, PlanInProgress sequences, WaitingRoom waiting, Timeline timeline) {
-        this.sequences = sequences;
+    Generation(int slots, RunningSequences running, WaitingRoom waiting, Timeline timeline) {
+        this.tokenOfSlot = new SampledToken[slots];
+        this.running = running;
         this.waiting = waiting;
         this.timeline = timeline;
-        this.tokens = new StepTokens(slots);
     }
 
-    /// Tokens that were not masked.
+    /// Tokens given to sequences; dropped ones do not count.
     long generated() {
         return generated;
     }
 
-    /// Throws, and changes nothing, unless the result brings what the plan asked for.
+    /// Takes a result. Throws, and changes nothing, unless it brings exactly what the plan asked
+    /// for.
     List<SequenceEvent> take(StepPlan plan, StepResult result) {
-        tokens.sort(plan, result);
-        outputs.sort(plan, result);
+        sortTokens(plan, result);
+        sortOutputs(plan, result);
         var events = new ArrayList<SequenceEvent>(result.sampled().size());
-        for (var row : plan.rows()) {
-            if (outputs.any()) {
-                outputs.of(row).forEach(each -> deliver(row.sequence(), each, events));
+        for (StepPlan.Row row : plan.rows()) {
+            if (!outputsOfSlot.isEmpty()) {
+                outputsOfSlot
+                        .getOrDefault(row.slot(), List.of())
+                        .forEach(each -> deliver(row.sequence(), each, events));
             }
             if (row.samples()) {
-                take(row.sequence(), tokens.of(row), events);
+                take(row.sequence(), tokenOf(plan, row), events);
             } else if (row.ends() && row.sequence().live()) {
                 end(row.sequence(), events);
             }
@@ -44,24 +51,80 @@ final class Generation {
         return events;
     }
 
+    /// Puts the tokens into [#tokenOfSlot]. Throws unless there is exactly one for each row that
+    /// samples.
+    private void sortTokens(StepPlan plan, StepResult result) {
+        Arrays.fill(tokenOfSlot, null);
+        for (StepResult.Sampled sampled : result.sampled()) {
+            if (sampled.slot() < 0 || sampled.slot() >= tokenOfSlot.length) {
+                throw new IllegalStateException(
+                        "a token for slot " + sampled.slot() + " of " + tokenOfSlot.length);
+            }
+            tokenOfSlot[sampled.slot()] = sampled.token();
+        }
+        int expected = 0;
+        for (StepPlan.Row row : plan.rows()) {
+            if (row.samples()) {
+                expected++;
+                var _ = tokenOf(plan, row);
+            }
+        }
+        if (expected != result.sampled().size()) {
+            throw new IllegalStateException(
+                    "step "
+                            + plan.number()
+                            + " brought "
+                            + result.sampled().size()
+                            + " tokens, expected "
+                            + expected);
+        }
+    }
+
+    private SampledToken tokenOf(StepPlan plan, StepPlan.Row row) {
+        SampledToken token = tokenOfSlot[row.slot()];
+        if (token == null) {
+            throw new IllegalStateException(
+                    "step " + plan.number() + " brought no token for slot " + row.slot());
+        }
+        return token;
+    }
+
+    /// Puts the outputs into [#outputsOfSlot]. Throws unless every slot with outputs has a row in
+    /// the plan whose sequence requested some.
+    private void sortOutputs(StepPlan plan, StepResult result) {
+        outputsOfSlot.clear();
+        if (result.outputs().isEmpty()) {
+            return;
+        }
+        for (StepPlan.Row row : plan.rows()) {
+            if (row.sequence().wanted().any()) {
+                outputsOfSlot.put(row.slot(), new ArrayList<>());
+            }
+        }
+        for (StepResult.Outputs outputs : result.outputs()) {
+            List<PositionOutputs> known = outputsOfSlot.get(outputs.slot());
+            if (known == null) {
+                throw new IllegalStateException(
+                        "step %d brought outputs for slot %d, which requested none"
+                                .formatted(plan.number(), outputs.slot()));
+            }
+            known.add(outputs.values());
+        }
+    }
+
     private static void deliver(
             Sequence sequence, PositionOutputs outputs, List<SequenceEvent> events) {
         if (!sequence.live()) {
             return;
         }
-        var fresh = sequence.outputCursor.advance(outputs);
-        if (!OutputCursor.isEmpty(fresh)) {
+        PositionOutputs fresh = sequence.delivered.advance(outputs);
+        if (!fresh.isEmpty()) {
             events.add(new SequenceEvent.Computed(sequence, fresh));
         }
     }
 
-    private void end(Sequence sequence, List<SequenceEvent> events) {
-        sequences.end(sequence, Sequence.State.FINISHED);
-        events.add(new SequenceEvent.LengthReached(sequence));
-    }
-
     private void take(Sequence sequence, SampledToken token, List<SequenceEvent> events) {
-        sequence.settle();
+        sequence.tokenArrived();
         if (!sequence.live()) {
             return;
         }
@@ -72,14 +135,17 @@ final class Generation {
         }
         timeline.generated(sequence);
         events.add(new SequenceEvent.Generated(sequence, position, token));
-        var sampling = sequence.sampling();
-        boolean stops =
-                sequence.outputCount() > sampling.minTokens() && sampling.stopsAt(token.id());
-        if (stops) {
-            sequences.end(sequence, Sequence.State.FINISHED);
+        Choice choice = sequence.choice();
+        if (sequence.outputCount() > choice.minTokens() && choice.stopsAt(token.id())) {
+            running.end(sequence, Sequence.State.FINISHED);
             events.add(new SequenceEvent.Stopped(sequence, token.id()));
-        } else if (sequence.outputCount() == sampling.maxTokens()) {
+        } else if (sequence.outputCount() == choice.maxTokens()) {
             end(sequence, events);
         }
+    }
+
+    private void end(Sequence sequence, List<SequenceEvent> events) {
+        running.end(sequence, Sequence.State.FINISHED);
+        events.add(new SequenceEvent.LengthReached(sequence));
     }
 }

@@ -23,7 +23,7 @@ final class InFlightPrefixes {
     void announce(Sequence sequence, int first) {
         int full = sequence.promptLength() / blockSize;
         for (int block = first; block < full; block++) {
-            inFlightPrefixes.putIfAbsent(sequence.name(block), sequence);
+            inFlightPrefixes.putIfAbsent(sequence.names().get(block), sequence);
         }
     }
 
@@ -37,9 +37,9 @@ final class InFlightPrefixes {
         if (inFlightPrefixes.isEmpty()) {
             return;
         }
-        int full = Math.min(sequence.promptLength() / blockSize, sequence.nameCount());
-        for (int block = sequence.publishedBlocks; block < full; block++) {
-            inFlightPrefixes.remove(sequence.name(block), sequence);
+        int full = Math.min(sequence.promptLength() / blockSize, sequence.names().count());
+        for (int block = sequence.blocks().published(); block < full; block++) {
+            inFlightPrefixes.remove(sequence.names().get(block), sequence);
         }
     }
 

@@ -52,11 +52,7 @@ final class KvAdmission {
         }
         int missing = Math.ceilDiv(known, blockSize) - match.blocks();
         match.take(sequence);
-        sequence.foundFrom = match.producer();
-        sequence.reserved = 0;
-        sequence.publishedBlocks = match.blocks();
-        sequence.toldBlocks = 0;
-        sequence.toldNames = match.blocks();
+        sequence.blocks().admitted(match.blocks(), match.producer());
         if (match.partialTokens() > 0) {
             copies.add(sequence, match);
             missing--;
@@ -91,7 +87,7 @@ final class KvAdmission {
         int most = sequence.mostShared();
         match.reset();
         if (prefixCache) {
-            sequence.nameBlocks(sequence.knownLength() / blockSize, blockSize, hasher);
+            sequence.names().extendTo(sequence.knownLength() / blockSize, blockSize, hasher);
             match.find(sequence, most);
         }
         sequence.leader()
@@ -104,7 +100,7 @@ final class KvAdmission {
         if (!prefixCache) {
             return 0;
         }
-        sequence.nameBlocks(sequence.knownLength() / blockSize, blockSize, hasher);
+        sequence.names().extendTo(sequence.knownLength() / blockSize, blockSize, hasher);
         return match.countBlocks(sequence, sequence.mostShared());
     }
 
@@ -123,7 +119,7 @@ final class KvAdmission {
         if ((found + 1) * blockSize > sequence.mostShared()) {
             return Optional.empty();
         }
-        return inFlightPrefixes.of(sequence.name(found));
+        return inFlightPrefixes.of(sequence.names().get(found));
     }
 
     /// As [KvCacheManager#fitsToCompletion].
@@ -141,7 +137,7 @@ final class KvAdmission {
                 if (pools.poolOf(group) == pool) {
                     open -= Math.max(0, demand.toFinish(candidate, group) - match.held(group));
                     for (var sequence : running) {
-                        var table = sequence.tables[group];
+                        var table = sequence.blocks().table(group);
                         int held = table.size() - table.dropped();
                         open -= Math.max(0, demand.toFinish(sequence, group) - held);
                     }

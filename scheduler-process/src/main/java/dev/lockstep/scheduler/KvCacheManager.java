@@ -57,9 +57,9 @@ public interface KvCacheManager extends ResourceManager {
     /// The length `sequence` may grow to in this plan.
     int room(Sequence sequence);
 
-    /// Its row brings `sequence` to `length`, at most its room: what was reserved beyond is open to
-    /// others.
-    void settle(Sequence sequence, int length);
+    /// Reserves for `sequence` what it lacks to hold `length` tokens, at most its room, and no more:
+    /// its row is known.
+    void trimReservation(Sequence sequence, int length);
 
     /// A running sequence, other than `sequence`, that is about to compute what it lacks next.
     Optional<Sequence> producerFor(Sequence sequence);

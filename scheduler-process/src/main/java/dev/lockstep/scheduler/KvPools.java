@@ -151,6 +151,6 @@ final class KvPools {
     /// The fullBlockNames block of the name of a sequence's block, which need not be its own, or
     /// [PrefixCache#NONE].
     int find(Sequence sequence, int group, int index) {
-        return cacheOf(group).find(group, sequence.nameHigh(index), sequence.nameLow(index));
+        return cacheOf(group).find(group, sequence.names().high(index), sequence.names().low(index));
     }
 }

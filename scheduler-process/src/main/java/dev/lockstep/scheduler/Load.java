@@ -1,6 +1,10 @@
 package dev.lockstep.scheduler;
 
 /// How busy a scheduler is: a snapshot for people and routers.
+///
+/// @param waitingTokens ids of all waiting sequences, outputs included
+/// @param freeBlocks blocks that no sequence holds
+/// @param cachedBlocks free blocks that a prefix can still find
 public record Load(
         int running,
         int waiting,
@@ -29,5 +33,42 @@ public record Load(
 
     public Load withTotals(Totals all) {
         return new Load(running, waiting, waitingTokens, blocks, freeBlocks, cachedBlocks, all);
+    }
+
+    /// Counters that only grow, over all groups of a process.
+    public record Totals(
+            long preemptions,
+            long steps,
+            long mixedSteps,
+            long promptTokens,
+            long cachedTokens,
+            long generatedTokens,
+            long expired,
+            long refused) {
+        public static final Totals NONE = new Totals(0, 0, 0, 0, 0, 0, 0, 0);
+
+        public Totals plusRefused(long more) {
+            return new Totals(
+                    preemptions,
+                    steps,
+                    mixedSteps,
+                    promptTokens,
+                    cachedTokens,
+                    generatedTokens,
+                    expired,
+                    refused + more);
+        }
+
+        public Totals plus(Totals more) {
+            return new Totals(
+                    preemptions + more.preemptions,
+                    steps + more.steps,
+                    mixedSteps + more.mixedSteps,
+                    promptTokens + more.promptTokens,
+                    cachedTokens + more.cachedTokens,
+                    generatedTokens + more.generatedTokens,
+                    expired + more.expired,
+                    refused + more.refused);
+        }
     }
 }

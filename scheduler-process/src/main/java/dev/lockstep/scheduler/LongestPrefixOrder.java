@@ -59,7 +59,7 @@ public final class LongestPrefixOrder implements WaitingOrder, CacheEvents {
         }
         sequence.rank = context.cachedPrefix(sequence);
         longest.add(sequence);
-        if (sequence.rank < sequence.nameCount()) {
+        if (sequence.rank < sequence.names().count()) {
             lacking.computeIfAbsent(
                             lacked(sequence),
                             any -> new TreeSet<>(Comparator.comparingLong(Sequence::arrival)))
@@ -69,7 +69,7 @@ public final class LongestPrefixOrder implements WaitingOrder, CacheEvents {
 
     private void displace(Sequence sequence) {
         longest.remove(sequence);
-        if (sequence.rank < sequence.nameCount()) {
+        if (sequence.rank < sequence.names().count()) {
             var name = lacked(sequence);
             var others = lacking.get(name);
             if (others != null) {
@@ -82,7 +82,7 @@ public final class LongestPrefixOrder implements WaitingOrder, CacheEvents {
     }
 
     private static BlockHash lacked(Sequence sequence) {
-        return sequence.name(sequence.rank);
+        return sequence.names().get(sequence.rank);
     }
 
     @Override

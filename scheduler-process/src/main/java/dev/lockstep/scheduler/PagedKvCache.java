@@ -124,7 +124,7 @@ final class PagedKvCache implements KvCacheManager {
     }
 
     @Override
-    public void settle(Sequence sequence, int length) {
+    public void trimReservation(Sequence sequence, int length) {
         reservations.set(sequence, demand.missing(sequence, length));
     }
 
@@ -138,7 +138,10 @@ final class PagedKvCache implements KvCacheManager {
             }
             extend(sequence);
             fullBlockNames.publish(sequence);
-            row.tell(newBlocks(sequence), fullBlockNames.newNames(sequence));
+            var blocks = sequence.blocks();
+            row.extend(
+                    blocks.anyUnsent() ? blocks.takeUnsent() : noBlocks,
+                    fullBlockNames.takeUnsent(sequence));
             windows.slide(sequence);
         }
         copies.moveTo(plan);
@@ -150,22 +153,9 @@ final class PagedKvCache implements KvCacheManager {
         reservations.set(sequence, 0);
         for (int i = 0; i < missing; i++) {
             for (int group = 0; group < pools.groupCount(); group++) {
-                sequence.tables[group].append(pools.allocate(group));
+                sequence.blocks().table(group).append(pools.allocate(group));
             }
         }
-    }
-
-    private int[][] newBlocks(Sequence sequence) {
-        int told = sequence.toldBlocks;
-        if (told == sequence.blockCount()) {
-            return noBlocks;
-        }
-        var blocks = new int[pools.groupCount()][];
-        for (int group = 0; group < blocks.length; group++) {
-            blocks[group] = sequence.tables[group].tail(told);
-        }
-        sequence.toldBlocks = sequence.blockCount();
-        return blocks;
     }
 
     @Override
@@ -182,11 +172,11 @@ final class PagedKvCache implements KvCacheManager {
         reservations.set(sequence, 0);
         inFlightPrefixes.left(sequence);
         for (int group = 0; group < pools.groupCount(); group++) {
-            var table = sequence.tables[group];
+            var table = sequence.blocks().table(group);
             deferredFrees.add(sequence, group, table.tail(table.dropped()));
             table.clear();
         }
-        sequence.publishedBlocks = 0;
+        sequence.blocks().publishedTo(0);
     }
 
     @Override
@@ -197,7 +187,7 @@ final class PagedKvCache implements KvCacheManager {
         }
         for (var sequence : running) {
             for (int group = 0; group < pools.groupCount(); group++) {
-                var table = sequence.tables[group];
+                var table = sequence.blocks().table(group);
                 for (int i = table.dropped(); i < table.size(); i++) {
                     holders[pools.poolOf(group)][table.block(i)]++;
                 }

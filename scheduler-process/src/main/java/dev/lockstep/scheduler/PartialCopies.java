@@ -22,7 +22,7 @@ final class PartialCopies {
         }
         for (int group = 0; group < pools.groupCount(); group++) {
             int block = pools.allocate(group);
-            sequence.tables[group].append(block);
+            sequence.blocks().table(group).append(block);
             copies.add(
                     new StepPlan.BlockCopy(
                             group, match.partialSource(group), block, match.partialTokens()));

@@ -5,89 +5,104 @@ import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
-/// The state of one plan while its capacity scheduler works, and the sequences that run.
-///
-/// What a sequence gives up returns only when every step sent before has ended, because such a step
-/// may still write to it.
+/// The sequences of the step that is being planned, as its capacity scheduler chooses them.
 final class PlanInProgress implements Capacity {
     private final int budget;
     private final KvCacheManager kv;
     private final SlotPool slots;
     private final WaitingRoom waiting;
-    private final WaitingOrder order;
+    private final WaitingOrder bestEffort;
     private final MicroBatchScheduler microBatch;
-    private final ResourceManager resources;
-    private final Timeline timeline;
-    private final List<Sequence> running = new ArrayList<>();
+    private final RunningSequences running;
+    private final WaitingReports reports;
     private final List<Sequence> batch = new ArrayList<>();
     private final List<Sequence> withoutKv = new ArrayList<>();
     private final List<Sequence> admitted = new ArrayList<>();
     private final List<Sequence> candidates = new ArrayList<>();
     private long tokens;
     private @Nullable Sequence withoutVictim;
-    private boolean nextIsKnown;
-    private boolean nextHurries;
-    private boolean toldGuaranteed;
-    private boolean toldBestEffort;
-    private long preemptions;
-    private long promptTokens;
-    private long cachedTokens;
+    private @Nullable Boolean nextHurries;
 
+    /// @param budget upper bound of the tokens of a step
+    /// @param bestEffort the waiting order of sequences that are not guaranteed
     PlanInProgress(
             int budget,
             KvCacheManager kv,
             SlotPool slots,
             WaitingRoom waiting,
-            WaitingOrder order,
+            WaitingOrder bestEffort,
             MicroBatchScheduler microBatch,
-            ResourceManager resources,
+            RunningSequences running,
             Timeline timeline) {
         this.budget = budget;
         this.kv = kv;
         this.slots = slots;
         this.waiting = waiting;
-        this.order = order;
+        this.bestEffort = bestEffort;
         this.microBatch = microBatch;
-        this.resources = resources;
-        this.timeline = timeline;
+        this.running = running;
+        this.reports = new WaitingReports(waiting, timeline);
     }
 
-    void begin(long nanos) {
+    /// Chooses the sequences of the next step. When a preemption leaves the step empty and no step
+    /// is in flight, the freed memory is available at once, so that another attempt can use it.
+    ///
+    /// @param idle whether no step is in flight
+    void select(CapacityScheduler capacity, long nanos, boolean idle) {
+        long preemptions;
+        do {
+            preemptions = running.preemptions();
+            begin(nanos);
+            capacity.select(this);
+        } while (isEmpty() && idle && running.preemptions() > preemptions);
+        reportWaiting();
+    }
+
+    private void begin(long nanos) {
         batch.clear();
         withoutKv.clear();
         admitted.clear();
         tokens = 0;
         withoutVictim = null;
-        nextIsKnown = false;
-        toldGuaranteed = false;
-        toldBestEffort = false;
+        nextHurries = null;
+        reports.begin();
         kv.beginPlan(nanos);
     }
 
-    /// The sequences of the step whose tokens are divided, in the order they were chosen.
+    /// Sequences that share the tokens of the step, in the order they were chosen.
     List<Sequence> batch() {
         return batch;
     }
 
-    /// As [WaitingOrder#wantsShortSteps].
-    boolean wantsShortSteps() {
-        return waiting.wantsShortSteps();
+    /// Sequences that run whole in this step, without KV.
+    List<Sequence> withoutKv() {
+        return withoutKv;
     }
 
-    /// Tokens for the batch of a short step, where there are so many.
-    int share(int budget) {
+    List<Sequence> admitted() {
+        return admitted;
+    }
+
+    private boolean isEmpty() {
+        return batch.isEmpty() && withoutKv.isEmpty();
+    }
+
+    /// Tokens that a short step divides among the batch, of at most `most`: all decodes, and half
+    /// of the remaining budget for prefills.
+    int shortStepTokens(int most) {
         int decodes = 0;
-        for (var sequence : batch) {
+        for (Sequence sequence : batch) {
             decodes += sequence.prefilling() ? 0 : 1;
         }
-        return decodes >= budget ? budget : Math.max(1, decodes + (budget - decodes) / 2);
+        return decodes >= most ? most : Math.max(1, decodes + (most - decodes) / 2);
     }
 
-    /// Takes the prefills of others out of the step when one hurries. It says whether it did.
-    boolean hurry() {
+    /// Removes other prefills from the batch when a sequence in it hurries. Returns whether one
+    /// does.
+    boolean keepOnlyHurryingPrefills() {
         candidates.clear();
         boolean hurries = false;
-        for (var each : batch) {
+        for (Sequence each : batch) {
             boolean first = each.prefilling() && waiting.hurries(each);
             hurries |= first;
             if (first || !each.prefilling()) {
@@ -101,36 +116,9 @@ final class PlanInProgress implements Capacity {
         return hurries;
     }
 
-    /// Those that run whole in this step, without KV.
-    List<Sequence> withoutKv() {
-        return withoutKv;
-    }
-
-    boolean isEmpty() {
-        return batch.isEmpty() && withoutKv.isEmpty();
-    }
-
-    List<Sequence> admitted() {
-        return admitted;
-    }
-
-    /// How often a sequence was preempted.
-    long preemptions() {
-        return preemptions;
-    }
-
-    /// Known ids of all that were admitted, and how many of them were found in the cache.
-    long promptTokens() {
-        return promptTokens;
-    }
-
-    long cachedTokens() {
-        return cachedTokens;
-    }
-
     @Override
     public List<Sequence> running() {
-        return running;
+        return running.all();
     }
 
     @Override
@@ -139,10 +127,9 @@ final class PlanInProgress implements Capacity {
                 || nextHurries();
     }
 
-    /// Looked up once, until somebody is admitted.
+    /// Whether the next best-effort sequence hurries; looked up once, and again after an admission.
     private boolean nextHurries() {
-        if (!nextIsKnown) {
-            nextIsKnown = true;
+        if (nextHurries == null) {
             nextHurries =
                     slots.anyFree()
                             && !waiting.isEmpty()
@@ -165,11 +152,11 @@ final class PlanInProgress implements Capacity {
         if (!kv.tryReserve(sequence, length)) {
             return false;
         }
-        put(sequence);
+        addToBatch(sequence);
         return true;
     }
 
-    private void put(Sequence sequence) {
+    private void addToBatch(Sequence sequence) {
         batch.add(sequence);
         tokens += sequence.remaining();
     }
@@ -180,43 +167,21 @@ final class PlanInProgress implements Capacity {
         return kv.canReserveSoon(sequence, runs ? sequence.computed() + 1 : sequence.knownLength());
     }
 
-    /// Tells the timelines of those that go next why they did not go in this plan, where no attempt
-    /// to admit them told so. Nobody is tried when the step is full; in a step with room nobody was
-    /// when a slot was missing, or memory for one before them.
-    void tellWhoWaits() {
-        if (waiting.isEmpty()) {
-            return;
+    /// Reports why the next sequences wait. No admission is attempted when the step is full; in a
+    /// step with room none was attempted because a slot was missing, or memory for a sequence
+    /// before them.
+    private void reportWaiting() {
+        if (!waiting.isEmpty()) {
+            reports.reportRemaining(
+                    !wantsMore()
+                            ? Timeline.Reason.BUDGET
+                            : slots.anyFree() ? Timeline.Reason.MEMORY : Timeline.Reason.SLOTS);
         }
-        var why =
-                !wantsMore()
-                        ? Timeline.Reason.BUDGET
-                        : slots.anyFree() ? Timeline.Reason.MEMORY : Timeline.Reason.SLOTS;
-        if (!toldGuaranteed) {
-            tell(waiting.firstGuaranteed(), why);
-        }
-        if (!toldBestEffort) {
-            tell(waiting.firstBestEffort(), why);
-        }
-    }
-
-    private void tell(Optional<Sequence> first, Timeline.Reason why) {
-        if (first.isPresent() && first.get().pending() == 0) {
-            waits(first.get(), why);
-        }
-    }
-
-    private void waits(Sequence sequence, Timeline.Reason why) {
-        toldGuaranteed |= sequence.guaranteed();
-        toldBestEffort |= !sequence.guaranteed();
-        timeline.waits(sequence, why);
     }
 
     @Override
     public Optional<Sequence> next() {
-        if (waiting.isEmpty()) {
-            return Optional.empty();
-        }
-        return admissible(waiting.first());
+        return waiting.isEmpty() ? Optional.empty() : admissible(waiting.first());
     }
 
     @Override
@@ -229,20 +194,20 @@ final class PlanInProgress implements Capacity {
             return Optional.empty();
         }
         if (!slots.anyFree()) {
-            waits(first.get(), Timeline.Reason.SLOTS);
-            makeRoomFor(first.get());
+            reports.report(first.get(), Timeline.Reason.SLOTS);
+            freeSlotFor(first.get());
             return Optional.empty();
         }
         return first;
     }
 
-    /// A slot comes back when the steps in flight have ended. Where nobody makes room, nobody does
-    /// until somebody is preempted.
-    private void makeRoomFor(Sequence first) {
+    /// Preempts a sequence for its slot, unless one is about to be free. When no sequence can be
+    /// preempted for `first`, that holds until the next preemption.
+    private void freeSlotFor(Sequence first) {
         if (slots.anyReturning() || first == withoutVictim) {
             return;
         }
-        var victim = first.guaranteed() ? victim() : victimFor(first);
+        Optional<Sequence> victim = first.guaranteed() ? victim() : victimFor(first);
         if (victim.isPresent()) {
             preempt(victim.get());
         } else {
@@ -253,114 +218,83 @@ final class PlanInProgress implements Capacity {
     @Override
     public boolean tryAdmit(Sequence sequence) {
         if (fitsWithoutKv(sequence)) {
-            admitWithoutKv(sequence);
-            return true;
+            running.admitWithoutKv(sequence);
+            withoutKv.add(sequence);
+            tokens += sequence.promptLength();
+        } else {
+            int cached = kv.tryAdmit(sequence);
+            if (cached < 0) {
+                reports.report(sequence, Timeline.Reason.MEMORY);
+                return false;
+            }
+            running.admit(sequence, cached);
+            addToBatch(sequence);
         }
-        int cached = kv.tryAdmit(sequence);
-        if (cached < 0) {
-            waits(sequence, Timeline.Reason.MEMORY);
-            return false;
-        }
-        waiting.remove(sequence);
-        sequence.admit(slots.take(), cached);
-        admitted(sequence, cached);
-        put(sequence);
+        admitted.add(sequence);
+        nextHurries = null;
         return true;
     }
 
-    /// One that keeps nothing needs no blocks, when the step has room for all of it.
+    /// Whether a sequence needs no blocks, because the step has room for all of it and it generates
+    /// nothing.
     private boolean fitsWithoutKv(Sequence sequence) {
         return !sequence.generates() && tokens + sequence.promptLength() <= budget;
     }
 
-    private void admitWithoutKv(Sequence sequence) {
-        waiting.remove(sequence);
-        sequence.admitWithoutKv(slots.take());
-        admitted(sequence, 0);
-        withoutKv.add(sequence);
-        tokens += sequence.promptLength();
-    }
-
-    private void admitted(Sequence sequence, int cached) {
-        running.add(sequence);
-        admitted.add(sequence);
-        promptTokens += sequence.knownLength();
-        cachedTokens += cached;
-        waiting.admitted(sequence, cached);
-        nextIsKnown = false;
-    }
-
     @Override
     public boolean fitsToCompletion(Sequence sequence) {
-        boolean fits = fitsWithoutKv(sequence) || kv.fitsToCompletion(sequence, running);
-        if (!fits) {
-            waits(sequence, Timeline.Reason.MEMORY);
-        }
-        return fits;
+        return reportUnless(
+                fitsWithoutKv(sequence) || kv.fitsToCompletion(sequence, running.all()), sequence);
     }
 
     @Override
     public boolean fitsBesideGuaranteed(Sequence sequence) {
         candidates.clear();
-        for (var each : running) {
+        for (Sequence each : running.all()) {
             if (each.guaranteed()) {
                 candidates.add(each);
             }
         }
-        boolean fits = fitsWithoutKv(sequence) || kv.fitsBeside(sequence, candidates);
+        return reportUnless(fitsWithoutKv(sequence) || kv.fitsBeside(sequence, candidates), sequence);
+    }
+
+    private boolean reportUnless(boolean fits, Sequence sequence) {
         if (!fits) {
-            waits(sequence, Timeline.Reason.MEMORY);
+            reports.report(sequence, Timeline.Reason.MEMORY);
         }
         return fits;
     }
 
     @Override
     public Optional<Sequence> victim() {
-        collectPausable(null);
-        return candidates.isEmpty() ? Optional.empty() : Optional.of(order.victim(candidates));
+        return victimAmong(null);
     }
 
     @Override
     public Optional<Sequence> victimFor(Sequence sequence) {
-        collectPausable(sequence);
-        return candidates.isEmpty() ? Optional.empty() : Optional.of(order.victim(candidates));
+        return victimAmong(sequence);
     }
 
-    private void collectPausable(@Nullable Sequence waitingOne) {
+    /// @param waitingOne restricts the victims to sequences that yield to this one; null for no
+    ///   restriction
+    private Optional<Sequence> victimAmong(@Nullable Sequence waitingOne) {
         candidates.clear();
-        for (var each : running) {
-            boolean pausable = !each.guaranteed() && !each.withoutKv() && !admitted.contains(each);
-            if (pausable && (waitingOne == null || order.yields(each, waitingOne))) {
+        for (Sequence each : running.all()) {
+            boolean preemptible =
+                    !each.guaranteed() && !each.withoutKv() && !admitted.contains(each);
+            if (preemptible && (waitingOne == null || bestEffort.yields(each, waitingOne))) {
                 candidates.add(each);
             }
         }
+        return candidates.isEmpty() ? Optional.empty() : Optional.of(bestEffort.victim(candidates));
     }
 
     @Override
     public void preempt(Sequence sequence) {
-        if (!running.remove(sequence)) {
-            throw new IllegalStateException(sequence + " does not run");
-        }
         if (batch.remove(sequence)) {
             tokens -= sequence.remaining();
         }
-        resources.freeResources(sequence);
-        sequence.preempt();
-        waiting.add(sequence);
-        timeline.preempted(sequence);
+        running.preempt(sequence);
         withoutVictim = null;
-        preemptions++;
-    }
-
-    /// Takes a live sequence out for good.
-    void end(Sequence sequence, Sequence.State terminal) {
-        if (sequence.state() == Sequence.State.RUNNING) {
-            running.remove(sequence);
-            resources.freeResources(sequence);
-        } else {
-            waiting.remove(sequence);
-        }
-        sequence.end(terminal);
-        timeline.ended(sequence);
     }
 }

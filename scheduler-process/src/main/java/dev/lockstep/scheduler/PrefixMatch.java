@@ -81,7 +81,7 @@ final class PrefixMatch {
 
     /// Full blocks that could be shared, by name only.
     int countBlocks(Sequence sequence, int most) {
-        int limit = Math.min(most / blockSize, sequence.nameCount());
+        int limit = Math.min(most / blockSize, sequence.names().count());
         int full = 0;
         while (full < limit && isInFullGroups(sequence, full)) {
             full++;
@@ -170,7 +170,7 @@ final class PrefixMatch {
                     cache.findPartial(
                             group,
                             before,
-                            sequence.root(hasher),
+                            sequence.names().root(hasher),
                             sequence,
                             blocks * blockSize,
                             least);
@@ -189,8 +189,8 @@ final class PrefixMatch {
         }
         for (int group = 0; group < pools.groupCount(); group++) {
             // What the leader's window has left behind is gone.
-            if (leader.tables[group].dropped() > firstNeeded(group, full)
-                    || leader.tables[group].size() < Math.ceilDiv(common, blockSize)) {
+            if (leader.blocks().table(group).dropped() > firstNeeded(group, full)
+                    || leader.blocks().table(group).size() < Math.ceilDiv(common, blockSize)) {
                 return;
             }
         }
@@ -201,10 +201,10 @@ final class PrefixMatch {
             firstNeeded[group] = firstNeeded(group, full);
             reach(group, full);
             for (int index = firstNeeded[group]; index < full; index++) {
-                found[group][index] = leader.tables[group].block(index);
+                found[group][index] = leader.blocks().table(group).block(index);
             }
             if (partialTokens > 0) {
-                partialSource[group] = leader.tables[group].block(full);
+                partialSource[group] = leader.blocks().table(group).block(full);
             }
         }
         countRevived();
@@ -229,7 +229,7 @@ final class PrefixMatch {
     /// The sequence becomes a holder of the blocks found.
     void take(Sequence sequence) {
         for (int group = 0; group < pools.groupCount(); group++) {
-            var table = sequence.tables[group];
+            var table = sequence.blocks().table(group);
             table.appendDropped(firstNeeded[group] < blocks ? firstNeeded[group] : blocks);
             for (int index = firstNeeded[group]; index < blocks; index++) {
                 pools.pool(pools.poolOf(group)).retain(found[group][index]);

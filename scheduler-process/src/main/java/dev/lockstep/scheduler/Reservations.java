@@ -25,7 +25,7 @@ final class Reservations {
     void begin() {
         Arrays.fill(reserved, 0);
         for (var sequence : reserving) {
-            sequence.reserved = 0;
+            sequence.blocks().reserve(0);
         }
         reserving.clear();
     }
@@ -48,12 +48,12 @@ final class Reservations {
     /// Sets so many blocks aside, instead of what was before.
     void set(Sequence sequence, int blocks) {
         for (int pool = 0; pool < reserved.length; pool++) {
-            reserved[pool] += (blocks - sequence.reserved) * pools.groupsIn(pool);
+            reserved[pool] += (blocks - sequence.blocks().reserved()) * pools.groupsIn(pool);
         }
-        if (sequence.reserved == 0 && blocks > 0) {
+        if (sequence.blocks().reserved() == 0 && blocks > 0) {
             reserving.add(sequence);
         }
-        sequence.reserved = blocks;
+        sequence.blocks().reserve(blocks);
     }
 
     /// The length a sequence may grow to with what it has, what is set aside for it and what is
@@ -62,7 +62,7 @@ final class Reservations {
         int blocks = ENDLESS;
         for (int pool = 0; pool < reserved.length; pool++) {
             int open = Math.max(0, open(pool));
-            blocks = Math.min(blocks, sequence.reserved + open / pools.groupsIn(pool));
+            blocks = Math.min(blocks, sequence.blocks().reserved() + open / pools.groupsIn(pool));
         }
         return Math.multiplyExact(blocks + sequence.blockCount(), pools.blockSize());
     }
@@ -71,7 +71,7 @@ final class Reservations {
     void checkIntegrity(Iterable<Sequence> running) {
         int found = 0;
         for (var sequence : running) {
-            found += sequence.reserved;
+            found += sequence.blocks().reserved();
         }
         for (int pool = 0; pool < reserved.length; pool++) {
             if (found * pools.groupsIn(pool) != reserved[pool]) {

@@ -1,16 +1,10 @@
 package dev.lockstep.scheduler;
 
-import java.util.List;
-
-/// One generated token as the worker reported it; the scheduler reads only its id.
-public record SampledToken(int id, float logprob, List<TopLogprob> topLogprobs) {
-    public record TopLogprob(int tokenId, float logprob) {}
-
-    public SampledToken {
-        topLogprobs = List.copyOf(topLogprobs);
-    }
-
+/// A token that a worker sampled.
+///
+/// @param logprobs its log-probabilities, for the client; empty unless the request asked for them
+public record SampledToken(int id, Payload logprobs) {
     public static SampledToken of(int id) {
-        return new SampledToken(id, 0, List.of());
+        return new SampledToken(id, Payload.NONE);
     }
 }

@@ -4,6 +4,7 @@ import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.cluster.BlockHasher;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /// Plans the steps of one formed group and applies their results; pure, and owned by one thread.
@@ -18,9 +19,19 @@ public final class Scheduler {
     private final Timeline timeline;
     private final KvCacheManager kv;
     private final WaitingRoom waiting;
-    private final PlanInProgress sequences;
+    private final RunningSequences running;
     private final ResourceManagers resources;
-    private final StepAssembly assembly;
+    private final CapacityScheduler capacity;
+    private final MicroBatchScheduler microBatch;
+    private final PlanInProgress inProgress;
+    private final StepTime stepTime;
+    private final GroupShape shape;
+
+    /// Used in turn: those in flight, and the one being made.
+    private final StepPlan[] plans = new StepPlan[DEPTH + 1];
+
+    /// Tokens of each sequence of the batch, filled by [#divide].
+    private final int[] counts;
     private final AdmissionPace pace = new AdmissionPace();
     private final PrefillPace prefillPace;
     private final AdmissionCheck admissionCheck;
@@ -29,6 +40,7 @@ public final class Scheduler {
     private final ArrayDeque<StepPlan> inFlight = new ArrayDeque<>();
     private final Generation generation;
     private Recorder recorder = Recorder.NONE;
+    private boolean hurried;
     private long steps;
     private long mixedSteps;
     private long expired;
@@ -66,6 +78,7 @@ public final class Scheduler {
             List<ResourceManager> more,
             CacheEvents events,
             Timeline timeline) {
+        this.shape = shape;
         this.timeline = timeline;
         var bestEffort = policies.newWaitingOrder();
         var guaranteed = policies.newWaitingOrder();
@@ -77,8 +90,10 @@ public final class Scheduler {
         var managers = new ArrayList<ResourceManager>(List.of(slots, waiting, kv));
         managers.addAll(more);
         this.resources = new ResourceManagers(managers);
-        var microBatch = policies.newMicroBatch();
-        this.sequences =
+        this.running = new RunningSequences(slots, waiting, resources, timeline);
+        this.capacity = policies.newCapacity();
+        this.microBatch = policies.newMicroBatch();
+        this.inProgress =
                 new PlanInProgress(
                         shape.maxBatchedTokens(),
                         kv,
@@ -86,18 +101,12 @@ public final class Scheduler {
                         waiting,
                         bestEffort,
                         microBatch,
-                        resources,
+                        running,
                         timeline);
-        this.assembly =
-                new StepAssembly(
-                        shape,
-                        kv,
-                        sequences,
-                        policies.newCapacity(),
-                        microBatch,
-                        resources,
-                        timeline);
-        this.generation = new Generation(shape.maxSequences(), sequences, waiting, timeline);
+        this.stepTime = new StepTime(shape);
+        this.counts = new int[shape.maxSequences()];
+        Arrays.setAll(plans, _ -> new StepPlan());
+        this.generation = new Generation(shape.maxSequences(), running, waiting, timeline);
         waiting.begin(policies);
     }
 
@@ -136,7 +145,7 @@ public final class Scheduler {
         recorder.cancelled(sequence, nanos);
         timeline.at(nanos);
         if (sequence.live()) {
-            sequences.end(sequence, Sequence.State.CANCELLED);
+            running.end(sequence, Sequence.State.CANCELLED);
         }
     }
 
@@ -151,7 +160,7 @@ public final class Scheduler {
         while (deadlines.next() <= nanos) {
             var late = deadlines.remove();
             if (late.live()) {
-                sequences.end(late, Sequence.State.EXPIRED);
+                running.end(late, Sequence.State.EXPIRED);
                 events.add(new SequenceEvent.Expired(late));
                 expired++;
             }
@@ -174,31 +183,78 @@ public final class Scheduler {
         if (!canPlan()) {
             return SchedulingOptions.NO_DEADLINE;
         }
-        var running = inFlight.peek();
-        return running == null ? Long.MIN_VALUE : lookAhead.planAt(running);
+        StepPlan oldest = inFlight.peek();
+        return oldest == null ? Long.MIN_VALUE : lookAhead.planAt(oldest);
     }
 
     boolean canPlan() {
         return inFlight.size() < DEPTH;
     }
 
-    /// The next step, which counts as sent unless it is empty. `nanos` is the time it is planned
-    /// at.
+    /// Plans the next step, which counts as sent unless it is empty.
+    ///
+    /// @param nanos the current time
     public StepPlan plan(long nanos) {
         if (!canPlan()) {
             throw new IllegalStateException(inFlight.size() + " steps are in flight");
         }
         timeline.at(nanos);
-        long before = sequences.promptTokens();
-        assembly.select(nanos, inFlight.isEmpty());
-        pace.planned(nanos, sequences.promptTokens() - before, !waiting.isEmpty());
-        var plan = assembly.assemble(steps + 1, nanos);
+        admit(nanos);
+        divide();
+        StepPlan plan = assemble(nanos);
         if (!plan.isEmpty()) {
+            resources.prepareResources(plan);
+            timeline.planned(plan);
             inFlight.add(plan);
             steps++;
             mixedSteps += plan.mixed() ? 1 : 0;
         }
         recorder.planned(plan, nanos);
+        return plan;
+    }
+
+    /// Chooses the sequences of the step: some are admitted, some preempted.
+    private void admit(long nanos) {
+        long before = running.promptTokens();
+        inProgress.select(capacity, nanos, inFlight.isEmpty());
+        pace.planned(nanos, running.promptTokens() - before, !waiting.isEmpty());
+    }
+
+    /// Divides the tokens that sequences without KV leave in the budget among the batch. Short
+    /// steps alternate with steps that only hurrying prefills share.
+    private void divide() {
+        boolean shortSteps = waiting.wantsShortSteps();
+        hurried = shortSteps && !hurried && inProgress.keepOnlyHurryingPrefills();
+        var batch = inProgress.batch();
+        if (batch.isEmpty()) {
+            return;
+        }
+        int budget = shape.maxBatchedTokens();
+        for (Sequence sequence : inProgress.withoutKv()) {
+            budget -= sequence.remaining();
+        }
+        int tokens = shortSteps && !hurried ? inProgress.shortStepTokens(budget) : budget;
+        microBatch.divide(batch, tokens, counts);
+        stepTime.limit(batch, counts);
+    }
+
+    /// Puts admissions and rows into a plan. A row is no longer than the blocks there are for it.
+    private StepPlan assemble(long nanos) {
+        StepPlan plan = plans[(int) (steps % plans.length)];
+        plan.begin(shape.epoch(), steps + 1, nanos);
+        inProgress.admitted().forEach(plan::admit);
+        for (Sequence sequence : inProgress.withoutKv()) {
+            plan.add(sequence, sequence.remaining());
+        }
+        var batch = inProgress.batch();
+        for (int i = 0; i < batch.size(); i++) {
+            Sequence sequence = batch.get(i);
+            int count = Math.min(counts[i], kv.room(sequence) - sequence.computed());
+            if (count > 0) {
+                plan.add(sequence, count);
+                kv.trimReservation(sequence, sequence.computed());
+            }
+        }
         return plan;
     }
 
@@ -229,7 +285,7 @@ public final class Scheduler {
     /// which are returned in order of arrival, can be submitted to the next group. The scheduler is
     /// of no more use.
     public LostSequences lose() {
-        var aborted = new ArrayList<>(sequences.running());
+        var aborted = new ArrayList<>(running.all());
         var unstarted = new ArrayList<Sequence>();
         for (var sequence : waiting.drain(aborted)) {
             (sequence.started() ? aborted : unstarted).add(sequence);
@@ -265,18 +321,18 @@ public final class Scheduler {
     /// A snapshot for people and routers.
     public Load load() {
         return new Load(
-                sequences.running().size(),
+                running.all().size(),
                 waiting.size(),
                 waiting.tokens(),
                 kv.blocks(),
                 kv.freeBlocks(),
                 kv.cachedBlocks(),
-                new Totals(
-                        sequences.preemptions(),
+                new Load.Totals(
+                        running.preemptions(),
                         steps,
                         mixedSteps,
-                        sequences.promptTokens(),
-                        sequences.cachedTokens(),
+                        running.promptTokens(),
+                        running.cachedTokens(),
                         generation.generated(),
                         expired,
                         admissionCheck.refused()));
@@ -284,6 +340,6 @@ public final class Scheduler {
 
     /// Throws unless blocks and slots balance.
     void checkIntegrity() {
-        resources.checkIntegrity(sequences.running());
+        resources.checkIntegrity(running.all());
     }
 }

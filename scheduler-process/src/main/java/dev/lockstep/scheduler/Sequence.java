@@ -1,22 +1,20 @@
 package dev.lockstep.scheduler;
 
-import dev.lockstep.cluster.BlockHash;
-import dev.lockstep.cluster.BlockHasher;
 import java.util.Arrays;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
-/// One choice of a request on its way through the scheduler; owned by the step loop's thread.
+/// One choice of a request in the scheduler; owned by the step loop's thread.
 ///
 /// Positions of its ids, with two steps in flight:
 ///
 /// ```
-/// [prompt | outputs | pending]      ids known, then ids that steps in flight will sample
+/// [prompt | outputs | pending]      known ids, then ids that steps in flight will sample
 /// [0, computed)                     positions found in the cache, or computed by steps sent so far
 /// ```
 ///
-/// A row that reaches the end of `known + pending` samples one more id. Policies of users read it;
-/// only this package changes it.
+/// A row that reaches the end of `known + pending` samples one more id. Policies of users read a
+/// sequence; only this package changes it.
 public final class Sequence {
     enum State {
         WAITING,
@@ -30,9 +28,9 @@ public final class Sequence {
     private final long arrival;
     private final String requestId;
     private final int[] prompt;
-    private final SamplingParameters sampling;
+    private final Choice choice;
     private final SchedulingOptions options;
-    private final PromptOutputs wanted;
+    private final WantedOutputs wanted;
     private final Optional<Sequence> leader;
     private int[] outputs = new int[16];
     private int outputCount;
@@ -48,59 +46,50 @@ public final class Sequence {
     private int pending;
     private boolean withoutKv;
 
-    // Names of full blocks, high and low alternating; they outlive a preemption.
-    private long[] names = new long[0];
-    private int nameCount;
-    private @Nullable BlockHash root;
+    private final BlockNames names = new BlockNames(this);
+    private final SequenceBlocks blocks;
 
-    /// How far its outputs were delivered.
-    final OutputCursor outputCursor = new OutputCursor();
+    /// Of [Generation].
+    final PositionOutputs.Cursor delivered = new PositionOutputs.Cursor();
 
-    // Of the KV cache manager.
-    final BlockTable[] tables;
-    int reserved;
-    int publishedBlocks;
-    int toldBlocks;
-    int toldNames;
-
-    // Of the waiting order it stands in.
+    // Of its waiting order.
     @Nullable Sequence previous;
     @Nullable Sequence next;
     int rank;
 
     FairOrder.@Nullable Tenant fairTenant;
 
-    // Of the waiting room: sequences that wait for what this one computes.
+    // Of the waiting room: sequences that wait for blocks which this one computes.
     @Nullable Sequence followers;
     @Nullable Sequence nextFollower;
     @Nullable Sequence follows;
 
-    /// Arrival of who computed what was found in the cache at the last admission, or -1.
-    long foundFrom = -1;
-
     Timeline.@Nullable Track track;
 
-    /// A sequence that is the only choice of its request, with default options.
-    public Sequence(long arrival, String requestId, int[] prompt, SamplingParameters sampling) {
+    /// Creates the only choice of a request, with default options.
+    public Sequence(long arrival, String requestId, int[] prompt, Choice choice) {
         this(
                 arrival,
                 requestId,
                 prompt,
-                sampling,
-                PromptOutputs.NONE,
+                choice,
+                WantedOutputs.NONE,
                 SchedulingOptions.NONE,
                 Optional.empty(),
                 1);
     }
 
-    /// `arrival` orders sequences first come first served and is unique. `prompt` is shared by the
-    /// choices of a request and nobody writes it; `leader` is the first of those choices.
+    /// Creates one choice of a request.
+    ///
+    /// @param arrival orders sequences first come first served; unique
+    /// @param prompt shared by the choices of a request; no code writes it
+    /// @param leader the first choice of the request, for the other choices
     public Sequence(
             long arrival,
             String requestId,
             int[] prompt,
-            SamplingParameters sampling,
-            PromptOutputs wanted,
+            Choice choice,
+            WantedOutputs wanted,
             SchedulingOptions options,
             Optional<Sequence> leader,
             int kvGroups) {
@@ -110,17 +99,14 @@ public final class Sequence {
         this.arrival = arrival;
         this.requestId = requestId;
         this.prompt = prompt;
-        this.sampling = sampling;
+        this.choice = choice;
         this.wanted = wanted;
         this.options = options;
         this.leader = leader;
-        tables = new BlockTable[kvGroups];
-        for (int group = 0; group < kvGroups; group++) {
-            tables[group] = new BlockTable();
-        }
+        this.blocks = new SequenceBlocks(kvGroups);
     }
 
-    /// Its place in the order of arrival.
+    /// Orders sequences first come, first served; unique.
     public long arrival() {
         return arrival;
     }
@@ -145,13 +131,13 @@ public final class Sequence {
         return options;
     }
 
-    /// The first choice of its request, when this is another one.
+    /// The first choice of its request; empty for that choice.
     Optional<Sequence> leader() {
         return leader;
     }
 
-    public SamplingParameters sampling() {
-        return sampling;
+    public Choice choice() {
+        return choice;
     }
 
     public int promptLength() {
@@ -162,28 +148,29 @@ public final class Sequence {
         return prompt;
     }
 
-    /// Tokens it may generate.
+    /// Upper bound of generated tokens.
     public int maxTokens() {
-        return sampling.maxTokens();
+        return choice.maxTokens();
     }
 
-    /// Whether it generates at all; one that does not ends with its prompt.
+    /// Whether it generates tokens; otherwise it ends with its prompt.
     public boolean generates() {
-        return sampling.maxTokens() > 0;
+        return choice.maxTokens() > 0;
     }
 
-    /// What it wants beside tokens.
-    public PromptOutputs wanted() {
+    /// The outputs it requests in addition to tokens.
+    public WantedOutputs wanted() {
         return wanted;
     }
 
-    /// Whether all of it runs in one row that keeps no keys and values: it has no blocks.
+    /// Whether all of it runs in one row that stores no keys and values; such a sequence has no
+    /// blocks.
     public boolean withoutKv() {
         return withoutKv;
     }
 
-    /// The most tokens it can take from the cache: the last one is always computed, its logits are
-    /// wanted, and so is every position whose outputs are.
+    /// Upper bound of tokens it can take from the cache: the last known token is always computed,
+    /// because its logits are needed, and so is every position whose outputs are requested.
     int mostShared() {
         int known = knownLength() - 1;
         return wanted.any() ? Math.min(known, wanted.from()) : known;
@@ -193,11 +180,16 @@ public final class Sequence {
         return outputCount;
     }
 
+    /// The generated ids, then unused places; not to be written.
+    int[] outputs() {
+        return outputs;
+    }
+
     int[] copyOfOutputs() {
         return Arrays.copyOf(outputs, outputCount);
     }
 
-    /// Prompt and outputs.
+    /// Ids of prompt and outputs.
     public int knownLength() {
         return prompt.length + outputCount;
     }
@@ -210,7 +202,7 @@ public final class Sequence {
         return state;
     }
 
-    /// Whether it ever held a slot: then a lost group takes it along.
+    /// Whether it ever held a slot; then it is aborted when its group is lost.
     boolean started() {
         return started;
     }
@@ -228,114 +220,71 @@ public final class Sequence {
         return slot;
     }
 
-    /// Positions whose keys and values are there, or will be when the steps in flight are done.
+    /// Positions whose keys and values are in its blocks, or will be when the steps in flight have
+    /// completed.
     public int computed() {
         return computed;
     }
 
-    /// Of those, found in the cache when it was last admitted.
+    /// Positions found in the cache at the last admission.
     int cachedTokens() {
         return cachedTokens;
     }
 
-    /// The same when it was first admitted: what its prompt saved.
+    /// Positions found in the cache at the first admission, for the usage report.
     public int cachedAtFirst() {
         return cachedAtFirst;
     }
 
-    /// Sampled ids that steps in flight owe it.
+    /// Ids that steps in flight will sample for it.
     int pending() {
         return pending;
     }
 
-    /// Blocks in each of its tables: all are of one length, whatever their KV group gave back.
+    /// Blocks in each of its tables: all tables have one length, whatever a window dropped.
     int blockCount() {
-        return tables[0].size();
+        return blocks.count();
     }
 
-    /// Positions that can be sent now: 0 once the tokens in flight are certain to end it.
+    /// Positions that can be sent now; 0 once the tokens in flight are certain to end it.
     public int remaining() {
-        return generates() && outputCount + pending >= sampling.maxTokens()
+        return generates() && outputCount + pending >= choice.maxTokens()
                 ? 0
                 : knownLength() + pending - computed;
     }
 
-    /// What its tables must cover to send all that remains.
+    /// Positions its tables must cover to send all that remains.
     int targetLength() {
         return computed + remaining();
     }
 
-    /// What its tables cover when it has generated all it may; the last token is never fed back.
+    /// Positions its tables cover at its maximum length; the last token is never an input.
     int finalLength() {
-        return prompt.length + Math.max(0, sampling.maxTokens() - 1);
+        return prompt.length + Math.max(0, choice.maxTokens() - 1);
     }
 
-    /// Whether its next row repeats or begins the ids sent with the admission, rather than
-    /// decoding.
+    /// Whether its next row computes ids that were sent with its admission; otherwise it decodes.
     public boolean prefilling() {
         return computed < admittedLength;
     }
 
-    /// Names its first `blocks` full blocks, whose ids must be known.
-    void nameBlocks(int blocks, int blockSize, BlockHasher hasher) {
-        if (nameCount >= blocks) {
-            return;
-        }
-        if (names.length < 2 * blocks) {
-            names = Arrays.copyOf(names, Math.max(2 * blocks, 2 * names.length));
-        }
-        BlockHash first = root(hasher);
-        for (int block = nameCount; block < blocks; block++) {
-            long high = block == 0 ? first.high() : names[2 * block - 2];
-            long low = block == 0 ? first.low() : names[2 * block - 1];
-            int from = block * blockSize;
-            if (from + blockSize <= prompt.length) {
-                hasher.next(high, low, prompt, from, blockSize, names, 2 * block);
-            } else if (from >= prompt.length) {
-                int at = from - prompt.length;
-                hasher.next(high, low, outputs, at, blockSize, names, 2 * block);
-            } else {
-                var ids = new int[blockSize];
-                copyIds(from, ids);
-                hasher.next(high, low, ids, 0, blockSize, names, 2 * block);
-            }
-        }
-        nameCount = blocks;
-    }
-
-    /// Fills `ids` with those from `position` on, which must be known.
+    /// Copies ids, which must be known, from `position` on.
     void copyIds(int position, int[] ids) {
         for (int i = 0; i < ids.length; i++) {
             ids[i] = id(position + i);
         }
     }
 
-    /// Where the chain of its names begins.
-    BlockHash root(BlockHasher hasher) {
-        if (root == null) {
-            root = hasher.root(options.cacheDomain().words());
-        }
-        return root;
+    /// The names of its full blocks.
+    BlockNames names() {
+        return names;
     }
 
-    BlockHash name(int block) {
-        return new BlockHash(nameHigh(block), nameLow(block));
+    SequenceBlocks blocks() {
+        return blocks;
     }
 
-    long nameHigh(int block) {
-        return names[2 * block];
-    }
-
-    long nameLow(int block) {
-        return names[2 * block + 1];
-    }
-
-    /// Full blocks that have names.
-    int nameCount() {
-        return nameCount;
-    }
-
-    /// Takes a slot; its tables hold what was found in the cache.
+    /// Gives it a slot. Its tables already hold the blocks found in the cache.
     void admit(int slot, int cachedTokens) {
         if (state != State.WAITING || pending != 0) {
             throw new IllegalStateException(this + " cannot be admitted");
@@ -349,14 +298,14 @@ public final class Sequence {
         this.computed = cachedTokens;
     }
 
-    /// Takes a slot for the one row that it is.
+    /// Gives it a slot for its only row.
     void admitWithoutKv(int slot) {
         admit(slot, 0);
         withoutKv = true;
     }
 
-    /// Loses slot and blocks and keeps its outputs; what steps in flight sample for it still
-    /// counts.
+    /// Takes slot and blocks away. It keeps its outputs, and tokens that steps in flight sample for
+    /// it still count.
     void preempt() {
         preemptions++;
         leave(State.WAITING);
@@ -374,7 +323,7 @@ public final class Sequence {
         withoutKv = false;
     }
 
-    /// `count` more positions go into a step; true when that row samples.
+    /// Puts `count` more positions into a step. Returns whether that row samples.
     boolean send(int count) {
         if (count < 1 || count > remaining()) {
             throw new IllegalStateException("a row of " + count + " tokens for " + this);
@@ -387,8 +336,8 @@ public final class Sequence {
         return samples;
     }
 
-    /// A step in flight brought a token: it is no longer pending, whatever became of the sequence.
-    void settle() {
+    /// A step in flight brought a token: one fewer is pending, whatever the state of the sequence.
+    void tokenArrived() {
         pending--;
     }
 

@@ -1,6 +1,5 @@
 package dev.lockstep.scheduler;
 
-import dev.lockstep.proto.v1.PositionOutputs;
 
 /// Something that happened to a sequence and that its request must hear of, in order.
 public sealed interface SequenceEvent {

@@ -24,7 +24,7 @@ final class SlidingWindows {
 
     private void slide(Sequence sequence, int group) {
         int first = Math.max(0, sequence.computed() - pools.group(group).window() + 1);
-        var table = sequence.tables[group];
+        var table = sequence.blocks().table(group);
         int behind = Math.min(first / pools.blockSize(), table.size()) - table.dropped();
         if (behind > 0) {
             var left = new int[behind];

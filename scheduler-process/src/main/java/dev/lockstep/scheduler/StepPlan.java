@@ -7,11 +7,11 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/// One step, as every rank is told: released slots first, then admissions, copies and rows.
+/// One step, as every rank runs it: released slots first, then admissions, copies and rows.
 ///
-/// Resource managers see it before it is sent, with its rows and admissions, and add what the
-/// workers must know; after that nobody changes it. It is used again once its step has ended: who
-/// needs something of it for longer copies that.
+/// Resource managers receive it before it is sent, with its rows and admissions, and add blocks,
+/// names, copies and released slots; after that it does not change. It is reused when its step has
+/// completed: copy what is needed for longer.
 public final class StepPlan {
     private static final int[] NO_SLOTS = {};
     private static final int[][] NO_BLOCKS = {};
@@ -26,11 +26,14 @@ public final class StepPlan {
     private final List<BlockCopy> copies = new ArrayList<>(0);
     private int[] releasedSlots = NO_SLOTS;
 
-    /// All rows there ever were, the first of them in use.
+    /// All rows ever created, the first of them in use.
     private final List<Row> made = new ArrayList<>();
 
-    /// Takes a slot; the only place ids travel. `outputIds` were generated before, on resume, and
-    /// `computed` positions were found in the cache. One without KV is all in this step's row.
+    /// A sequence takes a slot; the only message that carries ids.
+    ///
+    /// @param outputIds generated before a preemption
+    /// @param computed positions found in the cache
+    /// @param withoutKv whether all of it runs in this step's row and stores nothing
     public record Admission(
             int slot, Sequence sequence, int[] outputIds, int computed, boolean withoutKv) {}
 
@@ -49,7 +52,7 @@ public final class StepPlan {
         private List<BlockHash> fullBlocks = List.of();
 
         public Sequence sequence() {
-            return requireNonNull(sequence, "a row of a plan that is over");
+            return requireNonNull(sequence, "a row of a plan that has completed");
         }
 
         public int slot() {
@@ -66,7 +69,7 @@ public final class StepPlan {
             return count;
         }
 
-        /// Whether it brings a token.
+        /// Whether it samples a token.
         public boolean samples() {
             return samples;
         }
@@ -75,14 +78,14 @@ public final class StepPlan {
             return prefill;
         }
 
-        /// Whether its sequence is done with it, without a token.
+        /// Whether its sequence ends with it, without a token.
         boolean ends() {
             return !sequence().generates() && computed + count == sequence().promptLength();
         }
 
-        /// What is appended to the slot's tables first, per KV group; and the names of the slot's
+        /// Sets the blocks to append to the slot's tables, per KV group, and the names of the slot's
         /// next full blocks that have no name yet.
-        public void tell(int[][] blocks, List<BlockHash> names) {
+        public void extend(int[][] blocks, List<BlockHash> names) {
             newBlocks = blocks;
             fullBlocks = names;
         }
@@ -96,7 +99,7 @@ public final class StepPlan {
         }
     }
 
-    /// Begins a new plan; what was in it is gone.
+    /// Starts a new plan and clears the old one.
     public void begin(long ofEpoch, long as, long nanos) {
         epoch = ofEpoch;
         number = as;
@@ -107,17 +110,35 @@ public final class StepPlan {
         copies.clear();
         releasedSlots = NO_SLOTS;
         for (var row : rows) {
-            // A sequence must not stay in memory because it once had a row.
+            // A row in reserve must not keep a sequence in memory.
             row.sequence = null;
         }
         rows.clear();
+    }
+
+    void admit(Sequence sequence) {
+        admit(
+                new Admission(
+                        sequence.slot(),
+                        sequence,
+                        sequence.copyOfOutputs(),
+                        sequence.computed(),
+                        sequence.withoutKv()));
     }
 
     public void admit(Admission admission) {
         admitted.add(admission);
     }
 
-    /// Adds a row, which has nothing to tell yet.
+    /// Adds a row of the next `count` positions of a running sequence.
+    void add(Sequence sequence, int count) {
+        int computed = sequence.computed();
+        boolean prefill = sequence.prefilling();
+        boolean samples = sequence.send(count);
+        add(sequence, sequence.slot(), computed, count, samples, prefill);
+    }
+
+    /// Adds a row without new blocks and names.
     public Row add(
             Sequence sequence,
             int slot,
@@ -135,7 +156,7 @@ public final class StepPlan {
         row.count = count;
         row.samples = samples;
         row.prefill = prefill;
-        row.tell(NO_BLOCKS, List.of());
+        row.extend(NO_BLOCKS, List.of());
         rows.add(row);
         tokenCount += count;
         prefillCount += prefill ? count : 0;
@@ -174,7 +195,7 @@ public final class StepPlan {
         releasedSlots = slots;
     }
 
-    /// Nothing to run: not sent.
+    /// Whether there is nothing to run; such a plan is not sent.
     public boolean isEmpty() {
         return rows.isEmpty() && admitted.isEmpty();
     }
@@ -183,12 +204,12 @@ public final class StepPlan {
         return tokenCount;
     }
 
-    /// Of those, the tokens of prompts.
+    /// Tokens of prefill rows.
     int prefillCount() {
         return prefillCount;
     }
 
-    /// Whether some rows are of prompts and some are not.
+    /// Whether there are prefill rows and decode rows.
     boolean mixed() {
         return prefillCount > 0 && prefillCount < tokenCount;
     }

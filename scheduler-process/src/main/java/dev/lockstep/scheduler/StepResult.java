@@ -1,10 +1,9 @@
 package dev.lockstep.scheduler;
 
-import dev.lockstep.proto.v1.PositionOutputs;
 import java.util.List;
 
 /// What the sampling rank reports of a step: one token for each row that samples, in any order, and
-/// the outputs of positions that sequences want, a slot's in order of position.
+/// the outputs that sequences requested, those of one slot in order of position.
 public record StepResult(
         long epoch, long number, List<Sampled> sampled, List<Outputs> outputs, long computeMicros) {
     public record Sampled(int slot, SampledToken token) {}
@@ -16,7 +15,6 @@ public record StepResult(
         outputs = List.copyOf(outputs);
     }
 
-    /// Of a step whose sequences only generate.
     StepResult(long epoch, long number, List<Sampled> sampled, long computeMicros) {
         this(epoch, number, sampled, List.of(), computeMicros);
     }

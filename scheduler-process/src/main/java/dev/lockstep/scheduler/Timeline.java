@@ -175,15 +175,24 @@ public final class Timeline {
         }
     }
 
-    void admitted(Sequence sequence) {
+    /// Records the admissions and rows of a plan that is sent.
+    void planned(StepPlan plan) {
+        for (StepPlan.Admission admission : plan.admitted()) {
+            admitted(admission.sequence());
+        }
+        for (StepPlan.Row row : plan.rows()) {
+            step(row, plan.number(), plan.rows().size(), plan.tokenCount());
+        }
+    }
+
+    private void admitted(Sequence sequence) {
         int event = add(sequence, Kind.ADMITTED, Reason.NONE);
         tokens[event] = sequence.cachedTokens();
-        onArrival[event] = sequence.foundFrom;
+        onArrival[event] = sequence.blocks().producer();
         enter(sequence, Phase.PREFILL);
     }
 
-    /// A row of a step was sent.
-    void step(StepPlan.Row row, long number, int rows, int stepTokens) {
+    private void step(StepPlan.Row row, long number, int rows, int stepTokens) {
         int event = last(row.sequence());
         if (event == NOTHING
                 || kind[event] != Kind.STEPS
@@ -283,7 +292,7 @@ public final class Timeline {
         Collections.reverse(events);
         track.enter(track.phase, now);
         return new Choice(
-                track.sequence.sampling().choice(),
+                track.sequence.choice().index(),
                 track.sequence.state(),
                 events,
                 truncated,

@@ -26,8 +26,8 @@ class FairOrderTest {
                         arrivals,
                         "r" + arrivals++,
                         new int[4],
-                        SamplingParameters.greedy(4),
-                        PromptOutputs.NONE,
+                        Choice.of(4),
+                        WantedOutputs.NONE,
                         options,
                         Optional.empty(),
                         1);

@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.cluster.BlockHasher;
-import dev.lockstep.scheduler.process.FakeWorker;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -28,7 +27,7 @@ class LookAheadTest {
         int[] ids = new int[prompt];
         ids[0] = (int) arrivals;
         scheduler.submit(
-                List.of(new Sequence(arrivals++, "r", ids, SamplingParameters.greedy(9))), now);
+                List.of(new Sequence(arrivals++, "r", ids, Choice.of(9))), now);
     }
 
     private void answer(StepPlan plan, long millis) {

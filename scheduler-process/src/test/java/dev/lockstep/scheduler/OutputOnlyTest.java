@@ -5,10 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.cluster.BlockHasher;
-import dev.lockstep.proto.v1.Pooling;
-import dev.lockstep.proto.v1.PositionOutputs;
-import dev.lockstep.proto.v1.Token;
-import dev.lockstep.scheduler.process.FakeWorker;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -17,8 +13,7 @@ import org.junit.jupiter.api.Test;
 
 /// Sequences that generate nothing, and what all get beside tokens.
 class OutputOnlyTest {
-    private static final PromptOutputs MEAN =
-            new PromptOutputs(0, false, 0, false, Pooling.POOLING_MEAN);
+    private static final WantedOutputs MEAN = FakeWorker.wanted(0, false, false, true);
 
     private final Scheduler scheduler = scheduler("maximum-utilization");
     private final FakeWorker worker = new FakeWorker(shape());
@@ -38,7 +33,7 @@ class OutputOnlyTest {
                 new Timeline(1 << 10));
     }
 
-    private Sequence submit(int prompt, int maxTokens, PromptOutputs wanted) {
+    private Sequence submit(int prompt, int maxTokens, WantedOutputs wanted) {
         int[] ids = new int[prompt];
         for (int i = 0; i < prompt; i++) {
             ids[i] = i % FakeWorker.VOCABULARY;
@@ -48,7 +43,7 @@ class OutputOnlyTest {
                         arrivals++,
                         "r" + arrivals,
                         ids,
-                        SamplingParameters.greedy(maxTokens),
+                        Choice.of(maxTokens),
                         wanted,
                         SchedulingOptions.NONE,
                         Optional.empty(),
@@ -77,7 +72,7 @@ class OutputOnlyTest {
         assertEquals(scheduler.load().blocks(), scheduler.load().freeBlocks());
         var events = scheduler.apply(worker.run(plan), 0);
         assertEquals(2, events.size());
-        assertEquals(1, ((SequenceEvent.Computed) events.get(0)).outputs().getPooledCount());
+        assertFalse(((SequenceEvent.Computed) events.get(0)).outputs().pooled().isEmpty());
         assertEquals(new SequenceEvent.LengthReached(sequence), events.get(1));
         assertEquals(0, scheduler.load().running());
     }
@@ -96,7 +91,7 @@ class OutputOnlyTest {
 
     @Test
     void itLeavesRoomForThoseThatDecode() {
-        var decoding = submit(4, 8, PromptOutputs.NONE);
+        var decoding = submit(4, 8, WantedOutputs.NONE);
         scheduler.apply(worker.run(scheduler.plan(0)), 0);
         var other = submit(31, 0, MEAN);
         var plan = scheduler.plan(0);
@@ -107,7 +102,7 @@ class OutputOnlyTest {
 
     @Test
     void whereDecodersLeaveTooLittleItIsChunked() {
-        var _ = submit(4, 8, PromptOutputs.NONE);
+        var _ = submit(4, 8, WantedOutputs.NONE);
         scheduler.apply(worker.run(scheduler.plan(0)), 0);
         var other = submit(32, 0, MEAN);
         assertEquals(32, scheduler.plan(0).tokenCount());
@@ -116,12 +111,12 @@ class OutputOnlyTest {
 
     @Test
     void nothingIsTakenFromTheCacheWhoseOutputIsWanted() {
-        var first = submit(40, 4, PromptOutputs.NONE);
+        var first = submit(40, 4, WantedOutputs.NONE);
         run();
         assertEquals(4, first.outputCount());
         // The decoders leave no room for all of it, so that it looks into the cache.
         for (int from : new int[] {0, 17, 38}) {
-            var wanted = new PromptOutputs(from, true, 0, true, Pooling.POOLING_UNSPECIFIED);
+            var wanted = FakeWorker.wanted(from, true, true, false);
             var second = submit(40, 2, wanted);
             var plan = scheduler.plan(0);
             assertTrue(second.cachedTokens() <= from, second + " of " + from);
@@ -133,23 +128,22 @@ class OutputOnlyTest {
 
     @Test
     void aPositionIsDeliveredOnceHoweverOftenItIsComputed() {
-        var cursor = new OutputCursor();
+        var cursor = new PositionOutputs.Cursor();
         var first = outputs(0, 3);
         assertEquals(first, cursor.advance(first));
-        assertTrue(OutputCursor.isEmpty(cursor.advance(outputs(0, 2))));
+        assertTrue(cursor.advance(outputs(0, 2)).isEmpty());
         var overlapping = cursor.advance(outputs(1, 5));
-        assertEquals(3, overlapping.getPosition());
-        assertEquals(List.of(3f, 4f, 5f), overlapping.getHiddenStatesList());
-        assertEquals(
-                List.of(3, 4, 5),
-                overlapping.getNextTokensList().stream().map(Token::getId).toList());
+        assertEquals(3, overlapping.position());
+        assertEquals(outputs(3, 3), overlapping);
     }
 
     private static PositionOutputs outputs(int position, int count) {
-        var outputs = PositionOutputs.newBuilder().setPosition(position).setHiddenSize(1);
+        var tokens = new ArrayList<Payload>();
+        var states = new ArrayList<Payload>();
         for (int i = position; i < position + count; i++) {
-            outputs.addHiddenStates(i).addNextTokens(Token.newBuilder().setId(i));
+            tokens.add(new Payload(new byte[] {(byte) i}));
+            states.add(new Payload(new byte[] {(byte) -i}));
         }
-        return outputs.build();
+        return new PositionOutputs(position, tokens, 1, states, Payload.NONE);
     }
 }

@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.sun.management.ThreadMXBean;
 import dev.lockstep.cluster.BlockHasher;
-import dev.lockstep.scheduler.process.FakeWorker;
 import dev.lockstep.scheduler.process.HeapBudget;
 import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
@@ -43,8 +42,8 @@ class PagedKvCacheTest {
                         arrivals,
                         "r" + arrivals++,
                         prompt,
-                        SamplingParameters.greedy(maxTokens),
-                        PromptOutputs.NONE,
+                        Choice.of(maxTokens),
+                        WantedOutputs.NONE,
                         options,
                         Optional.empty(),
                         kvGroups);
@@ -177,8 +176,8 @@ class PagedKvCacheTest {
                             arrivals++,
                             "r",
                             ids(0, 10),
-                            SamplingParameters.greedy(3),
-                            PromptOutputs.NONE,
+                            Choice.of(3),
+                            WantedOutputs.NONE,
                             SchedulingOptions.NONE,
                             choices.isEmpty() ? Optional.empty() : Optional.of(choices.getFirst()),
                             1));
@@ -215,14 +214,14 @@ class PagedKvCacheTest {
         scheduler = scheduler(40, List.of(KvGroupShape.full(64), window));
         var first = submit(2, ids(0, 30));
         step();
-        assertEquals(8, first.tables[0].size() - first.tables[0].dropped());
-        assertEquals(2, first.tables[1].size() - first.tables[1].dropped());
+        assertEquals(8, first.blocks().table(0).size() - first.blocks().table(0).dropped());
+        assertEquals(2, first.blocks().table(1).size() - first.blocks().table(1).dropped());
         finish(first);
         assertEquals(78, scheduler.load().freeBlocks());
         var second = submit(2, ids(0, 30));
         scheduler.plan(0);
         assertEquals(28, second.cachedTokens());
-        assertEquals(6, second.tables[1].dropped());
+        assertEquals(6, second.blocks().table(1).dropped());
     }
 
     @Test
@@ -275,7 +274,7 @@ class PagedKvCacheTest {
         var shape = new GroupShape(1, 8, 64, 200, BLOCK_SIZE, 40, List.of(KvGroupShape.full(64)));
         var cache =
                 new PagedKvCache(shape, true, new BlockHasher(FakeWorker.KEY), CacheEvents.NONE);
-        var sequence = new Sequence(0, "r", ids(0, 12), SamplingParameters.greedy(1));
+        var sequence = new Sequence(0, "r", ids(0, 12), Choice.of(1));
         cache.beginPlan(0);
         assertEquals(0, cache.tryAdmit(sequence));
         // A policy may give it no token: then its row comes with a later plan.

@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.cluster.BlockHasher;
 import dev.lockstep.cluster.process.SettingsException;
-import dev.lockstep.scheduler.process.FakeWorker;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -49,8 +48,8 @@ class PolicyTest {
                         arrivals,
                         "r" + arrivals++,
                         new int[prompt],
-                        SamplingParameters.greedy(maxTokens),
-                        PromptOutputs.NONE,
+                        Choice.of(maxTokens),
+                        WantedOutputs.NONE,
                         options,
                         Optional.empty(),
                         1);
@@ -230,8 +229,8 @@ class PolicyTest {
                         99,
                         "late",
                         new int[4],
-                        SamplingParameters.greedy(1),
-                        PromptOutputs.NONE,
+                        Choice.of(1),
+                        WantedOutputs.NONE,
                         soon,
                         Optional.empty(),
                         1);
@@ -248,8 +247,8 @@ class PolicyTest {
                         arrivals,
                         "r" + arrivals++,
                         new int[prompt],
-                        SamplingParameters.greedy(1),
-                        PromptOutputs.NONE,
+                        Choice.of(1),
+                        WantedOutputs.NONE,
                         options,
                         Optional.empty(),
                         1);

@@ -31,7 +31,7 @@ class PrefixCacheTest {
     }
 
     private static Sequence sequence(int... ids) {
-        return new Sequence(0, "r", ids, SamplingParameters.greedy(1));
+        return new Sequence(0, "r", ids, Choice.of(1));
     }
 
     @Test

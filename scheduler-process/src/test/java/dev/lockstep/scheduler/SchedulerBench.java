@@ -88,8 +88,8 @@ public class SchedulerBench {
                             arrivals++,
                             "request " + i,
                             prompt,
-                            SamplingParameters.greedy(CONTEXT / 2),
-                            PromptOutputs.NONE,
+                            Choice.of(CONTEXT / 2),
+                            WantedOutputs.NONE,
                             options,
                             Optional.empty(),
                             1);

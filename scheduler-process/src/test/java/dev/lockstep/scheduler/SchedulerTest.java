@@ -8,7 +8,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.cluster.BlockHasher;
-import dev.lockstep.scheduler.process.FakeWorker;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -39,15 +38,15 @@ class SchedulerTest {
         scheduler.checkIntegrity();
     }
 
-    private Sequence sequence(int prompt, SamplingParameters sampling) {
+    private Sequence sequence(int prompt, Choice sampling) {
         return new Sequence(arrivals, "r" + arrivals++, new int[prompt], sampling);
     }
 
     private Sequence submit(int prompt, int maxTokens) {
-        return submit(prompt, SamplingParameters.greedy(maxTokens));
+        return submit(prompt, Choice.of(maxTokens));
     }
 
-    private Sequence submit(int prompt, SamplingParameters sampling) {
+    private Sequence submit(int prompt, Choice sampling) {
         var sequence = sequence(prompt, sampling);
         assertEquals(new Submission.Queued(), scheduler.submit(List.of(sequence), 0));
         return sequence;
@@ -131,7 +130,7 @@ class SchedulerTest {
 
     @Test
     void whatAStoppedSequenceOvershootsIsMasked() {
-        var sequence = submit(4, SamplingParameters.greedy(10).withStopTokenIds(List.of(99)));
+        var sequence = submit(4, Choice.of(10).withStopTokenIds(List.of(99)));
         var first = plan();
         var second = plan();
         assertEquals(
@@ -145,7 +144,7 @@ class SchedulerTest {
 
     @Test
     void blocksAndSlotReturnOnlyWhenEveryStepSentBeforeHasCompleted() {
-        submit(4, SamplingParameters.greedy(10).withStopTokenIds(List.of(99)));
+        submit(4, Choice.of(10).withStopTokenIds(List.of(99)));
         var first = plan();
         var second = plan();
         answer(first, 99);
@@ -160,23 +159,7 @@ class SchedulerTest {
 
     @Test
     void stopIdsCountOnlyAfterMinTokens() {
-        var greedy = SamplingParameters.greedy(3);
-        var sampling =
-                new SamplingParameters(
-                        0,
-                        1,
-                        0,
-                        0,
-                        greedy.penalties(),
-                        List.of(),
-                        0,
-                        0,
-                        3,
-                        1,
-                        List.of(9),
-                        false,
-                        false,
-                        0);
+        var sampling = new Choice(0, 3, 1, List.of(9), Payload.NONE);
         submit(2, sampling);
         assertEquals(1, step(9).size());
         assertInstanceOf(SequenceEvent.Stopped.class, step(9).getLast());
@@ -184,7 +167,7 @@ class SchedulerTest {
 
     @Test
     void aStopIdWinsOverTheLength() {
-        submit(2, SamplingParameters.greedy(1).withStopTokenIds(List.of(9)));
+        submit(2, Choice.of(1).withStopTokenIds(List.of(9)));
         assertInstanceOf(SequenceEvent.Stopped.class, step(9).getLast());
     }
 
@@ -229,7 +212,7 @@ class SchedulerTest {
 
     @Test
     void aRequestThatCanNeverRunIsRefusedWithBothNumbers() {
-        var long1 = scheduler.submit(List.of(sequence(60, SamplingParameters.greedy(41))), 0);
+        var long1 = scheduler.submit(List.of(sequence(60, Choice.of(41))), 0);
         assertEquals(
                 new Submission.Unservable(
                         "prompt of 60 tokens and max_tokens 41 make 101, the model's context is"
@@ -239,7 +222,7 @@ class SchedulerTest {
         assertEquals(
                 new Submission.Unservable(
                         "prompt of 10 tokens and max_tokens 8 make 18, the KV cache holds 16"),
-                scheduler.submit(List.of(sequence(10, SamplingParameters.greedy(8))), 0));
+                scheduler.submit(List.of(sequence(10, Choice.of(8))), 0));
         // The last token is never fed back, so 17 fit into 16.
         submit(10, 7);
     }
@@ -249,11 +232,11 @@ class SchedulerTest {
         for (int i = 0; i < 10; i++) {
             submit(1, 1);
         }
-        var tooMany = scheduler.submit(List.of(sequence(1, SamplingParameters.greedy(1))), 0);
+        var tooMany = scheduler.submit(List.of(sequence(1, Choice.of(1))), 0);
         assertEquals(new Submission.QueueFull("10 sequences wait, the limit is 10"), tooMany);
         scheduler = scheduler(8, 16, 50);
         submit(60, 1);
-        var tooLong = scheduler.submit(List.of(sequence(50, SamplingParameters.greedy(1))), 0);
+        var tooLong = scheduler.submit(List.of(sequence(50, Choice.of(1))), 0);
         assertEquals(
                 new Submission.QueueFull("60 tokens wait and 50 would come, the limit is 100"),
                 tooLong);
@@ -264,7 +247,7 @@ class SchedulerTest {
         submit(1, 1);
         var choices = new ArrayList<Sequence>();
         for (int i = 0; i < 10; i++) {
-            choices.add(sequence(1, SamplingParameters.greedy(1)));
+            choices.add(sequence(1, Choice.of(1)));
         }
         assertInstanceOf(Submission.QueueFull.class, scheduler.submit(choices, 0));
         assertEquals(1, scheduler.load().waiting());
@@ -274,7 +257,7 @@ class SchedulerTest {
     void anEmptyQueueTakesAnyRequestThatCanRun() {
         var choices = new ArrayList<Sequence>();
         for (int i = 0; i < 12; i++) {
-            choices.add(sequence(90, SamplingParameters.greedy(1)));
+            choices.add(sequence(90, Choice.of(1)));
         }
         assertInstanceOf(Submission.Queued.class, scheduler.submit(choices, 0));
     }

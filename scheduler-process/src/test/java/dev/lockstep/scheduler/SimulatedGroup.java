@@ -3,7 +3,6 @@ package dev.lockstep.scheduler;
 import static java.util.Objects.requireNonNull;
 
 import dev.lockstep.cluster.BlockHasher;
-import dev.lockstep.scheduler.process.FakeWorker;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -27,7 +26,7 @@ final class SimulatedGroup {
     private @Nullable Scheduler scheduler;
     private @Nullable FakeWorker worker;
     private Timeline timeline = new Timeline(1 << 12);
-    private Totals totals = Totals.NONE;
+    private Load.Totals totals = Load.Totals.NONE;
     private long adopted;
     private long withoutKv;
 
@@ -88,7 +87,7 @@ final class SimulatedGroup {
         return shape.kvGroups().size();
     }
 
-    Totals totals() {
+    Load.Totals totals() {
         return scheduler == null ? totals : totals.plus(scheduler.load().totals());
     }
 
@@ -216,7 +215,7 @@ final class SimulatedGroup {
 
     private void addBlocks(Sequence sequence, Map<Long, Set<Sequence>> blocks) {
         for (int group = 0; group < kvGroups(); group++) {
-            var table = sequence.tables[group];
+            var table = sequence.blocks().table(group);
             for (int i = table.dropped(); i < table.size(); i++) {
                 blocks.computeIfAbsent(key(group, table.block(i)), any -> new HashSet<>())
                         .add(sequence);
@@ -228,7 +227,7 @@ final class SimulatedGroup {
     /// step on its way was sent.
     private void requireAlone(StepPlan.Row row, Map<Long, Set<Sequence>> now) {
         for (int group = 0; group < kvGroups(); group++) {
-            var table = row.sequence().tables[group];
+            var table = row.sequence().blocks().table(group);
             int first = row.computed() / shape.blockSize();
             int last = (row.computed() + row.count() - 1) / shape.blockSize();
             for (int i = Math.max(first, table.dropped()); i <= last; i++) {

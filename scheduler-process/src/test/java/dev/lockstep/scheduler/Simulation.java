@@ -2,8 +2,6 @@ package dev.lockstep.scheduler;
 
 import static java.util.Objects.requireNonNull;
 
-import dev.lockstep.proto.v1.Pooling;
-import dev.lockstep.scheduler.process.FakeWorker;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -39,10 +37,10 @@ final class Simulation {
             long expired,
             long adopted,
             long withoutKv,
-            Totals totals,
+            Load.Totals totals,
             long losses,
             long trace) {
-        static final Counts NONE = new Counts(0, 0, 0, 0, 0, 0, 0, Totals.NONE, 0, 0);
+        static final Counts NONE = new Counts(0, 0, 0, 0, 0, 0, 0, Load.Totals.NONE, 0, 0);
 
         Counts plus(Counts more) {
             return new Counts(
@@ -138,7 +136,7 @@ final class Simulation {
                                 !seen.end.isEmpty(),
                                 sequence + " was never answered by " + groups.get(seen.group)));
         groups.forEach(SimulatedGroup::requireIdle);
-        var totals = Totals.NONE;
+        var totals = Load.Totals.NONE;
         long adopted = 0;
         long withoutKv = 0;
         for (var group : groups) {
@@ -233,7 +231,7 @@ final class Simulation {
                             request,
                             prompt,
                             sampling(choice, most),
-                            choice == 0 ? wanted : wanted.behind(prompt.length),
+                            choice == 0 ? wanted : wantedOfOthers(wanted, prompt.length),
                             options,
                             leader,
                             groups.get(group).kvGroups());
@@ -253,18 +251,21 @@ final class Simulation {
         }
     }
 
-    private PromptOutputs wanted(boolean generates, int prompt) {
+    private WantedOutputs wanted(boolean generates, int prompt) {
         if (generates && random.nextInt(8) > 0) {
-            return PromptOutputs.NONE;
+            return WantedOutputs.NONE;
         }
         int from = random.nextBoolean() ? 0 : random.nextInt(prompt);
-        var pooling = Pooling.POOLING_UNSPECIFIED;
-        if (!generates && random.nextBoolean()) {
-            pooling = from == 0 ? Pooling.POOLING_MEAN : Pooling.POOLING_LAST;
-        }
+        boolean pooled = !generates && random.nextBoolean();
         boolean logprobs = random.nextBoolean();
         boolean states = random.nextBoolean() || !logprobs;
-        return new PromptOutputs(from, logprobs, 0, states, pooling);
+        return FakeWorker.wanted(from, logprobs, states, pooled);
+    }
+
+    /// The other choices of a request report hidden states of generated positions only.
+    private static WantedOutputs wantedOfOthers(WantedOutputs wanted, int promptLength) {
+        boolean states = FakeWorker.has(wanted, FakeWorker.STATES);
+        return FakeWorker.wanted(promptLength, false, states, false);
     }
 
     private SchedulingOptions options() {
@@ -282,23 +283,14 @@ final class Simulation {
                 random.nextInt(3));
     }
 
-    private SamplingParameters sampling(int choice, int maxTokens) {
-        var greedy = SamplingParameters.greedy(maxTokens);
-        return new SamplingParameters(
-                1,
-                1,
-                0,
-                0,
-                greedy.penalties(),
-                List.of(),
-                random.nextLong(),
+    private Choice sampling(int choice, int maxTokens) {
+        var seed = FakeWorker.seed(random.nextLong());
+        return new Choice(
                 choice,
                 maxTokens,
                 random.nextInt(maxTokens + 1),
                 random.nextInt(4) == 0 ? List.of() : List.of(FakeWorker.END, 1),
-                false,
-                false,
-                0);
+                seed);
     }
 
     private void submit(int group, List<Sequence> choices) {
@@ -377,14 +369,16 @@ final class Simulation {
                 require(seen.end.isEmpty(), sequence + " computes after its end");
                 int from = sequence.wanted().from();
                 boolean inOrder =
-                        outputs.getNextTokensCount() > 0
-                                ? outputs.getPosition() == from + seen.logprobs.size()
-                                : outputs.getHiddenStatesCount() == 0
-                                        || outputs.getPosition() == from + seen.states.size();
-                require(inOrder, "position " + outputs.getPosition() + " of " + sequence);
-                outputs.getNextTokensList().forEach(one -> seen.logprobs.add(one.getLogprob()));
-                seen.states.addAll(outputs.getHiddenStatesList());
-                seen.pooled.addAll(outputs.getPooledList());
+                        !outputs.nextTokens().isEmpty()
+                                ? outputs.position() == from + seen.logprobs.size()
+                                : outputs.hiddenStates().isEmpty()
+                                        || outputs.position() == from + seen.states.size();
+                require(inOrder, "position " + outputs.position() + " of " + sequence);
+                outputs.nextTokens().forEach(one -> seen.logprobs.add(FakeWorker.value(one)));
+                outputs.hiddenStates().forEach(one -> seen.states.add(FakeWorker.value(one)));
+                if (!outputs.pooled().isEmpty()) {
+                    seen.pooled.add(FakeWorker.value(outputs.pooled()));
+                }
             }
             case SequenceEvent.Stopped(var sequence, var id) -> {
                 require(seen(sequence).outputs.getLast() == id, "stopped by " + id);
@@ -392,7 +386,7 @@ final class Simulation {
             }
             case SequenceEvent.LengthReached(var sequence) -> {
                 require(
-                        seen(sequence).outputs.size() == sequence.sampling().maxTokens(),
+                        seen(sequence).outputs.size() == sequence.choice().maxTokens(),
                         "length of " + sequence);
                 finish(sequence);
             }
@@ -404,7 +398,7 @@ final class Simulation {
     }
 
     private void finish(Sequence sequence) {
-        var expected = FakeWorker.expected(sequence.prompt(), sequence.sampling());
+        var expected = FakeWorker.expected(sequence.prompt(), sequence.choice());
         require(
                 seen(sequence).outputs.equals(expected),
                 sequence + " generated " + seen(sequence).outputs + ", expected " + expected);
@@ -414,12 +408,11 @@ final class Simulation {
         var wanted = sequence.wanted();
         int from = Math.min(wanted.from(), values.size());
         int scored = Math.max(from, sequence.promptLength() - 1);
-        requireOutputs(wanted.logprobs(), values.subList(from, scored), seen(sequence).logprobs);
+        requireOutputs(FakeWorker.has(wanted, FakeWorker.LOGPROBS), values.subList(from, scored), seen(sequence).logprobs);
         requireOutputs(
-                wanted.hiddenStates(), values.subList(from, values.size()), seen(sequence).states);
-        boolean pools = wanted.pooling() != Pooling.POOLING_UNSPECIFIED;
+                FakeWorker.has(wanted, FakeWorker.STATES), values.subList(from, values.size()), seen(sequence).states);
         int last = sequence.promptLength() - 1;
-        requireOutputs(pools, values.subList(last, last + 1), seen(sequence).pooled);
+        requireOutputs(FakeWorker.has(wanted, FakeWorker.POOLED), values.subList(last, last + 1), seen(sequence).pooled);
         end(sequence, "finished");
     }
 

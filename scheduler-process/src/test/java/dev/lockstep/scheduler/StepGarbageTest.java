@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.sun.management.ThreadMXBean;
 import dev.lockstep.cluster.BlockHasher;
-import dev.lockstep.scheduler.process.FakeWorker;
 import java.lang.management.ManagementFactory;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -63,7 +62,7 @@ class StepGarbageTest {
                             arrivals,
                             "r" + arrivals++,
                             random.ints(40, 0, 50_000).toArray(),
-                            SamplingParameters.greedy(5_000));
+                            Choice.of(5_000));
             assertEquals(new Submission.Queued(), scheduler.submit(List.of(sequence), 0));
         }
     }

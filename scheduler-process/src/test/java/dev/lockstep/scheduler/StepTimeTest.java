@@ -23,13 +23,13 @@ class StepTimeTest {
 
     /// A running sequence of 8,000 prompt tokens, so many of them computed.
     private static Sequence prefilling(int computed) {
-        var sequence = new Sequence(0, "r", new int[8000], SamplingParameters.greedy(9));
+        var sequence = new Sequence(0, "r", new int[8000], Choice.of(9));
         sequence.admit(0, computed);
         return sequence;
     }
 
     private static Sequence decoding(int prompt) {
-        var sequence = new Sequence(0, "r", new int[prompt], SamplingParameters.greedy(9));
+        var sequence = new Sequence(0, "r", new int[prompt], Choice.of(9));
         sequence.admit(0, 0);
         sequence.send(prompt);
         return sequence;

@@ -114,7 +114,7 @@ final class UnsharedKvCache implements KvCacheManager {
     }
 
     @Override
-    public void settle(Sequence sequence, int length) {
+    public void trimReservation(Sequence sequence, int length) {
         reserved.put(sequence, missing(sequence, length));
     }
 
@@ -133,7 +133,7 @@ final class UnsharedKvCache implements KvCacheManager {
                 fresh[i] = free.remove();
                 table.add(fresh[i]);
             }
-            row.tell(new int[][] {fresh}, List.of());
+            row.extend(new int[][] {fresh}, List.of());
         }
     }
 

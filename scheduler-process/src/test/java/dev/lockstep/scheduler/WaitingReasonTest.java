@@ -3,7 +3,6 @@ package dev.lockstep.scheduler;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.lockstep.cluster.BlockHasher;
-import dev.lockstep.scheduler.process.FakeWorker;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -43,8 +42,8 @@ class WaitingReasonTest {
                         arrivals,
                         "r" + arrivals++,
                         ids,
-                        SamplingParameters.greedy(maxTokens),
-                        PromptOutputs.NONE,
+                        Choice.of(maxTokens),
+                        WantedOutputs.NONE,
                         options,
                         Optional.empty(),
                         1);
@@ -144,10 +143,10 @@ class WaitingReasonTest {
     @Test
     void aSequenceWhosePrefixAnotherComputesWaitsForThatOne() {
         var ids = new int[40];
-        var first = new Sequence(arrivals++, "first", ids, SamplingParameters.greedy(5));
+        var first = new Sequence(arrivals++, "first", ids, Choice.of(5));
         scheduler.submit(List.of(first), 0);
         step();
-        var second = new Sequence(arrivals++, "second", ids, SamplingParameters.greedy(5));
+        var second = new Sequence(arrivals++, "second", ids, Choice.of(5));
         scheduler.submit(List.of(second), 0);
         step();
         // Before it goes, the budget may be used up: the prefix is what is told first.

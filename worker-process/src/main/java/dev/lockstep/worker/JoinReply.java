@@ -22,7 +22,7 @@ import java.util.Optional;
 /// what it brings.
 final class JoinReply {
     /// Raised when schedulers and workers of different versions must not work together.
-    static final String PROTOCOL_VERSION = "1";
+    static final String PROTOCOL_VERSION = "2";
 
     private final WorkerConfig config;
     private final String incarnation;

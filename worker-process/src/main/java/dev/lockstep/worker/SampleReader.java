@@ -10,12 +10,18 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.IntUnaryOperator;
 
 /// Where the sampler writes, and the way from there to the host.
 ///
 /// Belongs to the step thread. Closed by the session that made it.
 final class SampleReader implements AutoCloseable {
+    /// Of a row that requests no log-probabilities: what its places hold is another row's.
+    static final int NO_LOGPROBS = -1;
+
+    private static final int WIDTH = SamplingSettings.MAX_TOP_LOGPROBS;
+
     private final Kernels kernels;
     private final DeviceBuffer device;
     private final Samples samples;
@@ -34,35 +40,45 @@ final class SampleReader implements AutoCloseable {
         return samples.rows(count);
     }
 
-    /// What the first rows hold now.
+    /// Reads the first rows.
     ///
     /// @param slot of each row
-    /// @param top how many most likely ids a row was asked for
+    /// @param top the number of most likely ids that a row reports, or [#NO_LOGPROBS]
     List<StepOutcome.Sampled> read(int count, IntUnaryOperator slot, IntUnaryOperator top) {
         Samples rows = samples.rows(count);
-        int width = SamplingSettings.MAX_TOP_LOGPROBS;
         MemorySegment ids = copied(rows.ids(), 0);
         MemorySegment logprobs = copied(rows.logprobs(), 4L * count);
         MemorySegment topIds = copied(rows.topIds(), 8L * count);
-        MemorySegment topLogprobs = copied(rows.topLogprobs(), (8L + 4L * width) * count);
+        MemorySegment topLogprobs = copied(rows.topLogprobs(), (8L + 4L * WIDTH) * count);
         List<StepOutcome.Sampled> read = new ArrayList<>(count);
         for (int i = 0; i < count; i++) {
-            int[] likelyIds = new int[top.applyAsInt(i)];
-            float[] likelyLogprobs = new float[likelyIds.length];
-            for (int k = 0; k < likelyIds.length; k++) {
-                long at = (long) i * width + k;
-                likelyIds[k] = topIds.getAtIndex(ValueLayout.JAVA_INT, at);
-                likelyLogprobs[k] = topLogprobs.getAtIndex(ValueLayout.JAVA_FLOAT, at);
-            }
+            int likely = top.applyAsInt(i);
             read.add(
                     new StepOutcome.Sampled(
                             slot.applyAsInt(i),
                             ids.getAtIndex(ValueLayout.JAVA_INT, i),
-                            logprobs.getAtIndex(ValueLayout.JAVA_FLOAT, i),
-                            likelyIds,
-                            likelyLogprobs));
+                            likely == NO_LOGPROBS
+                                    ? Optional.empty()
+                                    : Optional.of(
+                                            logprobs(i, likely, logprobs, topIds, topLogprobs))));
         }
         return read;
+    }
+
+    private static StepOutcome.Logprobs logprobs(
+            int row,
+            int count,
+            MemorySegment chosen,
+            MemorySegment topIds,
+            MemorySegment topLogprobs) {
+        int[] ids = new int[count];
+        float[] logprobs = new float[count];
+        for (int k = 0; k < count; k++) {
+            ids[k] = topIds.getAtIndex(ValueLayout.JAVA_INT, (long) row * WIDTH + k);
+            logprobs[k] = topLogprobs.getAtIndex(ValueLayout.JAVA_FLOAT, (long) row * WIDTH + k);
+        }
+        return new StepOutcome.Logprobs(
+                chosen.getAtIndex(ValueLayout.JAVA_FLOAT, row), ids, logprobs);
     }
 
     private MemorySegment copied(Tensor tensor, long offset) {

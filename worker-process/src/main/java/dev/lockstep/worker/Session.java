@@ -5,6 +5,7 @@ import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.PagedKv;
 import dev.lockstep.kernels.Sampler;
 import dev.lockstep.kernels.Samples;
+import dev.lockstep.kernels.SamplingSettings;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.ActivationBuffers;
 import dev.lockstep.model.Model;
@@ -162,8 +163,14 @@ final class Session implements AutoCloseable {
                 ? samples.read(
                         sampling.length,
                         i -> sampling[i],
-                        i -> slots.at(sampling[i]).settings().topLogprobs())
+                        i -> topLogprobs(slots.at(sampling[i]).settings()))
                 : List.of();
+    }
+
+    private static int topLogprobs(SamplingSettings settings) {
+        return settings.logprobs() || settings.topLogprobs() > 0
+                ? settings.topLogprobs()
+                : SampleReader.NO_LOGPROBS;
     }
 
     /// What the row writes loses its name, what it fills gets one.

@@ -4,10 +4,14 @@ import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.kernels.SamplingSettings;
 import dev.lockstep.proto.v1.Admission;
 import dev.lockstep.proto.v1.BlockCopy;
+import com.google.protobuf.ByteString;
+import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.protobuf.Parser;
+import com.google.protobuf.UnsafeByteOperations;
 import dev.lockstep.proto.v1.BlockList;
+import dev.lockstep.proto.v1.EncodedOutputs;
 import dev.lockstep.proto.v1.Form;
 import dev.lockstep.proto.v1.LogitBias;
-import dev.lockstep.proto.v1.PositionOutputs;
 import dev.lockstep.proto.v1.Row;
 import dev.lockstep.proto.v1.Sampled;
 import dev.lockstep.proto.v1.SamplingParams;
@@ -15,6 +19,8 @@ import dev.lockstep.proto.v1.SlotOutputs;
 import dev.lockstep.proto.v1.StepResult;
 import dev.lockstep.proto.v1.Token;
 import dev.lockstep.proto.v1.TopLogprob;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -52,14 +58,16 @@ final class StepMessages {
                 admission.getSlot(),
                 integers(admission.getPromptIdsList()),
                 integers(admission.getOutputIdsList()),
-                fromProto(admission.getSampling()),
+                settings(admission),
                 admission.getComputed(),
-                fromProto(admission.getOutputs()),
-                admission.getSampling().getMaxTokens() > 0,
+                outputs(admission),
+                admission.getGenerates(),
                 admission.getWithoutKv());
     }
 
-    private static PromptOutputs fromProto(dev.lockstep.proto.v1.PromptOutputs outputs) {
+    private static PromptOutputs outputs(Admission admission) {
+        var outputs =
+                parsed("outputs", admission.getOutputs(), dev.lockstep.proto.v1.PromptOutputs.parser());
         return new PromptOutputs(
                 outputs.getFrom(),
                 outputs.getLogprobs(),
@@ -73,6 +81,14 @@ final class StepMessages {
                             throw new IllegalArgumentException(
                                     "pooling " + outputs.getPoolingValue() + " is unknown");
                 });
+    }
+
+    private static <T> T parsed(String field, ByteString bytes, Parser<T> parser) {
+        try {
+            return parser.parseFrom(bytes);
+        } catch (InvalidProtocolBufferException e) {
+            throw new IllegalArgumentException(field + " of an admission cannot be read", e);
+        }
     }
 
     private static Step.Copy fromProto(BlockCopy copy) {
@@ -93,26 +109,29 @@ final class StepMessages {
                         .toList());
     }
 
-    private static SamplingSettings fromProto(SamplingParams params) {
+    private static SamplingSettings settings(Admission admission) {
+        SamplingParams params =
+                parsed("sampling", admission.getSampling(), SamplingParams.parser());
         Map<Integer, Float> bias = new HashMap<>();
         for (LogitBias entry : params.getLogitBiasList()) {
             bias.put(entry.getTokenId(), entry.getBias());
         }
-        return new SamplingSettings(
-                params.getTemperature(),
-                params.getTopP(),
-                params.getTopK(),
-                params.getMinP(),
-                params.getRepetitionPenalty(),
-                params.getFrequencyPenalty(),
-                params.getPresencePenalty(),
-                bias,
-                params.getSeed(),
-                params.getChoice(),
-                params.getMinTokens(),
-                integers(params.getStopTokenIdsList()),
-                params.getLogprobs(),
-                params.getTopLogprobs());
+        return SamplingSettings.builder()
+                .temperature(params.getTemperature())
+                .topP(params.getTopP())
+                .topK(params.getTopK())
+                .minP(params.getMinP())
+                .repetitionPenalty(params.getRepetitionPenalty())
+                .frequencyPenalty(params.getFrequencyPenalty())
+                .presencePenalty(params.getPresencePenalty())
+                .logitBias(bias)
+                .seed(params.getSeed())
+                .choice(admission.getChoice())
+                .minTokens(admission.getMinTokens())
+                .maskedIds(integers(admission.getStopTokenIdsList()))
+                .logprobs(params.getLogprobs())
+                .topLogprobs(params.getTopLogprobs())
+                .build();
     }
 
     private static int[] integers(List<Integer> list) {
@@ -126,8 +145,14 @@ final class StepMessages {
                         .setNumber(outcome.number())
                         .setComputeMicros(outcome.computeNanos() / 1000);
         for (StepOutcome.Sampled sampled : outcome.sampled()) {
-            result.addSampled(
-                    Sampled.newBuilder().setSlot(sampled.slot()).setToken(toProto(sampled)));
+            Sampled.Builder message =
+                    Sampled.newBuilder().setSlot(sampled.slot()).setId(sampled.id());
+            sampled.logprobs()
+                    .ifPresent(
+                            logprobs ->
+                                    message.setLogprobs(
+                                            toProto(sampled.id(), logprobs).toByteString()));
+            result.addSampled(message);
         }
         for (StepOutcome.Outputs outputs : outcome.outputs()) {
             result.addOutputs(
@@ -136,28 +161,36 @@ final class StepMessages {
         return result.build();
     }
 
-    private static PositionOutputs toProto(StepOutcome.Outputs outputs) {
-        PositionOutputs.Builder message =
-                PositionOutputs.newBuilder()
+    private static EncodedOutputs toProto(StepOutcome.Outputs outputs) {
+        EncodedOutputs.Builder message =
+                EncodedOutputs.newBuilder()
                         .setPosition(outputs.position())
-                        .setHiddenSize(outputs.hiddenSize());
-        outputs.nextTokens().forEach(each -> message.addNextTokens(toProto(each)));
-        for (float value : outputs.hiddenStates()) {
-            message.addHiddenStates(value);
+                        .setHiddenSize(outputs.hiddenSize())
+                        .setPooled(floats(outputs.pooled(), 0, outputs.pooled().length));
+        for (StepOutcome.Sampled token : outputs.nextTokens()) {
+            message.addNextTokens(
+                    toProto(token.id(), token.logprobs().orElseThrow()).toByteString());
         }
-        for (float value : outputs.pooled()) {
-            message.addPooled(value);
+        float[] states = outputs.hiddenStates();
+        for (int from = 0; from < states.length; from += outputs.hiddenSize()) {
+            message.addHiddenStates(floats(states, from, outputs.hiddenSize()));
         }
         return message.build();
     }
 
-    private static Token toProto(StepOutcome.Sampled sampled) {
-        Token.Builder token = Token.newBuilder().setId(sampled.id()).setLogprob(sampled.logprob());
-        for (int i = 0; i < sampled.topIds().length; i++) {
+    private static ByteString floats(float[] values, int from, int count) {
+        ByteBuffer bytes = ByteBuffer.allocate(Float.BYTES * count).order(ByteOrder.LITTLE_ENDIAN);
+        bytes.asFloatBuffer().put(values, from, count);
+        return UnsafeByteOperations.unsafeWrap(bytes);
+    }
+
+    private static Token toProto(int id, StepOutcome.Logprobs logprobs) {
+        Token.Builder token = Token.newBuilder().setId(id).setLogprob(logprobs.chosen());
+        for (int i = 0; i < logprobs.topIds().length; i++) {
             token.addTopLogprobs(
                     TopLogprob.newBuilder()
-                            .setTokenId(sampled.topIds()[i])
-                            .setLogprob(sampled.topLogprobs()[i]));
+                            .setTokenId(logprobs.topIds()[i])
+                            .setLogprob(logprobs.top()[i]));
         }
         return token.build();
     }

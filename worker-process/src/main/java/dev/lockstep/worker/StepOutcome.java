@@ -1,8 +1,9 @@
 package dev.lockstep.worker;
 
 import java.util.List;
+import java.util.Optional;
 
-/// What a finished step tells the scheduler; only the rank that samples fills `sampled` and
+/// What a worker reports of a completed step; only the rank that samples fills `sampled` and
 /// `outputs`.
 record StepOutcome(
         long epoch, long number, List<Sampled> sampled, List<Outputs> outputs, long computeNanos) {
@@ -11,15 +12,20 @@ record StepOutcome(
         outputs = List.copyOf(outputs);
     }
 
-    /// @param topIds most likely first; empty unless asked for
-    record Sampled(int slot, int id, float logprob, int[] topIds, float[] topLogprobs) {}
+    /// A sampled token.
+    ///
+    /// @param logprobs empty unless the sequence requested them
+    record Sampled(int slot, int id, Optional<Logprobs> logprobs) {}
+
+    /// Log-probabilities of the chosen token and of the most likely ones, most likely first.
+    record Logprobs(float chosen, int[] topIds, float[] top) {}
 
     /// Outputs of consecutive positions of a slot.
     ///
     /// @param position the first
     /// @param nextTokens prompt tokens from `position + 1` on, with their log-probabilities
-    /// @param hiddenStates `hiddenSize` values a position, or none
-    /// @param pooled `hiddenSize` values where the prompt ends here and one vector was asked for
+    /// @param hiddenStates `hiddenSize` values for each position, or none
+    /// @param pooled `hiddenSize` values where the prompt ends here and one vector was requested
     record Outputs(
             int slot,
             int position,

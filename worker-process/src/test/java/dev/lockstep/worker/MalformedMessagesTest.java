@@ -25,7 +25,7 @@ class MalformedMessagesTest extends TinyWorkerSetting {
     @Test
     void malformedStepsAreErrorsThatTheProcessOutlives() throws Exception {
         SamplingParams.Builder greedy =
-                SamplingParams.newBuilder().setTopP(1).setRepetitionPenalty(1).setMaxTokens(100);
+                SamplingParams.newBuilder().setTopP(1).setRepetitionPenalty(1);
         try (ServedWorker served = serve()) {
             long epoch = 0;
             for (Malformed bad :
@@ -50,7 +50,7 @@ class MalformedMessagesTest extends TinyWorkerSetting {
                                     prefill(0).addRows(row(0, 10, 1)), "slot 0", "more than one"),
                             new Malformed(
                                     step(0, 1)
-                                            .addAdmitted(Admission.newBuilder().setSampling(greedy))
+                                            .addAdmitted(Admission.newBuilder().setSampling(greedy.build().toByteString()))
                                             .addRows(row(0, 0, 1, 1)),
                                     "slot 0",
                                     "no ids"),

@@ -84,10 +84,10 @@ class PositionOutputsTest extends TinyWorkerSetting {
         for (int i = 0; i < expected.size(); i++) {
             assertEquals(expected.get(i).id(), actual.get(i).id());
             assertEquals(
-                    Float.floatToRawIntBits(expected.get(i).logprob()),
-                    Float.floatToRawIntBits(actual.get(i).logprob()));
-            assertArrayEquals(expected.get(i).topIds(), actual.get(i).topIds());
-            assertArrayEquals(expected.get(i).topLogprobs(), actual.get(i).topLogprobs());
+                    Float.floatToRawIntBits(expected.get(i).logprobs().orElseThrow().chosen()),
+                    Float.floatToRawIntBits(actual.get(i).logprobs().orElseThrow().chosen()));
+            assertArrayEquals(expected.get(i).logprobs().orElseThrow().topIds(), actual.get(i).logprobs().orElseThrow().topIds());
+            assertArrayEquals(expected.get(i).logprobs().orElseThrow().top(), actual.get(i).logprobs().orElseThrow().top());
         }
     }
 
@@ -99,7 +99,7 @@ class PositionOutputsTest extends TinyWorkerSetting {
             for (int i = 0; i < generated.size(); i++) {
                 ids[PROMPT.length + i] = generated.get(i).id();
             }
-            int top = generated.getFirst().topIds().length;
+            int top = generated.getFirst().logprobs().orElseThrow().topIds().length;
             var wanted =
                     new PromptOutputs(
                             PROMPT.length - 1, true, top, false, PromptOutputs.Pooling.NONE);

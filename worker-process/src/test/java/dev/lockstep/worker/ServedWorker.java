@@ -55,7 +55,7 @@ final class ServedWorker implements AutoCloseable {
 
     /// The next change of what it announces.
     boolean nextReady() throws InterruptedException {
-        Boolean next = announced.poll(20, TimeUnit.SECONDS);
+        Boolean next = announced.poll(TestScheduler.SECONDS, TimeUnit.SECONDS);
         if (next == null) {
             throw new AssertionError("nothing was announced");
         }

@@ -37,13 +37,16 @@ final class TestSteps {
                 .setFrequencyPenalty(same.frequencyPenalty())
                 .setPresencePenalty(same.presencePenalty())
                 .setSeed(seed)
-                .setMaxTokens(100)
                 .setLogprobs(true)
                 .setTopLogprobs(same.topLogprobs());
     }
 
     static Admission.Builder admission(int slot, SamplingParams.Builder sampling) {
-        Admission.Builder admission = Admission.newBuilder().setSlot(slot).setSampling(sampling);
+        Admission.Builder admission =
+                Admission.newBuilder()
+                        .setSlot(slot)
+                        .setGenerates(true)
+                        .setSampling(sampling.build().toByteString());
         for (int id : PROMPT) {
             admission.addPromptIds(id);
         }

@@ -143,8 +143,7 @@ final class TestWorker implements AutoCloseable {
     }
 
     static SamplingSettings seeded(long seed) {
-        return new SamplingSettings(
-                1, 1, 0, 0, 1.1f, 0.2f, 0.2f, Map.of(), seed, 0, 0, new int[0], true, 3);
+        return SamplingSettings.builder().temperature(1).repetitionPenalty(1.1f).frequencyPenalty(0.2f).presencePenalty(0.2f).seed(seed).logprobs(true).topLogprobs(3).build();
     }
 
     @Override

@@ -17,12 +17,22 @@ public record EngineRequest(
         long seed,
         int room) {
 
+    /// Converts the request for the scheduler.
+    ///
     /// @param nowNanos of the clock that the deadline is on
     GenerateRequest toProto(long nowNanos) {
+        int maxTokens = Math.min(sampling.maxTokens().orElse(room), room);
         GenerateRequest.Builder proto =
                 GenerateRequest.newBuilder()
                         .setRequestId(id)
                         .setModel(model)
+                        .setChoices(sampling.choices())
+                        .setMaxTokens(maxTokens)
+                        .setMinTokens(Math.min(sampling.minTokens(), maxTokens))
+                        .addAllStopTokenIds(sampling.stopTokenIds())
+                        .setIgnoreEos(sampling.ignoreEos())
+                        .setSampling(
+                                sampling.params().toBuilder().setSeed(seed).build().toByteString())
                         .setTenant(options.tenant())
                         .setPriority(options.priority())
                         .setDeadlineMs(options.millisLeft(nowNanos))
@@ -38,9 +48,6 @@ public record EngineRequest(
         }
         for (int token : prompt.ids()) {
             proto.addPromptIds(token);
-        }
-        for (int choice = 0; choice < sampling.choices(); choice++) {
-            proto.addChoices(sampling.toProto(choice, seed, room));
         }
         return proto.build();
     }

@@ -1,7 +1,10 @@
 package dev.lockstep.coordinator.engine;
 
+import com.google.protobuf.InvalidProtocolBufferException;
+import dev.lockstep.proto.v1.GenerateEvent;
 import dev.lockstep.proto.v1.Token;
 import dev.lockstep.proto.v1.TopLogprob;
+import java.util.ArrayList;
 import java.util.List;
 
 /// One token as the engine chose it.
@@ -18,6 +21,19 @@ public record GeneratedToken(int id, float logprob, List<Likely> top) {
 
     public GeneratedToken {
         top = List.copyOf(top);
+    }
+
+    /// Reads the tokens of an event, with log-probabilities where they were requested.
+    static List<GeneratedToken> fromProto(GenerateEvent.Tokens event)
+            throws InvalidProtocolBufferException {
+        List<GeneratedToken> tokens = new ArrayList<>(event.getIdsCount());
+        for (int i = 0; i < event.getIdsCount(); i++) {
+            tokens.add(
+                    event.getLogprobsCount() == 0
+                            ? new GeneratedToken(event.getIds(i), 0, List.of())
+                            : fromProto(Token.parseFrom(event.getLogprobs(i))));
+        }
+        return tokens;
     }
 
     public static GeneratedToken fromProto(Token proto) {

@@ -1,13 +1,22 @@
 package dev.lockstep.coordinator.engine;
 
+import com.google.protobuf.ByteString;
+import com.google.protobuf.InvalidProtocolBufferException;
+import dev.lockstep.proto.v1.EncodedOutputs;
 import dev.lockstep.proto.v1.FinishReason;
 import dev.lockstep.proto.v1.GenerateEvent;
 import dev.lockstep.proto.v1.GenerateRequest;
+import dev.lockstep.proto.v1.PositionOutputs;
+import dev.lockstep.proto.v1.Token;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.stub.ClientCallStreamObserver;
 import io.grpc.stub.ClientResponseObserver;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// One `Generate` call: hands what comes to an inbox, one event at a time.
@@ -66,6 +75,21 @@ public final class SchedulerCall implements ClientResponseObserver<GenerateReque
 
     @Override
     public void onNext(GenerateEvent event) {
+        try {
+            take(event);
+        } catch (InvalidProtocolBufferException e) {
+            cancel();
+            inbox.put(
+                    new EngineEvent.Failed(
+                            index,
+                            new Failure(
+                                    Failure.Kind.BROKEN,
+                                    "its outputs cannot be read",
+                                    Duration.ZERO)));
+        }
+    }
+
+    private void take(GenerateEvent event) throws InvalidProtocolBufferException {
         switch (event.getEventCase()) {
             case TOKENS -> {
                 GenerateEvent.Tokens tokens = event.getTokens();
@@ -73,9 +97,7 @@ public final class SchedulerCall implements ClientResponseObserver<GenerateReque
                         new EngineEvent.Tokens(
                                 index,
                                 tokens.getChoice(),
-                                tokens.getTokensList().stream()
-                                        .map(GeneratedToken::fromProto)
-                                        .toList(),
+                                GeneratedToken.fromProto(tokens),
                                 tokens.getCachedTokens()));
             }
             case FINISHED -> {
@@ -91,11 +113,36 @@ public final class SchedulerCall implements ClientResponseObserver<GenerateReque
             case OUTPUTS -> {
                 GenerateEvent.Outputs outputs = event.getOutputs();
                 inbox.put(
-                        new EngineEvent.Outputs(index, outputs.getChoice(), outputs.getOutputs()));
+                        new EngineEvent.Outputs(
+                                index, outputs.getChoice(), decoded(outputs.getOutputs())));
             }
-            // An event of a newer scheduler; it says nothing that is understood here.
+            // An event of a newer scheduler, without a meaning here.
             case EVENT_NOT_SET -> next();
         }
+    }
+
+    private static PositionOutputs decoded(EncodedOutputs outputs)
+            throws InvalidProtocolBufferException {
+        PositionOutputs.Builder decoded =
+                PositionOutputs.newBuilder()
+                        .setPosition(outputs.getPosition())
+                        .setHiddenSize(outputs.getHiddenSize())
+                        .addAllPooled(floats(outputs.getPooled()));
+        for (ByteString token : outputs.getNextTokensList()) {
+            decoded.addNextTokens(Token.parseFrom(token));
+        }
+        outputs.getHiddenStatesList().forEach(state -> decoded.addAllHiddenStates(floats(state)));
+        return decoded.build();
+    }
+
+    private static List<Float> floats(ByteString bytes) {
+        FloatBuffer values =
+                bytes.asReadOnlyByteBuffer().order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer();
+        List<Float> list = new ArrayList<>(values.remaining());
+        while (values.hasRemaining()) {
+            list.add(values.get());
+        }
+        return list;
     }
 
     @Override

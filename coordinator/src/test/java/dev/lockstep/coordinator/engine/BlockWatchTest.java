@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import com.google.protobuf.ByteString;
 import dev.lockstep.cluster.BlockHash;
+import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.VirtualClock;
 import dev.lockstep.coordinator.FakeScheduler;
 import dev.lockstep.proto.v1.BlockEvents;
@@ -62,14 +63,10 @@ final class BlockWatchTest {
                 .get();
     }
 
-    private static void await(BooleanSupplier condition) throws Exception {
-        for (int i = 0; i < 500; i++) {
-            if (condition.getAsBoolean()) {
-                return;
-            }
-            Thread.sleep(10);
-        }
-        throw new AssertionError("not within 5 s");
+    private void await(BooleanSupplier condition) throws Exception {
+        Eventually.await(
+                () -> watch.index().size() + " blocks, asked " + scheduler.blocks().asked(),
+                condition::getAsBoolean);
     }
 
     /// Ticks until the scheduler was asked as many times.

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.checkpoint.TinyCheckpoint;
+import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.coordinator.FakeScheduler;
 import dev.lockstep.coordinator.TestCoordinator;
@@ -114,10 +115,7 @@ final class FailureTest {
                     });
             var cluster = tiny.cluster.another(Runnable::run);
             cluster.register(other.member());
-            for (int i = 0; i < 200 && !other.hasCalls(); i++) {
-                Thread.sleep(10);
-                chat("");
-            }
+            awaitCalls(other);
             for (int i = 0; i < 6; i++) {
                 HttpResponse<String> response = chat("\"max_tokens\":1");
                 assertEquals(200, response.statusCode(), response.body());
@@ -145,12 +143,13 @@ final class FailureTest {
                     });
             var cluster = tiny.cluster.another(Runnable::run);
             cluster.register(other.member());
-            for (int i = 0; i < 200 && !other.hasCalls(); i++) {
-                Thread.sleep(10);
-                HttpResponse<String> response = chat("");
-                assertEquals(200, response.statusCode(), response.body());
-            }
-            assertTrue(other.hasCalls(), "nothing was sent to the one that stops");
+            Eventually.await(
+                    "requests are sent to the one that stops",
+                    () -> {
+                        HttpResponse<String> response = chat("");
+                        assertEquals(200, response.statusCode(), response.body());
+                        return other.hasCalls();
+                    });
             cluster.close();
         }
     }
@@ -167,10 +166,7 @@ final class FailureTest {
             other.behave(call -> call.fail(Status.RESOURCE_EXHAUSTED, retryAfter(4000)));
             var cluster = tiny.cluster.another(Runnable::run);
             cluster.register(other.member());
-            for (int i = 0; i < 200 && !other.hasCalls(); i++) {
-                Thread.sleep(10);
-                chat("");
-            }
+            awaitCalls(other);
             HttpResponse<String> response = chat("");
             error(response, 429, "overloaded");
             assertEquals("4", response.headers().firstValue("retry-after").orElse(""));
@@ -181,6 +177,16 @@ final class FailureTest {
             assertEquals("9", response.headers().firstValue("retry-after").orElse(""));
             cluster.close();
         }
+    }
+
+    /// Sends requests until `scheduler` has had one.
+    private static void awaitCalls(FakeScheduler scheduler) throws Exception {
+        Eventually.await(
+                "the other group gets requests",
+                () -> {
+                    chat("");
+                    return scheduler.hasCalls();
+                });
     }
 
     private static Metadata retryAfter(int millis) {

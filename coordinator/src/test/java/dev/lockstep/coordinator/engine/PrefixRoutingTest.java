@@ -6,11 +6,13 @@ import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.cluster.BlockHasher;
 import dev.lockstep.cluster.CacheDomain;
+import dev.lockstep.cluster.Eventually;
 import dev.lockstep.coordinator.FakeScheduler;
 import dev.lockstep.coordinator.TestCoordinator;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.util.Arrays;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -101,12 +103,13 @@ final class PrefixRoutingTest {
     /// Asks until requests go there; what a scheduler tells takes a moment to arrive.
     private static void awaitAt(String group, int[] prompt, String more, String tenant)
             throws Exception {
-        int inARow = 0;
-        for (int i = 0; i < 500 && inARow < 6; i++) {
-            inARow = sendTo(prompt, more, tenant).equals(group) ? inARow + 1 : 0;
-            Thread.sleep(5);
-        }
-        assertEquals(6, inARow, "requests do not go to the " + group + " group");
+        AtomicInteger inARow = new AtomicInteger();
+        Eventually.await(
+                "requests go to the " + group + " group",
+                () -> {
+                    boolean there = sendTo(prompt, more, tenant).equals(group);
+                    return inARow.updateAndGet(count -> there ? count + 1 : 0) == 6;
+                });
     }
 
     @Test

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.VirtualClock;
 import dev.lockstep.coordinator.FakeScheduler;
 import dev.lockstep.proto.v1.GenerateRequest;
@@ -54,15 +55,11 @@ final class SchedulerLinkTest {
         var _ = loop.shutdownGracefully(0, 100, TimeUnit.MILLISECONDS);
     }
 
-    /// Looks on the owner's thread, for 5 s.
+    /// Looks on the owner's thread.
     private void await(BooleanSupplier condition) throws Exception {
-        for (int i = 0; i < 500; i++) {
-            if (owner.submit(condition::getAsBoolean).get()) {
-                return;
-            }
-            Thread.sleep(10);
-        }
-        throw new AssertionError("not within 5 s");
+        Eventually.await(
+                () -> "the view is " + link.view(),
+                () -> owner.submit(condition::getAsBoolean).get());
     }
 
     private void tickAfter(Duration time) throws Exception {
@@ -81,24 +78,24 @@ final class SchedulerLinkTest {
         SchedulerGrpc.newStub(link.channel())
                 .generate(
                         GenerateRequest.newBuilder()
-                                .addChoices(SamplingParams.getDefaultInstance())
+                                .setChoices(1)
                                 .build(),
                         new SchedulerCall(0, inbox, "x"));
         FakeScheduler.Call call = scheduler.nextCall();
-        scheduler.mute(true);
-        // A beat that was on its way may still come.
-        Thread.sleep(50);
+        scheduler.muteAfter(scheduler.status().toBuilder().setRunning(7).build());
+        // Nothing comes after it.
+        await(() -> link.view().status().getRunning() == 7);
         tickAfter(Duration.ofMillis(2900));
         assertTrue(link.view().ready());
         tickAfter(Duration.ofMillis(200));
         assertEquals("its scheduler is silent", link.view().status().getReason());
         assertTrue(call.awaitCancelled());
-        EngineEvent arrival = inbox.poll(Duration.ofSeconds(5)).orElseThrow();
+        EngineEvent arrival = inbox.poll(Eventually.TIMEOUT).orElseThrow();
         assertTrue(
                 arrival instanceof EngineEvent.Failed failed
                         && failed.failure().kind() == Failure.Kind.UNAVAILABLE);
 
-        scheduler.mute(false);
+        scheduler.unmute();
         tickAfter(Duration.ofSeconds(1));
         await(() -> link.view().ready());
     }

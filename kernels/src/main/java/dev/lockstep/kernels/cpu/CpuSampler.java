@@ -13,10 +13,11 @@ import java.lang.foreign.MemorySegment;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
-/// Samples rows on the team, each row on one thread. Logits that are no numbers are never chosen;
-/// if none is left, the lowest id is.
+/// A sampler on the thread team, each row on one thread. A NaN logit is never chosen; if no logit
+/// is above minus infinity, id 0 is chosen.
 final class CpuSampler implements Sampler {
-    // Passes over the vocabulary times what an element costs, for the team to judge.
+    // Passes over the vocabulary times the cost of an element: decides whether the team shares the
+    // rows.
     private static final long WORK_PER_LOGIT = 8;
 
     private final SamplingOps ops;
@@ -80,7 +81,7 @@ final class CpuSampler implements Sampler {
         for (int i = 0; i < ids.columns(); i++) {
             int id = MEMORY.get(INT, at + i * 4L);
             if (id < 0) {
-                MEMORY.set(INT, at + i * 4L, taken(-1 - id).last());
+                MEMORY.set(INT, at + i * 4L, admitted(-1 - id).last());
             }
         }
         finished.run();
@@ -122,9 +123,9 @@ final class CpuSampler implements Sampler {
         logits.require("logits", DType.F32, rows, vocabulary);
         out.ids().require("ids", DType.I32, 1, rows);
         out.logprobs().require("logprobs", DType.F32, 1, rows);
-        int most = SamplingSettings.MAX_TOP_LOGPROBS;
-        out.topIds().require("topIds", DType.I32, rows, most);
-        out.topLogprobs().require("topLogprobs", DType.F32, rows, most);
+        int top = SamplingSettings.MAX_TOP_LOGPROBS;
+        out.topIds().require("topIds", DType.I32, rows, top);
+        out.topLogprobs().require("topLogprobs", DType.F32, rows, top);
     }
 
     @FunctionalInterface
@@ -142,7 +143,7 @@ final class CpuSampler implements Sampler {
                         task.run(choosers[thread], row);
                     }
                 },
-                // One row is one thread's, however long it is.
+                // A single row is computed on one thread, whatever its length.
                 rows == 1 ? 0 : logits.elements() * WORK_PER_LOGIT);
         finished.run();
     }
@@ -154,7 +155,7 @@ final class CpuSampler implements Sampler {
         for (int i = 0; i < ids.columns(); i++) {
             int id = element(ids, i);
             requireId("chosen id", id);
-            taken(element(slots, i)).record(id);
+            admitted(element(slots, i)).record(id);
         }
         finished.run();
     }
@@ -168,7 +169,7 @@ final class CpuSampler implements Sampler {
 
     private void sampleRow(
             TokenChooser chooser, Tensor logits, Tensor slots, int row, Samples out) {
-        SamplingSlot slot = taken(element(slots, row));
+        SamplingSlot slot = admitted(element(slots, row));
         SamplingSettings settings = slot.settings();
         long address = address(logits, row);
         double normalizer = 0;
@@ -190,8 +191,8 @@ final class CpuSampler implements Sampler {
         return logits.pointer().address() + (long) row * logits.stride() * 4;
     }
 
-    /// Writes the most likely ids of a row and returns the logarithm of what its softmax divides
-    /// by.
+    /// Writes the most likely ids of a row and returns the logarithm of the denominator of its
+    /// softmax.
     private double measure(TokenChooser chooser, long logits, int top, int row, Samples out) {
         float greatest = chooser.clean(logits);
         double normalizer = normalizer(logits, greatest);
@@ -220,10 +221,10 @@ final class CpuSampler implements Sampler {
         long ids = out.topIds().pointer().address() + 4L * row * out.topIds().stride();
         long values = out.topLogprobs().pointer().address() + 4L * row * out.topLogprobs().stride();
         for (int i = 0; i < count; i++) {
-            boolean there = i < top.length;
-            int id = there ? TokenChooser.id(top[i]) : -1;
+            boolean exists = i < top.length;
+            int id = exists ? TokenChooser.id(top[i]) : -1;
             float value =
-                    there
+                    exists
                             ? (float) (MEMORY.get(FLOAT, logits + id * 4L) - normalizer)
                             : Float.NEGATIVE_INFINITY;
             MEMORY.set(INT, ids + i * 4L, id);
@@ -231,13 +232,13 @@ final class CpuSampler implements Sampler {
         }
     }
 
-    private SamplingSlot taken(int slot) {
+    private SamplingSlot admitted(int slot) {
         requireSlot(slot);
-        SamplingSlot taken = slots[slot];
-        if (taken == null) {
+        SamplingSlot admitted = slots[slot];
+        if (admitted == null) {
             throw new IllegalStateException("slot %d was not admitted".formatted(slot));
         }
-        return taken;
+        return admitted;
     }
 
     private void requireSlot(int slot) {

@@ -1,6 +1,6 @@
 package dev.lockstep.kernels.cpu;
 
-/// What choosing a token does to a whole row of logits. Every implementation returns the same.
+/// The sampling ops on a whole row of logits. Every implementation returns the same.
 interface SamplingOps {
     /// Tokens that share one maximum, and one round of random numbers.
     int CHUNK = 64;
@@ -9,21 +9,23 @@ interface SamplingOps {
         return (count + CHUNK - 1) / CHUNK;
     }
 
-    /// The first greatest; a NaN is never greater. 0 if nothing is above minus infinity.
+    /// Returns the first id with the greatest logit; a NaN is never greater. Returns 0 if no logit
+    /// is above minus infinity.
     int argMax(long logits, int count);
 
-    /// NaN becomes minus infinity, infinity the greatest float.
+    /// Replaces NaN by minus infinity, and infinity by the greatest float.
     ///
-    /// @param maxima receives the greatest of each chunk
+    /// @param maxima receives the greatest logit of each chunk
     void clean(long logits, int count, long maxima);
 
-    /// `Σ e^((x - greatest) · factor)`: per chunk sixteen float sums, the chunks in double.
+    /// Returns `Σ e^((x - greatest) · factor)`: sixteen float sums per chunk, the chunks added in
+    /// double.
     double exponentialSum(long logits, int count, float greatest, float factor);
 
-    /// Writes the ids of logits that are at least `limit`, ascending; returns how many.
+    /// Writes the ids of logits that are at least `limit`, ascending; returns their number.
     int collect(long logits, int count, float limit, long ids);
 
-    /// The id with the greatest `(x - greatest) · factor + noise`, the lowest of equals.
+    /// Returns the id with the greatest `(x - greatest) · factor + noise`, the lowest id of a tie.
     ///
     /// @param start any id whose logit is `greatest`
     int draw(

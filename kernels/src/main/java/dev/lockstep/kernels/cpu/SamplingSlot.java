@@ -7,7 +7,7 @@ import dev.lockstep.kernels.SamplingSettings;
 import java.util.Arrays;
 import java.util.Map;
 
-/// One sequence's settings and what of its past they need.
+/// The settings of one sequence and the history that they need.
 final class SamplingSlot {
     private final SamplingSettings settings;
     private final TokenCounts counts = new TokenCounts();
@@ -40,7 +40,7 @@ final class SamplingSlot {
         return settings;
     }
 
-    /// Tokens generated so far, those before a preemption included.
+    /// Returns the number of tokens generated, including those before a preemption.
     int position() {
         return outputs;
     }
@@ -57,7 +57,7 @@ final class SamplingSlot {
         }
     }
 
-    /// Masks, biases and penalties, in the order of [dev.lockstep.kernels.Sampler#sample].
+    /// Applies masks, biases and penalties, in the order of [dev.lockstep.kernels.Sampler#sample].
     void process(long logits) {
         if (outputs < settings.minTokens()) {
             for (int id : settings.maskedIds()) {

@@ -7,14 +7,16 @@ import static dev.lockstep.kernels.cpu.VectorLanes.MEMORY;
 import dev.lockstep.kernels.SamplingSettings;
 import java.util.Arrays;
 
-/// One thread's choosing: from a row of processed logits to a token id. What it returns depends on
-/// the row and the slot alone, not on the thread, the rows before or the implementation.
+/// The token choice of one thread: from a row of processed logits to a token id. The result depends
+/// only on the row and the slot, not on the thread, the preceding rows or the implementation.
 final class TokenChooser implements AutoCloseable {
-    // e^-8 of the greatest: the first try at holding top_p of the mass, doubled until it does.
+    // The first depth below the greatest, e^-8 of its likelihood; doubled until the ids within it
+    // hold top_p of the mass.
     private static final double FIRST_DEPTH = 8;
 
-    // More than any two floats that differ need; infinity would make 0 · infinity of the greatest.
-    private static final double STEEPEST = 1e38;
+    // Steeper than any two different floats need; infinity would give 0 · infinity for the
+    // greatest.
+    private static final double MAX_FACTOR = 1e38;
 
     private final SamplingOps ops;
     private final int vocabulary;
@@ -41,12 +43,12 @@ final class TokenChooser implements AutoCloseable {
         memory.close();
     }
 
-    /// Memory for one row of logits.
+    /// Returns memory for one row of logits.
     long copy() {
         return copy;
     }
 
-    /// Makes `logits` numbers below infinity, and returns the greatest.
+    /// Replaces NaN and infinity in `logits`, and returns the greatest logit.
     float clean(long logits) {
         ops.clean(logits, vocabulary, maxima);
         float greatest = Float.NEGATIVE_INFINITY;
@@ -56,8 +58,8 @@ final class TokenChooser implements AutoCloseable {
         return greatest;
     }
 
-    /// The k most likely ids of the row that was cleaned last, best first, as keys for [#id]; fewer
-    /// if there are no more above minus infinity.
+    /// Returns the k most likely ids of the row that was cleaned last, best first, as keys for
+    /// [#id]; fewer if fewer are above minus infinity.
     long[] top(long logits, int k) {
         if (k == 0) {
             return new long[0];
@@ -70,7 +72,7 @@ final class TokenChooser implements AutoCloseable {
         return (int) candidate;
     }
 
-    /// Chooses from processed logits.
+    /// Chooses a token id from processed logits.
     int choose(long logits, SamplingSlot slot) {
         SamplingSettings settings = slot.settings();
         if (settings.temperature() == 0) {
@@ -81,7 +83,9 @@ final class TokenChooser implements AutoCloseable {
             return ops.argMax(logits, vocabulary);
         }
         double factor = 1.0 / settings.temperature();
-        if (settings.topK() == 0 && settings.topP() == 1 && settings.minP() == 0) {
+        if (settings.topK() == 0
+                && settings.topP() == 1
+                && settings.minP() == 0) {
             return ops.draw(
                     logits,
                     vocabulary,
@@ -92,10 +96,11 @@ final class TokenChooser implements AutoCloseable {
                     settings.choice(),
                     slot.position());
         }
-        return draw(logits, greatest, factor, slot, filter(logits, greatest, factor, settings));
+        int kept = filter(logits, greatest, factor, settings);
+        return draw(logits, greatest, factor, slot, kept);
     }
 
-    /// min-p, then top-k, then top-p: the first so many of [#candidates] stay.
+    /// Applies min-p, then top-k, then top-p; returns how many of the first [#candidates] remain.
     private int filter(long logits, float greatest, double factor, SamplingSettings settings) {
         if (settings.topK() == 0 && settings.minP() == 0) {
             return nucleusOfAll(logits, greatest, factor, settings.topP());
@@ -119,11 +124,11 @@ final class TokenChooser implements AutoCloseable {
         return nucleus(logits, greatest, factor, kept, settings.topP() * mass);
     }
 
-    /// Top-p alone: looks ever deeper, until what it has holds enough of the mass.
+    /// Applies top-p alone: lowers the limit until the ids above it hold enough of the mass.
     private int nucleusOfAll(long logits, float greatest, double factor, double topP) {
         double mass =
                 ops.exponentialSum(
-                        logits, vocabulary, greatest, (float) Math.min(factor, STEEPEST));
+                        logits, vocabulary, greatest, (float) Math.min(factor, MAX_FACTOR));
         for (double depth = FIRST_DEPTH; ; depth *= 2) {
             float limit =
                     depth > 200 ? Float.NEGATIVE_INFINITY : belowByDepth(greatest, depth / factor);
@@ -146,7 +151,7 @@ final class TokenChooser implements AutoCloseable {
         return mass;
     }
 
-    /// The shortest beginning of the candidates that holds `mass`.
+    /// Returns the length of the shortest prefix of the candidates that holds `mass`.
     private int nucleus(long logits, float greatest, double factor, int count, double mass) {
         double held = 0;
         for (int i = 0; i < count; i++) {
@@ -164,22 +169,22 @@ final class TokenChooser implements AutoCloseable {
         if (kept == 1) {
             return best;
         }
-        double most = Double.NEGATIVE_INFINITY;
+        double bestScore = Double.NEGATIVE_INFINITY;
         for (int i = 0; i < kept; i++) {
             int id = id(candidates[i]);
             double noise =
                     Gumbel.noise(settings.seed(), settings.choice(), slot.position(), id, words);
             double score = ((double) logit(logits, i) - greatest) * factor + noise;
-            if (score > most || (score == most && id < best)) {
-                most = score;
+            if (score > bestScore || (score == bestScore && id < best)) {
+                bestScore = score;
                 best = id;
             }
         }
         return best;
     }
 
-    /// Collects the ids whose logits are at least `limit`, and sorts them: greatest logit first, of
-    /// equals the lowest id. Those at minus infinity are left out.
+    /// Collects the ids whose logits are at least `limit`, and sorts them: greatest logit first,
+    /// lowest id first among ties. Ids at minus infinity are omitted.
     private int sortCandidates(long logits, float limit) {
         int found = ops.collect(logits, vocabulary, Math.max(limit, -Float.MAX_VALUE), ids);
         if (candidates.length < found) {
@@ -193,7 +198,8 @@ final class TokenChooser implements AutoCloseable {
         return found;
     }
 
-    /// A bound that at least `k` logits of the row cleaned last reach: k chunks have one.
+    /// Returns a bound that at least `k` logits of the row cleaned last reach, since k chunks have
+    /// such a logit.
     private float atLeastOf(int k) {
         if (k > sortedMaxima.length) {
             return Float.NEGATIVE_INFINITY;
@@ -213,12 +219,12 @@ final class TokenChooser implements AutoCloseable {
         return Exponential.of((float) (((double) logit(logits, candidate) - greatest) * factor));
     }
 
-    /// A float not above `greatest - depth`.
+    /// Returns a float not above `greatest - depth`.
     private static float belowByDepth(float greatest, double depth) {
         return Math.nextDown((float) (greatest - depth));
     }
 
-    /// Orders as the logit falls, then as the id rises.
+    /// Returns a key that orders by descending logit, then by ascending id.
     private static long key(float logit, int id) {
         // Adding zero makes -0 and 0 equal, as they compare.
         int bits = Float.floatToRawIntBits(logit + 0.0f);

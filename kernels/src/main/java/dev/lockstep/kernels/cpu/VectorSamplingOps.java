@@ -119,7 +119,7 @@ final class VectorSamplingOps implements SamplingOps {
             int position) {
         int[] words = new int[4];
         int best = start;
-        double most = Gumbel.noise(seed, choice, position, start, words);
+        double bestScore = Gumbel.noise(seed, choice, position, start, words);
         for (int from = 0; from < count; from += CHUNK) {
             for (int j = 0; j < VectorLanes.COUNT; j++) {
                 int counter = from / CHUNK * VectorLanes.COUNT + j;
@@ -130,10 +130,10 @@ final class VectorSamplingOps implements SamplingOps {
                         continue;
                     }
                     double x = (double) MEMORY.get(FLOAT, logits + id * 4L) - greatest;
-                    if (canReach(words[w], x * factor, most)) {
+                    if (canReach(words[w], x * factor, bestScore)) {
                         double score = x * factor + Gumbel.ofWord(words[w]);
-                        if (score > most || (score == most && id < best)) {
-                            most = score;
+                        if (score > bestScore || (score == bestScore && id < best)) {
+                            bestScore = score;
                             best = id;
                         }
                     }
@@ -143,10 +143,11 @@ final class VectorSamplingOps implements SamplingOps {
         return best;
     }
 
-    /// False only if the noise of u cannot lift `z` to `most`: it is below -log(1 - u), and 1 - u
-    /// is at least 2^-(zeros + 1), where `zeros` lead the complement of the word.
-    static boolean canReach(int word, double z, double most) {
+    /// Returns false only if the noise of u cannot raise `z` to `bestScore`: the noise is below
+    /// -log(1 - u), and 1 - u is at least 2^-(zeros + 1), where `zeros` lead the complement of the
+    /// word.
+    static boolean canReach(int word, double z, double bestScore) {
         int zeros = Integer.numberOfLeadingZeros(~word);
-        return z + (zeros + 1) * 0.6931472 + 1e-6 >= most;
+        return z + (zeros + 1) * 0.6931472 + 1e-6 >= bestScore;
     }
 }

@@ -7,7 +7,6 @@ import dev.lockstep.scheduler.LostSequences;
 import dev.lockstep.scheduler.Policies;
 import dev.lockstep.scheduler.Scheduler;
 import dev.lockstep.scheduler.Timeline;
-import dev.lockstep.scheduler.Totals;
 import dev.lockstep.scheduler.WaitingLimits;
 import java.util.Optional;
 
@@ -25,7 +24,7 @@ final class Epochs {
     private final Optional<Recording> recording;
     private final Timeline timeline;
     private final Clock clock;
-    private Totals before = Totals.NONE;
+    private Load.Totals before = Load.Totals.NONE;
 
     Epochs(
             WaitingLimits limits,

@@ -1,21 +1,34 @@
 package dev.lockstep.scheduler.process;
 
+import com.google.protobuf.ByteString;
+import com.google.protobuf.InvalidProtocolBufferException;
 import dev.lockstep.cluster.CacheDomain;
 import dev.lockstep.proto.v1.Pooling;
+import dev.lockstep.proto.v1.PromptOutputs;
 import dev.lockstep.proto.v1.SamplingParams;
 import dev.lockstep.proto.v1.ServiceClass;
 import dev.lockstep.scheduler.BlockPool;
-import dev.lockstep.scheduler.PromptOutputs;
-import dev.lockstep.scheduler.SamplingParameters;
+import dev.lockstep.scheduler.Choice;
+import dev.lockstep.scheduler.Payload;
 import dev.lockstep.scheduler.SchedulingOptions;
+import dev.lockstep.scheduler.WantedOutputs;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 
-/// A request as the coordinator sent it, checked field by field; `promptIds` is written by nobody.
+/// A request as the coordinator sent it, with the fields that the scheduler acts on checked. The
+/// sampling settings were checked by the coordinator; here only their token ids are, because only a
+/// formed group knows its vocabulary.
+///
+/// @param promptIds written by no code
+/// @param ignoreEos whether the model's end tokens neither end a sequence nor are masked
 record GenerateRequest(
         String id,
         int[] promptIds,
-        List<SamplingParameters> choices,
+        List<Choice> choices,
+        boolean ignoreEos,
         PromptOutputs outputs,
         Asked asked) {
     private static final int MAX_CHOICES = 128;
@@ -26,7 +39,9 @@ record GenerateRequest(
         choices = List.copyOf(choices);
     }
 
-    /// What it asks of scheduling and caching; `deadlineMillis` 0 is none, from when it arrives.
+    /// What it requests of scheduling and caching.
+    ///
+    /// @param deadlineMillis from its arrival; 0 is none
     record Asked(
             String tenant,
             int priority,
@@ -36,99 +51,121 @@ record GenerateRequest(
             int cachePriority,
             int cacheTtlSeconds) {}
 
+    /// Checks and converts a request.
+    ///
     /// @throws IllegalArgumentException naming the field, its value and the limit
     static GenerateRequest fromProto(dev.lockstep.proto.v1.GenerateRequest proto) {
         refuseUnserved("adapter", proto.getAdapter());
         refuseUnserved("speculative", proto.getSpeculative());
-        int choices = proto.getChoicesCount();
         require(proto.getPromptIdsCount() > 0, "prompt_ids are empty, the least is 1");
-        require(
-                choices > 0 && choices <= MAX_CHOICES,
-                "choices are " + choices + ", from 1 to " + MAX_CHOICES + " are possible");
+        requireWhole("choices", proto.getChoices(), 1, MAX_CHOICES);
+        requireOutputs(proto);
         int[] ids = new int[proto.getPromptIdsCount()];
         for (int i = 0; i < ids.length; i++) {
             ids[i] = proto.getPromptIds(i);
         }
-        var sampling = proto.getChoicesList().stream().map(GenerateRequest::fromProto).toList();
-        for (int choice = 0; choice < choices; choice++) {
-            int said = sampling.get(choice).choice();
-            require(said == choice, "choices[" + choice + "].choice is " + said);
-        }
         return new GenerateRequest(
-                proto.getRequestId(), ids, sampling, outputs(proto, ids, sampling), asked(proto));
-    }
-
-    private static PromptOutputs outputs(
-            dev.lockstep.proto.v1.GenerateRequest proto,
-            int[] prompt,
-            List<SamplingParameters> choices) {
-        var wanted = PromptOutputs.fromProto(proto.getOutputs());
-        requireIn("outputs.from", wanted.from(), 0, Math.max(0, prompt.length - 1));
-        requireIn("outputs.top_logprobs", wanted.topLogprobs(), 0, MAX_TOP_LOGPROBS);
-        require(
-                wanted.pooling() != Pooling.UNRECOGNIZED,
-                "outputs.pooling is "
-                        + proto.getOutputs().getPoolingValue()
-                        + ", which is unknown");
-        boolean generates = choices.stream().allMatch(each -> each.maxTokens() > 0);
-        boolean pools = wanted.pooling() != Pooling.POOLING_UNSPECIFIED;
-        require(
-                generates || (wanted.any() && choices.size() == 1),
-                "max_tokens is 0, which one choice with outputs may have");
-        require(
-                !pools
-                        || (!generates
-                                && (wanted.pooling() == Pooling.POOLING_LAST
-                                        || wanted.from() == 0)),
-                "outputs.pooling asks for max_tokens 0, and a mean for outputs.from 0");
-        return wanted;
-    }
-
-    static SamplingParameters fromProto(SamplingParams proto) {
-        requireIn("temperature", proto.getTemperature(), 0, 1000);
-        requireIn("top_p", proto.getTopP(), Float.MIN_VALUE, 1);
-        requireIn("top_k", proto.getTopK(), 0, Integer.MAX_VALUE);
-        requireIn("min_p", proto.getMinP(), 0, 1);
-        requireIn("repetition_penalty", proto.getRepetitionPenalty(), Float.MIN_VALUE, 1000);
-        requireIn("frequency_penalty", proto.getFrequencyPenalty(), -2, 2);
-        requireIn("presence_penalty", proto.getPresencePenalty(), -2, 2);
-        requireIn("top_logprobs", proto.getTopLogprobs(), 0, MAX_TOP_LOGPROBS);
-        proto.getLogitBiasList()
-                .forEach(bias -> requireIn("logit_bias", bias.getBias(), -100, 100));
-        return new SamplingParameters(
-                proto.getTemperature(),
-                proto.getTopP(),
-                proto.getTopK(),
-                proto.getMinP(),
-                new SamplingParameters.Penalties(
-                        proto.getRepetitionPenalty(),
-                        proto.getFrequencyPenalty(),
-                        proto.getPresencePenalty()),
-                proto.getLogitBiasList().stream()
-                        .map(one -> new SamplingParameters.Bias(one.getTokenId(), one.getBias()))
-                        .toList(),
-                proto.getSeed(),
-                proto.getChoice(),
-                proto.getMaxTokens(),
-                proto.getMinTokens(),
-                proto.getStopTokenIdsList(),
+                proto.getRequestId(),
+                ids,
+                choices(proto),
                 proto.getIgnoreEos(),
-                proto.getLogprobs(),
-                proto.getTopLogprobs());
+                proto.getOutputs(),
+                asked(proto));
     }
 
-    /// Throws unless every token id the request names is one of the model's.
+    private static List<Choice> choices(dev.lockstep.proto.v1.GenerateRequest proto) {
+        var first =
+                new Choice(
+                        0,
+                        proto.getMaxTokens(),
+                        proto.getMinTokens(),
+                        proto.getStopTokenIdsList(),
+                        payload(proto.getSampling()));
+        var choices = new ArrayList<Choice>();
+        for (int index = 0; index < proto.getChoices(); index++) {
+            choices.add(first.withIndex(index));
+        }
+        return choices;
+    }
+
+    private static void requireOutputs(dev.lockstep.proto.v1.GenerateRequest proto) {
+        PromptOutputs outputs = proto.getOutputs();
+        Pooling pooling = outputs.getPooling();
+        requireWhole("outputs.from", outputs.getFrom(), 0, proto.getPromptIdsCount() - 1);
+        requireWhole("outputs.top_logprobs", outputs.getTopLogprobs(), 0, MAX_TOP_LOGPROBS);
+        require(
+                pooling != Pooling.UNRECOGNIZED,
+                "outputs.pooling is " + outputs.getPoolingValue() + ", which is unknown");
+        boolean generates = proto.getMaxTokens() > 0;
+        require(
+                generates || (any(outputs) && proto.getChoices() == 1),
+                "max_tokens is 0, which requires outputs, and choices 1");
+        require(
+                pooling == Pooling.POOLING_UNSPECIFIED
+                        || (!generates
+                                && (pooling == Pooling.POOLING_LAST || outputs.getFrom() == 0)),
+                "outputs.pooling requires max_tokens 0, and for the mean outputs.from 0");
+    }
+
+    private static boolean any(PromptOutputs outputs) {
+        return outputs.getLogprobs()
+                || outputs.getHiddenStates()
+                || outputs.getPooling() != Pooling.POOLING_UNSPECIFIED;
+    }
+
+    /// The outputs of one choice: those of the prompt belong to the first, the others report hidden
+    /// states of generated positions only.
+    WantedOutputs wanted(int choice) {
+        return wanted(outputs, choice, promptIds.length);
+    }
+
+    static WantedOutputs wanted(PromptOutputs outputs, int choice, int promptLength) {
+        if (choice == 0) {
+            return any(outputs)
+                    ? new WantedOutputs(outputs.getFrom(), payload(outputs.toByteString()))
+                    : WantedOutputs.NONE;
+        }
+        if (!outputs.getHiddenStates()) {
+            return WantedOutputs.NONE;
+        }
+        var generated =
+                PromptOutputs.newBuilder().setFrom(promptLength).setHiddenStates(true).build();
+        return new WantedOutputs(promptLength, payload(generated.toByteString()));
+    }
+
+    /// The choices with the model's end tokens among their stop ids, unless the request ignores
+    /// them.
+    List<Choice> choices(List<Integer> endTokenIds) {
+        if (ignoreEos) {
+            return choices;
+        }
+        Set<Integer> stops = new LinkedHashSet<>(choices.getFirst().stopTokenIds());
+        stops.addAll(endTokenIds);
+        var all = List.copyOf(stops);
+        return choices.stream().map(choice -> choice.withStopTokenIds(all)).toList();
+    }
+
+    /// Throws unless every token id in the request is in the model's vocabulary.
     void requireVocabulary(int size) {
         for (int i = 0; i < promptIds.length; i++) {
             requireToken("prompt_ids[" + i + "]", promptIds[i], size);
         }
-        for (var sampling : choices) {
-            sampling.stopTokenIds().forEach(id -> requireToken("stop_token_ids", id, size));
-            sampling.logitBias().forEach(one -> requireToken("logit_bias", one.tokenId(), size));
+        Choice choice = choices.getFirst();
+        choice.stopTokenIds().forEach(id -> requireToken("stop_token_ids", id, size));
+        try {
+            SamplingParams.parseFrom(choice.sampling().bytes())
+                    .getLogitBiasList()
+                    .forEach(bias -> requireToken("logit_bias", bias.getTokenId(), size));
+        } catch (InvalidProtocolBufferException e) {
+            throw new IllegalArgumentException("sampling is not a SamplingParams message", e);
         }
     }
 
-    /// With the deadline on the clock that says `nanos` now.
+    private static Payload payload(ByteString bytes) {
+        return Payload.of(bytes.toByteArray());
+    }
+
+    /// The options for the scheduler; the deadline is on the clock that reads `nanos` now.
     SchedulingOptions options(long nanos) {
         return new SchedulingOptions(
                 asked.tenant,
@@ -164,13 +201,6 @@ record GenerateRequest(
     }
 
     private static void requireWhole(String field, long value, long least, long most) {
-        require(
-                value >= least && value <= most,
-                field + " is " + value + ", it must lie in [" + least + ", " + most + "]");
-    }
-
-    // Not a number is in no range.
-    private static void requireIn(String field, double value, double least, double most) {
         require(
                 value >= least && value <= most,
                 field + " is " + value + ", it must lie in [" + least + ", " + most + "]");

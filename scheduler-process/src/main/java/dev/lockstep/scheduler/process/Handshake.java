@@ -10,7 +10,7 @@ import java.util.function.Function;
 /// limits.
 final class Handshake {
     /// Changes when an older peer would misread `worker.proto`.
-    static final String PROTOCOL_VERSION = "1";
+    static final String PROTOCOL_VERSION = "2";
 
     private record Field(String name, Function<Joined, String> value) {}
 

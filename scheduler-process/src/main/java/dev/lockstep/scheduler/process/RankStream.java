@@ -1,19 +1,23 @@
 package dev.lockstep.scheduler.process;
 
 import com.google.protobuf.ByteString;
+import com.google.protobuf.UnsafeByteOperations;
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.proto.v1.Admission;
 import dev.lockstep.proto.v1.BlockCopy;
 import dev.lockstep.proto.v1.BlockList;
-import dev.lockstep.proto.v1.LogitBias;
+import dev.lockstep.proto.v1.EncodedOutputs;
 import dev.lockstep.proto.v1.Row;
-import dev.lockstep.proto.v1.SamplingParams;
 import dev.lockstep.proto.v1.SchedulerMessage;
+import dev.lockstep.proto.v1.SlotOutputs;
 import dev.lockstep.proto.v1.Step;
 import dev.lockstep.proto.v1.WorkerGrpc;
 import dev.lockstep.proto.v1.WorkerMessage;
+import dev.lockstep.scheduler.Choice;
+import dev.lockstep.scheduler.Payload;
+import dev.lockstep.scheduler.PositionOutputs;
 import dev.lockstep.scheduler.SampledToken;
-import dev.lockstep.scheduler.SamplingParameters;
+import dev.lockstep.scheduler.Sequence;
 import dev.lockstep.scheduler.StepPlan;
 import dev.lockstep.scheduler.StepResult;
 import io.grpc.CallOptions;
@@ -95,17 +99,20 @@ final class RankStream extends ClientCall.Listener<WorkerMessage> {
     }
 
     private static Admission.Builder toProto(StepPlan.Admission admission) {
-        var sequence = admission.sequence();
+        Sequence sequence = admission.sequence();
+        Choice choice = sequence.choice();
         var proto =
                 Admission.newBuilder()
                         .setSlot(admission.slot())
                         .setComputed(admission.computed())
                         .setRequestId(sequence.requestId())
-                        .setSampling(toProto(sequence.sampling()))
+                        .setSampling(bytes(choice.sampling()))
+                        .setChoice(choice.index())
+                        .setGenerates(sequence.generates())
+                        .setMinTokens(choice.minTokens())
+                        .addAllStopTokenIds(choice.stopTokenIds())
+                        .setOutputs(bytes(sequence.wanted().request()))
                         .setWithoutKv(admission.withoutKv());
-        if (sequence.wanted().any()) {
-            proto.setOutputs(sequence.wanted().toProto());
-        }
         for (int id : sequence.prompt()) {
             proto.addPromptIds(id);
         }
@@ -134,52 +141,40 @@ final class RankStream extends ClientCall.Listener<WorkerMessage> {
         return proto;
     }
 
-    static SamplingParams.Builder toProto(SamplingParameters sampling) {
-        var proto =
-                SamplingParams.newBuilder()
-                        .setTemperature(sampling.temperature())
-                        .setTopP(sampling.topP())
-                        .setTopK(sampling.topK())
-                        .setMinP(sampling.minP())
-                        .setRepetitionPenalty(sampling.penalties().repetition())
-                        .setFrequencyPenalty(sampling.penalties().frequency())
-                        .setPresencePenalty(sampling.penalties().presence())
-                        .setSeed(sampling.seed())
-                        .setChoice(sampling.choice())
-                        .setMaxTokens(sampling.maxTokens())
-                        .setMinTokens(sampling.minTokens())
-                        .addAllStopTokenIds(sampling.stopTokenIds())
-                        .setIgnoreEos(sampling.ignoreEndTokens())
-                        .setLogprobs(sampling.logprobs())
-                        .setTopLogprobs(sampling.topLogprobs());
-        for (var bias : sampling.logitBias()) {
-            proto.addLogitBias(
-                    LogitBias.newBuilder().setTokenId(bias.tokenId()).setBias(bias.bias()));
-        }
-        return proto;
-    }
-
     static StepResult fromProto(dev.lockstep.proto.v1.StepResult proto) {
         var sampled =
                 proto.getSampledList().stream()
                         .map(
                                 one ->
                                         new StepResult.Sampled(
-                                                one.getSlot(), fromProto(one.getToken())))
+                                                one.getSlot(),
+                                                new SampledToken(
+                                                        one.getId(), payload(one.getLogprobs()))))
                         .toList();
         var outputs =
                 proto.getOutputsList().stream()
-                        .map(one -> new StepResult.Outputs(one.getSlot(), one.getOutputs()))
+                        .map(one -> new StepResult.Outputs(one.getSlot(), fromProto(one)))
                         .toList();
         return new StepResult(
                 proto.getEpoch(), proto.getNumber(), sampled, outputs, proto.getComputeMicros());
     }
 
-    private static SampledToken fromProto(dev.lockstep.proto.v1.Token proto) {
-        var top =
-                proto.getTopLogprobsList().stream()
-                        .map(one -> new SampledToken.TopLogprob(one.getTokenId(), one.getLogprob()))
-                        .toList();
-        return new SampledToken(proto.getId(), proto.getLogprob(), top);
+    private static PositionOutputs fromProto(SlotOutputs proto) {
+        EncodedOutputs outputs = proto.getOutputs();
+        return new PositionOutputs(
+                outputs.getPosition(),
+                outputs.getNextTokensList().stream().map(RankStream::payload).toList(),
+                outputs.getHiddenSize(),
+                outputs.getHiddenStatesList().stream().map(RankStream::payload).toList(),
+                payload(outputs.getPooled()));
+    }
+
+    private static Payload payload(ByteString bytes) {
+        return bytes.isEmpty() ? Payload.NONE : Payload.of(bytes.toByteArray());
+    }
+
+    /// No code writes a payload, so its bytes are not copied.
+    private static ByteString bytes(Payload payload) {
+        return UnsafeByteOperations.unsafeWrap(payload.bytes());
     }
 }

@@ -5,8 +5,8 @@ import dev.lockstep.proto.v1.HeldBlocks;
 import dev.lockstep.proto.v1.KvGroupInfo;
 import dev.lockstep.proto.v1.RecordedArrival;
 import dev.lockstep.proto.v1.RecordedCall;
-import dev.lockstep.proto.v1.RecordedChoice;
 import dev.lockstep.proto.v1.RecordedGroup;
+import dev.lockstep.scheduler.Choice;
 import dev.lockstep.scheduler.GroupShape;
 import dev.lockstep.scheduler.Policies;
 import dev.lockstep.scheduler.Recorder;
@@ -98,7 +98,8 @@ final class Recording implements Recorder, AutoCloseable {
 
     @Override
     public void submitted(List<Sequence> choices, long nanos) {
-        var first = choices.getFirst();
+        Sequence first = choices.getFirst();
+        Choice choice = first.choice();
         var options = first.options();
         var arrival =
                 RecordedArrival.newBuilder()
@@ -110,19 +111,18 @@ final class Recording implements Recorder, AutoCloseable {
                         .setDeadlineNanos(options.deadlineNanos())
                         .setCachePriority(options.cachePriority())
                         .setCacheTtlSeconds(options.cacheTtlSeconds())
-                        .setOutputs(first.wanted().toProto());
+                        .setOutputs(ByteString.copyFrom(first.wanted().request().bytes()))
+                        .setMaxTokens(choice.maxTokens())
+                        .setMinTokens(choice.minTokens())
+                        .addAllStopTokenIds(choice.stopTokenIds())
+                        .setSampling(ByteString.copyFrom(choice.sampling().bytes()));
         for (int id : first.prompt()) {
             arrival.addPromptIds(id);
         }
         for (long word : options.cacheDomain().words()) {
             arrival.addCacheDomain(word);
         }
-        for (var choice : choices) {
-            arrival.addChoices(
-                    RecordedChoice.newBuilder()
-                            .setArrival(choice.arrival())
-                            .setSampling(RankStream.toProto(choice.sampling())));
-        }
+        choices.forEach(each -> arrival.addChoices(each.arrival()));
         write(call(nanos).setArrival(arrival));
     }
 
@@ -156,9 +156,7 @@ final class Recording implements Recorder, AutoCloseable {
             proto.addSampled(
                     dev.lockstep.proto.v1.Sampled.newBuilder()
                             .setSlot(one.slot())
-                            .setToken(
-                                    dev.lockstep.proto.v1.Token.newBuilder()
-                                            .setId(one.token().id())));
+                            .setId(one.token().id()));
         }
         write(call(nanos).setResult(proto));
     }

@@ -2,13 +2,16 @@ package dev.lockstep.scheduler.process;
 
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.cluster.BlockHasher;
+import com.google.protobuf.InvalidProtocolBufferException;
+import dev.lockstep.proto.v1.PromptOutputs;
 import dev.lockstep.proto.v1.RecordedArrival;
 import dev.lockstep.proto.v1.RecordedCall;
 import dev.lockstep.proto.v1.RecordedGroup;
 import dev.lockstep.scheduler.CacheEvents;
+import dev.lockstep.scheduler.Choice;
 import dev.lockstep.scheduler.GroupShape;
 import dev.lockstep.scheduler.Policies;
-import dev.lockstep.scheduler.PromptOutputs;
+import dev.lockstep.scheduler.Payload;
 import dev.lockstep.scheduler.Scheduler;
 import dev.lockstep.scheduler.SchedulingOptions;
 import dev.lockstep.scheduler.Sequence;
@@ -80,7 +83,7 @@ public final class Replay {
     private static @Nullable RecordedCall next(InputStream in, Path file) throws IOException {
         try {
             return RecordedCall.parseDelimitedFrom(in);
-        } catch (com.google.protobuf.InvalidProtocolBufferException e) {
+        } catch (InvalidProtocolBufferException e) {
             throw new IOException(file + " is no recording, or was cut: " + e.getMessage(), e);
         }
     }
@@ -153,7 +156,7 @@ public final class Replay {
         scheduler = fresh;
     }
 
-    private List<Sequence> sequences(RecordedArrival arrival) {
+    private List<Sequence> sequences(RecordedArrival arrival) throws IOException {
         int[] prompt = arrival.getPromptIdsList().stream().mapToInt(Integer::intValue).toArray();
         var domain = arrival.getCacheDomainList().stream().mapToLong(Long::longValue).toArray();
         var options =
@@ -167,27 +170,39 @@ public final class Replay {
                         SchedulingOptions.Domain.of(domain),
                         arrival.getCachePriority(),
                         arrival.getCacheTtlSeconds());
-        var wanted = PromptOutputs.fromProto(arrival.getOutputs());
+        PromptOutputs wanted = outputs(arrival);
+        var first =
+                new Choice(
+                        0,
+                        arrival.getMaxTokens(),
+                        arrival.getMinTokens(),
+                        arrival.getStopTokenIdsList(),
+                        Payload.of(arrival.getSampling().toByteArray()));
         var choices = new ArrayList<Sequence>();
-        for (var choice : arrival.getChoicesList()) {
-            var leader =
-                    choices.isEmpty()
-                            ? Optional.<Sequence>empty()
-                            : Optional.of(choices.getFirst());
+        for (long number : arrival.getChoicesList()) {
+            int index = choices.size();
             var sequence =
                     new Sequence(
-                            choice.getArrival(),
+                            number,
                             arrival.getRequestId(),
                             prompt,
-                            GenerateRequest.fromProto(choice.getSampling()),
-                            choices.isEmpty() ? wanted : wanted.behind(prompt.length),
+                            first.withIndex(index),
+                            GenerateRequest.wanted(wanted, index, prompt.length),
                             options,
-                            leader,
+                            index == 0 ? Optional.empty() : Optional.of(choices.getFirst()),
                             kvGroups);
-            sequences.put(choice.getArrival(), sequence);
+            sequences.put(number, sequence);
             choices.add(sequence);
         }
         return choices;
+    }
+
+    private static PromptOutputs outputs(RecordedArrival arrival) throws IOException {
+        try {
+            return PromptOutputs.parseFrom(arrival.getOutputs());
+        } catch (InvalidProtocolBufferException e) {
+            throw new IOException("request " + arrival.getRequestId() + " has broken outputs", e);
+        }
     }
 
     private void compare(RecordedCall call, StepPlan plan) {

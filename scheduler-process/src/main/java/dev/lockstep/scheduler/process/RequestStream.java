@@ -1,9 +1,13 @@
 package dev.lockstep.scheduler.process;
 
+import com.google.protobuf.ByteString;
+import com.google.protobuf.UnsafeByteOperations;
+import dev.lockstep.proto.v1.EncodedOutputs;
 import dev.lockstep.proto.v1.FinishReason;
 import dev.lockstep.proto.v1.GenerateEvent;
-import dev.lockstep.proto.v1.PositionOutputs;
 import dev.lockstep.proto.v1.Usage;
+import dev.lockstep.scheduler.Payload;
+import dev.lockstep.scheduler.PositionOutputs;
 import dev.lockstep.scheduler.SampledToken;
 import dev.lockstep.scheduler.Sequence;
 import io.grpc.Metadata;
@@ -89,7 +93,10 @@ final class RequestStream {
             }
             outbox.tokens = tokens;
         }
-        tokens.addTokens(toProto(token));
+        tokens.addIds(token.id());
+        if (!token.logprobs().isEmpty()) {
+            tokens.addLogprobs(bytes(token.logprobs()));
+        }
         generated++;
         unread++;
         drain();
@@ -102,7 +109,7 @@ final class RequestStream {
             return true;
         }
         outboxes.get(choice).outputs.add(outputs);
-        unreadValues += outputs.getHiddenStatesCount();
+        unreadValues += outputs.hiddenValues();
         drain();
         return unreadValues <= MAX_UNREAD_VALUES;
     }
@@ -162,8 +169,8 @@ final class RequestStream {
     private void drain(int choice, Outbox outbox) {
         while (!outbox.outputs.isEmpty() && out.isReady()) {
             var outputs = outbox.outputs.remove();
-            unreadValues -= outputs.getHiddenStatesCount();
-            var event = GenerateEvent.Outputs.newBuilder().setChoice(choice).setOutputs(outputs);
+            unreadValues -= outputs.hiddenValues();
+            var event = GenerateEvent.Outputs.newBuilder().setChoice(choice).setOutputs(toProto(outputs));
             out.onNext(GenerateEvent.newBuilder().setOutputs(event).build());
         }
         if (!outbox.outputs.isEmpty()) {
@@ -172,7 +179,7 @@ final class RequestStream {
         var tokens = outbox.tokens;
         if (tokens != null) {
             outbox.tokens = null;
-            unread -= tokens.getTokensCount();
+            unread -= tokens.getIdsCount();
             out.onNext(GenerateEvent.newBuilder().setTokens(tokens).build());
         }
         var finished = outbox.finished;
@@ -186,17 +193,19 @@ final class RequestStream {
         return outbox.outputs.isEmpty() && outbox.tokens == null && outbox.finished == null;
     }
 
-    private static dev.lockstep.proto.v1.Token toProto(SampledToken token) {
+    private static EncodedOutputs toProto(PositionOutputs outputs) {
         var proto =
-                dev.lockstep.proto.v1.Token.newBuilder()
-                        .setId(token.id())
-                        .setLogprob(token.logprob());
-        for (var top : token.topLogprobs()) {
-            proto.addTopLogprobs(
-                    dev.lockstep.proto.v1.TopLogprob.newBuilder()
-                            .setTokenId(top.tokenId())
-                            .setLogprob(top.logprob()));
-        }
+                EncodedOutputs.newBuilder()
+                        .setPosition(outputs.position())
+                        .setHiddenSize(outputs.hiddenSize())
+                        .setPooled(bytes(outputs.pooled()));
+        outputs.nextTokens().forEach(token -> proto.addNextTokens(bytes(token)));
+        outputs.hiddenStates().forEach(state -> proto.addHiddenStates(bytes(state)));
         return proto.build();
+    }
+
+    /// No code writes a payload, so its bytes are not copied.
+    private static ByteString bytes(Payload payload) {
+        return UnsafeByteOperations.unsafeWrap(payload.bytes());
     }
 }

@@ -2,6 +2,7 @@ package dev.lockstep.scheduler.process;
 
 import dev.lockstep.cluster.process.Clock;
 import dev.lockstep.proto.v1.FinishReason;
+import dev.lockstep.scheduler.Choice;
 import dev.lockstep.scheduler.LostSequences;
 import dev.lockstep.scheduler.Scheduler;
 import dev.lockstep.scheduler.Sequence;
@@ -63,20 +64,14 @@ final class Requests {
         var request = stream.request();
         var options = request.options(clock.nanoTime());
         var sequences = new ArrayList<Sequence>();
-        for (var sampling : request.choices()) {
-            var stops = new LinkedHashSet<>(sampling.stopTokenIds());
-            if (!sampling.ignoreEndTokens()) {
-                stops.addAll(group.endTokenIds());
-            }
+        for (Choice choice : request.choices(group.endTokenIds())) {
             sequences.add(
                     new Sequence(
                             arrivals++,
                             request.id(),
                             request.promptIds(),
-                            sampling.withStopTokenIds(List.copyOf(stops)),
-                            sequences.isEmpty()
-                                    ? request.outputs()
-                                    : request.outputs().behind(request.promptIds().length),
+                            choice,
+                            request.wanted(choice.index()),
                             options,
                             sequences.isEmpty()
                                     ? Optional.empty()
@@ -144,7 +139,7 @@ final class Requests {
         if (stream == null) {
             return;
         }
-        int choice = event.sequence().sampling().choice();
+        int choice = event.sequence().choice().index();
         switch (event) {
             case SequenceEvent.Generated(var sequence, var position, var token) -> {
                 if (position == 0) {
@@ -179,8 +174,8 @@ final class Requests {
     private void finish(RequestStream stream, Sequence sequence, FinishReason reason, int id) {
         owners.remove(sequence);
         // One that generates nothing has had no first token.
-        stream.began(sequence.sampling().choice(), sequence.cachedAtFirst());
-        stream.finished(sequence.sampling().choice(), reason, id);
+        stream.began(sequence.choice().index(), sequence.cachedAtFirst());
+        stream.finished(sequence.choice().index(), reason, id);
         retryAfter.finished(clock.nanoTime());
         LOG.debug("request {} finished: {}", sequence.requestId(), reason);
     }

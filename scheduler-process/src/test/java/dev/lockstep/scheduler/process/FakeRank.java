@@ -1,5 +1,6 @@
 package dev.lockstep.scheduler.process;
 
+import dev.lockstep.scheduler.FakeWorker;
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.proto.v1.Admission;
@@ -12,17 +13,23 @@ import dev.lockstep.proto.v1.KvGroupInfo;
 import dev.lockstep.proto.v1.RankInfo;
 import dev.lockstep.proto.v1.Row;
 import dev.lockstep.proto.v1.Sampled;
+import com.google.protobuf.ByteString;
+import com.google.protobuf.InvalidProtocolBufferException;
+import dev.lockstep.proto.v1.EncodedOutputs;
+import dev.lockstep.proto.v1.Pooling;
+import dev.lockstep.proto.v1.PromptOutputs;
 import dev.lockstep.proto.v1.SamplingParams;
 import dev.lockstep.proto.v1.SchedulerMessage;
 import dev.lockstep.proto.v1.SlotOutputs;
 import dev.lockstep.proto.v1.Step;
-import dev.lockstep.proto.v1.Token;
 import dev.lockstep.proto.v1.WorkerGrpc;
 import dev.lockstep.proto.v1.WorkerMessage;
 import dev.lockstep.scheduler.GroupShape;
 import dev.lockstep.scheduler.KvGroupShape;
-import dev.lockstep.scheduler.PromptOutputs;
-import dev.lockstep.scheduler.SamplingParameters;
+import dev.lockstep.scheduler.Payload;
+import dev.lockstep.scheduler.PositionOutputs;
+import dev.lockstep.scheduler.WantedOutputs;
+import dev.lockstep.scheduler.Choice;
 import dev.lockstep.scheduler.SchedulingOptions;
 import dev.lockstep.scheduler.Sequence;
 import dev.lockstep.scheduler.StepPlan;
@@ -202,7 +209,7 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
     static Joined.Builder joined(Member member) {
         return Joined.newBuilder()
                 .setRank(member.rank())
-                .setProtocolVersion("1")
+                .setProtocolVersion("2")
                 .setModel("fake")
                 .setModelDigest("d1")
                 .setTokenizerDigest("t1")
@@ -255,16 +262,24 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
         if (member.rank() == 0) {
             for (var one : result.sampled()) {
                 proto.addSampled(
-                        Sampled.newBuilder()
-                                .setSlot(one.slot())
-                                .setToken(Token.newBuilder().setId(one.token().id())));
+                        Sampled.newBuilder().setSlot(one.slot()).setId(one.token().id()));
             }
             for (var one : result.outputs()) {
                 proto.addOutputs(
-                        SlotOutputs.newBuilder().setSlot(one.slot()).setOutputs(one.values()));
+                        SlotOutputs.newBuilder()
+                                .setSlot(one.slot())
+                                .setOutputs(toProto(one.values())));
             }
         }
         send(WorkerMessage.newBuilder().setResult(proto).build());
+    }
+
+    private static EncodedOutputs toProto(PositionOutputs outputs) {
+        var proto = EncodedOutputs.newBuilder().setPosition(outputs.position()).setHiddenSize(1);
+        outputs.nextTokens().forEach(one -> proto.addNextTokens(ByteString.copyFrom(one.bytes())));
+        outputs.hiddenStates()
+                .forEach(one -> proto.addHiddenStates(ByteString.copyFrom(one.bytes())));
+        return proto.setPooled(ByteString.copyFrom(outputs.pooled().bytes())).build();
     }
 
     private StepPlan fromProto(Step step) {
@@ -302,29 +317,41 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
                 0,
                 "",
                 prompt,
-                sampling(admission.getSampling()),
-                PromptOutputs.fromProto(admission.getOutputs()),
+                choice(admission),
+                wanted(admission),
                 SchedulingOptions.NONE,
                 Optional.empty(),
                 1);
     }
 
-    static SamplingParameters sampling(SamplingParams proto) {
-        return new SamplingParameters(
-                0,
-                1,
-                0,
-                0,
-                SamplingParameters.Penalties.NONE,
-                List.of(),
-                proto.getSeed(),
-                proto.getChoice(),
-                proto.getMaxTokens(),
-                proto.getMinTokens(),
-                proto.getStopTokenIdsList(),
-                proto.getIgnoreEos(),
-                false,
-                0);
+    private static Choice choice(Admission admission) {
+        return new Choice(
+                admission.getChoice(),
+                admission.getGenerates() ? Integer.MAX_VALUE : 0,
+                admission.getMinTokens(),
+                admission.getStopTokenIdsList(),
+                seed(admission.getSampling()));
+    }
+
+    static Payload seed(ByteString sampling) {
+        try {
+            return FakeWorker.seed(SamplingParams.parseFrom(sampling).getSeed());
+        } catch (InvalidProtocolBufferException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static WantedOutputs wanted(Admission admission) {
+        try {
+            var outputs = PromptOutputs.parseFrom(admission.getOutputs());
+            return FakeWorker.wanted(
+                    outputs.getFrom(),
+                    outputs.getLogprobs(),
+                    outputs.getHiddenStates(),
+                    outputs.getPooling() != Pooling.POOLING_UNSPECIFIED);
+        } catch (InvalidProtocolBufferException e) {
+            throw new IllegalStateException(e);
+        }
     }
 
     private void add(StepPlan plan, Row row) {
@@ -342,6 +369,6 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
                         .map(bytes -> BlockHash.fromBytes(bytes.toByteArray()))
                         .toList();
         plan.add(sequence, row.getSlot(), row.getComputed(), row.getCount(), false, false)
-                .tell(blocks, names);
+                .extend(blocks, names);
     }
 }

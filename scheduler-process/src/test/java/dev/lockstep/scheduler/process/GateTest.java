@@ -16,7 +16,7 @@ class GateTest {
 
     private RequestStream request(int prompt) {
         return new RequestStream(
-                GenerateRequest.fromProto(Rig.request("r", prompt, Rig.sampling(1, 4).build())),
+                GenerateRequest.fromProto(Rig.request("r", prompt, 1, 4).build()),
                 reader);
     }
 

@@ -43,7 +43,7 @@ class HandshakeTest {
         refused(rank -> rank.setComputeType("bf16"), "compute type", "f32", "bf16");
         refused(rank -> rank.setKvType("f16"), "KV type", "f32", "f16");
         refused(rank -> rank.setHost("there"), "host", "here", "there");
-        refused(rank -> rank.setProtocolVersion("2"), "protocol version", "1", "2");
+        refused(rank -> rank.setProtocolVersion("3"), "protocol version", "2", "3");
         refused(rank -> rank.setBuild("b2"), "build", "b2");
         refused(rank -> rank.setVocabSize(41), "vocabulary", "40", "41");
         refused(rank -> rank.setMaxModelLen(64), "max-model-len", "120", "64");
@@ -60,7 +60,7 @@ class HandshakeTest {
         var ranks = List.of(rank(0).setProtocolVersion("9").build());
         var refusal =
                 assertThrows(FormationException.class, () -> Handshake.agree(ranks, "r", 64, 0));
-        assertEquals("the scheduler speaks protocol version 1, rank 0 9", refusal.getMessage());
+        assertEquals("the scheduler speaks protocol version 2, rank 0 9", refusal.getMessage());
     }
 
     @Test

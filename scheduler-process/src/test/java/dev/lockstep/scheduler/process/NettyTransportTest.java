@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.scheduler.FakeWorker;
+import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.process.Clock;
 import dev.lockstep.scheduler.StepResult;
@@ -14,13 +16,10 @@ import io.netty.channel.socket.nio.NioServerDomainSocketChannel;
 import java.io.IOException;
 import java.net.UnixDomainSocketAddress;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-@Timeout(30)
 class NettyTransportTest implements WorkerGroup.Listener {
     private static final String INCARNATION = "0123456789abcdef0123456789abcdef";
 
@@ -35,7 +34,7 @@ class NettyTransportTest implements WorkerGroup.Listener {
     private int join(NettyTransport transport, Member member)
             throws FormationException, InterruptedException {
         try (var group = new WorkerGroup(1, List.of(member), transport, Clock.SYSTEM, this)) {
-            return group.join("g", FakeWorker.KEY, Duration.ofSeconds(10)).size();
+            return group.join("g", FakeWorker.KEY, Eventually.TIMEOUT).size();
         }
     }
 

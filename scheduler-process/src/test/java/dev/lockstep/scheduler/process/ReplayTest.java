@@ -4,14 +4,16 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.scheduler.FakeWorker;
 import dev.lockstep.cluster.BlockHasher;
-import dev.lockstep.proto.v1.Pooling;
+import dev.lockstep.proto.v1.PromptOutputs;
 import dev.lockstep.scheduler.CacheEvents;
 import dev.lockstep.scheduler.GroupShape;
 import dev.lockstep.scheduler.KvGroupShape;
 import dev.lockstep.scheduler.Policies;
-import dev.lockstep.scheduler.PromptOutputs;
-import dev.lockstep.scheduler.SamplingParameters;
+import dev.lockstep.scheduler.Payload;
+import dev.lockstep.scheduler.WantedOutputs;
+import dev.lockstep.scheduler.Choice;
 import dev.lockstep.scheduler.Scheduler;
 import dev.lockstep.scheduler.SchedulingOptions;
 import dev.lockstep.scheduler.Sequence;
@@ -73,21 +75,15 @@ class ReplayTest {
                                     35,
                                     0);
                     boolean generates = random.nextInt(4) > 0;
-                    var wanted =
-                            new PromptOutputs(
-                                    random.nextInt(prompt.length),
-                                    true,
-                                    0,
-                                    false,
-                                    Pooling.POOLING_UNSPECIFIED);
+                    var wanted = wanted(random.nextInt(prompt.length));
                     var sequence =
                             new Sequence(
                                     nanos,
                                     "r" + nanos,
                                     prompt,
-                                    SamplingParameters.greedy(
+                                    Choice.of(
                                             generates ? 1 + random.nextInt(20) : 0),
-                                    generates ? PromptOutputs.NONE : wanted,
+                                    generates ? WantedOutputs.NONE : wanted,
                                     options,
                                     Optional.empty(),
                                     2);
@@ -105,6 +101,12 @@ class ReplayTest {
             }
         }
         return file;
+    }
+
+    /// A real message: the recording keeps it as bytes, the replay reads it.
+    private static WantedOutputs wanted(int from) {
+        var outputs = PromptOutputs.newBuilder().setFrom(from).setLogprobs(true).build();
+        return new WantedOutputs(from, Payload.of(outputs.toByteArray()));
     }
 
     /// A prompt of one of few beginnings.

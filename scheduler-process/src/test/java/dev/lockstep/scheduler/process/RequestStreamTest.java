@@ -5,10 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.proto.v1.FinishReason;
+import dev.lockstep.proto.v1.PromptOutputs;
 import dev.lockstep.proto.v1.GenerateEvent;
-import dev.lockstep.scheduler.PromptOutputs;
 import dev.lockstep.scheduler.SampledToken;
-import dev.lockstep.scheduler.SamplingParameters;
+import dev.lockstep.scheduler.Choice;
 import io.grpc.Status;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -20,8 +20,9 @@ class RequestStreamTest {
                     new GenerateRequest(
                             "r",
                             new int[3],
-                            List.of(SamplingParameters.greedy(9), SamplingParameters.greedy(9)),
-                            PromptOutputs.NONE,
+                            List.of(Choice.of(9), Choice.of(9).withIndex(1)),
+                            false,
+                            PromptOutputs.getDefaultInstance(),
                             new GenerateRequest.Asked("", 0, false, 0, "", 35, 0)),
                     reader);
 
@@ -36,7 +37,7 @@ class RequestStreamTest {
         assertEquals(2, reader.events.size());
         var tokens = reader.events.getFirst().getTokens();
         assertEquals(0, tokens.getPosition());
-        assertEquals(2, tokens.getTokensCount());
+        assertEquals(2, tokens.getIdsCount());
         stream.generated(0, 2, SampledToken.of(8));
         assertEquals(2, reader.events.getLast().getTokens().getPosition());
     }

@@ -3,6 +3,9 @@ package dev.lockstep.scheduler.process;
 import static java.util.Objects.requireNonNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.scheduler.Choice;
+import dev.lockstep.scheduler.FakeWorker;
+import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.FixedCluster;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.Registration;
@@ -32,14 +35,13 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Predicate;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /// A whole scheduler process but for sockets and ZooKeeper, with fake ranks to command.
 final class Rig implements AutoCloseable {
-    private static final Duration PATIENCE = Duration.ofSeconds(10);
-
     final FixedCluster cluster;
     final Randomness randomness = Randomness.secure();
     final List<FakeRank> ranks = new ArrayList<>();
@@ -137,16 +139,14 @@ final class Rig implements AutoCloseable {
 
     /// The first status that satisfies `wanted`.
     GroupStatus awaitStatus(Predicate<GroupStatus> wanted) throws InterruptedException {
-        long deadline = System.nanoTime() + PATIENCE.toNanos();
-        var status = GroupStatus.getDefaultInstance();
-        while (System.nanoTime() < deadline) {
-            status = SchedulerGrpc.newBlockingStub(channel).watchGroup(WATCH).next();
-            if (wanted.test(status)) {
-                return status;
-            }
-            Thread.sleep(5);
-        }
-        throw new AssertionError("status stays at " + status);
+        var status = new AtomicReference<>(GroupStatus.getDefaultInstance());
+        Eventually.await(
+                () -> "another status than " + status.get(),
+                () -> {
+                    status.set(SchedulerGrpc.newBlockingStub(channel).watchGroup(WATCH).next());
+                    return wanted.test(status.get());
+                });
+        return status.get();
     }
 
     private static final WatchGroupRequest WATCH = WatchGroupRequest.getDefaultInstance();
@@ -155,29 +155,18 @@ final class Rig implements AutoCloseable {
         return awaitStatus(GroupStatus::getReady);
     }
 
-    static void await(java.util.function.BooleanSupplier condition) throws InterruptedException {
-        long deadline = System.nanoTime() + PATIENCE.toNanos();
-        while (!condition.getAsBoolean()) {
-            assertTrue(System.nanoTime() < deadline, "waited too long");
-            Thread.sleep(5);
-        }
-    }
-
-    static GenerateRequest request(String id, int promptLength, SamplingParams... choices) {
-        var request = GenerateRequest.newBuilder().setRequestId(id);
+    static GenerateRequest.Builder request(String id, int promptLength, long seed, int maxTokens) {
+        var sampling = SamplingParams.newBuilder().setTemperature(1).setTopP(1).setSeed(seed);
+        var request =
+                GenerateRequest.newBuilder()
+                        .setRequestId(id)
+                        .setChoices(1)
+                        .setMaxTokens(maxTokens)
+                        .setSampling(sampling.build().toByteString());
         for (int i = 0; i < promptLength; i++) {
             request.addPromptIds((int) Long.remainderUnsigned(id.hashCode() * 31L + i, 40));
         }
-        return request.addAllChoices(List.of(choices)).build();
-    }
-
-    static SamplingParams.Builder sampling(long seed, int maxTokens) {
-        return SamplingParams.newBuilder()
-                .setTemperature(1)
-                .setTopP(1)
-                .setRepetitionPenalty(1)
-                .setSeed(seed)
-                .setMaxTokens(maxTokens);
+        return request;
     }
 
     /// What a call brought.
@@ -197,7 +186,7 @@ final class Rig implements AutoCloseable {
             if (known.size() != tokens.getPosition() || ends.containsKey(tokens.getChoice())) {
                 done.completeExceptionally(new AssertionError("position of " + tokens));
             }
-            tokens.getTokensList().forEach(token -> known.add(token.getId()));
+            known.addAll(tokens.getIdsList());
         }
 
         @Override
@@ -211,7 +200,7 @@ final class Rig implements AutoCloseable {
         }
 
         Call await() throws Exception {
-            return done.get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+            return done.get(Eventually.TIMEOUT.toSeconds(), TimeUnit.SECONDS);
         }
 
         synchronized GenerateEvent.Finished end(int choice) {
@@ -231,11 +220,18 @@ final class Rig implements AutoCloseable {
 
     static List<Integer> expected(GenerateRequest request, int choice) {
         int[] prompt = request.getPromptIdsList().stream().mapToInt(id -> id).toArray();
-        var sampling = request.getChoices(choice).toBuilder();
-        if (!sampling.getIgnoreEos()) {
-            sampling.addStopTokenIds(FakeWorker.END);
+        var stops = new ArrayList<>(request.getStopTokenIdsList());
+        if (!request.getIgnoreEos()) {
+            stops.add(FakeWorker.END);
         }
-        return FakeWorker.expected(prompt, FakeRank.sampling(sampling.build()));
+        return FakeWorker.expected(
+                prompt,
+                new Choice(
+                        choice,
+                        request.getMaxTokens(),
+                        request.getMinTokens(),
+                        stops,
+                        FakeRank.seed(request.getSampling())));
     }
 
     /// The loop is alive and every block is free.

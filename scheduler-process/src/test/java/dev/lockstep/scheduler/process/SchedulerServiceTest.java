@@ -6,10 +6,15 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.scheduler.FakeWorker;
+import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.FixedCluster;
 import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.proto.v1.FinishReason;
+import com.google.protobuf.ByteString;
 import dev.lockstep.proto.v1.GenerateRequest;
+import dev.lockstep.proto.v1.LogitBias;
+import dev.lockstep.proto.v1.SamplingParams;
 import dev.lockstep.proto.v1.GroupStatus;
 import dev.lockstep.proto.v1.WatchGroupRequest;
 import dev.lockstep.scheduler.Scheduler;
@@ -22,11 +27,10 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.LinkedBlockingQueue;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 
 /// The process as a coordinator sees it, over in-process streams and with fake ranks.
-@Timeout(60)
 class SchedulerServiceTest {
     private static FixedCluster cluster() {
         return new FixedCluster(Runnable::run, Randomness.secure());
@@ -50,7 +54,7 @@ class SchedulerServiceTest {
         try (var rig = new Rig()) {
             rig.startRank(0, 1);
             rig.awaitReady();
-            var request = Rig.request("a", 9, Rig.sampling(5, 20).setIgnoreEos(true).build());
+            var request = Rig.request("a", 9, 5, 20).setIgnoreEos(true).build();
             var call = rig.generate(request).await();
             assertEquals(Rig.expected(request, 0), call.ids.get(0));
             var end = call.end(0);
@@ -67,7 +71,7 @@ class SchedulerServiceTest {
         try (var rig = new Rig()) {
             rig.startRank(0, 1);
             rig.awaitReady();
-            var request = Rig.request("c", 9, Rig.sampling(5, 3).setIgnoreEos(true).build());
+            var request = Rig.request("c", 9, 5, 3).setIgnoreEos(true).build();
             assertEquals(0, rig.generate(request).await().end(0).getUsage().getCachedTokens());
             assertEquals(8, rig.generate(request).await().end(0).getUsage().getCachedTokens());
             rig.assertQuiet();
@@ -81,7 +85,7 @@ class SchedulerServiceTest {
             rig.awaitReady();
             boolean stopped = false;
             for (int seed = 0; seed < 20 && !stopped; seed++) {
-                var request = Rig.request("e" + seed, 3, Rig.sampling(seed, 60).build());
+                var request = Rig.request("e" + seed, 3, seed, 60).build();
                 var call = rig.generate(request).await();
                 assertEquals(Rig.expected(request, 0), call.ids.get(0));
                 stopped = call.end(0).getReason() == FinishReason.FINISH_REASON_STOP;
@@ -96,17 +100,12 @@ class SchedulerServiceTest {
         try (var rig = new Rig()) {
             rig.startRank(0, 1);
             rig.awaitReady();
-            var request =
-                    Rig.request(
-                            "n",
-                            9,
-                            Rig.sampling(5, 10).setIgnoreEos(true).build(),
-                            Rig.sampling(5, 20).setIgnoreEos(true).setChoice(1).build());
+            var request = Rig.request("n", 9, 5, 20).setChoices(2).setIgnoreEos(true).build();
             var call = rig.generate(request).await();
             assertEquals(Rig.expected(request, 0), call.ids.get(0));
             assertEquals(Rig.expected(request, 1), call.ids.get(1));
             assertFalse(call.end(0).hasUsage());
-            assertEquals(30, call.end(1).getUsage().getCompletionTokens());
+            assertEquals(40, call.end(1).getUsage().getCompletionTokens());
         }
     }
 
@@ -123,8 +122,7 @@ class SchedulerServiceTest {
             var requests = new ArrayList<GenerateRequest>();
             var calls = new ArrayList<Rig.Call>();
             for (int i = 0; i < 60; i++) {
-                var sampling = Rig.sampling(i, 40).setIgnoreEos(i % 2 == 0).build();
-                requests.add(Rig.request("m" + i, 3 + i % 30, sampling));
+                requests.add(Rig.request("m" + i, 3 + i % 30, i, 40).setIgnoreEos(i % 2 == 0).build());
                 calls.add(rig.generate(requests.getLast()));
             }
             rig.awaitStatus(it -> it.getRunning() + it.getWaiting() == 60);
@@ -147,7 +145,7 @@ class SchedulerServiceTest {
             rank.hold();
             var context = Context.current().withCancellation();
             var call = new Rig.Call();
-            var request = Rig.request("c", 30, Rig.sampling(1, 50).build());
+            var request = Rig.request("c", 30, 1, 50).build();
             context.run(() -> rig.stub().generate(request, call));
             rig.awaitStatus(it -> it.getRunning() == 1);
             context.cancel(null);
@@ -162,10 +160,11 @@ class SchedulerServiceTest {
         rank.hold();
         var calls = new ArrayList<Rig.Call>();
         for (int i = 0; i < 8; i++) {
-            var sampling = Rig.sampling(i, 30).setIgnoreEos(true).build();
-            calls.add(rig.generate(Rig.request("h" + i, 3, sampling)));
+            var request = Rig.request("h" + i, 3, i, 30).setIgnoreEos(true);
+            calls.add(rig.generate(request.build()));
             if (i == 0) {
-                Rig.await(() -> rank.heldSteps() == Scheduler.DEPTH);
+                Eventually.await(
+                        "two steps are held", () -> rank.heldSteps() == Scheduler.DEPTH);
             }
         }
         rig.awaitStatus(it -> it.getWaiting() == 7);
@@ -181,10 +180,10 @@ class SchedulerServiceTest {
             rig.awaitReady();
             var calls = fillSlots(rig, rank);
             for (int i = 0; i < 9; i++) {
-                calls.add(rig.generate(Rig.request("q" + i, 3, Rig.sampling(i, 4).build())));
+                calls.add(rig.generate(Rig.request("q" + i, 3, i, 4).build()));
             }
             rig.awaitStatus(it -> it.getWaiting() == 9);
-            var full = rig.generate(Rig.request("full", 3, Rig.sampling(1, 4).build()));
+            var full = rig.generate(Rig.request("full", 3, 1, 4).build());
             var failure = failure(full);
             assertEquals(Status.Code.RESOURCE_EXHAUSTED, failure.getStatus().getCode());
             var trailers = failure.getTrailers();
@@ -218,7 +217,7 @@ class SchedulerServiceTest {
         try (var rig = new Rig()) {
             rig.startRank(0, 1);
             rig.awaitReady();
-            var good = Rig.request("b", 3, Rig.sampling(1, 4).build());
+            var good = Rig.request("b", 3, 1, 4).build();
             var invalid = Status.Code.INVALID_ARGUMENT;
             assertFails(
                     rig.generate(good.toBuilder().setPromptIds(1, 40).build()),
@@ -243,21 +242,29 @@ class SchedulerServiceTest {
                     invalid,
                     "deadline_ms is -1");
             assertFails(
-                    rig.generate(Rig.request("b", 3, Rig.sampling(1, 0).build())),
+                    rig.generate(Rig.request("b", 3, 1, 0).build()),
                     invalid,
                     "max_tokens is 0");
+            var biased = SamplingParams.newBuilder();
+            biased.addLogitBias(LogitBias.newBuilder().setTokenId(40).setBias(1));
             assertFails(
                     rig.generate(
-                            Rig.request("b", 3, Rig.sampling(1, 4).setTopP(Float.NaN).build())),
+                            good.toBuilder().setSampling(biased.build().toByteString()).build()),
                     invalid,
-                    "top_p");
+                    "logit_bias is 40",
+                    "40 tokens");
             assertFails(
                     rig.generate(
-                            Rig.request("b", 3, Rig.sampling(1, 4).addStopTokenIds(99).build())),
+                            good.toBuilder().setSampling(ByteString.copyFromUtf8("?")).build()),
+                    invalid,
+                    "sampling is not");
+            assertFails(
+                    rig.generate(
+                            Rig.request("b", 3, 1, 4).addStopTokenIds(99).build()),
                     invalid,
                     "stop_token_ids is 99");
             assertFails(
-                    rig.generate(Rig.request("b", 100, Rig.sampling(1, 21).build())),
+                    rig.generate(Rig.request("b", 100, 1, 21).build()),
                     invalid,
                     "prompt of 100 tokens",
                     "120");
@@ -272,7 +279,7 @@ class SchedulerServiceTest {
             rig.startRank(1, 2);
             long epoch = rig.awaitReady().getEpoch();
             var running = fillSlots(rig, first);
-            var request = Rig.request("w", 3, Rig.sampling(9, 30).build());
+            var request = Rig.request("w", 3, 9, 30).build();
             var waiting = rig.generate(request);
             rig.awaitStatus(it -> it.getWaiting() == 1);
             first.die();
@@ -306,7 +313,7 @@ class SchedulerServiceTest {
             var status = rig.awaitStatus(it -> it.getReason().contains("model digest differs"));
             assertTrue(status.getReason().contains("d1") && status.getReason().contains("d2"));
             assertFalse(status.getReady());
-            var call = rig.generate(Rig.request("a", 3, Rig.sampling(1, 4).build()));
+            var call = rig.generate(Rig.request("a", 3, 1, 4).build());
             assertFails(call, Status.Code.UNAVAILABLE, "model digest differs");
             rig.startRank(1, 2);
             rig.awaitReady();
@@ -342,7 +349,7 @@ class SchedulerServiceTest {
             long epoch = leader.awaitReady().getEpoch();
             try (var standby = new Rig(shared.another(Runnable::run), 1, limits)) {
                 standby.awaitStatus(it -> it.getReason().contains("does not lead"));
-                var refused = standby.generate(Rig.request("s", 3, Rig.sampling(1, 4).build()));
+                var refused = standby.generate(Rig.request("s", 3, 1, 4).build());
                 assertFails(refused, Status.Code.FAILED_PRECONDITION, "does not lead group g");
                 leader.resign();
                 assertTrue(standby.awaitReady().getEpoch() > epoch);
@@ -357,15 +364,15 @@ class SchedulerServiceTest {
             var rank = rig.startRank(0, 1);
             rig.awaitReady();
             rank.hold();
-            var request = Rig.request("d", 3, Rig.sampling(1, 30).build());
+            var request = Rig.request("d", 3, 1, 30).build();
             var running = rig.generate(request);
             rig.awaitStatus(it -> it.getRunning() == 1);
             assertFalse(rig.loop.drain(Duration.ofMillis(10)));
-            var refused = rig.generate(Rig.request("late", 3, Rig.sampling(1, 4).build()));
+            var refused = rig.generate(Rig.request("late", 3, 1, 4).build());
             assertFails(refused, Status.Code.UNAVAILABLE, "draining");
             rank.release();
             assertEquals(Rig.expected(request, 0), running.await().ids.get(0));
-            assertTrue(rig.loop.drain(Duration.ofSeconds(5)));
+            assertTrue(rig.loop.drain(Eventually.TIMEOUT));
         }
     }
 
@@ -375,7 +382,7 @@ class SchedulerServiceTest {
             rig.startRank(0, 1).hold();
             rig.awaitReady();
             rig.ranks.getFirst().hold();
-            var running = rig.generate(Rig.request("d", 3, Rig.sampling(1, 30).build()));
+            var running = rig.generate(Rig.request("d", 3, 1, 30).build());
             rig.awaitStatus(it -> it.getRunning() == 1);
             rig.loop.close();
             assertFails(running, Status.Code.UNAVAILABLE, "stopped");
@@ -387,16 +394,14 @@ class SchedulerServiceTest {
         try (var rig = new Rig()) {
             rig.startRank(0, 1);
             rig.awaitReady();
-            var seen = new ArrayList<GroupStatus>();
+            var arrivals = new LinkedBlockingQueue<Long>();
             rig.stub()
                     .watchGroup(
                             WatchGroupRequest.getDefaultInstance(),
                             new io.grpc.stub.StreamObserver<>() {
                                 @Override
                                 public void onNext(GroupStatus status) {
-                                    synchronized (seen) {
-                                        seen.add(status);
-                                    }
+                                    arrivals.add(System.nanoTime());
                                 }
 
                                 @Override
@@ -405,11 +410,19 @@ class SchedulerServiceTest {
                                 @Override
                                 public void onCompleted() {}
                             });
-            Thread.sleep(2500);
-            synchronized (seen) {
-                assertTrue(seen.size() >= 3, seen.size() + " in 2.5 s");
-                assertTrue(seen.size() <= 5, seen.size() + " in 2.5 s, though nothing changed");
+            // The first is sent at once, and the second may be due to the start.
+            arrivals.take();
+            long first = arrivals.take();
+            long last = first;
+            long shortest = Long.MAX_VALUE;
+            for (int i = 0; i < 3; i++) {
+                long next = arrivals.take();
+                shortest = Math.min(shortest, next - last);
+                last = next;
             }
+            // A busy machine lengthens some of the three gaps, not all.
+            assertTrue(shortest < 1_500_000_000L, "every " + shortest / 1_000_000 + " ms or less");
+            assertTrue(last - first > 1_500_000_000L, "three at once, though nothing changed");
         }
     }
 }

@@ -5,7 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.scheduler.FakeWorker;
 import dev.lockstep.cluster.BlockHasher;
+import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.VirtualClock;
 import dev.lockstep.proto.v1.WorkerError;
@@ -14,7 +16,7 @@ import dev.lockstep.scheduler.CacheEvents;
 import dev.lockstep.scheduler.GroupShape;
 import dev.lockstep.scheduler.KvGroupShape;
 import dev.lockstep.scheduler.Policies;
-import dev.lockstep.scheduler.SamplingParameters;
+import dev.lockstep.scheduler.Choice;
 import dev.lockstep.scheduler.Scheduler;
 import dev.lockstep.scheduler.Sequence;
 import dev.lockstep.scheduler.StepPlan;
@@ -85,8 +87,8 @@ class WorkerGroupTest implements WorkerGroup.Listener {
 
     private WorkerGroup formed() throws FormationException, InterruptedException {
         var group = dial(1);
-        var joined = group.join("g", FakeWorker.KEY, Duration.ofSeconds(1));
-        group.form(Handshake.agree(joined, "r", 8, 0), Duration.ofSeconds(1));
+        var joined = group.join("g", FakeWorker.KEY, Eventually.TIMEOUT);
+        group.form(Handshake.agree(joined, "r", 8, 0), Eventually.TIMEOUT);
         return group;
     }
 
@@ -102,7 +104,7 @@ class WorkerGroupTest implements WorkerGroup.Listener {
                         new BlockHasher(FakeWorker.KEY),
                         CacheEvents.NONE,
                         new Timeline(64));
-        var sequence = new Sequence(0, "r", new int[3], SamplingParameters.greedy(5));
+        var sequence = new Sequence(0, "r", new int[3], Choice.of(5));
         assertEquals(new Submission.Queued(), scheduler.submit(List.of(sequence), 0));
         return scheduler.plan(0);
     }
@@ -211,7 +213,7 @@ class WorkerGroupTest implements WorkerGroup.Listener {
             var stale =
                     assertThrows(
                             FormationException.class,
-                            () -> group.join("g", FakeWorker.KEY, Duration.ofSeconds(1)));
+                            () -> group.join("g", FakeWorker.KEY, Eventually.TIMEOUT));
             assertEquals(41, stale.highestEpoch());
             assertFalse(stale.isRefusal());
         }

@@ -1,22 +1,11 @@
-package dev.lockstep.scheduler.process;
+package dev.lockstep.scheduler;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static java.util.Objects.requireNonNull;
 
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.cluster.BlockHasher;
-import dev.lockstep.proto.v1.Pooling;
-import dev.lockstep.proto.v1.PositionOutputs;
-import dev.lockstep.proto.v1.Token;
-import dev.lockstep.scheduler.BlockPool;
-import dev.lockstep.scheduler.GroupShape;
-import dev.lockstep.scheduler.KvGroupShape;
-import dev.lockstep.scheduler.OutputCursor;
-import dev.lockstep.scheduler.PromptOutputs;
-import dev.lockstep.scheduler.SamplingParameters;
-import dev.lockstep.scheduler.Sequence;
-import dev.lockstep.scheduler.StepPlan;
-import dev.lockstep.scheduler.StepResult;
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -33,6 +22,11 @@ public final class FakeWorker {
     public static final int VOCABULARY = 40;
     public static final int END = 0;
     public static final byte[] KEY = "sixteen bytes it".getBytes(UTF_8);
+
+    // Bits of the outputs that a sequence can request.
+    static final int LOGPROBS = 1;
+    static final int STATES = 2;
+    static final int POOLED = 4;
 
     private final GroupShape shape;
     private final Map<Integer, Slot> slots = new HashMap<>();
@@ -59,13 +53,13 @@ public final class FakeWorker {
     }
 
     private static final class Slot {
-        final SamplingParameters sampling;
+        final Choice choice;
         final int prompt;
         final List<Integer> ids = new ArrayList<>();
         final List<Long> prefixes = new ArrayList<>();
         final List<BlockHash> names = new ArrayList<>();
         final int cachedBlocks;
-        final PromptOutputs wanted;
+        final WantedOutputs wanted;
         final boolean withoutKv;
         final List<List<Integer>> tables = new ArrayList<>();
         int computed;
@@ -73,7 +67,7 @@ public final class FakeWorker {
         Slot(StepPlan.Admission admission, int groups, int blockSize) {
             computed = admission.computed();
             cachedBlocks = computed / blockSize;
-            sampling = admission.sequence().sampling();
+            choice = admission.sequence().choice();
             wanted = admission.sequence().wanted();
             withoutKv = admission.withoutKv();
             prompt = admission.sequence().promptLength();
@@ -122,13 +116,12 @@ public final class FakeWorker {
                 read(slot, row.computed());
             }
             addOutputs(slot, row, outputs);
-            if (slot.sampling.maxTokens() > 0 && slot.computed == slot.ids.size()) {
+            if (slot.choice.maxTokens() > 0 && slot.computed == slot.ids.size()) {
                 int position = slot.ids.size() - slot.prompt;
-                int id = sample(slot.sampling, position, slot.prefixes.getLast());
+                int id = sample(slot.choice, position, slot.prefixes.getLast());
                 slot.append(id);
                 sampled.add(
-                        new StepResult.Sampled(
-                                row.slot(), dev.lockstep.scheduler.SampledToken.of(id)));
+                        new StepResult.Sampled(row.slot(), SampledToken.of(id)));
             }
         }
         return new StepResult(plan.epoch(), plan.number(), sampled, outputs, 1);
@@ -145,26 +138,56 @@ public final class FakeWorker {
 
     private static void addOutputs(
             Slot slot, int number, int from, int to, List<StepResult.Outputs> outputs) {
-        var values = PositionOutputs.newBuilder().setPosition(from).setHiddenSize(1);
+        var tokens = new ArrayList<Payload>();
+        var states = new ArrayList<Payload>();
+        var pooled = Payload.NONE;
         for (int position = from; position < to; position++) {
-            long prefix = slot.prefixes.get(position);
-            if (slot.wanted.logprobs() && position + 1 < slot.prompt) {
-                values.addNextTokens(
-                        Token.newBuilder()
-                                .setId(slot.ids.get(position + 1))
-                                .setLogprob(value(prefix)));
+            var value = payload(value(slot.prefixes.get(position)));
+            if (has(slot.wanted, LOGPROBS) && position + 1 < slot.prompt) {
+                tokens.add(value);
             }
-            if (slot.wanted.hiddenStates()) {
-                values.addHiddenStates(value(prefix));
+            if (has(slot.wanted, STATES)) {
+                states.add(value);
             }
-            boolean pools = slot.wanted.pooling() != Pooling.POOLING_UNSPECIFIED;
-            if (pools && position == slot.prompt - 1) {
-                values.addPooled(value(prefix));
+            if (has(slot.wanted, POOLED) && position == slot.prompt - 1) {
+                pooled = value;
             }
         }
-        if (!OutputCursor.isEmpty(values.build())) {
-            outputs.add(new StepResult.Outputs(number, values.build()));
+        var values = new PositionOutputs(from, tokens, 1, states, pooled);
+        if (!values.isEmpty()) {
+            outputs.add(new StepResult.Outputs(number, values));
         }
+    }
+
+    /// Outputs that this worker understands.
+    public static WantedOutputs wanted(
+            int from, boolean logprobs, boolean states, boolean pooled) {
+        int flags = (logprobs ? LOGPROBS : 0) | (states ? STATES : 0) | (pooled ? POOLED : 0);
+        return flags == 0
+                ? WantedOutputs.NONE
+                : new WantedOutputs(from, new Payload(new byte[] {(byte) flags}));
+    }
+
+    static boolean has(WantedOutputs wanted, int output) {
+        return wanted.any() && (wanted.request().bytes()[0] & output) != 0;
+    }
+
+    /// The value in a payload of this worker.
+    static float value(Payload payload) {
+        return ByteBuffer.wrap(payload.bytes()).getFloat();
+    }
+
+    private static Payload payload(float value) {
+        return new Payload(ByteBuffer.allocate(Float.BYTES).putFloat(value).array());
+    }
+
+    /// Sampling settings that this worker understands.
+    public static Payload seed(long seed) {
+        return new Payload(ByteBuffer.allocate(Long.BYTES).putLong(seed).array());
+    }
+
+    private static long seedOf(Choice choice) {
+        return choice.sampling().isEmpty() ? 0 : ByteBuffer.wrap(choice.sampling().bytes()).getLong();
     }
 
     /// What a position gives out: a function of all ids up to it.
@@ -295,27 +318,27 @@ public final class FakeWorker {
         }
     }
 
-    private static int sample(SamplingParameters sampling, int position, long prefix) {
-        long noise = mix(mix(mix(sampling.seed(), sampling.choice()), position), prefix);
+    private static int sample(Choice choice, int position, long prefix) {
+        long noise = mix(mix(mix(seedOf(choice), choice.index()), position), prefix);
         int id = (int) Long.remainderUnsigned(noise, VOCABULARY);
-        while (position < sampling.minTokens() && sampling.stopsAt(id)) {
+        while (position < choice.minTokens() && choice.stopsAt(id)) {
             id = (id + 1) % VOCABULARY;
         }
         return id;
     }
 
     /// What a sequence must generate, by a plain loop.
-    public static List<Integer> expected(int[] prompt, SamplingParameters sampling) {
+    public static List<Integer> expected(int[] prompt, Choice choice) {
         long prefix = 7;
         for (int id : prompt) {
             prefix = mix(prefix, id);
         }
         var outputs = new ArrayList<Integer>();
-        while (outputs.size() < sampling.maxTokens()) {
-            int id = sample(sampling, outputs.size(), prefix);
+        while (outputs.size() < choice.maxTokens()) {
+            int id = sample(choice, outputs.size(), prefix);
             outputs.add(id);
             prefix = mix(prefix, id);
-            if (sampling.stopsAt(id)) {
+            if (choice.stopsAt(id)) {
                 break;
             }
         }

@@ -1,0 +1,75 @@
+package dev.lockstep.coordinator;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.coordinator.engine.EngineRequest;
+import dev.lockstep.coordinator.engine.RequestOptions;
+import dev.lockstep.coordinator.engine.Sampling;
+import dev.lockstep.coordinator.engine.TokenPrompt;
+import java.util.List;
+
+/// One request, ready to run: every field is checked and every prompt is token ids.
+///
+/// @param id of the response, and of the request at the scheduler
+/// @param created seconds since 1970
+/// @param requestId for the log
+/// @param echoes the prompt of each choice, returned before its text; empty without `echo`
+/// @param context upper bound of the tokens of a prompt and its output
+/// @param seed of all choices
+record PreparedRequest(
+        String id,
+        long created,
+        String requestId,
+        ServedModel model,
+        List<TokenPrompt> prompts,
+        List<Echo> echoes,
+        Sampling sampling,
+        RequestOptions options,
+        int context,
+        long seed) {
+    PreparedRequest {
+        prompts = List.copyOf(prompts);
+        echoes = List.copyOf(echoes);
+    }
+
+    int promptTokens() {
+        return prompts.stream().mapToInt(TokenPrompt::length).sum();
+    }
+
+    int choicesPerPrompt() {
+        return sampling.choices();
+    }
+
+    /// Choices of all prompts.
+    int choices() {
+        return prompts.size() * choicesPerPrompt();
+    }
+
+    /// False when no token is generated and no output of a prompt is requested.
+    boolean needsEngine() {
+        return sampling.maxTokens().orElse(1) > 0
+                || prompts.stream().anyMatch(prompt -> prompt.wanted().any());
+    }
+
+    /// One prompt for a scheduler. The first has the id of the response, so that the timeline of a
+    /// response can be requested by it.
+    EngineRequest engineRequest(int prompt) {
+        TokenPrompt own = prompts.get(prompt);
+        return new EngineRequest(
+                prompt == 0 ? id : id + "-" + prompt,
+                model.name(),
+                own,
+                sampling,
+                options,
+                seed,
+                context - own.length());
+    }
+
+    /// The fields that begin the response, or each of its chunks.
+    ObjectNode head(String objectName) {
+        return Json.object()
+                .put("id", id)
+                .put("object", objectName)
+                .put("created", created)
+                .put("model", model.name());
+    }
+}

@@ -1,0 +1,74 @@
+package dev.lockstep.scheduler;
+
+import dev.lockstep.cluster.BlockHash;
+import dev.lockstep.cluster.BlockHasher;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/// The names of a sequence's full blocks: a hash chain over its ids that begins with its cache
+/// domain. Names are computed once and outlive a preemption.
+final class BlockNames {
+    private final Sequence sequence;
+
+    // High and low word alternate.
+    private long[] words = new long[0];
+    private int count;
+    private @Nullable BlockHash root;
+
+    BlockNames(Sequence sequence) {
+        this.sequence = sequence;
+    }
+
+    /// Blocks that have a name.
+    int count() {
+        return count;
+    }
+
+    /// Computes the names of the first `blocks` full blocks, whose ids must be known.
+    void extendTo(int blocks, int blockSize, BlockHasher hasher) {
+        if (count >= blocks) {
+            return;
+        }
+        if (words.length < 2 * blocks) {
+            words = Arrays.copyOf(words, Math.max(2 * blocks, 2 * words.length));
+        }
+        BlockHash first = root(hasher);
+        for (int block = count; block < blocks; block++) {
+            long high = block == 0 ? first.high() : words[2 * block - 2];
+            long low = block == 0 ? first.low() : words[2 * block - 1];
+            int from = block * blockSize;
+            int[] prompt = sequence.prompt();
+            if (from + blockSize <= prompt.length) {
+                hasher.next(high, low, prompt, from, blockSize, words, 2 * block);
+            } else if (from >= prompt.length) {
+                int[] outputs = sequence.outputs();
+                hasher.next(high, low, outputs, from - prompt.length, blockSize, words, 2 * block);
+            } else {
+                var ids = new int[blockSize];
+                sequence.copyIds(from, ids);
+                hasher.next(high, low, ids, 0, blockSize, words, 2 * block);
+            }
+        }
+        count = blocks;
+    }
+
+    /// The start of the chain.
+    BlockHash root(BlockHasher hasher) {
+        if (root == null) {
+            root = hasher.root(sequence.options().cacheDomain().words());
+        }
+        return root;
+    }
+
+    BlockHash get(int block) {
+        return new BlockHash(high(block), low(block));
+    }
+
+    long high(int block) {
+        return words[2 * block];
+    }
+
+    long low(int block) {
+        return words[2 * block + 1];
+    }
+}

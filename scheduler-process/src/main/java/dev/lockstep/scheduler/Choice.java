@@ -1,0 +1,50 @@
+package dev.lockstep.scheduler;
+
+import java.util.List;
+
+/// What the scheduler reads of the generation settings of one choice, and the sampling settings
+/// that it passes on to the workers.
+///
+/// @param index among the choices of its request
+/// @param maxTokens new tokens; 0 for a sequence that only computes its prompt
+/// @param minTokens tokens before a stop id ends the sequence
+/// @param stopTokenIds the model's end tokens included, unless the request ignores them
+public record Choice(
+        int index, int maxTokens, int minTokens, List<Integer> stopTokenIds, Payload sampling) {
+
+    public Choice {
+        stopTokenIds = List.copyOf(stopTokenIds);
+        if (maxTokens < 0) {
+            throw new IllegalArgumentException("max_tokens is " + maxTokens + ", the least is 0");
+        }
+        if (minTokens < 0 || minTokens > maxTokens) {
+            throw new IllegalArgumentException(
+                    "min_tokens is " + minTokens + ", it must lie in 0 to max_tokens " + maxTokens);
+        }
+        if (index < 0) {
+            throw new IllegalArgumentException("choice is " + index + ", the least is 0");
+        }
+    }
+
+    /// The only choice of a request, without stop ids.
+    public static Choice of(int maxTokens) {
+        return new Choice(0, maxTokens, 0, List.of(), Payload.NONE);
+    }
+
+    public Choice withIndex(int other) {
+        return new Choice(other, maxTokens, minTokens, stopTokenIds, sampling);
+    }
+
+    public Choice withStopTokenIds(List<Integer> ids) {
+        return new Choice(index, maxTokens, minTokens, ids, sampling);
+    }
+
+    boolean stopsAt(int tokenId) {
+        for (int i = 0; i < stopTokenIds.size(); i++) {
+            if (stopTokenIds.get(i) == tokenId) {
+                return true;
+            }
+        }
+        return false;
+    }
+}

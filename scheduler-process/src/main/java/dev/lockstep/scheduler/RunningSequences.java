@@ -1,0 +1,94 @@
+package dev.lockstep.scheduler;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/// The sequences that run, in the order they were admitted, and how one starts and stops running.
+///
+/// Slot and blocks of a sequence that stops running are freed when every step sent before has
+/// completed, because such a step may still write to them.
+final class RunningSequences {
+    private final SlotPool slots;
+    private final WaitingRoom waiting;
+    private final ResourceManager resources;
+    private final Timeline timeline;
+    private final List<Sequence> all = new ArrayList<>();
+    private long preemptions;
+    private long promptTokens;
+    private long cachedTokens;
+
+    RunningSequences(
+            SlotPool slots, WaitingRoom waiting, ResourceManager resources, Timeline timeline) {
+        this.slots = slots;
+        this.waiting = waiting;
+        this.resources = resources;
+        this.timeline = timeline;
+    }
+
+    /// Not to be changed by the caller.
+    List<Sequence> all() {
+        return all;
+    }
+
+    /// Admits a waiting sequence whose blocks are reserved.
+    ///
+    /// @param cached known ids found in the cache
+    void admit(Sequence sequence, int cached) {
+        waiting.remove(sequence);
+        sequence.admit(slots.take(), cached);
+        started(sequence, cached);
+    }
+
+    /// Admits a waiting sequence that runs whole in the next step and stores nothing.
+    void admitWithoutKv(Sequence sequence) {
+        waiting.remove(sequence);
+        sequence.admitWithoutKv(slots.take());
+        started(sequence, 0);
+    }
+
+    private void started(Sequence sequence, int cached) {
+        all.add(sequence);
+        promptTokens += sequence.knownLength();
+        cachedTokens += cached;
+        waiting.admitted(sequence, cached);
+    }
+
+    /// Takes slot and blocks of a running sequence away; it waits again, and computes its ids anew.
+    void preempt(Sequence sequence) {
+        if (!all.remove(sequence)) {
+            throw new IllegalStateException(sequence + " does not run");
+        }
+        resources.freeResources(sequence);
+        sequence.preempt();
+        waiting.add(sequence);
+        timeline.preempted(sequence);
+        preemptions++;
+    }
+
+    /// Ends a live sequence, running or waiting.
+    void end(Sequence sequence, Sequence.State terminal) {
+        if (sequence.state() == Sequence.State.RUNNING) {
+            all.remove(sequence);
+            resources.freeResources(sequence);
+        } else {
+            waiting.remove(sequence);
+        }
+        sequence.end(terminal);
+        timeline.ended(sequence);
+    }
+
+    /// Preemptions so far.
+    long preemptions() {
+        return preemptions;
+    }
+
+    /// Known ids of all sequences admitted so far.
+    long promptTokens() {
+        return promptTokens;
+    }
+
+    /// Ids of those that were found in the cache.
+    long cachedTokens() {
+        return cachedTokens;
+    }
+}
