@@ -12,7 +12,7 @@ import java.util.function.Predicate;
 /// Ignoring one would answer another question than was asked. What is in no list is ignored.
 final class UnservedFields {
     /// Values that change nothing.
-    private enum Harmless implements Predicate<JsonNode> {
+    enum Harmless implements Predicate<JsonNode> {
         NEVER,
         OFF,
         ON,
@@ -46,24 +46,10 @@ final class UnservedFields {
                     Map.entry("regex", Harmless.EMPTY),
                     Map.entry("ebnf", Harmless.EMPTY),
                     Map.entry("stop_regex", Harmless.EMPTY),
-                    Map.entry("best_of", number(1)),
-                    Map.entry("use_beam_search", Harmless.OFF),
-                    Map.entry("length_penalty", number(1)),
-                    Map.entry("early_stopping", Harmless.OFF),
-                    Map.entry("allowed_token_ids", Harmless.NEVER),
-                    Map.entry("bad_words", Harmless.EMPTY),
-                    Map.entry("no_repeat_ngram_size", number(0)),
-                    Map.entry("typical_p", number(1)),
-                    Map.entry("mirostat", number(0)),
-                    Map.entry("dry_multiplier", number(0)),
-                    Map.entry("xtc_probability", number(0)),
-                    Map.entry("top_n_sigma", number(-1)),
                     Map.entry("truncate_prompt_tokens", Harmless.NEVER),
                     Map.entry("spaces_between_special_tokens", Harmless.ON),
                     Map.entry("return_tokens_as_token_ids", Harmless.OFF),
                     Map.entry("detokenize", Harmless.ON),
-                    Map.entry("logits_processors", Harmless.EMPTY),
-                    Map.entry("repetition_detection", Harmless.NEVER),
                     Map.entry("thinking_token_budget", Harmless.NEVER),
                     Map.entry("tenant", Harmless.EMPTY),
                     Map.entry("adapter", Harmless.EMPTY),
@@ -101,6 +87,7 @@ final class UnservedFields {
 
     static void refuseInChat(Fields fields) {
         refuse(fields, GENERATING);
+        refuse(fields, SamplingFields.UNSERVED);
         refuse(fields, CHAT);
         boolean toolsUsed = !fields.value("tool_choice").asText().equals("none");
         if (toolsUsed && fields.has("tools") && !Harmless.EMPTY.test(fields.value("tools"))) {
@@ -110,6 +97,7 @@ final class UnservedFields {
 
     static void refuseInCompletions(Fields fields) {
         refuse(fields, GENERATING);
+        refuse(fields, SamplingFields.UNSERVED);
         refuse(fields, COMPLETIONS);
     }
 
@@ -135,7 +123,7 @@ final class UnservedFields {
                         + ", and this field is not served; leave it out");
     }
 
-    private static Predicate<JsonNode> number(int harmless) {
+    static Predicate<JsonNode> number(int harmless) {
         return value -> value.isNumber() && value.doubleValue() == harmless;
     }
 
