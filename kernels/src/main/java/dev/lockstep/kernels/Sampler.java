@@ -18,9 +18,8 @@ public interface Sampler extends AutoCloseable {
     /// @param ids `[1, tokens]` I32, changed in place
     void resolve(Tensor ids);
 
-    /// Chooses one id for each row, in this order: raw log-probabilities are computed, then masked
-    /// ids, logit bias, repetition, frequency and presence penalty, greedy rows choose,
-    /// temperature, min-p, top-k, top-p, noise, arg max (the lowest id wins a tie).
+    /// Chooses one id for each row: computes the raw log-probabilities, applies the settings in
+    /// the order that [SamplingSettings] gives, and takes the arg max (the lowest id wins a tie).
     ///
     /// @param logits `[rows, vocabulary]` F32, overwritten
     /// @param slots `[1, rows]` I32

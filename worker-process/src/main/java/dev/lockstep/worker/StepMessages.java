@@ -58,7 +58,7 @@ final class StepMessages {
                 admission.getSlot(),
                 integers(admission.getPromptIdsList()),
                 integers(admission.getOutputIdsList()),
-                settings(admission),
+                admission.getGenerates() ? settings(admission) : SamplingSettings.greedy(),
                 admission.getComputed(),
                 outputs(admission),
                 admission.getGenerates(),

@@ -24,8 +24,7 @@ import org.junit.jupiter.api.Test;
 class MalformedMessagesTest extends TinyWorkerSetting {
     @Test
     void malformedStepsAreErrorsThatTheProcessOutlives() throws Exception {
-        SamplingParams.Builder greedy =
-                SamplingParams.newBuilder().setTopP(1).setRepetitionPenalty(1);
+        SamplingParams.Builder greedy = TestSteps.greedy();
         try (ServedWorker served = serve()) {
             long epoch = 0;
             for (Malformed bad :

@@ -28,9 +28,14 @@ final class TestSteps {
                 .addNewBlocks(BlockList.newBuilder().addAllIds(List.of(newBlocks)));
     }
 
+    /// Greedy, everything else off.
+    static SamplingParams.Builder greedy() {
+        return SamplingParams.newBuilder().setTopP(1).setRepetitionPenalty(1);
+    }
+
     static SamplingParams.Builder seeded(long seed) {
         SamplingSettings same = TestWorker.seeded(seed);
-        return SamplingParams.newBuilder()
+        return greedy()
                 .setTemperature(same.temperature())
                 .setTopP(same.topP())
                 .setRepetitionPenalty(same.repetitionPenalty())

@@ -27,7 +27,7 @@ public record Sampling(
     /// Generates no token.
     public static final Sampling NOTHING =
             new Sampling(
-                    SamplingParams.newBuilder().setTopP(1).setRepetitionPenalty(1).build(),
+                    SamplingParams.getDefaultInstance(),
                     OptionalLong.empty(),
                     OptionalInt.of(0),
                     0,
