@@ -41,7 +41,6 @@ final class SamplingFields {
                     Map.entry("allowed_token_ids", UnservedFields.Harmless.NEVER),
                     Map.entry("bad_words", UnservedFields.Harmless.EMPTY),
                     Map.entry("no_repeat_ngram_size", UnservedFields.number(0)),
-                    Map.entry("typical_p", UnservedFields.number(1)),
                     Map.entry("mirostat", UnservedFields.number(0)),
                     Map.entry("dry_multiplier", UnservedFields.number(0)),
                     Map.entry("xtc_probability", UnservedFields.number(0)),
@@ -85,6 +84,7 @@ final class SamplingFields {
                 // -1 turns it off too, as in other servers.
                 .setTopK(Math.max(0, fields.integer("top_k", -1, Integer.MAX_VALUE, 0)))
                 .setMinP(fields.number("min_p", 0, 1, 0))
+                .setTypicalP(fields.positive("typical_p", 1, 1))
                 .setRepetitionPenalty(
                         fields.positive("repetition_penalty", MOST_REPETITION_PENALTY, 1))
                 .setFrequencyPenalty(fields.number("frequency_penalty", -2, 2, 0))

@@ -120,7 +120,7 @@ final class ChatCompletionsTest {
         says("Yes.");
         tiny.chat(
                 """
-                "temperature":0.5,"top_p":0.9,"top_k":7,"min_p":0.1,"repetition_penalty":1.1,\
+                "temperature":0.5,"top_p":0.9,"top_k":7,"min_p":0.1,"typical_p":0.8,"repetition_penalty":1.1,\
                 "frequency_penalty":0.2,"presence_penalty":-0.3,"seed":-5,"max_tokens":9,"max_completion_tokens":8,\
                 "min_tokens":2,"stop_token_ids":[9,10],"ignore_eos":true,"logprobs":true,"top_logprobs":3,\
                 "logit_bias":{"7":-100,"5":1.5},"n":2,"user":"me"\
@@ -137,6 +137,7 @@ final class ChatCompletionsTest {
         assertEquals(0.9f, sampling.getTopP());
         assertEquals(7, sampling.getTopK());
         assertEquals(0.1f, sampling.getMinP());
+        assertEquals(0.8f, sampling.getTypicalP());
         assertEquals(1.1f, sampling.getRepetitionPenalty());
         assertEquals(0.2f, sampling.getFrequencyPenalty());
         assertEquals(-0.3f, sampling.getPresencePenalty());
@@ -154,6 +155,7 @@ final class ChatCompletionsTest {
         assertEquals(1f, plain.getTemperature());
         assertEquals(1f, plain.getTopP());
         assertEquals(0, plain.getTopK());
+        assertEquals(1f, plain.getTypicalP());
         assertNotEquals(0, plain.getSeed());
     }
 

@@ -5,13 +5,15 @@ import java.util.Map;
 /// The sampling settings of one slot; every value is resolved and checked.
 ///
 /// Applied in this order: masked ids, logit bias, repetition, frequency and presence penalty; greedy
-/// rows choose; temperature, min-p, top-k, top-p, noise. The noise of a token is a function of
+/// rows choose; temperature, min-p, top-k, top-p, typical-p, noise. The noise of a token is a function of
 /// (seed, choice, position, token id) only.
 ///
 /// @param temperature 0 is greedy
 /// @param topP (0, 1], 1 is off
 /// @param topK 0 is off
 /// @param minP [0, 1], relative to the most likely token, 0 is off
+/// @param typicalP (0, 1], 1 is off: the mass of the tokens kept, those first whose information
+///   content is closest to the entropy (Meister et al. 2022)
 /// @param repetitionPenalty over prompt and output, 1 is off
 /// @param frequencyPenalty multiplied by the count in the output
 /// @param presencePenalty applied once to each id in the output
@@ -24,6 +26,7 @@ public record SamplingSettings(
         float topP,
         int topK,
         float minP,
+        float typicalP,
         float repetitionPenalty,
         float frequencyPenalty,
         float presencePenalty,
@@ -47,6 +50,7 @@ public record SamplingSettings(
         require(topP > 0 && topP <= 1, "top_p", topP, "in (0, 1]");
         require(topK >= 0, "top_k", topK, "0 or more");
         require(minP >= 0 && minP <= 1, "min_p", minP, "in [0, 1]");
+        require(typicalP > 0 && typicalP <= 1, "typical_p", typicalP, "in (0, 1]");
         require(
                 repetitionPenalty > 0 && Float.isFinite(repetitionPenalty),
                 "repetition_penalty",
@@ -76,6 +80,7 @@ public record SamplingSettings(
                 .topP(topP)
                 .topK(topK)
                 .minP(minP)
+                .typicalP(typicalP)
                 .repetitionPenalty(repetitionPenalty)
                 .frequencyPenalty(frequencyPenalty)
                 .presencePenalty(presencePenalty)
@@ -94,6 +99,7 @@ public record SamplingSettings(
         private float topP = 1;
         private int topK;
         private float minP;
+        private float typicalP = 1;
         private float repetitionPenalty = 1;
         private float frequencyPenalty;
         private float presencePenalty;
@@ -124,6 +130,11 @@ public record SamplingSettings(
 
         public Builder minP(float value) {
             minP = value;
+            return this;
+        }
+
+        public Builder typicalP(float value) {
+            typicalP = value;
             return this;
         }
 
@@ -186,6 +197,7 @@ public record SamplingSettings(
                     topP,
                     topK,
                     minP,
+                    typicalP,
                     repetitionPenalty,
                     frequencyPenalty,
                     presencePenalty,

@@ -125,6 +125,18 @@ public interface SamplerContract extends KernelsContract {
             requireFrequencies(row, SamplingRun.settings(1, 0.7f, 30, 0.05f, 0, 0));
             requireFrequencies(row, SamplingRun.settings(1, 0.9f, VOCABULARY, 0, 0, 0));
             requireFrequencies(row, SamplingRun.settings(50, 0.97f, 0, 0, 0, 0));
+            requireFrequencies(row, SamplingSettings.builder().temperature(1).typicalP(0.5f).build());
+            requireFrequencies(
+                    row, SamplingSettings.builder().temperature(0.8f).typicalP(0.05f).build());
+            requireFrequencies(
+                    row,
+                    SamplingSettings.builder()
+                            .temperature(1)
+                            .topK(30)
+                            .minP(0.05f)
+                            .topP(0.9f)
+                            .typicalP(0.7f)
+                            .build());
         }
     }
 

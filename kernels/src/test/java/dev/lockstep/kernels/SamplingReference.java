@@ -33,6 +33,9 @@ final class SamplingReference {
             held += kept[id];
             kept[id] = enough && settings.topP() < 1 ? 0 : kept[id];
         }
+        if (settings.typicalP() < 1) {
+            keepTypical(kept, settings.typicalP());
+        }
         double total = 0;
         for (double likelihood : kept) {
             total += likelihood;
@@ -41,6 +44,35 @@ final class SamplingReference {
             kept[id] /= total;
         }
         return kept;
+    }
+
+    /// Sets all weights to 0 but the fewest that hold the mass `typicalP`, those first whose
+    /// information content is closest to the entropy.
+    private static void keepTypical(double[] weights, double typicalP) {
+        double mass = IntStream.range(0, weights.length).mapToDouble(id -> weights[id]).sum();
+        double entropy = 0;
+        for (double weight : weights) {
+            entropy -= weight == 0 ? 0 : weight / mass * Math.log(weight / mass);
+        }
+        double mean = entropy;
+        List<Integer> order =
+                IntStream.range(0, weights.length)
+                        .filter(id -> weights[id] > 0)
+                        .boxed()
+                        .sorted(
+                                Comparator.comparingDouble(
+                                                (Integer id) ->
+                                                        Math.abs(
+                                                                -Math.log(weights[id] / mass)
+                                                                        - mean))
+                                        .thenComparingDouble(id -> -weights[id]))
+                        .toList();
+        double held = 0;
+        for (int id : order) {
+            boolean enough = held >= typicalP * mass;
+            held += weights[id];
+            weights[id] = enough ? 0 : weights[id];
+        }
     }
 
     static double[] logSoftmax(float[] logits) {

@@ -121,6 +121,7 @@ final class StepMessages {
                 .topP(params.getTopP())
                 .topK(params.getTopK())
                 .minP(params.getMinP())
+                .typicalP(params.getTypicalP())
                 .repetitionPenalty(params.getRepetitionPenalty())
                 .frequencyPenalty(params.getFrequencyPenalty())
                 .presencePenalty(params.getPresencePenalty())

@@ -30,7 +30,7 @@ final class TestSteps {
 
     /// Greedy, everything else off.
     static SamplingParams.Builder greedy() {
-        return SamplingParams.newBuilder().setTopP(1).setRepetitionPenalty(1);
+        return SamplingParams.newBuilder().setTopP(1).setTypicalP(1).setRepetitionPenalty(1);
     }
 
     static SamplingParams.Builder seeded(long seed) {

@@ -85,7 +85,8 @@ final class TokenChooser implements AutoCloseable {
         double factor = 1.0 / settings.temperature();
         if (settings.topK() == 0
                 && settings.topP() == 1
-                && settings.minP() == 0) {
+                && settings.minP() == 0
+                && settings.typicalP() == 1) {
             return ops.draw(
                     logits,
                     vocabulary,
@@ -97,11 +98,17 @@ final class TokenChooser implements AutoCloseable {
                     slot.position());
         }
         int kept = filter(logits, greatest, factor, settings);
+        if (settings.typicalP() < 1) {
+            kept = keepTypical(logits, kept, greatest, factor, settings.typicalP());
+        }
         return draw(logits, greatest, factor, slot, kept);
     }
 
     /// Applies min-p, then top-k, then top-p; returns how many of the first [#candidates] remain.
     private int filter(long logits, float greatest, double factor, SamplingSettings settings) {
+        if (settings.topK() == 0 && settings.minP() == 0 && settings.topP() == 1) {
+            return sortCandidates(logits, Float.NEGATIVE_INFINITY);
+        }
         if (settings.topK() == 0 && settings.minP() == 0) {
             return nucleusOfAll(logits, greatest, factor, settings.topP());
         }
@@ -161,6 +168,42 @@ final class TokenChooser implements AutoCloseable {
             }
         }
         return count;
+    }
+
+    /// Keeps the fewest of the first `count` candidates that hold the mass `typicalP`, those first
+    /// whose information content -log p is closest to the entropy of the distribution; of equals
+    /// the more likely. Moves them to the front, in their old order, and returns their number.
+    private int keepTypical(
+            long logits, int count, float greatest, double factor, double typicalP) {
+        double[] weights = new double[count];
+        double mass = 0;
+        double expected = 0;
+        for (int i = 0; i < count; i++) {
+            double score = ((double) logit(logits, i) - greatest) * factor;
+            weights[i] = likelihood(logits, i, greatest, factor);
+            mass += weights[i];
+            expected += weights[i] * (weights[i] == 0 ? 0 : score);
+        }
+        // -log p - H = (log mass - score) - (log mass - expected / mass)
+        double mean = expected / mass;
+        long[] order = new long[count];
+        for (int i = 0; i < count; i++) {
+            double score = ((double) logit(logits, i) - greatest) * factor;
+            float distance = (float) Math.abs(mean - score);
+            order[i] = (long) Float.floatToRawIntBits(distance) << 32 | i;
+        }
+        Arrays.sort(order);
+        int kept = 0;
+        double held = 0;
+        while (kept < count && held < typicalP * mass) {
+            held += weights[(int) order[kept++]];
+        }
+        long[] old = Arrays.copyOf(candidates, count);
+        int[] places = Arrays.stream(order, 0, kept).mapToInt(each -> (int) each).sorted().toArray();
+        for (int i = 0; i < kept; i++) {
+            candidates[i] = old[places[i]];
+        }
+        return kept;
     }
 
     private int draw(long logits, float greatest, double factor, SamplingSlot slot, int kept) {
