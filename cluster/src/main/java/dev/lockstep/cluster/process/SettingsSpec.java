@@ -94,19 +94,6 @@ public final class SettingsSpec {
         return text.toString();
     }
 
-    /// Returns a Markdown table of the keys.
-    public String markdown() {
-        StringBuilder text =
-                new StringBuilder("| key | values | default | meaning |\n|---|---|---|---|\n");
-        for (Key<?> key : keys.values()) {
-            String values = key.isFlag() ? "" : "`" + key.values().replace("|", "` `") + "`";
-            text.append("| `--").append(key.name()).append("` | ").append(values);
-            text.append(" | ").append(key.defaultWords()).append(" | ");
-            text.append(key.help().replace("|", "\\|")).append(" |\n");
-        }
-        return text.toString();
-    }
-
     private static String usage(Key<?> key) {
         return "--" + key.name() + (key.values().isEmpty() ? "" : " " + key.values());
     }
