@@ -3,7 +3,7 @@ package dev.lockstep.scheduler;
 import java.util.List;
 
 /// Decides whether a request may queue: whether it can run at all, whether the queue has room, and
-/// whether its turn comes before its deadline.
+/// whether it can start before its deadline.
 final class AdmissionCheck {
     private final WaitingLimits limits;
     private final GroupShape shape;
@@ -28,13 +28,13 @@ final class AdmissionCheck {
         this.prefill = prefill;
     }
 
-    /// Requests that found the queue full, or too long for their deadline.
+    /// Requests refused because the queue was full, or too long for their deadline.
     long refused() {
         return refused;
     }
 
-    /// What is to become of the choices of a request: all or none queue.
-    Submission judge(List<Sequence> choices, long nanos) {
+    /// Checks the choices of a request: all or none of them queue.
+    Submission check(List<Sequence> choices, long nanos) {
         long more = 0;
         for (var sequence : choices) {
             var unfit = unfit(sequence);
@@ -51,8 +51,8 @@ final class AdmissionCheck {
         return inTime(choices.getFirst(), nanos);
     }
 
-    /// Its first token must come before its deadline: the queue's turn comes first, then what its
-    /// own prompt lacks is computed.
+    /// Checks that the first token can come before the deadline: the waiting tokens are admitted
+    /// first, then the part of the prompt that is not cached is computed.
     private Submission inTime(Sequence first, long nanos) {
         long deadline = first.options().deadlineNanos();
         if (deadline == SchedulingOptions.NO_DEADLINE) {
@@ -67,7 +67,7 @@ final class AdmissionCheck {
         }
         refused++;
         return new Submission.TooLate(
-                "deadline_ms is over in "
+                "deadline_ms expires in "
                         + left / 1_000_000
                         + " ms, the queue takes about "
                         + wait / 1_000_000
@@ -79,14 +79,14 @@ final class AdmissionCheck {
 
     private String unfit(Sequence sequence) {
         int prompt = sequence.promptLength();
-        int most = sequence.choice().maxTokens();
-        long length = (long) prompt + most;
-        var sum = "prompt of " + prompt + " tokens and max_tokens " + most + " make " + length;
+        int maxTokens = sequence.choice().maxTokens();
+        long length = (long) prompt + maxTokens;
+        var sum = "prompt of " + prompt + " tokens and max_tokens " + maxTokens + " make " + length;
         if (length > shape.maxModelLength()) {
             return sum + ", the model's context is " + shape.maxModelLength();
         }
-        if (sequence.finalLength() > kv.mostTokens()) {
-            return sum + ", the KV cache holds " + kv.mostTokens();
+        if (sequence.finalLength() > kv.maxTokens()) {
+            return sum + ", the KV cache holds " + kv.maxTokens();
         }
         return "";
     }

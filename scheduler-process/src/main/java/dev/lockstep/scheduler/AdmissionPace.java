@@ -1,20 +1,20 @@
 package dev.lockstep.scheduler;
 
-/// How fast waiting tokens are admitted, measured while somebody waits: what a deadline is judged
-/// by. Old measurements fade.
+/// Measures how fast waiting tokens are admitted while sequences wait; deadlines are checked
+/// against it. Old measurements fade.
 final class AdmissionPace {
     private static final double FADE_NANOS = 10e9;
-    private static final double LEAST_NANOS = 1e6;
+    private static final double MIN_NANOS = 1e6;
 
     private double tokens;
     private double nanos;
     private long last;
     private boolean waited;
 
-    /// A plan was made.
+    /// Records that a plan was made.
     ///
     /// @param admitted known ids of the sequences it admitted
-    /// @param waiting whether somebody waits on
+    /// @param waiting whether sequences still wait
     void planned(long now, long admitted, boolean waiting) {
         if (waited) {
             double passed = now - last;
@@ -26,8 +26,9 @@ final class AdmissionPace {
         waited = waiting;
     }
 
-    /// How long so many tokens ahead will take; 0 while nothing is known.
+    /// Returns the time in nanoseconds until `ahead` tokens are admitted; 0 while nothing was
+    /// measured.
     long waitNanos(long ahead) {
-        return tokens <= 0 || nanos < LEAST_NANOS ? 0 : (long) (ahead * nanos / tokens);
+        return tokens <= 0 || nanos < MIN_NANOS ? 0 : (long) (ahead * nanos / tokens);
     }
 }

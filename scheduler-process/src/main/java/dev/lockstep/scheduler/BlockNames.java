@@ -6,7 +6,7 @@ import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /// The names of a sequence's full blocks: a hash chain over its ids that begins with its cache
-/// domain. Names are computed once and outlive a preemption.
+/// domain. Names are computed once and survive a preemption.
 final class BlockNames {
     private final Sequence sequence;
 
@@ -52,7 +52,7 @@ final class BlockNames {
         count = blocks;
     }
 
-    /// The start of the chain.
+    /// Returns the root of the chain.
     BlockHash root(BlockHasher hasher) {
         if (root == null) {
             root = hasher.root(sequence.options().cacheDomain().words());

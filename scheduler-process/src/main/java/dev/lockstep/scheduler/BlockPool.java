@@ -1,67 +1,67 @@
 package dev.lockstep.scheduler;
 
-/// Hands out blocks of one size. Block 0 is the null block: it stands for "nothing here" in a table
-/// and is never handed out.
+/// Allocates blocks of one size. Block 0 is the null block: it marks an empty place in a table and
+/// is never allocated.
 ///
-/// Free blocks lie in lists, one for each retention priority, the least recently used first; the
-/// lowest priority is reused first. A priority may end: then the block falls back to
-/// [#DEFAULT_PRIORITY]. Taking, giving back and reviving a block in the middle of its list are
-/// O(1).
+/// Free blocks are in lists, one for each retention priority, the least recently used first; the
+/// lowest priority is reused first. A priority may expire: then the block falls back to
+/// [#DEFAULT_PRIORITY]. Allocating and releasing a block, and reviving one in the middle of its
+/// list, are O(1).
 ///
-/// Owned by the step loop's thread; all of it lies in primitive arrays made once.
+/// Owned by the step loop's thread; all state is in primitive arrays allocated once.
 public final class BlockPool {
     public static final int NULL_BLOCK = 0;
 
-    /// What holds nothing anybody could look for.
+    /// The priority of blocks without content that a look-up could find.
     static final int WORTHLESS = 0;
 
     public static final int DEFAULT_PRIORITY = 35;
-    public static final int MOST_PRIORITY = 100;
+    public static final int MAX_PRIORITY = 100;
 
-    /// The longest a priority can last before it ends; longer is without end.
-    static final int MOST_TTL_SECONDS = 4095;
+    /// The longest time a priority can last before it expires; a longer one never expires.
+    static final int MAX_TTL_SECONDS = 4095;
 
-    /// Holders, priority, and links of two lists.
+    /// Bytes of holders, priority, and the links of two lists.
     public static final long BYTES_OF_BLOCK = 4 + 1 + 4 * 4;
 
-    private static final int SECONDS = MOST_TTL_SECONDS + 1;
+    private static final int SECONDS = MAX_TTL_SECONDS + 1;
 
     private final int blocks;
     private final int[] references;
     private final byte[] priority;
 
-    // Of the free lists, doubly linked rings: the sentinel of priority p is node blocks + p.
+    // The free lists are doubly linked rings: the sentinel of priority p is node blocks + p.
     private final int[] next;
     private final int[] previous;
     private final long[] occupied = new long[2];
     private int freeCount;
     private int worthlessCount;
 
-    // Free blocks whose priority ends, by the second it does: the sentinel of second s is node
-    // blocks + s mod SECONDS. A block in none has nextEnding 0.
-    private final int[] nextEnding;
-    private final int[] previousEnding;
+    // Free blocks whose priority expires, by the second in which it does: the sentinel of second s
+    // is node blocks + s mod SECONDS. A block that is in no such list has nextExpiring 0.
+    private final int[] nextExpiring;
+    private final int[] previousExpiring;
     private long second;
 
     BlockPool(int blocks) {
         if (blocks < 2) {
             throw new IllegalArgumentException(
-                    "a pool of " + blocks + " blocks; the null block and one more are the least");
+                    "a pool of " + blocks + " blocks, the least is 2: the null block and one more");
         }
         this.blocks = blocks;
         references = new int[blocks];
         priority = new byte[blocks];
-        next = new int[blocks + MOST_PRIORITY + 1];
+        next = new int[blocks + MAX_PRIORITY + 1];
         previous = new int[next.length];
         for (int node = blocks; node < next.length; node++) {
             next[node] = node;
             previous[node] = node;
         }
-        nextEnding = new int[blocks + SECONDS];
-        previousEnding = new int[nextEnding.length];
-        for (int node = blocks; node < nextEnding.length; node++) {
-            nextEnding[node] = node;
-            previousEnding[node] = node;
+        nextExpiring = new int[blocks + SECONDS];
+        previousExpiring = new int[nextExpiring.length];
+        for (int node = blocks; node < nextExpiring.length; node++) {
+            nextExpiring[node] = node;
+            previousExpiring[node] = node;
         }
         references[NULL_BLOCK] = 1;
         for (int block = 1; block < blocks; block++) {
@@ -69,7 +69,7 @@ public final class BlockPool {
         }
     }
 
-    /// Blocks that can be handed out at all: the null block is not among them.
+    /// Blocks that can be allocated: all but the null block.
     int usable() {
         return blocks - 1;
     }
@@ -78,7 +78,7 @@ public final class BlockPool {
         return freeCount;
     }
 
-    /// Free blocks that hold something worth finding.
+    /// Free blocks that a look-up can find.
     int retainedCount() {
         return freeCount - worthlessCount;
     }
@@ -87,7 +87,7 @@ public final class BlockPool {
         return references[block];
     }
 
-    /// Takes the block that is worth least.
+    /// Allocates the free block of lowest priority that was not used for the longest time.
     int allocate() {
         if (freeCount == 0) {
             throw new IllegalStateException("no free block among " + usable());
@@ -102,7 +102,7 @@ public final class BlockPool {
         return block;
     }
 
-    /// One more holder; a free block is taken out of its list.
+    /// Adds a holder; a free block leaves its list.
     void retain(int block) {
         if (block == NULL_BLOCK) {
             throw new IllegalArgumentException("the null block has no holders");
@@ -113,9 +113,9 @@ public final class BlockPool {
         references[block]++;
     }
 
-    /// One holder less; without holders the block is free, of the given priority.
+    /// Removes a holder; without holders the block is free, with the given priority.
     ///
-    /// @param ttlSeconds how long the priority lasts; 0 is without end
+    /// @param ttlSeconds how long the priority lasts; 0 for no limit
     void release(int block, int retention, int ttlSeconds) {
         if (block == NULL_BLOCK || references[block] == 0) {
             throw new IllegalStateException("block " + block + " released without a holder");
@@ -124,22 +124,22 @@ public final class BlockPool {
             return;
         }
         append(block, retention);
-        if (ttlSeconds > 0 && ttlSeconds <= MOST_TTL_SECONDS && retention != DEFAULT_PRIORITY) {
-            linkEnding(block, blocks + (int) ((second + ttlSeconds) % SECONDS));
+        if (ttlSeconds > 0 && ttlSeconds <= MAX_TTL_SECONDS && retention != DEFAULT_PRIORITY) {
+            linkExpiring(block, blocks + (int) ((second + ttlSeconds) % SECONDS));
         }
     }
 
-    /// One holder less; a block without holders has the priority it was last free with.
+    /// Removes a holder; without holders the block is free, with the priority it last had.
     void release(int block) {
         release(block, Math.max(priority[block], 1), 0);
     }
 
-    /// Lets the priorities end whose time has come. `now` never goes back.
+    /// Expires the priorities whose time has come. `now`, in seconds, never decreases.
     void advanceTo(long now) {
         for (long passed = Math.min(now - second, SECONDS); passed > 0; passed--) {
             int sentinel = blocks + (int) ((now - passed + 1) % SECONDS);
-            while (nextEnding[sentinel] != sentinel) {
-                int block = nextEnding[sentinel];
+            while (nextExpiring[sentinel] != sentinel) {
+                int block = nextExpiring[sentinel];
                 unlink(block);
                 prepend(block, DEFAULT_PRIORITY);
             }
@@ -177,19 +177,19 @@ public final class BlockPool {
         }
         freeCount--;
         worthlessCount -= list == WORTHLESS ? 1 : 0;
-        if (nextEnding[block] != 0) {
-            nextEnding[previousEnding[block]] = nextEnding[block];
-            previousEnding[nextEnding[block]] = previousEnding[block];
-            nextEnding[block] = 0;
+        if (nextExpiring[block] != 0) {
+            nextExpiring[previousExpiring[block]] = nextExpiring[block];
+            previousExpiring[nextExpiring[block]] = previousExpiring[block];
+            nextExpiring[block] = 0;
         }
     }
 
-    private void linkEnding(int block, int sentinel) {
-        int last = previousEnding[sentinel];
-        nextEnding[last] = block;
-        previousEnding[block] = last;
-        nextEnding[block] = sentinel;
-        previousEnding[sentinel] = block;
+    private void linkExpiring(int block, int sentinel) {
+        int last = previousExpiring[sentinel];
+        nextExpiring[last] = block;
+        previousExpiring[block] = last;
+        nextExpiring[block] = sentinel;
+        previousExpiring[sentinel] = block;
     }
 
     /// Throws unless each block has exactly `expected[block]` holders and the free lists hold
@@ -209,7 +209,7 @@ public final class BlockPool {
             free += references[block] == 0 ? 1 : 0;
         }
         int listed = 0;
-        for (int list = 0; list <= MOST_PRIORITY; list++) {
+        for (int list = 0; list <= MAX_PRIORITY; list++) {
             int sentinel = blocks + list;
             boolean empty = next[sentinel] == sentinel;
             if (empty == ((occupied[list >> 6] >>> list & 1) != 0)) {

@@ -3,7 +3,7 @@ package dev.lockstep.scheduler;
 import java.util.Arrays;
 
 /// The blocks of one sequence in one KV group, in order of position: block i holds positions `[i ×
-/// blockSize, (i + 1) × blockSize)`. What a window has left behind is the null block.
+/// blockSize, (i + 1) × blockSize)`. Blocks that a window has passed are the null block.
 final class BlockTable {
     private int[] ids = new int[8];
     private int size;
@@ -27,27 +27,27 @@ final class BlockTable {
         ids[size++] = id;
     }
 
-    /// Blocks `[from, size)`, for a plan to tell.
+    /// Returns blocks `[from, size)`, for a plan.
     int[] tail(int from) {
         return Arrays.copyOfRange(ids, from, size);
     }
 
-    /// How many of its first blocks are the null block.
+    /// Number of null blocks at the beginning.
     int dropped() {
         return dropped;
     }
 
-    /// Puts the null block in the place of the first that is not, and returns that one.
+    /// Replaces the first block that is not the null block by it, and returns that block.
     int drop() {
         int block = block(dropped);
         ids[dropped++] = BlockPool.NULL_BLOCK;
         return block;
     }
 
-    /// Appends null blocks, for what lies before the window of a sequence that begins here.
+    /// Appends null blocks, for the positions preceding the window of a sequence that begins here.
     void appendDropped(int count) {
         if (dropped != size) {
-            throw new IllegalStateException("null blocks behind " + size + " others");
+            throw new IllegalStateException("null blocks after " + size + " others");
         }
         for (int i = 0; i < count; i++) {
             append(BlockPool.NULL_BLOCK);

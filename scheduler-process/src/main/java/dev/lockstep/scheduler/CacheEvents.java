@@ -3,7 +3,7 @@ package dev.lockstep.scheduler;
 import dev.lockstep.cluster.BlockHash;
 import java.util.List;
 
-/// Hears which prefixes can be found, of the first KV group; on the step loop's thread.
+/// Receives which prefixes of the first KV group can be found; called on the step loop's thread.
 public interface CacheEvents {
     CacheEvents NONE =
             new CacheEvents() {
@@ -18,7 +18,7 @@ public interface CacheEvents {
 
     void removed(BlockHash name);
 
-    /// Tells several, in order.
+    /// Returns a listener that notifies several listeners in order.
     static CacheEvents toAll(List<CacheEvents> listeners) {
         var all = List.copyOf(listeners);
         return new CacheEvents() {

@@ -3,47 +3,52 @@ package dev.lockstep.scheduler;
 import java.util.List;
 import java.util.Optional;
 
-/// What a [CapacityScheduler] may do in one plan.
+/// The operations of a [CapacityScheduler] on one plan.
 public interface Capacity {
-    /// In the order they were admitted; not to be changed. [#preempt] takes sequences out of it.
+    /// The running sequences in the order they were admitted; read-only. [#preempt] removes
+    /// sequences from it.
     List<Sequence> running();
 
-    /// Whether the step still has tokens for one more.
+    /// Whether the step has tokens left for one more sequence.
     boolean wantsMore();
 
-    /// Puts a running sequence into the step with memory for all it can run, if there is that much.
+    /// Puts a running sequence into the step with memory for all it can run. Returns false when
+    /// that much memory is not free.
     boolean tryRun(Sequence running);
 
-    /// The same with memory for one token, for when more is not to be had.
-    boolean tryRunOne(Sequence running);
+    /// Puts a running sequence into the step with memory for one token, for when [#tryRun] fails.
+    boolean tryRunOneToken(Sequence running);
 
-    /// Whether what it needs is on its way back, so that nobody need make room: memory for one
-    /// token of a running sequence, for all known ids of one that waits.
-    boolean comesBack(Sequence sequence);
+    /// Whether a sequence has enough memory when the steps in flight have ended, so that no other
+    /// sequence needs to be preempted: memory for one token of a running sequence, for all known
+    /// ids of a waiting one.
+    boolean memoryReturnsSoon(Sequence sequence);
 
-    /// Who may be admitted next, guaranteed ones first; nobody when no slot is free or nobody
-    /// waits.
+    /// Returns the sequence that may be admitted next, guaranteed ones first; empty when no slot is
+    /// free or no sequence can be admitted.
     Optional<Sequence> next();
 
-    /// The same, passing over guaranteed ones.
+    /// As [#next], without guaranteed sequences.
     Optional<Sequence> nextBestEffort();
 
     /// Gives a waiting sequence a slot and memory for its known ids, and puts it into the step.
+    /// Returns false when that much memory is not free.
     boolean tryAdmit(Sequence waiting);
 
-    /// Whether it can generate all it may beside all that run.
+    /// Whether a waiting sequence and all running ones can reach their maximum length together.
     boolean fitsToCompletion(Sequence waiting);
 
-    /// Whether it can generate all it may beside the guaranteed ones that run, everybody else gone.
+    /// Whether a waiting sequence and the running guaranteed ones can reach their maximum length
+    /// together when all others are preempted.
     boolean fitsBesideGuaranteed(Sequence waiting);
 
-    /// The sequence to be preempted first where memory runs out; none is left when all others are
-    /// guaranteed or in the step already.
+    /// Returns the sequence that is preempted first when memory runs out; empty when every running
+    /// sequence is guaranteed, has no blocks or was admitted in this plan.
     Optional<Sequence> victim();
 
-    /// The sequence that the waiting order would have make room for `waiting`; mostly none.
+    /// Returns the running sequence that the waiting order preempts for `waiting`; usually empty.
     Optional<Sequence> victimFor(Sequence waiting);
 
-    /// Takes a running sequence's slot and memory away; it waits again and will compute anew.
+    /// Removes slot and memory of a running sequence; it waits again and recomputes its ids later.
     void preempt(Sequence running);
 }

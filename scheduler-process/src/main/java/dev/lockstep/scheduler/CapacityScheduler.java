@@ -1,11 +1,11 @@
 package dev.lockstep.scheduler;
 
-/// Decides which sequences may hold memory in the next step. Chosen by name; a user's own is found
-/// by [java.util.ServiceLoader], made anew for each group.
+/// Decides which sequences may hold memory in the next step. Implementations are found by
+/// [java.util.ServiceLoader] and chosen by name; each group gets a new instance.
 public interface CapacityScheduler {
-    /// What `--capacity` calls it.
+    /// The value of `--capacity` that chooses it.
     String name();
 
-    /// Lets sequences run, admits those that wait, and preemptions others, by calling `capacity`.
+    /// Lets sequences run, admits waiting ones and preempts others, by calling `capacity`.
     void select(Capacity capacity);
 }

@@ -2,8 +2,8 @@ package dev.lockstep.scheduler;
 
 import java.util.List;
 
-/// What the scheduler reads of the generation settings of one choice, and the sampling settings
-/// that it passes on to the workers.
+/// The generation settings of one choice that the scheduler reads, and the sampling settings that
+/// it passes on to the workers.
 ///
 /// @param index among the choices of its request
 /// @param maxTokens new tokens; 0 for a sequence that only computes its prompt
@@ -26,7 +26,7 @@ public record Choice(
         }
     }
 
-    /// The only choice of a request, without stop ids.
+    /// Returns the only choice of a request, without stop ids.
     public static Choice of(int maxTokens) {
         return new Choice(0, maxTokens, 0, List.of(), Payload.NONE);
     }

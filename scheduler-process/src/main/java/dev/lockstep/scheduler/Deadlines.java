@@ -3,26 +3,26 @@ package dev.lockstep.scheduler;
 import java.util.Comparator;
 import java.util.PriorityQueue;
 
-/// Sequences that must have ended by a time, the most urgent first. One that ended before stays
-/// until its time has come.
+/// Sequences that must have ended by a time, the most urgent first. A sequence that ends earlier
+/// stays until that time.
 final class Deadlines {
     private final PriorityQueue<Sequence> queue =
             new PriorityQueue<>(Comparator.comparingLong(one -> one.options().deadlineNanos()));
 
-    /// Nothing for one without a deadline.
+    /// Adds a sequence, unless it has no deadline.
     void add(Sequence sequence) {
         if (sequence.options().deadlineNanos() != SchedulingOptions.NO_DEADLINE) {
             queue.add(sequence);
         }
     }
 
-    /// The time of the first; [SchedulingOptions#NO_DEADLINE] when there is none.
+    /// The earliest deadline; [SchedulingOptions#NO_DEADLINE] when there is none.
     long next() {
         var first = queue.peek();
         return first == null ? SchedulingOptions.NO_DEADLINE : first.options().deadlineNanos();
     }
 
-    /// Takes the first out.
+    /// Removes and returns the sequence with the earliest deadline.
     Sequence remove() {
         return queue.remove();
     }

@@ -2,16 +2,16 @@ package dev.lockstep.scheduler;
 
 import java.util.ArrayDeque;
 
-/// Blocks that sequences gave up and that steps sent before may still write: they return when every
-/// such step has ended (law 4), and stay fullBlockNames all the while.
+/// Blocks that sequences gave up and that steps sent earlier may still write: they are freed when
+/// every such step has ended (law 4), and can be found by name meanwhile.
 final class DeferredFrees {
     private final KvPools pools;
-    private final ArrayDeque<Deferred> deferredFrees = new ArrayDeque<>();
+    private final ArrayDeque<Deferred> queue = new ArrayDeque<>();
     private final int[] returning;
     private long sent;
     private long completed;
 
-    /// Blocks of a pool that return when step `lastStep` has ended; position order.
+    /// Blocks of a pool that are freed when step `lastStep` has ended, in order of position.
     private record Deferred(long lastStep, int pool, int[] blocks, int retention, int ttlSeconds) {}
 
     DeferredFrees(KvPools pools) {
@@ -19,67 +19,72 @@ final class DeferredFrees {
         this.returning = new int[pools.poolCount()];
     }
 
-    /// A step is about to be sent.
+    /// Called when a step is about to be sent.
     void sent() {
         sent++;
     }
 
-    /// The oldest step sent has ended.
+    /// Called when the oldest step in flight has ended: frees the blocks that waited for it.
     void completed() {
         completed++;
-        while (!deferredFrees.isEmpty() && deferredFrees.peek().lastStep() <= completed) {
-            var back = deferredFrees.remove();
-            returning[back.pool()] -= back.blocks().length;
-            release(back);
+        while (!queue.isEmpty() && queue.peek().lastStep() <= completed) {
+            var deferred = queue.remove();
+            returning[deferred.pool()] -= deferred.blocks().length;
+            release(deferred);
         }
     }
 
-    /// Blocks of a pool on their way back.
+    /// Number of blocks of a pool that are not freed yet.
     int returning(int pool) {
         return returning[pool];
     }
 
-    /// A sequence gives up blocks of a group, in order of position.
+    /// Frees blocks of a group that a sequence gives up, in order of position, now or when the
+    /// steps in flight have ended.
     void add(Sequence sequence, int group, int[] blocks) {
         var options = sequence.options();
         int pool = pools.poolOf(group);
-        var leaving =
+        var deferred =
                 new Deferred(
                         sent, pool, blocks, options.cachePriority(), options.cacheTtlSeconds());
         if (sent == completed) {
-            release(leaving);
+            release(deferred);
         } else {
             returning[pool] += blocks.length;
-            deferredFrees.add(leaving);
+            queue.add(deferred);
         }
     }
 
-    /// Gives blocks back, last position first: of two free blocks of a chain the later one, useless
+    /// Frees blocks, last position first: of two free blocks of a chain the later one, useless
     /// without the earlier, is reused first.
-    private void release(Deferred back) {
-        for (int i = back.blocks().length - 1; i >= 0; i--) {
-            pools.release(back.pool(), back.blocks()[i], back.retention(), back.ttlSeconds());
+    private void release(Deferred deferred) {
+        for (int i = deferred.blocks().length - 1; i >= 0; i--) {
+            pools.release(
+                    deferred.pool(),
+                    deferred.blocks()[i],
+                    deferred.retention(),
+                    deferred.ttlSeconds());
         }
     }
 
     /// Adds to `holders[pool][block]` what is held here.
     void count(int[][] holders) {
-        var away = new int[returning.length];
-        for (var back : deferredFrees) {
-            away[back.pool()] += back.blocks().length;
-            for (int block : back.blocks()) {
-                holders[back.pool()][block]++;
+        var found = new int[returning.length];
+        for (var deferred : queue) {
+            found[deferred.pool()] += deferred.blocks().length;
+            for (int block : deferred.blocks()) {
+                holders[deferred.pool()][block]++;
             }
         }
-        for (int pool = 0; pool < away.length; pool++) {
-            if (away[pool] != returning[pool]) {
+        for (int pool = 0; pool < found.length; pool++) {
+            if (found[pool] != returning[pool]) {
                 throw new IllegalStateException(
                         "pool "
                                 + pool
                                 + " counts "
                                 + returning[pool]
                                 + " returning blocks, found "
-                                + away[pool]);
+                                + found[pool]);
             }
         }
     }

@@ -7,40 +7,41 @@ import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
-/// Fair by tenant: deficit round robin over prefill tokens, decode tokens and the blocks held, with
-/// weights; order of arrival within a tenant.
+/// Fair by tenant: deficit round robin with weights over prefill tokens, decode tokens and the
+/// blocks held; order of arrival within a tenant.
 ///
 /// A tenant pays for what it is served and may start a sequence while it is not in debt. When every
-/// tenant that waits is in debt, a round passes and each is given its weight in tokens; a tenant
-/// that does not wait is given as much as pays its debt. Where one has more sequences running for
-/// its weight than another that waits, its last one makes room; and one that has far fewer running
-/// does not wait for the others' prefills.
+/// waiting tenant is in debt, a round passes and each gets its weight in tokens; a tenant that does
+/// not wait gets at most what pays its debt. When a tenant has more sequences running for its
+/// weight than another that waits, its last one is preempted for it; a tenant that has far fewer
+/// running does not wait for the prefills of others.
 public final class FairOrder implements WaitingOrder {
-    /// Tokens a tenant of weight 1 is given in a round.
+    /// Tokens that a tenant of weight 1 gets in a round.
     private static final double QUANTUM = 256;
 
-    /// A decode step reads all of a sequence's keys and values: it costs more than one prefilled
-    /// token.
+    /// Cost of a decoded token in prefilled tokens: a decode step reads all keys and values of its
+    /// sequence.
     private static final double DECODE_COST = 4;
 
-    /// A token held for a step, against a token computed: memory is scarce too.
+    /// Cost of a token held for one step in computed tokens: memory is scarce too.
     private static final double HOLDING_COST = 1.0 / 256;
 
-    /// Beyond, the debts of those that neither wait nor run are forgotten.
-    private static final int MOST_TENANTS = 4096;
+    /// Number of tenants above which debts of those that neither wait nor run are dropped.
+    private static final int MAX_TENANTS = 4096;
 
-    /// Of so many tenants the first that waits is told when it was passed over.
-    private static final int MOST_TOLD = 64;
+    /// Number of tenants whose first waiting sequence is checked, and reported when it was passed
+    /// over.
+    private static final int MAX_CHECKED = 64;
 
     private final Map<String, Tenant> tenants = new HashMap<>();
 
-    /// Those that wait, in the order of their turns.
+    /// Tenants that wait, in the order of their turns.
     private final ArrayList<Tenant> turns = new ArrayList<>();
 
     private double round;
     private int turn;
 
-    /// Of the tenants that have sequences running; known until one is admitted or leaves.
+    /// Loads of tenants that have sequences running; valid until a sequence is admitted or leaves.
     private double lightestLoad;
 
     private double heaviestLoad;
@@ -81,7 +82,8 @@ public final class FairOrder implements WaitingOrder {
         tenant.queue.add(sequence);
     }
 
-    /// Kept with the sequence from when it comes to wait, so that a step looks nobody up.
+    /// Returns the tenant of a sequence, which is kept with the sequence from when it first waits,
+    /// so that a step looks up no names.
     private static Tenant tenant(Sequence sequence) {
         var known = sequence.fairTenant;
         if (known == null) {
@@ -95,7 +97,7 @@ public final class FairOrder implements WaitingOrder {
         if (known != null) {
             return known;
         }
-        if (tenants.size() >= MOST_TENANTS) {
+        if (tenants.size() >= MAX_TENANTS) {
             tenants.values().removeIf(other -> other.queue.isEmpty() && other.running == 0);
         }
         var fresh = new Tenant(context == null ? 1 : context.weight(name), round);
@@ -103,10 +105,10 @@ public final class FairOrder implements WaitingOrder {
         return fresh;
     }
 
-    /// What rounds gave it while it did not wait pays its debt and no more.
+    /// Credits the rounds in which a tenant did not wait, at most up to its debt.
     private void payDebt(Tenant tenant) {
-        double given = (round - tenant.seenRound) * QUANTUM * tenant.weight;
-        tenant.balance = Math.min(Math.max(tenant.balance, 0), tenant.balance + given);
+        double credit = (round - tenant.seenRound) * QUANTUM * tenant.weight;
+        tenant.balance = Math.min(Math.max(tenant.balance, 0), tenant.balance + credit);
         tenant.seenRound = round;
     }
 
@@ -124,7 +126,7 @@ public final class FairOrder implements WaitingOrder {
         }
     }
 
-    /// One without debt is as good as a new one.
+    /// Drops an idle tenant without debt: a new one is equivalent.
     private void forgetIfIdle(String name, Tenant tenant) {
         if (tenant.queue.isEmpty() && tenant.running == 0 && tenant.balance >= 0) {
             tenants.remove(name, tenant);
@@ -164,21 +166,21 @@ public final class FairOrder implements WaitingOrder {
         tenants.putIfAbsent(sequence.tenant(), tenant);
         tenant.running++;
         loadsAreKnown = false;
-        // What is computed again after a preemption was paid before.
+        // Recomputation after a preemption is not charged again.
         if (sequence.preemptions() == 0) {
             tenant.balance -= sequence.knownLength() - cachedTokens;
         }
         if (!turns.isEmpty()) {
             turn = (turn + 1) % turns.size();
-            tellWhoWasPassedOver(sequence);
+            reportPassedOver(sequence);
         }
     }
 
-    private void tellWhoWasPassedOver(Sequence admitted) {
+    private void reportPassedOver(Sequence admitted) {
         if (context == null) {
             return;
         }
-        for (int i = 0; i < Math.min(turns.size(), MOST_TOLD); i++) {
+        for (int i = 0; i < Math.min(turns.size(), MAX_CHECKED); i++) {
             var first = turns.get((turn + i) % turns.size()).queue.first();
             if (first.isPresent() && first.get().arrival() < admitted.arrival()) {
                 context.passedOver(first.get());
@@ -211,22 +213,22 @@ public final class FairOrder implements WaitingOrder {
         return worst;
     }
 
-    /// After the change the tenant that yields still has the larger share.
+    /// Whether the tenant of `running` still has at least the load of the other after the change.
     @Override
     public boolean yields(Sequence running, Sequence waiting) {
         return !running.tenant().equals(waiting.tenant())
                 && load(tenant(running), -1) >= load(tenant(waiting), 1);
     }
 
-    /// Of a tenant with less than half as many sequences running for its weight as another: that
-    /// one's prefills shall not stand before its first token.
+    /// Whether the tenant has less than half as many sequences running for its weight as another:
+    /// the prefills of that one must not delay its first token.
     @Override
     public boolean hurries(Sequence sequence) {
         compareLoads();
         return heaviestLoad > 2 * load(tenant(sequence), 0);
     }
 
-    /// While a tenant has less than half as many sequences running for its weight as another.
+    /// Whether a tenant has less than half as many sequences running for its weight as another.
     @Override
     public boolean wantsShortSteps() {
         compareLoads();

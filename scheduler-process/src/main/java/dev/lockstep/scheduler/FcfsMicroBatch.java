@@ -2,8 +2,8 @@ package dev.lockstep.scheduler;
 
 import java.util.List;
 
-/// First come first served under one budget: sequences that decode run their token, then prefills
-/// take what is left, in order and chunk by chunk.
+/// First come, first served under one budget: decoding sequences run their token, then prefills get
+/// the remaining budget, in order and chunk by chunk.
 public final class FcfsMicroBatch implements MicroBatchScheduler {
     @Override
     public String name() {

@@ -2,7 +2,7 @@ package dev.lockstep.scheduler;
 
 import java.util.Optional;
 
-/// First come first served.
+/// First come, first served.
 public final class FcfsOrder implements WaitingOrder {
     private final WaitingQueue queue = new WaitingQueue();
 

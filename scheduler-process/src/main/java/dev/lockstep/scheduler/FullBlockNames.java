@@ -5,10 +5,10 @@ import dev.lockstep.cluster.BlockHasher;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Gives full blocks their names: to the workers always, to the prefix cache where there is one.
+/// Names full blocks: for the workers always, for the prefix cache where there is one.
 ///
 /// A full block whose ids are known is named when the row that computes it is planned: steps run in
-/// order, so a later step that finds it there finds it computed.
+/// order, so a later step that finds the block finds it computed.
 final class FullBlockNames {
     private final KvPools pools;
     private final int blockSize;
@@ -33,14 +33,15 @@ final class FullBlockNames {
         this.ids = new int[blockSize];
     }
 
-    /// A name needs every id of its block. With two steps in flight a decode row may fill a block
-    /// whose last id is not back yet: that block is named with a later row.
+    /// Number of full blocks whose ids are all known, as a name requires. With two steps in flight
+    /// a decode row may fill a block whose last id is not known yet: that block is named with a
+    /// later row.
     private int fullKnownBlocks(Sequence sequence) {
         return Math.min(sequence.computed(), sequence.knownLength()) / blockSize;
     }
 
-    /// Names of a sequence's full blocks that the workers do not have yet; they count as sent from
-    /// now on.
+    /// Returns the names of a sequence's full blocks that the workers do not have yet; they count
+    /// as sent from now on.
     List<BlockHash> takeUnsent(Sequence sequence) {
         int full = fullKnownBlocks(sequence);
         int sent = sequence.blocks().sentNames();
@@ -96,8 +97,9 @@ final class FullBlockNames {
         }
     }
 
-    /// Takes over a full block that the workers still hold from an earlier epoch: found by its
-    /// name, its ids nobody knows. False when there is no such block, or the name is taken.
+    /// Adds a full block that the workers still hold from an earlier epoch to the prefix cache. It
+    /// is found by its name; its ids are unknown. Returns false when there is no such block, or the
+    /// name is in use.
     boolean adopt(int kvGroup, int block, BlockHash name) {
         int pool = pools.poolOf(kvGroup);
         if (!prefixCache

@@ -7,9 +7,9 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/// Gives the tokens and outputs of a step to their sequences, and ends the sequences that are
+/// Assigns the tokens and outputs of a step to their sequences, and ends the sequences that are
 /// complete. A token for a sequence that has already ended is dropped: steps in flight may still
-/// bring some.
+/// return some.
 final class Generation {
     private final RunningSequences running;
     private final WaitingRoom waiting;
@@ -25,14 +25,14 @@ final class Generation {
         this.timeline = timeline;
     }
 
-    /// Tokens given to sequences; dropped ones do not count.
+    /// Tokens appended to sequences; dropped ones do not count.
     long generated() {
         return generated;
     }
 
-    /// Takes a result. Throws, and changes nothing, unless it brings exactly what the plan asked
-    /// for.
-    List<SequenceEvent> take(StepPlan plan, StepResult result) {
+    /// Applies a result. Throws, and changes nothing, unless it contains exactly what the plan
+    /// requires.
+    List<SequenceEvent> apply(StepPlan plan, StepResult result) {
         sortTokens(plan, result);
         sortOutputs(plan, result);
         var events = new ArrayList<SequenceEvent>(result.sampled().size());
@@ -43,7 +43,7 @@ final class Generation {
                         .forEach(each -> deliver(row.sequence(), each, events));
             }
             if (row.samples()) {
-                take(row.sequence(), tokenOf(plan, row), events);
+                append(row.sequence(), tokenOf(plan, row), events);
             } else if (row.ends() && row.sequence().live()) {
                 end(row.sequence(), events);
             }
@@ -73,7 +73,7 @@ final class Generation {
             throw new IllegalStateException(
                     "step "
                             + plan.number()
-                            + " brought "
+                            + " returned "
                             + result.sampled().size()
                             + " tokens, expected "
                             + expected);
@@ -84,7 +84,7 @@ final class Generation {
         SampledToken token = tokenOfSlot[row.slot()];
         if (token == null) {
             throw new IllegalStateException(
-                    "step " + plan.number() + " brought no token for slot " + row.slot());
+                    "step " + plan.number() + " returned no token for slot " + row.slot());
         }
         return token;
     }
@@ -105,7 +105,7 @@ final class Generation {
             List<PositionOutputs> known = outputsOfSlot.get(outputs.slot());
             if (known == null) {
                 throw new IllegalStateException(
-                        "step %d brought outputs for slot %d, which requested none"
+                        "step %d returned outputs for slot %d, which requested none"
                                 .formatted(plan.number(), outputs.slot()));
             }
             known.add(outputs.values());
@@ -123,7 +123,7 @@ final class Generation {
         }
     }
 
-    private void take(Sequence sequence, SampledToken token, List<SequenceEvent> events) {
+    private void append(Sequence sequence, SampledToken token, List<SequenceEvent> events) {
         sequence.tokenArrived();
         if (!sequence.live()) {
             return;

@@ -2,11 +2,11 @@ package dev.lockstep.scheduler;
 
 import java.util.List;
 
-/// What the ranks of a formed group agreed on, and the limits of one step. `blocks` counts the null
-/// block 0 of every pool.
+/// What the ranks of a formed group agreed on, and the limits of one step. `blocks` includes the
+/// null block 0 of every pool.
 ///
 /// @param doublingPosition where a token takes twice the time it takes at the beginning of its
-///   sequence; 0 when nobody measured
+///   sequence; 0 when it was not measured
 public record GroupShape(
         long epoch,
         int maxSequences,
@@ -28,7 +28,7 @@ public record GroupShape(
         requireAtLeast("KV groups", kvGroups.size(), 1);
     }
 
-    /// Where a token's position is nothing.
+    /// Creates a shape in which the time of a token does not depend on its position.
     public GroupShape(
             long epoch,
             int maxSequences,
@@ -40,9 +40,9 @@ public record GroupShape(
         this(epoch, maxSequences, maxBatchedTokens, 0, maxModelLength, blockSize, blocks, kvGroups);
     }
 
-    private static void requireAtLeast(String name, int value, int least) {
-        if (value < least) {
-            throw new IllegalArgumentException(name + " is " + value + ", the least is " + least);
+    private static void requireAtLeast(String name, int value, int min) {
+        if (value < min) {
+            throw new IllegalArgumentException(name + " is " + value + ", the least is " + min);
         }
     }
 }

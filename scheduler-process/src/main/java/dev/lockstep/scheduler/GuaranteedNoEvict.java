@@ -1,6 +1,7 @@
 package dev.lockstep.scheduler;
 
-/// Admits only what can finish beside all that run, so that nobody is ever preempted for memory.
+/// Admits only sequences that can finish beside all running ones, so that none is ever preempted
+/// for memory.
 public final class GuaranteedNoEvict implements CapacityScheduler {
     @Override
     public String name() {
@@ -11,8 +12,8 @@ public final class GuaranteedNoEvict implements CapacityScheduler {
     public void select(Capacity capacity) {
         for (var sequence : capacity.running()) {
             if (sequence.remaining() > 0 && capacity.wantsMore() && !capacity.tryRun(sequence)) {
-                // Its blocks are there, but some return only when the steps in flight have ended.
-                var _ = capacity.tryRunOne(sequence);
+                // Its blocks exist, but some are free only when the steps in flight have ended.
+                var _ = capacity.tryRunOneToken(sequence);
             }
         }
         while (capacity.wantsMore()) {

@@ -4,8 +4,8 @@ import dev.lockstep.cluster.BlockHasher;
 import java.util.List;
 import java.util.Optional;
 
-/// Who of the waiting sequences can have memory, and what each shares: looks up a prefix, admits
-/// with it, and says for whom it is better to wait.
+/// Decides which waiting sequences get memory and which blocks each shares: looks up a prefix,
+/// admits with it, and returns the sequence that another should wait for.
 final class KvAdmission {
     private final KvPools pools;
     private final int blockSize;
@@ -41,7 +41,7 @@ final class KvAdmission {
         int known = sequence.knownLength();
         findShared(sequence);
         if (!fits(known)) {
-            // In a small pool the source of a copy, or a window's blocks, may be one too many.
+            // In a small pool the source of a copy, or the blocks of a window, may be one too many.
             match.dropPartial();
             if (!fits(known)) {
                 match.reset();
@@ -64,16 +64,16 @@ final class KvAdmission {
         return match.tokens();
     }
 
-    /// Whether there are blocks for what the match leaves of so many tokens. A copy takes one at
-    /// once, and what comes behind it needs another.
+    /// Whether there are blocks for what the match leaves of `known` tokens. A copy needs one at
+    /// once, and the tokens after it need another.
     private boolean fits(int known) {
         int missing = Math.ceilDiv(known, blockSize) - match.blocks();
-        int least = match.partialTokens() > 0 ? Math.min(missing, 2) : 0;
+        int min = match.partialTokens() > 0 ? Math.min(missing, 2) : 0;
         for (int pool = 0; pool < pools.poolCount(); pool++) {
             int needed = match.revived(pool);
             for (int group = 0; group < pools.groupCount(); group++) {
                 if (pools.poolOf(group) == pool) {
-                    needed += Math.max(least, demand.toAdmit(group, missing));
+                    needed += Math.max(min, demand.toAdmit(group, missing));
                 }
             }
             if (needed > reservations.open(pool)) {
@@ -84,15 +84,15 @@ final class KvAdmission {
     }
 
     private void findShared(Sequence sequence) {
-        int most = sequence.mostShared();
+        int max = sequence.maxShared();
         match.reset();
         if (prefixCache) {
             sequence.names().extendTo(sequence.knownLength() / blockSize, blockSize, hasher);
-            match.find(sequence, most);
+            match.find(sequence, max);
         }
         sequence.leader()
                 .filter(leader -> leader.state() == Sequence.State.RUNNING)
-                .ifPresent(leader -> match.share(leader, Math.min(most, sequence.promptLength())));
+                .ifPresent(leader -> match.share(leader, Math.min(max, sequence.promptLength())));
     }
 
     /// As [KvCacheManager#cachedPrefix].
@@ -101,7 +101,7 @@ final class KvAdmission {
             return 0;
         }
         sequence.names().extendTo(sequence.knownLength() / blockSize, blockSize, hasher);
-        return match.countBlocks(sequence, sequence.mostShared());
+        return match.countBlocks(sequence, sequence.maxShared());
     }
 
     /// As [KvCacheManager#producerFor].
@@ -116,7 +116,7 @@ final class KvAdmission {
             return Optional.empty();
         }
         int found = cachedPrefix(sequence);
-        if ((found + 1) * blockSize > sequence.mostShared()) {
+        if ((found + 1) * blockSize > sequence.maxShared()) {
             return Optional.empty();
         }
         return inFlightPrefixes.of(sequence.names().get(found));
@@ -125,13 +125,13 @@ final class KvAdmission {
     /// As [KvCacheManager#fitsToCompletion].
     boolean fitsToCompletion(Sequence candidate, List<Sequence> running) {
         if (running.isEmpty()) {
-            // Who fits into all memory was taken in.
+            // A sequence that does not fit into all memory was refused when it was submitted.
             return true;
         }
         findShared(candidate);
         match.dropPartial();
         for (int pool = 0; pool < pools.poolCount(); pool++) {
-            // Not what returns soon: another may hold it too.
+            // Deferred frees do not count: another sequence may hold the blocks too.
             long open = pools.freeCount(pool) - (long) match.revived(pool);
             for (int group = 0; group < pools.groupCount(); group++) {
                 if (pools.poolOf(group) == pool) {
@@ -151,8 +151,8 @@ final class KvAdmission {
     }
 
     /// As [KvCacheManager#fitsBeside].
-    boolean fitsBeside(Sequence candidate, List<Sequence> company) {
-        if (company.isEmpty()) {
+    boolean fitsBeside(Sequence candidate, List<Sequence> others) {
+        if (others.isEmpty()) {
             return true;
         }
         for (int pool = 0; pool < pools.poolCount(); pool++) {
@@ -160,7 +160,7 @@ final class KvAdmission {
             for (int group = 0; group < pools.groupCount(); group++) {
                 if (pools.poolOf(group) == pool) {
                     open -= demand.toFinish(candidate, group);
-                    for (var sequence : company) {
+                    for (var sequence : others) {
                         open -= demand.toFinish(sequence, group);
                     }
                 }

@@ -4,19 +4,20 @@ import dev.lockstep.cluster.BlockHash;
 import java.util.List;
 import java.util.Optional;
 
-/// Gives sequences the memory of their keys and values.
+/// Manages the memory for the keys and values of sequences.
 ///
-/// A plan reserves before it takes: the capacity scheduler asks for one sequence after the other,
-/// and [#prepareResources] takes what was reserved when the token counts are known. So a chunk may
-/// grow into what nobody reserved, and never into what an older sequence needs. A sequence that
-/// runs [Sequence#withoutKv] is not asked about, and takes nothing.
+/// A plan reserves blocks before it allocates them: the capacity scheduler reserves for one
+/// sequence after the other, and [#prepareResources] allocates when the token counts are known. So
+/// a chunk may grow into blocks that are not reserved, and never into blocks that an older sequence
+/// needs. Nothing is reserved or allocated for a sequence that runs [Sequence#withoutKv].
 public interface KvCacheManager extends ResourceManager {
-    /// The most tokens a sequence alone can hold.
-    int mostTokens();
+    /// The maximum number of tokens that a sequence can hold when it runs alone.
+    int maxTokens();
 
-    /// Blocks there are, and of those the ones nobody holds.
+    /// All blocks that can be allocated.
     long blocks();
 
+    /// Blocks that no sequence holds.
     long freeBlocks();
 
     /// Free blocks that a prefix can still find.
@@ -25,42 +26,45 @@ public interface KvCacheManager extends ResourceManager {
     /// Names of the blocks of the first KV group that a prefix can find.
     List<BlockHash> cachedNames();
 
-    /// Takes over a full block from an earlier epoch, of which only the name is known. False when
-    /// there is no such block, or the name is taken.
+    /// Adds a full block from an earlier epoch, of which only the name is known, to the prefix
+    /// cache. Returns false when there is no such block, or the name is in use.
     boolean adopt(int kvGroup, int block, BlockHash name);
 
-    /// A new plan: nothing is reserved. `nanos` is its time, which never goes back.
+    /// Starts a new plan without reservations. `nanos` is its time, which never decreases.
     void beginPlan(long nanos);
 
-    /// Sets aside what a running sequence lacks to hold `length` tokens, if the free blocks allow
-    /// it.
+    /// Reserves what a running sequence lacks to hold `length` tokens. Returns false when too few
+    /// blocks are free.
     boolean tryReserve(Sequence sequence, int length);
 
-    /// Whether that would be possible with the blocks that return when steps in flight have ended.
+    /// Whether [#tryReserve] succeeds with the blocks that are free when the steps in flight have
+    /// ended.
     boolean canReserveSoon(Sequence sequence, int length);
 
-    /// Looks up what a waiting sequence can share, and when all its known ids fit beside what is
-    /// reserved: takes the shared blocks, reserves the rest, and returns how many tokens need not
-    /// be computed. Returns -1 when they do not fit.
+    /// Looks up what a waiting sequence can share. When all its known ids fit beside what is
+    /// reserved, acquires the shared blocks, reserves the others, and returns how many tokens need
+    /// not be computed. Returns -1 when they do not fit.
     int tryAdmit(Sequence sequence);
 
-    /// Full blocks at the beginning of a waiting sequence that are in the cache now.
+    /// Returns how many full blocks at the beginning of a waiting sequence are in the cache now.
     int cachedPrefix(Sequence sequence);
 
-    /// Whether a waiting sequence can start now and, with those that run, generate all it may, if
-    /// nobody else is admitted.
+    /// Whether a waiting sequence can start now, and it and the running ones can reach their
+    /// maximum length when no other sequence is admitted.
     boolean fitsToCompletion(Sequence candidate, List<Sequence> running);
 
-    /// Whether all memory would hold these when each has generated all it may, sharing nothing.
-    boolean fitsBeside(Sequence candidate, List<Sequence> company);
+    /// Whether all memory together holds these sequences at their maximum length, without shared
+    /// blocks.
+    boolean fitsBeside(Sequence candidate, List<Sequence> others);
 
-    /// The length `sequence` may grow to in this plan.
+    /// The length in tokens that `sequence` may grow to in this plan.
     int room(Sequence sequence);
 
-    /// Reserves for `sequence` what it lacks to hold `length` tokens, at most its room, and no more:
-    /// its row is known.
+    /// Reserves for `sequence` exactly what it lacks to hold `length` tokens, which is at most its
+    /// room: its row is known.
     void trimReservation(Sequence sequence, int length);
 
-    /// A running sequence, other than `sequence`, that is about to compute what it lacks next.
+    /// Returns a running sequence, other than `sequence`, that is about to compute the next block
+    /// that `sequence` lacks.
     Optional<Sequence> producerFor(Sequence sequence);
 }

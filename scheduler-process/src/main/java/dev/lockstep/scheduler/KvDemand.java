@@ -1,10 +1,10 @@
 package dev.lockstep.scheduler;
 
-/// How many blocks sequences need; arithmetic on the shape alone, but for the blocks a sequence has
-/// already.
+/// Computes how many blocks sequences need, from the shape and the blocks that a sequence already
+/// has.
 ///
 /// A full group holds every position. A window group holds at most the window and what a step adds,
-/// which a small pool makes less.
+/// which is less in a small pool.
 final class KvDemand {
     private final KvPools pools;
     private final int blockSize;
@@ -18,16 +18,16 @@ final class KvDemand {
         this.chunkBlocks = Math.ceilDiv(maxBatchedTokens, blockSize) + 1;
     }
 
-    /// The most tokens a sequence alone can hold.
-    int mostTokens() {
-        int most = Integer.MAX_VALUE;
+    /// The maximum number of tokens that a sequence can hold when it runs alone.
+    int maxTokens() {
+        int max = Integer.MAX_VALUE;
         for (int pool = 0; pool < pools.poolCount(); pool++) {
-            most = Math.min(most, mostTokens(pool));
+            max = Math.min(max, maxTokens(pool));
         }
-        return most;
+        return max;
     }
 
-    private int mostTokens(int pool) {
+    private int maxTokens(int pool) {
         int full = 0;
         int left = pools.usable(pool);
         for (int group = 0; group < pools.groupCount(); group++) {
@@ -45,21 +45,22 @@ final class KvDemand {
         return full == 0 ? Integer.MAX_VALUE : left / full * blockSize;
     }
 
-    /// Blocks that cover a window before the positions of a row of `count` tokens.
+    /// Number of blocks that cover the window of a row of `count` tokens and its positions.
     private int windowBlocks(KvGroupShape group, int count) {
         return Math.ceilDiv(group.window() - 1 + count, blockSize) + 1;
     }
 
-    /// Blocks a running sequence lacks, in each group, to hold `length` tokens. Window groups give
-    /// blocks back while a long prompt runs: there no more is asked for than one step can fill.
+    /// Number of blocks that a running sequence lacks, in each group, to hold `length` tokens.
+    /// Window groups free blocks while a long prompt runs, so the number is then at most what one
+    /// step can fill.
     int missing(Sequence sequence, int length) {
         int missing = Math.max(0, Math.ceilDiv(length, blockSize) - sequence.blockCount());
         return pools.windows() ? Math.min(missing, chunkBlocks) : missing;
     }
 
-    /// Blocks of a group there must be to admit a sequence that lacks `missing`: all of them in a
-    /// full group; in a window group what one step can fill, and no more than half of a small pool,
-    /// or than full groups of the same pool leave of it.
+    /// Number of blocks of a group that must be free to admit a sequence that lacks `missing`: all
+    /// of them in a full group; in a window group what one step can fill, and no more than half of
+    /// a small pool, or than full groups of the same pool leave.
     int toAdmit(int group, int missing) {
         if (pools.isFull(group)) {
             return missing;
@@ -72,7 +73,7 @@ final class KvDemand {
         return Math.min(missing, Math.min(chunkBlocks, share));
     }
 
-    /// The most blocks a sequence will hold at once in a group.
+    /// The maximum number of blocks that a sequence holds at once in a group.
     int toFinish(Sequence sequence, int group) {
         int all = Math.ceilDiv(sequence.finalLength(), blockSize);
         return pools.isFull(group)

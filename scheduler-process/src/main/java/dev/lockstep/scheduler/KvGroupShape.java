@@ -1,7 +1,6 @@
 package dev.lockstep.scheduler;
 
-/// Layers of the model that share one block table. Groups whose blocks have equal bytes share a
-/// pool.
+/// Layers of the model that share one block table. Groups with equal bytes per block share a pool.
 public record KvGroupShape(Kind kind, int window, long bytesPerBlock, int layers) {
     public enum Kind {
         FULL,

@@ -5,8 +5,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/// The blocks of every KV group: groups whose blocks have equal bytes share a pool, and each pool
-/// has a [PrefixCache] that finds its blocks by name.
+/// The blocks of every KV group: groups with equal bytes per block share a pool, and each pool has
+/// a [PrefixCache] that finds its blocks by name.
 ///
 /// Owned by the step loop's thread.
 final class KvPools {
@@ -85,7 +85,7 @@ final class KvPools {
         return groupsInPool[pool];
     }
 
-    /// Those that keep every position.
+    /// Number of groups of a pool that keep every position.
     int fullGroupsIn(int pool) {
         return fullGroupsInPool[pool];
     }
@@ -122,14 +122,14 @@ final class KvPools {
         return Arrays.stream(pools).mapToLong(BlockPool::retainedCount).sum();
     }
 
-    /// Lets the retention priorities end whose time has come.
+    /// Expires the retention priorities whose time has come; `second` never decreases.
     void advanceTo(long second) {
         for (var pool : pools) {
             pool.advanceTo(second);
         }
     }
 
-    /// A block for a group; what could be found there is forgotten.
+    /// Allocates a block for a group and removes its old name from the prefix cache.
     int allocate(int group) {
         int pool = poolOfGroup[group];
         int block = pools[pool].allocate();
@@ -142,13 +142,14 @@ final class KvPools {
         return block;
     }
 
-    /// One holder less; a block without a name is worth nothing once it is free.
+    /// Removes a holder; a block without a name gets priority [BlockPool#WORTHLESS] once it is
+    /// free.
     void release(int pool, int block, int retention, int ttlSeconds) {
         boolean named = caches[pool].isNamed(block);
         pools[pool].release(block, named ? retention : BlockPool.WORTHLESS, ttlSeconds);
     }
 
-    /// The fullBlockNames block of the name of a sequence's block, which need not be its own, or
+    /// Returns the block with the name of a sequence's block, which need not be the same block, or
     /// [PrefixCache#NONE].
     int find(Sequence sequence, int group, int index) {
         return cacheOf(group).find(group, sequence.names().high(index), sequence.names().low(index));

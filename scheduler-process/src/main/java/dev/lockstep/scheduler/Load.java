@@ -1,6 +1,6 @@
 package dev.lockstep.scheduler;
 
-/// How busy a scheduler is: a snapshot for people and routers.
+/// The load of a scheduler: a snapshot for routers and users.
 ///
 /// @param waitingTokens ids of all waiting sequences, outputs included
 /// @param freeBlocks blocks that no sequence holds
@@ -19,7 +19,7 @@ public record Load(
         return totals.preemptions();
     }
 
-    /// With sequences that wait for the next group.
+    /// Returns a load that also counts `sequences` that wait for the next group.
     public Load withParked(int sequences) {
         return new Load(
                 running,
@@ -35,7 +35,7 @@ public record Load(
         return new Load(running, waiting, waitingTokens, blocks, freeBlocks, cachedBlocks, all);
     }
 
-    /// Counters that only grow, over all groups of a process.
+    /// Counters that only increase, over all groups of a process.
     public record Totals(
             long preemptions,
             long steps,

@@ -8,16 +8,16 @@ import java.util.Optional;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
-/// The longest cached prefix first, then order of arrival; who was passed over [#MOST_PASSED] times
-/// goes before everybody else.
+/// The longest cached prefix first, then order of arrival; the oldest sequence goes first after it
+/// was passed over [#MAX_PASSED_OVER] times.
 ///
-/// An index, not a scan: each sequence stands under the name of the first block it lacks, and moves
-/// when that block is stored. What was evicted is found out when the sequence comes to the front.
+/// An index, not a scan: each sequence is filed under the name of the first block it lacks, and
+/// moves when that block is stored. Evictions are detected when the sequence comes to the front.
 public final class LongestPrefixOrder implements WaitingOrder, CacheEvents {
-    /// Admissions of later sequences before an earlier one's turn comes whatever its prefix.
-    static final int MOST_PASSED = 64;
+    /// Admissions of other sequences after which the oldest one goes first, whatever its prefix.
+    static final int MAX_PASSED_OVER = 64;
 
-    private static final int MOST_LOOKS = 16;
+    private static final int MAX_LOOKUPS = 16;
 
     private static final Comparator<Sequence> LONGEST =
             Comparator.comparingInt((Sequence sequence) -> sequence.rank)
@@ -28,8 +28,8 @@ public final class LongestPrefixOrder implements WaitingOrder, CacheEvents {
     private final WaitingQueue oldest = new WaitingQueue();
     private final Map<BlockHash, TreeSet<Sequence>> lacking = new HashMap<>();
     private @Nullable Context context;
-    private @Nullable Sequence watched;
-    private int passed;
+    private @Nullable Sequence oldestSeen;
+    private int passedOver;
 
     @Override
     public String name() {
@@ -55,13 +55,13 @@ public final class LongestPrefixOrder implements WaitingOrder, CacheEvents {
 
     private void place(Sequence sequence) {
         if (context == null) {
-            throw new IllegalStateException("the order has not begun");
+            throw new IllegalStateException("begin was not called");
         }
         sequence.rank = context.cachedPrefix(sequence);
         longest.add(sequence);
         if (sequence.rank < sequence.names().count()) {
             lacking.computeIfAbsent(
-                            lacked(sequence),
+                            firstLacked(sequence),
                             any -> new TreeSet<>(Comparator.comparingLong(Sequence::arrival)))
                     .add(sequence);
         }
@@ -70,7 +70,7 @@ public final class LongestPrefixOrder implements WaitingOrder, CacheEvents {
     private void displace(Sequence sequence) {
         longest.remove(sequence);
         if (sequence.rank < sequence.names().count()) {
-            var name = lacked(sequence);
+            var name = firstLacked(sequence);
             var others = lacking.get(name);
             if (others != null) {
                 others.remove(sequence);
@@ -81,7 +81,7 @@ public final class LongestPrefixOrder implements WaitingOrder, CacheEvents {
         }
     }
 
-    private static BlockHash lacked(Sequence sequence) {
+    private static BlockHash firstLacked(Sequence sequence) {
         return sequence.names().get(sequence.rank);
     }
 
@@ -105,14 +105,14 @@ public final class LongestPrefixOrder implements WaitingOrder, CacheEvents {
         if (old.isEmpty()) {
             return old;
         }
-        if (watched != old.get()) {
-            watched = old.get();
-            passed = 0;
+        if (oldestSeen != old.get()) {
+            oldestSeen = old.get();
+            passedOver = 0;
         }
-        if (passed >= MOST_PASSED || context == null) {
+        if (passedOver >= MAX_PASSED_OVER || context == null) {
             return old;
         }
-        for (int look = 0; look < MOST_LOOKS; look++) {
+        for (int lookup = 0; lookup < MAX_LOOKUPS; lookup++) {
             var best = longest.first();
             if (context.cachedPrefix(best) >= best.rank) {
                 break;
@@ -125,8 +125,8 @@ public final class LongestPrefixOrder implements WaitingOrder, CacheEvents {
 
     @Override
     public void admitted(Sequence sequence, int cachedTokens) {
-        if (sequence != watched) {
-            passed++;
+        if (sequence != oldestSeen) {
+            passedOver++;
         }
     }
 }

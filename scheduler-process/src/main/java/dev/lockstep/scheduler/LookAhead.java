@@ -1,40 +1,41 @@
 package dev.lockstep.scheduler;
 
-/// When the next step is planned while one runs: shortly before that one is expected to end, so
-/// that a request that comes meanwhile is in the next step and not in the one after it.
+/// Decides when the next step is planned while one runs: shortly before that one is expected to
+/// end, so that a request that arrives in between is in the next step and not in the one after it.
 ///
-/// Short steps are planned at once, so that workers never wait. What is expected is what the
-/// quickest of the last steps took for a token: rather too early than too late.
+/// After a short step the next one is planned at once, so that workers never wait. The expected
+/// time is the number of tokens times the time per token of the fastest recent step: rather too
+/// early than too late.
 final class LookAhead {
-    /// Steps that are looked back at.
+    /// Number of recent steps that are considered.
     private static final int STEPS = 16;
 
-    /// What planning and sending take, with room to spare.
-    private static final long LEAST_LEAD_NANOS = 10_000_000;
+    /// Time for planning and sending, with a margin.
+    private static final long MIN_LEAD_NANOS = 10_000_000;
 
     private final double[] nanosPerToken = new double[STEPS];
     private long ended;
     private long lastEndNanos;
 
-    /// A step's result came.
+    /// Records the result of a step.
     void ended(StepPlan plan, StepResult result, long nanos) {
         nanosPerToken[(int) (ended++ % STEPS)] =
                 result.computeMicros() * 1000.0 / Math.max(1, plan.tokenCount());
         lastEndNanos = nanos;
     }
 
-    /// When the step after this one, which runs, is to be planned.
+    /// Returns the time to plan the step after `running`, in nanoseconds.
     long planAt(StepPlan running) {
         long begun = Math.max(running.plannedNanos(), lastEndNanos);
         if (ended < STEPS) {
             return begun;
         }
-        double quickest = nanosPerToken[0];
+        double fastest = nanosPerToken[0];
         for (double each : nanosPerToken) {
-            quickest = Math.min(quickest, each);
+            fastest = Math.min(fastest, each);
         }
-        long expected = (long) (quickest * running.tokenCount());
-        long lead = Math.max(LEAST_LEAD_NANOS, expected / 8);
+        long expected = (long) (fastest * running.tokenCount());
+        long lead = Math.max(MIN_LEAD_NANOS, expected / 8);
         return begun + Math.max(0, expected - lead);
     }
 }

@@ -2,8 +2,8 @@ package dev.lockstep.scheduler;
 
 import java.util.List;
 
-/// What a lost group leaves behind: sequences that had started, which are aborted, and those that
-/// can be submitted to the next group, in order of arrival.
+/// The sequences of a lost group: those that had started, which are aborted, and those that can be
+/// submitted to the next group, in order of arrival.
 public record LostSequences(List<Sequence> aborted, List<Sequence> waiting) {
     public LostSequences {
         aborted = List.copyOf(aborted);

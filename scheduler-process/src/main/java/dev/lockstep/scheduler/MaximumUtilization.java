@@ -2,12 +2,12 @@ package dev.lockstep.scheduler;
 
 import java.util.Optional;
 
-/// Admits what fits this step and, where memory runs out, preemptions from the tail, to be computed
-/// again later. Guaranteed sequences are admitted only when they can finish and are never
-/// preempted; the others fill the rest.
+/// Admits what fits this step and, when memory runs out, preempts from the tail; preempted
+/// sequences are computed again later. Guaranteed sequences are admitted only when they can finish
+/// and are never preempted; best-effort sequences use the rest.
 ///
-/// The one admitted first can take everything the others hold, and a sequence that cannot fit alone
-/// was refused when it was submitted: so somebody always moves.
+/// The sequence admitted first can take everything the others hold, and a sequence that does not
+/// fit alone was refused when it was submitted: so at least one sequence always advances.
 public final class MaximumUtilization implements CapacityScheduler {
     @Override
     public String name() {
@@ -41,8 +41,8 @@ public final class MaximumUtilization implements CapacityScheduler {
         }
     }
 
-    /// True when memory must come back before the next one can start, so that nobody else may take
-    /// it.
+    /// Admits guaranteed sequences. Returns true when memory must be freed before the next one can
+    /// start, so that no other sequence may take it.
     private static boolean admitGuaranteed(Capacity capacity) {
         while (capacity.wantsMore()) {
             var next = capacity.next().filter(Sequence::guaranteed);
@@ -57,30 +57,30 @@ public final class MaximumUtilization implements CapacityScheduler {
         return false;
     }
 
-    /// What is preempted comes back when the steps in flight have ended: `waiting` is admitted
-    /// then.
+    /// Preempts `victim` unless memory returns soon. The memory is free when the steps in flight
+    /// have ended; `waiting` is admitted then.
     private static boolean makeRoom(
             Capacity capacity, Sequence waiting, Optional<Sequence> victim) {
-        if (victim.isEmpty() || capacity.comesBack(waiting)) {
+        if (victim.isEmpty() || capacity.memoryReturnsSoon(waiting)) {
             return false;
         }
         capacity.preempt(victim.get());
         return true;
     }
 
-    /// Lets `sequence` run one token, pausing others for it. Otherwise it sits this step out,
-    /// keeping what it has: either a block is on its way back, or the others will finish or pause
-    /// it. Returns how many in front of it were preempted.
+    /// Lets `sequence` run one token, and preempts others for it. Otherwise it does not run in this
+    /// step and keeps its blocks: either a block returns soon, or the others will finish or preempt
+    /// it. Returns how many sequences preceding it were preempted.
     private static int makeRoom(Capacity capacity, Sequence sequence, int index) {
-        int gone = 0;
-        while (!capacity.tryRunOne(sequence) && !capacity.comesBack(sequence)) {
+        int preempted = 0;
+        while (!capacity.tryRunOneToken(sequence) && !capacity.memoryReturnsSoon(sequence)) {
             var victim = capacity.victim();
             if (victim.isEmpty() || victim.get() == sequence) {
                 break;
             }
-            gone += capacity.running().indexOf(victim.get()) < index - gone ? 1 : 0;
+            preempted += capacity.running().indexOf(victim.get()) < index - preempted ? 1 : 0;
             capacity.preempt(victim.get());
         }
-        return gone;
+        return preempted;
     }
 }

@@ -2,17 +2,17 @@ package dev.lockstep.scheduler;
 
 import java.util.List;
 
-/// Decides how many tokens each chosen sequence runs in a step. Chosen by name; a user's own is
-/// found by [java.util.ServiceLoader], made anew for each group.
+/// Decides how many tokens each chosen sequence runs in a step. Implementations are found by
+/// [java.util.ServiceLoader] and chosen by name; each group gets a new instance.
 public interface MicroBatchScheduler {
-    /// What `--micro-batch` calls it.
+    /// The value of `--micro-batch` that chooses it.
     String name();
 
-    /// Whether a step of so many sequences, which have so many tokens to run, has room for one
-    /// more.
+    /// Whether a step of `budget` tokens has room for one more sequence, when it has `sequences`
+    /// sequences with `tokens` tokens to run.
     boolean wantsMore(int sequences, long tokens, int budget);
 
-    /// Sets `tokens[i]`, from 0 to what `batch[i]` has remaining; their sum is at most `budget`,
-    /// and at least 1.
+    /// Sets `tokens[i]` to a number from 0 to what `batch[i]` has remaining. Their sum is at least
+    /// 1 and at most `budget`.
     void divide(List<Sequence> batch, int budget, int[] tokens);
 }

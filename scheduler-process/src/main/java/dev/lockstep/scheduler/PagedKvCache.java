@@ -7,9 +7,9 @@ import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
 /// Paged KV memory with a prefix cache: a table per KV group, a pool and a [PrefixCache] per block
-/// size. [KvAdmission] says who gets in and what is shared, [Reservations] keep a plan from taking
-/// what an older sequence needs, [FullBlockNames] name what is computed, and [DeferredFrees] bring
-/// back what was given up.
+/// size in bytes. [KvAdmission] decides which sequence gets memory and what it shares,
+/// [Reservations] keep a plan from taking what an older sequence needs, [FullBlockNames] names what
+/// is computed, and [DeferredFrees] frees what was given up.
 ///
 /// Owned by the step loop's thread.
 final class PagedKvCache implements KvCacheManager {
@@ -41,8 +41,8 @@ final class PagedKvCache implements KvCacheManager {
     }
 
     @Override
-    public int mostTokens() {
-        return demand.mostTokens();
+    public int maxTokens() {
+        return demand.maxTokens();
     }
 
     @Override
@@ -114,8 +114,8 @@ final class PagedKvCache implements KvCacheManager {
     }
 
     @Override
-    public boolean fitsBeside(Sequence candidate, List<Sequence> company) {
-        return admission.fitsBeside(candidate, company);
+    public boolean fitsBeside(Sequence candidate, List<Sequence> others) {
+        return admission.fitsBeside(candidate, others);
     }
 
     @Override
@@ -140,14 +140,14 @@ final class PagedKvCache implements KvCacheManager {
             fullBlockNames.publish(sequence);
             var blocks = sequence.blocks();
             row.extend(
-                    blocks.anyUnsent() ? blocks.takeUnsent() : noBlocks,
+                    blocks.hasUnsent() ? blocks.takeUnsent() : noBlocks,
                     fullBlockNames.takeUnsent(sequence));
             windows.slide(sequence);
         }
         copies.moveTo(plan);
     }
 
-    /// Takes what was reserved.
+    /// Allocates what was reserved.
     private void extend(Sequence sequence) {
         int missing = demand.missing(sequence, sequence.computed());
         reservations.set(sequence, 0);

@@ -3,9 +3,9 @@ package dev.lockstep.scheduler;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Copies of the beginnings of blocks, made before the rows of the step being planned: where a
-/// match ends inside a block, the part that agrees is copied into one of the sequence's own,
-/// because it will write there.
+/// Copies of the beginnings of blocks, made before the rows of the step being planned. Where a
+/// match ends inside a block, the part that agrees is copied into a new block of the sequence,
+/// because the sequence will write there.
 final class PartialCopies {
     private final KvPools pools;
     private final List<StepPlan.BlockCopy> copies = new ArrayList<>();
@@ -14,9 +14,9 @@ final class PartialCopies {
         this.pools = pools;
     }
 
-    /// Appends to each table of a sequence a copy of what the match found.
+    /// Appends to each table of a sequence a block with a copy of what the match found.
     void add(Sequence sequence, PrefixMatch match) {
-        // Held until the plan is made: nobody else's copy may go there before.
+        // Retained until the plan is made, so that no other copy is made to the source first.
         for (int group = 0; group < pools.groupCount(); group++) {
             pools.pool(pools.poolOf(group)).retain(match.partialSource(group));
         }
@@ -29,7 +29,7 @@ final class PartialCopies {
         }
     }
 
-    /// The plan is made: it carries the copies, and the sources are held no more.
+    /// Moves the copies into a plan that is made, and releases their sources.
     void moveTo(StepPlan plan) {
         plan.copies().addAll(copies);
         for (var copy : copies) {

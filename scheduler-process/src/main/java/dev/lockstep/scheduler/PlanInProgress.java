@@ -87,14 +87,14 @@ final class PlanInProgress implements Capacity {
         return batch.isEmpty() && withoutKv.isEmpty();
     }
 
-    /// Tokens that a short step divides among the batch, of at most `most`: all decodes, and half
+    /// Tokens that a short step divides among the batch, of at most `max`: all decodes, and half
     /// of the remaining budget for prefills.
-    int shortStepTokens(int most) {
+    int shortStepTokens(int max) {
         int decodes = 0;
         for (Sequence sequence : batch) {
             decodes += sequence.prefilling() ? 0 : 1;
         }
-        return decodes >= most ? most : Math.max(1, decodes + (most - decodes) / 2);
+        return decodes >= max ? max : Math.max(1, decodes + (max - decodes) / 2);
     }
 
     /// Removes other prefills from the batch when a sequence in it hurries. Returns whether one
@@ -131,7 +131,7 @@ final class PlanInProgress implements Capacity {
     private boolean nextHurries() {
         if (nextHurries == null) {
             nextHurries =
-                    slots.anyFree()
+                    slots.hasFree()
                             && !waiting.isEmpty()
                             && waiting.firstBestEffort().filter(waiting::hurries).isPresent();
         }
@@ -144,7 +144,7 @@ final class PlanInProgress implements Capacity {
     }
 
     @Override
-    public boolean tryRunOne(Sequence sequence) {
+    public boolean tryRunOneToken(Sequence sequence) {
         return tryRun(sequence, sequence.computed() + 1);
     }
 
@@ -162,20 +162,20 @@ final class PlanInProgress implements Capacity {
     }
 
     @Override
-    public boolean comesBack(Sequence sequence) {
+    public boolean memoryReturnsSoon(Sequence sequence) {
         boolean runs = sequence.state() == Sequence.State.RUNNING;
         return kv.canReserveSoon(sequence, runs ? sequence.computed() + 1 : sequence.knownLength());
     }
 
     /// Reports why the next sequences wait. No admission is attempted when the step is full; in a
-    /// step with room none was attempted because a slot was missing, or memory for a sequence
-    /// before them.
+    /// step with room none was attempted because no slot was free, or memory was missing for a
+    /// sequence ahead of them.
     private void reportWaiting() {
         if (!waiting.isEmpty()) {
             reports.reportRemaining(
                     !wantsMore()
                             ? Timeline.Reason.BUDGET
-                            : slots.anyFree() ? Timeline.Reason.MEMORY : Timeline.Reason.SLOTS);
+                            : slots.hasFree() ? Timeline.Reason.MEMORY : Timeline.Reason.SLOTS);
         }
     }
 
@@ -193,7 +193,7 @@ final class PlanInProgress implements Capacity {
         if (first.isEmpty() || first.get().pending() > 0) {
             return Optional.empty();
         }
-        if (!slots.anyFree()) {
+        if (!slots.hasFree()) {
             reports.report(first.get(), Timeline.Reason.SLOTS);
             freeSlotFor(first.get());
             return Optional.empty();
@@ -204,7 +204,7 @@ final class PlanInProgress implements Capacity {
     /// Preempts a sequence for its slot, unless one is about to be free. When no sequence can be
     /// preempted for `first`, that holds until the next preemption.
     private void freeSlotFor(Sequence first) {
-        if (slots.anyReturning() || first == withoutVictim) {
+        if (slots.hasReturning() || first == withoutVictim) {
             return;
         }
         Optional<Sequence> victim = first.guaranteed() ? victim() : victimFor(first);

@@ -8,9 +8,9 @@ import java.util.ServiceLoader;
 import java.util.function.Function;
 import java.util.function.Supplier;
 
-/// Which policies a scheduler uses, by name; each group gets new ones.
+/// The policies of a scheduler, by name; each group gets new instances.
 ///
-/// @param tenantWeights for fairness; 1 for those it does not name
+/// @param tenantWeights for the fair order; 1 for tenants it does not name
 public record Policies(
         String capacity,
         String microBatch,
@@ -21,7 +21,7 @@ public record Policies(
     public static final Policies DEFAULT =
             new Policies("maximum-utilization", "fcfs", "fcfs", Map.of(), true);
 
-    /// Refuses a name nobody has.
+    /// Throws when a policy name is unknown.
     public Policies {
         tenantWeights = Map.copyOf(tenantWeights);
         requireKnown(

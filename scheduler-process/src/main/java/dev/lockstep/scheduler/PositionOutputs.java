@@ -3,7 +3,7 @@ package dev.lockstep.scheduler;
 import java.util.List;
 
 /// Outputs of consecutive positions, as a worker sent them: the scheduler reads which positions
-/// they cover, and no value.
+/// they cover, and no values.
 ///
 /// @param position the first
 /// @param nextTokens of prompt tokens `[position + 1, position + 1 + nextTokens.size())`
@@ -40,7 +40,7 @@ public record PositionOutputs(
                 pooled);
     }
 
-    /// How far the outputs of one sequence have been delivered: a preempted sequence computes
+    /// Counts which outputs of one sequence have been delivered: a preempted sequence computes
     /// positions again, and each position is delivered once.
     static final class Cursor {
         private int tokensFrom;

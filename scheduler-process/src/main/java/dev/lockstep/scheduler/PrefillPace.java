@@ -2,16 +2,18 @@ package dev.lockstep.scheduler;
 
 import java.util.concurrent.TimeUnit;
 
-/// How fast prompts are computed: what a request's own prompt costs it before its first token.
+/// Measures how fast prompts are computed, which gives the time that a request's own prompt takes
+/// before its first token.
 ///
-/// Only steps full of prompts count. A step of few tokens costs more for each, so the estimate is
-/// never above what a short prompt takes; a pace measured on short ones would refuse long ones, and
-/// nothing would be measured again. For the same reason it is forgotten after a while.
+/// Only steps in which prefills fill at least half of the budget count. A step of few tokens costs
+/// more per token, so the estimate is never above what a short prompt takes; a pace measured on
+/// short prompts would refuse long ones, and would never be measured again. For the same reason it
+/// expires after a while.
 final class PrefillPace {
-    /// What counts of the measurements before a step: about the last ten matter.
+    /// Weight of the measurements before a step: about the last ten count.
     private static final double KEEP = 0.9;
 
-    private static final long FORGOTTEN_NANOS = TimeUnit.MINUTES.toNanos(1);
+    private static final long EXPIRY_NANOS = TimeUnit.MINUTES.toNanos(1);
 
     private final int full;
     private double tokens;
@@ -19,12 +21,13 @@ final class PrefillPace {
     private long ended;
     private long measured;
 
-    /// @param budget the most tokens of a step
+    /// @param budget upper bound of the tokens of a step
     PrefillPace(int budget) {
         full = Math.ceilDiv(budget, 2);
     }
 
-    /// A step has ended. With several in flight it began when the one before had ended.
+    /// Records that a step has ended. With several in flight, it began when the preceding one
+    /// ended.
     void ended(StepPlan plan, long now) {
         long began = Math.max(plan.plannedNanos(), ended);
         ended = now;
@@ -36,9 +39,10 @@ final class PrefillPace {
         }
     }
 
-    /// How long so many tokens of a prompt will take at least; 0 while nothing is known.
+    /// Returns the minimum time of `prompt` prompt tokens in nanoseconds; 0 while nothing was
+    /// measured.
     long prefillNanos(long prompt, long now) {
-        boolean known = tokens > 0 && now - measured < FORGOTTEN_NANOS;
+        boolean known = tokens > 0 && now - measured < EXPIRY_NANOS;
         return known ? (long) (prompt * nanos / tokens) : 0;
     }
 }

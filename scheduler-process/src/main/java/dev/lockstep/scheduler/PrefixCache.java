@@ -6,20 +6,20 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/// Finds blocks by name: which block of a pool holds these tokens after that prefix. A named block
-/// stays fullBlockNames while it is free, until it is reused.
+/// Finds blocks by name: the block of a pool that holds given tokens after a given prefix. A named
+/// block can be found while it is free, until it is reused.
 ///
-/// A name is found through a hash table of block numbers. For a prefix that ends inside a block,
-/// the ids of named blocks are kept, and with each block its children, those that continue it;
-/// first blocks are children of a root, which shares its list with roots of other domains.
+/// Names are kept in a hash table of block numbers. For a prefix that ends inside a block, the
+/// cache keeps the ids of named blocks, and for each block its children, the blocks that continue
+/// it; first blocks are children of a root, which shares its list with roots of other domains.
 ///
-/// Of two blocks with the same name only the first is fullBlockNames. Owned by the step loop's
-/// thread; all of it lies in primitive arrays made once.
+/// Of two blocks with the same name only the first can be found. Owned by the step loop's thread;
+/// all state is in primitive arrays allocated once.
 public final class PrefixCache {
     static final int NONE = 0;
 
-    /// Siblings looked at for a partial match, the latest first.
-    private static final int MOST_SIBLINGS = 32;
+    /// Siblings compared for a partial match, the latest first.
+    private static final int MAX_SIBLINGS = 32;
 
     private static final int ROOTS = 1024;
 
@@ -27,7 +27,7 @@ public final class PrefixCache {
     private final BlockHasher hasher;
     private final int blocks;
 
-    // Of each block; group -1 is nameless.
+    // Per block; group -1 is a block without a name.
     private final byte[] group;
     private final long[] high;
     private final long[] low;
@@ -67,7 +67,8 @@ public final class PrefixCache {
         scratch = new int[blockSize];
     }
 
-    /// Group, name, ids, producer, links of the chain, and up to two places in the table.
+    /// Returns the bytes of a block: group, name, ids, producer, links of the chain, and up to two
+    /// places in the table.
     public static long bytesOfBlock(int blockSize) {
         return 1 + 2 * 8 + 4L * blockSize + 4 + 4 * 4 + 2 * 4;
     }
@@ -76,7 +77,7 @@ public final class PrefixCache {
         return group[block] >= 0;
     }
 
-    /// The block of this name in a KV group, or [#NONE].
+    /// Returns the block of this name in a KV group, or [#NONE].
     int find(int kvGroup, long nameHigh, long nameLow) {
         for (int at = home(nameLow, kvGroup); table[at] != NONE; at = at + 1 & mask) {
             int block = table[at];
@@ -107,14 +108,15 @@ public final class PrefixCache {
         return new BlockHash(high[block], low[block]);
     }
 
-    /// Who computed it, as told when it was named.
+    /// The arrival of the sequence that computed a block, as given when it was named.
     int producer(int block) {
         return producer[block];
     }
 
-    /// Names a block that holds `tokens`; false when another block has that name already.
+    /// Names a block that holds `tokens`. Returns false when another block already has that name.
     ///
-    /// @param before the block it continues, or [#NONE] behind a root
+    /// @param before the block it continues, or [#NONE] after a root
+    /// @param by arrival of the sequence that computed it
     boolean name(
             int block,
             int kvGroup,
@@ -133,11 +135,12 @@ public final class PrefixCache {
         put(block, kvGroup, nameHigh, nameLow);
         producer[block] = by;
         System.arraycopy(tokens, 0, ids, block * blockSize, blockSize);
-        adopt(before == NONE ? rootNode(root, kvGroup) : before, block);
+        addChild(before == NONE ? rootNode(root, kvGroup) : before, block);
         return true;
     }
 
-    /// Names a block whose ids nobody knows any more: found by name only.
+    /// Names a block whose ids are unknown, so that it is found by name only. Returns false when
+    /// the block has a name, or the name is in use.
     boolean nameOnly(int block, int kvGroup, BlockHash name) {
         if (isNamed(block) || find(kvGroup, name.high(), name.low()) != NONE) {
             return false;
@@ -159,7 +162,7 @@ public final class PrefixCache {
         table[at] = block;
     }
 
-    private void adopt(int node, int block) {
+    private void addChild(int node, int block) {
         int first = firstChild[node];
         parent[block] = node;
         nextSibling[block] = first;
@@ -170,7 +173,7 @@ public final class PrefixCache {
         firstChild[node] = block;
     }
 
-    /// Makes a block nameless; what continues it is found by name only.
+    /// Removes the name of a block; the blocks that continue it are found by name only.
     void forget(int block) {
         remove(block);
         if (parent[block] != NONE) {
@@ -197,7 +200,7 @@ public final class PrefixCache {
         group[block] = -1;
     }
 
-    /// Takes a block out of the table and closes the gap, so that probing never meets a tombstone.
+    /// Removes a block from the table and closes the gap, so that probing never meets a tombstone.
     private void remove(int block) {
         int at = home(low[block], group[block]);
         while (table[at] != block) {
@@ -214,22 +217,22 @@ public final class PrefixCache {
         table[gap] = NONE;
     }
 
-    /// The block that continues `before` with the longest beginning of `sequence` from `position`
-    /// on, or [#NONE]; [#matched] says how many tokens.
+    /// Returns the block that continues `before` with the longest beginning of `sequence` from
+    /// `position` on, or [#NONE]; [#matched] then returns the number of tokens that agree.
     ///
-    /// @param most tokens of interest, less than a block
+    /// @param max upper bound of tokens that may agree, less than a block
     int findPartial(
-            int kvGroup, int before, BlockHash root, Sequence sequence, int position, int most) {
+            int kvGroup, int before, BlockHash root, Sequence sequence, int position, int max) {
         int best = NONE;
         matched = 0;
-        int looked = 0;
+        int compared = 0;
         int child = firstChild[before == NONE ? rootNode(root, kvGroup) : before];
-        for (; child != NONE && looked < MOST_SIBLINGS; child = nextSibling[child], looked++) {
+        for (; child != NONE && compared < MAX_SIBLINGS; child = nextSibling[child], compared++) {
             if (group[child] != kvGroup) {
                 continue;
             }
             int count = 0;
-            while (count < most
+            while (count < max
                     && ids[child * blockSize + count] == sequence.id(position + count)) {
                 count++;
             }
@@ -255,7 +258,7 @@ public final class PrefixCache {
         return blocks + (int) (root.low() + kvGroup & ROOTS - 1);
     }
 
-    /// Names are pseudo-random already.
+    /// Returns the place of a name in the table; names are pseudo-random already.
     private int home(long nameLow, int kvGroup) {
         return (int) ((nameLow + kvGroup * 0x9E3779B97F4A7C15L) >>> 20) & mask;
     }
@@ -271,7 +274,7 @@ public final class PrefixCache {
                 }
                 int before = parent[block];
                 if (before != NONE && before < blocks && !isNamed(before)) {
-                    throw new IllegalStateException("the parent of block " + block + " is gone");
+                    throw new IllegalStateException("the parent of block " + block + " is unnamed");
                 }
             }
         }

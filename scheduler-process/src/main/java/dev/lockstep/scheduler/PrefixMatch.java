@@ -3,11 +3,11 @@ package dev.lockstep.scheduler;
 import dev.lockstep.cluster.BlockHasher;
 import java.util.Arrays;
 
-/// What one waiting sequence can share: full blocks at the beginning of every KV group, and then
-/// the beginning of one more, which is copied.
+/// The blocks that one waiting sequence can share: full blocks at the beginning of every KV group,
+/// and then the beginning of one more, which is copied.
 ///
-/// A window group needs only the blocks of the window before the end of the match. Made once and
-/// used again for each look-up.
+/// A window group needs only the blocks of the window before the end of the match. One instance is
+/// used for all look-ups in turn.
 final class PrefixMatch {
     private final KvPools pools;
     private final int blockSize;
@@ -17,7 +17,7 @@ final class PrefixMatch {
     private int partialTokens;
     private long producer;
     private final int[] partialSource;
-    // [group][index], null block before a window.
+    // [group][index], valid from firstNeeded[group] on.
     private final int[][] found;
     private final int[] firstNeeded;
     private final int[] revived;
@@ -40,23 +40,23 @@ final class PrefixMatch {
         Arrays.fill(revived, 0);
     }
 
-    /// Makes do with whole blocks.
+    /// Drops the partial block from the match.
     void dropPartial() {
         partialTokens = 0;
         countRevived();
     }
 
-    /// Full blocks of each group.
+    /// Number of full blocks in each group.
     int blocks() {
         return blocks;
     }
 
-    /// Of those, the ones that are not behind the window of the group.
+    /// Number of full blocks of a group that its window has not passed.
     int held(int group) {
         return Math.max(0, blocks - firstNeeded[group]);
     }
 
-    /// Tokens of the block behind them.
+    /// Number of matching tokens in the block after the full ones.
     int partialTokens() {
         return partialTokens;
     }
@@ -69,19 +69,19 @@ final class PrefixMatch {
         return blocks * blockSize + partialTokens;
     }
 
-    /// Arrival of who computed the last block of the match, or -1.
+    /// Arrival of the sequence that computed the last block of the match, or -1.
     long producer() {
         return producer;
     }
 
-    /// Free blocks of a pool among those matched.
+    /// Number of matched blocks of a pool that are free.
     int revived(int pool) {
         return revived[pool];
     }
 
-    /// Full blocks that could be shared, by name only.
-    int countBlocks(Sequence sequence, int most) {
-        int limit = Math.min(most / blockSize, sequence.names().count());
+    /// Returns how many full blocks can be shared, by name only.
+    int countBlocks(Sequence sequence, int max) {
+        int limit = Math.min(max / blockSize, sequence.names().count());
         int full = 0;
         while (full < limit && isInFullGroups(sequence, full)) {
             full++;
@@ -98,16 +98,17 @@ final class PrefixMatch {
         return true;
     }
 
-    /// The longest match up to `most` blocks for which every window group has its window.
-    private int fitWindows(Sequence sequence, int most) {
-        int length = most;
+    /// Returns the longest match of at most `max` blocks for which every window group has its
+    /// window.
+    private int fitWindows(Sequence sequence, int max) {
+        int length = max;
         for (int group = 0; group < pools.groupCount(); group++) {
             if (pools.isFull(group)) {
                 continue;
             }
             for (int index = length - 1; index >= firstNeeded(group, length); index--) {
                 if (pools.find(sequence, group, index) == PrefixCache.NONE) {
-                    // No match may need this block: begin again with all groups.
+                    // A match must not need this block: start again with all groups.
                     length = index;
                     group = -1;
                     break;
@@ -117,24 +118,24 @@ final class PrefixMatch {
         return length;
     }
 
-    /// The first block that a query behind `length` blocks reads.
+    /// Index of the first block that a query after `length` blocks reads.
     private int firstNeeded(int group, int length) {
         return pools.isFull(group)
                 ? 0
                 : Math.max(0, length * blockSize - pools.group(group).window() + 1) / blockSize;
     }
 
-    /// Looks for the ids of `sequence`, at most `most` tokens.
-    void find(Sequence sequence, int most) {
-        blocks = countBlocks(sequence, most);
+    /// Looks up the ids of `sequence`, at most `max` tokens.
+    void find(Sequence sequence, int max) {
+        blocks = countBlocks(sequence, max);
         for (int group = 0; group < pools.groupCount(); group++) {
             firstNeeded[group] = firstNeeded(group, blocks);
-            reach(group, blocks);
+            ensureLength(group, blocks);
             for (int index = firstNeeded[group]; index < blocks; index++) {
                 found[group][index] = pools.find(sequence, group, index);
             }
         }
-        findPartial(sequence, Math.min(most - blocks * blockSize, blockSize - 1));
+        findPartial(sequence, Math.min(max - blocks * blockSize, blockSize - 1));
         findProducer();
         countRevived();
     }
@@ -150,15 +151,15 @@ final class PrefixMatch {
         }
     }
 
-    private void reach(int group, int length) {
+    private void ensureLength(int group, int length) {
         if (found[group].length < length) {
             found[group] = Arrays.copyOf(found[group], Math.max(length, found[group].length * 2));
         }
     }
 
-    private void findPartial(Sequence sequence, int most) {
-        int least = most;
-        for (int group = 0; group < pools.groupCount() && least > 0; group++) {
+    private void findPartial(Sequence sequence, int max) {
+        int common = max;
+        for (int group = 0; group < pools.groupCount() && common > 0; group++) {
             if (firstNeeded[group] == blocks && blocks > 0) {
                 // A window of one token: there is no block to continue.
                 partialTokens = 0;
@@ -173,22 +174,22 @@ final class PrefixMatch {
                             sequence.names().root(hasher),
                             sequence,
                             blocks * blockSize,
-                            least);
-            least = Math.min(least, cache.matched());
+                            common);
+            common = Math.min(common, cache.matched());
         }
-        partialTokens = Math.max(0, least);
+        partialTokens = Math.max(0, common);
     }
 
-    /// Shares the blocks of a running sequence with the same first `most` ids, if that is more than
+    /// Shares the blocks of a running sequence with the same first `max` ids, if that is more than
     /// was found.
-    void share(Sequence leader, int most) {
-        int common = Math.min(most, leader.computed());
+    void share(Sequence leader, int max) {
+        int common = Math.min(max, leader.computed());
         int full = common / blockSize;
         if (common <= tokens()) {
             return;
         }
         for (int group = 0; group < pools.groupCount(); group++) {
-            // What the leader's window has left behind is gone.
+            // Blocks that the window of the leader has passed are gone.
             if (leader.blocks().table(group).dropped() > firstNeeded(group, full)
                     || leader.blocks().table(group).size() < Math.ceilDiv(common, blockSize)) {
                 return;
@@ -199,7 +200,7 @@ final class PrefixMatch {
         partialTokens = common - full * blockSize;
         for (int group = 0; group < pools.groupCount(); group++) {
             firstNeeded[group] = firstNeeded(group, full);
-            reach(group, full);
+            ensureLength(group, full);
             for (int index = firstNeeded[group]; index < full; index++) {
                 found[group][index] = leader.blocks().table(group).block(index);
             }
@@ -219,14 +220,15 @@ final class PrefixMatch {
                     revived[pool]++;
                 }
             }
-            // Held while the plan is made, so that it is nobody's.
+            // The source of a copy is retained while the plan is made, so it is not free for
+            // others.
             if (partialTokens > 0 && pools.pool(pool).references(partialSource[group]) == 0) {
                 revived[pool]++;
             }
         }
     }
 
-    /// The sequence becomes a holder of the blocks found.
+    /// Makes the sequence a holder of the blocks found.
     void take(Sequence sequence) {
         for (int group = 0; group < pools.groupCount(); group++) {
             var table = sequence.blocks().table(group);

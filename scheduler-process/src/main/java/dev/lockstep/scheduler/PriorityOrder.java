@@ -5,8 +5,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.TreeMap;
 
-/// Higher priority first, then order of arrival. A running sequence makes room for one of higher
-/// priority; where memory runs out the lowest priority is preempted first.
+/// Higher priority first, then order of arrival. A running sequence is preempted for one of higher
+/// priority; when memory runs out, the lowest priority is preempted first.
 public final class PriorityOrder implements WaitingOrder {
     private static final Comparator<Sequence> WORTH =
             Comparator.comparingInt(Sequence::priority)

@@ -2,7 +2,7 @@ package dev.lockstep.scheduler;
 
 import java.util.List;
 
-/// Hears every call of a [Scheduler], in order, on the step loop's thread.
+/// Receives every call of a [Scheduler], in order, on the step loop's thread.
 public interface Recorder {
     Recorder NONE =
             new Recorder() {
@@ -28,7 +28,7 @@ public interface Recorder {
 
     void expired(long nanos);
 
-    /// The plan as it is sent; an empty one is not.
+    /// Called with the plan as it is sent, or with an empty one, which is not sent.
     void planned(StepPlan plan, long nanos);
 
     void applied(StepResult result, long nanos);

@@ -4,13 +4,13 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/// Blocks that the plan being made has set aside, of every pool: a plan reserves for one sequence
-/// after the other and takes when the token counts are known.
+/// Blocks of every pool that the plan being made has reserved: a plan reserves for one sequence
+/// after the other and allocates when the token counts are known.
 ///
 /// A sequence reserves the same number in each of its groups.
 final class Reservations {
     /// More blocks than any sequence has room for, so that lengths stay an int.
-    private static final int ENDLESS = 1 << 24;
+    private static final int MAX_BLOCKS = 1 << 24;
 
     private final KvPools pools;
     private final int[] reserved;
@@ -21,7 +21,7 @@ final class Reservations {
         this.reserved = new int[pools.poolCount()];
     }
 
-    /// A new plan: nothing is set aside.
+    /// Starts a new plan without reservations.
     void begin() {
         Arrays.fill(reserved, 0);
         for (var sequence : reserving) {
@@ -30,7 +30,7 @@ final class Reservations {
         reserving.clear();
     }
 
-    /// Free blocks of a pool that nobody has set aside.
+    /// Number of free blocks of a pool that are not reserved.
     int open(int pool) {
         return pools.freeCount(pool) - reserved[pool];
     }
@@ -45,7 +45,7 @@ final class Reservations {
         return true;
     }
 
-    /// Sets so many blocks aside, instead of what was before.
+    /// Reserves `blocks` blocks, in place of what was reserved before.
     void set(Sequence sequence, int blocks) {
         for (int pool = 0; pool < reserved.length; pool++) {
             reserved[pool] += (blocks - sequence.blocks().reserved()) * pools.groupsIn(pool);
@@ -56,10 +56,10 @@ final class Reservations {
         sequence.blocks().reserve(blocks);
     }
 
-    /// The length a sequence may grow to with what it has, what is set aside for it and what is
-    /// open.
+    /// The length in tokens that a sequence may grow to with the blocks it has, those reserved for
+    /// it and those that are not reserved.
     int room(Sequence sequence) {
-        int blocks = ENDLESS;
+        int blocks = MAX_BLOCKS;
         for (int pool = 0; pool < reserved.length; pool++) {
             int open = Math.max(0, open(pool));
             blocks = Math.min(blocks, sequence.blocks().reserved() + open / pools.groupsIn(pool));
@@ -67,7 +67,7 @@ final class Reservations {
         return Math.multiplyExact(blocks + sequence.blockCount(), pools.blockSize());
     }
 
-    /// Throws unless what is counted is what the running sequences have set aside.
+    /// Throws unless the counts equal what the running sequences have reserved.
     void checkIntegrity(Iterable<Sequence> running) {
         int found = 0;
         for (var sequence : running) {

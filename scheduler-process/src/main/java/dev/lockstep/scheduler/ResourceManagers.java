@@ -2,7 +2,7 @@ package dev.lockstep.scheduler;
 
 import java.util.List;
 
-/// Calls several in order; frees in the opposite order.
+/// Calls several managers in order; frees in the reverse order.
 final class ResourceManagers implements ResourceManager {
     private final List<ResourceManager> all;
 

@@ -3,9 +3,10 @@ package dev.lockstep.scheduler;
 import java.util.ArrayList;
 import java.util.List;
 
-/// The sequences that run, in the order they were admitted, and how one starts and stops running.
+/// The running sequences, in the order they were admitted, and the changes from waiting to running
+/// and back.
 ///
-/// Slot and blocks of a sequence that stops running are freed when every step sent before has
+/// Slot and blocks of a sequence that stops running are freed when every step sent earlier has
 /// completed, because such a step may still write to them.
 final class RunningSequences {
     private final SlotPool slots;
@@ -25,7 +26,7 @@ final class RunningSequences {
         this.timeline = timeline;
     }
 
-    /// Not to be changed by the caller.
+    /// Read-only for the caller.
     List<Sequence> all() {
         return all;
     }
@@ -35,14 +36,14 @@ final class RunningSequences {
     /// @param cached known ids found in the cache
     void admit(Sequence sequence, int cached) {
         waiting.remove(sequence);
-        sequence.admit(slots.take(), cached);
+        sequence.admit(slots.acquire(), cached);
         started(sequence, cached);
     }
 
     /// Admits a waiting sequence that runs whole in the next step and stores nothing.
     void admitWithoutKv(Sequence sequence) {
         waiting.remove(sequence);
-        sequence.admitWithoutKv(slots.take());
+        sequence.admitWithoutKv(slots.acquire());
         started(sequence, 0);
     }
 
@@ -53,7 +54,7 @@ final class RunningSequences {
         waiting.admitted(sequence, cached);
     }
 
-    /// Takes slot and blocks of a running sequence away; it waits again, and computes its ids anew.
+    /// Removes slot and blocks of a running sequence; it waits again, and recomputes its ids.
     void preempt(Sequence sequence) {
         if (!all.remove(sequence)) {
             throw new IllegalStateException(sequence + " does not run");
@@ -77,17 +78,17 @@ final class RunningSequences {
         timeline.ended(sequence);
     }
 
-    /// Preemptions so far.
+    /// Number of preemptions.
     long preemptions() {
         return preemptions;
     }
 
-    /// Known ids of all sequences admitted so far.
+    /// Known ids of all admitted sequences, counted at each admission.
     long promptTokens() {
         return promptTokens;
     }
 
-    /// Ids of those that were found in the cache.
+    /// Known ids of all admitted sequences that were found in the cache.
     long cachedTokens() {
         return cachedTokens;
     }

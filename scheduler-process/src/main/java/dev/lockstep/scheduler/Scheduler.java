@@ -9,10 +9,10 @@ import java.util.List;
 
 /// Plans the steps of one formed group and applies their results; pure, and owned by one thread.
 ///
-/// Up to [#DEPTH] steps are in flight: the next one is planned before the tokens of the last are
-/// known. A decode row's input is the slot's last sampled id, which the worker has, so the plan
-/// needs only to know that there will be one. What a sequence overshoots after a stop id is masked
-/// on [#apply].
+/// Up to [#DEPTH] steps are in flight: the next step is planned before the tokens of the last one
+/// are known. The input of a decode row is the last id sampled for its slot, which the worker has,
+/// so the plan needs only to know that there will be one. Tokens that a sequence generates after a
+/// stop id are dropped by [#apply].
 public final class Scheduler {
     public static final int DEPTH = 2;
 
@@ -27,7 +27,7 @@ public final class Scheduler {
     private final StepTime stepTime;
     private final GroupShape shape;
 
-    /// Used in turn: those in flight, and the one being made.
+    /// Used in rotation: the plans in flight, and the one being made.
     private final StepPlan[] plans = new StepPlan[DEPTH + 1];
 
     /// Tokens of each sequence of the batch, filled by [#divide].
@@ -45,7 +45,7 @@ public final class Scheduler {
     private long mixedSteps;
     private long expired;
 
-    /// Without managers of a user's own.
+    /// Creates a scheduler with a [PagedKvCache] and no further resource managers.
     public Scheduler(
             GroupShape shape,
             WaitingLimits limits,
@@ -63,12 +63,14 @@ public final class Scheduler {
                 timeline);
     }
 
-    /// Makes the KV cache manager, which tells `events` what can be found.
+    /// Creates the KV cache manager, which reports to `events` the prefixes that can be found.
     @FunctionalInterface
     interface KvCacheFactory {
         KvCacheManager make(CacheEvents events);
     }
 
+    /// Creates a scheduler.
+    ///
     /// @param more resource managers called after slots, waiting room and KV cache
     Scheduler(
             GroupShape shape,
@@ -120,16 +122,16 @@ public final class Scheduler {
         return CacheEvents.toAll(all);
     }
 
-    /// Every call from now on is told to `recorder` too.
+    /// Reports every later call to `recorder` too.
     public void recordTo(Recorder recorder) {
         this.recorder = recorder;
     }
 
-    /// Queues the choices of a request, all or none, or says why not.
+    /// Queues the choices of a request, all or none, or returns the reason for the refusal.
     public Submission submit(List<Sequence> choices, long nanos) {
         recorder.submitted(choices, nanos);
         timeline.at(nanos);
-        var submission = admissionCheck.judge(choices, nanos);
+        var submission = admissionCheck.check(choices, nanos);
         if (submission instanceof Submission.Queued) {
             for (var sequence : choices) {
                 timeline.queued(sequence);
@@ -140,7 +142,7 @@ public final class Scheduler {
         return submission;
     }
 
-    /// Takes a sequence out; nothing more is reported of it.
+    /// Ends a sequence; no more events of it are reported.
     public void cancel(Sequence sequence, long nanos) {
         recorder.cancelled(sequence, nanos);
         timeline.at(nanos);
@@ -168,17 +170,19 @@ public final class Scheduler {
         return events;
     }
 
-    /// When [#expire] has something to do next; [SchedulingOptions#NO_DEADLINE] is never.
+    /// Returns the time of the next necessary call of [#expire]; [SchedulingOptions#NO_DEADLINE]
+    /// when there is none.
     public long nextDeadline() {
         return deadlines.next();
     }
 
-    /// Whether it is time for the next step.
+    /// Whether the next step can be planned at the time `nanos`.
     public boolean canPlan(long nanos) {
         return nanos >= planAt();
     }
 
-    /// When it is, unless [#DEPTH] steps are in flight; a time past is at once.
+    /// Returns the earliest time of the next plan, [SchedulingOptions#NO_DEADLINE] while [#DEPTH]
+    /// steps are in flight; a time in the past means now.
     public long planAt() {
         if (!canPlan()) {
             return SchedulingOptions.NO_DEADLINE;
@@ -238,7 +242,7 @@ public final class Scheduler {
         stepTime.limit(batch, counts);
     }
 
-    /// Puts admissions and rows into a plan. A row is no longer than the blocks there are for it.
+    /// Puts admissions and rows into a plan. A row is never longer than its blocks have room for.
     private StepPlan assemble(long nanos) {
         StepPlan plan = plans[(int) (steps % plans.length)];
         plan.begin(shape.epoch(), steps + 1, nanos);
@@ -258,8 +262,8 @@ public final class Scheduler {
         return plan;
     }
 
-    /// Takes the result of the oldest step in flight. A result that does not answer that step is a
-    /// broken worker: it throws and changes nothing.
+    /// Applies the result of the oldest step in flight. Throws, and changes nothing, when the
+    /// result does not match that step: then the worker is broken.
     public List<SequenceEvent> apply(StepResult result, long nanos) {
         var plan = inFlight.peek();
         if (plan == null || result.number() != plan.number() || result.epoch() != plan.epoch()) {
@@ -273,7 +277,7 @@ public final class Scheduler {
         }
         recorder.applied(result, nanos);
         timeline.at(nanos);
-        var events = generation.take(plan, result);
+        var events = generation.apply(plan, result);
         inFlight.remove();
         lookAhead.ended(plan, result, nanos);
         prefillPace.ended(plan, nanos);
@@ -281,9 +285,9 @@ public final class Scheduler {
         return events;
     }
 
-    /// The group is lost: every sequence leaves. Those that had started are aborted; the others,
-    /// which are returned in order of arrival, can be submitted to the next group. The scheduler is
-    /// of no more use.
+    /// Removes every sequence because the group is lost. Sequences that had started are aborted;
+    /// the others, which are returned in order of arrival, can be submitted to the next group. The
+    /// scheduler must not be used afterwards.
     public LostSequences lose() {
         var aborted = new ArrayList<>(running.all());
         var unstarted = new ArrayList<Sequence>();
@@ -297,28 +301,28 @@ public final class Scheduler {
         return new LostSequences(aborted, unstarted);
     }
 
-    /// Takes over a full block that every rank still holds from an earlier epoch, before anything
-    /// is planned. False when it cannot be found by its name now.
+    /// Adds a full block that every rank still holds from an earlier epoch to the prefix cache,
+    /// before anything is planned. Returns false when it cannot be found by its name afterwards.
     public boolean adopt(int kvGroup, int block, BlockHash name) {
         return kv.adopt(kvGroup, block, name);
     }
 
-    /// Every prefix that can be found.
+    /// Names of all blocks of the first KV group that a prefix can find.
     public List<BlockHash> cachedNames() {
         return kv.cachedNames();
     }
 
-    /// Sequences that wait.
+    /// Number of waiting sequences.
     public int waiting() {
         return waiting.size();
     }
 
-    /// Ids of all that wait, those of outputs included.
+    /// Token ids of all waiting sequences, outputs included.
     public long waitingTokens() {
         return waiting.tokens();
     }
 
-    /// A snapshot for people and routers.
+    /// Returns a snapshot for routers and users.
     public Load load() {
         return new Load(
                 running.all().size(),
@@ -338,7 +342,7 @@ public final class Scheduler {
                         admissionCheck.refused()));
     }
 
-    /// Throws unless blocks and slots balance.
+    /// Throws unless the counts of blocks and slots match their holders.
     void checkIntegrity() {
         resources.checkIntegrity(running.all());
     }

@@ -1,14 +1,14 @@
 package dev.lockstep.scheduler;
 
-/// What a request asks of scheduling and caching, beside its tokens.
+/// The scheduling and caching options of a request.
 ///
-/// @param tenant whom fairness counts it to
-/// @param priority higher goes first where the waiting order heeds it
+/// @param tenant charged by the fair order
+/// @param priority higher goes first in waiting orders that use it
 /// @param guaranteed starts only when it can finish, and is never preempted
-/// @param deadlineNanos on the scheduler's clock; [#NO_DEADLINE] is none
+/// @param deadlineNanos on the scheduler's clock; [#NO_DEADLINE] for none
 /// @param cacheDomain sequences of different domains share no blocks
-/// @param cachePriority of its blocks once they are free, 1 to 100
-/// @param cacheTtlSeconds how long that priority counts; 0 is without end
+/// @param cachePriority retention priority of its blocks once they are free, 1 to 100
+/// @param cacheTtlSeconds how long that priority lasts; 0 for no limit
 public record SchedulingOptions(
         String tenant,
         int priority,
@@ -24,7 +24,7 @@ public record SchedulingOptions(
             new SchedulingOptions(
                     "", 0, false, NO_DEADLINE, Domain.COMMON, BlockPool.DEFAULT_PRIORITY, 0);
 
-    /// The words of a hash chain's root.
+    /// The words of the root of a hash chain.
     public record Domain(long high, long low, boolean common) {
         public static final Domain COMMON = new Domain(0, 0, true);
 
@@ -38,12 +38,12 @@ public record SchedulingOptions(
     }
 
     public SchedulingOptions {
-        if (cachePriority <= BlockPool.WORTHLESS || cachePriority > BlockPool.MOST_PRIORITY) {
+        if (cachePriority <= BlockPool.WORTHLESS || cachePriority > BlockPool.MAX_PRIORITY) {
             throw new IllegalArgumentException(
                     "cache_priority is "
                             + cachePriority
                             + ", it must lie in 1 to "
-                            + BlockPool.MOST_PRIORITY);
+                            + BlockPool.MAX_PRIORITY);
         }
         if (cacheTtlSeconds < 0) {
             throw new IllegalArgumentException(

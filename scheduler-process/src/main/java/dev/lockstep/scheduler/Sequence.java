@@ -10,11 +10,11 @@ import org.jspecify.annotations.Nullable;
 ///
 /// ```
 /// [prompt | outputs | pending]      known ids, then ids that steps in flight will sample
-/// [0, computed)                     positions found in the cache, or computed by steps sent so far
+/// [0, computed)                     positions found in the cache, or computed by steps sent
 /// ```
 ///
-/// A row that reaches the end of `known + pending` samples one more id. Policies of users read a
-/// sequence; only this package changes it.
+/// A row that reaches the end of `known + pending` samples one more id. User-defined policies read
+/// a sequence; only this package changes it.
 public final class Sequence {
     enum State {
         WAITING,
@@ -49,17 +49,17 @@ public final class Sequence {
     private final BlockNames names = new BlockNames(this);
     private final SequenceBlocks blocks;
 
-    /// Of [Generation].
+    /// Used by [Generation].
     final PositionOutputs.Cursor delivered = new PositionOutputs.Cursor();
 
-    // Of its waiting order.
+    // Used by its waiting order.
     @Nullable Sequence previous;
     @Nullable Sequence next;
     int rank;
 
     FairOrder.@Nullable Tenant fairTenant;
 
-    // Of the waiting room: sequences that wait for blocks which this one computes.
+    // Used by the waiting room: sequences that wait for blocks which this one computes.
     @Nullable Sequence followers;
     @Nullable Sequence nextFollower;
     @Nullable Sequence follows;
@@ -171,7 +171,7 @@ public final class Sequence {
 
     /// Upper bound of tokens it can take from the cache: the last known token is always computed,
     /// because its logits are needed, and so is every position whose outputs are requested.
-    int mostShared() {
+    int maxShared() {
         int known = knownLength() - 1;
         return wanted.any() ? Math.min(known, wanted.from()) : known;
     }
@@ -180,7 +180,7 @@ public final class Sequence {
         return outputCount;
     }
 
-    /// The generated ids, then unused places; not to be written.
+    /// The generated ids, then unused places; read-only.
     int[] outputs() {
         return outputs;
     }
@@ -268,7 +268,7 @@ public final class Sequence {
         return computed < admittedLength;
     }
 
-    /// Copies ids, which must be known, from `position` on.
+    /// Copies ids from `position` on, which must be known.
     void copyIds(int position, int[] ids) {
         for (int i = 0; i < ids.length; i++) {
             ids[i] = id(position + i);
@@ -284,7 +284,7 @@ public final class Sequence {
         return blocks;
     }
 
-    /// Gives it a slot. Its tables already hold the blocks found in the cache.
+    /// Assigns a slot. The tables already hold the blocks found in the cache.
     void admit(int slot, int cachedTokens) {
         if (state != State.WAITING || pending != 0) {
             throw new IllegalStateException(this + " cannot be admitted");
@@ -298,14 +298,14 @@ public final class Sequence {
         this.computed = cachedTokens;
     }
 
-    /// Gives it a slot for its only row.
+    /// Assigns a slot for its only row.
     void admitWithoutKv(int slot) {
         admit(slot, 0);
         withoutKv = true;
     }
 
-    /// Takes slot and blocks away. It keeps its outputs, and tokens that steps in flight sample for
-    /// it still count.
+    /// Removes slot and blocks. It keeps its outputs, and tokens that steps in flight sample for it
+    /// still count.
     void preempt() {
         preemptions++;
         leave(State.WAITING);
@@ -336,7 +336,8 @@ public final class Sequence {
         return samples;
     }
 
-    /// A step in flight brought a token: one fewer is pending, whatever the state of the sequence.
+    /// Counts a token of a step in flight as arrived: one fewer is pending, whatever the state of
+    /// the sequence.
     void tokenArrived() {
         pending--;
     }

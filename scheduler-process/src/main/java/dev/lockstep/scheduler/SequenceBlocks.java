@@ -1,8 +1,8 @@
 package dev.lockstep.scheduler;
 
-/// The KV blocks of one sequence: a table per KV group, what the plan in progress has reserved for
-/// it, and how much of it the workers and the prefix cache know. Only the KV cache manager and its
-/// parts change it.
+/// The KV blocks of one sequence: a table per KV group, the reservation of the plan in progress,
+/// and how many of its blocks the workers and the prefix cache know. Only the KV cache manager and
+/// its parts change it.
 final class SequenceBlocks {
     private final BlockTable[] tables;
     private int reserved;
@@ -76,7 +76,7 @@ final class SequenceBlocks {
         return blocks;
     }
 
-    boolean anyUnsent() {
+    boolean hasUnsent() {
         return sentBlocks < count();
     }
 

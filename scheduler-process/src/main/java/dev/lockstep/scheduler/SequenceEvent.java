@@ -1,7 +1,6 @@
 package dev.lockstep.scheduler;
 
-
-/// Something that happened to a sequence and that its request must hear of, in order.
+/// An event of a sequence that is delivered to its request, in order.
 public sealed interface SequenceEvent {
     Sequence sequence();
 
@@ -14,7 +13,7 @@ public sealed interface SequenceEvent {
 
     record Stopped(Sequence sequence, int stopTokenId) implements SequenceEvent {}
 
-    /// It generated all it may, which may be nothing.
+    /// It generated its maximum number of tokens, which may be 0.
     record LengthReached(Sequence sequence) implements SequenceEvent {}
 
     /// Its deadline passed.

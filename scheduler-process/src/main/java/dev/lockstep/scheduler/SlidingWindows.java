@@ -1,6 +1,6 @@
 package dev.lockstep.scheduler;
 
-/// Gives back the blocks that a window has left behind: no later query reads them.
+/// Frees the blocks that a window has passed: no later query reads them.
 final class SlidingWindows {
     private final KvPools pools;
     private final DeferredFrees deferredFrees;
@@ -10,7 +10,7 @@ final class SlidingWindows {
         this.deferredFrees = deferredFrees;
     }
 
-    /// A row of the sequence is in the plan: its windows end where that row ends.
+    /// Frees blocks of a sequence whose row is in the plan: its windows end where that row ends.
     void slide(Sequence sequence) {
         if (!pools.windows()) {
             return;
@@ -25,13 +25,13 @@ final class SlidingWindows {
     private void slide(Sequence sequence, int group) {
         int first = Math.max(0, sequence.computed() - pools.group(group).window() + 1);
         var table = sequence.blocks().table(group);
-        int behind = Math.min(first / pools.blockSize(), table.size()) - table.dropped();
-        if (behind > 0) {
-            var left = new int[behind];
-            for (int i = 0; i < behind; i++) {
-                left[i] = table.drop();
+        int count = Math.min(first / pools.blockSize(), table.size()) - table.dropped();
+        if (count > 0) {
+            var passed = new int[count];
+            for (int i = 0; i < count; i++) {
+                passed[i] = table.drop();
             }
-            deferredFrees.add(sequence, group, left);
+            deferredFrees.add(sequence, group, passed);
         }
     }
 }

@@ -3,18 +3,18 @@ package dev.lockstep.scheduler;
 import java.util.ArrayDeque;
 import java.util.Arrays;
 
-/// The rows of worker state that running sequences hold. A slot given up returns when every step
-/// sent before has ended, because such a step may still write to it.
+/// The slots of worker state that running sequences hold. A slot given up is free when every step
+/// sent earlier has ended, because such a step may still write to it.
 final class SlotPool implements ResourceManager {
     private final int[] free;
     private int freeCount;
-    private final ArrayDeque<Leaving> leaving = new ArrayDeque<>();
+    private final ArrayDeque<Deferred> deferred = new ArrayDeque<>();
     private int[] released = new int[16];
     private int releasedCount;
     private long sent;
     private long completed;
 
-    private record Leaving(long lastStep, int slot) {}
+    private record Deferred(long lastStep, int slot) {}
 
     SlotPool(int slots) {
         free = new int[slots];
@@ -27,16 +27,16 @@ final class SlotPool implements ResourceManager {
         return free.length;
     }
 
-    boolean anyFree() {
+    boolean hasFree() {
         return freeCount > 0;
     }
 
-    /// Whether one will be free when the steps in flight have ended.
-    boolean anyReturning() {
-        return !leaving.isEmpty();
+    /// Whether a slot will be free when the steps in flight have ended.
+    boolean hasReturning() {
+        return !deferred.isEmpty();
     }
 
-    int take() {
+    int acquire() {
         return free[--freeCount];
     }
 
@@ -52,8 +52,8 @@ final class SlotPool implements ResourceManager {
     @Override
     public void updateResources(StepPlan plan) {
         completed++;
-        while (!leaving.isEmpty() && leaving.peek().lastStep() <= completed) {
-            release(leaving.remove().slot());
+        while (!deferred.isEmpty() && deferred.peek().lastStep() <= completed) {
+            release(deferred.remove().slot());
         }
     }
 
@@ -62,7 +62,7 @@ final class SlotPool implements ResourceManager {
         if (sent == completed) {
             release(sequence.slot());
         } else {
-            leaving.add(new Leaving(sent, sequence.slot()));
+            deferred.add(new Deferred(sent, sequence.slot()));
         }
     }
 
@@ -80,7 +80,7 @@ final class SlotPool implements ResourceManager {
         for (int i = 0; i < freeCount; i++) {
             claim(seen, free[i]);
         }
-        leaving.forEach(one -> claim(seen, one.slot()));
+        deferred.forEach(one -> claim(seen, one.slot()));
         running.forEach(sequence -> claim(seen, sequence.slot()));
         for (int slot = 0; slot < seen.length; slot++) {
             if (!seen[slot]) {
@@ -91,7 +91,7 @@ final class SlotPool implements ResourceManager {
 
     private static void claim(boolean[] seen, int slot) {
         if (seen[slot]) {
-            throw new IllegalStateException("slot " + slot + " is in two places");
+            throw new IllegalStateException("slot " + slot + " is held twice");
         }
         seen[slot] = true;
     }

@@ -29,7 +29,7 @@ public final class StepPlan {
     /// All rows ever created, the first of them in use.
     private final List<Row> made = new ArrayList<>();
 
-    /// A sequence takes a slot; the only message that carries ids.
+    /// Gives a sequence a slot; the only message that carries ids.
     ///
     /// @param outputIds generated before a preemption
     /// @param computed positions found in the cache
@@ -83,8 +83,8 @@ public final class StepPlan {
             return !sequence().generates() && computed + count == sequence().promptLength();
         }
 
-        /// Sets the blocks to append to the slot's tables, per KV group, and the names of the slot's
-        /// next full blocks that have no name yet.
+        /// Sets the blocks to append to the slot's tables, per KV group, and the names of the
+        /// slot's next full blocks that have no name yet.
         public void extend(int[][] blocks, List<BlockHash> names) {
             newBlocks = blocks;
             fullBlocks = names;
@@ -110,7 +110,7 @@ public final class StepPlan {
         copies.clear();
         releasedSlots = NO_SLOTS;
         for (var row : rows) {
-            // A row in reserve must not keep a sequence in memory.
+            // An unused row must not keep a sequence in memory.
             row.sequence = null;
         }
         rows.clear();

@@ -12,15 +12,15 @@ import java.util.List;
 /// When what the micro-batch scheduler divided costs more, prefills get proportionally less of it,
 /// so that long prompts do not slow down those that decode.
 final class StepTime {
-    /// Fewer tokens of a prefill are not worth a row.
-    private static final int LEAST_CHUNK = 16;
+    /// A prefill row with fewer tokens is not worth its cost.
+    private static final int MIN_CHUNK = 16;
 
     private final int doublingPosition;
-    private final double most;
+    private final double max;
 
     StepTime(GroupShape shape) {
         this.doublingPosition = shape.doublingPosition();
-        this.most = doublingPosition == 0 ? 0 : cost(0, shape.maxBatchedTokens());
+        this.max = doublingPosition == 0 ? 0 : cost(0, shape.maxBatchedTokens());
     }
 
     private double cost(int position, int count) {
@@ -42,13 +42,13 @@ final class StepTime {
                 decodes += cost;
             }
         }
-        if (decodes + prefills <= most) {
+        if (decodes + prefills <= max) {
             return;
         }
-        double share = Math.max(0, most - decodes) / prefills;
+        double share = Math.max(0, max - decodes) / prefills;
         for (int i = 0; i < batch.size(); i++) {
             if (batch.get(i).prefilling()) {
-                int less = Math.max(LEAST_CHUNK, (int) (tokens[i] * share));
+                int less = Math.max(MIN_CHUNK, (int) (tokens[i] * share));
                 tokens[i] = Math.min(tokens[i], less);
             }
         }

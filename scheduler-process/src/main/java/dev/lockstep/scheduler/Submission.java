@@ -1,13 +1,13 @@
 package dev.lockstep.scheduler;
 
-/// What became of a request offered to the scheduler.
+/// The result of submitting a request to the scheduler.
 public sealed interface Submission {
     record Queued() implements Submission {}
 
-    /// The queue is full; later it may not be.
+    /// The queue is full; a later attempt may succeed.
     record QueueFull(String message) implements Submission {}
 
-    /// It cannot start before its deadline, by the pace measured; the queue takes so long.
+    /// It cannot start before its deadline at the measured pace; the queue takes `waitNanos`.
     record TooLate(String message, long waitNanos) implements Submission {}
 
     /// It can never run on this group.

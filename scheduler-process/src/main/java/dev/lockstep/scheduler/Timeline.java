@@ -7,9 +7,9 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 
-/// What happened lately to each sequence: a ring of events in primitive arrays, cheap enough to be
-/// always on. A run of steps alike is one event. The oldest events, and the oldest requests, are
-/// forgotten.
+/// The recent events of each sequence: a ring of events in primitive arrays, cheap enough to be
+/// always on. Consecutive steps with the same number of tokens are one event. The oldest events,
+/// and the oldest requests, are dropped.
 ///
 /// Owned by the step loop's thread.
 public final class Timeline {
@@ -28,9 +28,9 @@ public final class Timeline {
         EXPIRED
     }
 
-    /// Why a sequence that goes next does not go: its blocks are not free; the step's tokens are
-    /// all used; no slot is free; a later one of another tenant goes first; another computes its
-    /// prefix.
+    /// Why the sequence that goes next is not admitted: its blocks are not free; the step's tokens
+    /// are all used; no slot is free; a later one of another tenant goes first; another computes
+    /// its prefix.
     public enum Reason {
         NONE,
         MEMORY,
@@ -47,7 +47,7 @@ public final class Timeline {
         OVER
     }
 
-    /// One event, for people.
+    /// One event; `nanos` counts from the arrival of its sequence.
     public record Event(
             long nanos,
             Kind kind,
@@ -59,7 +59,8 @@ public final class Timeline {
             int batchRows,
             int batchTokens) {}
 
-    /// One choice's events, oldest first, and the nanoseconds of its phases so far.
+    /// The events of one choice, oldest first, and the time spent in each of its phases, in
+    /// nanoseconds.
     public record Choice(
             int choice,
             Sequence.State state,
@@ -69,7 +70,7 @@ public final class Timeline {
             long prefillNanos,
             long decodeNanos) {}
 
-    /// What is known of a sequence; lives as long as its request is remembered.
+    /// The state of one sequence; kept as long as its request is remembered.
     static final class Track {
         final Sequence sequence;
         final long arrivedNanos;
@@ -122,7 +123,7 @@ public final class Timeline {
                 }
             };
 
-    // Whose arrival that was, for the latest.
+    // The request of each arrival, for the latest ones.
     private final String[] requestOf = new String[REQUESTS];
     private final long[] arrivalOf = new long[REQUESTS];
     private long now;
@@ -143,7 +144,7 @@ public final class Timeline {
         batchTokens = new int[events];
     }
 
-    /// What follows happens at this time.
+    /// Sets the time of the events that follow.
     void at(long nanos) {
         now = nanos;
     }
@@ -232,7 +233,7 @@ public final class Timeline {
         enter(sequence, Phase.OVER);
     }
 
-    /// The sequence's last event, unless it was written over.
+    /// Returns the last event of a sequence, unless it was overwritten.
     private int last(Sequence sequence) {
         var track = sequence.track;
         return track == null || track.last == NOTHING || owner[track.last] != track
@@ -245,7 +246,7 @@ public final class Timeline {
         next = next + 1 & mask;
         var track = sequence.track;
         if (track == null) {
-            // A sequence that was never queued: its event belongs to nobody.
+            // A sequence that was never queued: its event belongs to no request.
             track = new Track(sequence, now);
         }
         int before = last(sequence);
@@ -272,7 +273,7 @@ public final class Timeline {
         }
     }
 
-    /// A request's choices, in order; empty when it is unknown or forgotten.
+    /// Returns the choices of a request, in order; empty when it is unknown or was dropped.
     public List<Choice> describe(String requestId) {
         var tracks = requests.get(requestId);
         return tracks == null ? List.of() : tracks.stream().map(this::describe).toList();
@@ -285,9 +286,9 @@ public final class Timeline {
         while (event != NOTHING) {
             events.add(event(track, event));
             int before = previous[event];
-            boolean lost = before != NOTHING && owner[before] != track;
-            truncated |= lost || (before == NOTHING && kind[event] != Kind.QUEUED);
-            event = lost ? NOTHING : before;
+            boolean overwritten = before != NOTHING && owner[before] != track;
+            truncated |= overwritten || (before == NOTHING && kind[event] != Kind.QUEUED);
+            event = overwritten ? NOTHING : before;
         }
         Collections.reverse(events);
         track.enter(track.phase, now);
@@ -322,8 +323,8 @@ public final class Timeline {
         return arrivalOf[index] == arrival && requestOf[index] != null ? requestOf[index] : "";
     }
 
-    /// As people and the protocol write it.
-    public static String word(Enum<?> value) {
+    /// Returns the name of an enum constant as the protocol writes it.
+    public static String label(Enum<?> value) {
         return value.name().toLowerCase(Locale.ROOT);
     }
 }

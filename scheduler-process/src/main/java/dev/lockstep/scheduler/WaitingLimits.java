@@ -1,6 +1,6 @@
 package dev.lockstep.scheduler;
 
-/// How much may wait: sequences (a request of n choices counts n) and their token ids.
+/// Limits of what may wait: sequences (a request of n choices counts n) and their token ids.
 public record WaitingLimits(int sequences, long tokens) {
     public WaitingLimits {
         if (sequences < 1 || tokens < 1) {
@@ -13,8 +13,9 @@ public record WaitingLimits(int sequences, long tokens) {
         }
     }
 
-    /// Why so many more may not come to those that wait; empty when they may. Where nobody waits
-    /// any request is taken, so that no limit makes one unservable.
+    /// Returns why a request of `more` sequences and `moreTokens` tokens may not wait with the
+    /// others; empty when it may. Where no sequence waits any request is accepted, so that no limit
+    /// makes one unservable.
     public String full(int waiting, long waitingTokens, int more, long moreTokens) {
         if (waiting == 0) {
             return "";
@@ -24,9 +25,9 @@ public record WaitingLimits(int sequences, long tokens) {
         }
         if (waitingTokens + moreTokens > tokens) {
             return waitingTokens
-                    + " tokens wait and "
+                    + " tokens wait and the request has "
                     + moreTokens
-                    + " would come, the limit is "
+                    + ", the limit is "
                     + tokens;
         }
         return "";

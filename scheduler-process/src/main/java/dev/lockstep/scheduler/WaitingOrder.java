@@ -3,66 +3,72 @@ package dev.lockstep.scheduler;
 import java.util.List;
 import java.util.Optional;
 
-/// Decides who of the waiting sequences goes next. Chosen by name; a user's own is found by
-/// [java.util.ServiceLoader], made anew for each group.
+/// Decides which waiting sequence goes next. Implementations are found by [java.util.ServiceLoader]
+/// and chosen by name; each group gets a new instance.
 public interface WaitingOrder {
-    /// What `--waiting-order` calls it.
+    /// The value of `--waiting-order` that chooses it.
     String name();
 
-    /// What an order may ask about.
+    /// What an order can query and report.
     interface Context {
-        /// Full blocks at the beginning of a waiting sequence that the cache holds now.
+        /// Returns how many full blocks at the beginning of a waiting sequence are in the cache
+        /// now.
         int cachedPrefix(Sequence waiting);
 
-        /// Tells a waiting sequence's timeline that a later one of another tenant went before it.
+        /// Reports to the timeline of a waiting sequence that a later one of another tenant was
+        /// admitted first.
         default void passedOver(Sequence waiting) {}
 
-        /// As `--tenant-weights` says; 1 for those it does not name.
+        /// Returns the weight of a tenant from `--tenant-weights`; 1 for tenants it does not name.
         double weight(String tenant);
     }
 
-    /// Called once, before anything else.
+    /// Called once, before the order is used.
     default void begin(Context context) {}
 
-    /// A sequence comes to wait: a new one, or one that was preempted.
+    /// Adds a sequence: it is new, was preempted, or no longer waits for the blocks of another
+    /// sequence.
     void add(Sequence sequence);
 
-    /// A waiting sequence leaves: it is admitted next, was cancelled, or waits elsewhere for a
-    /// while.
+    /// Removes a waiting sequence: it is admitted next, has ended, or waits until another sequence
+    /// has computed blocks.
     void remove(Sequence sequence);
 
-    /// Who goes next; stays the same until something was added, removed or served.
+    /// Returns the sequence that goes next; the same one until a sequence is added, removed or
+    /// served.
     Optional<Sequence> first();
 
-    /// A sequence was admitted, of whose known ids so many were found in the cache.
+    /// Called when a sequence was admitted; `cachedTokens` of its known ids were found in the
+    /// cache.
     default void admitted(Sequence sequence, int cachedTokens) {}
 
-    /// A running sequence left: finished, or preempted, in which case it is added again.
+    /// Called when a running sequence has stopped running: it ended, or it was preempted and is
+    /// added again.
     default void left(Sequence sequence) {}
 
-    /// A running sequence has a row in the step being planned.
+    /// Called for each row of the step being planned.
     default void served(StepPlan.Row row) {}
 
-    /// Whether the prefill of a sequence, which runs or goes next, is not to wait for those of
-    /// others: then it is admitted although they take all of the step, and in every second step at
-    /// most it runs without them. Of one that runs it is asked only while [#wantsShortSteps].
+    /// Whether the prefill of a sequence, which runs or goes next, must not wait for other
+    /// prefills. Such a sequence is admitted although other prefills use the whole step, and in at
+    /// most every second step it runs without them. For a running sequence it is called only while
+    /// [#wantsShortSteps] returns true.
     default boolean hurries(Sequence sequence) {
         return false;
     }
 
-    /// Whether somebody is there whose next request must not wait for a whole step: then prefills
-    /// take half of the tokens of each, so that steps are short.
+    /// Whether the next request of some tenant must not wait for a whole step. Then prefills get
+    /// half of the tokens that decodes leave in each step, so that steps are short.
     default boolean wantsShortSteps() {
         return false;
     }
 
-    /// Which running sequence is preempted first where memory runs out, of those that may be: the
-    /// one admitted last.
+    /// Returns the candidate that is preempted first when memory runs out: the one admitted last.
     default Sequence victim(List<Sequence> candidates) {
         return candidates.getLast();
     }
 
-    /// Whether `running` shall make room for `waiting`, which goes next.
+    /// Whether `running` is preempted to make room for `waiting`, which goes next.
     default boolean yields(Sequence running, Sequence waiting) {
         return false;
     }

@@ -4,7 +4,7 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /// Waiting sequences in order of arrival: a linked list through the sequences, so that a cancelled
-/// one leaves the middle in O(1). One that was preempted finds its old place from the front.
+/// one leaves the middle in O(1). A preempted one finds its old place from the front.
 final class WaitingQueue {
     private @Nullable Sequence first;
     private @Nullable Sequence last;

@@ -27,8 +27,8 @@ final class WaitingReports {
         timeline.waits(sequence, why);
     }
 
-    /// Reports `why` for the sequences that go next, where no attempt to admit them has reported a
-    /// reason of its own.
+    /// Reports `why` for the sequences that go next, where no attempt to admit them has reported
+    /// another reason.
     void reportRemaining(Timeline.Reason why) {
         if (!guaranteedReported) {
             report(waiting.firstGuaranteed(), why);

@@ -6,14 +6,13 @@ import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
-/// All sequences that wait, counted: guaranteed ones in a [WaitingOrder] of their own, before the
-/// others.
+/// All waiting sequences, counted: guaranteed ones in a separate [WaitingOrder], which goes first.
 ///
-/// One whose next blocks a running sequence is about to compute stands in no order but follows that
-/// one, and returns to its place when it got further or left.
+/// A sequence whose next blocks a running sequence is about to compute is in no order but follows
+/// that one, and returns to its order when that one has a row or stops running.
 final class WaitingRoom implements ResourceManager {
-    /// Sequences set aside before the next is found: a plan does not walk a long queue of them.
-    private static final int MOST_ASIDE = 64;
+    /// Sequences that one look-up sets aside at most: a plan does not walk a long queue of them.
+    private static final int MAX_ASIDE = 64;
 
     private final WaitingOrder guaranteed;
     private final WaitingOrder bestEffort;
@@ -59,7 +58,7 @@ final class WaitingRoom implements ResourceManager {
         return size;
     }
 
-    /// Ids of all that wait, those of outputs included.
+    /// Token ids of all waiting sequences, outputs included.
     long tokens() {
         return tokens;
     }
@@ -102,12 +101,14 @@ final class WaitingRoom implements ResourceManager {
         orderOf(sequence).admitted(sequence, cachedTokens);
     }
 
-    /// A waiting sequence's ids grew by one: the last step before it was preempted brought a token.
+    /// Counts one more id of a waiting sequence: the last step before its preemption returned a
+    /// token.
     void grew() {
         tokens++;
     }
 
-    /// Who goes next and waits for nobody's computation; guaranteed ones first.
+    /// Returns the sequence that goes next and waits for no computation of another; guaranteed ones
+    /// first.
     Optional<Sequence> first() {
         var first = first(guaranteed);
         return first.isPresent() ? first : first(bestEffort);
@@ -122,7 +123,7 @@ final class WaitingRoom implements ResourceManager {
     }
 
     private Optional<Sequence> first(WaitingOrder order) {
-        for (int aside = 0; aside <= MOST_ASIDE; aside++) {
+        for (int aside = 0; aside <= MAX_ASIDE; aside++) {
             var first = order.first();
             if (first.isEmpty()) {
                 return first;
@@ -163,7 +164,7 @@ final class WaitingRoom implements ResourceManager {
         sequence.follows = null;
     }
 
-    private void callBack(Sequence producer) {
+    private void requeueFollowers(Sequence producer) {
         @Nullable Sequence each = producer.followers;
         producer.followers = null;
         while (each != null) {
@@ -178,7 +179,7 @@ final class WaitingRoom implements ResourceManager {
     @Override
     public void prepareResources(StepPlan plan) {
         for (var row : plan.rows()) {
-            callBack(row.sequence());
+            requeueFollowers(row.sequence());
             orderOf(row.sequence()).served(row);
         }
     }
@@ -188,13 +189,13 @@ final class WaitingRoom implements ResourceManager {
 
     @Override
     public void freeResources(Sequence sequence) {
-        callBack(sequence);
+        requeueFollowers(sequence);
         orderOf(sequence).left(sequence);
     }
 
-    /// Takes everybody out, in order of arrival.
+    /// Removes all waiting sequences and returns them in order of arrival.
     List<Sequence> drain(List<Sequence> running) {
-        running.forEach(this::callBack);
+        running.forEach(this::requeueFollowers);
         var all = new ArrayList<Sequence>(size);
         for (var order : List.of(guaranteed, bestEffort)) {
             for (var first = order.first(); first.isPresent(); first = order.first()) {

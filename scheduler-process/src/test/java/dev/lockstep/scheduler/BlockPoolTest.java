@@ -9,7 +9,7 @@ import org.junit.jupiter.api.Test;
 
 class BlockPoolTest {
     @Test
-    void everyBlockButTheNullBlockIsHandedOutOnce() {
+    void everyBlockButTheNullBlockIsAllocatedOnce() {
         var pool = new BlockPool(5);
         var blocks = new HashSet<Integer>();
         while (pool.freeCount() > 0) {
@@ -20,7 +20,7 @@ class BlockPoolTest {
     }
 
     @Test
-    void theBlockFreeLongestIsReusedFirst() {
+    void theBlockThatWasFreeLongestIsReusedFirst() {
         var pool = new BlockPool(4);
         int first = pool.allocate();
         int second = pool.allocate();
@@ -52,7 +52,7 @@ class BlockPoolTest {
     }
 
     @Test
-    void releasingTooOftenIsAnError() {
+    void releasingABlockWithoutHoldersIsAnError() {
         var pool = new BlockPool(3);
         int block = pool.allocate();
         pool.release(block);
@@ -61,7 +61,7 @@ class BlockPoolTest {
     }
 
     @Test
-    void aLostReferenceIsFound() {
+    void aMissingReferenceIsDetected() {
         var pool = new BlockPool(3);
         pool.allocate();
         assertThrows(IllegalStateException.class, () -> pool.checkIntegrity(new int[3]));

@@ -6,7 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
-/// Who has little running, and is to be served at once; whose turn it is stands in [PolicyTest].
+/// Tests which tenants hurry because they have few sequences running; [PolicyTest] tests the order
+/// of turns.
 class FairOrderTest {
     private final FairOrder order = new FairOrder();
     private long arrivals;
@@ -38,7 +39,7 @@ class FairOrderTest {
     }
 
     @Test
-    void aTenantHurriesWhileItRunsLessThanHalfOfWhatAnotherDoes() {
+    void aTenantHurriesWhileItRunsLessThanHalfAsManyAsAnother() {
         assertFalse(order.wantsShortSteps());
         var quiet = start("quiet");
         start("loud");

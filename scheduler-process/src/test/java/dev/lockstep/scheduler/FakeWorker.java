@@ -12,10 +12,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/// A worker without a model, faithful in everything a scheduler can get wrong: slots, tables,
-/// positions and what lies in each KV block. The "key and value" of a position is a hash of all ids
-/// up to it, so a block that someone else overwrote, a skipped position or a wrong table shows as
-/// soon as it is read.
+/// A worker without a model that detects everything a scheduler can get wrong: slots, tables,
+/// positions and the content of each KV block. The "key and value" of a position is a hash of all
+/// ids up to it, so a block that another sequence overwrote, a skipped position or a wrong table is
+/// detected when it is read.
 ///
 /// A token is a function of (seed, choice, position, all ids before it), as in a real worker.
 public final class FakeWorker {
@@ -33,7 +33,7 @@ public final class FakeWorker {
     // [pool][block][offset]; groups whose blocks have equal bytes share a pool.
     private final long[][][] memory;
     private final int[] poolOfGroup;
-    // What each block of each KV group was named, until somebody writes to it.
+    // The name of each block of each KV group, until a row or a copy writes to it.
     private final Map<Long, BlockHash> named = new LinkedHashMap<>();
     private final BlockHasher hasher = new BlockHasher(KEY);
     private long lastStep;
@@ -103,7 +103,7 @@ public final class FakeWorker {
         }
         for (var copy : plan.copies()) {
             var blocks = memory[poolOfGroup[copy.kvGroup()]];
-            rename(copy.kvGroup(), copy.to());
+            forgetName(copy.kvGroup(), copy.to());
             System.arraycopy(blocks[copy.from()], 0, blocks[copy.to()], 0, copy.tokens());
         }
         var sampled = new ArrayList<StepResult.Sampled>();
@@ -127,7 +127,7 @@ public final class FakeWorker {
         return new StepResult(plan.epoch(), plan.number(), sampled, outputs, 1);
     }
 
-    /// In pieces of random size, as a real worker cuts long ones.
+    /// Adds the outputs in two pieces, as a real worker splits long ones.
     private static void addOutputs(Slot slot, StepPlan.Row row, List<StepResult.Outputs> outputs) {
         int end = row.computed() + row.count();
         int from = Math.max(slot.wanted.from(), row.computed());
@@ -159,7 +159,7 @@ public final class FakeWorker {
         }
     }
 
-    /// Outputs that this worker understands.
+    /// Returns outputs that this worker understands.
     public static WantedOutputs wanted(
             int from, boolean logprobs, boolean states, boolean pooled) {
         int flags = (logprobs ? LOGPROBS : 0) | (states ? STATES : 0) | (pooled ? POOLED : 0);
@@ -172,7 +172,7 @@ public final class FakeWorker {
         return wanted.any() && (wanted.request().bytes()[0] & output) != 0;
     }
 
-    /// The value in a payload of this worker.
+    /// Returns the value in a payload of this worker.
     static float value(Payload payload) {
         return ByteBuffer.wrap(payload.bytes()).getFloat();
     }
@@ -181,21 +181,23 @@ public final class FakeWorker {
         return new Payload(ByteBuffer.allocate(Float.BYTES).putFloat(value).array());
     }
 
-    /// Sampling settings that this worker understands.
+    /// Returns sampling settings that this worker understands.
     public static Payload seed(long seed) {
         return new Payload(ByteBuffer.allocate(Long.BYTES).putLong(seed).array());
     }
 
     private static long seedOf(Choice choice) {
-        return choice.sampling().isEmpty() ? 0 : ByteBuffer.wrap(choice.sampling().bytes()).getLong();
+        return choice.sampling().isEmpty()
+                ? 0
+                : ByteBuffer.wrap(choice.sampling().bytes()).getLong();
     }
 
-    /// What a position gives out: a function of all ids up to it.
+    /// The output of a position: a function of all ids up to it.
     static float value(long prefix) {
         return prefix >>> 48;
     }
 
-    /// The same of every position of these ids.
+    /// Returns the outputs of every position of these ids.
     public static List<Float> values(List<Integer> ids) {
         var values = new ArrayList<Float>();
         long prefix = 7;
@@ -227,7 +229,7 @@ public final class FakeWorker {
                 .toList();
     }
 
-    private void rename(int group, int block) {
+    private void forgetName(int group, int block) {
         for (int other = 0; other < poolOfGroup.length; other++) {
             if (poolOfGroup[other] == poolOfGroup[group]) {
                 named.remove((long) other << 32 | block);
@@ -259,7 +261,7 @@ public final class FakeWorker {
                 int position = row.computed() + i;
                 int block = table.get(position / shape.blockSize());
                 require(block != BlockPool.NULL_BLOCK, "the null block is written");
-                rename(group, block);
+                forgetName(group, block);
                 memory[poolOfGroup[group]][block][position % shape.blockSize()] =
                         slot.prefixes.get(position);
             }
@@ -270,7 +272,7 @@ public final class FakeWorker {
             slot.names.add(name);
             for (int group = 0; group < poolOfGroup.length; group++) {
                 int block = slot.tables.get(group).get(index);
-                if (block != BlockPool.NULL_BLOCK && isStill(slot, group, block, index)) {
+                if (block != BlockPool.NULL_BLOCK && stillHolds(slot, group, block, index)) {
                     named.put((long) group << 32 | block, name);
                 }
             }
@@ -290,8 +292,9 @@ public final class FakeWorker {
         require(slot.computed - full < shape.blockSize() + 2, "a full block without a name");
     }
 
-    /// A window may have left a block behind before it was named.
-    private boolean isStill(Slot slot, int group, int block, int index) {
+    /// Whether a block still holds its positions: a window may have passed the block before it was
+    /// named.
+    private boolean stillHolds(Slot slot, int group, int block, int index) {
         int last = (index + 1) * shape.blockSize() - 1;
         return memory[poolOfGroup[group]][block][shape.blockSize() - 1] == slot.prefixes.get(last);
     }
@@ -300,7 +303,7 @@ public final class FakeWorker {
         return hasher.root(sequence.options().cacheDomain().words());
     }
 
-    /// What a row from `first` on attends to.
+    /// Checks everything that a row from `first` on attends to.
     private void read(Slot slot, int first) {
         for (int group = 0; group < poolOfGroup.length; group++) {
             var kvGroup = shape.kvGroups().get(group);
@@ -327,7 +330,7 @@ public final class FakeWorker {
         return id;
     }
 
-    /// What a sequence must generate, by a plain loop.
+    /// Returns what a sequence must generate, computed by a plain loop.
     public static List<Integer> expected(int[] prompt, Choice choice) {
         long prefix = 7;
         for (int id : prompt) {

@@ -41,8 +41,8 @@ class LookAheadTest {
         scheduler.apply(new StepResult(1, plan.number(), sampled, millis * 1000), now);
     }
 
-    /// Twenty steps of 100 tokens that take 200 ms each.
-    private void learn() {
+    /// Runs twenty steps of 100 tokens that take 200 ms each.
+    private void measureSteps() {
         submit(4000);
         for (int i = 0; i < 20; i++) {
             answer(scheduler.plan(now), 200);
@@ -50,8 +50,8 @@ class LookAheadTest {
     }
 
     @Test
-    void theNextStepIsPlannedShortlyBeforeTheOneThatRunsEnds() {
-        learn();
+    void theNextStepIsPlannedShortlyBeforeTheRunningOneEnds() {
+        measureSteps();
         assertTrue(scheduler.canPlan(now), "nothing runs");
         var running = scheduler.plan(now);
         assertFalse(scheduler.canPlan(now));
@@ -59,16 +59,16 @@ class LookAheadTest {
         assertFalse(scheduler.canPlan(now + 174 * MILLI));
         submit(20);
         assertTrue(scheduler.canPlan(now + 175 * MILLI));
-        // Two are in flight, nobody plans a third.
+        // Two steps are in flight, so no third one is planned.
         var _ = scheduler.plan(now + 175 * MILLI);
         assertFalse(scheduler.canPlan(now + 1000 * MILLI));
         answer(running, 200);
-        assertEquals(now + 175 * MILLI, scheduler.planAt(), "from the end of the one before");
+        assertEquals(now + 175 * MILLI, scheduler.planAt(), "from the end of the preceding step");
     }
 
     @Test
     void aShortStepIsFollowedAtOnce() {
-        learn();
+        measureSteps();
         for (int i = 0; i < 20; i++) {
             answer(scheduler.plan(now), 200);
         }
@@ -78,15 +78,15 @@ class LookAheadTest {
     }
 
     @Test
-    void untilStepsWereSeenNobodyWaits() {
+    void untilStepsWereMeasuredTheNextIsPlannedAtOnce() {
         submit(1000);
         var _ = scheduler.plan(now);
         assertTrue(scheduler.canPlan(now));
     }
 
     @Test
-    void theQuickestOfLateCounts() {
-        learn();
+    void theFastestRecentStepCounts() {
+        measureSteps();
         answer(scheduler.plan(now), 100);
         var _ = scheduler.plan(now);
         assertEquals(now + 175 * MILLI / 2, scheduler.planAt());

@@ -11,7 +11,7 @@ import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
-/// Sequences that generate nothing, and what all get beside tokens.
+/// Tests sequences that generate nothing, and outputs other than tokens.
 class OutputOnlyTest {
     private static final WantedOutputs MEAN = FakeWorker.wanted(0, false, false, true);
 
@@ -63,7 +63,7 @@ class OutputOnlyTest {
     }
 
     @Test
-    void onePassThatFitsAStepTakesNoBlocks() {
+    void aPromptThatFitsAStepUsesNoBlocks() {
         var sequence = submit(30, 0, MEAN);
         var plan = scheduler.plan(0);
         assertTrue(sequence.withoutKv());
@@ -78,7 +78,7 @@ class OutputOnlyTest {
     }
 
     @Test
-    void aLongerOneIsChunkedThroughBlocksThatGoBack() {
+    void aLongerPromptIsChunkedAndItsBlocksAreFreed() {
         var sequence = submit(50, 0, MEAN);
         var plan = scheduler.plan(0);
         assertFalse(sequence.withoutKv());
@@ -90,7 +90,7 @@ class OutputOnlyTest {
     }
 
     @Test
-    void itLeavesRoomForThoseThatDecode() {
+    void itLeavesRoomForDecodes() {
         var decoding = submit(4, 8, WantedOutputs.NONE);
         scheduler.apply(worker.run(scheduler.plan(0)), 0);
         var other = submit(31, 0, MEAN);
@@ -101,7 +101,7 @@ class OutputOnlyTest {
     }
 
     @Test
-    void whereDecodersLeaveTooLittleItIsChunked() {
+    void aPromptForWhichDecodesLeaveTooLittleRoomIsChunked() {
         var _ = submit(4, 8, WantedOutputs.NONE);
         scheduler.apply(worker.run(scheduler.plan(0)), 0);
         var other = submit(32, 0, MEAN);
@@ -110,11 +110,11 @@ class OutputOnlyTest {
     }
 
     @Test
-    void nothingIsTakenFromTheCacheWhoseOutputIsWanted() {
+    void positionsWithRequestedOutputsAreNotTakenFromTheCache() {
         var first = submit(40, 4, WantedOutputs.NONE);
         run();
         assertEquals(4, first.outputCount());
-        // The decoders leave no room for all of it, so that it looks into the cache.
+        // It generates, so that it uses the cache.
         for (int from : new int[] {0, 17, 38}) {
             var wanted = FakeWorker.wanted(from, true, true, false);
             var second = submit(40, 2, wanted);

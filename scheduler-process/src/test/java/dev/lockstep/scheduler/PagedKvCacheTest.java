@@ -14,7 +14,7 @@ import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
-/// What sequences share, seen through whole plans.
+/// Tests what sequences share, by means of whole plans.
 class PagedKvCacheTest {
     private static final int BLOCK_SIZE = 4;
     private Scheduler scheduler = scheduler(40, List.of(KvGroupShape.full(64)));
@@ -32,7 +32,7 @@ class PagedKvCacheTest {
     }
 
     @AfterEach
-    void everythingBalances() {
+    void allCountsBalance() {
         scheduler.checkIntegrity();
     }
 
@@ -85,7 +85,7 @@ class PagedKvCacheTest {
     }
 
     @Test
-    void aSecondRequestComputesOnlyWhatIsItsOwn() {
+    void aSecondRequestComputesOnlyWhatItDoesNotShare() {
         finish(submit(2, ids(0, 18)));
         var second = submit(2, 0, 1, 2, 3, 4, 5, 6, 7, 90, 91);
         var plan = scheduler.plan(0);
@@ -93,11 +93,12 @@ class PagedKvCacheTest {
         assertEquals(2, plan.rows().getFirst().count());
         assertEquals(List.of(), plan.copies());
         assertEquals(8, plan.admitted().getFirst().computed());
-        assertEquals(3, plan.rows().getFirst().newBlocks()[0].length, "the found ones are told");
+        int newBlocks = plan.rows().getFirst().newBlocks()[0].length;
+        assertEquals(3, newBlocks, "the plan lists the found blocks too");
     }
 
     @Test
-    void aPausedSequenceTellsWhatItsFirstAdmissionFound() {
+    void aPreemptedSequenceReportsWhatItsFirstAdmissionFound() {
         finish(submit(2, ids(0, 18)));
         scheduler = scheduler(7, List.of(KvGroupShape.full(64)));
         finish(submit(1, ids(0, 8)));
@@ -124,7 +125,7 @@ class PagedKvCacheTest {
     }
 
     @Test
-    void ofAPromptFoundWholeTheLastTokenIsComputed() {
+    void theLastTokenOfACompletelyCachedPromptIsComputed() {
         finish(submit(2, ids(0, 8)));
         var second = submit(2, ids(0, 8));
         var plan = scheduler.plan(0);
@@ -152,7 +153,7 @@ class PagedKvCacheTest {
     }
 
     @Test
-    void whoHasThePrefixAnotherIsComputingWaitsForIt() {
+    void aSequenceWaitsForAPrefixThatAnotherIsComputing() {
         var first = submit(2, ids(0, 40));
         var second = submit(2, ids(0, 40));
         var plan = scheduler.plan(0);
@@ -188,7 +189,7 @@ class PagedKvCacheTest {
         assertEquals(9, choices.get(1).cachedTokens());
         assertEquals(2, forked.copies().size());
         assertEquals(1, forked.copies().getFirst().tokens());
-        // Two shared blocks, and one of their own each.
+        // Two shared blocks, and one more for each choice.
         assertEquals(39 - 5, scheduler.load().freeBlocks());
         answer(forked);
         choices.forEach(this::finish);
@@ -196,7 +197,7 @@ class PagedKvCacheTest {
 
     @Test
     void aPromptThatNeedsNearlyAPoolOfTwoGroupsStartsAlone() {
-        // 50 tokens are 13 blocks of the full group; the window group makes do with what is left.
+        // 50 tokens are 13 blocks of the full group; the window group uses the rest.
         for (int blocks = 16; blocks <= 18; blocks++) {
             kvGroups = 2;
             var window = new KvGroupShape(KvGroupShape.Kind.WINDOW, 4, 64, 1);
@@ -208,7 +209,7 @@ class PagedKvCacheTest {
     }
 
     @Test
-    void aWindowGivesBlocksBackAndAHitNeedsOnlyItsBlocks() {
+    void aWindowFreesBlocksAndAHitNeedsOnlyItsBlocks() {
         kvGroups = 2;
         var window = new KvGroupShape(KvGroupShape.Kind.WINDOW, 5, 128, 1);
         scheduler = scheduler(40, List.of(KvGroupShape.full(64), window));
@@ -225,7 +226,7 @@ class PagedKvCacheTest {
     }
 
     @Test
-    void whatIsKeptLongerIsReusedLater() {
+    void blocksOfHigherPriorityAreReusedLater() {
         scheduler = scheduler(9, List.of(KvGroupShape.full(64)));
         var kept =
                 new SchedulingOptions(
@@ -264,13 +265,15 @@ class PagedKvCacheTest {
         long bytes = threads.getCurrentThreadAllocatedBytes() - before;
         assertEquals(999_999, cache.freeBlocks());
         assertTrue(bytes <= 140_000_000, bytes + " bytes");
-        // What is said of a block is what it takes; the table's size is a power of two.
-        double said = 1e6 * HeapBudget.bytesOfBlock(16);
-        assertTrue(bytes <= 1.01 * said && bytes >= 0.9 * said, bytes + " bytes, said " + said);
+        // The stated bytes of a block are the allocated ones; the table's size is a power of two.
+        double stated = 1e6 * HeapBudget.bytesOfBlock(16);
+        assertTrue(
+                bytes <= 1.01 * stated && bytes >= 0.9 * stated,
+                bytes + " bytes, stated " + stated);
     }
 
     @Test
-    void whatAPlanSetAsideAndDidNotUseIsOpenToTheNext() {
+    void blocksThatAPlanReservedAndDidNotUseAreFreeForTheNext() {
         var shape = new GroupShape(1, 8, 64, 200, BLOCK_SIZE, 40, List.of(KvGroupShape.full(64)));
         var cache =
                 new PagedKvCache(shape, true, new BlockHasher(FakeWorker.KEY), CacheEvents.NONE);
@@ -284,7 +287,7 @@ class PagedKvCacheTest {
     }
 
     @Test
-    void aManagerOfOnesOwnIsAskedForEverything() {
+    void aUserDefinedManagerIsCalledForEverything() {
         var calls = new ArrayList<String>();
         var second =
                 new ResourceManager() {

@@ -13,7 +13,7 @@ import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
-/// Who goes next, who makes room, and how a step is divided.
+/// Tests which sequence goes next, which one is preempted, and how a step is divided.
 class PolicyTest {
     private static final int BLOCK_SIZE = 4;
     private Scheduler scheduler = scheduler("maximum-utilization", "fcfs", "fcfs", 8, 16, 50);
@@ -95,8 +95,8 @@ class PolicyTest {
         submit(6, 9, options("quiet", 0, false));
         assertEquals("0:1 1:1 2:1 3:1 5:6", step());
         submit(6, 9, options("quiet", 0, false));
-        // Every second step is for all, and short: of 16 tokens 5 decode, and half of 11 prefill.
-        assertTrue(step().contains(" 4:5"), "half of what decoders leave");
+        // Every second step is for all, and short: 5 of 16 tokens decode, and half of 11 prefill.
+        assertTrue(step().contains(" 4:5"), "half of what decodes leave");
     }
 
     @Test
@@ -136,7 +136,7 @@ class PolicyTest {
     }
 
     @Test
-    void aGuaranteedRequestTakesTheMemoryOfOthersAndKeepsIts() {
+    void aGuaranteedRequestTakesTheMemoryOfOthersAndKeepsItsOwn() {
         scheduler = scheduler("maximum-utilization", "fcfs", "fcfs", 8, 64, 11);
         var others =
                 List.of(
@@ -156,7 +156,7 @@ class PolicyTest {
     }
 
     @Test
-    void whereNobodyIsEvictedOnlyWhatCanFinishStarts() {
+    void withoutEvictionOnlySequencesThatCanFinishStart() {
         scheduler = scheduler("guaranteed-no-evict", "fcfs", "fcfs", 8, 64, 11);
         var first = submit(12, 12, SchedulingOptions.NONE);
         var second = submit(4, 16, SchedulingOptions.NONE);
@@ -199,7 +199,7 @@ class PolicyTest {
     }
 
     @Test
-    void whoseTenantRunsLittleGetsTheSlotOfOneWhoRunsMuch() {
+    void aTenantWithFewRunningGetsTheSlotOfOneWithMany() {
         scheduler = scheduler("maximum-utilization", "fcfs", "fair", 4, 32, 200);
         for (int i = 0; i < 8; i++) {
             submit(4, 100, options("flood", 0, false));
@@ -267,20 +267,20 @@ class PolicyTest {
     }
 
     @Test
-    void aDeadlineIsJudgedWithTheTimeThatThePromptItselfTakes() {
+    void theDeadlineCheckIncludesTheTimeOfThePromptItself() {
         long ms = 1_000_000;
         scheduler = scheduler("maximum-utilization", "fcfs", "fcfs", 4, 16, 50);
         assertEquals(
                 new Submission.Queued(),
                 offer(160, 2, 1),
-                "while nothing is measured everybody is taken");
+                "while nothing is measured every request is accepted");
         scheduler.expire(2);
         submit(16, 1, SchedulingOptions.NONE);
         stepTaking(2, 100 * ms);
         // 16 tokens took 100 ms: 160 take a second.
         var late = (Submission.TooLate) offer(160, 1000 * ms, 200 * ms);
         assertEquals(
-                "deadline_ms is over in 800 ms, the queue takes about 0 ms and the prompt 999 ms",
+                "deadline_ms expires in 800 ms, the queue takes about 0 ms and the prompt 999 ms",
                 late.message());
         assertEquals(new Submission.Queued(), offer(160, 1300 * ms, 200 * ms));
         assertEquals(new Submission.Queued(), offer(16, 1000 * ms, 200 * ms));
@@ -289,11 +289,11 @@ class PolicyTest {
         assertEquals(
                 new Submission.Queued(),
                 offer(160, muchLater + 800 * ms, muchLater),
-                "an old measurement keeps nobody out");
+                "an old measurement refuses no request");
     }
 
     @Test
-    void aPolicyOfOnesOwnIsFoundByItsName() {
+    void aUserDefinedPolicyIsFoundByItsName() {
         scheduler = scheduler("maximum-utilization", "fcfs", "shortest-prompt", 1, 64, 50);
         submit(20, 1, SchedulingOptions.NONE);
         submit(8, 1, SchedulingOptions.NONE);

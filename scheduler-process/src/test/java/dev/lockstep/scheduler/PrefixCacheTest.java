@@ -87,7 +87,7 @@ class PrefixCacheTest {
     }
 
     @Test
-    void aBlockTakenOverIsFoundByNameAndContinuedByNobody() {
+    void anAdoptedBlockIsFoundByNameOnly() {
         var name = new BlockHash(11, 12);
         assertTrue(cache.nameOnly(9, 0, name));
         assertEquals(9, cache.find(0, 11, 12));

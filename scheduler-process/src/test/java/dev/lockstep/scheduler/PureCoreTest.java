@@ -15,7 +15,7 @@ import java.util.regex.Pattern;
 import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.Test;
 
-/// The core knows no transport, message, log or thread: whole clusters run in one thread from one
+/// The core uses no transport, message, log or thread: whole clusters run in one thread from one
 /// seed, and the package `scheduler.process` depends on it, never the other way round.
 class PureCoreTest {
     private static final Pattern FORBIDDEN =

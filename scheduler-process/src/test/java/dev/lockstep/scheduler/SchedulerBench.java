@@ -22,7 +22,7 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.Warmup;
 
-/// What one step costs the scheduler: `plan` and `apply` with 1,024 running and 10,000 waiting
+/// The cost of one step in the scheduler: `plan` and `apply` with 1,024 running and 10,000 waiting
 /// sequences. Run by `scripts/bench scheduler`.
 @State(Scope.Thread)
 @BenchmarkMode(Mode.AverageTime)
@@ -37,7 +37,7 @@ public class SchedulerBench {
     private static final int BLOCKS = 1_000_000;
     private static final int CONTEXT = 1 << 20;
 
-    /// What is measured: a waiting order.
+    /// The measured waiting order.
     @Param({"fcfs", "fair", "longest-prefix"})
     public String order = "fcfs";
 
@@ -62,7 +62,7 @@ public class SchedulerBench {
         return List.of(KvGroupShape.full(64));
     }
 
-    /// All slots are taken and the queue is full; each iteration begins with short sequences.
+    /// Fills all slots and the queue; each iteration begins with short sequences.
     @Setup(Level.Iteration)
     public void fill() {
         var random = new Random(1);
@@ -114,7 +114,7 @@ public class SchedulerBench {
         scheduler.apply(new StepResult(1, plan.number(), tokens, 1), nanos++);
     }
 
-    /// The oldest step's result is applied and the next step planned.
+    /// Applies the result of the oldest step and plans the next one.
     @Benchmark
     public StepPlan step() {
         var oldest = inFlight.remove();

@@ -5,14 +5,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.junit.jupiter.api.Test;
 
-/// Whole lives of a cluster under random policies, arrivals, cancels, deadlines, tiny pools,
-/// several KV groups, delays and lost groups; [Simulation], [SimulatedGroup] and `FakeWorker` hold
-/// the laws it must keep at every step.
+/// Tests whole runs of a cluster under random policies, arrivals, cancels, deadlines, tiny pools,
+/// several KV groups, delays and lost groups; [Simulation], [SimulatedGroup] and `FakeWorker` check
+/// the laws at every step.
 class SchedulerSimulationTest {
     private static final int SEEDS = Boolean.getBoolean("lockstep.long") ? 5000 : 300;
 
     @Test
-    void everyRequestEndsOnceWithItsOwnTokensAndEveryBlockComesBack() {
+    void everyRequestEndsOnceWithItsOwnTokensAndEveryBlockIsFreed() {
         var all = Simulation.Counts.NONE;
         for (long seed = 0; seed < SEEDS; seed++) {
             try {
@@ -34,7 +34,7 @@ class SchedulerSimulationTest {
                         && totals.cachedTokens() > 10L * SEEDS
                         && totals.preemptions() > SEEDS / 2
                         && totals.mixedSteps() > SEEDS,
-                "the seeds do not reach every corner: " + all);
+                "the seeds do not cover every case: " + all);
     }
 
     @Test

@@ -34,20 +34,20 @@ class SchedulerTest {
     }
 
     @AfterEach
-    void everythingBalances() {
+    void allCountsBalance() {
         scheduler.checkIntegrity();
     }
 
-    private Sequence sequence(int prompt, Choice sampling) {
-        return new Sequence(arrivals, "r" + arrivals++, new int[prompt], sampling);
+    private Sequence sequence(int prompt, Choice choice) {
+        return new Sequence(arrivals, "r" + arrivals++, new int[prompt], choice);
     }
 
     private Sequence submit(int prompt, int maxTokens) {
         return submit(prompt, Choice.of(maxTokens));
     }
 
-    private Sequence submit(int prompt, Choice sampling) {
-        var sequence = sequence(prompt, sampling);
+    private Sequence submit(int prompt, Choice choice) {
+        var sequence = sequence(prompt, choice);
         assertEquals(new Submission.Queued(), scheduler.submit(List.of(sequence), 0));
         return sequence;
     }
@@ -96,7 +96,7 @@ class SchedulerTest {
     }
 
     @Test
-    void thePartOfAPromptThatIsNotItsLastSamplesNothing() {
+    void aChunkThatIsNotTheLastOfItsPromptSamplesNothing() {
         submit(20, 10);
         var first = plan();
         var second = plan();
@@ -129,7 +129,7 @@ class SchedulerTest {
     }
 
     @Test
-    void whatAStoppedSequenceOvershootsIsMasked() {
+    void tokensAfterAStopAreDropped() {
         var sequence = submit(4, Choice.of(10).withStopTokenIds(List.of(99)));
         var first = plan();
         var second = plan();
@@ -143,7 +143,7 @@ class SchedulerTest {
     }
 
     @Test
-    void blocksAndSlotReturnOnlyWhenEveryStepSentBeforeHasCompleted() {
+    void blocksAndSlotAreFreeOnlyWhenEveryStepSentEarlierHasCompleted() {
         submit(4, Choice.of(10).withStopTokenIds(List.of(99)));
         var first = plan();
         var second = plan();
@@ -159,8 +159,8 @@ class SchedulerTest {
 
     @Test
     void stopIdsCountOnlyAfterMinTokens() {
-        var sampling = new Choice(0, 3, 1, List.of(9), Payload.NONE);
-        submit(2, sampling);
+        var choice = new Choice(0, 3, 1, List.of(9), Payload.NONE);
+        submit(2, choice);
         assertEquals(1, step(9).size());
         assertInstanceOf(SequenceEvent.Stopped.class, step(9).getLast());
     }
@@ -172,7 +172,7 @@ class SchedulerTest {
     }
 
     @Test
-    void theYoungestIsPausedAndComesBackFirstWithItsOutputs() {
+    void theYoungestIsPreemptedAndReturnsFirstWithItsOutputs() {
         scheduler = scheduler(8, 16, 5);
         var older = submit(7, 8);
         var younger = submit(7, 8);
@@ -180,7 +180,8 @@ class SchedulerTest {
         step(5);
         assertEquals(2, scheduler.load().running());
         step(6);
-        // Both have 9 ids now and two blocks each; the third block of the older is the younger's.
+        // Both have 9 ids now and two blocks each; the younger is preempted for the third block of
+        // the older.
         step(7);
         assertEquals(Sequence.State.WAITING, younger.state());
         assertEquals(1, scheduler.load().preemptions());
@@ -196,7 +197,7 @@ class SchedulerTest {
     }
 
     @Test
-    void aPausedSequenceStillTakesTheTokenOfAStepInFlight() {
+    void aPreemptedSequenceStillReceivesTheTokenOfAStepInFlight() {
         scheduler = scheduler(8, 16, 5);
         submit(7, 8);
         var younger = submit(7, 8);
@@ -212,12 +213,12 @@ class SchedulerTest {
 
     @Test
     void aRequestThatCanNeverRunIsRefusedWithBothNumbers() {
-        var long1 = scheduler.submit(List.of(sequence(60, Choice.of(41))), 0);
+        var refused = scheduler.submit(List.of(sequence(60, Choice.of(41))), 0);
         assertEquals(
                 new Submission.Unservable(
                         "prompt of 60 tokens and max_tokens 41 make 101, the model's context is"
                                 + " 100"),
-                long1);
+                refused);
         scheduler = scheduler(8, 16, 5);
         assertEquals(
                 new Submission.Unservable(
@@ -238,7 +239,7 @@ class SchedulerTest {
         submit(60, 1);
         var tooLong = scheduler.submit(List.of(sequence(50, Choice.of(1))), 0);
         assertEquals(
-                new Submission.QueueFull("60 tokens wait and 50 would come, the limit is 100"),
+                new Submission.QueueFull("60 tokens wait and the request has 50, the limit is 100"),
                 tooLong);
     }
 
@@ -254,7 +255,7 @@ class SchedulerTest {
     }
 
     @Test
-    void anEmptyQueueTakesAnyRequestThatCanRun() {
+    void anEmptyQueueAcceptsAnyRequestThatCanRun() {
         var choices = new ArrayList<Sequence>();
         for (int i = 0; i < 12; i++) {
             choices.add(sequence(90, Choice.of(1)));
@@ -263,7 +264,7 @@ class SchedulerTest {
     }
 
     @Test
-    void aCancelledSequenceIsReportedNoMore() {
+    void noMoreEventsOfACancelledSequenceAreReported() {
         var running = submit(4, 10);
         var plan = plan();
         var waiting = submit(4, 10);
@@ -286,7 +287,7 @@ class SchedulerTest {
     }
 
     @Test
-    void nobodyOvertakesASequenceThatDoesNotFitYet() {
+    void noSequenceOvertakesOneThatDoesNotFitYet() {
         scheduler = scheduler(8, 16, 6);
         submit(12, 8);
         step(1);
@@ -297,7 +298,7 @@ class SchedulerTest {
     }
 
     @Test
-    void aResultThatDoesNotAnswerTheStepIsRefused() {
+    void aResultThatDoesNotMatchTheStepIsRefused() {
         submit(4, 10);
         var plan = plan();
         var nothing = new StepResult(plan.epoch(), plan.number(), List.of(), 0);

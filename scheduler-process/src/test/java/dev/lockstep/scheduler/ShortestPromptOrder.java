@@ -4,9 +4,8 @@ import java.util.Comparator;
 import java.util.Optional;
 import java.util.TreeSet;
 
-/// A waiting order of a user's own: the shortest prompt first. Named in
-/// `META-INF/services/dev.lockstep.scheduler.WaitingOrder`, it is chosen by `--waiting-order
-/// shortest-prompt`.
+/// A user-defined waiting order: the shortest prompt first. It is named in
+/// `META-INF/services/dev.lockstep.scheduler.WaitingOrder` and chosen by its name.
 public final class ShortestPromptOrder implements WaitingOrder {
     private final TreeSet<Sequence> waiting =
             new TreeSet<>(

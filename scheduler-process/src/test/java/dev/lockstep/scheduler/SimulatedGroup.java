@@ -30,7 +30,7 @@ final class SimulatedGroup {
     private long adopted;
     private long withoutKv;
 
-    /// A step on its way, with the blocks each of its sequences may touch.
+    /// A step in flight, with the blocks that each of its sequences may access.
     private record Sent(StepPlan plan, Map<Long, Set<Sequence>> blocks, Set<Integer> slots) {}
 
     SimulatedGroup(Random random) {
@@ -91,18 +91,18 @@ final class SimulatedGroup {
         return scheduler == null ? totals : totals.plus(scheduler.load().totals());
     }
 
-    /// Blocks taken over from an earlier epoch.
+    /// Number of blocks adopted from an earlier epoch.
     long adopted() {
         return adopted;
     }
 
-    /// Rows that kept nothing.
+    /// Number of rows without KV.
     long withoutKv() {
         return withoutKv;
     }
 
-    /// A pool for a few sequences at most, down to one that hardly holds one. A worker that comes
-    /// back may still hold what it had.
+    /// Forms a group with a pool for a few sequences at most, down to one that hardly holds one. A
+    /// worker that returns may still hold its old blocks.
     void form() {
         boolean kept = worker != null && random.nextBoolean();
         int blocks = kept ? shape.blocks() : 2 + random.nextInt(random.nextInt(4) == 0 ? 24 : 90);
@@ -160,7 +160,7 @@ final class SimulatedGroup {
         started.remove(sequence);
     }
 
-    /// Plans a step; false when there is nothing to send.
+    /// Plans a step. Returns false when there is nothing to send.
     boolean planAndSend(long now) {
         var plan = scheduler().plan(now);
         scheduler().checkIntegrity();
@@ -171,7 +171,7 @@ final class SimulatedGroup {
         return true;
     }
 
-    /// The oldest step in flight runs and its result arrives.
+    /// Runs the oldest step in flight and applies its result.
     List<SequenceEvent> step(long now) {
         var sent = inFlight.remove();
         var events = scheduler().apply(requireNonNull(worker).run(sent.plan()), now);
@@ -223,8 +223,8 @@ final class SimulatedGroup {
         }
     }
 
-    /// What a row writes nobody else who runs holds, with a row in this step or not, nor did when a
-    /// step on its way was sent.
+    /// Requires that no other running sequence, with a row in this step or not, holds a block that
+    /// a row writes, and that none held it when a step in flight was sent.
     private void requireAlone(StepPlan.Row row, Map<Long, Set<Sequence>> now) {
         for (int group = 0; group < kvGroups(); group++) {
             var table = row.sequence().blocks().table(group);
@@ -236,17 +236,17 @@ final class SimulatedGroup {
                         Set.of(row.sequence()).equals(now.get(key)),
                         row.sequence() + " writes a block of others: " + now.get(key));
                 for (var sent : inFlight) {
-                    var there = sent.blocks().getOrDefault(key, Set.of());
+                    var holders = sent.blocks().getOrDefault(key, Set.of());
                     require(
-                            there.isEmpty() || there.equals(Set.of(row.sequence())),
+                            holders.isEmpty() || holders.equals(Set.of(row.sequence())),
                             row.sequence() + " writes a block of a step in flight");
                 }
             }
         }
     }
 
-    /// Nobody of the same tenant and rank came earlier and still waits, unless it had to wait for
-    /// what another computed.
+    /// Requires that no sequence of the same tenant, priority and service class arrived earlier and
+    /// still waits, unless it had to wait for what another computed.
     private void requireItsTurn(Sequence admitted) {
         if (policies.waitingOrder().equals("longest-prefix")) {
             return;
@@ -287,20 +287,21 @@ final class SimulatedGroup {
                 + (scheduler == null ? "no group" : scheduler.load().toString());
     }
 
-    /// Nobody can starve for good: while anybody lives, a step is on its way.
+    /// Requires that a step is in flight while any sequence is live, so that none can starve for
+    /// good.
     void requireMoving() {
         var load = scheduler().load();
         require(
                 !inFlight.isEmpty() || load.running() + load.waiting() == 0,
-                "everything stands still: " + load);
+                "no step is in flight: " + load);
     }
 
-    /// Everything is back where it came from.
+    /// Requires that all blocks are free and no sequence is left.
     void requireIdle() {
         var load = scheduler().load();
         require(
                 load.freeBlocks() == load.blocks() && load.running() + load.waiting() == 0,
-                "not all is back: " + load);
+                "not everything is free: " + load);
         var all = new ArrayList<>(unstarted);
         require(all.isEmpty(), all + " still wait");
     }

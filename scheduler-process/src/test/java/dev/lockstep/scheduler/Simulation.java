@@ -28,7 +28,7 @@ final class Simulation {
     private long trace;
     private long losses;
 
-    /// What happened, so that a test can see that the seeds reach every corner.
+    /// Counts of what happened, by which a test checks that the seeds cover every case.
     record Counts(
             long finished,
             long cancelled,
@@ -157,7 +157,7 @@ final class Simulation {
                 trace);
     }
 
-    /// Those that wait are counted rightly, with their tokens.
+    /// Requires that waiting sequences and their tokens are counted correctly.
     private void requireCounted(int group) {
         if (!groups.get(group).ready()) {
             return;
@@ -218,7 +218,7 @@ final class Simulation {
         var choices = new ArrayList<Sequence>();
         int n = random.nextInt(5) == 0 ? 1 + random.nextInt(4) : 1;
         boolean generates = n > 1 || random.nextInt(6) > 0;
-        int most = generates ? 1 + random.nextInt(random.nextInt(3) == 0 ? 60 : 12) : 0;
+        int maxTokens = generates ? 1 + random.nextInt(random.nextInt(3) == 0 ? 60 : 12) : 0;
         var wanted = wanted(generates, prompt.length);
         for (int choice = 0; choice < n; choice++) {
             var leader =
@@ -230,7 +230,7 @@ final class Simulation {
                             arrivals++,
                             request,
                             prompt,
-                            sampling(choice, most),
+                            randomChoice(choice, maxTokens),
                             choice == 0 ? wanted : wantedOfOthers(wanted, prompt.length),
                             options,
                             leader,
@@ -279,11 +279,11 @@ final class Simulation {
                 random.nextInt(8) == 0
                         ? new SchedulingOptions.Domain(7, random.nextInt(2), false)
                         : SchedulingOptions.Domain.COMMON,
-                1 + random.nextInt(BlockPool.MOST_PRIORITY),
+                1 + random.nextInt(BlockPool.MAX_PRIORITY),
                 random.nextInt(3));
     }
 
-    private Choice sampling(int choice, int maxTokens) {
+    private Choice randomChoice(int choice, int maxTokens) {
         var seed = FakeWorker.seed(random.nextLong());
         return new Choice(
                 choice,
@@ -332,12 +332,13 @@ final class Simulation {
 
     private void expire(int group) {
         if (groups.get(group).ready()) {
-            groups.get(group).scheduler().expire(now).forEach(this::hear);
+            groups.get(group).scheduler().expire(now).forEach(this::receive);
             groups.get(group).scheduler().checkIntegrity();
         }
     }
 
-    /// What the step loop does: plan while it may, send, and let the results come.
+    /// Does what the step loop does: plans while it can, sends, and applies the results when they
+    /// arrive.
     private void pump(int group) {
         var it = groups.get(group);
         while (it.ready() && it.scheduler().canPlan() && it.planAndSend(now)) {
@@ -349,13 +350,13 @@ final class Simulation {
                     free + (random.nextInt(10) == 0 ? random.nextInt(100) : 0),
                     () -> {
                         if (it.ready() && it.scheduler() == at) {
-                            it.step(now).forEach(this::hear);
+                            it.step(now).forEach(this::receive);
                         }
                     });
         }
     }
 
-    private void hear(SequenceEvent event) {
+    private void receive(SequenceEvent event) {
         trace = FakeWorker.mix(trace, FakeWorker.mix(now, event.sequence().arrival()));
         switch (event) {
             case SequenceEvent.Generated(var sequence, var position, var token) -> {
@@ -419,7 +420,7 @@ final class Simulation {
     private void requireOutputs(boolean wanted, List<Float> expected, List<Float> seen) {
         require(
                 seen.equals(wanted ? expected : List.of()),
-                seen + " were put out, expected " + (wanted ? expected : "nothing"));
+                seen + " were returned, expected " + (wanted ? expected : "nothing"));
     }
 
     private void require(boolean condition, String what) {

@@ -14,22 +14,22 @@ import java.util.Random;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// What `plan` and `apply` allocate in a step where everybody decodes.
+/// Tests how much memory `plan` and `apply` allocate in a step in which every sequence decodes.
 class StepGarbageTest {
     private static final int BLOCK_SIZE = 16;
 
-    /// Steps counted: every row fills four blocks.
+    /// Number of measured steps: every row fills four blocks.
     private static final int STEPS = 4 * BLOCK_SIZE;
 
-    /// Of a row: the event of its token (24 bytes, and 4 in the list of events). A sixteenth of a
-    /// new block's number and name as the workers are told them (two arrays, a list with a hash,
-    /// and the hash for those who listen: 160 bytes). Where ids and names are kept, an array is
-    /// doubled now and then: 15 bytes a token. Measured are 58; a row that was made anew would add
-    /// 56.
+    /// Bytes of a row: the event of its token (24 bytes, and 4 in the list of events). A sixteenth
+    /// of the number and name of a new block as they are sent to the workers (two arrays, a list
+    /// with a hash, and the hash for listeners: 160 bytes). Where ids and names are kept, an array
+    /// is doubled now and then: 15 bytes a token. The measured value is 58; a row that was
+    /// allocated anew would add 56.
     private static final double ROW_BYTES = 72;
 
-    /// Of a step, however many run: the list of events, what the waiting order answers, and
-    /// iterators.
+    /// Bytes of a step, however many sequences run: the list of events, the answers of the waiting
+    /// order, and iterators.
     private static final double STEP_BYTES = 4096;
 
     private final ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
@@ -77,7 +77,7 @@ class StepGarbageTest {
         return new StepResult(plan.epoch(), plan.number(), sampled, 0);
     }
 
-    /// Bytes a step takes, with two in flight as the step loop has them.
+    /// Returns the bytes that a step allocates, with two in flight as in the step loop.
     private double bytesOfAStep(String order, int running, int waiting, int blocks) {
         var scheduler = scheduler(order, running, blocks);
         submit(scheduler, running + waiting);
@@ -104,7 +104,7 @@ class StepGarbageTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"fcfs", "fair", "longest-prefix"})
-    void aStepTakesMemoryForItsTokensAndForNothingElse(String order) {
+    void aStepAllocatesMemoryForItsTokensOnly(String order) {
         bytesOfAStep(order, 16, 16, 10_000);
         double few = bytesOfAStep(order, 256, 0, 10_000);
         double queue = bytesOfAStep(order, 256, 4_000, 10_000);
@@ -112,9 +112,11 @@ class StepGarbageTest {
         System.out.printf(
                 "a step of 256 rows takes %.0f bytes, with a queue %.0f, with a large pool %.0f (%s)%n",
                 few, queue, pool, order);
-        double most = 256 * ROW_BYTES + STEP_BYTES;
-        assertTrue(few <= most, few + " bytes of " + most);
+        double max = 256 * ROW_BYTES + STEP_BYTES;
+        assertTrue(few <= max, few + " bytes of " + max);
         assertTrue(queue <= few + STEP_BYTES, queue + " bytes with a queue, " + few + " without");
-        assertTrue(pool <= queue + STEP_BYTES, pool + " bytes with a large pool, before " + queue);
+        assertTrue(
+                pool <= queue + STEP_BYTES,
+                pool + " bytes with a large pool, " + queue + " without");
     }
 }

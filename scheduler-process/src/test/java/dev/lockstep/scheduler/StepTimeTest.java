@@ -21,7 +21,7 @@ class StepTimeTest {
                         List.of(KvGroupShape.full(64))));
     }
 
-    /// A running sequence of 8,000 prompt tokens, so many of them computed.
+    /// A running sequence of 8,000 prompt tokens, `computed` of them computed.
     private static Sequence prefilling(int computed) {
         var sequence = new Sequence(0, "r", new int[8000], Choice.of(9));
         sequence.admit(0, computed);
@@ -55,7 +55,7 @@ class StepTimeTest {
     }
 
     @Test
-    void decodersAreLeftAloneAndCountWithAllTheyAttendTo() {
+    void decodesAreNotShortenedAndCountWithAllTheyAttendTo() {
         var batch = List.of(decoding(4000), prefilling(0), decoding(10));
         int[] tokens = limited(time(256, 2000), batch, 1, 254, 1);
         assertEquals(1, tokens[0]);
@@ -64,7 +64,7 @@ class StepTimeTest {
     }
 
     @Test
-    void severalPrefillsGetLessInProportion() {
+    void severalPrefillsAreShortenedInProportion() {
         var batch = List.of(prefilling(4000), prefilling(4000));
         int[] tokens = limited(time(256, 2000), batch, 192, 64);
         assertEquals(3, tokens[0] / (double) tokens[1], 0.1);
@@ -72,7 +72,7 @@ class StepTimeTest {
     }
 
     @Test
-    void aPrefillGoesOnHoweverLongTheDecodersTake() {
+    void aPrefillContinuesHoweverLongTheDecodesTake() {
         var batch = List.of(decoding(8000), decoding(8000), prefilling(100));
         int[] tokens = limited(time(16, 1000), batch, 1, 1, 14);
         assertArrayEquals(new int[] {1, 1, 14}, tokens);
@@ -81,7 +81,7 @@ class StepTimeTest {
     }
 
     @Test
-    void withoutAMeasurementTokensAreTokens() {
+    void withoutAMeasurementPrefillsAreNotShortened() {
         assertArrayEquals(new int[] {256}, limited(time(256, 0), List.of(prefilling(7000)), 256));
     }
 }

@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/// A KV cache manager of a user's own: one KV group, nothing shared, and blocks return at once,
+/// A user-defined KV cache manager: one KV group, nothing shared, and blocks are freed at once,
 /// which is enough where steps run in order.
 final class UnsharedKvCache implements KvCacheManager {
     private final int blockSize;
@@ -35,7 +35,7 @@ final class UnsharedKvCache implements KvCacheManager {
     }
 
     @Override
-    public int mostTokens() {
+    public int maxTokens() {
         return (blocks - 1) * blockSize;
     }
 
@@ -99,9 +99,9 @@ final class UnsharedKvCache implements KvCacheManager {
     }
 
     @Override
-    public boolean fitsBeside(Sequence candidate, List<Sequence> company) {
+    public boolean fitsBeside(Sequence candidate, List<Sequence> others) {
         int needed = Math.ceilDiv(candidate.finalLength(), blockSize);
-        for (var each : company) {
+        for (var each : others) {
             needed += Math.ceilDiv(each.finalLength(), blockSize);
         }
         return needed < blocks;

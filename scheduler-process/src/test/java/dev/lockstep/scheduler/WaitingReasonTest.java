@@ -9,7 +9,7 @@ import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
-/// What a timeline says of the time in which a sequence waits.
+/// Tests the reasons that a timeline reports while a sequence waits.
 class WaitingReasonTest {
     private final Timeline timeline = new Timeline(1 << 10);
     private Scheduler scheduler = scheduler("maximum-utilization", "fcfs", 8, 50);
@@ -69,19 +69,19 @@ class WaitingReasonTest {
         scheduler.apply(new StepResult(1, plan.number(), sampled, 0), 0);
     }
 
-    /// Reasons of the events of waiting, in order, and how often they came.
+    /// Returns the reasons of all waiting events, in order.
     private String reasons(Sequence sequence) {
-        var words = new ArrayList<String>();
+        var reasons = new ArrayList<String>();
         for (var event : timeline.describe(sequence.requestId()).getFirst().events()) {
             if (event.kind() == Timeline.Kind.WAITS) {
-                words.add(Timeline.word(event.reason()));
+                reasons.add(Timeline.label(event.reason()));
             }
         }
-        return String.join(" ", words);
+        return String.join(" ", reasons);
     }
 
     @Test
-    void aStepWhoseTokensAreUsedUpLetsTheNextWaitForBudget() {
+    void theNextSequenceWaitsForBudgetWhenAStepIsFull() {
         submit(40, 5);
         var next = submit(10, 5);
         var last = submit(3, 5);
@@ -104,7 +104,7 @@ class WaitingReasonTest {
     }
 
     @Test
-    void whoComesBehindASequenceThatLacksMemoryLacksItToo() {
+    void aSequenceAfterOneThatLacksMemoryWaitsForMemoryToo() {
         scheduler = scheduler("guaranteed-no-evict", "fcfs", 8, 6);
         submit(12, 8);
         step();
@@ -116,7 +116,7 @@ class WaitingReasonTest {
     }
 
     @Test
-    void aSequenceWithoutASlotSaysSo() {
+    void aSequenceWithoutASlotWaitsForSlots() {
         scheduler = scheduler("maximum-utilization", "fcfs", 1, 50);
         submit(4, 10);
         step();
@@ -149,7 +149,7 @@ class WaitingReasonTest {
         var second = new Sequence(arrivals++, "second", ids, Choice.of(5));
         scheduler.submit(List.of(second), 0);
         step();
-        // Before it goes, the budget may be used up: the prefix is what is told first.
+        // The budget may be used up before it is admitted: the prefix is reported first.
         var events = timeline.describe("second").getFirst().events();
         var waits = events.stream().filter(one -> one.kind() == Timeline.Kind.WAITS).toList();
         assertEquals(Timeline.Reason.DEPENDENCY, waits.getFirst().reason());

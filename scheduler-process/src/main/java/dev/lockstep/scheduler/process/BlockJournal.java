@@ -4,11 +4,11 @@ import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.scheduler.CacheEvents;
 import java.util.Optional;
 
-/// What came into the prefix cache and what left it, as numbered events that watchers follow. The
-/// step loop writes, transport threads read; both guard by this.
+/// The changes of the prefix cache, as numbered events that watchers follow. The step loop writes,
+/// transport threads read; both synchronize on this.
 ///
-/// The latest events are kept, so that a watcher who missed some goes on from where it was; one who
-/// missed more needs a snapshot. Each epoch of a group is a stream of its own.
+/// The latest events are kept, so that a watcher that missed some continues from its position; one
+/// that missed more needs a snapshot. Each epoch of a group is a separate stream.
 final class BlockJournal implements CacheEvents {
     private static final int KEPT = 1 << 14;
 
@@ -18,17 +18,17 @@ final class BlockJournal implements CacheEvents {
     private String stream = "";
     private long last;
 
-    /// Where a watcher is: it has heard all events of a stream up to this one.
+    /// The position of a watcher: it has received all events of a stream up to number `sequence`.
     record Position(String stream, long sequence) {
         static final Position NOWHERE = new Position("", 0);
     }
 
-    /// @param instance tells the streams of this process from those of others
+    /// @param instance distinguishes the streams of this process from those of others
     BlockJournal(String instance) {
         this.instance = instance;
     }
 
-    /// A new group: the cache is empty.
+    /// Starts the stream of a new group, whose cache is empty.
     synchronized void begin(long epoch) {
         stream = instance + "-" + epoch;
         last = 0;
@@ -55,8 +55,8 @@ final class BlockJournal implements CacheEvents {
         return new Position(stream, last);
     }
 
-    /// Tells `reader` what came after `from` and returns where that leads; empty when it is another
-    /// stream or too long ago, which takes a snapshot.
+    /// Passes the events after `from` to `reader` and returns the position after them; empty when
+    /// `from` belongs to another stream or is too old, so that the watcher needs a snapshot.
     synchronized Optional<Position> read(Position from, CacheEvents reader) {
         if (!from.stream().equals(stream)
                 || from.sequence() > last

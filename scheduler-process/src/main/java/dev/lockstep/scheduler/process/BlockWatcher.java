@@ -12,18 +12,19 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
 
-/// One coordinator's stream of block events. A slow reader hears later and all at once.
+/// The block events for one coordinator. A slow reader receives them later, combined into one
+/// message.
 final class BlockWatcher {
-    /// Everything the cache holds, and the position that is true for.
+    /// All names in the cache, and the position that they are valid for.
     record Snapshot(BlockJournal.Position position, List<BlockHash> names) {}
 
     private final ServerCallStreamObserver<BlockEvents> out;
     private final BlockJournal journal;
     private final Supplier<CompletableFuture<Snapshot>> snapshots;
     private BlockJournal.Position position;
-    private boolean asked;
+    private boolean snapshotRequested;
 
-    /// @param snapshots asks the step loop for one
+    /// @param snapshots requests one from the step loop
     BlockWatcher(
             ServerCallStreamObserver<BlockEvents> out,
             BlockJournal journal,
@@ -35,7 +36,7 @@ final class BlockWatcher {
         this.snapshots = snapshots;
     }
 
-    /// What one message tells: names that came and names that left.
+    /// The changes of one message: names that were stored and names that were removed.
     private static final class Changes implements CacheEvents {
         final Set<BlockHash> stored = new LinkedHashSet<>();
         final Set<BlockHash> removed = new LinkedHashSet<>();
@@ -53,15 +54,16 @@ final class BlockWatcher {
         }
     }
 
-    /// Sends what is new; called now and then, from any thread.
+    /// Sends new changes, unless the reader is slow or a snapshot is on its way; called repeatedly,
+    /// from any thread.
     synchronized void send() {
-        if (asked || out.isCancelled() || !out.isReady()) {
+        if (snapshotRequested || out.isCancelled() || !out.isReady()) {
             return;
         }
         var changes = new Changes();
         var reached = journal.read(position, changes);
         if (reached.isEmpty()) {
-            asked = true;
+            snapshotRequested = true;
             var _ = snapshots.get().thenAccept(this::begin);
             return;
         }
@@ -72,7 +74,7 @@ final class BlockWatcher {
     }
 
     private synchronized void begin(Snapshot snapshot) {
-        asked = false;
+        snapshotRequested = false;
         position = snapshot.position();
         if (!out.isCancelled()) {
             send(true, snapshot.names(), Set.of());

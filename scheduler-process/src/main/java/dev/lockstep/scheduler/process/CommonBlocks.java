@@ -9,7 +9,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
-/// Full blocks from earlier epochs that every rank of a group reports at the same place under the
+/// Full blocks from earlier epochs that every rank of a group reports in the same place under the
 /// same name: their shards together are still the keys and values of a prefix.
 record CommonBlocks(List<Block> blocks) {
     static final CommonBlocks NONE = new CommonBlocks(List.of());

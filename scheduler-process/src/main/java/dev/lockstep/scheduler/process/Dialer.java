@@ -3,8 +3,8 @@ package dev.lockstep.scheduler.process;
 import dev.lockstep.cluster.Member;
 import io.grpc.ManagedChannel;
 
-/// Opens channels to members; the network as an interface, so that tests need none.
+/// Opens channels to members; an interface, so that tests need no network.
 interface Dialer {
-    /// A channel that the caller shuts down. Opening it waits for nothing.
+    /// Returns a channel that the caller shuts down. Does not block until it is connected.
     ManagedChannel dial(Member member);
 }

@@ -10,9 +10,9 @@ import dev.lockstep.scheduler.Timeline;
 import dev.lockstep.scheduler.WaitingLimits;
 import java.util.Optional;
 
-/// One epoch after the other: makes the scheduler of a formed group, which takes over the blocks
-/// its ranks still hold and is recorded where that was asked for, and keeps the totals of those
-/// that ended.
+/// Begins and ends epochs: creates the scheduler of a formed group, which takes over the blocks
+/// that its ranks still hold and is recorded if that was requested, and keeps the totals of ended
+/// epochs.
 ///
 /// Owned by the step loop's thread.
 final class Epochs {
@@ -59,21 +59,21 @@ final class Epochs {
         scheduler.recordTo(to);
     }
 
-    /// The epoch's group is lost.
+    /// Ends an epoch whose group is lost.
     LostSequences end(Epoch epoch) {
         before = before.plus(epoch.scheduler().load().totals());
         return epoch.scheduler().lose();
     }
 
-    /// The load of an epoch, or of none, with the totals of all that ended.
+    /// Returns the load of an epoch, or of none, with the totals of all ended epochs.
     ///
-    /// @param refused requests that no epoch saw
+    /// @param refused requests that were refused before any epoch received them
     Load load(Optional<Epoch> epoch, long refused) {
         var load = epoch.map(it -> it.scheduler().load()).orElse(Load.NONE);
         return load.withTotals(before.plus(load.totals()).plusRefused(refused));
     }
 
-    /// The process ends.
+    /// Closes the recording when the process ends.
     void close() {
         recording.ifPresent(Recording::close);
     }

@@ -13,18 +13,18 @@ final class FormationException extends Exception {
         this.highestEpoch = highestEpoch;
     }
 
-    /// These ranks do not fit together: trying again is useless until one of them is another
-    /// process.
+    /// Reports that the ranks do not fit together: another attempt is useless until one of them is
+    /// another process.
     static FormationException refused(String message) {
         return new FormationException(message, true, 0);
     }
 
-    /// A rank was lost on the way, or did not answer in time.
+    /// Reports that a rank was lost during the formation, or did not answer in time.
     static FormationException lost(String message) {
         return new FormationException(message, false, 0);
     }
 
-    /// A rank has obeyed a higher epoch.
+    /// Reports that a rank has accepted a higher epoch.
     static FormationException stale(String message, long highestEpoch) {
         return new FormationException(message, false, highestEpoch);
     }
@@ -33,7 +33,7 @@ final class FormationException extends Exception {
         return refused;
     }
 
-    /// The highest epoch a rank has seen, 0 when that was not the reason.
+    /// The highest epoch that a rank has seen, 0 when that was not the reason.
     long highestEpoch() {
         return highestEpoch;
     }

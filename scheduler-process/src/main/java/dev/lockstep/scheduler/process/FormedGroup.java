@@ -4,8 +4,8 @@ import dev.lockstep.proto.v1.RankInfo;
 import dev.lockstep.scheduler.GroupShape;
 import java.util.List;
 
-/// A group that can run steps: its ranks, what they agreed on, and what they still hold. The infos
-/// of the ranks pass through from workers to coordinators unread.
+/// A group that can run steps: its ranks, what they agreed on, and the blocks they still hold. The
+/// infos of the ranks are passed from workers to coordinators unread.
 record FormedGroup(
         WorkerGroup workers,
         GroupShape shape,

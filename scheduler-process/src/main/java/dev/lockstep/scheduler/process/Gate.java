@@ -6,19 +6,19 @@ import io.grpc.Status;
 import java.time.Duration;
 import java.util.concurrent.atomic.LongAdder;
 
-/// Refuses at once what would find the queue full, on the transport's thread and without a word to
-/// the step loop, which says after every round how long the queue is. Under overload nearly all
-/// requests end here, and the loop has its time for the others.
+/// Refuses requests that would find the queue full, on the transport's thread and without a message
+/// to the step loop, which sets the length of the queue after every round. Under overload nearly
+/// all requests end here, so that the loop has time for the others.
 ///
-/// What is open here may still be refused by the loop: it counts exactly.
+/// The loop may still refuse a request that passes here: it counts exactly.
 final class Gate {
     private final WaitingLimits limits;
     private final LongAdder refused = new LongAdder();
     private volatile Queue queue = Queue.OPEN;
 
-    /// The queue as the loop last left it.
+    /// The queue as the loop last set it.
     record Queue(int sequences, long tokens, Duration retryAfter) {
-        /// Nobody waits, or the loop has another answer for everybody.
+        /// No sequence waits, or the loop has another answer for every request.
         static final Queue OPEN = new Queue(0, 0, Duration.ZERO);
     }
 
@@ -26,8 +26,8 @@ final class Gate {
         this.limits = limits;
     }
 
-    /// By the step loop.
-    void stands(Queue now) {
+    /// Sets the queue; called by the step loop.
+    void update(Queue now) {
         queue = now;
     }
 
@@ -36,7 +36,7 @@ final class Gate {
         return refused.sum();
     }
 
-    /// Fails a request that would find the queue full; false when it may pass.
+    /// Fails a request that would find the queue full. Returns false when the request may pass.
     boolean tryRefuse(RequestStream stream) {
         var now = queue;
         int choices = stream.request().choices().size();
@@ -50,7 +50,7 @@ final class Gate {
         return true;
     }
 
-    /// The trailers of a refusal.
+    /// Returns the trailers of a refusal.
     static Metadata retry(Duration wait) {
         var trailers = new Metadata();
         trailers.put(Requests.RETRY_AFTER_MS, Long.toString(wait.toMillis()));

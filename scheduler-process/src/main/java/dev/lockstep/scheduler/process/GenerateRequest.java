@@ -19,10 +19,10 @@ import java.util.Set;
 import java.util.concurrent.TimeUnit;
 
 /// A request as the coordinator sent it, with the fields that the scheduler acts on checked. The
-/// sampling settings were checked by the coordinator; here only their token ids are, because only a
-/// formed group knows its vocabulary.
+/// coordinator has checked the sampling settings; here only their token ids are checked, because
+/// only a formed group knows its vocabulary.
 ///
-/// @param promptIds written by no code
+/// @param promptIds read-only
 /// @param ignoreEos whether the model's end tokens neither end a sequence nor are masked
 record GenerateRequest(
         String id,
@@ -30,7 +30,7 @@ record GenerateRequest(
         List<Choice> choices,
         boolean ignoreEos,
         PromptOutputs outputs,
-        Asked asked) {
+        Options options) {
     private static final int MAX_CHOICES = 128;
     private static final int MAX_TOP_LOGPROBS = 20;
     private static final long MAX_DEADLINE_MILLIS = TimeUnit.DAYS.toMillis(30);
@@ -39,10 +39,10 @@ record GenerateRequest(
         choices = List.copyOf(choices);
     }
 
-    /// What it requests of scheduling and caching.
+    /// The scheduling and caching options of the request.
     ///
-    /// @param deadlineMillis from its arrival; 0 is none
-    record Asked(
+    /// @param deadlineMillis from its arrival; 0 for none
+    record Options(
             String tenant,
             int priority,
             boolean guaranteed,
@@ -70,7 +70,7 @@ record GenerateRequest(
                 choices(proto),
                 proto.getIgnoreEos(),
                 proto.getOutputs(),
-                asked(proto));
+                options(proto));
     }
 
     private static List<Choice> choices(dev.lockstep.proto.v1.GenerateRequest proto) {
@@ -168,23 +168,23 @@ record GenerateRequest(
     /// The options for the scheduler; the deadline is on the clock that reads `nanos` now.
     SchedulingOptions options(long nanos) {
         return new SchedulingOptions(
-                asked.tenant,
-                asked.priority,
-                asked.guaranteed,
-                asked.deadlineMillis == 0
+                options.tenant,
+                options.priority,
+                options.guaranteed,
+                options.deadlineMillis == 0
                         ? SchedulingOptions.NO_DEADLINE
-                        : nanos + TimeUnit.MILLISECONDS.toNanos(asked.deadlineMillis),
-                SchedulingOptions.Domain.of(CacheDomain.of(asked.tenant, asked.cacheSalt, "")),
-                asked.cachePriority,
-                asked.cacheTtlSeconds);
+                        : nanos + TimeUnit.MILLISECONDS.toNanos(options.deadlineMillis),
+                SchedulingOptions.Domain.of(CacheDomain.of(options.tenant, options.cacheSalt, "")),
+                options.cachePriority,
+                options.cacheTtlSeconds);
     }
 
-    private static Asked asked(dev.lockstep.proto.v1.GenerateRequest proto) {
+    private static Options options(dev.lockstep.proto.v1.GenerateRequest proto) {
         requireWhole("deadline_ms", proto.getDeadlineMs(), 0, MAX_DEADLINE_MILLIS);
-        requireWhole("cache_priority", proto.getCachePriority(), 0, BlockPool.MOST_PRIORITY);
+        requireWhole("cache_priority", proto.getCachePriority(), 0, BlockPool.MAX_PRIORITY);
         requireWhole("cache_ttl_ms", proto.getCacheTtlMs(), 0, Integer.MAX_VALUE);
         int retention = proto.getCachePriority();
-        return new Asked(
+        return new Options(
                 proto.getTenant(),
                 proto.getPriority(),
                 proto.getServiceClass() == ServiceClass.SERVICE_CLASS_GUARANTEED,
@@ -200,10 +200,10 @@ record GenerateRequest(
                 field + " is \"" + value + "\"; it is not served yet, leave it empty");
     }
 
-    private static void requireWhole(String field, long value, long least, long most) {
+    private static void requireWhole(String field, long value, long min, long max) {
         require(
-                value >= least && value <= most,
-                field + " is " + value + ", it must lie in [" + least + ", " + most + "]");
+                value >= min && value <= max,
+                field + " is " + value + ", it must lie in [" + min + ", " + max + "]");
     }
 
     private static void requireToken(String field, int id, int size) {

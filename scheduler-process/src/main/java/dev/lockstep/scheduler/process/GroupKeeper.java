@@ -26,15 +26,16 @@ import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
 /// Keeps the group formed while this scheduler leads: waits for all ranks, joins them under a new
-/// epoch, hands the group to the step loop, and begins again when it is lost.
+/// epoch, passes the group to the step loop, and starts again when the group is lost.
 ///
-/// A thread of its own, since all of this waits; [SchedulerMain] closes it before the step inbox.
+/// It has a separate thread, because all of this blocks; [SchedulerMain] closes it before the step
+/// loop.
 final class GroupKeeper implements AutoCloseable {
     private static final Duration JOIN_TIMEOUT = Duration.ofSeconds(30);
-    // Warm-up measures steps; a rank that hangs in it is found by its heartbeat.
+    // Warm-up measures steps; a rank that hangs in it is detected by its heartbeat.
     private static final Duration FORM_TIMEOUT = Duration.ofMinutes(5);
-    private static final Duration LEAST_BACKOFF = Duration.ofMillis(100);
-    private static final Duration MOST_BACKOFF = Duration.ofSeconds(2);
+    private static final Duration MIN_BACKOFF = Duration.ofMillis(100);
+    private static final Duration MAX_BACKOFF = Duration.ofSeconds(2);
     private static final Duration LONG_WAIT = Duration.ofSeconds(30);
     private static final Logger LOG = LogManager.getLogger(GroupKeeper.class);
 
@@ -48,10 +49,10 @@ final class GroupKeeper implements AutoCloseable {
     private final Thread thread;
     private final byte[] hashKey;
     private final HeapBudget heap = HeapBudget.ofProcess();
-    // One note at most: something changed, look again.
+    // At most one entry, which says that something changed.
     private final BlockingQueue<Boolean> changes = new LinkedBlockingQueue<>(1);
     private long highestEpoch;
-    private Duration backoff = LEAST_BACKOFF;
+    private Duration backoff = MIN_BACKOFF;
     private List<String> tried = List.of();
     private long retryNanos;
 
@@ -81,8 +82,9 @@ final class GroupKeeper implements AutoCloseable {
 
     private void run() {
         var contender = registration.member().incarnation();
-        try (var _ = cluster.membership().listen(_ -> noteChange());
-                var leadership = cluster.contend(config.group(), contender, new LeadershipNews())) {
+        try (var _ = cluster.membership().listen(_ -> signalChange());
+                var leadership =
+                        cluster.contend(config.group(), contender, new LeadershipListener())) {
             while (true) {
                 turn(leadership);
             }
@@ -91,29 +93,29 @@ final class GroupKeeper implements AutoCloseable {
         }
     }
 
-    private final class LeadershipNews implements Leadership.Listener {
+    private final class LeadershipListener implements Leadership.Listener {
         @Override
         public void elected() {
             LOG.info("this scheduler leads group {}", config.group());
-            noteChange();
+            signalChange();
         }
 
         @Override
         public void deposed() {
             LOG.warn("another scheduler leads group {}", config.group());
-            noteChange();
+            signalChange();
         }
     }
 
-    private void noteChange() {
-        // A note that is not read yet says the same.
+    private void signalChange() {
+        // An entry that was not read yet has the same effect.
         boolean first = changes.offer(true);
-        LOG.trace("change noted, first: {}", first);
+        LOG.trace("change signalled, first: {}", first);
     }
 
-    private void awaitChange(Duration most) throws InterruptedException {
-        var note = changes.poll(most.toNanos(), TimeUnit.NANOSECONDS);
-        LOG.trace("woken by {}", note);
+    private void awaitChange(Duration timeout) throws InterruptedException {
+        var change = changes.poll(timeout.toNanos(), TimeUnit.NANOSECONDS);
+        LOG.trace("woken by {}", change);
     }
 
     private void turn(Leadership leadership) throws InterruptedException {
@@ -141,7 +143,7 @@ final class GroupKeeper implements AutoCloseable {
             tried = incarnations(members);
             var epoch = leadership.nextEpoch(highestEpoch);
             if (epoch.isEmpty()) {
-                waitBeforeRetry(MOST_BACKOFF);
+                waitBeforeRetry(MAX_BACKOFF);
                 return;
             }
             highestEpoch = epoch.getAsLong();
@@ -162,12 +164,12 @@ final class GroupKeeper implements AutoCloseable {
         LOG.warn("group {} is not formed: {}", config.group(), why.getMessage());
         waitBeforeRetry(why.isRefusal() ? LONG_WAIT : backoff);
         backoff = backoff.multipliedBy(2);
-        if (backoff.compareTo(MOST_BACKOFF) > 0) {
-            backoff = MOST_BACKOFF;
+        if (backoff.compareTo(MAX_BACKOFF) > 0) {
+            backoff = MAX_BACKOFF;
         }
     }
 
-    /// The same processes are not tried again before this; others are at once.
+    /// Sets the time before which the same processes are not tried again; others are tried at once.
     private void waitBeforeRetry(Duration wait) {
         retryNanos = clock.nanoTime() + wait.toNanos();
     }
@@ -180,7 +182,7 @@ final class GroupKeeper implements AutoCloseable {
         return members.stream().map(Member::incarnation).toList();
     }
 
-    /// The newest worker announced for each rank, as far as there is one.
+    /// Returns the newest worker announced for each rank that has one.
     private List<Member> announcedRanks() {
         var snapshot = cluster.membership().snapshot();
         var members = new ArrayList<Member>();
@@ -190,7 +192,7 @@ final class GroupKeeper implements AutoCloseable {
         return members;
     }
 
-    /// What keeps these from being all ranks; empty when nothing does.
+    /// Returns why these are not all ranks; empty when they are.
     private String missing(List<Member> members) {
         for (var member : members) {
             if (member.size() != config.tensorParallel()) {
@@ -212,27 +214,27 @@ final class GroupKeeper implements AutoCloseable {
                         + " workers";
     }
 
-    /// Forms the group and stays with it until it is lost or this scheduler leads no more.
+    /// Forms the group and keeps it until it is lost or this scheduler no longer leads.
     private void keep(List<Member> members, Leadership leadership)
             throws FormationException, InterruptedException {
-        var news = new GroupNews();
-        try (var workers = new WorkerGroup(highestEpoch, members, dialer, clock, news)) {
+        var listener = new GroupListener();
+        try (var workers = new WorkerGroup(highestEpoch, members, dialer, clock, listener)) {
             var formed = form(workers, members);
-            backoff = LEAST_BACKOFF;
+            backoff = MIN_BACKOFF;
             announce(formed, Member.State.READY);
             inbox.groupFormed(formed);
             while (!workers.isLost() && leadership.leading()) {
                 awaitChange(LONG_WAIT);
             }
             workers.lose("another scheduler leads");
-            waitBeforeRetry(LEAST_BACKOFF);
+            waitBeforeRetry(MIN_BACKOFF);
         } finally {
             announceStarting();
         }
     }
 
-    /// Passes the news on to the step loop, and wakes the keeper when the group is lost.
-    private final class GroupNews implements WorkerGroup.Listener {
+    /// Passes events of the group to the step loop, and wakes the keeper when the group is lost.
+    private final class GroupListener implements WorkerGroup.Listener {
         @Override
         public void stepCompleted(WorkerGroup group, StepResult result) {
             inbox.stepCompleted(group, result);
@@ -241,13 +243,13 @@ final class GroupKeeper implements AutoCloseable {
         @Override
         public void groupLost(WorkerGroup group, String reason) {
             inbox.groupLost(group, reason);
-            noteChange();
+            signalChange();
         }
     }
 
     private FormedGroup form(WorkerGroup workers, List<Member> members)
             throws FormationException, InterruptedException {
-        long begun = clock.nanoTime();
+        long startNanos = clock.nanoTime();
         LOG.info(
                 "group {} joins {} ranks in epoch {}",
                 config.group(),
@@ -282,7 +284,7 @@ final class GroupKeeper implements AutoCloseable {
                 held.blocks().size(),
                 group.shape().maxSequences(),
                 group.shape().maxBatchedTokens(),
-                Duration.ofNanos(clock.nanoTime() - begun).toMillis());
+                Duration.ofNanos(clock.nanoTime() - startNanos).toMillis());
         return group;
     }
 
@@ -291,7 +293,7 @@ final class GroupKeeper implements AutoCloseable {
             throws FormationException {
         int tokens = form.getMaxNumBatchedTokens();
         for (var one : formed) {
-            tokens = Handshake.leastGiven(tokens, one.getMaxNumBatchedTokens());
+            tokens = Handshake.minGiven(tokens, one.getMaxNumBatchedTokens());
         }
         try {
             var shape =

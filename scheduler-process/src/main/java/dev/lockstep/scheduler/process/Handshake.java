@@ -6,7 +6,7 @@ import dev.lockstep.proto.v1.KvGroupInfo;
 import java.util.List;
 import java.util.function.Function;
 
-/// Decides from what the ranks say of themselves whether they make one group, and with which
+/// Decides from what the ranks report about themselves whether they form one group, and with which
 /// limits.
 final class Handshake {
     /// Changes when an older peer would misread `worker.proto`.
@@ -14,7 +14,7 @@ final class Handshake {
 
     private record Field(String name, Function<Joined, String> value) {}
 
-    // In the order a person would look for the mistake.
+    // In the order in which a user would look for the mistake.
     private static final List<Field> EQUAL_ON_ALL_RANKS =
             List.of(
                     new Field("protocol version", Joined::getProtocolVersion),
@@ -36,16 +36,16 @@ final class Handshake {
 
     private Handshake() {}
 
-    /// What to form, or a refusal that names both values. Limits of 0 are open: `maxBatchedTokens`
-    /// is then measured, unless a rank brings its own.
+    /// Returns the group to form, or throws a refusal that names both values. A limit of 0 is not
+    /// set: `maxBatchedTokens` is then measured, unless a rank sets it.
     static Form agree(List<Joined> ranks, String rendezvous, int maxSequences, int maxBatchedTokens)
             throws FormationException {
         var first = ranks.getFirst();
         if (!first.getProtocolVersion().equals(PROTOCOL_VERSION)) {
             throw FormationException.refused(
-                    "the scheduler speaks protocol version "
+                    "protocol version differs: the scheduler has "
                             + PROTOCOL_VERSION
-                            + ", rank 0 "
+                            + ", rank 0 has "
                             + first.getProtocolVersion());
         }
         for (var field : EQUAL_ON_ALL_RANKS) {
@@ -62,12 +62,12 @@ final class Handshake {
                 throw FormationException.refused(
                         "the worker announced as rank "
                                 + rank
-                                + " says it is rank "
+                                + " reports rank "
                                 + joined.getRank());
             }
             blocks = Math.min(blocks, joined.getKvBlocks());
-            sequences = leastGiven(sequences, joined.getMaxNumSeqs());
-            tokens = leastGiven(tokens, joined.getMaxNumBatchedTokens());
+            sequences = minGiven(sequences, joined.getMaxNumSeqs());
+            tokens = minGiven(tokens, joined.getMaxNumBatchedTokens());
         }
         if (blocks < 2 || blocks > Integer.MAX_VALUE) {
             throw FormationException.refused(
@@ -99,15 +99,15 @@ final class Handshake {
                             + rank
                             + " has "
                             + found
-                            + "; start all ranks of a group alike");
+                            + "; it must be the same on all ranks of a group");
         }
     }
 
-    static int leastGiven(int limit, int other) {
+    static int minGiven(int limit, int other) {
         return limit == 0 ? other : other == 0 ? limit : Math.min(limit, other);
     }
 
-    // Bytes differ by rank where heads are cut unevenly; kinds must not.
+    // The bytes per block differ by rank where heads are split unevenly; the kinds must not differ.
     private static String kvGroups(Joined joined) {
         var text = new StringBuilder();
         for (KvGroupInfo group : joined.getKvGroupsList()) {

@@ -5,15 +5,18 @@ import dev.lockstep.scheduler.KvGroupShape;
 import dev.lockstep.scheduler.PrefixCache;
 import java.util.List;
 
-/// What this process's heap may hold. The metadata of a group's blocks is known only when its ranks
-/// have joined: a pool that does not fit is refused then, before anybody builds anything.
+/// The heap of this process as a limit for block metadata. The metadata of a group's blocks is
+/// known only when its ranks have joined: a pool that does not fit is refused then, before any rank
+/// builds anything.
 public record HeapBudget(long maxBytes) {
     private static final long MEBIBYTE = 1 << 20;
 
-    /// Left to everything else: the young generation, and what requests and their timelines hold.
+    /// Reserved for everything else: the young generation, and what requests and their timelines
+    /// hold.
     static final long RESERVED_BYTES = 96 * MEBIBYTE;
 
-    /// A router that begins to watch is told the name of every block that can be found.
+    /// Bytes of a name in a snapshot: a router that begins to watch receives the name of every
+    /// block that can be found.
     private static final long NAME_BYTES = 64;
 
     static HeapBudget ofProcess() {
@@ -37,7 +40,7 @@ public record HeapBudget(long maxBytes) {
         }
     }
 
-    /// Of one block in a pool and its prefix cache.
+    /// Returns the bytes of one block in a pool and its prefix cache.
     public static long bytesOfBlock(int blockSize) {
         return BlockPool.BYTES_OF_BLOCK + PrefixCache.bytesOfBlock(blockSize);
     }

@@ -21,20 +21,22 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
 
-/// The process's connections: a server for coordinators, channels to workers, and the one thread
-/// that moves their bytes. [SchedulerMain] closes it, after everything that uses it.
+/// The connections of the process: a server for coordinators, channels to workers, and the one
+/// thread that does their I/O. [SchedulerMain] closes it, after everything that uses it.
 final class NettyTransport implements Dialer, AutoCloseable {
-    // A prompt of a million ids, five bytes each, and what goes with it.
+    // A prompt of a million ids, five bytes each, and the other fields of its message.
     private static final int MAX_MESSAGE_BYTES = 8 << 20;
 
-    // The hidden states of a step: of 8,192 tokens, 8,192 values each, it is half of this.
+    // The hidden states of a step of 8,192 tokens with 8,192 values each take half of this.
     private static final int MAX_RESULT_BYTES = 512 << 20;
 
-    // Handlers only parse and hand over, so one thread is enough and calls run on it directly.
+    // Handlers only parse and pass messages on, so one thread is enough and calls run on it
+    // directly.
     private final EventLoopGroup eventLoop =
             new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
 
-    /// By the member's Unix socket when it has one that exists on this host, else by TCP.
+    /// Dials the Unix socket of a member when it has one that exists on this host, else its TCP
+    /// address.
     @Override
     public ManagedChannel dial(Member member) {
         var socket = member.unixSocket();
@@ -55,7 +57,7 @@ final class NettyTransport implements Dialer, AutoCloseable {
                 .build();
     }
 
-    /// A server that listens on `host:port`; port 0 takes a free one.
+    /// Starts a server that listens on `host:port`; port 0 chooses a free one.
     Server listen(String host, int port, BindableService service) throws IOException {
         try {
             return NettyServerBuilder.forAddress(new InetSocketAddress(host, port))

@@ -5,11 +5,11 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Sequences whose group was lost before they started: they wait a while for the next group of the
-/// same model.
+/// Sequences whose group was lost before they started: they wait for a limited time for the next
+/// group of the same model.
 final class ParkedSequences {
-    /// They wait so long.
-    static final Duration LONGEST = Duration.ofSeconds(30);
+    /// The longest time that they wait.
+    static final Duration MAX_WAIT = Duration.ofSeconds(30);
 
     private final List<Sequence> parked = new ArrayList<>();
     private String modelDigest = "";
@@ -19,31 +19,31 @@ final class ParkedSequences {
         return parked.size();
     }
 
-    /// A group of this model was lost.
+    /// Adds sequences of a lost group of the model with this digest.
     void add(List<Sequence> sequences, String digest, long nanos) {
         modelDigest = digest;
         sinceNanos = nanos;
         parked.addAll(sequences);
     }
 
-    /// False when it is not among them.
+    /// Removes a sequence. Returns false when it is not parked.
     boolean remove(Sequence sequence) {
         return parked.remove(sequence);
     }
 
-    /// Takes everybody out, in their old order.
+    /// Removes all sequences and returns them in their old order.
     List<Sequence> takeAll() {
         var all = List.copyOf(parked);
         parked.clear();
         return all;
     }
 
-    /// Whether a group of this model can go on with them.
+    /// Whether a group of the model with this digest can continue them.
     boolean fit(String digest) {
         return modelDigest.equals(digest);
     }
 
     boolean waitedTooLong(long nanos) {
-        return !parked.isEmpty() && nanos - sinceNanos > LONGEST.toNanos();
+        return !parked.isEmpty() && nanos - sinceNanos > MAX_WAIT.toNanos();
     }
 }

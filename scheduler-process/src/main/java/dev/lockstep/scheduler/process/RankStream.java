@@ -28,7 +28,7 @@ import io.grpc.Status;
 
 /// The stream to one rank, and the messages on it. Its group opens and cancels it.
 final class RankStream extends ClientCall.Listener<WorkerMessage> {
-    /// Hears on the transport's thread.
+    /// Receives events of the stream on the transport's thread.
     interface Listener {
         void received(int rank, WorkerMessage message);
 
@@ -48,7 +48,7 @@ final class RankStream extends ClientCall.Listener<WorkerMessage> {
         this.call = channel.newCall(WorkerGrpc.getAttachMethod(), CallOptions.DEFAULT);
     }
 
-    /// Nothing when another rank was lost before, and this one cancelled with it.
+    /// Opens the stream, unless it was cancelled because another rank was lost first.
     synchronized void open() {
         if (!cancelled) {
             call.start(this, new Metadata());
@@ -56,8 +56,8 @@ final class RankStream extends ClientCall.Listener<WorkerMessage> {
         }
     }
 
-    /// Never waits. What may be on its way is bounded by the steps in flight and a heartbeat a
-    /// second.
+    /// Sends a message without blocking. The messages on their way are bounded by the steps in
+    /// flight and one heartbeat a second.
     synchronized void send(SchedulerMessage message) {
         if (!cancelled) {
             call.sendMessage(message);
@@ -66,7 +66,7 @@ final class RankStream extends ClientCall.Listener<WorkerMessage> {
 
     synchronized void cancel() {
         cancelled = true;
-        call.cancel("the scheduler gave the group up", null);
+        call.cancel("the scheduler cancelled the group", null);
         channel.shutdownNow();
     }
 

@@ -26,10 +26,10 @@ import java.util.Locale;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/// Writes everything a scheduler is told, and what it plans, to a file that [Replay] reads. A file
-/// that can be written no more ends the recording, not the scheduler.
+/// Writes every call of a scheduler, and what it plans, to a file that [Replay] reads. A write
+/// error ends the recording, not the scheduler.
 ///
-/// Owned by the step loop's thread; closed by the process.
+/// Owned by the step loop's thread, which also closes it.
 final class Recording implements Recorder, AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(Recording.class);
     private static final int BUFFER = 1 << 16;
@@ -43,7 +43,7 @@ final class Recording implements Recorder, AutoCloseable {
         this.out = out;
     }
 
-    /// Begins a file anew.
+    /// Creates the file, or overwrites it.
     static Recording to(Path file) {
         try {
             return new Recording(
@@ -53,7 +53,7 @@ final class Recording implements Recorder, AutoCloseable {
         }
     }
 
-    /// A group was formed; what follows is told to its scheduler.
+    /// Records a formed group; the calls that follow are for its scheduler.
     void formed(
             GroupShape shape,
             WaitingLimits limits,
@@ -173,7 +173,7 @@ final class Recording implements Recorder, AutoCloseable {
             call.build().writeDelimitedTo(out);
         } catch (IOException e) {
             broken = true;
-            LOG.error("the recording in {} ends here", file, e);
+            LOG.error("cannot write {}: the recording ends here", file, e);
         }
     }
 
@@ -182,7 +182,7 @@ final class Recording implements Recorder, AutoCloseable {
         try {
             out.close();
         } catch (IOException e) {
-            LOG.error("the end of the recording in {} is lost", file, e);
+            LOG.error("cannot close {}: the end of the recording is lost", file, e);
         }
     }
 }

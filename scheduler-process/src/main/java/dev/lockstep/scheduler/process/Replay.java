@@ -42,9 +42,9 @@ public final class Replay {
     private long computeMicros;
     private final List<String> differences = new ArrayList<>();
 
-    /// What a replay found.
+    /// The result of a replay.
     ///
-    /// @param differences empty when every plan was the recorded one
+    /// @param differences empty when every plan equals the recorded one
     public record Report(
             long groups,
             long requests,
@@ -63,12 +63,12 @@ public final class Replay {
 
     /// Replays a file.
     ///
-    /// @throws IOException when it cannot be read, or is no recording
+    /// @throws IOException when it cannot be read, or is not a recording
     public static Report of(Path file) throws IOException {
         var replay = new Replay();
         try (InputStream in = new BufferedInputStream(Files.newInputStream(file))) {
             for (var call = next(in, file); call != null; call = next(in, file)) {
-                replay.take(call, file);
+                replay.apply(call, file);
             }
         }
         return new Report(
@@ -84,11 +84,12 @@ public final class Replay {
         try {
             return RecordedCall.parseDelimitedFrom(in);
         } catch (InvalidProtocolBufferException e) {
-            throw new IOException(file + " is no recording, or was cut: " + e.getMessage(), e);
+            throw new IOException(
+                    file + " is not a recording, or was cut off: " + e.getMessage(), e);
         }
     }
 
-    private void take(RecordedCall call, Path file) throws IOException {
+    private void apply(RecordedCall call, Path file) throws IOException {
         calls++;
         if (call.getCallCase() == RecordedCall.CallCase.GROUP) {
             begin(call.getGroup());
@@ -96,7 +97,7 @@ public final class Replay {
         }
         var current = scheduler;
         if (current == null) {
-            throw new IOException(file + " is no recording: it does not begin with a group");
+            throw new IOException(file + " is not a recording: it does not begin with a group");
         }
         long nanos = call.getNanos();
         switch (call.getCallCase()) {
@@ -117,7 +118,7 @@ public final class Replay {
                 current.apply(RankStream.fromProto(call.getResult()), nanos);
             }
             case GROUP, CALL_NOT_SET ->
-                    throw new IOException(file + ": call " + calls + " says nothing");
+                    throw new IOException(file + ": call " + calls + " is empty");
         }
     }
 
@@ -201,7 +202,7 @@ public final class Replay {
         try {
             return PromptOutputs.parseFrom(arrival.getOutputs());
         } catch (InvalidProtocolBufferException e) {
-            throw new IOException("request " + arrival.getRequestId() + " has broken outputs", e);
+            throw new IOException("request " + arrival.getRequestId() + " has invalid outputs", e);
         }
     }
 

@@ -18,11 +18,11 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/// One request and the stream its tokens leave by; ends exactly once.
+/// One request and the stream of its events; ends exactly once.
 ///
-/// The step loop writes and never waits: while the reader is slow, tokens gather here, up to
-/// [#MAX_UNREAD]. The transport's thread sends the rest when the reader catches up; both guard by
-/// this.
+/// The step loop writes and never blocks: while the reader is slow, tokens are kept here, up to
+/// [#MAX_UNREAD]. The transport's thread sends the rest when the reader catches up; both
+/// synchronize on this.
 final class RequestStream {
     /// Tokens that may wait for a slow reader, beyond what the transport buffers.
     static final int MAX_UNREAD = 2048;
@@ -42,7 +42,7 @@ final class RequestStream {
     private boolean ended;
     private boolean complete;
 
-    /// What a choice has not sent yet: tokens, then its end.
+    /// The events of a choice that are not sent yet: tokens, then its end.
     private static final class Outbox {
         final ArrayDeque<PositionOutputs> outputs = new ArrayDeque<>();
         int cachedTokens;
@@ -63,7 +63,7 @@ final class RequestStream {
         return request;
     }
 
-    /// One per choice, once it was submitted; of the step loop.
+    /// One per choice, once it was submitted; owned by the step loop.
     List<Sequence> sequences() {
         return sequences;
     }
@@ -72,14 +72,14 @@ final class RequestStream {
         sequences = choices;
     }
 
-    /// A choice's first token is about to come; so many tokens of its prompt were found in the
-    /// cache.
+    /// Sets how many tokens of the prompt of a choice were found in the cache, before its first
+    /// token.
     synchronized void began(int choice, int cached) {
         outboxes.get(choice).cachedTokens = cached;
         cachedTokens = choice == 0 ? cached : cachedTokens;
     }
 
-    /// False when the reader has left too much unread: then the request must be failed.
+    /// Adds a token. Returns false when too much is unread: then the request must be failed.
     synchronized boolean generated(int choice, int position, SampledToken token) {
         if (ended) {
             return true;
@@ -103,7 +103,7 @@ final class RequestStream {
         return unread <= MAX_UNREAD;
     }
 
-    /// As [#generated], of outputs of positions.
+    /// As [#generated], for outputs of positions.
     synchronized boolean computed(int choice, PositionOutputs outputs) {
         if (ended) {
             return true;
@@ -146,7 +146,7 @@ final class RequestStream {
         fail(status, new Metadata());
     }
 
-    /// The reader hung up: nothing more is sent.
+    /// Ends the stream because the client has disconnected: nothing more is sent.
     synchronized void abandon() {
         ended = true;
     }
@@ -155,7 +155,7 @@ final class RequestStream {
         return ended;
     }
 
-    /// Sends what the transport takes without buffering on; the end only after the last token.
+    /// Sends what the transport accepts without buffering more; the end only after the last token.
     synchronized void drain() {
         for (int i = 0; i < outboxes.size() && !ended && out.isReady(); i++) {
             drain(i, outboxes.get(i));

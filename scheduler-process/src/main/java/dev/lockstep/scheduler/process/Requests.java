@@ -21,8 +21,9 @@ import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.jspecify.annotations.Nullable;
 
-/// The requests of the step loop: whose sequence is whose, what they hear, and those that wait for
-/// the next group because theirs was lost before they started. Owned by the step loop's thread.
+/// The requests of the step loop: which request each sequence belongs to, the delivery of its
+/// events, and the sequences that wait for the next group because theirs was lost before they
+/// started. Owned by the step loop's thread.
 final class Requests {
     static final Metadata.Key<String> RETRY_AFTER_MS =
             Metadata.Key.of("retry-after-ms", Metadata.ASCII_STRING_MARSHALLER);
@@ -48,7 +49,7 @@ final class Requests {
         return parked.count();
     }
 
-    /// Queues a request with the group's scheduler, or answers why not.
+    /// Queues a request with the group's scheduler, or fails it with the reason.
     void submit(RequestStream stream, FormedGroup group) {
         try {
             stream.request().requireVocabulary(group.vocabularySize());
@@ -83,7 +84,7 @@ final class Requests {
 
     private void queue(RequestStream stream, List<Sequence> sequences) {
         if (scheduler == null) {
-            throw new IllegalStateException("no group to queue with");
+            throw new IllegalStateException("no group is formed");
         }
         switch (scheduler.submit(sequences, clock.nanoTime())) {
             case Submission.Queued() -> {
@@ -99,7 +100,7 @@ final class Requests {
         }
     }
 
-    /// What the gate must know of those that wait.
+    /// Returns the state of the queue for the gate.
     Gate.Queue queue() {
         if (scheduler == null || scheduler.waiting() == 0) {
             return Gate.Queue.OPEN;
@@ -118,7 +119,7 @@ final class Requests {
         drop(stream);
     }
 
-    /// Fails a request and takes whatever is left of it out.
+    /// Fails a request and removes its sequences.
     private void end(RequestStream stream, Status status, Metadata trailers) {
         stream.fail(status, trailers);
         drop(stream);
@@ -133,8 +134,8 @@ final class Requests {
         }
     }
 
-    /// Passes on what happened to a sequence.
-    void tell(SequenceEvent event) {
+    /// Delivers an event to the request of its sequence.
+    void deliver(SequenceEvent event) {
         var stream = owners.get(event.sequence());
         if (stream == null) {
             return;
@@ -165,7 +166,7 @@ final class Requests {
                     finish(stream, sequence, FinishReason.FINISH_REASON_LENGTH, -1);
             case SequenceEvent.Expired(var sequence) -> {
                 LOG.debug("request {} ends: its deadline passed", sequence.requestId());
-                var late = "the request's deadline passed: deadline_ms is over";
+                var late = "the request's deadline passed: deadline_ms has expired";
                 end(stream, Status.DEADLINE_EXCEEDED.withDescription(late), new Metadata());
             }
         }
@@ -173,15 +174,15 @@ final class Requests {
 
     private void finish(RequestStream stream, Sequence sequence, FinishReason reason, int id) {
         owners.remove(sequence);
-        // One that generates nothing has had no first token.
+        // A sequence that generates nothing had no first token.
         stream.began(sequence.choice().index(), sequence.cachedAtFirst());
         stream.finished(sequence.choice().index(), reason, id);
         retryAfter.finished(clock.nanoTime());
         LOG.debug("request {} finished: {}", sequence.requestId(), reason);
     }
 
-    /// A group is there: those that never started go on as if nothing had happened, in their old
-    /// order.
+    /// Continues with a new group: parked sequences are queued again in their old order, as if no
+    /// group had been lost.
     void formed(FormedGroup group, Scheduler fresh) {
         scheduler = fresh;
         var sequences = parked.takeAll();
@@ -194,14 +195,14 @@ final class Requests {
             if (parked.fit(group.modelDigest())) {
                 queue(stream, List.of(sequences.get(i)));
             } else {
-                var other = "the group came back with another model";
+                var other = "the new group serves another model";
                 end(stream, Status.UNAVAILABLE.withDescription(other), new Metadata());
             }
         }
     }
 
-    /// The group is lost: ends what had started and parks the rest. Returns how many requests
-    /// ended.
+    /// Ends the requests that had started in a lost group and parks the other sequences. Returns
+    /// how many requests ended.
     int lost(LostSequences lost, String modelDigest, String reason) {
         scheduler = null;
         parked.add(lost.waiting(), modelDigest, clock.nanoTime());
@@ -217,12 +218,14 @@ final class Requests {
         return streams.size();
     }
 
-    /// Gives up on those that waited too long for the next group.
+    /// Fails the requests when the parked sequences have waited too long for the next group.
     void expireParked(Status unready) {
         if (parked.waitedTooLong(clock.nanoTime())) {
             failAll(
                     unready.augmentDescription(
-                            "waited " + ParkedSequences.LONGEST.toSeconds() + " s for the next"));
+                            "waited "
+                                    + ParkedSequences.MAX_WAIT.toSeconds()
+                                    + " s for the next group"));
         }
     }
 

@@ -2,12 +2,13 @@ package dev.lockstep.scheduler.process;
 
 import java.time.Duration;
 
-/// Guesses when a full queue is worth another try: when half of it has left at the pace sequences
-/// finished lately. Half, so that not everybody comes back to an empty one at once.
+/// Estimates when another attempt at a full queue is useful: when half of it has left at the pace
+/// at which sequences finished lately. Half, so that clients do not all return at once to an empty
+/// one.
 final class RetryEstimate {
-    private static final Duration LEAST = Duration.ofSeconds(1);
-    private static final Duration MOST = Duration.ofSeconds(30);
-    // Old intervals count for 7/8 of the mean: some ten sequences of memory.
+    private static final Duration MIN = Duration.ofSeconds(1);
+    private static final Duration MAX = Duration.ofSeconds(30);
+    // Weight of old intervals in the mean, so that about ten sequences count.
     private static final double KEEP = 0.875;
 
     private long lastNanos;
@@ -26,8 +27,9 @@ final class RetryEstimate {
         return within(Duration.ofNanos((long) (meanNanos * waiting / 2)));
     }
 
-    /// A guess, neither so short that all come back at once nor so long that nobody does.
-    Duration within(Duration guess) {
-        return guess.compareTo(LEAST) < 0 ? LEAST : guess.compareTo(MOST) > 0 ? MOST : guess;
+    /// Limits an estimate: a short one would make all clients return at once, and after a long one
+    /// no client would return.
+    Duration within(Duration wait) {
+        return wait.compareTo(MIN) < 0 ? MIN : wait.compareTo(MAX) > 0 ? MAX : wait;
     }
 }

@@ -16,7 +16,7 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
 
-/// What a scheduler process was told; read once, in `main`.
+/// The settings of a scheduler process; read once, in `main`.
 public record SchedulerConfig(
         String zooKeeper,
         String cluster,
@@ -40,7 +40,7 @@ public record SchedulerConfig(
                             "max-waiting",
                             1,
                             1 << 20,
-                            "sequences that may wait; beyond, requests are refused")
+                            "sequences that may wait; further requests are refused")
                     .orElse("1024");
     static final Key<Long> MAX_WAITING_TOKENS =
             Key.whole("max-waiting-tokens", 1, 1L << 40, "tokens that may wait").orElse("1048576");
@@ -48,41 +48,41 @@ public record SchedulerConfig(
             Key.text(
                             "capacity",
                             "NAME",
-                            "which sequences hold memory: maximum-utilization, guaranteed-no-evict, or one of your own")
+                            "which sequences hold memory: maximum-utilization, guaranteed-no-evict, or a user-defined policy")
                     .orElse(Policies.DEFAULT.capacity());
     static final Key<String> MICRO_BATCH =
             Key.text(
                             "micro-batch",
                             "NAME",
-                            "how a step's tokens are divided: fcfs, equal-progress, or one of your own")
+                            "how a step's tokens are divided: fcfs, equal-progress, or a user-defined policy")
                     .orElse(Policies.DEFAULT.microBatch());
     static final Key<String> WAITING_ORDER =
             Key.text(
                             "waiting-order",
                             "NAME",
-                            "who goes next: fcfs, priority, longest-prefix, fair, or one of your own")
+                            "which sequence goes next: fcfs, priority, longest-prefix, fair, or a user-defined policy")
                     .orElse(Policies.DEFAULT.waitingOrder());
     static final Key<String> TENANT_WEIGHTS =
             Key.anyText(
                             "tenant-weights",
                             "NAME=WEIGHT,…",
-                            "shares under the fair order, 1 for others")
+                            "shares of tenants under the fair order, 1 for others")
                     .orElse("");
     static final Key<Switch> PREFIX_CACHE =
             Key.choice("prefix-cache", Switch.class, "whether requests share computed prefixes")
                     .orElse("on");
     static final Key<String> RECORD =
-            Key.text("record", "FILE", "keep all that the scheduler is told and plans, for replay")
-                    .orElseComputed("nothing is kept");
+            Key.text("record", "FILE", "record all calls and plans of the scheduler, for replay")
+                    .orElseComputed("nothing is recorded");
     static final Key<Duration> DRAIN_TIMEOUT =
             Key.duration(
                             "drain-timeout",
                             Duration.ZERO,
                             Duration.ofHours(1),
-                            "how long running requests may go on after SIGTERM")
+                            "how long running requests may continue after SIGTERM")
                     .orElse("60s");
 
-    /// The keys of the process, for help and for whoever starts it.
+    /// The keys of the process, for its help and for launchers.
     public static final SettingsSpec SPEC =
             SettingsSpec.of(
                     ProcessKeys.ZOOKEEPER,
@@ -124,7 +124,8 @@ public record SchedulerConfig(
         OFF
     }
 
-    /// Refuses policies that nobody has, for whoever starts a scheduler and would tell sooner.
+    /// Throws when a policy is unknown; for launchers, which then report it before they start a
+    /// scheduler.
     public static void requirePolicies(Settings settings) {
         var _ = policies(settings);
     }

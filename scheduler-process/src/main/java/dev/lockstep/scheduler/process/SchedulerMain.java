@@ -16,15 +16,15 @@ import java.util.List;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/// A scheduler process: leads a group, or stands by to.
+/// A scheduler process: leads a group, or is a standby.
 public final class SchedulerMain {
-    // Beyond the drain itself: to tell readers, leave the cluster and close connections.
+    // Time after the drain to notify readers, leave the cluster and close connections.
     private static final Duration CLOSING = Duration.ofSeconds(5);
     private static final Logger LOG = LogManager.getLogger(SchedulerMain.class);
 
     private SchedulerMain() {}
 
-    /// Runs until the process is told to stop.
+    /// Runs until the process is stopped.
     ///
     /// @throws SettingsException with one line that names key, value and limit
     public static void run(List<String> arguments) {
@@ -101,7 +101,8 @@ public final class SchedulerMain {
                 });
     }
 
-    /// Processes start in any order, so the first connection may take as long as it likes.
+    /// Waits for the hash key without a time limit, because processes start in any order. Returns
+    /// no bytes when the daemon stops.
     private static byte[] awaitHashKey(Cluster cluster, Daemon daemon) {
         while (!daemon.stopping()) {
             try {

@@ -18,8 +18,8 @@ import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.jspecify.annotations.Nullable;
 
-/// What coordinators call: requests go to the step loop, and how the scheduler stands goes to
-/// everybody who watches. Calls run on the transport's thread, so nothing here waits.
+/// The service for coordinators: requests are passed to the step loop, and the status of the
+/// scheduler is sent to all watchers. Calls run on the transport's thread, so no method blocks.
 final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
     private final String group;
     private final BlockJournal journal;
@@ -38,7 +38,7 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
                         .build();
     }
 
-    /// Where requests go; until then every one is refused.
+    /// Sets where requests go; before that every request is refused.
     void serve(StepLoopInbox served) {
         inbox = served;
     }
@@ -127,7 +127,7 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
         return Status.UNAVAILABLE.withDescription("the scheduler is starting").asRuntimeException();
     }
 
-    /// Tells everybody who watches, on the loop's thread.
+    /// Sends a status to all watchers; called on the loop's thread.
     void publish(SchedulerStatus status) {
         var next = toProto(status);
         this.status = next;
@@ -137,7 +137,7 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
         blockWatchers.forEach(BlockWatcher::send);
     }
 
-    /// One coordinator's stream; a slow one misses what is old by the time it reads.
+    /// The status stream of one coordinator; a slow reader misses intermediate statuses.
     private static final class Watcher {
         final ServerCallStreamObserver<GroupStatus> out;
 

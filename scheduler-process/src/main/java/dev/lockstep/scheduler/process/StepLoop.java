@@ -18,10 +18,10 @@ import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.jspecify.annotations.Nullable;
 
-/// The one thread that owns every sequence: take what others sent, plan, send, and sleep until
-/// something happens. [#round] is the whole of it.
+/// The one thread that owns every sequence: it handles messages, plans, sends, and sleeps until
+/// something happens. [#round] is one iteration.
 ///
-/// Everybody else talks to it through its [StepLoopInbox].
+/// All other threads use its [StepLoopInbox].
 final class StepLoop implements AutoCloseable {
     static final Failpoint BEFORE_SEND = new Failpoint("scheduler.before-send");
     static final Failpoint AFTER_SEND = new Failpoint("scheduler.after-send");
@@ -39,7 +39,7 @@ final class StepLoop implements AutoCloseable {
     private final WaitingLimits limits;
     private final Clock clock;
     private final Failpoints failpoints;
-    private final Consumer<SchedulerStatus> standingListener;
+    private final Consumer<SchedulerStatus> statusListener;
     private final Consumer<Throwable> fatal;
     private final BlockJournal journal;
     private final Timeline timeline = new Timeline(TIMELINE_EVENTS);
@@ -57,8 +57,8 @@ final class StepLoop implements AutoCloseable {
     private boolean draining;
     private boolean stopped;
 
-    /// `standingListener` and `fatal` are called on the loop's thread and must not block; after
-    /// `fatal` the loop is dead.
+    /// Creates the loop. `statusListener` and `fatal` are called on the loop's thread and must not
+    /// block; after `fatal` the loop is dead.
     StepLoop(
             WaitingLimits limits,
             Policies policies,
@@ -67,7 +67,7 @@ final class StepLoop implements AutoCloseable {
             Optional<Recording> recording,
             Clock clock,
             Failpoints failpoints,
-            Consumer<SchedulerStatus> standingListener,
+            Consumer<SchedulerStatus> statusListener,
             Consumer<Throwable> fatal) {
         this.limits = limits;
         this.gate = new Gate(limits);
@@ -77,12 +77,12 @@ final class StepLoop implements AutoCloseable {
         this.requests = new Requests(clock);
         this.clock = clock;
         this.failpoints = failpoints;
-        this.standingListener = standingListener;
+        this.statusListener = statusListener;
         this.fatal = fatal;
         this.thread = Thread.ofPlatform().name("step-loop").unstarted(this::run);
     }
 
-    /// For everybody else.
+    /// The inbox for all other threads.
     StepLoopInbox inbox() {
         return inbox;
     }
@@ -101,34 +101,35 @@ final class StepLoop implements AutoCloseable {
         } catch (InterruptedException e) {
             LOG.info("the step loop was interrupted");
         } catch (RuntimeException | Error e) {
-            LOG.fatal("the step loop died", e);
+            LOG.fatal("the step loop failed", e);
             fatal.accept(e);
         } finally {
             finish();
         }
     }
 
-    /// One turn: sleep until there is news, take all of it, keep the workers busy.
+    /// Runs one iteration: sleeps until a message arrives or a time has come, handles all messages,
+    /// and keeps the workers busy.
     private void round() throws InterruptedException {
         long until = changed ? Math.min(tickNanos, publishedNanos + MIN_PUBLISH_NANOS) : tickNanos;
         long now = clock.nanoTime();
         if (epoch != null) {
             until = Math.min(until, epoch.scheduler().nextDeadline());
             long planAt = epoch.scheduler().planAt();
-            // Since a time that is past, a plan was tried.
+            // At a time in the past, a plan was already attempted.
             until = planAt > now ? Math.min(until, planAt) : until;
         }
         var message = inbox.poll(until - now);
         for (; message != null && !stopped; message = inbox.poll()) {
-            take(message);
+            handle(message);
             changed = true;
         }
         if (epoch != null) {
-            epoch.scheduler().expire(clock.nanoTime()).forEach(requests::tell);
+            epoch.scheduler().expire(clock.nanoTime()).forEach(requests::deliver);
         }
         planAndSend();
-        // About to stop, nobody is refused for a full queue.
-        gate.stands(draining ? Gate.Queue.OPEN : requests.queue());
+        // A draining scheduler refuses requests for another reason than a full queue.
+        gate.update(draining ? Gate.Queue.OPEN : requests.queue());
         tick();
         if (draining && requests.isEmpty()) {
             idle.countDown();
@@ -147,7 +148,7 @@ final class StepLoop implements AutoCloseable {
         }
     }
 
-    private void take(StepLoopMessage message) {
+    private void handle(StepLoopMessage message) {
         switch (message) {
             case StepLoopMessage.Submit(var stream) -> submit(stream);
             case StepLoopMessage.Cancel(var stream) -> requests.cancel(stream);
@@ -188,11 +189,14 @@ final class StepLoop implements AutoCloseable {
         }
         failpoints.hit(BEFORE_APPLY);
         try {
-            epoch.scheduler().apply(result, clock.nanoTime()).forEach(requests::tell);
+            epoch.scheduler().apply(result, clock.nanoTime()).forEach(requests::deliver);
         } catch (IllegalStateException e) {
             LOG.error(
-                    "step {} of epoch {} was answered wrongly", result.number(), group.epoch(), e);
-            group.lose("a step was answered wrongly: " + e.getMessage());
+                    "the result of step {} of epoch {} is invalid",
+                    result.number(),
+                    group.epoch(),
+                    e);
+            group.lose("the result of a step is invalid: " + e.getMessage());
         }
     }
 
@@ -217,7 +221,7 @@ final class StepLoop implements AutoCloseable {
         unready = Status.UNAVAILABLE.withDescription("the group was lost: " + reason);
         int ended = requests.lost(lost, digest, reason);
         LOG.warn(
-                "epoch {} is lost, {} requests aborted, {} sequences wait on: {}",
+                "epoch {} is lost, {} requests aborted, {} sequences wait for the next group: {}",
                 group.epoch(),
                 ended,
                 requests.parkedCount(),
@@ -229,12 +233,12 @@ final class StepLoop implements AutoCloseable {
         if (epoch != null) {
             return;
         }
-        boolean news = !status.toString().equals(unready.toString());
+        boolean isNew = !status.toString().equals(unready.toString());
         unready = status;
         if (status.getCode() == Status.Code.FAILED_PRECONDITION) {
             requests.failAll(status);
         }
-        if (news) {
+        if (isNew) {
             publish();
         }
     }
@@ -274,7 +278,7 @@ final class StepLoop implements AutoCloseable {
                         ? "draining"
                         : epoch == null ? String.valueOf(unready.getDescription()) : "";
         var current = Optional.ofNullable(epoch);
-        standingListener.accept(
+        statusListener.accept(
                 new SchedulerStatus(
                         current.map(Epoch::group),
                         reason,
@@ -283,9 +287,9 @@ final class StepLoop implements AutoCloseable {
                         limits.sequences()));
     }
 
-    /// Takes no new requests from now on, and waits until those it has are done.
+    /// Refuses new requests from now on, and waits until those accepted earlier have ended.
     ///
-    /// @return whether they are
+    /// @return whether they have
     boolean drain(Duration timeout) throws InterruptedException {
         inbox.drain();
         return idle.await(timeout.toNanos(), TimeUnit.NANOSECONDS);

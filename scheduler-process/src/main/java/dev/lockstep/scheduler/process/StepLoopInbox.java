@@ -11,10 +11,11 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
-/// How everybody else talks to the step loop; on any thread, and nothing here waits but the loop.
+/// The messages of all other threads to the step loop; any thread may call it, and only the loop
+/// blocks on it.
 ///
-/// Requests in it are bounded by [#MAX_UNREAD_REQUESTS]; the rest is bounded by what it is about: a
-/// cancel per request, the steps in flight, and news of the group.
+/// Unread requests are bounded by [#MAX_UNREAD_REQUESTS]; other messages are bounded by their
+/// causes: a cancel per request, the steps in flight, and changes of the group.
 final class StepLoopInbox implements WorkerGroup.Listener {
     private static final int MAX_UNREAD_REQUESTS = 4096;
 
@@ -26,8 +27,8 @@ final class StepLoopInbox implements WorkerGroup.Listener {
         this.gate = gate;
     }
 
-    /// Hands a request over, unless the gate refuses it; false when the loop has too many to read
-    /// already.
+    /// Passes a request on, unless the gate refuses it. Returns false when too many requests are
+    /// unread.
     boolean trySubmit(RequestStream stream) {
         if (gate.tryRefuse(stream)) {
             return true;
@@ -43,14 +44,14 @@ final class StepLoopInbox implements WorkerGroup.Listener {
         messages.add(new StepLoopMessage.Cancel(stream));
     }
 
-    /// What happened to a request lately; empty when it is unknown or forgotten.
+    /// The recent events of a request; empty when it is unknown or was dropped.
     CompletableFuture<List<Timeline.Choice>> describe(String requestId) {
         var answer = new CompletableFuture<List<Timeline.Choice>>();
         messages.add(new StepLoopMessage.Describe(requestId, answer));
         return answer;
     }
 
-    /// What the prefix cache holds.
+    /// All names in the prefix cache.
     CompletableFuture<BlockWatcher.Snapshot> snapshot() {
         var answer = new CompletableFuture<BlockWatcher.Snapshot>();
         messages.add(new StepLoopMessage.Snapshot(answer));
@@ -61,7 +62,7 @@ final class StepLoopInbox implements WorkerGroup.Listener {
         messages.add(new StepLoopMessage.Formed(group));
     }
 
-    /// Says why there is no group; FAILED_PRECONDITION when this scheduler does not lead.
+    /// Sets why there is no group; FAILED_PRECONDITION when this scheduler does not lead.
     void groupUnready(Status status) {
         messages.add(new StepLoopMessage.Unready(status));
     }
@@ -76,7 +77,7 @@ final class StepLoopInbox implements WorkerGroup.Listener {
         messages.add(new StepLoopMessage.Lost(group, reason));
     }
 
-    /// Takes no new requests from now on.
+    /// Makes the loop refuse new requests from now on.
     void drain() {
         messages.add(new StepLoopMessage.Drain());
     }
@@ -85,12 +86,12 @@ final class StepLoopInbox implements WorkerGroup.Listener {
         messages.add(new StepLoopMessage.Stop());
     }
 
-    /// The next message, for the loop; null when none came in time.
+    /// Returns the next message, for the loop; null when none arrived in time.
     @Nullable StepLoopMessage poll(long timeoutNanos) throws InterruptedException {
         return read(messages.poll(timeoutNanos, TimeUnit.NANOSECONDS));
     }
 
-    /// The next message, for the loop; null when there is none.
+    /// Returns the next message, for the loop; null when there is none.
     @Nullable StepLoopMessage poll() {
         return read(messages.poll());
     }

@@ -6,7 +6,7 @@ import io.grpc.Status;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 
-/// What others tell the step loop.
+/// A message to the step loop.
 sealed interface StepLoopMessage {
     record Submit(RequestStream stream) implements StepLoopMessage {}
 

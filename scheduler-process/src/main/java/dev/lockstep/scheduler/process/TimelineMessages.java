@@ -7,7 +7,7 @@ import dev.lockstep.scheduler.Timeline;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 
-/// A request's timeline as it travels.
+/// Converts the timeline of a request to its message.
 final class TimelineMessages {
     private TimelineMessages() {}
 
@@ -21,7 +21,7 @@ final class TimelineMessages {
         var proto =
                 ChoiceTimeline.newBuilder()
                         .setChoice(choice.choice())
-                        .setState(Timeline.word(choice.state()))
+                        .setState(Timeline.label(choice.state()))
                         .setTruncated(choice.truncated())
                         .setQueuedMicros(micros(choice.queueNanos()))
                         .setPrefillMicros(micros(choice.prefillNanos()))
@@ -33,9 +33,11 @@ final class TimelineMessages {
     private static TimelineEvent.Builder toProto(Timeline.Event event) {
         return TimelineEvent.newBuilder()
                 .setMicros(micros(event.nanos()))
-                .setKind(Timeline.word(event.kind()))
+                .setKind(Timeline.label(event.kind()))
                 .setReason(
-                        event.reason() == Timeline.Reason.NONE ? "" : Timeline.word(event.reason()))
+                        event.reason() == Timeline.Reason.NONE
+                                ? ""
+                                : Timeline.label(event.reason()))
                 .setOnRequest(event.onRequest())
                 .setFirstStep(event.firstStep())
                 .setLastStep(event.lastStep())

@@ -26,20 +26,20 @@ import java.util.concurrent.TimeoutException;
 import java.util.function.Function;
 
 /// The ranks of one epoch: one stream each, the same step to all, a result when all have answered.
-/// A lost rank loses the group, once and for good; whoever made it closes it.
+/// When a rank is lost, the group is lost for good; the class that created the group closes it.
 ///
-/// [GroupKeeper] forms it, then the step loop sends steps and [#beat]s. Answers come on the
-/// transport's thread; what both touch is guarded by this.
+/// [GroupKeeper] forms it, then the step loop sends steps and calls [#beat]. Answers arrive on the
+/// transport's thread; state used by both is guarded by this.
 final class WorkerGroup implements RankStream.Listener, AutoCloseable {
     static final Metadata.Key<String> EPOCH_TRAILER =
             Metadata.Key.of("lockstep-epoch", Metadata.ASCII_STRING_MARSHALLER);
 
-    /// How long a rank may be silent, or a step make no progress, before it counts as hung.
+    /// Time for which a rank may be silent, or a step make no progress, before it counts as hung.
     static final Duration HUNG = Duration.ofSeconds(5);
 
     private static final Duration PAUSED = Duration.ofSeconds(3);
 
-    /// Hears what becomes of a formed group, on any thread; must not block.
+    /// Receives the events of a formed group, on any thread; must not block.
     interface Listener {
         void stepCompleted(WorkerGroup group, StepResult result);
 
@@ -63,14 +63,14 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
         final CompletableFuture<Joined> joined = new CompletableFuture<>();
         final CompletableFuture<Formed> formed = new CompletableFuture<>();
         long answered;
-        long heardNanos;
+        long receivedNanos;
         long progress;
         long progressNanos;
 
         Rank(int number, Member member, Dialer dialer) {
             this.number = number;
             this.member = member;
-            this.heardNanos = clock.nanoTime();
+            this.receivedNanos = clock.nanoTime();
             this.stream = new RankStream(number, dialer.dial(member), WorkerGroup.this);
         }
 
@@ -97,7 +97,7 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
         return epoch;
     }
 
-    /// Asks every rank to take this epoch, and waits for what each has to say.
+    /// Requests every rank to join this epoch, and waits for their answers.
     List<Joined> join(String group, byte[] hashKey, Duration timeout)
             throws FormationException, InterruptedException {
         for (var rank : ranks) {
@@ -115,7 +115,7 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
         return await("join", rank -> rank.joined, timeout);
     }
 
-    /// Lets the ranks build what they share and warm up.
+    /// Lets the ranks build what they share and warm up, and waits for their answers.
     List<Formed> form(Form form, Duration timeout) throws FormationException, InterruptedException {
         sendToAll(SchedulerMessage.newBuilder().setForm(form).build());
         return await("form", rank -> rank.formed, timeout);
@@ -141,7 +141,7 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
                 try {
                     answer.apply(rank).get(1, TimeUnit.SECONDS);
                 } catch (TimeoutException | ExecutionException e) {
-                    // A second is over, or the group is lost: the loop finds out which.
+                    // A second has passed, or the group is lost: the loop checks which.
                     beat();
                 }
             }
@@ -157,7 +157,7 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
         }
     }
 
-    /// Sends a step to every rank; nothing when the group is lost already. Returns its bytes.
+    /// Sends a step to every rank, unless the group is lost already. Returns its size in bytes.
     int send(StepPlan plan) {
         synchronized (this) {
             if (lost.isPresent()) {
@@ -178,8 +178,8 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
         ranks.forEach(rank -> rank.stream.send(message));
     }
 
-    /// Tells every rank that the scheduler lives, and loses the group when a rank seems not to.
-    /// Called once a second.
+    /// Sends a heartbeat to every rank, and loses the group when a rank seems to hang. Called once
+    /// a second.
     void beat() {
         Heartbeat.Builder heartbeat;
         synchronized (this) {
@@ -197,14 +197,14 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
         boolean paused = now - beatNanos > PAUSED.toNanos();
         beatNanos = now;
         if (paused) {
-            // It was this process that stood still; what the ranks sent meanwhile is not read yet.
-            ranks.forEach(rank -> rank.heardNanos = now);
+            // This process itself did not run; what the ranks sent meanwhile is not read yet.
+            ranks.forEach(rank -> rank.receivedNanos = now);
             ranks.forEach(rank -> rank.progressNanos = now);
             return Optional.empty();
         }
         for (var rank : ranks) {
             // Before it joined, a rank may be loading; the time limit of joining covers that.
-            if (rank.joined.isDone() && now - rank.heardNanos > HUNG.toNanos()) {
+            if (rank.joined.isDone() && now - rank.receivedNanos > HUNG.toNanos()) {
                 return Optional.of(rank.name() + " was silent for " + HUNG.toSeconds() + " s");
             }
             if (rank.answered < sent && now - rank.progressNanos > HUNG.toNanos()) {
@@ -226,7 +226,7 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
         Optional<String> fault;
         synchronized (this) {
             var rank = ranks.get(number);
-            rank.heardNanos = clock.nanoTime();
+            rank.receivedNanos = clock.nanoTime();
             fault =
                     switch (message.getMessageCase()) {
                         case JOINED -> joined(rank, message.getJoined());
@@ -251,13 +251,13 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
 
     private Optional<String> joined(Rank rank, Joined joined) {
         if (joined.getEpoch() != epoch) {
-            return Optional.of("joined epoch " + joined.getEpoch() + ", asked for " + epoch);
+            return Optional.of("joined epoch " + joined.getEpoch() + ", expected " + epoch);
         }
         if (!joined.getIncarnation().equals(rank.member.incarnation())) {
             return Optional.of(
                     "is incarnation "
                             + joined.getIncarnation()
-                            + ", announced was "
+                            + ", the announced one is "
                             + rank.member.incarnation());
         }
         rank.joined.complete(joined);
@@ -267,7 +267,7 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
     private void progressed(Rank rank, long progress) {
         if (progress != rank.progress) {
             rank.progress = progress;
-            rank.progressNanos = rank.heardNanos;
+            rank.progressNanos = rank.receivedNanos;
         }
     }
 
@@ -286,23 +286,23 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
                             + epoch);
         }
         rank.answered++;
-        rank.progressNanos = rank.heardNanos;
+        rank.progressNanos = rank.receivedNanos;
         if (rank.number == 0) {
             results.add(result);
         }
-        while (completed < leastAnswered()) {
+        while (completed < minAnswered()) {
             completed++;
             done.add(results.remove());
         }
         return Optional.empty();
     }
 
-    private long leastAnswered() {
-        long least = Long.MAX_VALUE;
+    private long minAnswered() {
+        long min = Long.MAX_VALUE;
         for (var rank : ranks) {
-            least = Math.min(least, rank.answered);
+            min = Math.min(min, rank.answered);
         }
-        return least;
+        return min;
     }
 
     @Override
@@ -326,7 +326,7 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
         }
     }
 
-    /// Gives the group up: every stream is cancelled, so that no rank waits for another.
+    /// Gives up the group: every stream is cancelled, so that no rank waits for another.
     void lose(String reason) {
         lose(FormationException.lost(reason));
     }

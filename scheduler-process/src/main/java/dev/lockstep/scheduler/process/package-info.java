@@ -1,11 +1,11 @@
-/// The world around the scheduler's core: threads, gRPC, files, and the forming of the group.
+/// The scheduler process around the core: threads, gRPC, files, and the formation of the group.
 ///
-/// In the order of a request: [SchedulerService] takes a call, [GenerateRequest] checks it,
-/// [StepLoopInbox] carries it to [StepLoop], the one thread that owns the core, and [RequestStream]
-/// is the way back. [WorkerGroup] sends each step to every rank over a [RankStream]. [GroupKeeper]
-/// forms the group ([Handshake]) and forms it again when a rank is lost.
+/// In the order of a request: [SchedulerService] receives a call, [GenerateRequest] checks it,
+/// [StepLoopInbox] passes it to [StepLoop], the one thread that owns the core, and [RequestStream]
+/// returns the answer. [WorkerGroup] sends each step to every rank over a [RankStream].
+/// [GroupKeeper] forms the group ([Handshake]) and forms it again when a rank is lost.
 ///
-/// Only this package knows generated protobuf types; each class that speaks gRPC turns them into
+/// Only this package uses generated protobuf types; each class that uses gRPC converts them to
 /// records of the core.
 @NullMarked
 package dev.lockstep.scheduler.process;

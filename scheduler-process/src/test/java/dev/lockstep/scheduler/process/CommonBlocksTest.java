@@ -27,7 +27,7 @@ class CommonBlocksTest {
     }
 
     @Test
-    void onlyWhatEveryRankHoldsAtTheSamePlaceUnderTheSameNameIsTaken() {
+    void onlyBlocksThatEveryRankHoldsInTheSamePlaceUnderTheSameNameAreCommon() {
         var common =
                 CommonBlocks.of(
                         List.of(
@@ -43,7 +43,7 @@ class CommonBlocksTest {
     }
 
     @Test
-    void aRankThatComesAnewLeavesNothing() {
+    void aNewRankLeavesNoCommonBlocks() {
         assertEquals(CommonBlocks.NONE, CommonBlocks.of(List.of(rank(held(0, 3, 30)), rank())));
     }
 }

@@ -44,7 +44,7 @@ import java.util.Optional;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
-/// A [FakeWorker] behind the worker protocol. It answers at once unless told to hold its answers.
+/// A [FakeWorker] with the worker protocol. It answers at once unless it holds its answers.
 final class FakeRank extends WorkerGrpc.WorkerImplBase {
     static final int BLOCKS = 33;
     static final int BLOCK_SIZE = 4;
@@ -80,7 +80,7 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
         return joins;
     }
 
-    /// From now on steps wait for [#release].
+    /// Makes steps wait for [#release] from now on.
     synchronized void hold() {
         holding = true;
     }
@@ -94,7 +94,7 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
         run(held.remove());
     }
 
-    /// From now on steps wait and nothing advances, as in a deadlock.
+    /// Makes steps wait from now on while nothing advances, as in a deadlock.
     synchronized void stall() {
         holding = true;
         stalled = true;
@@ -111,7 +111,7 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
         silent = true;
     }
 
-    /// As a process that is killed: the stream breaks.
+    /// Breaks the stream, as a process that is killed.
     synchronized void die() {
         if (out != null) {
             out.onError(Status.UNAVAILABLE.withDescription("killed").asRuntimeException());

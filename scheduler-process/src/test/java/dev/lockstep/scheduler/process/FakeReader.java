@@ -6,7 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/// Who reads a request's stream; not before it is ready.
+/// The reader of a request's stream; it is not ready at first.
 final class FakeReader extends ServerCallStreamObserver<GenerateEvent> {
     final List<GenerateEvent> events = new ArrayList<>();
     boolean ready;

@@ -26,7 +26,7 @@ class GateTest {
 
     @Test
     void aFullQueueIsRefusedWithTheNumbersAndATimeToTryAgain() {
-        gate.stands(queue(8, 20));
+        gate.update(queue(8, 20));
         var stream = request(3);
         assertTrue(gate.tryRefuse(stream));
         assertTrue(stream.hasEnded());
@@ -41,14 +41,14 @@ class GateTest {
 
     @Test
     void tokensCountToo() {
-        gate.stands(queue(2, 90));
+        gate.update(queue(2, 90));
         assertFalse(gate.tryRefuse(request(10)));
         assertTrue(gate.tryRefuse(request(11)));
     }
 
     @Test
-    void whereNobodyWaitsEverybodyPasses() {
-        gate.stands(Gate.Queue.OPEN);
+    void whileNoSequenceWaitsEveryRequestPasses() {
+        gate.update(Gate.Queue.OPEN);
         assertFalse(gate.tryRefuse(request(500)));
         assertEquals(0, gate.refused());
     }

@@ -60,11 +60,13 @@ class HandshakeTest {
         var ranks = List.of(rank(0).setProtocolVersion("9").build());
         var refusal =
                 assertThrows(FormationException.class, () -> Handshake.agree(ranks, "r", 64, 0));
-        assertEquals("the scheduler speaks protocol version 2, rank 0 9", refusal.getMessage());
+        assertEquals(
+                "protocol version differs: the scheduler has 2, rank 0 has 9",
+                refusal.getMessage());
     }
 
     @Test
-    void theLeastOfBlocksAndLimitsIsTaken() throws FormationException {
+    void theMinimumOfBlocksAndLimitsIsUsed() throws FormationException {
         var ranks =
                 List.of(
                         rank(0).setKvBlocks(50).setMaxNumSeqs(32).build(),
@@ -83,7 +85,7 @@ class HandshakeTest {
     }
 
     @Test
-    void bytesPerBlockMayDifferWhereHeadsAreCutUnevenly() throws FormationException {
+    void bytesPerBlockMayDifferWhereHeadsAreSplitUnevenly() throws FormationException {
         var other = rank(1).clearKvGroups();
         other.addKvGroups(KvGroupInfo.newBuilder().setKind("full").setBytesPerBlock(32));
         Handshake.agree(List.of(rank(0).build(), other.build()), "r", 64, 0);

@@ -4,10 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.lockstep.scheduler.FakeWorker;
 import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.process.Clock;
+import dev.lockstep.scheduler.FakeWorker;
 import dev.lockstep.scheduler.StepResult;
 import io.grpc.netty.NettyServerBuilder;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
@@ -51,9 +51,9 @@ class NettyTransportTest implements WorkerGroup.Listener {
     }
 
     @Test
-    void anAddressThatIsNoneIsRefusedWithTheRemedy() {
+    void anInvalidAddressIsRefusedWithTheRemedy() {
         try (var transport = new NettyTransport()) {
-            // 999 is no byte of an address, 192.0.2.1 is nobody's.
+            // 999 is not a byte of an address, 192.0.2.1 belongs to no host.
             for (String host : List.of("999.1.1.1", "192.0.2.1")) {
                 var refusal =
                         assertThrows(
@@ -92,7 +92,7 @@ class NettyTransportTest implements WorkerGroup.Listener {
     @Test
     void aWorkerThatIsGoneIsLostAtOnceAndNamed() throws Exception {
         try (var transport = new NettyTransport()) {
-            // Nobody listens on a port below 1024 of this loopback address.
+            // No process listens on a port below 1024 of this loopback address.
             var member = Member.worker("g", 0, 1, "127.0.0.87", 1, INCARNATION);
             var lost = assertThrows(FormationException.class, () -> join(transport, member));
             assertTrue(String.valueOf(lost.getMessage()).contains("worker g/0 at 127.0.0.87:1"));

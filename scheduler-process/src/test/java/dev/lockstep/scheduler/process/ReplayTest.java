@@ -36,7 +36,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class ReplayTest {
     @TempDir Path folder;
 
-    /// Random requests, cancels and deadlines under pressure, recorded.
+    /// Records random requests, cancels and deadlines under pressure.
     private Path record(String order) {
         var file = folder.resolve("recording");
         var random = new Random(3);
@@ -103,13 +103,13 @@ class ReplayTest {
         return file;
     }
 
-    /// A real message: the recording keeps it as bytes, the replay reads it.
+    /// Returns a real message: the recording keeps it as bytes, the replay reads it.
     private static WantedOutputs wanted(int from) {
         var outputs = PromptOutputs.newBuilder().setFrom(from).setLogprobs(true).build();
         return new WantedOutputs(from, Payload.of(outputs.toByteArray()));
     }
 
-    /// A prompt of one of few beginnings.
+    /// Returns a prompt with one of a few beginnings.
     private static int[] prompt(Random random) {
         var ids = new int[1 + random.nextInt(30)];
         int beginning = random.nextInt(5);
@@ -121,14 +121,14 @@ class ReplayTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"fcfs", "priority", "longest-prefix", "fair"})
-    void everyPlanIsTheRecordedOne(String order) throws IOException {
+    void everyPlanEqualsTheRecordedOne(String order) throws IOException {
         var report = Replay.of(record(order));
         assertEquals(List.of(), report.differences());
         assertTrue(report.plans() > 100 && report.requests() > 50, () -> "" + report);
     }
 
     @Test
-    void whatIsNoRecordingIsRefused() throws IOException {
+    void aFileThatIsNotARecordingIsRefused() throws IOException {
         var file = folder.resolve("text");
         Files.writeString(file, "not a recording at all");
         assertThrows(IOException.class, () -> Replay.of(file));

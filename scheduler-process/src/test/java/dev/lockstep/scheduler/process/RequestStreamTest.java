@@ -23,11 +23,11 @@ class RequestStreamTest {
                             List.of(Choice.of(9), Choice.of(9).withIndex(1)),
                             false,
                             PromptOutputs.getDefaultInstance(),
-                            new GenerateRequest.Asked("", 0, false, 0, "", 35, 0)),
+                            new GenerateRequest.Options("", 0, false, 0, "", 35, 0)),
                     reader);
 
     @Test
-    void tokensForASlowReaderGatherIntoOneEventAChoice() {
+    void tokensForASlowReaderAreCombinedIntoOneEventPerChoice() {
         stream.generated(0, 0, SampledToken.of(5));
         stream.generated(1, 0, SampledToken.of(6));
         stream.generated(0, 1, SampledToken.of(7));
@@ -43,15 +43,15 @@ class RequestStreamTest {
     }
 
     @Test
-    void theFirstTokenOfAChoiceTellsWhatThePromptFoundInTheCache() {
+    void theFirstTokenOfAChoiceReportsWhatThePromptFoundInTheCache() {
         reader.ready = true;
         stream.began(1, 9);
         stream.generated(1, 0, SampledToken.of(5));
         stream.began(0, 4);
         stream.generated(0, 0, SampledToken.of(6));
         stream.generated(0, 1, SampledToken.of(7));
-        var told = reader.events.stream().map(event -> event.getTokens().getCachedTokens());
-        assertEquals(List.of(9, 4, 0), told.toList());
+        var reported = reader.events.stream().map(event -> event.getTokens().getCachedTokens());
+        assertEquals(List.of(9, 4, 0), reported.toList());
         stream.finished(0, FinishReason.FINISH_REASON_STOP, 7);
         stream.finished(1, FinishReason.FINISH_REASON_LENGTH, -1);
         var usage = reader.events.getLast().getFinished().getUsage();
@@ -82,7 +82,7 @@ class RequestStreamTest {
     }
 
     @Test
-    void aReaderThatLeavesTooMuchUnreadIsGivenUp() {
+    void aRequestIsFailedWhenItsReaderLeavesTooMuchUnread() {
         for (int i = 0; i < RequestStream.MAX_UNREAD; i++) {
             assertTrue(stream.generated(0, i, SampledToken.of(1)));
         }
@@ -95,7 +95,7 @@ class RequestStreamTest {
     }
 
     @Test
-    void nothingIsSentToAReaderThatHungUp() {
+    void nothingIsSentToADisconnectedReader() {
         reader.ready = true;
         stream.abandon();
         stream.generated(0, 0, SampledToken.of(1));

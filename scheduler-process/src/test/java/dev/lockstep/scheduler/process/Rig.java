@@ -3,8 +3,6 @@ package dev.lockstep.scheduler.process;
 import static java.util.Objects.requireNonNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.lockstep.scheduler.Choice;
-import dev.lockstep.scheduler.FakeWorker;
 import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.FixedCluster;
 import dev.lockstep.cluster.Member;
@@ -19,6 +17,8 @@ import dev.lockstep.proto.v1.Joined;
 import dev.lockstep.proto.v1.SamplingParams;
 import dev.lockstep.proto.v1.SchedulerGrpc;
 import dev.lockstep.proto.v1.WatchGroupRequest;
+import dev.lockstep.scheduler.Choice;
+import dev.lockstep.scheduler.FakeWorker;
 import dev.lockstep.scheduler.Policies;
 import dev.lockstep.scheduler.WaitingLimits;
 import io.grpc.ManagedChannel;
@@ -40,7 +40,7 @@ import java.util.function.Predicate;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
-/// A whole scheduler process but for sockets and ZooKeeper, with fake ranks to command.
+/// A whole scheduler process without sockets and ZooKeeper, with fake ranks.
 final class Rig implements AutoCloseable {
     final FixedCluster cluster;
     final Randomness randomness = Randomness.secure();
@@ -51,7 +51,7 @@ final class Rig implements AutoCloseable {
     private final List<Registration> registrations = new ArrayList<>();
     private final GroupKeeper keeper;
     private final ManagedChannel channel;
-    private volatile @Nullable Throwable died;
+    private volatile @Nullable Throwable loopFailure;
 
     Rig() throws IOException {
         this(new FixedCluster(Runnable::run, Randomness.secure()), 1, new WaitingLimits(100, 1000));
@@ -71,7 +71,7 @@ final class Rig implements AutoCloseable {
                         Clock.SYSTEM,
                         Failpoints.NONE,
                         service::publish,
-                        failure -> died = failure);
+                        failure -> loopFailure = failure);
         service.serve(loop.inbox());
         loop.start();
         var incarnation = randomness.nextIncarnation();
@@ -137,7 +137,7 @@ final class Rig implements AutoCloseable {
         return SchedulerGrpc.newStub(channel);
     }
 
-    /// The first status that satisfies `wanted`.
+    /// Waits for a status that satisfies `wanted` and returns it.
     GroupStatus awaitStatus(Predicate<GroupStatus> wanted) throws InterruptedException {
         var status = new AtomicReference<>(GroupStatus.getDefaultInstance());
         Eventually.await(
@@ -169,7 +169,7 @@ final class Rig implements AutoCloseable {
         return request;
     }
 
-    /// What a call brought.
+    /// The events of a call.
     static final class Call implements StreamObserver<GenerateEvent> {
         final Map<Integer, List<Integer>> ids = new HashMap<>();
         final Map<Integer, GenerateEvent.Finished> ends = new HashMap<>();
@@ -234,17 +234,17 @@ final class Rig implements AutoCloseable {
                         FakeRank.seed(request.getSampling())));
     }
 
-    /// The loop is alive and every block is free.
+    /// Asserts that the loop runs and every block is free.
     void assertQuiet() throws InterruptedException {
         var status =
                 awaitStatus(
                         it ->
                                 it.getRunning() + it.getWaiting() == 0
                                         && it.getBlocksFree() == it.getBlocksTotal());
-        assertTrue(died == null, () -> "the loop died at " + status + ": " + died);
+        assertTrue(loopFailure == null, () -> "the loop failed at " + status + ": " + loopFailure);
     }
 
-    /// The scheduler leads no more; its ranks stay.
+    /// Gives up the leadership; the ranks stay.
     void resign() {
         keeper.close();
     }

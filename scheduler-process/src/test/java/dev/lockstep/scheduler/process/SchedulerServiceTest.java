@@ -6,17 +6,17 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.lockstep.scheduler.FakeWorker;
+import com.google.protobuf.ByteString;
 import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.FixedCluster;
 import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.proto.v1.FinishReason;
-import com.google.protobuf.ByteString;
 import dev.lockstep.proto.v1.GenerateRequest;
+import dev.lockstep.proto.v1.GroupStatus;
 import dev.lockstep.proto.v1.LogitBias;
 import dev.lockstep.proto.v1.SamplingParams;
-import dev.lockstep.proto.v1.GroupStatus;
 import dev.lockstep.proto.v1.WatchGroupRequest;
+import dev.lockstep.scheduler.FakeWorker;
 import dev.lockstep.scheduler.Scheduler;
 import dev.lockstep.scheduler.WaitingLimits;
 import io.grpc.Context;
@@ -30,7 +30,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.LinkedBlockingQueue;
 import org.junit.jupiter.api.Test;
 
-/// The process as a coordinator sees it, over in-process streams and with fake ranks.
+/// Tests the process as a coordinator uses it, over in-process streams and with fake ranks.
 class SchedulerServiceTest {
     private static FixedCluster cluster() {
         return new FixedCluster(Runnable::run, Randomness.secure());
@@ -67,7 +67,7 @@ class SchedulerServiceTest {
     }
 
     @Test
-    void theSameAgainTellsHowMuchOfItsPromptWasCached() throws Exception {
+    void aRepeatedRequestReportsHowMuchOfItsPromptWasCached() throws Exception {
         try (var rig = new Rig()) {
             rig.startRank(0, 1);
             rig.awaitReady();
@@ -96,7 +96,7 @@ class SchedulerServiceTest {
     }
 
     @Test
-    void choicesOfARequestHaveTokensOfTheirOwnAndOneUsage() throws Exception {
+    void choicesOfARequestHaveSeparateTokensAndOneUsage() throws Exception {
         try (var rig = new Rig()) {
             rig.startRank(0, 1);
             rig.awaitReady();
@@ -122,7 +122,8 @@ class SchedulerServiceTest {
             var requests = new ArrayList<GenerateRequest>();
             var calls = new ArrayList<Rig.Call>();
             for (int i = 0; i < 60; i++) {
-                requests.add(Rig.request("m" + i, 3 + i % 30, i, 40).setIgnoreEos(i % 2 == 0).build());
+                requests.add(
+                        Rig.request("m" + i, 3 + i % 30, i, 40).setIgnoreEos(i % 2 == 0).build());
                 calls.add(rig.generate(requests.getLast()));
             }
             rig.awaitStatus(it -> it.getRunning() + it.getWaiting() == 60);
@@ -138,7 +139,7 @@ class SchedulerServiceTest {
     }
 
     @Test
-    void aCancelledCallGivesItsBlocksBack() throws Exception {
+    void aCancelledCallFreesItsBlocks() throws Exception {
         try (var rig = new Rig()) {
             var rank = rig.startRank(0, 1);
             rig.awaitReady();
@@ -155,7 +156,7 @@ class SchedulerServiceTest {
         }
     }
 
-    /// Requests in all 8 slots of a rank that holds its answers.
+    /// Fills all 8 slots of a rank that holds its answers.
     private static List<Rig.Call> fillSlots(Rig rig, FakeRank rank) throws Exception {
         rank.hold();
         var calls = new ArrayList<Rig.Call>();
@@ -163,8 +164,7 @@ class SchedulerServiceTest {
             var request = Rig.request("h" + i, 3, i, 30).setIgnoreEos(true);
             calls.add(rig.generate(request.build()));
             if (i == 0) {
-                Eventually.await(
-                        "two steps are held", () -> rank.heldSteps() == Scheduler.DEPTH);
+                Eventually.await("two steps are held", () -> rank.heldSteps() == Scheduler.DEPTH);
             }
         }
         rig.awaitStatus(it -> it.getWaiting() == 7);
@@ -242,9 +242,7 @@ class SchedulerServiceTest {
                     invalid,
                     "deadline_ms is -1");
             assertFails(
-                    rig.generate(Rig.request("b", 3, 1, 0).build()),
-                    invalid,
-                    "max_tokens is 0");
+                    rig.generate(Rig.request("b", 3, 1, 0).build()), invalid, "max_tokens is 0");
             var biased = SamplingParams.newBuilder();
             biased.addLogitBias(LogitBias.newBuilder().setTokenId(40).setBias(1));
             assertFails(
@@ -259,8 +257,7 @@ class SchedulerServiceTest {
                     invalid,
                     "sampling is not");
             assertFails(
-                    rig.generate(
-                            Rig.request("b", 3, 1, 4).addStopTokenIds(99).build()),
+                    rig.generate(Rig.request("b", 3, 1, 4).addStopTokenIds(99).build()),
                     invalid,
                     "stop_token_ids is 99");
             assertFails(
@@ -293,7 +290,7 @@ class SchedulerServiceTest {
     }
 
     @Test
-    void aRankStartedAnewFormsTheGroupAgain() throws Exception {
+    void aRestartedRankFormsTheGroupAgain() throws Exception {
         try (var rig = new Rig()) {
             var first = rig.startRank(0, 1);
             rig.awaitReady();
@@ -330,7 +327,7 @@ class SchedulerServiceTest {
     }
 
     @Test
-    void anEpochAboveWhatTheRanksHaveSeenIsTaken() throws Exception {
+    void anEpochAboveWhatTheRanksHaveSeenIsUsed() throws Exception {
         try (var rig = new Rig()) {
             var rank = rig.startRank(0, 1);
             rig.awaitReady();
@@ -390,7 +387,7 @@ class SchedulerServiceTest {
     }
 
     @Test
-    void whoeverWatchesHearsOfTheGroupAtLeastOnceASecond() throws Exception {
+    void watchersReceiveTheStatusAtLeastOnceASecond() throws Exception {
         try (var rig = new Rig()) {
             rig.startRank(0, 1);
             rig.awaitReady();

@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.lockstep.scheduler.FakeWorker;
 import dev.lockstep.cluster.BlockHasher;
 import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.Member;
@@ -13,10 +12,11 @@ import dev.lockstep.cluster.VirtualClock;
 import dev.lockstep.proto.v1.WorkerError;
 import dev.lockstep.proto.v1.WorkerMessage;
 import dev.lockstep.scheduler.CacheEvents;
+import dev.lockstep.scheduler.Choice;
+import dev.lockstep.scheduler.FakeWorker;
 import dev.lockstep.scheduler.GroupShape;
 import dev.lockstep.scheduler.KvGroupShape;
 import dev.lockstep.scheduler.Policies;
-import dev.lockstep.scheduler.Choice;
 import dev.lockstep.scheduler.Scheduler;
 import dev.lockstep.scheduler.Sequence;
 import dev.lockstep.scheduler.StepPlan;
@@ -117,7 +117,7 @@ class WorkerGroupTest implements WorkerGroup.Listener {
     }
 
     @Test
-    void aStepIsDoneWhenEveryRankHasAnswered() throws Exception {
+    void aStepIsCompleteWhenEveryRankHasAnswered() throws Exception {
         try (var group = formed()) {
             ranks.get(1).hold();
             group.send(step());
@@ -141,7 +141,7 @@ class WorkerGroupTest implements WorkerGroup.Listener {
     }
 
     @Test
-    void aRankThatAdvancesNoOpForFiveSecondsOfAStepIsLost() throws Exception {
+    void aRankWithoutProgressInAStepForFiveSecondsIsLost() throws Exception {
         try (var group = formed()) {
             pass(group, 60);
             ranks.get(1).stall();
@@ -165,7 +165,7 @@ class WorkerGroupTest implements WorkerGroup.Listener {
     }
 
     @Test
-    void aSchedulerThatWasStoppedItselfBlamesNobody() throws Exception {
+    void aSchedulerThatWasStoppedItselfLosesNoRank() throws Exception {
         try (var group = formed()) {
             ranks.get(1).fallSilent();
             clock.advance(Duration.ofSeconds(20));
@@ -198,7 +198,7 @@ class WorkerGroupTest implements WorkerGroup.Listener {
     }
 
     @Test
-    void anAnswerToNoStepLosesTheGroup() throws Exception {
+    void anAnswerToAStepThatWasNotSentLosesTheGroup() throws Exception {
         try (var group = formed()) {
             var result = dev.lockstep.proto.v1.StepResult.newBuilder().setEpoch(1).setNumber(1);
             ranks.get(0).send(WorkerMessage.newBuilder().setResult(result).build());
@@ -207,7 +207,7 @@ class WorkerGroupTest implements WorkerGroup.Listener {
     }
 
     @Test
-    void aStaleEpochIsToldWithTheHighest() {
+    void aStaleEpochIsReportedWithTheHighest() {
         ranks.get(1).sawEpoch(41);
         try (var group = dial(7)) {
             var stale =
