@@ -10,7 +10,7 @@ import dev.lockstep.proto.v1.MemberStatus;
 import io.grpc.stub.StreamObserver;
 import java.util.Locale;
 
-/// What operators ask of the whole cluster, answered from this coordinator's view of it.
+/// The gRPC service for operators: the state of the cluster as this coordinator knows it.
 final class AdminService extends AdminGrpc.AdminImplBase {
     private final Readiness readiness;
     private final SchedulerClient schedulers;

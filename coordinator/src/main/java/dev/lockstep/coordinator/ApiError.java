@@ -4,16 +4,16 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.coordinator.engine.Failure;
 import java.time.Duration;
 
-/// What a client is told when its request cannot be served, as OpenAI words it: over HTTP the error
+/// The error that a client receives when its request cannot be served: over HTTP OpenAI's error
 /// object, over gRPC a status.
 ///
-/// It carries no stack trace: it is an answer, not a failure of ours.
+/// It has no stack trace, because it is a response and not a failure of the coordinator.
 public final class ApiError extends RuntimeException {
     private static final long serialVersionUID = 1;
 
     static final String INVALID = "invalid_request_error";
     private static final String SERVER = "server_error";
-    private static final int LONGEST_MESSAGE = 600;
+    private static final int MAX_MESSAGE_LENGTH = 600;
     private static final Duration SOON = Duration.ofSeconds(1);
 
     private final int status;
@@ -30,9 +30,9 @@ public final class ApiError extends RuntimeException {
             String code,
             Duration retryAfter) {
         super(
-                message.length() <= LONGEST_MESSAGE
+                message.length() <= MAX_MESSAGE_LENGTH
                         ? message
-                        : message.substring(0, LONGEST_MESSAGE) + "…",
+                        : message.substring(0, MAX_MESSAGE_LENGTH) + "…",
                 null,
                 false,
                 false);
@@ -43,7 +43,7 @@ public final class ApiError extends RuntimeException {
         this.retryAfter = retryAfter;
     }
 
-    /// A field that is wrong; the message names it, its value and the limit.
+    /// Returns the error for an invalid field; the message names it, its value and the limit.
     public static ApiError invalid(String param, String message) {
         return new ApiError(400, INVALID, message, param, "", Duration.ZERO);
     }
@@ -52,48 +52,52 @@ public final class ApiError extends RuntimeException {
         return new ApiError(400, INVALID, message, param, code, Duration.ZERO);
     }
 
-    /// A field that is known and cannot be served.
+    /// Returns the error for a known field that is not served.
     static ApiError unserved(String param, String message) {
         return invalid(param, "unsupported_parameter", message);
     }
 
-    static ApiError modelNotFound(String asked, String served) {
+    static ApiError modelNotFound(String requested, String served) {
         return new ApiError(
                 404,
                 INVALID,
-                "The model `" + Json.quoted(asked) + "` does not exist; served is `" + served + "`",
+                "The model `"
+                        + Json.quoted(requested)
+                        + "` does not exist; this server serves `"
+                        + served
+                        + "`",
                 "model",
                 "model_not_found",
                 Duration.ZERO);
     }
 
-    /// A request refused for its form, before any field was looked at.
+    /// Returns the error for a request refused for its form, before any field was read.
     public static ApiError refused(int status, String code, String message) {
         return new ApiError(status, INVALID, message, "", code, Duration.ZERO);
     }
 
-    /// Too much to do at the moment.
+    /// Returns the error for a request refused because of too much load.
     public static ApiError tooMany(String code, String message, Duration retryAfter) {
         return new ApiError(429, "rate_limit_error", message, "", code, retryAfter);
     }
 
-    /// Nobody can serve it at the moment.
+    /// Returns the error for a request that cannot be served at the moment.
     public static ApiError unavailable(String code, String message, Duration retryAfter) {
         return new ApiError(503, SERVER, message, "", code, retryAfter);
     }
 
-    /// The time that the client gave it is over.
+    /// Returns the error for a request whose deadline has passed.
     public static ApiError expired(String message) {
         return new ApiError(
                 504, SERVER, message, "deadline_ms", "deadline_exceeded", Duration.ZERO);
     }
 
-    /// Ours; the log has the rest.
+    /// Returns the error for a failure of the server; details are in the log.
     public static ApiError internal(String message) {
         return new ApiError(500, SERVER, message, "", "internal_error", Duration.ZERO);
     }
 
-    /// What a client is told of a failed call to a scheduler.
+    /// Returns the error for a failed call to a scheduler.
     ///
     /// @param begun whether tokens of the request were already generated
     static ApiError of(Failure failure, boolean begun) {
@@ -102,7 +106,7 @@ public final class ApiError extends RuntimeException {
             case OVERLOADED ->
                     tooMany(
                             "overloaded",
-                            "the request cannot be taken now: " + description,
+                            "the request cannot be accepted now: " + description,
                             failure.retryAfter().isZero() ? SOON : failure.retryAfter());
             case EXPIRED -> expired(description);
             case UNAVAILABLE, NOT_LEADER ->
@@ -112,6 +116,10 @@ public final class ApiError extends RuntimeException {
             case SLOW_READER -> slowReader();
             case BROKEN -> internal("the scheduler failed: " + description);
         };
+    }
+
+    static ApiError clientDisconnected() {
+        return refused(499, "client_gone", "the client disconnected");
     }
 
     static ApiError slowReader() {
@@ -128,7 +136,7 @@ public final class ApiError extends RuntimeException {
         return status;
     }
 
-    /// A word for programs, or empty.
+    /// Returns the machine-readable code, or empty.
     String code() {
         return code;
     }
@@ -137,12 +145,12 @@ public final class ApiError extends RuntimeException {
         return param;
     }
 
-    /// When another try is worth it; zero says nothing about it.
+    /// Returns the suggested delay before a retry; zero for no suggestion.
     Duration retryAfter() {
         return retryAfter;
     }
 
-    /// Whole seconds for `Retry-After`, at least 1.
+    /// Returns whole seconds for `Retry-After`, at least 1.
     long retryAfterSeconds() {
         return Math.max(1, retryAfter.plusMillis(999).toSeconds());
     }
@@ -151,7 +159,7 @@ public final class ApiError extends RuntimeException {
         return String.valueOf(getMessage());
     }
 
-    /// `{"error":{message, type, param, code}}`, where what is empty is null.
+    /// Returns `{"error":{message, type, param, code}}`, with null for empty values.
     ObjectNode toJson() {
         ObjectNode root = Json.object();
         ObjectNode error = root.putObject("error").put("message", message()).put("type", type);

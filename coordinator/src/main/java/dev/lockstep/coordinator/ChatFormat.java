@@ -7,7 +7,7 @@ import dev.lockstep.coordinator.engine.Sampling;
 import java.util.List;
 import java.util.Optional;
 
-/// The choices of `/v1/chat/completions`.
+/// Writes the choices of `/v1/chat/completions`.
 final class ChatFormat implements ResponseFormat {
     private final ServedModel model;
     private final Sampling sampling;
@@ -42,7 +42,7 @@ final class ChatFormat implements ResponseFormat {
     public ObjectNode chunk(int choice, Delta delta) {
         ObjectNode node = Json.object().put("index", choice);
         node.putObject("delta").put("content", delta.text());
-        putRest(node, delta);
+        putLogprobsAndIds(node, delta);
         return node.putNull("finish_reason");
     }
 
@@ -56,9 +56,9 @@ final class ChatFormat implements ResponseFormat {
     }
 
     @Override
-    public void putFurther(ObjectNode answer, List<GeneratedToken> promptTokens) {
+    public void putTopLevelFields(ObjectNode response, List<GeneratedToken> promptTokens) {
         if (promptLogprobs) {
-            PromptLogprobs.put(answer, model, promptTokens);
+            PromptLogprobs.put(response, model, promptTokens);
         }
     }
 
@@ -70,7 +70,7 @@ final class ChatFormat implements ResponseFormat {
                 .put("role", "assistant")
                 .put("content", all.text())
                 .putNull("refusal");
-        putRest(node, all);
+        putLogprobsAndIds(node, all);
         ResponseFormat.putFinish(node, finish);
         return node;
     }
@@ -80,7 +80,7 @@ final class ChatFormat implements ResponseFormat {
         return tokenIds || sampling.logprobs();
     }
 
-    private void putRest(ObjectNode node, Delta delta) {
+    private void putLogprobsAndIds(ObjectNode node, Delta delta) {
         if (sampling.logprobs()) {
             ArrayNode content = node.putObject("logprobs").putArray("content");
             delta.inText().forEach(shown -> content.add(entry(shown.token())));
@@ -96,7 +96,7 @@ final class ChatFormat implements ResponseFormat {
         ObjectNode entry = Json.object();
         put(entry, token.id(), token.logprob());
         ArrayNode top = entry.putArray("top_logprobs");
-        token.top().forEach(likely -> put(top.addObject(), likely.id(), likely.logprob()));
+        token.top().forEach(each -> put(top.addObject(), each.id(), each.logprob()));
         return entry;
     }
 

@@ -7,29 +7,29 @@ import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/// Reads the `messages` of a conversation into the form chat templates take.
+/// Reads the `messages` of a conversation into the form that chat templates expect.
 final class ChatMessages {
     private static final Set<String> ROLES = Set.of("system", "developer", "user", "assistant");
     private static final Set<String> UNSERVED_ROLES = Set.of("tool", "function");
     private static final List<String> UNSERVED_FIELDS =
             List.of("tool_calls", "tool_call_id", "function_call", "audio", "reasoning_content");
 
-    /// More than any context holds, few enough to render.
-    private static final int MOST_MESSAGES = 65_536;
+    /// More than fit in any context, few enough to render.
+    private static final int MAX_MESSAGES = 65_536;
 
     private ChatMessages() {}
 
     static ServedModel.ChatPrompt parse(Fields fields) {
         List<Map<String, @Nullable Object>> messages =
-                fields.list("messages", MOST_MESSAGES, ChatMessages::message);
-        requireSome(fields, messages);
+                fields.list("messages", MAX_MESSAGES, ChatMessages::message);
+        requireNotEmpty(fields, messages);
         return new ServedModel.ChatPrompt(
                 messages,
                 fields.flag("add_generation_prompt", true),
                 fields.flag("add_special_tokens", false));
     }
 
-    static void requireSome(Fields fields, List<?> messages) {
+    static void requireNotEmpty(Fields fields, List<?> messages) {
         if (messages.isEmpty()) {
             throw ApiError.invalid(
                     "messages",
@@ -69,11 +69,11 @@ final class ChatMessages {
                             + Json.quoted(role)
                             + "\", it must be system, developer, user or assistant");
         }
-        // The newer word for the same; templates know the older one.
+        // "developer" is the newer name of the role; templates know the older one.
         return role.equals("developer") ? "system" : role;
     }
 
-    /// Text, or a list of text parts, which are joined.
+    /// Reads the content: text, or a list of text parts, which are joined.
     static String content(Fields fields) {
         JsonNode value = fields.value("content");
         if (value.isTextual()) {
@@ -86,7 +86,7 @@ final class ChatMessages {
                             fields.name("content") + " is missing, give text")
                     : Fields.wrong(fields.name("content"), "text or an array of parts", value);
         }
-        return String.join("", fields.list("content", MOST_MESSAGES, ChatMessages::part));
+        return String.join("", fields.list("content", MAX_MESSAGES, ChatMessages::part));
     }
 
     private static String part(String name, JsonNode value) {

@@ -19,7 +19,7 @@ record ChatRequest(
         OutputFields outputs = OutputFields.parse(fields);
         OptionalInt maxTokens = maxTokens(fields, outputs.any() ? 0 : 1);
         StreamFields delivery = StreamFields.parse(fields);
-        outputs.requireFits(fields, maxTokens);
+        outputs.requireNoTokensWithPooling(fields, maxTokens);
         Sampling sampling = SamplingFields.parse(fields, model, maxTokens, logprobs(fields));
         outputs.requireOneChoice(maxTokens, sampling);
         return new ChatRequest(
@@ -31,21 +31,21 @@ record ChatRequest(
                 fields.flag("return_token_ids", false));
     }
 
-    /// The newer name wins.
-    private static OptionalInt maxTokens(Fields fields, int least) {
-        OptionalInt older = fields.integer("max_tokens", least, Integer.MAX_VALUE);
-        OptionalInt newer = fields.integer("max_completion_tokens", least, Integer.MAX_VALUE);
+    /// Reads the limit of generated tokens; the newer name takes precedence.
+    private static OptionalInt maxTokens(Fields fields, int min) {
+        OptionalInt older = fields.integer("max_tokens", min, Integer.MAX_VALUE);
+        OptionalInt newer = fields.integer("max_completion_tokens", min, Integer.MAX_VALUE);
         return newer.isPresent() ? newer : older;
     }
 
     private static SamplingFields.Logprobs logprobs(Fields fields) {
-        boolean wanted = fields.flag("logprobs", false);
-        OptionalInt top = fields.integer("top_logprobs", 0, SamplingFields.MOST_LOGPROBS);
-        if (top.orElse(0) > 0 && !wanted) {
+        boolean requested = fields.flag("logprobs", false);
+        OptionalInt top = fields.integer("top_logprobs", 0, SamplingFields.MAX_LOGPROBS);
+        if (top.orElse(0) > 0 && !requested) {
             throw ApiError.invalid(
                     "top_logprobs",
                     "top_logprobs is " + top.getAsInt() + ", but logprobs is not true");
         }
-        return new SamplingFields.Logprobs(wanted, top.orElse(0));
+        return new SamplingFields.Logprobs(requested, top.orElse(0));
     }
 }

@@ -12,25 +12,25 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 
-/// Turns the tokens of one choice into what may be shown of it; belongs to the thread of its
-/// completion.
+/// Converts the tokens of one choice to the text and tokens that may be sent. Confined to the
+/// thread of its completion.
 ///
 /// ```
 /// tokens → detokenizer → stop strings → text
 ///           [0, produced)   [0, released)      in characters
 /// ```
 ///
-/// With stop strings a token is shown when its text begins before `released`; without, at once. A
-/// token that may end the choice waits until the next event says whether it did, for then it is no
-/// text.
+/// With stop strings a token is released when its text begins before `released`; without, at once.
+/// A token that may end the choice is held back until the next event says whether it did, because
+/// an end token is not part of the text.
 final class ChoiceText {
     private final Sampling sampling;
     private final ServedModel model;
     private final Optional<Detokenizer> detokenizer;
     private final StopStrings stops;
     private final Set<Integer> endIds;
-    private final Deque<Placed> hidden = new ArrayDeque<>();
-    private Optional<GeneratedToken> lastWaits = Optional.empty();
+    private final Deque<Placed> withheld = new ArrayDeque<>();
+    private Optional<GeneratedToken> possibleEnd = Optional.empty();
     private Optional<Finish> finish = Optional.empty();
     private int produced;
     private int released;
@@ -56,41 +56,41 @@ final class ChoiceText {
         }
     }
 
-    /// Takes the next token; after the end nothing comes back any more.
+    /// Adds the next token; after the end of the choice all deltas are empty.
     Delta push(GeneratedToken token) {
         if (finish.isPresent()) {
-            return Delta.NOTHING;
+            return Delta.EMPTY;
         }
-        Delta before = lastWaits.map(this::show).orElse(Delta.NOTHING);
-        lastWaits = Optional.empty();
+        Delta before = possibleEnd.map(this::show).orElse(Delta.EMPTY);
+        possibleEnd = Optional.empty();
         if (finish.isPresent()) {
             return before;
         }
         count++;
         if (endIds.contains(token.id())) {
-            lastWaits = Optional.of(token);
+            possibleEnd = Optional.of(token);
             return before;
         }
         return before.and(show(token));
     }
 
-    /// Ends the choice as the engine says.
+    /// Ends the choice when the engine has ended it.
     ///
     /// @param stopTokenId the id that stopped it, or negative
     Delta finish(boolean stopped, int stopTokenId) {
         if (finish.isPresent()) {
-            return Delta.NOTHING;
+            return Delta.EMPTY;
         }
-        Delta delta = Delta.NOTHING;
-        if (lastWaits.isPresent()) {
-            GeneratedToken last = lastWaits.get();
+        Delta delta = Delta.EMPTY;
+        if (possibleEnd.isPresent()) {
+            GeneratedToken last = possibleEnd.get();
             boolean isEnd = stopped && last.id() == stopTokenId;
             if (isEnd && !sampling.includeStop()) {
-                hidden.add(new Placed(last, produced));
+                withheld.add(new Placed(last, produced));
             } else {
                 delta = show(last);
             }
-            lastWaits = Optional.empty();
+            possibleEnd = Optional.empty();
         }
         if (finish.isPresent()) {
             return delta;
@@ -107,12 +107,12 @@ final class ChoiceText {
         return delta.and(new Delta(rest.text(), all()));
     }
 
-    /// Set once the choice has ended.
+    /// Returns why the choice ended; empty while it runs.
     Optional<Finish> finish() {
         return finish;
     }
 
-    /// Tokens that were generated up to the end.
+    /// Returns the number of tokens generated up to the end.
     int tokenCount() {
         return count;
     }
@@ -127,8 +127,8 @@ final class ChoiceText {
     }
 
     private Delta show(GeneratedToken token) {
-        hidden.add(new Placed(token, produced));
-        // An id beyond the tokenizer's own is a padded row of the output: it has no text.
+        withheld.add(new Placed(token, produced));
+        // An id beyond the tokenizer's vocabulary is a padded row of the output, without text.
         String text =
                 model.isText(token.id())
                         ? detokenizer.map(each -> each.push(token.id())).orElse("")
@@ -136,7 +136,8 @@ final class ChoiceText {
         return release(text);
     }
 
-    /// Lets text out as far as no stop string can claim it. Before `min_tokens` none is looked for.
+    /// Releases text that cannot be part of a stop string. Stop strings count only after
+    /// `min_tokens`.
     private Delta release(String text) {
         produced += characters(text);
         if (sampling.stop().isEmpty() || count <= sampling.minTokens()) {
@@ -155,9 +156,8 @@ final class ChoiceText {
         finish = Optional.of(Finish.stopString(stop));
         released += characters(text);
         List<Delta.Shown> tokens = new ArrayList<>(upTo(released));
-        hidden.forEach(
-                behind -> tokens.add(new Delta.Shown(behind.token(), behind.offset(), false)));
-        hidden.clear();
+        withheld.forEach(each -> tokens.add(new Delta.Shown(each.token(), each.offset(), false)));
+        withheld.clear();
         return new Delta(text, tokens);
     }
 
@@ -165,15 +165,15 @@ final class ChoiceText {
         return upTo(Integer.MAX_VALUE);
     }
 
-    /// Shows the tokens whose text begins before `end`.
+    /// Releases the tokens whose text begins before `end`.
     private List<Delta.Shown> upTo(int end) {
         List<Delta.Shown> shown = new ArrayList<>();
-        for (Placed next = hidden.peek(); next != null; next = hidden.peek()) {
+        for (Placed next = withheld.peek(); next != null; next = withheld.peek()) {
             if (next.offset() >= end) {
                 break;
             }
             shown.add(new Delta.Shown(next.token(), next.offset(), true));
-            hidden.remove();
+            withheld.remove();
         }
         return shown;
     }

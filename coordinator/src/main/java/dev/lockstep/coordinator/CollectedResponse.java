@@ -2,7 +2,8 @@ package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 
-/// An answer that is made of outputs of positions alone: one JSON object, sent when all are there.
+/// A response that consists of outputs of positions only: one JSON object, sent when all have
+/// arrived.
 abstract class CollectedResponse implements ResponseSink {
     private final HttpExchange exchange;
 

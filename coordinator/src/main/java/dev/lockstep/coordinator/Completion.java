@@ -8,11 +8,8 @@ import dev.lockstep.coordinator.engine.EngineEvent;
 import dev.lockstep.coordinator.engine.EngineRequest;
 import dev.lockstep.coordinator.engine.Failure;
 import dev.lockstep.coordinator.engine.GeneratedToken;
-import dev.lockstep.coordinator.engine.RequestOptions;
-import dev.lockstep.coordinator.engine.Sampling;
 import dev.lockstep.coordinator.engine.SchedulerCall;
 import dev.lockstep.coordinator.engine.SchedulerClient;
-import dev.lockstep.coordinator.engine.TokenPrompt;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -23,8 +20,8 @@ import java.util.stream.Collectors;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/// One request from token ids to text: sends each prompt to a group and tells the answer what comes
-/// back. Runs on one virtual thread, which owns all of it.
+/// The run of one request from token ids to text: sends each prompt to a group, and the generated
+/// text to the response sink. Confined to one virtual thread.
 final class Completion {
     static final Failpoint BEFORE_SEND = new Failpoint("coordinator.before-send");
     static final Failpoint FIRST_TOKEN = new Failpoint("coordinator.first-token");
@@ -33,12 +30,12 @@ final class Completion {
     private static final Logger LOG = LogManager.getLogger(Completion.class);
     private static final Duration SOON = Duration.ofSeconds(1);
 
-    /// Prompts of one request in the engine at the same time: a long list of them shall not fill a
-    /// scheduler's queue.
-    private static final int MOST_AT_ONCE = 64;
+    /// The limit of prompts of one request in the engine at the same time, so that a long list does
+    /// not fill a scheduler's queue.
+    private static final int MAX_PROMPTS_IN_FLIGHT = 64;
 
     private final PreparedRequest request;
-    private final World world;
+    private final Environment environment;
     private final CompletionInbox inbox;
     private final ResponseSink sink;
     private final List<PromptRun> runs = new ArrayList<>();
@@ -50,12 +47,13 @@ final class Completion {
     private int done;
     private TokenUsage usage;
 
-    /// What every completion of a process works with.
+    /// The objects that all completions of a process share.
     ///
-    /// @param quiet silence after which the answer is told so
-    record World(SchedulerClient schedulers, Clock clock, Failpoints failpoints, Duration quiet) {}
+    /// @param quiet silence after which the response sink is notified
+    record Environment(
+            SchedulerClient schedulers, Clock clock, Failpoints failpoints, Duration quiet) {}
 
-    /// One prompt on its way through the engine.
+    /// One prompt in the engine.
     private static final class PromptRun {
         final EngineRequest request;
         final List<ChoiceText> choices = new ArrayList<>();
@@ -74,12 +72,16 @@ final class Completion {
         }
     }
 
-    Completion(PreparedRequest request, World world, CompletionInbox inbox, ResponseSink sink) {
+    Completion(
+            PreparedRequest request,
+            Environment environment,
+            CompletionInbox inbox,
+            ResponseSink sink) {
         this.request = request;
-        this.world = world;
+        this.environment = environment;
         this.inbox = inbox;
         this.sink = sink;
-        this.beginNanos = world.clock().nanoTime();
+        this.beginNanos = environment.clock().nanoTime();
         this.openChoices = request.choices();
         this.usage = new TokenUsage(request.promptTokens(), 0, 0);
         for (int prompt = 0; prompt < request.prompts().size(); prompt++) {
@@ -102,18 +104,18 @@ final class Completion {
         }
         try {
             while (openChoices > 0) {
-                while (sent < runs.size() && sent - done < MOST_AT_ONCE) {
+                while (sent < runs.size() && sent - done < MAX_PROMPTS_IN_FLIGHT) {
                     send(sent++);
                 }
-                Optional<EngineEvent> event = inbox.poll(world.quiet());
+                Optional<EngineEvent> event = inbox.poll(environment.quiet());
                 if (event.isPresent()) {
-                    take(event.get());
+                    handle(event.get());
                 } else {
                     sink.quiet();
                 }
             }
             sink.completed(usage);
-            log(finishWords());
+            log(finishReasons());
         } catch (ApiError e) {
             sink.failed(e);
             log(e.code().isEmpty() ? "refused" : e.code());
@@ -130,24 +132,24 @@ final class Completion {
 
     private void send(int index) {
         PromptRun run = runs.get(index);
-        world.failpoints().hit(BEFORE_SEND);
-        if (request.options().isExpired(world.clock().nanoTime())) {
+        environment.failpoints().hit(BEFORE_SEND);
+        if (request.options().isExpired(environment.clock().nanoTime())) {
             throw ApiError.expired("the deadline passed before a scheduler had the request");
         }
-        run.call = world.schedulers().send(run.request, index, inbox, run.refusedBy);
+        run.call = environment.schedulers().send(run.request, index, inbox, run.refusedBy);
         if (run.call.isEmpty()) {
             throw run.refusal
                     .map(failure -> ApiError.of(failure, false))
-                    .orElseGet(this::nobodyIsReady);
+                    .orElseGet(this::noGroupIsReady);
         }
     }
 
-    private ApiError nobodyIsReady() {
+    private ApiError noGroupIsReady() {
         return ApiError.unavailable(
                 "not_ready", "no group is ready to serve " + request.model().name(), SOON);
     }
 
-    private void take(EngineEvent event) {
+    private void handle(EngineEvent event) {
         switch (event) {
             case EngineEvent.Tokens tokens -> {
                 begin(tokens.call());
@@ -156,23 +158,23 @@ final class Completion {
                 }
                 ChoiceText choice = choice(tokens.call(), tokens.choice());
                 boolean wasFinished = choice.finish().isPresent();
-                Delta delta = Delta.NOTHING;
+                Delta delta = Delta.EMPTY;
                 for (GeneratedToken token : tokens.tokens()) {
                     delta = delta.and(choice.push(token));
                 }
-                show(tokens.call(), tokens.choice(), wasFinished, delta);
+                deliver(tokens.call(), tokens.choice(), wasFinished, delta);
                 next(tokens.call());
             }
             case EngineEvent.Outputs outputs -> {
                 begin(outputs.call());
-                sink.outputs(number(outputs.call(), outputs.choice()), outputs.outputs());
+                sink.outputs(choiceIndex(outputs.call(), outputs.choice()), outputs.outputs());
                 next(outputs.call());
             }
             case EngineEvent.Finished finished -> {
                 begin(finished.call());
                 cached(finished.call(), finished.cachedTokens());
                 ChoiceText choice = choice(finished.call(), finished.choice());
-                show(
+                deliver(
                         finished.call(),
                         finished.choice(),
                         choice.finish().isPresent(),
@@ -185,11 +187,11 @@ final class Completion {
                 }
             }
             case EngineEvent.Failed failed -> failed(failed.call(), failed.failure());
-            case EngineEvent.Stopped stopped -> throw stopped.why();
+            case EngineEvent.Stopped stopped -> throw stopped.error();
         }
     }
 
-    /// Counts the cached tokens of a prompt once, however many choices it has.
+    /// Counts the cached tokens of a prompt once for all of its choices.
     private void cached(int call, int tokens) {
         PromptRun run = runs.get(call);
         if (tokens > run.cachedTokens) {
@@ -198,21 +200,21 @@ final class Completion {
         }
     }
 
-    /// Gives a choice's delta to the sink, and once its end.
-    private void show(int call, int choice, boolean wasFinished, Delta delta) {
-        int number = number(call, choice);
+    /// Sends a choice's delta to the sink, and its end once.
+    private void deliver(int call, int choice, boolean wasFinished, Delta delta) {
+        int index = choiceIndex(call, choice);
         if (!delta.isEmpty()) {
             usage = usage.plus(delta);
-            sink.delta(number, delta, usage);
+            sink.delta(index, delta, usage);
         }
         Optional<Finish> finish = choice(call, choice).finish();
         if (!wasFinished && finish.isPresent()) {
-            sink.finished(number, finish.get(), usage);
+            sink.finished(index, finish.get(), usage);
             openChoices--;
             PromptRun run = runs.get(call);
             if (run.done()) {
                 done++;
-                // A stop string ends a choice before the engine knows.
+                // The engine does not know of stop strings, and would go on.
                 run.call.ifPresent(SchedulerCall::cancel);
             }
         }
@@ -223,12 +225,15 @@ final class Completion {
         if (run.done()) {
             return;
         }
-        if (run.begun || !failure.mayGoElsewhere()) {
+        if (run.begun || !failure.isRetryable()) {
             throw ApiError.of(failure, run.begun);
         }
         run.call.ifPresent(call -> run.refusedBy.add(call.scheduler()));
         run.refusal = Optional.of(run.refusal.map(failure::or).orElse(failure));
-        LOG.debug("request {} goes elsewhere: {}", request.requestId(), failure.description());
+        LOG.debug(
+                "request {} is sent to another group: {}",
+                request.requestId(),
+                failure.description());
         send(index);
     }
 
@@ -236,8 +241,8 @@ final class Completion {
         runs.get(index).begun = true;
         if (!begun) {
             begun = true;
-            world.failpoints().hit(FIRST_TOKEN);
-            firstTokenNanos = world.clock().nanoTime();
+            environment.failpoints().hit(FIRST_TOKEN);
+            firstTokenNanos = environment.clock().nanoTime();
         }
     }
 
@@ -245,8 +250,8 @@ final class Completion {
         runs.get(index).call.ifPresent(SchedulerCall::next);
     }
 
-    /// Of a choice among all of the answer.
-    private int number(int call, int choice) {
+    /// Returns the index of a choice in the response.
+    private int choiceIndex(int call, int choice) {
         return call * request.choicesPerPrompt() + choice;
     }
 
@@ -254,7 +259,7 @@ final class Completion {
         return runs.get(call).choices.get(choice);
     }
 
-    private String finishWords() {
+    private String finishReasons() {
         return runs.stream()
                 .flatMap(run -> run.choices.stream())
                 .map(choice -> choice.finish().map(end -> end.reason().word()).orElse("open"))
@@ -263,7 +268,7 @@ final class Completion {
     }
 
     private void log(String end) {
-        long now = world.clock().nanoTime();
+        long now = environment.clock().nanoTime();
         LOG.info(
                 "request {} id={} model={} prompt_tokens={} completion_tokens={} finish={} ttft_ms={} total_ms={}",
                 request.requestId(),

@@ -10,7 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 
-/// Makes [Completion]s of checked requests, for HTTP and gRPC alike.
+/// Creates [Completion]s from checked requests, for HTTP and gRPC alike.
 final class CompletionFactory {
     private static final Duration SOON = Duration.ofSeconds(1);
 
@@ -21,17 +21,19 @@ final class CompletionFactory {
     private static final String SCORE = "score-";
 
     private final CompletableFuture<ServedModel> model;
-    private final Completion.World world;
+    private final Completion.Environment environment;
     private final Randomness randomness;
 
     CompletionFactory(
-            CompletableFuture<ServedModel> model, Completion.World world, Randomness randomness) {
+            CompletableFuture<ServedModel> model,
+            Completion.Environment environment,
+            Randomness randomness) {
         this.model = model;
-        this.world = world;
+        this.environment = environment;
         this.randomness = randomness;
     }
 
-    /// The model, once its tokenizer is loaded.
+    /// Returns the model; throws while its tokenizer is being loaded.
     ServedModel model() {
         if (!model.isDone()) {
             throw ApiError.unavailable("not_ready", "the tokenizer is being loaded", SOON);
@@ -43,10 +45,10 @@ final class CompletionFactory {
         return model.isDone() && !model.isCompletedExceptionally();
     }
 
-    /// Upper bound of the tokens of a prompt and its output, on every ready group.
+    /// Returns the upper bound of the tokens of a prompt and its output on all ready groups.
     int context() {
         ServedModel served = model();
-        return world.schedulers().ready(served.name()).stream()
+        return environment.schedulers().ready(served.name()).stream()
                 .mapToInt(group -> group.status().getMaxModelLen())
                 .reduce(served.contextLength(), Math::min);
     }
@@ -55,15 +57,16 @@ final class CompletionFactory {
         return randomness;
     }
 
-    /// The context of a request that arrives now.
+    /// Creates the context of a request that arrives now.
     RequestContext requestContext(String requestId, List<String> tenants) {
-        return new RequestContext(requestId, tenants, world.clock().nanoTime());
+        return new RequestContext(requestId, tenants, environment.clock().nanoTime());
     }
 
     /// Renders and tokenizes a chat.
     PreparedRequest prepare(ChatRequest request, RequestContext context) {
         int[] ids = model().encode(request.prompt());
-        List<TokenPrompt> prompts = List.of(new TokenPrompt(ids, request.outputs().wanted()));
+        List<TokenPrompt> prompts =
+                List.of(new TokenPrompt(ids, request.outputs().promptOutputs()));
         return prepared(
                 CHAT,
                 context,
@@ -78,11 +81,11 @@ final class CompletionFactory {
     PreparedRequest prepare(TextRequest request, RequestContext context) {
         ServedModel served = model();
         List<TokenPrompt> prompts = new ArrayList<>();
-        List<Echo> echoes = new ArrayList<>();
+        List<PreparedRequest.Echo> echoes = new ArrayList<>();
         for (Prompt prompt : request.prompts()) {
             String name = Prompt.name("prompt", prompts.size(), request.prompts().size());
             int[] ids = prompt.encode(name, served, request.addSpecialTokens());
-            prompts.add(new TokenPrompt(ids, request.wanted()));
+            prompts.add(new TokenPrompt(ids, request.promptOutputs()));
             for (int i = 0; i < request.sampling().choices() && request.echo(); i++) {
                 echoes.add(echo(prompt, ids, request.sampling(), served));
             }
@@ -99,20 +102,23 @@ final class CompletionFactory {
                         : requireRoom("prompt", prompts, request.sampling()));
     }
 
-    /// Prompts computed for one vector each.
+    /// Prepares prompts of which one vector each is computed.
     PreparedRequest embed(
-            String field, List<TokenPrompt> prompts, RequestOptions options, RequestContext context) {
+            String field,
+            List<TokenPrompt> prompts,
+            RequestOptions options,
+            RequestContext context) {
         return prepared(
                 EMBEDDING,
                 context,
                 prompts,
                 List.of(),
-                Sampling.NOTHING,
+                Sampling.NO_TOKENS,
                 options,
-                requireRoom(field, prompts, Sampling.NOTHING));
+                requireRoom(field, prompts, Sampling.NO_TOKENS));
     }
 
-    /// A prompt computed for the log-probabilities of its tokens.
+    /// Prepares a prompt of which the log-probabilities of tokens are computed.
     PreparedRequest score(
             String field, TokenPrompt prompt, RequestOptions options, RequestContext context) {
         return prepared(
@@ -120,28 +126,31 @@ final class CompletionFactory {
                 context,
                 List.of(prompt),
                 List.of(),
-                Sampling.NOTHING,
+                Sampling.NO_TOKENS,
                 options,
-                requireRoom(field, List.of(prompt), Sampling.NOTHING));
+                requireRoom(field, List.of(prompt), Sampling.NO_TOKENS));
     }
 
-    /// A completion that has not started.
+    /// Creates a completion, which has not started.
     Completion completion(PreparedRequest request, CompletionInbox inbox, ResponseSink sink) {
-        return new Completion(request, world, inbox, sink);
+        return new Completion(request, environment, inbox, sink);
     }
 
-    private static Echo echo(Prompt prompt, int[] ids, Sampling sampling, ServedModel served) {
-        return switch (prompt) {
-            case Prompt.Text text -> new Echo(text.text(), ids);
-            case Prompt.Ids _ -> new Echo(served.decode(ids, sampling.skipSpecialTokens()), ids);
-        };
+    private static PreparedRequest.Echo echo(
+            Prompt prompt, int[] ids, Sampling sampling, ServedModel served) {
+        String text =
+                switch (prompt) {
+                    case Prompt.Text(String sent) -> sent;
+                    case Prompt.Ids _ -> served.decode(ids, sampling.skipSpecialTokens());
+                };
+        return new PreparedRequest.Echo(text, ids);
     }
 
     private PreparedRequest prepared(
             String prefix,
             RequestContext context,
             List<TokenPrompt> prompts,
-            List<Echo> echoes,
+            List<PreparedRequest.Echo> echoes,
             Sampling sampling,
             RequestOptions options,
             int maxLength) {

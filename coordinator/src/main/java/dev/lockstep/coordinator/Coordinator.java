@@ -29,26 +29,25 @@ import java.util.concurrent.Executors;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/// A coordinator at work: one port for HTTP and gRPC, and the way to the schedulers behind it.
+/// A running coordinator: one port for HTTP and gRPC, and the connections to the schedulers.
 ///
-/// It listens as soon as it is made and answers 503 until the model's text is loaded and a group is
-/// ready. Whoever makes it stops it.
+/// It listens once it is constructed, and responds with 503 until the tokenizer is loaded and a
+/// group is ready.
 final class Coordinator {
-    /// Bytes are moved by few threads; requests have virtual ones.
+    /// The event loops only move bytes; requests run on virtual threads.
     private static final int EVENT_LOOPS = 2;
 
-    /// What streams get to say at SIGINT, of the 1.5 s that a quick stop has.
-    private static final Duration LAST_WORDS = Duration.ofMillis(700);
+    /// The time for streams to end with an error at SIGINT, of the 1.5 s of a quick stop.
+    private static final Duration STREAM_END_TIMEOUT = Duration.ofMillis(700);
 
-    /// How long the last bytes get to go out.
-    private static final Duration FLUSH = Duration.ofMillis(100);
+    /// The time for the last bytes to be sent.
+    private static final Duration FLUSH_TIME = Duration.ofMillis(100);
 
     private static final Logger LOG = LogManager.getLogger(Coordinator.class);
 
     private final CoordinatorConfig config;
     private final SchedulerClient schedulers;
     private final OpenRequests requests = new OpenRequests();
-    private final Outcomes outcomes = new Outcomes();
     private final Readiness readiness;
     private final ExecutorService threads =
             Executors.newThreadPerTaskExecutor(Thread.ofVirtual().name("request-", 0).factory());
@@ -59,25 +58,25 @@ final class Coordinator {
     private Optional<Registration> registration = Optional.empty();
     private Optional<Thread> keyWaiter = Optional.empty();
 
-    /// Listens.
+    /// Creates the server and listens.
     ///
-    /// @throws UncheckedIOException with one line, when the port cannot be had
+    /// @throws UncheckedIOException with one line, when the port is not available
     Coordinator(CoordinatorConfig config, CompletableFuture<ServedModel> model, Timeouts timeouts) {
         Failpoints failpoints =
                 Failpoints.parse(config.failpoints(), "coordinator", Completion.FAILPOINTS);
         this.config = config;
         this.schedulers = new SchedulerClient(Clock.SYSTEM, this::update);
-        this.metrics = new Metrics(schedulers, requests, outcomes);
-        Completion.World world =
-                new Completion.World(schedulers, Clock.SYSTEM, failpoints, timeouts.quiet());
-        CompletionFactory completions = new CompletionFactory(model, world, randomness);
+        this.metrics = new Metrics(schedulers, requests);
+        Completion.Environment environment =
+                new Completion.Environment(schedulers, Clock.SYSTEM, failpoints, timeouts.quiet());
+        CompletionFactory completions = new CompletionFactory(model, environment, randomness);
         this.readiness = new Readiness(completions, schedulers, requests);
         RequestMemory memory = new RequestMemory(config.maxBodyBytes());
         this.rpc =
                 new RpcEndpoint(
                         List.of(
                                 new InferenceService(
-                                        completions, requests, outcomes, timeouts, threads),
+                                        completions, requests, metrics, timeouts, threads),
                                 new AdminService(readiness, schedulers),
                                 readiness.healthService(),
                                 ProtoReflectionServiceV1.newInstance()),
@@ -90,7 +89,6 @@ final class Coordinator {
                                 completions,
                                 readiness,
                                 requests,
-                                outcomes,
                                 metrics,
                                 new TimelineApi(schedulers),
                                 new RequestBodies(config.maxBodyBytes(), memory, timeouts.body()),
@@ -109,8 +107,7 @@ final class Coordinator {
                         .workerGroup(EVENT_LOOPS)
                         .errorHandler(new ProtocolErrors())
                         .meterRegistry(new CompositeMeterRegistry())
-                        // Streams last as long as they last, and bodies are measured by
-                        // RequestBodies.
+                        // The duration of streams is unlimited, and RequestBodies limits bodies.
                         .requestTimeoutMillis(0)
                         .maxRequestLength(0)
                         .gracefulShutdownTimeout(Duration.ZERO, Duration.ZERO);
@@ -143,14 +140,14 @@ final class Coordinator {
         return server.activeLocalPort();
     }
 
-    /// Finds the schedulers of the cluster, and is found in it.
+    /// Follows the schedulers of the cluster, and registers this coordinator in it.
     void join(Cluster cluster) {
         schedulers.follow(cluster.membership());
-        Registration made =
+        Registration registered =
                 cluster.register(
-                        Member.coordinator(reachable(), port(), randomness.nextIncarnation()));
-        registration = Optional.of(made);
-        readiness.announce(made);
+                        Member.coordinator(advertisedHost(), port(), randomness.nextIncarnation()));
+        registration = Optional.of(registered);
+        readiness.announce(registered);
         keyWaiter =
                 Optional.of(
                         Thread.ofVirtual()
@@ -158,11 +155,11 @@ final class Coordinator {
                                 .start(() -> awaitBlockHashKey(cluster)));
     }
 
-    /// The key comes from ZooKeeper, which serving never waits for.
+    /// Waits for the key, which is in ZooKeeper; serving never waits for ZooKeeper.
     private void awaitBlockHashKey(Cluster cluster) {
         while (!Thread.currentThread().isInterrupted()) {
             try {
-                schedulers.nameBlocksBy(new BlockHasher(cluster.blockHashKey()));
+                schedulers.setBlockHasher(new BlockHasher(cluster.blockHashKey()));
                 return;
             } catch (IllegalStateException e) {
                 if (!Thread.currentThread().isInterrupted()) {
@@ -172,10 +169,10 @@ final class Coordinator {
         }
     }
 
-    /// Makes the gRPC services and loads what writes the metrics, now rather than when first asked;
-    /// returns at once.
-    void prepare() {
-        rpc.prepare();
+    /// Creates the gRPC services and loads the classes that write the metrics, so that the first
+    /// requests need not wait; returns at once.
+    void warmUp() {
+        rpc.warmUp();
         threads.execute(metrics::text);
     }
 
@@ -183,7 +180,7 @@ final class Coordinator {
         readiness.update();
     }
 
-    /// Stops, with or without letting requests finish; interrupted, it hurries.
+    /// Stops, with or without waiting for requests to finish; an interrupt ends the waiting.
     void stop(StopReason reason) {
         requests.drain();
         readiness.update();
@@ -198,8 +195,8 @@ final class Coordinator {
                 ApiError.unavailable(
                         "shutting_down", "this coordinator is stopping", Duration.ofSeconds(1)));
         try {
-            requests.awaitEmpty(LAST_WORDS);
-            Thread.sleep(FLUSH);
+            requests.awaitEmpty(STREAM_END_TIMEOUT);
+            Thread.sleep(FLUSH_TIME);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
@@ -210,10 +207,10 @@ final class Coordinator {
         threads.shutdownNow();
     }
 
-    private String reachable() {
+    private String advertisedHost() {
         try {
-            boolean any = InetAddress.getByName(config.host()).isAnyLocalAddress();
-            return any ? InetAddress.getLocalHost().getHostAddress() : config.host();
+            boolean wildcard = InetAddress.getByName(config.host()).isAnyLocalAddress();
+            return wildcard ? InetAddress.getLocalHost().getHostAddress() : config.host();
         } catch (IOException e) {
             return config.host();
         }

@@ -10,9 +10,11 @@ import java.time.Duration;
 
 /// The settings of one coordinator, read once at its start.
 ///
-/// @param model where its tokenizer and chat template are
-/// @param servedModelName what requests call the model; groups that serve another are passed over
-/// @param drainTimeout how long running requests may go on after SIGTERM; for the daemon's budget
+/// @param model the path of its tokenizer and chat template
+/// @param servedModelName the name of the model in requests; groups that serve another model are
+///   not used
+/// @param drainTimeout how long running requests may continue after SIGTERM; part of the daemon's
+///   time to stop
 public record CoordinatorConfig(
         String zookeeper,
         String cluster,
@@ -27,11 +29,11 @@ public record CoordinatorConfig(
         String failpoints) {
 
     public static final Key<Integer> PORT =
-            Key.integer("port", 0, 65535, "the port clients speak to; 0 takes a free one")
+            Key.integer("port", 0, 65535, "the port for clients; 0 selects a free one")
                     .orElse("8000");
 
-    /// Memory: a body is held whole, some of them at a time. 8 MiB is a prompt of about two million
-    /// tokens as text, or of one million as ids.
+    /// Limits memory: whole bodies are held, several at a time. 8 MiB is a prompt of about two
+    /// million tokens as text, or of one million as ids.
     public static final Key<Long> MAX_BODY =
             Key.bytes("max-body", 1 << 10, "the largest request body that is read").orElse("8M");
 
@@ -43,7 +45,7 @@ public record CoordinatorConfig(
                             "how long running requests may go on after SIGTERM")
                     .orElse("60s");
 
-    private static final int MOST_BODY_BYTES = 1 << 28;
+    private static final int MAX_BODY_BYTES = 1 << 28;
 
     public static final SettingsSpec SPEC =
             SettingsSpec.of(
@@ -61,9 +63,9 @@ public record CoordinatorConfig(
 
     /// Reads the settings of a coordinator.
     ///
-    /// @param model where `--model` was found on disk
-    /// @param modelName its name when none is given
-    /// @param runFolder where the process keeps its log
+    /// @param model the path of `--model` on disk
+    /// @param modelName the default of the served name
+    /// @param runFolder the folder of the process's log
     public static CoordinatorConfig of(
             Settings settings, Path model, String modelName, Path runFolder) {
         return new CoordinatorConfig(
@@ -80,14 +82,14 @@ public record CoordinatorConfig(
                 settings.value(ProcessKeys.FAILPOINTS));
     }
 
-    /// A body is one array.
+    /// Returns the size as an int, because a body is one array.
     private static int bodyBytes(long bytes) {
-        if (bytes > MOST_BODY_BYTES) {
+        if (bytes > MAX_BODY_BYTES) {
             throw new SettingsException(
                     "--max-body: "
                             + bytes
                             + " bytes are more than the "
-                            + MOST_BODY_BYTES
+                            + MAX_BODY_BYTES
                             + " possible");
         }
         return (int) bytes;

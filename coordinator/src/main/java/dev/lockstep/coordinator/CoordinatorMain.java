@@ -10,19 +10,20 @@ import java.util.function.Supplier;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/// A coordinator process: speaks to clients, and sends their requests to schedulers.
+/// A coordinator process: accepts the requests of clients and sends them to schedulers.
 public final class CoordinatorMain {
     private static final Logger LOG = LogManager.getLogger(CoordinatorMain.class);
 
     private CoordinatorMain() {}
 
-    /// Runs until the daemon is told to stop.
+    /// Runs until the daemon stops.
     ///
-    /// Text, server and ZooKeeper connection start at the same time, for together they take most of
-    /// a start.
+    /// The tokenizer, the server and the ZooKeeper connection start at the same time, because they
+    /// account for most of the start-up time.
     ///
-    /// @throws java.io.UncheckedIOException when the port cannot be had
-    /// @throws dev.lockstep.checkpoint.CheckpointException when the model's text cannot be read
+    /// @throws java.io.UncheckedIOException when the port is not available
+    /// @throws dev.lockstep.checkpoint.CheckpointException when the tokenizer or the chat template
+    ///   cannot be read
     public static void run(CoordinatorConfig config, Daemon daemon) {
         CompletableFuture<ServedModel> model =
                 start(
@@ -32,7 +33,7 @@ public final class CoordinatorMain {
                 start(
                         "cluster-connect",
                         () -> ZooKeeperCluster.connect(config.zookeeper(), config.cluster()));
-        // A signal from here on closes it.
+        // From here on a signal closes the connection.
         daemon.atEnd(reason -> connecting.thenAccept(Cluster::close).join());
         Coordinator coordinator = new Coordinator(config, model, Timeouts.DEFAULT);
         daemon.atEnd(coordinator::stop);
@@ -42,7 +43,7 @@ public final class CoordinatorMain {
         if (loaded.tokenizer().isEmpty()) {
             LOG.warn("{} has no tokenizer: only prompts of token ids are served", loaded.name());
         }
-        coordinator.prepare();
+        coordinator.warmUp();
         daemon.run();
     }
 

@@ -4,19 +4,19 @@ import dev.lockstep.coordinator.engine.GeneratedToken;
 import java.util.ArrayList;
 import java.util.List;
 
-/// What one choice has to show since the last time.
+/// The new text and tokens of one choice.
 ///
 /// @param text whole characters
-/// @param tokens in the order they were generated
+/// @param tokens in the order of generation
 record Delta(String text, List<Shown> tokens) {
 
-    static final Delta NOTHING = new Delta("", List.of());
+    static final Delta EMPTY = new Delta("", List.of());
 
-    /// A token that may be shown.
+    /// A token that may be sent to the client.
     ///
-    /// @param offset where its text begins in the choice's text, in characters as Unicode counts
-    /// @param inText false for a token behind the end that a stop string made: it was generated and
-    ///   counts, but has no place in the text
+    /// @param offset where its text begins in the choice's text, in Unicode code points
+    /// @param inText false for a token after the end that a stop string made: it was generated and
+    ///   counts, but is not part of the text
     record Shown(GeneratedToken token, int offset, boolean inText) {}
 
     Delta {
@@ -43,7 +43,7 @@ record Delta(String text, List<Shown> tokens) {
         return tokens.stream().map(shown -> shown.token().id()).toList();
     }
 
-    /// The tokens that stand in the text.
+    /// Returns the tokens that are part of the text.
     List<Shown> inText() {
         return tokens.stream().filter(Shown::inText).toList();
     }

@@ -21,7 +21,7 @@ import java.util.Set;
 /// `{model, input, pooling, encoding_format}`; `pooling` is `last` (the last token's, the default)
 /// or `mean`, `encoding_format` `float` or `base64` (32-bit floats, little-endian).
 final class EmbeddingsApi {
-    private static final int MOST_INPUTS = 2048;
+    private static final int MAX_INPUTS = 2048;
 
     private final CompletionFactory completions;
 
@@ -29,7 +29,7 @@ final class EmbeddingsApi {
         this.completions = completions;
     }
 
-    /// Checks a body. The completion needs the body no more.
+    /// Checks a body. The completion does not refer to the body.
     Completion embed(
             Fields fields, RequestContext context, HttpExchange exchange, CompletionInbox inbox) {
         ServedModel model = completions.model();
@@ -45,7 +45,7 @@ final class EmbeddingsApi {
         Pooling pooling = OutputFields.pooling(fields, Pooling.POOLING_LAST);
         boolean special = fields.flag("add_special_tokens", true);
         List<TokenPrompt> prompts = new ArrayList<>();
-        List<Prompt> inputs = Prompt.list("input", MOST_INPUTS, fields, model);
+        List<Prompt> inputs = Prompt.list("input", MAX_INPUTS, fields, model);
         for (Prompt input : inputs) {
             String name = Prompt.name("input", prompts.size(), inputs.size());
             int[] ids = input.encode(name, model, special);
@@ -54,7 +54,7 @@ final class EmbeddingsApi {
         RequestOptions options = RequestOptionFields.parse(fields, context);
         PreparedRequest request = completions.embed("input", prompts, options, context);
         return completions.completion(
-                request, inbox, new Vectors(exchange, model, prompts.size(), base64));
+                request, inbox, new VectorSink(exchange, model, prompts.size(), base64));
     }
 
     private static boolean isBase64(Fields fields) {
@@ -67,12 +67,12 @@ final class EmbeddingsApi {
     }
 
     /// Collects the vectors of a request.
-    private static final class Vectors extends CollectedResponse {
+    private static final class VectorSink extends CollectedResponse {
         private final ServedModel model;
         private final boolean base64;
         private final float[][] pooled;
 
-        Vectors(HttpExchange exchange, ServedModel model, int inputs, boolean base64) {
+        VectorSink(HttpExchange exchange, ServedModel model, int inputs, boolean base64) {
             super(exchange);
             this.model = model;
             this.base64 = base64;
@@ -88,8 +88,8 @@ final class EmbeddingsApi {
 
         @Override
         ObjectNode toJson(TokenUsage usage) {
-            ObjectNode answer = Json.object().put("object", "list");
-            ArrayNode data = answer.putArray("data");
+            ObjectNode response = Json.object().put("object", "list");
+            ArrayNode data = response.putArray("data");
             for (int input = 0; input < pooled.length; input++) {
                 ObjectNode entry = data.addObject().put("object", "embedding").put("index", input);
                 if (base64) {
@@ -101,14 +101,14 @@ final class EmbeddingsApi {
                     }
                 }
             }
-            answer.put("model", model.name());
-            answer.putObject("usage")
+            response.put("model", model.name());
+            response.putObject("usage")
                     .put("prompt_tokens", usage.promptTokens())
                     .put("total_tokens", usage.promptTokens());
-            return answer;
+            return response;
         }
 
-        /// `x / |x|`; a vector of zeros stays one.
+        /// Returns `x / |x|`; a vector of zeros stays zero.
         private static float[] normalized(List<Float> values) {
             double squares = 0;
             for (float value : values) {

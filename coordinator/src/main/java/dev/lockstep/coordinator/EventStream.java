@@ -5,18 +5,17 @@ import dev.lockstep.coordinator.engine.GeneratedToken;
 import dev.lockstep.proto.v1.PositionOutputs;
 import java.util.List;
 
-/// An answer as server-sent events: `data: {…}` for each, `data: [DONE]` at the end, a comment in
-/// silence.
+/// A response as server-sent events: `data: {…}` for each chunk, `data: [DONE]` at the end, a
+/// comment during silence.
 ///
-/// Nothing is sent before the first token, so that what goes wrong until then is a plain HTTP
-/// error; only a long wait sends the headers early, because proxies cut connections that say
-/// nothing.
+/// Nothing is sent before the first token, so that a failure until then is a plain HTTP error; only
+/// a long wait sends the headers early, because proxies cut silent connections.
 final class EventStream implements ResponseSink {
     private final HttpExchange exchange;
     private final PreparedRequest request;
     private final ResponseFormat format;
     private final StreamFields delivery;
-    private final PromptTokens promptTokens;
+    private final PromptLogprobs promptLogprobs;
     private final boolean[] opened;
 
     EventStream(
@@ -28,13 +27,13 @@ final class EventStream implements ResponseSink {
         this.request = request;
         this.format = format;
         this.delivery = delivery;
-        this.promptTokens = new PromptTokens(request);
+        this.promptLogprobs = new PromptLogprobs(request);
         this.opened = new boolean[request.choices()];
     }
 
     @Override
     public void outputs(int choice, PositionOutputs outputs) {
-        promptTokens.add(choice, outputs);
+        promptLogprobs.add(choice, outputs);
     }
 
     @Override
@@ -72,8 +71,8 @@ final class EventStream implements ResponseSink {
         exchange.fail(error);
     }
 
-    /// The first chunks of all choices come together, as clients expect them; those that show the
-    /// prompt's log-probabilities when these are there.
+    /// Sends the first chunk. Those of all choices are sent together, as clients expect; with
+    /// log-probabilities of the prompt, each is sent once these have arrived.
     private void open(int choice, TokenUsage usage) {
         if (opened[choice]) {
             return;
@@ -89,20 +88,20 @@ final class EventStream implements ResponseSink {
 
     private void sendOpening(int choice, TokenUsage usage) {
         opened[choice] = true;
-        List<GeneratedToken> prompt = promptTokens.of(choice);
+        List<GeneratedToken> prompt = promptLogprobs.of(choice);
         format.opening(choice, prompt)
                 .ifPresent(
                         node -> {
                             ObjectNode chunk = chunk(node, usage);
                             if (choice == 0) {
-                                format.putFurther(chunk, prompt);
+                                format.putTopLevelFields(chunk, prompt);
                             }
                             exchange.event(Json.bytes(chunk));
                         });
     }
 
-    /// Whether a delta gets a chunk: tokens without text only where ids or log-probabilities were
-    /// requested.
+    /// Returns whether a delta gets a chunk: tokens without text only where ids or
+    /// log-probabilities were requested.
     private boolean isVisible(Delta delta) {
         return !delta.text().isEmpty() || format.showsTokens();
     }

@@ -11,24 +11,25 @@ import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.function.BiFunction;
 
-/// The fields of a JSON object that a client sent, read strictly: `"1"` is no number, and a value
-/// out of range is refused naming field, value and limit.
+/// The fields of a JSON object from a client, read strictly: `"1"` is not a number, and a value out
+/// of range is refused with field, value and limit.
 ///
 /// A field that is null counts as absent. Text has no lone surrogates.
 ///
-/// @param path where the object stands, as a prefix of its fields' names: empty, or `messages[2].`
+/// @param path the location of the object, as a prefix of its fields' names: empty, or
+///   `messages[2].`
 record Fields(ObjectNode node, String path) {
 
     Fields(ObjectNode node) {
         this(node, "");
     }
 
-    /// The name of a field as errors give it.
+    /// Returns the name of a field for error messages.
     String name(String field) {
         return path + field;
     }
 
-    /// The value, missing when it is null.
+    /// Returns the value, as missing when it is null.
     JsonNode value(String field) {
         JsonNode value = node.path(field);
         return value.isNull() ? MissingNode.getInstance() : value;
@@ -50,10 +51,10 @@ record Fields(ObjectNode node, String path) {
                                         name(field), name(field) + " is missing, give text"));
     }
 
-    boolean flag(String field, boolean otherwise) {
+    boolean flag(String field, boolean defaultValue) {
         JsonNode value = value(field);
         if (value.isMissingNode()) {
-            return otherwise;
+            return defaultValue;
         }
         if (!value.isBoolean()) {
             throw wrong(name(field), "true or false", value);
@@ -61,18 +62,18 @@ record Fields(ObjectNode node, String path) {
         return value.booleanValue();
     }
 
-    OptionalInt integer(String field, int least, int most) {
+    OptionalInt integer(String field, int min, int max) {
         if (!has(field)) {
             return OptionalInt.empty();
         }
-        return OptionalInt.of(integer(name(field), value(field), least, most));
+        return OptionalInt.of(integer(name(field), value(field), min, max));
     }
 
-    int integer(String field, int least, int most, int otherwise) {
-        return integer(field, least, most).orElse(otherwise);
+    int integer(String field, int min, int max, int defaultValue) {
+        return integer(field, min, max).orElse(defaultValue);
     }
 
-    /// Any whole number of 64 bits.
+    /// Reads any whole number of 64 bits.
     OptionalLong whole(String field) {
         JsonNode value = value(field);
         if (value.isMissingNode()) {
@@ -87,26 +88,26 @@ record Fields(ObjectNode node, String path) {
         return OptionalLong.of(value.longValue());
     }
 
-    float number(String field, double least, double most, float otherwise) {
+    float number(String field, double min, double max, float defaultValue) {
         JsonNode value = value(field);
-        return value.isMissingNode() ? otherwise : number(name(field), value, least, most);
+        return value.isMissingNode() ? defaultValue : number(name(field), value, min, max);
     }
 
-    /// A number in (0, most].
-    float positive(String field, double most, float otherwise) {
+    /// Reads a number in (0, max].
+    float positive(String field, double max, float defaultValue) {
         JsonNode value = value(field);
         if (value.isMissingNode()) {
-            return otherwise;
+            return defaultValue;
         }
-        float number = number(name(field), value, 0, most);
+        float number = number(name(field), value, 0, max);
         if (number == 0) {
-            throw outside(name(field), value, "(0, " + plain(most) + "]");
+            throw outside(name(field), value, "(0, " + plain(max) + "]");
         }
         return number;
     }
 
-    /// The elements of an array, each read by `reader` with its own name; empty when absent.
-    <T> List<T> list(String field, int most, BiFunction<String, JsonNode, T> reader) {
+    /// Reads the elements of an array, each by `reader` with its name; empty when absent.
+    <T> List<T> list(String field, int max, BiFunction<String, JsonNode, T> reader) {
         JsonNode value = value(field);
         if (value.isMissingNode()) {
             return List.of();
@@ -114,15 +115,15 @@ record Fields(ObjectNode node, String path) {
         if (!value.isArray()) {
             throw wrong(name(field), "an array", value);
         }
-        if (value.size() > most) {
+        if (value.size() > max) {
             throw ApiError.invalid(
                     name(field),
                     name(field)
                             + " has "
                             + value.size()
                             + " entries, at most "
-                            + most
-                            + " are taken");
+                            + max
+                            + " are accepted");
         }
         List<T> list = new ArrayList<>(value.size());
         for (int i = 0; i < value.size(); i++) {
@@ -153,24 +154,24 @@ record Fields(ObjectNode node, String path) {
         return Json.wellFormed(value.textValue());
     }
 
-    static int integer(String name, JsonNode value, int least, int most) {
+    static int integer(String name, JsonNode value, int min, int max) {
         if (!value.isIntegralNumber()) {
             throw wrong(name, "a whole number", value);
         }
-        if (!value.canConvertToInt() || value.intValue() < least || value.intValue() > most) {
-            throw outside(name, value, "[" + least + ", " + most + "]");
+        if (!value.canConvertToInt() || value.intValue() < min || value.intValue() > max) {
+            throw outside(name, value, "[" + min + ", " + max + "]");
         }
         return value.intValue();
     }
 
-    static float number(String name, JsonNode value, double least, double most) {
+    static float number(String name, JsonNode value, double min, double max) {
         if (!value.isNumber()) {
             throw wrong(name, "a number", value);
         }
         double number = value.doubleValue();
-        // Not a number is in no range.
-        if (!(number >= least && number <= most)) {
-            throw outside(name, value, "[" + plain(least) + ", " + plain(most) + "]");
+        // NaN is outside every range.
+        if (!(number >= min && number <= max)) {
+            throw outside(name, value, "[" + plain(min) + ", " + plain(max) + "]");
         }
         return (float) number;
     }

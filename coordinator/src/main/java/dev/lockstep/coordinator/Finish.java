@@ -2,17 +2,17 @@ package dev.lockstep.coordinator;
 
 import java.util.OptionalInt;
 
-/// Why a choice ended.
+/// The reason for the end of a choice.
 ///
 /// @param stopText the stop string that matched, or empty
-/// @param stopToken the requested stop id that came; an end token of the model is not one
+/// @param stopToken the requested stop id that was generated; empty for an end token of the model
 record Finish(Reason reason, String stopText, OptionalInt stopToken) {
 
     enum Reason {
         STOP,
         LENGTH;
 
-        /// As clients read it.
+        /// Returns the value in responses.
         String word() {
             return this == STOP ? "stop" : "length";
         }

@@ -2,7 +2,7 @@ package dev.lockstep.coordinator;
 
 import dev.lockstep.coordinator.engine.CompletionInbox;
 
-/// The two routes that generate: OpenAI's chat and its older completions.
+/// The two routes that generate text: OpenAI's chat and its older completions.
 final class GenerateApi {
     private final CompletionFactory completions;
 
@@ -10,10 +10,10 @@ final class GenerateApi {
         this.completions = completions;
     }
 
-    /// Checks a body of `POST /v1/chat/completions`. The completion needs the body no more.
+    /// Checks a body of `POST /v1/chat/completions`. The completion does not refer to the body.
     Completion chat(
             Fields fields, RequestContext context, HttpExchange exchange, CompletionInbox inbox) {
-        OutputFields.refuseBeyondHttp(fields);
+        OutputFields.refuseGrpcOnly(fields);
         ChatRequest chat = ChatRequest.parse(fields, completions.model(), context);
         PreparedRequest request = completions.prepare(chat, context);
         ResponseFormat format =
@@ -25,10 +25,10 @@ final class GenerateApi {
                 request, inbox, sink(exchange, request, format, chat.delivery()));
     }
 
-    /// Checks a body of `POST /v1/completions`. The completion needs the body no more.
+    /// Checks a body of `POST /v1/completions`. The completion does not refer to the body.
     Completion complete(
             Fields fields, RequestContext context, HttpExchange exchange, CompletionInbox inbox) {
-        OutputFields.refuseBeyondHttp(fields);
+        OutputFields.refuseGrpcOnly(fields);
         TextRequest text = TextRequest.parse(fields, completions.model(), context);
         PreparedRequest request = completions.prepare(text, context);
         ResponseFormat format =

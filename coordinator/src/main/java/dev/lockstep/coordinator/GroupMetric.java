@@ -6,9 +6,9 @@ import java.util.List;
 import java.util.function.ToDoubleFunction;
 import java.util.function.ToLongFunction;
 
-/// One number that every group has; the table of all of them is [#ALL].
+/// A metric that every group has; [#ALL] is the table of all of them.
 ///
-/// @param name a counter's gets `_total` behind it when it is written
+/// @param name for a counter without the suffix `_total`, which the writer appends
 public record GroupMetric(String name, Kind kind, String help, ToDoubleFunction<GroupView> value) {
 
     enum Kind {
@@ -22,79 +22,79 @@ public record GroupMetric(String name, Kind kind, String help, ToDoubleFunction<
                     gauge(
                             "group_epoch",
                             "How often the group was formed",
-                            told(GroupStatus::getEpoch)),
-                    gauge("running", "Sequences that run", told(GroupStatus::getRunning)),
-                    gauge("waiting", "Sequences that wait", told(GroupStatus::getWaiting)),
+                            ofStatus(GroupStatus::getEpoch)),
+                    gauge("running", "Sequences that run", ofStatus(GroupStatus::getRunning)),
+                    gauge("waiting", "Sequences that wait", ofStatus(GroupStatus::getWaiting)),
                     gauge(
                             "waiting_tokens",
                             "Prompt tokens of sequences that wait",
-                            told(GroupStatus::getWaitingTokens)),
+                            ofStatus(GroupStatus::getWaitingTokens)),
                     gauge(
                             "waiting_limit",
                             "Sequences that may wait",
-                            told(GroupStatus::getWaitingLimit)),
+                            ofStatus(GroupStatus::getWaitingLimit)),
                     gauge(
                             "slots",
                             "Sequences that may run at once",
-                            told(GroupStatus::getMaxNumSeqs)),
-                    gauge("blocks", "KV blocks", told(GroupStatus::getBlocksTotal)),
+                            ofStatus(GroupStatus::getMaxNumSeqs)),
+                    gauge("blocks", "KV blocks", ofStatus(GroupStatus::getBlocksTotal)),
                     gauge(
                             "blocks_free",
                             "KV blocks that no sequence holds",
-                            told(GroupStatus::getBlocksFree)),
+                            ofStatus(GroupStatus::getBlocksFree)),
                     gauge(
                             "blocks_cached",
                             "Free KV blocks that a prefix can still find",
-                            told(GroupStatus::getBlocksCached)),
-                    counter("steps", "Steps", told(GroupStatus::getSteps)),
+                            ofStatus(GroupStatus::getBlocksCached)),
+                    counter("steps", "Steps", ofStatus(GroupStatus::getSteps)),
                     counter(
                             "mixed_steps",
                             "Steps with prefill and decode rows together",
-                            told(GroupStatus::getMixedSteps)),
+                            ofStatus(GroupStatus::getMixedSteps)),
                     counter(
                             "step_bytes",
-                            "Bytes that all steps took on the wire to one rank",
-                            told(GroupStatus::getStepBytes)),
+                            "Bytes of all steps on the wire to one rank",
+                            ofStatus(GroupStatus::getStepBytes)),
                     gauge(
                             "bytes_per_step",
-                            "Bytes that one step took on the wire to one rank, over the last 5 seconds",
+                            "Bytes of one step on the wire to one rank, over the last 5 seconds",
                             GroupView::bytesPerStep),
                     counter(
                             "prompt_tokens",
                             "Prompt tokens of admitted sequences, with what was recomputed",
-                            told(GroupStatus::getPromptTokens)),
+                            ofStatus(GroupStatus::getPromptTokens)),
                     counter(
                             "cached_tokens",
                             "Prompt tokens of admitted sequences that the prefix cache had",
-                            told(GroupStatus::getCachedTokens)),
+                            ofStatus(GroupStatus::getCachedTokens)),
                     counter(
                             "generated_tokens",
                             "Tokens that were generated",
-                            told(GroupStatus::getGeneratedTokens)),
+                            ofStatus(GroupStatus::getGeneratedTokens)),
                     counter(
                             "preemptions",
-                            "Sequences that gave their blocks back for others",
-                            told(GroupStatus::getPreemptions)),
+                            "Sequences whose blocks were freed for others",
+                            ofStatus(GroupStatus::getPreemptions)),
                     counter(
                             "expired",
                             "Requests whose deadline passed",
-                            told(GroupStatus::getExpired)),
+                            ofStatus(GroupStatus::getExpired)),
                     counter(
                             "refused",
                             "Requests refused for a full queue or a deadline out of reach",
-                            told(GroupStatus::getRefused)),
+                            ofStatus(GroupStatus::getRefused)),
                     counter(
                             "router_requests",
                             "Requests this coordinator sent to the group",
-                            view -> view.routed().requests()),
+                            view -> view.sent().requests()),
                     counter(
                             "router_prompt_tokens",
                             "Prompt tokens of the requests this coordinator sent to the group",
-                            view -> view.routed().promptTokens()),
+                            view -> view.sent().promptTokens()),
                     counter(
                             "router_cached_tokens",
                             "Prompt tokens this coordinator knew to be cached in the group, where it had a choice of groups",
-                            view -> view.routed().cachedTokens()),
+                            view -> view.sent().cachedTokens()),
                     gauge(
                             "router_blocks",
                             "Cached blocks of the group that this coordinator knows",
@@ -109,7 +109,7 @@ public record GroupMetric(String name, Kind kind, String help, ToDoubleFunction<
         return new GroupMetric("lockstep_" + name, Kind.GAUGE, help, value);
     }
 
-    private static ToDoubleFunction<GroupView> told(ToLongFunction<GroupStatus> number) {
+    private static ToDoubleFunction<GroupView> ofStatus(ToLongFunction<GroupStatus> number) {
         return view -> number.applyAsLong(view.status());
     }
 }

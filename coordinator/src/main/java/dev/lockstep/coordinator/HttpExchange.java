@@ -20,8 +20,8 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
-/// One HTTP answer on its way out: a JSON object, or events. Written by the request's virtual
-/// thread, which waits here while the client does not read.
+/// One HTTP response: a JSON object, or events. Written by the request's virtual thread, which
+/// blocks here while the client does not read.
 final class HttpExchange {
     static final String REQUEST_ID = "x-request-id";
 
@@ -30,11 +30,11 @@ final class HttpExchange {
     private static final byte[] EVENT_BEGIN = "data: ".getBytes(StandardCharsets.UTF_8);
     private static final byte[] EVENT_END = "\n\n".getBytes(StandardCharsets.UTF_8);
 
-    /// Events between two looks at whether the client keeps up; at most twice as many are unread.
-    private static final int LOOK_EVERY = 16;
+    /// Events between two checks whether the client keeps up; at most twice as many are unread.
+    private static final int EVENTS_PER_CHECK = 16;
 
-    /// How long a client that was given up may still take for the error.
-    private static final long LAST_WORDS_SECONDS = 5;
+    /// The time for a client to read the error before its connection is aborted.
+    private static final long ABORT_DELAY_SECONDS = 5;
 
     private final HttpResponseWriter writer;
     private final String requestId;
@@ -43,7 +43,7 @@ final class HttpExchange {
     private int eventCount;
     private boolean streaming;
     private int status = HttpStatus.OK.code();
-    private HttpHeaders further = HttpHeaders.of();
+    private HttpHeaders extraHeaders = HttpHeaders.of();
 
     HttpExchange(HttpResponseWriter writer, String requestId, Duration slowClient) {
         this.writer = writer;
@@ -55,47 +55,47 @@ final class HttpExchange {
         return requestId;
     }
 
-    /// How the request ended: the status that was sent, or that of an error within the events.
+    /// Returns the status that was sent, or that of an error within the events.
     int status() {
         return status;
     }
 
-    /// Adds a header to whatever is answered.
+    /// Adds a header to the response.
     void addHeader(String name, String value) {
-        further = further.toBuilder().add(name, value).build();
+        extraHeaders = extraHeaders.toBuilder().add(name, value).build();
     }
 
-    /// Runs `action` as soon as the client is gone before it had everything.
+    /// Runs `action` as soon as the client disconnects before the end of the response.
     ///
-    /// The server gives an HTTP/1 response another second after its connection was closed, so the
-    /// connection itself is watched, for as long as the answer takes.
-    void onGone(Channel connection, Runnable action) {
+    /// The server keeps an HTTP/1 response open for another second after its connection was closed,
+    /// so the connection itself is watched until the response ends.
+    void onDisconnect(Channel connection, Runnable action) {
         ChannelFutureListener closed = ignored -> action.run();
         connection.closeFuture().addListener(closed);
         var _ =
                 writer.whenComplete()
                         .whenComplete(
-                                (_, gone) -> {
+                                (_, failure) -> {
                                     connection.closeFuture().removeListener(closed);
-                                    if (gone != null) {
+                                    if (failure != null) {
                                         action.run();
                                     }
                                 });
     }
 
-    /// The whole answer.
-    void json(int answerStatus, JsonNode body) {
-        whole(answerStatus, MediaType.JSON_UTF_8, Json.bytes(body));
+    /// Sends the whole response as JSON.
+    void json(int responseStatus, JsonNode body) {
+        whole(responseStatus, MediaType.JSON_UTF_8, Json.bytes(body));
     }
 
-    /// The whole answer, in another format.
+    /// Sends the whole response in another format.
     void text(String contentType, byte[] body) {
         whole(HttpStatus.OK.code(), MediaType.parse(contentType), body);
     }
 
-    private void whole(int answerStatus, MediaType type, byte[] body) {
-        status = answerStatus;
-        write(headers(answerStatus).contentType(type).contentLength(body.length).build());
+    private void whole(int responseStatus, MediaType type, byte[] body) {
+        status = responseStatus;
+        write(headers(responseStatus).contentType(type).contentLength(body.length).build());
         write(HttpData.wrap(body));
         writer.close();
     }
@@ -107,12 +107,12 @@ final class HttpExchange {
         System.arraycopy(json, 0, event, EVENT_BEGIN.length, json.length);
         System.arraycopy(EVENT_END, 0, event, EVENT_BEGIN.length + json.length, EVENT_END.length);
         write(HttpData.wrap(event));
-        if (++eventCount % LOOK_EVERY == 0) {
+        if (++eventCount % EVENTS_PER_CHECK == 0) {
             awaitReader();
         }
     }
 
-    /// Keeps the connection busy.
+    /// Sends a comment, so that the connection is not silent.
     void comment() {
         begin();
         write(COMMENT);
@@ -124,7 +124,7 @@ final class HttpExchange {
         writer.close();
     }
 
-    /// Ends the answer with an error: a plain one, or one within the events.
+    /// Ends the response with an error: a plain one, or one within the events.
     void fail(ApiError error) {
         status = error.status();
         if (!streaming) {
@@ -143,8 +143,8 @@ final class HttpExchange {
         write(HttpData.ofUtf8("\n\n"));
         write(DONE);
         writer.close();
-        // Whoever does not read holds its connection no longer.
-        CompletableFuture.delayedExecutor(LAST_WORDS_SECONDS, TimeUnit.SECONDS)
+        // A client that does not read must not hold its connection.
+        CompletableFuture.delayedExecutor(ABORT_DELAY_SECONDS, TimeUnit.SECONDS)
                 .execute(writer::abort);
     }
 
@@ -160,18 +160,17 @@ final class HttpExchange {
         }
     }
 
-    private ResponseHeadersBuilder headers(int answerStatus) {
-        return ResponseHeaders.builder(HttpStatus.valueOf(answerStatus))
-                .add(further)
+    private ResponseHeadersBuilder headers(int responseStatus) {
+        return ResponseHeaders.builder(HttpStatus.valueOf(responseStatus))
+                .add(extraHeaders)
                 .add(REQUEST_ID, requestId);
     }
 
-    /// What the client is no longer there for is dropped: it was cancelled by [#onGone].
     private void write(HttpObject object) {
         try {
             writer.write(object);
         } catch (ClosedStreamException e) {
-            // As said.
+            // The client has disconnected, and `onDisconnect` cancels the request.
         }
     }
 
@@ -181,7 +180,7 @@ final class HttpExchange {
         } catch (TimeoutException e) {
             throw ApiError.slowReader();
         } catch (ExecutionException e) {
-            // Gone; the inbox says so.
+            // The client has disconnected, which the inbox reports.
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw ApiError.internal("the request was interrupted");

@@ -21,14 +21,14 @@ import java.util.function.Supplier;
 
 /// The public API over gRPC.
 ///
-/// A request's fields have the names of the HTTP API, and are checked by the same code: they are
-/// put into the same tree first.
+/// The fields of a request have the names of the HTTP API, and are checked by the same code after
+/// conversion to the same tree.
 final class InferenceService extends InferenceGrpc.InferenceImplBase {
     static final String NAME = InferenceGrpc.SERVICE_NAME;
 
     private final CompletionFactory completions;
     private final OpenRequests requests;
-    private final Outcomes outcomes;
+    private final Metrics metrics;
     private final Timeouts timeouts;
     private final Executor threads;
     private final TokenizerApi text;
@@ -36,12 +36,12 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
     InferenceService(
             CompletionFactory completions,
             OpenRequests requests,
-            Outcomes outcomes,
+            Metrics metrics,
             Timeouts timeouts,
             Executor threads) {
         this.completions = completions;
         this.requests = requests;
-        this.outcomes = outcomes;
+        this.metrics = metrics;
         this.timeouts = timeouts;
         this.threads = threads;
         this.text = new TokenizerApi(completions);
@@ -49,11 +49,11 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
 
     @Override
     public void generate(InferenceRequest request, StreamObserver<InferenceEvent> observer) {
-        RpcResponse answer =
+        RpcResponse response =
                 new RpcResponse(
                         (ServerCallStreamObserver<InferenceEvent>) observer, timeouts.slowClient());
         CompletionInbox inbox = new CompletionInbox();
-        answer.onGone(() -> inbox.stop(ApiError.refused(499, "client_gone", "the client is gone")));
+        response.onDisconnect(() -> inbox.stop(ApiError.clientDisconnected()));
         RequestContext context =
                 completions.requestContext(
                         completions.randomness().nextIncarnation(),
@@ -61,32 +61,32 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
                                 .request()
                                 .headers()
                                 .getAll(RequestContext.TENANT));
-        RpcWeighing.Held held = RpcWeighing.held();
-        threads.execute(() -> generate(request, context, inbox, answer, held));
+        RpcWeighing.CallMemory memory = RpcWeighing.currentMemory();
+        threads.execute(() -> generate(request, context, inbox, response, memory));
     }
 
     private void generate(
             InferenceRequest request,
             RequestContext context,
             CompletionInbox inbox,
-            RpcResponse answer,
-            RpcWeighing.Held held) {
+            RpcResponse response,
+            RpcWeighing.CallMemory memory) {
         try {
             requests.enter(inbox);
         } catch (ApiError e) {
-            answer.failed(e);
-            outcomes.add(e.status());
+            response.failed(e);
+            metrics.countRequest(e.status());
             return;
         }
         try {
-            Completion completion = prepare(request, context, inbox, answer);
-            held.release();
+            Completion completion = prepare(request, context, inbox, response);
+            memory.release();
             completion.run();
         } catch (ApiError e) {
-            answer.failed(e);
+            response.failed(e);
         } finally {
             requests.leave(inbox);
-            outcomes.add(answer.status());
+            metrics.countRequest(response.status());
         }
     }
 
@@ -106,7 +106,7 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
 
     @Override
     public void tokenize(TokenizeRequest request, StreamObserver<TokenizeResponse> observer) {
-        answer(
+        respond(
                 observer,
                 () -> {
                     ObjectNode fields = Json.object().put("model", request.getModel());
@@ -118,16 +118,16 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
                     if (request.hasAddSpecialTokens()) {
                         fields.put("add_special_tokens", request.getAddSpecialTokens());
                     }
-                    ObjectNode answer = text.tokenize(new Fields(fields));
+                    ObjectNode result = text.tokenize(new Fields(fields));
                     TokenizeResponse.Builder proto = TokenizeResponse.newBuilder();
-                    answer.get("tokens").forEach(id -> proto.addTokens(id.intValue()));
-                    return proto.setMaxModelLen(answer.get("max_model_len").intValue()).build();
+                    result.get("tokens").forEach(id -> proto.addTokens(id.intValue()));
+                    return proto.setMaxModelLen(result.get("max_model_len").intValue()).build();
                 });
     }
 
     @Override
     public void detokenize(DetokenizeRequest request, StreamObserver<DetokenizeResponse> observer) {
-        answer(
+        respond(
                 observer,
                 () -> {
                     ObjectNode fields = Json.object().put("model", request.getModel());
@@ -140,7 +140,7 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
 
     @Override
     public void listModels(ListModelsRequest request, StreamObserver<ListModelsResponse> observer) {
-        answer(
+        respond(
                 observer,
                 () ->
                         ListModelsResponse.newBuilder()
@@ -151,16 +151,16 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
                                 .build());
     }
 
-    private <T> void answer(StreamObserver<T> observer, Supplier<T> work) {
+    private <T> void respond(StreamObserver<T> observer, Supplier<T> work) {
         threads.execute(
                 () -> {
                     try {
                         observer.onNext(work.get());
                         observer.onCompleted();
-                        outcomes.add(200);
+                        metrics.countRequest(200);
                     } catch (ApiError e) {
                         observer.onError(RpcResponse.status(e));
-                        outcomes.add(e.status());
+                        metrics.countRequest(e.status());
                     }
                 });
     }

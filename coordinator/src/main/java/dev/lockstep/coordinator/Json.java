@@ -14,15 +14,15 @@ import java.util.Map;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/// The one place where JSON is read and written.
+/// Reads and writes all JSON of the coordinator.
 public final class Json {
     private static final ObjectMapper MAPPER =
             JsonMapper.builder().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
-    private static final int LONGEST_QUOTE = 60;
-    private static final int LONGEST_EXPLANATION = 300;
+    private static final int MAX_QUOTE_LENGTH = 60;
+    private static final int MAX_EXPLANATION_LENGTH = 300;
 
-    /// What a parser says to the programmer who set it up, and not to who wrote the JSON.
-    private static final Pattern TO_OTHERS =
+    /// The parts of a parser's messages that address its user and not the author of the JSON.
+    private static final Pattern PARSER_ADVICE =
             Pattern.compile(", from `[^`]*`|: enable `.*| \\(start marker at .*");
 
     private Json() {}
@@ -31,7 +31,7 @@ public final class Json {
         return MAPPER.createObjectNode();
     }
 
-    /// The object a client sent; anything else is refused with the place where it goes wrong.
+    /// Parses a JSON object from a client; anything else is refused with the location of the error.
     static Fields parse(byte[] body) {
         JsonNode root;
         try {
@@ -60,7 +60,7 @@ public final class Json {
         return new Fields(object);
     }
 
-    /// The value as maps, lists, texts, numbers, booleans and null.
+    /// Returns the value as maps, lists, strings, numbers, booleans and null.
     static @Nullable Object plain(JsonNode value) {
         return MAPPER.convertValue(value, Object.class);
     }
@@ -85,7 +85,7 @@ public final class Json {
         }
     }
 
-    /// A value as an error message names it: `the text "warm"`.
+    /// Returns a value as an error message names it: `the text "warm"`.
     static String describe(JsonNode node) {
         return switch (node.getNodeType()) {
             case STRING -> "the text \"" + quoted(node.textValue()) + "\"";
@@ -98,22 +98,23 @@ public final class Json {
         };
     }
 
-    /// Some of a client's text, fit for one line of a message.
+    /// Returns the beginning of a client's text, without control characters, for a message.
     public static String quoted(String text) {
-        return line(text, LONGEST_QUOTE);
+        return line(text, MAX_QUOTE_LENGTH);
     }
 
-    /// What a parser or a template says is wrong, with its limits, fit for one line of a message.
+    /// Returns the explanation of a parser or a template, with the limits that it names, on one
+    /// line for a message.
     static String explained(String reason) {
-        return line(TO_OTHERS.matcher(reason).replaceAll(""), LONGEST_EXPLANATION);
+        return line(PARSER_ADVICE.matcher(reason).replaceAll(""), MAX_EXPLANATION_LENGTH);
     }
 
-    private static String line(String text, int longest) {
-        String start = text.length() <= longest ? text : text.substring(0, longest) + "…";
+    private static String line(String text, int maxLength) {
+        String start = text.length() <= maxLength ? text : text.substring(0, maxLength) + "…";
         return wellFormed(start.replaceAll("\\p{Cntrl}", " "));
     }
 
-    /// A lone surrogate cannot be written as UTF-8; it becomes U+FFFD.
+    /// Replaces lone surrogates, which cannot be written as UTF-8, by U+FFFD.
     static String wellFormed(String text) {
         StringBuilder repaired = new StringBuilder(0);
         int copied = 0;

@@ -5,33 +5,33 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import java.io.IOException;
 
-/// About how many bytes of memory a body takes once it is read: a tree of small values takes dozens
-/// of times its text, so `[{},{},…` of some megabytes would fill the heap.
+/// Estimates the bytes of memory of a parsed body: a tree of small values needs dozens of times the
+/// bytes of its text, so `[{},{},…` of some megabytes would fill the heap.
 ///
-/// Counted by passing over the text, without making the tree.
+/// The estimate scans the text without creating the tree.
 final class JsonWeight {
     private static final JsonFactory FACTORY = new JsonFactory();
 
-    // A 64-bit JVM with compressed references: the node, its collection, and the place in its
-    // parent's.
+    // On a 64-bit JVM with compressed references: the node, its collection, and its entry in the
+    // collection of its parent.
     private static final int OBJECT_BYTES = 160;
     private static final int ARRAY_BYTES = 100;
     private static final int FIELD_BYTES = 100;
     private static final int VALUE_BYTES = 24;
     private static final int TEXT_BYTES = 64;
 
-    /// Of a text: what is kept of it, and what tokenizing it takes meanwhile.
+    /// For a text: its own memory, and the temporary memory of its tokenization.
     private static final int BYTES_PER_CHARACTER = 4;
 
     private JsonWeight() {}
 
-    /// The weight, or more than `most` as soon as it is more. What is no JSON weighs what stands
-    /// before the mistake, which is found again when it is read.
-    static long of(byte[] body, long most) {
+    /// Returns the estimate, or any number above `max` as soon as it is exceeded. Of invalid JSON
+    /// only the text preceding the error counts; the parser reports the error later.
+    static long of(byte[] body, long max) {
         long bytes = 0;
         try (JsonParser parser = FACTORY.createParser(body)) {
             for (JsonToken token = parser.nextToken();
-                    token != null && bytes <= most;
+                    token != null && bytes <= max;
                     token = parser.nextToken()) {
                 bytes += weight(token, parser);
             }

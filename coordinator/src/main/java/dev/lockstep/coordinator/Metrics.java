@@ -16,24 +16,34 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.LongAdder;
 
-/// What `GET /metrics` says, in Prometheus's text format: the groups by what they last told, and
-/// what this coordinator counted itself.
+/// The metrics of `GET /metrics`, in Prometheus's text format: those that the groups last reported,
+/// and the counts of this coordinator.
 ///
-/// Counters of a group begin anew with its scheduler, as counters of processes do. With several
-/// coordinators each tells the same of a group: take one of them, or the largest.
+/// Counters of a group restart with its scheduler, as counters of processes do. With several
+/// coordinators each reports the same for a group: use one of them, or the maximum.
 final class Metrics {
     static final String CONTENT_TYPE = PrometheusTextFormatWriter.CONTENT_TYPE;
 
     private final PrometheusTextFormatWriter writer = PrometheusTextFormatWriter.create();
     private final SchedulerClient schedulers;
     private final OpenRequests requests;
-    private final Outcomes outcomes;
 
-    Metrics(SchedulerClient schedulers, OpenRequests requests, Outcomes outcomes) {
+    /// Few entries, because the coordinator itself chooses the statuses.
+    private final Map<Integer, LongAdder> endedByStatus = new ConcurrentHashMap<>();
+
+    Metrics(SchedulerClient schedulers, OpenRequests requests) {
         this.schedulers = schedulers;
         this.requests = requests;
-        this.outcomes = outcomes;
+    }
+
+    /// Counts a request that has ended; safe for any thread.
+    ///
+    /// @param status its HTTP status; over gRPC the one that it would have over HTTP
+    void countRequest(int status) {
+        endedByStatus.computeIfAbsent(status, _ -> new LongAdder()).increment();
     }
 
     byte[] text() {
@@ -52,22 +62,21 @@ final class Metrics {
                         case GAUGE -> gauge(metric.name(), metric.help(), values);
                     });
         }
-        Map<Labels, Double> answered = new TreeMap<>();
-        outcomes.counts()
-                .forEach(
-                        (status, count) ->
-                                answered.put(
-                                        Labels.of("status", Integer.toString(status)),
-                                        count.doubleValue()));
+        Map<Labels, Double> ended = new TreeMap<>();
+        endedByStatus.forEach(
+                (status, count) ->
+                        ended.put(
+                                Labels.of("status", Integer.toString(status)),
+                                count.doubleValue()));
         all.add(
                 counter(
                         "lockstep_requests",
-                        "Requests with a body that were answered, by HTTP status",
-                        answered));
+                        "Requests with a body that have ended, by HTTP status",
+                        ended));
         all.add(
                 gauge(
                         "lockstep_requests_open",
-                        "Requests that this coordinator is at work on",
+                        "Requests that this coordinator is processing",
                         Map.of(Labels.EMPTY, (double) requests.count())));
         return text(new MetricSnapshots(all));
     }

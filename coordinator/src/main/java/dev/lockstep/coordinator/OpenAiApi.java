@@ -22,11 +22,11 @@ import java.util.regex.Pattern;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/// Every HTTP route, and what is said to all others: OpenAI's, the probes, and the tokenizer's.
+/// All HTTP routes: OpenAI's, the probes, and the tokenizer's; other paths get an error.
 ///
-/// A request that carries a body gets a virtual thread, which reads it, checks it and stays until
-/// the answer is out, and so does one that schedulers must be asked about; the others are answered
-/// at once, from what is known.
+/// A POST request gets a virtual thread, which reads and checks the body and runs until the
+/// response is complete, and so does a GET request that needs the schedulers; the other GET
+/// requests are served at once, from memory.
 final class OpenAiApi implements HttpService {
     private static final Logger LOG = LogManager.getLogger(OpenAiApi.class);
     private static final Pattern REQUEST_ID = Pattern.compile("[!-~]{1,128}");
@@ -37,17 +37,17 @@ final class OpenAiApi implements HttpService {
     private final CompletionFactory completions;
     private final Readiness readiness;
     private final OpenRequests requests;
-    private final Outcomes outcomes;
+    private final Metrics metrics;
     private final TimelineApi timelines;
     private final RequestBodies bodies;
     private final Timeouts timeouts;
     private final ExecutorService threads;
     private final Map<String, EngineRoute> engineRoutes;
     private final Map<String, Function<Fields, ObjectNode>> computedRoutes;
-    private final Map<String, Consumer<HttpExchange>> asked;
+    private final Map<String, Consumer<HttpExchange>> getRoutes;
 
-    /// A route that runs in the engine: checks a body and returns the completion, which needs the
-    /// body no more.
+    /// A route that runs in the engine: checks a body and returns the completion, which does not
+    /// refer to the body.
     @FunctionalInterface
     private interface EngineRoute {
         Completion prepare(
@@ -57,18 +57,17 @@ final class OpenAiApi implements HttpService {
                 CompletionInbox inbox);
     }
 
-    /// What may wait, and end with an [ApiError].
+    /// A step of a request that may block, and may throw an [ApiError].
     @FunctionalInterface
     private interface Work {
         void run() throws InterruptedException;
     }
 
-    /// @param threads one for each request
+    /// @param threads starts a thread for each request
     OpenAiApi(
             CompletionFactory completions,
             Readiness readiness,
             OpenRequests requests,
-            Outcomes outcomes,
             Metrics metrics,
             TimelineApi timelines,
             RequestBodies bodies,
@@ -77,7 +76,7 @@ final class OpenAiApi implements HttpService {
         this.completions = completions;
         this.readiness = readiness;
         this.requests = requests;
-        this.outcomes = outcomes;
+        this.metrics = metrics;
         this.timelines = timelines;
         this.bodies = bodies;
         this.timeouts = timeouts;
@@ -104,7 +103,7 @@ final class OpenAiApi implements HttpService {
                         text::detokenize,
                         "/apply-template",
                         text::applyTemplate);
-        asked =
+        getRoutes =
                 Map.of(
                         MODELS,
                         exchange -> exchange.json(200, models()),
@@ -124,35 +123,33 @@ final class OpenAiApi implements HttpService {
         String path = context.path();
         HttpExchange exchange =
                 new HttpExchange(writer, requestId(request.headers()), timeouts.slowClient());
-        if (isPosted(path) && request.method() == HttpMethod.POST) {
+        if (isPostRoute(path) && request.method() == HttpMethod.POST) {
             CompletionInbox inbox = new CompletionInbox();
             Channel connection = context.log().partial().channel();
             if (connection != null) {
-                exchange.onGone(connection, () -> inbox.stop(clientGone()));
+                exchange.onDisconnect(connection, () -> inbox.stop(ApiError.clientDisconnected()));
             }
             RequestContext requestContext =
                     completions.requestContext(
                             exchange.requestId(), request.headers().getAll(RequestContext.TENANT));
             threads.execute(
                     () -> {
-                        answer(
+                        run(
                                 exchange,
                                 inbox,
                                 () -> post(path, request, requestContext, exchange, inbox));
-                        outcomes.add(exchange.status());
+                        metrics.countRequest(exchange.status());
                     });
             return writer;
         }
-        // A client that is still sending takes an early answer for a broken stream.
-        var _ =
-                request.subscribe()
-                        .whenComplete((_, _) -> answerAsked(path, request.method(), exchange));
+        // A client that is still sending would take an early response for a broken stream.
+        var _ = request.subscribe().whenComplete((_, _) -> get(path, request.method(), exchange));
         return writer;
     }
 
-    private void answerAsked(String path, HttpMethod method, HttpExchange exchange) {
+    private void get(String path, HttpMethod method, HttpExchange exchange) {
         try {
-            askedFor(path, method, exchange).accept(exchange);
+            getRoute(path, method, exchange).accept(exchange);
         } catch (ApiError e) {
             exchange.fail(e);
         } catch (RuntimeException e) {
@@ -165,47 +162,48 @@ final class OpenAiApi implements HttpService {
         exchange.fail(ApiError.internal("the request failed; the coordinator's log says why"));
     }
 
-    private Consumer<HttpExchange> askedFor(String path, HttpMethod method, HttpExchange exchange) {
-        Consumer<HttpExchange> answer = asked.get(path);
+    private Consumer<HttpExchange> getRoute(String path, HttpMethod method, HttpExchange exchange) {
+        Consumer<HttpExchange> route = getRoutes.get(path);
         if (path.startsWith(MODELS + "/")) {
             String name = decoded(path.substring(MODELS.length() + 1));
-            answer = to -> to.json(200, model(name));
+            route = to -> to.json(200, model(name));
         } else if (path.startsWith(REQUESTS)) {
-            answer = to -> describe(path.substring(REQUESTS.length()), to);
+            route = to -> timeline(path.substring(REQUESTS.length()), to);
         }
-        if (answer == null && !isPosted(path)) {
+        if (route == null && !isPostRoute(path)) {
             throw ApiError.refused(404, "unknown_url", "there is nothing at " + Json.quoted(path));
         }
-        String allowed = answer == null ? "POST" : "GET";
-        // The server leaves the body of an answer to HEAD away.
-        boolean asks = method == HttpMethod.GET || method == HttpMethod.HEAD;
-        if (answer == null || !asks) {
+        String allowed = route == null ? "POST" : "GET";
+        // The server omits the body of a response to HEAD.
+        boolean reads = method == HttpMethod.GET || method == HttpMethod.HEAD;
+        if (route == null || !reads) {
             exchange.addHeader("allow", allowed);
             throw ApiError.refused(
                     405,
                     "method_not_allowed",
                     method + " is not possible at " + path + ", use " + allowed);
         }
-        return answer;
+        return route;
     }
 
-    /// A name with `/` or a space in it comes percent-encoded. A `+` is one.
+    /// Decodes a name that may contain percent-encoded characters, such as `/` or a space; `+`
+    /// stands for itself.
     private static String decoded(String name) {
         return URLDecoder.decode(name.replace("+", "%2B"), StandardCharsets.UTF_8);
     }
 
-    /// Schedulers have to be waited for.
-    private void describe(String id, HttpExchange exchange) {
+    /// Responds with a timeline on another thread, which waits for the schedulers.
+    private void timeline(String id, HttpExchange exchange) {
         threads.execute(
                 () ->
-                        answer(
+                        run(
                                 exchange,
                                 new CompletionInbox(),
                                 () -> exchange.json(200, timelines.of(id))));
     }
 
-    /// Does the work while it counts as an open request; what it throws is answered.
-    private void answer(HttpExchange exchange, CompletionInbox inbox, Work work) {
+    /// Runs the work as an open request; an exception becomes an error response.
+    private void run(HttpExchange exchange, CompletionInbox inbox, Work work) {
         try {
             requests.enter(inbox);
         } catch (ApiError e) {
@@ -227,7 +225,7 @@ final class OpenAiApi implements HttpService {
         }
     }
 
-    private boolean isPosted(String path) {
+    private boolean isPostRoute(String path) {
         return engineRoutes.containsKey(path) || computedRoutes.containsKey(path);
     }
 
@@ -253,7 +251,7 @@ final class OpenAiApi implements HttpService {
         }
     }
 
-    /// The memory of the body is free when this returns.
+    /// Returns the completion; the memory of the body has been released by then.
     private Completion prepare(
             EngineRoute route,
             HttpRequest request,
@@ -301,9 +299,5 @@ final class OpenAiApi implements HttpService {
         return REQUEST_ID.matcher(given).matches()
                 ? given
                 : completions.randomness().nextIncarnation();
-    }
-
-    private static ApiError clientGone() {
-        return ApiError.refused(499, "client_gone", "the client is gone");
     }
 }

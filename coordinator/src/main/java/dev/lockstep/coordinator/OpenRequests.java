@@ -5,10 +5,11 @@ import java.time.Duration;
 import java.util.HashSet;
 import java.util.Set;
 
-/// The requests that run now, and whether more are taken. Safe for any thread.
+/// The running requests, and whether further ones are admitted. Safe for any thread.
 final class OpenRequests {
-    /// Each may hold a body and a stream; schedulers bound their queues themselves, far below.
-    private static final int MOST = 4096;
+    /// The limit of open requests, each of which may hold a body and a stream. The queues of
+    /// schedulers have far lower limits.
+    private static final int MAX_OPEN = 4096;
 
     private static final Duration SOON = Duration.ofSeconds(1);
 
@@ -16,13 +17,14 @@ final class OpenRequests {
     private final Set<CompletionInbox> open = new HashSet<>();
     private boolean draining;
 
-    /// Lets a request in, until [#leave].
+    /// Admits a request, which is open until [#leave]; throws if it cannot be admitted.
     synchronized void enter(CompletionInbox inbox) {
         if (draining) {
             throw draining();
         }
-        if (open.size() >= MOST) {
-            throw ApiError.tooMany("too_many_requests", MOST + " requests are open already", SOON);
+        if (open.size() >= MAX_OPEN) {
+            throw ApiError.tooMany(
+                    "too_many_requests", MAX_OPEN + " requests are open already", SOON);
         }
         open.add(inbox);
     }
@@ -40,39 +42,39 @@ final class OpenRequests {
         return draining;
     }
 
-    /// From now on nobody is let in.
+    /// Admits no further requests.
     synchronized void drain() {
         draining = true;
     }
 
-    /// Waits until nobody is left; whoever hurries interrupts it.
+    /// Waits until no request is open; an interrupt ends the waiting.
     synchronized void awaitEmpty() throws InterruptedException {
         while (!open.isEmpty()) {
             wait(1000);
         }
     }
 
-    /// As [#awaitEmpty], but not for longer than this.
-    synchronized void awaitEmpty(Duration most) throws InterruptedException {
-        long deadline = System.nanoTime() + most.toNanos();
-        for (long left = most.toMillis(); !open.isEmpty() && left > 0; ) {
+    /// Waits until no request is open or the time-out has passed.
+    synchronized void awaitEmpty(Duration timeout) throws InterruptedException {
+        long deadline = System.nanoTime() + timeout.toNanos();
+        for (long left = timeout.toMillis(); !open.isEmpty() && left > 0; ) {
             wait(left);
             left = (deadline - System.nanoTime()) / 1_000_000;
         }
     }
 
-    /// Ends all of them with an error.
-    void stopAll(ApiError why) {
+    /// Ends all open requests with an error, and admits no further ones.
+    void stopAll(ApiError error) {
         Set<CompletionInbox> all;
         synchronized (this) {
             draining = true;
             all = Set.copyOf(open);
         }
-        all.forEach(inbox -> inbox.stop(why));
+        all.forEach(inbox -> inbox.stop(error));
     }
 
     private static ApiError draining() {
         return ApiError.unavailable(
-                "draining", "this coordinator is stopping; another one will answer", SOON);
+                "draining", "this coordinator is stopping; try another one", SOON);
     }
 }

@@ -6,25 +6,26 @@ import dev.lockstep.coordinator.engine.Sampling;
 import dev.lockstep.proto.v1.Pooling;
 import java.util.OptionalInt;
 
-/// The fields that ask for more than generated tokens, alike in chat and completions.
+/// The fields that request outputs in addition to generated tokens, the same in chat and
+/// completions.
 ///
-/// @param promptLogprobs how many likely tokens to report with each prompt token; empty: no
-///   log-probabilities of the prompt
+/// @param promptLogprobs the number of most likely tokens to report with each prompt token; empty
+///   for no log-probabilities of the prompt
 record OutputFields(OptionalInt promptLogprobs, boolean hiddenStates, Pooling pooling) {
     static final String POOLING = "pooling";
     static final String HIDDEN_STATES = "return_hidden_states";
 
     static OutputFields parse(Fields fields) {
         return new OutputFields(
-                fields.integer("prompt_logprobs", 0, SamplingFields.MOST_LOGPROBS),
+                fields.integer("prompt_logprobs", 0, SamplingFields.MAX_LOGPROBS),
                 fields.flag(HIDDEN_STATES, false),
                 pooling(fields, Pooling.POOLING_UNSPECIFIED));
     }
 
-    static Pooling pooling(Fields fields, Pooling otherwise) {
+    static Pooling pooling(Fields fields, Pooling defaultValue) {
         JsonNode value = fields.value(POOLING);
         if (value.isMissingNode()) {
-            return otherwise;
+            return defaultValue;
         }
         return switch (Fields.text(fields.name(POOLING), value)) {
             case "mean" -> Pooling.POOLING_MEAN;
@@ -34,23 +35,23 @@ record OutputFields(OptionalInt promptLogprobs, boolean hiddenStates, Pooling po
     }
 
     boolean any() {
-        return wanted().any();
+        return promptOutputs().any();
     }
 
-    /// The same and, for `echo`, log-probabilities of the prompt beside those of the text.
+    /// Returns these fields plus log-probabilities of the prompt, which `echo` needs.
     OutputFields withPromptLogprobs(int top) {
-        int most = Math.max(top, promptLogprobs.orElse(0));
-        return new OutputFields(OptionalInt.of(most), hiddenStates, pooling);
+        int max = Math.max(top, promptLogprobs.orElse(0));
+        return new OutputFields(OptionalInt.of(max), hiddenStates, pooling);
     }
 
-    /// What they ask of any prompt.
-    PromptOutputs wanted() {
+    /// Returns the outputs to request of each prompt.
+    PromptOutputs promptOutputs() {
         return new PromptOutputs(
                 0, promptLogprobs.isPresent(), promptLogprobs.orElse(0), hiddenStates, pooling);
     }
 
-    /// Refuses what cannot be with the other fields.
-    void requireFits(Fields fields, OptionalInt maxTokens) {
+    /// Refuses pooling in a request that generates tokens.
+    void requireNoTokensWithPooling(Fields fields, OptionalInt maxTokens) {
         if (pooling != Pooling.POOLING_UNSPECIFIED && maxTokens.orElse(1) != 0) {
             throw ApiError.invalid(
                     fields.name(POOLING),
@@ -58,7 +59,7 @@ record OutputFields(OptionalInt promptLogprobs, boolean hiddenStates, Pooling po
         }
     }
 
-    /// Refuses several choices where nothing is generated that could differ.
+    /// Refuses several choices where no tokens are generated, so that they could not differ.
     void requireOneChoice(OptionalInt maxTokens, Sampling sampling) {
         if (maxTokens.orElse(1) == 0 && any() && sampling.choices() > 1) {
             throw ApiError.invalid(
@@ -66,8 +67,8 @@ record OutputFields(OptionalInt promptLogprobs, boolean hiddenStates, Pooling po
         }
     }
 
-    /// Refuses what only gRPC can carry.
-    static void refuseBeyondHttp(Fields fields) {
+    /// Refuses outputs that are only served over gRPC.
+    static void refuseGrpcOnly(Fields fields) {
         for (String field : new String[] {HIDDEN_STATES, POOLING}) {
             boolean off = fields.value(field).isBoolean() && !fields.value(field).booleanValue();
             if (fields.has(field) && !off) {

@@ -26,6 +26,13 @@ record PreparedRequest(
         RequestOptions options,
         int context,
         long seed) {
+    /// A prompt that is returned before its text.
+    record Echo(String text, int[] ids) {
+        int characters() {
+            return text.codePointCount(0, text.length());
+        }
+    }
+
     PreparedRequest {
         prompts = List.copyOf(prompts);
         echoes = List.copyOf(echoes);
@@ -39,19 +46,19 @@ record PreparedRequest(
         return sampling.choices();
     }
 
-    /// Choices of all prompts.
+    /// Returns the number of choices of all prompts.
     int choices() {
         return prompts.size() * choicesPerPrompt();
     }
 
-    /// False when no token is generated and no output of a prompt is requested.
+    /// Returns false when no token is generated and no output of a prompt is requested.
     boolean needsEngine() {
         return sampling.maxTokens().orElse(1) > 0
-                || prompts.stream().anyMatch(prompt -> prompt.wanted().any());
+                || prompts.stream().anyMatch(prompt -> prompt.outputs().any());
     }
 
-    /// One prompt for a scheduler. The first has the id of the response, so that the timeline of a
-    /// response can be requested by it.
+    /// Returns one prompt for a scheduler. The first has the id of the response, so that the
+    /// timeline of a response can be requested by it.
     EngineRequest engineRequest(int prompt) {
         TokenPrompt own = prompts.get(prompt);
         return new EngineRequest(
@@ -64,7 +71,7 @@ record PreparedRequest(
                 context - own.length());
     }
 
-    /// The fields that begin the response, or each of its chunks.
+    /// Creates an object with the first fields of the response, or of each of its chunks.
     ObjectNode head(String objectName) {
         return Json.object()
                 .put("id", id)

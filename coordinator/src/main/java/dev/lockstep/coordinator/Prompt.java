@@ -7,10 +7,10 @@ import java.util.List;
 /// One prompt as a client sent it: text, or token ids.
 sealed interface Prompt {
 
-    /// Its token ids.
+    /// Returns its token ids.
     ///
-    /// @param field names it in a refusal
-    /// @param addSpecialTokens those the tokenizer puts around a text
+    /// @param field its name in error messages
+    /// @param addSpecialTokens whether to add the tokens that the tokenizer puts around a text
     int[] encode(String field, ServedModel model, boolean addSpecialTokens);
 
     record Text(String text) implements Prompt {
@@ -31,8 +31,8 @@ sealed interface Prompt {
         }
     }
 
-    /// One of several prompts as errors name it: `prompt[1]`, but `prompt` where it is the only
-    /// one.
+    /// Returns the name of one of several prompts in error messages: `prompt[1]`, but `prompt` if
+    /// it is the only one.
     static String name(String field, int index, int count) {
         return count == 1 ? field : field + "[" + index + "]";
     }
@@ -44,7 +44,7 @@ sealed interface Prompt {
     }
 
     /// Reads a field with text, token ids, or an array of either.
-    static List<Prompt> list(String field, int most, Fields fields, ServedModel model) {
+    static List<Prompt> list(String field, int max, Fields fields, ServedModel model) {
         JsonNode value = fields.value(field);
         if (value.isTextual()) {
             return List.of(new Text(Fields.text(field, value)));
@@ -59,10 +59,10 @@ sealed interface Prompt {
             throw ApiError.invalid(field, field + " is empty, give at least one token");
         }
         if (value.get(0).isTextual()) {
-            return fields.list(field, most, (name, text) -> new Text(Fields.text(name, text)));
+            return fields.list(field, max, (name, text) -> new Text(Fields.text(name, text)));
         }
         if (value.get(0).isArray()) {
-            return fields.list(field, most, (name, ids) -> ids(name, ids, model));
+            return fields.list(field, max, (name, ids) -> ids(name, ids, model));
         }
         return List.of(ids(field, value, model));
     }

@@ -6,32 +6,33 @@ import com.google.protobuf.Descriptors.FieldDescriptor;
 import com.google.protobuf.WireFormat;
 import java.io.IOException;
 
-/// As [JsonWeight], of a protobuf message: as an object, and as the tree that is made of it. Some
-/// megabytes of empty messages within it would fill the heap.
+/// Estimates the bytes of memory of a protobuf message, as [JsonWeight] does for JSON: for the
+/// object and for the tree that it is converted to. Some megabytes of empty messages in it would
+/// fill the heap.
 final class ProtoWeight {
-    // The message and the tree's object, each with its place in a list.
+    // The message and the object in the tree, each with its entry in a list.
     private static final int MESSAGE_BYTES = 320;
 
-    // A number or an unknown field, boxed, with its place in a list, and in the tree.
+    // A number or an unknown field, boxed, with its entry in a list, and in the tree.
     private static final int VALUE_BYTES = 160;
     private static final int BYTES_PER_CHARACTER = 4;
 
-    /// Of packed numbers, each of which may be a byte: as an array that grows, and as nodes.
+    /// For packed numbers, each of which may be one byte: an array that grows, and nodes.
     private static final int BYTES_PER_PACKED_BYTE = 32;
 
     private final CodedInputStream in;
-    private final long most;
+    private final long max;
     private long bytes;
 
-    private ProtoWeight(byte[] message, long most) {
+    private ProtoWeight(byte[] message, long max) {
         this.in = CodedInputStream.newInstance(message);
-        this.most = most;
+        this.max = max;
     }
 
-    /// The weight, or more than `most` as soon as it is more. What is no message weighs what stands
-    /// before the mistake, which is found again when it is read.
-    static long of(byte[] message, Descriptor type, long most) {
-        ProtoWeight weight = new ProtoWeight(message, most);
+    /// Returns the estimate, or any number above `max` as soon as it is exceeded. Of an invalid
+    /// message only the bytes preceding the error count; the parser reports the error later.
+    static long of(byte[] message, Descriptor type, long max) {
+        ProtoWeight weight = new ProtoWeight(message, max);
         try {
             weight.message(type);
         } catch (IOException e) {
@@ -42,7 +43,7 @@ final class ProtoWeight {
 
     private void message(Descriptor type) throws IOException {
         bytes += MESSAGE_BYTES;
-        while (!in.isAtEnd() && bytes <= most) {
+        while (!in.isAtEnd() && bytes <= max) {
             int tag = in.readTag();
             bytes += VALUE_BYTES;
             FieldDescriptor field = type.findFieldByNumber(WireFormat.getTagFieldNumber(tag));

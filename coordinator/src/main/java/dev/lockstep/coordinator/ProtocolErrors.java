@@ -13,8 +13,8 @@ import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.jspecify.annotations.Nullable;
 
-/// What the server says to requests that never reach a route, in the words of the API: a path that
-/// is none, headers that are too long.
+/// The responses to requests that never reach a route, with the error object of the API: an invalid
+/// path, headers that are too long.
 final class ProtocolErrors implements ServerErrorHandler {
     private static final Logger LOG = LogManager.getLogger(ProtocolErrors.class);
 
@@ -22,7 +22,7 @@ final class ProtocolErrors implements ServerErrorHandler {
     public HttpResponse onServiceException(ServiceRequestContext context, Throwable cause) {
         LOG.error("a request failed", cause);
         ApiError error = ApiError.internal("the request failed; the coordinator's log says why");
-        return answer(HttpStatus.INTERNAL_SERVER_ERROR, error).toHttpResponse();
+        return response(HttpStatus.INTERNAL_SERVER_ERROR, error).toHttpResponse();
     }
 
     @Override
@@ -34,10 +34,10 @@ final class ProtocolErrors implements ServerErrorHandler {
             @Nullable String description,
             @Nullable Throwable cause) {
         String message = description == null ? status.reasonPhrase() : description;
-        return answer(status, ApiError.refused(status.code(), "bad_request", message));
+        return response(status, ApiError.refused(status.code(), "bad_request", message));
     }
 
-    private static AggregatedHttpResponse answer(HttpStatus status, ApiError error) {
+    private static AggregatedHttpResponse response(HttpStatus status, ApiError error) {
         return AggregatedHttpResponse.of(
                 status, MediaType.JSON_UTF_8, HttpData.wrap(Json.bytes(error.toJson())));
     }

@@ -13,8 +13,8 @@ import java.util.stream.Collectors;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/// Whether this coordinator can serve, told to everybody who asks: HTTP probes, gRPC health, and
-/// the cluster. Safe for any thread.
+/// The readiness of this coordinator, published to HTTP probes, gRPC health checks and the cluster.
+/// Safe for any thread.
 final class Readiness {
     private static final Logger LOG = LogManager.getLogger(Readiness.class);
 
@@ -25,7 +25,7 @@ final class Readiness {
 
     // Guarded by this.
     private Optional<Registration> registration = Optional.empty();
-    private String told = "starting";
+    private String lastObstacle = "starting";
 
     Readiness(CompletionFactory completions, SchedulerClient schedulers, OpenRequests requests) {
         this.completions = completions;
@@ -39,7 +39,7 @@ final class Readiness {
         return health.getHealthService();
     }
 
-    /// Why it cannot serve, or empty when it can; from what is known already.
+    /// Returns why this coordinator cannot serve, or an empty text if it can; does not block.
     String obstacle() {
         if (requests.isDraining()) {
             return "this coordinator is stopping";
@@ -68,15 +68,15 @@ final class Readiness {
                 : name + group.status().getReason();
     }
 
-    /// Keeps the announcement true from now on.
-    void announce(Registration made) {
+    /// Keeps the state of this registration up to date.
+    void announce(Registration registered) {
         synchronized (this) {
-            registration = Optional.of(made);
+            registration = Optional.of(registered);
         }
         update();
     }
 
-    /// Looks again, and tells what has changed.
+    /// Determines the readiness again, and publishes it if it has changed.
     synchronized void update() {
         String obstacle = obstacle();
         boolean ready = obstacle.isEmpty();
@@ -84,13 +84,13 @@ final class Readiness {
         registration
                 .filter(each -> each.member().state() != state)
                 .ifPresent(each -> each.update(each.member().withState(state)));
-        if (obstacle.equals(told)) {
+        if (obstacle.equals(lastObstacle)) {
             return;
         }
-        if (ready || told.isEmpty()) {
+        if (ready || lastObstacle.isEmpty()) {
             LOG.info("{}", ready ? "ready" : "not ready: " + obstacle);
         }
-        told = obstacle;
+        lastObstacle = obstacle;
         ServingStatus status = ready ? ServingStatus.SERVING : ServingStatus.NOT_SERVING;
         health.setStatus("", status);
         health.setStatus(InferenceService.NAME, status);

@@ -7,27 +7,29 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicLong;
 
-/// Reads requests' bodies whole, each up to a limit and all of them within a budget. The limit is
-/// ours and not the server's, so that the client gets the error object. Safe for any thread.
+/// Reads the whole bodies of requests, each up to a limit and all within a budget. The limit is
+/// checked here and not in the server, so that the client gets the error object. Safe for any
+/// thread.
 ///
-/// While a body is checked its tree takes many times its bytes, so only as many are looked at
-/// together as memory has room for; the others wait. One that alone takes more is refused.
+/// While a body is checked, its tree needs many times its bytes, so only as many bodies are checked
+/// at a time as fit in the memory for them; the others wait. A body that exceeds it alone is
+/// refused.
 final class RequestBodies {
-    /// Bodies of the largest size that may be arriving or waiting.
-    private static final int LARGE_IN_MEMORY = 8;
+    /// The number of bodies of the maximum size that may be arriving or waiting.
+    private static final int MAX_LARGE_BODIES = 8;
 
-    private final int mostBytes;
+    private final int maxBytes;
     private final RequestMemory memory;
     private final Duration timeout;
     private final AtomicLong inMemory = new AtomicLong();
 
-    RequestBodies(int mostBytes, RequestMemory memory, Duration timeout) {
-        this.mostBytes = mostBytes;
+    RequestBodies(int maxBytes, RequestMemory memory, Duration timeout) {
+        this.maxBytes = maxBytes;
         this.timeout = timeout;
         this.memory = memory;
     }
 
-    /// A body that may be looked at until it is closed.
+    /// A body; `close` releases its memory.
     record Body(byte[] bytes, Runnable release) implements AutoCloseable {
         @Override
         public void close() {
@@ -35,35 +37,35 @@ final class RequestBodies {
         }
     }
 
-    /// Waits for the body, and for its turn, on the calling thread.
+    /// Blocks until the body has arrived and memory for its tree is available.
     Body read(HttpRequest request) throws InterruptedException {
         long declared = request.headers().contentLength();
-        if (declared > mostBytes) {
-            if (declared <= (long) LARGE_IN_MEMORY * mostBytes) {
+        if (declared > maxBytes) {
+            if (declared <= (long) MAX_LARGE_BODIES * maxBytes) {
                 discard(request);
             }
             throw tooLarge(declared + " bytes");
         }
-        AtomicLong seen = new AtomicLong();
+        AtomicLong received = new AtomicLong();
         try {
-            byte[] bytes = readWhole(request, seen);
-            long weight = JsonWeight.of(bytes, memory.most());
+            byte[] bytes = readWhole(request, received);
+            long weight = JsonWeight.of(bytes, memory.capacity());
             memory.requireFits(weight, bytes.length);
-            RequestMemory.Hold hold = memory.hold(weight, timeout);
+            RequestMemory.Reservation reservation = memory.reserve(weight, timeout);
             return new Body(
                     bytes,
                     () -> {
-                        hold.close();
-                        inMemory.addAndGet(-seen.get());
+                        reservation.close();
+                        inMemory.addAndGet(-received.get());
                     });
         } catch (ApiError e) {
-            inMemory.addAndGet(-seen.get());
+            inMemory.addAndGet(-received.get());
             throw e;
         }
     }
 
-    /// Lets a client finish that is not far over the limit: while it sends, it may take an answer
-    /// for a broken stream.
+    /// Lets a client finish that is not far over the limit: while it sends, it might take a
+    /// response for a broken stream.
     private void discard(HttpRequest request) throws InterruptedException {
         try {
             request.subscribe().get(timeout.toNanos(), TimeUnit.NANOSECONDS);
@@ -72,17 +74,17 @@ final class RequestBodies {
         }
     }
 
-    private byte[] readWhole(HttpRequest request, AtomicLong seen) throws InterruptedException {
+    private byte[] readWhole(HttpRequest request, AtomicLong received) throws InterruptedException {
         try {
             return request.mapData(
                             data -> {
-                                seen.addAndGet(data.length());
+                                received.addAndGet(data.length());
                                 long all = inMemory.addAndGet(data.length());
-                                if (seen.get() > mostBytes) {
+                                if (received.get() > maxBytes) {
                                     data.close();
-                                    throw tooLarge("more than " + mostBytes + " bytes");
+                                    throw tooLarge("more than " + maxBytes + " bytes");
                                 }
-                                if (all > (long) LARGE_IN_MEMORY * mostBytes) {
+                                if (all > (long) MAX_LARGE_BODIES * maxBytes) {
                                     data.close();
                                     throw RequestMemory.busy();
                                 }
@@ -96,7 +98,7 @@ final class RequestBodies {
             if (e.getCause() instanceof ApiError error) {
                 throw error;
             }
-            throw ApiError.refused(400, "broken_body", "the body broke off");
+            throw ApiError.refused(400, "broken_body", "the body is incomplete");
         } catch (TimeoutException e) {
             request.abort();
             throw ApiError.refused(
@@ -110,6 +112,6 @@ final class RequestBodies {
         return ApiError.refused(
                 413,
                 "body_too_large",
-                "the body has " + size + ", at most " + mostBytes + " are read");
+                "the body has " + size + ", at most " + maxBytes + " are accepted");
     }
 }

@@ -2,11 +2,11 @@ package dev.lockstep.coordinator;
 
 import java.util.List;
 
-/// What is known of a request beside its body.
+/// The properties of a request apart from its body.
 ///
-/// @param requestId in the log and in the answer's header; the client's own where it sent one
-/// @param tenants every `x-lockstep-tenant` it carries, as they came
-/// @param arrivedNanos on the coordinator's clock
+/// @param requestId the id in the log and in the response's header; the client's if it sent one
+/// @param tenants the values of all its `x-lockstep-tenant` headers, unchecked
+/// @param arrivedNanos the time of arrival on the coordinator's clock
 record RequestContext(String requestId, List<String> tenants, long arrivedNanos) {
     static final String TENANT = "x-lockstep-tenant";
 

@@ -5,59 +5,60 @@ import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/// Room on the heap for requests that are being checked, of HTTP and gRPC together: as a tree of
-/// values one takes many times the bytes it came in. One that alone takes more is refused. Safe for
-/// any thread.
+/// The heap budget for requests that are being checked, shared by HTTP and gRPC: as a tree of
+/// values a request needs many times the bytes it was sent in. A request that exceeds the budget
+/// alone is refused. Safe for any thread.
 final class RequestMemory {
     private static final Duration SOON = Duration.ofSeconds(1);
 
-    /// In requests of the largest size: a third of the heap that a coordinator has by default.
-    private static final int LARGE_AT_ONCE = 10;
+    /// The budget in requests of the maximum size: a third of the default heap of a coordinator.
+    private static final int LARGE_REQUESTS = 10;
 
-    private final int most;
+    private final int capacity;
     private final Semaphore free;
 
-    /// @param mostBytes of one request, as it is sent
-    RequestMemory(int mostBytes) {
-        most = (int) Math.min(Integer.MAX_VALUE, (long) LARGE_AT_ONCE * mostBytes);
-        free = new Semaphore(most, true);
+    /// @param maxBytes the maximum size of one request, as sent
+    RequestMemory(int maxBytes) {
+        capacity = (int) Math.min(Integer.MAX_VALUE, (long) LARGE_REQUESTS * maxBytes);
+        free = new Semaphore(capacity, true);
     }
 
-    /// What there is in all, in bytes.
-    int most() {
-        return most;
+    /// Returns the whole budget in bytes.
+    int capacity() {
+        return capacity;
     }
 
-    /// Refuses what can never fit.
+    /// Refuses a request that exceeds the whole budget.
     ///
-    /// @param sentBytes how large it was, for the error
+    /// @param weight its estimated bytes of memory
+    /// @param sentBytes its size as sent, for the error
     void requireFits(long weight, int sentBytes) {
-        if (weight > most) {
+        if (weight > capacity) {
             throw ApiError.refused(
                     413,
                     "body_too_large",
                     "the body of "
                             + sentBytes
-                            + " bytes has so many values that it would take more than the "
-                            + most
-                            + " bytes of memory that there are for it; send fewer at once");
+                            + " bytes has so many values that it would need more than the "
+                            + capacity
+                            + " bytes of memory for requests; send fewer values at once");
         }
     }
 
-    /// Waits for room, which is held until the hold is closed.
-    Hold hold(long weight, Duration timeout) throws InterruptedException {
+    /// Blocks until the memory is available, and reserves it until the reservation is closed.
+    Reservation reserve(long weight, Duration timeout) throws InterruptedException {
         if (!free.tryAcquire((int) weight, timeout.toNanos(), TimeUnit.NANOSECONDS)) {
             throw busy();
         }
-        return new Hold((int) weight);
+        return new Reservation((int) weight);
     }
 
-    /// As [#hold(long, Duration)], without waiting.
-    Hold hold(long weight) {
+    /// Reserves memory without blocking; throws if it is not available.
+    Reservation reserve(long weight) {
         if (!free.tryAcquire((int) weight)) {
             throw busy();
         }
-        return new Hold((int) weight);
+        return new Reservation((int) weight);
     }
 
     static ApiError busy() {
@@ -65,11 +66,11 @@ final class RequestMemory {
                 "bodies_busy", "too many large request bodies are being read", SOON);
     }
 
-    /// Room that is taken until it is given back, once.
-    final class Hold implements AutoCloseable {
+    /// Reserved memory; the first `close` releases it.
+    final class Reservation implements AutoCloseable {
         private final AtomicInteger weight;
 
-        private Hold(int weight) {
+        private Reservation(int weight) {
             this.weight = new AtomicInteger(weight);
         }
 

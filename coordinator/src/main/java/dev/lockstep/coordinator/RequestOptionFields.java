@@ -6,14 +6,14 @@ import java.util.List;
 import java.util.OptionalLong;
 import java.util.regex.Pattern;
 
-/// Reads what a request asks of scheduling and caching, alike in chat and completions.
+/// Reads the scheduling and caching options of a request, the same in chat and completions.
 final class RequestOptionFields {
-    /// A week: longer, and nobody waits for the answer or comes back for the cache.
-    private static final int LONGEST_MILLIS = 7 * 24 * 3600 * 1000;
+    /// A week: no client waits longer for a response or expects its prefix in the cache.
+    private static final int MAX_MILLIS = 7 * 24 * 3600 * 1000;
 
-    private static final int MOST_CACHE_PRIORITY = 100;
-    private static final int LONGEST_SALT = 256;
-    private static final int LONGEST_TENANT = 128;
+    private static final int MAX_CACHE_PRIORITY = 100;
+    private static final int MAX_SALT_LENGTH = 256;
+    private static final int MAX_TENANT_LENGTH = 128;
     private static final Pattern PRINTABLE = Pattern.compile("[!-~]*");
 
     private RequestOptionFields() {}
@@ -25,11 +25,12 @@ final class RequestOptionFields {
                 guaranteed(fields),
                 deadline(fields, context),
                 cacheSalt(fields),
-                fields.integer("cache_priority", 1, MOST_CACHE_PRIORITY, 0),
-                fields.integer("cache_ttl_ms", 0, LONGEST_MILLIS, 0));
+                fields.integer("cache_priority", 1, MAX_CACHE_PRIORITY, 0),
+                fields.integer("cache_ttl_ms", 0, MAX_MILLIS, 0));
     }
 
-    /// One at most: of two, neither this coordinator nor a proxy before it knows whose they are.
+    /// Reads the tenant. Several are refused, because neither this coordinator nor a proxy in front
+    /// of it knows which one is right.
     private static String tenant(List<String> given) {
         if (given.size() > 1) {
             throw ApiError.invalid(
@@ -37,18 +38,18 @@ final class RequestOptionFields {
                     RequestContext.TENANT
                             + " is given "
                             + given.size()
-                            + " times, at most 1 is taken");
+                            + " times, at most 1 is accepted");
         }
         String tenant = given.isEmpty() ? "" : given.getFirst();
-        if (tenant.length() > LONGEST_TENANT) {
+        if (tenant.length() > MAX_TENANT_LENGTH) {
             throw ApiError.invalid(
                     RequestContext.TENANT,
                     RequestContext.TENANT
                             + " has "
                             + tenant.length()
                             + " characters, at most "
-                            + LONGEST_TENANT
-                            + " are taken");
+                            + MAX_TENANT_LENGTH
+                            + " are accepted");
         }
         if (!PRINTABLE.matcher(tenant).matches()) {
             throw ApiError.invalid(
@@ -76,7 +77,7 @@ final class RequestOptionFields {
     }
 
     private static OptionalLong deadline(Fields fields, RequestContext context) {
-        int millis = fields.integer("deadline_ms", 0, LONGEST_MILLIS, 0);
+        int millis = fields.integer("deadline_ms", 0, MAX_MILLIS, 0);
         return millis == 0
                 ? OptionalLong.empty()
                 : OptionalLong.of(context.arrivedNanos() + millis * 1_000_000L);
@@ -84,14 +85,14 @@ final class RequestOptionFields {
 
     private static String cacheSalt(Fields fields) {
         String salt = fields.text("cache_salt").orElse("");
-        if (salt.length() > LONGEST_SALT) {
+        if (salt.length() > MAX_SALT_LENGTH) {
             throw ApiError.invalid(
                     fields.name("cache_salt"),
                     "cache_salt has "
                             + salt.length()
                             + " characters, at most "
-                            + LONGEST_SALT
-                            + " are taken");
+                            + MAX_SALT_LENGTH
+                            + " are accepted");
         }
         return salt;
     }

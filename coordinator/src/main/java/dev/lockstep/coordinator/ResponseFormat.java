@@ -5,39 +5,39 @@ import dev.lockstep.coordinator.engine.GeneratedToken;
 import java.util.List;
 import java.util.Optional;
 
-/// How one route writes its choices: [ChatFormat] or [TextFormat].
+/// The JSON form of the choices of one route: [ChatFormat] or [TextFormat].
 interface ResponseFormat {
 
-    /// The word in `object`, of a chunk or of a whole answer.
+    /// Returns the value of `object`, for a chunk or for a whole response.
     String objectName(boolean chunk);
 
-    /// The first chunk of a choice; without one there is none.
+    /// Returns the first chunk of a choice, if it has one before its first token.
     ///
     /// @param promptTokens as in [#whole]
     Optional<ObjectNode> opening(int choice, List<GeneratedToken> promptTokens);
 
-    /// Whether log-probabilities of the prompt stand before a choice's first token.
+    /// Returns whether log-probabilities of the prompt precede a choice's first token.
     boolean showsPrompt();
 
-    /// A chunk with something to show.
+    /// Returns a chunk with text or tokens.
     ObjectNode chunk(int choice, Delta delta);
 
-    /// The last chunk of a choice.
+    /// Returns the last chunk of a choice.
     ObjectNode lastChunk(int choice, Finish finish);
 
-    /// Whether tokens are worth a chunk that has no text.
+    /// Returns whether tokens without text get a chunk.
     boolean showsTokens();
 
-    /// A whole choice.
+    /// Returns a whole choice.
     ///
-    /// @param promptTokens of its prompt from the second on, where their log-probabilities were
-    ///   asked for
+    /// @param promptTokens the tokens of its prompt from the second on, if their log-probabilities
+    ///   were requested
     ObjectNode whole(int choice, List<GeneratedToken> promptTokens, Delta all, Finish finish);
 
-    /// What stands beside the choices of a whole answer, or of the first chunk.
-    void putFurther(ObjectNode answer, List<GeneratedToken> promptTokens);
+    /// Adds the fields outside the choices to a whole response or to its first chunk.
+    void putTopLevelFields(ObjectNode response, List<GeneratedToken> promptTokens);
 
-    /// What ends a choice, in both routes: `finish_reason` and, as others in this field have it,
+    /// Adds the end of a choice, in both routes: `finish_reason` and, as other servers have it,
     /// `stop_reason`.
     static void putFinish(ObjectNode choice, Finish finish) {
         choice.put("finish_reason", finish.reason().word());

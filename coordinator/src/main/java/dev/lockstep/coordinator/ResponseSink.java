@@ -2,30 +2,30 @@ package dev.lockstep.coordinator;
 
 import dev.lockstep.proto.v1.PositionOutputs;
 
-/// Where a completion's text goes: an event stream, one JSON object, a gRPC stream.
+/// The destination of a completion's text: an event stream, one JSON object or a gRPC stream.
 ///
-/// Called by the completion's thread only, which may wait in it for a slow client.
+/// Only the completion's thread calls it, and may block in it for a slow client.
 interface ResponseSink {
 
-    /// Outputs of positions that were asked for, in order.
+    /// Accepts requested outputs of positions, in order.
     void outputs(int choice, PositionOutputs outputs);
 
-    /// Text and tokens of a choice.
+    /// Accepts text and tokens of a choice.
     ///
-    /// @param usage so far, this delta included
+    /// @param usage up to and including this delta
     void delta(int choice, Delta delta, TokenUsage usage);
 
-    /// The end of a choice, after its last delta.
+    /// Accepts the end of a choice, after its last delta.
     ///
-    /// @param usage so far
+    /// @param usage up to now
     void finished(int choice, Finish finish, TokenUsage usage);
 
-    /// Nothing happened for a while.
+    /// Handles a period without events.
     void quiet();
 
-    /// All choices have ended.
+    /// Ends the response after all choices have ended.
     void completed(TokenUsage usage);
 
-    /// The completion ended otherwise; before anything was shown that is a plain error.
+    /// Ends the response with an error; a plain one if no text was sent yet.
     void failed(ApiError error);
 }

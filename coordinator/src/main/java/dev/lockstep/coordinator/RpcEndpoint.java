@@ -22,40 +22,39 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
-/// The gRPC services, made after the server listens: when there is time, or when the first call
-/// comes.
+/// The gRPC services, created after the server listens: at the end of the start-up, or at the first
+/// call.
 ///
-/// The framework's gRPC support generates classes for JSON that nobody here asks for, and that
-/// takes longer than the rest of the server's start. The first call waits for it, off the event
-/// loop.
+/// The framework's gRPC support generates classes for JSON, which are not used here, and that takes
+/// longer than the rest of the server's start. The first call waits for it, off the event loop.
 final class RpcEndpoint implements HttpServiceWithRoutes {
     private static final String REFLECTION = "/" + ServerReflectionGrpc.SERVICE_NAME + "/";
 
-    /// Bytes of the requests of one call.
-    private static final int MOST_OF_REFLECTION = 1 << 20;
+    /// The limit of the bytes of the requests of one reflection call.
+    private static final int MAX_REFLECTION_BYTES = 1 << 20;
 
     private final List<BindableService> services;
-    private final int mostBytes;
+    private final int maxBytes;
     private final RequestMemory memory;
     private final Executor threads;
     private final Set<Route> routes;
 
     // Guarded by this.
     private Optional<ServiceConfig> config = Optional.empty();
-    private Optional<CompletableFuture<GrpcService>> made = Optional.empty();
+    private Optional<CompletableFuture<GrpcService>> created = Optional.empty();
 
-    /// Set before it is added, for then reflection looks for it.
+    /// Set before it is added to the server, because reflection looks it up at that time.
     private volatile @Nullable GrpcService built;
 
-    /// @param mostBytes the largest message that is read
-    /// @param memory room for messages that are being checked
+    /// @param maxBytes the maximum size of a message
+    /// @param memory the memory for messages that are being checked
     RpcEndpoint(
-            List<BindableService> services, int mostBytes, RequestMemory memory, Executor threads) {
+            List<BindableService> services, int maxBytes, RequestMemory memory, Executor threads) {
         this.services = List.copyOf(services);
-        this.mostBytes = mostBytes;
+        this.maxBytes = maxBytes;
         this.memory = memory;
         this.threads = threads;
-        // The same routes as the framework makes of the methods: by them it finds the method.
+        // The same routes as the framework's, which finds the method by its route.
         this.routes =
                 services.stream()
                         .flatMap(service -> service.bindService().getMethods().stream())
@@ -76,7 +75,7 @@ final class RpcEndpoint implements HttpServiceWithRoutes {
 
     @Override
     public HttpResponse serve(ServiceRequestContext context, HttpRequest request) throws Exception {
-        CompletableFuture<GrpcService> service = made();
+        CompletableFuture<GrpcService> service = created();
         if (service.isDone()) {
             return service.join().serve(context, bounded(context, request));
         }
@@ -85,12 +84,12 @@ final class RpcEndpoint implements HttpServiceWithRoutes {
                         ready -> serve(ready, context, request), context.eventLoop()));
     }
 
-    /// Makes the services in the background, unless they are made already.
-    void prepare() {
-        var _ = made();
+    /// Creates the services in the background, unless they exist already.
+    void warmUp() {
+        var _ = created();
     }
 
-    /// Lets reflection find the services behind this.
+    /// Lets reflection find the wrapped services.
     @Override
     public <T> @Nullable T as(Class<T> type) {
         GrpcService inner = built;
@@ -112,40 +111,43 @@ final class RpcEndpoint implements HttpServiceWithRoutes {
         return service instanceof ProtoReflectionServiceV1;
     }
 
-    /// Reflection is asked for names: its messages are small, and so are not weighed.
+    /// Limits the bytes of a reflection call. Its messages are small, so their memory is not
+    /// estimated.
     private static HttpRequest bounded(ServiceRequestContext context, HttpRequest request) {
         if (!context.path().startsWith(REFLECTION)) {
             return request;
         }
-        AtomicLong seen = new AtomicLong();
+        AtomicLong received = new AtomicLong();
         return request.mapData(
                 data -> {
-                    if (seen.addAndGet(data.length()) > MOST_OF_REFLECTION) {
+                    if (received.addAndGet(data.length()) > MAX_REFLECTION_BYTES) {
                         data.close();
                         throw Status.RESOURCE_EXHAUSTED
                                 .withDescription(
-                                        "reflection reads at most " + MOST_OF_REFLECTION + " bytes")
+                                        "reflection accepts at most "
+                                                + MAX_REFLECTION_BYTES
+                                                + " bytes")
                                 .asRuntimeException();
                     }
                     return data;
                 });
     }
 
-    private synchronized CompletableFuture<GrpcService> made() {
+    private synchronized CompletableFuture<GrpcService> created() {
         CompletableFuture<GrpcService> service =
-                made.orElseGet(() -> CompletableFuture.supplyAsync(this::make, threads));
-        made = Optional.of(service);
+                created.orElseGet(() -> CompletableFuture.supplyAsync(this::create, threads));
+        created = Optional.of(service);
         return service;
     }
 
-    private GrpcService make() {
+    private GrpcService create() {
         GrpcServiceBuilder builder =
                 GrpcService.builder()
                         .supportedSerializationFormats(GrpcSerializationFormats.PROTO)
-                        .maxRequestMessageLength(mostBytes);
+                        .maxRequestMessageLength(maxBytes);
         for (BindableService service : services) {
             if (isReflection(service)) {
-                // The framework knows it by its class.
+                // The framework recognises it by its class, so it must not be wrapped.
                 builder.addService(service);
             } else {
                 builder.addService(RpcWeighing.of(service, memory));

@@ -10,8 +10,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 
-/// A gRPC request as the tree that the checks of the HTTP API read. Fields have the same names in
-/// both, but for the input, `logit_bias` and the log-probabilities.
+/// Converts a gRPC request to the tree that the checks of the HTTP API read. Fields have the same
+/// names in both, except the input, `logit_bias` and the log-probabilities.
 final class RpcFields {
     private static final Set<String> LOGPROBS = Set.of("logprobs", "top_logprobs");
 
@@ -40,7 +40,7 @@ final class RpcFields {
         return new Fields(fields);
     }
 
-    /// Puts a field whose name and values are those of the HTTP API: a scalar, or a list of them.
+    /// Adds a field with the same name and values as in the HTTP API: a scalar, or a list of them.
     private static void putScalars(ObjectNode fields, FieldDescriptor field, Object value) {
         if (field.getRealContainingOneof() != null || LOGPROBS.contains(field.getName())) {
             return;
@@ -77,7 +77,7 @@ final class RpcFields {
                                         .put("content", message.getContent()));
     }
 
-    /// Chat and completions spell log-probabilities differently.
+    /// Adds the log-probabilities, for which chat and completions have different fields.
     private static void putLogprobs(ObjectNode fields, InferenceRequest request) {
         if (request.hasChat()) {
             fields.put("logprobs", request.getLogprobs());

@@ -15,7 +15,8 @@ import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
-/// An answer as a gRPC stream. The last choice's end carries the usage, so it waits for it.
+/// A response as a gRPC stream. The end of the last choice carries the usage, so it is held back
+/// until the response is complete.
 final class RpcResponse implements ResponseSink {
     private final ServerCallStreamObserver<InferenceEvent> out;
     private final Duration slowClient;
@@ -23,7 +24,7 @@ final class RpcResponse implements ResponseSink {
     private boolean named;
     private int openChoices;
     private Optional<InferenceFinished> last = Optional.empty();
-    private boolean over;
+    private boolean closed;
     private int status = 200;
 
     RpcResponse(ServerCallStreamObserver<InferenceEvent> out, Duration slowClient) {
@@ -32,8 +33,8 @@ final class RpcResponse implements ResponseSink {
         out.setOnReadyHandler(this::wake);
     }
 
-    /// Runs `action` as soon as the client is gone.
-    void onGone(Runnable action) {
+    /// Runs `action` as soon as the client disconnects.
+    void onDisconnect(Runnable action) {
         out.setOnCancelHandler(
                 () -> {
                     action.run();
@@ -87,7 +88,7 @@ final class RpcResponse implements ResponseSink {
         }
     }
 
-    /// The transport keeps its connections alive itself.
+    /// Does nothing: the transport keeps its connections alive.
     @Override
     public void quiet() {}
 
@@ -99,13 +100,13 @@ final class RpcResponse implements ResponseSink {
                                 InferenceEvent.newBuilder()
                                         .setFinished(proto.toBuilder().setUsage(usage.toProto()))
                                         .build()));
-        if (!over && !out.isCancelled()) {
-            over = true;
+        if (!closed && !out.isCancelled()) {
+            closed = true;
             out.onCompleted();
         }
     }
 
-    /// How the request ended, as the HTTP API would say it.
+    /// Returns the status that the HTTP API would have sent.
     int status() {
         return status;
     }
@@ -113,8 +114,8 @@ final class RpcResponse implements ResponseSink {
     @Override
     public void failed(ApiError error) {
         status = error.status();
-        if (!over && !out.isCancelled()) {
-            over = true;
+        if (!closed && !out.isCancelled()) {
+            closed = true;
             out.onError(status(error));
         }
     }
@@ -138,7 +139,7 @@ final class RpcResponse implements ResponseSink {
         return status.withDescription(error.message()).asRuntimeException(trailers);
     }
 
-    /// Waits while the transport has enough.
+    /// Sends an event; blocks while the transport's buffer is full.
     private void send(InferenceEvent event) {
         long deadline = System.nanoTime() + slowClient.toNanos();
         synchronized (this) {

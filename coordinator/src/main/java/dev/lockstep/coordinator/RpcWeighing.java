@@ -23,10 +23,11 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 
-/// Holds room for each gRPC message before it becomes an object, until it was checked or its call
-/// ends. It runs on event loops, so it does not wait: who finds no room is told to come again.
+/// Reserves memory for each gRPC message before it is parsed, until it was checked or its call
+/// ends. It runs on event loops, so it does not block: if there is no memory, the call fails and
+/// can be retried.
 final class RpcWeighing implements ServerInterceptor {
-    private static final Context.Key<Held> HELD = Context.key("lockstep-request-memory");
+    private static final Context.Key<CallMemory> MEMORY = Context.key("lockstep-request-memory");
 
     private final RequestMemory memory;
     private final Map<String, Descriptor> types = new HashMap<>();
@@ -41,27 +42,28 @@ final class RpcWeighing implements ServerInterceptor {
                         });
     }
 
-    /// The room that a call's messages hold.
-    static final class Held {
-        private Optional<RequestMemory.Hold> hold = Optional.empty();
+    /// The memory reserved for the messages of a call.
+    static final class CallMemory {
+        private Optional<RequestMemory.Reservation> reservation = Optional.empty();
 
-        private synchronized void replace(RequestMemory.Hold next) {
+        private synchronized void replace(RequestMemory.Reservation next) {
             release();
-            hold = Optional.of(next);
+            reservation = Optional.of(next);
         }
 
-        /// The message was checked and is held on to no more; harmless a second time.
+        /// Releases the memory once the message was checked and is no longer referenced; a second
+        /// call has no effect.
         synchronized void release() {
-            hold.ifPresent(RequestMemory.Hold::close);
+            reservation.ifPresent(RequestMemory.Reservation::close);
         }
     }
 
-    /// What the present call holds.
-    static Held held() {
-        return HELD.get();
+    /// Returns the memory of the current call.
+    static CallMemory currentMemory() {
+        return MEMORY.get();
     }
 
-    /// The service behind a weighing.
+    /// Returns the service with this interceptor in front of it.
     static ServerServiceDefinition of(BindableService service, RequestMemory memory) {
         ServerServiceDefinition bound = service.bindService();
         return ServerInterceptors.intercept(
@@ -74,18 +76,19 @@ final class RpcWeighing implements ServerInterceptor {
                 && proto.getMessagePrototype() instanceof Message message) {
             return message.getDescriptorForType();
         }
-        throw new IllegalStateException(method.getFullMethodName() + " takes no protobuf message");
+        throw new IllegalStateException(
+                method.getFullMethodName() + " does not accept a protobuf message");
     }
 
     @Override
     public <Q, A> ServerCall.Listener<Q> interceptCall(
             ServerCall<Q, A> call, Metadata headers, ServerCallHandler<Q, A> next) {
-        Held held = new Held();
+        CallMemory callMemory = new CallMemory();
         Descriptor type =
                 Objects.requireNonNull(types.get(call.getMethodDescriptor().getFullMethodName()));
         ServerCall.Listener<Q> inner =
                 Contexts.interceptCall(
-                        Context.current().withValue(HELD, held), call, headers, next);
+                        Context.current().withValue(MEMORY, callMemory), call, headers, next);
         return new ForwardingServerCallListener.SimpleForwardingServerCallListener<>(inner) {
             private boolean refused;
 
@@ -93,9 +96,9 @@ final class RpcWeighing implements ServerInterceptor {
             public void onMessage(Q message) {
                 byte[] bytes = (byte[]) message;
                 try {
-                    long weight = ProtoWeight.of(bytes, type, memory.most());
+                    long weight = ProtoWeight.of(bytes, type, memory.capacity());
                     memory.requireFits(weight, bytes.length);
-                    held.replace(memory.hold(weight));
+                    callMemory.replace(memory.reserve(weight));
                 } catch (ApiError e) {
                     refused = true;
                     StatusRuntimeException refusal = RpcResponse.status(e);
@@ -116,19 +119,19 @@ final class RpcWeighing implements ServerInterceptor {
 
             @Override
             public void onCancel() {
-                held.release();
+                callMemory.release();
                 super.onCancel();
             }
 
             @Override
             public void onComplete() {
-                held.release();
+                callMemory.release();
                 super.onComplete();
             }
         };
     }
 
-    /// Messages as they are sent.
+    /// Passes messages as serialized bytes.
     private static final class Bytes implements MethodDescriptor.Marshaller<byte[]> {
         @Override
         public InputStream stream(byte[] message) {

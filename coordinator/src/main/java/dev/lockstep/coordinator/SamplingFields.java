@@ -15,23 +15,23 @@ import java.util.regex.Pattern;
 
 /// Reads the sampling fields that chat and completion requests share.
 final class SamplingFields {
-    static final int MOST_CHOICES = 128;
-    static final int MOST_LOGPROBS = 20;
+    static final int MAX_CHOICES = 128;
+    static final int MAX_LOGPROBS = 20;
 
-    private static final int MOST_STOPS = 64;
-    private static final int LONGEST_STOP = 4096;
-    private static final int MOST_STOP_IDS = 1024;
-    private static final int MOST_BIASES = 1024;
+    private static final int MAX_STOPS = 64;
+    private static final int MAX_STOP_LENGTH = 4096;
+    private static final int MAX_STOP_IDS = 1024;
+    private static final int MAX_BIASES = 1024;
     private static final Pattern TOKEN_ID = Pattern.compile("0|-?[1-9][0-9]{0,8}");
 
-    /// As many as the scheduler takes; 1 changes nothing, far beyond nothing is left to choose.
-    private static final double MOST_REPETITION_PENALTY = 1000;
+    /// The scheduler's limit; 1 has no effect, and far larger penalties leave no token to choose.
+    private static final double MAX_REPETITION_PENALTY = 1000;
 
-    /// What a route says about log-probabilities, in its own way.
-    record Logprobs(boolean wanted, int top) {}
+    /// The log-probabilities to report, which each route has its own fields for.
+    record Logprobs(boolean requested, int top) {}
 
-    /// Sampling fields that clients know and that are not served yet, with the values that change
-    /// nothing; see [UnservedFields].
+    /// Sampling fields that clients know and that are not served yet, with the values without
+    /// effect; see [UnservedFields].
     static final Map<String, Predicate<JsonNode>> UNSERVED =
             Map.ofEntries(
                     Map.entry("best_of", UnservedFields.number(1)),
@@ -50,7 +50,9 @@ final class SamplingFields {
 
     private SamplingFields() {}
 
-    /// @param maxTokens read by the route, whose default it is
+    /// Reads the fields.
+    ///
+    /// @param maxTokens read by the route, because its default depends on the route
     static Sampling parse(
             Fields fields, ServedModel model, OptionalInt maxTokens, Logprobs logprobs) {
         int minTokens = fields.integer("min_tokens", 0, Integer.MAX_VALUE, 0);
@@ -69,35 +71,35 @@ final class SamplingFields {
                 maxTokens,
                 minTokens,
                 stop(fields, model),
-                fields.list("stop_token_ids", MOST_STOP_IDS, model::requireToken),
+                fields.list("stop_token_ids", MAX_STOP_IDS, model::requireToken),
                 fields.flag("ignore_eos", false),
                 fields.flag("include_stop_str_in_output", false),
                 fields.flag("skip_special_tokens", true),
-                fields.integer("n", 1, MOST_CHOICES, 1));
+                fields.integer("n", 1, MAX_CHOICES, 1));
     }
 
-    /// The fields that only the workers read, complete but for the seed.
+    /// Reads the fields for the workers, complete except for the seed.
     private static SamplingParams params(Fields fields, ServedModel model, Logprobs logprobs) {
         return SamplingParams.newBuilder()
                 .setTemperature(fields.number("temperature", 0, 2, 1))
                 .setTopP(fields.positive("top_p", 1, 1))
-                // -1 turns it off too, as in other servers.
+                // -1 disables it too, as in other servers.
                 .setTopK(Math.max(0, fields.integer("top_k", -1, Integer.MAX_VALUE, 0)))
                 .setMinP(fields.number("min_p", 0, 1, 0))
                 .setTypicalP(fields.positive("typical_p", 1, 1))
                 .setRepetitionPenalty(
-                        fields.positive("repetition_penalty", MOST_REPETITION_PENALTY, 1))
+                        fields.positive("repetition_penalty", MAX_REPETITION_PENALTY, 1))
                 .setFrequencyPenalty(fields.number("frequency_penalty", -2, 2, 0))
                 .setPresencePenalty(fields.number("presence_penalty", -2, 2, 0))
                 .addAllLogitBias(logitBias(fields, model))
-                .setLogprobs(logprobs.wanted())
+                .setLogprobs(logprobs.requested())
                 .setTopLogprobs(logprobs.top())
                 .build();
     }
 
     private static OptionalLong seed(Fields fields) {
         OptionalLong seed = fields.whole("seed");
-        // -1 asks for a random one, as elsewhere in this field.
+        // -1 requests a random seed, as in other servers.
         return seed.isPresent() && seed.getAsLong() == -1 ? OptionalLong.empty() : seed;
     }
 
@@ -106,18 +108,18 @@ final class SamplingFields {
         List<String> stops =
                 value.isTextual()
                         ? List.of(Fields.text("stop", value))
-                        : fields.list("stop", MOST_STOPS, Fields::text);
+                        : fields.list("stop", MAX_STOPS, Fields::text);
         if (!stops.isEmpty()) {
             model.requireTokenizer(fields.name("stop"));
         }
         for (String stop : stops) {
-            if (stop.isEmpty() || stop.length() > LONGEST_STOP) {
+            if (stop.isEmpty() || stop.length() > MAX_STOP_LENGTH) {
                 throw ApiError.invalid(
                         fields.name("stop"),
                         "stop has a text of "
                                 + stop.length()
                                 + " characters, it must have 1 to "
-                                + LONGEST_STOP);
+                                + MAX_STOP_LENGTH);
             }
         }
         return stops;
@@ -125,31 +127,30 @@ final class SamplingFields {
 
     private static List<LogitBias> logitBias(Fields fields, ServedModel model) {
         Fields given = fields.object("logit_bias").orElse(new Fields(Json.object()));
-        if (given.node().size() > MOST_BIASES) {
+        if (given.node().size() > MAX_BIASES) {
             throw ApiError.invalid(
                     fields.name("logit_bias"),
                     "logit_bias has "
                             + given.node().size()
                             + " entries, at most "
-                            + MOST_BIASES
-                            + " are taken");
+                            + MAX_BIASES
+                            + " are accepted");
         }
         SortedMap<Integer, LogitBias> biases = new TreeMap<>();
         for (Map.Entry<String, JsonNode> entry : given.entries()) {
             int id = biasedToken(fields.name("logit_bias"), entry.getKey(), model);
-            float bias =
-                    Fields.number(given.name(entry.getKey()), entry.getValue(), -100, 100);
+            float bias = Fields.number(given.name(entry.getKey()), entry.getValue(), -100, 100);
             biases.put(id, LogitBias.newBuilder().setTokenId(id).setBias(bias).build());
         }
         return List.copyOf(biases.values());
     }
 
     private static int biasedToken(String name, String text, ServedModel model) {
-        // As JSON writes numbers: with other spellings of one id two entries could name it.
+        // Only the JSON form of a number: other spellings would let two entries name the same id.
         if (TOKEN_ID.matcher(text).matches()) {
             return model.requireToken(name, Integer.parseInt(text));
         }
         throw ApiError.invalid(
-                name, name + " names \"" + Json.quoted(text) + "\", which is no token id");
+                name, name + " names \"" + Json.quoted(text) + "\", which is not a token id");
     }
 }

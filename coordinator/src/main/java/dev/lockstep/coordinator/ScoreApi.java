@@ -15,9 +15,9 @@ import java.util.List;
 /// `POST /score`: the log-likelihood of a continuation.
 ///
 /// `{model, prompt, continuation}` to `{logprob, token_logprobs, tokens, usage}`: natural
-/// logarithms, `logprob` their sum. Two texts are tokenized as the one they make; what of it is no
-/// longer the prompt's own tokens is the continuation, so that a token across the border counts to
-/// it. Token ids stay as they are.
+/// logarithms, `logprob` their sum. Two texts are concatenated and tokenized together; the
+/// continuation begins at the first token that differs from the prompt's own tokens, so a token
+/// across the border belongs to it. Token ids are concatenated unchanged.
 final class ScoreApi {
     private final CompletionFactory completions;
 
@@ -25,7 +25,7 @@ final class ScoreApi {
         this.completions = completions;
     }
 
-    /// Checks a body. The completion needs the body no more.
+    /// Checks a body. The completion does not refer to the body.
     Completion score(
             Fields fields,
             RequestContext requestContext,
@@ -51,7 +51,7 @@ final class ScoreApi {
         RequestOptions options = RequestOptionFields.parse(fields, requestContext);
         PreparedRequest request =
                 completions.score("prompt and continuation", scored, options, requestContext);
-        return completions.completion(request, inbox, new Score(exchange));
+        return completions.completion(request, inbox, new ScoreSink(exchange));
     }
 
     private static int[] whole(
@@ -67,10 +67,10 @@ final class ScoreApi {
     }
 
     /// Collects the log-probabilities of a continuation.
-    private static final class Score extends CollectedResponse {
+    private static final class ScoreSink extends CollectedResponse {
         private final List<GeneratedToken> tokens = new ArrayList<>();
 
-        Score(HttpExchange exchange) {
+        ScoreSink(HttpExchange exchange) {
             super(exchange);
         }
 
@@ -86,13 +86,13 @@ final class ScoreApi {
             for (GeneratedToken token : tokens) {
                 sum += token.logprob();
             }
-            ObjectNode answer = Json.object().put("logprob", sum);
-            ArrayNode values = answer.putArray("token_logprobs");
+            ObjectNode response = Json.object().put("logprob", sum);
+            ArrayNode values = response.putArray("token_logprobs");
             tokens.forEach(token -> values.add(token.logprob()));
-            ArrayNode ids = answer.putArray("tokens");
+            ArrayNode ids = response.putArray("tokens");
             tokens.forEach(token -> ids.add(token.id()));
-            answer.set("usage", usage.toJson());
-            return answer;
+            response.set("usage", usage.toJson());
+            return response;
         }
     }
 }

@@ -22,11 +22,12 @@ import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/// What a coordinator knows of the model it serves: its name, its sizes and its text; immutable.
+/// The properties of the served model that a coordinator needs: its name, its sizes, its tokenizer
+/// and its chat template. Immutable.
 ///
 /// @param tokenizer empty for a model that serves token ids only
 /// @param endIds ids that end a text of this model
-/// @param created seconds since 1970, as clients are told
+/// @param created seconds since 1970, for the model list
 record ServedModel(
         String name,
         int vocabularySize,
@@ -40,7 +41,7 @@ record ServedModel(
         endIds = Set.copyOf(endIds);
     }
 
-    /// Reads tokenizer and chat template; weights are only looked at.
+    /// Reads the tokenizer and the chat template, but no weights.
     static ServedModel load(Path path, String name) {
         ModelConfig config = Checkpoint.open(path).config();
         TokenizerSource source = TokenizerSource.open(path);
@@ -65,13 +66,13 @@ record ServedModel(
     }
 
     /// Refuses a request for another model.
-    void requireName(String asked) {
-        if (!asked.equals(name)) {
-            throw ApiError.modelNotFound(asked, name);
+    void requireName(String requested) {
+        if (!requested.equals(name)) {
+            throw ApiError.modelNotFound(requested, name);
         }
     }
 
-    /// A token id from a client, which must be one of the model's.
+    /// Reads a token id from a client; refuses one outside the vocabulary.
     int requireToken(String field, JsonNode value) {
         if (!value.isIntegralNumber()) {
             throw Fields.wrong(field, "a token id", value);
@@ -96,10 +97,10 @@ record ServedModel(
         return id;
     }
 
-    /// The ids of a text that a client wrote as a prompt. It stands for what a template makes, so
+    /// Tokenizes a text that a client sent as a prompt. It replaces the output of a template, so
     /// special tokens in it are recognised.
     ///
-    /// @param field names it in a refusal
+    /// @param field its name in error messages
     int[] encode(String field, String text, boolean addSpecial) {
         try {
             return requireTokenizer(field).encode(text, new EncodeOptions(true, addSpecial));
@@ -108,7 +109,7 @@ record ServedModel(
         }
     }
 
-    /// The ids of a conversation.
+    /// Renders and tokenizes a conversation.
     int[] encode(ChatPrompt chat) {
         return encode(
                 "messages",
@@ -116,7 +117,7 @@ record ServedModel(
                 chat.addSpecialTokens());
     }
 
-    /// The prompt that the chat template makes of a conversation.
+    /// Renders a conversation with the chat template.
     String render(ChatVariables conversation) {
         requireTokenizer("messages");
         ChatTemplate template =
@@ -137,7 +138,7 @@ record ServedModel(
         }
     }
 
-    /// The text of ids; without a tokenizer there is none.
+    /// Returns the text of ids; without a tokenizer it is empty.
     String decode(int[] ids, boolean skipSpecial) {
         StringBuilder known = new StringBuilder();
         tokenizer.ifPresent(text -> known.append(text.decode(knownIds(text, ids), skipSpecial)));
@@ -154,7 +155,7 @@ record ServedModel(
                                         + " has no tokenizer and serves only token ids: send them as \"prompt\" to /v1/completions"));
     }
 
-    /// What a token is to a reader of log-probabilities.
+    /// Returns the text of a token in log-probabilities.
     String tokenText(int id) {
         return isText(id) ? new String(tokenBytes(id), StandardCharsets.UTF_8) : "token_id:" + id;
     }
@@ -163,7 +164,8 @@ record ServedModel(
         return tokenizer.filter(text -> isText(id)).map(text -> text.bytes(id)).orElse(new byte[0]);
     }
 
-    /// Whether the tokenizer has the id: a model's output may be padded beyond it.
+    /// Returns whether the tokenizer has the id: a model's output may be padded beyond its
+    /// vocabulary.
     boolean isText(int id) {
         return tokenizer.isPresent() && id < tokenizer.get().vocabularySize();
     }
@@ -172,9 +174,9 @@ record ServedModel(
         return Arrays.stream(ids).filter(id -> id < text.vocabularySize()).toArray();
     }
 
-    /// A conversation as a client sent it.
+    /// A conversation from a client.
     ///
-    /// @param messages in the form templates take
+    /// @param messages in the form that templates expect
     record ChatPrompt(
             List<Map<String, @Nullable Object>> messages,
             boolean addGenerationPrompt,

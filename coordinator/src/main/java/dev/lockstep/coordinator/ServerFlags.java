@@ -2,11 +2,12 @@ package dev.lockstep.coordinator;
 
 import com.linecorp.armeria.common.FlagsProvider;
 
-/// What the HTTP server takes from its surroundings rather than from its builder; found by
+/// The settings that the HTTP server reads from its environment and not from its builder; found by
 /// `ServiceLoader`.
 public final class ServerFlags implements FlagsProvider {
-    /// A client that asked for it closes first, and so keeps the closed connection's memory; one
-    /// that reads until the end of the connection waits for this.
+    /// The delay in which a client that requested the close can close first, so that its side keeps
+    /// the memory of the closed connection; a client that reads until the end of the connection
+    /// waits for this long.
     private static final long CLOSE_DELAY_MILLIS = 50;
 
     /// Above the library's own defaults, below a system property.

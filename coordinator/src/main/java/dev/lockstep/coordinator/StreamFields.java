@@ -1,9 +1,9 @@
 package dev.lockstep.coordinator;
 
-/// How a client wants its answer delivered.
+/// The fields that select how the response is sent.
 ///
-/// @param usage a last chunk with the usage
-/// @param continuousUsage usage in every chunk
+/// @param usage whether the last chunk has the usage
+/// @param continuousUsage whether every chunk has the usage
 record StreamFields(boolean stream, boolean usage, boolean continuousUsage) {
 
     static StreamFields parse(Fields fields) {

@@ -7,25 +7,26 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/// The body of `POST /apply-template`: a conversation for the template alone. Tools and their
-/// answers are taken, for nothing is generated here that could call one; all else is as in a chat.
+/// Reads the body of `POST /apply-template`: a conversation that is only rendered. Tools and their
+/// results are accepted, because no text is generated that could call one; all else is as in a
+/// chat.
 final class TemplateRequest {
     private static final String KWARGS = "chat_template_kwargs";
-    private static final int MOST_ENTRIES = 65_536;
+    private static final int MAX_ENTRIES = 65_536;
 
     private TemplateRequest() {}
 
     static ChatVariables parse(Fields fields) {
         UnservedFields.refuseInTemplates(fields);
         List<Map<String, @Nullable Object>> messages =
-                fields.list("messages", MOST_ENTRIES, TemplateRequest::message);
-        ChatMessages.requireSome(fields, messages);
+                fields.list("messages", MAX_ENTRIES, TemplateRequest::message);
+        ChatMessages.requireNotEmpty(fields, messages);
         ChatVariables variables =
                 ChatVariables.of(messages, fields.flag("add_generation_prompt", true));
         for (String name : List.of("tools", "documents")) {
             List<Map<String, @Nullable Object>> list =
-                    fields.list(name, MOST_ENTRIES, (path, value) -> plain(path, value));
-            // What is not there is undefined in a template, which is not the same as empty.
+                    fields.list(name, MAX_ENTRIES, (path, value) -> plain(path, value));
+            // An absent list is undefined in a template, which differs from an empty one.
             variables = list.isEmpty() ? variables : variables.with(name, list);
         }
         try {

@@ -7,15 +7,15 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.BiConsumer;
 
-/// The choices of `/v1/completions`.
+/// Writes the choices of `/v1/completions`.
 final class TextFormat implements ResponseFormat {
     private final ServedModel model;
     private final Sampling sampling;
     private final boolean tokenIds;
     private final boolean promptLogprobs;
-    private final List<Echo> echoes;
+    private final List<PreparedRequest.Echo> echoes;
 
-    /// @param promptLogprobs whether the field of that name was asked for
+    /// @param promptLogprobs whether the field of that name was requested
     TextFormat(PreparedRequest request, boolean tokenIds, boolean promptLogprobs) {
         this.model = request.model();
         this.sampling = request.sampling();
@@ -34,7 +34,7 @@ final class TextFormat implements ResponseFormat {
         if (echoes.isEmpty() && !promptLogprobs) {
             return Optional.empty();
         }
-        ObjectNode node = start(choice, promptTokens, Delta.NOTHING);
+        ObjectNode node = start(choice, promptTokens, Delta.EMPTY);
         return Optional.of(node.putNull("finish_reason"));
     }
 
@@ -46,7 +46,7 @@ final class TextFormat implements ResponseFormat {
     @Override
     public ObjectNode chunk(int choice, Delta delta) {
         ObjectNode node = Json.object().put("index", choice).put("text", delta.text());
-        putTokens(node, choice, delta, TextLogprobs::goOnBehind);
+        putTokens(node, choice, delta, TextLogprobs::continueAfter);
         return node.putNull("finish_reason");
     }
 
@@ -66,14 +66,14 @@ final class TextFormat implements ResponseFormat {
     }
 
     @Override
-    public void putFurther(ObjectNode answer, List<GeneratedToken> promptTokens) {}
+    public void putTopLevelFields(ObjectNode response, List<GeneratedToken> promptTokens) {}
 
     @Override
     public boolean showsTokens() {
         return tokenIds || sampling.logprobs();
     }
 
-    /// A choice from its beginning, with what stands before its text.
+    /// Returns a choice from its beginning, with the echoed prompt.
     private ObjectNode start(int choice, List<GeneratedToken> promptTokens, Delta delta) {
         String echo = echoes.isEmpty() ? "" : echoes.get(choice).text();
         ObjectNode node = Json.object().put("index", choice).put("text", echo + delta.text());
@@ -88,9 +88,12 @@ final class TextFormat implements ResponseFormat {
         return node;
     }
 
-    /// @param echoed what is said of an echoed prompt before the tokens
+    /// @param echoed adds an echoed prompt before the tokens
     private void putTokens(
-            ObjectNode node, int choice, Delta delta, BiConsumer<TextLogprobs, Echo> echoed) {
+            ObjectNode node,
+            int choice,
+            Delta delta,
+            BiConsumer<TextLogprobs, PreparedRequest.Echo> echoed) {
         if (sampling.logprobs()) {
             TextLogprobs logprobs = new TextLogprobs(model, node.putObject("logprobs"));
             if (!echoes.isEmpty()) {

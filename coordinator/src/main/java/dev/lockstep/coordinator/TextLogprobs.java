@@ -8,14 +8,14 @@ import dev.lockstep.text.Detokenizer;
 import java.util.List;
 import java.util.Optional;
 
-/// The object `logprobs` of a choice of `/v1/completions`: four arrays, an entry a token each.
+/// The object `logprobs` of a choice of `/v1/completions`: four arrays with an entry per token.
 final class TextLogprobs {
     private final ServedModel model;
     private final ArrayNode tokens;
     private final ArrayNode values;
     private final ArrayNode tops;
     private final ArrayNode offsets;
-    private int echoed;
+    private int echoedCharacters;
 
     TextLogprobs(ServedModel model, ObjectNode logprobs) {
         this.model = model;
@@ -25,12 +25,12 @@ final class TextLogprobs {
         this.offsets = logprobs.putArray("text_offset");
     }
 
-    /// The prompt, which stands before the text. Nothing stands before its first token, which has
-    /// null for numbers.
+    /// Adds the prompt, which precedes the text. Its first token has null for numbers, because no
+    /// token precedes it.
     ///
     /// @param scored its tokens from the second on
-    /// @param top how many likely tokens to name, which may be less than are there
-    void echo(Echo echo, List<GeneratedToken> scored, int top) {
+    /// @param top the number of most likely tokens to write; there may be more in `scored`
+    void echo(PreparedRequest.Echo echo, List<GeneratedToken> scored, int top) {
         Optional<Detokenizer> text =
                 model.tokenizer().map(each -> new Detokenizer(each, false, Detokenizer.Start.TEXT));
         int offset = 0;
@@ -47,33 +47,34 @@ final class TextLogprobs {
             String more = model.isText(id) ? text.map(each -> each.push(id)).orElse("") : "";
             offset += more.codePointCount(0, more.length());
         }
-        goOnBehind(echo);
+        continueAfter(echo);
     }
 
-    /// What is added stands behind the prompt, which was told of before.
-    void goOnBehind(Echo echo) {
-        echoed = echo.characters();
+    /// Lets the following offsets count from the end of the prompt, which was sent before.
+    void continueAfter(PreparedRequest.Echo echo) {
+        echoedCharacters = echo.characters();
     }
 
     void add(Delta.Shown shown) {
         tokens.add(model.tokenText(shown.token().id()));
         add(shown.token(), Integer.MAX_VALUE);
-        offsets.add(echoed + shown.offset());
+        offsets.add(echoedCharacters + shown.offset());
     }
 
-    private void add(GeneratedToken token, int most) {
+    private void add(GeneratedToken token, int max) {
         values.add(token.logprob());
-        // Two ids may read the same; the likelier one is kept. The chosen one is always there.
+        // Two ids may have the same text: the more likely one is kept. The sampled token is always
+        // included.
         ObjectNode top = tops.addObject();
         token.top().stream()
-                .limit(most)
-                .forEach(like -> top.putIfAbsent(model.tokenText(like.id()), number(like)));
+                .limit(max)
+                .forEach(each -> top.putIfAbsent(model.tokenText(each.id()), number(each)));
         top.putIfAbsent(
                 model.tokenText(token.id()),
-                number(new GeneratedToken.Likely(token.id(), token.logprob())));
+                number(new GeneratedToken.TokenLogprob(token.id(), token.logprob())));
     }
 
-    private static FloatNode number(GeneratedToken.Likely likely) {
-        return FloatNode.valueOf(likely.logprob());
+    private static FloatNode number(GeneratedToken.TokenLogprob token) {
+        return FloatNode.valueOf(token.logprob());
     }
 }

@@ -8,9 +8,11 @@ import java.util.OptionalInt;
 
 /// The body of `POST /v1/completions`, checked.
 ///
-/// @param echo the prompt comes back before the text
-/// @param wanted what that makes of every prompt, with `echo` and `logprobs`
-/// @param promptOnly `echo` with `max_tokens` 0 and nothing else: no engine is asked
+/// @param outputs the fields as requested
+/// @param promptOutputs the outputs to request of every prompt, with those for `echo` and
+///   `logprobs`
+/// @param echo whether the prompt is returned before the text
+/// @param promptOnly `echo` with `max_tokens` 0 and no other outputs: the engine is not used
 record TextRequest(
         List<Prompt> prompts,
         boolean addSpecialTokens,
@@ -18,18 +20,18 @@ record TextRequest(
         RequestOptions options,
         StreamFields delivery,
         OutputFields outputs,
-        PromptOutputs wanted,
+        PromptOutputs promptOutputs,
         boolean returnTokenIds,
         boolean echo,
         boolean promptOnly) {
 
-    /// As elsewhere where this API is spoken.
+    /// The default of other servers with this API.
     private static final int DEFAULT_MAX_TOKENS = 16;
 
     /// Evaluation harnesses send a few hundred.
-    private static final int MOST_PROMPTS = 1024;
+    private static final int MAX_PROMPTS = 1024;
 
-    private static final int MOST_CHOICES = 4096;
+    private static final int MAX_CHOICES = 4096;
 
     TextRequest {
         prompts = List.copyOf(prompts);
@@ -43,34 +45,31 @@ record TextRequest(
             model.requireTokenizer("echo");
         }
         OutputFields outputs = OutputFields.parse(fields);
-        int least = echo || outputs.any() ? 0 : 1;
+        int min = echo || outputs.any() ? 0 : 1;
         int maxTokens =
-                fields.integer("max_completion_tokens", least, Integer.MAX_VALUE)
+                fields.integer("max_completion_tokens", min, Integer.MAX_VALUE)
                         .orElse(
                                 fields.integer(
-                                        "max_tokens",
-                                        least,
-                                        Integer.MAX_VALUE,
-                                        DEFAULT_MAX_TOKENS));
-        OptionalInt logprobs = fields.integer("logprobs", 0, SamplingFields.MOST_LOGPROBS);
+                                        "max_tokens", min, Integer.MAX_VALUE, DEFAULT_MAX_TOKENS));
+        OptionalInt logprobs = fields.integer("logprobs", 0, SamplingFields.MAX_LOGPROBS);
         StreamFields delivery = StreamFields.parse(fields);
         OutputFields all =
                 echo && logprobs.isPresent()
                         ? outputs.withPromptLogprobs(logprobs.getAsInt())
                         : outputs;
-        all.requireFits(fields, OptionalInt.of(maxTokens));
-        List<Prompt> prompts = Prompt.list("prompt", MOST_PROMPTS, fields, model);
+        all.requireNoTokensWithPooling(fields, OptionalInt.of(maxTokens));
+        List<Prompt> prompts = Prompt.list("prompt", MAX_PROMPTS, fields, model);
         Sampling sampling =
                 SamplingFields.parse(
                         fields,
                         model,
                         OptionalInt.of(maxTokens),
                         new SamplingFields.Logprobs(logprobs.isPresent(), logprobs.orElse(0)));
-        if ((long) prompts.size() * sampling.choices() > MOST_CHOICES) {
+        if ((long) prompts.size() * sampling.choices() > MAX_CHOICES) {
             throw ApiError.invalid(
                     "n",
                     "%d prompts with n %d are more than %d choices"
-                            .formatted(prompts.size(), sampling.choices(), MOST_CHOICES));
+                            .formatted(prompts.size(), sampling.choices(), MAX_CHOICES));
         }
         all.requireOneChoice(OptionalInt.of(maxTokens), sampling);
         return new TextRequest(
@@ -80,7 +79,7 @@ record TextRequest(
                 RequestOptionFields.parse(fields, context),
                 delivery,
                 outputs,
-                all.wanted(),
+                all.promptOutputs(),
                 fields.flag("return_token_ids", false),
                 echo,
                 maxTokens == 0 && !all.any());

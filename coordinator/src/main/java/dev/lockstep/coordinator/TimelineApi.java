@@ -15,12 +15,13 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.regex.Pattern;
 
-/// What `GET /v1/requests/{id}` says: what happened to a request lately, by the id of its answer.
+/// `GET /v1/requests/{id}`: the timeline of a recent request, by the id of its response.
 ///
-/// All schedulers are asked at once, since any coordinator may have sent it to any of them. Of an
-/// answer to several prompts this is the first one's; the others' ids end in `-1`, `-2` and so on.
+/// All schedulers are queried at once, because any coordinator may have sent the request to any of
+/// them. For a response to several prompts this is the timeline of the first; the ids of the others
+/// end in `-1`, `-2` and so on.
 public final class TimelineApi {
-    /// A scheduler answers from memory; one that does not is busy with something worse.
+    /// Ample time: a scheduler responds from memory, unless it has a problem.
     static final Duration TIMEOUT = Duration.ofSeconds(2);
 
     private static final Duration SOON = Duration.ofSeconds(1);
@@ -28,10 +29,10 @@ public final class TimelineApi {
 
     private final SchedulerClient schedulers;
 
-    /// What one of them knows.
-    private record Known(String group, RequestTimeline timeline) {
+    /// A timeline and the group that reported it.
+    private record Found(String group, RequestTimeline timeline) {
 
-        /// What a group lost, another may have finished.
+        /// Returns whether the group lost the request, so that another may have finished it.
         boolean isAborted() {
             return timeline.getChoicesList().stream()
                     .anyMatch(choice -> choice.getState().equals("aborted"));
@@ -42,42 +43,42 @@ public final class TimelineApi {
         this.schedulers = schedulers;
     }
 
-    /// Waits for the schedulers, at most as long as [#TIMEOUT].
+    /// Returns the timeline; waits for the schedulers, at most for [#TIMEOUT].
     public ObjectNode of(String id) throws InterruptedException {
         if (!ID.matcher(id).matches()) {
             throw unknown(id);
         }
-        List<SchedulerClient.Described> asked = schedulers.describe(id, TIMEOUT);
-        Optional<Known> best = Optional.empty();
-        boolean silent = false;
+        List<SchedulerClient.TimelineCall> calls = schedulers.describe(id, TIMEOUT);
+        Optional<Found> best = Optional.empty();
+        boolean incomplete = false;
         try {
-            for (SchedulerClient.Described each : asked) {
+            for (SchedulerClient.TimelineCall each : calls) {
                 try {
-                    // Their own deadline comes first.
+                    // The deadline of the call passes first.
                     RequestTimeline timeline =
-                            each.answer().get(2 * TIMEOUT.toNanos(), TimeUnit.NANOSECONDS);
+                            each.response().get(2 * TIMEOUT.toNanos(), TimeUnit.NANOSECONDS);
                     if (best.isEmpty() || best.get().isAborted()) {
-                        best = Optional.of(new Known(each.group(), timeline));
+                        best = Optional.of(new Found(each.group(), timeline));
                     }
                 } catch (ExecutionException e) {
-                    silent |= !saysNo(Status.fromThrowable(e));
+                    incomplete |= !isUnknown(Status.fromThrowable(e));
                 } catch (TimeoutException e) {
-                    silent = true;
+                    incomplete = true;
                 }
             }
         } finally {
-            asked.forEach(each -> each.answer().cancel(true));
+            calls.forEach(each -> each.response().cancel(true));
         }
-        if (best.isEmpty() && silent) {
+        if (best.isEmpty() && incomplete) {
             throw ApiError.unavailable(
-                    "not_ready", "a scheduler that may know the request does not answer", SOON);
+                    "not_ready", "a scheduler that may know the request does not respond", SOON);
         }
         return toJson(best.orElseThrow(() -> unknown(id)));
     }
 
-    private static boolean saysNo(Status status) {
+    private static boolean isUnknown(Status status) {
         return switch (status.getCode()) {
-            // An older one keeps no timelines, a standby has none.
+            // An older scheduler keeps no timelines, a standby has none.
             case NOT_FOUND, UNIMPLEMENTED, FAILED_PRECONDITION -> true;
             default -> false;
         };
@@ -89,16 +90,16 @@ public final class TimelineApi {
                 "request_not_found",
                 "no scheduler knows the request "
                         + Json.quoted(id)
-                        + "; it is the id of an answer, and it is forgotten after a while");
+                        + "; use the id of a response; schedulers forget old requests");
     }
 
-    private static ObjectNode toJson(Known known) {
+    private static ObjectNode toJson(Found found) {
         ObjectNode root =
                 Json.object()
-                        .put("request_id", known.timeline().getRequestId())
-                        .put("group", known.group());
+                        .put("request_id", found.timeline().getRequestId())
+                        .put("group", found.group());
         ArrayNode choices = root.putArray("choices");
-        known.timeline().getChoicesList().forEach(choice -> put(choices.addObject(), choice));
+        found.timeline().getChoicesList().forEach(choice -> put(choices.addObject(), choice));
         return root;
     }
 
@@ -113,7 +114,7 @@ public final class TimelineApi {
         choice.getEventsList().forEach(event -> put(events.addObject(), event));
     }
 
-    /// What says nothing of its kind of event is left out.
+    /// Writes an event without the fields that its kind does not have.
     private static void put(ObjectNode node, TimelineEvent event) {
         node.put("micros", event.getMicros()).put("kind", event.getKind());
         if (!event.getReason().isEmpty()) {
@@ -123,15 +124,15 @@ public final class TimelineApi {
             node.put("on_request", event.getOnRequest());
         }
         boolean steps = event.getKind().equals("steps");
-        putUnlessNothing(node, "first_step", event.getFirstStep(), steps);
-        putUnlessNothing(node, "last_step", event.getLastStep(), steps);
-        putUnlessNothing(
+        putUnlessZero(node, "first_step", event.getFirstStep(), steps);
+        putUnlessZero(node, "last_step", event.getLastStep(), steps);
+        putUnlessZero(
                 node, "tokens", event.getTokens(), steps || event.getKind().equals("admitted"));
-        putUnlessNothing(node, "batch_rows", event.getBatchRows(), steps);
-        putUnlessNothing(node, "batch_tokens", event.getBatchTokens(), steps);
+        putUnlessZero(node, "batch_rows", event.getBatchRows(), steps);
+        putUnlessZero(node, "batch_tokens", event.getBatchTokens(), steps);
     }
 
-    private static void putUnlessNothing(ObjectNode node, String name, long value, boolean always) {
+    private static void putUnlessZero(ObjectNode node, String name, long value, boolean always) {
         if (always || value != 0) {
             node.put(name, value);
         }

@@ -3,7 +3,7 @@ package dev.lockstep.coordinator;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.proto.v1.Usage;
 
-/// Tokens a request took: each prompt once, all choices together.
+/// The tokens of a request: each prompt once, all choices together.
 ///
 /// @param cachedTokens prompt tokens served from the prefix cache
 record TokenUsage(int promptTokens, int completionTokens, int cachedTokens) {

@@ -4,7 +4,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.List;
 
-/// Text to token ids and back, and messages to text, for clients that count and look.
+/// The routes that convert text to token ids and back, and messages to text.
 final class TokenizerApi {
     private final CompletionFactory completions;
 
@@ -30,12 +30,12 @@ final class TokenizerApi {
                             fields.requireText("prompt"),
                             fields.flag("add_special_tokens", true));
         }
-        ObjectNode answer = Json.object();
-        ArrayNode tokens = answer.putArray("tokens");
+        ObjectNode response = Json.object();
+        ArrayNode tokens = response.putArray("tokens");
         for (int id : ids) {
             tokens.add(id);
         }
-        return answer.put("count", ids.length).put("max_model_len", completions.context());
+        return response.put("count", ids.length).put("max_model_len", completions.context());
     }
 
     /// `{model, messages, tools, add_generation_prompt, …}` to `{prompt}`.

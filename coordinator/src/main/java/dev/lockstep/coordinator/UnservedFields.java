@@ -6,12 +6,12 @@ import java.util.Map;
 import java.util.Set;
 import java.util.function.Predicate;
 
-/// Fields that clients of this field's servers know and that are not served yet: each is refused by
-/// name unless it carries null or what it would be anyway.
+/// Fields that other servers know and that are not served yet: each is refused by name, unless its
+/// value is null or has no effect.
 ///
-/// Ignoring one would answer another question than was asked. What is in no list is ignored.
+/// To ignore such a field would change the meaning of the request. Fields in no list are ignored.
 final class UnservedFields {
-    /// Values that change nothing.
+    /// The values of a field that have no effect.
     enum Harmless implements Predicate<JsonNode> {
         NEVER,
         OFF,
@@ -29,7 +29,7 @@ final class UnservedFields {
         }
     }
 
-    /// On every route that generates.
+    /// The fields of all routes that generate text.
     private static final Map<String, Predicate<JsonNode>> GENERATING =
             Map.ofEntries(
                     Map.entry("response_format", UnservedFields::isPlainText),

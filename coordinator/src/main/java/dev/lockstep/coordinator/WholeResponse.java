@@ -6,15 +6,15 @@ import dev.lockstep.proto.v1.PositionOutputs;
 import java.util.ArrayList;
 import java.util.List;
 
-/// An answer as one JSON object, sent when all choices have ended.
+/// A response as one JSON object, sent when all choices have ended.
 final class WholeResponse implements ResponseSink {
     private final HttpExchange exchange;
     private final PreparedRequest request;
     private final ResponseFormat format;
-    private final PromptTokens promptTokens;
+    private final PromptLogprobs promptLogprobs;
     private final List<Collected> choices = new ArrayList<>();
 
-    /// One choice so far.
+    /// The collected text and tokens of one choice.
     private static final class Collected {
         final StringBuilder text = new StringBuilder();
         final List<Delta.Shown> tokens = new ArrayList<>();
@@ -25,7 +25,7 @@ final class WholeResponse implements ResponseSink {
         this.exchange = exchange;
         this.request = request;
         this.format = format;
-        this.promptTokens = new PromptTokens(request);
+        this.promptLogprobs = new PromptLogprobs(request);
         for (int choice = 0; choice < request.choices(); choice++) {
             choices.add(new Collected());
         }
@@ -33,7 +33,7 @@ final class WholeResponse implements ResponseSink {
 
     @Override
     public void outputs(int choice, PositionOutputs outputs) {
-        promptTokens.add(choice, outputs);
+        promptLogprobs.add(choice, outputs);
     }
 
     @Override
@@ -58,9 +58,9 @@ final class WholeResponse implements ResponseSink {
         for (int choice = 0; choice < choices.size(); choice++) {
             Collected collected = choices.get(choice);
             Delta all = new Delta(collected.text.toString(), collected.tokens);
-            list.add(format.whole(choice, promptTokens.of(choice), all, collected.finish));
+            list.add(format.whole(choice, promptLogprobs.of(choice), all, collected.finish));
         }
-        format.putFurther(whole, promptTokens.of(0));
+        format.putTopLevelFields(whole, promptLogprobs.of(0));
         whole.set("usage", usage.toJson());
         exchange.json(200, whole);
     }

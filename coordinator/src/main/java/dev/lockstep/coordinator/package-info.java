@@ -1,13 +1,14 @@
-/// Client connections and text: HTTP and gRPC in, one call to a scheduler for each prompt out.
+/// Client connections and text: accepts requests over HTTP and gRPC, and makes one call to a
+/// scheduler for each prompt.
 ///
 /// In reading order: [CoordinatorMain] starts [Coordinator], which listens. [OpenAiApi] and
-/// [InferenceService] take requests; [ChatRequest] and [TextRequest] check them,
-/// [CompletionFactory] turns them into token ids and [Completion] runs each on a virtual thread of
-/// its own. [ChoiceText] turns the tokens of a choice into text, an [ResponseSink] sends it.
+/// [InferenceService] accept requests, [ChatRequest] and [TextRequest] check them,
+/// [CompletionFactory] converts them to token ids, and [Completion] runs each on its own virtual
+/// thread. [ChoiceText] converts the tokens of a choice to text, a [ResponseSink] sends it.
 ///
-/// Laws here: no tensor and no KV block; text in this module and `text` only; a client's mistake is
-/// answered before a scheduler sees the request ([ApiError]); serving never waits for ZooKeeper; a
-/// client that does not read holds back its own request and no other.
+/// Laws of this module: it has no tensors and no KV blocks; text is handled only here and in
+/// `text`; an invalid request is refused before a scheduler sees it ([ApiError]); serving never
+/// waits for ZooKeeper; a client that does not read holds back only its own request.
 @NullMarked
 package dev.lockstep.coordinator;
 

@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/// `POST /apply-template`, with a template that shows all it is given.
+/// Tests of `POST /apply-template`, with a template that prints all its variables.
 final class ApplyTemplateTest {
     private static final String PATH = "/apply-template";
     private static final String TEMPLATE =
@@ -61,13 +61,13 @@ final class ApplyTemplateTest {
     private static String prompt(String fields) throws Exception {
         HttpResponse<String> response = tiny.post(PATH, body(fields));
         assertEquals(200, response.statusCode(), response.body());
-        JsonNode answer = TestCoordinator.json(response.body());
-        assertEquals(1, answer.size());
-        return answer.get("prompt").textValue();
+        JsonNode json = TestCoordinator.json(response.body());
+        assertEquals(1, json.size());
+        return json.get("prompt").textValue();
     }
 
-    private static JsonNode refused(TestCoordinator at, String fields) throws Exception {
-        HttpResponse<String> response = at.post(PATH, body(fields));
+    private static JsonNode refused(TestCoordinator server, String fields) throws Exception {
+        HttpResponse<String> response = server.post(PATH, body(fields));
         assertEquals(400, response.statusCode(), response.body());
         JsonNode error = TestCoordinator.json(response.body()).get("error");
         assertEquals("invalid_request_error", error.get("type").asText());
@@ -75,7 +75,7 @@ final class ApplyTemplateTest {
     }
 
     @Test
-    void messagesBecomeThePromptOfAChat() throws Exception {
+    void messagesAreRenderedToThePromptOfAChat() throws Exception {
         assertEquals(
                 "system: \"be kind\";user: \"a{{b}}\"; tools=undefined more=False go",
                 prompt(
@@ -88,7 +88,7 @@ final class ApplyTemplateTest {
     }
 
     @Test
-    void toolsTheirCallsAndAnswersReachTheTemplate() throws Exception {
+    void toolsToolCallsAndToolResultsReachTheTemplate() throws Exception {
         assertEquals(
                 "assistant: null calls Oslo;tool: \"cold\"; tools=[{\"type\": \"function\"}] more=1 go",
                 prompt(
@@ -98,7 +98,7 @@ final class ApplyTemplateTest {
     }
 
     @Test
-    void whatTheTemplateRefusesIsToldWithItsLine() throws Exception {
+    void anErrorOfTheTemplateIsReportedWithItsLine() throws Exception {
         JsonNode error = refused(tiny, "'messages':[{'role':'user','content':'boom'}]");
         assertEquals("messages", error.get("param").asText());
         assertTrue(
@@ -121,19 +121,19 @@ final class ApplyTemplateTest {
                 "'messages':[{'role':'user','content':'a'}],'chat_template_kwargs':{'messages':1} | chat_template_kwargs | 'messages' cannot be given",
                 "'messages':[{'role':'assistant','tool_calls':[{'function':{'arguments':'{'}}]}] | messages[0].tool_calls | not JSON",
             })
-    void aWrongFieldIsNamed(String fields, String field, String message) throws Exception {
+    void anInvalidFieldIsNamed(String fields, String field, String message) throws Exception {
         JsonNode error = refused(tiny, fields);
         assertEquals(field, error.get("param").asText());
         assertTrue(error.get("message").asText().contains(message), error.toString());
     }
 
     @Test
-    void anotherModelIsNotFound() throws Exception {
+    void anUnknownModelIsNotFound() throws Exception {
         assertEquals(404, tiny.post(PATH, "{\"model\":\"gpt-4\"}").statusCode());
     }
 
     @Test
-    void aModelWithoutATemplateOrATokenizerSaysSo() throws Exception {
+    void aMissingTemplateOrTokenizerIsReported() throws Exception {
         ServedModel model = TestCoordinator.tinyModel();
         String chat = "'messages':[{'role':'user','content':'a'}]";
         try (TestCoordinator plain = TestCoordinator.start(with(model, Optional.empty()))) {

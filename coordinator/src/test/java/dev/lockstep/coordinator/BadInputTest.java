@@ -23,8 +23,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// Everything a client can get wrong is answered with the error object, and never reaches a
-/// scheduler.
+/// Tests that every invalid request gets the error object and never reaches a scheduler.
 final class BadInputTest {
     private static final String CHAT = "/v1/chat/completions";
     private static final String COMPLETIONS = "/v1/completions";
@@ -41,7 +40,7 @@ final class BadInputTest {
     }
 
     @BeforeEach
-    void answerEverything() {
+    void respondToAllRequests() {
         tiny.scheduler.behave(
                 call -> {
                     for (int i = 0; i < call.request().getChoices(); i++) {
@@ -51,13 +50,13 @@ final class BadInputTest {
     }
 
     @AfterEach
-    void nothingIsLeftOpen() throws Exception {
+    void awaitReady() throws Exception {
         tiny.awaitReady(true);
     }
 
     private static JsonNode error(HttpResponse<String> response, int status) {
         assertEquals(status, response.statusCode(), response.body());
-        assertFalse(tiny.scheduler.hasCalls(), "the scheduler was asked");
+        assertFalse(tiny.scheduler.hasCalls(), "the scheduler received the request");
         JsonNode error = TestCoordinator.json(response.body()).get("error");
         assertTrue(error.get("message").isTextual());
         assertTrue(error.get("param").isTextual() || error.get("param").isNull());
@@ -105,7 +104,7 @@ final class BadInputTest {
                 "ignore_eos | 1 | must be true or false",
                 "stream | 'yes' | must be true or false",
                 "stream_options | {} | stream is not true",
-                "logit_bias | {'x': 1} | is no token id",
+                "logit_bias | {'x': 1} | is not a token id",
                 "logit_bias | {'512': 1} | vocabulary has 512",
                 "logit_bias.7 | {'7': 101} | [-100, 100]",
                 "logit_bias | [] | must be an object",
@@ -113,7 +112,7 @@ final class BadInputTest {
                 "skip_special_tokens | 0 | must be true or false",
                 "model | 7 | model must be text"
             })
-    void aSharedFieldOutOfItsTypeOrRangeIsNamed(String param, String value, String message)
+    void aSharedFieldOfWrongTypeOrOutOfRangeIsNamed(String param, String value, String message)
             throws Exception {
         String field = param.replaceAll("[\\[.].*", "");
         String json = "\"" + field + "\":" + value.replace('\'', '"');
@@ -149,7 +148,7 @@ final class BadInputTest {
                 "top_logprobs | {'model':'tiny','logprobs':true,'top_logprobs':21,'messages':[{'role':'user','content':'a'}]} | [0, 20]",
                 "min_tokens | {'model':'tiny','min_tokens':5,'max_tokens':4,'messages':[{'role':'user','content':'a'}]} | more than the 4"
             })
-    void aWrongChatIsNamed(String param, String body, String message) throws Exception {
+    void anInvalidFieldOfAChatIsNamed(String param, String body, String message) throws Exception {
         JsonNode error = refused(CHAT, body.replace('\'', '"'));
         assertEquals(param, error.get("param").asText(), error.toString());
         assertTrue(error.get("message").asText().contains(message), error.toString());
@@ -175,7 +174,8 @@ final class BadInputTest {
                 "best_of | {'model':'tiny','prompt':'a','best_of':2} | is not served",
                 "n | {'model':'tiny','prompt':['a'],'n':129} | [1, 128]"
             })
-    void aWrongCompletionIsNamed(String param, String body, String message) throws Exception {
+    void anInvalidFieldOfACompletionIsNamed(String param, String body, String message)
+            throws Exception {
         JsonNode error = refused(COMPLETIONS, body.replace('\'', '"'));
         assertEquals(param, error.get("param").asText(), error.toString());
         assertTrue(error.get("message").asText().contains(message), error.toString());
@@ -201,7 +201,7 @@ final class BadInputTest {
                 "store | true | false",
                 "spaces_between_special_tokens | false | true"
             })
-    void aKnownFieldThatIsNotServedMayOnlySayWhatIsSoAnyway(
+    void anUnservedFieldIsAcceptedOnlyWithAValueWithoutEffect(
             String field, String refused, String harmless) throws Exception {
         JsonNode error =
                 refused(
@@ -215,7 +215,7 @@ final class BadInputTest {
     }
 
     @Test
-    void toolsMayBeThereWhenNoneIsToBeChosen() throws Exception {
+    void toolsAreAcceptedWithToolChoiceNone() throws Exception {
         tiny.chat("\"tools\":[{\"type\":\"function\"}],\"tool_choice\":\"none\"");
     }
 
@@ -233,13 +233,13 @@ final class BadInputTest {
     }
 
     @Test
-    void malformedJsonIsRefusedWithItsPlace() throws Exception {
+    void theLocationOfMalformedJsonIsReported() throws Exception {
         JsonNode error = refused(CHAT, "{\n \"model\" \"tiny\"}");
         assertTrue(error.get("message").asText().contains("line 2, column"), error.toString());
     }
 
     @Test
-    void bytesThatAreNoUtf8AreRefused() throws Exception {
+    void bytesThatAreNotUtf8AreRefused() throws Exception {
         HttpRequest request =
                 HttpRequest.newBuilder(tiny.uri(CHAT))
                         .POST(
@@ -250,7 +250,7 @@ final class BadInputTest {
     }
 
     @Test
-    void aLoneSurrogateIsTolerated() throws Exception {
+    void aLoneSurrogateIsReplaced() throws Exception {
         HttpResponse<String> response =
                 tiny.post(
                         COMPLETIONS,
@@ -290,10 +290,10 @@ final class BadInputTest {
                 error.get("message").asText().contains(String.valueOf(TestCoordinator.MAX_BODY)));
     }
 
-    /// Some megabytes of these would fill the heap.
+    /// Some megabytes of these values would fill the heap.
     @ParameterizedTest
     @ValueSource(strings = {"{}", "{\"\":0}", "[]", "\"\"", "1"})
-    void aBodyThatTakesTooMuchMemoryIsTooLarge(String value) throws Exception {
+    void aBodyThatNeedsTooMuchMemoryIsTooLarge(String value) throws Exception {
         String many = (value + ",").repeat((TestCoordinator.MAX_BODY - 100) / (value.length() + 1));
         JsonNode error = error(tiny.post(CHAT, "{\"model\":\"tiny\",\"x\":[" + many + "1]}"), 413);
         assertEquals("body_too_large", error.get("code").asText());
@@ -303,7 +303,7 @@ final class BadInputTest {
     }
 
     @Test
-    void aBodyOfUnknownLengthIsMeasuredAsItComes() throws Exception {
+    void aBodyOfUnknownLengthIsMeasuredWhileItArrives() throws Exception {
         byte[] body =
                 ("{\"model\":\"" + "x".repeat(2 * TestCoordinator.MAX_BODY))
                         .getBytes(StandardCharsets.UTF_8);
@@ -317,7 +317,7 @@ final class BadInputTest {
     }
 
     @Test
-    void whatIsNotThereIsNotFoundAndAWrongMethodIsNamed() throws Exception {
+    void anUnknownPathIsNotFoundAndAWrongMethodIsNamed() throws Exception {
         assertEquals("unknown_url", error(tiny.get("/v2/models"), 404).get("code").asText());
         assertEquals("unknown_url", error(tiny.post("/v1/images", "{}"), 404).get("code").asText());
         HttpResponse<String> wrong = tiny.get(CHAT);
@@ -327,7 +327,7 @@ final class BadInputTest {
     }
 
     @Test
-    void theTokenizersRoutesAreJustAsStrict() throws Exception {
+    void theRoutesOfTheTokenizerAreStrictToo() throws Exception {
         refused("/tokenize", "{\"model\":\"tiny\"}");
         refused(
                 "/tokenize",
@@ -337,7 +337,7 @@ final class BadInputTest {
     }
 
     @Test
-    void aHeadIsAnsweredLikeAGetWithoutTheBody() throws Exception {
+    void headIsServedAsGetWithoutTheBody() throws Exception {
         for (String path : new String[] {"/v1/models", "/metrics", "/health", "/v1/models/tiny"}) {
             HttpResponse<String> head =
                     tiny.client.send(
@@ -349,7 +349,7 @@ final class BadInputTest {
     }
 
     @Test
-    void aModelsNameInAPathIsPercentDecoded() throws Exception {
+    void aModelNameInAPathIsPercentDecoded() throws Exception {
         assertEquals(200, tiny.get("/v1/models/t%69ny").statusCode());
         JsonNode error = error(tiny.get("/v1/models/org%2Fna%20me+1"), 404);
         assertTrue(error.get("message").asText().contains("`org/na me+1`"), error.toString());
@@ -376,7 +376,7 @@ final class BadInputTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"+5", "05", "\u0665", " 5", "-0", "5.0", "", "99999999999"})
-    void aBiasNamesATokenAsJsonWritesNumbers(String token) throws Exception {
+    void aTokenIdOfABiasMustHaveTheFormOfAJsonNumber(String token) throws Exception {
         JsonNode error =
                 refused(
                         COMPLETIONS,
@@ -384,11 +384,11 @@ final class BadInputTest {
                                 + token
                                 + "\":1}}");
         assertEquals("logit_bias", error.get("param").asText());
-        assertTrue(error.get("message").asText().contains("no token id"), error.toString());
+        assertTrue(error.get("message").asText().contains("not a token id"), error.toString());
     }
 
     @Test
-    void limitsOfJsonAreSaidInFullAndNotInTheParsersWords() throws Exception {
+    void limitsOfJsonAreReportedInFullWithoutTheParsersAdvice() throws Exception {
         String deep = refused(CHAT, "[".repeat(2000)).get("message").asText();
         assertTrue(deep.endsWith("depth (1001) exceeds the maximum allowed (1000)"), deep);
         String nan = refused(CHAT, "{\"temperature\":NaN}").get("message").asText();
@@ -399,7 +399,7 @@ final class BadInputTest {
     }
 
     @Test
-    void aTextThatTheTokenizersPatternTakesTooLongForIsRefused() throws Exception {
+    void aTextWhosePatternMatchingTakesTooLongIsRefused() throws Exception {
         Tokenizer hostile =
                 Tokenizers.ofJson(
                         """

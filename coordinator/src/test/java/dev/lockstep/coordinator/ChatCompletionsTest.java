@@ -21,7 +21,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// `POST /v1/chat/completions` when all goes well.
+/// Tests of `POST /v1/chat/completions` with valid requests.
 final class ChatCompletionsTest {
     private static TestCoordinator tiny;
 
@@ -35,8 +35,8 @@ final class ChatCompletionsTest {
         tiny.close();
     }
 
-    /// Every choice says this, token by token, and ends with the end token.
-    private static void says(String text) {
+    /// Lets every choice generate this text, one token per event, and the end token.
+    private static void generate(String text) {
         tiny.scheduler.behave(
                 call -> {
                     for (int i = 0; i < call.request().getChoices(); i++) {
@@ -61,8 +61,8 @@ final class ChatCompletionsTest {
 
     @ParameterizedTest
     @ValueSource(ints = {1, 50_000})
-    void theFirstPostOfTheJdksClientUpgradesToHttp2AndIsAnswered(int padding) throws Exception {
-        says("Hello there.");
+    void theFirstPostOfTheJdkClientUpgradesToHttp2(int padding) throws Exception {
+        generate("Hello there.");
         String body = TestCoordinator.chatBody("\"padding\":\"" + "x".repeat(padding) + "\"");
         try (HttpClient fresh = HttpClient.newHttpClient()) {
             HttpResponse<String> response =
@@ -77,29 +77,30 @@ final class ChatCompletionsTest {
     }
 
     @Test
-    void anAnswerHasTheShapeClientsExpect() throws Exception {
-        says("Hello there.");
-        JsonNode answer = tiny.chat("");
+    void aResponseHasTheFormThatClientsExpect() throws Exception {
+        generate("Hello there.");
+        JsonNode response = tiny.chat("");
         int count = tiny.ids("Hello there.").length + 1;
-        assertTrue(answer.get("id").asText().startsWith("chatcmpl-"));
-        assertEquals("chat.completion", answer.get("object").asText());
-        assertEquals("tiny", answer.get("model").asText());
-        JsonNode choice = answer.at("/choices/0");
+        assertTrue(response.get("id").asText().startsWith("chatcmpl-"));
+        assertEquals("chat.completion", response.get("object").asText());
+        assertEquals("tiny", response.get("model").asText());
+        JsonNode choice = response.at("/choices/0");
         assertEquals("assistant", choice.at("/message/role").asText());
         assertEquals("stop", choice.get("finish_reason").asText());
         assertTrue(choice.get("stop_reason").isNull());
         assertTrue(choice.get("logprobs").isNull());
         assertTrue(choice.path("token_ids").isMissingNode());
-        assertEquals(count, answer.at("/usage/completion_tokens").asInt());
-        assertEquals(3, answer.at("/usage/prompt_tokens_details/cached_tokens").asInt());
+        assertEquals(count, response.at("/usage/completion_tokens").asInt());
+        assertEquals(3, response.at("/usage/prompt_tokens_details/cached_tokens").asInt());
         GenerateRequest request = tiny.scheduler.nextCall().request();
-        assertEquals(request.getPromptIdsCount(), answer.at("/usage/prompt_tokens").asInt());
-        assertEquals(request.getPromptIdsCount() + count, answer.at("/usage/total_tokens").asInt());
+        assertEquals(request.getPromptIdsCount(), response.at("/usage/prompt_tokens").asInt());
+        assertEquals(
+                request.getPromptIdsCount() + count, response.at("/usage/total_tokens").asInt());
     }
 
     @Test
-    void theTemplateMakesThePromptAndPartsOfTextAreJoined() throws Exception {
-        says("Yes.");
+    void thePromptIsRenderedAndPartsOfTextAreJoined() throws Exception {
+        generate("Yes.");
         HttpResponse<String> response =
                 tiny.post(
                         "/v1/chat/completions",
@@ -116,8 +117,8 @@ final class ChatCompletionsTest {
     }
 
     @Test
-    void everySamplingFieldReachesTheSchedulerAndTheRestIsResolved() throws Exception {
-        says("Yes.");
+    void allSamplingFieldsReachTheSchedulerAndOthersHaveDefaults() throws Exception {
+        generate("Yes.");
         tiny.chat(
                 """
                 "temperature":0.5,"top_p":0.9,"top_k":7,"min_p":0.1,"typical_p":0.8,"repetition_penalty":1.1,\
@@ -147,7 +148,7 @@ final class ChatCompletionsTest {
         assertEquals(5, sampling.getLogitBias(0).getTokenId());
         assertEquals(-100f, sampling.getLogitBias(1).getBias());
 
-        says("Yes.");
+        generate("Yes.");
         tiny.chat("\"top_k\":-1");
         call = tiny.scheduler.nextCall();
         assertEquals(512 - 15, call.request().getMaxTokens());
@@ -160,8 +161,8 @@ final class ChatCompletionsTest {
     }
 
     @Test
-    void aStreamBeginsWithTheRoleAndEndsWithTheReasonAndTheUsage() throws Exception {
-        says("Hello there.");
+    void aStreamBeginsWithTheRoleAndEndsWithTheFinishReasonAndTheUsage() throws Exception {
+        generate("Hello there.");
         List<JsonNode> events = tiny.chatEvents("\"stream_options\":{\"include_usage\":true}");
         assertEquals("assistant", events.getFirst().at("/choices/0/delta/role").asText());
         assertEquals("", events.getFirst().at("/choices/0/delta/content").asText());
@@ -183,14 +184,14 @@ final class ChatCompletionsTest {
     }
 
     @Test
-    void usageComesWithEveryChunkWhenAskedFor() throws Exception {
-        says("Hello there.");
+    void everyChunkHasTheUsageIfRequested() throws Exception {
+        generate("Hello there.");
         List<JsonNode> events =
                 tiny.chatEvents("\"stream_options\":{\"continuous_usage_stats\":true}");
         int before = -1;
         for (JsonNode event : events) {
             int now = event.at("/usage/completion_tokens").asInt(-1);
-            assertTrue(now >= before, "the count went back");
+            assertTrue(now >= before, "the count decreased");
             before = now;
             assertEquals(15, event.at("/usage/prompt_tokens").asInt());
             assertEquals(3, event.at("/usage/prompt_tokens_details/cached_tokens").asInt());
@@ -199,7 +200,7 @@ final class ChatCompletionsTest {
     }
 
     @Test
-    void choicesAreStreamedSideBySideAndCountedTogether() throws Exception {
+    void choicesAreStreamedConcurrentlyAndCountedTogether() throws Exception {
         tiny.scheduler.behave(
                 call -> {
                     int[] first = tiny.ids("one");
@@ -234,8 +235,8 @@ final class ChatCompletionsTest {
     }
 
     @Test
-    void logprobsNameTokenBytesAndAlternatives() throws Exception {
-        says("Hi é");
+    void logprobsHaveTokenBytesAndAlternatives() throws Exception {
+        generate("Hi é");
         JsonNode choice = tiny.chat("\"logprobs\":true,\"top_logprobs\":2").at("/choices/0");
         JsonNode content = choice.at("/logprobs/content");
         assertEquals(tiny.ids("Hi é").length + 1, content.size());
@@ -255,7 +256,7 @@ final class ChatCompletionsTest {
 
     @Test
     void tokenIdsAreReturnedWholeAndInChunks() throws Exception {
-        says("Hello there.");
+        generate("Hello there.");
         List<Integer> expected =
                 new ArrayList<>(Arrays.stream(tiny.ids("Hello there.")).boxed().toList());
         expected.add(TestCoordinator.END);
@@ -272,8 +273,8 @@ final class ChatCompletionsTest {
     }
 
     @Test
-    void aCharacterIsNeverTornBetweenEvents() throws Exception {
-        says("né 語 🎉 end");
+    void aCharacterIsNeverSplitBetweenEvents() throws Exception {
+        generate("né 語 🎉 end");
         List<JsonNode> events = tiny.chatEvents("");
         assertEquals("né 語 🎉 end", content(events, 0));
         for (JsonNode event : events) {
@@ -283,7 +284,7 @@ final class ChatCompletionsTest {
     }
 
     @Test
-    void anEndTokenThatIsIgnoredIsNotTheEnd() throws Exception {
+    void anIgnoredEndTokenDoesNotEndTheChoice() throws Exception {
         tiny.scheduler.behave(
                 call -> {
                     call.oneByOne(0, tiny.ids("on"));
@@ -291,14 +292,14 @@ final class ChatCompletionsTest {
                     call.oneByOne(0, tiny.ids(" and on"));
                     call.finishByLength(0);
                 });
-        JsonNode answer = tiny.chat("\"ignore_eos\":true");
-        assertEquals("on and on", answer.at("/choices/0/message/content").asText());
+        JsonNode response = tiny.chat("\"ignore_eos\":true");
+        assertEquals("on and on", response.at("/choices/0/message/content").asText());
         JsonNode shown = tiny.chat("\"ignore_eos\":true,\"skip_special_tokens\":false");
         assertEquals("on<|im_end|> and on", shown.at("/choices/0/message/content").asText());
     }
 
     @Test
-    void aStopIdEndsTheTextBeforeItselfAndIsTheReason() throws Exception {
+    void aStopIdEndsTheTextBeforeItsTokenAndIsTheStopReason() throws Exception {
         int[] ids = tiny.ids("Hello x");
         int last = ids[ids.length - 1];
         tiny.scheduler.behave(
@@ -316,8 +317,8 @@ final class ChatCompletionsTest {
     }
 
     @Test
-    void requestIdsAreEchoedOrMadeAndTheSchedulerKnowsTheAnswersId() throws Exception {
-        says("Yes.");
+    void requestIdsAreReturnedOrGeneratedAndTheSchedulerReceivesTheResponseId() throws Exception {
+        generate("Yes.");
         HttpRequest request =
                 HttpRequest.newBuilder(tiny.uri("/v1/chat/completions"))
                         .header("X-Request-Id", "my-id")

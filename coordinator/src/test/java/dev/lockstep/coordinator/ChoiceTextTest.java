@@ -31,7 +31,7 @@ final class ChoiceTextTest {
                 new SamplingFields.Logprobs(true, 0));
     }
 
-    private static Sampling stopping(List<String> stops) {
+    private static Sampling withStops(List<String> stops) {
         ObjectNode fields = TestCoordinator.object();
         stops.forEach(fields.putArray("stop")::add);
         return sampling(fields);
@@ -41,10 +41,10 @@ final class ChoiceTextTest {
         return new GeneratedToken(id, -1, List.of());
     }
 
-    /// Everything that came out, in order.
+    /// Returns all deltas, joined in order.
     private static Delta all(Sampling sampling, int[] ids) {
         ChoiceText choice = new ChoiceText(model, sampling);
-        Delta all = Delta.NOTHING;
+        Delta all = Delta.EMPTY;
         for (int id : ids) {
             all = all.and(choice.push(token(id)));
         }
@@ -52,7 +52,7 @@ final class ChoiceTextTest {
     }
 
     @Test
-    void whateverTheTokensTheTextIsCutWhereTheFirstStopStringBegins() {
+    void theTextEndsBeforeTheFirstStopStringForAnyTokens() {
         Random random = new Random(7);
         List<String> words = List.of("a", "b", "ab", "ST", "STOP", " there", "é", "🎉", "Hello");
         for (int round = 0; round < 500; round++) {
@@ -72,9 +72,9 @@ final class ChoiceTextTest {
                 end = at >= 0 ? Math.min(end, at) : end;
             }
             int[] ids = model.encode("prompt", text.toString(), false);
-            Delta all = all(stopping(stops), ids);
+            Delta all = all(withStops(stops), ids);
             assertEquals(text.substring(0, end), all.text(), "round " + round + " stops " + stops);
-            // The tokens shown are those generated, in order, and their text covers the whole.
+            // The released tokens are the generated ones, in order, and their text is the whole.
             for (int i = 0; i < all.tokens().size(); i++) {
                 assertEquals(ids[i], all.tokens().get(i).token().id());
             }
@@ -82,19 +82,19 @@ final class ChoiceTextTest {
             for (Delta.Shown shown : all.inText()) {
                 assertTrue(
                         stops.isEmpty() || shown.offset() < Math.max(1, characters),
-                        "round " + round + ": a token behind the text has a place in it");
+                        "round " + round + ": a token after the end counts as part of the text");
             }
         }
     }
 
     @Test
-    void aTokenIsNotShownBeforeItsText() {
-        ChoiceText choice = new ChoiceText(model, stopping(List.of("STOP")));
+    void aTokenIsNotReleasedBeforeItsText() {
+        ChoiceText choice = new ChoiceText(model, withStops(List.of("STOP")));
         int[] ids = model.encode("prompt", "ST", false);
         for (int id : ids) {
-            assertEquals(Delta.NOTHING, choice.push(token(id)));
+            assertEquals(Delta.EMPTY, choice.push(token(id)));
         }
-        Delta late = Delta.NOTHING;
+        Delta late = Delta.EMPTY;
         for (int id : model.encode("prompt", "x", false)) {
             late = late.and(choice.push(token(id)));
         }
@@ -103,7 +103,7 @@ final class ChoiceTextTest {
     }
 
     @Test
-    void anIdBeyondTheTokenizerHasNoTextAndCountsAllTheSame() {
+    void anIdBeyondTheTokenizerHasNoTextButCounts() {
         ServedModel padded =
                 new ServedModel(
                         "padded",
@@ -113,7 +113,7 @@ final class ChoiceTextTest {
                         model.chatTemplate(),
                         model.endIds(),
                         0);
-        ChoiceText choice = new ChoiceText(padded, stopping(List.of()));
+        ChoiceText choice = new ChoiceText(padded, withStops(List.of()));
         Delta delta = choice.push(token(555));
         assertEquals("", delta.text());
         assertEquals(List.of(555), delta.tokenIds());
@@ -121,18 +121,18 @@ final class ChoiceTextTest {
     }
 
     @Test
-    void anUnfinishedCharacterComesOutAtTheEnd() {
+    void anIncompleteCharacterIsReleasedAtTheEnd() {
         int[] ids = model.encode("prompt", "é", false);
         assertEquals(2, ids.length);
-        assertEquals("\uFFFD", all(stopping(List.of()), new int[] {ids[0]}).text());
+        assertEquals("\uFFFD", all(withStops(List.of()), new int[] {ids[0]}).text());
     }
 
     @Test
-    void aModelWithoutATokenizerShowsItsTokensAndNoText() {
+    void aModelWithoutATokenizerReturnsTokensWithoutText() {
         ServedModel bare =
                 new ServedModel(
                         "bare", 512, 512, Optional.empty(), Optional.empty(), model.endIds(), 0);
-        ChoiceText choice = new ChoiceText(bare, stopping(List.of()));
+        ChoiceText choice = new ChoiceText(bare, withStops(List.of()));
         Delta all = choice.push(token(300)).and(choice.push(token(301)));
         all = all.and(choice.finish(false, -1));
         assertEquals("", all.text());

@@ -13,7 +13,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
-/// `POST /v1/completions`, the model list and the tokenizer's routes when all goes well.
+/// Tests of `POST /v1/completions`, the model list and the tokenizer's routes with valid requests.
 final class CompletionsTest {
     private static TestCoordinator tiny;
 
@@ -27,7 +27,7 @@ final class CompletionsTest {
         tiny.close();
     }
 
-    private static void says(String text) {
+    private static void generate(String text) {
         tiny.scheduler.behave(
                 call -> {
                     for (int i = 0; i < call.request().getChoices(); i++) {
@@ -62,13 +62,13 @@ final class CompletionsTest {
     }
 
     @Test
-    void textAndItsIdsAreTheSamePrompt() throws Exception {
-        says(" there");
-        JsonNode answer = complete("\"prompt\":\"Hello\"");
-        assertTrue(answer.get("id").asText().startsWith("cmpl-"));
-        assertEquals("text_completion", answer.get("object").asText());
-        assertEquals(" there", answer.at("/choices/0/text").asText());
-        assertEquals("length", answer.at("/choices/0/finish_reason").asText());
+    void aTextAndItsTokenIdsAreTheSamePrompt() throws Exception {
+        generate(" there");
+        JsonNode response = complete("\"prompt\":\"Hello\"");
+        assertTrue(response.get("id").asText().startsWith("cmpl-"));
+        assertEquals("text_completion", response.get("object").asText());
+        assertEquals(" there", response.at("/choices/0/text").asText());
+        assertEquals("length", response.at("/choices/0/finish_reason").asText());
         List<Integer> fromText = tiny.scheduler.nextCall().request().getPromptIdsList();
         complete("\"prompt\":" + ids("Hello"));
         var request = tiny.scheduler.nextCall().request();
@@ -77,7 +77,7 @@ final class CompletionsTest {
     }
 
     @Test
-    void severalPromptsWithSeveralChoicesAreNumberedThrough() throws Exception {
+    void choicesOfSeveralPromptsAreNumberedConsecutively() throws Exception {
         tiny.scheduler.behave(
                 call -> {
                     for (int i = 0; i < 2; i++) {
@@ -92,16 +92,17 @@ final class CompletionsTest {
                     }
                 });
         String fields = "\"n\":2,\"echo\":true,\"prompt\":[" + ids("a") + "," + ids("b") + "]";
-        JsonNode answer = complete(fields);
-        assertEquals(4, answer.get("choices").size());
+        JsonNode response = complete(fields);
+        assertEquals(4, response.get("choices").size());
         List<String> expected = List.of("aa0", "aa1", "bb0", "bb1");
         for (int i = 0; i < 4; i++) {
-            assertEquals(i, answer.get("choices").get(i).get("index").asInt());
-            assertEquals(expected.get(i), answer.get("choices").get(i).get("text").asText());
+            assertEquals(i, response.get("choices").get(i).get("index").asInt());
+            assertEquals(expected.get(i), response.get("choices").get(i).get("text").asText());
         }
-        assertEquals(2, answer.at("/usage/prompt_tokens").asInt());
-        assertEquals(8, answer.at("/usage/completion_tokens").asInt());
-        assertEquals(6, answer.at("/usage/prompt_tokens_details/cached_tokens").asInt(), "3 each");
+        assertEquals(2, response.at("/usage/prompt_tokens").asInt());
+        assertEquals(8, response.at("/usage/completion_tokens").asInt());
+        assertEquals(
+                6, response.at("/usage/prompt_tokens_details/cached_tokens").asInt(), "3 each");
         List<JsonNode> events = stream(fields);
         for (int i = 0; i < 4; i++) {
             assertEquals(expected.get(i), text(events, i));
@@ -111,17 +112,17 @@ final class CompletionsTest {
     }
 
     @Test
-    void anEchoWithoutTokensAsksNobody() throws Exception {
-        says("never");
-        JsonNode answer = complete("\"prompt\":\"Hello\",\"echo\":true,\"max_tokens\":0");
-        assertEquals("Hello", answer.at("/choices/0/text").asText());
-        assertEquals(0, answer.at("/usage/completion_tokens").asInt());
+    void anEchoWithoutTokensDoesNotUseTheEngine() throws Exception {
+        generate("never");
+        JsonNode response = complete("\"prompt\":\"Hello\",\"echo\":true,\"max_tokens\":0");
+        assertEquals("Hello", response.at("/choices/0/text").asText());
+        assertEquals(0, response.at("/usage/completion_tokens").asInt());
         assertFalse(tiny.scheduler.hasCalls());
     }
 
     @Test
-    void logprobsAreFourArraysOfOneLength() throws Exception {
-        says(" there");
+    void logprobsAreFourArraysOfTheSameLength() throws Exception {
+        generate(" there");
         JsonNode logprobs =
                 complete("\"prompt\":\"Hello\",\"logprobs\":2").at("/choices/0/logprobs");
         int count = tiny.ids(" there").length;
@@ -145,25 +146,25 @@ final class CompletionsTest {
     }
 
     @Test
-    void aStopStringIsCutOffAndWhatCameAfterItIsNotCounted() throws Exception {
+    void aStopStringIsRemovedAndTokensAfterItAreNotCounted() throws Exception {
         tiny.scheduler.behave(
                 call -> {
                     call.tokens(0, tiny.ids("one STOP two three"));
                     call.awaitCancelled();
                 });
-        JsonNode answer =
+        JsonNode response =
                 complete(
                         "\"prompt\":\"a\",\"stop\":[\"STOP\"],\"logprobs\":0,\"return_token_ids\":true");
-        JsonNode choice = answer.get("choices").get(0);
+        JsonNode choice = response.get("choices").get(0);
         assertEquals("one ", choice.get("text").asText());
         assertEquals("stop", choice.get("finish_reason").asText());
         assertEquals("STOP", choice.get("stop_reason").asText());
-        int kept = answer.at("/usage/completion_tokens").asInt();
-        assertEquals(3, answer.at("/usage/prompt_tokens_details/cached_tokens").asInt());
+        int kept = response.at("/usage/completion_tokens").asInt();
+        assertEquals(3, response.at("/usage/prompt_tokens_details/cached_tokens").asInt());
         assertEquals(kept, choice.get("token_ids").size());
         assertTrue(kept < tiny.ids("one STOP two three").length);
         assertTrue(choice.at("/logprobs/tokens").size() < kept, "the stop string has logprobs");
-        assertTrue(tiny.scheduler.nextCall().awaitCancelled(), "the engine was not told");
+        assertTrue(tiny.scheduler.nextCall().awaitCancelled(), "the call was not cancelled");
         assertEquals(
                 "one STOP",
                 complete("\"prompt\":\"a\",\"stop\":\"STOP\",\"include_stop_str_in_output\":true")
@@ -172,7 +173,7 @@ final class CompletionsTest {
     }
 
     @Test
-    void noPartOfAStopStringLeaksWhereverTheEventsAreCut() throws Exception {
+    void noPartOfAStopStringIsSentWithOneTokenPerEvent() throws Exception {
         tiny.scheduler.behave(
                 call -> {
                     call.oneByOne(0, tiny.ids("ab ST ab STOP and more"));
@@ -184,11 +185,12 @@ final class CompletionsTest {
     }
 
     @Test
-    void stopStringsWaitForMinTokens() throws Exception {
-        says("xxSTxxSTxx");
+    void stopStringsCountOnlyAfterMinTokens() throws Exception {
+        generate("xxSTxxSTxx");
         int[] ids = tiny.ids("xxSTxxSTxx");
-        JsonNode answer = complete("\"prompt\":\"a\",\"stop\":\"ST\",\"min_tokens\":" + ids.length);
-        assertEquals("xxSTxxSTxx", answer.at("/choices/0/text").asText());
+        JsonNode response =
+                complete("\"prompt\":\"a\",\"stop\":\"ST\",\"min_tokens\":" + ids.length);
+        assertEquals("xxSTxxSTxx", response.at("/choices/0/text").asText());
     }
 
     @Test
@@ -203,7 +205,7 @@ final class CompletionsTest {
     }
 
     @Test
-    void textBecomesTokensAndTextAgain() throws Exception {
+    void textIsTokenizedAndDetokenized() throws Exception {
         HttpResponse<String> there =
                 tiny.post("/tokenize", "{\"model\":\"tiny\",\"prompt\":\"Hello there\"}");
         JsonNode tokens = TestCoordinator.json(there.body());

@@ -16,7 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// What happens on the wire: framing, silence, clients that leave and clients that do not read.
+/// Tests of connections: framing, silence, clients that disconnect and clients that do not read.
 final class ConnectionTest {
     private static final String CHAT = "/v1/chat/completions";
     private static TestCoordinator tiny;
@@ -32,7 +32,7 @@ final class ConnectionTest {
     }
 
     @Test
-    void eventsAreFramedForHttp1() throws Exception {
+    void eventsAreSentInChunksOverHttp1() throws Exception {
         tiny.scheduler.behave(
                 call -> {
                     call.oneByOne(0, tiny.ids("Hello there."));
@@ -51,14 +51,14 @@ final class ConnectionTest {
     }
 
     @Test
-    void aClientOfAnOlderProtocolGetsALengthAndTheEndOfTheConnection() throws Exception {
+    void anHttp10ClientGetsALengthAndTheEndOfTheConnection() throws Exception {
         for (String path : new String[] {"/health", "/nope"}) {
-            // The library alone would wait for three seconds.
+            // The library's default is three seconds.
             Fastest.assertWithin(Duration.ofMillis(1500), () -> getByHttp10(path));
         }
     }
 
-    /// Returns how long an answer takes, the end of the connection included.
+    /// Returns the time of a response, including the end of the connection.
     private static Duration getByHttp10(String path) throws Exception {
         try (RawConnection raw = new RawConnection(tiny.coordinator.port())) {
             long before = System.nanoTime();
@@ -74,9 +74,9 @@ final class ConnectionTest {
 
     @Test
     void silenceIsFilledWithComments() throws Exception {
-        Timeouts nervous =
+        Timeouts shortQuiet =
                 new Timeouts(Duration.ofMillis(50), Eventually.TIMEOUT, Eventually.TIMEOUT);
-        try (TestCoordinator other = TestCoordinator.start(nervous);
+        try (TestCoordinator other = TestCoordinator.start(shortQuiet);
                 RawConnection raw = new RawConnection(other.coordinator.port())) {
             CountDownLatch silent = new CountDownLatch(1);
             other.scheduler.behave(
@@ -96,25 +96,25 @@ final class ConnectionTest {
 
     @ParameterizedTest
     @ValueSource(booleans = {true, false})
-    void aClientThatLeavesBeforeTheFirstTokenIsCancelledInTheEngine(boolean stream)
+    void aDisconnectBeforeTheFirstTokenCancelsTheRequestInTheEngine(boolean stream)
             throws Exception {
         tiny.scheduler.behave(FakeScheduler.Call::awaitCancelled);
         try (RawConnection raw = new RawConnection(tiny.coordinator.port())) {
             raw.post(CHAT, TestCoordinator.chatBody("\"stream\":" + stream));
             FakeScheduler.Call call = tiny.scheduler.nextCall();
-            raw.hangUp();
+            raw.disconnect();
             assertTrue(call.awaitCancelled());
         }
     }
 
     @Test
-    void aClientThatLeavesAStreamIsCancelledAtOnce() throws Exception {
-        // Some milliseconds are usual; without a cancel the server itself takes a second.
-        Fastest.assertWithin(Duration.ofMillis(900), ConnectionTest::leaveAStream);
+    void aDisconnectDuringAStreamCancelsTheRequestAtOnce() throws Exception {
+        // Some milliseconds are usual; without the watch of the connection it takes a second.
+        Fastest.assertWithin(Duration.ofMillis(900), ConnectionTest::disconnectDuringAStream);
     }
 
-    /// Returns how long the engine's request runs on.
-    private static Duration leaveAStream() throws Exception {
+    /// Returns the time from the disconnect to the cancel in the engine.
+    private static Duration disconnectDuringAStream() throws Exception {
         tiny.scheduler.behave(
                 call -> {
                     call.oneByOne(0, tiny.ids("Hello"));
@@ -125,18 +125,18 @@ final class ConnectionTest {
             raw.readUntil("Hel");
             FakeScheduler.Call call = tiny.scheduler.nextCall();
             long before = System.nanoTime();
-            raw.hangUp();
+            raw.disconnect();
             assertTrue(call.awaitCancelled());
             return Duration.ofNanos(System.nanoTime() - before);
         }
     }
 
     @Test
-    void aClientThatDoesNotReadHoldsBackTheEngineAndIsGivenUp() throws Exception {
+    void aClientThatDoesNotReadHoldsBackTheEngineUntilItsRequestIsCancelled() throws Exception {
         int[] many = new int[500];
         Arrays.fill(many, tiny.ids("there")[0]);
         int[] sent = new int[1];
-        try (TestCoordinator other = TestCoordinator.start(TestCoordinator.IMPATIENT);
+        try (TestCoordinator other = TestCoordinator.start(TestCoordinator.SHORT_TIMEOUTS);
                 RawConnection raw = new RawConnection(other.coordinator.port(), 4096)) {
             other.scheduler.behave(
                     call -> {
@@ -149,14 +149,17 @@ final class ConnectionTest {
                     CHAT,
                     TestCoordinator.chatBody(
                             "\"stream\":true,\"logprobs\":true,\"top_logprobs\":5"));
-            assertTrue(other.scheduler.nextCall().awaitCancelled(), "the client was not given up");
+            assertTrue(
+                    other.scheduler.nextCall().awaitCancelled(), "the request was not cancelled");
             // Each event is some 150 KB at the client: socket buffers and 32 events hold it back.
-            assertTrue(sent[0] < 1000, sent[0] + " events were taken for a client that reads none");
+            assertTrue(
+                    sent[0] < 1000,
+                    sent[0] + " events were accepted for a client that does not read");
         }
     }
 
     @Test
-    void aSlowClientThatReadsGetsEverything() throws Exception {
+    void aSlowClientGetsTheWholeResponse() throws Exception {
         int[] many = new int[200];
         Arrays.fill(many, tiny.ids("there")[0]);
         tiny.scheduler.behave(
@@ -180,31 +183,31 @@ final class ConnectionTest {
     }
 
     @Test
-    void aBodyThatIsTooLargeIsAnsweredBeforeItHasCome() throws Exception {
+    void aTooLargeBodyIsRefusedBeforeItArrives() throws Exception {
         try (RawConnection raw = new RawConnection(tiny.coordinator.port())) {
             raw.send(
                     "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n{");
-            String answer = raw.readUntil("body_too_large");
-            assertTrue(answer.startsWith("HTTP/1.1 413"), answer);
+            String response = raw.readUntil("body_too_large");
+            assertTrue(response.startsWith("HTTP/1.1 413"), response);
         }
     }
 
     @Test
-    void aBodyThatDoesNotComeIsNotWaitedForForever() throws Exception {
-        try (TestCoordinator other = TestCoordinator.start(TestCoordinator.IMPATIENT);
+    void aBodyThatDoesNotArriveTimesOut() throws Exception {
+        try (TestCoordinator other = TestCoordinator.start(TestCoordinator.SHORT_TIMEOUTS);
                 RawConnection raw = new RawConnection(other.coordinator.port())) {
             raw.send("POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{");
-            String answer = raw.readUntil("slow_body");
-            assertTrue(answer.startsWith("HTTP/1.1 408"), answer);
+            String response = raw.readUntil("slow_body");
+            assertTrue(response.startsWith("HTTP/1.1 408"), response);
         }
     }
 
     @Test
-    void evenWhatIsNoPathGetsTheErrorObject() throws Exception {
+    void anInvalidPathGetsTheErrorObject() throws Exception {
         try (RawConnection raw = new RawConnection(tiny.coordinator.port())) {
             raw.send("GET /../etc HTTP/1.1\r\nHost: x\r\n\r\n");
-            String answer = raw.readUntil("invalid_request_error");
-            assertTrue(answer.startsWith("HTTP/1.1 400"), answer);
+            String response = raw.readUntil("invalid_request_error");
+            assertTrue(response.startsWith("HTTP/1.1 400"), response);
         }
     }
 }

@@ -24,7 +24,7 @@ final class CoordinatorConfigTest {
     }
 
     @Test
-    void onlyZooKeeperMustBeGiven() {
+    void onlyZooKeeperIsRequired() {
         CoordinatorConfig config = config("--zookeeper=localhost:2181");
         assertEquals("127.0.0.1", config.host());
         assertEquals(8000, config.port());
@@ -36,7 +36,7 @@ final class CoordinatorConfigTest {
     }
 
     @Test
-    void whatIsGivenIsTaken() {
+    void givenSettingsAreUsed() {
         CoordinatorConfig config =
                 config(
                         "--zookeeper=a:1",
@@ -51,7 +51,7 @@ final class CoordinatorConfigTest {
     }
 
     @Test
-    void aBodyThatNoArrayHoldsIsRefused() {
+    void aBodyLimitBeyondAnArrayIsRefused() {
         SettingsException refused =
                 assertThrows(
                         SettingsException.class, () -> config("--zookeeper=a:1", "--max-body=1G"));

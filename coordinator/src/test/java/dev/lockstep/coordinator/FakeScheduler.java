@@ -1,22 +1,22 @@
 package dev.lockstep.coordinator;
 
+import com.google.protobuf.ByteString;
+import com.google.protobuf.InvalidProtocolBufferException;
 import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.coordinator.engine.FakeBlocks;
 import dev.lockstep.proto.v1.BlockEvents;
 import dev.lockstep.proto.v1.DescribeRequestRequest;
-import dev.lockstep.proto.v1.FinishReason;
-import com.google.protobuf.ByteString;
-import com.google.protobuf.InvalidProtocolBufferException;
 import dev.lockstep.proto.v1.EncodedOutputs;
+import dev.lockstep.proto.v1.FinishReason;
 import dev.lockstep.proto.v1.GenerateEvent;
-import dev.lockstep.proto.v1.SamplingParams;
 import dev.lockstep.proto.v1.GenerateRequest;
 import dev.lockstep.proto.v1.GroupStatus;
 import dev.lockstep.proto.v1.PositionOutputs;
 import dev.lockstep.proto.v1.RankInfo;
 import dev.lockstep.proto.v1.RequestTimeline;
+import dev.lockstep.proto.v1.SamplingParams;
 import dev.lockstep.proto.v1.SchedulerGrpc;
 import dev.lockstep.proto.v1.Token;
 import dev.lockstep.proto.v1.TopLogprob;
@@ -30,11 +30,11 @@ import io.grpc.StatusRuntimeException;
 import io.grpc.netty.NettyServerBuilder;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.BlockingQueue;
@@ -47,9 +47,9 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 
-/// A scheduler that generates what a test wrote down, over a real connection.
+/// A scheduler that generates scripted tokens over a real connection.
 public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase implements AutoCloseable {
-    /// What it does with a request, on a thread of its own.
+    /// The handler of a request, which runs on its own thread.
     @FunctionalInterface
     public interface Behaviour {
         void serve(Call call) throws InterruptedException;
@@ -103,16 +103,16 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
         calls.clear();
     }
 
-    /// Tells every coordinator that the group is ready or not.
+    /// Reports to all coordinators that the group is ready or not.
     public void ready(boolean ready) {
-        tellAll(
+        publish(
                 status.toBuilder()
                         .setReady(ready)
                         .setReason(ready ? "" : "a rank is missing")
                         .build());
     }
 
-    /// What it tells of its prefix cache.
+    /// Returns its prefix cache.
     public FakeBlocks blocks() {
         return blocks;
     }
@@ -122,35 +122,35 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
     }
 
     public void busy(int running, long waitingTokens) {
-        tellAll(status.toBuilder().setRunning(running).setWaitingTokens(waitingTokens).build());
+        publish(status.toBuilder().setRunning(running).setWaitingTokens(waitingTokens).build());
     }
 
-    /// Tells every coordinator how it stands from now on.
-    public void tellAll(GroupStatus now) {
-        status = now;
-        watchers.forEach(this::tell);
+    /// Sets its status and sends it to all coordinators.
+    public void publish(GroupStatus next) {
+        status = next;
+        watchers.forEach(this::send);
     }
 
     public GroupStatus status() {
         return status;
     }
 
-    /// Sends this status and none after it, as a process that hangs.
+    /// Sends this status and none after it, like a process that hangs.
     public synchronized void muteAfter(GroupStatus last) {
-        tellAll(last);
+        publish(last);
         mute = true;
     }
 
-    /// Sends its status again.
+    /// Resumes sending the status.
     public void unmute() {
         mute = false;
     }
 
-    /// The next request that came in since [#behave].
+    /// Returns the next request since [#behave].
     public Call nextCall() throws InterruptedException {
         Call call = calls.poll(Eventually.TIMEOUT.toSeconds(), TimeUnit.SECONDS);
         if (call == null) {
-            throw new AssertionError("no request came within " + Eventually.TIMEOUT);
+            throw new AssertionError("no request within " + Eventually.TIMEOUT);
         }
         return call;
     }
@@ -164,11 +164,11 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
         var watcher = (ServerCallStreamObserver<GroupStatus>) observer;
         watcher.setOnCancelHandler(() -> watchers.remove(watcher));
         watchers.add(watcher);
-        tell(watcher);
+        send(watcher);
         threads.execute(
                 () -> {
                     while (watchers.contains(watcher)) {
-                        tell(watcher);
+                        send(watcher);
                         try {
                             Thread.sleep(500);
                         } catch (InterruptedException e) {
@@ -178,9 +178,9 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
                 });
     }
 
-    /// What it says about a request when it is asked.
-    void describes(String requestId, Function<DescribeRequestRequest, RequestTimeline> answer) {
-        timelines.put(requestId, answer);
+    /// Sets the timeline of a request.
+    void setTimeline(String requestId, Function<DescribeRequestRequest, RequestTimeline> timeline) {
+        timelines.put(requestId, timeline);
     }
 
     @Override
@@ -204,7 +204,7 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
         blocks.watch(request, observer);
     }
 
-    private synchronized void tell(ServerCallStreamObserver<GroupStatus> watcher) {
+    private synchronized void send(ServerCallStreamObserver<GroupStatus> watcher) {
         if (!watcher.isCancelled() && !mute) {
             watcher.onNext(status);
         }
@@ -225,7 +225,7 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
                 });
     }
 
-    /// Cuts all connections, as a process does that ends.
+    /// Cuts all connections, like a process that ends.
     public void die() {
         server.shutdownNow();
     }
@@ -237,9 +237,10 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
         threads.shutdownNow();
     }
 
-    /// One request and the stream its tokens leave by.
+    /// One request and the stream of its events.
     public static final class Call {
-        /// What it says of every prompt; another choice finds more, which counts for nothing.
+        /// The cached tokens reported for every prompt; further choices report more, which the
+        /// coordinator must ignore.
         static final int CACHED_TOKENS = 3;
 
         private final GenerateRequest request;
@@ -259,7 +260,7 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
             return request;
         }
 
-        /// Waits until the coordinator cancels and returns whether it did.
+        /// Waits until the coordinator cancels; returns whether it did.
         public boolean awaitCancelled() throws InterruptedException {
             return cancelled.await(Eventually.TIMEOUT.toSeconds(), TimeUnit.SECONDS);
         }
@@ -268,7 +269,7 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
             return cancelled.getCount() == 0;
         }
 
-        /// One event with these tokens. Token i of a choice has log-probability -(i + 1) / 8.
+        /// Sends one event with these tokens. Token i of a choice has log-probability -(i + 1) / 8.
         public void tokens(int choice, int... ids) {
             var tokens = GenerateEvent.Tokens.newBuilder().setChoice(choice);
             tokens.setPosition(generated[choice]);
@@ -294,7 +295,7 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
             send(GenerateEvent.newBuilder().setTokens(tokens).build());
         }
 
-        /// The sampling settings that the workers would receive.
+        /// Returns the sampling settings that the workers would receive.
         SamplingParams sampling() {
             try {
                 return SamplingParams.parseFrom(request.getSampling());
@@ -325,7 +326,7 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
             return ByteString.copyFrom(bytes.flip());
         }
 
-        /// As [#tokens], but not before the coordinator has asked for more.
+        /// As [#tokens], but waits until the coordinator has requested more.
         void tokensWhenReady(int choice, int... ids) throws InterruptedException {
             while (!out.isReady() && !isCancelled()) {
                 Thread.sleep(1);
@@ -333,7 +334,7 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
             tokens(choice, ids);
         }
 
-        /// Each id in an event of its own.
+        /// Sends each id in a separate event.
         public void oneByOne(int choice, int... ids) {
             for (int id : ids) {
                 tokens(choice, id);

@@ -5,16 +5,16 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.time.Duration;
 import java.util.concurrent.Callable;
 
-/// Limits of wall time that a busy machine does not exceed: what waits too long does so each time,
-/// while other processes lengthen only some of several tries.
+/// Checks limits of wall time reliably on a busy machine: a wait that is too long occurs in each of
+/// several tries, while other processes lengthen only some of them.
 final class Fastest {
     private static final int TRIES = 10;
 
     private Fastest() {}
 
-    /// Runs `timed` again until it takes less than `limit`.
+    /// Repeats `timed` until it takes less than `limit`.
     ///
-    /// @param timed returns how long it took
+    /// @param timed returns the time that it took
     static void assertWithin(Duration limit, Callable<Duration> timed) throws Exception {
         Duration fastest = timed.call();
         for (int i = 1; i < TRIES && fastest.compareTo(limit) >= 0; i++) {

@@ -12,13 +12,13 @@ final class JsonWeightTest {
     }
 
     @Test
-    void emptyObjectsWeighManyTimesTheirText() {
+    void emptyObjectsNeedManyTimesTheBytesOfTheirText() {
         String objects = "[" + "{},".repeat(1000) + "{}]";
         assertTrue(weight(objects) > 50L * objects.length());
     }
 
     @Test
-    void aLongTextOrManyTokenIdsWeighFewTimesTheirText() {
+    void aLongTextOrManyTokenIdsNeedFewTimesTheBytesOfTheirText() {
         String text = "\"" + "a".repeat(10_000) + "\"";
         assertTrue(weight(text) < 5L * text.length());
         String ids = "[" + "12345,".repeat(10_000) + "1]";
@@ -26,12 +26,12 @@ final class JsonWeightTest {
     }
 
     @Test
-    void theLargestBodyThatCanBeAllowedIsStillCounted() {
-        assertEquals(Integer.MAX_VALUE, new RequestMemory(1 << 28).most());
+    void theLargestPossibleBodyLimitIsAnInt() {
+        assertEquals(Integer.MAX_VALUE, new RequestMemory(1 << 28).capacity());
     }
 
     @Test
-    void itStopsWhereItIsTooMuchAndBeforeAMistake() {
+    void theEstimateEndsAtTheLimitAndAtAnError() {
         String objects = "[" + "{},".repeat(1000) + "{}]";
         long stopped = JsonWeight.of(objects.getBytes(StandardCharsets.UTF_8), 1000);
         assertTrue(stopped > 1000 && stopped < 1500, () -> "" + stopped);

@@ -18,7 +18,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/// `GET /metrics`, read as strictly as a scraper reads it.
+/// Tests of `GET /metrics`, parsed as strictly as a scraper parses it.
 final class MetricsTest {
     private static final Pattern SAMPLE =
             Pattern.compile("([a-z_]+(?:\\{[a-z_]+=\"[^\"]*\"})?) ([0-9.E]+)");
@@ -70,9 +70,9 @@ final class MetricsTest {
         return last;
     }
 
-    /// They are sorted by name: none stands where another's explanation can be looked up.
+    /// Metrics are sorted by name, so a help line must not refer to another metric's.
     @Test
-    void aHelpLineStandsByItself() throws Exception {
+    void aHelpLineRefersToNoOther() throws Exception {
         for (String line : tiny.get("/metrics").body().lines().toList()) {
             assertFalse(
                     line.startsWith("# HELP")
@@ -82,8 +82,8 @@ final class MetricsTest {
     }
 
     @Test
-    void whatAGroupTellsIsThereByItsName() throws Exception {
-        tiny.scheduler.tellAll(
+    void theStatusOfAGroupIsReportedWithItsName() throws Exception {
+        tiny.scheduler.publish(
                 tiny.scheduler.status().toBuilder()
                         .setSteps(1000)
                         .setStepBytes(250_000)
@@ -131,7 +131,7 @@ final class MetricsTest {
     }
 
     @Test
-    void requestsAreCountedByHowTheyEnded() throws Exception {
+    void requestsAreCountedByStatus() throws Exception {
         tiny.scheduler.behave(
                 call -> {
                     call.tokens(0, 5);
@@ -157,9 +157,9 @@ final class MetricsTest {
     }
 
     @Test
-    void withoutAGroupThereAreOnlyTheCoordinatorsOwn() {
-        try (SchedulerClient nobody = new SchedulerClient(Clock.SYSTEM, () -> {})) {
-            Metrics metrics = new Metrics(nobody, new OpenRequests(), new Outcomes());
+    void withoutAGroupOnlyMetricsOfTheCoordinatorAreReported() {
+        try (SchedulerClient schedulers = new SchedulerClient(Clock.SYSTEM, () -> {})) {
+            Metrics metrics = new Metrics(schedulers, new OpenRequests());
             assertEquals(
                     List.of("lockstep_requests_open 0.0"),
                     new String(metrics.text(), StandardCharsets.UTF_8)

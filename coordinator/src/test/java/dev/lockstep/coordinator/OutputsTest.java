@@ -20,7 +20,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
-/// Embeddings, scores and log-probabilities of prompts over HTTP.
+/// Tests of embeddings, scores and log-probabilities of prompts over HTTP.
 final class OutputsTest {
     private static TestCoordinator tiny;
 
@@ -34,24 +34,25 @@ final class OutputsTest {
         tiny.close();
     }
 
-    /// Gives each prompt the vector (3 · length, 4 · length) and its token at position p the
-    /// log-probability -p / 4; then generates a text, if any is wanted.
-    private static void computes(String text) {
+    /// Lets the scheduler report the vector (3 · length, 4 · length) for each prompt and the
+    /// log-probability -p / 4 for its token at position p, and then generate a text if tokens are
+    /// requested.
+    private static void compute(String text) {
         tiny.scheduler.behave(
                 call -> {
-                    var wanted = call.request().getOutputs();
+                    var requested = call.request().getOutputs();
                     var prompt = call.request().getPromptIdsList();
-                    if (wanted.getLogprobs()) {
-                        // In two events, as of a prompt in chunks.
-                        int middle = (wanted.getFrom() + prompt.size() - 1) / 2;
-                        call.outputs(0, scores(prompt, wanted.getFrom(), middle));
+                    if (requested.getLogprobs()) {
+                        // In two events, as for a prompt in chunks.
+                        int middle = (requested.getFrom() + prompt.size() - 1) / 2;
+                        call.outputs(0, scores(prompt, requested.getFrom(), middle));
                         call.outputs(0, scores(prompt, middle, prompt.size() - 1));
                     }
-                    if (wanted.getPooling() != Pooling.POOLING_UNSPECIFIED) {
+                    if (requested.getPooling() != Pooling.POOLING_UNSPECIFIED) {
                         call.outputs(
                                 0,
                                 PositionOutputs.newBuilder()
-                                        .setPosition(wanted.getFrom())
+                                        .setPosition(requested.getFrom())
                                         .setHiddenSize(2)
                                         .addPooled(3 * prompt.size())
                                         .addPooled(4 * prompt.size())
@@ -92,27 +93,27 @@ final class OutputsTest {
     }
 
     @Test
-    void everyInputHasOneVectorOfLengthOne() throws Exception {
-        computes("");
-        JsonNode answer = post("/v1/embeddings", "\"input\":[\"Hello\",\"there\",\"abc\"]");
-        assertEquals("list", answer.get("object").asText());
-        assertEquals("tiny", answer.get("model").asText());
-        assertEquals(3, answer.get("data").size());
+    void eachInputGetsAVectorOfLengthOne() throws Exception {
+        compute("");
+        JsonNode response = post("/v1/embeddings", "\"input\":[\"Hello\",\"there\",\"abc\"]");
+        assertEquals("list", response.get("object").asText());
+        assertEquals("tiny", response.get("model").asText());
+        assertEquals(3, response.get("data").size());
         for (int i = 0; i < 3; i++) {
-            JsonNode entry = answer.get("data").get(i);
+            JsonNode entry = response.get("data").get(i);
             assertEquals(i, entry.get("index").asInt());
             assertEquals("embedding", entry.get("object").asText());
             assertEquals(0.6, entry.at("/embedding/0").asDouble(), 1e-7);
             assertEquals(0.8, entry.at("/embedding/1").asDouble(), 1e-7);
         }
         int tokens = tiny.ids("Hello").length + tiny.ids("there").length + tiny.ids("abc").length;
-        assertEquals(tokens, answer.at("/usage/prompt_tokens").asInt());
-        assertEquals(tokens, answer.at("/usage/total_tokens").asInt());
+        assertEquals(tokens, response.at("/usage/prompt_tokens").asInt());
+        assertEquals(tokens, response.at("/usage/total_tokens").asInt());
     }
 
     @Test
-    void poolingIsOfTheLastTokenUnlessTheMeanIsAskedFor() throws Exception {
-        computes("");
+    void poolingUsesTheLastTokenByDefault() throws Exception {
+        compute("");
         post("/v1/embeddings", "\"input\":" + Arrays.toString(tiny.ids("Hello")));
         var request = tiny.scheduler.nextCall().request();
         assertEquals(Pooling.POOLING_LAST, request.getOutputs().getPooling());
@@ -126,12 +127,14 @@ final class OutputsTest {
     }
 
     @Test
-    void aVectorComesAsBase64Too() throws Exception {
-        computes("");
-        JsonNode answer =
+    void aVectorIsReturnedAsBase64OnRequest() throws Exception {
+        compute("");
+        JsonNode response =
                 post("/v1/embeddings", "\"input\":\"Hello\",\"encoding_format\":\"base64\"");
         ByteBuffer bytes =
-                ByteBuffer.wrap(Base64.getDecoder().decode(answer.at("/data/0/embedding").asText()))
+                ByteBuffer.wrap(
+                                Base64.getDecoder()
+                                        .decode(response.at("/data/0/embedding").asText()))
                         .order(ByteOrder.LITTLE_ENDIAN);
         assertEquals(0.6f, bytes.getFloat());
         assertEquals(0.8f, bytes.getFloat());
@@ -139,29 +142,30 @@ final class OutputsTest {
     }
 
     @Test
-    void moreInputsThanAQueueHoldsAreSentByAndBy() throws Exception {
-        computes("");
+    void manyInputsAreSentInPortions() throws Exception {
+        compute("");
         StringBuilder inputs = new StringBuilder("[1]");
         inputs.append(",[2,3]".repeat(299));
-        JsonNode answer = post("/v1/embeddings", "\"input\":[" + inputs + "]");
-        assertEquals(300, answer.get("data").size());
-        assertEquals(599, answer.at("/usage/prompt_tokens").asInt());
+        JsonNode response = post("/v1/embeddings", "\"input\":[" + inputs + "]");
+        assertEquals(300, response.get("data").size());
+        assertEquals(599, response.at("/usage/prompt_tokens").asInt());
     }
 
     @Test
     void aContinuationIsScoredAfterItsPrompt() throws Exception {
-        computes("");
+        compute("");
         int[] before = tiny.ids("Hello");
         int[] whole = tiny.ids("Hello there");
-        JsonNode answer = post("/score", "\"prompt\":\"Hello\",\"continuation\":\" there\"");
+        JsonNode response = post("/score", "\"prompt\":\"Hello\",\"continuation\":\" there\"");
         double sum = 0;
-        assertEquals(whole.length - before.length, answer.get("token_logprobs").size());
+        assertEquals(whole.length - before.length, response.get("token_logprobs").size());
         for (int i = before.length; i < whole.length; i++) {
             sum -= i / 4.0;
-            assertEquals(-i / 4.0, answer.get("token_logprobs").get(i - before.length).asDouble());
-            assertEquals(whole[i], answer.get("tokens").get(i - before.length).asInt());
+            assertEquals(
+                    -i / 4.0, response.get("token_logprobs").get(i - before.length).asDouble());
+            assertEquals(whole[i], response.get("tokens").get(i - before.length).asInt());
         }
-        assertEquals(sum, answer.get("logprob").asDouble(), 1e-6);
+        assertEquals(sum, response.get("logprob").asDouble(), 1e-6);
         var request = tiny.scheduler.nextCall().request();
         assertEquals(before.length - 1, request.getOutputs().getFrom());
         assertEquals(whole.length, request.getPromptIdsCount());
@@ -170,7 +174,7 @@ final class OutputsTest {
     }
 
     @Test
-    void whatCannotBeScoredOrEmbeddedIsRefusedByName() throws Exception {
+    void invalidScoresAndEmbeddingsAreRefusedWithTheField() throws Exception {
         assertTrue(
                 refusal("/score", "\"prompt\":\"Hello\",\"continuation\":\"\"")
                         .contains("continuation is empty"));
@@ -206,12 +210,12 @@ final class OutputsTest {
     }
 
     @Test
-    void promptTokensHaveTheirLogProbabilities() throws Exception {
-        computes(" there");
+    void promptTokensHaveLogProbabilities() throws Exception {
+        compute(" there");
         String ids = "\"prompt\":[5,6,9]";
-        JsonNode answer = post("/v1/completions", ids + ",\"prompt_logprobs\":2,\"n\":2");
+        JsonNode response = post("/v1/completions", ids + ",\"prompt_logprobs\":2,\"n\":2");
         for (int choice = 0; choice < 2; choice++) {
-            JsonNode entries = answer.at("/choices/" + choice + "/prompt_logprobs");
+            JsonNode entries = response.at("/choices/" + choice + "/prompt_logprobs");
             assertEquals(3, entries.size());
             assertTrue(entries.get(0).isNull());
             assertEquals(-0.25, entries.get(1).at("/6/logprob").asDouble());
@@ -219,7 +223,7 @@ final class OutputsTest {
             assertEquals(1, entries.get(1).at("/7/rank").asInt());
             assertEquals(2, entries.get(2).at("/8/rank").asInt());
             assertEquals(-0.5, entries.get(2).at("/9/logprob").asDouble());
-            assertEquals(" there", answer.at("/choices/" + choice + "/text").asText());
+            assertEquals(" there", response.at("/choices/" + choice + "/text").asText());
         }
         JsonNode none = post("/v1/completions", ids + ",\"prompt_logprobs\":0,\"max_tokens\":0");
         assertEquals(3, none.at("/choices/0/prompt_logprobs").size());
@@ -233,8 +237,8 @@ final class OutputsTest {
     }
 
     @Test
-    void anEchoedPromptHasItsLogProbabilitiesBeforeThoseOfTheText() throws Exception {
-        computes(" there");
+    void logProbabilitiesOfAnEchoedPromptPrecedeThoseOfTheText() throws Exception {
+        compute(" there");
         int[] prompt = tiny.ids("Hello you");
         int[] text = tiny.ids(" there");
         String fields = "\"prompt\":\"Hello you\",\"echo\":true,\"logprobs\":1";
@@ -259,8 +263,8 @@ final class OutputsTest {
     }
 
     @Test
-    void aStreamShowsPiecewiseWhatAWholeAnswerShows() throws Exception {
-        computes(" there");
+    void theChunksOfAStreamJoinToTheWholeResponse() throws Exception {
+        compute(" there");
         String fields = "\"prompt\":[\"Hello you\",\"Hello\"],\"n\":2,\"logprobs\":1";
         for (String more :
                 List.of(

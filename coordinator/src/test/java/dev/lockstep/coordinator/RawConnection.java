@@ -8,7 +8,7 @@ import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 
-/// A bare HTTP/1.1 connection, for what a well-behaved client never does.
+/// A bare HTTP/1.1 connection, for requests that HTTP clients cannot send.
 final class RawConnection implements AutoCloseable {
     private final Socket socket = new Socket();
     private final StringBuilder received = new StringBuilder();
@@ -17,7 +17,9 @@ final class RawConnection implements AutoCloseable {
         this(port, 64 << 10);
     }
 
-    /// @param receiveBuffer bytes the kernel takes for a reader that does not read
+    /// Connects.
+    ///
+    /// @param receiveBuffer the bytes that the kernel buffers while the test does not read
     RawConnection(int port, int receiveBuffer) throws IOException {
         socket.setReceiveBufferSize(receiveBuffer);
         socket.connect(new InetSocketAddress(InetAddress.getLoopbackAddress(), port));
@@ -42,27 +44,27 @@ final class RawConnection implements AutoCloseable {
         socket.getOutputStream().flush();
     }
 
-    /// Reads until the text has come, and returns everything up to now.
+    /// Reads until the text has arrived; returns all text received up to now.
     String readUntil(String text) throws IOException {
         InputStream in = socket.getInputStream();
         byte[] buffer = new byte[8192];
         while (received.indexOf(text) < 0) {
             int count = in.read(buffer);
             if (count < 0) {
-                throw new IOException("closed before \"" + text + "\" came: " + received);
+                throw new IOException("closed before \"" + text + "\" arrived: " + received);
             }
             received.append(new String(buffer, 0, count, StandardCharsets.UTF_8));
         }
         return received.toString();
     }
 
-    /// Reads until the other side has closed.
+    /// Reads until the server closes the connection.
     String readAll() throws IOException {
         received.append(new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8));
         return received.toString();
     }
 
-    /// The body of a chunked answer, once its last chunk is there.
+    /// Returns the body of a chunked response after its last chunk has arrived.
     String readChunkedBody() throws IOException {
         String all = readUntil("\r\n0\r\n\r\n");
         StringBuilder body = new StringBuilder();
@@ -78,8 +80,8 @@ final class RawConnection implements AutoCloseable {
         }
     }
 
-    /// Leaves, as a client that loses interest does.
-    void hangUp() throws IOException {
+    /// Closes the connection before the end of the response.
+    void disconnect() throws IOException {
         socket.close();
     }
 

@@ -35,7 +35,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// What requests ask of scheduling and caching, on its way from clients to a scheduler.
+/// Tests of the scheduling and caching options of requests, from clients to a scheduler.
 final class RequestOptionsTest {
     private static final String ALL =
             "\"priority\":-3,\"deadline_ms\":60000,\"service_class\":\"guaranteed\","
@@ -60,7 +60,7 @@ final class RequestOptionsTest {
     }
 
     @BeforeEach
-    void answers() {
+    void respondToAllRequests() {
         tiny.scheduler.behave(
                 call -> {
                     call.oneByOne(0, tiny.ids("Hi"));
@@ -86,12 +86,12 @@ final class RequestOptionsTest {
         assertEquals("pepper", sent.getCacheSalt());
         assertEquals(80, sent.getCachePriority());
         assertEquals(5000, sent.getCacheTtlMs());
-        // A minute less what the coordinator took.
+        // A minute minus the time in the coordinator.
         assertTrue(sent.getDeadlineMs() > 50_000 && sent.getDeadlineMs() <= 60_000);
     }
 
     @Test
-    void theyReachTheSchedulerFromBothRoutes() throws Exception {
+    void optionsReachTheSchedulerFromBothRoutes() throws Exception {
         assertEquals(
                 200,
                 post("/v1/chat/completions", TestCoordinator.chatBody(ALL), "acme").statusCode());
@@ -105,7 +105,7 @@ final class RequestOptionsTest {
     }
 
     @Test
-    void theyReachTheSchedulerByGrpc() throws Exception {
+    void optionsReachTheSchedulerOverGrpc() throws Exception {
         Metadata headers = new Metadata();
         headers.put(Metadata.Key.of("x-lockstep-tenant", Metadata.ASCII_STRING_MARSHALLER), "acme");
         List<InferenceEvent> events = new ArrayList<>();
@@ -130,7 +130,7 @@ final class RequestOptionsTest {
     }
 
     @Test
-    void withoutThemARequestIsBestEffortWithoutADeadline() throws Exception {
+    void byDefaultARequestIsBestEffortWithoutADeadline() throws Exception {
         tiny.chat("\"priority\":null,\"deadline_ms\":0,\"service_class\":\"best_effort\"");
         GenerateRequest sent = tiny.scheduler.nextCall().request();
         assertEquals("", sent.getTenant());
@@ -154,7 +154,8 @@ final class RequestOptionsTest {
                 "cache_priority | 101 | it must lie in [1, 100]",
                 "cache_ttl_ms | -5 | it must lie in [0, 604800000]"
             })
-    void aWrongOneIsNamedWithItsLimit(String field, String value, String message) throws Exception {
+    void anInvalidOptionIsNamedWithItsLimit(String field, String value, String message)
+            throws Exception {
         JsonNode error =
                 error(
                         post(
@@ -167,7 +168,7 @@ final class RequestOptionsTest {
     }
 
     @Test
-    void aSaltThatIsTooLongIsNamed() throws Exception {
+    void aTooLongSaltIsRefused() throws Exception {
         String body = TestCoordinator.chatBody("\"cache_salt\":\"" + "s".repeat(257) + "\"");
         JsonNode error = error(post("/v1/chat/completions", body), 400);
         assertEquals("cache_salt", error.get("param").asText());
@@ -193,7 +194,7 @@ final class RequestOptionsTest {
     }
 
     @Test
-    void theDeadlineCountsFromTheArrivalNotFromWhenTheBodyIsRead() throws Exception {
+    void theDeadlineCountsFromTheArrivalAndNotFromTheEndOfTheBody() throws Exception {
         HttpRequest request =
                 HttpRequest.newBuilder(tiny.uri("/v1/chat/completions"))
                         .POST(
@@ -210,7 +211,7 @@ final class RequestOptionsTest {
         assertFalse(tiny.scheduler.hasCalls());
     }
 
-    /// The first byte at once, the others 400 ms later.
+    /// Returns a stream with the first byte at once, and the others 400 ms later.
     private static InputStream slowly(String body) {
         byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
         InputStream late =
@@ -234,7 +235,7 @@ final class RequestOptionsTest {
     }
 
     @Test
-    void aDeadlineThatPassesInTheSchedulerIs504() throws Exception {
+    void aDeadlineThatPassesInTheSchedulerGivesStatus504() throws Exception {
         tiny.scheduler.behave(
                 call -> call.fail(Status.DEADLINE_EXCEEDED.withDescription("60 s are over")));
         for (String stream : new String[] {"", "\"stream\":true"}) {
@@ -258,7 +259,7 @@ final class RequestOptionsTest {
     }
 
     @Test
-    void aDeadlineThatPassesWithinAStreamIsAnEvent() throws Exception {
+    void aDeadlineThatPassesDuringAStreamIsAnErrorEvent() throws Exception {
         tiny.scheduler.behave(
                 call -> {
                     call.oneByOne(0, tiny.ids("Hello"));

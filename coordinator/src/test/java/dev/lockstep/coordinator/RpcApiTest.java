@@ -48,7 +48,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
-/// The public API over gRPC, on the port that speaks HTTP.
+/// Tests of the public API over gRPC, on the port of the HTTP API.
 final class RpcApiTest {
     private static TestCoordinator tiny;
     private static ManagedChannel channel;
@@ -82,7 +82,7 @@ final class RpcApiTest {
         return events;
     }
 
-    private static void says(String text) {
+    private static void respondWith(String text) {
         tiny.scheduler.behave(
                 call -> {
                     for (int i = 0; i < call.request().getChoices(); i++) {
@@ -103,12 +103,12 @@ final class RpcApiTest {
     }
 
     @Test
-    void hiddenStatesAndPromptLogprobsComeBeforeTheText() {
+    void hiddenStatesAndPromptLogprobsPrecedeTheText() {
         tiny.scheduler.behave(
                 call -> {
-                    var wanted = call.request().getOutputs();
-                    assertTrue(wanted.getLogprobs() && wanted.getHiddenStates());
-                    assertEquals(2, wanted.getTopLogprobs());
+                    var requested = call.request().getOutputs();
+                    assertTrue(requested.getLogprobs() && requested.getHiddenStates());
+                    assertEquals(2, requested.getTopLogprobs());
                     call.outputs(
                             0,
                             PositionOutputs.newBuilder()
@@ -132,7 +132,7 @@ final class RpcApiTest {
     }
 
     @Test
-    void aPromptIsPooledWithoutGeneratingAnything() {
+    void aPromptIsPooledWithoutGeneratedTokens() {
         tiny.scheduler.behave(
                 call -> {
                     assertEquals(Pooling.POOLING_MEAN, call.request().getOutputs().getPooling());
@@ -150,8 +150,8 @@ final class RpcApiTest {
     }
 
     @Test
-    void textIdsAndChatsAreGeneratedFrom() throws Exception {
-        says(" there");
+    void promptsAreTextTokenIdsOrChats() throws Exception {
+        respondWith(" there");
         List<InferenceEvent> fromText = generate(request().setPrompt("Hello").setN(2));
         assertEquals(" there", text(fromText, 0));
         assertEquals(" there", text(fromText, 1));
@@ -163,7 +163,7 @@ final class RpcApiTest {
         assertEquals(
                 " there",
                 text(generate(request().setPromptIds(TokenIds.newBuilder().addIds(7))), 0));
-        says("Hi.");
+        respondWith("Hi.");
         ChatMessages chat =
                 ChatMessages.newBuilder()
                         .addMessages(ChatMessage.newBuilder().setRole("user").setContent("Hello"))
@@ -185,8 +185,8 @@ final class RpcApiTest {
     }
 
     @Test
-    void whatIsWrongIsAStatusThatNamesTheField() {
-        says("no");
+    void anInvalidRequestGetsAStatusThatNamesTheField() {
+        respondWith("no");
         StatusRuntimeException wrong =
                 assertThrows(
                         StatusRuntimeException.class,
@@ -203,10 +203,10 @@ final class RpcApiTest {
         assertEquals(Status.Code.INVALID_ARGUMENT, empty.getStatus().getCode());
     }
 
-    /// Not a number is in no range. JSON cannot say it, protobuf can.
+    /// NaN is outside every range. Protobuf can express it, JSON cannot.
     @Test
-    void notANumberIsRefusedByName() {
-        says("no");
+    void nanIsRefusedWithTheField() {
+        respondWith("no");
         for (var request :
                 List.of(
                         request().setTemperature(Float.NaN),
@@ -222,10 +222,10 @@ final class RpcApiTest {
         }
     }
 
-    /// Some megabytes of these would fill the heap.
+    /// Some megabytes of these values would fill the heap.
     @Test
-    void aMessageThatTakesTooMuchMemoryIsRefused() throws Exception {
-        says("yes");
+    void aMessageThatNeedsTooMuchMemoryIsRefused() throws Exception {
+        respondWith("yes");
         int many = TestCoordinator.MAX_BODY / 2 - 100;
         ChatMessages.Builder empty = ChatMessages.newBuilder();
         InferenceRequest.Builder biased = request().setPrompt("a");
@@ -260,7 +260,7 @@ final class RpcApiTest {
                     String.valueOf(refused.getStatus().getDescription()).contains("so many values"),
                     refused::toString);
         }
-        // What is checked gives its room back: these are together more than there is.
+        // A checked message releases its memory: together these exceed the budget.
         InferenceRequest large =
                 request().setPromptIds(TokenIds.parseFrom(packed(new byte[many / 4]))).build();
         for (int i = 0; i < 8; i++) {
@@ -271,7 +271,7 @@ final class RpcApiTest {
         assertEquals("yes", text(generate(request().setPrompt("a")), 0));
     }
 
-    /// The field `ids` of [TokenIds], an id a byte.
+    /// Returns the field `ids` of [TokenIds], one byte per id.
     private static byte[] packed(byte[] ids) throws IOException {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         CodedOutputStream out = CodedOutputStream.newInstance(bytes);
@@ -281,7 +281,7 @@ final class RpcApiTest {
     }
 
     @Test
-    void aFullQueueAndALostGroupKeepTheirStatus() {
+    void aFullQueueAndALostGroupHaveTheirOwnStatus() {
         tiny.scheduler.behave(call -> call.fail(Status.RESOURCE_EXHAUSTED));
         StatusRuntimeException full =
                 assertThrows(
@@ -301,7 +301,7 @@ final class RpcApiTest {
     }
 
     @Test
-    void aCancelledCallIsCancelledInTheEngine() throws Exception {
+    void aCancelledCallCancelsTheRequestInTheEngine() throws Exception {
         tiny.scheduler.behave(
                 call -> {
                     call.oneByOne(0, tiny.ids("Hello"));
@@ -316,7 +316,7 @@ final class RpcApiTest {
     }
 
     @Test
-    void textBecomesTokensAndTextAgain() {
+    void textIsTokenizedAndDetokenized() {
         var tokens =
                 stub.tokenize(
                         TokenizeRequest.newBuilder().setModel("tiny").setPrompt("Hello").build());
@@ -335,7 +335,7 @@ final class RpcApiTest {
     }
 
     @Test
-    void operatorsSeeGroupsAndMembers() {
+    void theClusterStatusListsGroupsAndMembers() {
         var status =
                 AdminGrpc.newBlockingStub(channel)
                         .clusterStatus(ClusterStatusRequest.getDefaultInstance());
@@ -359,33 +359,34 @@ final class RpcApiTest {
 
     @Test
     void reflectionListsTheServices() throws Exception {
-        CompletableFuture<ServerReflectionResponse> answer = new CompletableFuture<>();
-        StreamObserver<ServerReflectionRequest> ask =
+        CompletableFuture<ServerReflectionResponse> result = new CompletableFuture<>();
+        StreamObserver<ServerReflectionRequest> requests =
                 ServerReflectionGrpc.newStub(channel)
                         .serverReflectionInfo(
                                 new StreamObserver<>() {
                                     @Override
                                     public void onNext(ServerReflectionResponse response) {
-                                        answer.complete(response);
+                                        result.complete(response);
                                     }
 
                                     @Override
                                     public void onError(Throwable failure) {
-                                        answer.completeExceptionally(failure);
+                                        result.completeExceptionally(failure);
                                     }
 
                                     @Override
                                     public void onCompleted() {}
                                 });
-        ask.onNext(ServerReflectionRequest.newBuilder().setListServices("").build());
+        requests.onNext(ServerReflectionRequest.newBuilder().setListServices("").build());
         List<String> names =
-                answer.get(Eventually.TIMEOUT.toSeconds(), TimeUnit.SECONDS)
+                result
+                        .get(Eventually.TIMEOUT.toSeconds(), TimeUnit.SECONDS)
                         .getListServicesResponse()
                         .getServiceList()
                         .stream()
                         .map(service -> service.getName())
                         .toList();
-        ask.onCompleted();
+        requests.onCompleted();
         assertTrue(names.contains("lockstep.v1.Inference"), names.toString());
         assertTrue(names.contains("lockstep.v1.Admin"), names.toString());
         assertTrue(names.contains("grpc.health.v1.Health"), names.toString());

@@ -16,16 +16,16 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.Test;
 
-/// How a coordinator begins and ends.
+/// Tests of the start and the stop of a coordinator.
 final class StoppingTest {
     private static final String CHAT = "/v1/chat/completions";
 
     @Test
-    void aQuickStopEndsStreamsWithAnErrorWithinASecond() throws Exception {
+    void aQuickStopEndsStreamsWithAnErrorWithinOneSecond() throws Exception {
         Fastest.assertWithin(Duration.ofSeconds(1), StoppingTest::stopDuringAStream);
     }
 
-    /// Returns how long the coordinator takes to stop.
+    /// Returns the time that the coordinator takes to stop.
     private static Duration stopDuringAStream() throws Exception {
         try (TestCoordinator tiny = TestCoordinator.start();
                 RawConnection raw = new RawConnection(tiny.coordinator.port())) {
@@ -47,14 +47,14 @@ final class StoppingTest {
     }
 
     @Test
-    void aDrainingCoordinatorFinishesItsStreamsAndTakesNothingNew() throws Exception {
+    void aDrainingCoordinatorFinishesItsStreamsAndAdmitsNoRequests() throws Exception {
         try (TestCoordinator tiny = TestCoordinator.start();
                 RawConnection raw = new RawConnection(tiny.coordinator.port())) {
-            CountDownLatch goOn = new CountDownLatch(1);
+            CountDownLatch resume = new CountDownLatch(1);
             tiny.scheduler.behave(
                     call -> {
                         call.oneByOne(0, tiny.ids("Hello"));
-                        goOn.await();
+                        resume.await();
                         call.oneByOne(0, tiny.ids(" there"));
                         call.finishByLength(0);
                     });
@@ -74,7 +74,7 @@ final class StoppingTest {
                             .members(Member.Role.COORDINATOR)
                             .getFirst();
             assertEquals(Member.State.STARTING, announced.state());
-            goOn.countDown();
+            resume.countDown();
             List<JsonNode> events = TestCoordinator.events(raw.readChunkedBody());
             assertEquals("length", events.getLast().at("/choices/0/finish_reason").asText());
             stopping.join();
@@ -82,7 +82,7 @@ final class StoppingTest {
     }
 
     @Test
-    void aPortInUseIsOneLineWithAddressAndRemedy() throws Exception {
+    void aPortInUseIsReportedInOneLineWithAddressAndRemedy() throws Exception {
         try (TestCoordinator tiny = TestCoordinator.start()) {
             int port = tiny.coordinator.port();
             UncheckedIOException refused =
@@ -92,7 +92,7 @@ final class StoppingTest {
                                     new Coordinator(
                                             TestCoordinator.config(Path.of("unused"), port),
                                             CompletableFuture.completedFuture(tiny.model),
-                                            TestCoordinator.TIMEOUT));
+                                            TestCoordinator.LONG_TIMEOUTS));
             String line = String.valueOf(refused.getMessage());
             assertTrue(line.startsWith("cannot listen on 127.0.0.1:" + port), line);
             assertTrue(line.endsWith("; choose another --port or --host"), line);
@@ -100,17 +100,17 @@ final class StoppingTest {
     }
 
     @Test
-    void whileItsTextIsLoadedACoordinatorAnswersThatItIsNotReady() throws Exception {
+    void whileTheTokenizerIsLoadedTheCoordinatorIsNotReady() throws Exception {
         CompletableFuture<ServedModel> loading = new CompletableFuture<>();
         Coordinator coordinator =
                 new Coordinator(
                         TestCoordinator.config(Path.of("unused"), 0),
                         loading,
-                        TestCoordinator.TIMEOUT);
+                        TestCoordinator.LONG_TIMEOUTS);
         try (RawConnection raw = new RawConnection(coordinator.port())) {
             raw.post(CHAT, TestCoordinator.chatBody(""));
-            String answer = raw.readUntil("tokenizer is being loaded");
-            assertTrue(answer.startsWith("HTTP/1.1 503"), answer);
+            String response = raw.readUntil("tokenizer is being loaded");
+            assertTrue(response.startsWith("HTTP/1.1 503"), response);
         } finally {
             coordinator.stop(StopReason.FINISHED);
         }

@@ -22,19 +22,19 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.stream.Stream;
 
-/// A real coordinator on a free port with a tiny model's text, one fake scheduler behind it, and
-/// the JDK's HTTP client in front, which asks for HTTP/2 by upgrade.
+/// A real coordinator on a free port with the tokenizer of a tiny model, one fake scheduler, and
+/// the JDK's HTTP client, which requests HTTP/2 by upgrade.
 public final class TestCoordinator implements AutoCloseable {
     public static final String MODEL = "tiny";
     static final int END = 2;
     static final int MAX_BODY = 64 << 10;
 
-    /// Longer than any test needs, however busy the machine is.
-    static final Timeouts TIMEOUT =
+    /// Longer than any test needs on a busy machine.
+    static final Timeouts LONG_TIMEOUTS =
             new Timeouts(Eventually.TIMEOUT, Eventually.TIMEOUT, Eventually.TIMEOUT);
 
-    /// For clients that a test keeps slow on purpose: the coordinator soon stops waiting for them.
-    static final Timeouts IMPATIENT =
+    /// For tests with slow clients: the coordinator soon stops waiting for them.
+    static final Timeouts SHORT_TIMEOUTS =
             new Timeouts(Eventually.TIMEOUT, Duration.ofMillis(700), Duration.ofSeconds(2));
 
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -45,7 +45,7 @@ public final class TestCoordinator implements AutoCloseable {
     final Coordinator coordinator;
     public final HttpClient client = HttpClient.newHttpClient();
 
-    private TestCoordinator(ServedModel model, Timeouts patience) throws IOException {
+    private TestCoordinator(ServedModel model, Timeouts timeouts) throws IOException {
         this.model = model;
         scheduler =
                 new FakeScheduler(
@@ -54,7 +54,7 @@ public final class TestCoordinator implements AutoCloseable {
                 new Coordinator(
                         config(Path.of("unused"), 0),
                         CompletableFuture.completedFuture(model),
-                        patience);
+                        timeouts);
         cluster.another(Runnable::run).register(scheduler.member());
         coordinator.join(cluster);
     }
@@ -75,19 +75,19 @@ public final class TestCoordinator implements AutoCloseable {
     }
 
     public static TestCoordinator start() throws Exception {
-        return start(TIMEOUT);
+        return start(LONG_TIMEOUTS);
     }
 
-    static TestCoordinator start(Timeouts patience) throws Exception {
-        return start(tinyModel(), patience);
+    static TestCoordinator start(Timeouts timeouts) throws Exception {
+        return start(tinyModel(), timeouts);
     }
 
     static TestCoordinator start(ServedModel model) throws Exception {
-        return start(model, TIMEOUT);
+        return start(model, LONG_TIMEOUTS);
     }
 
-    private static TestCoordinator start(ServedModel model, Timeouts patience) throws Exception {
-        TestCoordinator started = new TestCoordinator(model, patience);
+    private static TestCoordinator start(ServedModel model, Timeouts timeouts) throws Exception {
+        TestCoordinator started = new TestCoordinator(model, timeouts);
         started.awaitReady(true);
         return started;
     }
@@ -108,11 +108,10 @@ public final class TestCoordinator implements AutoCloseable {
     }
 
     public void awaitReady(boolean ready) throws Exception {
-        Eventually.await(
-                "ready is " + ready, () -> (get("/readyz").statusCode() == 200) == ready);
+        Eventually.await("ready is " + ready, () -> (get("/readyz").statusCode() == 200) == ready);
     }
 
-    /// The ids of a text, nothing around them.
+    /// Returns the ids of a text, without special tokens around them.
     public int[] ids(String text) {
         return model.encode("prompt", text, false);
     }
@@ -145,7 +144,7 @@ public final class TestCoordinator implements AutoCloseable {
         return json(response.body());
     }
 
-    /// The events of a streamed chat, `[DONE]` taken off.
+    /// Returns the events of a streamed chat, without `[DONE]`.
     public List<JsonNode> chatEvents(String moreFields) throws Exception {
         return events(post("/v1/chat/completions", chatBody("\"stream\":true," + moreFields)));
     }
@@ -160,7 +159,7 @@ public final class TestCoordinator implements AutoCloseable {
                 + "}";
     }
 
-    /// Checks the framing and returns what the events hold.
+    /// Checks the framing and returns the data of the events.
     static List<JsonNode> events(HttpResponse<String> response) {
         if (response.statusCode() != 200) {
             throw new AssertionError(response.statusCode() + " " + response.body());

@@ -17,7 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// `GET /v1/requests/{id}`.
+/// Tests of `GET /v1/requests/{id}`.
 final class TimelineApiTest {
     private static TestCoordinator tiny;
     private static FakeScheduler second;
@@ -32,8 +32,7 @@ final class TimelineApiTest {
                         TinyCheckpoint.VOCABULARY,
                         TinyCheckpoint.CONTEXT);
         tiny.cluster.another(Runnable::run).register(second.member());
-        Eventually.await(
-                "the second group is known", () -> !second.blocks().asked().isEmpty());
+        Eventually.await("the second group is known", () -> !second.blocks().requests().isEmpty());
     }
 
     @AfterAll
@@ -76,12 +75,12 @@ final class TimelineApiTest {
     }
 
     @Test
-    void theIdOfAnAnswerFindsItsTimelineWhereverItWasServed() throws Exception {
+    void theTimelineOfAResponseIsFoundInAnyGroup() throws Exception {
         for (FakeScheduler each : new FakeScheduler[] {tiny.scheduler, second}) {
             each.behave(
                     call -> {
                         String id = call.request().getRequestId();
-                        each.describes(id, asked -> timeline(id, "finished"));
+                        each.setTimeline(id, _ -> timeline(id, "finished"));
                         call.tokens(0, 5);
                         call.finishByLength(0);
                     });
@@ -110,9 +109,9 @@ final class TimelineApiTest {
     }
 
     @Test
-    void whatOneGroupLostAndAnotherFinishedIsTheOthers() throws Exception {
-        tiny.scheduler.describes("cmpl-moved", asked -> timeline("cmpl-moved", "aborted"));
-        second.describes("cmpl-moved", asked -> timeline("cmpl-moved", "finished"));
+    void aFinishedTimelineIsPreferredToAnAbortedOne() throws Exception {
+        tiny.scheduler.setTimeline("cmpl-moved", _ -> timeline("cmpl-moved", "aborted"));
+        second.setTimeline("cmpl-moved", _ -> timeline("cmpl-moved", "finished"));
         JsonNode found = TestCoordinator.json(tiny.get("/v1/requests/cmpl-moved").body());
         assertEquals("second", found.get("group").asText());
         assertEquals("finished", found.at("/choices/0/state").asText());
@@ -120,30 +119,30 @@ final class TimelineApiTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"chatcmpl-0", "x", "", "a%20b", "a/b"})
-    void anIdThatNobodyKnowsIsNotFound(String id) throws Exception {
+    void anUnknownIdIsNotFound(String id) throws Exception {
         error(tiny.get("/v1/requests/" + id), 404, "request_not_found");
     }
 
     @Test
-    void aSchedulerThatCannotAnswerIsNotTheSameAsOneThatDoesNotKnow() throws Exception {
-        second.describes(
+    void anUnavailableSchedulerDiffersFromOneThatDoesNotKnowTheRequest() throws Exception {
+        second.setTimeline(
                 "cmpl-broken",
-                asked -> {
+                _ -> {
                     throw Status.UNAVAILABLE.asRuntimeException();
                 });
         HttpResponse<String> response = tiny.get("/v1/requests/cmpl-broken");
         error(response, 503, "not_ready");
         assertTrue(response.headers().firstValue("retry-after").isPresent());
-        second.describes(
+        second.setTimeline(
                 "cmpl-older",
-                asked -> {
+                _ -> {
                     throw Status.UNIMPLEMENTED.asRuntimeException();
                 });
         error(tiny.get("/v1/requests/cmpl-older"), 404, "request_not_found");
     }
 
     @Test
-    void anotherMethodIsNamed() throws Exception {
+    void aWrongMethodIsRefused() throws Exception {
         error(tiny.post("/v1/requests/cmpl-x", "{}"), 405, "method_not_allowed");
         error(tiny.post("/metrics", "{}"), 405, "method_not_allowed");
     }

@@ -2,36 +2,37 @@ package dev.lockstep.coordinator.engine;
 
 import java.nio.ByteBuffer;
 
-/// The names of the blocks that one scheduler's prefix cache holds, as far as it has told: a set of
-/// 128-bit numbers in one array, at most [#MOST] of them.
+/// The names of the blocks in one scheduler's prefix cache, as last reported: a set of 128-bit
+/// numbers in one array, at most [#MAX_BLOCKS] of them.
 ///
-/// [BlockWatch] writes it, requests look into it from any thread; it is old by a moment, which a
-/// router may be. Names are pseudo-random under the cluster's key, so their own bits spread them.
+/// [BlockWatch] updates it, requests query it from any thread. It may lag behind the cache, which
+/// the router tolerates. Names are pseudo-random under the cluster's key, so their own bits serve
+/// as the hash.
 public final class BlockIndex {
-    /// 8 MiB for each scheduler, of a heap of 256. What is beyond is not known here, and routed to
-    /// less well: 4 million tokens of blocks of 16.
-    static final int MOST = 1 << 18;
+    /// The upper bound of the names: 8 MiB for each scheduler, of a heap of 256 MiB; 4 million
+    /// tokens in blocks of 16. The router does not see blocks beyond it.
+    static final int MAX_BLOCKS = 1 << 18;
 
     private static final int NAME_BYTES = 16;
-    private static final int LEAST_SLOTS = 1 << 8;
+    private static final int MIN_SLOTS = 1 << 8;
 
-    // Guarded by this. High and low half of each slot's name, both 0 when it is free.
-    private long[] slots = new long[2 * LEAST_SLOTS];
+    // Guarded by this. High and low half of each slot's name, both 0 when the slot is free.
+    private long[] slots = new long[2 * MIN_SLOTS];
     private int count;
 
-    /// Forgets everything and takes these names.
+    /// Replaces all names by these.
     void replace(ByteBuffer stored) {
         requireNames(stored);
         BlockIndex fresh = new BlockIndex();
         fresh.addAll(stored);
-        // Readers wait for this alone, and nobody else has the other one.
+        // Readers wait only for this assignment; no other thread has `fresh`.
         synchronized (this) {
             slots = fresh.slots;
             count = fresh.count;
         }
     }
 
-    /// Names that are gone, then names that are new. Either may be known or unknown already.
+    /// Removes names, then adds names; absent ones may be removed, and present ones added.
     synchronized void change(ByteBuffer removed, ByteBuffer stored) {
         requireNames(removed);
         requireNames(stored);
@@ -45,7 +46,7 @@ public final class BlockIndex {
         replace(ByteBuffer.allocate(0));
     }
 
-    /// How many blocks are here from the first one on, without a gap.
+    /// Returns the number of leading blocks that are present without a gap.
     ///
     /// @param names high, low, high, low …
     synchronized int prefixBlocks(long[] names, int blocks) {
@@ -60,7 +61,7 @@ public final class BlockIndex {
         return count;
     }
 
-    /// Throws unless every name can be found and all are counted.
+    /// Throws unless every name can be found and the count is right.
     synchronized void checkIntegrity() {
         int seen = 0;
         for (int slot = 0; slot < slots.length / 2; slot++) {
@@ -73,14 +74,14 @@ public final class BlockIndex {
             }
         }
         if (seen != count) {
-            throw new IllegalStateException(seen + " names are there and " + count + " counted");
+            throw new IllegalStateException(seen + " names are stored and " + count + " counted");
         }
     }
 
     private static void requireNames(ByteBuffer names) {
         if (names.remaining() % NAME_BYTES != 0) {
             throw new IllegalArgumentException(
-                    names.remaining() + " bytes are no names of " + NAME_BYTES + " bytes each");
+                    names.remaining() + " bytes are not names of " + NAME_BYTES + " bytes each");
         }
     }
 
@@ -91,8 +92,8 @@ public final class BlockIndex {
     }
 
     private void add(long high, long low) {
-        // The one name that looks like a free slot; nobody will ever see it.
-        if ((high | low) == 0 || count >= MOST || contains(high, low)) {
+        // A name of zeros would mark a free slot; a hash is practically never zero.
+        if ((high | low) == 0 || count >= MAX_BLOCKS || contains(high, low)) {
             return;
         }
         if (4 * count >= slots.length) {
@@ -106,7 +107,8 @@ public final class BlockIndex {
         return !isFree(find(high, low));
     }
 
-    /// The slot of a name, or the free one where it would go: the first from its home on.
+    /// Returns the slot of a name, or the free slot where it belongs: the first from its home slot
+    /// on.
     private int find(long high, long low) {
         int slot = home(low);
         while (!isFree(slot) && (slots[2 * slot] != high || slots[2 * slot + 1] != low)) {
@@ -121,7 +123,7 @@ public final class BlockIndex {
         slots[2 * slot + 1] = low;
     }
 
-    /// Closes the gap with those that stand behind it only because it was taken.
+    /// Removes a name, and closes the gap with the following names that were displaced past it.
     private void remove(long high, long low) {
         int gap = find(high, low);
         if (isFree(gap)) {
@@ -130,8 +132,8 @@ public final class BlockIndex {
         count--;
         for (int slot = next(gap); !isFree(slot); slot = next(slot)) {
             int home = home(slots[2 * slot + 1]);
-            boolean mayMove = distance(home, slot) >= distance(gap, slot);
-            if (mayMove) {
+            boolean canMove = distance(home, slot) >= distance(gap, slot);
+            if (canMove) {
                 slots[2 * gap] = slots[2 * slot];
                 slots[2 * gap + 1] = slots[2 * slot + 1];
                 gap = slot;
@@ -163,7 +165,7 @@ public final class BlockIndex {
         return (slot + 1) & (slots.length / 2 - 1);
     }
 
-    /// Steps from one slot forward to another.
+    /// Returns the forward distance from one slot to another.
     private int distance(int from, int to) {
         return (to - from) & (slots.length / 2 - 1);
     }

@@ -17,15 +17,15 @@ import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.jspecify.annotations.Nullable;
 
-/// Follows what one scheduler's prefix cache holds; all of it belongs to the thread of
+/// Follows the contents of one scheduler's prefix cache; confined to the thread of
 /// [SchedulerClient].
 ///
-/// Events come in order and without gaps as long as a stream lasts. When it breaks, the next one
-/// goes on behind the last event that was heard, or begins with a snapshot where the scheduler
-/// cannot do that. A scheduler that cannot tell is never asked again.
+/// Events arrive in order and without gaps while a stream lasts. When it breaks, the next stream
+/// resumes after the last received event, or begins with a snapshot where the scheduler cannot
+/// resume. A scheduler that cannot report its blocks is not asked again.
 final class BlockWatch {
     private static final Duration FIRST_RETRY = Duration.ofMillis(100);
-    private static final Duration LONGEST_RETRY = Duration.ofSeconds(5);
+    private static final Duration MAX_RETRY = Duration.ofSeconds(5);
     private static final Logger LOG = LogManager.getLogger(BlockWatch.class);
 
     private final BlockIndex index = new BlockIndex();
@@ -36,13 +36,13 @@ final class BlockWatch {
     private String stream = "";
     private long sequence;
     private boolean watching;
-    private boolean over;
+    private boolean ended;
     private int watchNumber;
     private long retryNanos;
     private Duration backoff = FIRST_RETRY;
 
-    /// @param scheduler as the log names it
-    /// @param owner the thread that everything here runs on
+    /// @param scheduler its name in the log
+    /// @param owner the thread that runs all callbacks
     BlockWatch(String scheduler, Executor owner, Clock clock) {
         this.scheduler = scheduler;
         this.owner = owner;
@@ -54,9 +54,9 @@ final class BlockWatch {
         return index;
     }
 
-    /// Begins to listen unless it does, and not too soon after it last failed.
+    /// Opens a stream unless one is open or the delay after the last failure has not passed.
     void tick(ManagedChannel channel) {
-        if (watching || over || clock.nanoTime() - retryNanos < 0) {
+        if (watching || ended || clock.nanoTime() - retryNanos < 0) {
             return;
         }
         watching = true;
@@ -69,13 +69,13 @@ final class BlockWatch {
                         new Watch(++watchNumber));
     }
 
-    /// Hears nothing from now on.
+    /// Drops all further events.
     void close() {
-        over = true;
+        ended = true;
         watchNumber++;
     }
 
-    private void heard(BlockEvents events) {
+    private void apply(BlockEvents events) {
         if (events.getSnapshot()) {
             index.replace(buffer(events.getStored()));
         } else if (!events.getStream().equals(stream)) {
@@ -93,91 +93,96 @@ final class BlockWatch {
         return names.asReadOnlyByteBuffer();
     }
 
-    private void lost(Status status) {
+    private void streamEnded(Status status) {
         watching = false;
         watchNumber++;
-        if (neverTells(status)) {
+        if (isPermanent(status)) {
             LOG.info(
-                    "{} is routed to by load alone, its blocks are not told: {}",
+                    "requests are routed to {} by load alone, it does not report its blocks: {}",
                     scheduler,
                     status);
-            over = true;
+            ended = true;
             index.clear();
             return;
         }
-        LOG.debug("{} tells nothing of its blocks at the moment: {}", scheduler, status);
+        LOG.debug("the block events of {} ended: {}", scheduler, status);
         retryNanos = clock.nanoTime() + backoff.toNanos();
         Duration doubled = backoff.multipliedBy(2);
-        backoff = doubled.compareTo(LONGEST_RETRY) < 0 ? doubled : LONGEST_RETRY;
+        backoff = doubled.compareTo(MAX_RETRY) < 0 ? doubled : MAX_RETRY;
     }
 
-    /// It does not know the question, or its answer is too large to be read.
-    private static boolean neverTells(Status status) {
+    /// Returns whether a retry is useless: the scheduler does not know the method, or its snapshot
+    /// is too large to read.
+    private static boolean isPermanent(Status status) {
         return switch (status.getCode()) {
             case UNIMPLEMENTED, RESOURCE_EXHAUSTED -> true;
             default -> false;
         };
     }
 
-    /// One life of the stream; what comes from an earlier one is passed over.
+    /// One stream; events of earlier streams are ignored.
     private final class Watch implements ClientResponseObserver<WatchBlocksRequest, BlockEvents> {
         private final int number;
-        private volatile @Nullable ClientCallStreamObserver<WatchBlocksRequest> calls;
+        private volatile @Nullable ClientCallStreamObserver<WatchBlocksRequest> call;
 
         Watch(int number) {
             this.number = number;
         }
 
-        /// One message at a time: a snapshot may have many megabytes.
+        /// Requests one message at a time: a snapshot may have many megabytes.
         @Override
         public void beforeStart(ClientCallStreamObserver<WatchBlocksRequest> requests) {
             requests.disableAutoRequestWithInitial(1);
-            calls = requests;
+            call = requests;
         }
 
         @Override
         public void onNext(BlockEvents events) {
-            inOrder(() -> take(events));
+            runOnOwner(() -> receive(events));
         }
 
         @Override
         public void onError(Throwable failure) {
-            inOrder(() -> lost(Status.fromThrowable(failure)));
+            runOnOwner(() -> streamEnded(Status.fromThrowable(failure)));
         }
 
         @Override
         public void onCompleted() {
-            inOrder(() -> lost(Status.UNAVAILABLE.withDescription("it ended the stream")));
+            runOnOwner(
+                    () ->
+                            streamEnded(
+                                    Status.UNAVAILABLE.withDescription(
+                                            "the scheduler ended the stream")));
         }
 
-        private void take(BlockEvents events) {
-            ClientCallStreamObserver<WatchBlocksRequest> open = calls;
+        private void receive(BlockEvents events) {
+            ClientCallStreamObserver<WatchBlocksRequest> open = call;
             if (open == null) {
-                throw new IllegalStateException("an event came before the call began");
+                throw new IllegalStateException("an event arrived before the call started");
             }
             try {
-                heard(events);
+                apply(events);
                 open.request(1);
             } catch (IllegalArgumentException e) {
-                LOG.warn("{} tells nonsense of its blocks: {}", scheduler, e.getMessage());
+                LOG.warn("{} sends invalid block events: {}", scheduler, e.getMessage());
                 index.clear();
                 stream = "";
                 sequence = 0;
-                lost(Status.DATA_LOSS);
-                open.cancel("nonsense", null);
+                streamEnded(Status.DATA_LOSS);
+                open.cancel("invalid block events", null);
             }
         }
 
-        private void inOrder(Runnable action) {
+        private void runOnOwner(Runnable action) {
             try {
                 owner.execute(
                         () -> {
-                            if (number == watchNumber && !over) {
+                            if (number == watchNumber && !ended) {
                                 action.run();
                             }
                         });
             } catch (RejectedExecutionException e) {
-                LOG.debug("the coordinator has stopped, nobody needs the news", e);
+                LOG.debug("the coordinator has stopped, the event is dropped", e);
             }
         }
     }

@@ -7,44 +7,42 @@ import java.util.Optional;
 import java.util.concurrent.LinkedBlockingDeque;
 import java.util.concurrent.TimeUnit;
 
-/// Where everything arrives that happens to one completion; its virtual thread takes it out, any
-/// thread puts it in.
+/// The queue of the events of one completion: its virtual thread removes them, any thread adds.
 ///
-/// It is bounded by flow control: each call asks for its next event when the last was taken, so a
-/// call has at most two events and its end in here.
+/// Flow control bounds it: each call requests its next event when the last one was removed, so at
+/// most two events and the end of each call are queued.
 public final class CompletionInbox {
-    private final LinkedBlockingDeque<EngineEvent> arrivals = new LinkedBlockingDeque<>();
+    private final LinkedBlockingDeque<EngineEvent> events = new LinkedBlockingDeque<>();
 
     // Guarded by this.
     private final List<SchedulerCall> calls = new ArrayList<>();
     private boolean stopped;
 
-    void put(EngineEvent arrival) {
-        arrivals.add(arrival);
+    void put(EngineEvent event) {
+        events.add(event);
     }
 
-    /// The next arrival, or nothing within the time.
+    /// Returns the next event, or empty when none arrives within the time-out.
     public Optional<EngineEvent> poll(Duration timeout) throws InterruptedException {
-        return Optional.ofNullable(arrivals.poll(timeout.toNanos(), TimeUnit.NANOSECONDS));
+        return Optional.ofNullable(events.poll(timeout.toNanos(), TimeUnit.NANOSECONDS));
     }
 
-    /// Cancels a call together with this completion, at once if it was stopped already.
+    /// Adds a call, which is cancelled with this completion; at once if it was stopped already.
     void attach(SchedulerCall call) {
-        boolean late;
+        boolean alreadyStopped;
         synchronized (this) {
             calls.add(call);
-            late = stopped;
+            alreadyStopped = stopped;
         }
-        if (late) {
+        if (alreadyStopped) {
             call.cancel();
         }
     }
 
-    /// Cancels all calls now and lets the completion end as soon as it looks; the first reason
-    /// stays.
+    /// Cancels all calls and ends the completion at its next poll; only the first error counts.
     ///
-    /// @param why what the completion throws
-    public void stop(RuntimeException why) {
+    /// @param error thrown by the completion
+    public void stop(RuntimeException error) {
         List<SchedulerCall> open;
         synchronized (this) {
             if (stopped) {
@@ -53,11 +51,11 @@ public final class CompletionInbox {
             stopped = true;
             open = List.copyOf(calls);
         }
-        arrivals.addFirst(new EngineEvent.Stopped(why));
+        events.addFirst(new EngineEvent.Stopped(error));
         open.forEach(SchedulerCall::cancel);
     }
 
-    /// Cancels what still runs in the engine; harmless for what has ended.
+    /// Cancels all calls that still run in the engine.
     public void cancelCalls() {
         List<SchedulerCall> open;
         synchronized (this) {

@@ -3,12 +3,13 @@ package dev.lockstep.coordinator.engine;
 import dev.lockstep.proto.v1.PositionOutputs;
 import java.util.List;
 
-/// What can happen to a running completion; `call` says which of its prompts is meant.
+/// An event of a running completion; `call` is the index of its prompt.
 public sealed interface EngineEvent {
 
-    /// Tokens of one choice, in the order they were generated.
+    /// Tokens of one choice, in the order of generation.
     ///
-    /// @param cachedTokens with the first: prompt tokens served from the prefix cache
+    /// @param cachedTokens prompt tokens served from the prefix cache; only in the first event of a
+    ///   choice
     record Tokens(int call, int choice, List<GeneratedToken> tokens, int cachedTokens)
             implements EngineEvent {
         public Tokens {
@@ -21,17 +22,18 @@ public sealed interface EngineEvent {
 
     /// The last event of a choice.
     ///
-    /// @param stopTokenId the id that stopped it, or negative
-    /// @param cachedTokens prompt tokens served from the prefix cache; of the request's last choice
+    /// @param stopTokenId the id that stopped the choice, or negative
+    /// @param cachedTokens prompt tokens served from the prefix cache; only for the last choice of
+    ///   the request
     record Finished(int call, int choice, boolean stopped, int stopTokenId, int cachedTokens)
             implements EngineEvent {}
 
-    /// The scheduler has said everything.
+    /// The scheduler completed the call.
     record Ended(int call) implements EngineEvent {}
 
-    /// The scheduler will not go on.
+    /// The call failed.
     record Failed(int call, Failure failure) implements EngineEvent {}
 
-    /// Somebody on this side wants it to end: the client left, or this process stops.
-    record Stopped(RuntimeException why) implements EngineEvent {}
+    /// The coordinator ends the completion: the client disconnected, or this process stops.
+    record Stopped(RuntimeException error) implements EngineEvent {}
 }

@@ -3,11 +3,11 @@ package dev.lockstep.coordinator.engine;
 import dev.lockstep.proto.v1.GenerateRequest;
 import dev.lockstep.proto.v1.ServiceClass;
 
-/// One prompt as it goes to a scheduler.
+/// One prompt as it is sent to a scheduler.
 ///
-/// @param id the answer's, so that whoever has an answer can ask for its timeline
-/// @param seed the one resolved for the request
-/// @param room tokens that the context has left behind the prompt
+/// @param id the id of the response, so that a client can request the timeline of a response
+/// @param seed the seed resolved for the request
+/// @param room tokens that fit in the context after the prompt
 public record EngineRequest(
         String id,
         String model,
@@ -19,7 +19,7 @@ public record EngineRequest(
 
     /// Converts the request for the scheduler.
     ///
-    /// @param nowNanos of the clock that the deadline is on
+    /// @param nowNanos the time on the clock of the deadline
     GenerateRequest toProto(long nowNanos) {
         int maxTokens = Math.min(sampling.maxTokens().orElse(room), room);
         GenerateRequest.Builder proto =
@@ -43,8 +43,8 @@ public record EngineRequest(
                         .setCacheSalt(options.cacheSalt())
                         .setCachePriority(options.cachePriority())
                         .setCacheTtlMs(options.cacheTtlMillis());
-        if (prompt.wanted().any()) {
-            proto.setOutputs(prompt.wanted().toProto());
+        if (prompt.outputs().any()) {
+            proto.setOutputs(prompt.outputs().toProto());
         }
         for (int token : prompt.ids()) {
             proto.addPromptIds(token);

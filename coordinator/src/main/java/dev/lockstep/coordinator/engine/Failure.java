@@ -2,40 +2,41 @@ package dev.lockstep.coordinator.engine;
 
 import java.time.Duration;
 
-/// How a call to a scheduler failed.
+/// The failure of a call to a scheduler.
 ///
-/// @param retryAfter when the scheduler thinks another try is worth it; zero where it did not say
+/// @param retryAfter the delay that the scheduler suggests for a retry; zero where it suggests none
 public record Failure(Kind kind, String description, Duration retryAfter) {
 
     public enum Kind {
-        /// Its queue is full, or too long for the request's deadline.
+        /// The scheduler's queue is full, or too long for the request's deadline.
         OVERLOADED,
         /// The request's deadline passed.
         EXPIRED,
-        /// It cannot be reached, or has no group.
+        /// The scheduler cannot be reached, or has no group.
         UNAVAILABLE,
-        /// Another one leads the group.
+        /// Another scheduler leads the group.
         NOT_LEADER,
-        /// It refuses a field.
+        /// The scheduler refuses a field.
         INVALID,
         /// The group was lost while the request ran.
         GROUP_LOST,
         /// The client read too slowly.
         SLOW_READER,
-        /// Anything else.
+        /// Any other failure.
         BROKEN
     }
 
-    /// Whether another group may serve the request, if nothing of it was generated.
-    public boolean mayGoElsewhere() {
+    /// Returns whether another group may serve the request, provided that no token was generated.
+    public boolean isRetryable() {
         return switch (kind) {
             case OVERLOADED, UNAVAILABLE, NOT_LEADER -> true;
             case EXPIRED, INVALID, GROUP_LOST, SLOW_READER, BROKEN -> false;
         };
     }
 
-    /// Of two groups that refused a request, what the client is told: that one which is full will
-    /// take it later says more than that another is not there.
+    /// Returns the refusal to report when two groups refused a request: a full queue rather than an
+    /// absent group, because it will accept the request later; of two full queues the one that
+    /// suggests the earlier retry.
     public Failure or(Failure other) {
         if (other.kind != Kind.OVERLOADED) {
             return this;

@@ -7,17 +7,17 @@ import dev.lockstep.proto.v1.TopLogprob;
 import java.util.ArrayList;
 import java.util.List;
 
-/// One token as the engine chose it.
+/// One token that the engine sampled.
 ///
-/// @param logprob meaningless unless log-probabilities were asked for
-/// @param top the most likely tokens at its place, most likely first
-public record GeneratedToken(int id, float logprob, List<Likely> top) {
+/// @param logprob meaningless unless log-probabilities were requested
+/// @param top the most likely tokens at its position, most likely first
+public record GeneratedToken(int id, float logprob, List<TokenLogprob> top) {
 
-    /// A token that could have been.
-    public record Likely(int id, float logprob) {}
+    /// A token id and its log-probability.
+    public record TokenLogprob(int id, float logprob) {}
 
-    /// What minus infinity becomes, which JSON cannot say.
-    private static final float LEAST_LOGPROB = -9999;
+    /// The replacement of minus infinity, which JSON cannot express.
+    private static final float MIN_LOGPROB = -9999;
 
     public GeneratedToken {
         top = List.copyOf(top);
@@ -41,20 +41,20 @@ public record GeneratedToken(int id, float logprob, List<Likely> top) {
                 proto.getId(),
                 finite(proto.getLogprob()),
                 proto.getTopLogprobsList().stream()
-                        .map(top -> new Likely(top.getTokenId(), finite(top.getLogprob())))
+                        .map(top -> new TokenLogprob(top.getTokenId(), finite(top.getLogprob())))
                         .toList());
     }
 
     public Token toProto() {
         Token.Builder proto = Token.newBuilder().setId(id).setLogprob(logprob);
-        for (Likely likely : top) {
+        for (TokenLogprob each : top) {
             proto.addTopLogprobs(
-                    TopLogprob.newBuilder().setTokenId(likely.id()).setLogprob(likely.logprob()));
+                    TopLogprob.newBuilder().setTokenId(each.id()).setLogprob(each.logprob()));
         }
         return proto.build();
     }
 
     private static float finite(float logprob) {
-        return logprob >= LEAST_LOGPROB ? logprob : LEAST_LOGPROB;
+        return logprob >= MIN_LOGPROB ? logprob : MIN_LOGPROB;
     }
 }

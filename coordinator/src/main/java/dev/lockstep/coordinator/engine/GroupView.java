@@ -6,30 +6,31 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
-/// One scheduler as this coordinator sees it now: part of a snapshot, immutable but for what counts
-/// on.
+/// The state of one scheduler as this coordinator knows it. Immutable, except that `blocks` and
+/// `sent` are updated.
 ///
 /// @param id the scheduler's incarnation
-/// @param alive its heartbeat comes
-/// @param status the last it told; the default when it never did
-/// @param bytesPerStep on the wire to one rank, over the last seconds; 0 when nothing ran
-/// @param blocks that its prefix cache holds
+/// @param alive whether its heartbeat arrives
+/// @param status the last one reported; until the first, only its group and the reason
+/// @param bytesPerStep mean bytes of a step on the wire to one rank, over the last seconds; 0 when
+///   no step ran
+/// @param blocks the blocks in its prefix cache
+/// @param sent the requests that this coordinator sent to it
 public record GroupView(
         String id,
         boolean alive,
         GroupStatus status,
         double bytesPerStep,
         BlockIndex blocks,
-        Sent sent,
-        Routed routed) {
+        SentRequests sent) {
 
     public boolean ready() {
         return alive && status.getReady();
     }
 
-    /// The same scheduler as it stands now.
-    GroupView with(boolean nowAlive, GroupStatus now, double nowBytesPerStep) {
-        return new GroupView(id, nowAlive, now, nowBytesPerStep, blocks, new Sent(), routed);
+    /// Returns the view of the same scheduler with a new state.
+    GroupView with(boolean newAlive, GroupStatus newStatus, double newBytesPerStep) {
+        return new GroupView(id, newAlive, newStatus, newBytesPerStep, blocks, sent);
     }
 
     Router.Candidate candidate(int cachedTokens) {
@@ -38,14 +39,15 @@ public record GroupView(
                 status.getModel(),
                 ready(),
                 new Router.Load(
-                        status.getRunning() + status.getWaiting() + sent.choices(),
+                        status.getRunning() + status.getWaiting() + sent.pendingChoices(),
                         status.getMaxNumSeqs(),
-                        status.getWaitingTokens() + sent.tokens(),
+                        status.getWaitingTokens() + sent.pendingTokens(),
                         status.getBlocksFree()),
                 cachedTokens);
     }
 
-    /// One for each group, by its name: of a leader and a standby, the one that knows more.
+    /// Returns one view for each group, by name: of a leader and a standby, the one that is ready
+    /// or has the higher epoch.
     public static Collection<GroupView> byGroup(List<GroupView> views) {
         Map<String, GroupView> byName = new TreeMap<>();
         for (GroupView view : views) {

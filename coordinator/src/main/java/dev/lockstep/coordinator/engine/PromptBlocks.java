@@ -7,38 +7,40 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
 
-/// The names that schedulers give the full blocks of one prompt, made when they are first needed.
-/// Belongs to the thread of its request.
+/// The names that schedulers give to the full blocks of one prompt, computed on first use. Confined
+/// to the thread of its request.
 final class PromptBlocks {
     private final Optional<BlockHasher> hasher;
     private final RequestOptions options;
     private final int[] ids;
 
-    /// By block size: groups of one cluster may differ in it.
+    /// The names by block size: groups of one cluster may differ in it.
     private final Map<Integer, long[]> names = new HashMap<>();
 
-    /// @param hasher empty: the cluster's key is not known yet, and no block can be named
+    /// @param hasher empty while the cluster's key is unknown: then no block can be named
     PromptBlocks(Optional<BlockHasher> hasher, RequestOptions options, int[] ids) {
         this.hasher = hasher;
         this.options = options;
         this.ids = ids;
     }
 
-    /// Tokens that the scheduler will not compute if it still has what it told. The last one it
-    /// always computes, for its logits begin the answer.
+    /// Returns the number of tokens that the scheduler need not compute if it still holds the
+    /// blocks that it reported. It always computes the last token, whose logits give the first
+    /// generated token.
     int cachedTokens(BlockIndex index, int blockSize) {
         if (hasher.isEmpty() || blockSize <= 0 || index.size() == 0) {
             return 0;
         }
         int blocks = (ids.length - 1) / blockSize;
-        long[] named = names.computeIfAbsent(blockSize, size -> name(hasher.get(), blocks, size));
-        return blockSize * index.prefixBlocks(named, blocks);
+        long[] ofSize = names.computeIfAbsent(blockSize, size -> name(hasher.get(), blocks, size));
+        return blockSize * index.prefixBlocks(ofSize, blocks);
     }
 
-    private long[] name(BlockHasher by, int blocks, int blockSize) {
-        BlockHash root = by.root(CacheDomain.of(options.tenant(), options.cacheSalt(), ""));
+    private long[] name(BlockHasher blockHasher, int blocks, int blockSize) {
+        BlockHash root =
+                blockHasher.root(CacheDomain.of(options.tenant(), options.cacheSalt(), ""));
         long[] out = new long[2 * blocks];
-        by.chain(root, ids, blocks * blockSize, blockSize, out);
+        blockHasher.chain(root, ids, blocks * blockSize, blockSize, out);
         return out;
     }
 }

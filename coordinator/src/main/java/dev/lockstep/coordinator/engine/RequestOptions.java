@@ -2,16 +2,18 @@ package dev.lockstep.coordinator.engine;
 
 import java.util.OptionalLong;
 
-/// What a request asks of scheduling and caching, beside its tokens; every value checked by
-/// `TermsFields`.
+/// The scheduling and caching options of a request; every value was checked by
+/// `RequestOptionFields`.
 ///
-/// @param tenant whom fairness counts it to, and whose cached blocks it may find; may be empty
-/// @param priority higher goes first where the waiting order heeds it
-/// @param guaranteed is never preempted once it runs
-/// @param deadlineNanos on the coordinator's clock; empty: none
-/// @param cacheSalt requests of different salts share no cached block
-/// @param cachePriority of its blocks once they are free, 1 to 100; 0 is the scheduler's default
-/// @param cacheTtlMillis how long that priority counts; 0 is without end
+/// @param tenant the tenant whose fair share it uses and whose cached blocks it may reuse; may be
+///   empty
+/// @param priority higher ones go first where the waiting order respects priorities
+/// @param guaranteed whether it is never preempted while it runs
+/// @param deadlineNanos on the coordinator's clock; empty for none
+/// @param cacheSalt requests with different salts share no cached block
+/// @param cachePriority the priority of its blocks once they are free, 1 to 100; 0 for the
+///   scheduler's default
+/// @param cacheTtlMillis the duration of that priority; 0 for no limit
 public record RequestOptions(
         String tenant,
         int priority,
@@ -28,7 +30,7 @@ public record RequestOptions(
         return deadlineNanos.isPresent() && deadlineNanos.getAsLong() - nowNanos <= 0;
     }
 
-    /// Milliseconds left, at least 1; 0 where there is no deadline.
+    /// Returns the milliseconds until the deadline, at least 1; 0 where there is no deadline.
     long millisLeft(long nowNanos) {
         return deadlineNanos.isPresent()
                 ? Math.max(1, (deadlineNanos.getAsLong() - nowNanos) / 1_000_000)

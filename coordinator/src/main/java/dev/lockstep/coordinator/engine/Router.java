@@ -5,36 +5,36 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 
-/// Picks the group that serves a request: of those that are ready for the model, the one where it
-/// costs least. Pure.
+/// Chooses the group that serves a request: of those that are ready for the model, the one with the
+/// lowest cost. Stateless.
 ///
-/// What a request costs at a group is counted in tokens of prefill:
+/// The cost of a request at a group is measured in tokens of prefill:
 ///
 /// ```
 /// cost = queued + FULL_TOKENS · sequences / slots − cached
 /// ```
 ///
-/// `queued` are prompt tokens that wait there to be computed, `cached` those of this prompt that it
-/// need not compute. What all groups would have in common, the length of the prompt, is left out.
-/// So a cached prefix draws requests to one group until the queue there eats up what it saves; then
-/// one goes elsewhere, and from then on the prefix is cached there too.
+/// `queued` are the prompt tokens that wait there, `cached` the tokens of this prompt that the
+/// group need not compute. The length of the prompt is left out, because it is the same for all
+/// groups. So a cached prefix attracts requests to one group until the queue there costs more than
+/// the prefix saves; then one request goes to another group, and the prefix is cached there too.
 final class Router {
 
-    /// What a group with all slots taken costs a newcomer: 128 tokens for each of 64 sequences,
-    /// about as much as it takes to decode an answer.
+    /// The cost of a group whose slots are all occupied: 128 tokens for each of 64 sequences, about
+    /// the time that decoding a response takes.
     static final int FULL_TOKENS = 8192;
 
-    /// How busy a group is.
+    /// The load of a group.
     ///
-    /// @param sequences that run, wait or are on their way to it
-    /// @param slots sequences that it runs at once
-    /// @param queuedTokens of prompts that wait or are on their way
+    /// @param sequences the number that run, wait or are being sent to it
+    /// @param slots the number of sequences that it runs at once
+    /// @param queuedTokens tokens of prompts that wait or are being sent to it
     record Load(int sequences, int slots, long queuedTokens, long freeBlocks) {}
 
-    /// A group as its scheduler last told, and what was sent to it since.
+    /// A group as its scheduler last reported it, plus the requests sent to it since.
     ///
-    /// @param id names the scheduler among the candidates
-    /// @param cachedTokens tokens of the request's prompt that its prefix cache has
+    /// @param id identifies the scheduler among the candidates
+    /// @param cachedTokens tokens of the request's prompt in its prefix cache
     record Candidate(String id, String model, boolean ready, Load load, int cachedTokens) {
 
         double cost() {
@@ -46,24 +46,28 @@ final class Router {
 
     private Router() {}
 
-    /// @param excluded candidates that refused this request already
-    /// @param turn any number, another for each request: who among equals is taken
+    /// Returns the candidate with the lowest cost, among equals the one with more free blocks.
+    ///
+    /// @param excluded candidates that already refused this request
+    /// @param turn any number, different for each request: it selects among equal candidates
     static Optional<Candidate> choose(
             List<Candidate> candidates, String model, Set<String> excluded, long turn) {
         Comparator<Candidate> order =
                 Comparator.comparingDouble(Candidate::cost)
                         .thenComparing(each -> each.load().freeBlocks(), Comparator.reverseOrder());
-        List<Candidate> able =
+        List<Candidate> eligible =
                 candidates.stream()
                         .filter(each -> each.ready() && each.model().equals(model))
                         .filter(each -> !excluded.contains(each.id()))
                         .sorted(order)
                         .toList();
-        if (able.isEmpty()) {
+        if (eligible.isEmpty()) {
             return Optional.empty();
         }
-        List<Candidate> equals =
-                able.stream().takeWhile(each -> order.compare(each, able.getFirst()) == 0).toList();
-        return Optional.of(equals.get((int) Long.remainderUnsigned(turn, equals.size())));
+        List<Candidate> cheapest =
+                eligible.stream()
+                        .takeWhile(each -> order.compare(each, eligible.getFirst()) == 0)
+                        .toList();
+        return Optional.of(cheapest.get((int) Long.remainderUnsigned(turn, cheapest.size())));
     }
 }

@@ -5,13 +5,13 @@ import java.util.List;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 
-/// How the tokens of a request are sampled and where its text ends; every value was checked by
-/// `SamplingFields`.
+/// The sampling settings of a request and the conditions that end its text; every value was checked
+/// by `SamplingFields`.
 ///
-/// @param params for the workers, complete but for the seed
-/// @param seed empty: drawn when the request is sent
-/// @param maxTokens empty: the rest of the context
-/// @param choices answers to each prompt
+/// @param params for the workers, complete except for the seed
+/// @param seed empty for a random one
+/// @param maxTokens empty for the rest of the context
+/// @param choices the number of completions of each prompt
 public record Sampling(
         SamplingParams params,
         OptionalLong seed,
@@ -24,8 +24,8 @@ public record Sampling(
         boolean skipSpecialTokens,
         int choices) {
 
-    /// Generates no token.
-    public static final Sampling NOTHING =
+    /// The settings of a request that generates no token.
+    public static final Sampling NO_TOKENS =
             new Sampling(
                     SamplingParams.getDefaultInstance(),
                     OptionalLong.empty(),
@@ -43,12 +43,12 @@ public record Sampling(
         stopTokenIds = List.copyOf(stopTokenIds);
     }
 
-    /// Whether the log-probability of each token is reported.
+    /// Returns whether the log-probability of each token is reported.
     public boolean logprobs() {
         return params.getLogprobs();
     }
 
-    /// The number of most likely tokens reported with each token.
+    /// Returns the number of most likely tokens reported with each token.
     public int topLogprobs() {
         return params.getTopLogprobs();
     }

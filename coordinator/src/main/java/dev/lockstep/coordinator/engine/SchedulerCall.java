@@ -19,28 +19,29 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/// One `Generate` call: hands what comes to an inbox, one event at a time.
+/// One `Generate` call, which adds its events to an inbox.
 ///
-/// The next event is only asked for by [#next], so that a slow client holds back the scheduler,
-/// which bounds what it keeps. Its callbacks run on the transport's thread.
+/// Only [#next] requests a further event, so that a slow client holds back the scheduler, which
+/// bounds what it buffers. Callbacks run on the transport's thread.
 public final class SchedulerCall implements ClientResponseObserver<GenerateRequest, GenerateEvent> {
     public static final Metadata.Key<String> RETRY_AFTER_MS =
             Metadata.Key.of("retry-after-ms", Metadata.ASCII_STRING_MARSHALLER);
 
-    /// How the transport begins to say that a stream ended without a word from the scheduler: it
-    /// stops. The code is the same as the scheduler's own.
-    private static final String STREAM_CUT = "RST_STREAM";
+    /// The beginning of the transport's description of a stream that ended without a status from
+    /// the scheduler, because that stops. The code is the one that the scheduler itself uses for
+    /// slow readers.
+    private static final String STREAM_RESET = "RST_STREAM";
 
-    /// One on its way while one is looked at.
-    private static final int AHEAD = 2;
+    /// Events requested in advance: one in transit while one is processed.
+    private static final int PREFETCH = 2;
 
     private final int index;
     private final CompletionInbox inbox;
     private final String scheduler;
     private volatile @Nullable ClientCallStreamObserver<GenerateRequest> stream;
 
-    /// @param index which prompt of the completion it is for
-    /// @param scheduler the id of the one that is called
+    /// @param index the index of its prompt in the completion
+    /// @param scheduler the id of the called scheduler
     SchedulerCall(int index, CompletionInbox inbox, String scheduler) {
         this.index = index;
         this.inbox = inbox;
@@ -51,7 +52,7 @@ public final class SchedulerCall implements ClientResponseObserver<GenerateReque
         return scheduler;
     }
 
-    /// Lets the next event come.
+    /// Requests the next event.
     public void next() {
         ClientCallStreamObserver<GenerateRequest> open = stream;
         if (open != null) {
@@ -59,7 +60,7 @@ public final class SchedulerCall implements ClientResponseObserver<GenerateReque
         }
     }
 
-    /// Ends the request in the engine; harmless when it has ended.
+    /// Cancels the request in the engine; no effect once it has ended.
     public void cancel() {
         ClientCallStreamObserver<GenerateRequest> open = stream;
         if (open != null) {
@@ -69,14 +70,14 @@ public final class SchedulerCall implements ClientResponseObserver<GenerateReque
 
     @Override
     public void beforeStart(ClientCallStreamObserver<GenerateRequest> requests) {
-        requests.disableAutoRequestWithInitial(AHEAD);
+        requests.disableAutoRequestWithInitial(PREFETCH);
         stream = requests;
     }
 
     @Override
     public void onNext(GenerateEvent event) {
         try {
-            take(event);
+            deliver(event);
         } catch (InvalidProtocolBufferException e) {
             cancel();
             inbox.put(
@@ -89,7 +90,7 @@ public final class SchedulerCall implements ClientResponseObserver<GenerateReque
         }
     }
 
-    private void take(GenerateEvent event) throws InvalidProtocolBufferException {
+    private void deliver(GenerateEvent event) throws InvalidProtocolBufferException {
         switch (event.getEventCase()) {
             case TOKENS -> {
                 GenerateEvent.Tokens tokens = event.getTokens();
@@ -116,7 +117,7 @@ public final class SchedulerCall implements ClientResponseObserver<GenerateReque
                         new EngineEvent.Outputs(
                                 index, outputs.getChoice(), decoded(outputs.getOutputs())));
             }
-            // An event of a newer scheduler, without a meaning here.
+            // An event that only a newer scheduler sends: ignored.
             case EVENT_NOT_SET -> next();
         }
     }
@@ -171,7 +172,7 @@ public final class SchedulerCall implements ClientResponseObserver<GenerateReque
                     case INVALID_ARGUMENT -> Failure.Kind.INVALID;
                     case ABORTED -> Failure.Kind.GROUP_LOST;
                     case CANCELLED ->
-                            description.startsWith(STREAM_CUT)
+                            description.startsWith(STREAM_RESET)
                                     ? Failure.Kind.UNAVAILABLE
                                     : Failure.Kind.SLOW_READER;
                     default -> Failure.Kind.BROKEN;

@@ -14,14 +14,14 @@ import java.util.concurrent.TimeUnit;
 
 /// Opens connections to schedulers.
 final class SchedulerChannel {
-    /// A status names every rank of a group, tokens may come in thousands with their alternatives,
-    /// and a snapshot of the blocks takes 16 bytes for each: here a million.
+    /// Room for a status with every rank of a group, for thousands of tokens with their
+    /// alternatives, and for a snapshot of a million blocks of 16 bytes each.
     private static final int MAX_MESSAGE_BYTES = 16 << 20;
 
     private SchedulerChannel() {}
 
-    /// By the member's Unix socket when it has one that exists on this host, else by TCP. Callbacks
-    /// run on the event loop, so they only hand over.
+    /// Connects to the member's Unix socket if it has one that exists on this host, else by TCP.
+    /// Callbacks run on the event loop, so they must not block.
     static ManagedChannel open(Member member, EventLoopGroup eventLoop) {
         String socket = member.unixSocket();
         NettyChannelBuilder builder =

@@ -26,12 +26,11 @@ import java.util.concurrent.atomic.AtomicLong;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/// The schedulers this coordinator knows: watches them all, and sends each request to one.
+/// All schedulers known to this coordinator: watches them, and sends each request to one.
 ///
-/// Members are found through [Membership]; whether one serves, its own heartbeat says. A scheduler
-/// that has left the membership is kept as long as it answers, so that serving does not depend on
-/// ZooKeeper. Links belong to one thread; everybody else reads the snapshot. Whoever makes it
-/// closes it.
+/// Schedulers are found through [Membership]; their heartbeats say whether they serve. A scheduler
+/// that has left the membership is kept while its heartbeat arrives, so that serving does not
+/// depend on ZooKeeper. Links are confined to one thread; other threads read the snapshot.
 public final class SchedulerClient implements AutoCloseable {
     private static final Duration TICK = Duration.ofMillis(500);
     private static final Logger LOG = LogManager.getLogger(SchedulerClient.class);
@@ -44,7 +43,7 @@ public final class SchedulerClient implements AutoCloseable {
     private volatile Optional<Membership.Subscription> subscription = Optional.empty();
     private final AtomicLong turn = new AtomicLong();
 
-    // Of the owner's thread.
+    // Confined to the owner's thread.
     private final Map<String, SchedulerLink> links = new HashMap<>();
     private Set<String> announced = Set.of();
 
@@ -52,13 +51,13 @@ public final class SchedulerClient implements AutoCloseable {
     private volatile Optional<BlockHasher> hasher = Optional.empty();
     private volatile Snapshot snapshot = new Snapshot(List.of(), Map.of());
 
-    /// What is known at one moment.
+    /// All schedulers at one moment.
     private record Snapshot(List<GroupView> groups, Map<String, SchedulerLink> links) {}
 
-    /// What one scheduler was asked about a request.
-    public record Described(String group, Future<RequestTimeline> answer) {}
+    /// A call to one scheduler for the timeline of a request.
+    public record TimelineCall(String group, Future<RequestTimeline> response) {}
 
-    /// @param changed called on the client's own thread after every change of [#groups]
+    /// @param changed runs on the client's own thread after every change of [#groups]
     public SchedulerClient(Clock clock, Runnable changed) {
         this.clock = clock;
         this.changed = changed;
@@ -71,7 +70,7 @@ public final class SchedulerClient implements AutoCloseable {
                         this::tick, TICK.toMillis(), TICK.toMillis(), TimeUnit.MILLISECONDS);
     }
 
-    /// Watches the schedulers of this membership from now on; called once.
+    /// Starts to watch the schedulers of this membership; called once.
     public void follow(Membership membership) {
         subscription =
                 Optional.of(
@@ -82,33 +81,32 @@ public final class SchedulerClient implements AutoCloseable {
                                 }));
     }
 
-    /// Lets requests go where their prefix is cached, from now on.
-    ///
-    /// @param named how the schedulers of this cluster name blocks
-    public void nameBlocksBy(BlockHasher named) {
-        hasher = Optional.of(named);
+    /// Sets how the schedulers of this cluster name blocks; from then on cached prefixes count in
+    /// the choice of a group.
+    public void setBlockHasher(BlockHasher blockHasher) {
+        hasher = Optional.of(blockHasher);
     }
 
-    /// Everybody in the cluster, as last heard.
+    /// Returns the members of the cluster, as last reported.
     public Membership.Snapshot members() {
         return members;
     }
 
-    /// All groups, ready or not; a group with two schedulers appears twice.
+    /// Returns all groups, ready or not; a group with two schedulers appears twice.
     public List<GroupView> groups() {
         return snapshot.groups();
     }
 
-    /// The groups that serve the model now.
+    /// Returns the groups that serve the model now.
     public List<GroupView> ready(String model) {
         return groups().stream()
                 .filter(group -> group.ready() && group.status().getModel().equals(model))
                 .toList();
     }
 
-    /// Sends the request to the best group that is not excluded; nothing when there is none.
+    /// Sends the request to the best group that is not excluded; returns empty if there is none.
     ///
-    /// @param index which call of the inbox's completion it is
+    /// @param index the index of the call in the inbox's completion
     public Optional<SchedulerCall> send(
             EngineRequest request, int index, CompletionInbox inbox, Set<String> excluded) {
         Snapshot now = snapshot;
@@ -120,35 +118,35 @@ public final class SchedulerClient implements AutoCloseable {
                 .map(chosen -> send(request, index, inbox, chosen, now));
     }
 
-    /// Asks every scheduler that answers at all what happened to a request, all at the same time.
-    public List<Described> describe(String requestId, Duration timeout) {
+    /// Requests the timeline of a request from all live schedulers at the same time.
+    public List<TimelineCall> describe(String requestId, Duration timeout) {
         DescribeRequestRequest question =
                 DescribeRequestRequest.newBuilder().setRequestId(requestId).build();
         Snapshot now = snapshot;
-        List<Described> asked = new ArrayList<>();
+        List<TimelineCall> calls = new ArrayList<>();
         for (GroupView group : now.groups()) {
             SchedulerLink link = now.links().get(group.id());
             if (group.alive() && link != null) {
-                asked.add(
-                        new Described(
+                calls.add(
+                        new TimelineCall(
                                 group.status().getGroup(),
                                 SchedulerGrpc.newFutureStub(link.channel())
                                         .withDeadlineAfter(timeout.toNanos(), TimeUnit.NANOSECONDS)
                                         .describeRequest(question)));
             }
         }
-        return asked;
+        return calls;
     }
 
-    /// Nobody looks what is cached where there is no choice.
+    /// Cached prefixes are looked up only if several groups are ready.
     private List<Router.Candidate> candidates(EngineRequest request, List<GroupView> groups) {
         PromptBlocks prompt = new PromptBlocks(hasher, request.options(), request.prompt().ids());
-        boolean choice = groups.stream().filter(GroupView::ready).count() > 1;
+        boolean severalReady = groups.stream().filter(GroupView::ready).count() > 1;
         return groups.stream()
                 .map(
                         group ->
                                 group.candidate(
-                                        choice
+                                        severalReady
                                                 ? prompt.cachedTokens(
                                                         group.blocks(),
                                                         group.status().getBlockSize())
@@ -165,8 +163,7 @@ public final class SchedulerClient implements AutoCloseable {
         int prompt = request.prompt().ids().length;
         for (GroupView group : snapshot.groups()) {
             if (group.id().equals(chosen.id())) {
-                group.sent().add(request.sampling().choices(), prompt - chosen.cachedTokens());
-                group.routed().add(prompt, chosen.cachedTokens());
+                group.sent().add(request.sampling().choices(), prompt, chosen.cachedTokens());
             }
         }
         SchedulerLink link = snapshot.links().get(chosen.id());
@@ -201,33 +198,33 @@ public final class SchedulerClient implements AutoCloseable {
                             new SchedulerLink(
                                     member, this::dial, this::execute, this::publish, clock));
         }
-        forgetGone();
+        removeDead();
         publish();
     }
 
     private void tick() {
         try {
             links.values().forEach(SchedulerLink::tick);
-            if (forgetGone()) {
+            if (removeDead()) {
                 publish();
             }
         } catch (RuntimeException e) {
-            // A timer that throws never ticks again.
-            LOG.error("looking after the schedulers failed", e);
+            // A task that throws is never scheduled again.
+            LOG.error("checking the schedulers failed", e);
         }
     }
 
-    private boolean forgetGone() {
-        List<SchedulerLink> gone =
+    private boolean removeDead() {
+        List<SchedulerLink> dead =
                 links.values().stream()
                         .filter(link -> !link.view().alive())
                         .filter(link -> !announced.contains(link.member().incarnation()))
                         .toList();
-        for (SchedulerLink link : gone) {
+        for (SchedulerLink link : dead) {
             link.close();
             links.remove(link.member().incarnation());
         }
-        return !gone.isEmpty();
+        return !dead.isEmpty();
     }
 
     private ManagedChannel dial(Member member) {
@@ -246,7 +243,7 @@ public final class SchedulerClient implements AutoCloseable {
         try {
             owner.execute(action);
         } catch (RejectedExecutionException e) {
-            // Closed: nobody is interested any more.
+            // The client is closed.
         }
     }
 }

@@ -15,14 +15,14 @@ import java.util.function.Function;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/// The connection to one scheduler, its heartbeat and what it tells of its cache; all of it belongs
-/// to the thread of [SchedulerClient], except that calls are made on its channel from anywhere.
+/// The connection to one scheduler, with its heartbeat and its block events. Confined to the thread
+/// of [SchedulerClient], except that any thread makes calls on its channel.
 final class SchedulerLink {
-    /// Three heartbeats: fewer would take a pause for a death.
-    static final Duration SILENCE = Duration.ofSeconds(3);
+    /// Three heartbeats: a shorter limit would mistake a pause for a death.
+    static final Duration MAX_SILENCE = Duration.ofSeconds(3);
 
     private static final Duration FIRST_RETRY = Duration.ofMillis(100);
-    private static final Duration LONGEST_RETRY = Duration.ofSeconds(2);
+    private static final Duration MAX_RETRY = Duration.ofSeconds(2);
     private static final Logger LOG = LogManager.getLogger(SchedulerLink.class);
 
     private final Member member;
@@ -39,12 +39,12 @@ final class SchedulerLink {
     private int watchNumber;
     private boolean watching;
     private boolean closed;
-    private long heardNanos;
+    private long lastStatusNanos;
     private long retryNanos;
     private Duration backoff = FIRST_RETRY;
 
-    /// @param owner the thread that everything here runs on
-    /// @param changed told when [#view] is another one
+    /// @param owner the thread that runs all callbacks
+    /// @param changed runs after [#view] has changed
     SchedulerLink(
             Member member,
             Function<Member, ManagedChannel> dial,
@@ -69,8 +69,7 @@ final class SchedulerLink {
                                 .build(),
                         0,
                         blocks.index(),
-                        new Sent(),
-                        new Routed());
+                        new SentRequests());
         watch();
     }
 
@@ -86,13 +85,13 @@ final class SchedulerLink {
         return channel;
     }
 
-    /// Looks whether the scheduler is silent, and connects again when it is time.
+    /// Gives up the connection if the scheduler is silent; reconnects once the retry delay is over.
     void tick() {
         long now = clock.nanoTime();
-        if (watching && now - heardNanos > SILENCE.toNanos()) {
-            // What runs on this connection would never end.
-            LOG.warn("{} is silent for {}, giving it up", member.describe(), SILENCE);
-            lost("its scheduler is silent");
+        if (watching && now - lastStatusNanos > MAX_SILENCE.toNanos()) {
+            // The calls on this connection would never end.
+            LOG.warn("{} is silent for {}, giving it up", member.describe(), MAX_SILENCE);
+            connectionLost("its scheduler is silent");
             channel.shutdownNow();
             channel = dial.apply(member);
         } else if (!watching && now - retryNanos >= 0) {
@@ -114,23 +113,24 @@ final class SchedulerLink {
 
     private void watch() {
         watching = true;
-        heardNanos = clock.nanoTime();
+        lastStatusNanos = clock.nanoTime();
         SchedulerGrpc.newStub(channel)
                 .watchGroup(WatchGroupRequest.getDefaultInstance(), new Watch(++watchNumber));
     }
 
-    private void heard(GroupStatus status) {
-        heardNanos = clock.nanoTime();
+    private void receive(GroupStatus status) {
+        lastStatusNanos = clock.nanoTime();
         backoff = FIRST_RETRY;
         blocks.tick(channel);
-        double bytesPerStep = stepBytes.heard(status);
+        double bytesPerStep = stepBytes.update(status);
         if (view.alive() && view.status().equals(status) && view.bytesPerStep() == bytesPerStep) {
-            view.sent().reset();
+            view.sent().clearPending();
             return;
         }
-        boolean news = !view.alive() || view.status().getReady() != status.getReady();
+        boolean readyChanged = !view.alive() || view.status().getReady() != status.getReady();
         view = view.with(true, status, bytesPerStep);
-        if (news) {
+        view.sent().clearPending();
+        if (readyChanged) {
             LOG.info(
                     "group {} by {}: {}",
                     status.getGroup(),
@@ -140,23 +140,24 @@ final class SchedulerLink {
         changed.run();
     }
 
-    private void lost(String reason) {
+    private void connectionLost(String reason) {
         watching = false;
         watchNumber++;
         retryNanos = clock.nanoTime() + backoff.toNanos();
         backoff =
-                backoff.multipliedBy(2).compareTo(LONGEST_RETRY) < 0
+                backoff.multipliedBy(2).compareTo(MAX_RETRY) < 0
                         ? backoff.multipliedBy(2)
-                        : LONGEST_RETRY;
+                        : MAX_RETRY;
         if (view.alive()) {
             LOG.warn("{}: {}", member.describe(), reason);
-            GroupStatus gone = view.status().toBuilder().setReady(false).setReason(reason).build();
-            view = view.with(false, gone, 0);
+            GroupStatus unready =
+                    view.status().toBuilder().setReady(false).setReason(reason).build();
+            view = view.with(false, unready, 0);
             changed.run();
         }
     }
 
-    /// One life of the heartbeat stream; what comes from an earlier one is passed over.
+    /// One heartbeat stream; events of earlier streams are ignored.
     private final class Watch implements ClientResponseObserver<WatchGroupRequest, GroupStatus> {
         private final int number;
 
@@ -169,20 +170,20 @@ final class SchedulerLink {
 
         @Override
         public void onNext(GroupStatus status) {
-            inOrder(() -> heard(status));
+            runOnOwner(() -> receive(status));
         }
 
         @Override
         public void onError(Throwable failure) {
-            inOrder(() -> lost("its scheduler cannot be reached"));
+            runOnOwner(() -> connectionLost("its scheduler cannot be reached"));
         }
 
         @Override
         public void onCompleted() {
-            inOrder(() -> lost("its scheduler ended the heartbeat"));
+            runOnOwner(() -> connectionLost("its scheduler ended the heartbeat"));
         }
 
-        private void inOrder(Runnable action) {
+        private void runOnOwner(Runnable action) {
             try {
                 owner.execute(
                         () -> {
@@ -191,7 +192,7 @@ final class SchedulerLink {
                             }
                         });
             } catch (RejectedExecutionException e) {
-                LOG.debug("the coordinator has stopped, nobody needs the news", e);
+                LOG.debug("the coordinator has stopped, the event is dropped", e);
             }
         }
     }

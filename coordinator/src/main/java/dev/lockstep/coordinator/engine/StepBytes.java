@@ -4,8 +4,8 @@ import dev.lockstep.cluster.process.Clock;
 import dev.lockstep.proto.v1.GroupStatus;
 import java.time.Duration;
 
-/// What a step takes on the wire on average, over the last seconds in which steps ran; belongs to
-/// one thread.
+/// The mean bytes of a step on the wire, over the last interval; 0 when no step ran in it. Confined
+/// to one thread.
 final class StepBytes {
     /// Long enough to smooth a heartbeat's jitter, short enough to see a change.
     private static final Duration INTERVAL = Duration.ofSeconds(5);
@@ -21,16 +21,16 @@ final class StepBytes {
         this.sinceNanos = clock.nanoTime();
     }
 
-    /// Takes the counters of a status.
+    /// Reads the counters of a status.
     ///
-    /// @return bytes per step as of now
-    double heard(GroupStatus status) {
-        // Counters begin anew with a scheduler.
-        boolean anew = status.getSteps() < steps || status.getStepBytes() < bytes;
+    /// @return the current bytes per step
+    double update(GroupStatus status) {
+        // Counters restart with a scheduler.
+        boolean restarted = status.getSteps() < steps || status.getStepBytes() < bytes;
         boolean due = clock.nanoTime() - sinceNanos >= INTERVAL.toNanos();
-        if (due || anew) {
+        if (due || restarted) {
             long ran = status.getSteps() - steps;
-            perStep = ran <= 0 || anew ? 0 : (double) (status.getStepBytes() - bytes) / ran;
+            perStep = ran <= 0 || restarted ? 0 : (double) (status.getStepBytes() - bytes) / ran;
             steps = status.getSteps();
             bytes = status.getStepBytes();
             sinceNanos = clock.nanoTime();

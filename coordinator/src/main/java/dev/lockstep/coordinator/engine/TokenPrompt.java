@@ -1,9 +1,9 @@
 package dev.lockstep.coordinator.engine;
 
-/// One prompt as the engine takes it; `ids` is written by nobody.
+/// One prompt for the engine; `ids` must not be modified.
 ///
-/// @param wanted what is wanted of it beside generated tokens
-public record TokenPrompt(int[] ids, PromptOutputs wanted) {
+/// @param outputs the outputs requested of it in addition to generated tokens
+public record TokenPrompt(int[] ids, PromptOutputs outputs) {
     static TokenPrompt of(int[] ids) {
         return new TokenPrompt(ids, PromptOutputs.NONE);
     }

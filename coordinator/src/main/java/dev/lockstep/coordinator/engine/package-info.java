@@ -1,8 +1,8 @@
-/// What speaks to schedulers: [SchedulerClient] knows them all and sends each prompt to one,
-/// [Router] chooses it by load and by what [BlockWatch] knows of its prefix cache, [SchedulerCall]
-/// is one running call, whose events arrive in the [CompletionInbox] of its completion.
+/// Communication with schedulers: [SchedulerClient] watches them all and sends each prompt to one,
+/// [Router] chooses it by load and by the contents of its prefix cache, which [BlockWatch] follows;
+/// [SchedulerCall] is one running call, whose events go to the [CompletionInbox] of its completion.
 ///
-/// Token ids only: this package knows no text and no client.
+/// This package handles token ids only, neither text nor clients.
 @NullMarked
 package dev.lockstep.coordinator.engine;
 

@@ -13,7 +13,7 @@ import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 
 final class BlockIndexTest {
-    private static final ByteBuffer NOTHING = ByteBuffer.allocate(0);
+    private static final ByteBuffer NO_NAMES = ByteBuffer.allocate(0);
 
     private final BlockIndex index = new BlockIndex();
 
@@ -35,31 +35,31 @@ final class BlockIndexTest {
     }
 
     @Test
-    void aPrefixEndsAtTheFirstBlockThatIsNotHeld() {
+    void aPrefixEndsAtTheFirstMissingBlock() {
         BlockHash a = new BlockHash(1, 1);
         BlockHash b = new BlockHash(2, 2);
         BlockHash c = new BlockHash(3, 3);
         index.replace(bytes(List.of(a, c)));
         assertEquals(1, prefix(a, b, c));
-        index.change(NOTHING, bytes(List.of(b)));
+        index.change(NO_NAMES, bytes(List.of(b)));
         assertEquals(3, prefix(a, b, c));
-        index.change(bytes(List.of(a)), NOTHING.duplicate());
+        index.change(bytes(List.of(a)), NO_NAMES.duplicate());
         assertEquals(0, prefix(a, b, c));
         assertEquals(0, prefix());
     }
 
     @Test
-    void whatIsRemovedAndStoredAtOnceIsHeld() {
+    void aNameBothRemovedAndStoredIsPresent() {
         BlockHash a = new BlockHash(1, 1);
-        index.change(NOTHING, bytes(List.of(a)));
+        index.change(NO_NAMES, bytes(List.of(a)));
         index.change(bytes(List.of(a)), bytes(List.of(a)));
         assertEquals(1, prefix(a));
     }
 
-    /// Names crowd in few slots, some around the end of the array, so that removing has to move
-    /// others up.
+    /// The names have few different home slots, some at the end of the array, so that a removal has
+    /// to move others.
     @Test
-    void itHoldsWhatASetWouldHold() {
+    void theIndexEqualsASetAfterRandomChanges() {
         SplittableRandom random = new SplittableRandom(7);
         Set<BlockHash> expected = new HashSet<>();
         List<BlockHash> universe = new ArrayList<>();
@@ -95,19 +95,19 @@ final class BlockIndexTest {
     }
 
     @Test
-    void beyondItsBoundNothingIsTaken() {
+    void namesBeyondTheLimitAreIgnored() {
         SplittableRandom random = new SplittableRandom(8);
         int more = 1000;
-        ByteBuffer names = ByteBuffer.allocate(BlockHash.BYTES * (BlockIndex.MOST + more));
+        ByteBuffer names = ByteBuffer.allocate(BlockHash.BYTES * (BlockIndex.MAX_BLOCKS + more));
         while (names.hasRemaining()) {
             names.putLong(random.nextLong());
         }
         index.replace(names.flip());
-        assertEquals(BlockIndex.MOST, index.size());
+        assertEquals(BlockIndex.MAX_BLOCKS, index.size());
     }
 
     @Test
-    void bytesThatAreNoNamesAreRefusedAndChangeNothing() {
+    void invalidNamesAreRefusedAndChangeNothing() {
         BlockHash a = new BlockHash(1, 1);
         index.replace(bytes(List.of(a)));
         ByteBuffer odd = ByteBuffer.allocate(17);

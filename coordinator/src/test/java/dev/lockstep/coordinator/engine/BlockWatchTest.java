@@ -21,7 +21,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/// What is heard of one scheduler's cache, on a clock that the test moves.
+/// Tests of [BlockWatch] on a virtual clock.
 final class BlockWatchTest {
     private static final BlockHash A = new BlockHash(1, 11);
     private static final BlockHash B = new BlockHash(2, 22);
@@ -65,12 +65,12 @@ final class BlockWatchTest {
 
     private void await(BooleanSupplier condition) throws Exception {
         Eventually.await(
-                () -> watch.index().size() + " blocks, asked " + scheduler.blocks().asked(),
+                () -> watch.index().size() + " blocks, requests " + scheduler.blocks().requests(),
                 condition::getAsBoolean);
     }
 
-    /// Ticks until the scheduler was asked as many times.
-    private void awaitAsked(int times) throws Exception {
+    /// Ticks until the scheduler has received as many requests.
+    private void awaitRequests(int count) throws Exception {
         await(
                 () -> {
                     try {
@@ -78,12 +78,12 @@ final class BlockWatchTest {
                     } catch (Exception e) {
                         throw new AssertionError(e);
                     }
-                    return scheduler.blocks().asked().size() >= times;
+                    return scheduler.blocks().requests().size() >= count;
                 });
     }
 
     @Test
-    void itBeginsWithASnapshotAndFollowsWhatChanges() throws Exception {
+    void aStreamBeginsWithASnapshotAndContinuesWithChanges() throws Exception {
         scheduler.blocks().store(A);
         tickAfter(Duration.ZERO);
         await(() -> holds(A));
@@ -92,49 +92,49 @@ final class BlockWatchTest {
         await(() -> holds(B) && holds(C) && !holds(A));
         assertEquals(2, watch.index().size());
         tickAfter(Duration.ofSeconds(5));
-        assertEquals(1, scheduler.blocks().asked().size());
+        assertEquals(1, scheduler.blocks().requests().size());
     }
 
     @Test
-    void afterABreakItGoesOnWhereItWas() throws Exception {
+    void aNewStreamResumesAfterTheLastEvent() throws Exception {
         scheduler.blocks().store(A);
         tickAfter(Duration.ZERO);
         scheduler.blocks().store(B);
         await(() -> holds(B));
-        scheduler.blocks().breakOff();
+        scheduler.blocks().endStreams();
         scheduler.blocks().store(C);
         scheduler.blocks().remove(A);
-        awaitAsked(2);
-        var again = scheduler.blocks().asked().get(1);
-        assertEquals("epoch-1", again.getStream());
-        assertEquals(2, again.getSequence());
+        awaitRequests(2);
+        var resumed = scheduler.blocks().requests().get(1);
+        assertEquals("epoch-1", resumed.getStream());
+        assertEquals(2, resumed.getSequence());
         await(() -> holds(C) && !holds(A) && holds(B));
     }
 
     @Test
-    void anotherEpochBeginsWithASnapshot() throws Exception {
+    void aNewEpochBeginsWithASnapshot() throws Exception {
         scheduler.blocks().store(A);
         tickAfter(Duration.ZERO);
         await(() -> holds(A));
-        scheduler.blocks().beginAnew("epoch-2");
+        scheduler.blocks().restart("epoch-2");
         scheduler.blocks().store(B);
         await(() -> holds(B) && !holds(A));
     }
 
     @Test
-    void aWatcherThatMissedAnEpochIsGivenASnapshot() throws Exception {
+    void aWatcherThatMissedAnEpochReceivesASnapshot() throws Exception {
         scheduler.blocks().store(A);
         tickAfter(Duration.ZERO);
         await(() -> holds(A));
-        scheduler.blocks().breakOff();
-        scheduler.blocks().beginAnew("epoch-2");
+        scheduler.blocks().endStreams();
+        scheduler.blocks().restart("epoch-2");
         scheduler.blocks().store(B);
-        awaitAsked(2);
+        awaitRequests(2);
         await(() -> holds(B) && !holds(A));
     }
 
     @Test
-    void whatWasHeardAlreadyIsPassedOver() throws Exception {
+    void repeatedEventsAreIgnored() throws Exception {
         scheduler.blocks().store(A);
         tickAfter(Duration.ZERO);
         await(() -> holds(A));
@@ -152,7 +152,7 @@ final class BlockWatchTest {
     }
 
     @Test
-    void nonsenseIsForgottenAndAskedForAnew() throws Exception {
+    void afterAnInvalidEventANewSnapshotIsRequested() throws Exception {
         scheduler.blocks().store(A);
         tickAfter(Duration.ZERO);
         await(() -> holds(A));
@@ -160,8 +160,8 @@ final class BlockWatchTest {
                 .blocks()
                 .sendRaw(BlockEvents.newBuilder().setStream("other").setSequence(9).build());
         await(() -> watch.index().size() == 0);
-        awaitAsked(2);
-        assertEquals("", scheduler.blocks().asked().get(1).getStream());
+        awaitRequests(2);
+        assertEquals("", scheduler.blocks().requests().get(1).getStream());
         await(() -> holds(A));
         scheduler
                 .blocks()
@@ -171,20 +171,20 @@ final class BlockWatchTest {
                                 .setSequence(2)
                                 .setStored(ByteString.copyFromUtf8("short"))
                                 .build());
-        awaitAsked(3);
+        awaitRequests(3);
         await(() -> holds(A));
     }
 
     @Test
-    void aSchedulerThatTellsNothingIsNotAskedAgain() throws Exception {
-        scheduler.blocks().unserved();
+    void aSchedulerWithoutBlockEventsIsNotAskedAgain() throws Exception {
+        scheduler.blocks().refuseWatches();
         tickAfter(Duration.ZERO);
-        await(() -> scheduler.blocks().asked().size() == 1);
-        // Its answer may be on the way.
+        await(() -> scheduler.blocks().requests().size() == 1);
+        // The refusal may still be in transit.
         Thread.sleep(100);
         tickAfter(Duration.ofSeconds(60));
         Thread.sleep(100);
-        assertEquals(1, scheduler.blocks().asked().size());
+        assertEquals(1, scheduler.blocks().requests().size());
         assertEquals(0, watch.index().size());
     }
 }

@@ -19,7 +19,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
-/// What clients see when schedulers fail them.
+/// Tests of the responses to clients when schedulers fail.
 final class FailureTest {
     private static TestCoordinator tiny;
 
@@ -45,7 +45,7 @@ final class FailureTest {
     }
 
     @Test
-    void aFullQueueIsTooManyRequestsAndSaysWhenToComeBack() throws Exception {
+    void aFullQueueGivesStatus429AndRetryAfter() throws Exception {
         Metadata trailers = new Metadata();
         trailers.put(Metadata.Key.of("retry-after-ms", Metadata.ASCII_STRING_MARSHALLER), "2500");
         tiny.scheduler.behave(
@@ -66,7 +66,7 @@ final class FailureTest {
     }
 
     @Test
-    void aGroupLostInTheMiddleIsAnErrorWithinTheStream() throws Exception {
+    void aGroupLostDuringAStreamIsAnErrorEvent() throws Exception {
         tiny.scheduler.behave(
                 call -> {
                     call.oneByOne(0, tiny.ids("Hello"));
@@ -79,20 +79,20 @@ final class FailureTest {
     }
 
     @Test
-    void whatTheSchedulerRefusesIsBadInput() throws Exception {
+    void aFieldRefusedByTheSchedulerGivesStatus400() throws Exception {
         tiny.scheduler.behave(
                 call -> call.fail(Status.INVALID_ARGUMENT.withDescription("top_k is odd")));
         assertTrue(error(chat(""), 400, "null").get("message").asText().contains("top_k is odd"));
     }
 
     @Test
-    void aBrokenSchedulerIsOurFault() throws Exception {
+    void aFailedSchedulerGivesStatus500() throws Exception {
         tiny.scheduler.behave(call -> call.fail(Status.INTERNAL.withDescription("oh")));
         error(chat(""), 500, "internal_error");
     }
 
     @Test
-    void aRequestGoesToTheOtherGroupWhenOneCannotTakeIt() throws Exception {
+    void aRequestRefusedByOneGroupIsSentToAnother() throws Exception {
         try (FakeScheduler other =
                 new FakeScheduler(
                         "other",
@@ -120,7 +120,7 @@ final class FailureTest {
                 HttpResponse<String> response = chat("\"max_tokens\":1");
                 assertEquals(200, response.statusCode(), response.body());
             }
-            assertTrue(refusals.get() > 1, "nothing was tried at the first group");
+            assertTrue(refusals.get() > 1, "no request was sent to the first group");
             cluster.close();
         }
         tiny.scheduler.behave(call -> call.fail(Status.UNAVAILABLE.withDescription("forming")));
@@ -128,7 +128,7 @@ final class FailureTest {
     }
 
     @Test
-    void aSchedulerThatStopsIsNotASlowReader() throws Exception {
+    void aRequestToAStoppingSchedulerIsSentToAnother() throws Exception {
         try (FakeScheduler other =
                 new FakeScheduler(
                         "other",
@@ -144,7 +144,7 @@ final class FailureTest {
             var cluster = tiny.cluster.another(Runnable::run);
             cluster.register(other.member());
             Eventually.await(
-                    "requests are sent to the one that stops",
+                    "requests are sent to the stopping scheduler",
                     () -> {
                         HttpResponse<String> response = chat("");
                         assertEquals(200, response.statusCode(), response.body());
@@ -155,7 +155,7 @@ final class FailureTest {
     }
 
     @Test
-    void aRequestThatOneGroupIsTooFullForGoesToTheOtherAndTheSoonestIsTold() throws Exception {
+    void ofTwoFullGroupsTheEarlierRetryIsReported() throws Exception {
         try (FakeScheduler other =
                 new FakeScheduler(
                         "other",
@@ -170,7 +170,7 @@ final class FailureTest {
             HttpResponse<String> response = chat("");
             error(response, 429, "overloaded");
             assertEquals("4", response.headers().firstValue("retry-after").orElse(""));
-            // That one is full says more than that another is not there.
+            // A full group says more than an absent one.
             other.behave(call -> call.fail(Status.UNAVAILABLE));
             response = chat("");
             error(response, 429, "overloaded");
@@ -179,7 +179,7 @@ final class FailureTest {
         }
     }
 
-    /// Sends requests until `scheduler` has had one.
+    /// Sends requests until `scheduler` has received one.
     private static void awaitCalls(FakeScheduler scheduler) throws Exception {
         Eventually.await(
                 "the other group gets requests",
@@ -196,7 +196,7 @@ final class FailureTest {
     }
 
     @Test
-    void withoutAReadyGroupEverybodyIsToldAndTheCoordinatorIsNotAnnouncedAsReady()
+    void withoutAReadyGroupProbesAndRequestsFailAndTheCoordinatorIsNotAnnouncedAsReady()
             throws Exception {
         tiny.scheduler.ready(false);
         tiny.awaitReady(false);

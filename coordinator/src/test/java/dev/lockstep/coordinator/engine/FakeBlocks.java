@@ -12,34 +12,34 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 
-/// The prefix cache that a fake scheduler tells of; it remembers every event of its stream.
+/// The prefix cache of a fake scheduler, which keeps every event of its stream.
 public final class FakeBlocks {
     private final List<ServerCallStreamObserver<BlockEvents>> watchers = new ArrayList<>();
-    private final List<WatchBlocksRequest> asked = new ArrayList<>();
+    private final List<WatchBlocksRequest> requests = new ArrayList<>();
     private final List<BlockEvents> events = new ArrayList<>();
     private final Set<BlockHash> held = new LinkedHashSet<>();
     private String stream = "epoch-1";
     private boolean served = true;
 
-    /// Every request to watch so far.
-    public synchronized List<WatchBlocksRequest> asked() {
-        return List.copyOf(asked);
+    /// Returns all requests to watch.
+    public synchronized List<WatchBlocksRequest> requests() {
+        return List.copyOf(requests);
     }
 
-    /// From now on it knows nothing of such questions, as an older scheduler.
-    synchronized void unserved() {
+    /// Refuses all further watches, like an older scheduler.
+    synchronized void refuseWatches() {
         served = false;
     }
 
     public synchronized void watch(
             WatchBlocksRequest request, StreamObserver<BlockEvents> observer) {
-        asked.add(request);
+        requests.add(request);
         if (!served) {
             observer.onError(Status.UNIMPLEMENTED.asRuntimeException());
             return;
         }
         var watcher = (ServerCallStreamObserver<BlockEvents>) observer;
-        watcher.setOnCancelHandler(() -> gone(watcher));
+        watcher.setOnCancelHandler(() -> remove(watcher));
         watchers.add(watcher);
         if (request.getStream().equals(stream)) {
             events.stream()
@@ -66,8 +66,8 @@ public final class FakeBlocks {
         send(BlockEvents.newBuilder().setRemoved(bytes(List.of(names))));
     }
 
-    /// The group is formed again, with nothing in its cache.
-    synchronized void beginAnew(String name) {
+    /// Starts a new stream with an empty cache, like a group that forms again.
+    synchronized void restart(String name) {
         stream = name;
         events.clear();
         held.clear();
@@ -80,17 +80,17 @@ public final class FakeBlocks {
                                         .build()));
     }
 
-    /// What comes next is of no use to anybody.
+    /// Sends an event that need not fit the stream.
     synchronized void sendRaw(BlockEvents event) {
         watchers.forEach(watcher -> watcher.onNext(event));
     }
 
-    synchronized void breakOff() {
+    synchronized void endStreams() {
         watchers.forEach(watcher -> watcher.onError(Status.UNAVAILABLE.asRuntimeException()));
         watchers.clear();
     }
 
-    private synchronized void gone(ServerCallStreamObserver<BlockEvents> watcher) {
+    private synchronized void remove(ServerCallStreamObserver<BlockEvents> watcher) {
         watchers.remove(watcher);
     }
 

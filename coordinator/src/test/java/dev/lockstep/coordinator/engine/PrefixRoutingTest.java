@@ -19,7 +19,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/// Where requests go when groups hold different prefixes.
+/// Tests of the routing of requests when groups hold different prefixes.
 final class PrefixRoutingTest {
     private static final int SLOTS = 1 << 20;
     private static final int BLOCK = FakeScheduler.BLOCK_SIZE;
@@ -40,8 +40,8 @@ final class PrefixRoutingTest {
         tiny.cluster.another(Runnable::run).register(second.member());
         hasher = new BlockHasher(tiny.cluster.blockHashKey());
         for (FakeScheduler each : new FakeScheduler[] {tiny.scheduler, second}) {
-            // So many slots that a few sequences weigh less than the short prefixes here.
-            each.tellAll(each.status().toBuilder().setMaxNumSeqs(SLOTS).build());
+            // With many slots a few sequences cost less than the short prefixes of these tests.
+            each.publish(each.status().toBuilder().setMaxNumSeqs(SLOTS).build());
         }
     }
 
@@ -52,20 +52,20 @@ final class PrefixRoutingTest {
     }
 
     @BeforeEach
-    void answers() {
+    void respondToAllRequests() {
         for (FakeScheduler each : new FakeScheduler[] {tiny.scheduler, second}) {
             each.behave(
                     call -> {
                         call.tokens(0, 5);
-                        // It has the request now, which is what the coordinator waits to hear.
-                        each.tellAll(each.status());
+                        // The status includes the request, so the coordinator clears its own count.
+                        each.publish(each.status());
                         call.finishByLength(0);
                     });
             each.idle();
         }
     }
 
-    /// Names of the full blocks of the prompt.
+    /// Returns the names of the full blocks of the prompt.
     private static BlockHash[] names(int[] prompt, String tenant, String salt) {
         long[] halves = new long[2 * (prompt.length / BLOCK)];
         BlockHash root = hasher.root(CacheDomain.of(tenant, salt, ""));
@@ -79,7 +79,7 @@ final class PrefixRoutingTest {
         return IntStream.range(0, 6 * BLOCK + 1).map(i -> (first + i) % 500).toArray();
     }
 
-    /// Sends the prompt and says which group had it.
+    /// Sends the prompt and returns the group that received it.
     private static String sendTo(int[] prompt, String more, String tenant) throws Exception {
         HttpRequest.Builder request =
                 HttpRequest.newBuilder(tiny.uri("/v1/completions"))
@@ -100,7 +100,7 @@ final class PrefixRoutingTest {
         return atSecond ? "second" : "first";
     }
 
-    /// Asks until requests go there; what a scheduler tells takes a moment to arrive.
+    /// Sends requests until the group receives them: events of a scheduler take a moment to arrive.
     private static void awaitAt(String group, int[] prompt, String more, String tenant)
             throws Exception {
         AtomicInteger inARow = new AtomicInteger();
@@ -113,11 +113,11 @@ final class PrefixRoutingTest {
     }
 
     @Test
-    void aRequestGoesWhereItsPrefixIsCached() throws Exception {
+    void aRequestIsSentToTheGroupThatHasItsPrefix() throws Exception {
         int[] prompt = prompt(1);
         second.blocks().store(names(prompt, "", ""));
         awaitAt("second", prompt, "", "");
-        // The first holds less of it, and of another prompt all.
+        // The first group holds less of this prompt, and all of another one.
         tiny.scheduler.blocks().store(Arrays.copyOf(names(prompt, "", ""), 2));
         int[] other = prompt(100);
         tiny.scheduler.blocks().store(names(other, "", ""));
@@ -128,7 +128,7 @@ final class PrefixRoutingTest {
     }
 
     @Test
-    void tenantAndSaltAreNamedAsTheSchedulersNameThem() throws Exception {
+    void blockNamesDependOnTenantAndSaltAsInTheScheduler() throws Exception {
         int[] prompt = prompt(200);
         second.blocks().store(names(prompt, "acme", "pepper"));
         tiny.scheduler.blocks().store(names(prompt, "acme", ""));
@@ -137,7 +137,7 @@ final class PrefixRoutingTest {
     }
 
     @Test
-    void aCachedPrefixIsNotWorthALongQueue() throws Exception {
+    void aLongQueueOutweighsACachedPrefix() throws Exception {
         int[] prompt = prompt(300);
         second.blocks().store(names(prompt, "", ""));
         awaitAt("second", prompt, "", "");

@@ -15,7 +15,7 @@ final class PromptBlocksTest {
     private static final BlockHasher HASHER = new BlockHasher(new byte[BlockHasher.KEY_BYTES]);
     private static final int[] PROMPT = IntStream.range(0, 40).toArray();
 
-    /// An index of the first blocks of the prompt.
+    /// Returns an index with the first blocks of the prompt.
     private static BlockIndex holding(int blocks, int blockSize, long... domain) {
         ByteBuffer names = ByteBuffer.allocate(BlockHash.BYTES * blocks);
         BlockHash name = HASHER.root(domain);
@@ -43,7 +43,7 @@ final class PromptBlocksTest {
     }
 
     @Test
-    void groupsMayHaveBlocksOfDifferentSizes() {
+    void groupsMayHaveDifferentBlockSizes() {
         PromptBlocks prompt = prompt(RequestOptions.NONE);
         assertEquals(24, prompt.cachedTokens(holding(3, 8), 8));
         assertEquals(16, prompt.cachedTokens(holding(1, 16), 16));
@@ -52,7 +52,7 @@ final class PromptBlocksTest {
     }
 
     @Test
-    void anotherTenantsBlocksAreNotFound() {
+    void blocksOfAnotherTenantAreNotFound() {
         RequestOptions acme = new RequestOptions("acme", 0, false, OptionalLong.empty(), "", 0, 0);
         BlockIndex index = holding(3, 8, CacheDomain.of("acme", "", ""));
         assertEquals(24, prompt(acme).cachedTokens(index, 8));
@@ -61,9 +61,9 @@ final class PromptBlocksTest {
     }
 
     @Test
-    void withoutTheKeyOrABlockSizeNothingIsKnown() {
-        PromptBlocks nameless = new PromptBlocks(Optional.empty(), RequestOptions.NONE, PROMPT);
-        assertEquals(0, nameless.cachedTokens(holding(3, 8), 8));
+    void withoutTheKeyOrABlockSizeNoTokensCountAsCached() {
+        PromptBlocks withoutKey = new PromptBlocks(Optional.empty(), RequestOptions.NONE, PROMPT);
+        assertEquals(0, withoutKey.cachedTokens(holding(3, 8), 8));
         assertEquals(0, prompt(RequestOptions.NONE).cachedTokens(holding(3, 8), 0));
     }
 }

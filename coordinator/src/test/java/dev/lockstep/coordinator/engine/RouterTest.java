@@ -26,23 +26,23 @@ final class RouterTest {
     }
 
     @Test
-    void theGroupWithTheLeastToDoIsChosen() {
+    void theGroupWithTheLowestLoadIsChosen() {
         assertEquals("b", choose(List.of(group("a", 2, 1, 0), group("b", 2, 0, 0)), 0));
     }
 
     @Test
-    void whatWasSentSinceTheLastNewsCounts() {
+    void requestsSentSinceTheLastStatusCount() {
         assertEquals("a", choose(List.of(group("a", 2, 0, 0), group("b", 0, 0, 3)), 0));
     }
 
     @Test
-    void aLargerGroupMayHaveMoreToDo() {
+    void aLargerGroupMayHaveMoreSequences() {
         Router.Candidate large = group("large", 6, 40, 0, 0);
         assertEquals("large", choose(List.of(group("small", 2, 0, 0), large), 0));
     }
 
     @Test
-    void equalsTakeTurnsAndMoreFreeBlocksComeFirst() {
+    void equalGroupsTakeTurnsAndMoreFreeBlocksComeFirst() {
         List<Router.Candidate> equals = List.of(group("a", 1, 0, 0), group("b", 1, 0, 0));
         assertEquals("a", choose(equals, 0));
         assertEquals("b", choose(equals, 1));
@@ -53,7 +53,7 @@ final class RouterTest {
     }
 
     @Test
-    void onlyReadyGroupsOfTheModelThatHaveNotRefusedAreTaken() {
+    void onlyReadyGroupsOfTheModelThatHaveNotRefusedAreChosen() {
         List<Router.Candidate> candidates =
                 List.of(
                         new Router.Candidate(
@@ -77,7 +77,7 @@ final class RouterTest {
     }
 
     @Test
-    void aTokenThatIsCachedIsWorthATokenInTheQueue() {
+    void aCachedTokenOffsetsAQueuedToken() {
         assertEquals(
                 "cached",
                 choose(List.of(group("empty", 0, 64, 0, 0), group("cached", 0, 64, 500, 512)), 0));
@@ -86,7 +86,7 @@ final class RouterTest {
                 choose(List.of(group("empty", 0, 64, 0, 0), group("cached", 0, 64, 520, 512)), 0));
     }
 
-    /// 512 tokens are worth 4 of 64 sequences: then a second group computes them too.
+    /// 512 cached tokens offset 4 of 64 sequences: beyond that a second group computes them too.
     @Test
     void aSharedPrefixDoesNotKeepAllRequestsInOneGroup() {
         assertEquals(
@@ -98,7 +98,7 @@ final class RouterTest {
     }
 
     @Test
-    void aGroupThatHasNotToldItsSlotsCountsAsOneSlot() {
+    void aGroupWithoutReportedSlotsCountsAsOneSlot() {
         assertEquals(8192, group("a", 1, 0, 0, 0).cost());
     }
 }

@@ -8,7 +8,6 @@ import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.VirtualClock;
 import dev.lockstep.coordinator.FakeScheduler;
 import dev.lockstep.proto.v1.GenerateRequest;
-import dev.lockstep.proto.v1.SamplingParams;
 import dev.lockstep.proto.v1.SchedulerGrpc;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
@@ -22,7 +21,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/// The heartbeat of one scheduler, on a clock that the test moves.
+/// Tests of [SchedulerLink] on a virtual clock.
 final class SchedulerLinkTest {
     private final EventLoopGroup loop =
             new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
@@ -55,7 +54,7 @@ final class SchedulerLinkTest {
         var _ = loop.shutdownGracefully(0, 100, TimeUnit.MILLISECONDS);
     }
 
-    /// Looks on the owner's thread.
+    /// Checks the condition on the owner's thread.
     private void await(BooleanSupplier condition) throws Exception {
         Eventually.await(
                 () -> "the view is " + link.view(),
@@ -72,27 +71,25 @@ final class SchedulerLinkTest {
     }
 
     @Test
-    void aSilentSchedulerIsGivenUpWithWhatRunsThereAndFoundAgain() throws Exception {
+    void theCallsOfASilentSchedulerFailAndItReconnects() throws Exception {
         scheduler.behave(FakeScheduler.Call::awaitCancelled);
         CompletionInbox inbox = new CompletionInbox();
         SchedulerGrpc.newStub(link.channel())
                 .generate(
-                        GenerateRequest.newBuilder()
-                                .setChoices(1)
-                                .build(),
+                        GenerateRequest.newBuilder().setChoices(1).build(),
                         new SchedulerCall(0, inbox, "x"));
         FakeScheduler.Call call = scheduler.nextCall();
         scheduler.muteAfter(scheduler.status().toBuilder().setRunning(7).build());
-        // Nothing comes after it.
+        // The last status before the silence.
         await(() -> link.view().status().getRunning() == 7);
         tickAfter(Duration.ofMillis(2900));
         assertTrue(link.view().ready());
         tickAfter(Duration.ofMillis(200));
         assertEquals("its scheduler is silent", link.view().status().getReason());
         assertTrue(call.awaitCancelled());
-        EngineEvent arrival = inbox.poll(Eventually.TIMEOUT).orElseThrow();
+        EngineEvent event = inbox.poll(Eventually.TIMEOUT).orElseThrow();
         assertTrue(
-                arrival instanceof EngineEvent.Failed failed
+                event instanceof EngineEvent.Failed failed
                         && failed.failure().kind() == Failure.Kind.UNAVAILABLE);
 
         scheduler.unmute();
@@ -101,7 +98,7 @@ final class SchedulerLinkTest {
     }
 
     @Test
-    void aSchedulerThatIsGoneIsNotReadyAndStaysSo() throws Exception {
+    void aStoppedSchedulerStaysUnready() throws Exception {
         scheduler.close();
         await(() -> !link.view().alive());
         assertEquals("its scheduler cannot be reached", link.view().status().getReason());

@@ -13,12 +13,12 @@ final class StepBytesTest {
 
     private double after(int seconds, long steps, long bytes) {
         clock.advance(Duration.ofSeconds(seconds));
-        return stepBytes.heard(
+        return stepBytes.update(
                 GroupStatus.newBuilder().setSteps(steps).setStepBytes(bytes).build());
     }
 
     @Test
-    void itIsTheMeanOfTheLastInterval() {
+    void theMeanIsOfTheLastInterval() {
         assertEquals(0, after(0, 0, 0));
         assertEquals(0, after(4, 10, 1000));
         assertEquals(100, after(1, 20, 2000));
@@ -27,13 +27,13 @@ final class StepBytesTest {
     }
 
     @Test
-    void nothingRanIsNothing() {
+    void withoutStepsTheMeanIsZero() {
         assertEquals(100, after(5, 20, 2000));
         assertEquals(0, after(5, 20, 2000));
     }
 
     @Test
-    void countersThatBeginAnewAreNoStepsBackwards() {
+    void restartedCountersGiveZeroUntilTheNextInterval() {
         assertEquals(100, after(5, 20, 2000));
         assertEquals(0, after(1, 5, 100));
         assertEquals(60, after(5, 10, 400));
