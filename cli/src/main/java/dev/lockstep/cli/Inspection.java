@@ -170,7 +170,7 @@ final class Inspection {
                                                         WorkerConfig.BLOCK_SIZE,
                                                         source.kvBytesPerToken(shard, kv))),
                                         kv.name().toLowerCase(Locale.ROOT),
-                                        WorkerConfig.MOST_MEASURED_TOKENS,
+                                        WorkerConfig.MAX_MEASURED_TOKENS,
                                         MemoryPlan.DEFAULT_SEQUENCES,
                                         Terminal.bytes(
                                                 source.activationBytes(
@@ -178,7 +178,7 @@ final class Inspection {
                                                         DType.F32,
                                                         kv,
                                                         WorkerConfig.BLOCK_SIZE,
-                                                        WorkerConfig.MOST_MEASURED_TOKENS,
+                                                        WorkerConfig.MAX_MEASURED_TOKENS,
                                                         MemoryPlan.DEFAULT_SEQUENCES))));
             }
         } catch (CheckpointException | IllegalArgumentException e) {

@@ -29,7 +29,8 @@ class StoppableTest {
             throws IOException, InterruptedException {
         try (BufferedReader output = probe.inputReader()) {
             assertEquals(lines, output.lines().toList());
-            assertTrue(probe.waitFor(TestTimeout.HANG.toSeconds(), TimeUnit.SECONDS), "still alive");
+            assertTrue(
+                    probe.waitFor(TestTimeout.HANG.toSeconds(), TimeUnit.SECONDS), "still alive");
             assertEquals(exitCode, probe.exitValue());
         } finally {
             probe.destroyForcibly();

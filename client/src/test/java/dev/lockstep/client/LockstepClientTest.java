@@ -38,7 +38,7 @@ import org.junit.jupiter.api.Test;
 final class LockstepClientTest {
     private static final String ENDLESS = "Tell me everything";
 
-    /// Only what hangs takes longer, however busy the machine is.
+    /// Only a hang takes longer, however busy the machine is.
     private static final Duration TIMEOUT = Duration.ofMinutes(2);
 
     private final BlockingQueue<InferenceRequest> requests = new LinkedBlockingQueue<>();

@@ -7,7 +7,7 @@ import org.opentest4j.AssertionFailedError;
 /// A bounded wait for a condition that another thread makes true.
 public final class Eventually {
 
-    /// Only what hangs takes longer, however busy the machine is.
+    /// Only a hang takes longer, however busy the machine is.
     public static final Duration TIMEOUT = Duration.ofMinutes(2);
 
     /// A condition to wait for; it may throw what the test may throw.

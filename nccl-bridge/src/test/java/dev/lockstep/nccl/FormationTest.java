@@ -68,18 +68,12 @@ final class FormationTest {
                 "epoch differs: rank 1 has 8, rank 0 has 7",
                 new Formation(mine, 0, 64, HostGroup.TIMEOUT),
                 new Formation(
-                        new Rendezvous(mine.name(), 8, 2, group.folder),
-                        1,
-                        64,
-                        HostGroup.TIMEOUT));
+                        new Rendezvous(mine.name(), 8, 2, group.folder), 1, 64, HostGroup.TIMEOUT));
         assertDiffers(
                 "group size differs: rank 1 has 3, rank 0 has 2",
                 new Formation(mine, 0, 64, HostGroup.TIMEOUT),
                 new Formation(
-                        new Rendezvous(mine.name(), 7, 3, group.folder),
-                        1,
-                        64,
-                        HostGroup.TIMEOUT));
+                        new Rendezvous(mine.name(), 7, 3, group.folder), 1, 64, HostGroup.TIMEOUT));
         assertDiffers(
                 "bytes for collectives differs: rank 1 has 128, rank 0 has 64",
                 new Formation(mine, 0, 64, HostGroup.TIMEOUT),
@@ -124,8 +118,7 @@ final class FormationTest {
                     String permissions =
                             PosixFilePermissions.toString(
                                     Files.getPosixFilePermissions(rendezvous.file()));
-                    return permissions
-                            + join(new Formation(rendezvous, 1, 64, HostGroup.TIMEOUT));
+                    return permissions + join(new Formation(rendezvous, 1, 64, HostGroup.TIMEOUT));
                 };
         assertEquals("rw-------", HostGroup.together(List.of(zero, one)).getLast());
     }

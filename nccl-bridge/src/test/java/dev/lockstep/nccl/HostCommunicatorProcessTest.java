@@ -70,8 +70,7 @@ final class HostCommunicatorProcessTest {
         RankProcess stopped = ranks.get(1);
         stopped.signal("STOP");
         String expected =
-                "aborted: rank 1 (process %d) sent no heartbeat for 3.0 s"
-                        .formatted(stopped.pid());
+                "aborted: rank 1 (process %d) sent no heartbeat for 3.0 s".formatted(stopped.pid());
         assertEquals(expected, ranks.getFirst().awaitLine("aborted", ABORT_LIMIT));
         stopped.signal("CONT");
         assertEquals(expected, stopped.awaitLine("aborted", ABORT_LIMIT));

@@ -17,7 +17,7 @@ import java.util.stream.Stream;
 
 /// Groups whose ranks are threads of this JVM, in a separate folder in shared memory.
 final class HostGroup implements AutoCloseable {
-    /// Only what hangs takes longer, however busy the machine is.
+    /// Only a hang takes longer, however busy the machine is.
     static final Duration TIMEOUT = Duration.ofMinutes(2);
 
     final Path folder;
@@ -74,7 +74,8 @@ final class HostGroup implements AutoCloseable {
     /// threw.
     static <T> List<T> together(List<Callable<T>> tasks) throws Exception {
         try (ExecutorService executor = Executors.newThreadPerTaskExecutor(Thread::new)) {
-            List<Future<T>> futures = executor.invokeAll(tasks, 2 * TIMEOUT.toSeconds(), TimeUnit.SECONDS);
+            List<Future<T>> futures =
+                    executor.invokeAll(tasks, 2 * TIMEOUT.toSeconds(), TimeUnit.SECONDS);
             List<T> results = new ArrayList<>();
             for (Future<T> future : futures) {
                 results.add(future.get());

@@ -72,8 +72,7 @@ final class RankProcess implements AutoCloseable {
 
     /// Returns the next line that begins with `start`.
     String awaitLine(String start) throws InterruptedException {
-        return awaitLine(
-                start, () -> lines.poll(HostGroup.TIMEOUT.toSeconds(), TimeUnit.SECONDS));
+        return awaitLine(start, () -> lines.poll(HostGroup.TIMEOUT.toSeconds(), TimeUnit.SECONDS));
     }
 
     /// Returns the next line that begins with `start`; throws when a busy thread uses more than

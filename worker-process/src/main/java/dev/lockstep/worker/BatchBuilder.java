@@ -13,10 +13,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/// Turns the rows of a step into index arrays: filled on the host, copied to the device in one
-/// piece.
+/// Turns the rows of a step into index arrays. They are filled on the host and copied to the device
+/// in one piece.
 ///
-/// Not thread-safe: belongs to the step thread. Closed by the session that made it.
+/// Not thread-safe; belongs to the step thread. The session that creates it closes it.
 final class BatchBuilder implements AutoCloseable {
     private final Kernels kernels;
     private final int kvGroups;
@@ -26,11 +26,12 @@ final class BatchBuilder implements AutoCloseable {
     private final DeviceBuffer device;
     private int cursor;
 
-    /// The batch of a step and the slots its logit rows belong to.
+    /// The batch of a step and the slots that its logit rows belong to.
     ///
-    /// @param rows in the order their tokens lie
+    /// @param rows the rows in the order of their tokens
     /// @param logitSlots `[1, n]` I32 on the device
-    /// @param scored the positions whose next prompt token's log-probability is wanted
+    /// @param samplingSlots the same slots on the host
+    /// @param scored the positions whose next prompt token's log-probability is requested
     record Batch(
             ForwardBatch forward,
             List<Placed> rows,
@@ -40,15 +41,18 @@ final class BatchBuilder implements AutoCloseable {
 
     /// A row and its place in the step.
     ///
-    /// @param start its first token
-    /// @param firstWanted the first position of the row whose outputs are wanted; the end of the
-    ///   row if none is
-    /// @param scored positions from there on whose next prompt token's log-probability is wanted
+    /// @param start index of its first token in the step
+    /// @param firstWanted the first position of the row whose outputs are requested; the end of the
+    ///   row if there is none
+    /// @param scored number of positions from `firstWanted` on whose next prompt token's
+    ///   log-probability is requested
     record Placed(Step.Row row, int start, int firstWanted, int scored) {}
 
-    /// @param rows `[1, k]` I32 on the device: tokens of the step
-    /// @param targets `[1, k]` I32 on the device: the token behind each
-    /// @param slots whose they are
+    /// The positions to score.
+    ///
+    /// @param rows `[1, k]` I32 on the device: indices of tokens of the step
+    /// @param targets `[1, k]` I32 on the device: the id that follows each of them
+    /// @param slots the slot of each
     record Scored(Tensor rows, Tensor targets, int[] slots) {}
 
     BatchBuilder(Kernels kernels, int kvGroups, SessionLimits limits) {
@@ -58,7 +62,7 @@ final class BatchBuilder implements AutoCloseable {
         int maxTokens = limits.maxTokens();
         int maxRows = limits.maxSequences();
         int maxBlocksPerRow = Math.ceilDiv(limits.maxPositions(), blockSize);
-        // Ids and positions, then tokens to score and theirs; one more table for rows without KV.
+        // Ids, positions, tokens to score and their targets; one more table for rows without KV.
         long integers =
                 4L * maxTokens
                         + 2L * maxRows
@@ -113,7 +117,7 @@ final class BatchBuilder implements AutoCloseable {
         return new Batch(forward, rows, vector(slotIndex, sampled), integers(logitSlots), scored);
     }
 
-    /// Rows that keep their keys and values first; both in the order of the step.
+    /// Places rows with KV first, then rows without; each kind in the order of the step.
     private static List<Placed> place(List<Step.Row> step, SlotTable slots) {
         List<Placed> placed = new ArrayList<>(step.size());
         int start = 0;
@@ -132,7 +136,7 @@ final class BatchBuilder implements AutoCloseable {
     private static Placed placed(Step.Row row, Slot slot, int start) {
         int end = row.computed() + row.count();
         int first = Math.clamp(slot.outputs().from(), row.computed(), end);
-        // What comes after the prompt is not scored but sampled.
+        // Tokens after the prompt are sampled, not scored.
         int scored = slot.outputs().logprobs() ? Math.min(end, slot.promptLength() - 1) - first : 0;
         return new Placed(row, start, first, Math.max(0, scored));
     }
@@ -174,7 +178,7 @@ final class BatchBuilder implements AutoCloseable {
             put(computed + r, placed.row().computed());
             MemorySegment blockRow = slice(table + r * width, width);
             blocks.write(placed, blockRow);
-            // The step before left its own behind.
+            // The memory still holds block ids of an earlier step.
             blockRow.asSlice((long) blocks.count(placed) * Integer.BYTES).fill((byte) 0);
             tokens += placed.row().count();
         }

@@ -8,9 +8,9 @@ import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
-/// Which KV blocks of this rank are full, by name; outlives a group's epochs, as the blocks do. A
-/// block that somebody writes to loses its name, also the one it had in another KV group that
-/// shares its memory.
+/// The names of the full KV blocks of this rank. Like the blocks, it outlives the epochs of a
+/// group. A block that is written loses its name, also in every other KV group that shares its
+/// memory.
 ///
 /// Belongs to the step thread.
 final class HeldBlocks {
@@ -31,7 +31,8 @@ final class HeldBlocks {
         }
     }
 
-    /// Somebody writes to a block; refuses one there is not.
+    /// Removes the names of a block that is about to be written. Throws if the block does not
+    /// exist.
     void written(int kvGroup, int block) {
         if (block < 1 || block >= names[kvGroup].length) {
             throw new IllegalArgumentException(
@@ -44,7 +45,7 @@ final class HeldBlocks {
         }
     }
 
-    /// A block is full. The null block, in the place of one a window left behind, has no name.
+    /// Names a full block. The null block, which replaces a block outside the window, gets no name.
     void named(int kvGroup, int block, BlockHash name) {
         if (block != 0) {
             names[kvGroup][block] = name;
@@ -59,7 +60,7 @@ final class HeldBlocks {
         return names.length;
     }
 
-    /// The named blocks of a KV group, ascending.
+    /// Returns the named blocks of a KV group in ascending order.
     List<Integer> blocks(int kvGroup) {
         List<Integer> blocks = new ArrayList<>();
         for (int block = 1; block < names[kvGroup].length; block++) {

@@ -5,13 +5,13 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/// What this host's memory can still take, from `/proc/meminfo`.
+/// The free memory of this host, from `/proc/meminfo`.
 public final class HostMemory {
     private static final Path MEMINFO = Path.of("/proc/meminfo");
 
     private HostMemory() {}
 
-    /// Bytes that can be had without swapping.
+    /// Returns the bytes that can be allocated without swapping.
     public static long availableBytes() {
         try {
             for (String line : Files.readAllLines(MEMINFO)) {

@@ -18,8 +18,8 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
 
-/// What this worker tells a scheduler of itself when it joins: what all ranks must have equal, and
-/// what it brings.
+/// The answer to a Join: the properties that must be equal on all ranks, and the resources of this
+/// rank.
 final class JoinReply {
     /// Raised when schedulers and workers of different versions must not work together.
     static final String PROTOCOL_VERSION = "2";
@@ -98,7 +98,7 @@ final class JoinReply {
         this.joined = builder.build();
     }
 
-    /// Digest of the model, as announced.
+    /// Returns the announced digest of the model.
     String modelDigest() {
         return joined.getModelDigest();
     }
@@ -129,7 +129,7 @@ final class JoinReply {
         return incarnation;
     }
 
-    /// Why this worker cannot be what a Join asks for.
+    /// Returns why this worker does not match a Join, or empty if it does.
     Optional<String> misfit(Join join) {
         if (join.getGroup().equals(config.group())
                 && join.getRank() == config.rank()

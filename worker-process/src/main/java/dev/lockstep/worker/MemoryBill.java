@@ -1,6 +1,6 @@
 package dev.lockstep.worker;
 
-/// What a rank will take of its host's memory, in bytes, before any of it is taken.
+/// The host memory that a rank needs, in bytes, computed before any of it is allocated.
 public record MemoryBill(long weights, long kv, long activations) {
     public long total() {
         return weights + kv + activations;

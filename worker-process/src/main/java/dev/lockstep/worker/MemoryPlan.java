@@ -9,11 +9,11 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.IntToLongFunction;
 
-/// What the ranks of a host will take of its memory, and the limits that fit into it, decided
-/// before anything is loaded. A limit nobody asked for is lowered to what memory holds; one that
-/// was asked for and does not fit is refused with the settings that do.
+/// The memory that the ranks of a host need and the limits that fit into it, decided before
+/// anything is loaded. A default limit is lowered until it fits; a requested limit that does not
+/// fit is refused with the settings that do.
 ///
-/// @param lowered a line for each limit that is below its default
+/// @param lowered one line for each limit that is below its default
 public record MemoryPlan(
         List<MemoryBill> ranks,
         KvCapacity kv,
@@ -21,12 +21,12 @@ public record MemoryPlan(
         int maxNumSeqs,
         List<String> lowered) {
 
-    /// As `--max-num-seqs`.
+    /// Default of `--max-num-seqs`.
     public static final int DEFAULT_SEQUENCES = 64;
 
     private static final long KV_CEILING = 2L << 30;
 
-    /// Sequences are given up before their length falls below it.
+    /// The number of sequences is lowered before their length falls below this many tokens.
     private static final int USEFUL_LENGTH = 512;
 
     public MemoryPlan {
@@ -34,22 +34,22 @@ public record MemoryPlan(
         lowered = List.copyOf(lowered);
     }
 
-    /// What one rank takes beside KV memory.
+    /// The memory that one rank needs.
     ///
-    /// @param activations by the sequences at once
-    /// @param kvBytesPerToken its part of the KV memory, in proportion to those of the others
+    /// @param activations bytes of activations by the number of running sequences
+    /// @param kvBytesPerToken bytes of KV per token; ranks divide the KV memory in proportion to it
     public record Rank(long weights, IntToLongFunction activations, long kvBytesPerToken) {
 
-        /// Asks the model.
+        /// Computes the needs of a rank from the model.
         ///
-        /// @param mostTokens of a step
+        /// @param maxTokens the largest number of tokens of a step
         public static Rank of(
                 ModelSource source,
                 Shard shard,
                 long weights,
                 DType activationType,
                 DType kvType,
-                int mostTokens) {
+                int maxTokens) {
             return new Rank(
                     weights,
                     sequences ->
@@ -58,13 +58,13 @@ public record MemoryPlan(
                                     activationType,
                                     kvType,
                                     WorkerConfig.BLOCK_SIZE,
-                                    mostTokens,
+                                    maxTokens,
                                     sequences),
                     source.kvBytesPerToken(shard, kvType));
         }
     }
 
-    /// What a model needs.
+    /// The memory that a model needs.
     ///
     /// @param context tokens of its longest sequence
     public record Needs(int context, List<Rank> ranks, KvCapacity kv) {
@@ -90,7 +90,7 @@ public record MemoryPlan(
                     .sum();
         }
 
-        /// KV bytes for so many sequences of this length, and for one of them in any case.
+        /// Returns the KV bytes for `sequences` sequences of this length, at least those for one.
         private long kvFor(int sequences, int length) {
             long blocks = Math.ceilDiv((long) length, kv.blockSize()) * sequences + 1;
             return Math.max(
@@ -99,23 +99,25 @@ public record MemoryPlan(
         }
     }
 
-    /// What a user asked for; empty is the default.
+    /// The limits that a user requested; an empty one takes its default.
     public record Asked(
             Optional<Integer> maxModelLen, Optional<Integer> maxNumSeqs, Optional<Long> kvMemory) {
         private static final Asked NOTHING =
                 new Asked(Optional.empty(), Optional.empty(), Optional.empty());
     }
 
-    /// Decides.
+    /// Decides the limits.
     ///
-    /// @param available bytes the host still has
+    /// @param available free bytes of the host
     /// @throws OutOfHostMemoryException with the numbers and the settings that fit, if any do
     public static MemoryPlan of(Needs needs, Asked asked, long available) {
         int sequences = sequences(needs, asked, available);
         long room = available - needs.weights() - needs.activations(sequences);
         int length = asked.maxModelLen().orElse(needs.context());
-        long kv = asked.kvMemory().orElseGet(() -> kv(needs, asked, sequences, room, available));
-        if (room < 0 || kv > room || (asked.kvMemory().isEmpty() && kv < least(needs, asked))) {
+        long kv =
+                asked.kvMemory()
+                        .orElseGet(() -> defaultKv(needs, asked, sequences, room, available));
+        if (room < 0 || kv > room || (asked.kvMemory().isEmpty() && kv < minKv(needs, asked))) {
             throw tooMuch(needs, asked, available, sequences);
         }
         int holds = needs.kv().mostTokens(kv);
@@ -125,7 +127,7 @@ public record MemoryPlan(
         List<String> lowered = new ArrayList<>();
         if (holds < length) {
             lowered.add(
-                    "--max-model-len %,d to %,d: %s of KV memory hold no longer sequence"
+                    "--max-model-len %,d to %,d: limited by %s of KV memory"
                             .formatted(length, holds, mebibytes(kv)));
             length = holds;
         }
@@ -144,21 +146,22 @@ public record MemoryPlan(
                                     DEFAULT_SEQUENCES,
                                     running,
                                     running < sequences
-                                            ? "there are no more KV blocks"
-                                            : "activations of more would not fit"));
+                                            ? "limited by the KV blocks"
+                                            : "limited by the memory for activations"));
         }
         return new MemoryPlan(bills(needs, running, kv), needs.kv(), length, running, lowered);
     }
 
-    /// KV memory of all ranks.
+    /// Returns the KV memory of all ranks.
     public long kvBytes() {
         return ranks.stream().mapToLong(MemoryBill::kv).sum();
     }
 
-    /// As many as were asked for, else as many of the default as leave room for KV memory.
+    /// Returns the requested number of sequences; without one, halves the default until the
+    /// smallest useful KV memory fits too.
     private static int sequences(Needs needs, Asked asked, long available) {
         int sequences = asked.maxNumSeqs().orElse(DEFAULT_SEQUENCES);
-        long others = needs.weights() + asked.kvMemory().orElse(least(needs, asked));
+        long others = needs.weights() + asked.kvMemory().orElse(minKv(needs, asked));
         while (asked.maxNumSeqs().isEmpty()
                 && sequences > 1
                 && others + needs.activations(sequences) > available) {
@@ -167,21 +170,22 @@ public record MemoryPlan(
         return sequences;
     }
 
-    /// The least KV memory of use.
-    private static long least(Needs needs, Asked asked) {
+    /// Returns the smallest useful KV memory.
+    private static long minKv(Needs needs, Asked asked) {
         int length = Math.min(needs.context(), USEFUL_LENGTH);
         return needs.kv().bytesFor(asked.maxModelLen().orElse(length));
     }
 
-    /// Where nobody asks: what all sequences need, at most half of what is free, and at most 2 GiB
-    /// or one sequence of the full length. A length that was asked for, and the least that is of
-    /// use, may take all that is left.
-    private static long kv(Needs needs, Asked asked, int sequences, long room, long available) {
+    /// Returns the default KV memory: the need of all sequences, at most half of the free memory,
+    /// and at most 2 GiB or one sequence of the full length. A requested length, and the smallest
+    /// useful one, may use all memory that weights and activations leave.
+    private static long defaultKv(
+            Needs needs, Asked asked, int sequences, long room, long available) {
         int length = asked.maxModelLen().orElse(needs.context());
-        long most = Math.max(KV_CEILING, needs.kv().bytesFor(length));
-        long half = Math.max(available / 2, least(needs, asked));
+        long max = Math.max(KV_CEILING, needs.kv().bytesFor(length));
+        long half = Math.max(available / 2, minKv(needs, asked));
         return Math.min(
-                Math.min(needs.kvFor(sequences, length), most), Math.max(0, Math.min(half, room)));
+                Math.min(needs.kvFor(sequences, length), max), Math.max(0, Math.min(half, room)));
     }
 
     private static List<MemoryBill> bills(Needs needs, int sequences, long kv) {
@@ -210,7 +214,7 @@ public record MemoryPlan(
 
     private static OutOfHostMemoryException tooMuch(
             Needs needs, Asked asked, long available, int sequences) {
-        long kv = asked.kvMemory().orElse(least(needs, asked));
+        long kv = asked.kvMemory().orElse(minKv(needs, asked));
         String numbers =
                 "weights take %s, activations of %d sequences %s, KV memory %s %s; %s are free"
                         .formatted(

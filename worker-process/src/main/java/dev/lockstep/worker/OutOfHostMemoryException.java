@@ -1,6 +1,6 @@
 package dev.lockstep.worker;
 
-/// Too little memory for what was asked; the message is the one line a user sees.
+/// Thrown if the host has too little memory; the message is the one line that a user sees.
 public final class OutOfHostMemoryException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 

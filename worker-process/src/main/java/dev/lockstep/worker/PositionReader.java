@@ -13,14 +13,14 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/// Reads what sequences want of a step beside their next token: log-probabilities of prompt tokens,
+/// Reads the outputs of a step other than the next tokens: log-probabilities of prompt tokens,
 /// hidden states, pooled vectors.
 ///
-/// Logits are made anew for the positions that want them, as many at a time as a step samples, so
-/// that no memory is needed for a prompt's. Belongs to the step thread.
+/// Logits are computed for the requested positions alone, in parts as large as a step's sampled
+/// rows, so that the logits of a whole prompt need no memory. Belongs to the step thread.
 final class PositionReader {
-    /// Hidden states of more positions travel in several messages.
-    private static final int MOST_VALUES = 1 << 18;
+    /// The upper bound of values in one message; hidden states beyond it are sent in several.
+    private static final int MAX_VALUES = 1 << 18;
 
     private static final float[] NO_VALUES = {};
 
@@ -46,26 +46,26 @@ final class PositionReader {
         this.slots = slots;
     }
 
-    /// The outputs of a step that has run and was sampled; nothing on ranks that do not sample. All
-    /// ranks call it, because logits are gathered.
+    /// Returns the outputs of a step that has run and is sampled; empty on ranks that do not
+    /// sample. All ranks call it, because logits are gathered.
     List<StepOutcome.Outputs> read(BatchBuilder.Batch batch) {
         List<StepOutcome.Sampled> scored = score(batch);
         if (activations.communicator().rank() != 0) {
             return List.of();
         }
         List<StepOutcome.Outputs> outputs = new ArrayList<>();
-        int taken = 0;
+        int read = 0;
         for (BatchBuilder.Placed placed : batch.rows()) {
             Slot slot = slots.at(placed.row().slot());
             int count = placed.scored();
             if (count > 0) {
-                List<StepOutcome.Sampled> own = scored.subList(taken, taken + count);
-                taken += count;
+                List<StepOutcome.Sampled> next = scored.subList(read, read + count);
+                read += count;
                 outputs.add(
                         new StepOutcome.Outputs(
                                 placed.row().slot(),
                                 placed.firstWanted(),
-                                own,
+                                next,
                                 0,
                                 NO_VALUES,
                                 NO_VALUES));
@@ -80,7 +80,7 @@ final class PositionReader {
     private List<StepOutcome.Sampled> score(BatchBuilder.Batch batch) {
         int count = batch.scored().rows().columns();
         int[] owners = batch.scored().slots();
-        int most = Arrays.stream(owners).map(this::top).max().orElse(0);
+        int maxTop = Arrays.stream(owners).map(this::top).max().orElse(0);
         List<StepOutcome.Sampled> scored = new ArrayList<>(count);
         for (int from = 0; from < count; from += activations.maxLogitRows()) {
             int first = from;
@@ -92,7 +92,7 @@ final class PositionReader {
                             activations);
             if (activations.communicator().rank() == 0) {
                 Tensor targets = batch.scored().targets().columns(from, to);
-                sampler.score(logits, targets, most, samples.rows(to - from));
+                sampler.score(logits, targets, maxTop, samples.rows(to - from));
                 scored.addAll(
                         samples.read(
                                 to - from, i -> owners[first + i], i -> top(owners[first + i])));
@@ -114,7 +114,7 @@ final class PositionReader {
         Tensor all = model.hiddenStates(batch.forward().tokens(), activations);
         int size = all.columns();
         int end = placed.row().computed() + placed.row().count();
-        int atOnce = Math.max(1, MOST_VALUES / size);
+        int atOnce = Math.max(1, MAX_VALUES / size);
         for (int from = placed.firstWanted(); from < end; from += atOnce) {
             int to = Math.min(end, from + atOnce);
             int start = placed.start() + from - placed.row().computed();

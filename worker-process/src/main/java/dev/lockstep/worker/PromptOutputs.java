@@ -2,17 +2,17 @@ package dev.lockstep.worker;
 
 import dev.lockstep.kernels.SamplingSettings;
 
-/// What a sequence wants beside its next tokens.
+/// The outputs that a sequence requests in addition to its next tokens.
 ///
-/// @param from the first position whose output is wanted
-/// @param logprobs of the prompt tokens behind it
-/// @param topLogprobs most likely ids at each of those positions
-/// @param hiddenStates of every position computed from there on
+/// @param from the first position whose output is requested
+/// @param logprobs whether log-probabilities of the prompt tokens after `from` are requested
+/// @param topLogprobs number of most likely ids at each of those positions
+/// @param hiddenStates whether the hidden states of `from` and all later positions are requested
 record PromptOutputs(
         int from, boolean logprobs, int topLogprobs, boolean hiddenStates, Pooling pooling) {
     static final PromptOutputs NONE = new PromptOutputs(0, false, 0, false, Pooling.NONE);
 
-    /// How one vector is made of a prompt's hidden states.
+    /// How one vector is computed from a prompt's hidden states.
     enum Pooling {
         NONE,
         MEAN,

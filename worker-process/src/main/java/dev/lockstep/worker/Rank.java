@@ -15,7 +15,8 @@ import java.util.Map;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/// This process's shard, loaded: what outlives a group's epochs. Opens a [Session] for each.
+/// The loaded shard of this process, which outlives the epochs of a group; opens a [Session] for
+/// each epoch.
 ///
 /// Belongs to the step thread once the worker has started.
 final class Rank implements AutoCloseable {
@@ -30,19 +31,22 @@ final class Rank implements AutoCloseable {
     private byte[] hashKey = {};
     private StepBudget measured = new StepBudget(1, 0);
 
-    /// Builds the communicator of an epoch.
+    /// Creates the communicator of an epoch.
     @FunctionalInterface
     interface Connector {
-        /// Meets the other ranks.
+        /// Connects to the other ranks.
         ///
-        /// @param bytes collective memory this rank will allocate from it
+        /// @param bytes collective memory that this rank will allocate from the communicator
         Communicator connect(StepRunner.Formation formation, long bytes);
     }
 
-    /// @param maxPositions prompt and output of a sequence
-    /// @param mostBatchedTokens a step's bound when the chunk is measured
-    /// @param kvBytes what KV blocks may take
-    record RankLimits(int maxPositions, int blockSize, int mostBatchedTokens, long kvBytes) {}
+    /// The limits of a rank.
+    ///
+    /// @param maxPositions upper bound of prompt and output tokens of a sequence
+    /// @param maxBatchedTokens upper bound of a step's tokens if a formation leaves it to
+    ///   measurement
+    /// @param kvBytes upper bound of the memory of KV blocks
+    record RankLimits(int maxPositions, int blockSize, int maxBatchedTokens, long kvBytes) {}
 
     Rank(Model model, Kernels kernels, Connector connector, RankLimits limits) {
         this.model = model;
@@ -55,8 +59,8 @@ final class Rank implements AutoCloseable {
         return kernels;
     }
 
-    /// Blocks the KV memory holds, the null block included; every pool gets as many. KV groups
-    /// whose blocks are alike share a pool: a block is one group's at a time.
+    /// Returns the number of blocks of every pool, the null block included. KV groups with equal
+    /// block layouts share a pool: a block belongs to one group at a time.
     int kvBlocks() {
         long perBlock = bytesPerBlock();
         return perBlock == 0
@@ -69,14 +73,15 @@ final class Rank implements AutoCloseable {
                 .stream().mapToLong(each -> each.layout().bytesPerBlock() * each.blocks()).sum();
     }
 
-    /// Bytes of one block of every pool.
+    /// Returns the bytes of one block of every pool together.
     long bytesPerBlock() {
         return model.kvLayouts().stream().distinct().mapToLong(KvLayout::bytesPerBlock).sum();
     }
 
-    /// Refuses a group that has no room, or more than this rank said it holds.
+    /// Opens the session of an epoch. Throws if a limit of the formation is too small or exceeds
+    /// this rank's KV blocks.
     Session open(StepRunner.Formation formation) {
-        int tokens = formation.maxBatchedTokens().orElse(limits.mostBatchedTokens);
+        int tokens = formation.maxBatchedTokens().orElse(limits.maxBatchedTokens);
         SessionLimits session =
                 new SessionLimits(
                         tokens, formation.maxSequences(), limits.maxPositions, limits.blockSize);
@@ -93,7 +98,7 @@ final class Rank implements AutoCloseable {
         boolean kept = holdBlocks((int) formation.kvBlocks());
         if (formation.keepBlocks() && !kept) {
             throw new IllegalArgumentException(
-                    "asked to keep %d KV blocks, held another number"
+                    "cannot keep %d KV blocks, this rank held another number"
                             .formatted(formation.kvBlocks()));
         }
         long bytes =
@@ -108,8 +113,8 @@ final class Rank implements AutoCloseable {
         }
     }
 
-    /// The blocks that are full from earlier epochs, by their names under this key; names made
-    /// under another one mean nothing.
+    /// Returns the full blocks of earlier epochs. Names that were computed under another key are
+    /// removed first.
     HeldBlocks held(byte[] key) {
         if (!Arrays.equals(key, hashKey)) {
             held.clear();
@@ -118,8 +123,8 @@ final class Rank implements AutoCloseable {
         return held;
     }
 
-    /// Warms a new session and returns what a step may hold. Warming writes to blocks, so it is
-    /// left out where some are kept.
+    /// Warms up a new session and returns the budget of a step. Warm-up writes to blocks, so a
+    /// formation that keeps blocks skips it.
     StepBudget warm(Session session, StepRunner.Formation formation) {
         if (formation.keepBlocks()) {
             return formation
@@ -138,23 +143,24 @@ final class Rank implements AutoCloseable {
         return measured;
     }
 
-    /// Activations are computed and taken when a session opens; the scratch memory of ops grows
-    /// with the tokens of a step. Refuses a session whose largest step would not find it, judged by
-    /// a small one.
+    /// Throws if the scratch memory of the session's largest step exceeds the free memory,
+    /// estimated from a small step. Activations are allocated when a session opens; scratch memory
+    /// of ops grows with the tokens of a step.
     private void requireScratch(Session session, int tokens) {
         long scratch = session.scratchBytes();
-        int most = session.limits().maxTokens();
-        long missing = scratch * (most - tokens) / tokens;
-        log.info("a step of {} tokens took {} KiB of scratch memory", tokens, scratch >> 10);
+        int maxTokens = session.limits().maxTokens();
+        long missing = scratch * (maxTokens - tokens) / tokens;
+        log.info("a step of {} tokens uses {} KiB of scratch memory", tokens, scratch >> 10);
         long available = HostMemory.availableBytes();
         if (missing > available) {
             throw new OutOfHostMemoryException(
                     "a step of %d tokens needs %d MiB more of scratch memory, %d MiB are free: lower --max-num-batched-tokens"
-                            .formatted(most, missing >> 20, available >> 20));
+                            .formatted(maxTokens, missing >> 20, available >> 20));
         }
     }
 
-    /// Keeps the blocks of the epoch before when there are as many; says whether it did.
+    /// Keeps the blocks of the previous epoch and returns true if their number is `blocks`;
+    /// allocates new ones otherwise.
     private boolean holdBlocks(int blocks) {
         if (kv.size() == model.kvLayouts().size()
                 && kv.stream().allMatch(each -> each.blocks() == blocks)) {
@@ -169,7 +175,7 @@ final class Rank implements AutoCloseable {
         return false;
     }
 
-    /// Forgets what it closes: the next attempt to allocate may fail.
+    /// Closes the blocks and clears the list, because the next allocation may fail.
     private static void close(List<PagedKv> kv) {
         new HashSet<>(kv).forEach(PagedKv::close);
         kv.clear();

@@ -3,7 +3,7 @@ package dev.lockstep.worker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/// The blocks that rows of a step have in one KV group, written row after row.
+/// The blocks of a step's rows in one KV group, written row by row.
 sealed interface RowBlocks {
 
     int count(BatchBuilder.Placed placed);
@@ -11,7 +11,7 @@ sealed interface RowBlocks {
     /// Writes all blocks of the next row to the beginning of `table`.
     void write(BatchBuilder.Placed placed, MemorySegment table);
 
-    /// What the rows' slots hold.
+    /// The blocks in the tables of the rows' slots.
     record OfSlots(SlotTable slots, int group) implements RowBlocks {
         @Override
         public int count(BatchBuilder.Placed placed) {
@@ -30,8 +30,8 @@ sealed interface RowBlocks {
         }
     }
 
-    /// For rows without KV: blocks of [dev.lockstep.model.ActivationBuffers#stepKv], numbered from
-    /// 1 on.
+    /// The blocks of rows without KV: those of [dev.lockstep.model.ActivationBuffers#stepKv],
+    /// numbered from 1 on.
     final class OfStep implements RowBlocks {
         private final int blockSize;
         private int next = 1;

@@ -13,11 +13,12 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.IntUnaryOperator;
 
-/// Where the sampler writes, and the way from there to the host.
+/// The device buffer that the sampler writes to, and its copy to the host.
 ///
-/// Belongs to the step thread. Closed by the session that made it.
+/// Belongs to the step thread. The session that creates it closes it.
 final class SampleReader implements AutoCloseable {
-    /// Of a row that requests no log-probabilities: what its places hold is another row's.
+    /// Marks a row that requests no log-probabilities: the sampler does not write them, so the
+    /// buffer holds those of an earlier row.
     static final int NO_LOGPROBS = -1;
 
     private static final int WIDTH = SamplingSettings.MAX_TOP_LOGPROBS;
@@ -35,14 +36,14 @@ final class SampleReader implements AutoCloseable {
         this.host = arena.allocate(Samples.bytes(maxRows), 64);
     }
 
-    /// The first rows, for the sampler to fill.
+    /// Returns the first `count` rows for the sampler to write.
     Samples rows(int count) {
         return samples.rows(count);
     }
 
-    /// Reads the first rows.
+    /// Reads the first `count` rows.
     ///
-    /// @param slot of each row
+    /// @param slot the slot of each row
     /// @param top the number of most likely ids that a row reports, or [#NO_LOGPROBS]
     List<StepOutcome.Sampled> read(int count, IntUnaryOperator slot, IntUnaryOperator top) {
         Samples rows = samples.rows(count);

@@ -15,9 +15,9 @@ import java.util.List;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/// What a worker holds for one epoch of its group: communicator, activations, slots. Runs steps.
+/// The state of one epoch of a group: communicator, activations, slots. Runs steps.
 ///
-/// Belongs to the step thread, but for [#abort]. Closed by [StepRunner] when the epoch ends.
+/// Belongs to the step thread, except for [#abort]. [StepRunner] closes it when the epoch ends.
 final class Session implements AutoCloseable {
     private static final Logger log = LogManager.getLogger(Session.class);
 
@@ -63,7 +63,7 @@ final class Session implements AutoCloseable {
         this.bytesAtStart = kernels.allocatedBytes();
     }
 
-    /// Device bytes that ops have grown for this session's steps, beside what it began with.
+    /// Returns the device bytes that ops have allocated since this session was opened.
     long scratchBytes() {
         return kernels.allocatedBytes() - bytesAtStart;
     }
@@ -88,7 +88,7 @@ final class Session implements AutoCloseable {
         return lastNumber;
     }
 
-    /// Runs the next step of the epoch; refuses any other.
+    /// Runs the next step of the epoch. Throws if the step is not the next one.
     StepOutcome run(Step step) {
         if (step.epoch() != epoch || step.number() != lastNumber + 1) {
             throw new IllegalStateException(
@@ -100,7 +100,7 @@ final class Session implements AutoCloseable {
         return outcome;
     }
 
-    /// Runs a step outside the numbering: warm-up.
+    /// Runs a step without numbering it, for warm-up.
     StepOutcome execute(Step step) {
         long start = System.nanoTime();
         for (int slot : step.releasedSlots()) {
@@ -126,8 +126,8 @@ final class Session implements AutoCloseable {
                 step.epoch(), step.number(), sampled, outputs, System.nanoTime() - start);
     }
 
-    /// Makes every collective of this epoch fail, also one the step thread sits in. Any thread may
-    /// call it.
+    /// Makes every collective of this epoch fail, also one that the step thread is in. Any thread
+    /// may call it.
     void abort(String reason) {
         communicator.abort(reason);
     }
@@ -138,7 +138,7 @@ final class Session implements AutoCloseable {
             Slot slot = slots.at(row.slot());
             slot.advance(row, limits);
             if (!slot.withoutKv()) {
-                note(row, slot);
+                updateNames(row, slot);
             }
         }
         return batches.build(step.rows(), slots);
@@ -173,8 +173,8 @@ final class Session implements AutoCloseable {
                 : SampleReader.NO_LOGPROBS;
     }
 
-    /// What the row writes loses its name, what it fills gets one.
-    private void note(Step.Row row, Slot slot) {
+    /// Removes the names of the blocks that the row writes and names those that it fills.
+    private void updateNames(Step.Row row, Slot slot) {
         int size = limits.blockSize();
         for (int group = 0; group < kv.size(); group++) {
             int[] table = slot.blocks(group);
@@ -191,7 +191,7 @@ final class Session implements AutoCloseable {
     private void requireFits(Step step) {
         if (step.tokens() > limits.maxTokens()) {
             throw new IllegalArgumentException(
-                    "a step of %d tokens, at most %d were agreed"
+                    "a step of %d tokens, the limit is %d"
                             .formatted(step.tokens(), limits.maxTokens()));
         }
         BitSet seen = new BitSet(limits.maxSequences());
@@ -207,10 +207,10 @@ final class Session implements AutoCloseable {
 
     private void admit(Step.Admission admission) {
         int slot = admission.slot();
-        log.debug("request {} takes slot {}", admission.requestId(), slot);
-        Slot taken = new Slot(admission, kv.size());
-        taken.named(admission.computed() / limits.blockSize());
-        slots.put(slot, taken);
+        log.debug("request {} gets slot {}", admission.requestId(), slot);
+        Slot admitted = new Slot(admission, kv.size());
+        admitted.named(admission.computed() / limits.blockSize());
+        slots.put(slot, admitted);
         sampler.admit(slot, admission.settings(), admission.promptIds(), admission.outputIds());
     }
 
@@ -228,10 +228,10 @@ final class Session implements AutoCloseable {
             held.written(copy.kvGroup(), copy.to());
         }
         for (int group = 0; group < kv.size(); group++) {
-            int of = group;
+            int kvGroup = group;
             List<BlockCopy> blocks =
                     copies.stream()
-                            .filter(copy -> copy.kvGroup() == of)
+                            .filter(copy -> copy.kvGroup() == kvGroup)
                             .map(copy -> new BlockCopy(copy.from(), copy.to(), copy.tokens()))
                             .toList();
             if (!blocks.isEmpty()) {

@@ -1,9 +1,9 @@
 package dev.lockstep.worker;
 
-/// The largest step and sequence of an epoch.
+/// The limits of the steps and sequences of an epoch.
 ///
 /// @param maxTokens tokens of a step
 /// @param maxSequences slots, and rows of a step
-/// @param maxPositions prompt and output of a sequence
-/// @param blockSize tokens a KV block holds
+/// @param maxPositions prompt and output tokens of a sequence
+/// @param blockSize tokens of a KV block
 record SessionLimits(int maxTokens, int maxSequences, int maxPositions, int blockSize) {}

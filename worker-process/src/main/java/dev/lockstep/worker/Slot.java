@@ -3,7 +3,7 @@ package dev.lockstep.worker;
 import dev.lockstep.kernels.SamplingSettings;
 import java.util.Arrays;
 
-/// A running sequence's row of worker state: the ids it was admitted with and its block tables.
+/// The state of a running sequence: the ids it was admitted with and its block tables.
 final class Slot {
     private final int[] ids;
     private final Step.Admission admission;
@@ -11,7 +11,7 @@ final class Slot {
     private final int[] blockCounts;
     private int computed;
     private int named;
-    // The sum of the hidden states so far, where their mean is asked for.
+    // The sum of the hidden states read until now, if their mean is requested.
     private double[] sum = {};
 
     Slot(Step.Admission admission, int kvGroups) {
@@ -35,8 +35,9 @@ final class Slot {
         this.computed = admission.computed();
         if (computed < 0 || computed >= ids.length) {
             throw new IllegalArgumentException(
-                    "slot %d: %d of %d ids are computed, the last one never is"
-                            .formatted(admission.slot(), computed, ids.length));
+                    "slot %d: %d of %d ids are computed, must be 0 to %d"
+                            .formatted(
+                                    admission.slot(), computed, ids.length, ids.length - 1));
         }
     }
 
@@ -48,7 +49,7 @@ final class Slot {
         return admission.outputs();
     }
 
-    /// Whether its one row keeps no keys and values.
+    /// Returns whether the sequence is one row that keeps no keys and values.
     boolean withoutKv() {
         return admission.withoutKv();
     }
@@ -57,7 +58,7 @@ final class Slot {
         return admission.promptIds().length;
     }
 
-    /// Adds one position's hidden state to the sum of those before.
+    /// Adds the hidden state of one position to the sum.
     void addHiddenState(float[] values, int offset, int size) {
         if (sum.length == 0) {
             sum = new double[size];
@@ -67,7 +68,7 @@ final class Slot {
         }
     }
 
-    /// The mean of the prompt's hidden states.
+    /// Returns the mean of the prompt's hidden states.
     float[] meanHiddenState() {
         float[] mean = new float[sum.length];
         for (int i = 0; i < mean.length; i++) {
@@ -76,19 +77,19 @@ final class Slot {
         return mean;
     }
 
-    /// Takes a row's new blocks and moves on; refuses a row that does not continue where the last
-    /// one ended, or that goes beyond the ids, blocks and positions there are.
+    /// Appends a row's new blocks and advances to the row's end. Throws if the row does not begin
+    /// where the last one ended, or exceeds the known ids, the blocks or the positions.
     void advance(Step.Row row, SessionLimits limits) {
         long end = (long) computed + row.count();
         int known = Math.max(1, ids.length - computed);
         if (row.computed() != computed || row.count() < 1) {
-            throw refusal(row, "the slot stands at %d".formatted(computed));
+            throw refusal(row, "the slot is at %d".formatted(computed));
         }
         if (end > limits.maxPositions()) {
             throw refusal(row, "a sequence has at most %d".formatted(limits.maxPositions()));
         }
         if (withoutKv()) {
-            takeWhole(row);
+            advanceWithoutKv(row);
             return;
         }
         if (row.newBlocks().size() != blocks.length) {
@@ -106,16 +107,16 @@ final class Slot {
                                 .formatted(blockCounts[group], group, end));
             }
         }
-        // Beyond the ids there is the last sampled one, and only a step later the next.
+        // After the known ids only the last sampled one exists; the next one needs another step.
         if (row.count() > known) {
             throw refusal(row, "%d are known".formatted(known));
         }
         computed = (int) end;
     }
 
-    private void takeWhole(Step.Row row) {
+    private void advanceWithoutKv(Step.Row row) {
         if (row.computed() != 0 || row.count() != ids.length) {
-            throw refusal(row, "without KV all %d are one row".formatted(ids.length));
+            throw refusal(row, "a row without KV must have all %d".formatted(ids.length));
         }
         computed = ids.length;
     }
@@ -126,19 +127,19 @@ final class Slot {
                         .formatted(row.slot(), row.count(), row.computed(), why));
     }
 
-    /// The id at a position, or `-1 - slot` when it is the slot's last sampled one, which only the
-    /// device knows.
+    /// Returns the id at a position, or `-1 - slot` for the slot's last sampled id, which only the
+    /// device has.
     int idAt(int position, int slot) {
         return position < ids.length ? ids[position] : -1 - slot;
     }
 
-    /// Whether a row that ends before `end` reaches the end of what is known, so that a token is
-    /// due.
+    /// Returns whether a row that ends before position `end` covers all known ids, so that it
+    /// samples a token.
     boolean samplesAt(int end) {
         return admission.generates() && end >= ids.length;
     }
 
-    /// Full blocks that have names, or had them when the slot was taken.
+    /// Returns the number of full blocks that were named, before the admission or by rows since.
     int named() {
         return named;
     }

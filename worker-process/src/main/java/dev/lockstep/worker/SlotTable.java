@@ -2,7 +2,7 @@ package dev.lockstep.worker;
 
 import org.jspecify.annotations.Nullable;
 
-/// Which sequence holds which slot; refuses what a correct scheduler never asks for.
+/// The sequence of each slot. Throws on requests that a correct scheduler never sends.
 final class SlotTable {
     private final @Nullable Slot[] slots;
 

@@ -23,13 +23,15 @@ record Step(
         return rows.stream().mapToInt(Row::count).sum();
     }
 
-    /// A sequence takes a slot.
+    /// The assignment of a slot to a sequence.
     ///
-    /// @param requestId for the log
-    /// @param outputIds generated before it was preempted
-    /// @param computed positions whose blocks were found in the cache; they come with its first row
-    /// @param generates whether its rows sample tokens once all ids are computed
-    /// @param withoutKv all of it is one row of this step, whose keys and values nobody needs again
+    /// @param requestId the request, for the log
+    /// @param outputIds ids that were generated before the sequence was preempted
+    /// @param computed number of positions found in the cache; their blocks are part of the first
+    ///   row
+    /// @param generates whether rows sample tokens once all ids are computed
+    /// @param withoutKv whether the sequence is one row of this step, whose keys and values no
+    ///   later step needs
     record Admission(
             String requestId,
             int slot,
@@ -41,7 +43,7 @@ record Step(
             boolean generates,
             boolean withoutKv) {
 
-        /// Of a sequence that only generates.
+        /// Creates an admission that generates and requests no other outputs.
         Admission(
                 String requestId,
                 int slot,
@@ -62,13 +64,13 @@ record Step(
         }
     }
 
-    /// Copies the first `tokens` tokens of a block.
+    /// A copy of the first `tokens` tokens of a block.
     record Copy(int kvGroup, int from, int to, int tokens) {}
 
-    /// Tokens `[computed, computed + count)` of a slot.
+    /// The tokens `[computed, computed + count)` of a slot.
     ///
-    /// @param newBlocks appended to the slot's table, for each KV group
-    /// @param names of the slot's next full blocks that have none yet
+    /// @param newBlocks blocks to append to the slot's table, for each KV group
+    /// @param names names of the slot's next full blocks without one
     record Row(int slot, int computed, int count, List<int[]> newBlocks, List<BlockHash> names) {
         Row {
             newBlocks = List.copyOf(newBlocks);

@@ -1,8 +1,8 @@
 package dev.lockstep.worker;
 
-/// What a step may hold.
+/// The upper bound of a step.
 ///
-/// @param tokens at the beginning of their sequences
-/// @param doublingPosition where a token takes twice the time it takes at the beginning, because of
-///   all it attends to; 0 when nobody measured
+/// @param tokens number of tokens at the beginning of their sequences
+/// @param doublingPosition the position where a token takes twice the time of one at the beginning,
+///   because it attends to all preceding ones; 0 if it was not measured or took no longer
 record StepBudget(int tokens, int doublingPosition) {}

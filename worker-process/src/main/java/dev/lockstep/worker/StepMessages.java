@@ -26,7 +26,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/// Steps as they travel, and as a worker runs them.
+/// Conversions between the messages of steps and the records that a worker runs.
 final class StepMessages {
     private StepMessages() {}
 

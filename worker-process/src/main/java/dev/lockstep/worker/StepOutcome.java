@@ -22,7 +22,7 @@ record StepOutcome(
 
     /// Outputs of consecutive positions of a slot.
     ///
-    /// @param position the first
+    /// @param position the first position
     /// @param nextTokens prompt tokens from `position + 1` on, with their log-probabilities
     /// @param hiddenStates `hiddenSize` values for each position, or none
     /// @param pooled `hiddenSize` values where the prompt ends here and one vector was requested

@@ -10,12 +10,12 @@ import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.jspecify.annotations.Nullable;
 
-/// The one thread that owns the device: takes commands in order and answers to the connection they
-/// came from.
+/// The one thread that owns the device: it runs commands in order and replies to the connection of
+/// each.
 ///
-/// Whatever a command meets, the thread goes on: the scheduler hears of it and the epoch is over.
-/// The inbox is bounded; a scheduler that has more than two steps in flight finds it full and loses
-/// its connection.
+/// A command that fails ends the epoch with an error message to the scheduler, not the thread. The
+/// inbox is bounded; a step that finds it full is refused with an error message. A correct
+/// scheduler has two steps in flight.
 final class StepRunner implements AutoCloseable {
     private static final Logger log = LogManager.getLogger(StepRunner.class);
     private static final int INBOX = 16;
@@ -25,15 +25,15 @@ final class StepRunner implements AutoCloseable {
     private final BlockingQueue<Command> inbox = new ArrayBlockingQueue<>(INBOX);
     private final Thread thread = Thread.ofPlatform().name("step-runner").unstarted(this::loop);
 
-    /// Written by the step thread; read by others only to abort.
+    /// Written by the step thread; other threads read it only to abort.
     private volatile @Nullable Session session;
 
     private volatile long lastFinished;
 
-    /// Whose commands count; the step thread's.
+    /// The join whose commands run; belongs to the step thread.
     private @Nullable Join joined;
 
-    /// What the step thread is told.
+    /// A command to the step thread.
     private sealed interface Command {
         record Form(Formation formation, Replies replies) implements Command {}
 
@@ -42,14 +42,15 @@ final class StepRunner implements AutoCloseable {
         record Stop() implements Command {}
     }
 
-    /// A group of this epoch wants this worker; until the next one, nobody else is served.
+    /// A group joins with this epoch; until the next join, only its commands run.
     private record Join(long epoch, byte[] hashKey, Replies replies) implements Command {}
 
-    /// What a scheduler asks for once all ranks agreed.
+    /// The parameters of an epoch, on which all ranks have agreed.
     ///
-    /// @param rendezvous what rank 0 creates and the others open
-    /// @param maxBatchedTokens empty: measure
-    /// @param keepBlocks blocks of an earlier epoch are taken over, so nothing may write to them
+    /// @param rendezvous name of the shared memory that rank 0 creates and the other ranks open
+    /// @param maxBatchedTokens empty if warm-up measures it
+    /// @param keepBlocks whether blocks of an earlier epoch are kept, so that warm-up must not
+    ///   write to them
     record Formation(
             long epoch,
             String rendezvous,
@@ -58,10 +59,10 @@ final class StepRunner implements AutoCloseable {
             Optional<Integer> maxBatchedTokens,
             boolean keepBlocks) {}
 
-    /// Where answers go; called from the step thread, must not block.
+    /// The receiver of replies. The step thread calls it; it must not block.
     interface Replies {
-        /// The device is free for the epoch; `held` is what is still there from earlier ones, and
-        /// is valid during the call.
+        /// Reports that the device is free for the epoch. `held` has the full blocks of earlier
+        /// epochs and is valid during the call only.
         void joined(long epoch, HeldBlocks held);
 
         void formed(long epoch, StepBudget budget);
@@ -80,9 +81,9 @@ final class StepRunner implements AutoCloseable {
         thread.start();
     }
 
-    /// Ends what runs for a lower epoch and answers once the device is free.
+    /// Ends the session of a lower epoch and replies once the device is free.
     ///
-    /// @param hashKey under which blocks are named
+    /// @param hashKey the key of block names
     void join(long epoch, byte[] hashKey, Replies replies) {
         abort("group epoch %d begins".formatted(epoch));
         put(new Join(epoch, hashKey, replies));
@@ -92,12 +93,12 @@ final class StepRunner implements AutoCloseable {
         put(new Command.Form(formation, replies));
     }
 
-    /// Runs a step after those before it. False when the inbox is full.
+    /// Queues a step; returns false if the inbox is full.
     boolean run(Step step, Replies replies) {
         return inbox.offer(new Command.Run(step, replies));
     }
 
-    /// Makes the collectives of the present epoch fail, if there is one. Any thread.
+    /// Makes the collectives of the current epoch fail, if there is one. Any thread may call it.
     void abort(String reason) {
         Session current = session;
         if (current != null) {
@@ -105,7 +106,7 @@ final class StepRunner implements AutoCloseable {
         }
     }
 
-    /// The last step finished in the present epoch.
+    /// Returns the last step finished in the current epoch.
     long lastFinished() {
         return lastFinished;
     }
@@ -124,7 +125,8 @@ final class StepRunner implements AutoCloseable {
     private void put(Command command) {
         try {
             if (!inbox.offer(command, 10, TimeUnit.SECONDS)) {
-                throw new IllegalStateException("the step thread has not taken a command for 10 s");
+                throw new IllegalStateException(
+                        "the step thread has not accepted a command for 10 s");
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
@@ -207,7 +209,7 @@ final class StepRunner implements AutoCloseable {
         }
     }
 
-    /// The fence: a stream that was replaced, or never joined, may still have sent something.
+    /// Refuses commands of a stream that was replaced or never joined.
     private boolean refuses(long epoch, long number, Replies replies) {
         boolean refuses =
                 joined == null || joined.epoch != epoch || !joined.replies.equals(replies);

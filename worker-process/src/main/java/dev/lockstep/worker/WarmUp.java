@@ -13,55 +13,58 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 
-/// Runs every shape once before a worker is ready, and measures how many tokens a step may hold.
+/// Runs every shape once before a worker is ready, and measures how many tokens a step may have.
 ///
-/// All ranks run the same steps; what rank 0 measured decides for all.
+/// All ranks run the same steps and use the times that rank 0 measures.
 final class WarmUp {
-    /// A step should end within this, so that decoding sequences wait no longer for somebody's
+    /// The goal for a step's time: decoding sequences wait no longer for another sequence's
     /// prefill.
     static final Duration STEP_GOAL = Duration.ofMillis(250);
 
     private static final int SMALLEST_CHUNK = 32;
 
-    /// Far enough that attention shows, near enough that a start does not wait for it.
+    /// The position of the far chunk: attention has a measurable cost there, and the measurement is
+    /// still short.
     private static final int FAR = 1024;
 
     private final Kernels kernels;
     private final Session session;
     private final int blocks;
 
-    /// @param blocks of the smallest KV group, the null block included
+    /// @param blocks number of blocks of a KV pool, the null block included
     WarmUp(Kernels kernels, Session session, int blocks) {
         this.kernels = kernels;
         this.session = session;
         this.blocks = blocks;
     }
 
-    /// Warms decode batches of 1, 4, 16 … sequences, then grows a prefill chunk while a step of it
-    /// stays within half the goal. A step may hold what fits the goal, judged by the last of them,
-    /// at most the session's limit.
+    /// Warms up decode batches of 1, 4, 16 … sequences, then doubles a prefill chunk while its step
+    /// stays within half the goal. Returns the number of tokens that take as long as the goal,
+    /// extrapolated from the last chunk, at most the session's limit.
     StepBudget measure() {
         warm();
-        int most = session.limits().maxTokens();
-        int chunk = Math.min(SMALLEST_CHUNK, most);
+        int maxTokens = session.limits().maxTokens();
+        int chunk = Math.min(SMALLEST_CHUNK, maxTokens);
         long nanos = fromRankZero(prefill(chunk));
-        while (chunk < most && 2 * nanos <= STEP_GOAL.toNanos()) {
-            chunk = Math.min(2 * chunk, most);
+        while (chunk < maxTokens && 2 * nanos <= STEP_GOAL.toNanos()) {
+            chunk = Math.min(2 * chunk, maxTokens);
             nanos = fromRankZero(prefill(chunk));
         }
-        // A neighbour's burst on this host must not decide for the whole run.
+        // Measured twice: a short load of other processes must not decide for the whole run.
         nanos = Math.min(nanos, fromRankZero(prefill(chunk)));
         int doublingPosition = doublingPosition();
         int tokens =
                 2 * nanos <= STEP_GOAL.toNanos()
                         ? chunk
-                        : Math.min(most, Math.max(chunk, within(chunk, nanos, doublingPosition)));
+                        : Math.min(
+                                maxTokens,
+                                Math.max(chunk, within(chunk, nanos, doublingPosition)));
         int block = session.limits().blockSize();
         return new StepBudget(tokens <= block ? tokens : tokens / block * block, doublingPosition);
     }
 
-    /// Tokens that take as long as the goal where `chunk` take `nanos`; each attends to those
-    /// before it: n tokens cost n · (1 + n / 2d).
+    /// Returns the number of tokens that take as long as the goal if `chunk` tokens take `nanos`.
+    /// Each attends to all preceding ones: n tokens cost n · (1 + n / 2d).
     static int within(int chunk, long nanos, int doublingPosition) {
         double times = (double) STEP_GOAL.toNanos() / nanos;
         if (doublingPosition == 0) {
@@ -72,8 +75,8 @@ final class WarmUp {
         return (int) (d * (Math.sqrt(1 + 2 * cost / d) - 1));
     }
 
-    /// Compares a chunk at the beginning of a sequence with one far behind it: time grows with what
-    /// a token attends to.
+    /// Compares the time of a chunk at the beginning of a sequence with that of a far one: time
+    /// grows with the number of positions that a token attends to.
     private int doublingPosition() {
         SessionLimits limits = session.limits();
         int count = Math.min(SMALLEST_CHUNK, Math.min(limits.maxTokens(), limits.maxPositions()));
@@ -86,34 +89,35 @@ final class WarmUp {
         return deep <= near ? 0 : (int) Math.min(Integer.MAX_VALUE, far * near / (deep - near));
     }
 
-    /// Time of one step of a chunk that stands behind so many positions.
+    /// Returns the time of one step with a chunk of `count` tokens after `computed` positions.
     private long run(int computed, int count) {
         return run(List.of(count), computed);
     }
 
-    /// One small step, for what it takes of memory; returns its tokens.
+    /// Runs one small step, so that its scratch memory can be read; returns its tokens.
     int dummyStep() {
         int tokens = Math.min(SMALLEST_CHUNK, session.limits().maxTokens());
         prefill(tokens);
         return tokens;
     }
 
-    /// Warms only, when the chunk is given.
+    /// Warms up decode batches without measuring.
     void warm() {
-        int most = Math.min(session.limits().maxSequences(), session.limits().maxTokens());
-        for (int rows = 1; rows < most; rows *= 4) {
+        int maxRows = Math.min(session.limits().maxSequences(), session.limits().maxTokens());
+        for (int rows = 1; rows < maxRows; rows *= 4) {
             decode(rows);
         }
-        decode(most);
+        decode(maxRows);
     }
 
-    /// Time of one step that prefills `tokens`, in rows no longer than a sequence may be.
+    /// Returns the time of one step that prefills `tokens`, in rows of at most a sequence's length.
     private long prefill(int tokens) {
         List<Integer> counts = new ArrayList<>();
-        for (int left = tokens; left > 0 && counts.size() < session.limits().maxSequences(); ) {
-            int count = Math.min(left, session.limits().maxPositions());
+        for (int remaining = tokens;
+                remaining > 0 && counts.size() < session.limits().maxSequences(); ) {
+            int count = Math.min(remaining, session.limits().maxPositions());
             counts.add(count);
-            left -= count;
+            remaining -= count;
         }
         return run(counts, 0);
     }
@@ -126,7 +130,9 @@ final class WarmUp {
         return run(counts, 0);
     }
 
-    /// @param computed positions before each of them
+    /// Runs one step with a row for each count, and returns its time.
+    ///
+    /// @param computed positions that precede each row
     private long run(List<Integer> counts, int computed) {
         List<Step.Admission> admissions = new ArrayList<>();
         List<Step.Row> rows = new ArrayList<>();
@@ -158,7 +164,7 @@ final class WarmUp {
         return nanos;
     }
 
-    /// Rows share blocks here: what is stored means nothing.
+    /// Returns the block table of a row. Rows share blocks, because their content is never read.
     private List<int[]> table(int tokens) {
         int[] table = new int[Math.ceilDiv(tokens, session.limits().blockSize())];
         for (int i = 0; i < table.length; i++) {
@@ -167,7 +173,7 @@ final class WarmUp {
         return Collections.nCopies(session.kvGroups(), table);
     }
 
-    /// A time is never 0, and all ranks go by the same one.
+    /// Returns the time of rank 0 on every rank, at least 1.
     private long fromRankZero(long nanos) {
         long value = Math.max(1, nanos);
         if (session.communicator().size() == 1) {

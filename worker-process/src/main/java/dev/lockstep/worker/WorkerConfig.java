@@ -15,10 +15,11 @@ import java.util.Optional;
 /// The settings of one worker, read once at its start.
 ///
 /// @param threads empty: the cores
-/// @param cpus which CPUs to pin the threads to; empty pins nobody
-/// @param oversubscribed more compute threads than cores on this host: nobody spins
+/// @param cpus the CPUs that the threads are pinned to; empty: the threads are not pinned
+/// @param oversubscribed whether the host has more compute threads than cores, so that no thread
+///   spins
 /// @param maxModelLen empty: the model's context
-/// @param kvMemory empty: computed from what is free
+/// @param kvMemory empty: computed from the free memory
 /// @param maxNumBatchedTokens empty: measured
 public record WorkerConfig(
         String zookeeper,
@@ -47,24 +48,25 @@ public record WorkerConfig(
     /// Tokens of a KV block.
     public static final int BLOCK_SIZE = 16;
 
-    /// A step's bound while the chunk is measured; on few cores it comes out far lower.
-    public static final int MOST_MEASURED_TOKENS = 1024;
+    /// The upper bound of a step's tokens if they are measured; on few cores the result is far
+    /// lower.
+    public static final int MAX_MEASURED_TOKENS = 1024;
 
     public static final Key<String> CPUS =
             Key.text("cpus", "LIST", "CPU numbers to pin the compute threads to, such as 0,1")
-                    .orElseComputed("pins nobody");
+                    .orElseComputed("no pinning");
 
     public static final Key<Boolean> OVERSUBSCRIBED =
             Key.flag(
                     "oversubscribed",
-                    "the host runs more compute threads than it has cores: nobody spins");
+                    "the host runs more compute threads than it has cores: no thread spins");
 
     public static final Key<String> INSTRUCTION_SET =
             Key.text(
                             "instruction-set",
                             "avx512_bf16|avx512_vnni|vector_api",
-                            "which kernels compute; asked for and absent stops the start")
-                    .orElseComputed("the best there is");
+                            "the kernels to use; the start fails if they are not available")
+                    .orElseComputed("the best available");
 
     public static final SettingsSpec SPEC =
             SettingsSpec.of(
@@ -101,9 +103,9 @@ public record WorkerConfig(
 
     /// Reads the settings of a worker.
     ///
-    /// @param model where `--model` was found on disk
-    /// @param modelName its name when none is given
-    /// @param runFolder where the process keeps its socket and log
+    /// @param model the path of `--model` on disk
+    /// @param modelName the served name if no setting names the model
+    /// @param runFolder folder of the process's socket and log
     public static WorkerConfig of(Settings settings, Path model, String modelName, Path runFolder) {
         return new WorkerConfig(
                 settings.value(ProcessKeys.ZOOKEEPER),
@@ -130,20 +132,20 @@ public record WorkerConfig(
                 settings.value(ProcessKeys.FAILPOINTS));
     }
 
-    /// Tokens of a sequence: what was asked for, which the model must be able to hold, or the
-    /// model's context.
-    public static int maxModelLen(Optional<Integer> asked, ModelSource source) {
+    /// Returns the requested upper bound of a sequence's tokens, or the model's context without
+    /// one. Throws if the request exceeds the context.
+    public static int maxModelLen(Optional<Integer> requested, ModelSource source) {
         int context = source.contextLength();
-        if (asked.orElse(context) > context) {
+        if (requested.orElse(context) > context) {
             throw new SettingsException(
                     "--max-model-len %d exceeds the model's context of %d"
-                            .formatted(asked.get(), context));
+                            .formatted(requested.get(), context));
         }
-        return asked.orElse(context);
+        return requested.orElse(context);
     }
 
-    /// What tells hosts apart in the handshake: ranks of a CPU group share memory, so they share
-    /// one.
+    /// Returns the host's identity in the handshake: the ranks of a CPU group share memory, so they
+    /// must be on one host.
     public String hostIdentity() {
         return host;
     }

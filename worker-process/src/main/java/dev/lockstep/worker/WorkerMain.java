@@ -32,7 +32,7 @@ import java.util.concurrent.ScheduledExecutorService;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/// A worker process: loads its shard, announces itself, and then does what schedulers ask.
+/// A worker process: it loads its shard, announces itself, and serves schedulers.
 public final class WorkerMain {
     static final Failpoint BEFORE_STEP = new Failpoint("worker.before-step");
     static final Failpoint AFTER_STEP = new Failpoint("worker.after-step");
@@ -44,9 +44,9 @@ public final class WorkerMain {
 
     private WorkerMain() {}
 
-    /// Runs until the daemon is told to stop.
+    /// Runs until the daemon is stopped.
     ///
-    /// @param progress hears how loading goes, for the launcher's terminal
+    /// @param progress receives the progress of loading, for the launcher's terminal
     public static void run(WorkerConfig config, Daemon daemon, LoadSettings.Progress progress) {
         Failpoints failpoints =
                 Failpoints.parse(
@@ -80,11 +80,11 @@ public final class WorkerMain {
                         new Rank.RankLimits(
                                 plan.maxModelLen(),
                                 WorkerConfig.BLOCK_SIZE,
-                                mostTokens(config),
+                                maxTokens(config),
                                 bill.kv()));
         daemon.own(rank);
         String incarnation = Randomness.secure().nextIncarnation();
-        JoinReply introduction =
+        JoinReply joinReply =
                 new JoinReply(
                         config,
                         incarnation,
@@ -95,14 +95,14 @@ public final class WorkerMain {
                         rank,
                         plan.maxModelLen(),
                         bill.activations());
-        serve(config, daemon, cluster, introduction, rank, kernels, failpoints);
+        serve(config, daemon, cluster, joinReply, rank, kernels, failpoints);
     }
 
     private static void serve(
             WorkerConfig config,
             Daemon daemon,
             Cluster cluster,
-            JoinReply introduction,
+            JoinReply joinReply,
             Rank rank,
             Kernels kernels,
             Failpoints failpoints) {
@@ -113,7 +113,7 @@ public final class WorkerMain {
                         Thread.ofPlatform().daemon().name("heartbeat").factory());
         WorkerService service =
                 new WorkerService(
-                        introduction, runner, kernels::progress, timer, announcement::serving);
+                        joinReply, runner, kernels::progress, timer, announcement::serving);
         runner.start();
         daemon.own(runner);
         daemon.atEnd(reason -> timer.shutdownNow());
@@ -134,19 +134,19 @@ public final class WorkerMain {
                                 config.tensorParallel(),
                                 config.host(),
                                 server.port(),
-                                introduction.incarnation())
+                                joinReply.incarnation())
                         .withUnixSocket(server.socket().toString())
                         .withAttributes(
                                 Map.of(
                                         "model", config.servedModelName(),
-                                        "digest", introduction.modelDigest()));
+                                        "digest", joinReply.modelDigest()));
         announcement.begin(daemon.own(cluster.register(member)));
         log.info(
                 "rank {} of {} in group {}: {}, announced at {}:{}",
                 config.rank(),
                 config.tensorParallel(),
                 config.group(),
-                introduction.info().getShard(),
+                joinReply.info().getShard(),
                 config.host(),
                 server.port());
         daemon.run();
@@ -177,7 +177,8 @@ public final class WorkerMain {
                         .formatted(key));
     }
 
-    /// The ranks of a group must have the same limits, so one of several lowers nothing by itself.
+    /// Plans this rank's memory. The ranks of a group must have the same limits, so one of several
+    /// ranks does not lower its own.
     private static MemoryPlan plan(
             WorkerConfig config,
             ModelSource source,
@@ -192,7 +193,7 @@ public final class WorkerMain {
                         source.weightBytes(shard, kernels, types.compute()),
                         kernels.activationType(),
                         types.kv(),
-                        mostTokens(config));
+                        maxTokens(config));
         return MemoryPlan.of(
                 MemoryPlan.Needs.of(source, List.of(rank)),
                 new MemoryPlan.Asked(
@@ -204,8 +205,8 @@ public final class WorkerMain {
                 HostMemory.availableBytes());
     }
 
-    private static int mostTokens(WorkerConfig config) {
-        return config.maxNumBatchedTokens().orElse(WorkerConfig.MOST_MEASURED_TOKENS);
+    private static int maxTokens(WorkerConfig config) {
+        return config.maxNumBatchedTokens().orElse(WorkerConfig.MAX_MEASURED_TOKENS);
     }
 
     private static Communicator connect(
@@ -223,8 +224,8 @@ public final class WorkerMain {
                 MEETING_TIMEOUT);
     }
 
-    /// Keeps the announced state true: READY while a group is formed. Before the registration
-    /// exists the state waits.
+    /// The announced state of this worker: READY while a group is formed. A change that precedes
+    /// the registration is announced with it.
     private static final class Announcement {
         private Optional<Registration> registration = Optional.empty();
         private boolean serving;

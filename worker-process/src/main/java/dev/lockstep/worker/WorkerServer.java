@@ -20,13 +20,13 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 
-/// Listens for the scheduler: on a Unix socket for one of this host, on TCP for one elsewhere.
-/// Closed by [WorkerMain].
+/// Listens for the scheduler: on a Unix socket for a scheduler on this host, on TCP for a remote
+/// one. [WorkerMain] closes it.
 final class WorkerServer implements AutoCloseable {
-    /// An admission carries a whole prompt, and a step up to all admissions at once.
+    /// An admission has a whole prompt, and one step may admit every sequence.
     private static final int MAX_MESSAGE_BYTES = 64 << 20;
 
-    /// Of a Unix socket, in bytes, as Linux has it.
+    /// The longest path of a Unix socket on Linux, in bytes.
     private static final int LONGEST_SOCKET_PATH = 107;
 
     private final EventLoopGroup loops =

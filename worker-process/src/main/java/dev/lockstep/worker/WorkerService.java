@@ -22,17 +22,17 @@ import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.jspecify.annotations.Nullable;
 
-/// Speaks gRPC with the group's scheduler and holds the fence: one stream at a time, the one of the
-/// highest epoch.
+/// The gRPC service for the group's scheduler and the epoch fence: it serves one stream at a time,
+/// that of the highest epoch.
 final class WorkerService extends WorkerGrpc.WorkerImplBase {
-    /// In the trailers of a refused Join: the highest epoch this worker has seen.
+    /// The trailer of a refused Join with the highest epoch that this worker has seen.
     static final Metadata.Key<String> HIGHEST_EPOCH =
             Metadata.Key.of("lockstep-epoch", Metadata.ASCII_STRING_MARSHALLER);
 
     private static final Logger log = LogManager.getLogger(WorkerService.class);
     private static final Duration HEARTBEAT = Duration.ofSeconds(1);
 
-    private final JoinReply introduction;
+    private final JoinReply joinReply;
     private final StepRunner runner;
     private final LongSupplier progress;
     private final ScheduledExecutorService timer;
@@ -40,16 +40,18 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
     private @Nullable Connection current;
     private long highestEpoch;
 
-    /// @param progress ops finished since start
-    /// @param serving told true when the group is formed, false when another one begins or its
-    ///   stream is gone
+    /// Creates a service without a stream.
+    ///
+    /// @param progress number of ops finished since the start
+    /// @param serving receives true when a group is formed, false when another one joins or the
+    ///   stream ends
     WorkerService(
-            JoinReply introduction,
+            JoinReply joinReply,
             StepRunner runner,
             LongSupplier progress,
             ScheduledExecutorService timer,
             Consumer<Boolean> serving) {
-        this.introduction = introduction;
+        this.joinReply = joinReply;
         this.runner = runner;
         this.progress = progress;
         this.timer = timer;
@@ -61,22 +63,22 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
         return new Connection((ServerCallStreamObserver<WorkerMessage>) out);
     }
 
-    /// Adopts an epoch for a connection, or tells the highest one seen.
+    /// Adopts an epoch for a connection, or returns the highest epoch seen.
     private synchronized Optional<Long> refuse(Join join, Connection connection) {
         if (join.getEpoch() <= highestEpoch) {
             return Optional.of(highestEpoch);
         }
         highestEpoch = join.getEpoch();
-        Connection before = current;
+        Connection previous = current;
         current = connection;
         serving.accept(false);
-        if (before != null && before != connection) {
-            before.replaced(join.getEpoch());
+        if (previous != null && previous != connection) {
+            previous.replaced(join.getEpoch());
         }
         return Optional.empty();
     }
 
-    /// Not ready when the stream went away while the group formed.
+    /// Announces a formed group, unless its stream has ended or was replaced meanwhile.
     private synchronized void ready(Connection connection) {
         if (current == connection) {
             serving.accept(true);
@@ -86,7 +88,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
     private synchronized void gone(Connection connection) {
         if (current == connection) {
             current = null;
-            runner.abort("the scheduler's stream is gone");
+            runner.abort("the scheduler's stream has ended");
             serving.accept(false);
         }
     }
@@ -100,8 +102,8 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
 
         Connection(ServerCallStreamObserver<WorkerMessage> out) {
             this.out = out;
-            // Without a handler, an answer to a stream just cancelled would throw on the step
-            // thread.
+            // Without a handler, a reply to a stream that was just cancelled would throw on the
+            // step thread.
             out.setOnCancelHandler(this::end);
             this.heartbeats =
                     timer.scheduleAtFixedRate(
@@ -118,7 +120,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
                 case FORM -> runner.form(StepMessages.formation(message.getForm()), this);
                 case STEP -> step(message.getStep());
                 case HEARTBEAT -> {
-                    // Its arrival is its meaning.
+                    // Needs no answer.
                 }
                 case MESSAGE_NOT_SET ->
                         refuse(
@@ -128,7 +130,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
         }
 
         private void join(Join join) {
-            Optional<String> misfit = introduction.misfit(join);
+            Optional<String> misfit = joinReply.misfit(join);
             if (misfit.isPresent()) {
                 refuse(Status.FAILED_PRECONDITION.withDescription(misfit.get()), new Metadata());
                 return;
@@ -175,7 +177,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
             end();
         }
 
-        /// A higher epoch took over.
+        /// Ends the stream because a higher epoch has replaced it.
         void replaced(long byEpoch) {
             refuse(
                     Status.ABORTED.withDescription("epoch %d took over".formatted(byEpoch)),
@@ -203,7 +205,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
 
         @Override
         public void joined(long epoch, HeldBlocks held) {
-            send(WorkerMessage.newBuilder().setJoined(introduction.joined(epoch, held)));
+            send(WorkerMessage.newBuilder().setJoined(joinReply.joined(epoch, held)));
         }
 
         @Override
@@ -216,7 +218,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
                                             .setEpoch(epoch)
                                             .setMaxNumBatchedTokens(budget.tokens())
                                             .setDoublingPosition(budget.doublingPosition())
-                                            .setInfo(introduction.info())));
+                                            .setInfo(joinReply.info())));
         }
 
         @Override

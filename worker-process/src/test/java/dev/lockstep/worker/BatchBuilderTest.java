@@ -65,7 +65,7 @@ class BatchBuilderTest {
                         KV_GROUPS));
     }
 
-    /// The batch of rows that have come to their slots, as in a session.
+    /// Advances the slots and builds the batch, as a session does.
     private BatchBuilder.Batch build(Step.Row... rows) {
         for (Step.Row row : rows) {
             slots.at(row.slot()).advance(row, LIMITS);
@@ -99,7 +99,7 @@ class BatchBuilderTest {
     }
 
     @Test
-    void chunksAndDecodeRowsLieEndToEnd() {
+    void chunksAndDecodeRowsAreConsecutive() {
         admit(2, 50, 51, 52);
         build(row(2, 0, 3, new int[] {7}, new int[] {8}));
         int[] prompt = new int[40];
@@ -155,7 +155,7 @@ class BatchBuilderTest {
     }
 
     @Test
-    void theLargestBatchFitsAndTheNextOneBeginsAnew() {
+    void theLargestBatchFitsAndTheNextOneStartsEmpty() {
         for (int round = 0; round < 2; round++) {
             List<Step.Row> rows = new ArrayList<>();
             for (int slot = 0; slot < 4; slot++) {
@@ -198,7 +198,7 @@ class BatchBuilderTest {
     }
 
     @Test
-    void aStepOfRowsWithoutKvAloneHasEmptyTablesForTheRest() {
+    void aStepOfOnlyRowsWithoutKvHasEmptyTablesForKvGroups() {
         admit(0, PromptOutputs.NONE, true, 5, 6);
         BatchBuilder.Batch batch = build(row(0, 0, 2, NONE, NONE));
         for (PagedBatch paged : batch.forward().kv()) {
@@ -211,7 +211,7 @@ class BatchBuilderTest {
     }
 
     @Test
-    void whatTheLastStepLeftIsInNoTable() {
+    void noTableHasBlocksOfAnEarlierStep() {
         int[] full = {91, 92, 93, 94};
         List<Step.Row> rows = new ArrayList<>();
         for (int slot = 0; slot < 4; slot++) {
@@ -241,7 +241,7 @@ class BatchBuilderTest {
     }
 
     @Test
-    void positionsToScoreComeWithTheTokensBehindThem() {
+    void positionsToScoreHaveTheFollowingTokensAsTargets() {
         admit(
                 1,
                 new PromptOutputs(1, true, 0, false, PromptOutputs.Pooling.NONE),
@@ -263,7 +263,7 @@ class BatchBuilderTest {
                         row(3, 0, 3, NONE, NONE),
                         row(1, 0, 4, new int[] {1}, new int[] {2}),
                         row(2, 0, 2, new int[] {3}, new int[] {4}));
-        // Slot 1 lies first, from its position 1 on; slot 3 without KV behind slot 2.
+        // Slot 1 is first, from position 1 on; slot 3, without KV, follows slot 2.
         assertArrayEquals(new int[] {1, 2, 6, 7}, read(batch.scored().rows()));
         assertArrayEquals(new int[] {42, 43, 61, 62}, read(batch.scored().targets()));
         assertArrayEquals(new int[] {1, 1, 3, 3}, batch.scored().slots());

@@ -15,7 +15,7 @@ import org.junit.jupiter.api.Test;
 /// A worker runs each step of the highest epoch once and in order, and nothing else.
 class EpochFenceTest extends TinyWorkerSetting {
     @Test
-    void aJoinThatIsNotAboveTheHighestEpochIsRefusedWithIt() throws Exception {
+    void aJoinThatIsNotAboveTheHighestEpochIsRefusedNamingIt() throws Exception {
         try (ServedWorker served = serve();
                 TestScheduler first = served.dial()) {
             first.join(7);
@@ -28,12 +28,12 @@ class EpochFenceTest extends TinyWorkerSetting {
                     assertContains(end + "", "stale epoch " + stale, "7");
                 }
             }
-            assertTrue(first.isOpenAfter(0), "a stale Join harms nobody");
+            assertTrue(first.isOpenAfter(0), "a stale Join does not end the stream");
         }
     }
 
     @Test
-    void aHigherEpochEndsTheStreamOfTheLowerOneAndGoesOn() throws Exception {
+    void aHigherEpochEndsTheStreamOfTheLowerOneAndIsServed() throws Exception {
         try (ServedWorker served = serve();
                 TestScheduler old = served.dial();
                 TestScheduler next = served.dialUnixSocket()) {
@@ -49,7 +49,7 @@ class EpochFenceTest extends TinyWorkerSetting {
     }
 
     @Test
-    void aHigherEpochOnTheSameStreamGoesOnThere() throws Exception {
+    void aHigherEpochOnTheSameStreamIsServed() throws Exception {
         try (ServedWorker served = serve();
                 TestScheduler scheduler = served.dial()) {
             scheduler.begin(1);
@@ -74,12 +74,12 @@ class EpochFenceTest extends TinyWorkerSetting {
             owner.sendForm(TestScheduler.form(5));
             assertContains(owner.error().getMessage(), "not joined epoch 5");
             owner.send(prefill(4));
-            assertEquals(1, owner.result().getSampledCount(), "nobody took its session");
+            assertEquals(1, owner.result().getSampledCount(), "no other stream ended its session");
         }
     }
 
     @Test
-    void aStepOutOfOrderEndsTheEpochAndAnotherOneWorks() throws Exception {
+    void aStepOutOfOrderEndsTheEpochAndTheNextOneIsServed() throws Exception {
         try (ServedWorker served = serve()) {
             try (TestScheduler scheduler = served.dial()) {
                 scheduler.begin(1);
@@ -90,7 +90,7 @@ class EpochFenceTest extends TinyWorkerSetting {
                 assertEquals(1, error.getEpoch());
                 assertEquals(3, error.getNumber());
                 assertContains(error.getMessage(), "(1, 3)", "(1, 1)");
-                // What was dropped stays dropped: the right step comes too late.
+                // The epoch has ended: the correct step comes too late.
                 scheduler.send(step(1, 2).addRows(row(0, 10, 1)));
                 assertContains(scheduler.error().getMessage(), "epoch 1 is not formed");
             }

@@ -13,7 +13,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/// What a rank still holds when its group forms again.
+/// The full blocks that a rank keeps when its group forms again.
 class HeldBlocksTest {
     private static final byte[] KEY = {1, 2, 3};
     private static final BlockHash FIRST = new BlockHash(1, 1);
@@ -45,7 +45,7 @@ class HeldBlocksTest {
                         keep));
     }
 
-    /// Two full blocks, 5 and 9, and the beginning of another one.
+    /// Fills blocks 5 and 9 and one token of block 7.
     private static void fillTwo(Session session) {
         session.run(
                 TestWorker.step(
@@ -79,7 +79,7 @@ class HeldBlocksTest {
     }
 
     @Test
-    void namesUnderAnotherKeyMeanNothing() {
+    void namesUnderAnotherKeyAreRemoved() {
         try (Session session = open(1, TestWorker.BLOCKS, false)) {
             fillTwo(session);
         }
@@ -87,7 +87,7 @@ class HeldBlocksTest {
     }
 
     @Test
-    void warmingForgetsWhatItWritesOver() {
+    void warmUpRemovesTheNamesOfBlocks() {
         try (Session session = open(1, TestWorker.BLOCKS, false)) {
             fillTwo(session);
         }
@@ -112,7 +112,7 @@ class HeldBlocksTest {
         }
         IllegalArgumentException refusal =
                 assertThrows(IllegalArgumentException.class, () -> open(2, 12, true));
-        assertEquals("asked to keep 12 KV blocks, held another number", refusal.getMessage());
+        assertEquals("cannot keep 12 KV blocks, this rank held another number", refusal.getMessage());
         assertEquals(List.of(), worker.rank.held(KEY).blocks(0));
     }
 }

@@ -17,7 +17,7 @@ class IntroductionTest {
     @TempDir Path folder;
 
     @Test
-    void aWindowIsAKvGroupOfItsOwnAndSharesThePoolWhereBlocksAreAlike() throws IOException {
+    void aWindowIsASeparateKvGroupThatSharesThePoolOfEqualBlocks() throws IOException {
         Joined joined =
                 joined(
                         "MistralForCausalLM",
@@ -36,13 +36,13 @@ class IntroductionTest {
     }
 
     @Test
-    void theGenericDecoderIsNamedWhereItRuns() throws IOException {
+    void aShardOnTheGenericDecoderNamesIt() throws IOException {
         String shard = joined("NobodyForCausalLM", "").getInfo().getShard();
         assertTrue(shard.startsWith("NobodyForCausalLM as a generic decoder, heads"), shard);
         assertTrue(joined("LlamaForCausalLM", "").getInfo().getShard().startsWith("heads"));
     }
 
-    /// What a worker says of the tiny model, taken for another architecture.
+    /// Returns the reply of a worker whose tiny model has the name of another architecture.
     private Joined joined(String architecture, String keys) throws IOException {
         TinyCheckpoint.write(folder, 7);
         Path config = folder.resolve("config.json");
@@ -52,7 +52,7 @@ class IntroductionTest {
                         .replace("LlamaForCausalLM", architecture)
                         .replaceFirst("\\{", "{ " + keys));
         try (TestWorker worker = TestWorker.onModel(folder, 64)) {
-            return worker.introduction.joined(1, new HeldBlocks(List.of()));
+            return worker.joinReply.joined(1, new HeldBlocks(List.of()));
         }
     }
 }

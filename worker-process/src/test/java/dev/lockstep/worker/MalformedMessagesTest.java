@@ -20,10 +20,10 @@ import io.grpc.Status;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
-/// What a correct scheduler never sends is refused by name, and the worker goes on.
+/// Messages that a correct scheduler never sends are refused by name, and the worker goes on.
 class MalformedMessagesTest extends TinyWorkerSetting {
     @Test
-    void malformedStepsAreErrorsThatTheProcessOutlives() throws Exception {
+    void malformedStepsAreErrorsAndTheProcessGoesOn() throws Exception {
         SamplingParams.Builder greedy = TestSteps.greedy();
         try (ServedWorker served = serve()) {
             long epoch = 0;
@@ -115,7 +115,7 @@ class MalformedMessagesTest extends TinyWorkerSetting {
     }
 
     @Test
-    void aFormThatAsksForMoreThanThereIsIsAnErrorThatTheProcessOutlives() throws Exception {
+    void aFormOutsideTheLimitsIsAnErrorAndTheProcessGoesOn() throws Exception {
         try (ServedWorker served = serve()) {
             long epoch = 0;
             for (Malformed bad :
@@ -157,7 +157,7 @@ class MalformedMessagesTest extends TinyWorkerSetting {
     }
 
     @Test
-    void aJoinForAnotherPlaceIsRefusedNamingBoth() throws Exception {
+    void aJoinForAnotherRankAndGroupIsRefusedNamingBoth() throws Exception {
         try (ServedWorker served = serve()) {
             for (TestScheduler scheduler : List.of(served.dial(), served.dial(), served.dial())) {
                 try (scheduler) {

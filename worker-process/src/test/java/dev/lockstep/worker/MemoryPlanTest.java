@@ -16,7 +16,7 @@ class MemoryPlanTest {
     private static final int CONTEXT = 8192;
     private static final long TOKEN = 64L << 10;
 
-    /// 64 KiB of KV a token, 1 MiB of activations a sequence.
+    /// Returns needs of 64 KiB of KV per token and 1 MiB of activations per sequence.
     private static MemoryPlan.Needs needs(long weights) {
         return new MemoryPlan.Needs(
                 CONTEXT,
@@ -42,7 +42,7 @@ class MemoryPlanTest {
     }
 
     @Test
-    void whatFitsIsNotLowered() {
+    void limitsThatFitAreNotLowered() {
         MemoryPlan plan = plan(GIB, asked(0, 0, 0), 100 * GIB);
         assertEquals(CONTEXT, plan.maxModelLen());
         assertEquals(64, plan.maxNumSeqs());
@@ -52,20 +52,20 @@ class MemoryPlanTest {
     }
 
     @Test
-    void kvTakesNoMoreThanAllSequencesNeed() {
+    void kvMemoryIsAtMostTheNeedOfAllSequences() {
         assertEquals((3 * 7 + 1) * 16 * TOKEN, plan(GIB, asked(100, 3, 0), 100 * GIB).kvBytes());
         assertEquals((3 * 6 + 1) * 16 * TOKEN, plan(GIB, asked(96, 3, 0), 100 * GIB).kvBytes());
     }
 
     @Test
-    void kvTakesHalfOfWhatIsFreeAtMost() {
+    void kvMemoryIsAtMostHalfTheFreeMemory() {
         MemoryPlan plan = plan(MIB, asked(0, 0, 0), GIB);
         assertEquals(GIB / 2, plan.kvBytes());
-        // 512 MiB are 512 blocks of a MiB, one of them the null block.
+        // 512 MiB are 512 blocks of 1 MiB, one of them the null block.
         assertEquals(511 * 16, plan.maxModelLen());
         assertEquals(
                 List.of(
-                        "--max-model-len 8,192 to 8,176: 512 MiB of KV memory hold no longer sequence"),
+                        "--max-model-len 8,192 to 8,176: limited by 512 MiB of KV memory"),
                 plan.lowered());
     }
 
@@ -82,7 +82,7 @@ class MemoryPlanTest {
     }
 
     @Test
-    void weightsLeaveLessThanHalf() {
+    void kvMemoryIsTheRestWhereWeightsLeaveLessThanHalf() {
         MemoryPlan plan = plan(3 * GIB, asked(0, 0, 0), 3 * GIB + 264 * MIB);
         assertEquals(200 * MIB, plan.kvBytes());
         assertEquals(199 * 16, plan.maxModelLen());
@@ -90,15 +90,15 @@ class MemoryPlanTest {
     }
 
     @Test
-    void sequencesAreGivenUpBeforeTheirLengthIsOfNoUse() {
+    void sequencesAreLoweredBeforeTheirLengthIsTooShort() {
         MemoryPlan plan = plan(GIB, asked(0, 0, 0), GIB + 60 * MIB);
         assertEquals(16, plan.maxNumSeqs());
         assertEquals(44 * MIB, plan.kvBytes());
         assertEquals(43 * 16, plan.maxModelLen());
         assertEquals(
                 List.of(
-                        "--max-model-len 8,192 to 688: 44 MiB of KV memory hold no longer sequence",
-                        "--max-num-seqs 64 to 16: activations of more would not fit"),
+                        "--max-model-len 8,192 to 688: limited by 44 MiB of KV memory",
+                        "--max-num-seqs 64 to 16: limited by the memory for activations"),
                 plan.lowered());
     }
 
@@ -108,13 +108,13 @@ class MemoryPlanTest {
         assertEquals(18, plan.maxNumSeqs());
         assertEquals(18 * 16, plan.maxModelLen());
         assertTrue(
-                plan.lowered().contains("--max-num-seqs 64 to 18: there are no more KV blocks"),
+                plan.lowered().contains("--max-num-seqs 64 to 18: limited by the KV blocks"),
                 plan.lowered().toString());
-        assertEquals(64, plan(GIB, asked(0, 64, 19 * MIB), 100 * GIB).maxNumSeqs(), "asked for");
+        assertEquals(64, plan(GIB, asked(0, 64, 19 * MIB), 100 * GIB).maxNumSeqs(), "requested");
     }
 
     @Test
-    void aLengthThatWasAskedForMayTakeAllThatIsLeft() {
+    void aRequestedLengthMayUseAllRemainingMemory() {
         MemoryPlan plan = plan(GIB, asked(8192, 1, 0), GIB + 514 * MIB);
         assertEquals(8192, plan.maxModelLen());
         assertEquals(513 * MIB, plan.kvBytes());
@@ -122,7 +122,7 @@ class MemoryPlanTest {
     }
 
     @Test
-    void aLengthThatWasAskedForAndDoesNotFitIsRefusedWithWhatDoes() {
+    void aRequestedLengthThatDoesNotFitIsRefusedWithOneThatDoes() {
         assertEquals(
                 "weights take 1,024 MiB, activations of 1 sequences 1,024 KiB, KV memory at least"
                         + " 513 MiB; 1,537 MiB are free: --max-model-len=7168 --max-num-seqs=1"
@@ -131,8 +131,8 @@ class MemoryPlanTest {
     }
 
     @Test
-    void whatARefusalSuggestsFits() {
-        List<MemoryPlan.Asked> wishes =
+    void theSettingsThatARefusalSuggestsFit() {
+        List<MemoryPlan.Asked> requests =
                 List.of(
                         asked(8192, 0, 0),
                         asked(0, 4096, 0),
@@ -140,8 +140,8 @@ class MemoryPlanTest {
                         asked(0, 0, 4000 * GIB),
                         asked(8192, 0, 4000 * GIB),
                         asked(8192, 128, 400 * MIB));
-        for (MemoryPlan.Asked wish : wishes) {
-            String refusal = refusal(GIB, wish, GIB + 300 * MIB);
+        for (MemoryPlan.Asked request : requests) {
+            String refusal = refusal(GIB, request, GIB + 300 * MIB);
             int length = suggested(refusal, "max-model-len");
             int sequences = suggested(refusal, "max-num-seqs");
             int kv = refusal.contains("--kv-memory") ? suggested(refusal, "kv-memory") : 0;
@@ -176,7 +176,7 @@ class MemoryPlanTest {
     }
 
     @Test
-    void ranksShareKvMemoryByWhatTheyHoldOfAToken() {
+    void ranksShareKvMemoryInProportionToTheirBytesPerToken() {
         MemoryPlan.Needs needs =
                 new MemoryPlan.Needs(
                         CONTEXT,

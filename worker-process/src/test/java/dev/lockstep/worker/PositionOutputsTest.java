@@ -25,7 +25,7 @@ class PositionOutputsTest extends TinyWorkerSetting {
         return new Step.Row(slot, 0, count, List.of(NONE), List.of());
     }
 
-    /// The outputs of a prompt that is computed in rows of these lengths, with blocks.
+    /// Returns the outputs of a prompt that is computed with blocks in rows of these lengths.
     private static List<StepOutcome.Outputs> outputs(
             Session session, int[] prompt, PromptOutputs wanted, int... chunks) {
         List<StepOutcome.Outputs> all = new ArrayList<>();
@@ -43,7 +43,7 @@ class PositionOutputsTest extends TinyWorkerSetting {
                                     NONE,
                                     admitted,
                                     TestWorker.row(2, computed, chunk, blocks)));
-            assertTrue(outcome.sampled().isEmpty(), "nothing is to be generated");
+            assertTrue(outcome.sampled().isEmpty(), "no token is generated");
             all.addAll(outcome.outputs());
             computed += chunk;
         }
@@ -117,7 +117,7 @@ class PositionOutputsTest extends TinyWorkerSetting {
             int size = whole.getFirst().hiddenSize();
             float[] states = hiddenStates(whole);
             assertEquals(PROMPT.length * size, states.length);
-            assertTrue(states[0] != states[size], "two positions have states of their own");
+            assertTrue(states[0] != states[size], "two positions have different states");
             assertArrayEquals(states, hiddenStates(outputs(session, PROMPT, wanted, 1, 7, 2)));
             assertArrayEquals(states, hiddenStates(withoutKv(session, PROMPT, wanted)));
 
@@ -160,7 +160,7 @@ class PositionOutputsTest extends TinyWorkerSetting {
     }
 
     @Test
-    void rowsWithoutKvRunBesideThoseThatKeepIt() {
+    void rowsWithAndWithoutKvRunInOneStep() {
         try (Session session = worker.open(1)) {
             var wanted = new PromptOutputs(0, true, 3, true, PromptOutputs.Pooling.MEAN);
             int[] other = {9, 8, 7, 300, 1};
@@ -198,7 +198,7 @@ class PositionOutputsTest extends TinyWorkerSetting {
     }
 
     @Test
-    void aRowWithoutKvIsAllOfItsSequence() {
+    void aRowWithoutKvMustBeItsWholeSequence() {
         try (Session session = worker.open(1)) {
             var admitted = List.of(admission(0, PROMPT, PromptOutputs.NONE, true));
             var refusal =
@@ -209,7 +209,7 @@ class PositionOutputsTest extends TinyWorkerSetting {
                                             TestWorker.step(
                                                     session, NONE, admitted, withoutBlocks(0, 9))));
             assertEquals(
-                    "slot 0: row of 9 tokens at 0, without KV all 10 are one row",
+                    "slot 0: row of 9 tokens at 0, a row without KV must have all 10",
                     refusal.getMessage());
         }
     }

@@ -9,7 +9,7 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 
-/// A worker as its process has it, but for ZooKeeper: server, service, step thread.
+/// A worker as in its process, without ZooKeeper: server, service, step thread.
 final class ServedWorker implements AutoCloseable {
     private final ScheduledExecutorService timer =
             Executors.newSingleThreadScheduledExecutor(
@@ -18,7 +18,7 @@ final class ServedWorker implements AutoCloseable {
     private boolean ready;
     final WorkerServer server;
 
-    /// Changes of what the worker announces: whether it may be routed to. At first it may not.
+    /// The changes of the announced state: whether a group is formed. The initial state is false.
     final BlockingQueue<Boolean> announced = new LinkedBlockingQueue<>();
 
     ServedWorker(TestWorker worker, Path folder, String failpoints) {
@@ -39,7 +39,7 @@ final class ServedWorker implements AutoCloseable {
                         0,
                         folder.resolve("worker.sock"),
                         new WorkerService(
-                                worker.introduction,
+                                worker.joinReply,
                                 runner,
                                 worker.rank.kernels()::progress,
                                 timer,
@@ -53,7 +53,7 @@ final class ServedWorker implements AutoCloseable {
         }
     }
 
-    /// The next change of what it announces.
+    /// Returns the next change of the announced state.
     boolean nextReady() throws InterruptedException {
         Boolean next = announced.poll(TestScheduler.SECONDS, TimeUnit.SECONDS);
         if (next == null) {

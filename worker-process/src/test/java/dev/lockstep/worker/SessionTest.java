@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.lockstep.kernels.SamplingSettings;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
 class SessionTest extends TinyWorkerSetting {
@@ -65,6 +66,25 @@ class SessionTest extends TinyWorkerSetting {
         }
     }
 
+    /// The sampler's buffer still holds the log-probability of the preceding sequence.
+    @Test
+    void aTokenHasNoLogprobsUnlessItsSequenceRequestsThem() {
+        try (Session session = worker.open(1)) {
+            StepOutcome.Sampled measured =
+                    TestWorker.generate(session, PROMPT, NONE, 1, TestWorker.seeded(1)).getFirst();
+            assertEquals(3, logprobs(measured).topIds().length);
+            StepOutcome.Sampled plain =
+                    TestWorker.generate(session, PROMPT, NONE, 1, SamplingSettings.greedy())
+                            .getFirst();
+            assertEquals(Optional.empty(), plain.logprobs());
+            assertTrue(
+                    StepMessages.toProto(new StepOutcome(1, 1, List.of(plain), List.of(), 0))
+                            .getSampled(0)
+                            .getLogprobs()
+                            .isEmpty());
+        }
+    }
+
     @Test
     void aChunkThatDoesNotReachTheEndSamplesNothing() {
         try (Session session = worker.open(1)) {
@@ -112,7 +132,7 @@ class SessionTest extends TinyWorkerSetting {
                                             0, PROMPT, NONE, SamplingSettings.greedy())),
                             TestWorker.row(0, 0, 4, 1)));
             assertRefused(
-                    session, "row of 1 tokens at 9, the slot stands at 4", TestWorker.row(0, 9, 1));
+                    session, "row of 1 tokens at 9, the slot is at 4", TestWorker.row(0, 9, 1));
             assertRefused(session, "do not hold 24 tokens", TestWorker.row(0, 4, 20));
         }
     }

@@ -30,7 +30,7 @@ class SlotTest {
     }
 
     @Test
-    void promptAndEarlierOutputsAreOneRunOfIds() {
+    void promptAndEarlierOutputsAreConsecutiveIds() {
         Slot slot = slot(1);
         for (int i = 0; i < 5; i++) {
             assertEquals(PROMPT[i], slot.idAt(i, 3));
@@ -40,13 +40,13 @@ class SlotTest {
     }
 
     @Test
-    void beyondItsIdsASlotPointsToItsLastSampledOne() {
+    void afterItsIdsASlotRefersToItsLastSampledId() {
         assertEquals(-4, slot(1).idAt(7, 3));
         assertEquals(-1, slot(1).idAt(39, 0));
     }
 
     @Test
-    void aTokenIsDueOnceAllIdsAreComputed() {
+    void aTokenIsSampledOnceAllIdsAreComputed() {
         assertFalse(slot(1).samplesAt(6));
         assertTrue(slot(1).samplesAt(7));
         assertTrue(slot(1).samplesAt(8));
@@ -82,14 +82,14 @@ class SlotTest {
     void aRowContinuesWhereTheLastOneEnded() {
         Slot slot = slot(1);
         slot.advance(row(0, 3, new int[] {1}), LIMITS);
-        assertRefused(slot, row(0, 4), "row of 4 tokens at 0, the slot stands at 3");
-        assertRefused(slot, row(4, 1), "row of 1 tokens at 4, the slot stands at 3");
-        assertRefused(slot, row(3, 0), "row of 0 tokens at 3, the slot stands at 3");
+        assertRefused(slot, row(0, 4), "row of 4 tokens at 0, the slot is at 3");
+        assertRefused(slot, row(4, 1), "row of 1 tokens at 4, the slot is at 3");
+        assertRefused(slot, row(3, 0), "row of 0 tokens at 3, the slot is at 3");
         slot.advance(row(3, 4, new int[] {}), LIMITS);
     }
 
     @Test
-    void aRowHasItsBlocks() {
+    void aRowMustHaveItsBlocks() {
         assertRefused(
                 slot(1),
                 row(0, 7, new int[] {}),
@@ -105,7 +105,7 @@ class SlotTest {
     }
 
     @Test
-    void aRowHasItsIds() {
+    void aRowMustHaveKnownIds() {
         assertRefused(slot(1), row(0, 8, new int[] {1}), "row of 8 tokens at 0, 7 are known");
         Slot decoding = slot(1);
         decoding.advance(row(0, 7, new int[] {1}), LIMITS);
@@ -128,7 +128,7 @@ class SlotTest {
     }
 
     @Test
-    void anAdmissionHasIds() {
+    void anAdmissionMustHaveIds() {
         Step.Admission empty =
                 new Step.Admission("r", 3, new int[0], new int[0], SamplingSettings.greedy(), 0);
         var refusal = assertThrows(IllegalArgumentException.class, () -> new Slot(empty, 1));

@@ -16,8 +16,8 @@ class SlotsTest {
                             "r", 0, new int[] {1}, new int[0], SamplingSettings.greedy(), 0),
                     1);
 
-    private static void assertRefused(String message, Executable asked) {
-        assertEquals(message, assertThrows(IllegalArgumentException.class, asked).getMessage());
+    private static void assertRefused(String message, Executable call) {
+        assertEquals(message, assertThrows(IllegalArgumentException.class, call).getMessage());
     }
 
     @Test
@@ -36,7 +36,7 @@ class SlotsTest {
     }
 
     @Test
-    void slotsThereAreNotAreRefused() {
+    void slotsThatDoNotExistAreRefused() {
         for (int index : new int[] {-1, 2, Integer.MAX_VALUE, Integer.MIN_VALUE}) {
             assertRefused("slot " + index + " is empty", () -> slots.at(index));
             assertRefused("slot " + index + " is empty", () -> slots.clear(index));

@@ -17,7 +17,7 @@ class StepBudgetTest {
         int d = 1040;
         int tokens = WarmUp.within(256, 138 * MILLI, d);
         double nanos = 138e6 * cost(tokens, d) / cost(256, d);
-        // Tokens are whole ones: of some 430, one is a four hundredth.
+        // Tokens are integers: one of about 430 is less than 1/400.
         assertEquals(250e6, nanos, 250e6 / 400);
     }
 

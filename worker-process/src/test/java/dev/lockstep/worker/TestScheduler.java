@@ -28,11 +28,10 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
-/// The other end of a worker's stream, by hand: one stream, what came on it, and how it ended.
+/// A manual scheduler: one stream to a worker, its messages, and the status of its end.
 final class TestScheduler implements AutoCloseable, StreamObserver<WorkerMessage> {
-    /// Only what hangs takes longer, however busy the machine is.
+    /// The limit of every wait; on a busy machine too, only a hanging worker exceeds it.
     static final int SECONDS = 120;
-
 
     private final ManagedChannel channel;
     private final MultiThreadIoEventLoopGroup loop;
@@ -112,7 +111,7 @@ final class TestScheduler implements AutoCloseable, StreamObserver<WorkerMessage
         return answer.getFormed();
     }
 
-    /// Joins and forms, so that step 1 may follow.
+    /// Joins and forms an epoch, so that step 1 may follow.
     void begin(long epoch) throws InterruptedException {
         join(epoch);
         form(form(epoch));
@@ -130,7 +129,7 @@ final class TestScheduler implements AutoCloseable, StreamObserver<WorkerMessage
         return answer.getError();
     }
 
-    /// The next answer; heartbeats are kept apart.
+    /// Returns the next answer; heartbeats have a separate queue.
     WorkerMessage next() throws InterruptedException {
         return taken(answers);
     }
@@ -143,13 +142,13 @@ final class TestScheduler implements AutoCloseable, StreamObserver<WorkerMessage
         WorkerMessage message = from.poll(SECONDS, TimeUnit.SECONDS);
         if (message == null) {
             throw new AssertionError(
-                    "nothing came for %d s; the stream: %s"
+                    "no message within %d s; the stream: %s"
                             .formatted(SECONDS, end.getNow(Status.OK.withDescription("open"))));
         }
         return message;
     }
 
-    /// How the worker ended the stream.
+    /// Returns the status with which the worker ended the stream.
     Status end() throws Exception {
         return end.get(SECONDS, TimeUnit.SECONDS);
     }
@@ -171,7 +170,7 @@ final class TestScheduler implements AutoCloseable, StreamObserver<WorkerMessage
         out.onCompleted();
     }
 
-    /// As when this process dies.
+    /// Breaks the connection, as if this process died.
     void breakOff() {
         channel.shutdownNow();
     }

@@ -10,7 +10,7 @@ import dev.lockstep.proto.v1.Row;
 import dev.lockstep.proto.v1.SamplingParams;
 import java.util.List;
 
-/// Steps for a worker on the tiny model, and what they must do.
+/// Steps for a worker on the tiny model, and assertions about them.
 final class TestSteps {
     private TestSteps() {}
 
@@ -58,12 +58,12 @@ final class TestSteps {
         return admission;
     }
 
-    /// Prefill of the prompt in slot 0, whose block 1 has room for six tokens more.
+    /// Returns a step that prefills the prompt in slot 0; block 1 has room for six more tokens.
     static dev.lockstep.proto.v1.Step.Builder prefill(long epoch) {
         return step(epoch, 1).addAdmitted(admission(0, seeded(42))).addRows(row(0, 0, 10, 1));
     }
 
-    /// A new epoch works from its Join to a token.
+    /// Asserts that a new epoch works from its Join to a token.
     static void assertServes(ServedWorker served, long epoch) throws Exception {
         try (TestScheduler scheduler = served.dial()) {
             scheduler.begin(epoch);

@@ -19,7 +19,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/// A rank of one on a tiny random model, and the steps a scheduler would send it.
+/// A single rank on a tiny random model, and the steps that a scheduler would send to it.
 final class TestWorker implements AutoCloseable {
     static final int MAX_POSITIONS = 128;
     static final int MAX_SEQUENCES = 8;
@@ -28,11 +28,11 @@ final class TestWorker implements AutoCloseable {
     static final String INCARNATION = "0123456789abcdef";
 
     final Rank rank;
-    final JoinReply introduction;
+    final JoinReply joinReply;
 
-    private TestWorker(Rank rank, JoinReply introduction) {
+    private TestWorker(Rank rank, JoinReply joinReply) {
         this.rank = rank;
-        this.introduction = introduction;
+        this.joinReply = joinReply;
     }
 
     static TestWorker onTinyModel(Path folder) throws IOException {

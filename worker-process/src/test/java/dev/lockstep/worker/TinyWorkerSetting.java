@@ -6,7 +6,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.io.TempDir;
 
-/// What tests of a worker on the tiny model begin and end with: one worker a class.
+/// The common set-up of tests of a worker on the tiny model: one worker per test class.
 abstract class TinyWorkerSetting {
     @TempDir static Path folder;
     static TestWorker worker;
@@ -21,7 +21,7 @@ abstract class TinyWorkerSetting {
         worker.close();
     }
 
-    /// The worker behind a server, to talk to as a scheduler does.
+    /// Starts a server for the worker.
     static ServedWorker serve() {
         return new ServedWorker(worker, folder, "");
     }

@@ -7,17 +7,17 @@ import java.io.IOException;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
-/// Pools and limits at their edges: a group that can form must warm up.
+/// Warm-up at the edges of pools and limits: a group that can form must warm up.
 class WarmUpTest extends TinyWorkerSetting {
     private static final int[] PROMPT = {5, 17, 200};
 
-    /// Warms, then generates within one block; returns the tokens a step may hold.
+    /// Warms up, then generates within one block; returns the tokens that a step may have.
     private static int warm(int blocks, int maxSequences, Optional<Integer> maxTokens) {
         StepRunner.Formation formation =
                 new StepRunner.Formation(1, "test", blocks, maxSequences, maxTokens, false);
         try (Session session = worker.rank.open(formation)) {
             int tokens = worker.rank.warm(session, formation).tokens();
-            assertEquals(0, session.lastNumber(), "warming counts no step");
+            assertEquals(0, session.lastNumber(), "warm-up steps are not numbered");
             assertEquals(
                     8,
                     TestWorker.generate(session, PROMPT, new int[0], 8, TestWorker.seeded(1))
@@ -53,13 +53,13 @@ class WarmUpTest extends TinyWorkerSetting {
             WarmUp warmUp = new WarmUp(fresh.rank.kernels(), session, TestWorker.BLOCKS);
             int tokens = warmUp.dummyStep();
             long small = session.scratchBytes();
-            assertTrue(small > 0, "a step of %d tokens took no scratch".formatted(tokens));
+            assertTrue(small > 0, "a step of %d tokens used no scratch memory".formatted(tokens));
             warmUp.measure();
-            long most = small * TestWorker.MAX_TOKENS / tokens;
+            long max = small * TestWorker.MAX_TOKENS / tokens;
             assertTrue(
-                    session.scratchBytes() <= most,
-                    "%d bytes, expected from the small step %d"
-                            .formatted(session.scratchBytes(), most));
+                    session.scratchBytes() <= max,
+                    "%d bytes, at most %d expected from the small step"
+                            .formatted(session.scratchBytes(), max));
         } catch (IOException e) {
             throw new AssertionError(e);
         }
@@ -71,7 +71,7 @@ class WarmUpTest extends TinyWorkerSetting {
     }
 
     @Test
-    void aChunkThatIsGivenIsKept() {
+    void aRequestedChunkIsKept() {
         assertEquals(50, warm(2, 3, Optional.of(50)));
     }
 

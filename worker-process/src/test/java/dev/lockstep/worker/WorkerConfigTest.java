@@ -31,7 +31,7 @@ class WorkerConfigTest {
     }
 
     @Test
-    void whatIsNotGivenIsLeftToTheModelAndTheHost() {
+    void settingsThatAreNotGivenHaveTheirDefaults() {
         WorkerConfig config = config();
         assertEquals("default", config.group());
         assertEquals(0, config.rank());
@@ -51,7 +51,7 @@ class WorkerConfigTest {
     }
 
     @Test
-    void whatIsGivenIsTaken() {
+    void givenSettingsAreUsed() {
         WorkerConfig config =
                 config(
                         "--rank",
@@ -77,21 +77,21 @@ class WorkerConfigTest {
     }
 
     @Test
-    void aRankIsBelowTheSizeOfItsGroup() {
+    void aRankMustBeBelowTheSizeOfItsGroup() {
         assertRefused(
                 "--rank 2 must be below --tensor-parallel 2", "--rank=2", "--tensor-parallel=2");
         assertRefused("--rank 1 must be below --tensor-parallel 1", "--rank=1");
     }
 
     @Test
-    void cpusAreAListOfNumbers() {
+    void cpusMustBeAListOfNumbers() {
         assertRefused("--cpus: \"0-3\" is not a list of CPU numbers such as 0,1", "--cpus=0-3");
         assertRefused("--cpus: \"0,\" is not a list of CPU numbers such as 0,1", "--cpus=0,");
         assertRefused("--cpus: \"-1\" is not a list of CPU numbers such as 0,1", "--cpus=-1");
     }
 
     @Test
-    void typesThereAreNotAreRefused() {
+    void unknownTypesAreRefused() {
         assertRefused("--dtype: \"int8\" is none of auto, f32, bf16", "--dtype=int8");
         assertRefused("--kv-dtype: \"fp8\" is none of auto, f32, f16, bf16", "--kv-dtype=fp8");
     }

@@ -50,7 +50,7 @@ class WorkerServiceTest extends TinyWorkerSetting {
     }
 
     @Test
-    void aJoinIsAnsweredWithAllThatRanksMustShare() throws Exception {
+    void aJoinIsAnsweredWithTheFieldsThatRanksMustShare() throws Exception {
         try (ServedWorker served = serve();
                 TestScheduler scheduler = served.dial()) {
             Joined joined = scheduler.join(3);
@@ -84,7 +84,7 @@ class WorkerServiceTest extends TinyWorkerSetting {
     }
 
     @Test
-    void stepsGiveTheTokensOfADirectSession() throws Exception {
+    void stepsReturnTheTokensOfADirectSession() throws Exception {
         int count = 30;
         List<StepOutcome.Sampled> direct;
         try (Session session = worker.open(1)) {
@@ -95,7 +95,7 @@ class WorkerServiceTest extends TinyWorkerSetting {
             scheduler.begin(1);
             List<Sampled> sampled = new ArrayList<>();
             scheduler.send(prefill(1).setRows(0, row(0, 0, 10, 1, 2, 3)));
-            // One step is always on its way while another is computed.
+            // One step is always in flight while another is computed.
             for (int i = 1; i < count; i++) {
                 scheduler.send(step(1, i + 1).addRows(row(0, 10 + i - 1, 1)));
                 sampled.addAll(resultOf(scheduler, i).getSampledList());
@@ -126,6 +126,151 @@ class WorkerServiceTest extends TinyWorkerSetting {
         for (int k = 0; k < logprobs.topIds().length; k++) {
             assertEquals(logprobs.topIds()[k], token.getTopLogprobs(k).getTokenId());
             assertEquals(logprobs.top()[k], token.getTopLogprobs(k).getLogprob(), 0f);
+        }
+    }
+
+    @Test
+    void withoutALimitTheChunkIsMeasured() throws Exception {
+        try (ServedWorker served = serve();
+                TestScheduler scheduler = served.dial()) {
+            scheduler.join(1);
+            Formed formed = scheduler.form(TestScheduler.form(1).setMaxNumBatchedTokens(0));
+            int chunk = formed.getMaxNumBatchedTokens();
+            assertTrue(chunk >= 1 && chunk <= TestWorker.MAX_TOKENS, "chunk " + chunk);
+            assertEquals(1, formed.getEpoch());
+            assertEquals(1, formed.getInfo().getThreads());
+            assertFalse(formed.getInfo().getShard().isEmpty());
+        }
+    }
+
+    @Test
+    void aHeartbeatHasTheLastStepAndTheProgressOfTheDevice() throws Exception {
+        try (ServedWorker served = serve();
+                TestScheduler scheduler = served.dial()) {
+            scheduler.begin(5);
+            scheduler.send(prefill(5));
+            scheduler.result();
+            Heartbeat heartbeat = scheduler.heartbeat().getHeartbeat();
+            while (heartbeat.getLastStep() == 0) {
+                heartbeat = scheduler.heartbeat().getHeartbeat();
+            }
+            assertEquals(5, heartbeat.getEpoch());
+            assertEquals(1, heartbeat.getLastStep());
+            assertTrue(heartbeat.getProgress() > 0);
+        }
+    }
+
+    @Test
+    void aWorkerIsReadyOnlyWhileAGroupIsFormed() throws Exception {
+        try (ServedWorker served = serve();
+                TestScheduler scheduler = served.dial()) {
+            scheduler.begin(1);
+            assertTrue(served.nextReady());
+            scheduler.join(2);
+            assertFalse(served.nextReady(), "it forms again");
+            scheduler.form(TestScheduler.form(2));
+            assertTrue(served.nextReady());
+            scheduler.breakOff();
+            assertFalse(served.nextReady());
+        }
+    }
+
+    // Lost streams.
+
+    @Test
+    void aBrokenStreamEndsItsEpochAndAHigherOneWorks() throws Exception {
+        try (ServedWorker served = serve()) {
+            try (TestScheduler scheduler = served.dial()) {
+                scheduler.begin(1);
+                scheduler.send(prefill(1));
+                scheduler.breakOff();
+            }
+            assertTrue(served.nextReady());
+            assertFalse(served.nextReady());
+            try (TestScheduler stale = served.dial()) {
+                stale.sendJoin("default", 1, 0, 1);
+                assertEquals("1", stale.trailer(WorkerService.HIGHEST_EPOCH));
+            }
+            assertServes(served, 2);
+        }
+    }
+
+    @Test
+    void aStreamTheSchedulerCompletesIsCompletedBack() throws Exception {
+        try (ServedWorker served = serve();
+                TestScheduler scheduler = served.dial()) {
+            scheduler.begin(1);
+            scheduler.complete();
+            assertEquals(Status.Code.OK, scheduler.end().getCode());
+            assertServes(served, 2);
+        }
+    }
+
+    /// The result of a step that ends after its scheduler disconnected is dropped.
+    @Test
+    void streamsThatBreakDuringStepsNeverStopTheStepThread() throws Exception {
+        try (ServedWorker served =
+                new ServedWorker(worker, folder, "worker.after-step=sleep:20ms")) {
+            for (long epoch = 1; epoch <= 20; epoch++) {
+                try (TestScheduler scheduler = served.dial()) {
+                    scheduler.begin(epoch);
+                    scheduler.send(prefill(epoch));
+                    scheduler.send(step(epoch, 2).addRows(row(0, 10, 1)));
+                    TimeUnit.MILLISECONDS.sleep(epoch * 2);
+                    scheduler.breakOff();
+                }
+            }
+            assertServes(served, 21);
+        }
+    }
+
+    // Too much, and too slow.
+
+    @Test
+    void moreStepsThanTheInboxHoldsAreRefused() throws Exception {
+        try (ServedWorker served =
+                        new ServedWorker(worker, folder, "worker.before-step=sleep:3s@1");
+                TestScheduler scheduler = served.dial()) {
+            scheduler.begin(1);
+            for (int number = 1; number <= 30; number++) {
+                scheduler.send(step(1, number));
+            }
+            WorkerError error = scheduler.error();
+            assertContains(error.getMessage(), "too many steps in flight");
+            assertTrue(error.getNumber() > 2, error::toString);
+        }
+    }
+
+    @Test
+    void aFailedStepIsAnErrorAndDropsTheSession() throws Exception {
+        try (ServedWorker served = new ServedWorker(worker, folder, "worker.before-step=throw@2")) {
+            try (TestScheduler scheduler = served.dial()) {
+                scheduler.begin(1);
+                scheduler.send(prefill(1));
+                scheduler.send(step(1, 2).addRows(row(0, 10, 1)));
+                scheduler.send(step(1, 3).addRows(row(0, 11, 1)));
+                scheduler.result();
+                WorkerError error = scheduler.error();
+                assertEquals(2, error.getNumber());
+                assertContains(error.getMessage(), "failpoint worker.before-step, hit 2");
+                WorkerError late = scheduler.error();
+                assertEquals(3, late.getNumber());
+                assertContains(late.getMessage(), "epoch 1 is not formed");
+            }
+            assertServes(served, 2);
+        }
+    }
+
+    @Test
+    void aGroupThatCannotFormIsAnErrorAndTheNextOneWorks() throws Exception {
+        try (ServedWorker served = new ServedWorker(worker, folder, "worker.before-form=throw@1")) {
+            try (TestScheduler scheduler = served.dial()) {
+                scheduler.join(1);
+                scheduler.sendForm(TestScheduler.form(1));
+                WorkerMessage answer = scheduler.next();
+                assertContains(answer.getError().getMessage(), "failpoint worker.before-form");
+            }
+            assertServes(served, 2);
         }
     }
 }

@@ -35,7 +35,7 @@ final class MemoryForecast {
         boolean hasBf16 = InstructionSet.best().hasBf16();
         int maxTokens =
                 settings.find(ProcessKeys.MAX_NUM_BATCHED_TOKENS)
-                        .orElse(WorkerConfig.MOST_MEASURED_TOKENS);
+                        .orElse(WorkerConfig.MAX_MEASURED_TOKENS);
         List<MemoryPlan.Rank> ranks = new ArrayList<>();
         for (Shard shard : Shard.cut(source.config(), size)) {
             ranks.add(

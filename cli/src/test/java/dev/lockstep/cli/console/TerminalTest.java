@@ -56,7 +56,8 @@ class TerminalTest {
                 terminal.progress("x", i, 1000);
             }
             // Usually none: the loop takes some milliseconds.
-            long intervals = (System.nanoTime() - start) / (interactive ? 100_000_000L : 5_000_000_000L);
+            long intervals =
+                    (System.nanoTime() - start) / (interactive ? 100_000_000L : 5_000_000_000L);
             long lines = shown().codePoints().filter(c -> c == 'x').count();
             assertTrue(lines >= 1 && lines <= 1 + intervals, lines + " lines");
         }

@@ -47,8 +47,7 @@ final class TestHub implements AutoCloseable {
     }
 
     static HubConfig.Timeouts timeouts(int attempts, Duration silence) {
-        return new HubConfig.Timeouts(
-                attempts, Duration.ofMillis(1), LONGEST_WAIT, silence);
+        return new HubConfig.Timeouts(attempts, Duration.ofMillis(1), LONGEST_WAIT, silence);
     }
 
     /// Breaks connections after their bytes are in the cache: the HTTP client discards bytes that

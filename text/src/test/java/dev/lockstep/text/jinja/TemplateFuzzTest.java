@@ -125,8 +125,7 @@ final class TemplateFuzzTest {
                     "{% macro m(a, b=[]) %}{{ caller(a) }}{{ kwargs }}{% endmacro %}{% call(x) m(1, c=2) %}{{ x }}{% endcall %}",
                     "{% set a, b = text.split(' ', 1) %}{{ '%s|%5.2f' | format(a, 1.5) }}{{ '{:>9}'.format(b) }}{{ wide[2:-1] }}");
 
-    private static void runEach(int count, Supplier<String> templates)
-            throws InterruptedException {
+    private static void runEach(int count, Supplier<String> templates) throws InterruptedException {
         Optional<Throwable> failure =
                 CpuTime.run(
                         Duration.ofSeconds(60),
