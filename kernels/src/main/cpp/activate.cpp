@@ -1,12 +1,12 @@
-// Activations of a feed-forward, alone or times an up projection. SiLU and GELU are all
-// x · share(x), a share between 0 and 1.
+// Activation functions of a feed-forward layer, alone or times an up projection. SiLU and GELU have
+// the form x · share(x), with a share between 0 and 1.
 #include "lanes.h"
 
 using namespace lockstep;
 
 namespace {
 
-// As NativeRowOps.java numbers them.
+// Numbered as in NativeElementOps.java.
 enum Kind { SILU, GELU_TANH, GELU_ERF };
 
 // x / (1 + e^-y): x times the logistic function of y.

@@ -1,7 +1,7 @@
 // Prepares rows of f32 activations for a weight format.
 #include "int8.h"
 
-// x in [f32], out pairs of bf16 (with the instruction) or f32 rounded to bf16; an odd end is padded.
+// Converts rows of f32 to pairs of bf16 (with the instruction) or to f32 rounded to bf16; an odd last column is padded.
 LOCKSTEP void lockstep_activations_bf16(const float* x, int64_t x_stride, int columns, char* target,
                                         int64_t row_bytes, int row_from, int row_to) {
   for (int row = row_from; row < row_to; row++) {
@@ -26,7 +26,7 @@ LOCKSTEP void lockstep_activations_bf16(const float* x, int64_t x_stride, int co
 static inline void quantize_block(const float* in, Int8Block* out) {
   __m512 low = _mm512_loadu_ps(in);
   __m512 high = _mm512_loadu_ps(in + 16);
-  // Largest magnitude, compared as integers: so a NaN is larger than every number and shows in the product.
+  // The largest magnitude, compared as integers, so that a NaN is larger than every number and reaches the product.
   __m512i low_bits = _mm512_castps_si512(_mm512_abs_ps(low));
   __m512i high_bits = _mm512_castps_si512(_mm512_abs_ps(high));
   float largest = bits_to_float((uint32_t)_mm512_reduce_max_epi32(_mm512_max_epi32(low_bits, high_bits)));

@@ -1,13 +1,13 @@
-// Causal softmax attention of one tile: some tokens of one row, times the query heads of one KV
-// head; such a pair is called a vector here, and a tile holds them token by token.
+// Causal softmax attention of one tile: some tokens of one row, times the query heads of one KV head. A pair of a token
+// and a query head is called a vector; a tile holds its vectors token by token.
 //
-// Law 6: what a vector gets is a function of its own query and its own sequence. Blocks are taken
-// in ascending order with a running maximum, in segments of 32 blocks counted from the start of
-// the sequence; a segment begins afresh and is then merged, so segments may be computed on
-// different threads. How many vectors share a tile never shows in a result.
+// Law 6: the result of a vector is a function of its own query and its own sequence. Blocks are read in ascending order
+// with a running maximum, in segments of 32 blocks counted from the start of the sequence; each segment starts from an
+// empty state and is then merged, so segments may be computed on different threads. The number of vectors that share a
+// tile never affects a result.
 //
-// With a window a token sees itself and the window - 1 tokens before it: a block wholly before that
-// is not looked up, and a vector that does not see a block keeps its state as it is.
+// With a window a token attends to itself and the window - 1 preceding tokens: a block that ends before them is not
+// looked up, and a vector that does not attend to a block keeps its state unchanged.
 #include <cmath>
 
 #include "lanes.h"
@@ -23,7 +23,7 @@ constexpr int SEGMENT = SEGMENT_BLOCKS * BLOCK;
 // Register tiles: 8 sums of scores; 16 sums of values, 4 vectors by 4 parts of 16 columns.
 constexpr int SCORE_VECTORS = 8, SUM_VECTORS = 4, SUM_PARTS = 4;
 
-// What a vector has so far, as floats: [maximum, 15 unused][16 sums of weights][padded head].
+// The state of a vector, as floats: [maximum, 15 unused][16 sums of weights][padded head].
 constexpr int WEIGHTS = LANES, VALUES = 2 * LANES;
 
 // Scores of 16 tokens for M vectors, added in ascending dimension.
@@ -60,8 +60,7 @@ void all_scores(const float* q, int64_t q_stride, const T* k, int head_size, int
   }
 }
 
-// Scores of one vector become weights, 0 outside tokens [begin, end); returns what its older sums
-// must be multiplied with.
+// Turns the scores of one vector into weights, 0 outside tokens [begin, end); returns the factor for its earlier sums.
 float weigh(float* scores, int begin, int end, float soft_cap, float* state) {
   Lanes s = load(scores);
   if (soft_cap > 0) s = lockstep::soft_cap(s, broadcast(soft_cap));
@@ -84,7 +83,7 @@ float weigh(float* scores, int begin, int end, float soft_cap, float* state) {
   return lanes[0];
 }
 
-// P · 16 columns of values, weighted and added for M vectors, in ascending token.
+// Adds P · 16 columns of weighted values for M vectors, in ascending token order.
 template <typename T, int M, int P>
 void add_values(const float* weights, const float* factors, const T* v, int head_size, int begin,
                 int end, float* values, int64_t stride) {
@@ -129,7 +128,7 @@ struct Tile {
   int vectors;
   int heads;           // vectors of one token
   int first_position;  // of the tile's first token
-  int window;          // tokens seen, itself included
+  int window;          // tokens a token attends to, itself included
   float soft_cap;      // 0 for none
   const uint8_t* kv;   // layer and head in block 0
   int64_t block_bytes;
@@ -139,7 +138,7 @@ struct Tile {
 
   int64_t state_size() const { return VALUES + padded; }
 
-  // The tokens of a block that a vector sees: [seen_from, seen_to).
+  // The tokens of a block that a vector attends to: [seen_from, seen_to).
   int seen_to(int vector, int block) const {
     int end = first_position + vector / heads + 1 - block * BLOCK;
     return end < BLOCK ? end : BLOCK;
@@ -149,7 +148,7 @@ struct Tile {
     return begin > 0 ? begin : 0;
   }
 
-  // The vectors that see any token of a block: [first_vector, end_vector).
+  // The vectors that attend to any token of a block: [first_vector, end_vector).
   int first_vector(int block) const {
     int token = block * BLOCK - first_position;
     return token > 0 ? token * heads : 0;
@@ -210,7 +209,7 @@ struct Tile {
   }
 };
 
-// Adds the state of a later segment; a segment that the vector does not see has no maximum.
+// Merges the state of a later segment; a segment that the vector does not attend to has no maximum.
 void merge(float* state, const float* later, int64_t padded) {
   if (later[0] == -INFINITY) return;
   float now = later[0] > state[0] ? later[0] : state[0];
@@ -287,10 +286,10 @@ void attend(const float* qkv, int64_t stride, int tokens, int first_position,
 
 }  // namespace
 
-// One tile. `qkv` and `out` point at its first token, `kv` at the layer and head in block 0,
-// `block_table` at the row's blocks. With segment < 0 the whole sequence is read and the result
-// written to `out`; else `out` receives the states of that segment, [vectors][32 + padded head].
-// kv_type: 0 F32, 1 F16, 2 BF16. Scratch: vectors · (3 · padded + 81) floats, which is what AttentionOps says it needs.
+// Computes one tile. `qkv` and `out` point at its first token, `kv` at the layer and head in block 0, `block_table` at
+// the row's blocks. With segment < 0 the whole sequence is read and the result written to `out`; else `out` receives
+// the states of that segment, [vectors][32 + padded head]. kv_type: 0 F32, 1 F16, 2 BF16. Scratch: vectors · (3 ·
+// padded + 81) floats, which AttentionOps counts.
 LOCKSTEP void lockstep_attend(const float* qkv, int64_t stride, int32_t tokens,
                               int32_t first_position, const int32_t* query_heads, int32_t heads,
                               int32_t head_size, float scale, int32_t window, float soft_cap,

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Compiles every *.cpp of this folder into one library per instruction set.
 # Usage: build.sh FOLDER. Called by the build; writes FOLDER/liblockstep-VARIANT.so.
-# A library newer than every source is left alone. Without a usable compiler the Vector API twin serves.
+# A library newer than every source is not rebuilt. Without a usable compiler the Vector API kernels
+# are used.
 set -euo pipefail
 mkdir -p "$1"
 target=$(cd "$1" && pwd)
@@ -17,7 +18,7 @@ flags_of() {
 
 without() {
   rm -f "$target"/liblockstep-*.so
-  echo "native kernels are not built ($1): the Vector API twin will serve"
+  echo "native kernels are not built ($1): the Vector API kernels are used instead"
   exit 0
 }
 
@@ -29,7 +30,7 @@ compile() {
   local library=$target/liblockstep-$1.so
   [ -f "$library" ] && [ -z "$(find . -newer "$library" -print -quit)" ] && return
   # gcc 12 warns that its own AVX-512 headers use a value uninitialized.
-  # No -ffast-math and no contraction: every fused operation is written as one, so the bits are ours.
+  # No -ffast-math and no contraction: every fused operation is written as one, so that the source defines the bits.
   "$cxx" -std=c++17 -O3 $(flags_of "$1") -mtune=generic -mprefer-vector-width=512 \
     -fno-math-errno -ffp-contract=off -fno-exceptions -fno-rtti -fvisibility=hidden -fPIC -shared \
     -static-libgcc -static-libstdc++ -Wl,--build-id=none -Wl,-s \

@@ -1,4 +1,4 @@
-// Ops that treat every element by itself. Rows [from, to), strides in elements.
+// Element-wise ops. Rows [from, to), strides in elements.
 #include "lanes.h"
 
 using namespace lockstep;
@@ -22,7 +22,7 @@ void each(float* x, int64_t stride, int64_t columns, int64_t from, int64_t to, F
 
 }  // namespace
 
-// x += y, row by row; y_stride 0 adds the same row to all.
+// x += y, row by row; y_stride 0 adds the same row to every row.
 LOCKSTEP void lockstep_add(float* x, int64_t stride, const float* y, int64_t y_stride,
                            int64_t columns, int64_t from, int64_t to) {
   each(x, stride, columns, from, to, [=](Lanes a, int64_t row, int64_t c, int count) {

@@ -45,7 +45,7 @@ void expand_q4_1(const uint8_t* block, int64_t columns, float* out) {
   }
 }
 
-// Parts of 32 columns of the other types, from `first` columns into the first block on.
+// Sub-blocks of the other types, starting `first` columns into the first block.
 template <int TYPE>
 void expand(const uint8_t* row, int64_t first, int64_t columns, float* out) {
   constexpr int SUB_BLOCKS = Stored<TYPE>::COLUMNS / BLOCK;

@@ -5,7 +5,7 @@
 
 constexpr int BLOCK = 32;
 
-// Layouts of packed tiles, drawn in matmul_q8_0.cpp and matmul_q4_1.cpp.
+// Layouts of packed tiles, described in matmul_q8_0.cpp and matmul_q4_1.cpp.
 constexpr int Q8_SCALES_BYTES = 2 * 2 * TILE_ROWS;
 constexpr int Q8_PAIR_BYTES = Q8_SCALES_BYTES + 2 * BLOCK * TILE_ROWS;
 constexpr int Q4_SCALES_BYTES = 2 * 2 * TILE_ROWS;
@@ -14,14 +14,14 @@ constexpr int Q4_BLOCK_BYTES = Q4_SCALES_BYTES + BLOCK / 2 * TILE_ROWS;
 struct Int8Block {
   int8_t value[BLOCK]; // q
   float scale;         // da
-  int32_t correction;  // −128 · Σ q: what weights stored as q + 128 add too much
-  float scaled_sum;    // da · (float) Σ q: what a minimum multiplies
+  int32_t correction;  // −128 · Σ q: removes the offset of weights stored as q + 128
+  float scaled_sum;    // da · (float) Σ q: the factor of a minimum
   int16_t half_sum[2]; // Σ q of columns 0 … 15, and of 16 … 31
 };
 static_assert(sizeof(Int8Block) == 48);
 
-// sum += Σ of 4 unsigned weights · 4 signed activations, per lane. In assembler because gcc 12 copies
-// accumulators around the intrinsic when they stand in an array.
+// sum += Σ of 4 unsigned weights · 4 signed activations, per lane. In assembler because gcc 12 copies accumulators
+// around the intrinsic when they are in an array.
 static inline void dot4(__m512i& sum, __m512i weights, const int8_t* four) {
   asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(weights), "m"(*(const int32_t*)four));
 }

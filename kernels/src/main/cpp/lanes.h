@@ -10,7 +10,7 @@ namespace lockstep {
 
 constexpr int LANES = 16;
 
-// Storage types of 16 bits that must not be taken for integers.
+// 16-bit storage types, distinct from integers.
 struct Half {
   uint16_t bits;
 };
@@ -48,7 +48,7 @@ inline Lanes subtract(Lanes a, Lanes b) { return {_mm512_sub_ps(a.v, b.v)}; }
 inline Lanes multiply(Lanes a, Lanes b) { return {_mm512_mul_ps(a.v, b.v)}; }
 inline Lanes divide(Lanes a, Lanes b) { return {_mm512_div_ps(a.v, b.v)}; }
 inline Lanes fma(Lanes a, Lanes b, Lanes c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
-// The second argument where the two cannot be ordered.
+// The second argument where the two are unordered.
 inline Lanes minimum(Lanes a, Lanes b) { return {_mm512_min_ps(a.v, b.v)}; }
 inline Lanes maximum(Lanes a, Lanes b) { return {_mm512_max_ps(a.v, b.v)}; }
 // Lanes from `count` on become `other`.
@@ -84,7 +84,7 @@ inline Lanes scale_by_power(Lanes a, Lanes shifted) {
 }
 inline float largest(Lanes a) { return _mm512_reduce_max_ps(a.v); }
 
-// Lane i with lane i + 8, then i + 4, i + 2, i + 1: the one order in which lanes are ever summed.
+// Lane i with lane i + 8, then i + 4, i + 2, i + 1: the only order in which lanes are summed.
 inline float sum(Lanes a) {
   float x[LANES];
   store(x, a);

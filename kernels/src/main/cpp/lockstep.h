@@ -1,5 +1,5 @@
-// What every kernel file shares. A kernel is `LOCKSTEP void name(...)`, keeps no state, allocates
-// nothing and trusts its arguments: the Java side has checked the sizes.
+// Declarations that every kernel file shares. A kernel is `LOCKSTEP void name(...)`, keeps no
+// state, allocates nothing and does not check its arguments: the Java side has checked the sizes.
 #pragma once
 
 #include <immintrin.h>
@@ -10,8 +10,8 @@
 // Output rows of a packed tile: one vector of 32-bit lanes.
 constexpr int TILE_ROWS = 16;
 
-// Weight types in the order of the Java enum.
-enum WeightType {
+// Weight types in the order of the Java enum TensorType.
+enum TensorType {
   TYPE_F32,
   TYPE_F16,
   TYPE_BF16,
@@ -44,7 +44,7 @@ static inline float f16_to_float(uint16_t half) { return _mm_cvtss_f32(_mm_cvtph
 
 static inline float bf16_to_float(uint16_t half) { return bits_to_float((uint32_t)half << 16); }
 
-// Half to even; a NaN stays one.
+// Rounds half to even; a NaN stays a NaN.
 static inline uint16_t float_to_bf16(float value) {
   uint32_t bits = float_to_bits(value);
   uint32_t rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
@@ -52,7 +52,7 @@ static inline uint16_t float_to_bf16(float value) {
   return (uint16_t)((bits & 0x7FFFFFFF) > 0x7F800000 ? quiet : rounded);
 }
 
-// Lanes of a tile's outputs that exist: all but in the last tile of a segment.
+// The lanes of a tile whose outputs exist: all, except in the last tile of a segment.
 static inline __mmask16 rows_of_tile(int rows, int tile) {
   int left = rows - tile * TILE_ROWS;
   return left >= TILE_ROWS ? (__mmask16)0xFFFF : (__mmask16)((1u << left) - 1);

@@ -1,8 +1,8 @@
 // The loop around every matmul kernel: tiles outside, groups of tokens inside, so that a tile's
 // weights are read from memory once and from cache afterwards.
 //
-// A kernel is a functor `template <int N> tokens(x, columns, tile, mask, out)`: N tokens times one
-// tile. A sum never depends on N, on the tile or on the thread.
+// A kernel is a functor `template <int N> tokens(arguments, x, tile, mask, out)`: N tokens times
+// one tile. A sum never depends on N, on the tile or on the thread.
 #pragma once
 
 #include "lockstep.h"
@@ -12,7 +12,7 @@ struct MatmulArguments {
   int64_t x_stride;   // bytes from token to token
   int tokens;
   int columns;
-  int skipped;        // columns of the first stored block that come before
+  int skipped;        // columns of the first stored block that precede the first one
   const char* weight; // first tile of the segment
   int64_t tile_bytes;
   int rows;

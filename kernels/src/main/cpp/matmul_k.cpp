@@ -3,9 +3,9 @@
 #include "planes.h"
 #include "stored.h"
 
-// A sub-block of 32 has one scale and one minimum, own bytes [scale, minimum][16 rows].
+// A sub-block of 32 columns has one scale and one minimum, stored as bytes [scale, minimum][16 rows].
 template <class Codes>
-struct WholeParts {
+struct WholeSubBlocks {
   template <int N>
   static void tokens(const MatmulArguments& a, const char* x, const char* tile, __mmask16 mask, float* out) {
     using Layout = SuperBlocks<Codes>;
@@ -41,10 +41,10 @@ struct WholeParts {
   }
 };
 
-// A sub-block of 32 has two scales, own bytes [16 rows][2]: signed, or with MINIMUM the scale in the low, the minimum in
-// the high nibble. OFFSET is what every code is too large by.
+// A sub-block of 32 columns has two scales, stored as bytes [16 rows][2]: signed, or with MINIMUM the scale in the low
+// and the minimum in the high nibble. OFFSET is subtracted from every code.
 template <class Codes, int OFFSET, bool MINIMUM>
-struct HalfParts {
+struct HalfSubBlocks {
   template <int N>
   static void tokens(const MatmulArguments& a, const char* x, const char* tile, __mmask16 mask, float* out) {
     using Layout = SuperBlocks<Codes>;
@@ -100,11 +100,11 @@ struct HalfParts {
   }
 };
 
-using Q2_K = HalfParts<Planes<2, 0>, 0, true>;
-using Q3_K = HalfParts<Planes<2, 1>, 4, false>;
-using Q4_K = WholeParts<Planes<4, 0>>;
-using Q5_K = WholeParts<Planes<4, 1>>;
-using Q6_K = HalfParts<Planes<4, 2>, 32, false>;
+using Q2_K = HalfSubBlocks<Planes<2, 0>, 0, true>;
+using Q3_K = HalfSubBlocks<Planes<2, 1>, 4, false>;
+using Q4_K = WholeSubBlocks<Planes<4, 0>>;
+using Q5_K = WholeSubBlocks<Planes<4, 1>>;
+using Q6_K = HalfSubBlocks<Planes<4, 2>, 32, false>;
 
 LOCKSTEP_MATMUL(lockstep_matmul_q2_k, Q2_K)
 LOCKSTEP_MATMUL(lockstep_matmul_q3_k, Q3_K)

@@ -3,7 +3,7 @@
 #include "planes.h"
 #include "stored.h"
 
-// Codes that stand for other values.
+// Codes that index a table of values.
 struct Iq4NlValues {
   static constexpr int BYTES = Planes<4, 0>::BYTES;
 
@@ -14,7 +14,7 @@ struct Iq4NlValues {
   }
 };
 
-// OFFSET is what every code is too large by.
+// OFFSET is subtracted from every code.
 template <class Codes, int OFFSET>
 struct Scaled {
   template <int N>

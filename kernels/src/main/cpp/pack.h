@@ -1,16 +1,16 @@
-// Where packing takes rows from. Output r is stored row `indices[r]`.
+// The source rows of packing. Output r is stored row `indices[r]`.
 #pragma once
 
 #include "lockstep.h"
 
 struct PackArguments {
   int type;
-  const char* data; // the first stored row, at the stored block of the first column
+  const char* data; // the first stored row, at the block that holds the first column
   int64_t row_bytes;
   const int32_t* indices;
   int rows;
   int columns;
-  int skipped; // columns of that block that come before
+  int skipped; // columns of that block that precede the first one
 
   // Null for an output that does not exist.
   const char* row(int output) const { return output < rows ? data + indices[output] * row_bytes : nullptr; }

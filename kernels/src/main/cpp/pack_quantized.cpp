@@ -1,5 +1,5 @@
-// Packs the types of matmul_scaled.cpp and matmul_k.cpp; layouts are in planes.h. Targets are zero before, and rows that
-// do not exist stay so.
+// Packs the types of matmul_scaled.cpp and matmul_k.cpp; layouts are in planes.h. Targets are zeroed before, and rows
+// that do not exist stay zero.
 #include "pack.h"
 #include "planes.h"
 #include "stored.h"
@@ -22,7 +22,7 @@ void pack_scaled(const PackArguments& a, const uint8_t* row, char* tile, int r) 
 }
 
 template <int TYPE, class Codes>
-void pack_parts(const PackArguments& a, const uint8_t* row, char* tile, int r) {
+void pack_sub_blocks(const PackArguments& a, const uint8_t* row, char* tile, int r) {
   using Layout = SuperBlocks<Codes>;
   int first = a.skipped / BLOCK;
   for (int sub_block = first; sub_block < first + a.columns / BLOCK; sub_block++) {
@@ -56,11 +56,11 @@ void pack_row(const PackArguments& a, const uint8_t* row, char* tile, int r) {
     case TYPE_IQ4_NL: pack_scaled<TYPE_IQ4_NL, Planes<4, 0>, ScaledPairs<Planes<4, 0>>>(a, row, tile, r); break;
     case TYPE_Q5_0: pack_scaled<TYPE_Q5_0, Planes<4, 1>, ScaledPairs<Planes<4, 1>>>(a, row, tile, r); break;
     case TYPE_Q5_1: pack_scaled<TYPE_Q5_1, Planes<4, 1>, ScaledWithMinimum<Planes<4, 1>>>(a, row, tile, r); break;
-    case TYPE_Q2_K: pack_parts<TYPE_Q2_K, Planes<2, 0>>(a, row, tile, r); break;
-    case TYPE_Q3_K: pack_parts<TYPE_Q3_K, Planes<2, 1>>(a, row, tile, r); break;
-    case TYPE_Q4_K: pack_parts<TYPE_Q4_K, Planes<4, 0>>(a, row, tile, r); break;
-    case TYPE_Q5_K: pack_parts<TYPE_Q5_K, Planes<4, 1>>(a, row, tile, r); break;
-    case TYPE_Q6_K: pack_parts<TYPE_Q6_K, Planes<4, 2>>(a, row, tile, r); break;
+    case TYPE_Q2_K: pack_sub_blocks<TYPE_Q2_K, Planes<2, 0>>(a, row, tile, r); break;
+    case TYPE_Q3_K: pack_sub_blocks<TYPE_Q3_K, Planes<2, 1>>(a, row, tile, r); break;
+    case TYPE_Q4_K: pack_sub_blocks<TYPE_Q4_K, Planes<4, 0>>(a, row, tile, r); break;
+    case TYPE_Q5_K: pack_sub_blocks<TYPE_Q5_K, Planes<4, 1>>(a, row, tile, r); break;
+    case TYPE_Q6_K: pack_sub_blocks<TYPE_Q6_K, Planes<4, 2>>(a, row, tile, r); break;
   }
 }
 

@@ -1,7 +1,7 @@
-// Codes of 32 columns times the 16 rows of a tile, in planes of their low and of their high bits.
+// Codes of 32 columns times the 16 rows of a tile, in planes of their low and high bits.
 //
-// Step s holds columns 4s … 4s + 3, four bytes a row. A plane of W bits is W vectors; step s is in vector s mod W at bit
-// (s / W) · W of each byte.
+// Step s holds columns 4s … 4s + 3, four bytes per row. A plane of W bits is W vectors; step s is in vector s mod W at
+// bit (s / W) · W of each byte.
 #pragma once
 
 #include "int8.h"
@@ -12,7 +12,7 @@ template <int LOW, int HIGH>
 struct Planes {
   static constexpr int BYTES = (LOW + HIGH) * 4 * TILE_ROWS;
 
-  // Adds the codes of one row to weights that are zero.
+  // Adds the codes of one row to zeroed weights.
   static void put(const uint8_t* codes, char* weights, int row) {
     put_plane<LOW, 0>(codes, (uint32_t*)weights + row);
     if constexpr (HIGH > 0) {
@@ -20,7 +20,7 @@ struct Planes {
     }
   }
 
-  // A byte a code.
+  // Returns the codes of a step, one byte per code.
   template <int STEP>
   static __m512i get(const char* weights) {
     __m512i low = get_plane<LOW, 0, STEP>(weights);
@@ -43,7 +43,7 @@ struct Planes {
     }
   }
 
-  // Shifting 16 bits at a time moves bits of the neighbour in, never under the mask.
+  // Shifting 16 bits at a time moves in bits of the neighbouring byte, which the mask always removes.
   template <int WIDTH, int FIRST, int STEP>
   static __m512i get_plane(const char* plane) {
     constexpr int AT = STEP / WIDTH * WIDTH;
@@ -89,9 +89,9 @@ struct ScaledWithMinimum {
   static int64_t codes(int64_t block) { return block * BLOCK_BYTES + 2 * 2 * TILE_ROWS; }
 };
 
-// A tile of super-blocks of 8 sub-blocks: [scale, minimum][16 rows] of f16, 32 bytes of own scales a sub-block, codes
-// of 8 sub-blocks.
-// A tile begins with the super-block its first column is stored in; what comes before that column is not filled.
+// A tile of super-blocks of 8 sub-blocks: [scale, minimum][16 rows] of f16, 32 bytes of scales per sub-block, codes of
+// 8 sub-blocks.
+// A tile begins with the super-block that holds its first column; what precedes that column is not filled.
 template <class Codes>
 struct SuperBlocks {
   static constexpr int SUB_BLOCKS = 8;

@@ -50,7 +50,7 @@ LOCKSTEP void lockstep_square_sums(const float* x, int64_t x_stride, int64_t col
   }
 }
 
-// Rows [from, to): x = x / sqrt(sums / count + epsilon) · weight, the sums given.
+// Rows [from, to): x = x / sqrt(sums / count + epsilon) · weight, with given sums.
 LOCKSTEP void lockstep_normalize_by_sums(float* x, int64_t x_stride, const float* sums,
                                          int64_t sums_stride, int64_t count, const float* weight,
                                          int64_t columns, float epsilon, int64_t from,

@@ -1,4 +1,4 @@
-// Rotary positions of queries and keys, and the new keys and values of a layer into its blocks.
+// Rotates queries and keys, and stores the new keys and values of a layer in its blocks.
 //
 // A block holds, for each layer and KV head, keys as [headSize][16 tokens] (a lane is a token, so
 // that scores need no horizontal sum), then values as [16 tokens][headSize].
@@ -14,7 +14,7 @@ void put(float* p, float x) { *p = x; }
 void put(Half* p, float x) { p->bits = _cvtss_sh(x, _MM_FROUND_TO_NEAREST_INT); }
 void put(Brain* p, float x) { p->bits = float_to_bf16(x); }
 
-// Element i of the first half turns with element i of the second.
+// Element i of the first half is rotated with element i of the second.
 void rotate(float* head, const float* cosine, const float* sine, int half) {
   int i = 0;
   for (; i + LANES <= half; i += LANES) {
@@ -59,9 +59,9 @@ void rotate_and_store(float* qkv, int64_t stride, const int32_t* positions, cons
 
 }  // namespace
 
-// Tokens [from, to) of qkv [tokens, (queries + 2 · KV) · head_size]. Token t goes to place
-// offsets[t] of block blocks[t]; `layer` is the address of the layer in block 0.
-// kv_type: 0 F32, 1 F16, 2 BF16.
+// Tokens [from, to) of qkv [tokens, (queries + 2 · KV) · head_size]. Token t is stored at offset
+// offsets[t] of block blocks[t]; `layer` is the address of the layer in block 0. kv_type: 0 F32, 1
+// F16, 2 BF16.
 LOCKSTEP void lockstep_rotate_and_store(float* qkv, int64_t stride, const int32_t* positions,
                                         const float* cosine, const float* sine, int32_t half,
                                         int32_t query_heads, int32_t kv_heads,

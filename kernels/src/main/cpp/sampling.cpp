@@ -1,5 +1,4 @@
-// What choosing a token does to a whole row of logits. Everything that follows on few candidates is
-// Java's.
+// The sampling ops on a whole row of logits. Java handles the few candidates that remain.
 #include <cmath>
 
 #include "lanes.h"
@@ -100,16 +99,17 @@ struct Best {
 
 }  // namespace
 
-// The first greatest; a NaN is never greater. 0 if nothing is above minus infinity.
+// Returns the first id with the greatest logit; a NaN is never greater. 0 if no logit is above
+// minus infinity.
 LOCKSTEP int32_t lockstep_arg_max(const float* logits, int32_t count) {
   __m512 greatest = _mm512_set1_ps(-INFINITY);
   __m512i ids = _mm512_setzero_si512();
   __m512i id = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   for (int i = 0; i < count; i += LANES) {
     int rest = count - i < LANES ? count - i : LANES;
-    __mmask16 there = static_cast<__mmask16>((1u << rest) - 1);
-    __m512 x = _mm512_maskz_loadu_ps(there, logits + i);
-    __mmask16 more = _mm512_mask_cmp_ps_mask(there, x, greatest, _CMP_GT_OQ);
+    __mmask16 valid = static_cast<__mmask16>((1u << rest) - 1);
+    __m512 x = _mm512_maskz_loadu_ps(valid, logits + i);
+    __mmask16 more = _mm512_mask_cmp_ps_mask(valid, x, greatest, _CMP_GT_OQ);
     greatest = _mm512_mask_mov_ps(greatest, more, x);
     ids = _mm512_mask_mov_epi32(ids, more, id);
     id = _mm512_add_epi32(id, _mm512_set1_epi32(LANES));
@@ -129,28 +129,28 @@ LOCKSTEP int32_t lockstep_arg_max(const float* logits, int32_t count) {
   return best_id;
 }
 
-// NaN becomes minus infinity, infinity the greatest float; maxima[c] is the greatest of
+// Replaces NaN by minus infinity, and infinity by the greatest float; maxima[c] is the greatest of
 // [64 · c, 64 · c + 64).
 LOCKSTEP void lockstep_clean(float* logits, int32_t count, float* maxima) {
   const __m512 limit = _mm512_set1_ps(3.40282347e+38f);
-  const __m512 least = _mm512_set1_ps(-INFINITY);
+  const __m512 minus_infinity = _mm512_set1_ps(-INFINITY);
   for (int chunk = 0; chunk * CHUNK < count; chunk++) {
-    __m512 greatest = least;
+    __m512 greatest = minus_infinity;
     for (int i = chunk * CHUNK; i < count && i < (chunk + 1) * CHUNK; i += LANES) {
       int rest = count - i < LANES ? count - i : LANES;
-      __mmask16 there = static_cast<__mmask16>((1u << rest) - 1);
-      __m512 x = _mm512_mask_loadu_ps(least, there, logits + i);
+      __mmask16 valid = static_cast<__mmask16>((1u << rest) - 1);
+      __m512 x = _mm512_mask_loadu_ps(minus_infinity, valid, logits + i);
       __mmask16 ordered = _mm512_cmp_ps_mask(x, x, _CMP_ORD_Q);
-      x = _mm512_min_ps(_mm512_mask_mov_ps(least, ordered, x), limit);
-      _mm512_mask_storeu_ps(logits + i, there, x);
+      x = _mm512_min_ps(_mm512_mask_mov_ps(minus_infinity, ordered, x), limit);
+      _mm512_mask_storeu_ps(logits + i, valid, x);
       greatest = _mm512_max_ps(greatest, x);
     }
     maxima[chunk] = _mm512_reduce_max_ps(greatest);
   }
 }
 
-// Σ e^((x - greatest) · factor): sixteen float sums a chunk, added up by the tree of lanes.h, the
-// chunks in double.
+// Returns Σ e^((x - greatest) · factor): sixteen float sums per chunk, added by the tree of
+// lanes.h, the chunks added in double.
 LOCKSTEP double lockstep_exponential_sum(const float* logits, int32_t count, float greatest,
                                          float factor) {
   double total = 0;
@@ -167,19 +167,19 @@ LOCKSTEP double lockstep_exponential_sum(const float* logits, int32_t count, flo
   return total;
 }
 
-// Writes the ids of logits that are at least `limit`, ascending; returns how many.
+// Writes the ids of logits that are at least `limit`, ascending; returns their number.
 LOCKSTEP int32_t lockstep_collect(const float* logits, int32_t count, float limit,
                                   int32_t* ids) {
   __m512i id = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  const __m512 least = _mm512_set1_ps(limit);
+  const __m512 bound = _mm512_set1_ps(limit);
   int found = 0;
   for (int i = 0; i < count; i += LANES) {
     int rest = count - i < LANES ? count - i : LANES;
-    __mmask16 there = static_cast<__mmask16>((1u << rest) - 1);
-    __m512 x = _mm512_maskz_loadu_ps(there, logits + i);
-    __mmask16 enough = _mm512_mask_cmp_ps_mask(there, x, least, _CMP_GE_OQ);
+    __mmask16 valid = static_cast<__mmask16>((1u << rest) - 1);
+    __m512 x = _mm512_maskz_loadu_ps(valid, logits + i);
+    __mmask16 enough = _mm512_mask_cmp_ps_mask(valid, x, bound, _CMP_GE_OQ);
     if (enough != 0) {
-      // Compressing in a register: to memory it is microcode on Zen 4.
+      // Compress in a register: a compress to memory is microcode on Zen 4.
       __m512i packed = _mm512_maskz_compress_epi32(enough, id);
       int kept = _mm_popcnt_u32(enough);
       _mm512_mask_storeu_epi32(ids + found, static_cast<__mmask16>((1u << kept) - 1),
@@ -191,15 +191,15 @@ LOCKSTEP int32_t lockstep_collect(const float* logits, int32_t count, float limi
   return found;
 }
 
-// The id with the greatest (x - greatest) · factor + noise; `start` is any id whose logit is
-// `greatest`.
+// Returns the id with the greatest (x - greatest) · factor + noise; `start` is any id whose logit
+// is `greatest`.
 //
-// The noise of u is below -log(1 - u), so an id whose e^((x - greatest) · factor - best so far) is
-// less than 1 - u cannot win: only the few others get their noise computed, in double.
+// The noise of u is below -log(1 - u), so an id whose e^((x - greatest) · factor - best score) is
+// less than 1 - u cannot win: noise is computed only for the few others, in double.
 LOCKSTEP int32_t lockstep_draw(const float* logits, int32_t count, float greatest, int32_t start,
                                double factor, int64_t seed, int32_t choice, int32_t position) {
-  // 1e-4 is far more than what float arithmetic may get wrong in either side of the comparison.
-  const Lanes part = broadcast(0x1p-32f * (1 - 1e-4f));
+  // 1e-4 is far above the error of float arithmetic on either side of the comparison.
+  const Lanes unit = broadcast(0x1p-32f * (1 - 1e-4f));
   const Lanes top = broadcast(greatest);
   const Lanes slope = broadcast(factor < 1e30 ? static_cast<float>(factor) : 1e30f);
   Best best = {-INFINITY, start};
@@ -217,9 +217,9 @@ LOCKSTEP int32_t lockstep_draw(const float* logits, int32_t count, float greates
       Lanes z = multiply(subtract(load_first(logits + from, rest), top), slope);
       Lanes bound = exponential(subtract(z, broadcast(static_cast<float>(best.score))));
       __m512i others = _mm512_xor_si512(words[w], _mm512_set1_epi32(-1));
-      __m512 least = _mm512_mul_ps(_mm512_cvtepu32_ps(others), part.v);
-      __mmask16 there = static_cast<__mmask16>((1u << rest) - 1);
-      unsigned open = _mm512_mask_cmp_ps_mask(there, least, bound.v, _CMP_LE_OQ);
+      __m512 required = _mm512_mul_ps(_mm512_cvtepu32_ps(others), unit.v);
+      __mmask16 valid = static_cast<__mmask16>((1u << rest) - 1);
+      unsigned open = _mm512_mask_cmp_ps_mask(valid, required, bound.v, _CMP_LE_OQ);
       if (open == 0) continue;
       uint32_t bits[LANES];
       _mm512_storeu_si512(bits, words[w]);

@@ -15,7 +15,7 @@ static inline T load(const void* at) {
 
 static inline float half_at(const uint8_t* at) { return f16_to_float(load<uint16_t>(at)); }
 
-// What a code of IQ4_NL stands for, plus 128.
+// The value of each code of IQ4_NL, plus 128.
 alignas(16) constexpr uint8_t IQ4_NL_VALUES[16] = {1,   24,  45,  63,  79,  93,  106, 118,
                                                    129, 141, 153, 166, 181, 197, 217, 241};
 
@@ -35,7 +35,7 @@ static inline void split_nibbles(const uint8_t* pairs, uint8_t* codes) {
   }
 }
 
-// Bit c of `bits` is the fifth of code c.
+// Bit c of `bits` is the fifth bit of code c.
 static inline void add_fifth_bits(uint32_t bits, uint8_t* codes) {
   for (int c = 0; c < BLOCK; c++) {
     codes[c] |= (bits >> c & 1) << 4;
@@ -85,8 +85,8 @@ struct Stored<TYPE_Q5_1> {
   }
 };
 
-// 16 bytes of a 4-bit scale (low) and a 4-bit minimum, 64 bytes of codes, f16 scale, f16 minimum. A byte of codes
-// holds the column of four sub-blocks.
+// 16 bytes of a 4-bit scale (low) and a 4-bit minimum, 64 bytes of codes, f16 scale, f16 minimum. A byte of codes holds
+// one column of four sub-blocks.
 template <>
 struct Stored<TYPE_Q2_K> {
   static constexpr int COLUMNS = 256, BYTES = 84, OFFSET = 0;
@@ -108,8 +108,8 @@ struct Stored<TYPE_Q2_K> {
   }
 };
 
-// 32 bytes of third bits (a bit a sub-block), 64 bytes of codes as in Q2_K, 12 bytes of 16 scales (low 4 bits, then high
-// 2), f16 scale.
+// 32 bytes of third bits (a bit per sub-block), 64 bytes of codes as in Q2_K, 12 bytes of 16 scales (low 4 bits, then
+// high 2), f16 scale.
 template <>
 struct Stored<TYPE_Q3_K> {
   static constexpr int COLUMNS = 256, BYTES = 110, OFFSET = 4;
@@ -133,7 +133,7 @@ struct Stored<TYPE_Q3_K> {
   }
 };
 
-// The scale and the minimum of a sub-block, 6 bits each, in the 12 bytes that Q4_K and Q5_K keep of them.
+// The scale and the minimum of a sub-block, 6 bits each, from the 12 bytes in which Q4_K and Q5_K store them.
 struct SixBits {
   uint8_t scale;
   uint8_t minimum;
@@ -148,12 +148,12 @@ struct SixBits {
 
   Scales times(const uint8_t* halves) const {
     float own = half_at(halves) * scale;
-    float least = -half_at(halves + 2) * minimum;
-    return {{own, own}, {least, least}};
+    float offset = -half_at(halves + 2) * minimum;
+    return {{own, own}, {offset, offset}};
   }
 };
 
-// f16 scale, f16 minimum, 12 bytes of scales, 128 bytes of codes; a byte holds the column of two sub-blocks.
+// f16 scale, f16 minimum, 12 bytes of scales, 128 bytes of codes; a byte holds one column of two sub-blocks.
 template <>
 struct Stored<TYPE_Q4_K> {
   static constexpr int COLUMNS = 256, BYTES = 144, OFFSET = 0;
@@ -168,7 +168,7 @@ struct Stored<TYPE_Q4_K> {
   static Scales scales(const uint8_t* block, int sub_block) { return six_bits(block, sub_block).times(block); }
 };
 
-// As Q4_K with 32 bytes of fifth bits (a bit a sub-block) before the codes.
+// As Q4_K with 32 bytes of fifth bits (a bit per sub-block) before the codes.
 template <>
 struct Stored<TYPE_Q5_K> {
   static constexpr int COLUMNS = 256, BYTES = 176, OFFSET = 0;

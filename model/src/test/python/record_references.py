@@ -23,8 +23,8 @@ from safetensors.torch import load_file, save_file
 
 VOCABULARY = 96
 GREEDY = 12
-# A greedy id counts only where rounding cannot turn it.
-LEAST_GAP = 2e-3
+# The minimum gap between the best two logits: rounding cannot change a greedy id.
+MIN_GAP = 2e-3
 
 LARGE = dict(vocab_size=VOCABULARY, hidden_size=64, intermediate_size=64, num_hidden_layers=2,
              num_attention_heads=4, max_position_embeddings=256, pad_token_id=None,
@@ -42,13 +42,13 @@ def plain(theta=10000.0, **others):
 
 
 def build(kind, config):
-    """A model class by the start of its name, with a configuration of its own class."""
+    """Builds a model from the first part of its class name, with the configuration class of that model."""
     model_class = getattr(transformers, kind + "ForCausalLM" if kind != "GPT2" else "GPT2LMHeadModel")
     return model_class._from_config(model_class.config_class(**config), attn_implementation="eager").float().eval()
 
 
 def randomize(model, seed, dtype):
-    """Weights that `dtype` holds exactly."""
+    """Sets random weights that `dtype` represents exactly."""
     random = np.random.default_rng(seed)
     zero_is_one = "Gemma" in type(model).__name__
     with torch.no_grad():
@@ -70,7 +70,7 @@ def prompts(lengths):
 
 @torch.no_grad()
 def golden(model, lengths):
-    """Cases, logits of each prompt, and the smallest gap between the best two along the way."""
+    """Returns the cases, the logits of each prompt, and the smallest gap between the best two logits."""
     cases, logits, gap = [], {}, math.inf
     for i, prompt in enumerate(prompts(lengths)):
         ids = list(prompt)
@@ -91,7 +91,7 @@ def write_golden(folder, cases, logits):
 
 
 def older(config):
-    """The layout of transformers 4."""
+    """Returns a configuration in the layout of transformers 4."""
     rope = config.pop("rope_parameters", None)
     if rope and "full_attention" in rope:
         full = dict(rope["full_attention"])
@@ -118,12 +118,12 @@ def older(config):
 
 def folder_case(root, name, kind, config, *, dtype=torch.float16, shard=None, architecture=None,
                 lengths=(5, 40)):
-    """A folder with its configuration in both layouts, of which transformers reads both alike."""
+    """Writes a folder with its configuration in both layouts; transformers must read the same model from both."""
     folder = root / name
     folder.mkdir()
     for seed in range(1, 400):
         model = randomize(build(kind, config), seed, dtype)
-        if golden(model, lengths)[2] > LEAST_GAP:
+        if golden(model, lengths)[2] > MIN_GAP:
             break
     model.to(dtype).save_pretrained(folder, max_shard_size=shard or "1GB")
     (folder / "generation_config.json").unlink(missing_ok=True)
@@ -143,21 +143,21 @@ def folder_case(root, name, kind, config, *, dtype=torch.float16, shard=None, ar
             config.update(architectures=[architecture], model_type=architecture.lower())
         (folder / file).write_text(json.dumps(config, indent=1) + "\n")
     cases, logits, gap = recorded[1]
-    assert gap > LEAST_GAP, (name, gap)
+    assert gap > MIN_GAP, (name, gap)
     write_golden(folder, cases, logits)
     print(f"{name}: gap {gap:.1e}, seed {seed}")
 
 
-# What the converters of llama.cpp do to weights on the way to a GGUF file.
+# The conversions of weights by llama.cpp when it writes a GGUF file.
 
 def adjacent_pairs(values, heads):
-    """Rows of q and k in the order of rope on neighbours."""
+    """Returns the rows of q and k in the order of rope on adjacent pairs."""
     rows = values.shape[0]
     return values.reshape(heads, 2, rows // heads // 2, *values.shape[1:]).swapaxes(1, 2).reshape(values.shape)
 
 
 def converted(architecture, config, state):
-    """Pairs of GGUF names and f32 values."""
+    """Yields pairs of GGUF names and f32 values."""
     layers = config.num_hidden_layers
     arch = next(key for key, value in gguf.MODEL_ARCH_NAMES.items() if value == architecture)
     names = gguf.get_tensor_name_map(arch, layers)
@@ -188,7 +188,7 @@ def converted(architecture, config, state):
 
 
 def header(writer, architecture, config):
-    """Hyperparameters, as the converters write them."""
+    """Writes hyperparameters as the converters of llama.cpp do."""
     get = lambda key, otherwise=None: getattr(config, key, None) or otherwise
     heads = config.num_attention_heads
     writer.add_context_length(config.max_position_embeddings)
@@ -245,7 +245,7 @@ def header(writer, architecture, config):
 
 
 def llama3_divisors(rope, config):
-    """By how much Llama 3.1 divides each frequency."""
+    """Returns the divisor of each frequency in Llama 3.1."""
     divisors = []
     for i in range(0, config.head_dim, 2):
         length = 2 * math.pi * rope["rope_theta"] ** (i / config.head_dim)
@@ -262,7 +262,7 @@ def llama3_divisors(rope, config):
 
 
 def gguf_case(root, name, architecture, kind, config, *, types=("F16",), split=0, lengths=(5, 40)):
-    """Matrices take the types in turn, vectors are F32."""
+    """Writes GGUF files whose matrices have the types in turn and whose vectors are F32."""
     folder = root / name
     folder.mkdir()
     exact = all(t in ("F32", "F16", "BF16") for t in types)
@@ -271,7 +271,7 @@ def gguf_case(root, name, architecture, kind, config, *, types=("F16",), split=0
         if not exact:
             round_trip(model, types)
         cases, logits, gap = golden(model, lengths)
-        if gap > LEAST_GAP:
+        if gap > MIN_GAP:
             break
     writer = gguf.GGUFWriter(path=None, arch=architecture, split_max_tensors=split)
     header(writer, architecture, model.config)
@@ -289,13 +289,13 @@ def gguf_case(root, name, architecture, kind, config, *, types=("F16",), split=0
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    assert gap > LEAST_GAP, (name, gap)
+    assert gap > MIN_GAP, (name, gap)
     write_golden(folder, cases, logits)
     print(f"{name}: gap {gap:.1e}, seed {seed}, {sorted(p.name for p in folder.glob('*.gguf'))}")
 
 
 def round_trip(model, types):
-    """Weights as they come out of the types: reordering rows does not change a block."""
+    """Rounds weights to the types that store them: reordering rows does not change a block."""
     config = model.config
     order = [stored for stored, values in converted("llama", config, model.state_dict()) if values.ndim > 1]
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config.num_hidden_layers)

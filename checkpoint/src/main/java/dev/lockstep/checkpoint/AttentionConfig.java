@@ -14,12 +14,12 @@ public record AttentionConfig(int headCount, int kvHeadCount, int headDim, boole
         }
     }
 
-    /// Width of q: `headCount * headDim`, which need not be the hidden size.
+    /// Returns the width of q: `headCount * headDim`, which need not be the hidden size.
     public int queryWidth() {
         return headCount * headDim;
     }
 
-    /// Width of k and of v.
+    /// Returns the width of k and of v.
     public int kvWidth() {
         return kvHeadCount * headDim;
     }

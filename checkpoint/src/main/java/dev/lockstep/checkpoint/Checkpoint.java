@@ -10,10 +10,10 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 
-/// A model on disk: the same questions to a Hugging Face folder and to a GGUF file.
+/// A model on disk, with one interface for a Hugging Face folder and a GGUF file.
 ///
 /// Tensors have their Hugging Face names in both. Files are mapped for the life of the process and
-/// nobody closes them; opening reads headers only. Safe for any number of threads.
+/// never closed; opening reads headers only. Thread-safe.
 public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint {
     private final Path path;
     private final Map<String, StoredTensor> tensors;
@@ -27,7 +27,7 @@ public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint
 
     /// Opens a folder in Hugging Face layout or a `.gguf` file, and checks all of its headers.
     ///
-    /// @throws CheckpointException with the line to show when it is missing, damaged or not
+    /// @throws CheckpointException with one line for the user when it is missing, damaged or not
     ///   supported
     public static Checkpoint open(Path path) {
         if (Files.isDirectory(path)) {
@@ -45,35 +45,36 @@ public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint
         return GgufCheckpoint.openFile(path);
     }
 
-    /// The folder or file that was opened.
+    /// Returns the folder or file that was opened.
     public final Path path() {
         return path;
     }
 
-    /// The shape of the model.
+    /// Returns the shape of the model.
     ///
     /// @throws CheckpointException for a GGUF file that holds a vocabulary and no weights
     public abstract ModelConfig config();
 
-    /// Keys of the configuration that may matter and that are not those of a plain decoder: empty
-    /// where [#config] says everything there is to say.
+    /// Returns the keys of the configuration that may matter and that a plain decoder does not
+    /// have; empty when [#config] covers the whole configuration.
     public abstract List<String> unexplainedKeys();
 
-    /// A hex digest of configuration and weights, equal on every host that has the same model. It
-    /// reads headers and some 400 KiB of each file: see [ModelDigest] for what it covers.
+    /// Returns a hex digest of configuration and weights, equal on every host that has the same
+    /// model. It reads headers and about 400 KiB of each file; [ModelDigest] describes what it
+    /// covers.
     public abstract String digest();
 
-    /// What the model brings for text.
+    /// Returns the model's tokenizer and chat template.
     public final TokenizerSource tokenizer() {
         return tokenizer;
     }
 
-    /// A hex digest of the tokenizer and chat template.
+    /// Returns a hex digest of the tokenizer and chat template.
     public final String tokenizerDigest() {
         return tokenizer.digest();
     }
 
-    /// Names of all tensors, in the order of the files.
+    /// Returns the names of all tensors, in the order of the files.
     public final Set<String> tensorNames() {
         return tensors.keySet();
     }
@@ -82,20 +83,20 @@ public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint
         return tensors.containsKey(name);
     }
 
-    /// What the files say about one tensor, also when it cannot be computed with.
+    /// Returns the description of one tensor, also when its type is not supported.
     public final Optional<TensorInfo> tensorInfo(String name) {
         return Optional.ofNullable(tensors.get(name)).map(tensor -> tensor.info(name));
     }
 
-    /// A whole tensor, if the model has it.
-    public final Optional<WeightSlice> findTensor(String name) {
+    /// Returns a whole tensor, if the model has it.
+    public final Optional<WeightMatrix> findTensor(String name) {
         return Optional.ofNullable(tensors.get(name)).map(tensor -> tensor.weight(name));
     }
 
-    /// A whole tensor.
+    /// Returns a whole tensor.
     ///
     /// @throws CheckpointException when it is missing or of a type that is not supported
-    public final WeightSlice tensor(String name) {
+    public final WeightMatrix tensor(String name) {
         return findTensor(name)
                 .orElseThrow(
                         () ->
@@ -104,8 +105,8 @@ public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint
                                                 .formatted(path, name)));
     }
 
-    /// Refuses a checkpoint whose weights have types that cannot be computed with, before anything
-    /// is loaded. Integer tensors pass: they are masks and counters that no family reads.
+    /// Refuses a checkpoint with weights of unsupported types, before anything is loaded. Integer
+    /// tensors are accepted: they are masks and counters that no family reads.
     public final void requireSupportedTypes() {
         for (StoredTensor tensor : tensors.values()) {
             if (tensor.type().isEmpty() && !tensor.typeName().matches("BOOL|[UI](8|16|32|64)")) {
@@ -114,14 +115,14 @@ public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint
         }
     }
 
-    /// Number of values in all tensors.
+    /// Returns the number of values in all tensors.
     public final long parameterCount() {
         return tensors.entrySet().stream()
                 .mapToLong(entry -> entry.getValue().info(entry.getKey()).valueCount())
                 .sum();
     }
 
-    /// Number of values in all matrices, by the type they are stored in.
+    /// Returns the number of values in all matrices, by the type they are stored in.
     public final Map<TensorType, Long> matrixValues() {
         Map<TensorType, Long> values = new EnumMap<>(TensorType.class);
         tensors.forEach(
@@ -134,12 +135,12 @@ public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint
         return values;
     }
 
-    /// Bytes of all tensors.
+    /// Returns the bytes of all tensors.
     public final long byteSize() {
         return tensors.values().stream().mapToLong(tensor -> tensor.data().byteSize()).sum();
     }
 
-    /// The supported type that takes most bytes; F32 where there is none.
+    /// Returns the supported type with the most bytes; F32 when there is none.
     static TensorType dominantType(Collection<StoredTensor> tensors) {
         Map<TensorType, Long> bytes = new EnumMap<>(TensorType.class);
         for (StoredTensor tensor : tensors) {

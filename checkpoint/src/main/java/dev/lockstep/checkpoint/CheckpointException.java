@@ -2,10 +2,10 @@ package dev.lockstep.checkpoint;
 
 import java.util.Objects;
 
-/// A checkpoint that cannot be used as it is.
+/// The error for a checkpoint that cannot be used.
 ///
 /// The message is the one line a user sees: it names the file, the tensor or key, the value and the
-/// remedy. It never needs a stack trace beside it.
+/// remedy. It never needs a stack trace in addition.
 public final class CheckpointException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
@@ -19,13 +19,14 @@ public final class CheckpointException extends RuntimeException {
         super(oneLine(message), cause);
     }
 
-    /// The line to show; never absent.
+    /// Returns the line to show; never null.
     @Override
     public String getMessage() {
         return Objects.requireNonNull(super.getMessage());
     }
 
-    /// Names come from the file and may hold anything.
+    /// Replaces control characters and shortens the line: names come from the file and may hold
+    /// anything.
     private static String oneLine(String message) {
         String line = message.replaceAll("\\p{Cntrl}", "?");
         return line.length() <= MAX_LENGTH ? line : line.substring(0, MAX_LENGTH) + "…";

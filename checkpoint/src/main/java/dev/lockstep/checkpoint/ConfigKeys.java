@@ -6,10 +6,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
-/// Keys of `config.json` that may change what a decoder computes and that nobody here reads for a
-/// plain one.
+/// The keys of `config.json` that may change a decoder's arithmetic and that are not read for a
+/// plain decoder.
 ///
-/// A value that is null, false, empty or a text is taken to change nothing, as are the keys of
+/// A value that is null, false, empty or a text is assumed to change nothing, as are the keys of
 /// training.
 final class ConfigKeys {
     private static final Set<String> PLAIN =

@@ -3,15 +3,15 @@ package dev.lockstep.checkpoint;
 import java.util.Optional;
 import java.util.OptionalDouble;
 
-/// What some families multiply, cap or choose by; most models have [#plain].
+/// The multipliers, caps and choices of some families; most models have [#plain].
 ///
-/// @param activation as `config.json` calls it: `silu`, `gelu_pytorch_tanh`
-/// @param embeddingMultiplier of the embedding's rows
-/// @param residualMultiplier of what a layer adds to the residual
-/// @param logitDivisor of the logits
-/// @param attentionScale of q·k, where it is not `1 / sqrt(head size)`
+/// @param activation name in `config.json`: `silu`, `gelu_pytorch_tanh`
+/// @param embeddingMultiplier multiplies the embedding's rows
+/// @param residualMultiplier multiplies what a layer adds to the residual
+/// @param logitDivisor divides the logits
+/// @param attentionScale multiplies q·k, where it is not `1 / sqrt(head size)`
 /// @param attentionCap c in `c · tanh(score / c)`
-/// @param logitCap likewise of the logits
+/// @param logitCap the same c for the logits
 /// @param experts empty for dense models
 public record DecoderDetails(
         String activation,

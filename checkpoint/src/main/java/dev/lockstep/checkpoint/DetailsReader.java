@@ -4,7 +4,7 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
 
-/// Reads [DecoderDetails] from `config.json`.
+/// A reader of [DecoderDetails] in `config.json`.
 record DetailsReader(JsonObject config) {
 
     DecoderDetails details() {
@@ -19,7 +19,7 @@ record DetailsReader(JsonObject config) {
                 experts());
     }
 
-    /// Gemma gives two, of which `hidden_activation` is the one it means.
+    /// Returns the activation. Gemma names two, of which `hidden_activation` applies.
     private String activation() {
         return config.text("hidden_activation", "hidden_act", "activation_function")
                 .orElse(

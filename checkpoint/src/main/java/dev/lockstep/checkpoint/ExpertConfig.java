@@ -3,11 +3,11 @@ package dev.lockstep.checkpoint;
 /// A mixture of experts in place of a feed-forward.
 ///
 /// @param count experts of a layer
-/// @param perToken experts a token goes to
-/// @param renormalized whether the weights of a token's experts are made to add up to 1
+/// @param perToken experts that process a token
+/// @param renormalized whether the weights of a token's experts are scaled to add up to 1
 public record ExpertConfig(int count, int perToken, boolean renormalized) {
     public ExpertConfig {
         ModelConfig.requireBetween("experts", count, 1, 1 << 16);
-        ModelConfig.requireBetween("experts a token", perToken, 1, count);
+        ModelConfig.requireBetween("experts per token", perToken, 1, count);
     }
 }

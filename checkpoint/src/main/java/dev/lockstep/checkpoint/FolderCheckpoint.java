@@ -91,7 +91,8 @@ final class FolderCheckpoint extends Checkpoint {
         return new FolderCheckpoint(folder, shards, tensors);
     }
 
-    /// Only plain names of files beside the index: an index must not make us read anything else.
+    /// Returns a plain name of a file in the index's folder: an index must not make the process
+    /// read any other file.
     private static String shardName(JsonObject weightMap, Map.Entry<String, JsonNode> entry) {
         String name = entry.getValue().isTextual() ? entry.getValue().textValue() : "";
         if (!name.matches("[A-Za-z0-9_][A-Za-z0-9._-]*\\.safetensors")) {

@@ -10,7 +10,7 @@ import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/// A GGUF file, or all files of a split one, named by its first.
+/// A GGUF file, or all files of a split model, opened by its first file.
 ///
 /// A file with a vocabulary and no tensors opens too: it has a tokenizer and no configuration.
 final class GgufCheckpoint extends Checkpoint {
@@ -57,7 +57,7 @@ final class GgufCheckpoint extends Checkpoint {
                                         + " holds a vocabulary without weights: name a complete model"));
     }
 
-    /// Which way the heads of q and k are stored depends on the architecture.
+    /// Returns the architecture, because it determines how the heads of q and k are stored.
     @Override
     public List<String> unexplainedKeys() {
         return List.of("general.architecture");
@@ -94,12 +94,12 @@ final class GgufCheckpoint extends Checkpoint {
 
     private static GgufFile part(Path path, int number, int count) {
         GgufFile part = GgufFile.open(path);
-        int saysNumber = part.metadata().size("split.no").orElse(number - 1) + 1;
-        int saysCount = part.metadata().size("split.count").orElse(count);
-        if (saysNumber != number || saysCount != count) {
+        int storedNumber = part.metadata().size("split.no").orElse(number - 1) + 1;
+        int storedCount = part.metadata().size("split.count").orElse(count);
+        if (storedNumber != number || storedCount != count) {
             throw new CheckpointException(
-                    "%s says it is part %d of %d, its name %d of %d: download it again"
-                            .formatted(path, saysNumber, saysCount, number, count));
+                    "%s is part %d of %d by its metadata and %d of %d by its name: download it again"
+                            .formatted(path, storedNumber, storedCount, number, count));
         }
         return part;
     }
@@ -124,7 +124,7 @@ final class GgufCheckpoint extends Checkpoint {
                 StoredTensor other = tensors.put(names.huggingFace(tensor.storedName()), tensor);
                 if (other != null) {
                     throw new CheckpointException(
-                            "%s: tensors %s and %s both mean %s: not a file of architecture %s, or damaged"
+                            "%s: tensors %s and %s both map to %s: not a file of architecture %s, or damaged"
                                     .formatted(
                                             tensor.file(),
                                             other.storedName(),

@@ -10,7 +10,7 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
 
-/// Reads the model's configuration from GGUF metadata, whose keys begin with the architecture's
+/// A reader of the model's configuration in GGUF metadata, whose keys begin with the architecture's
 /// name.
 final class GgufConfig {
     private static final double DEFAULT_THETA = 10_000;
@@ -86,13 +86,14 @@ final class GgufConfig {
                 experts());
     }
 
-    /// The 27B models of Gemma scale by the width of a head of equal parts; GGUF files do not say
-    /// so, and llama.cpp tells these models by their layers.
+    /// Returns the attention scale. Gemma's 27B models scale by the hidden size divided by the
+    /// heads; GGUF files do not state this, and llama.cpp recognizes these models by their layer
+    /// count.
     private OptionalDouble attentionScale(int hidden, int layers, AttentionConfig attention) {
-        boolean equalParts =
+        boolean scalesByHiddenSize =
                 (architecture.equals("gemma2") && layers == 46)
                         || (architecture.equals("gemma3") && layers == 62);
-        return equalParts
+        return scalesByHiddenSize
                 ? OptionalDouble.of(1 / Math.sqrt((double) hidden / attention.headCount()))
                 : metadata.number(key("attention.scale"));
     }
@@ -133,7 +134,7 @@ final class GgufConfig {
                 heads, kvHeads, dim, tensors.containsKey("model.layers.0.self_attn.q_proj.bias"));
     }
 
-    /// The embedding's rows decide: the vocabulary may be padded there.
+    /// Returns the number of the embedding's rows, because the vocabulary may be padded there.
     private int vocabularySize() {
         StoredTensor embedding =
                 tensors.getOrDefault(
@@ -160,7 +161,8 @@ final class GgufConfig {
                 scaling(context));
     }
 
-    /// Gemma 3's windowed layers have a base of their own, which older files leave out.
+    /// Returns the rope of windowed layers. Gemma 3 has a separate base for them, which older files
+    /// omit.
     private RopeConfig windowRope(RopeConfig rope) {
         if (!architecture.equals("gemma3")) {
             return rope;
@@ -189,7 +191,7 @@ final class GgufConfig {
         };
     }
 
-    /// Files of Phi-3 have the factors as tensors and do not name the type.
+    /// Returns LongRoPE. Files of Phi-3 have the factors as tensors and do not name the type.
     private RopeScaling longRope(int original, int context) {
         return new RopeScaling.LongRope(
                 values("rope_factors_short.weight"),
@@ -200,8 +202,7 @@ final class GgufConfig {
     }
 
     private RopeScaling yarn(int original) {
-        // llama.cpp multiplies this into YaRN's own factor; no known file sets it to anything but
-        // 1.
+        // llama.cpp multiplies YaRN's own factor by this; every known file sets it to 1.
         double attention = metadata.number(key("rope.scaling.attn_factor")).orElse(1);
         if (attention != 1) {
             throw metadata.wrong(key("rope.scaling.attn_factor"), attention, "1");
@@ -275,10 +276,10 @@ final class GgufConfig {
                 new ArrayList<>(eos));
     }
 
-    private int requireSize(String name, int most) {
+    private int requireSize(String name, int max) {
         int value = size(name).orElseThrow(() -> metadata.missing(key(name)));
-        if (value < 1 || value > most) {
-            throw metadata.wrong(key(name), value, "a number from 1 to " + most);
+        if (value < 1 || value > max) {
+            throw metadata.wrong(key(name), value, "a number from 1 to " + max);
         }
         return value;
     }

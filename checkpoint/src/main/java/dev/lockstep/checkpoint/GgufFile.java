@@ -12,10 +12,10 @@ import java.util.Map;
 /// One `.gguf` file of version 2 or 3: `[magic][version][counts][metadata][tensor
 /// infos][padding][data]`.
 ///
-/// Everything but the weights themselves is checked when it is opened. Tensors have their own names
-/// here; [GgufCheckpoint] gives them those of Hugging Face.
+/// Opening checks everything except the weights' values. Tensors have their GGUF names here;
+/// [GgufCheckpoint] renames them to those of Hugging Face.
 ///
-/// @param dataStart where the data begins; equal to the end of the header when there are no tensors
+/// @param dataStart start of the data; equal to the end of the header when there are no tensors
 record GgufFile(
         MappedFile file, GgufMetadata metadata, long dataStart, Map<String, StoredTensor> tensors) {
     private static final int MAGIC = 0x46554747; // "GGUF" read little-endian
@@ -73,7 +73,7 @@ record GgufFile(
     }
 
     private static List<Declared> infos(GgufReader reader, long count) {
-        // A tensor info takes at least its name's length, dimension count, one dimension, type,
+        // A tensor info has at least its name's length, dimension count, one dimension, type and
         // offset.
         reader.require(
                 count,
@@ -132,7 +132,7 @@ record GgufFile(
                     "rows of %d values are not a whole number of %s blocks of %d"
                             .formatted(shape.getLast(), type.name(), type.blockSize()));
         }
-        return values / type.blockSize() * type.bytesPerBlock();
+        return values / type.blockSize() * type.blockBytes();
     }
 
     private static Map<String, StoredTensor> tensors(

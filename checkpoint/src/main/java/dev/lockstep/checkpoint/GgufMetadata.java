@@ -12,10 +12,10 @@ import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import java.util.Set;
 
-/// The keys and values of a GGUF file, decoded when they are asked for.
+/// The keys and values of a GGUF file, decoded on access.
 ///
-/// A key that is there with another type is a damaged or foreign file and is refused by name; a key
-/// that is not there is an empty answer.
+/// A key with another type means a damaged or foreign file and is refused by name; a missing key
+/// gives an empty result.
 public final class GgufMetadata {
     private final Path path;
     private final MemorySegment bytes;
@@ -27,7 +27,7 @@ public final class GgufMetadata {
         this.places = places;
     }
 
-    /// Reads `count` pairs from where `reader` stands and leaves it behind them.
+    /// Reads `count` pairs at the position of `reader` and moves it past them.
     static GgufMetadata read(GgufReader reader, MemorySegment bytes, long count) {
         reader.require(
                 count, 8 + 4 + 1, "the metadata of " + Long.toUnsignedString(count) + " keys");
@@ -64,7 +64,7 @@ public final class GgufMetadata {
                         });
     }
 
-    /// A whole number of any width.
+    /// Returns a whole number of any width.
     public OptionalLong integer(String key) {
         Optional<GgufPlace> place = find(key);
         if (place.isEmpty()) {
@@ -75,7 +75,7 @@ public final class GgufMetadata {
                 readInteger(reader(place.get().valueStart()), place.get().type(), key));
     }
 
-    /// A whole number that fits an `int`.
+    /// Returns a whole number that fits an `int`.
     public Optional<Integer> size(String key) {
         OptionalLong value = integer(key);
         if (value.isEmpty()) {
@@ -87,8 +87,8 @@ public final class GgufMetadata {
         return Optional.of((int) value.getAsLong());
     }
 
-    /// A number, whole or not. A 32-bit float becomes the double of its shortest decimal, so that
-    /// 1e-5 reads as it does from JSON.
+    /// Returns a number, whole or not. A 32-bit float becomes the double of its shortest decimal,
+    /// so that 1e-5 equals the value read from JSON.
     public OptionalDouble number(String key) {
         Optional<GgufPlace> place = find(key);
         if (place.isEmpty()) {
@@ -116,7 +116,7 @@ public final class GgufMetadata {
                         });
     }
 
-    /// A list of strings, decoded anew by each call.
+    /// Returns a list of strings, decoded anew by each call.
     public Optional<List<String>> texts(String key) {
         return find(key)
                 .map(
@@ -132,7 +132,7 @@ public final class GgufMetadata {
                         });
     }
 
-    /// A list of 32-bit floats, copied by each call.
+    /// Returns a list of 32-bit floats, copied by each call.
     public Optional<float[]> floats(String key) {
         return find(key)
                 .map(
@@ -147,7 +147,8 @@ public final class GgufMetadata {
                         });
     }
 
-    /// A list of whole numbers of any width, or of booleans as 0 and 1, copied by each call.
+    /// Returns a list of whole numbers of any width, or of booleans as 0 and 1, copied by each
+    /// call.
     public Optional<int[]> integers(String key) {
         return find(key)
                 .map(
@@ -167,18 +168,19 @@ public final class GgufMetadata {
                         });
     }
 
-    /// Elements of a list without decoding it; 1 for a single value, 0 when absent.
+    /// Returns the number of elements of a list without decoding it; 1 for a single value, 0 when
+    /// absent.
     public long count(String key) {
         return find(key).map(GgufPlace::count).orElse(0L);
     }
 
-    /// The stored bytes of a value, for digests.
+    /// Returns the stored bytes of a value, for digests.
     MemorySegment stored(String key) {
         GgufPlace place = find(key).orElseThrow(() -> missing(key));
         return bytes.asSlice(place.valueStart(), place.end() - place.valueStart());
     }
 
-    /// True when the value is a list.
+    /// Returns whether the value is a list.
     boolean isArray(String key) {
         return find(key).map(GgufPlace::isArray).orElse(false);
     }

@@ -4,9 +4,9 @@ import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/// Hugging Face's names for the tensors of a GGUF file, and which of them have permuted rows.
+/// The Hugging Face names of a GGUF file's tensors, and which of them have permuted rows.
 ///
-/// A name without a rule stays as it is.
+/// A name without a rule is kept.
 record GgufNames(String architecture) {
     private static final Pattern IN_BLOCK =
             Pattern.compile("blk\\.(\\d{1,5})\\.([a-z0-9_]+)\\.(weight|bias)");
@@ -41,7 +41,7 @@ record GgufNames(String architecture) {
                     Map.entry("ffn_up_exps", "mlp.experts.up_proj"),
                     Map.entry("ffn_down_exps", "mlp.experts.down_proj"));
 
-    /// GPT-2 and GPTBigCode, which have names of their own.
+    /// Names of GPT-2 and GPTBigCode, which differ from those of the other families.
     private static final Map<String, String> GPT_OUTSIDE_NAMES =
             Map.of(
                     "token_embd", "transformer.wte",
@@ -62,7 +62,7 @@ record GgufNames(String architecture) {
         return architecture.equals("gpt2") || architecture.equals("starcoder");
     }
 
-    /// Where a family's blocks differ from the table above.
+    /// Returns the names in which a family's blocks differ from the table above.
     private Map<String, String> ownBlockNames() {
         return switch (architecture) {
             case "gemma2", "gemma3" -> Map.of("ffn_norm", "pre_feedforward_layernorm");
@@ -100,8 +100,8 @@ record GgufNames(String architecture) {
         return stored;
     }
 
-    /// True for q and k, weights and biases, of the families that llama.cpp runs with rope on
-    /// adjacent pairs: it permutes their rows when it converts them.
+    /// Returns true for q and k, weights and biases, of the families that llama.cpp runs with rope
+    /// on adjacent pairs: it permutes their rows when it converts them.
     boolean hasAdjacentPairs(String huggingFaceName) {
         return switch (architecture) {
             case "llama", "granite" ->

@@ -1,13 +1,14 @@
 package dev.lockstep.checkpoint;
 
-/// Where one value of GGUF metadata lies, found by walking over it without decoding it.
+/// The location of one value of GGUF metadata, found by skipping over the value without decoding
+/// it.
 ///
 /// @param type GGUF's number of the value's type
 /// @param valueStart first byte of the value, after its type
 /// @param elementType type of an array's elements, or the type itself
 /// @param count elements of an array, or 1
 /// @param elementsStart first byte of the elements
-/// @param end first byte behind the value
+/// @param end first byte after the value
 record GgufPlace(
         int type, long valueStart, int elementType, long count, long elementsStart, long end) {
     static final int TEXT = 8;
@@ -22,7 +23,7 @@ record GgufPlace(
         return type == ARRAY;
     }
 
-    /// The value of `key`, whose type the reader stands at; leaves the reader behind it.
+    /// Locates the value of `key`. The reader is at the value's type and is moved past the value.
     static GgufPlace read(GgufReader reader, String key) {
         String what = "the value of metadata key " + key;
         int type = reader.readInt("the type of metadata key " + key);

@@ -64,16 +64,16 @@ final class GgufReader {
         skip(readLong(what), 1, what);
     }
 
-    /// Passes over `count` values of `size` bytes.
+    /// Skips `count` values of `size` bytes.
     void skip(long count, long size, String what) {
         require(count, size, what);
         position += count * size;
     }
 
-    /// Checks that `count` values of at least `leastSize` bytes each can follow.
-    void require(long count, long leastSize, String what) {
-        long left = bytes.byteSize() - position;
-        if (count < 0 || count > left / leastSize) {
+    /// Checks that `count` values of at least `minSize` bytes each can follow.
+    void require(long count, long minSize, String what) {
+        long remaining = bytes.byteSize() - position;
+        if (count < 0 || count > remaining / minSize) {
             throw new CheckpointException(
                     "%s: the file ends at byte %d inside %s, which begins at byte %d and needs %s x %d bytes: truncated or damaged, download it again"
                             .formatted(
@@ -82,7 +82,7 @@ final class GgufReader {
                                     what,
                                     position,
                                     Long.toUnsignedString(count),
-                                    leastSize));
+                                    minSize));
         }
     }
 

@@ -4,7 +4,7 @@ import java.util.Optional;
 
 /// The tensor types of GGUF by their number, the unsupported ones with their size, so that a file
 /// that uses one can still be listed and its tokenizer used.
-record GgufTensorType(String name, int blockSize, int bytesPerBlock, Optional<TensorType> usable) {
+record GgufTensorType(String name, int blockSize, int blockBytes, Optional<TensorType> usable) {
 
     static Optional<GgufTensorType> of(int number) {
         return Optional.ofNullable(
@@ -47,10 +47,10 @@ record GgufTensorType(String name, int blockSize, int bytesPerBlock, Optional<Te
 
     private static GgufTensorType usable(TensorType type) {
         return new GgufTensorType(
-                type.name(), type.blockSize(), type.bytesPerBlock(), Optional.of(type));
+                type.name(), type.blockSize(), type.blockBytes(), Optional.of(type));
     }
 
-    private static GgufTensorType listed(String name, int blockSize, int bytesPerBlock) {
-        return new GgufTensorType(name, blockSize, bytesPerBlock, Optional.empty());
+    private static GgufTensorType listed(String name, int blockSize, int blockBytes) {
+        return new GgufTensorType(name, blockSize, blockBytes, Optional.empty());
     }
 }

@@ -8,7 +8,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 
-/// Reads `config.json`, in the layout of transformers 5 (`rope_parameters`) and the older one
+/// A reader of `config.json`, in the layout of transformers 5 (`rope_parameters`) and the older one
 /// (`rope_theta`, `rope_scaling`), with the older names of GPT-2's keys.
 final class HuggingFaceConfig {
     private static final String[] NORM_EPSILON = {
@@ -26,8 +26,8 @@ final class HuggingFaceConfig {
         this.tensorNames = tensorNames;
     }
 
-    /// The configuration of the model whose tensors have the given names: whether there are biases
-    /// and a head of their own is seen there when no key says so.
+    /// Returns the configuration of the model with the given tensor names, which show whether there
+    /// are biases and an untied output head when no key states it.
     static ModelConfig read(
             JsonObject config,
             Optional<JsonObject> generation,
@@ -80,7 +80,7 @@ final class HuggingFaceConfig {
                         });
     }
 
-    /// Keys of known families that change what is computed.
+    /// Refuses keys of known families that change what is computed.
     private void refuseOtherArithmetic() {
         if (config.has("text_config")) {
             throw new CheckpointException(
@@ -153,7 +153,8 @@ final class HuggingFaceConfig {
         return epsilon;
     }
 
-    /// `generation_config.json` comes first: it is what the model's authors generate with.
+    /// Returns the special ids. The eos ids of `generation_config.json` come first: the model's
+    /// authors generate with them.
     private SpecialIds specialIds() {
         LinkedHashSet<Integer> eos = new LinkedHashSet<>();
         generation.ifPresent(source -> eos.addAll(source.integers("eos_token_id")));
@@ -168,10 +169,10 @@ final class HuggingFaceConfig {
                 new ArrayList<>(eos));
     }
 
-    private int requireSize(int most, String... keys) {
+    private int requireSize(int max, String... keys) {
         int value = config.requireInteger(keys);
-        if (value < 1 || value > most) {
-            throw config.wrong(presentKey(keys), value, "a number from 1 to " + most);
+        if (value < 1 || value > max) {
+            throw config.wrong(presentKey(keys), value, "a number from 1 to " + max);
         }
         return value;
     }

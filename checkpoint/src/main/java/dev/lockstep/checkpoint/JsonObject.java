@@ -19,8 +19,8 @@ import java.util.OptionalInt;
 
 /// One object of a JSON file, read with errors that name file, key and value.
 ///
-/// A key that holds null counts as absent. Getters take several names of the same thing and use the
-/// first that is there.
+/// A key that holds null counts as absent. Getters accept several names of one setting and use the
+/// first that is present.
 ///
 /// @param prefix keys that lead to this object, for messages: empty or ending in a dot
 record JsonObject(Path file, String prefix, JsonNode node) {
@@ -112,7 +112,8 @@ record JsonObject(Path file, String prefix, JsonNode node) {
         return present(keys).map(this::text);
     }
 
-    /// A string, or of a list `[{"name": …, "template": …}]` the one named default, else the first.
+    /// Returns a string; of a list `[{"name": …, "template": …}]` the template named default, else
+    /// the first.
     Optional<String> namedText(String key) {
         JsonNode value = node.path(key);
         if (!value.isArray()) {
@@ -138,12 +139,12 @@ record JsonObject(Path file, String prefix, JsonNode node) {
         return list(key).stream().map(this::number).toList();
     }
 
-    /// A list, or a single value as a list of one; empty when absent.
+    /// Returns a list, or a single value as a list of one; empty when absent.
     List<Integer> integers(String key) {
         return list(key).stream().map(this::integer).toList();
     }
 
-    /// Every entry, in the order of the file.
+    /// Returns every entry, in the order of the file.
     Iterable<Map.Entry<String, JsonNode>> entries() {
         return node.properties();
     }

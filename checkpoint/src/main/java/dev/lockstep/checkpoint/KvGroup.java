@@ -2,10 +2,11 @@ package dev.lockstep.checkpoint;
 
 import java.util.List;
 
-/// Layers whose keys and values are kept alike, so that a sequence has one block table for them.
+/// A group of layers that keep keys and values in the same way, so that a sequence has one block
+/// table for them.
 ///
 /// @param layers ascending layer indices
-/// @param window positions a token sees, itself included; 0 unless `kind` is [Kind#WINDOW]
+/// @param window positions a token attends to, its own included; 0 unless `kind` is [Kind#WINDOW]
 public record KvGroup(Kind kind, List<Integer> layers, int window) {
     public enum Kind {
         /// Every earlier position is kept.

@@ -7,16 +7,16 @@ import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 
-/// Which layers of a model see everything and which only a window.
+/// The attention window of each layer of a model.
 ///
-/// @param windows per layer the window, 0 for none
+/// @param windows one per layer, 0 for full attention
 record LayerTypes(List<Integer> windows) {
     LayerTypes {
         windows = List.copyOf(windows);
     }
 
-    /// From `config.json`: `layer_types` decides; without it `sliding_window` holds for every
-    /// layer, or for those that a family's own rule or key picks.
+    /// Reads `config.json`: `layer_types` decides; without it `sliding_window` applies to every
+    /// layer, or to those that a family's own rule or key selects.
     static LayerTypes of(JsonObject config, int layers) {
         OptionalInt window = window(config);
         List<String> named = config.texts("layer_types");
@@ -48,7 +48,7 @@ record LayerTypes(List<Integer> windows) {
         return new LayerTypes(Collections.nCopies(layers, window));
     }
 
-    /// Windows in all layers but each `period`-th.
+    /// Returns windows in all layers except each `period`-th.
     static LayerTypes periodic(int layers, int window, int period) {
         List<Integer> windows = new ArrayList<>();
         for (int layer = 0; layer < layers; layer++) {
@@ -57,7 +57,7 @@ record LayerTypes(List<Integer> windows) {
         return new LayerTypes(windows);
     }
 
-    /// One group per different window, in order of first layers.
+    /// Returns one group per different window, in order of first layers.
     List<KvGroup> kvGroups() {
         Map<Integer, List<Integer>> layersByWindow = new LinkedHashMap<>();
         for (int layer = 0; layer < windows.size(); layer++) {

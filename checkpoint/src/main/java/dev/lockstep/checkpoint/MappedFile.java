@@ -9,10 +9,10 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 
-/// A file mapped read-only for the life of the process; nobody closes it.
+/// A file mapped read-only for the life of the process; it is never closed.
 ///
-/// Weights are handed to native code that may outlive every Java reference, so there is no earlier
-/// moment at which unmapping is safe. The file must not be changed in place while it is mapped.
+/// Weights are passed to native code that may outlive every Java reference, so unmapping is not
+/// safe at any earlier moment. The file must not be changed in place while it is mapped.
 record MappedFile(Path path, MemorySegment bytes) {
     static MappedFile open(Path path) {
         if (Files.isDirectory(path)) {

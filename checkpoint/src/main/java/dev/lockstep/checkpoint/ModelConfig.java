@@ -5,15 +5,15 @@ import java.util.OptionalInt;
 
 /// The shape of a model, the same from `config.json` and from GGUF metadata.
 ///
-/// @param architecture the file's own word: a class name such as `LlamaForCausalLM`, or GGUF's
+/// @param architecture the name in the file: a class name such as `LlamaForCausalLM`, or GGUF's
 ///   `llama`
-/// @param feedForwardSize of one expert, where there are experts
-/// @param contextLength positions the model was made for
+/// @param feedForwardSize size of a feed-forward, or of one expert
+/// @param contextLength number of positions the model was made for
 /// @param normEpsilon epsilon of every RMSNorm or LayerNorm
 /// @param windowRope rope of the layers with a sliding window; equals `rope` in most models
 /// @param tiedEmbeddings true when the output head is the embedding
 /// @param kvGroups groups of layers, in order of their first layer; together every layer once
-/// @param weightType the type most of the weights' bytes have
+/// @param weightType the type of most of the weights' bytes
 public record ModelConfig(
         String architecture,
         int hiddenSize,
@@ -31,7 +31,7 @@ public record ModelConfig(
         TensorType weightType,
         DecoderDetails details) {
 
-    /// A model without particularities.
+    /// Creates the configuration of a plain decoder.
     public ModelConfig(
             String architecture,
             int hiddenSize,
@@ -88,7 +88,7 @@ public record ModelConfig(
         }
     }
 
-    /// The sliding window of a layer, empty where it sees everything.
+    /// Returns the sliding window of a layer, empty for full attention.
     public OptionalInt window(int layer) {
         for (KvGroup group : kvGroups) {
             if (group.layers().contains(layer)) {
@@ -100,20 +100,20 @@ public record ModelConfig(
         throw new IllegalArgumentException("layer " + layer + " of " + layerCount);
     }
 
-    /// The rope of a layer.
+    /// Returns the rope of a layer.
     public RopeConfig rope(int layer) {
         return window(layer).isPresent() ? windowRope : rope;
     }
 
-    /// Feed-forwards of a layer: its experts, or one.
+    /// Returns the number of feed-forwards of a layer: its experts, or 1.
     public int feedForwardsPerLayer() {
         return details.experts().map(ExpertConfig::count).orElse(1);
     }
 
-    static void requireBetween(String what, long value, long least, long most) {
-        if (value < least || value > most) {
+    static void requireBetween(String what, long value, long min, long max) {
+        if (value < min || value > max) {
             throw new IllegalArgumentException(
-                    "%s %d is not between %d and %d".formatted(what, value, least, most));
+                    "%s %d is not between %d and %d".formatted(what, value, min, max));
         }
     }
 }

@@ -9,13 +9,13 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 
-/// SHA-256 over what tells two models apart, quick even for large files.
+/// A SHA-256 digest that distinguishes models, quick even for large files.
 ///
 /// Of a weights file it covers the size, the whole header (every tensor's name, type, shape and
-/// place), the first and the last 64 KiB, and 64 pages of 4 KiB spread evenly. A file that differs
-/// only between those pages has the same digest: it tells a wrong model from the right one and is
-/// no proof against tampering. Of small files it covers every byte. File names of weights are not
-/// covered.
+/// offset), the first and the last 64 KiB, and 64 pages of 4 KiB spread evenly. A file that differs
+/// only between those pages has the same digest: it distinguishes a wrong model from the right one
+/// and is no protection against tampering. Of small files it covers every byte. File names of
+/// weights are not covered.
 final class ModelDigest {
     private static final int EDGE_BYTES = 64 << 10;
     private static final int PAGE_BYTES = 4 << 10;
@@ -32,7 +32,7 @@ final class ModelDigest {
         label(kind, 0);
     }
 
-    /// A file of weights: header, edges and sampled pages.
+    /// Adds a file of weights: header, edges and sampled pages.
     void file(MappedFile file, long headerBytes) {
         label("weights", file.size());
         MemorySegment bytes = file.bytes();
@@ -47,7 +47,7 @@ final class ModelDigest {
         }
     }
 
-    /// A small file, whole; one that is not there counts as such.
+    /// Adds a whole small file; a missing one is added as absent.
     void smallFile(Path path) {
         String name = String.valueOf(path.getFileName());
         if (!Files.exists(path)) {

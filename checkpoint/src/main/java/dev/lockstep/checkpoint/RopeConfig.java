@@ -3,7 +3,7 @@ package dev.lockstep.checkpoint;
 /// Rotary positions, rotate-half.
 ///
 /// @param theta base of the frequencies
-/// @param rotaryDim leading dimensions of a head that are rotated; the rest pass
+/// @param rotaryDim leading dimensions of a head that are rotated; the rest are unchanged
 public record RopeConfig(double theta, int rotaryDim, RopeScaling scaling) {
     public RopeConfig {
         if (!(theta > 0) || Double.isInfinite(theta)) {

@@ -3,7 +3,7 @@ package dev.lockstep.checkpoint;
 import java.util.List;
 import java.util.Optional;
 
-/// Reads rope from `config.json`: `rope_parameters`, flat or keyed by layer type, or the older
+/// A reader of rope in `config.json`: `rope_parameters`, flat or keyed by layer type, or the older
 /// `rope_theta`, `rope_local_base_freq` and `rope_scaling`.
 record RopeReader(JsonObject config, int headDim, int context) {
     private static final double DEFAULT_THETA = 10_000;
@@ -12,7 +12,8 @@ record RopeReader(JsonObject config, int headDim, int context) {
         return rope("full_attention", config.number("rope_theta").orElse(DEFAULT_THETA));
     }
 
-    /// Older Gemma 3 gives windowed layers a base of their own and leaves them unscaled.
+    /// Returns the rope of windowed layers. Older Gemma 3 has a separate base for them and leaves
+    /// them unscaled.
     RopeConfig windowRope() {
         if (parameters().isEmpty() && config.has("rope_local_base_freq")) {
             double theta = config.requireNumber("rope_local_base_freq");

@@ -3,7 +3,7 @@ package dev.lockstep.checkpoint;
 import java.util.List;
 import java.util.OptionalDouble;
 
-/// How rope's frequencies are stretched for contexts longer than those trained first.
+/// The scaling of rope's frequencies for contexts longer than those trained first.
 public sealed interface RopeScaling {
     /// Plain rope.
     record None() implements RopeScaling {}
@@ -64,8 +64,8 @@ public sealed interface RopeScaling {
         }
     }
 
-    /// LongRoPE: every frequency has a divisor of its own, from `longFactors` when the context in
-    /// use is longer than `originalContext`.
+    /// LongRoPE: every frequency has its own divisor, from `longFactors` when the context in use is
+    /// longer than `originalContext`.
     record LongRope(
             List<Double> shortFactors,
             List<Double> longFactors,
@@ -83,7 +83,7 @@ public sealed interface RopeScaling {
         }
     }
 
-    /// Every frequency divided by its own factor: how GGUF files carry Llama 3 scaling.
+    /// Every frequency divided by its own factor: the form of Llama 3 scaling in GGUF files.
     record Divisors(List<Double> factors) implements RopeScaling {
         public Divisors {
             factors = List.copyOf(factors);

@@ -1,12 +1,11 @@
 package dev.lockstep.checkpoint;
 
-/// Where the rows of a weight lie in its file, when the file does not keep them in Hugging Face
+/// The order of a weight's rows in its file, when the file does not keep them in Hugging Face
 /// order.
 ///
-/// Rows are reordered within a head, never across heads, so a slice of whole heads stays
-/// contiguous.
+/// Rows are reordered within a head, never across heads, so a slice of whole heads is contiguous.
 public sealed interface RowOrder {
-    /// The stored row that holds row `row` of the whole tensor.
+    /// Returns the stored row that holds row `row` of the whole tensor.
     int storedRow(int row);
 
     /// The file keeps the order of Hugging Face.

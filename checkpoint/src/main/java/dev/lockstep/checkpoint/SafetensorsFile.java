@@ -17,11 +17,11 @@ import java.util.Optional;
 /// opened.
 ///
 /// The rules are those of the format: the tensors cover the data without overlap, gap or rest, and
-/// each takes exactly shape × element size bytes.
+/// each has exactly shape × element size bytes.
 ///
-/// @param dataStart where the data begins; offsets in the header count from there
+/// @param dataStart start of the data, from which offsets in the header count
 record SafetensorsFile(MappedFile file, long dataStart, Map<String, StoredTensor> tensors) {
-    /// The format's own limit.
+    /// The limit of the format.
     private static final long MAX_HEADER_BYTES = 100_000_000;
 
     private static final ValueLayout.OfLong LENGTH =

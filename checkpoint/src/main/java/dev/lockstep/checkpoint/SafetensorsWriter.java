@@ -13,7 +13,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 
-/// Writes a `.safetensors` file whose header ends at a multiple of 8 bytes.
+/// A writer of `.safetensors` files whose header ends at a multiple of 8 bytes.
 final class SafetensorsWriter {
     private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -29,7 +29,7 @@ final class SafetensorsWriter {
         }
     }
 
-    /// The tensors follow each other in the map's order.
+    /// Writes the tensors in the map's order.
     static void write(Path path, Map<String, Content> tensors) throws IOException {
         ObjectNode header = JSON.createObjectNode();
         header.putObject("__metadata__").put("format", "pt");
@@ -50,7 +50,7 @@ final class SafetensorsWriter {
         }
     }
 
-    /// The length, then the JSON filled up with spaces.
+    /// Returns the length and then the JSON padded with spaces.
     private static byte[] header(String json) {
         byte[] text = json.getBytes(StandardCharsets.UTF_8);
         int length = (text.length + 7) / 8 * 8;

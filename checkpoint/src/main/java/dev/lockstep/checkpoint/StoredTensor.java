@@ -29,7 +29,7 @@ record StoredTensor(
 
     /// The whole tensor. A vector becomes one column, so that it is cut like the rows of its
     /// matrix.
-    WeightSlice weight(String name) {
+    WeightMatrix weight(String name) {
         TensorType usable = type.orElseThrow(this::unsupported);
         long columns = shape.size() < 2 ? 1 : shape.getLast();
         long rows = 1;
@@ -51,7 +51,7 @@ record StoredTensor(
                     "%s: tensor %s of type %s has rows of %d values, not a whole number of blocks of %d"
                             .formatted(file, storedName, typeName, columns, usable.blockSize()));
         }
-        return WeightSlice.whole(name, usable, (int) rows, (int) columns, order, data);
+        return new WeightMatrix(name, usable, (int) rows, (int) columns, order, data);
     }
 
     CheckpointException unsupported() {

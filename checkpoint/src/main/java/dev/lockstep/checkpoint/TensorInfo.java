@@ -2,11 +2,11 @@ package dev.lockstep.checkpoint;
 
 import java.util.List;
 
-/// What a checkpoint says about one tensor, whether or not it can be computed with.
+/// The description of one tensor of a checkpoint, whether or not its type is supported.
 ///
 /// @param name its Hugging Face name
 /// @param storedName its name in the file
-/// @param typeName the file format's own name of its type
+/// @param typeName the name of its type in the file format
 /// @param shape outermost dimension first
 public record TensorInfo(
         String name, String storedName, String typeName, List<Long> shape, long byteSize) {

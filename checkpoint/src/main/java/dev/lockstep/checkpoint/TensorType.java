@@ -2,29 +2,46 @@ package dev.lockstep.checkpoint;
 
 /// How the values of a weight are stored: plain floats, or blocks that share scales.
 ///
-/// A row is always a whole number of blocks. Everything is little-endian.
+/// A stored row is a whole number of blocks; everything is little-endian. A row can be cut at every
+/// multiple of [#unit]: blocks of 256 consist of 8 sub-blocks of 32, whose scales stand side by
+/// side. w = d·q or d·q + m where a block has one scale d (f16) and minimum m (f16); w = d·s·q or
+/// d·s·q − e·m where each sub-block, or each half of one, has small integers s and m besides the
+/// block's d and e.
 public enum TensorType {
     F32(1, 4),
     F16(1, 2),
     BF16(1, 2),
+    /// 4-bit codes, q = code − 8.
     Q4_0(32, 18),
+    /// 4-bit codes, with a minimum.
     Q4_1(32, 20),
+    /// 5-bit codes, q = code − 16.
     Q5_0(32, 22),
+    /// 5-bit codes, with a minimum.
     Q5_1(32, 24),
+    /// Signed bytes q.
     Q8_0(32, 34),
+    /// 4-bit codes that choose q from a table of 16.
+    IQ4_NL(32, 18),
+    /// 2-bit codes; scale and minimum of 4 bits per 16.
     Q2_K(256, 84),
+    /// 3-bit codes, q = code − 4; scale of 6 bits, signed, per 16.
     Q3_K(256, 110),
+    /// 4-bit codes; scale and minimum of 6 bits per 32.
     Q4_K(256, 144),
+    /// 5-bit codes; scale and minimum of 6 bits per 32.
     Q5_K(256, 176),
-    Q6_K(256, 210),
-    IQ4_NL(32, 18);
+    /// 6-bit codes, q = code − 32; scale of 8 bits, signed, per 16.
+    Q6_K(256, 210);
+
+    private static final int QUANTIZED_UNIT = 32;
 
     private final int blockSize;
-    private final int bytesPerBlock;
+    private final int blockBytes;
 
-    TensorType(int blockSize, int bytesPerBlock) {
+    TensorType(int blockSize, int blockBytes) {
         this.blockSize = blockSize;
-        this.bytesPerBlock = bytesPerBlock;
+        this.blockBytes = blockBytes;
     }
 
     /// Values in one block; 1 for plain floats.
@@ -32,8 +49,8 @@ public enum TensorType {
         return blockSize;
     }
 
-    public int bytesPerBlock() {
-        return bytesPerBlock;
+    public int blockBytes() {
+        return blockBytes;
     }
 
     /// True for types whose values share scales.
@@ -41,16 +58,18 @@ public enum TensorType {
         return blockSize > 1;
     }
 
-    /// Bytes of `columns` consecutive values that begin at a block border.
-    public long bytesFor(long columns) {
+    /// A row can be cut at multiples of this number of values: 1 for plain types, 32 for all others.
+    public int unit() {
+        return Math.min(blockSize, QUANTIZED_UNIT);
+    }
+
+    /// Bytes of `columns` consecutive values of a row; `columns` must be whole blocks.
+    public long rowBytes(long columns) {
         if (columns < 0 || columns % blockSize != 0) {
             throw new IllegalArgumentException(
-                    columns
-                            + " values are not a whole number of "
-                            + this
-                            + " blocks of "
-                            + blockSize);
+                    "%d values of %s are not a whole number of blocks of %d"
+                            .formatted(columns, this, blockSize));
         }
-        return Math.multiplyExact(columns / blockSize, (long) bytesPerBlock);
+        return Math.multiplyExact(columns / blockSize, (long) blockBytes);
     }
 }

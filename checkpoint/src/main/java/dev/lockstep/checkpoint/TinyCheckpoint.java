@@ -11,10 +11,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 
-/// Writes a tiny llama with random f32 weights, a tokenizer and a chat template: enough to start a
-/// whole cluster in tests, and in the run that trains start-up caches.
+/// A writer of a tiny llama with random f32 weights, a tokenizer and a chat template: enough to
+/// start a whole cluster in tests, and in the run that trains start-up caches.
 ///
-/// The same seed gives the same bytes. Its words mean nothing.
+/// The same seed gives the same bytes. Text that the model generates is meaningless.
 public final class TinyCheckpoint {
     public static final int HIDDEN = 64;
     public static final int LAYERS = 2;
@@ -114,7 +114,7 @@ public final class TinyCheckpoint {
                         .toPrettyString());
     }
 
-    /// In the older layout, as most published models are.
+    /// Returns the configuration in the older layout, like most published models.
     private static ObjectNode config() {
         ObjectNode config = JSON.createObjectNode();
         config.putArray("architectures").add("LlamaForCausalLM");
@@ -165,8 +165,8 @@ public final class TinyCheckpoint {
         return tensors;
     }
 
-    /// Values of deviation 0.1: large enough that layers change the outcome, small enough to stay
-    /// tame.
+    /// Returns values of deviation 0.1: large enough that layers change the result, small enough to
+    /// remain moderate.
     private static SafetensorsWriter.Content matrix(Random random, int rows, int columns) {
         return content(random, List.of((long) rows, (long) columns), 0);
     }

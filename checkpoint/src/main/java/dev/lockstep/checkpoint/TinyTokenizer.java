@@ -41,7 +41,7 @@ record TinyTokenizer(List<String> special, List<String> bytes, List<Pair> merges
             one thread to the other. Hello, how are you today? I am a small model made for testing.
             """;
 
-    /// Learns as many merges as fill a vocabulary of `size`.
+    /// Learns enough merges to fill a vocabulary of `size`.
     static TinyTokenizer learn(int size, List<String> special) {
         List<String> bytes = new ArrayList<>();
         for (int value = 0; value < 256; value++) {
@@ -62,7 +62,7 @@ record TinyTokenizer(List<String> special, List<String> bytes, List<Pair> merges
         return new TinyTokenizer(special, bytes, merges);
     }
 
-    /// Every token with its id: specials first, then bytes, then merges.
+    /// Returns every token with its id: specials first, then bytes, then merges.
     Map<String, Integer> vocabulary() {
         Map<String, Integer> ids = new LinkedHashMap<>();
         special.forEach(token -> ids.put(token, ids.size()));
@@ -71,7 +71,7 @@ record TinyTokenizer(List<String> special, List<String> bytes, List<Pair> merges
         return ids;
     }
 
-    /// The text of a `tokenizer.json`.
+    /// Returns the text of a `tokenizer.json`.
     String json() {
         ObjectNode root = JSON.createObjectNode();
         root.put("version", "1.0").putNull("truncation").putNull("padding");
@@ -103,23 +103,23 @@ record TinyTokenizer(List<String> special, List<String> bytes, List<Pair> merges
         node.put("trim_offsets", true).put("use_regex", true);
     }
 
-    /// GPT-2's letter for a byte: itself where it prints, else one from U+0100 upwards.
+    /// Returns GPT-2's letter for a byte: itself if printable, else one from U+0100 upwards.
     private static String letter(int value) {
         int unprintable = 0;
         for (int other = 0; other < value; other++) {
-            unprintable += prints(other) ? 0 : 1;
+            unprintable += isPrintable(other) ? 0 : 1;
         }
-        return Character.toString(prints(value) ? value : 0x100 + unprintable);
+        return Character.toString(isPrintable(value) ? value : 0x100 + unprintable);
     }
 
-    private static boolean prints(int value) {
+    private static boolean isPrintable(int value) {
         return (value >= '!' && value <= '~')
                 || (value >= 0xA1 && value <= 0xAC)
                 || (value >= 0xAE && value <= 0xFF);
     }
 
-    /// Ties go to the pair that sorts first, so that every run learns the same. A token that two
-    /// different pairs would make is learnt once.
+    /// Returns the most frequent pair. Ties go to the pair that sorts first, so that every run
+    /// learns the same merges. A token that two different pairs would make is learnt once.
     private static Pair mostFrequent(List<List<String>> words, Set<String> known) {
         Comparator<Pair> order = Comparator.comparing(Pair::left).thenComparing(Pair::right);
         Map<Pair, Integer> counts = new TreeMap<>(order);

@@ -7,11 +7,11 @@ import java.util.List;
 import java.util.Optional;
 import java.util.TreeSet;
 
-/// What a model brings for turning text into ids and messages into text.
+/// The tokenizer and chat template of a model.
 ///
 /// It opens without any weights, so that a process that serves text needs none.
 public sealed interface TokenizerSource {
-    /// From a folder in Hugging Face layout or a `.gguf` file, also one without weights.
+    /// Opens a folder in Hugging Face layout or a `.gguf` file, also one without weights.
     static TokenizerSource open(Path path) {
         if (Files.isDirectory(path)) {
             return new Folder(path);
@@ -19,17 +19,17 @@ public sealed interface TokenizerSource {
         return new Gguf(GgufFile.open(path).metadata());
     }
 
-    /// False for a model that serves token ids only.
+    /// Returns false for a model that serves token ids only.
     boolean hasTokenizer();
 
-    /// The model's own chat template, as text.
+    /// Returns the model's own chat template, as text.
     Optional<String> chatTemplate();
 
-    /// A hex digest of everything that decides which ids a text becomes: equal for equal
-    /// tokenizers, whatever the weights.
+    /// Returns a hex digest of everything that decides which ids a text becomes: equal for equal
+    /// tokenizers, for any weights.
     String digest();
 
-    /// A folder; each file may be missing.
+    /// A folder, in which each file may be missing.
     record Folder(Path folder) implements TokenizerSource {
         private static final List<String> DIGESTED =
                 List.of(
@@ -40,17 +40,18 @@ public sealed interface TokenizerSource {
                         "chat_template.jinja",
                         "chat_template.json");
 
-        /// Vocabulary, merges, normalizer and the rest.
+        /// Returns the file of vocabulary, merges, normalizer and the rest.
         public Optional<Path> tokenizerJson() {
             return file("tokenizer.json");
         }
 
-        /// Special tokens' names, `add_bos_token`, an older place of the chat template.
+        /// Returns the file of the special tokens' names, `add_bos_token` and an older place of the
+        /// chat template.
         public Optional<Path> tokenizerConfig() {
             return file("tokenizer_config.json");
         }
 
-        /// Default sampling parameters and ids that end a text.
+        /// Returns the file of default sampling parameters and ids that end a text.
         public Optional<Path> generationConfig() {
             return file("generation_config.json");
         }

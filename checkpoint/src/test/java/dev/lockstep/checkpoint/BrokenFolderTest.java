@@ -19,7 +19,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// A model folder that is not whole is refused with one line that names the file.
+/// Tests that an incomplete model folder is refused with one line that names the file.
 class BrokenFolderTest {
     private static final String INDEX = "model.safetensors.index.json";
 
@@ -40,14 +40,14 @@ class BrokenFolderTest {
     }
 
     @Test
-    void aFolderWithoutItsOnlyWeightsSaysWhatItLacks() throws IOException {
+    void aFolderWithoutWeightsIsRefusedWithTheMissingFile() throws IOException {
         TinyCheckpoint.write(folder, 1);
         Files.delete(folder.resolve("model.safetensors"));
         Refused.naming(() -> Checkpoint.open(folder), folder.toString(), "model.safetensors");
     }
 
     @Test
-    void whatIsNotNeededForWeightsMayBeMissing() throws IOException {
+    void filesNotNeededForWeightsMayBeMissing() throws IOException {
         TinyCheckpoint.write(folder, 1);
         for (String name :
                 List.of("generation_config.json", "tokenizer.json", "tokenizer_config.json")) {
@@ -96,7 +96,7 @@ class BrokenFolderTest {
                 "7",
                 "[\"model.safetensors\"]"
             })
-    void anIndexMayNameNothingOutsideItsFolder(String shard) throws IOException {
+    void anIndexMustNotNameFilesOutsideItsFolder(String shard) throws IOException {
         TinyCheckpoint.writeSharded(folder, 1, 2);
         Files.writeString(
                 folder.resolve(INDEX),
@@ -178,11 +178,11 @@ class BrokenFolderTest {
         "quantization_config, {}",
         "sliding_window, 0"
     })
-    void anAbsurdValueOfTheConfigurationIsNamed(String key, String value) throws IOException {
+    void anInvalidValueOfTheConfigurationIsNamed(String key, String value) throws IOException {
         TinyCheckpoint.write(folder, 1);
         Path file = folder.resolve("config.json");
         String config = Files.readString(file).stripTrailing();
-        // Tests may say a key twice; a model may not.
+        // Duplicate keys are refused, so the original entry is removed.
         String without =
                 config.replaceAll(
                         "\"" + key + "\"\\s*:\\s*(\\[[^\\]]*\\]|\\{[^}]*\\}|[^,}\\s]+)\\s*,?", "");

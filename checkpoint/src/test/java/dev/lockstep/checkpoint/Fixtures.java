@@ -6,15 +6,15 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Assumptions;
 
-/// Where the shared fixtures lie. Without them a test is skipped with a line, and fails with
-/// `CI=true`.
+/// The folder of the shared fixtures. Without a fixture a test prints a line and is skipped, or
+/// fails with `CI=true`.
 final class Fixtures {
     private Fixtures() {}
 
     static Path path(String relative) {
         Path path = Path.of(System.getProperty("lockstep.fixtures", "shared/fixtures"), relative);
         if (!Files.exists(path)) {
-            String line = "skipped: fixture " + path + " is not there";
+            String line = "skipped: fixture " + path + " is missing";
             System.out.println(line);
             if ("true".equals(System.getenv("CI"))) {
                 fail(line);

@@ -12,7 +12,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class FolderCheckpointTest {
     @Test
-    void theLlamaFixtureReadsAsItsReadmeSays() {
+    void theLlamaFixtureMatchesItsReadme() {
         Checkpoint checkpoint = Checkpoint.open(Fixtures.path("models/llama"));
         ModelConfig config = checkpoint.config();
         assertEquals(
@@ -33,7 +33,7 @@ class FolderCheckpointTest {
                         TensorType.F32),
                 config);
         assertEquals(705_408, checkpoint.parameterCount());
-        WeightSlice k = checkpoint.tensor("model.layers.0.self_attn.k_proj.weight");
+        WeightMatrix k = checkpoint.tensor("model.layers.0.self_attn.k_proj.weight");
         assertEquals(64, k.rows());
         assertEquals(128, k.columns());
         assertEquals(1, checkpoint.tensor("model.norm.weight").columns());
@@ -66,15 +66,15 @@ class FolderCheckpointTest {
         assertEquals(List.of(2), checkpoint.config().specialIds().eos());
         checkpoint.requireSupportedTypes();
         for (String tensor : checkpoint.tensorNames()) {
-            WeightSlice weight = checkpoint.tensor(tensor);
+            WeightMatrix weight = checkpoint.tensor(tensor);
             assertEquals(
                     checkpoint.tensorInfo(tensor).orElseThrow().byteSize(),
-                    weight.rows() * weight.rowBytes());
+                    weight.rows() * weight.type().rowBytes(weight.columns()));
         }
     }
 
     @Test
-    void aRopeScalingIsReadWithItsNumbers() {
+    void aRopeScalingIsReadWithItsParameters() {
         assertEquals(
                 new RopeScaling.Llama3(8, 1, 4, 64),
                 Checkpoint.open(Fixtures.path("models/llama3-rope")).config().rope().scaling());
@@ -103,7 +103,7 @@ class FolderCheckpointTest {
     }
 
     @Test
-    void tiedHeadsAndBiasesAreSeenInTheTensors() {
+    void tiedHeadsAndBiasesAreDetectedFromTheTensors() {
         Checkpoint qwen = Checkpoint.open(Fixtures.path("models/qwen2"));
         assertTrue(qwen.config().tiedEmbeddings());
         assertTrue(qwen.config().attention().bias());

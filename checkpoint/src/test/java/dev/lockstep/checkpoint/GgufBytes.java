@@ -6,7 +6,7 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 
-/// Builds GGUF files for tests, damaged ones too: what is put in is not checked.
+/// A builder of GGUF files for tests, also of damaged ones: its input is not checked.
 final class GgufBytes {
     private final int version;
     private final ByteArrayOutputStream metadata = new ByteArrayOutputStream();
@@ -20,7 +20,7 @@ final class GgufBytes {
         this.version = version;
     }
 
-    /// A header that says little-endian llama of one layer, 64 wide, 4 heads of 16, 2 KV heads.
+    /// Creates a little-endian llama header: one layer, width 64, 4 heads of 16, 2 KV heads.
     static GgufBytes llama() {
         return new GgufBytes(3)
                 .text("general.architecture", "llama")
@@ -34,7 +34,7 @@ final class GgufBytes {
                 .real("llama.rope.freq_base", 10_000);
     }
 
-    /// The tensors that go with [#llama], tied output.
+    /// Adds the tensors of [#llama], tied output.
     GgufBytes llamaTensors() {
         return tensor("token_embd.weight", 0, 64, 256)
                 .tensor("blk.0.attn_norm.weight", 0, 64)
@@ -74,7 +74,7 @@ final class GgufBytes {
         return value(key, 9, list.toByteArray());
     }
 
-    /// Any value, already encoded.
+    /// Adds any value, already encoded.
     GgufBytes value(String key, int type, byte[] encoded) {
         metadata.writeBytes(bytes(key));
         metadata.writeBytes(ints(type));
@@ -83,7 +83,7 @@ final class GgufBytes {
         return this;
     }
 
-    /// A tensor of known type behind the others, filled with its own number.
+    /// Adds a tensor of known type after the others, filled with its own number.
     GgufBytes tensor(String name, int type, long... dimensions) {
         long values = 1;
         for (long dimension : dimensions) {
@@ -91,7 +91,7 @@ final class GgufBytes {
         }
         GgufTensorType known = GgufTensorType.of(type).orElseThrow();
         info(name, type, data.size(), dimensions);
-        long bytes = values / known.blockSize() * known.bytesPerBlock();
+        long bytes = values / known.blockSize() * known.blockBytes();
         for (long i = 0; i < bytes; i++) {
             data.write((int) tensorCount);
         }
@@ -101,7 +101,7 @@ final class GgufBytes {
         return this;
     }
 
-    /// A tensor's info without any data.
+    /// Adds a tensor's info without any data.
     GgufBytes info(String name, int type, long offset, long... dimensions) {
         infos.writeBytes(bytes(name));
         infos.writeBytes(ints(dimensions.length));

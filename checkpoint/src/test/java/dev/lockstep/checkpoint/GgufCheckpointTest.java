@@ -34,7 +34,7 @@ class GgufCheckpointTest {
         "Q6_K, Q6_K",
         "IQ4_NL, IQ4_NL"
     })
-    void everyGgufFixtureReadsAsItsReadmeSays(String file, TensorType type) {
+    void everyGgufFixtureMatchesItsReadme(String file, TensorType type) {
         Checkpoint checkpoint = Checkpoint.open(Fixtures.path("gguf/llama-" + file + ".gguf"));
         checkpoint.requireSupportedTypes();
         assertEquals(
@@ -55,7 +55,7 @@ class GgufCheckpointTest {
                         type),
                 checkpoint.config());
         assertEquals(21, checkpoint.tensorNames().size());
-        WeightSlice down = checkpoint.tensor("model.layers.1.mlp.down_proj.weight");
+        WeightMatrix down = checkpoint.tensor("model.layers.1.mlp.down_proj.weight");
         assertEquals(type, down.type());
         assertEquals(256, down.rows());
         assertEquals(512, down.columns());
@@ -64,9 +64,9 @@ class GgufCheckpointTest {
     }
 
     @Test
-    void qAndKAreReadInHuggingFaceOrderAndNothingElseIs() {
+    void onlyQAndKAreReorderedToHuggingFaceOrder() {
         Checkpoint checkpoint = Checkpoint.open(Fixtures.path("gguf/llama-F32.gguf"));
-        WeightSlice q = checkpoint.tensor("model.layers.0.self_attn.q_proj.weight");
+        WeightMatrix q = checkpoint.tensor("model.layers.0.self_attn.q_proj.weight");
         assertEquals(new RowOrder.AdjacentPairs(32), q.order());
         assertEquals(32, q.storedRow(32));
         assertEquals(34, q.storedRow(33));
@@ -99,7 +99,7 @@ class GgufCheckpointTest {
     }
 
     @Test
-    void aDigestFollowsTheContentAndNotTheName(@TempDir Path folder) throws IOException {
+    void aDigestDependsOnTheContentAndNotTheName(@TempDir Path folder) throws IOException {
         byte[] bytes = GgufBytes.llama().llamaTensors().build();
         Checkpoint first = Checkpoint.open(Files.write(folder.resolve("a.gguf"), bytes));
         Checkpoint renamed = Checkpoint.open(Files.write(folder.resolve("b.gguf"), bytes));
@@ -138,7 +138,7 @@ class GgufCheckpointTest {
     }
 
     @Test
-    void partsThatAreNotOfOneModelAreNamed(@TempDir Path folder) throws IOException {
+    void partsOfDifferentModelsAreNamed(@TempDir Path folder) throws IOException {
         Path first = folder.resolve("m-00001-of-00002.gguf");
         Path second = folder.resolve("m-00002-of-00002.gguf");
         Files.write(

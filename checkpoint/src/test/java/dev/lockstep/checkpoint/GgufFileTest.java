@@ -116,7 +116,7 @@ class GgufFileTest {
     }
 
     @Test
-    void anAlignmentOfItsOwnIsKept() {
+    void aNonDefaultAlignmentIsApplied() {
         GgufFile file = read(GgufBytes.llama().alignment(256).llamaTensors().build());
         assertEquals(0, file.dataStart() % 256);
         // GgufBytes fills a tensor with its number, counted from 1.
@@ -257,7 +257,7 @@ class GgufFileTest {
     }
 
     @Test
-    void missingAndAbsurdHyperparametersAreNamed() {
+    void missingAndInvalidHyperparametersAreNamed() {
         Refused.naming(
                 () -> model(new GgufBytes(3).llamaTensors().build()), "general.architecture");
         Refused.naming(
@@ -297,7 +297,7 @@ class GgufFileTest {
     }
 
     @Test
-    void randomDamageIsRefusedOrReadAndNothingElse() {
+    void randomDamageIsEitherRefusedOrRead() {
         byte[] whole =
                 GgufBytes.llama()
                         .texts("tokenizer.ggml.tokens", List.of("a", "b"))

@@ -91,7 +91,7 @@ class HuggingFaceConfigTest {
     }
 
     @Test
-    void aWindowHoldsForTheLayersThatAFamilysKeysPick() {
+    void aWindowAppliesToTheLayersThatAFamilysKeysSelect() {
         assertEquals(
                 List.of(KvGroup.window(List.of(0, 1, 2, 3), 16)),
                 read("\"sliding_window\": 16").kvGroups());
@@ -127,7 +127,7 @@ class HuggingFaceConfigTest {
     }
 
     @Test
-    void endsOfTextComeFromBothFilesAndMayBeLists() {
+    void eosIdsComeFromBothFilesAndMayBeLists() {
         ModelConfig config =
                 HuggingFaceConfig.read(
                         json("{" + LLAMA + "}"),
@@ -138,7 +138,7 @@ class HuggingFaceConfigTest {
     }
 
     @Test
-    void tensorsDecideWhereNoKeySays() {
+    void tensorsDecideWhenNoKeyDoes() {
         assertTrue(parse("{" + LLAMA + "}").tiedEmbeddings());
         ModelConfig seen =
                 HuggingFaceConfig.read(
@@ -189,7 +189,7 @@ class HuggingFaceConfigTest {
                 "eos_token_id | \"x\" | eos_token_id is \"x\"",
                 "architectures | [1] | architectures is 1"
             })
-    void anAbsurdValueIsNamed(String key, String value, String part) {
+    void anInvalidValueIsNamed(String key, String value, String part) {
         String changed =
                 ("{" + LLAMA + "}")
                         .replaceAll(
@@ -207,7 +207,7 @@ class HuggingFaceConfigTest {
     }
 
     @Test
-    void whatChangesTheArithmeticIsReadOrRefusedByName() {
+    void keysThatChangeTheArithmeticAreReadOrRefusedByName() {
         DecoderDetails details =
                 read("\"hidden_act\": \"gelu\", \"num_experts\": 8, \"num_experts_per_tok\": 2,"
                                 + " \"moe_intermediate_size\": 32, \"query_pre_attn_scalar\": 16,"
@@ -230,7 +230,8 @@ class HuggingFaceConfigTest {
                                 "\"num_experts\": 8, \"num_experts_per_tok\": 2, \"mlp_only_layers\": [1]"),
                 "mlp_only_layers is [1]");
         Refused.naming(
-                () -> read("\"num_experts\": 8, \"num_experts_per_tok\": 9"), "experts a token 9");
+                () -> read("\"num_experts\": 8, \"num_experts_per_tok\": 9"),
+                "experts per token 9");
     }
 
     private static ModelConfig read(String more) {

@@ -24,7 +24,7 @@ class SafetensorsFileTest {
     private static final Path PATH = Path.of("some/model.safetensors");
 
     @Test
-    void whatIsWrittenIsRead(@TempDir Path folder) throws IOException {
+    void writtenTensorsAreReadBack(@TempDir Path folder) throws IOException {
         Path path = folder.resolve("model.safetensors");
         byte[] halves = {1, 2, 3, 4, 5, 6};
         SafetensorsWriter.write(
@@ -35,11 +35,11 @@ class SafetensorsFileTest {
                         "b",
                         SafetensorsWriter.Content.f32(List.of(1L, 2L), new float[] {1, -2})));
         Map<String, StoredTensor> tensors = SafetensorsFile.open(path).tensors();
-        WeightSlice a = named(tensors, "a").weight("a");
+        WeightMatrix a = named(tensors, "a").weight("a");
         assertEquals(TensorType.BF16, a.type());
         assertEquals(3, a.rows());
-        assertArrayEquals(halves, a.contiguous().toArray(ValueLayout.JAVA_BYTE));
-        WeightSlice b = named(tensors, "b").weight("b");
+        assertArrayEquals(halves, a.data().toArray(ValueLayout.JAVA_BYTE));
+        WeightMatrix b = named(tensors, "b").weight("b");
         assertEquals(-2f, b.data().get(ValueLayout.JAVA_FLOAT_UNALIGNED, 4));
     }
 
@@ -84,13 +84,13 @@ class SafetensorsFileTest {
     }
 
     @Test
-    void aTensorNameCannotBreakTheLine() {
+    void aTensorNameCannotBreakTheErrorLine() {
         String header = "{\"a\\nb\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}";
         Refused.naming(() -> read(file(header, 8)), "tensor a?b");
     }
 
     @Test
-    void typesThatCannotBeComputedWithAreListedAndRefusedWhenAskedFor() {
+    void unsupportedTypesAreListedAndRefusedOnAccess() {
         SafetensorsFile file =
                 read(file("{\"a\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[0,8]}}", 8));
         StoredTensor a = named(file.tensors(), "a");
@@ -109,7 +109,7 @@ class SafetensorsFileTest {
     }
 
     @Test
-    void randomDamageIsRefusedOrReadAndNothingElse() {
+    void randomDamageIsEitherRefusedOrRead() {
         byte[] whole =
                 file(
                         "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F16\",\"shape\":[2,2],\"data_offsets\":[8,16]}}",
@@ -130,8 +130,8 @@ class SafetensorsFileTest {
 
     private static void weightIfUsable(String name, StoredTensor tensor) {
         if (tensor.type().isPresent()) {
-            WeightSlice weight = tensor.weight(name);
-            assertEquals(tensor.data().byteSize(), weight.rows() * weight.rowBytes());
+            WeightMatrix weight = tensor.weight(name);
+            assertEquals(tensor.data().byteSize(), weight.rows() * weight.type().rowBytes(weight.columns()));
         }
     }
 

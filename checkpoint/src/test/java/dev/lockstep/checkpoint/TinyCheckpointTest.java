@@ -18,7 +18,7 @@ import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/// A generated model: what it holds, and every way its folder can be broken.
+/// Tests of a generated model: its content, and every way its folder can be damaged.
 class TinyCheckpointTest {
     private static final String INDEX = "model.safetensors.index.json";
 
@@ -88,7 +88,7 @@ class TinyCheckpointTest {
     }
 
     @Test
-    void anIndexThatLeavesItsFolderIsRefused() throws IOException {
+    void anIndexThatNamesFilesOutsideItsFolderIsRefused() throws IOException {
         TinyCheckpoint.writeSharded(temporary, 3, 2);
         String index = Files.readString(temporary.resolve(INDEX));
         for (String foreign :
@@ -115,7 +115,7 @@ class TinyCheckpointTest {
     }
 
     @Test
-    void aFolderWithOneFileMissingOrCutSaysWhich() throws IOException {
+    void aMissingOrCutFileIsNamed() throws IOException {
         TinyCheckpoint.write(temporary, 1);
         for (String name : List.of("config.json", "model.safetensors")) {
             Path file = temporary.resolve(name);
@@ -134,7 +134,7 @@ class TinyCheckpointTest {
     }
 
     @Test
-    void whatIsNotAModelIsRefusedWithWhatToName() throws IOException {
+    void aPathThatIsNotAModelIsRefusedWithWhatToName() throws IOException {
         Refused.naming(() -> Checkpoint.open(temporary.resolve("absent")), "absent does not exist");
         Refused.naming(() -> Checkpoint.open(temporary), "config.json");
         TinyCheckpoint.write(temporary, 1);
@@ -163,7 +163,7 @@ class TinyCheckpointTest {
     }
 
     @Test
-    void theDigestSeesConfigurationSizeAndSampledBytes() throws IOException {
+    void theDigestCoversConfigurationSizeAndSampledBytes() throws IOException {
         TinyCheckpoint.write(temporary, 1);
         String digest = Checkpoint.open(temporary).digest();
         Path config = temporary.resolve("config.json");

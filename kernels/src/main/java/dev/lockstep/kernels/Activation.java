@@ -1,6 +1,6 @@
 package dev.lockstep.kernels;
 
-/// What a feed-forward puts between its matrices.
+/// The activation function of a feed-forward layer.
 public enum Activation {
     /// `x / (1 + e^-x)`.
     SILU,

@@ -1,16 +1,15 @@
 package dev.lockstep.kernels;
 
-/// Attention over paged keys and values. A family picks a backend for each layer; layers of equal
-/// shape share one.
+/// Attention over paged keys and values; layers of equal shape share a backend.
 ///
-/// With a window, blocks that lie wholly before it are not looked up: their entries of the block
+/// With a window, blocks that end before the window are not looked up: their entries of the block
 /// table may be the null block.
 public interface AttentionBackend {
 
-    /// Reads the batch once a step; the plan is good for every layer of that step.
+    /// Reads the batch of one step; the returned plan is valid for every layer of that step.
     AttentionPlan plan(PagedBatch batch);
 
-    /// Rotates the queries and keys of `qkv` in place and stores keys and values of `layer` into
+    /// Rotates the queries and keys of `qkv` in place and stores the keys and values of `layer` in
     /// the cache.
     ///
     /// @param qkv `[tokens, qkvColumns]`
@@ -23,10 +22,10 @@ public interface AttentionBackend {
             PagedKv kv,
             int layer);
 
-    /// Causal softmax attention of every token over its sequence, or over its window of it, itself
-    /// included.
+    /// Computes causal softmax attention of every token over its sequence, or over its window of
+    /// the sequence, the token itself included.
     ///
-    /// @param qkv its query columns are read
+    /// @param qkv only its query columns are read
     /// @param out `[tokens, queryHeads · headSize]`
     void attend(AttentionPlan plan, Tensor qkv, PagedKv kv, int layer, Tensor out);
 }

@@ -1,6 +1,6 @@
 package dev.lockstep.kernels;
 
-/// What a backend worked out for one step; opaque to everyone else, valid until the next
+/// A backend's plan of one step; opaque to other code, valid until the next
 /// [AttentionBackend#plan].
 public interface AttentionPlan {
     PagedBatch batch();

@@ -1,11 +1,11 @@
 package dev.lockstep.kernels;
 
-/// Heads of one rank's attention. Query head h reads KV head `kvHeadOf[h]`.
+/// The attention heads of one rank. Query head h reads KV head `kvHeadOf[h]`.
 ///
 /// A rank's heads need not divide evenly (9 query heads on 4 ranks), so the map is explicit.
 ///
 /// @param scale multiplies q·k
-/// @param window tokens a token sees, itself included; [#NO_WINDOW] for all
+/// @param window how many tokens a token attends to, itself included; [#NO_WINDOW] for all
 /// @param softCap c in `c · tanh(score / c)`; 0 for none
 public record AttentionShape(
         int[] kvHeadOf, int kvHeads, int headSize, float scale, int window, float softCap) {
@@ -23,7 +23,7 @@ public record AttentionShape(
         }
     }
 
-    /// Attention over everything, scores as they are.
+    /// Creates a shape without a window and without a soft cap.
     public AttentionShape(int[] kvHeadOf, int kvHeads, int headSize, float scale) {
         this(kvHeadOf, kvHeads, headSize, scale, NO_WINDOW, 0);
     }
@@ -32,12 +32,12 @@ public record AttentionShape(
         return kvHeadOf.length;
     }
 
-    /// The first position that a token at `position` sees.
+    /// Returns the first position that a token at `position` attends to.
     public int firstSeen(int position) {
         return Math.max(0, position + 1 - window);
     }
 
-    /// Columns of a fused q, k, v row: queries first, then keys, then values.
+    /// Returns the columns of a fused q, k, v row: queries first, then keys, then values.
     public int qkvColumns() {
         return (queryHeads() + 2 * kvHeads) * headSize;
     }

@@ -1,6 +1,6 @@
 package dev.lockstep.kernels;
 
-/// Element types of tensors in device memory; what a checkpoint stores is a [WeightType].
+/// Element types of tensors in device memory; what a checkpoint stores is a `TensorType`.
 public enum DType {
     F32(4),
     F16(2),

@@ -1,7 +1,7 @@
 package dev.lockstep.kernels;
 
-/// What computes, for the start screen and the handshake.
+/// The compute device, as the start screen and the handshake report it.
 ///
-/// @param name for people: the CPU's or GPU's name
-/// @param instructionSet results are bit-equal only between equal ones
+/// @param name the CPU's or GPU's name
+/// @param instructionSet results are bit-equal only between equal instruction sets
 public record Device(String name, String instructionSet, int threads) {}

@@ -2,14 +2,14 @@ package dev.lockstep.kernels;
 
 import java.util.concurrent.atomic.AtomicBoolean;
 
-/// A stretch of device memory, zeroed, 64-byte aligned; whoever asked for it closes it.
+/// A range of device memory, zeroed and 64-byte aligned; the code that allocated it closes it.
 public final class DeviceBuffer implements AutoCloseable {
     private final DevicePointer pointer;
     private final long bytes;
     private final Runnable free;
     private final AtomicBoolean closed = new AtomicBoolean();
 
-    /// `free` runs once, at [#close].
+    /// Creates a buffer; `free` runs once, at [#close].
     public DeviceBuffer(DevicePointer pointer, long bytes, Runnable free) {
         this.pointer = pointer;
         this.bytes = bytes;
@@ -24,7 +24,7 @@ public final class DeviceBuffer implements AutoCloseable {
         return bytes;
     }
 
-    /// A dense view `[rows, columns]` that begins `offset` bytes into this buffer.
+    /// Returns a dense view `[rows, columns]` that begins `offset` bytes into this buffer.
     public Tensor tensor(long offset, DType type, int rows, int columns) {
         long end = offset + (long) rows * columns * type.bytes();
         if (offset < 0 || end > bytes) {

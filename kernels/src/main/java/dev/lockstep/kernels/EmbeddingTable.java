@@ -1,12 +1,12 @@
 package dev.lockstep.kernels;
 
-/// Rows looked up by token id; made by [Kernels#prepareEmbedding]. On a CPU it is the mapped
-/// checkpoint itself.
+/// Rows looked up by token id; created by [Kernels#prepareEmbedding]. On a CPU the table is the
+/// mapped checkpoint itself.
 public interface EmbeddingTable {
     int rows();
 
     int columns();
 
-    /// Device memory it takes beyond the mapped file.
+    /// Returns the bytes of device memory used beyond the mapped file.
     long bytes();
 }

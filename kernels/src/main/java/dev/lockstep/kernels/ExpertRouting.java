@@ -1,12 +1,12 @@
 package dev.lockstep.kernels;
 
-/// Which tokens of a step go to which expert; made by [Kernels#route], good until the next.
+/// The tokens of a step by expert; returned by [Kernels#route], valid until its next call.
 public interface ExpertRouting {
     int experts();
 
-    /// The tokens of one expert, ascending: `[1, n]` I32, n may be 0.
+    /// Returns the tokens of one expert, ascending: `[1, n]` I32, n may be 0.
     Tensor rows(int expert);
 
-    /// Their weights, in the same order: `[1, n]` F32.
+    /// Returns the weights of these tokens in the same order: `[1, n]` F32.
     Tensor weights(int expert);
 }

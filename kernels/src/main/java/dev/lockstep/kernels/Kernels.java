@@ -1,58 +1,63 @@
 package dev.lockstep.kernels;
 
+import dev.lockstep.checkpoint.TensorType;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 
-/// Everything a model may ask of hardware. CPU and CUDA pass one contract suite.
+/// The operations that a model runs on hardware. Every implementation passes one contract suite.
 ///
 /// Shapes: T tokens of the step, H hidden size, I columns of the feed-forward shard. Activations
-/// have [#activationType]. Closed by the worker that made it, after everything allocated from it.
+/// have [#activationType]. The worker that opened the kernels closes them, after everything
+/// allocated from them.
 public interface Kernels extends AutoCloseable {
 
     Device device();
 
-    /// F32 on a CPU, whatever the weights; a GPU computes in its own.
+    /// Returns the type of activations: F32 on a CPU for any weights; a GPU has its own.
     DType activationType();
 
-    /// Whether plain weights can be multiplied in this type: F32 everywhere, BF16 where the
-    /// hardware has it.
+    /// Returns whether plain weights can be multiplied in `type`: F32 always, BF16 where the
+    /// hardware supports it.
     boolean canCompute(DType type);
 
     // Memory.
 
     DeviceBuffer allocate(long bytes);
 
-    /// Bytes of device memory this process holds: buffers, weights, KV blocks, and the scratch
-    /// memory that ops have grown so far.
+    /// Returns the bytes of device memory this process holds: buffers, weights, KV blocks, and the
+    /// scratch memory of ops, which grows.
     long allocatedBytes();
 
-    /// Host to device, in stream order; `host` may be reused when the call returns.
+    /// Copies host memory to the device, in stream order; `host` may be reused when the call
+    /// returns.
     void copyToDevice(MemorySegment host, Tensor target);
 
-    /// Device to host; returns when the bytes are there.
+    /// Copies device memory to the host; returns when the copy is complete.
     void copyToHost(Tensor source, MemorySegment host);
 
-    /// Waits until every op called before has finished.
+    /// Waits until every preceding op has finished.
     void synchronize();
 
-    /// Ops finished since start; grows while a long step computes. Any thread may ask.
+    /// Returns the number of ops finished since start, which grows while a long step computes. Any
+    /// thread may call it.
     long progress();
 
-    // What is prepared once.
+    // Preparation.
 
-    /// Packs the segments, one below the other, for [#matmul]. `compute` is F32 or BF16 and
-    /// concerns plain types only; quantized ones multiply int8 activations.
+    /// Packs the segments for [#matmul] and concatenates their rows. `compute` is F32 or BF16 and
+    /// applies to plain types only; quantized types multiply int8 activations.
     PackedWeight prepare(List<WeightRows> segments, DType compute);
 
-    /// Device bytes a weight of a packed matrix takes; a small tail of each matrix is not counted.
-    double bytesPerWeight(WeightType type, DType compute);
+    /// Returns the device bytes per weight of a packed matrix; the padding at the end of a matrix
+    /// is not counted.
+    double bytesPerWeight(TensorType type, DType compute);
 
     EmbeddingTable prepareEmbedding(WeightRows table);
 
-    /// A norm's weight: one row, as F32.
+    /// Prepares the weight of a norm: one row, as F32.
     Tensor prepareVector(WeightRows vector);
 
-    /// Takes tables of `[positions][dimensions / 2]`.
+    /// Prepares tables of `[positions][dimensions / 2]`.
     RotaryTable prepareRotary(float[][] cos, float[][] sin);
 
     AttentionBackend attention(AttentionShape shape, KvLayout layout);
@@ -63,85 +68,87 @@ public interface Kernels extends AutoCloseable {
 
     // Ops.
 
-    /// Looks rows up: `out[t] = table[ids[t]]`.
+    /// Looks up rows: `out[t] = table[ids[t]]`.
     ///
     /// @param ids `[1, T]` I32
     /// @param out `[T, H]`
     void embed(EmbeddingTable table, Tensor ids, Tensor out);
 
-    /// `out = x / sqrt(mean(x²) + epsilon) · weight`, row by row. `out` may be `x`.
+    /// Computes `out = x / sqrt(mean(x²) + epsilon) · weight`, row by row. `out` may be `x`.
     ///
     /// @param x `[T, H]`
     void rmsNorm(Tensor x, Tensor weight, float epsilon, Tensor out);
 
-    /// `residual += x`, then `out = rmsNorm(residual)`. `out` may be `x`.
+    /// Computes `residual += x`, then `out = rmsNorm(residual)`. `out` may be `x`.
     void addRmsNorm(Tensor x, Tensor residual, Tensor weight, float epsilon, Tensor out);
 
-    /// `out[t][r] = Σ x[t][c] · weight[r][c]`, `out` F32 or the activation type.
+    /// Computes `out[t][r] = Σ x[t][c] · weight[r][c]`, `out` F32 or the activation type.
     ///
     /// @param x `[T, weight.columns]`
     /// @param out `[T, weight.rows]`
     void matmul(Tensor x, PackedWeight weight, Tensor out);
 
-    /// [#rmsNorm] of every head of `x` by itself, in place.
+    /// Applies [#rmsNorm] to every head of `x` separately, in place.
     ///
     /// @param x `[T, heads · weight.columns]`
     void rmsNormHeads(Tensor x, Tensor weight, float epsilon);
 
-    /// `out = Σ x²`, row by row: this rank's part of a norm over columns that ranks share.
+    /// Computes `out = Σ x²`, row by row: this rank's partial sum for a norm over columns split
+    /// across ranks.
     ///
     /// @param out `[T, 1]`
     void squareSums(Tensor x, Tensor out);
 
-    /// `x = x / sqrt(sums / count + epsilon) · weight`, row by row, in place.
+    /// Computes `x = x / sqrt(sums / count + epsilon) · weight`, row by row, in place.
     ///
-    /// @param sums `[T, 1]`: squares of `count` columns, on whatever rank they are
-    /// @param weight of the columns of `x`
+    /// @param sums `[T, 1]`: sums of the squares of `count` columns, over all ranks
+    /// @param weight for the columns of `x`
     void normalizeBySums(Tensor x, Tensor sums, int count, Tensor weight, float epsilon);
 
-    /// `out = (x - mean) / sqrt(variance + epsilon) · weight + bias`, row by row. `out` may be `x`.
+    /// Computes `out = (x - mean) / sqrt(variance + epsilon) · weight + bias`, row by row. `out`
+    /// may be `x`.
     void layerNorm(Tensor x, Tensor weight, Tensor bias, float epsilon, Tensor out);
 
-    /// `x += y`, in place.
+    /// Computes `x += y`, in place.
     ///
-    /// @param y as many rows as `x`, or one that is added to all
+    /// @param y has as many rows as `x`, or one row that is added to every row
     void add(Tensor x, Tensor y);
 
-    /// `out = x`.
+    /// Copies `x` to `out`.
     void copy(Tensor x, Tensor out);
 
-    /// `x = 0`.
+    /// Sets `x` to 0.
     void clear(Tensor x);
 
-    /// `x = x · factor`, in place.
+    /// Computes `x = x · factor`, in place.
     void scale(Tensor x, float factor);
 
-    /// `x = cap · tanh(x / cap)`, in place.
+    /// Computes `x = cap · tanh(x / cap)`, in place.
     void softCap(Tensor x, float cap);
 
-    /// `out = activation(x)`; `out` may be `x`.
+    /// Computes `out = activation(x)`; `out` may be `x`.
     void activate(Activation activation, Tensor x, Tensor out);
 
-    /// `out = activation(gate) · up`.
+    /// Computes `out = activation(gate) · up`.
     ///
     /// @param gateUp `[T, 2I]`: gate, then up
     /// @param out `[T, I]`
     void activateMultiply(Activation activation, Tensor gateUp, Tensor out);
 
-    /// Softmax of a router's logits; each token goes to its `perToken` likeliest experts, the lower
-    /// number first among equals.
+    /// Routes each token to its `perToken` most likely experts, by the softmax of a router's
+    /// logits; the lower expert number comes first among ties.
     ///
     /// @param logits `[T, experts]` F32
-    /// @param renormalized whether the weights of a token's experts are made to add up to 1
+    /// @param renormalized whether the weights of a token's experts are scaled to sum to 1
     ExpertRouting route(Tensor logits, int perToken, boolean renormalized);
 
-    /// `out[rows[i]] += weights[i] · x[i]`, i ascending.
+    /// Computes `out[rows[i]] += weights[i] · x[i]`, i ascending.
     ///
     /// @param rows `[1, n]` I32
     /// @param weights `[1, n]` F32
     void addWeightedRows(Tensor x, Tensor rows, Tensor weights, Tensor out);
 
-    /// `out[i] = x[rows[i]]`.
+    /// Computes `out[i] = x[rows[i]]`.
     ///
     /// @param rows `[1, n]` I32
     void gatherRows(Tensor x, Tensor rows, Tensor out);

@@ -1,7 +1,7 @@
 package dev.lockstep.kernels;
 
-/// The keys and values of one KV group on one rank: what a block holds. Where inside the block
-/// belongs to the kernels.
+/// The keys and values that a block of one KV group holds on one rank. The kernels define their
+/// layout within the block.
 ///
 /// @param layers layers of the group; each block holds all of them
 /// @param kvHeads heads on this rank; 0 for an empty shard
@@ -16,7 +16,7 @@ public record KvLayout(int layers, int kvHeads, int headSize, DType type, int bl
         }
     }
 
-    /// The same for a single layer.
+    /// Returns this layout with a single layer.
     public KvLayout ofOneLayer() {
         return new KvLayout(1, kvHeads, headSize, type, blockSize);
     }

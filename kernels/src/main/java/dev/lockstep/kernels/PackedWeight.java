@@ -1,14 +1,14 @@
 package dev.lockstep.kernels;
 
-/// A weight in the layout its kernel wants; made by [Kernels#prepare], usable only with the same
-/// [Kernels].
+/// A weight in the layout that its kernel reads; created by [Kernels#prepare], usable only with the
+/// same [Kernels].
 ///
 /// [Kernels#close] frees it.
 public interface PackedWeight {
-    /// Outputs; 0 for an empty shard.
+    /// Returns the number of outputs; 0 for an empty shard.
     int rows();
 
-    /// Inputs; 0 for an empty shard, whose product is zero.
+    /// Returns the number of inputs; 0 for an empty shard, whose product is zero.
     int columns();
 
     long bytes();

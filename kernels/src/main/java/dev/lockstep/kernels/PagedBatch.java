@@ -1,14 +1,13 @@
 package dev.lockstep.kernels;
 
-/// The rows of one step as one KV group sees them; all tensors I32 in device memory.
+/// The rows of one step for one KV group; all tensors are I32 in device memory.
 ///
-/// Row r's tokens are `[rowStarts[r], rowStarts[r + 1])` of the step and stand at positions
-/// `computed[r] …` of their sequence; the token at position p lives in block `blockTable[r][p /
-/// blockSize]`.
+/// Row r's tokens are `[rowStarts[r], rowStarts[r + 1])` of the step, at positions `computed[r] …`
+/// of their sequence; the token at position p is stored in block `blockTable[r][p / blockSize]`.
 ///
 /// @param rowStarts `[1, rows + 1]`
 /// @param computed `[1, rows]`: tokens already in the cache before this step
-/// @param blockTable `[rows, most blocks of a row]`
+/// @param blockTable `[rows, maximum number of blocks of a row]`
 public record PagedBatch(
         int rows, int tokens, Tensor rowStarts, Tensor computed, Tensor blockTable) {
 

@@ -1,9 +1,9 @@
 package dev.lockstep.kernels;
 
-/// The KV blocks of one KV group on one rank; made by [Kernels#allocateKv], closed by who asked for
-/// it.
+/// The KV blocks of one KV group on one rank; allocated by [Kernels#allocateKv], closed by its
+/// caller.
 ///
-/// Block 0 is the null block: never read for a live position, written by nobody.
+/// Block 0 is the null block: never written, and never read for a live position.
 public interface PagedKv extends AutoCloseable {
     KvLayout layout();
 

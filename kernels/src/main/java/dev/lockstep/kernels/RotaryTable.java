@@ -1,6 +1,6 @@
 package dev.lockstep.kernels;
 
-/// Cosines and sines for every position, computed on the host in double; made by
+/// Cosines and sines for every position, computed on the host in double; created by
 /// [Kernels#prepareRotary].
 ///
 /// Rotate-half: element i of the first half of the rotated dimensions pairs with element i of the
@@ -8,7 +8,7 @@ package dev.lockstep.kernels;
 ///
 /// @param cos `[positions, dimensions / 2]` F32
 /// @param sin `[positions, dimensions / 2]` F32
-/// @param dimensions how many leading dimensions of a head are rotated
+/// @param dimensions the number of leading dimensions of a head that are rotated
 public record RotaryTable(Tensor cos, Tensor sin, int dimensions) {
 
     public RotaryTable {

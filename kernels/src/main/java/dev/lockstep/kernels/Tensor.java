@@ -13,7 +13,7 @@ public record Tensor(DevicePointer pointer, DType type, int rows, int columns, i
         }
     }
 
-    /// Rows `[from, to)`.
+    /// Returns rows `[from, to)`.
     public Tensor rows(int from, int to) {
         check("rows", from, to, rows);
         return new Tensor(
@@ -24,7 +24,7 @@ public record Tensor(DevicePointer pointer, DType type, int rows, int columns, i
                 stride);
     }
 
-    /// Columns `[from, to)`, same stride.
+    /// Returns columns `[from, to)`, with the same stride.
     public Tensor columns(int from, int to) {
         check("columns", from, to, columns);
         return new Tensor(pointer.plus((long) from * type.bytes()), type, rows, to - from, stride);
@@ -38,7 +38,7 @@ public record Tensor(DevicePointer pointer, DType type, int rows, int columns, i
         return (long) rows * columns;
     }
 
-    /// Bytes of the elements, gaps between rows not counted.
+    /// Returns the bytes of the elements, without the gaps between rows.
     public long bytes() {
         return elements() * type.bytes();
     }

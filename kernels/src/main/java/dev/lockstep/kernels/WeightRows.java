@@ -1,18 +1,19 @@
 package dev.lockstep.kernels;
 
+import dev.lockstep.checkpoint.TensorType;
 import java.lang.foreign.MemorySegment;
 
 /// Rows of one stored matrix that become consecutive outputs of a packed weight.
 ///
-/// Output i is the source's row `rows[i]`, columns `[columnFrom, columnTo)`. This is how a rank
-/// takes its shard, and how a row order of the checkpoint is undone, without copying.
+/// Output i is the source's row `rows[i]`, columns `[columnFrom, columnTo)`. This selects a rank's
+/// shard and undoes a row order of the checkpoint, without copying.
 ///
 /// @param name the tensor's name in the checkpoint, for errors
 /// @param data the mapped matrix, row-major, `sourceColumns` elements a row
 public record WeightRows(
         String name,
         MemorySegment data,
-        WeightType type,
+        TensorType type,
         int sourceColumns,
         int[] rows,
         int columnFrom,
@@ -43,12 +44,12 @@ public record WeightRows(
         return columnTo - columnFrom;
     }
 
-    /// Columns of the first stored block that come before the first one wanted.
+    /// Returns the number of columns that precede `columnFrom` in its stored block.
     public int skippedColumns() {
         return columnFrom % type.blockSize();
     }
 
-    /// Where in a stored row that block begins.
+    /// Returns the byte offset of that block in a stored row.
     public long firstBlockBytes() {
         return type.rowBytes(columnFrom - skippedColumns());
     }

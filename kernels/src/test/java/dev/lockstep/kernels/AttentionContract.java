@@ -8,7 +8,7 @@ import dev.lockstep.kernels.AttentionRun.Chunk;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
-/// Attention over paged keys and values.
+/// The contract of attention over paged keys and values.
 public interface AttentionContract extends KernelsContract {
 
     @Test
@@ -81,7 +81,7 @@ public interface AttentionContract extends KernelsContract {
     }
 
     @Test
-    default void aTokenHasTheSameBitsWhateverItsNeighboursAndThreads() {
+    default void aTokenHasTheSameBitsWithAnyNeighboursAndThreadCount() {
         int[] expected = whole(DType.F16, 60);
         for (int threads = 1; threads <= 4; threads++) {
             try (var device = new TestDevice(open(threads))) {
@@ -107,7 +107,8 @@ public interface AttentionContract extends KernelsContract {
                             new Chunk(0, at, Math.min(chunk, length - 3 - at)),
                             new Chunk(threads, at / chunk, 1));
                 }
-                // Alone in its step, such a row is cut into segments where there are threads.
+                // A row that is alone in its step is cut into segments where there are several
+                // threads.
                 run.step(new Chunk(0, length - 3, 1));
                 run.step(new Chunk(0, length - 2, 2));
                 if (threads == 1) {
@@ -123,7 +124,7 @@ public interface AttentionContract extends KernelsContract {
     }
 
     @Test
-    default void whatABlockHeldBeforeDoesNotMatter() {
+    default void previousContentOfABlockDoesNotMatter() {
         int[] expected = whole(DType.F32, 23);
         try (var device = device()) {
             var run = new AttentionRun(device, uneven(), DType.F32, 2, 7);
@@ -145,7 +146,8 @@ public interface AttentionContract extends KernelsContract {
                 try (var device = device()) {
                     var run = new AttentionRun(device, uneven(), type, 2, shared);
                     run.step(new Chunk(0, 0, 40));
-                    // Sequence 1 begins with the same tokens: two blocks are copies.
+                    // Sequence 0 continues with copies of its first two blocks; the originals
+                    // become NaN.
                     List<Integer> copies = List.of(run.takeBlock(), run.takeBlock());
                     device.kernels()
                             .copyBlocks(
@@ -170,7 +172,7 @@ public interface AttentionContract extends KernelsContract {
     }
 
     @Test
-    default void theNullBlockAndBlocksThereAreNotAreRefused() {
+    default void theNullBlockAndNonexistentBlocksAreRefused() {
         try (var device = device()) {
             var run = new AttentionRun(device, uneven(), DType.F16, 1, 8);
             run.table(0).add(0);
@@ -203,7 +205,7 @@ public interface AttentionContract extends KernelsContract {
         }
     }
 
-    /// Sequence 0 in one step of its own, on one thread.
+    /// Returns the outputs of sequence 0, computed in a single step on one thread.
     private int[] whole(DType type, int length) {
         try (var device = new TestDevice(open(1))) {
             var run = new AttentionRun(device, uneven(), type, 2, 0);

@@ -10,15 +10,15 @@ import java.util.Random;
 import java.util.function.DoubleUnaryOperator;
 import java.util.stream.IntStream;
 
-/// Sequences of random tokens going through an attention backend, step by step.
+/// A run of sequences of random tokens through an attention backend, step by step.
 ///
-/// A token's q, k and v are a function of (sequence, position, layer), so it is the same token in
-/// whatever step it comes. What attention gave for it is kept in [#output].
+/// A token's q, k and v are a function of (sequence, position, layer), so that a token is the same
+/// in any step. [#output] keeps its attention output.
 public final class AttentionRun {
     static final int BLOCK = 16;
     static final int POSITIONS = 2048;
 
-    /// A sequence whose every value is NaN, to leave behind in blocks.
+    /// A sequence of NaN only, whose blocks keep the NaN after [#release].
     static final int POISON = -1;
 
     private final TestDevice device;
@@ -34,7 +34,7 @@ public final class AttentionRun {
     /// Some tokens of a sequence in one step.
     public record Chunk(int sequence, int computed, int count) {}
 
-    /// `blockOrder` seeds the order in which blocks are handed out.
+    /// Creates a run; `blockOrder` seeds the order in which blocks are allocated.
     public AttentionRun(
             TestDevice device, AttentionShape shape, DType kvType, int layers, long blockOrder) {
         this.device = device;
@@ -58,12 +58,12 @@ public final class AttentionRun {
         return layout;
     }
 
-    /// Blocks of a sequence, handed out as it grows.
+    /// Returns the blocks of a sequence, which are allocated as it grows.
     public List<Integer> table(int sequence) {
         return tables.computeIfAbsent(sequence, _ -> new ArrayList<>());
     }
 
-    /// Hands a sequence's blocks back; the next to grow gets them, with what is in them.
+    /// Frees a sequence's blocks; the next sequence that grows gets them with their content.
     public void release(int sequence) {
         free.addAll(0, table(sequence));
         tables.remove(sequence);
@@ -140,7 +140,7 @@ public final class AttentionRun {
         }
     }
 
-    /// Bits of what attention gave for a token, `[queryHeads · headSize]`.
+    /// Returns the bits of the attention output of a token, `[queryHeads · headSize]`.
     public int[] output(int sequence, int position, int layer) {
         int[] bits = outputs.get(List.of(sequence, position, layer));
         if (bits == null) {
@@ -149,7 +149,7 @@ public final class AttentionRun {
         return bits;
     }
 
-    /// All of a sequence's outputs, one after the other.
+    /// Returns all outputs of a sequence, concatenated.
     public int[] outputs(int sequence, int length) {
         return IntStream.range(0, length)
                 .boxed()
@@ -161,7 +161,7 @@ public final class AttentionRun {
                 .toArray();
     }
 
-    /// The fused row of a token, before rotation.
+    /// Returns the fused row of a token, before rotation.
     public float[] token(int sequence, int position, int layer) {
         var values = new float[shape.qkvColumns()];
         if (sequence == POISON) {
@@ -176,10 +176,10 @@ public final class AttentionRun {
         return values;
     }
 
-    /// Attention of one token in double; the cache's rounding is left to the tolerance.
+    /// Computes attention of one token in double; the tolerance covers the cache's rounding.
     public double[] reference(int sequence, int position, int layer) {
         int size = shape.headSize();
-        double[] mine = rotated(sequence, position, layer);
+        double[] own = rotated(sequence, position, layer);
         var out = new double[shape.queryHeads() * size];
         var past = new double[position + 1][];
         for (int t = 0; t <= position; t++) {
@@ -189,20 +189,20 @@ public final class AttentionRun {
             int key = (shape.queryHeads() + shape.kvHeadOf()[head]) * size;
             int value = key + shape.kvHeads() * size;
             var weights = new double[position + 1];
-            double most = Double.NEGATIVE_INFINITY;
+            double max = Double.NEGATIVE_INFINITY;
             for (int t = 0; t <= position; t++) {
                 for (int d = 0; d < size; d++) {
-                    weights[t] += mine[head * size + d] * past[t][key + d];
+                    weights[t] += own[head * size + d] * past[t][key + d];
                 }
                 weights[t] = capped(weights[t] * shape.scale());
                 if (position - t >= shape.window()) {
                     weights[t] = Double.NEGATIVE_INFINITY;
                 }
-                most = Math.max(most, weights[t]);
+                max = Math.max(max, weights[t]);
             }
             double sum = 0;
             for (int t = 0; t <= position; t++) {
-                weights[t] = Math.exp(weights[t] - most);
+                weights[t] = Math.exp(weights[t] - max);
                 sum += weights[t];
             }
             for (int t = 0; t <= position; t++) {
@@ -218,8 +218,8 @@ public final class AttentionRun {
         return shape.softCap() == 0 ? score : shape.softCap() * Math.tanh(score / shape.softCap());
     }
 
-    /// Forgets the blocks that no token from `position` on sees: their entries become the null
-    /// block, and others get them.
+    /// Frees the blocks that no token from `position` on attends to: their entries become the null
+    /// block, and other sequences get them.
     void dropBeforeWindow(int sequence, int position) {
         List<Integer> table = table(sequence);
         for (int i = 0; i < shape.firstSeen(position) / BLOCK; i++) {

@@ -8,12 +8,12 @@ import java.util.Arrays;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 
-/// Which tokens go to which expert, and how their outputs come together.
+/// The contract of expert routing and of adding expert outputs.
 public interface ExpertContract extends KernelsContract {
     int EXPERTS = 7;
 
     @Test
-    default void aTokenGoesToItsLikeliestExperts() {
+    default void aTokenIsRoutedToItsMostLikelyExperts() {
         float[] logits = TestValues.normal(new Random(1), 20 * EXPERTS);
         for (boolean renormalized : new boolean[] {true, false}) {
             try (var device = device()) {
@@ -33,7 +33,7 @@ public interface ExpertContract extends KernelsContract {
     }
 
     @Test
-    default void equalExpertsAreTakenInOrder() {
+    default void tiedExpertsAreChosenInAscendingOrder() {
         try (var device = device()) {
             var routing = device.kernels().route(device.zeros(DType.F32, 2, 4), 2, true);
             for (int e = 0; e < 4; e++) {
@@ -64,7 +64,7 @@ public interface ExpertContract extends KernelsContract {
     }
 
     @Test
-    default void weightedRowsAreAddedToTheirPlaces() {
+    default void weightedRowsAreAddedToTheirTargetRows() {
         try (var device = device()) {
             Tensor out = device.floats(3, 2, 1, 1, 2, 2, 3, 3);
             device.kernels()
@@ -86,7 +86,7 @@ public interface ExpertContract extends KernelsContract {
         }
     }
 
-    /// `[tokens][experts]`: weights, 0 where a token does not go.
+    /// Returns `[tokens][experts]` weights, 0 where a token is not routed to an expert.
     private static float[][] shares(TestDevice device, ExpertRouting routing, int tokens) {
         float[][] shares = new float[tokens][EXPERTS];
         for (int e = 0; e < routing.experts(); e++) {
@@ -108,10 +108,10 @@ public interface ExpertContract extends KernelsContract {
         }
         double[] sorted = shares.clone();
         Arrays.sort(sorted);
-        double least = sorted[EXPERTS - count];
+        double threshold = sorted[EXPERTS - count];
         double kept = 0;
         for (int e = 0; e < EXPERTS; e++) {
-            shares[e] = shares[e] >= least ? shares[e] : 0;
+            shares[e] = shares[e] >= threshold ? shares[e] : 0;
             kept += shares[e];
         }
         for (int e = 0; e < EXPERTS; e++) {

@@ -8,7 +8,8 @@ import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 
-/// Ops on rows that some families need: layer norms, norms of parts of a row, GELU, caps, sums.
+/// The contract of row ops that only some model families need: layer norms, norms of heads and of
+/// sharded rows, GELU, caps, sums.
 public interface FurtherRowContract extends KernelsContract {
     List<Integer> WIDTHS = List.of(1, 7, 16, 33, 576);
     float EPSILON = 1e-5f;
@@ -43,8 +44,8 @@ public interface FurtherRowContract extends KernelsContract {
                     double expected =
                             (x[i] - mean) / Math.sqrt(variance + EPSILON) * weight[i % width]
                                     + bias[i % width];
-                    // Two sums of up to 576 terms near 1 in 16 parts; a width of one divides by
-                    // the root of epsilon, which is 300 times a rounding of the mean.
+                    // Two sums of up to 576 terms near 1 in 16 partial sums; a width of one divides
+                    // by the root of epsilon, which is 300 times a rounding of the mean.
                     assertEquals(expected, actual[i], 5e-6);
                 }
             }
@@ -52,14 +53,14 @@ public interface FurtherRowContract extends KernelsContract {
     }
 
     @Test
-    default void headsAreNormedByThemselves() {
+    default void eachHeadIsNormedSeparately() {
         var random = new Random(2);
         for (int size : new int[] {20, 32, 48}) {
             try (var device = device()) {
                 float[] x = TestValues.normal(random, 4 * 3 * size);
                 Tensor weight = device.floats(1, size, TestValues.normal(random, size));
                 Tensor heads = device.floats(4, 3 * size, x);
-                // The middle head stays as it is.
+                // The middle head is left unchanged.
                 device.kernels().rmsNormHeads(heads.columns(0, size), weight, EPSILON);
                 device.kernels().rmsNormHeads(heads.columns(2 * size, 3 * size), weight, EPSILON);
                 Tensor single = device.floats(12, size, x);
@@ -81,29 +82,29 @@ public interface FurtherRowContract extends KernelsContract {
     }
 
     @Test
-    default void aNormInPartsIsTheNormOfTheWhole() {
+    default void aShardedNormIsTheNormOfTheWhole() {
         var random = new Random(3);
         try (var device = device()) {
             float[] x = TestValues.normal(random, 2 * 96);
             Tensor weight = device.floats(1, 96, TestValues.normal(random, 96));
             Tensor whole = device.zeros(DType.F32, 2, 96);
             device.kernels().rmsNorm(device.floats(2, 96, x), weight, EPSILON, whole);
-            Tensor parts = device.floats(2, 96, x);
+            Tensor shards = device.floats(2, 96, x);
             Tensor sums = device.zeros(DType.F32, 2, 2);
-            device.kernels().squareSums(parts.columns(0, 64), sums.columns(0, 1));
-            device.kernels().squareSums(parts.columns(64, 96), sums.columns(1, 2));
+            device.kernels().squareSums(shards.columns(0, 64), sums.columns(0, 1));
+            device.kernels().squareSums(shards.columns(64, 96), sums.columns(1, 2));
             device.kernels().add(sums.columns(0, 1), sums.columns(1, 2));
-            for (int[] part : new int[][] {{0, 64}, {64, 96}}) {
+            for (int[] shard : new int[][] {{0, 64}, {64, 96}}) {
                 device.kernels()
                         .normalizeBySums(
-                                parts.columns(part[0], part[1]),
+                                shards.columns(shard[0], shard[1]),
                                 sums.columns(0, 1),
                                 96,
-                                weight.columns(part[0], part[1]),
+                                weight.columns(shard[0], shard[1]),
                                 EPSILON);
             }
             float[] expected = device.floats(whole);
-            float[] actual = device.floats(parts);
+            float[] actual = device.floats(shards);
             for (int i = 0; i < expected.length; i++) {
                 // The sum of squares is added in another order.
                 assertEquals(expected[i], actual[i], 1e-6 * Math.abs(expected[i]) + 1e-9);
@@ -171,7 +172,7 @@ public interface FurtherRowContract extends KernelsContract {
     }
 
     @Test
-    default void copiesAndZeroesLeaveTheRestAlone() {
+    default void copyAndClearLeaveOtherColumnsUnchanged() {
         try (var device = device()) {
             Tensor x = device.floats(2, 3, 1, 2, 3, 4, 5, 6);
             Tensor out = device.floats(2, 3, 7, 7, 7, 7, 7, 7);
@@ -182,7 +183,7 @@ public interface FurtherRowContract extends KernelsContract {
     }
 
     @Test
-    default void aRowOfThemHasTheSameBitsInAnyBatchAndOnAnyThread() {
+    default void everyOpGivesTheSameBitsInAnyBatchAndOnAnyThread() {
         int width = 515;
         float[] x = TestValues.normal(new Random(6), 40 * 2 * width);
         float[] weights = TestValues.normal(new Random(7), 2 * width);
@@ -198,7 +199,7 @@ public interface FurtherRowContract extends KernelsContract {
         }
     }
 
-    /// Bits of one row after each op, one behind the other.
+    /// Returns the bits of one row after each op, concatenated.
     private static int[] everyOp(TestDevice device, Tensor x, float[] weights, int row) {
         int width = x.columns() / 2;
         Tensor weight = device.floats(1, 2 * width, weights);
@@ -231,7 +232,8 @@ public interface FurtherRowContract extends KernelsContract {
         };
     }
 
-    /// The normal distribution: a series near 0, a continued fraction in the tails.
+    /// Returns the normal distribution function: a series near 0, a continued fraction in the
+    /// tails.
     private static double normal(double x) {
         double z = Math.abs(x);
         double tail;

@@ -1,13 +1,14 @@
 package dev.lockstep.kernels;
 
-/// What every contract starts from: an implementation's test class says how its kernels are opened
-/// and implements the contract of each op family.
+/// The base of every contract: the test class of an implementation opens its kernels and implements
+/// the contract of each op family.
 public interface KernelsContract {
 
-    /// Kernels with that many threads; skips the test, saying why, where this machine has none.
+    /// Opens kernels with that many threads; skips the test with a reason where this machine cannot
+    /// run them.
     Kernels open(int threads);
 
-    /// Kernels and the memory a test needs, freed together.
+    /// Opens kernels with the memory of a test, freed together.
     default TestDevice device() {
         return new TestDevice(open(2));
     }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.checkpoint.TensorType;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
@@ -13,12 +14,12 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/// Packing and multiplying, every stored type, against double loops.
+/// The contract of packing and multiplying, for every stored type, against loops in double.
 public interface MatmulContract extends KernelsContract {
 
     @ParameterizedTest
-    @EnumSource(WeightType.class)
-    default void productsStayWithinTheirErrorBound(WeightType type) {
+    @EnumSource(TensorType.class)
+    default void productsStayWithinTheirErrorBound(TensorType type) {
         try (var device = device()) {
             for (int rows : new int[] {1, 7, 16, 33, 80}) {
                 for (int tokens : new int[] {1, 2, 3, 5, 8, 13, 17}) {
@@ -32,7 +33,7 @@ public interface MatmulContract extends KernelsContract {
 
     @ParameterizedTest
     @EnumSource(names = {"F32", "F16", "BF16"})
-    default void plainWeightsComputeInBf16WhenAsked(WeightType type) {
+    default void plainWeightsComputeInBf16OnRequest(TensorType type) {
         try (var device = device()) {
             for (int tokens : new int[] {1, 4, 9}) {
                 check(device, type, DType.BF16, 33, 576, tokens);
@@ -43,7 +44,7 @@ public interface MatmulContract extends KernelsContract {
 
     @ParameterizedTest
     @EnumSource(names = {"F32", "F16", "BF16"})
-    default void plainColumnsNeedNoMultiple(WeightType type) {
+    default void plainTypesAcceptAnyNumberOfColumns(TensorType type) {
         try (var device = device()) {
             for (int columns : new int[] {1, 7, 33}) {
                 check(device, type, DType.F32, 17, columns, 5);
@@ -53,8 +54,8 @@ public interface MatmulContract extends KernelsContract {
     }
 
     @ParameterizedTest
-    @EnumSource(WeightType.class)
-    default void shardsOfRowsAndColumnsAddUpToTheWhole(WeightType type) {
+    @EnumSource(TensorType.class)
+    default void shardsOfRowsAndColumnsAddUpToTheWhole(TensorType type) {
         try (var device = device()) {
             var stored = StoredMatrix.random(type, 40, 160, 7);
             int[] picked = {39, 0, 17, 3, 3, 21, 38};
@@ -66,8 +67,8 @@ public interface MatmulContract extends KernelsContract {
                                 .prepare(List.of(stored.shard(picked, cut[0], cut[1])), DType.F32);
                 Tensor out = device.zeros(DType.F32, 3, picked.length);
                 device.kernels().matmul(x.columns(cut[0], cut[1]), weight, out);
-                float[] part = device.floats(out);
-                IntStream.range(0, sum.length).forEach(i -> sum[i] += part[i]);
+                float[] partial = device.floats(out);
+                IntStream.range(0, sum.length).forEach(i -> sum[i] += partial[i]);
             }
             float[] inputs = device.floats(x);
             for (int t = 0; t < 3; t++) {
@@ -80,28 +81,30 @@ public interface MatmulContract extends KernelsContract {
     }
 
     @ParameterizedTest
-    @EnumSource(WeightType.class)
-    default void aPackedWeightTakesTheBytesForetold(WeightType type) {
+    @EnumSource(TensorType.class)
+    default void aPackedWeightHasThePredictedBytes(TensorType type) {
         try (var device = device()) {
             var stored = StoredMatrix.random(type, 32, 512, 3);
             var weight = device.kernels().prepare(List.of(stored.whole()), DType.F32);
-            double foretold = device.kernels().bytesPerWeight(type, DType.F32) * 32 * 512;
-            assertEquals(foretold, (double) weight.bytes());
+            double predicted = device.kernels().bytesPerWeight(type, DType.F32) * 32 * 512;
+            assertEquals(predicted, (double) weight.bytes());
         }
     }
 
     @Test
-    default void segmentsOfDifferentTypesStandBelowEachOther() {
+    default void segmentsOfDifferentTypesAreConcatenated() {
         try (var device = device()) {
-            var parts =
+            var segments =
                     List.of(
-                            StoredMatrix.random(WeightType.Q8_0, 20, 64, 1),
-                            StoredMatrix.random(WeightType.Q4_1, 9, 64, 2),
-                            StoredMatrix.random(WeightType.Q6_K, 16, 64, 4),
-                            StoredMatrix.random(WeightType.F16, 17, 64, 3));
+                            StoredMatrix.random(TensorType.Q8_0, 20, 64, 1),
+                            StoredMatrix.random(TensorType.Q4_1, 9, 64, 2),
+                            StoredMatrix.random(TensorType.Q6_K, 16, 64, 4),
+                            StoredMatrix.random(TensorType.F16, 17, 64, 3));
             PackedWeight weight =
                     device.kernels()
-                            .prepare(parts.stream().map(StoredMatrix::whole).toList(), DType.BF16);
+                            .prepare(
+                                    segments.stream().map(StoredMatrix::whole).toList(),
+                                    DType.BF16);
             assertEquals(62, weight.rows());
             Tensor x = activations(device, 5, 64, 4);
             Tensor out = device.zeros(DType.F32, 5, 62);
@@ -110,10 +113,10 @@ public interface MatmulContract extends KernelsContract {
             float[] outputs = device.floats(out);
             for (int t = 0; t < 5; t++) {
                 int column = 0;
-                for (StoredMatrix part : parts) {
-                    for (int r = 0; r < part.rows(); r++) {
-                        Product.of(part, r, DType.BF16, inputs, t * 64, 64)
-                                .check(outputs[t * 62 + column++], part.type() + " segment");
+                for (StoredMatrix segment : segments) {
+                    for (int r = 0; r < segment.rows(); r++) {
+                        Product.of(segment, r, DType.BF16, inputs, t * 64, 64)
+                                .check(outputs[t * 62 + column++], segment.type() + " segment");
                     }
                 }
             }
@@ -121,8 +124,8 @@ public interface MatmulContract extends KernelsContract {
     }
 
     @ParameterizedTest
-    @EnumSource(WeightType.class)
-    default void onlyTheOutputsOfTheWeightAreWritten(WeightType type) {
+    @EnumSource(TensorType.class)
+    default void onlyTheOutputsOfTheWeightAreWritten(TensorType type) {
         try (var device = device()) {
             var stored = StoredMatrix.random(type, 7, 32, 5);
             var weight = device.kernels().prepare(List.of(stored.whole()), DType.F32);
@@ -140,7 +143,7 @@ public interface MatmulContract extends KernelsContract {
 
     @ParameterizedTest
     @EnumSource(mode = EnumSource.Mode.MATCH_ALL, names = "I?Q.*")
-    default void aCutThroughThirtyTwoColumnsIsRefused(WeightType type) {
+    default void aCutOffAMultipleOfThirtyTwoColumnsIsRefused(TensorType type) {
         var stored = StoredMatrix.random(type, 2, 256, 5);
         var refused =
                 assertThrows(
@@ -152,9 +155,9 @@ public interface MatmulContract extends KernelsContract {
     }
 
     @Test
-    default void anEmptyShardMultipliesToZeroOrNothing() {
+    default void anEmptyShardGivesZerosOrNoOutputs() {
         try (var device = device()) {
-            var stored = StoredMatrix.random(WeightType.Q8_0, 3, 64, 9);
+            var stored = StoredMatrix.random(TensorType.Q8_0, 3, 64, 9);
             var noColumns =
                     device.kernels()
                             .prepare(List.of(stored.shard(new int[] {0, 1, 2}, 32, 32)), DType.F32);
@@ -172,7 +175,7 @@ public interface MatmulContract extends KernelsContract {
     @Test
     default void zeroAndTinyActivationsGiveZeroNotNaN() {
         try (var device = device()) {
-            for (WeightType type : WeightType.values()) {
+            for (TensorType type : TensorType.values()) {
                 var weight =
                         device.kernels()
                                 .prepare(
@@ -183,7 +186,7 @@ public interface MatmulContract extends KernelsContract {
                 Tensor out = device.zeros(DType.F32, 2, 5);
                 device.kernels().matmul(device.floats(2, 32, x), weight, out);
                 for (float value : device.floats(out)) {
-                    // 32 products of at most 6 standard deviations and the least float.
+                    // 32 products of at most 6 standard deviations and the smallest float.
                     assertEquals(0, value, 1e-40, type.toString());
                 }
             }
@@ -191,8 +194,8 @@ public interface MatmulContract extends KernelsContract {
     }
 
     @ParameterizedTest
-    @EnumSource(WeightType.class)
-    default void aNaNShowsInItsRowAndNowhereElse(WeightType type) {
+    @EnumSource(TensorType.class)
+    default void aNaNAffectsOnlyItsOwnRow(TensorType type) {
         try (var device = device()) {
             var stored = StoredMatrix.random(type, 5, 64, 3);
             var weight = device.kernels().prepare(List.of(stored.whole()), DType.F32);
@@ -208,12 +211,12 @@ public interface MatmulContract extends KernelsContract {
     }
 
     @Test
-    default void shapesThatDoNotMeetAreRefusedByName() {
+    default void mismatchedShapesAreRefusedByName() {
         try (var device = device()) {
             var weight =
                     device.kernels()
                             .prepare(
-                                    List.of(StoredMatrix.random(WeightType.F32, 5, 8, 1).whole()),
+                                    List.of(StoredMatrix.random(TensorType.F32, 5, 8, 1).whole()),
                                     DType.F32);
             Tensor out = device.zeros(DType.F32, 2, 5);
             var wrong =
@@ -234,7 +237,7 @@ public interface MatmulContract extends KernelsContract {
         }
     }
 
-    /// Standard normal rows, one of them much larger than the others.
+    /// Returns standard normal rows, one of them much larger than the others.
     static Tensor activations(TestDevice device, int tokens, int columns, long seed) {
         var random = new Random(seed);
         var values = new float[tokens * columns];
@@ -245,7 +248,7 @@ public interface MatmulContract extends KernelsContract {
     }
 
     private static void check(
-            TestDevice device, WeightType type, DType compute, int rows, int columns, int tokens) {
+            TestDevice device, TensorType type, DType compute, int rows, int columns, int tokens) {
         var stored = StoredMatrix.random(type, rows, columns, rows * 31L + columns);
         PackedWeight weight = device.kernels().prepare(List.of(stored.whole()), compute);
         Tensor x = activations(device, tokens, columns, tokens);
@@ -264,7 +267,7 @@ public interface MatmulContract extends KernelsContract {
         }
     }
 
-    /// A dot product in double and how far an implementation may be from it.
+    /// A dot product in double and the tolerance for an implementation.
     record Product(double value, double tolerance) {
         // Half a unit in the last place, relative.
         private static final double F32 = 0x1p-24;
@@ -314,9 +317,9 @@ public interface MatmulContract extends KernelsContract {
             double sum = 0;
             for (int column = 0; column < columns; column++) {
                 StoredElement element = stored.element(row, column);
-                double least = Math.abs((double) element.min() * element.subMin());
-                if (least > 0) {
-                    sum += Math.abs(x[at + column]) * (Math.abs(element.value()) + 2 * least);
+                double minimum = Math.abs((double) element.min() * element.subMin());
+                if (minimum > 0) {
+                    sum += Math.abs(x[at + column]) * (Math.abs(element.value()) + 2 * minimum);
                 }
             }
             return sum * columns / 32;

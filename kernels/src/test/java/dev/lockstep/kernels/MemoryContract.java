@@ -7,7 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import java.lang.foreign.MemorySegment;
 import org.junit.jupiter.api.Test;
 
-/// Buffers and copies.
+/// The contract of buffers and copies.
 public interface MemoryContract extends KernelsContract {
 
     @Test

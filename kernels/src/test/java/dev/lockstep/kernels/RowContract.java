@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import dev.lockstep.checkpoint.TensorType;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -11,9 +12,9 @@ import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 
-/// Ops that treat every row by itself.
+/// The contract of the row-wise ops.
 public interface RowContract extends KernelsContract {
-    // Odd widths leave lanes over; 576 and 1536 are a real model's.
+    // Odd widths leave lanes unused; 576 and 1536 are widths of a real model.
     List<Integer> WIDTHS = List.of(1, 7, 16, 33, 576, 1536);
     float EPSILON = 1e-5f;
 
@@ -37,7 +38,7 @@ public interface RowContract extends KernelsContract {
     }
 
     @Test
-    default void addingBeforeTheNormKeepsTheSum() {
+    default void addRmsNormKeepsTheSumInTheResidual() {
         var random = new Random(2);
         for (int width : WIDTHS) {
             try (var device = device()) {
@@ -115,8 +116,8 @@ public interface RowContract extends KernelsContract {
     }
 
     @Test
-    default void embeddingRowsAreTheStoredOnes() {
-        for (WeightType type : WeightType.values()) {
+    default void embeddingRowsEqualTheStoredRows() {
+        for (TensorType type : TensorType.values()) {
             try (var device = device()) {
                 int columns = 96;
                 var stored = StoredMatrix.random(type, 7, columns, 6);
@@ -130,7 +131,7 @@ public interface RowContract extends KernelsContract {
                 float[] actual = device.floats(out);
                 for (int i = 0; i < actual.length; i++) {
                     double expected = stored.at(rows[ids[i / 64]], 32 + i % 64);
-                    // Scales are exact in a float; the product of the longest and an integer
+                    // Scales are exact in a float; the product of the longest scale and an integer
                     // rounds, and so does the minimum.
                     assertEquals(
                             expected, actual[i], 1e-7 * Math.abs(expected) + 1e-7, type.name());
@@ -145,8 +146,8 @@ public interface RowContract extends KernelsContract {
     }
 
     @Test
-    default void aPlainEmbeddingNeedsNoWholeVectors() {
-        for (WeightType type : new WeightType[] {WeightType.F32, WeightType.F16, WeightType.BF16}) {
+    default void aPlainEmbeddingAcceptsAnyColumns() {
+        for (TensorType type : new TensorType[] {TensorType.F32, TensorType.F16, TensorType.BF16}) {
             try (var device = device()) {
                 var stored = StoredMatrix.random(type, 2, 21, 7);
                 var table =
@@ -181,7 +182,7 @@ public interface RowContract extends KernelsContract {
                     new WeightRows(
                             "norm",
                             MemorySegment.ofBuffer(bytes.flip()),
-                            WeightType.BF16,
+                            TensorType.BF16,
                             4,
                             new int[] {0},
                             0,
@@ -233,7 +234,7 @@ public interface RowContract extends KernelsContract {
     }
 
     @Test
-    default void noRowsAreNoWork() {
+    default void emptyTensorsAreAccepted() {
         try (var device = device()) {
             Tensor none = device.zeros(DType.F32, 0, 16);
             Tensor weight = device.zeros(DType.F32, 1, 16);
@@ -258,8 +259,8 @@ public interface RowContract extends KernelsContract {
                 squares += value * value;
             }
             double expected = x[i] / Math.sqrt(squares / width + EPSILON) * weight[i % width];
-            // A sum of up to 1536 positive terms in 16 parts: about 100 roundings at most, far
-            // fewer in effect.
+            // A sum of up to 1536 positive terms in 16 partial sums: about 100 roundings at most,
+            // far fewer in effect.
             assertEquals(expected, actual[i], 2e-6 * Math.abs(expected) + 1e-12);
         }
     }

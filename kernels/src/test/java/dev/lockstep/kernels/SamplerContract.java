@@ -399,14 +399,7 @@ public interface SamplerContract extends KernelsContract {
             var run = new SamplingRun(device, rows, VOCABULARY);
             int[] slots = IntStream.range(0, rows).toArray();
             for (int slot : slots) {
-                var seeded =
-                        SamplingRun.settings(
-                                settings.temperature(),
-                                settings.topP(),
-                                settings.topK(),
-                                settings.minP(),
-                                1000 + slot,
-                                0);
+                SamplingSettings seeded = settings.toBuilder().seed(1000 + slot).build();
                 run.sampler().admit(slot, seeded, new int[0], new int[0]);
             }
             for (int position = 0; position < positions; position++) {

@@ -1,20 +1,22 @@
 package dev.lockstep.kernels;
 
+import dev.lockstep.checkpoint.TensorType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/// One element of a quantized block, read the plain way: w = scale · subScale · q − min · subMin.
+/// One element of a quantized block, decoded directly: w = scale · subScale · q − min · subMin.
 ///
 /// @param scale d of the block
-/// @param subScale integer scale of the element's part of the block; 1 where there are no parts
-/// @param min minimum scale of the block, or its minimum with the sign changed
+/// @param subScale integer scale of the element's sub-block or half sub-block; 1 where there is
+///   none
+/// @param min minimum scale of the block, or its negated minimum
 public record StoredElement(int q, float scale, int subScale, float min, int subMin) {
     private static final int[] IQ4_NL = {
         -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113
     };
 
-    /// Element `i` of a block.
-    static StoredElement of(WeightType type, MemorySegment block, int i) {
+    /// Decodes element `i` of a block.
+    static StoredElement of(TensorType type, MemorySegment block, int i) {
         return switch (type) {
             case Q4_0 -> plain(block, nibble(block, 2, i) - 8, 0);
             case Q4_1 -> plain(block, nibble(block, 4, i), -half(block, 2));
@@ -65,7 +67,7 @@ public record StoredElement(int q, float scale, int subScale, float min, int sub
         return new StoredElement(q, half(block, 0), 1, min, 1);
     }
 
-    /// Low nibbles first.
+    /// Returns a code of 4 bits, the low nibbles first.
     private static int nibble(MemorySegment block, int from, int i) {
         int both = at(block, from + i % 16);
         return i < 16 ? both & 15 : both >> 4;
@@ -75,7 +77,7 @@ public record StoredElement(int q, float scale, int subScale, float min, int sub
         return 16 * bit(block, 8 * from + i);
     }
 
-    /// Of 128 elements, 32 share bytes with the other 96.
+    /// Returns a code of 2 bits; elements 32 apart, of 128, share a byte.
     private static int twoBits(MemorySegment block, int from, int i) {
         return at(block, from + i / 128 * 32 + i % 32) >> (i % 128 / 32 * 2) & 3;
     }
@@ -87,15 +89,15 @@ public record StoredElement(int q, float scale, int subScale, float min, int sub
     }
 
     private static StoredElement sixBit(MemorySegment block, int q, int i) {
-        int part = i / 32;
+        int subBlock = i / 32;
         int scale;
         int min;
-        if (part < 4) {
-            scale = at(block, 4 + part) % 64;
-            min = at(block, 8 + part) % 64;
+        if (subBlock < 4) {
+            scale = at(block, 4 + subBlock) % 64;
+            min = at(block, 8 + subBlock) % 64;
         } else {
-            scale = at(block, 8 + part) % 16 + at(block, part) / 64 * 16;
-            min = at(block, 8 + part) / 16 + at(block, 4 + part) / 64 * 16;
+            scale = at(block, 8 + subBlock) % 16 + at(block, subBlock) / 64 * 16;
+            min = at(block, 8 + subBlock) / 16 + at(block, 4 + subBlock) / 64 * 16;
         }
         return new StoredElement(q, half(block, 0), scale, half(block, 2), min);
     }

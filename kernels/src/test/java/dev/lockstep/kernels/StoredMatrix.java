@@ -1,19 +1,20 @@
 package dev.lockstep.kernels;
 
+import dev.lockstep.checkpoint.TensorType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Random;
 import java.util.stream.IntStream;
 
-/// A matrix as a checkpoint stores it, with random contents, and what each element means.
+/// A matrix as a checkpoint stores it, with random contents, and the value of each element.
 ///
-/// Rows of types with blocks of 256 are longer than `columns` where it takes that to be whole
-/// blocks.
-public record StoredMatrix(WeightType type, int rows, int columns, MemorySegment data) {
+/// Rows are padded to whole blocks, so that they are longer than `columns` where those are not
+/// whole blocks.
+public record StoredMatrix(TensorType type, int rows, int columns, MemorySegment data) {
     private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
-    public static StoredMatrix random(WeightType type, int rows, int columns, long seed) {
+    public static StoredMatrix random(TensorType type, int rows, int columns, long seed) {
         var data = MemorySegment.ofArray(new byte[(int) (rows * rowBytes(type, columns))]);
         var random = new Random(seed);
         for (long at = 0; at < data.byteSize(); at += type.blockBytes()) {
@@ -22,8 +23,8 @@ public record StoredMatrix(WeightType type, int rows, int columns, MemorySegment
         return new StoredMatrix(type, rows, columns, data);
     }
 
-    /// Elements come out about as large as those of a standard normal distribution.
-    private static void fill(WeightType type, MemorySegment block, Random random) {
+    /// Fills a block with elements about as large as those of a standard normal distribution.
+    private static void fill(TensorType type, MemorySegment block, Random random) {
         fillBytes(block, random);
         switch (type) {
             case F32 -> block.set(FLOAT, 0, (float) random.nextGaussian());
@@ -48,7 +49,7 @@ public record StoredMatrix(WeightType type, int rows, int columns, MemorySegment
         }
     }
 
-    /// The element's exact value.
+    /// Returns the element's exact value.
     public double at(int row, int column) {
         long at = blockAt(row, column);
         return switch (type) {
@@ -60,7 +61,7 @@ public record StoredMatrix(WeightType type, int rows, int columns, MemorySegment
         };
     }
 
-    /// What a quantized element is made of.
+    /// Returns the parts of a quantized element.
     public StoredElement element(int row, int column) {
         MemorySegment block = data.asSlice(blockAt(row, column), type.blockBytes());
         return StoredElement.of(type, block, column % type.blockSize());
@@ -75,7 +76,7 @@ public record StoredMatrix(WeightType type, int rows, int columns, MemorySegment
                 "test." + type, data, type, stored(type, columns), rows, columnFrom, columnTo);
     }
 
-    /// Half to even, in integers.
+    /// Rounds half to even, in integers.
     public static short toBf16(float value) {
         int bits = Float.floatToIntBits(value);
         int kept = bits >>> 16;
@@ -89,11 +90,11 @@ public record StoredMatrix(WeightType type, int rows, int columns, MemorySegment
                 + (long) (column / type.blockSize()) * type.blockBytes();
     }
 
-    private static long rowBytes(WeightType type, int columns) {
+    private static long rowBytes(TensorType type, int columns) {
         return type.rowBytes(stored(type, columns));
     }
 
-    private static int stored(WeightType type, int columns) {
+    private static int stored(TensorType type, int columns) {
         return Math.ceilDiv(columns, type.blockSize()) * type.blockSize();
     }
 

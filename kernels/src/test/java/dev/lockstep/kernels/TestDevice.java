@@ -5,7 +5,8 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayDeque;
 import java.util.Deque;
 
-/// Kernels, and host arrays as tensors; a test opens one and closes it, memory included.
+/// Kernels, and tensors with the values of host arrays; a test opens one and closes it with all its
+/// memory.
 public final class TestDevice implements AutoCloseable {
     private final Kernels kernels;
     private final Deque<Runnable> atClose = new ArrayDeque<>();
@@ -48,12 +49,12 @@ public final class TestDevice implements AutoCloseable {
         return values;
     }
 
-    /// Raw bits of floats, so that a comparison tells 0 from −0.
+    /// Returns the raw bits of floats, so that a comparison distinguishes 0 from −0.
     public int[] bits(Tensor tensor) {
         return MemorySegment.ofArray(floats(tensor)).toArray(ValueLayout.JAVA_INT);
     }
 
-    /// Runs `action`, last come first, before the kernels are closed.
+    /// Registers `action` to run before the kernels are closed, the last registered first.
     public void atClose(Runnable action) {
         atClose.push(action);
     }

@@ -2,7 +2,7 @@ package dev.lockstep.kernels;
 
 import java.util.Random;
 
-/// Numbers to compute with.
+/// Random values for tests.
 public final class TestValues {
     private TestValues() {}
 

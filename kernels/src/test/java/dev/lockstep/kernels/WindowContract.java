@@ -6,11 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import dev.lockstep.kernels.AttentionRun.Chunk;
 import org.junit.jupiter.api.Test;
 
-/// Attention over a sliding window, and with capped scores.
+/// The contract of attention over a sliding window, and with capped scores.
 public interface WindowContract extends KernelsContract {
 
     @Test
-    default void aWindowEndsWhereItShould() {
+    default void aWindowHasExactlyItsTokens() {
         for (int window : new int[] {1, 2, 15, 16, 17, 40}) {
             try (var device = device()) {
                 var run = new AttentionRun(device, shape(window, 0), DType.F32, 1, window);
@@ -38,7 +38,7 @@ public interface WindowContract extends KernelsContract {
     }
 
     @Test
-    default void aTokenInAWindowHasTheSameBitsInChunksOfAnySizeAndOnAnyThreads() {
+    default void aTokenInAWindowHasTheSameBitsInChunksOfAnySizeAndThreadCount() {
         for (int window : new int[] {7, 16, 33}) {
             int[] expected = whole(window, 100);
             for (int size : new int[] {1, 7, 16, 33}) {
@@ -66,7 +66,7 @@ public interface WindowContract extends KernelsContract {
                 var run = new AttentionRun(device, shape(window, 2), DType.F32, 2, window);
                 for (int at = 0; at < 100; at += 10) {
                     run.dropBeforeWindow(0, at);
-                    // Whoever gets the blocks fills them with NaN.
+                    // The sequence that gets the blocks fills them with NaN.
                     run.step(new Chunk(0, at, 10), new Chunk(AttentionRun.POISON, 8 * at / 5, 16));
                 }
                 assertArrayEquals(expected, run.outputs(0, 100), "window " + window);

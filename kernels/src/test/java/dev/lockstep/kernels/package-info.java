@@ -1,5 +1,5 @@
-/// The contract every [Kernels] implementation passes, one interface per op family; references are
-/// plain loops in double.
+/// The contract that every [Kernels] implementation passes, one interface per op family; references
+/// are plain loops in double.
 @NullMarked
 package dev.lockstep.kernels;
 

@@ -15,14 +15,15 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 
-/// The tensors a step computes in, allocated once for the largest step; closed by the worker that
-/// made it.
+/// The tensors that a step computes in, allocated once for the largest step; closed by the worker
+/// that created it.
 ///
-/// They live as long as a group's epoch, with its communicator: what is summed or gathered over
-/// ranks lies in the communicator's memory. H hidden size, T tokens, N logit rows, all shard sizes
-/// this rank's. No two of the activations share memory but [#squareSums] and [#partial].
+/// They live as long as a group's epoch, with its communicator: tensors that are summed or gathered
+/// over the ranks are in the communicator's memory. H is the hidden size, T the tokens, N the logit
+/// rows, I the feed-forward columns; all shard sizes are this rank's. Only [#squareSums] and
+/// [#partial] share memory.
 ///
-/// Not thread-safe: belongs to the step thread.
+/// Not thread-safe: used by the step thread only.
 public final class ActivationBuffers implements AutoCloseable {
     private static final int ALIGNMENT = 64;
 
@@ -42,7 +43,7 @@ public final class ActivationBuffers implements AutoCloseable {
     private final Tensor logitInput;
     private final Tensor logits;
     private final Tensor partial;
-    private final Tensor logitPart;
+    private final Tensor shardLogits;
     private final List<PagedKv> stepKv = new ArrayList<>();
     private long offset;
 
@@ -71,8 +72,8 @@ public final class ActivationBuffers implements AutoCloseable {
         this.expertOutput = take(type, maxTokens, sizes.expertHidden);
         this.logitInput = take(type, maxLogitRows, sizes.hidden);
         this.logits = take(DType.F32, maxLogitRows, config.vocabularySize());
-        // The largest part of any rank, so that every rank allocates the same.
-        int widestPart =
+        // The widest shard of any rank, so that every rank allocates the same.
+        int widestShard =
                 Shard.cut(config, shard.size()).stream()
                         .mapToInt(each -> each.vocabulary().size())
                         .max()
@@ -81,9 +82,9 @@ public final class ActivationBuffers implements AutoCloseable {
                 communicator
                         .allocate((long) maxTokens * sizes.hidden * type.bytes())
                         .tensor(0, type, maxTokens, sizes.hidden);
-        this.logitPart =
+        this.shardLogits =
                 communicator
-                        .allocate((long) maxLogitRows * widestPart * DType.F32.bytes())
+                        .allocate((long) maxLogitRows * widestShard * DType.F32.bytes())
                         .tensor(0, DType.F32, maxLogitRows, shard.vocabulary().size());
         Map<KvLayout, PagedKv> pools = new HashMap<>();
         for (KvLayout layout : model.kvLayouts()) {
@@ -93,12 +94,13 @@ public final class ActivationBuffers implements AutoCloseable {
         }
     }
 
-    /// Blocks of a step none of whose rows keeps keys and values, the null block included.
+    /// Returns the number of blocks that a step needs if no row keeps keys and values, the null
+    /// block included.
     public static int stepKvBlocks(int maxTokens, int maxRows, int blockSize) {
         return 1 + Math.ceilDiv(maxTokens, blockSize) + Math.min(maxRows, maxTokens);
     }
 
-    /// Bytes of [#stepKv]: KV groups are alike but for their windows, so they share one.
+    /// Returns the bytes of [#stepKv]: KV groups differ in their windows only, so they share one.
     public static long stepKvBytes(
             ModelConfig config,
             Shard shard,
@@ -111,7 +113,8 @@ public final class ActivationBuffers implements AutoCloseable {
                 * stepKvBlocks(maxTokens, maxRows, blockSize);
     }
 
-    /// Bytes of this rank's own tensors, for the memory bill before anything is loaded.
+    /// Returns the bytes of this rank's tensors outside the communicator's memory, for the memory
+    /// plan before anything is loaded.
     public static long localBytes(
             ModelConfig config, Shard shard, DType type, int maxTokens, int maxLogitRows) {
         Sizes sizes = Sizes.of(config, shard);
@@ -134,24 +137,24 @@ public final class ActivationBuffers implements AutoCloseable {
         return bytes;
     }
 
-    /// Bytes a rank of this model allocates from the communicator.
+    /// Returns the bytes that a rank of this model allocates from the communicator.
     public static long collectiveBytes(Model model, DType type, int maxTokens, int maxLogitRows) {
         return collectiveBytes(model.config(), model.shard().size(), type, maxTokens, maxLogitRows);
     }
 
-    /// Bytes a rank allocates from the communicator; equal on all ranks.
+    /// Returns the bytes that a rank allocates from the communicator; equal on all ranks.
     public static long collectiveBytes(
             ModelConfig config, int size, DType type, int maxTokens, int maxLogitRows) {
-        int widestPart =
+        int widestShard =
                 Shard.cut(config, size).stream()
                         .mapToInt(shard -> shard.vocabulary().size())
                         .max()
                         .orElseThrow();
         return aligned((long) maxTokens * config.hiddenSize() * type.bytes())
-                + aligned((long) maxLogitRows * widestPart * DType.F32.bytes());
+                + aligned((long) maxLogitRows * widestShard * DType.F32.bytes());
     }
 
-    /// What the layers sum and gather with.
+    /// Returns the communicator with which the layers sum and gather.
     public Communicator communicator() {
         return communicator;
     }
@@ -164,78 +167,80 @@ public final class ActivationBuffers implements AutoCloseable {
         return maxLogitRows;
     }
 
-    /// `[T, H]`: the sum of all layers so far.
+    /// Returns the residual, `[T, H]`.
     public Tensor residual(int tokens) {
         return residual.rows(0, tokens);
     }
 
-    /// `[T, H]`: the normalised input of the next layer.
+    /// Returns the normed input of the next branch, `[T, H]`.
     public Tensor hidden(int tokens) {
         return hidden.rows(0, tokens);
     }
 
-    /// `[T, q + k + v columns]`.
+    /// Returns queries, keys and values, `[T, q + k + v columns]`.
     public Tensor qkv(int tokens) {
         return qkv.rows(0, tokens);
     }
 
-    /// `[T, query heads · head size]`.
+    /// Returns the output of attention, `[T, query heads · head size]`.
     public Tensor attended(int tokens) {
         return attended.rows(0, tokens);
     }
 
-    /// `[T, 2I]`.
+    /// Returns gate and up, `[T, 2I]`.
     public Tensor gateUp(int tokens) {
         return gateUp.rows(0, tokens);
     }
 
-    /// `[T, I]`.
+    /// Returns the input of the last feed-forward matrix, `[T, I]`.
     public Tensor feedForward(int tokens) {
         return feedForward.rows(0, tokens);
     }
 
-    /// `[T, H]` in the communicator's memory: this rank's part of a sum.
+    /// Returns this rank's partial sum, `[T, H]` in the communicator's memory.
     public Tensor partial(int tokens) {
         return partial.rows(0, tokens);
     }
 
-    /// `[T, 2]` F32 in the memory of [#partial], which must not be in use: sums of squares over q
-    /// and k.
+    /// Returns sums of squares over q and k, `[T, 2]` F32 in the memory of [#partial], which must
+    /// not be in use.
     public Tensor squareSums(int tokens) {
         return new Tensor(partial.pointer(), DType.F32, tokens, 2, 2);
     }
 
-    /// `[T, experts]` F32; no columns in dense models, nor have the next two.
+    /// Returns the router's logits, `[T, experts]` F32. This tensor and the next two have no
+    /// columns in dense models.
     public Tensor routerLogits(int tokens) {
         return routerLogits.rows(0, tokens);
     }
 
-    /// `[n, H]`: the inputs of one expert.
+    /// Returns the inputs of one expert, `[n, H]`.
     public Tensor expertInput(int tokens) {
         return expertInput.rows(0, tokens);
     }
 
-    /// `[n, H]`: its outputs.
+    /// Returns the outputs of one expert, `[n, H]`.
     public Tensor expertOutput(int tokens) {
         return expertOutput.rows(0, tokens);
     }
 
-    /// `[N, H]`: the rows whose logits are wanted.
+    /// Returns the rows whose logits are computed, `[N, H]`.
     public Tensor logitInput(int rows) {
         return logitInput.rows(0, rows);
     }
 
-    /// `[N, vocabulary of this rank]` in the communicator's memory.
-    public Tensor logitPart(int rows) {
-        return logitPart.rows(0, rows);
+    /// Returns this rank's logits, `[N, vocabulary of this rank]` in the communicator's memory.
+    public Tensor shardLogits(int rows) {
+        return shardLogits.rows(0, rows);
     }
 
-    /// `[N, vocabulary]`.
+    /// Returns the logits, `[N, vocabulary]`.
     public Tensor logits(int rows) {
         return logits.rows(0, rows);
     }
 
-    /// The blocks in which rows without KV keep one layer's keys and values while it runs.
+    /// Returns the blocks that hold one layer's keys and values of rows without KV while the layer
+    /// runs.
     public PagedKv stepKv(int kvGroup) {
         return stepKv.get(kvGroup);
     }

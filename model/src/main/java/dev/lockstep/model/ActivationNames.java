@@ -7,7 +7,7 @@ import dev.lockstep.kernels.Activation;
 import java.util.Map;
 import java.util.TreeSet;
 
-/// What configurations call the activations we have.
+/// The names of activations in configurations.
 public final class ActivationNames {
     private static final Map<String, Activation> NAMES =
             Map.of(
@@ -20,7 +20,7 @@ public final class ActivationNames {
 
     private ActivationNames() {}
 
-    /// The activation of a model whose name [#requireKnown] has let pass.
+    /// Returns the activation of a model that passed [#requireKnown].
     public static Activation of(ModelConfig config) {
         Activation activation = NAMES.get(config.details().activation());
         if (activation == null) {

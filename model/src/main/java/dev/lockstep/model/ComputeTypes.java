@@ -5,17 +5,18 @@ import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.Kernels;
 import java.util.Locale;
 
-/// What a model computes with, every `auto` resolved.
+/// The types that a model computes with, every `auto` resolved.
 ///
 /// @param compute F32 or BF16, for plain weights
-/// @param kv type of keys and values
-/// @param weights what most of the checkpoint is stored in
+/// @param kv the type of keys and values
+/// @param weights the type of most of the checkpoint's bytes
 public record ComputeTypes(DType compute, DType kv, TensorType weights) {
 
     /// Resolves `--dtype` (auto, f32, bf16) and `--kv-dtype` (auto, f32, f16, bf16).
     ///
-    /// `auto` computes f32 and f16 weights in f32, bf16 ones in bf16 where the hardware has it, and
-    /// multiplies quantized ones by int8 activations. KV is f32 for f32 weights, else f16.
+    /// `auto` computes f32 and f16 weights in f32, bf16 weights in bf16 if the hardware supports
+    /// it, and multiplies quantized weights by int8 activations. KV is f32 for f32 weights, else
+    /// f16.
     public static ComputeTypes resolve(
             TensorType weights, String dtype, String kvDtype, Kernels kernels) {
         return new ComputeTypes(compute(weights, dtype, kernels), kv(weights, kvDtype), weights);
@@ -28,8 +29,8 @@ public record ComputeTypes(DType compute, DType kv, TensorType weights) {
         return DType.valueOf(kvDtype.toUpperCase(Locale.ROOT));
     }
 
-    /// What plain weights are computed in when `--dtype` says so, whether or not it can be.
-    static DType wanted(TensorType weights, String dtype, boolean hasBf16) {
+    /// Returns the type that `--dtype` requests for plain weights, supported or not.
+    static DType requested(TensorType weights, String dtype, boolean hasBf16) {
         if (dtype.equals("auto")) {
             return weights == TensorType.BF16 && hasBf16 ? DType.BF16 : DType.F32;
         }
@@ -37,7 +38,7 @@ public record ComputeTypes(DType compute, DType kv, TensorType weights) {
     }
 
     private static DType compute(TensorType weights, String dtype, Kernels kernels) {
-        DType compute = wanted(weights, dtype, kernels.canCompute(DType.BF16));
+        DType compute = requested(weights, dtype, kernels.canCompute(DType.BF16));
         if (dtype.equals("auto")) {
             return compute;
         }
@@ -57,12 +58,12 @@ public record ComputeTypes(DType compute, DType kv, TensorType weights) {
         return compute;
     }
 
-    /// For people and the handshake: `int8`, `bf16` or `f32`.
+    /// Returns the name for display and for the handshake: `int8`, `bf16` or `f32`.
     public String computeName() {
         return weights.isQuantized() ? "int8" : compute.name().toLowerCase(Locale.ROOT);
     }
 
-    /// What most of the checkpoint is stored in: `q4_1`.
+    /// Returns the name of the type of most weights, such as `q4_1`.
     public String weightsName() {
         return weights.name().toLowerCase(Locale.ROOT);
     }

@@ -6,15 +6,15 @@ import dev.lockstep.kernels.Tensor;
 import java.util.List;
 import java.util.Optional;
 
-/// The index arrays of one step, in device memory: tokens of all rows laid end to end, those of
-/// rows that keep keys and values first.
+/// The index arrays of one step, in device memory. The tokens of all rows follow each other; those
+/// of rows that keep their keys and values come first.
 ///
 /// @param ids `[1, tokens]` I32
-/// @param positions `[1, tokens]` I32, each token's place in its sequence
+/// @param positions `[1, tokens]` I32, each token's position in its sequence
 /// @param kv one for each KV group, in the model's order: the rows that keep keys and values
-/// @param withoutKv the rows behind them, whole sequences each, whose keys and values are forgotten
-///   layer by layer; its blocks are those of [ActivationBuffers#stepKv]
-/// @param logitRows `[1, n]` I32: the tokens whose logits are wanted; n may be 0
+/// @param withoutKv the rows after them, whole sequences each, whose keys and values are dropped
+///   after each layer; its blocks are those of [ActivationBuffers#stepKv]
+/// @param logitRows `[1, n]` I32: the tokens whose logits are computed; n may be 0
 public record ForwardBatch(
         int tokens,
         Tensor ids,
@@ -32,13 +32,13 @@ public record ForwardBatch(
         for (PagedBatch each : kv) {
             if (each.tokens() + without != tokens) {
                 throw new IllegalArgumentException(
-                        "%d tokens with KV and %d without make no step of %d"
+                        "%d tokens with KV and %d without do not add up to a step of %d"
                                 .formatted(each.tokens(), without, tokens));
             }
         }
     }
 
-    /// A step whose rows all keep their keys and values.
+    /// Creates a step whose rows all keep their keys and values.
     public ForwardBatch(
             int tokens, Tensor ids, Tensor positions, List<PagedBatch> kv, Tensor logitRows) {
         this(tokens, ids, positions, kv, Optional.empty(), logitRows);

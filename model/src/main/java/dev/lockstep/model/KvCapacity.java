@@ -5,10 +5,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
-/// What KV memory holds of one sequence, before there is any.
+/// How many tokens and sequences KV memory holds, computed before it is allocated.
 ///
-/// KV groups of as many layers draw blocks from one pool, as workers allocate them, and every pool
-/// has as many blocks. A window group holds what its window covers, however long the sequence.
+/// KV groups of equally many layers take blocks from one pool, as workers allocate them, and every
+/// pool has the same number of blocks. A window group holds the tokens of its window, however long
+/// the sequence.
 ///
 /// @param groups of the model
 /// @param bytesPerToken of all ranks that share the memory, all groups together
@@ -23,47 +24,51 @@ public record KvCapacity(List<KvGroup> groups, int blockSize, long bytesPerToken
     }
 
     /// Groups whose blocks come from one pool.
+    ///
+    /// @param full the number of groups without a window
+    /// @param windowBlocks blocks that the groups with a window need for one sequence
     private record Pool(int full, int windowBlocks, int groups) {}
 
-    /// Bytes that a token takes in this group.
+    /// Returns the bytes of a token in this group.
     public long bytesPerToken(KvGroup group) {
         return bytesPerToken * group.layers().size() / layers();
     }
 
-    /// Blocks that every pool gets, without the null block.
+    /// Returns the number of blocks in each pool, without the null block.
     public long usableBlocks(long kvBytes) {
         return kvBytes / (bytesPerToken * blockSize) * layers() / layersOfPools() - 1;
     }
 
-    /// The most tokens that a sequence alone can hold; the scheduler comes to the same.
+    /// Returns the maximum number of tokens of a single sequence; the scheduler computes the same
+    /// number.
     public int mostTokens(long kvBytes) {
         long usable = Math.max(0, usableBlocks(kvBytes));
-        long most = Integer.MAX_VALUE;
+        long max = Integer.MAX_VALUE;
         for (Pool pool : pools()) {
-            long left = usable - pool.windowBlocks();
-            if (left < 0) {
-                most = Math.min(most, usable / pool.groups() * blockSize);
+            long remaining = usable - pool.windowBlocks();
+            if (remaining < 0) {
+                max = Math.min(max, usable / pool.groups() * blockSize);
             } else if (pool.full() > 0) {
-                most = Math.min(most, left / pool.full() * blockSize);
+                max = Math.min(max, remaining / pool.full() * blockSize);
             }
         }
-        return (int) most;
+        return (int) max;
     }
 
-    /// Bytes in which a sequence of so many tokens finds room.
+    /// Returns the bytes that one sequence of `tokens` tokens needs.
     public long bytesFor(int tokens) {
         long blocks = 0;
         for (Pool pool : pools()) {
-            long own = (long) pool.full() * Math.ceilDiv(tokens, blockSize) + pool.windowBlocks();
-            blocks = Math.max(blocks, own + 1);
+            long full = (long) pool.full() * Math.ceilDiv(tokens, blockSize);
+            blocks = Math.max(blocks, full + pool.windowBlocks() + 1);
         }
         return Math.ceilDiv(blocks * layersOfPools(), layers()) * bytesPerToken * blockSize;
     }
 
-    /// How many sequences of any length there can be: each holds a block of every group.
+    /// Returns the maximum number of sequences of any length: each holds a block of every group.
     public long mostSequences(long kvBytes) {
-        int most = pools().stream().mapToInt(Pool::groups).max().orElseThrow();
-        return usableBlocks(kvBytes) / most;
+        int groupsOfAPool = pools().stream().mapToInt(Pool::groups).max().orElseThrow();
+        return usableBlocks(kvBytes) / groupsOfAPool;
     }
 
     private int layers() {
@@ -90,7 +95,7 @@ public record KvCapacity(List<KvGroup> groups, int blockSize, long bytesPerToken
         return List.copyOf(pools.values());
     }
 
-    /// A window begins and ends within blocks.
+    /// A window may begin and end inside a block.
     private int windowBlocks(KvGroup group) {
         return Math.ceilDiv(group.window(), blockSize) + 1;
     }

@@ -7,7 +7,8 @@ import java.util.Locale;
 /// One KV group on one rank.
 ///
 /// @param kind `full`, `window` or `state`
-/// @param window tokens a token sees, itself included; 0 but for a window
+/// @param window the number of tokens that a token sees, itself included; 0 unless `kind` is
+///   `window`
 public record KvGroupLayout(String kind, int window, KvLayout layout) {
 
     static KvGroupLayout of(KvGroup group, KvLayout layout) {

@@ -2,17 +2,17 @@ package dev.lockstep.model;
 
 import dev.lockstep.kernels.DType;
 
-/// How a checkpoint is to be loaded; every `auto` already resolved.
+/// How to load a checkpoint; every `auto` is resolved.
 ///
 /// @param compute F32 or BF16, for plain weights
 /// @param kvType F32, F16 or BF16
-/// @param blockSize tokens a KV block holds
-/// @param maxPositions positions a sequence may reach, prompt and output
-/// @param progress told now and then, on the loading thread
+/// @param blockSize tokens per KV block
+/// @param maxPositions the maximum length of a sequence, prompt and output
+/// @param progress called from time to time on the loading thread
 public record LoadSettings(
         DType compute, DType kvType, int blockSize, int maxPositions, Progress progress) {
 
-    /// Hears how far loading has come.
+    /// Receives the progress of loading.
     @FunctionalInterface
     public interface Progress {
         void loaded(long bytes, long totalBytes);

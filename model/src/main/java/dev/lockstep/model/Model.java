@@ -7,18 +7,17 @@ import dev.lockstep.kernels.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 
-/// One rank's shard of a model, loaded. Its memory belongs to the `Kernels` and the
-/// [ActivationBuffers] it was loaded with.
+/// One rank's loaded shard of a model. Its memory belongs to the `Kernels` that it was loaded with.
 public interface Model {
 
     ModelConfig config();
 
     Shard shard();
 
-    /// What a block holds on this rank, one for each KV group.
+    /// Returns the layout of a block on this rank for each KV group.
     List<KvLayout> kvLayouts();
 
-    /// The KV groups, in the same order: what is kept and how much of it a block holds here.
+    /// Returns the KV groups with their layouts, in the order of [#kvLayouts].
     default List<KvGroupLayout> kvGroups() {
         List<KvGroupLayout> groups = new ArrayList<>();
         for (int i = 0; i < kvLayouts().size(); i++) {
@@ -33,27 +32,27 @@ public interface Model {
         return config().vocabularySize();
     }
 
-    /// For people: which heads, columns and rows this rank holds.
+    /// Returns a description for display: the heads, columns and rows of this rank.
     default String shardDescription() {
         return shard().describe(config());
     }
 
     /// Runs one step: stores keys and values, returns the logits `[logitCount, vocabulary]` in F32.
     ///
-    /// Every rank calls it with equal batches. The logits are complete on every rank and good until
-    /// the next call.
+    /// Every rank calls it with equal batches. The logits are complete on every rank and valid
+    /// until the next call.
     ///
     /// @param kv the blocks of each KV group, in the order of [#kvLayouts]
     Tensor forward(ForwardBatch batch, List<PagedKv> kv, ActivationBuffers activations);
 
-    /// Hidden states `[tokens, hidden size]` of the step that ran last, behind the last layer's
-    /// norm: complete on every rank, good until the next step.
+    /// Returns the hidden states `[tokens, hidden size]` of the last step, after the final norm:
+    /// complete on every rank, valid until the next step.
     default Tensor hiddenStates(int tokens, ActivationBuffers activations) {
         return activations.hidden(tokens);
     }
 
-    /// Logits of other tokens of the step that ran last; every rank calls it alike. They take the
-    /// place of those before.
+    /// Returns the logits of other tokens of the last step; every rank calls it with equal
+    /// arguments. They overwrite the previous logits.
     ///
     /// @param rows `[1, n]` I32, n at most the logit rows of the activations
     Tensor logits(int tokens, Tensor rows, ActivationBuffers activations);

@@ -10,11 +10,9 @@ import dev.lockstep.model.family.Gpt2;
 import dev.lockstep.model.family.GptBigCode;
 import dev.lockstep.model.family.Granite;
 import dev.lockstep.model.family.Llama;
-import dev.lockstep.model.family.Mistral;
 import dev.lockstep.model.family.Mixtral;
 import dev.lockstep.model.family.Olmo2;
 import dev.lockstep.model.family.Phi3;
-import dev.lockstep.model.family.Qwen2;
 import dev.lockstep.model.family.Qwen3;
 import dev.lockstep.model.family.Qwen3Moe;
 import dev.lockstep.model.family.StarCoder2;
@@ -25,14 +23,12 @@ import java.util.Optional;
 import java.util.ServiceLoader;
 import java.util.TreeSet;
 
-/// Finds the family of a checkpoint and loads one rank's shard of it: a user's family, else ours,
-/// else the generic decoder where the checkpoint describes one.
+/// Finds the family of a checkpoint and loads one rank's shard of it: a user's family, else a
+/// built-in family, else the generic decoder if the checkpoint describes one.
 public final class ModelLoader {
-    private static final List<ModelFamily> OURS =
+    private static final List<ModelFamily> BUILT_IN =
             List.of(
                     new Llama(),
-                    new Mistral(),
-                    new Qwen2(),
                     new Qwen3(),
                     new Phi3(),
                     new Gpt2(),
@@ -49,16 +45,16 @@ public final class ModelLoader {
 
     private ModelLoader() {}
 
-    /// Throws when no family runs this checkpoint; cheap, for the edge.
+    /// Throws if no family runs this checkpoint; reads headers only.
     public static void requireSupported(Checkpoint checkpoint) {
         ModelFamily family = family(checkpoint);
-        if (family == GENERIC || OURS.contains(family)) {
+        if (family == GENERIC || BUILT_IN.contains(family)) {
             ActivationNames.requireKnown(checkpoint);
         }
         family.requireSupported(checkpoint);
     }
 
-    /// Whether no family knows the architecture and the generic decoder will run it.
+    /// Returns whether no family serves the architecture and the generic decoder runs it.
     public static boolean isGeneric(Checkpoint checkpoint) {
         return family(checkpoint) == GENERIC;
     }
@@ -75,7 +71,7 @@ public final class ModelLoader {
                 return family;
             }
         }
-        for (ModelFamily family : OURS) {
+        for (ModelFamily family : BUILT_IN) {
             if (family.architectures().contains(architecture)) {
                 return family;
             }
@@ -87,7 +83,7 @@ public final class ModelLoader {
         return GENERIC;
     }
 
-    /// GGUF files of Mixtral call themselves llama.
+    /// GGUF files of Mixtral name the architecture llama.
     private static String architecture(Checkpoint checkpoint) {
         String architecture = checkpoint.config().architecture();
         boolean experts = checkpoint.config().details().experts().isPresent();
@@ -97,7 +93,7 @@ public final class ModelLoader {
     private static CheckpointException unsupported(
             Checkpoint checkpoint, String architecture, String obstacle) {
         TreeSet<String> known = new TreeSet<>();
-        OURS.forEach(family -> known.addAll(family.architectures()));
+        BUILT_IN.forEach(family -> known.addAll(family.architectures()));
         Path path = checkpoint.path();
         Path file = Files.isDirectory(path) ? path.resolve("config.json") : path;
         return new CheckpointException(

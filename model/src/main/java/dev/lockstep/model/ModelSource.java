@@ -10,7 +10,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.ToDoubleFunction;
 
-/// A checkpoint opened for loading: what a worker asks before it commits memory. Nobody closes it.
+/// A checkpoint opened for loading: what a worker must know before it allocates memory. It needs no
+/// closing.
 public final class ModelSource {
     private final Checkpoint checkpoint;
 
@@ -18,7 +19,8 @@ public final class ModelSource {
         this.checkpoint = checkpoint;
     }
 
-    /// Opens a folder or a `.gguf` file and refuses what no family runs; reads headers only.
+    /// Opens a folder or a `.gguf` file and refuses a model that no family runs; reads headers
+    /// only.
     public static ModelSource open(Path path) {
         Checkpoint checkpoint = Checkpoint.open(path);
         ModelLoader.requireSupported(checkpoint);
@@ -54,7 +56,8 @@ public final class ModelSource {
         return checkpoint.parameterCount();
     }
 
-    /// For people: what a rank holds, and that the generic decoder runs it where no family does.
+    /// Returns a description for display: what a rank holds, and whether the generic decoder runs
+    /// the model.
     public String describe(Model model) {
         return ModelLoader.isGeneric(checkpoint)
                 ? "%s as a generic decoder, %s"
@@ -70,7 +73,7 @@ public final class ModelSource {
         return ComputeTypes.resolve(config().weightType(), dtype, kvDtype, kernels);
     }
 
-    /// The type keys and values get for `--kv-dtype`.
+    /// Returns the type of keys and values for `--kv-dtype`.
     public DType kvType(String kvDtype) {
         return ComputeTypes.kv(config().weightType(), kvDtype);
     }
@@ -79,7 +82,7 @@ public final class ModelSource {
         return ModelLoader.load(checkpoint, shard, kernels, settings);
     }
 
-    /// Bytes a token takes in the KV cache of one rank, all KV groups together.
+    /// Returns the bytes of a token in the KV cache of one rank, all KV groups together.
     public long kvBytesPerToken(Shard shard, DType kvType) {
         return 2L
                 * config().layerCount()
@@ -88,14 +91,14 @@ public final class ModelSource {
                 * kvType.bytes();
     }
 
-    /// What KV memory holds of a sequence.
+    /// Returns how many tokens and sequences KV memory holds.
     ///
     /// @param bytesPerToken of all ranks that share the memory
     public KvCapacity kvCapacity(int blockSize, long bytesPerToken) {
         return new KvCapacity(config().kvGroups(), blockSize, bytesPerToken);
     }
 
-    /// Bytes a rank's activations take, its part of the communicator's memory included.
+    /// Returns the bytes of a rank's activations, its share of the communicator's memory included.
     public long activationBytes(
             Shard shard, DType type, DType kvType, int blockSize, int maxTokens, int maxLogitRows) {
         return ActivationBuffers.localBytes(config(), shard, type, maxTokens, maxLogitRows)
@@ -105,30 +108,31 @@ public final class ModelSource {
                         config(), shard.size(), type, maxTokens, maxLogitRows);
     }
 
-    /// Bytes of a rank's packed matrices, estimated from the headers: every type in the proportion
-    /// it has in the checkpoint, as large as these kernels pack it.
+    /// Returns the bytes of a rank's packed matrices, estimated from the headers: every type in the
+    /// proportion it has in the checkpoint, in the size to which these kernels pack it.
     public long weightBytes(Shard shard, Kernels kernels, DType compute) {
-        return weightBytes(shard, type -> kernels.bytesPerWeight(Weights.type(type), compute));
+        return weightBytes(shard, type -> kernels.bytesPerWeight(type, compute));
     }
 
-    /// As [#weightBytes] where no kernels are: quantized weights as large as in the files, others
-    /// as large as what they are computed in.
+    /// Returns an estimate of [#weightBytes] without kernels: quantized weights have their size in
+    /// the files, others that of the type they are computed in.
     ///
     /// @param dtype as `--dtype`
     /// @param hasBf16 whether `auto` computes bf16 weights in bf16
     public long expectedWeightBytes(Shard shard, String dtype, boolean hasBf16) {
-        DType compute = ComputeTypes.wanted(config().weightType(), dtype, hasBf16);
+        DType compute = ComputeTypes.requested(config().weightType(), dtype, hasBf16);
         return weightBytes(
                 shard,
                 type ->
                         type.isQuantized()
-                                ? (double) type.bytesPerBlock() / type.blockSize()
+                                ? (double) type.blockBytes() / type.blockSize()
                                 : compute.bytes());
     }
 
-    /// What a rank reads of the matrices, estimated in the same way: their bytes in the files.
+    /// Returns the bytes of the matrices that a rank reads from the files, estimated in the same
+    /// way.
     public long storedWeightBytes(Shard shard) {
-        return weightBytes(shard, type -> (double) type.bytesPerBlock() / type.blockSize());
+        return weightBytes(shard, type -> (double) type.blockBytes() / type.blockSize());
     }
 
     private long weightBytes(Shard shard, ToDoubleFunction<TensorType> bytesPerWeight) {

@@ -1,15 +1,34 @@
 package dev.lockstep.model;
 
-import dev.lockstep.checkpoint.WeightSlice;
+import dev.lockstep.checkpoint.WeightMatrix;
 import java.util.Optional;
 
-/// Some outputs of a linear layer: rows of its matrix and of its bias.
+/// Some outputs of a stored linear layer: rows of its matrix and of its bias.
 ///
 /// @param rows rows of both
-public record OutputRows(WeightSlice matrix, Optional<WeightSlice> bias, Span rows) {
+public record OutputRows(WeightMatrix matrix, Optional<WeightMatrix> bias, Span rows) {
 
-    /// Other outputs of the same layer, counted in the whole matrix.
-    public OutputRows at(Span other) {
-        return new OutputRows(matrix, bias, other);
+    public OutputRows {
+        if (rows.to() > matrix.rows()) {
+            throw new IllegalArgumentException(
+                    "%s: rows [%d, %d) of %d"
+                            .formatted(matrix.name(), rows.from(), rows.to(), matrix.rows()));
+        }
+    }
+
+    /// Returns all rows of a matrix without a bias.
+    public static OutputRows of(WeightMatrix matrix) {
+        return new OutputRows(matrix, Optional.empty(), new Span(0, matrix.rows()));
+    }
+
+    /// Returns some of these rows, counted from the first of them.
+    public OutputRows cut(Span some) {
+        Span own = some.plus(rows.from());
+        if (own.to() > rows.to()) {
+            throw new IllegalArgumentException(
+                    "%s: rows [%d, %d) of %d"
+                            .formatted(matrix.name(), some.from(), some.to(), rows.size()));
+        }
+        return new OutputRows(matrix, bias, own);
     }
 }

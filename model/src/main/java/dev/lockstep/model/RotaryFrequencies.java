@@ -9,13 +9,13 @@ import java.util.OptionalDouble;
 /// `attentionFactor`.
 ///
 /// Formulas: Su et al. 2021 (plain), Chen et al. 2023 (linear), Peng et al. 2023 (YaRN), Ding et
-/// al. 2024 (LongRoPE), and the Llama 3.1 release for its own.
+/// al. 2024 (LongRoPE), and the Llama 3.1 release (Llama 3).
 ///
-/// Where the length of a sequence would choose between frequencies (dynamic, LongRoPE), the longest
-/// length that is served does: keys in the cache could not be turned again.
+/// Dynamic scaling and LongRoPE choose frequencies by the length of the sequence; here the maximum
+/// length that is served chooses them, because cached keys cannot be rotated again.
 public record RotaryFrequencies(double[] inverse, double attentionFactor) {
 
-    /// The frequencies of a rope, for sequences that may reach so many positions.
+    /// Returns the frequencies of a rope for sequences of at most `positions` positions.
     public static RotaryFrequencies of(RopeConfig rope, int positions) {
         double[] plain = new double[rope.rotaryDim() / 2];
         for (int i = 0; i < plain.length; i++) {
@@ -32,7 +32,7 @@ public record RotaryFrequencies(double[] inverse, double attentionFactor) {
         };
     }
 
-    /// Cosines `[positions][dimensions / 2]`.
+    /// Returns cosines `[positions][dimensions / 2]`.
     public float[][] cos(int positions) {
         float[][] table = new float[positions][inverse.length];
         for (int p = 0; p < positions; p++) {
@@ -43,7 +43,7 @@ public record RotaryFrequencies(double[] inverse, double attentionFactor) {
         return table;
     }
 
-    /// Sines `[positions][dimensions / 2]`.
+    /// Returns sines `[positions][dimensions / 2]`.
     public float[][] sin(int positions) {
         float[][] table = new float[positions][inverse.length];
         for (int p = 0; p < positions; p++) {
@@ -106,7 +106,7 @@ public record RotaryFrequencies(double[] inverse, double attentionFactor) {
         return new RotaryFrequencies(inverse, yarnAttentionFactor(yarn));
     }
 
-    /// The dimension that turns `turns` times within the original context.
+    /// Returns the dimension that makes `turns` full rotations within the original context.
     private static double dimensionOf(double turns, RopeConfig rope, RopeScaling.Yarn yarn) {
         return rope.rotaryDim()
                 * Math.log(yarn.originalContext() / (turns * 2 * Math.PI))
@@ -130,7 +130,7 @@ public record RotaryFrequencies(double[] inverse, double attentionFactor) {
         return factor <= 1 ? 1 : 0.1 * scale * Math.log(factor) + 1;
     }
 
-    /// The base grows as if every sequence were as long as the longest.
+    /// Increases the base as if every sequence had the maximum length.
     private static RotaryFrequencies dynamic(
             double[] plain, RopeConfig rope, RopeScaling.Dynamic dynamic, int positions) {
         double length =

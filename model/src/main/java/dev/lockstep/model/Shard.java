@@ -4,20 +4,19 @@ import dev.lockstep.checkpoint.ModelConfig;
 import java.util.ArrayList;
 import java.util.List;
 
-/// What one rank holds of a model cut for tensor parallelism.
-/// - Heads: with as many KV heads as ranks or more, whole KV heads with their query heads, sizes
-///   within 1, larger first. With fewer, each rank holds one KV head (a copy) and a part of its
+/// One rank's shard of a model that is cut for tensor parallelism.
+/// - Heads: with at least as many KV heads as ranks, whole KV heads with their query heads, sizes
+///   within 1, larger first. With fewer, each rank holds a copy of one KV head and some of its
 ///   query heads.
-/// - Feed-forward columns, in units of 32, so that the bytes of a layer come out even over the
-///   ranks.
+/// - Feed-forward columns, in units of 32, so that the ranks hold equally many bytes of a layer.
 /// - Vocabulary rows, in units of 32.
 public record Shard(
         int rank, int size, Span queryHeads, Span kvHeads, Span feedForward, Span vocabulary) {
 
-    /// Columns and rows are cut at multiples of this, the block of every quantized type.
+    /// Columns and rows are cut at multiples of this, the unit of every quantized type.
     public static final int UNIT = 32;
 
-    /// The shards of every rank.
+    /// Returns the shard of every rank.
     public static List<Shard> cut(ModelConfig config, int size) {
         int queryHeads = config.attention().headCount();
         if (size < 1 || size > queryHeads) {
@@ -43,7 +42,8 @@ public record Shard(
         return List.copyOf(shards);
     }
 
-    /// For each query head of this rank, the KV head it reads, counted from this rank's first.
+    /// Returns, for each query head of this rank, the KV head it reads, counted from this rank's
+    /// first.
     public int[] kvHeadOf(ModelConfig config) {
         int group = config.attention().headCount() / config.attention().kvHeadCount();
         int[] heads = new int[queryHeads.size()];
@@ -53,15 +53,15 @@ public record Shard(
         return heads;
     }
 
-    /// The KV heads that this rank counts where something is summed over all of them: of the ranks
-    /// that hold a copy, the first does. Counted from this rank's first.
+    /// Returns the KV heads that this rank contributes to a sum over all KV heads, counted from
+    /// this rank's first: of the ranks that hold a copy, only the first contributes it.
     public Span countedKvHeads(ModelConfig config) {
         int group = config.attention().headCount() / config.attention().kvHeadCount();
         return new Span(0, queryHeads.from() % group == 0 ? kvHeads.size() : 0);
     }
 
-    /// For people: `heads 0-5 of 9, KV heads 0-1 of 3, FFN 0-927 of 1536, vocabulary 0-24575 of
-    /// 49152`.
+    /// Returns a description for display: `heads 0-5 of 9, KV heads 0-1 of 3, FFN 0-927 of 1536,
+    /// vocabulary 0-24575 of 49152`.
     public String describe(ModelConfig config) {
         return "heads %s of %d, KV heads %s of %d, FFN %s of %d, vocabulary %s of %d"
                 .formatted(
@@ -104,42 +104,42 @@ public record Shard(
         }
         for (int head = 0; head < kvHeads; head++) {
             int first = head * group;
-            for (Span part : even(group, 1, share(size, kvHeads, head))) {
-                spans.add(new Span(first + part.from(), first + part.to()));
+            for (Span queries : even(group, 1, share(size, kvHeads, head))) {
+                spans.add(queries.plus(first));
             }
         }
         return spans;
     }
 
-    /// Gives each unit to the rank that holds the fewest bytes of a layer so far.
+    /// Assigns each unit in turn to the rank that holds the fewest bytes of a layer.
     private static List<Span> feedForward(ModelConfig config, List<Span> query, List<Span> kv) {
         int size = query.size();
         long headSize = config.attention().headDim();
         long[] columns = new long[size];
         for (int rank = 0; rank < size; rank++) {
-            // q and o, k and v: columns of width hidden, as the three of the feed-forward.
+            // q and o, k and v: columns of the hidden size, like the three of the feed-forward.
             columns[rank] = (2L * query.get(rank).size() + 2L * kv.get(rank).size()) * headSize;
         }
         int[] units = new int[size];
         int total = Math.ceilDiv(config.feedForwardSize(), UNIT);
         for (int unit = 0; unit < total; unit++) {
-            int least = 0;
+            int smallest = 0;
             for (int rank = 1; rank < size; rank++) {
-                if (columns[rank] < columns[least]) {
-                    least = rank;
+                if (columns[rank] < columns[smallest]) {
+                    smallest = rank;
                 }
             }
-            columns[least] += 3L * UNIT * config.feedForwardsPerLayer();
-            units[least]++;
+            columns[smallest] += 3L * UNIT * config.feedForwardsPerLayer();
+            units[smallest]++;
         }
         return spans(units, UNIT, config.feedForwardSize());
     }
 
-    /// Parts in whole units, sizes within one unit, larger first.
-    private static List<Span> even(int total, int unit, int parts) {
-        int[] units = new int[parts];
-        for (int part = 0; part < parts; part++) {
-            units[part] = share(Math.ceilDiv(total, unit), parts, part);
+    /// Cuts `total` into `count` spans of whole units, sizes within one unit, larger first.
+    private static List<Span> even(int total, int unit, int count) {
+        int[] units = new int[count];
+        for (int i = 0; i < count; i++) {
+            units[i] = share(Math.ceilDiv(total, unit), count, i);
         }
         return spans(units, unit, total);
     }
@@ -155,8 +155,8 @@ public record Shard(
         return spans;
     }
 
-    /// The size of part `index` of `total` things in `parts` parts.
-    private static int share(int total, int parts, int index) {
-        return total / parts + (index < total % parts ? 1 : 0);
+    /// Returns the size of share `index` when `total` is divided into `count` shares.
+    private static int share(int total, int count, int index) {
+        return total / count + (index < total % count ? 1 : 0);
     }
 }

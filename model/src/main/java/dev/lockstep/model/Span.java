@@ -12,17 +12,17 @@ public record Span(int from, int to) {
         return to - from;
     }
 
-    /// The same span counted in pieces of `unit`, such as the rows of heads.
+    /// Returns this span counted in pieces of `unit`, such as the rows of heads.
     public Span times(int unit) {
         return new Span(from * unit, to * unit);
     }
 
-    /// The same span, `offset` further on.
+    /// Returns this span moved by `offset`.
     public Span plus(int offset) {
         return new Span(from + offset, to + offset);
     }
 
-    /// All of these numbers, ascending.
+    /// Returns all numbers of the span, ascending.
     public int[] numbers() {
         int[] numbers = new int[size()];
         for (int i = 0; i < numbers.length; i++) {

@@ -1,11 +1,11 @@
 package dev.lockstep.model;
 
 import dev.lockstep.checkpoint.CheckpointException;
-import dev.lockstep.checkpoint.WeightSlice;
+import dev.lockstep.checkpoint.WeightMatrix;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 
-/// Values of a stored vector, as floats: norms and biases, which no checkpoint quantizes.
+/// The values of a stored vector as floats: norms and biases, which no checkpoint quantizes.
 final class VectorValues {
     private static final ValueLayout.OfFloat FLOAT =
             ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
@@ -14,10 +14,10 @@ final class VectorValues {
 
     private VectorValues() {}
 
-    static float[] of(WeightSlice vector, Span part) {
-        float[] values = new float[part.size()];
+    static float[] of(WeightMatrix vector, Span rows) {
+        float[] values = new float[rows.size()];
         for (int i = 0; i < values.length; i++) {
-            int row = vector.storedRow(part.from() + i);
+            int row = vector.storedRow(rows.from() + i);
             values[i] =
                     switch (vector.type()) {
                         case F32 -> vector.data().get(FLOAT, 4L * row);

@@ -4,27 +4,34 @@ import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.checkpoint.KvGroup;
 import dev.lockstep.checkpoint.ModelConfig;
+import dev.lockstep.checkpoint.RopeConfig;
 import dev.lockstep.checkpoint.TensorType;
-import dev.lockstep.checkpoint.WeightSlice;
+import dev.lockstep.checkpoint.WeightMatrix;
 import dev.lockstep.kernels.EmbeddingTable;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.KvLayout;
 import dev.lockstep.kernels.PackedWeight;
+import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.WeightRows;
-import dev.lockstep.kernels.WeightType;
 import java.lang.foreign.MemorySegment;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.stream.IntStream;
 
-/// Hands a family its weights, cut for one rank and packed for the hardware. Lives while a model
-/// loads.
+/// The weights of a checkpoint, cut for one rank and packed for its hardware; a family loads its
+/// layers from them. Used only while a model loads, by the loading thread.
+///
+/// Names are those of tensors, with `.weight` where a method returns a matrix or a vector and
+/// without it where it returns a linear layer.
 public final class Weights {
     private final Checkpoint checkpoint;
     private final Shard shard;
     private final Kernels kernels;
     private final LoadSettings settings;
+    private final Map<RopeConfig, RotaryTable> rotaryTables = new HashMap<>();
     private long bytes;
     private long sourceBytes;
 
@@ -47,17 +54,12 @@ public final class Weights {
         return kernels;
     }
 
-    /// Positions a sequence may reach.
-    public int maxPositions() {
-        return settings.maxPositions();
-    }
-
-    /// Device bytes of everything packed so far.
+    /// Returns the device bytes of all weights packed so far.
     public long bytes() {
         return bytes;
     }
 
-    /// What a block of this KV group holds on this rank.
+    /// Returns the layout of a block of this KV group on this rank.
     public KvLayout kvLayout(KvGroup group) {
         return new KvLayout(
                 group.layers().size(),
@@ -67,93 +69,88 @@ public final class Weights {
                 settings.blockSize());
     }
 
-    /// A whole matrix, checked against the shape the configuration asks for.
-    public WeightSlice matrix(String name, int rows, int columns) {
-        WeightSlice slice = checkpoint.tensor(name);
-        if (slice.rows() != rows || slice.columns() != columns) {
+    public boolean has(String name) {
+        return checkpoint.has(name);
+    }
+
+    /// Returns a whole matrix, checked against the shape that the configuration implies.
+    public WeightMatrix matrix(String name, int rows, int columns) {
+        WeightMatrix matrix = checkpoint.tensor(name);
+        if (matrix.rows() != rows || matrix.columns() != columns) {
             throw new CheckpointException(
                     "%s: tensor %s is [%d, %d], the configuration needs [%d, %d]"
                             .formatted(
                                     checkpoint.path(),
                                     name,
-                                    slice.rows(),
-                                    slice.columns(),
+                                    matrix.rows(),
+                                    matrix.columns(),
                                     rows,
                                     columns));
         }
-        return slice;
+        return matrix;
     }
 
-    public boolean has(String name) {
-        return checkpoint.has(name);
+    /// Returns all outputs of a linear layer: the matrix `name.weight` and, if the checkpoint has
+    /// one, the bias `name.bias`.
+    public OutputRows linear(String name, int rows, int columns) {
+        return linear(name, matrix(name + ".weight", rows, columns));
     }
 
-    /// A matrix stored as `[columns, rows]`, turned; a copy that lives until it is packed.
-    public WeightSlice transposed(String name, int rows, int columns) {
-        return Transposed.of(matrix(name, columns, rows));
+    /// Returns all outputs of a linear layer whose matrix is stored as `[columns, rows]`. The
+    /// transposed copy lives until it is packed.
+    public OutputRows transposedLinear(String name, int rows, int columns) {
+        return linear(name, Transposed.of(matrix(name + ".weight", columns, rows)));
     }
 
-    /// Rows of the matrix `name.weight` and, where there is one, of `name.bias`.
-    public OutputRows part(String name, int rows, int columns, Span span) {
-        return part(name, matrix(name + ".weight", rows, columns), span);
-    }
-
-    /// Rows of a matrix and, where there is one, of `name.bias`.
-    public OutputRows part(String name, WeightSlice matrix, Span span) {
-        Optional<WeightSlice> bias =
+    private OutputRows linear(String name, WeightMatrix matrix) {
+        Optional<WeightMatrix> bias =
                 has(name + ".bias")
                         ? Optional.of(matrix(name + ".bias", matrix.rows(), 1))
                         : Optional.empty();
-        return new OutputRows(matrix, bias, span);
+        return new OutputRows(matrix, bias, new Span(0, matrix.rows()));
     }
 
-    /// Rows of a matrix, to be packed with others.
-    public WeightRows segment(WeightSlice matrix, Span rows) {
-        return weightRows(matrix, rows, new Span(0, matrix.columns()));
+    /// Packs rows of matrices, one below the other: outputs of this rank.
+    public PackedWeight packRows(OutputRows... outputs) {
+        return pack(
+                List.of(outputs).stream()
+                        .map(each -> source(each, new Span(0, each.matrix().columns())))
+                        .toList());
     }
 
-    /// The biases of rows that are packed one below the other; empty where no matrix has one, and
-    /// for no rows.
-    public Optional<Tensor> bias(List<OutputRows> parts) {
-        int size = parts.stream().mapToInt(part -> part.rows().size()).sum();
-        if (size == 0 || parts.stream().allMatch(part -> part.bias().isEmpty())) {
+    /// Packs columns of a matrix: inputs of this rank.
+    public PackedWeight packColumns(OutputRows outputs, Span columns) {
+        return pack(List.of(source(outputs, columns)));
+    }
+
+    /// Returns the biases of rows that are packed one below the other; empty if no matrix has one,
+    /// and for no rows.
+    public Optional<Tensor> bias(OutputRows... outputs) {
+        List<OutputRows> all = List.of(outputs);
+        int size = all.stream().mapToInt(each -> each.rows().size()).sum();
+        if (size == 0 || all.stream().allMatch(each -> each.bias().isEmpty())) {
             return Optional.empty();
         }
         float[] values = new float[size];
-        int at = 0;
-        for (OutputRows part : parts) {
-            if (part.bias().isPresent()) {
-                float[] own = VectorValues.of(part.bias().get(), part.rows());
-                System.arraycopy(own, 0, values, at, own.length);
+        int next = 0;
+        for (OutputRows each : all) {
+            if (each.bias().isPresent()) {
+                float[] bias = VectorValues.of(each.bias().get(), each.rows());
+                System.arraycopy(bias, 0, values, next, bias.length);
             }
-            at += part.rows().size();
+            next += each.rows().size();
         }
         return Optional.of(vector(values));
     }
 
-    /// Segments one below the other: outputs of this rank.
-    public PackedWeight rows(WeightRows... segments) {
-        return packed(List.of(segments));
-    }
-
-    /// Rows of matrices, one below the other: outputs of this rank.
-    public PackedWeight rows(List<OutputRows> parts) {
-        return packed(parts.stream().map(part -> segment(part.matrix(), part.rows())).toList());
-    }
-
-    /// A matrix cut by inputs.
-    public PackedWeight columns(WeightSlice matrix, Span columns) {
-        return packed(List.of(weightRows(matrix, new Span(0, matrix.rows()), columns)));
-    }
-
-    /// A norm's weight or a bias, whole on every rank.
+    /// Returns a vector, whole on every rank: a norm's weight or bias.
     public Tensor vector(String name, int size) {
         return vector(name, size, new Span(0, size), 0);
     }
 
-    /// Part of a norm's weight, with `added` added to each value.
-    public Tensor vector(String name, int size, Span part, float added) {
-        float[] values = VectorValues.of(matrix(name, size, 1), part);
+    /// Returns some values of a vector, with `added` added to each.
+    public Tensor vector(String name, int size, Span span, float added) {
+        float[] values = VectorValues.of(matrix(name, size, 1), span);
         for (int i = 0; i < values.length; i++) {
             values[i] += added;
         }
@@ -166,7 +163,7 @@ public final class Weights {
                         new WeightRows(
                                 "vector",
                                 MemorySegment.ofArray(values),
-                                WeightType.F32,
+                                TensorType.F32,
                                 values.length,
                                 new int[] {0},
                                 0,
@@ -175,41 +172,56 @@ public final class Weights {
         return vector;
     }
 
-    /// The input embedding, whole on every rank.
-    public EmbeddingTable embedding(WeightSlice matrix) {
+    /// Returns an embedding table, whole on every rank.
+    public EmbeddingTable embedding(String name, int rows) {
+        WeightMatrix matrix = matrix(name, rows, config().hiddenSize());
         EmbeddingTable table =
                 kernels.prepareEmbedding(
-                        weightRows(
-                                matrix, new Span(0, matrix.rows()), new Span(0, matrix.columns())));
+                        source(OutputRows.of(matrix), new Span(0, matrix.columns())));
         bytes += table.bytes();
         return table;
     }
 
-    private PackedWeight packed(List<WeightRows> segments) {
-        PackedWeight weight = kernels.prepare(segments, settings.compute());
+    /// Returns the cosines and sines of a rope for every position that is served; layers of equal
+    /// rope share a table.
+    public RotaryTable rotaryTable(RopeConfig rope) {
+        int positions = settings.maxPositions();
+        return rotaryTables.computeIfAbsent(
+                rope,
+                each -> {
+                    RotaryFrequencies frequencies = RotaryFrequencies.of(each, positions);
+                    return kernels.prepareRotary(
+                            frequencies.cos(positions), frequencies.sin(positions));
+                });
+    }
+
+    /// Returns a rotary table of no dimensions, which rotates nothing.
+    public RotaryTable emptyRotaryTable() {
+        float[][] none = new float[settings.maxPositions()][0];
+        return kernels.prepareRotary(none, none);
+    }
+
+    private PackedWeight pack(List<WeightRows> sources) {
+        PackedWeight weight = kernels.prepare(sources, settings.compute());
         bytes += weight.bytes();
-        for (WeightRows segment : segments) {
-            long blocks =
-                    (long) segment.rows().length * segment.columns() / segment.type().blockSize();
-            sourceBytes += blocks * segment.type().blockBytes();
+        for (WeightRows source : sources) {
+            TensorType type = source.type();
+            long blocks = (long) source.rows().length * source.columns() / type.blockSize();
+            sourceBytes += blocks * type.blockBytes();
         }
         settings.progress().loaded(sourceBytes, checkpoint.byteSize() / shard.size());
         return weight;
     }
 
-    private static WeightRows weightRows(WeightSlice slice, Span rows, Span columns) {
+    private static WeightRows source(OutputRows outputs, Span columns) {
+        WeightMatrix matrix = outputs.matrix();
         return new WeightRows(
-                slice.name(),
-                slice.data(),
-                type(slice.type()),
-                slice.storedColumns(),
-                IntStream.of(rows.numbers()).map(slice::storedRow).toArray(),
+                matrix.name(),
+                matrix.data(),
+                matrix.type(),
+                matrix.columns(),
+                IntStream.of(outputs.rows().numbers()).map(matrix::storedRow).toArray(),
                 columns.from(),
                 columns.to());
-    }
-
-    /// Both enums list the same types; a test holds them together.
-    static WeightType type(TensorType type) {
-        return WeightType.valueOf(type.name());
     }
 }

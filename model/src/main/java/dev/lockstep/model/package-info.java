@@ -1,5 +1,5 @@
 /// Models: how a checkpoint is cut over ranks, loaded and run. Written once against `Kernels` and
-/// `Communicator`; nothing here knows a CPU from a GPU or asks for the rank count outside [Shard].
+/// `Communicator`; only [Shard] depends on the number of ranks, nothing on the kind of device.
 @NullMarked
 package dev.lockstep.model;
 

@@ -17,7 +17,7 @@ class ActivationsTest {
     @TempDir Path folder;
 
     @Test
-    void theMemoryBillIsWhatIsTaken() throws IOException {
+    void theMemoryPlanEqualsTheAllocatedBytes() throws IOException {
         TinyCheckpoint.write(folder, 3);
         ModelSource source = ModelSource.open(folder);
         try (Kernels kernels = CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning())) {
@@ -38,13 +38,13 @@ class ActivationsTest {
                 long own = kernels.allocatedBytes();
                 try (ActivationBuffers _ =
                         new ActivationBuffers(model, kernels, communicator, 33, 5)) {
-                    // On a CPU 64 bytes behind the last block are read, never used.
+                    // On a CPU the 64 bytes after the last block are read, never used.
                     assertEquals(
                             64 + source.activationBytes(model.shard(), type, types.kv(), 16, 33, 5),
                             kernels.allocatedBytes() - own);
                 }
             }
-            assertEquals(before, kernels.allocatedBytes(), "all of it goes back");
+            assertEquals(before, kernels.allocatedBytes(), "everything is freed");
         }
     }
 }

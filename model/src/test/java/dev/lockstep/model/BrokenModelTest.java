@@ -15,7 +15,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/// Whole files that do not fit together: tensors and configuration of different models.
+/// Undamaged files that do not match: tensors and configuration of different models.
 class BrokenModelTest {
     @TempDir Path folder;
 
@@ -61,20 +61,20 @@ class BrokenModelTest {
         "head_dim, 32, q_proj",
         "head_dim, 15, rotary size 15"
     })
-    void aConfigurationOfAnotherModelIsRefused(String key, String value, String part)
+    void aConfigurationOfAnotherModelIsRefused(String key, String value, String named)
             throws Exception {
         TinyModel.llama("LlamaForCausalLM").with(key, value).write(folder);
-        requireRefused(part);
+        requireRefused(named);
     }
 
     @Test
-    void anOutputHeadThatIsNotThereIsNamed() throws Exception {
+    void aMissingOutputHeadIsNamed() throws Exception {
         TinyModel.llama("LlamaForCausalLM").without("lm_head.weight").write(folder);
         requireRefused("lm_head.weight is missing");
     }
 
-    /// When it is opened, or at the latest before the first weight is used; by a line of ours.
-    private void requireRefused(String... parts) {
+    /// Requires a one-line refusal when the model is opened or loaded.
+    private void requireRefused(String... named) {
         RuntimeException refusal =
                 assertThrows(
                         RuntimeException.class,
@@ -83,8 +83,8 @@ class BrokenModelTest {
         assertTrue(refusal instanceof CheckpointException, refusal::toString);
         assertTrue(line.contains(folder.toString()), line);
         assertFalse(line.contains("\n"), line);
-        for (String part : parts) {
-            assertTrue(line.contains(part), () -> "no \"" + part + "\" in: " + line);
+        for (String each : named) {
+            assertTrue(line.contains(each), () -> "no \"" + each + "\" in: " + line);
         }
     }
 }

@@ -6,14 +6,14 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/// The default model's file in the user's cache, where `lockstep` puts it when it is first used.
+/// The default model's file in the user's cache, to which `lockstep` downloads it on first use.
 final class DefaultModel {
     private static final String PLACE =
             "lockstep/models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf";
 
     private DefaultModel() {}
 
-    /// The file; skips the test, or fails it when `CI=true`, where it is absent.
+    /// Returns the file; if it is absent, skips the test, or fails it when `CI=true`.
     static Path require() {
         String cache = System.getenv("XDG_CACHE_HOME");
         Path base =

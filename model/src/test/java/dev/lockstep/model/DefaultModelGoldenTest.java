@@ -14,10 +14,10 @@ import org.junit.jupiter.api.Test;
 /// per 32 values.
 class DefaultModelGoldenTest {
     private static final double SURE_MARGIN = 0.5;
-    private static final double LEAST_SAME = 0.96;
+    private static final double MIN_EQUAL_SHARE = 0.96;
     private static final double TOP_1_MEAN = 0.05;
-    private static final double TOP_1_MOST = 0.8;
-    private static final double TOP_5_MOST = 1.2;
+    private static final double TOP_1_MAX = 0.8;
+    private static final double TOP_5_MAX = 1.2;
     private static final double NLL_DIFFERENCE = 0.005;
 
     @Test
@@ -51,12 +51,12 @@ class DefaultModelGoldenTest {
                         JsonNode pair = expected.get("top5").get(k);
                         double difference =
                                 Math.abs(logprobs[pair.get(0).asInt()] - pair.get(1).asDouble());
-                        assertTrue(difference <= (k == 0 ? TOP_1_MOST : TOP_5_MOST), place);
+                        assertTrue(difference <= (k == 0 ? TOP_1_MAX : TOP_5_MAX), place);
                         top1Sum += k == 0 ? difference : 0;
                     }
                 }
             }
-            assertTrue(same >= LEAST_SAME * steps, same + " of " + steps);
+            assertTrue(same >= MIN_EQUAL_SHARE * steps, same + " of " + steps);
             assertTrue(top1Sum / steps <= TOP_1_MEAN, "mean " + top1Sum / steps);
             assertNll(group, golden.get("text_nll"));
         }
@@ -72,18 +72,18 @@ class DefaultModelGoldenTest {
         assertEquals(golden.get("nll_mean").asDouble(), sum / (ids.length - 1), NLL_DIFFERENCE);
     }
 
-    /// Logits of every position, in chunks that fit a step.
+    /// Returns the logits of every position, computed in chunks that fit a step.
     private static float[][] forced(TestGroup group, int[] ids) throws Exception {
         int[] blocks = TestGroup.blocks(1, ids.length);
         float[][] logits = new float[ids.length][];
         for (int from = 0; from < ids.length; from += 256) {
             int to = Math.min(ids.length, from + 256);
-            float[][] part =
+            float[][] chunk =
                     group.forward(
                             List.of(
                                     new TestGroup.Row(
                                             Arrays.copyOfRange(ids, from, to), from, blocks)));
-            System.arraycopy(part, 0, logits, from, part.length);
+            System.arraycopy(chunk, 0, logits, from, chunk.length);
         }
         return logits;
     }

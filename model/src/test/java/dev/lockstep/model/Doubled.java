@@ -1,13 +1,17 @@
 package dev.lockstep.model;
 
-import dev.lockstep.model.layer.DecoderLayer;
-import dev.lockstep.model.layer.DecoderParts;
-import java.util.ArrayList;
+import dev.lockstep.model.layer.Decoder;
+import dev.lockstep.model.layer.Embedding;
+import dev.lockstep.model.layer.FeedForward;
+import dev.lockstep.model.layer.LmHead;
+import dev.lockstep.model.layer.Norm;
+import dev.lockstep.model.layer.ResidualBranch;
+import dev.lockstep.model.layer.SelfAttention;
 import java.util.List;
 import java.util.Set;
 
 /// A user's family, registered in `META-INF/services`: Llama with its embedding doubled. It also
-/// answers to a name of ours.
+/// serves an architecture that Lockstep serves itself.
 public final class Doubled implements ModelFamily {
 
     @Override
@@ -17,25 +21,23 @@ public final class Doubled implements ModelFamily {
 
     @Override
     public Model load(Weights weights) {
-        DecoderParts parts = new DecoderParts(weights);
-        List<DecoderLayer> layers = new ArrayList<>();
-        for (int i = 0; i < weights.config().layerCount(); i++) {
-            String layer = "model.layers." + i;
-            layers.add(
-                    new DecoderLayer(
-                            parts.rmsNorm(layer + ".input_layernorm"),
-                            parts.attention()
-                                    .rotary(
-                                            i,
-                                            parts.attention().qkv(layer + ".self_attn"),
-                                            parts.attention().output(layer + ".self_attn.o_proj")),
-                            parts.rmsNorm(layer + ".post_attention_layernorm"),
-                            parts.feedForward().gated(layer + ".mlp")));
-        }
-        return parts.decoder(
-                parts.embedding("model.embed_tokens", 2),
+        List<Decoder.Layer> layers = Decoder.layers(weights, i -> layer(weights, i));
+        return Decoder.of(
+                weights,
+                Embedding.load(weights, "model.embed_tokens").times(2),
                 layers,
-                parts.rmsNorm("model.norm"),
-                parts.head("model.embed_tokens"));
+                Norm.rms(weights, "model.norm"),
+                LmHead.load(weights, "model.embed_tokens"));
+    }
+
+    private static Decoder.Layer layer(Weights weights, int i) {
+        String layer = "model.layers." + i;
+        return new Decoder.Layer(
+                ResidualBranch.of(
+                        Norm.rms(weights, layer + ".input_layernorm"),
+                        SelfAttention.rotary(weights, i, layer + ".self_attn")),
+                ResidualBranch.of(
+                        Norm.rms(weights, layer + ".post_attention_layernorm"),
+                        FeedForward.gated(weights, layer + ".mlp")));
     }
 }

@@ -11,11 +11,11 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /// Every family against logits and greedy ids recorded from transformers in f32.
 class FamilyGoldenTest {
-    /// Correct f32 code measures at most 7e-6 on these models; leaving out a detail moves logits by
-    /// 5e-4 or more.
+    /// Correct f32 code differs by at most 7e-6 on these models; omitting any detail moves logits
+    /// by 5e-4 or more.
     private static final double TOLERANCE = 1e-4;
 
-    /// Logits divided by 8 differ less: correct code measures 3e-7.
+    /// Logits divided by 8 differ less: correct code differs by 3e-7.
     private static final double GRANITE_TOLERANCE = 1e-5;
 
     @ParameterizedTest

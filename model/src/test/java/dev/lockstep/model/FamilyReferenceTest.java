@@ -15,10 +15,10 @@ import java.util.function.DoubleUnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/// Families on small random models against plain loops in double: what the recorded models do not
-/// show, and a little of everything where they are absent.
+/// Families on small random models against plain loops in double: features that the recorded models
+/// lack, and a sample of all features for builds without the recorded models.
 class FamilyReferenceTest {
-    /// f32 against f64 over three layers of width 64, logits near 1; a detail left out moves some
+    /// f32 against f64 over three layers of width 64, logits near 1; omitting any detail moves some
     /// logit by 1e-3 or more.
     private static final double TOLERANCE = 2e-5;
 
@@ -65,12 +65,12 @@ class FamilyReferenceTest {
     }
 
     @Test
-    void qwen3MoeMayKeepTheWeightsOfItsExpertsAsTheyAre() throws Exception {
+    void qwen3MoeMayLeaveTheWeightsOfExpertsUnnormalized() throws Exception {
         requireReference(qwen3Moe(), PLAIN, 0, 1, FamilyReferenceTest::silu);
     }
 
     @Test
-    void gemma2HasItsOwnScaleOfScores() throws Exception {
+    void gemma2ReadsItsScaleOfScores() throws Exception {
         TinyModel model =
                 TinyModel.llama("Gemma2ForCausalLM")
                         .with("model_type", "\"gemma2\"")
@@ -105,7 +105,7 @@ class FamilyReferenceTest {
     }
 
     @Test
-    void aRankMayHaveNoPartOfTheFeedForward() throws Exception {
+    void aRankMayHoldNoColumnsOfTheFeedForward() throws Exception {
         TinyModel model =
                 TinyModel.llama("Starcoder2ForCausalLM")
                         .with("hidden_act", "\"gelu\"")
@@ -125,7 +125,7 @@ class FamilyReferenceTest {
     }
 
     @Test
-    void longRopeGoesByTheLongestLengthThatIsServed() throws Exception {
+    void longRopeChoosesFactorsByTheMaximumLengthThatIsServed() throws Exception {
         String ones = "[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]";
         String others = "[1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7]";
         for (int original : new int[] {64, 128}) {
@@ -160,9 +160,9 @@ class FamilyReferenceTest {
     }
 
     @Test
-    void anUnknownArchitectureOfAPlainDecoderRunsOnTheGenericOne() throws Exception {
+    void anUnknownArchitectureOfAPlainDecoderRunsOnTheGenericDecoder() throws Exception {
         TinyModel model =
-                phi3().with("architectures", "[\"NobodyForCausalLM\"]")
+                phi3().with("architectures", "[\"UnknownForCausalLM\"]")
                         .with("hidden_act", "\"gelu\"")
                         .with("partial_rotary_factor", 0.5)
                         .everyLayer("self_attn.q_norm.weight", (long) SIZE)
@@ -171,12 +171,12 @@ class FamilyReferenceTest {
         Rope half = Rope.plain(10_000, SIZE / 2);
         requireReference(model, half, 0, 1, FamilyReferenceTest::geluErf);
         String text = ModelSource.open(folder).describe(load());
-        assertTrue(text.startsWith("NobodyForCausalLM as a generic decoder, heads 0-3"), text);
+        assertTrue(text.startsWith("UnknownForCausalLM as a generic decoder, heads 0-3"), text);
     }
 
     @Test
-    void anUnknownArchitectureIsRefusedWhereAnythingIsUnexplained() throws Exception {
-        TinyModel plain = TinyModel.llama("NobodyForCausalLM");
+    void anUnknownArchitectureIsRefusedIfAnythingIsUnexplained() throws Exception {
+        TinyModel plain = TinyModel.llama("UnknownForCausalLM");
         requireRefusal(
                 plain.everyLayer("self_attn.sinks", 4L),
                 "nothing is known of tensor model.layers.0.self_attn.sinks");
@@ -184,7 +184,7 @@ class FamilyReferenceTest {
                 plain.without("sinks").without("0.self_attn.v_proj.weight"),
                 "tensor model.layers.0.self_attn.v_proj.weight is missing");
         requireRefusal(
-                TinyModel.llama("NobodyForCausalLM").with("embedding_multiplier", 2),
+                TinyModel.llama("UnknownForCausalLM").with("embedding_multiplier", 2),
                 "nothing is known of embedding_multiplier");
         requireRefusal(TinyModel.llama("GemmaForCausalLM"), "its arithmetic differs");
     }
@@ -203,7 +203,7 @@ class FamilyReferenceTest {
         }
     }
 
-    /// At 1, 2 and 3 ranks, alone, among others and in chunks.
+    /// Compares at 1, 2 and 3 ranks, alone, in a mixed batch and in chunks.
     private void requireReference(
             TinyModel model,
             Rope rope,
@@ -278,7 +278,8 @@ class FamilyReferenceTest {
         return x / 2 * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
     }
 
-    /// The normal distribution by its series, good for the small x of these models.
+    /// Computes the normal distribution by its series, which converges for the small x of these
+    /// models.
     private static double geluErf(double x) {
         double term = x;
         double sum = x;

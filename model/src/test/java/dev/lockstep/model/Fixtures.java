@@ -6,13 +6,13 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/// Recorded reference outputs, kept beside the project; tests that need them are skipped aloud
-/// where they are not.
+/// Recorded reference outputs, kept outside the project; without them the tests that need them
+/// print a line and are skipped.
 final class Fixtures {
     private Fixtures() {}
 
-    /// A file or folder of the fixtures; skips the test, or fails it when `CI=true`, where it is
-    /// absent.
+    /// Returns a file or folder of the fixtures; if it is absent, skips the test, or fails it when
+    /// `CI=true`.
     static Path require(String name) {
         Path path = Path.of(System.getProperty("lockstep.fixtures", "fixtures")).resolve(name);
         if (!Files.exists(path)) {

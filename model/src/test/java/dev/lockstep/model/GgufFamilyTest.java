@@ -7,7 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CheckpointException;
-import dev.lockstep.checkpoint.WeightSlice;
+import dev.lockstep.checkpoint.WeightMatrix;
 import java.io.IOException;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
@@ -16,8 +16,8 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/// A family gives the same bits from a GGUF file as from the folder it would have been made of; a
-/// user's family is found in both.
+/// A family computes the same bits from a GGUF file as from the folder with the same weights; a
+/// user's family is found for both.
 class GgufFamilyTest {
     private static final int[] PROMPT = {7, 1, 100, 42, 42, 3, 9, 9, 150, 77, 12, 13};
 
@@ -175,7 +175,7 @@ class GgufFamilyTest {
     }
 
     @Test
-    void aUsersFamilyIsFoundAndComesBeforeOurs() throws Exception {
+    void aUsersFamilyIsFoundAndHasPriorityOverBuiltInOnes() throws Exception {
         TinyModel model = TinyModel.llama("DoubledForCausalLM");
         requireSame(model, rmsNormed("mistral", model, Map.of()));
         float[][] doubled = logits(folder);
@@ -184,7 +184,7 @@ class GgufFamilyTest {
     }
 
     @Test
-    void anActivationNobodyHasIsNamedWithItsFile() throws Exception {
+    void anUnknownActivationIsRefusedWithItsNameAndFile() throws Exception {
         TinyModel.llama("LlamaForCausalLM").with("hidden_act", "\"relu2\"").write(folder);
         CheckpointException refusal =
                 assertThrows(CheckpointException.class, () -> ModelSource.open(folder));
@@ -196,14 +196,14 @@ class GgufFamilyTest {
 
     @Test
     void anUnknownArchitectureInGgufIsRefused() throws Exception {
-        TinyModel model = TinyModel.llama("NobodyForCausalLM");
-        Path file = rmsNormed("nobody", model, Map.of()).write(folder.resolve("m.gguf"));
+        TinyModel model = TinyModel.llama("UnknownForCausalLM");
+        Path file = rmsNormed("unknown", model, Map.of()).write(folder.resolve("m.gguf"));
         CheckpointException refusal =
                 assertThrows(CheckpointException.class, () -> ModelSource.open(file));
-        assertTrue(refusal.getMessage().contains("architecture nobody is not supported"));
+        assertTrue(refusal.getMessage().contains("architecture unknown is not supported"));
     }
 
-    /// Writes the folder, and starts a file of the same model.
+    /// Writes the folder, and creates a file with the same model.
     private TinyGguf rmsNormed(String architecture, TinyModel model, Map<String, String> names)
             throws IOException {
         model.write(folder);
@@ -223,7 +223,7 @@ class GgufFamilyTest {
                 .with(architecture + ".attention.head_count", (int) TinyModel.HEADS);
     }
 
-    /// Every tensor but those of experts, as llama.cpp converts it.
+    /// Copies every tensor except those of experts, as llama.cpp converts it.
     private void copy(
             TinyModel model, TinyGguf file, Map<String, String> names, String architecture) {
         Checkpoint checkpoint = Checkpoint.open(folder);
@@ -253,14 +253,14 @@ class GgufFamilyTest {
     private static String stored(String name, Map<String, String> names) {
         int dot = name.lastIndexOf('.');
         String prefix = "";
-        String part = name.substring(0, dot);
-        if (part.matches("(model\\.layers|transformer\\.h)\\.\\d\\..*")) {
-            String[] pieces = part.split("\\.", 4);
+        String suffix = name.substring(0, dot);
+        if (suffix.matches("(model\\.layers|transformer\\.h)\\.\\d\\..*")) {
+            String[] pieces = suffix.split("\\.", 4);
             prefix = "blk." + pieces[2] + ".";
-            part = pieces[3];
+            suffix = pieces[3];
         }
         return prefix
-                + names.getOrDefault(part, NAMES.getOrDefault(part, part))
+                + names.getOrDefault(suffix, NAMES.getOrDefault(suffix, suffix))
                 + name.substring(dot);
     }
 
@@ -268,7 +268,7 @@ class GgufFamilyTest {
             Checkpoint checkpoint,
             TinyGguf file,
             int layer,
-            String part,
+            String matrix,
             String name,
             int rows,
             int columns,
@@ -277,7 +277,7 @@ class GgufFamilyTest {
         for (int expert = 0; expert < 3; expert++) {
             String own =
                     "model.layers.%d.block_sparse_moe.experts.%d.%s.weight"
-                            .formatted(layer, expert, part);
+                            .formatted(layer, expert, matrix);
             float[] values = values(checkpoint, own);
             System.arraycopy(values, 0, all, expert * values.length, values.length);
             if (!merged) {
@@ -293,7 +293,7 @@ class GgufFamilyTest {
         }
     }
 
-    /// Rows of each head of 16 as 0, 8, 1, 9, …
+    /// Returns the rows of each head of 16 in the order 0, 8, 1, 9, …
     private static float[] permuted(float[] matrix) {
         int hidden = (int) TinyModel.HIDDEN;
         float[] out = new float[matrix.length];
@@ -306,8 +306,8 @@ class GgufFamilyTest {
     }
 
     private static float[] values(Checkpoint checkpoint, String name) {
-        WeightSlice slice = checkpoint.tensor(name);
-        return slice.data().toArray(ValueLayout.JAVA_FLOAT_UNALIGNED);
+        WeightMatrix matrix = checkpoint.tensor(name);
+        return matrix.data().toArray(ValueLayout.JAVA_FLOAT_UNALIGNED);
     }
 
     private void requireSame(TinyModel model, TinyGguf file) throws Exception {

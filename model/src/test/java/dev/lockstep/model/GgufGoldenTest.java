@@ -11,16 +11,17 @@ import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/// A llama in GGUF files of each type, against logits recorded with f32 activations on dequantized
+/// A llama in GGUF files of each type, against logits recorded with f32 activations and dequantized
 /// weights.
 class GgufGoldenTest {
-    /// What 8-bit activations, a scale per 32 values, may move a logit and a distribution; measured
-    /// extremes are 0.11 and 8e-4. bf16 activations move a logit by 3.4e-2.
+    /// Bounds on how far 8-bit activations, with a scale per 32 values, move a logit and a
+    /// distribution; the measured maxima are 0.11 and 8e-4. bf16 activations move a logit by
+    /// 3.4e-2.
     private static final double LARGEST_DIFFERENCE = 0.2;
 
     private static final double LARGEST_DIVERGENCE = 2e-3;
 
-    /// Below this margin rounding may turn the order of two logits.
+    /// Below this margin rounding may reverse the order of two logits.
     private static final double SURE_MARGIN = 0.4;
 
     @ParameterizedTest
@@ -98,7 +99,7 @@ class GgufGoldenTest {
         }
     }
 
-    /// Kullback-Leibler divergence of the second softmax from the first.
+    /// Returns the Kullback-Leibler divergence of the second softmax from the first.
     private static double divergence(float[] expected, float[] actual) {
         double[] p = LogSoftmax.of(expected);
         double[] q = LogSoftmax.of(actual);

@@ -12,7 +12,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Prompts, greedy ids and logits another implementation recorded.
+/// Prompts, greedy ids and logits recorded from another implementation.
 record Goldens(List<Case> cases) {
 
     /// @param logits `[prompt length][vocabulary]`; the row at position p predicts p + 1
@@ -46,7 +46,7 @@ record Goldens(List<Case> cases) {
         return values;
     }
 
-    /// One F32 matrix of a safetensors file, read the plain way.
+    /// Reads one F32 matrix of a safetensors file, independently of the code under test.
     private static float[][] matrix(Path path, String name) {
         try {
             byte[] bytes = Files.readAllBytes(path);

@@ -16,7 +16,7 @@ class KvCapacityTest {
     }
 
     @Test
-    void aFullGroupHoldsAllBlocksButTheNullBlock() {
+    void aFullGroupHoldsAllBlocksExceptTheNullBlock() {
         KvCapacity kv = of(1000, KvGroup.full(List.of(0, 1)));
         assertEquals(160, kv.mostTokens(11 * BLOCK * 1000));
         assertEquals(144, kv.mostTokens(11 * BLOCK * 1000 - 1), "whole blocks only");
@@ -26,9 +26,9 @@ class KvCapacityTest {
     }
 
     @Test
-    void groupsThatAreAlikeShareTheirBlocks() {
-        // Two layers each: one pool of twice as many blocks. The window holds 3 of them and 32
-        // tokens lie in 2 blocks: what is left is the full group's.
+    void groupsWithEquallyManyLayersShareTheirBlocks() {
+        // Two layers each: one pool of twice as many blocks. The window needs 3 of them, because 32
+        // tokens may span 3 blocks; the rest belong to the full group.
         KvCapacity kv = of(1000, KvGroup.full(List.of(0, 1)), KvGroup.window(List.of(2, 3), 32));
         assertEquals(21, kv.usableBlocks(11 * BLOCK * 1000));
         assertEquals((21 - 3) * BLOCK, kv.mostTokens(11 * BLOCK * 1000));
@@ -37,7 +37,7 @@ class KvCapacityTest {
     }
 
     @Test
-    void groupsOfOtherSizesHaveOtherPools() {
+    void groupsOfDifferentSizesHaveDifferentPools() {
         KvCapacity kv = of(1000, KvGroup.full(List.of(0)), KvGroup.window(List.of(1, 2, 3), 32));
         assertEquals(10, kv.usableBlocks(11 * BLOCK * 1000));
         assertEquals(10 * BLOCK, kv.mostTokens(11 * BLOCK * 1000));
@@ -46,14 +46,14 @@ class KvCapacityTest {
     }
 
     @Test
-    void windowsAloneHoldAnyLengthOnceTheyFit() {
+    void windowGroupsAloneHoldAnyLengthOnceTheWindowFits() {
         KvCapacity kv = of(1000, KvGroup.window(List.of(0, 1), 32));
         assertEquals(Integer.MAX_VALUE, kv.mostTokens(4 * BLOCK * 1000));
         assertEquals(2 * BLOCK, kv.mostTokens(3 * BLOCK * 1000));
     }
 
     @Test
-    void aSequenceFindsRoomInTheBytesThatAreSaidToBeEnough() {
+    void aSequenceFitsTheBytesComputedForItsLength() {
         List<KvCapacity> models =
                 List.of(
                         of(7, KvGroup.full(List.of(0, 1, 2))),
@@ -69,12 +69,12 @@ class KvCapacityTest {
             }
         }
         KvCapacity full = models.getFirst();
-        assertEquals(11 * BLOCK * 7, full.bytesFor(160), "and not more than enough");
+        assertEquals(11 * BLOCK * 7, full.bytesFor(160), "no more than needed");
         assertEquals(12 * BLOCK * 7, full.bytesFor(161));
     }
 
     @Test
-    void noGroupsAreRefused() {
+    void anEmptyListOfGroupsIsRefused() {
         assertThrows(IllegalArgumentException.class, () -> of(1000));
     }
 }

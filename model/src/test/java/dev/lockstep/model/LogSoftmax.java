@@ -1,21 +1,21 @@
 package dev.lockstep.model;
 
-/// Natural logarithms of a softmax, in double.
+/// The natural logarithms of a softmax, in double.
 final class LogSoftmax {
     private LogSoftmax() {}
 
     static double[] of(float[] logits) {
-        double most = Double.NEGATIVE_INFINITY;
+        double max = Double.NEGATIVE_INFINITY;
         for (float logit : logits) {
-            most = Math.max(most, logit);
+            max = Math.max(max, logit);
         }
         double sum = 0;
         for (float logit : logits) {
-            sum += Math.exp(logit - most);
+            sum += Math.exp(logit - max);
         }
         double[] logarithms = new double[logits.length];
         for (int i = 0; i < logits.length; i++) {
-            logarithms[i] = logits[i] - most - Math.log(sum);
+            logarithms[i] = logits[i] - max - Math.log(sum);
         }
         return logarithms;
     }

@@ -2,7 +2,7 @@ package dev.lockstep.model;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 
-import dev.lockstep.kernels.WeightType;
+import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.kernels.cpu.CpuKernels;
 import dev.lockstep.kernels.cpu.CpuOptions;
 import java.nio.file.Path;
@@ -13,22 +13,22 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// GGUF files whose matrices have many types, also those joined into one product, against the same
-/// model with every weight as the float it means.
+/// GGUF files whose matrices have many types, also those packed into one weight, against the same
+/// model with every weight dequantized.
 class MixedGgufTest {
     private static final int[] PROMPT = {5, 90, 17, 3, 64, 12, 12, 41};
 
-    /// Logits of these weights have a standard deviation of about 1.2. Rounding the inputs of 15
-    /// products to 8 bits moves one of 768 by at most 0.29 (measured); a wrong scale, order or cut
-    /// moves many by more than 1.
+    /// The logits have a standard deviation of about 1.2. Rounding the inputs of 15 products to 8
+    /// bits moves each of the 768 by at most 0.29 (measured); a wrong scale, order or cut moves
+    /// many by more than 1.
     private static final float LARGEST_DIFFERENCE = 0.5f;
 
     @TempDir Path folder;
 
     @ParameterizedTest
     @ValueSource(ints = {1, 2, 3, 4})
-    void matricesOfEveryTypeGiveTheLogitsOfTheirFloats(int ranks) throws Exception {
-        List<WeightType> types = List.of(WeightType.values());
+    void matricesOfEveryTypeGiveTheLogitsOfTheirDequantizedWeights(int ranks) throws Exception {
+        List<TensorType> types = List.of(TensorType.values());
         for (int first : new int[] {0, 7}) {
             var rotated = new ArrayList<>(types.subList(first, types.size()));
             rotated.addAll(types.subList(0, first));
@@ -40,8 +40,8 @@ class MixedGgufTest {
     }
 
     @Test
-    void aSplitFileGivesTheBitsOfTheWhole() throws Exception {
-        TestGguf model = TestGguf.random(List.of(WeightType.Q4_K, WeightType.Q6_K), 3);
+    void aSplitFileGivesTheBitsOfTheWholeFile() throws Exception {
+        TestGguf model = TestGguf.random(List.of(TensorType.Q4_K, TensorType.Q6_K), 3);
         float[][] whole = logits(model.write(folder.resolve("whole.gguf")), 2, "auto");
         float[][] split = logits(model.writeSplit(folder), 2, "auto");
         for (int t = 0; t < whole.length; t++) {

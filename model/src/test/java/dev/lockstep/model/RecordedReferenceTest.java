@@ -15,8 +15,8 @@ import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.io.TempDir;
 
-/// Tiny models against logits and greedy ids that transformers gave for them: what the shared
-/// fixtures do not show. `src/test/python/record_references.py` wrote them.
+/// Tiny models against logits and greedy ids recorded from transformers: features that the shared
+/// fixtures lack. `src/test/python/record_references.py` wrote them.
 class RecordedReferenceTest {
     /// Eight-bit activations, a scale per 32 values.
     private static final String QUANTIZED = "gguf-llama-quantized-mixed";
@@ -69,7 +69,7 @@ class RecordedReferenceTest {
         }
     }
 
-    /// The folder itself, or the first of its GGUF files.
+    /// Returns the folder itself, or the first of its GGUF files.
     private static Path model(Path folder) throws IOException {
         try (Stream<Path> files = Files.list(folder)) {
             return files.filter(file -> file.toString().endsWith(".gguf"))

@@ -4,15 +4,15 @@ import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.DecoderDetails;
 import dev.lockstep.checkpoint.ExpertConfig;
 import dev.lockstep.checkpoint.ModelConfig;
-import dev.lockstep.checkpoint.WeightSlice;
+import dev.lockstep.checkpoint.WeightMatrix;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.function.DoubleUnaryOperator;
 
-/// A decoder in plain loops over doubles: whole sequences, no cache, no ranks. What a layer has is
-/// read off the names of its tensors.
+/// A decoder in plain loops over doubles: whole sequences, no cache, no ranks. The names of a
+/// layer's tensors determine its norms, projections and feed-forward.
 final class ReferenceDecoder {
     private final Checkpoint checkpoint;
     private final ModelConfig config;
@@ -23,7 +23,8 @@ final class ReferenceDecoder {
     private final DoubleUnaryOperator activation;
     private final Map<String, double[][]> read = new HashMap<>();
 
-    /// Angles of a position are `position · inverse[i]`, cosines and sines times `factor`.
+    /// The angles of a position are `position · inverse[i]`; cosines and sines are multiplied by
+    /// `factor`.
     record Rope(double[] inverse, double factor) {
         static Rope none() {
             return new Rope(new double[0], 1);
@@ -111,7 +112,7 @@ final class ReferenceDecoder {
         }
     }
 
-    /// q, k and v of a token, q and k normed and turned.
+    /// Returns q, k and v of a token, q and k normed and rotated.
     private double[] qkv(String attention, double[] x, int position) {
         double[] all;
         if (checkpoint.has(attention + ".c_attn.weight")) {
@@ -133,12 +134,12 @@ final class ReferenceDecoder {
                 double[] own = Arrays.copyOfRange(all, head * size, (head + 1) * size);
                 System.arraycopy(norm(norm, own), 0, all, head * size, size);
             }
-            turn(all, head * size, position);
+            rotate(all, head * size, position);
         }
         return all;
     }
 
-    private void turn(double[] x, int from, int position) {
+    private void rotate(double[] x, int from, int position) {
         int half = rope.inverse().length;
         for (int i = 0; i < half; i++) {
             double cos = Math.cos(position * rope.inverse()[i]) * rope.factor();
@@ -215,14 +216,14 @@ final class ReferenceDecoder {
         }
         double[] sorted = shares.clone();
         Arrays.sort(sorted);
-        double least = sorted[sorted.length - experts.perToken()];
+        double threshold = sorted[sorted.length - experts.perToken()];
         double kept = 0;
         for (double share : sorted) {
-            kept += share >= least ? share : 0;
+            kept += share >= threshold ? share : 0;
         }
         double[] out = new double[x.length];
         for (int e = 0; e < shares.length; e++) {
-            if (shares[e] >= least) {
+            if (shares[e] >= threshold) {
                 double weight = shares[e] / (experts.renormalized() ? kept : sum);
                 add(out, gated(mlp + ".experts." + e, x), weight);
             }
@@ -266,11 +267,11 @@ final class ReferenceDecoder {
         return read.computeIfAbsent(
                 name,
                 _ -> {
-                    WeightSlice slice = checkpoint.tensor(name);
-                    double[][] values = new double[slice.rows()][slice.columns()];
-                    for (int i = 0; i < slice.rows() * slice.columns(); i++) {
-                        values[i / slice.columns()][i % slice.columns()] =
-                                slice.data().get(ValueLayout.JAVA_FLOAT_UNALIGNED, 4L * i);
+                    WeightMatrix stored = checkpoint.tensor(name);
+                    double[][] values = new double[stored.rows()][stored.columns()];
+                    for (int i = 0; i < stored.rows() * stored.columns(); i++) {
+                        values[i / stored.columns()][i % stored.columns()] =
+                                stored.data().get(ValueLayout.JAVA_FLOAT_UNALIGNED, 4L * i);
                     }
                     return values;
                 });
@@ -304,7 +305,7 @@ final class ReferenceDecoder {
         }
     }
 
-    private static double[] concat(double[]... parts) {
-        return Arrays.stream(parts).flatMapToDouble(Arrays::stream).toArray();
+    private static double[] concat(double[]... vectors) {
+        return Arrays.stream(vectors).flatMapToDouble(Arrays::stream).toArray();
     }
 }

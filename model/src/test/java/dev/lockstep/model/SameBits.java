@@ -6,11 +6,11 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/// That a sequence gets the same bits alone, among others and in chunks of any size.
+/// Requires that a sequence has the same bits alone, in a mixed batch and in chunks of any size.
 final class SameBits {
     private SameBits() {}
 
-    /// @param prompts the last is the one that is cut into chunks
+    /// @param prompts the last of them is cut into chunks
     static void require(TestGroup group, List<int[]> prompts) throws Exception {
         List<float[][]> alone = new ArrayList<>();
         List<TestGroup.Row> together = new ArrayList<>();
@@ -35,9 +35,9 @@ final class SameBits {
             for (int from = 0; from < last.length; from += chunk) {
                 int to = Math.min(last.length, from + chunk);
                 int[] ids = Arrays.copyOfRange(last, from, to);
-                float[][] part = group.forward(List.of(new TestGroup.Row(ids, from, blocks)));
+                float[][] cut = group.forward(List.of(new TestGroup.Row(ids, from, blocks)));
                 for (int i = 0; i < ids.length; i++) {
-                    assertArrayEquals(alone.getLast()[from + i], part[i]);
+                    assertArrayEquals(alone.getLast()[from + i], cut[i]);
                 }
             }
         }

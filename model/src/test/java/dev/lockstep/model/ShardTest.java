@@ -30,7 +30,7 @@ class ShardTest {
     }
 
     @Test
-    void withMoreRanksThanKvHeadsEachHoldsACopyAndPartOfItsQueries() {
+    void withMoreRanksThanKvHeadsEachHoldsACopyAndSomeOfItsQueryHeads() {
         assertEquals(List.of(2, 1, 3, 3), queryHeads(4));
         List<Shard> shards = Shard.cut(SMOL, 4);
         assertEquals(List.of(0, 0, 1, 2), shards.stream().map(s -> s.kvHeads().from()).toList());
@@ -55,17 +55,17 @@ class ShardTest {
 
     @ParameterizedTest
     @ValueSource(ints = {2, 3, 4, 5})
-    void theFeedForwardMakesUpForUnevenHeads(int size) {
-        long least = Long.MAX_VALUE;
-        long most = 0;
+    void theFeedForwardCompensatesUnevenHeads(int size) {
+        long min = Long.MAX_VALUE;
+        long max = 0;
         for (Shard shard : Shard.cut(SMOL, size)) {
             long columns =
                     2L * (shard.queryHeads().size() + shard.kvHeads().size()) * 64
                             + 3L * shard.feedForward().size();
-            least = Math.min(least, columns);
-            most = Math.max(most, columns);
+            min = Math.min(min, columns);
+            max = Math.max(max, columns);
         }
-        assertTrue(most - least <= 3L * Shard.UNIT, most + " against " + least);
+        assertTrue(max - min <= 3L * Shard.UNIT, max + " against " + min);
     }
 
     @Test

@@ -1,11 +1,11 @@
 package dev.lockstep.model;
 
+import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceBuffer;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.WeightRows;
-import dev.lockstep.kernels.WeightType;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -29,10 +29,10 @@ record TestGguf(List<Stored> tensors) {
     private static final int VOCABULARY = 96;
     private static final long ALIGNMENT = 32;
 
-    record Stored(String name, WeightType type, int rows, int columns, byte[] data) {}
+    record Stored(String name, TensorType type, int rows, int columns, byte[] data) {}
 
-    /// Takes the types in turn, one matrix after the other.
-    static TestGguf random(List<WeightType> types, long seed) {
+    /// Creates a model whose matrices have the given types in turn.
+    static TestGguf random(List<TensorType> types, long seed) {
         var random = new Random(seed);
         var matrices = new ArrayList<String[]>();
         matrices.add(new String[] {"token_embd", "" + VOCABULARY});
@@ -64,7 +64,7 @@ record TestGguf(List<Stored> tensors) {
         return new TestGguf(tensors);
     }
 
-    /// The same model with every weight as the float it means.
+    /// Returns the same model with every weight dequantized.
     TestGguf dequantized(Kernels kernels) {
         return new TestGguf(tensors.stream().map(tensor -> dequantized(tensor, kernels)).toList());
     }
@@ -73,23 +73,24 @@ record TestGguf(List<Stored> tensors) {
         return Files.write(file, bytes(tensors, 0, 1));
     }
 
-    /// Writes it in three files; returns the first, which holds no tensor, as some tools make it.
+    /// Writes the model as three files and returns the first, which holds no tensor, as some tools
+    /// write it.
     Path writeSplit(Path folder) throws IOException {
         int half = tensors.size() / 2;
-        var parts =
+        var files =
                 List.of(
                         List.<Stored>of(),
                         tensors.subList(0, half),
                         tensors.subList(half, tensors.size()));
-        for (int i = 0; i < parts.size(); i++) {
+        for (int i = 0; i < files.size(); i++) {
             Files.write(
                     folder.resolve("m-%05d-of-00003.gguf".formatted(i + 1)),
-                    bytes(parts.get(i), i, 3));
+                    bytes(files.get(i), i, 3));
         }
         return folder.resolve("m-00001-of-00003.gguf");
     }
 
-    private static Stored matrix(String name, WeightType type, int rows, Random random) {
+    private static Stored matrix(String name, TensorType type, int rows, Random random) {
         byte[] data = new byte[(int) (rows * type.rowBytes(HIDDEN))];
         random.nextBytes(data);
         var buffer = ByteBuffer.wrap(data).order(ByteOrder.LITTLE_ENDIAN);
@@ -99,9 +100,9 @@ record TestGguf(List<Stored> tensors) {
         return new Stored(name, type, rows, HIDDEN, data);
     }
 
-    /// Weights come out with a standard deviation of about 0.06 to 0.1: activations stay of one
-    /// size.
-    private static void setScales(WeightType type, ByteBuffer data, int at, Random random) {
+    /// Sets scales so that weights have a standard deviation of about 0.06 to 0.1, which keeps the
+    /// activations of all layers at one magnitude.
+    private static void setScales(TensorType type, ByteBuffer data, int at, Random random) {
         double one = 0.8 + 0.4 * random.nextDouble();
         switch (type) {
             case F32 -> data.putFloat(at, (float) (0.08 * random.nextGaussian()));
@@ -149,7 +150,7 @@ record TestGguf(List<Stored> tensors) {
         for (int i = 0; i < HIDDEN; i++) {
             data.putFloat(1);
         }
-        return new Stored(name, WeightType.F32, 1, HIDDEN, data.array());
+        return new Stored(name, TensorType.F32, 1, HIDDEN, data.array());
     }
 
     private static Stored dequantized(Stored tensor, Kernels kernels) {
@@ -174,17 +175,17 @@ record TestGguf(List<Stored> tensors) {
             kernels.copyToHost(out, host);
             return new Stored(
                     tensor.name(),
-                    WeightType.F32,
+                    TensorType.F32,
                     tensor.rows(),
                     tensor.columns(),
                     host.toArray(ValueLayout.JAVA_BYTE));
         }
     }
 
-    private byte[] bytes(List<Stored> part, int index, int count) {
+    private byte[] bytes(List<Stored> stored, int index, int count) {
         var out = new Out();
         out.ints(0x46554747, 3);
-        out.longs(part.size(), index == 0 ? 12 : 3);
+        out.longs(stored.size(), index == 0 ? 12 : 3);
         out.number("split.no", index).number("split.count", count);
         out.number("split.tensors.count", tensors.size());
         if (index == 0) {
@@ -196,7 +197,7 @@ record TestGguf(List<Stored> tensors) {
             out.real("llama.rope.freq_base", 10_000);
         }
         long offset = 0;
-        for (Stored tensor : part) {
+        for (Stored tensor : stored) {
             boolean vector = tensor.rows() == 1;
             out.name(tensor.name()).ints(vector ? 1 : 2);
             out.longs(tensor.columns());
@@ -208,15 +209,15 @@ record TestGguf(List<Stored> tensors) {
             offset += Math.ceilDiv(tensor.data().length, ALIGNMENT) * ALIGNMENT;
         }
         out.align();
-        for (Stored tensor : part) {
+        for (Stored tensor : stored) {
             out.bytes.writeBytes(tensor.data());
             out.align();
         }
         return out.bytes.toByteArray();
     }
 
-    /// The type's number in GGUF.
-    private static int number(WeightType type) {
+    /// Returns the number of a type in GGUF.
+    private static int number(TensorType type) {
         return switch (type) {
             case F32 -> 0;
             case F16 -> 1;

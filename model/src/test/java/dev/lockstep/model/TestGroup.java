@@ -41,7 +41,7 @@ final class TestGroup implements AutoCloseable {
     private final List<Rank> ranks;
 
     /// One row: `ids` of a sequence at positions from `computed` on; `blocks` is the sequence's
-    /// whole table. In a KV group with a window, what lies before it becomes the null block.
+    /// whole table. In a KV group with a window, blocks before the window become the null block.
     record Row(int[] ids, int computed, int[] blocks) {}
 
     private TestGroup(ExecutorService threads, List<Rank> ranks) {
@@ -67,7 +67,7 @@ final class TestGroup implements AutoCloseable {
         return new TestGroup(threads, all(loading));
     }
 
-    /// Logits of every token of every row, rows one after the other.
+    /// Returns the logits of every token of every row, in order of the rows.
     float[][] forward(List<Row> rows) throws Exception {
         return onEveryRank(rank -> rank.forward(rows)).getFirst();
     }
@@ -76,7 +76,7 @@ final class TestGroup implements AutoCloseable {
         return ranks.getFirst().model;
     }
 
-    /// Greedy continuation of one sequence whose blocks begin at `firstBlock`.
+    /// Returns the greedy continuation of one sequence whose blocks begin at `firstBlock`.
     int[] greedy(int[] prompt, int count, int firstBlock) throws Exception {
         int[] blocks = blocks(firstBlock, prompt.length + count);
         int[] ids = new int[count];
@@ -190,7 +190,7 @@ final class TestGroup implements AutoCloseable {
                                             MAX_LOGIT_ROWS),
                                     kernels,
                                     Waiting.BLOCK,
-                                    Duration.ofSeconds(20));
+                                    Duration.ofMinutes(2));
             ActivationBuffers activations =
                     new ActivationBuffers(model, kernels, communicator, MAX_TOKENS, MAX_LOGIT_ROWS);
             List<PagedKv> kv = new ArrayList<>();

@@ -11,7 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/// A GGUF file of F32 tensors, put together by a test.
+/// A GGUF file of F32 tensors that a test composes.
 final class TinyGguf {
     private static final int UINT32 = 4;
     private static final int FLOAT32 = 6;
@@ -27,7 +27,7 @@ final class TinyGguf {
         metadata.put("general.architecture", architecture);
     }
 
-    /// A number or a text.
+    /// Adds a number or a text.
     TinyGguf with(String key, Object value) {
         metadata.put(key, value);
         return this;

@@ -7,7 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/// The configuration and the tensors of a small model of some family, with random weights.
+/// The configuration and the tensor shapes of a small model, to be written with random weights.
 record TinyModel(Map<String, String> config, Map<String, List<Long>> shapes) {
     static final int LAYERS = 3;
     static final long HIDDEN = 64;
@@ -18,7 +18,7 @@ record TinyModel(Map<String, String> config, Map<String, List<Long>> shapes) {
     static final long VOCABULARY = 160;
     static final long CONTEXT = 128;
 
-    /// A decoder of Llama's plan, in the older layout of `config.json`.
+    /// Creates a Llama-like decoder, in the older layout of `config.json`.
     static TinyModel llama(String architecture) {
         TinyModel model = new TinyModel(new LinkedHashMap<>(), new LinkedHashMap<>());
         model.with("architectures", "[\"" + architecture + "\"]")
@@ -46,7 +46,7 @@ record TinyModel(Map<String, String> config, Map<String, List<Long>> shapes) {
                 .everyLayer("mlp.down_proj.weight", HIDDEN, WIDTH);
     }
 
-    /// GPTBigCode: one key and value head.
+    /// Creates a GPTBigCode with one key and value head.
     static TinyModel gptBigCode() {
         TinyModel model = new TinyModel(new LinkedHashMap<>(), new LinkedHashMap<>());
         model.with("architectures", "[\"GPTBigCodeForCausalLM\"]")
@@ -75,7 +75,9 @@ record TinyModel(Map<String, String> config, Map<String, List<Long>> shapes) {
         return model;
     }
 
-    /// @param value as JSON has it
+    /// Sets a key of the configuration.
+    ///
+    /// @param value as in JSON
     TinyModel with(String key, Object value) {
         config.put(key, value.toString());
         return this;

@@ -2,7 +2,7 @@ package dev.lockstep.kernels.cpu;
 
 import dev.lockstep.kernels.Activation;
 
-/// Activations of one float, bit for bit those of `activate.cpp`.
+/// Activation functions of one float, bitwise equal to those of `activate.cpp`.
 final class ActivationFunctions {
     /// `2 √(2/π)`.
     private static final float TANH_SCALE = 0x1.988454p0f;
@@ -23,12 +23,12 @@ final class ActivationFunctions {
         };
     }
 
-    /// x times the logistic function of y.
+    /// Returns x times the logistic function of y.
     private static float logisticShare(float x, float y) {
         return x / (Exponential.of(0 - y) + 1);
     }
 
-    /// erfc of a positive number, as `activate.cpp` has it.
+    /// Returns erfc of a number from 0 on, computed as in `activate.cpp`.
     private static float complement(float z) {
         float t = 1 / Math.fma(z, 0.5f, 1);
         float p = Math.fma(-0x1.e61912p-5f, t, 0x1.24d7dap-2f);

@@ -4,7 +4,8 @@ import java.lang.foreign.MemorySegment;
 
 /// Every address of the process as one segment, indexed by the address itself.
 ///
-/// The Java twins read and write through it, as C++ would: nothing checks bounds here, drivers do.
+/// The Java twins read and write through it as C++ does: bounds are checked in the drivers, not
+/// here.
 final class AllMemory {
     static final MemorySegment SEGMENT = all();
 

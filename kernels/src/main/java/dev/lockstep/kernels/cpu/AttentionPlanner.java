@@ -6,12 +6,14 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 
-/// Cuts a step into tiles that threads can share evenly, and looks up where each token is stored.
+/// The planner that cuts a step into tiles for threads to share evenly, and looks up where each
+/// token is stored.
 ///
-/// A tile alone may be most of the step (one long sequence, few heads): such a tile is cut into the
-/// segments of its sequence. What is cut changes who computes, never what (law 6).
+/// A single tile may be most of the step (one long sequence, few heads): such a tile is cut into
+/// the segments of its sequence. A cut changes which thread computes a result, never the result
+/// (law 6).
 final class AttentionPlanner implements AutoCloseable {
-    /// Vectors of a tile: enough that a block of keys and values is read once for many.
+    /// The vectors of a tile: enough that a block of keys and values is read once for many.
     static final int TILE_VECTORS = 32;
 
     private static final Comparator<AttentionTile> MOST_WORK_FIRST =
@@ -24,8 +26,8 @@ final class AttentionPlanner implements AutoCloseable {
     private final int threads;
     private final GrowingMemory places;
     private final GrowingMemory states;
-    private int least;
-    private int greatest;
+    private int minBlock;
+    private int maxBlock;
 
     AttentionPlanner(CpuAttention owner, HeadGroups heads, int threads, CpuMemory memory) {
         this.owner = owner;
@@ -35,8 +37,8 @@ final class AttentionPlanner implements AutoCloseable {
         states = new GrowingMemory(memory);
     }
 
-    /// The most vectors a tile has.
-    static int mostVectors(HeadGroups heads) {
+    /// Returns the maximum number of vectors of a tile.
+    static int maxVectors(HeadGroups heads) {
         return Math.max(TILE_VECTORS, heads.largest());
     }
 
@@ -44,8 +46,8 @@ final class AttentionPlanner implements AutoCloseable {
         long blocks = places.atLeast(8L * Math.max(1, batch.tokens()));
         long offsets = blocks + 4L * batch.tokens();
         var tiles = new ArrayList<AttentionTile>();
-        least = Integer.MAX_VALUE;
-        greatest = Integer.MIN_VALUE;
+        minBlock = Integer.MAX_VALUE;
+        maxBlock = Integer.MIN_VALUE;
         int token = 0;
         requireStart(batch, element(batch.rowStarts(), 0));
         for (int row = 0; row < batch.rows(); row++) {
@@ -68,7 +70,7 @@ final class AttentionPlanner implements AutoCloseable {
         List<AttentionTile> merged = threads == 1 ? List.of() : cut(tiles, work);
         tiles.sort(MOST_WORK_FIRST);
         return new CpuAttentionPlan(
-                owner, batch, tiles, merged, blocks, offsets, work, least, greatest);
+                owner, batch, tiles, merged, blocks, offsets, work, minBlock, maxBlock);
     }
 
     @Override
@@ -77,13 +79,13 @@ final class AttentionPlanner implements AutoCloseable {
         states.close();
     }
 
-    /// Where the tokens of a row go, and which blocks it reads.
+    /// Looks up where the tokens of a row are stored, and the range of blocks that the row reads.
     private void lookUp(long table, int token, int end, int computed, long blocks, long offsets) {
         int last = computed + end - token - 1;
         int first = heads.shape().firstSeen(computed);
         for (int i = first / CpuPagedKv.BLOCK; i <= last / CpuPagedKv.BLOCK; i++) {
-            least = Math.min(least, at(table, i));
-            greatest = Math.max(greatest, at(table, i));
+            minBlock = Math.min(minBlock, at(table, i));
+            maxBlock = Math.max(maxBlock, at(table, i));
         }
         for (int t = token; t < end; t++) {
             int position = computed + t - token;
@@ -94,15 +96,15 @@ final class AttentionPlanner implements AutoCloseable {
 
     private void addTiles(
             List<AttentionTile> tiles, long table, int token, int count, int position) {
-        int most = Math.max(1, TILE_VECTORS / Math.max(1, heads.largest()));
-        for (int from = 0; from < count; from += most) {
+        int tileTokens = Math.max(1, TILE_VECTORS / Math.max(1, heads.largest()));
+        for (int from = 0; from < count; from += tileTokens) {
             for (int kvHead = 0; kvHead < heads.shape().kvHeads(); kvHead++) {
                 if (heads.size(kvHead) > 0) {
                     tiles.add(
                             new AttentionTile(
                                     table,
                                     token + from,
-                                    Math.min(most, count - from),
+                                    Math.min(tileTokens, count - from),
                                     position + from,
                                     kvHead,
                                     AttentionTile.WHOLE,
@@ -112,8 +114,8 @@ final class AttentionPlanner implements AutoCloseable {
         }
     }
 
-    /// Replaces tiles that are more than half a thread's share by their segments; returns the first
-    /// of each.
+    /// Replaces each tile of more than half a thread's share by its segments; returns the first
+    /// segment of each.
     private List<AttentionTile> cut(List<AttentionTile> tiles, long work) {
         var large = new ArrayList<AttentionTile>();
         long floats = 0;
@@ -130,10 +132,10 @@ final class AttentionPlanner implements AutoCloseable {
         for (AttentionTile tile : large) {
             int first = tile.firstSegment(heads.shape());
             for (int segment = first; segment <= tile.lastSegment(); segment++) {
-                AttentionTile part = tile.segment(segment, next);
-                tiles.add(part);
+                AttentionTile segmentTile = tile.segment(segment, next);
+                tiles.add(segmentTile);
                 if (segment == first) {
-                    firsts.add(part);
+                    firsts.add(segmentTile);
                 }
                 next += 4 * stateFloats(tile);
             }

@@ -2,14 +2,14 @@ package dev.lockstep.kernels.cpu;
 
 import dev.lockstep.kernels.AttentionShape;
 
-/// What one thread computes at a time: some tokens of one row, times the query heads of one KV
-/// head. Such a pair is called a vector.
+/// The unit of work of one thread: some tokens of one row, times the query heads of one KV head. A
+/// pair of a token and a query head is called a vector.
 ///
 /// @param blockTable address of the row's block ids
-/// @param token the first, counted in the step
+/// @param token the index of the first token in the step
 /// @param position of the first token in its sequence
-/// @param segment of the sequence, or [#WHOLE]
-/// @param states where a segment's states go
+/// @param segment the segment of the sequence, or [#WHOLE]
+/// @param states address of the segment's states
 record AttentionTile(
         long blockTable,
         int token,
@@ -24,7 +24,7 @@ record AttentionTile(
         return position + tokens - 1;
     }
 
-    /// The first segment that any token of it sees.
+    /// Returns the first segment that any token of the tile attends to.
     int firstSegment(AttentionShape shape) {
         return shape.firstSeen(position) / AttentionOps.SEGMENT_TOKENS;
     }
@@ -33,7 +33,7 @@ record AttentionTile(
         return lastPosition() / AttentionOps.SEGMENT_TOKENS;
     }
 
-    /// One segment of this tile, whose states go to `states`.
+    /// Returns one segment of this tile, with its states at `states`.
     AttentionTile segment(int segment, long states) {
         return new AttentionTile(blockTable, token, tokens, position, kvHead, segment, states);
     }

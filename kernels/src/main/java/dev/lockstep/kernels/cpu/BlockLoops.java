@@ -11,10 +11,10 @@ import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 import dev.lockstep.kernels.DType;
 import jdk.incubator.vector.FloatVector;
 
-/// The inner loops of attention over one block of sixteen tokens. One small loop a method: that is
-/// what the compiler keeps in registers.
+/// The inner loops of attention over one block of sixteen tokens. Each method is one small loop,
+/// which the compiler keeps in registers.
 final class BlockLoops {
-    // Where a state keeps its sums of weights and its values, in bytes; its maximum comes first.
+    // Byte offsets of the sums of weights and the values in a state, which begins with its maximum.
     private static final long WEIGHTS = VectorLanes.BYTES;
     static final long VALUES = 2 * VectorLanes.BYTES;
 
@@ -80,8 +80,8 @@ final class BlockLoops {
         }
     }
 
-    // Scores of one vector become weights, 0 outside tokens [from, to); returns what its older sums
-    // must be multiplied with.
+    // Turns the scores of one vector into weights, 0 outside tokens [from, to); returns the factor
+    // for its earlier sums.
     static float weigh(long scores, int from, int to, long state) {
         float before = MEMORY.get(FLOAT, state);
         float now = before;

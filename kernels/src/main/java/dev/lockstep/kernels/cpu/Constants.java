@@ -18,7 +18,7 @@ final class Constants {
         this.memory = memory;
     }
 
-    /// The elements of `vector` in one row, as floats.
+    /// Returns the elements of `vector` in one row, as floats.
     Tensor vector(WeightRows vector) {
         CpuEmbedding table = CpuEmbedding.of(vector);
         int elements = table.rows() * table.columns();

@@ -11,8 +11,8 @@ import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.kernels.Tensor;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/// Attention of one shape: checks sizes, then lets threads take tiles from a counter, most work
-/// first. The kernels that made it close it.
+/// Attention of one shape: checks sizes, then threads take tiles from a counter, most work first.
+/// The kernels that created it close it.
 final class CpuAttention implements AttentionBackend, AutoCloseable {
     private final AttentionOps ops;
     private final ThreadTeam team;
@@ -24,7 +24,7 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
     private final AtomicInteger nextTile = new AtomicInteger();
     private final long[] scratch;
 
-    /// `finished` runs after each op.
+    /// Creates attention of one shape; `finished` runs after each op.
     CpuAttention(
             AttentionOps ops,
             ThreadTeam team,
@@ -51,7 +51,7 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
         planner = new AttentionPlanner(this, heads, team.size(), memory);
         scratch = new long[team.size()];
         long floats =
-                AttentionOps.scratchFloats(AttentionPlanner.mostVectors(heads), shape.headSize());
+                AttentionOps.scratchFloats(AttentionPlanner.maxVectors(heads), shape.headSize());
         for (int thread = 0; thread < scratch.length; thread++) {
             scratch[thread] = memory.reserve(4 * floats);
         }
@@ -137,7 +137,7 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
 
     private CpuAttentionPlan requireOwn(AttentionPlan plan, Tensor qkv) {
         if (!(plan instanceof CpuAttentionPlan own) || own.owner() != this) {
-            throw new IllegalArgumentException("a plan of another attention backend");
+            throw new IllegalArgumentException("the plan was made by another attention backend");
         }
         qkv.require("qkv", DType.F32, own.batch().tokens(), shape.qkvColumns());
         return own;
@@ -146,14 +146,14 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
     private CpuPagedKv requireCache(CpuAttentionPlan plan, PagedKv kv, int layer) {
         if (!(kv instanceof CpuPagedKv cache) || !cache.layout().equals(layout)) {
             throw new IllegalArgumentException(
-                    "a KV cache of %s, needs %s".formatted(kv.layout(), layout));
+                    "the KV cache has layout %s, needs %s".formatted(kv.layout(), layout));
         }
         if (layer < 0 || layer >= layout.layers()) {
             throw new IllegalArgumentException("layer %d of %d".formatted(layer, layout.layers()));
         }
         if (plan.batch().tokens() > 0) {
-            cache.requireWritable(plan.leastBlock());
-            cache.requireWritable(plan.greatestBlock());
+            cache.requireWritable(plan.minBlock());
+            cache.requireWritable(plan.maxBlock());
         }
         return cache;
     }

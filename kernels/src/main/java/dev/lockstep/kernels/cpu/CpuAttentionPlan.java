@@ -4,13 +4,14 @@ import dev.lockstep.kernels.AttentionPlan;
 import dev.lockstep.kernels.PagedBatch;
 import java.util.List;
 
-/// One step's tiles, most work first, and where each token's keys and values go.
+/// The tiles of one step, most work first, and where the keys and values of each token are stored.
 ///
 /// @param merged the first tile of each row that was cut into segments
 /// @param tokenBlocks address of ints: the block of each token
-/// @param tokenOffsets address of ints: its place in that block
+/// @param tokenOffsets address of ints: the offset of each token in its block
 /// @param work multiply-adds of one layer
-/// @param leastBlock of all blocks read or written
+/// @param minBlock the lowest id of all blocks read or written
+/// @param maxBlock the highest id of these blocks
 record CpuAttentionPlan(
         CpuAttention owner,
         PagedBatch batch,
@@ -19,6 +20,6 @@ record CpuAttentionPlan(
         long tokenBlocks,
         long tokenOffsets,
         long work,
-        int leastBlock,
-        int greatestBlock)
+        int minBlock,
+        int maxBlock)
         implements AttentionPlan {}

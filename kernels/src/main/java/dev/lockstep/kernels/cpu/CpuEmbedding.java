@@ -1,20 +1,20 @@
 package dev.lockstep.kernels.cpu;
 
+import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.kernels.EmbeddingTable;
 import dev.lockstep.kernels.WeightRows;
-import dev.lockstep.kernels.WeightType;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/// The mapped checkpoint itself, and which of its rows is which id's.
+/// An embedding table in the mapped checkpoint, with the stored row of each id.
 ///
-/// @param sourceRows ints
-/// @param columnBytes where in a stored row the block of the first wanted column begins
-/// @param skipped columns of that block that come before
+/// @param sourceRows ints: the stored row of each id
+/// @param columnBytes offset in a stored row of the block that holds the first column
+/// @param skipped columns of that block that precede the first one
 record CpuEmbedding(
         MemorySegment data,
-        WeightType type,
+        TensorType type,
         MemorySegment sourceRows,
         int rows,
         int columns,
@@ -23,11 +23,11 @@ record CpuEmbedding(
         int skipped)
         implements EmbeddingTable {
 
-    /// A table on the heap is copied: only memory outside has an address.
+    /// Creates a table; data on the heap is copied, since only native memory has an address.
     static CpuEmbedding of(WeightRows table) {
         Arena arena = Arena.ofAuto();
         return new CpuEmbedding(
-                outsideTheHeap(table.data(), arena),
+                toNative(table.data(), arena),
                 table.type(),
                 arena.allocateFrom(ValueLayout.JAVA_INT, table.rows()),
                 table.rows().length,
@@ -42,7 +42,7 @@ record CpuEmbedding(
         return sourceRows.byteSize();
     }
 
-    private static MemorySegment outsideTheHeap(MemorySegment data, Arena arena) {
+    private static MemorySegment toNative(MemorySegment data, Arena arena) {
         return data.isNative() ? data : arena.allocate(data.byteSize(), 64).copyFrom(data);
     }
 }

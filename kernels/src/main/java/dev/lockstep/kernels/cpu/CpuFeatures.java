@@ -7,8 +7,8 @@ import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 
-/// What the CPU says about itself in `/proc/cpuinfo`; the kernel has already left out what the
-/// operating system does not save.
+/// The CPU's name and flags from `/proc/cpuinfo`; the kernel omits flags whose state the operating
+/// system does not save.
 record CpuFeatures(String name, Set<String> flags) {
 
     CpuFeatures {
@@ -19,7 +19,7 @@ record CpuFeatures(String name, Set<String> flags) {
         return Current.FEATURES;
     }
 
-    /// Flags the set needs and this CPU lacks.
+    /// Returns the flags that `set` needs and this CPU lacks.
     Set<String> missing(InstructionSet set) {
         var missing = new TreeSet<>(set.cpuFlags());
         missing.removeAll(flags);
@@ -47,7 +47,7 @@ record CpuFeatures(String name, Set<String> flags) {
 
         private static CpuFeatures read(Path file) {
             try (var lines = Files.lines(file)) {
-                // The first core's paragraph is enough: the sets we know are the same on all cores.
+                // The first core's paragraph is enough: the flags we use are the same on all cores.
                 return parse(lines.takeWhile(line -> !line.isBlank()).toList());
             } catch (IOException _) {
                 return parse(List.of());

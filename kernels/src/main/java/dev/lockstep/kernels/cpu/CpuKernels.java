@@ -1,5 +1,6 @@
 package dev.lockstep.kernels.cpu;
 
+import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.kernels.Activation;
 import dev.lockstep.kernels.AttentionBackend;
 import dev.lockstep.kernels.AttentionShape;
@@ -17,7 +18,6 @@ import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.kernels.Sampler;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.WeightRows;
-import dev.lockstep.kernels.WeightType;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
@@ -25,7 +25,7 @@ import java.util.List;
 /// Kernels on CPU cores. An op has finished when its call returns, so [#synchronize] has nothing to
 /// wait for.
 ///
-/// Closed by who opened it, after every buffer allocated from it.
+/// The code that opened it closes it, after every buffer allocated from it.
 public final class CpuKernels implements Kernels {
     private final InstructionSet set;
     private final Device device;
@@ -52,7 +52,7 @@ public final class CpuKernels implements Kernels {
         constants = new Constants(ops.rows(), memory);
     }
 
-    /// Starts the team; throws if an instruction set or a CPU that was asked for cannot be had.
+    /// Starts the thread team; throws if a requested instruction set or CPU is not available.
     public static CpuKernels open(CpuOptions options) {
         InstructionSet set = options.instructionSet().orElseGet(InstructionSet::best);
         set.require(CpuFeatures.current());
@@ -112,7 +112,7 @@ public final class CpuKernels implements Kernels {
     }
 
     @Override
-    public double bytesPerWeight(WeightType type, DType compute) {
+    public double bytesPerWeight(TensorType type, DType compute) {
         return matmul.bytesPerWeight(WeightFormat.of(type, compute));
     }
 
@@ -261,7 +261,7 @@ public final class CpuKernels implements Kernels {
     @Override
     public void copyBlocks(PagedKv kv, List<BlockCopy> copies) {
         if (!(kv instanceof CpuPagedKv cache)) {
-            throw new IllegalArgumentException("a KV cache of other kernels");
+            throw new IllegalArgumentException("the KV cache was allocated by other kernels");
         }
         copies.forEach(cache::copy);
         finished();

@@ -6,10 +6,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 
-/// Zeroed, 64-byte aligned memory outside the heap, in 2 MiB pages where it is large.
+/// Zeroed, 64-byte aligned native memory, in 2 MiB pages where it is large.
 ///
-/// Two ways out: [#buffer], which its asker closes, and [#reserve], for weights, which goes when
-/// the kernels close this.
+/// [#buffer] allocates memory that its caller closes; [#reserve] allocates memory for weights,
+/// which is freed when the kernels close this.
 final class CpuMemory implements AutoCloseable {
     private static final long HUGE_PAGE = 2 << 20;
     private static final long CHUNK = 32 << 20;
@@ -20,7 +20,7 @@ final class CpuMemory implements AutoCloseable {
     private long next;
     private long end;
 
-    /// Memory for whoever asks; nothing of it is touched yet.
+    /// Allocates a buffer, no page of which is touched yet; the caller closes it.
     DeviceBuffer buffer(long bytes) {
         if (bytes < 0) {
             throw new IllegalArgumentException("a buffer of %d bytes".formatted(bytes));
@@ -43,12 +43,12 @@ final class CpuMemory implements AutoCloseable {
                 });
     }
 
-    /// Bytes asked for and not given back.
+    /// Returns the bytes that are allocated and not freed.
     long allocatedBytes() {
         return allocated.get();
     }
 
-    /// Memory that lives as long as the kernels. Small weights share huge pages.
+    /// Reserves memory that lives as long as the kernels. Small weights share huge pages.
     synchronized long reserve(long bytes) {
         long size = roundUp(bytes, ALIGNMENT);
         if (size > end - next) {

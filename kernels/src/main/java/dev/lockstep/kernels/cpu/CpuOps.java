@@ -1,6 +1,6 @@
 package dev.lockstep.kernels.cpu;
 
-/// The per-thread bodies of every op, one family a component, all of one instruction set.
+/// The per-thread bodies of all ops of one instruction set, one component per op family.
 record CpuOps(
         MatmulOps matmul,
         RowOps rows,

@@ -3,13 +3,13 @@ package dev.lockstep.kernels.cpu;
 import java.util.List;
 import java.util.Optional;
 
-/// How a [CpuKernels] uses the machine.
+/// The threads, CPUs and instruction set that a [CpuKernels] uses.
 ///
 /// @param threads compute threads, the calling one included
-/// @param cpus CPU numbers to pin thread i to; empty pins nobody
-/// @param instructionSet the one to use, or empty for the best there is
+/// @param cpus the CPU number that thread i is pinned to; empty pins no thread
+/// @param instructionSet the one to use, or empty for the best available
 /// @param spin whether threads spin within a step while they wait for each other; false where
-///   runnable compute threads exceed the cores, since a spinner burns its partner's slice
+///   runnable compute threads exceed the cores, since a spinning thread uses its peer's time slice
 public record CpuOptions(
         int threads, List<Integer> cpus, Optional<InstructionSet> instructionSet, boolean spin) {
 
@@ -25,7 +25,7 @@ public record CpuOptions(
         }
     }
 
-    /// Spins, pins nobody, chooses the best instruction set.
+    /// Returns options that spin, pin no thread and choose the best instruction set.
     public static CpuOptions ofThreads(int threads) {
         return new CpuOptions(threads, List.of(), Optional.empty(), true);
     }

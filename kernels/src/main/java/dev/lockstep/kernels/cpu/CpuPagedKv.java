@@ -7,13 +7,13 @@ import dev.lockstep.kernels.KvLayout;
 import dev.lockstep.kernels.PagedKv;
 import java.lang.foreign.MemorySegment;
 
-/// Blocks of 16 tokens. A block holds, for each layer and KV head, keys as `[headSize][16 tokens]`
-/// (a vector lane is a token, so that scores need no horizontal sum), then values as `[16
-/// tokens][headSize]`.
+/// A paged cache of blocks of 16 tokens. A block holds, for each layer and KV head, keys as
+/// `[headSize][16 tokens]` (a vector lane is a token, so that scores need no horizontal sum), then
+/// values as `[16 tokens][headSize]`.
 final class CpuPagedKv implements PagedKv {
     static final int BLOCK = 16;
 
-    // Kernels read values sixteen columns at a time, beyond the last head if its size is no
+    // Kernels read values sixteen columns at a time, beyond the last head if its size is not a
     // multiple of sixteen.
     private static final long OVERREAD = 64;
 
@@ -21,9 +21,9 @@ final class CpuPagedKv implements PagedKv {
     private final int blocks;
     private final DeviceBuffer memory;
 
-    /// Pages come when a block is first written, 2 MiB at a time: touching all of them at start
-    /// costs more seconds than everything else a start does, and a step that meets a new page half
-    /// a millisecond.
+    /// Allocates the blocks. Pages are mapped when a block is first written, 2 MiB at a time:
+    /// touching all of them at start takes more seconds than the rest of the start, while a step
+    /// that touches a new page takes half a millisecond longer.
     CpuPagedKv(CpuMemory memory, KvLayout layout, int blocks) {
         requireSupported(layout);
         if (blocks < 1) {
@@ -72,7 +72,8 @@ final class CpuPagedKv implements PagedKv {
         return layout.bytesPerBlock();
     }
 
-    /// Keys of a layer and head in block 0; the same in block b is `b · blockBytes` on.
+    /// Returns the address of the keys of a layer and head in block 0; those of block b are `b ·
+    /// blockBytes` bytes further.
     long address(int layer, int head) {
         long headBytes = 2L * BLOCK * layout.headSize() * layout.type().bytes();
         return memory.pointer().address() + ((long) layer * layout.kvHeads() + head) * headBytes;
@@ -92,7 +93,7 @@ final class CpuPagedKv implements PagedKv {
         }
     }
 
-    /// Throws for the null block and for blocks there are not.
+    /// Throws for the null block and for block numbers out of range.
     void requireWritable(int block) {
         if (block < 1 || block >= blocks) {
             throw new IllegalArgumentException(

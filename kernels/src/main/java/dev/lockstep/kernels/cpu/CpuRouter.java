@@ -9,10 +9,10 @@ import dev.lockstep.kernels.DevicePointer;
 import dev.lockstep.kernels.ExpertRouting;
 import dev.lockstep.kernels.Tensor;
 
-/// Chooses experts token by token: what a token gets is a function of its own logits. There is too
-/// little of it for threads or C++.
+/// The router of tokens to experts. The experts of a token are a function of its own logits. The
+/// work is too small for threads or C++.
 ///
-/// Closed by the kernels that made it.
+/// The kernels that created it close it.
 final class CpuRouter implements AutoCloseable {
     private final GrowingMemory memory;
 
@@ -74,13 +74,13 @@ final class CpuRouter implements AutoCloseable {
     private static float[] softmax(Tensor logits, int row) {
         long from = logits.pointer().address() + 4L * row * logits.stride();
         float[] shares = new float[logits.columns()];
-        float most = Float.NEGATIVE_INFINITY;
+        float max = Float.NEGATIVE_INFINITY;
         for (int i = 0; i < shares.length; i++) {
-            most = Math.max(most, at(from, i));
+            max = Math.max(max, at(from, i));
         }
         float sum = 0;
         for (int i = 0; i < shares.length; i++) {
-            shares[i] = Exponential.of(at(from, i) - most);
+            shares[i] = Exponential.of(at(from, i) - max);
             sum += shares[i];
         }
         for (int i = 0; i < shares.length; i++) {
@@ -89,7 +89,8 @@ final class CpuRouter implements AutoCloseable {
         return shares;
     }
 
-    /// The largest shares, largest first, the lower number first among equals. Takes from `shares`.
+    /// Chooses the largest shares, largest first, the lower number first among ties. Overwrites the
+    /// chosen entries of `shares`.
     private static void choose(float[] shares, int[] chosen, float[] weights) {
         for (int k = 0; k < chosen.length; k++) {
             int best = 0;
@@ -118,7 +119,7 @@ final class CpuRouter implements AutoCloseable {
         return MEMORY.get(FLOAT, floats + 4L * i);
     }
 
-    /// Rows of all experts one after the other, then their weights.
+    /// The rows of all experts, expert by expert, followed by their weights.
     private static final class Routing implements ExpertRouting {
         private final long rows;
         private final long weights;

@@ -3,18 +3,18 @@ package dev.lockstep.kernels.cpu;
 import dev.lockstep.kernels.PackedWeight;
 import java.util.List;
 
-/// Packed segments, one below the other; the kernels that packed it own its memory.
+/// Packed segments in row order; the kernels that packed them own the memory.
 ///
-/// @param owner whose layout this is
+/// @param owner the implementation that defines the layout
 record CpuWeight(MatmulOps owner, int rows, int columns, List<Segment> segments)
         implements PackedWeight {
 
-    /// Rows of one format.
+    /// A segment: consecutive rows of one format.
     ///
-    /// @param address of the first tile
-    /// @param skipped columns of the first stored block that come before the first
+    /// @param address the address of the first tile
+    /// @param skipped columns of the first stored block that precede the first column
     /// @param rowFrom the first output this segment computes
-    /// @param tileFrom tiles of the segments before
+    /// @param tileFrom the number of tiles of the preceding segments
     record Segment(
             WeightFormat format, long address, int skipped, int rowFrom, int rows, int tileFrom) {
 

@@ -5,7 +5,7 @@ import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.Tensor;
 import java.lang.foreign.MemorySegment;
 
-/// Ops that treat every element by itself: checks sizes, then gives each thread some rows.
+/// The drivers of the element-wise ops: they check sizes, then give each thread some rows.
 final class ElementKernels {
     private final ElementOps ops;
     private final ThreadTeam team;

@@ -2,24 +2,23 @@ package dev.lockstep.kernels.cpu;
 
 import dev.lockstep.kernels.Activation;
 
-/// One thread's share of the ops that treat every element by itself: rows `[from, to)`. Strides are
-/// in elements.
+/// One thread's share of the element-wise ops: rows `[from, to)`. Strides are in elements.
 ///
 /// Every implementation computes the same bits.
 interface ElementOps {
 
-    /// `x += y`.
+    /// Computes `x += y`.
     ///
-    /// @param yStride 0 adds the same row to all
+    /// @param yStride 0 adds the same row to every row
     void add(long x, long xStride, long y, long yStride, int columns, int from, int to);
 
-    /// `x = x · factor`.
+    /// Computes `x = x · factor`.
     void scale(long x, long xStride, float factor, int columns, int from, int to);
 
-    /// `x = cap · tanh(x / cap)`, with [HyperbolicTangent].
+    /// Computes `x = cap · tanh(x / cap)`, with [HyperbolicTangent].
     void softCap(long x, long xStride, float cap, int columns, int from, int to);
 
-    /// `out = activation(x)`, with [ActivationFunctions].
+    /// Computes `out = activation(x)`, with [ActivationFunctions].
     void activate(
             Activation activation,
             long x,
@@ -30,7 +29,7 @@ interface ElementOps {
             int from,
             int to);
 
-    /// `out = activation(gate) · up`.
+    /// Computes `out = activation(gate) · up`.
     ///
     /// @param columns of `out`; a row of `gateUp` has twice as many
     void activateMultiply(

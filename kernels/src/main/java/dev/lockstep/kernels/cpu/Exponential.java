@@ -9,13 +9,13 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 
-/// e^x within 2 ulp in [-87, 88], 0 below, e^88 above; bit for bit the one of `lanes.h`.
+/// e^x within 2 ulp in [-87, 88], 0 below, e^88 above; bitwise equal to that of `lanes.h`.
 ///
 /// x = n·ln 2 + r. Adding 1.5·2^23 rounds x / ln 2 to n, half to even, and leaves n in the low bits
 /// of the sum; the polynomial in r was fitted at Chebyshev nodes.
 final class Exponential {
-    private static final float LEAST = -87;
-    private static final float MOST = 88;
+    private static final float MIN = -87;
+    private static final float MAX = 88;
     private static final float SHIFT = 0x1.8p23f;
     private static final float PER_LN2 = 0x1.715476p0f;
     private static final float LN2_HIGH = 0x1.62e43p-1f;
@@ -29,7 +29,7 @@ final class Exponential {
     private Exponential() {}
 
     static float of(float x) {
-        float bounded = Math.min(x, MOST);
+        float bounded = Math.min(x, MAX);
         float shifted = Math.fma(bounded, PER_LN2, SHIFT);
         float n = shifted - SHIFT;
         float r = Math.fma(n, -LN2_HIGH, bounded);
@@ -40,7 +40,7 @@ final class Exponential {
         p = Math.fma(p, r, C2);
         p = Math.fma(r * r, p, r + 1);
         int power = Float.floatToRawIntBits(shifted) << 23;
-        return x < LEAST ? 0 : Float.intBitsToFloat(Float.floatToRawIntBits(p) + power);
+        return x < MIN ? 0 : Float.intBitsToFloat(Float.floatToRawIntBits(p) + power);
     }
 
     /// Replaces the sixteen floats at `address` by `e^((x - subtrahend) · factor)`.
@@ -51,7 +51,7 @@ final class Exponential {
                     FloatVector.fromMemorySegment(SPECIES, MEMORY, at, ORDER)
                             .sub(subtrahend)
                             .mul(factor);
-            FloatVector bounded = x.min(MOST);
+            FloatVector bounded = x.min(MAX);
             FloatVector shift = FloatVector.broadcast(SPECIES, SHIFT);
             FloatVector shifted = bounded.fma(FloatVector.broadcast(SPECIES, PER_LN2), shift);
             FloatVector n = shifted.sub(shift);
@@ -67,7 +67,7 @@ final class Exponential {
             p.reinterpretAsInts()
                     .add(power)
                     .reinterpretAsFloats()
-                    .blend(0, x.lt(LEAST))
+                    .blend(0, x.lt(MIN))
                     .intoMemorySegment(MEMORY, at, ORDER);
         }
     }

@@ -2,7 +2,7 @@ package dev.lockstep.kernels.cpu;
 
 import dev.lockstep.kernels.DeviceBuffer;
 
-/// Scratch memory that only grows; its content is lost when it does. Closed by the op that has it.
+/// Scratch memory that only grows; growing loses its content. The op that owns it closes it.
 final class GrowingMemory implements AutoCloseable {
     private final CpuMemory memory;
     private DeviceBuffer buffer;
@@ -12,7 +12,7 @@ final class GrowingMemory implements AutoCloseable {
         buffer = memory.buffer(0);
     }
 
-    /// The address of at least `bytes` bytes.
+    /// Returns the address of at least `bytes` bytes.
     long atLeast(long bytes) {
         if (bytes > buffer.bytes()) {
             long grown = Math.max(bytes, 2 * buffer.bytes());

@@ -1,10 +1,10 @@
 package dev.lockstep.kernels.cpu;
 
-/// Noise of a token, a function of (seed, choice, position, token id) and of nothing else (law 5).
+/// The noise of a token, a function of (seed, choice, position, token id) only (law 5).
 ///
-/// The key is the seed. Of the counter, word 1 is the position, word 2 the choice; word 0 and the
-/// output word tell the tokens apart, in the order that suits sixteen lanes: of 64 tokens, token
-/// 16w + j has output word w of counter j. `sampling.cpp` has the same.
+/// The key is the seed. Word 1 of the counter is the position, word 2 the choice; word 0 and the
+/// output word distinguish the tokens, in the order that suits sixteen lanes: of 64 tokens, token
+/// 16w + j has output word w of counter j. `sampling.cpp` computes the same.
 final class Gumbel {
     private static final double SQRT_2 = 1.4142135623730951;
     private static final double LN_2 = 0.6931471805599453;
@@ -17,14 +17,14 @@ final class Gumbel {
         return ofWord(words[token % SamplingOps.CHUNK / VectorLanes.COUNT]);
     }
 
-    /// `-log(-log u)` for u = (word + ½) / 2^32, which is neither 0 nor 1.
+    /// Returns `-log(-log u)` for u = (word + ½) / 2^32, which is neither 0 nor 1.
     static double ofWord(int word) {
         double u = (Integer.toUnsignedLong(word) + 0.5) * 0x1p-32;
         return -logarithm(-logarithm(u));
     }
 
-    /// The natural logarithm within a few ulp, from operations that IEEE 754 rounds exactly: Java's
-    /// own may differ from a libm's, and from machine to machine.
+    /// Returns the natural logarithm within a few ulp, from operations that IEEE 754 rounds
+    /// exactly: Java's own may differ from a libm's, and between machines.
     ///
     /// @param x normal and positive
     static double logarithm(double x) {

@@ -2,7 +2,7 @@ package dev.lockstep.kernels.cpu;
 
 import dev.lockstep.kernels.AttentionShape;
 
-/// The query heads that read each KV head, as the kernels want them: ints in native memory.
+/// The query heads that read each KV head, as ints in native memory for the kernels.
 final class HeadGroups {
     private final AttentionShape shape;
     private final int[] sizes;
@@ -30,7 +30,7 @@ final class HeadGroups {
         return sizes[kvHead];
     }
 
-    /// The query heads of `kvHead`, ascending.
+    /// Returns the address of the query heads of `kvHead`, ascending.
     long address(int kvHead) {
         return addresses[kvHead];
     }

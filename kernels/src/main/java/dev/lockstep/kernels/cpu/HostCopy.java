@@ -25,7 +25,7 @@ final class HostCopy {
         }
     }
 
-    // A dense tensor is one long row.
+    // A dense tensor is copied as one row.
 
     private static int rows(Tensor tensor) {
         return tensor.isDense() ? 1 : tensor.rows();

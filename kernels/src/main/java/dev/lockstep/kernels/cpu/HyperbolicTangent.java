@@ -1,6 +1,6 @@
 package dev.lockstep.kernels.cpu;
 
-/// tanh within 2 ulp, bit for bit the one of `lanes.h`: near 0 an odd polynomial fitted at
+/// tanh within 2 ulp, bitwise equal to that of `lanes.h`: near 0 an odd polynomial fitted at
 /// Chebyshev nodes, else from `e^2|x|`.
 final class HyperbolicTangent {
     private static final float NEAR = 0.625f;
@@ -25,7 +25,7 @@ final class HyperbolicTangent {
         return Math.copySign(1 - 2 / (Exponential.of(a + a) + 1), x);
     }
 
-    /// `cap · tanh(x / cap)`.
+    /// Returns `cap · tanh(x / cap)`.
     static float softCap(float x, float cap) {
         return cap * of(x / cap);
     }

@@ -3,14 +3,15 @@ package dev.lockstep.kernels.cpu;
 import java.util.Locale;
 import java.util.Set;
 
-/// Which kernels compute, best first. Bits are equal only between equal instruction sets.
+/// The instruction sets of the kernels, best first. Bits are equal only between equal instruction
+/// sets.
 public enum InstructionSet {
     AVX512_BF16,
     AVX512_VNNI,
-    /// Pure Java: every machine has it.
+    /// Pure Java, available on every machine.
     VECTOR_API;
 
-    /// How people, logs and the handshake spell it.
+    /// Returns the name shown to users, in logs and in the handshake.
     public String key() {
         return name().toLowerCase(Locale.ROOT);
     }
@@ -19,17 +20,17 @@ public enum InstructionSet {
         return this != VECTOR_API;
     }
 
-    /// Whether bf16 products have an instruction; elsewhere they are computed as f32.
+    /// Returns whether bf16 products have an instruction; elsewhere they are computed as f32.
     public boolean hasBf16() {
         return this == AVX512_BF16;
     }
 
-    /// The suffix of the native library's file name.
+    /// Returns the suffix of the native library's file name.
     String variant() {
         return key().replace("_", "");
     }
 
-    /// What the CPU must report, spelt as in `/proc/cpuinfo`.
+    /// Returns the flags that the CPU must report, spelt as in `/proc/cpuinfo`.
     Set<String> cpuFlags() {
         return switch (this) {
             case AVX512_BF16 ->
@@ -46,7 +47,7 @@ public enum InstructionSet {
         };
     }
 
-    /// The best this machine and this build can run.
+    /// Returns the best instruction set that this machine and this build can run.
     public static InstructionSet best() {
         return best(CpuFeatures.current());
     }
@@ -60,17 +61,17 @@ public enum InstructionSet {
         return VECTOR_API;
     }
 
-    /// Throws, with the remedy, unless that CPU and this build can run it.
+    /// Throws, naming the remedy, unless `cpu` and this build can run it.
     void require(CpuFeatures cpu) {
         Set<String> missing = cpu.missing(this);
         if (!missing.isEmpty()) {
             throw new UnsupportedOperationException(
-                    "instruction set %s was asked for, but this CPU lacks %s: ask for %s, or for none"
+                    "instruction set %s was requested, but this CPU lacks %s: request %s, or none"
                             .formatted(key(), String.join(", ", missing), best(cpu).key()));
         }
         if (!NativeLibrary.isBuilt(this)) {
             throw new UnsupportedOperationException(
-                    "instruction set %s was asked for, but this build has no %s: build again with g++ 10 or newer on the path, or ask for %s"
+                    "instruction set %s was requested, but this build has no %s: build again with g++ 10 or newer on the path, or request %s"
                             .formatted(key(), NativeLibrary.fileName(this), best(cpu).key()));
         }
     }

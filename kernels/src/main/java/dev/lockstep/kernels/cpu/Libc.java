@@ -15,7 +15,7 @@ final class Libc {
     private static final int PROT_READ_WRITE = 1 | 2;
     private static final int MAP_PRIVATE_ANONYMOUS = 0x02 | 0x20;
     private static final int MADV_HUGEPAGE = 14;
-    private static final int MOST_CPUS = 1024;
+    private static final int MAX_CPUS = 1024;
 
     private static final MethodHandle MMAP =
             handle(
@@ -30,7 +30,7 @@ final class Libc {
 
     private Libc() {}
 
-    /// Zeroed memory of this process, page-aligned, no page of it touched yet.
+    /// Maps zeroed, page-aligned memory, no page of which is touched yet.
     static long map(long bytes) {
         try {
             long address =
@@ -57,7 +57,7 @@ final class Libc {
         }
     }
 
-    /// Asks for 2 MiB pages before first touch; a system that has none goes on with small ones.
+    /// Requests 2 MiB pages before first touch; a system without them uses small pages.
     static void adviseHugePages(long address, long bytes) {
         try {
             int _ = (int) MADVISE.invokeExact(address, bytes, MADV_HUGEPAGE);
@@ -66,13 +66,13 @@ final class Libc {
         }
     }
 
-    /// Binds the calling thread to one CPU. Threads it starts later inherit that.
+    /// Binds the calling thread to one CPU. Threads that it starts later inherit the binding.
     static void pinThread(int cpu) {
-        if (cpu < 0 || cpu >= MOST_CPUS) {
-            throw new IllegalArgumentException("CPU %d, must be 0 to %d".formatted(cpu, MOST_CPUS));
+        if (cpu < 0 || cpu >= MAX_CPUS) {
+            throw new IllegalArgumentException("CPU %d, must be 0 to %d".formatted(cpu, MAX_CPUS));
         }
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment mask = arena.allocate(MOST_CPUS / 8, 8);
+            MemorySegment mask = arena.allocate(MAX_CPUS / 8, 8);
             mask.set(ValueLayout.JAVA_BYTE, cpu / 8, (byte) (1 << (cpu % 8)));
             int result = (int) Affinity.SET.invokeExact(0, mask.byteSize(), mask.address());
             if (result != 0) {

@@ -8,14 +8,13 @@ import dev.lockstep.kernels.WeightRows;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 
-/// Multiplies activations by packed weights: checks, prepares the activations once per op, and cuts
-/// the output rows over the team.
+/// The driver of matmul: checks sizes, prepares the activations once per op, and divides the output
+/// rows among the team.
 final class Matmul implements AutoCloseable {
-    // Prepared activations of that many bytes stay in a core's second-level cache.
+    // Prepared activations of at most this many bytes stay in a core's second-level cache.
     private static final long TOKENS_BYTES = 256 << 10;
 
-    // Rows a multiple of this apart fall into one set of the first-level cache and evict each
-    // other.
+    // Rows a multiple of this apart map to one set of the first-level cache and evict each other.
     private static final int ALIASING_BYTES = 4096;
 
     private static final Tensor EMPTY = new Tensor(new DevicePointer(0), DType.F32, 0, 0, 0);
@@ -98,7 +97,7 @@ final class Matmul implements AutoCloseable {
         }
     }
 
-    /// F32 rows are read where they are, unless several of them would evict each other.
+    /// Reads F32 rows in place, unless several of them would evict each other.
     private void prepareF32() {
         long rowBytes = 4L * x.stride();
         if (x.rows() > 2 && rowBytes % ALIASING_BYTES == 0) {
@@ -159,13 +158,13 @@ final class Matmul implements AutoCloseable {
 
     private void multiply(CpuWeight.Segment segment, int tileFrom, int tileTo) {
         Activations inputs = activations(segment.format());
-        int most = (int) Math.max(8, TOKENS_BYTES / Math.max(inputs.rowBytes, 1) / 8 * 8);
-        for (int token = 0; token < x.rows(); token += most) {
+        int maxTokens = (int) Math.max(8, TOKENS_BYTES / Math.max(inputs.rowBytes, 1) / 8 * 8);
+        for (int token = 0; token < x.rows(); token += maxTokens) {
             ops.multiply(
                     segment.format(),
                     inputs.address + token * inputs.rowBytes,
                     inputs.rowBytes,
-                    Math.min(most, x.rows() - token),
+                    Math.min(maxTokens, x.rows() - token),
                     x.columns(),
                     segment.skipped(),
                     segment.address(),
@@ -186,8 +185,8 @@ final class Matmul implements AutoCloseable {
         };
     }
 
-    /// Rows of activations as a kernel reads them: in memory of their own, which only grows, or
-    /// where they are.
+    /// Rows of activations as a kernel reads them: in separate memory, which only grows, or in
+    /// place.
     private static final class Activations implements AutoCloseable {
         private final GrowingMemory memory;
         private long address;

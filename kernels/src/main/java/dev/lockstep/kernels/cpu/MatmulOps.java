@@ -1,43 +1,45 @@
 package dev.lockstep.kernels.cpu;
 
-import dev.lockstep.kernels.WeightType;
+import dev.lockstep.checkpoint.TensorType;
+
 
 /// One thread's share of packing weights, of preparing activations and of multiplying them.
 ///
 /// Weights are packed in tiles of [#TILE_ROWS] output rows, so that a vector lane is an output and
-/// no sum crosses lanes; rows missing in the last tile are zero. What a tile looks like inside, and
-/// what prepared activations look like, belongs to the implementation.
+/// no sum crosses lanes; rows missing in the last tile are zero. The implementation defines the
+/// layout of a tile and of prepared activations.
 ///
-/// Every sum runs over ascending columns, one chain per output, whatever the number of tokens:
+/// Every sum runs over ascending columns, one chain per output, for any number of tokens:
 /// - F32: `acc = fma(w, x, acc)`.
-/// - BF16: activations are rounded to bf16, half to even. With the bf16 instruction pairs are added
-///   as it does; without, `acc = fma(w, x, acc)` in f32.
+/// - BF16: activations are rounded to bf16, half to even. With the bf16 instruction, pairs are
+///   added as the instruction does; without it, `acc = fma(w, x, acc)` in f32.
 /// - Quantized, 32 columns at a time: activations have scale `da = absmax / 127` (zero below the
-///   least normal float) and `q = round-half-even(x · (127 / absmax))`. Then `acc = fma(dw · da,
-///   (float) Σ w·q, acc)` with an exact integer sum, and where there is a minimum `acc = fma(m, da
-///   · (float) Σ q, acc)`. Q4_K and Q5_K have dw = d·s and minimum −e·m. Where halves of 16 have
-///   own scales (Q2_K, Q3_K, Q6_K), these belong to the integers: dw = d and the sum is `s₀·Σ₀ w·q
-///   + s₁·Σ₁ w·q`; the minimum of Q2_K is `acc = fma(e · da, −(float) (m₀·Σ₀ q + m₁·Σ₁ q), acc)`.
+///   smallest normal float) and `q = round-half-even(x · (127 / absmax))`. Then `acc = fma(dw · da,
+///   (float) Σ w·q, acc)` with an exact integer sum, and for formats with a minimum `acc = fma(m,
+///   da · (float) Σ q, acc)`. Q4_K and Q5_K have dw = d·s and minimum −e·m. Where each half of 16
+///   columns has its own scale (Q2_K, Q3_K, Q6_K), the scales multiply the integers: dw = d and the
+///   sum is `s₀·Σ₀ w·q + s₁·Σ₁ w·q`; the minimum of Q2_K is `acc = fma(e · da, −(float) (m₀·Σ₀ q +
+///   m₁·Σ₁ q), acc)`.
 ///
-/// F32 and quantized results are equal bit for bit in every implementation.
+/// F32 and quantized results are bitwise equal in every implementation.
 interface MatmulOps {
     int TILE_ROWS = 16;
 
-    /// Bytes of one packed tile, a multiple of 64.
+    /// Returns the bytes of one packed tile, a multiple of 64.
     ///
-    /// @param skipped columns of the first stored block that come before the segment's first
+    /// @param skipped columns of the first stored block that precede the segment's first
     long tileBytes(WeightFormat format, int columns, int skipped);
 
-    /// Packs tiles `[tileFrom, tileTo)` of one segment into memory that is zero.
+    /// Packs tiles `[tileFrom, tileTo)` of one segment into zeroed memory.
     void pack(WeightSource source, WeightFormat format, long target, int tileFrom, int tileTo);
 
-    /// Bytes of one row of activations prepared for `format`.
+    /// Returns the bytes of one row of activations prepared for `format`.
     long activationBytes(WeightFormat format, int columns);
 
     /// Prepares rows `[rowFrom, rowTo)` of `x` for BF16 or a quantized format.
     ///
     /// @param xStride elements from row to row
-    /// @param rowBytes from row to row of `target`
+    /// @param rowBytes bytes from row to row of `target`
     void prepareActivations(
             WeightFormat format,
             long x,
@@ -69,14 +71,14 @@ interface MatmulOps {
             long out,
             long outStride);
 
-    /// A segment of stored rows to pack, in memory that stays where it is.
+    /// A segment of stored rows to pack, in memory that does not move.
     ///
-    /// @param data address of the first stored row, at the stored block of the first column wanted
-    /// @param rowBytes from stored row to stored row
-    /// @param rowIndices address of `rows` ints: which stored row becomes which output
-    /// @param skipped columns of that block that come before the first one wanted
+    /// @param data address, in the first stored row, of the block that holds the first column
+    /// @param rowBytes bytes from stored row to stored row
+    /// @param rowIndices address of `rows` ints: the stored row of each output
+    /// @param skipped columns of that block that precede the first one
     record WeightSource(
-            WeightType type,
+            TensorType type,
             long data,
             long rowBytes,
             long rowIndices,

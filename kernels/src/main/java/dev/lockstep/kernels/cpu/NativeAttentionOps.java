@@ -157,7 +157,7 @@ final class NativeAttentionOps implements AttentionOps {
         }
     }
 
-    /// How the C++ files call a KV type.
+    /// Returns the number of a KV type in the C++ files.
     private static int code(DType type) {
         return switch (type) {
             case F32 -> 0;

@@ -145,7 +145,7 @@ final class NativeElementOps implements ElementOps {
         }
     }
 
-    /// How `activate.cpp` calls it.
+    /// Returns the number of `activation` in `activate.cpp`.
     private static int code(Activation activation) {
         return switch (activation) {
             case SILU -> 0;

@@ -1,6 +1,6 @@
 package dev.lockstep.kernels.cpu;
 
-import dev.lockstep.kernels.WeightType;
+import dev.lockstep.checkpoint.TensorType;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -16,10 +16,10 @@ import java.nio.file.StandardCopyOption;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 
-/// Our C++ kernels for one instruction set: found in the jar, loaded once per process, never
+/// The C++ kernels of one instruction set: read from the jar, loaded once per process, never
 /// unloaded.
 ///
-/// Each `Native…Ops` asks it for the handles of its C++ file and keeps them.
+/// Each `Native…Ops` gets the handles of its C++ file from it and keeps them.
 final class NativeLibrary {
     private static final Map<InstructionSet, NativeLibrary> LOADED = new ConcurrentHashMap<>();
 
@@ -35,7 +35,7 @@ final class NativeLibrary {
         return LOADED.computeIfAbsent(set, NativeLibrary::open);
     }
 
-    /// Whether the build had a compiler for it; the Vector API needs none.
+    /// Returns whether the build contains its library; the Vector API needs none.
     static boolean isBuilt(InstructionSet set) {
         return !set.isNative() || NativeLibrary.class.getResource(resource(set)) != null;
     }
@@ -48,7 +48,7 @@ final class NativeLibrary {
         return set;
     }
 
-    /// The C function `name`, which returns nothing. An address is a `JAVA_LONG`.
+    /// Returns a handle of the C function `name`, which returns void. An address is a `JAVA_LONG`.
     MethodHandle function(String name, MemoryLayout... arguments) {
         return function(name, FunctionDescriptor.ofVoid(arguments));
     }
@@ -65,8 +65,8 @@ final class NativeLibrary {
         return Linker.nativeLinker().downcallHandle(symbol, descriptor);
     }
 
-    /// For the `catch (Throwable)` around `invokeExact`: a C function throws nothing, so whatever
-    /// comes is ours or the JVM's and goes on unchanged.
+    /// Handles the `catch (Throwable)` around `invokeExact`: a C function throws nothing, so a
+    /// failure comes from our code or the JVM and is rethrown unchanged.
     static RuntimeException rethrow(Throwable failure) {
         return switch (failure) {
             case RuntimeException exception -> exception;
@@ -75,8 +75,8 @@ final class NativeLibrary {
         };
     }
 
-    /// The number of `enum WeightType` in `lockstep.h`.
-    static int code(WeightType type) {
+    /// Returns the number of `type` in `enum TensorType` of `lockstep.h`.
+    static int code(TensorType type) {
         return switch (type) {
             case F32 -> 0;
             case F16 -> 1;

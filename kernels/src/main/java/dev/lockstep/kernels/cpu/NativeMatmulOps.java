@@ -10,7 +10,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 
-/// Calls `pack*.cpp`, `activations.cpp` and `matmul_*.cpp`; they and `planes.h` draw the layouts.
+/// Calls `pack*.cpp`, `activations.cpp` and `matmul_*.cpp`; they and `planes.h` define the layouts.
 final class NativeMatmulOps implements MatmulOps {
     private static final int INT8_BLOCK_BYTES = 48;
     private static final int BLOCK = 32;
@@ -72,17 +72,17 @@ final class NativeMatmulOps implements MatmulOps {
         };
     }
 
-    /// Codes of a block, for all rows.
+    /// Returns the bytes of the codes of a block, for all rows of a tile.
     private static long planes(int bits) {
         return (long) bits * BLOCK * TILE_ROWS / 8;
     }
 
-    /// Blocks with a scale, two and two.
+    /// Returns the bytes of blocks with a scale, which are stored in pairs.
     private static long pairs(long blocks, int bits) {
         return CpuMemory.roundUp(blocks, 2) * (HALVES_BYTES + planes(bits));
     }
 
-    /// Whole super-blocks, also those of which only a part is wanted.
+    /// Returns the bytes of whole super-blocks, including those that are used only in part.
     private static long superBlocks(long blocks, int skipped, int bits) {
         long subBlocks = CpuMemory.roundUp(skipped / BLOCK + blocks, SUB_BLOCKS);
         return subBlocks / SUB_BLOCKS * 2 * HALVES_BYTES

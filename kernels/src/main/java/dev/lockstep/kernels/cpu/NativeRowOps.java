@@ -4,7 +4,7 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
-import dev.lockstep.kernels.WeightType;
+import dev.lockstep.checkpoint.TensorType;
 import java.lang.invoke.MethodHandle;
 
 /// Calls `embed.cpp`, `rms_norm.cpp` and `layer_norm.cpp`.
@@ -99,7 +99,7 @@ final class NativeRowOps implements RowOps {
     @Override
     public void embed(
             long table,
-            WeightType type,
+            TensorType type,
             long rowBytes,
             long columnBytes,
             int skipped,

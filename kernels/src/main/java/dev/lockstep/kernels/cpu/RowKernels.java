@@ -5,7 +5,7 @@ import dev.lockstep.kernels.EmbeddingTable;
 import dev.lockstep.kernels.Tensor;
 import java.lang.foreign.MemorySegment;
 
-/// Ops that treat every row by itself: checks sizes, then gives each thread some rows.
+/// The drivers of the row-wise ops: they check sizes, then give each thread some rows.
 final class RowKernels {
     private final RowOps ops;
     private final ThreadTeam team;
@@ -17,7 +17,7 @@ final class RowKernels {
 
     void embed(EmbeddingTable table, Tensor ids, Tensor out) {
         if (!(table instanceof CpuEmbedding embedding)) {
-            throw new IllegalArgumentException("an embedding table of other kernels");
+            throw new IllegalArgumentException("the embedding table was prepared by other kernels");
         }
         int tokens = ids.columns();
         ids.require("ids", DType.I32, 1, tokens);
@@ -173,7 +173,7 @@ final class RowKernels {
                                 to));
     }
 
-    /// A copy; there is nothing for C++ to do better.
+    /// Copies rows, which C++ could not do faster.
     void gatherRows(Tensor x, Tensor rows, Tensor out) {
         rows.require("rows", DType.I32, 1, out.rows());
         out.require("out", x.type(), out.rows(), x.columns());

@@ -1,20 +1,21 @@
 package dev.lockstep.kernels.cpu;
 
-import dev.lockstep.kernels.WeightType;
+import dev.lockstep.checkpoint.TensorType;
 
-/// One thread's share of the ops that treat every row by itself. Strides are in elements.
+
+/// One thread's share of the row-wise ops. Strides are in elements.
 ///
 /// Every implementation computes the same bits.
 interface RowOps {
 
-    /// Rows `[from, to)`: `out[t] = table[sourceRows[ids[t]]]`, as floats.
+    /// Computes rows `[from, to)` of `out[t] = table[sourceRows[ids[t]]]`, as floats.
     ///
-    /// @param columnBytes where in a stored row the block of the first wanted column begins
-    /// @param skipped columns of that block that come before
+    /// @param columnBytes offset in a stored row of the block that holds the first column
+    /// @param skipped columns of that block that precede the first one
     /// @param sourceRows address of ints
     void embed(
             long table,
-            WeightType type,
+            TensorType type,
             long rowBytes,
             long columnBytes,
             int skipped,
@@ -26,7 +27,8 @@ interface RowOps {
             int from,
             int to);
 
-    /// Sixteen partial sums of squares (column c goes to sum c mod 16), added by [VectorLanes#sum].
+    /// Computes the RMS norm by sixteen partial sums of squares (column c goes to sum c mod 16),
+    /// added by [VectorLanes#sum].
     void rmsNorm(
             long x,
             long xStride,
@@ -38,7 +40,7 @@ interface RowOps {
             int from,
             int to);
 
-    /// `residual += x`, then [#rmsNorm] of it.
+    /// Computes `residual += x`, then [#rmsNorm] of `residual`.
     void addRmsNorm(
             long x,
             long xStride,
@@ -52,10 +54,10 @@ interface RowOps {
             int from,
             int to);
 
-    /// `out = Σ x²` of each row, as [#rmsNorm] adds them.
+    /// Computes `out = Σ x²` of each row, added as in [#rmsNorm].
     void squareSums(long x, long xStride, int columns, long out, long outStride, int from, int to);
 
-    /// `x = x / sqrt(sums / count + epsilon) · weight`.
+    /// Computes `x = x / sqrt(sums / count + epsilon) · weight`.
     void normalizeBySums(
             long x,
             long xStride,
@@ -68,7 +70,8 @@ interface RowOps {
             int from,
             int to);
 
-    /// Sixteen partial sums each for mean and variance, as [#rmsNorm] has them.
+    /// Computes the layer norm by sixteen partial sums each for mean and variance, as in
+    /// [#rmsNorm].
     void layerNorm(
             long x,
             long xStride,

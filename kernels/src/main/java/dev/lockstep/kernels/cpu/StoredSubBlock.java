@@ -4,13 +4,14 @@ import static dev.lockstep.kernels.cpu.VectorLanes.INT;
 import static dev.lockstep.kernels.cpu.VectorLanes.MEMORY;
 import static dev.lockstep.kernels.cpu.VectorLanes.SHORT;
 
-import dev.lockstep.kernels.WeightType;
+import dev.lockstep.checkpoint.TensorType;
 import java.lang.foreign.ValueLayout;
 
-/// 32 columns of a stored row, taken out of its block; the twin of `stored.h`. Reused for the next.
+/// A sub-block: 32 columns of a stored row, decoded; the twin of `stored.h`. One instance is reused
+/// for many reads.
 ///
-/// w = factor · subScale · value − minScale · subMin, where columns 0 … 15 and 16 … 31 have sub-
-/// scales of their own.
+/// w = factor · subScale · value − minScale · subMin; columns 0 … 15 and 16 … 31 have their own
+/// sub-scales and sub-minimums.
 final class StoredSubBlock {
     static final int COLUMNS = 32;
 
@@ -18,7 +19,7 @@ final class StoredSubBlock {
         -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113
     };
 
-    private final WeightType type;
+    private final TensorType type;
     private final int subBlocks;
     private final int[] values = new int[COLUMNS];
     private final int[] subScales = new int[2];
@@ -26,7 +27,7 @@ final class StoredSubBlock {
     private float factor;
     private float minScale;
 
-    StoredSubBlock(WeightType type) {
+    StoredSubBlock(TensorType type) {
         this.type = type;
         subBlocks = type.blockSize() / COLUMNS;
     }
@@ -38,32 +39,32 @@ final class StoredSubBlock {
         int inBlock = subBlock % subBlocks;
         switch (type) {
             case Q4_0 -> {
-                one(block, 0);
+                oneScale(block, 0);
                 nibbles(block + 2, -8);
             }
             case IQ4_NL -> {
-                one(block, 0);
+                oneScale(block, 0);
                 nibbles(block + 2, 0);
                 for (int c = 0; c < COLUMNS; c++) {
                     values[c] = IQ4_NL[values[c]];
                 }
             }
             case Q4_1 -> {
-                one(block, -half(block + 2));
+                oneScale(block, -half(block + 2));
                 nibbles(block + 4, 0);
             }
             case Q5_0 -> {
-                one(block, 0);
+                oneScale(block, 0);
                 nibbles(block + 6, -16);
                 addFifthBits(MEMORY.get(INT, block + 2));
             }
             case Q5_1 -> {
-                one(block, -half(block + 2));
+                oneScale(block, -half(block + 2));
                 nibbles(block + 8, 0);
                 addFifthBits(MEMORY.get(INT, block + 4));
             }
             case Q8_0 -> {
-                one(block, 0);
+                oneScale(block, 0);
                 for (int c = 0; c < COLUMNS; c++) {
                     values[c] = (byte) unsigned(block + 2 + c);
                 }
@@ -84,17 +85,17 @@ final class StoredSubBlock {
         }
     }
 
-    /// q of a column.
+    /// Returns q of a column.
     int value(int column) {
         return values[column];
     }
 
-    /// d of the block.
+    /// Returns d of the block.
     float factor() {
         return factor;
     }
 
-    /// What a block's minimum is made of: e, or −m.
+    /// Returns what scales the minimum of the block: e, or −m.
     float minScale() {
         return minScale;
     }
@@ -115,7 +116,7 @@ final class StoredSubBlock {
         return -(minScale * subMin[half]);
     }
 
-    private void one(long block, float min) {
+    private void oneScale(long block, float min) {
         factor = half(block);
         minScale = min;
         subScales[0] = 1;
@@ -124,7 +125,7 @@ final class StoredSubBlock {
         subMin[1] = 1;
     }
 
-    /// Columns c and c + 16 share a byte.
+    /// Reads codes of 4 bits; columns c and c + 16 share a byte.
     private void nibbles(long at, int offset) {
         for (int c = 0; c < COLUMNS / 2; c++) {
             int both = unsigned(at + c);
@@ -139,7 +140,7 @@ final class StoredSubBlock {
         }
     }
 
-    /// A byte a column, of which other subBlocks have other bits.
+    /// Reads codes from a byte per column, in which other sub-blocks have other bits.
     private void codes(long at, int bit, int mask, int offset) {
         for (int c = 0; c < COLUMNS; c++) {
             values[c] = (unsigned(at + c) >> bit & mask) + offset;
@@ -185,7 +186,8 @@ final class StoredSubBlock {
         addBits(block + 128 + subBlock / 4 * 32L, subBlock % 4 * 2, 3, 4);
     }
 
-    /// Scale and minimum of a subBlock, 6 bits each, in the 12 bytes after the two factors.
+    /// Reads the scale and the minimum of a sub-block, 6 bits each, from the 12 bytes after d and
+    /// e.
     private void sixBits(long block, int subBlock) {
         factor = half(block);
         minScale = half(block + 2);

@@ -8,9 +8,9 @@ import org.jspecify.annotations.Nullable;
 
 /// The compute threads of one worker: the caller is thread 0, the others live from open to close.
 ///
-/// An op is published by bumping the epoch; everybody does a share of it; [#run] returns when all
-/// have. Waiting threads spin for a while, if they may, and then park, so that between steps nobody
-/// burns a core. Running a task allocates nothing.
+/// An op is published by incrementing the epoch; every thread computes a share of it; [#run]
+/// returns when all have finished. Waiting threads spin for a while, if the options allow it, and
+/// then park, so that no thread uses a core between steps. Running a task allocates nothing.
 final class ThreadTeam implements AutoCloseable {
 
     /// One op's work; `thread` counts from 0.
@@ -18,13 +18,13 @@ final class ThreadTeam implements AutoCloseable {
         void run(int thread, int threads);
     }
 
-    /// One thread's part of an op that treats every row by itself.
+    /// One thread's part of a row-wise op.
     interface Rows {
         void compute(int from, int to);
     }
 
     private static final long SPIN_NANOS = 50_000;
-    private static final long LOOK_AFTER_NANOS = 100_000_000;
+    private static final long ALIVE_CHECK_NANOS = 100_000_000;
     private static final int SPINS_PER_CLOCK = 64;
 
     // Slots of `words`, far enough apart that no two share a cache line or its neighbour.
@@ -65,7 +65,7 @@ final class ThreadTeam implements AutoCloseable {
         return members.length + 1;
     }
 
-    /// Whether work of that many multiply-adds is worth waking the team for.
+    /// Returns whether work of that many multiply-adds is worth waking the team for.
     boolean worthSharing(long multiplyAdds) {
         // A shared op costs about 0.5 µs with spinning threads, 10 µs with parked ones.
         return members.length > 0 && multiplyAdds >= (spinNanos > 0 ? 1 << 16 : 1 << 19);
@@ -82,7 +82,7 @@ final class ThreadTeam implements AutoCloseable {
         }
     }
 
-    /// [#run] if the work is worth it, else all of it on the calling thread.
+    /// Runs `task` on every thread if the work is worth it, else all of it on the calling thread.
     void run(Task task, long multiplyAdds) {
         if (worthSharing(multiplyAdds)) {
             run(task);
@@ -105,7 +105,7 @@ final class ThreadTeam implements AutoCloseable {
                 (long) rows * workPerRow);
     }
 
-    /// Where thread `index` of `threads` begins when `count` items are cut evenly.
+    /// Returns the first item of thread `index` of `threads` when `count` items are divided evenly.
     static int share(int count, int index, int threads) {
         return (int) ((long) count * index / threads);
     }
@@ -161,7 +161,7 @@ final class ThreadTeam implements AutoCloseable {
         }
         callerParked = true;
         while (words.get(REMAINING) > 0) {
-            LockSupport.parkNanos(this, LOOK_AFTER_NANOS);
+            LockSupport.parkNanos(this, ALIVE_CHECK_NANOS);
             requireAlive();
         }
         callerParked = false;

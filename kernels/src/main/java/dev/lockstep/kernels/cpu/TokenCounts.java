@@ -2,7 +2,7 @@ package dev.lockstep.kernels.cpu;
 
 import java.util.Arrays;
 
-/// How often each token id occurs in the output of a sequence, prompt ids included with count 0. An
+/// The count of each token id in the output of a sequence; prompt ids are included with count 0. An
 /// open hash table; entry i is the i-th distinct id that was seen.
 final class TokenCounts {
     private static final int FREE = -1;
@@ -33,7 +33,7 @@ final class TokenCounts {
     }
 
     void addOutput(int id) {
-        // Growing replaces the array: the entry comes first.
+        // Growing replaces the array, so the entry is computed first.
         int entry = entry(id);
         counts[entry]++;
     }

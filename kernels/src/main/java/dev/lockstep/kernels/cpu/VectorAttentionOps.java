@@ -86,7 +86,7 @@ final class VectorAttentionOps implements AttentionOps {
         writeAll(first, heads, first.states(), out, outStride);
     }
 
-    /// Divides states by their sums of weights, each into its head's place.
+    /// Divides states by their sums of weights and writes each to its head's columns.
     static void writeAll(
             AttentionTile tile, HeadGroups heads, long states, long out, long outStride) {
         int headSize = heads.shape().headSize();
@@ -99,7 +99,7 @@ final class VectorAttentionOps implements AttentionOps {
         }
     }
 
-    // Element i of the first half turns with element i of the second.
+    // Element i of the first half is rotated with element i of the second.
     private static void rotate(long head, long cosine, long sine, int half) {
         int i = 0;
         for (; i + STEP <= half; i += STEP) {

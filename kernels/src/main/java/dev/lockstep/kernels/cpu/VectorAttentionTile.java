@@ -59,7 +59,7 @@ final class VectorAttentionTile {
         }
     }
 
-    /// The tile's rows of `out`, from its whole sequence.
+    /// Computes the tile's rows of `out` from its whole sequence.
     void computeWhole(long out, long outStride) {
         int first = tile.firstSegment(heads.shape());
         computeSegment(first, states);
@@ -128,7 +128,7 @@ final class VectorAttentionTile {
         }
     }
 
-    /// The tokens of a block that a vector sees: `[seenFrom, seenTo)`.
+    /// Returns the first token of a block that a vector attends to, of `[seenFrom, seenTo)`.
     private int seenFrom(int vector, int block) {
         int position = tile.position() + vector / group;
         return Math.max(0, heads.shape().firstSeen(position) - block * BLOCK);
@@ -138,7 +138,7 @@ final class VectorAttentionTile {
         return Math.min(BLOCK, tile.position() + vector / group + 1 - block * BLOCK);
     }
 
-    /// Behind the last vector that sees any token of a block.
+    /// Returns the exclusive end of the vectors that attend to any token of a block.
     private int endVector(int block) {
         long token = (block + 1L) * BLOCK - 1 + heads.shape().window() - tile.position();
         return (int) Math.min(vectors, token * group);

@@ -9,8 +9,8 @@ import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 import dev.lockstep.kernels.Activation;
 import jdk.incubator.vector.FloatVector;
 
-/// The twin of `elementwise.cpp` and `activate.cpp` that needs no compiler. What few families need
-/// goes element by element.
+/// The twin of `elementwise.cpp` and `activate.cpp` that needs no compiler. Ops that few model
+/// families need are computed element by element.
 final class VectorElementOps implements ElementOps {
 
     @Override
@@ -87,7 +87,7 @@ final class VectorElementOps implements ElementOps {
         }
     }
 
-    // `target` holds e^-gate on the way.
+    // `target` holds e^-gate in between.
     private static void gateLanes(long gate, long up, long target) {
         for (int i = 0; i < VectorLanes.COUNT; i += STEP) {
             FloatVector.zero(SPECIES)
@@ -104,7 +104,7 @@ final class VectorElementOps implements ElementOps {
         }
     }
 
-    /// `sums += x`, one row.
+    /// Computes `sums += x` for one row.
     static void addRow(long x, long sums, int columns) {
         int c = 0;
         for (; c + STEP <= columns; c += STEP) {

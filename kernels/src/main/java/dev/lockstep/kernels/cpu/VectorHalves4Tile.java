@@ -15,11 +15,11 @@ import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
 
-/// Nibbles whose halves of 16 columns have scales of their own: codes as [VectorQ4Tile] has them;
-/// then `[block][own scales, d, e][16 rows]`: a short of each half with signed s in its low and
-/// unsigned m in its high byte; f32; f32 where there is a minimum.
+/// Codes of 4 bits with a scale for each half of 16 columns: codes as in [VectorQ4Tile]; then
+/// `[block][own scales, d, e][16 rows]`: a short for each half with signed s in its low and
+/// unsigned m in its high byte; d as f32; e as f32 for formats with a minimum.
 ///
-/// @param offset what every code is too large by
+/// @param offset subtracted from every code
 record VectorHalves4Tile(int offset, boolean hasMinimum) implements VectorTile {
     static final VectorHalves4Tile Q2_K = new VectorHalves4Tile(0, true);
     static final VectorHalves4Tile Q3_K = new VectorHalves4Tile(4, false);
@@ -55,8 +55,8 @@ record VectorHalves4Tile(int offset, boolean hasMinimum) implements VectorTile {
         }
     }
 
-    // In one method this would be more than C2 is ready to inline (NodeCountInliningCutoff); what
-    // goes from one to the next is in arrays.
+    // One method for all of this would exceed what C2 inlines (NodeCountInliningCutoff); values
+    // pass from one to the next in arrays.
 
     private void totals(long weights, long scales, long record, int count, int[] totals) {
         for (int block = 0; block < count; block++) {
@@ -115,7 +115,7 @@ record VectorHalves4Tile(int offset, boolean hasMinimum) implements VectorTile {
         return halves.lanewise(VectorOperators.ASHR, 16);
     }
 
-    /// Both halves times their own scales.
+    /// Returns the sum of both halves times their own scales.
     static IntVector total(ShortVector own, IntVector first, IntVector second) {
         var both = own.reinterpretAsInts();
         return first.mul(both.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 24))
@@ -129,9 +129,9 @@ record VectorHalves4Tile(int offset, boolean hasMinimum) implements VectorTile {
     private static FloatVector addMinimum(
             ShortVector own, FloatVector factor, long record, FloatVector sum) {
         var products = own.lanewise(VectorOperators.LSHR, 8).mul(VectorInt8.sums(record));
-        var least = VectorQ8Tile.widened(products.reinterpretAsInts());
+        var minimum = VectorQ8Tile.widened(products.reinterpretAsInts());
         return factor.mul(-SEGMENT.get(FLOAT, record + SCALE))
-                .fma(least.convertShape(VectorOperators.I2F, SPECIES, 0), sum);
+                .fma(minimum.convertShape(VectorOperators.I2F, SPECIES, 0), sum);
     }
 
     private static FloatVector floats(long address) {

@@ -11,8 +11,8 @@ import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 
-/// Bytes whose halves of 16 columns have scales of their own: codes as [VectorQ8Tile] has them;
-/// then `[block][own scales, d][16 rows]` as in [VectorHalves4Tile].
+/// Codes of 8 bits with a scale for each half of 16 columns: codes as in [VectorQ8Tile]; then
+/// `[block][own scales, d][16 rows]` as in [VectorHalves4Tile].
 final class VectorHalves8Tile implements VectorTile {
     private static final int STEPS = 8;
     private static final long STEP_BYTES = 64;

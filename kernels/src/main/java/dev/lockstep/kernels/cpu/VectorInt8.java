@@ -17,8 +17,8 @@ import jdk.incubator.vector.VectorOperators;
 /// holding q of column i in its low and of column i + 16 in its high half; the scale; scale · Σ q;
 /// Σ q of the low and of the high halves.
 ///
-/// Java has no int8 dot product, so products are made of 16-bit lanes: a broadcast int is the
-/// operand of two columns at once.
+/// Java has no int8 dot product, so products use 16-bit lanes: a broadcast int is the operand of
+/// two columns at once.
 final class VectorInt8 {
     static final int BLOCK = 32;
     static final long RECORD_BYTES = 76;
@@ -26,7 +26,7 @@ final class VectorInt8 {
     static final long SCALED_SUM = 68;
     private static final long SUMS = 72;
 
-    // Adding and taking away 1.5 · 2^23 leaves no room for a fraction: it rounds half to even.
+    // Adding and subtracting 1.5 · 2^23 leaves no room for a fraction: it rounds half to even.
     private static final float ROUNDER = 12582912f;
 
     private VectorInt8() {}
@@ -37,12 +37,12 @@ final class VectorInt8 {
         }
     }
 
-    /// Both columns of activation int `i` of a record, for every row.
+    /// Returns both columns of activation int `i` of a record, for every row.
     static ShortVector pair(long record, int i) {
         return IntVector.broadcast(INTS, SEGMENT.get(INT, record + 4L * i)).reinterpretAsShorts();
     }
 
-    /// The sums of both halves' activations, for every row.
+    /// Returns the sums of both halves' activations, for every row.
     static ShortVector sums(long record) {
         return IntVector.broadcast(INTS, SEGMENT.get(INT, record + SUMS)).reinterpretAsShorts();
     }
@@ -71,7 +71,7 @@ final class VectorInt8 {
         SEGMENT.set(INT, record + SUMS, (firstSum & 0xFFFF) | (secondSum << 16));
     }
 
-    // Compared as integers: so a NaN is larger than every number and shows in the product.
+    // Compared as integers, so that a NaN is larger than every number and reaches the product.
     private static float largest(long x) {
         var largest = IntVector.zero(INTS);
         for (int i = 0; i < BLOCK; i += STEP) {

@@ -28,8 +28,8 @@ final class VectorLanes {
 
     private VectorLanes() {}
 
-    /// Lane i with lane i + 8, then i + 4, i + 2, i + 1: the one order in which lanes are ever
-    /// summed. Destroys the sixteen floats at `address`.
+    /// Returns the sum of sixteen lanes: lane i with lane i + 8, then i + 4, i + 2, i + 1, the only
+    /// order in which lanes are summed. Overwrites the sixteen floats at `address`.
     static float sum(long address) {
         for (int half = COUNT / 2; half > 0; half /= 2) {
             for (int i = 0; i < half; i++) {
@@ -40,7 +40,7 @@ final class VectorLanes {
         return MEMORY.get(FLOAT, address);
     }
 
-    /// [#sum] of an array of sixteen.
+    /// Returns [#sum] of an array of sixteen, which it overwrites.
     static float sum(float[] lanes) {
         for (int half = COUNT / 2; half > 0; half /= 2) {
             for (int i = 0; i < half; i++) {
@@ -54,7 +54,7 @@ final class VectorLanes {
         return Float.intBitsToFloat(bits << 16);
     }
 
-    /// Rounds half to even; a NaN stays one.
+    /// Rounds half to even; a NaN stays a NaN.
     static short floatToBfloat16(float x) {
         int bits = Float.floatToRawIntBits(x);
         boolean nan = (bits & 0x7fffffff) > 0x7f800000;

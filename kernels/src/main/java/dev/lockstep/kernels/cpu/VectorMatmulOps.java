@@ -3,7 +3,7 @@ package dev.lockstep.kernels.cpu;
 import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
 import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
 
-/// The Vector API twin: the same sums as the C++ kernels, in layouts of its own.
+/// The twin of the C++ matmul kernels that needs no compiler: the same sums, in its own layouts.
 final class VectorMatmulOps implements MatmulOps {
     private final VectorTile f32 = new VectorF32Tile();
     private final VectorTile bf16 = new VectorBf16Tile();
@@ -86,18 +86,18 @@ final class VectorMatmulOps implements MatmulOps {
         VectorTile kernel = tile(format);
         long tileBytes = tileBytes(format, columns, skipped);
         for (int tile = tileFrom; tile < tileTo; tile++) {
-            int exist = Math.min(TILE_ROWS, rows - tile * TILE_ROWS);
+            int tileRows = Math.min(TILE_ROWS, rows - tile * TILE_ROWS);
             long weights = weight + tile * tileBytes;
             long in = x;
             long to = out + 4L * TILE_ROWS * tile;
             int token = 0;
             for (; token + 4 <= tokens; token += 4) {
-                kernel.four(in, xStride, columns, weights, to, 4 * outStride, exist);
+                kernel.four(in, xStride, columns, weights, to, 4 * outStride, tileRows);
                 in += 4 * xStride;
                 to += 16 * outStride;
             }
             for (; token < tokens; token++) {
-                kernel.one(in, columns, weights, to, exist);
+                kernel.one(in, columns, weights, to, tileRows);
                 in += xStride;
                 to += 4 * outStride;
             }

@@ -7,11 +7,11 @@ import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
 import static dev.lockstep.kernels.cpu.VectorLanes.INT;
 import static dev.lockstep.kernels.cpu.VectorLanes.SHORT;
 
-import dev.lockstep.kernels.WeightType;
+import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.kernels.cpu.MatmulOps.WeightSource;
 
-/// Packs stored rows into the tiles that the `Vector…Tile` classes draw. Rows that do not exist
-/// stay as zero as fresh memory is.
+/// The packing of stored rows into the tiles that the `Vector…Tile` classes describe. Rows that do
+/// not exist stay zero, as fresh memory is.
 final class VectorPack {
     private VectorPack() {}
 
@@ -54,7 +54,7 @@ final class VectorPack {
         }
     }
 
-    private static float element(WeightType type, long row, int column) {
+    private static float element(TensorType type, long row, int column) {
         return switch (type) {
             case F32 -> SEGMENT.get(FLOAT, row + 4L * column);
             case F16 -> Float.float16ToFloat(SEGMENT.get(SHORT, row + 2L * column));
@@ -74,7 +74,7 @@ final class VectorPack {
                 int high = SEGMENT.get(SHORT, values + 2L * step + 16);
                 SEGMENT.set(INT, out + 64L * step, low | (high << 16));
             }
-            row += WeightType.Q8_0.blockBytes();
+            row += TensorType.Q8_0.blockBytes();
             out += VectorQ8Tile.BLOCK_BYTES;
         }
     }
@@ -90,7 +90,7 @@ final class VectorPack {
                 int high = Integer.compress(four, 0xF0F0F0F0);
                 SEGMENT.set(INT, out + 64L * step, low | (high << 16));
             }
-            row += WeightType.Q4_1.blockBytes();
+            row += TensorType.Q4_1.blockBytes();
             out += VectorQ4Tile.BLOCK_BYTES;
             scales += VectorQ4Tile.SCALES_BYTES;
         }

@@ -7,10 +7,11 @@ import static dev.lockstep.kernels.cpu.VectorLanes.INT;
 
 import dev.lockstep.kernels.cpu.MatmulOps.WeightSource;
 
-/// Packs one stored row, 32 subBlock at a time, for the tiles whose stored blocks are not simply
-/// copied.
+/// The packing of one stored row, one sub-block of 32 columns at a time, for tiles that need more
+/// than a copy of the stored blocks.
 ///
-/// `out` is the row's first four bytes in its tile; consecutive fours of a row are 64 bytes apart.
+/// `out` is the address of the row's first four bytes in its tile; consecutive groups of four bytes
+/// of a row are 64 bytes apart.
 final class VectorPackSubBlocks {
     private static final long STEP_BYTES = 64;
 
@@ -88,7 +89,7 @@ final class VectorPackSubBlocks {
         return source.skipped() / BLOCK;
     }
 
-    /// Columns 2s, 2s + 1, 2s + 16, 2s + 17 in step s.
+    /// Writes columns 2s, 2s + 1, 2s + 16, 2s + 17 in step s.
     private static void putBytes(StoredSubBlock subBlock, long out) {
         for (int step = 0; step < 8; step++) {
             int first = two(subBlock, 2 * step);
@@ -101,7 +102,7 @@ final class VectorPackSubBlocks {
         return (subBlock.value(column) & 255) | ((subBlock.value(column + 1) & 255) << 8);
     }
 
-    /// Columns 4s … 4s + 3 in the low and 4s + 16 … 4s + 19 in the high half of step s.
+    /// Writes columns 4s … 4s + 3 to the low and 4s + 16 … 4s + 19 to the high half of step s.
     private static void putNibbles(StoredSubBlock subBlock, int offset, long out) {
         for (int step = 0; step < 4; step++) {
             int eight = 0;

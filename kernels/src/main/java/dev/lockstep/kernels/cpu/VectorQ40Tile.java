@@ -9,7 +9,7 @@ import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 
 import jdk.incubator.vector.FloatVector;
 
-/// Q4_0 weights: codes as [VectorQ4Tile] has them; then `[block][16 rows]` of f32 scales.
+/// Q4_0 weights: codes as in [VectorQ4Tile]; then `[block][16 rows]` of f32 scales.
 final class VectorQ40Tile implements VectorTile {
     static final int OFFSET = 8;
     private static final int STEPS = 4;
@@ -35,7 +35,7 @@ final class VectorQ40Tile implements VectorTile {
                 weights += VectorQ4Tile.BLOCK_BYTES;
                 scales += SCALES_BYTES;
             }
-            // VectorF32Tile.store by hand: here C2 has stopped inlining what is not its own.
+            // VectorF32Tile.store by hand: C2 no longer inlines the call here.
             if (row + STEP <= rows) {
                 sum.intoMemorySegment(SEGMENT, out + 4L * row, ORDER);
             } else {

@@ -17,9 +17,9 @@ import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
 
-/// Q4_1 weights, tile `[block][4][16 rows]` of ints, where step s holds nibbles of columns 4s … 4s
-/// + 3 in the low half and of columns 4s + 16 … 4s + 19 in the high half; then `[block][scale,
-///   minimum][16 rows]` of f32.
+/// Q4_1 weights, tile `[block][4][16 rows]` of ints: step s holds nibbles of columns 4s … 4s+3 in
+/// the low half and of columns 4s+16 … 4s+19 in the high half; then `[block][scale, minimum][16
+/// rows]` of f32.
 ///
 /// Sixteen products of 15 · 127 fit 16 bits, so a whole block is added before it is widened.
 final class VectorQ4Tile implements VectorTile {
@@ -49,7 +49,7 @@ final class VectorQ4Tile implements VectorTile {
                 weights += BLOCK_BYTES;
                 scales += SCALES_BYTES;
             }
-            // VectorF32Tile.store by hand: here C2 has stopped inlining what is not its own.
+            // VectorF32Tile.store by hand: C2 no longer inlines the call here.
             if (row + STEP <= rows) {
                 sum.intoMemorySegment(SEGMENT, out + 4L * row, ORDER);
             } else {

@@ -13,8 +13,8 @@ import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 
-/// Bytes with a scale and a minimum per 32: codes as [VectorQ8Tile] has them; then `[block][scale,
-/// minimum][16 rows]` of f32.
+/// Codes of 8 bits with a scale and a minimum per 32 columns: codes as in [VectorQ8Tile]; then
+/// `[block][scale, minimum][16 rows]` of f32.
 final class VectorQ8MinimumTile implements VectorTile {
     private static final int STEPS = 8;
     private static final long STEP_BYTES = 64;

@@ -16,8 +16,8 @@ import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
 
-/// Q8_0 weights, tile `[block][8][16 rows][4]` of q, where step s holds columns 2s, 2s + 1, 2s +
-/// 16, 2s + 17 of its block; then `[block][16 rows]` of f32 scales.
+/// Q8_0 weights, tile `[block][8][16 rows][4]` of q: step s holds columns 2s, 2s+1, 2s+16, 2s+17 of
+/// its block; then `[block][16 rows]` of f32 scales.
 ///
 /// Two products of |128 · 127| still fit 16 bits, so a step adds two and then widens.
 final class VectorQ8Tile implements VectorTile {
@@ -57,8 +57,8 @@ final class VectorQ8Tile implements VectorTile {
         return dot.add(widened(products(weights, record, step)));
     }
 
-    /// Sums of two products, of the first half's columns in the low and of the second half's in the
-    /// high 16 bits.
+    /// Returns sums of two products: the first half's columns in the low and the second half's in
+    /// the high 16 bits.
     static IntVector products(long weights, long record, int step) {
         var four = load(weights);
         var odd = four.lanewise(VectorOperators.ASHR, 8);
@@ -68,7 +68,7 @@ final class VectorQ8Tile implements VectorTile {
                 .reinterpretAsInts();
     }
 
-    /// The sum of both signed halves of each int.
+    /// Returns the sum of both signed halves of each int.
     static IntVector widened(IntVector halves) {
         return halves.lanewise(VectorOperators.LSHL, 16)
                 .lanewise(VectorOperators.ASHR, 16)

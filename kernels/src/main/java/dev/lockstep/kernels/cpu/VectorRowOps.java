@@ -8,7 +8,7 @@ import static dev.lockstep.kernels.cpu.VectorLanes.SHORT;
 import static dev.lockstep.kernels.cpu.VectorLanes.SPECIES;
 import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 
-import dev.lockstep.kernels.WeightType;
+import dev.lockstep.checkpoint.TensorType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
@@ -19,7 +19,7 @@ final class VectorRowOps implements RowOps {
     @Override
     public void embed(
             long table,
-            WeightType type,
+            TensorType type,
             long rowBytes,
             long columnBytes,
             int skipped,

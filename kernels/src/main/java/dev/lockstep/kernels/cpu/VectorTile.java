@@ -1,11 +1,11 @@
 package dev.lockstep.kernels.cpu;
 
-/// One weight format's inner loops in Java: one tile times one token or four.
+/// The inner loops of one weight format in Java: one tile times one token or four.
 ///
-/// Four tokens give the bits of one four times; they only share the loading of weights.
+/// Four tokens give the same bits as one token four times; they only share the loads of weights.
 interface VectorTile {
 
-    /// One token times the tile.
+    /// Multiplies one token by the tile.
     ///
     /// @param x prepared activations of the token
     /// @param tile the packed tile
@@ -13,10 +13,10 @@ interface VectorTile {
     /// @param rows outputs of this tile that exist
     void one(long x, int columns, long tile, long out, int rows);
 
-    /// Four consecutive tokens times the tile.
+    /// Multiplies four consecutive tokens by the tile.
     ///
-    /// Quantized formats stay with this: a loop over two tokens already exceeds what C2 is ready to
-    /// inline (NodeCountInliningCutoff), then vectors are boxed, and it was hardly faster.
+    /// Quantized formats use this default: a loop over two tokens already exceeds what C2 inlines
+    /// (NodeCountInliningCutoff), then vectors are boxed, and it was hardly faster.
     ///
     /// @param xStride bytes from token to token
     /// @param outStride bytes from token to token

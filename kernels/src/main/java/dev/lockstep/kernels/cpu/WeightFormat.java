@@ -1,9 +1,9 @@
 package dev.lockstep.kernels.cpu;
 
+import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.kernels.DType;
-import dev.lockstep.kernels.WeightType;
 
-/// What a packed weight holds, and so what its activations become before they are multiplied.
+/// The format of a packed weight, which determines how activations are prepared for it.
 enum WeightFormat {
     F32,
     BF16,
@@ -19,8 +19,8 @@ enum WeightFormat {
     Q5_K,
     Q6_K;
 
-    /// Quantized types keep theirs; plain ones become the compute type.
-    static WeightFormat of(WeightType type, DType compute) {
+    /// Returns the format of `type`: quantized types keep theirs, plain types use the compute type.
+    static WeightFormat of(TensorType type, DType compute) {
         return switch (type) {
             case Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, IQ4_NL, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K ->
                     valueOf(type.name());
@@ -35,7 +35,7 @@ enum WeightFormat {
         };
     }
 
-    /// Whether activations are quantized to int8 per 32 values.
+    /// Returns whether activations are quantized to int8 per 32 values.
     boolean isQuantized() {
         return this != F32 && this != BF16;
     }

@@ -9,7 +9,8 @@ import java.lang.ref.Reference;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Packs stored rows into tiles, the team together, reading each source page once.
+/// The packing of stored rows into tiles on all threads of the team, which reads each source page
+/// once.
 final class WeightPacker {
     private final MatmulOps ops;
     private final ThreadTeam team;
@@ -29,7 +30,7 @@ final class WeightPacker {
         for (WeightRows source : sources) {
             if (source.columns() != columns) {
                 throw new IllegalArgumentException(
-                        "%s has %d columns, %s above it %d"
+                        "%s has %d columns, %s has %d"
                                 .formatted(
                                         source.name(),
                                         source.columns(),

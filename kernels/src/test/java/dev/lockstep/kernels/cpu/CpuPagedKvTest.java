@@ -15,7 +15,7 @@ import org.junit.jupiter.api.Test;
 final class CpuPagedKvTest {
 
     @Test
-    void theNullBlockStaysAsItWas() {
+    void theNullBlockIsNeverWritten() {
         try (var device = new TestDevice(CpuKernels.open(CpuOptions.ofThreads(2)))) {
             var shape = new AttentionShape(new int[] {0, 0, 1}, 2, 32, 1);
             var run = new AttentionRun(device, shape, DType.F16, 2, 1);
@@ -30,7 +30,7 @@ final class CpuPagedKvTest {
     }
 
     @Test
-    void blocksOfOtherSizesAreRefused() {
+    void unsupportedBlockSizesAndTypesAreRefused() {
         assertThrows(
                 IllegalArgumentException.class,
                 () -> new CpuPagedKv(new CpuMemory(), new KvLayout(1, 1, 32, DType.F16, 32), 4));

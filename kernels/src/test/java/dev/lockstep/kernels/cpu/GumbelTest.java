@@ -32,14 +32,14 @@ final class GumbelTest {
     }
 
     @Test
-    void aTokenThatCouldWinIsNeverPassedOver() {
+    void aTokenThatCouldWinIsNeverSkipped() {
         var random = new Random(2);
         for (int i = 0; i < 200_000; i++) {
             int word = i < 1000 ? -1 - i : random.nextInt();
             double z = -30 * random.nextDouble();
-            double most = 20 * random.nextDouble() - 5;
-            if (z + Gumbel.ofWord(word) >= most) {
-                assertTrue(VectorSamplingOps.canReach(word, z, most));
+            double bestScore = 20 * random.nextDouble() - 5;
+            if (z + Gumbel.ofWord(word) >= bestScore) {
+                assertTrue(VectorSamplingOps.canReach(word, z, bestScore));
             }
         }
     }

@@ -1,21 +1,21 @@
 package dev.lockstep.kernels.cpu;
 
+import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.StoredMatrix;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.TestDevice;
-import dev.lockstep.kernels.WeightType;
 import java.util.ArrayList;
 import java.util.List;
 import jdk.incubator.vector.LongVector;
 import jdk.incubator.vector.VectorOperators;
 
-/// Prints how fast products are, beside the read bandwidth of the same run. Run by hand:
-/// `KernelBench [threads] [instruction set]`.
+/// A benchmark that prints the speed of products and the read bandwidth of the same run. Run by
+/// hand: `KernelBench [threads] [instruction set]`.
 ///
-/// Weights of a format are more than the caches hold and are taken in turn, as a decoding model
-/// takes its layers; the best of several rounds counts, since neighbours only ever slow it.
+/// The weights of a format exceed the caches and are used in turn, as a decoding model uses its
+/// layers; the best of several rounds counts, since other load only ever slows it.
 final class KernelBench {
     private static final int SIZE = 2048;
     private static final long WEIGHT_BYTES = 192L << 20;
@@ -30,17 +30,17 @@ final class KernelBench {
         var options = CpuOptions.ofThreads(threads).with(set);
         System.out.printf("%s, %s, %d threads%n", CpuFeatures.current().name(), set.key(), threads);
         System.out.printf("read bandwidth %5.1f GB/s%n", readBandwidth(options));
-        for (WeightType type : WeightType.values()) {
+        for (TensorType type : TensorType.values()) {
             for (DType compute :
-                    type == WeightType.BF16 ? List.of(DType.BF16) : List.of(DType.F32)) {
-                if (type != WeightType.F16) {
+                    type == TensorType.BF16 ? List.of(DType.BF16) : List.of(DType.F32)) {
+                if (type != TensorType.F16) {
                     measure(options, type, compute);
                 }
             }
         }
     }
 
-    private static void measure(CpuOptions options, WeightType type, DType compute) {
+    private static void measure(CpuOptions options, TensorType type, DType compute) {
         try (var device = new TestDevice(CpuKernels.open(options))) {
             var stored = StoredMatrix.random(type, SIZE, SIZE, 1);
             var weights = new ArrayList<PackedWeight>();

@@ -2,6 +2,7 @@ package dev.lockstep.kernels.cpu;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 
+import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.KernelsContract;
 import dev.lockstep.kernels.MatmulContract;
@@ -10,29 +11,29 @@ import dev.lockstep.kernels.StoredElement;
 import dev.lockstep.kernels.StoredMatrix;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.TestDevice;
-import dev.lockstep.kernels.WeightType;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/// Law 6 for products on a CPU, bit by bit: in whatever batch, and equal to the definition in
-/// [MatmulOps] where it fixes them.
+/// The contract of law 6 for products on a CPU: the same bits in any batch, equal to the definition
+/// in [MatmulOps] where it fixes them.
 interface MatmulBitsContract extends KernelsContract {
     int TOKENS = 64;
     int ROWS = 53;
     int COLUMNS = 224;
 
-    /// Where these columns begin: within the first block of 256, which they leave.
+    /// The first of these columns: within the first block of 256, which they extend beyond.
     int FIRST = 96;
 
-    /// Whether plain weights asked to compute in bf16 follow the definition bit by bit.
+    /// Returns whether bf16 products use the bf16 instruction, whose bits the definition does not
+    /// fix.
     boolean hasBf16Instruction();
 
     @ParameterizedTest
-    @EnumSource(WeightType.class)
-    default void aRowHasTheSameBitsInEveryBatch(WeightType type) {
+    @EnumSource(TensorType.class)
+    default void aRowHasTheSameBitsInEveryBatch(TensorType type) {
         try (var device = device()) {
             for (DType compute : computeTypes(type)) {
                 PackedWeight weight = weight(device, type, compute);
@@ -52,8 +53,8 @@ interface MatmulBitsContract extends KernelsContract {
     }
 
     @ParameterizedTest
-    @EnumSource(WeightType.class)
-    default void aRowHasTheSameBitsWithAnyNumberOfThreads(WeightType type) {
+    @EnumSource(TensorType.class)
+    default void aRowHasTheSameBitsWithAnyNumberOfThreads(TensorType type) {
         for (DType compute : computeTypes(type)) {
             var results =
                     IntStream.rangeClosed(1, 4)
@@ -73,8 +74,8 @@ interface MatmulBitsContract extends KernelsContract {
     }
 
     @ParameterizedTest
-    @EnumSource(WeightType.class)
-    default void bitsAreThoseOfTheDefinition(WeightType type) {
+    @EnumSource(TensorType.class)
+    default void bitsMatchTheDefinition(TensorType type) {
         try (var device = device()) {
             for (DType compute : computeTypes(type)) {
                 if (compute == DType.BF16 && hasBf16Instruction()) {
@@ -90,10 +91,11 @@ interface MatmulBitsContract extends KernelsContract {
         }
     }
 
-    /// Tokens are taken in chunks that fit a cache, and rows that would evict each other are moved.
+    /// Covers the chunks of tokens that fit a cache, and rows that are moved because they would
+    /// evict each other.
     @ParameterizedTest
     @EnumSource(names = {"F32", "Q8_0"})
-    default void longRowsHaveTheSameBitsInEveryBatch(WeightType type) {
+    default void longRowsHaveTheSameBitsInEveryBatch(TensorType type) {
         try (var device = device()) {
             int tokens = 21;
             int columns = 16384;
@@ -109,17 +111,17 @@ interface MatmulBitsContract extends KernelsContract {
         }
     }
 
-    private static List<DType> computeTypes(WeightType type) {
+    private static List<DType> computeTypes(TensorType type) {
         return type.isQuantized() ? List.of(DType.F32) : List.of(DType.F32, DType.BF16);
     }
 
-    private static PackedWeight weight(TestDevice device, WeightType type, DType compute) {
+    private static PackedWeight weight(TestDevice device, TensorType type, DType compute) {
         int[] rows = IntStream.range(0, ROWS).toArray();
         var shard = stored(type).shard(rows, FIRST, FIRST + COLUMNS);
         return device.kernels().prepare(List.of(shard), compute);
     }
 
-    private static StoredMatrix stored(WeightType type) {
+    private static StoredMatrix stored(TensorType type) {
         return StoredMatrix.random(type, ROWS, FIRST + COLUMNS, 1);
     }
 
@@ -167,57 +169,58 @@ interface MatmulBitsContract extends KernelsContract {
         private static float quantized(StoredMatrix stored, int row, float[] x) {
             float sum = 0;
             var q = new int[32];
-            for (int part = 0; part < x.length; part += 32) {
+            for (int start = 0; start < x.length; start += 32) {
                 float largest = 0;
                 for (int i = 0; i < 32; i++) {
-                    largest = Math.max(largest, Math.abs(x[part + i]));
+                    largest = Math.max(largest, Math.abs(x[start + i]));
                 }
                 for (int i = 0; i < 32; i++) {
-                    q[i] = (int) Math.rint(x[part + i] * (127f / largest));
+                    q[i] = (int) Math.rint(x[start + i] * (127f / largest));
                 }
                 float scale = largest / 127f;
                 sum =
                         switch (stored.type()) {
-                            case Q2_K, Q3_K, Q6_K -> halves(stored, row, part, q, scale, sum);
-                            default -> whole(stored, row, part, q, scale, sum);
+                            case Q2_K, Q3_K, Q6_K -> halves(stored, row, start, q, scale, sum);
+                            default -> whole(stored, row, start, q, scale, sum);
                         };
             }
             return sum;
         }
 
-        /// One scale, and perhaps a minimum, for 32 columns.
+        /// Adds a sub-block with one scale, and possibly a minimum, for 32 columns.
         private static float whole(
-                StoredMatrix stored, int row, int part, int[] q, float scale, float sum) {
+                StoredMatrix stored, int row, int start, int[] q, float scale, float sum) {
             int dot = 0;
             int total = 0;
             for (int i = 0; i < 32; i++) {
-                dot += q[i] * stored.element(row, FIRST + part + i).q();
+                dot += q[i] * stored.element(row, FIRST + start + i).q();
                 total += q[i];
             }
-            StoredElement own = stored.element(row, FIRST + part);
+            StoredElement own = stored.element(row, FIRST + start);
             float added = Math.fma(own.scale() * own.subScale() * scale, (float) dot, sum);
             float minimum = -(own.min() * own.subMin());
             return hasMinimum(stored.type()) ? Math.fma(minimum, scale * total, added) : added;
         }
 
-        /// Integer scales, and perhaps minimums, for each 16 of 32 columns.
+        /// Adds a sub-block with integer scales, and possibly minimums, for each half of 16
+        /// columns.
         private static float halves(
-                StoredMatrix stored, int row, int part, int[] q, float scale, float sum) {
+                StoredMatrix stored, int row, int start, int[] q, float scale, float sum) {
             int dot = 0;
             int min = 0;
             for (int i = 0; i < 32; i++) {
-                StoredElement element = stored.element(row, FIRST + part + i);
+                StoredElement element = stored.element(row, FIRST + start + i);
                 dot += q[i] * element.q() * element.subScale();
                 min += q[i] * element.subMin();
             }
-            StoredElement own = stored.element(row, FIRST + part);
+            StoredElement own = stored.element(row, FIRST + start);
             float added = Math.fma(own.scale() * scale, (float) dot, sum);
             return hasMinimum(stored.type())
                     ? Math.fma(own.min() * scale, (float) -min, added)
                     : added;
         }
 
-        private static boolean hasMinimum(WeightType type) {
+        private static boolean hasMinimum(TensorType type) {
             return switch (type) {
                 case Q4_1, Q5_1, Q2_K, Q4_K, Q5_K -> true;
                 case F32, F16, BF16, Q4_0, Q5_0, Q8_0, IQ4_NL, Q3_K, Q6_K -> false;

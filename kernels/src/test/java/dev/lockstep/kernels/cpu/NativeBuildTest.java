@@ -16,7 +16,7 @@ import org.junit.jupiter.api.io.TempDir;
 final class NativeBuildTest {
 
     @Test
-    void withoutACompilerTheBuildGoesOnAndSaysSo(@TempDir Path folder)
+    void withoutACompilerTheBuildSucceedsWithAMessage(@TempDir Path folder)
             throws IOException, InterruptedException {
         var build =
                 new ProcessBuilder("bash", "src/main/cpp/build.sh", folder.toString())
@@ -27,14 +27,14 @@ final class NativeBuildTest {
         assertEquals(0, process.waitFor(), output);
         assertEquals(1, output.lines().count());
         assertTrue(output.contains("install g++ 10 or newer"), output);
-        assertTrue(output.contains("the Vector API twin will serve"), output);
+        assertTrue(output.contains("the Vector API kernels are used instead"), output);
         try (var files = Files.list(folder)) {
             assertEquals(0, files.count());
         }
     }
 
     @Test
-    void aCpuIsAskedForEveryFlag() {
+    void everyMissingCpuFlagIsReported() {
         var old =
                 CpuFeatures.parse(
                         List.of(
@@ -46,14 +46,14 @@ final class NativeBuildTest {
     }
 
     @Test
-    void anInstructionSetTheCpuLacksIsRefusedWithTheRemedy() {
+    void anUnsupportedInstructionSetIsRefusedWithTheRemedy() {
         var old = CpuFeatures.parse(List.of("flags : fpu"));
         var refused =
                 assertThrows(
                         UnsupportedOperationException.class,
                         () -> InstructionSet.AVX512_VNNI.require(old));
         assertEquals(
-                "instruction set avx512_vnni was asked for, but this CPU lacks avx512_vnni, avx512bw, avx512dq, avx512f, avx512vl: ask for vector_api, or for none",
+                "instruction set avx512_vnni was requested, but this CPU lacks avx512_vnni, avx512bw, avx512dq, avx512f, avx512vl: request vector_api, or none",
                 refused.getMessage());
     }
 }

@@ -4,7 +4,8 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.lockstep.kernels.Kernels;
 
-/// Opens CPU kernels of one instruction set, or skips the test where this machine has none.
+/// The opening of CPU kernels of one instruction set, which skips the test where this machine
+/// cannot run them.
 final class OpenKernels {
     private OpenKernels() {}
 

@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 
 import org.junit.jupiter.api.Test;
 
-/// The known answers that its authors publish with Random123.
+/// Checks the known answers that the authors publish with Random123.
 final class PhiloxTest {
 
     @Test

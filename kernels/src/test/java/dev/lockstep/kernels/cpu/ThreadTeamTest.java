@@ -20,14 +20,21 @@ import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
 
 final class ThreadTeamTest {
+    private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+
+    /// Only a hang takes longer, however busy the machine is.
+    private static final Duration HANG = Duration.ofMinutes(10);
+
+    /// CPU time after which a thread that is not parked spins; the spin takes microseconds.
+    private static final Duration SPINS = Duration.ofSeconds(1);
 
     @Test
-    void everyThreadDoesEveryOpOnce() {
+    void everyThreadRunsEveryOpOnce() {
         countRounds(CpuOptions.ofThreads(2), 30_000);
     }
 
     @Test
-    void moreThreadsThanCoresOnlyTakeLonger() {
+    void moreThreadsThanCoresRunEveryOpOnce() {
         countRounds(CpuOptions.ofThreads(5), 10_000);
     }
 
@@ -38,7 +45,7 @@ final class ThreadTeamTest {
 
     private static void countRounds(CpuOptions options, int rounds) {
         assertTimeoutPreemptively(
-                Duration.ofSeconds(60),
+                HANG,
                 () -> {
                     try (var team = new ThreadTeam(options)) {
                         var done = new long[options.threads() * 16];
@@ -55,8 +62,8 @@ final class ThreadTeamTest {
                 });
     }
 
-    /// Counts, and makes one thread in a while late: by a little, or long enough for the others to
-    /// park.
+    /// A task that counts its runs and delays threads: by a few spins, or now and then long enough
+    /// for the others to park.
     private static final class Round implements ThreadTeam.Task {
         private final long[] done;
         private int delays;
@@ -67,8 +74,8 @@ final class ThreadTeamTest {
 
         @Override
         public void run(int thread, int threads) {
-            int mine = Integer.rotateRight(delays, 8 * thread) & 0xFF;
-            for (int i = 0; i < mine; i++) {
+            int spins = Integer.rotateRight(delays, 8 * thread) & 0xFF;
+            for (int i = 0; i < spins; i++) {
                 Thread.onSpinWait();
             }
             if ((delays & 0x3FFFF) == thread) {
@@ -79,12 +86,12 @@ final class ThreadTeamTest {
     }
 
     @Test
-    void aThreadThatThrowsFailsTheOpAndNothingElse() {
+    void aThreadThatThrowsFailsOnlyItsOp() {
         for (int victim = 0; victim < 3; victim++) {
             int failing = victim;
             var cause = new ArithmeticException("on purpose");
             assertTimeoutPreemptively(
-                    Duration.ofSeconds(10),
+                    HANG,
                     () -> {
                         try (var team = new ThreadTeam(CpuOptions.ofThreads(3))) {
                             var failure =
@@ -111,9 +118,13 @@ final class ThreadTeamTest {
         try (var team = new ThreadTeam(CpuOptions.ofThreads(3))) {
             var members = new Thread[3];
             team.run((thread, _) -> members[thread] = Thread.currentThread());
-            Thread.sleep(50); // a thousand times the spin
-            assertEquals(Thread.State.WAITING, members[1].getState());
-            assertEquals(Thread.State.WAITING, members[2].getState());
+            for (Thread member : List.of(members[1], members[2])) {
+                while (member.getState() != Thread.State.WAITING) {
+                    long used = THREADS.getThreadCpuTime(member.threadId());
+                    assertTrue(used < SPINS.toNanos(), "spins, " + member.getState());
+                    Thread.sleep(1);
+                }
+            }
         }
     }
 
@@ -132,7 +143,7 @@ final class ThreadTeamTest {
         var seen = new String[2];
         String first = allowedCpus().replaceFirst("[,-].*", "");
         var cpus = List.of(Integer.valueOf(first), Integer.valueOf(first));
-        // A thread of its own, since the caller is pinned too.
+        // A separate thread, since the caller is pinned too.
         var caller =
                 new Thread(
                         () -> {
@@ -160,23 +171,22 @@ final class ThreadTeamTest {
 
     @Test
     void aSharedOpAllocatesNothing() {
-        var bean = (ThreadMXBean) ManagementFactory.getThreadMXBean();
         try (var team = new ThreadTeam(CpuOptions.ofThreads(2))) {
             ThreadTeam.Task task = (_, _) -> {};
             long before = 0;
             for (int i = 0; i < 2000; i++) {
                 if (i == 1000) {
-                    before = bean.getCurrentThreadAllocatedBytes();
+                    before = THREADS.getCurrentThreadAllocatedBytes();
                 }
                 team.run(task);
             }
-            // Less than a byte an op: what there is belongs to the JVM and to the bean.
-            assertTrue(bean.getCurrentThreadAllocatedBytes() - before < 1000);
+            // Less than a byte per op: the rest is allocated by the JVM and the bean.
+            assertTrue(THREADS.getCurrentThreadAllocatedBytes() - before < 1000);
         }
     }
 
     @Test
-    void aCpuThatDoesNotExistIsRefusedByNumber() {
+    void aNonexistentCpuIsRefusedWithItsNumber() {
         var options = new CpuOptions(2, List.of(0, 1023), Optional.empty(), true);
         var failure = assertThrows(RuntimeException.class, () -> new ThreadTeam(options));
         assertTrue(failure.toString().contains("CPU 1023"), failure.toString());

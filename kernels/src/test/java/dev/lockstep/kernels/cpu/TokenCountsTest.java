@@ -21,7 +21,7 @@ class TokenCountsTest {
     }
 
     @Test
-    void promptIdsStandWithCountZeroUntilTheyAreOutput() {
+    void promptIdsHaveCountZeroUntilTheyAreOutput() {
         TokenCounts counts = new TokenCounts();
         counts.addPrompt(5);
         assertEquals(0, counts.count(0));

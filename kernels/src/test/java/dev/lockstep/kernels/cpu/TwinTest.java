@@ -16,7 +16,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 
-/// C++ and the Vector API give the same bits, and both take what plain arithmetic says they must.
+/// C++ and the Vector API compute the same bits, and both agree with plain arithmetic.
 final class TwinTest {
 
     @Test
@@ -57,7 +57,7 @@ final class TwinTest {
     }
 
     @Test
-    void rowsOfLogitsGiveTheSame() {
+    void samplingOpsGiveTheSameResults() {
         OpenKernels.of(InstructionSet.AVX512_VNNI, 1).close();
         SamplingOps java = new VectorSamplingOps();
         SamplingOps cpp = new NativeSamplingOps(NativeLibrary.load(InstructionSet.AVX512_VNNI));
@@ -115,17 +115,17 @@ final class TwinTest {
         }
     }
 
-    /// Every token's noise, none passed over.
+    /// Returns the draw with every token's noise computed, none skipped.
     private static int exhaustive(
             long logits, int count, float greatest, double factor, int position) {
         var words = new int[4];
         int best = 0;
-        double most = Double.NEGATIVE_INFINITY;
+        double bestScore = Double.NEGATIVE_INFINITY;
         for (int id = 0; id < count; id++) {
             double x = AllMemory.SEGMENT.get(VectorLanes.FLOAT, logits + id * 4L);
             double score = (x - greatest) * factor + Gumbel.noise(-5L, 3, position, id, words);
-            if (score > most) {
-                most = score;
+            if (score > bestScore) {
+                bestScore = score;
                 best = id;
             }
         }
@@ -181,7 +181,7 @@ final class TwinTest {
     }
 
     @Test
-    void opsOfFurtherFamiliesHaveTheSameBits() {
+    void furtherRowOpsHaveTheSameBits() {
         for (int width : new int[] {1, 15, 48, 576}) {
             assertArrayEquals(
                     furtherRows(InstructionSet.VECTOR_API, width),

@@ -1,4 +1,4 @@
-/// The CPU kernels under their contract, and what only they have: a thread team, packing, twins.
+/// Tests of the CPU kernels: their contracts, the thread team, packing and the twins.
 @NullMarked
 package dev.lockstep.kernels.cpu;
 

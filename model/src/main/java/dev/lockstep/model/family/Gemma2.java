@@ -3,21 +3,24 @@ package dev.lockstep.model.family;
 import dev.lockstep.model.Model;
 import dev.lockstep.model.ModelFamily;
 import dev.lockstep.model.Weights;
-import dev.lockstep.model.layer.AttentionParts;
-import dev.lockstep.model.layer.DecoderLayer;
-import dev.lockstep.model.layer.DecoderParts;
-import dev.lockstep.model.layer.FeedForwardParts;
+import dev.lockstep.model.layer.Decoder;
+import dev.lockstep.model.layer.Embedding;
+import dev.lockstep.model.layer.FeedForward;
+import dev.lockstep.model.layer.LmHead;
+import dev.lockstep.model.layer.Norm;
 import dev.lockstep.model.layer.ResidualBranch;
-import dev.lockstep.model.layer.RmsNorm;
-import dev.lockstep.model.layer.RowParallelLinear;
-import java.util.ArrayList;
+import dev.lockstep.model.layer.SelfAttention;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
 
-/// Gemma 2 (Gemma Team 2024): embedding times the root of the width, norms before and behind both
-/// parts of a layer whose factor is 1 + w, GELU, soft caps on scores and logits, every second layer
-/// with a window.
+/// Gemma 2 (Gemma Team 2024): Llama with the embedding times the root of the hidden size, norms
+/// before and after both branches whose factor is 1 + w, GELU, soft caps on scores and logits, and
+/// a window in every second layer:
+///
+/// ```
+/// residual += norm(Wo · attention(rotary(Wq · n), rotary(Wk · n), Wv · n))
+/// residual += norm(Wdown · (gelu(Wgate · n) ⊙ (Wup · n)))
+/// ```
 public final class Gemma2 implements ModelFamily {
     private static final String GGUF = "gemma2";
 
@@ -28,37 +31,30 @@ public final class Gemma2 implements ModelFamily {
 
     @Override
     public Model load(Weights weights) {
-        DecoderParts parts = new DecoderParts(weights);
-        AttentionParts attention = parts.attention();
-        FeedForwardParts feedForward = parts.feedForward();
-        // GGUF files hold the sum already.
+        // GGUF files store the sum 1 + w.
         float added = weights.config().architecture().equals(GGUF) ? 0 : 1;
-        List<DecoderLayer> layers = new ArrayList<>();
-        for (int i = 0; i < weights.config().layerCount(); i++) {
-            String layer = "model.layers." + i;
-            RowParallelLinear output = attention.output(layer + ".self_attn.o_proj");
-            RowParallelLinear down = feedForward.down(layer + ".mlp.down_proj");
-            RmsNorm behindAttention = parts.rmsNorm(layer + ".post_attention_layernorm", added);
-            RmsNorm behindFeedForward = parts.rmsNorm(layer + ".post_feedforward_layernorm", added);
-            layers.add(
-                    new DecoderLayer(
-                            parts.rmsNorm(layer + ".input_layernorm", added),
-                            attention.rotary(
-                                    i,
-                                    attention.qkv(layer + ".self_attn"),
-                                    Optional.empty(),
-                                    output,
-                                    ResidualBranch.plain(output).with(behindAttention)),
-                            parts.rmsNorm(layer + ".pre_feedforward_layernorm", added),
-                            feedForward.gated(
-                                    feedForward.gateUp(layer + ".mlp"),
-                                    down,
-                                    ResidualBranch.plain(down).with(behindFeedForward))));
-        }
-        return parts.decoder(
-                parts.embedding("model.embed_tokens", Math.sqrt(weights.config().hiddenSize())),
+        List<Decoder.Layer> layers = Decoder.layers(weights, i -> layer(weights, i, added));
+        return Decoder.of(
+                weights,
+                Embedding.load(weights, "model.embed_tokens")
+                        .times(Math.sqrt(weights.config().hiddenSize())),
                 layers,
-                parts.rmsNorm("model.norm", added),
-                parts.head("model.embed_tokens"));
+                Norm.rms(weights, "model.norm", added),
+                LmHead.load(weights, "model.embed_tokens"));
+    }
+
+    private static Decoder.Layer layer(Weights weights, int i, float added) {
+        String layer = "model.layers." + i;
+        return new Decoder.Layer(
+                ResidualBranch.of(
+                                Norm.rms(weights, layer + ".input_layernorm", added),
+                                SelfAttention.rotary(weights, i, layer + ".self_attn"))
+                        .withPostNorm(
+                                Norm.rms(weights, layer + ".post_attention_layernorm", added)),
+                ResidualBranch.of(
+                                Norm.rms(weights, layer + ".pre_feedforward_layernorm", added),
+                                FeedForward.gated(weights, layer + ".mlp"))
+                        .withPostNorm(
+                                Norm.rms(weights, layer + ".post_feedforward_layernorm", added)));
     }
 }

@@ -3,20 +3,24 @@ package dev.lockstep.model.family;
 import dev.lockstep.model.Model;
 import dev.lockstep.model.ModelFamily;
 import dev.lockstep.model.Weights;
-import dev.lockstep.model.layer.AttentionParts;
-import dev.lockstep.model.layer.DecoderLayer;
-import dev.lockstep.model.layer.DecoderParts;
-import dev.lockstep.model.layer.FeedForwardParts;
+import dev.lockstep.model.layer.Decoder;
+import dev.lockstep.model.layer.Embedding;
+import dev.lockstep.model.layer.FeedForward;
+import dev.lockstep.model.layer.LmHead;
+import dev.lockstep.model.layer.Norm;
+import dev.lockstep.model.layer.QueryKeyNorm;
 import dev.lockstep.model.layer.ResidualBranch;
-import dev.lockstep.model.layer.RmsNorm;
-import dev.lockstep.model.layer.RowParallelLinear;
-import java.util.ArrayList;
+import dev.lockstep.model.layer.SelfAttention;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
 
-/// Gemma 3 (Gemma Team 2025), text only: Gemma 2's plan with normed heads of q and k instead of
-/// soft caps, five layers with a window to one without, and a rope of its own for each kind.
+/// Gemma 3 (Gemma Team 2025), text only: Gemma 2 with norms of the heads of q and k instead of soft
+/// caps, five layers with a window to one without, and a separate rope for each kind:
+///
+/// ```
+/// residual += norm(Wo · attention(rotary(norm(Wq · n)), rotary(norm(Wk · n)), Wv · n))
+/// residual += norm(Wdown · (gelu(Wgate · n) ⊙ (Wup · n)))
+/// ```
 public final class Gemma3 implements ModelFamily {
     private static final String GGUF = "gemma3";
 
@@ -27,37 +31,32 @@ public final class Gemma3 implements ModelFamily {
 
     @Override
     public Model load(Weights weights) {
-        DecoderParts parts = new DecoderParts(weights);
-        AttentionParts attention = parts.attention();
-        FeedForwardParts feedForward = parts.feedForward();
-        // GGUF files hold the sum already.
+        // GGUF files store the sum 1 + w.
         float added = weights.config().architecture().equals(GGUF) ? 0 : 1;
-        List<DecoderLayer> layers = new ArrayList<>();
-        for (int i = 0; i < weights.config().layerCount(); i++) {
-            String layer = "model.layers." + i;
-            RowParallelLinear output = attention.output(layer + ".self_attn.o_proj");
-            RowParallelLinear down = feedForward.down(layer + ".mlp.down_proj");
-            RmsNorm behindAttention = parts.rmsNorm(layer + ".post_attention_layernorm", added);
-            RmsNorm behindFeedForward = parts.rmsNorm(layer + ".post_feedforward_layernorm", added);
-            layers.add(
-                    new DecoderLayer(
-                            parts.rmsNorm(layer + ".input_layernorm", added),
-                            attention.rotary(
-                                    i,
-                                    attention.qkv(layer + ".self_attn"),
-                                    Optional.of(attention.headNorm(layer + ".self_attn", added)),
-                                    output,
-                                    ResidualBranch.plain(output).with(behindAttention)),
-                            parts.rmsNorm(layer + ".pre_feedforward_layernorm", added),
-                            feedForward.gated(
-                                    feedForward.gateUp(layer + ".mlp"),
-                                    down,
-                                    ResidualBranch.plain(down).with(behindFeedForward))));
-        }
-        return parts.decoder(
-                parts.embedding("model.embed_tokens", Math.sqrt(weights.config().hiddenSize())),
+        List<Decoder.Layer> layers = Decoder.layers(weights, i -> layer(weights, i, added));
+        return Decoder.of(
+                weights,
+                Embedding.load(weights, "model.embed_tokens")
+                        .times(Math.sqrt(weights.config().hiddenSize())),
                 layers,
-                parts.rmsNorm("model.norm", added),
-                parts.head("model.embed_tokens"));
+                Norm.rms(weights, "model.norm", added),
+                LmHead.load(weights, "model.embed_tokens"));
+    }
+
+    private static Decoder.Layer layer(Weights weights, int i, float added) {
+        String layer = "model.layers." + i;
+        String attention = layer + ".self_attn";
+        return new Decoder.Layer(
+                ResidualBranch.of(
+                                Norm.rms(weights, layer + ".input_layernorm", added),
+                                SelfAttention.rotary(weights, i, attention)
+                                        .with(QueryKeyNorm.perHead(weights, attention, added)))
+                        .withPostNorm(
+                                Norm.rms(weights, layer + ".post_attention_layernorm", added)),
+                ResidualBranch.of(
+                                Norm.rms(weights, layer + ".pre_feedforward_layernorm", added),
+                                FeedForward.gated(weights, layer + ".mlp"))
+                        .withPostNorm(
+                                Norm.rms(weights, layer + ".post_feedforward_layernorm", added)));
     }
 }

@@ -1,22 +1,29 @@
 package dev.lockstep.model.family;
 
-import dev.lockstep.checkpoint.ModelConfig;
-import dev.lockstep.checkpoint.WeightSlice;
 import dev.lockstep.model.Model;
 import dev.lockstep.model.ModelFamily;
+import dev.lockstep.model.OutputRows;
 import dev.lockstep.model.Weights;
-import dev.lockstep.model.layer.AttentionParts;
-import dev.lockstep.model.layer.DecoderLayer;
-import dev.lockstep.model.layer.DecoderParts;
-import java.util.ArrayList;
+import dev.lockstep.model.layer.Decoder;
+import dev.lockstep.model.layer.Embedding;
+import dev.lockstep.model.layer.FeedForward;
+import dev.lockstep.model.layer.LmHead;
+import dev.lockstep.model.layer.Norm;
+import dev.lockstep.model.layer.ResidualBranch;
+import dev.lockstep.model.layer.SelfAttention;
 import java.util.List;
 import java.util.Set;
 
-/// GPT-2 (Radford et al. 2019): learned positions, layer norms, biases everywhere, q, k and v in
-/// one matrix, two matrices in the feed-forward and GELU between them.
+/// GPT-2 (Radford et al. 2019): learned positions, LayerNorm, biases everywhere, q, k and v in one
+/// matrix, and a plain feed-forward with GELU:
 ///
-/// Its own checkpoints hold matrices as `[inputs, outputs]`, and some leave out the name's first
-/// part; GGUF files do neither.
+/// ```
+/// residual += Wproj · attention(q, k, v)    q, k, v = Wattn · n
+/// residual += Wproj · gelu(Wfc · n)
+/// ```
+///
+/// Its own checkpoints store matrices as `[inputs, outputs]`, and some omit the `transformer.` of
+/// the names; GGUF files do neither.
 public final class Gpt2 implements ModelFamily {
     private static final String GGUF = "gpt2";
 
@@ -27,46 +34,51 @@ public final class Gpt2 implements ModelFamily {
 
     @Override
     public Model load(Weights weights) {
-        DecoderParts parts = new DecoderParts(weights);
-        AttentionParts attention = parts.attention();
-        ModelConfig config = weights.config();
-        int hidden = config.hiddenSize();
-        int width = config.feedForwardSize();
         String model = weights.has("transformer.wte.weight") ? "transformer." : "";
-        List<DecoderLayer> layers = new ArrayList<>();
-        for (int i = 0; i < config.layerCount(); i++) {
-            String layer = model + "h." + i;
-            String qkv = layer + ".attn.c_attn";
-            String output = layer + ".attn.c_proj";
-            String up = layer + ".mlp.c_fc";
-            String down = layer + ".mlp.c_proj";
-            layers.add(
-                    new DecoderLayer(
-                            parts.layerNorm(layer + ".ln_1"),
-                            attention.withoutPositions(
-                                    i,
-                                    attention.mergedQkv(
-                                            qkv, matrix(weights, qkv, 3 * hidden, hidden)),
-                                    attention.output(
-                                            output, matrix(weights, output, hidden, hidden))),
-                            parts.layerNorm(layer + ".ln_2"),
-                            parts.feedForward()
-                                    .plain(
-                                            up,
-                                            matrix(weights, up, width, hidden),
-                                            down,
-                                            matrix(weights, down, hidden, width))));
-        }
-        return parts.decoder(
-                parts.embedding(model + "wte", model + "wpe"),
+        List<Decoder.Layer> layers =
+                Decoder.layers(weights, i -> layer(weights, i, model + "h." + i));
+        return Decoder.of(
+                weights,
+                Embedding.load(weights, model + "wte").withPositions(weights, model + "wpe"),
                 layers,
-                parts.layerNorm(model + "ln_f"),
-                parts.head(model + "wte"));
+                Norm.layer(weights, model + "ln_f"),
+                LmHead.load(weights, model + "wte"));
     }
 
-    private static WeightSlice matrix(Weights weights, String name, int rows, int columns) {
+    private static Decoder.Layer layer(Weights weights, int i, String layer) {
+        int hidden = weights.config().hiddenSize();
+        int width = weights.config().feedForwardSize();
+        return new Decoder.Layer(
+                ResidualBranch.of(
+                        Norm.layer(weights, layer + ".ln_1"),
+                        SelfAttention.withoutPositions(
+                                weights,
+                                i,
+                                SelfAttention.mergedQkv(
+                                        weights,
+                                        linear(
+                                                weights,
+                                                layer + ".attn.c_attn",
+                                                3 * hidden,
+                                                hidden)),
+                                SelfAttention.output(
+                                        weights,
+                                        linear(
+                                                weights,
+                                                layer + ".attn.c_proj",
+                                                hidden,
+                                                hidden)))),
+                ResidualBranch.of(
+                        Norm.layer(weights, layer + ".ln_2"),
+                        FeedForward.plain(
+                                weights,
+                                linear(weights, layer + ".mlp.c_fc", width, hidden),
+                                linear(weights, layer + ".mlp.c_proj", hidden, width))));
+    }
+
+    private static OutputRows linear(Weights weights, String name, int rows, int columns) {
         return weights.config().architecture().equals(GGUF)
-                ? weights.matrix(name + ".weight", rows, columns)
-                : weights.transposed(name + ".weight", rows, columns);
+                ? weights.linear(name, rows, columns)
+                : weights.transposedLinear(name, rows, columns);
     }
 }

@@ -6,15 +6,22 @@ import dev.lockstep.checkpoint.CheckpointException;
 import dev.lockstep.model.Model;
 import dev.lockstep.model.ModelFamily;
 import dev.lockstep.model.Weights;
-import dev.lockstep.model.layer.AttentionParts;
-import dev.lockstep.model.layer.DecoderLayer;
-import dev.lockstep.model.layer.DecoderParts;
-import java.util.ArrayList;
+import dev.lockstep.model.layer.Decoder;
+import dev.lockstep.model.layer.Embedding;
+import dev.lockstep.model.layer.FeedForward;
+import dev.lockstep.model.layer.LmHead;
+import dev.lockstep.model.layer.Norm;
+import dev.lockstep.model.layer.ResidualBranch;
+import dev.lockstep.model.layer.SelfAttention;
 import java.util.List;
 import java.util.Set;
 
-/// GPTBigCode (Li et al. 2023, StarCoder): GPT-2's plan with one key and value head for all
-/// queries.
+/// GPTBigCode (Li et al. 2023, StarCoder): GPT-2 with one key and value head for all queries:
+///
+/// ```
+/// residual += Wproj · attention(q, k, v)    q, k, v = Wattn · n
+/// residual += Wproj · gelu(Wfc · n)
+/// ```
 public final class GptBigCode implements ModelFamily {
 
     @Override
@@ -22,8 +29,8 @@ public final class GptBigCode implements ModelFamily {
         return Set.of("GPTBigCodeForCausalLM", "starcoder");
     }
 
-    /// With a key head for each query its matrix has q, k and v head by head, which nobody
-    /// published.
+    /// With a key head for each query the matrix would hold q, k and v head by head; no such model
+    /// is published.
     @Override
     public void requireSupported(Checkpoint checkpoint) {
         AttentionConfig attention = checkpoint.config().attention();
@@ -36,25 +43,28 @@ public final class GptBigCode implements ModelFamily {
 
     @Override
     public Model load(Weights weights) {
-        DecoderParts parts = new DecoderParts(weights);
-        AttentionParts attention = parts.attention();
-        List<DecoderLayer> layers = new ArrayList<>();
-        for (int i = 0; i < weights.config().layerCount(); i++) {
-            String layer = "transformer.h." + i;
-            layers.add(
-                    new DecoderLayer(
-                            parts.layerNorm(layer + ".ln_1"),
-                            attention.withoutPositions(
-                                    i,
-                                    attention.mergedQkv(layer + ".attn.c_attn"),
-                                    attention.output(layer + ".attn.c_proj")),
-                            parts.layerNorm(layer + ".ln_2"),
-                            parts.feedForward().plain(layer + ".mlp.c_fc", layer + ".mlp.c_proj")));
-        }
-        return parts.decoder(
-                parts.embedding("transformer.wte", "transformer.wpe"),
+        List<Decoder.Layer> layers = Decoder.layers(weights, i -> layer(weights, i));
+        return Decoder.of(
+                weights,
+                Embedding.load(weights, "transformer.wte")
+                        .withPositions(weights, "transformer.wpe"),
                 layers,
-                parts.layerNorm("transformer.ln_f"),
-                parts.head("transformer.wte"));
+                Norm.layer(weights, "transformer.ln_f"),
+                LmHead.load(weights, "transformer.wte"));
+    }
+
+    private static Decoder.Layer layer(Weights weights, int i) {
+        String layer = "transformer.h." + i;
+        return new Decoder.Layer(
+                ResidualBranch.of(
+                        Norm.layer(weights, layer + ".ln_1"),
+                        SelfAttention.withoutPositions(
+                                weights,
+                                i,
+                                SelfAttention.mergedQkv(weights, layer + ".attn.c_attn"),
+                                SelfAttention.output(weights, layer + ".attn.c_proj"))),
+                ResidualBranch.of(
+                        Norm.layer(weights, layer + ".ln_2"),
+                        FeedForward.plain(weights, layer + ".mlp.c_fc", layer + ".mlp.c_proj")));
     }
 }

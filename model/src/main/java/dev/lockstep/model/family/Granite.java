@@ -4,19 +4,23 @@ import dev.lockstep.checkpoint.DecoderDetails;
 import dev.lockstep.model.Model;
 import dev.lockstep.model.ModelFamily;
 import dev.lockstep.model.Weights;
-import dev.lockstep.model.layer.AttentionParts;
-import dev.lockstep.model.layer.DecoderLayer;
-import dev.lockstep.model.layer.DecoderParts;
-import dev.lockstep.model.layer.FeedForwardParts;
+import dev.lockstep.model.layer.Decoder;
+import dev.lockstep.model.layer.Embedding;
+import dev.lockstep.model.layer.FeedForward;
+import dev.lockstep.model.layer.LmHead;
+import dev.lockstep.model.layer.Norm;
 import dev.lockstep.model.layer.ResidualBranch;
-import dev.lockstep.model.layer.RowParallelLinear;
-import java.util.ArrayList;
+import dev.lockstep.model.layer.SelfAttention;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
 
-/// Granite (IBM 2024): Llama's plan with factors on the embedding, on what layers add to the
-/// residual, on attention's scores and on the logits.
+/// Granite (IBM 2024): Llama with factors on the embedding, on both branches of a layer, on
+/// attention scores and on the logits:
+///
+/// ```
+/// residual += factor · Wo · attention(rotary(Wq · n), rotary(Wk · n), Wv · n)
+/// residual += factor · Wdown · (silu(Wgate · n) ⊙ (Wup · n))
+/// ```
 public final class Granite implements ModelFamily {
 
     @Override
@@ -26,35 +30,27 @@ public final class Granite implements ModelFamily {
 
     @Override
     public Model load(Weights weights) {
-        DecoderParts parts = new DecoderParts(weights);
-        AttentionParts attention = parts.attention();
-        FeedForwardParts feedForward = parts.feedForward();
         DecoderDetails details = weights.config().details();
-        double residual = details.residualMultiplier();
-        List<DecoderLayer> layers = new ArrayList<>();
-        for (int i = 0; i < weights.config().layerCount(); i++) {
-            String layer = "model.layers." + i;
-            RowParallelLinear output = attention.output(layer + ".self_attn.o_proj");
-            RowParallelLinear down = feedForward.down(layer + ".mlp.down_proj");
-            layers.add(
-                    new DecoderLayer(
-                            parts.rmsNorm(layer + ".input_layernorm"),
-                            attention.rotary(
-                                    i,
-                                    attention.qkv(layer + ".self_attn"),
-                                    Optional.empty(),
-                                    output,
-                                    ResidualBranch.plain(output).times(residual)),
-                            parts.rmsNorm(layer + ".post_attention_layernorm"),
-                            feedForward.gated(
-                                    feedForward.gateUp(layer + ".mlp"),
-                                    down,
-                                    ResidualBranch.plain(down).times(residual))));
-        }
-        return parts.decoder(
-                parts.embedding("model.embed_tokens", details.embeddingMultiplier()),
+        List<Decoder.Layer> layers =
+                Decoder.layers(weights, i -> layer(weights, i, details.residualMultiplier()));
+        return Decoder.of(
+                weights,
+                Embedding.load(weights, "model.embed_tokens").times(details.embeddingMultiplier()),
                 layers,
-                parts.rmsNorm("model.norm"),
-                parts.head("model.embed_tokens"));
+                Norm.rms(weights, "model.norm"),
+                LmHead.load(weights, "model.embed_tokens"));
+    }
+
+    private static Decoder.Layer layer(Weights weights, int i, double factor) {
+        String layer = "model.layers." + i;
+        return new Decoder.Layer(
+                ResidualBranch.of(
+                                Norm.rms(weights, layer + ".input_layernorm"),
+                                SelfAttention.rotary(weights, i, layer + ".self_attn"))
+                        .times(factor),
+                ResidualBranch.of(
+                                Norm.rms(weights, layer + ".post_attention_layernorm"),
+                                FeedForward.gated(weights, layer + ".mlp"))
+                        .times(factor));
     }
 }

@@ -3,44 +3,58 @@ package dev.lockstep.model.family;
 import dev.lockstep.model.Model;
 import dev.lockstep.model.ModelFamily;
 import dev.lockstep.model.Weights;
-import dev.lockstep.model.layer.AttentionParts;
-import dev.lockstep.model.layer.DecoderLayer;
-import dev.lockstep.model.layer.DecoderParts;
-import java.util.ArrayList;
+import dev.lockstep.model.layer.Decoder;
+import dev.lockstep.model.layer.Embedding;
+import dev.lockstep.model.layer.FeedForward;
+import dev.lockstep.model.layer.LmHead;
+import dev.lockstep.model.layer.Norm;
+import dev.lockstep.model.layer.ResidualBranch;
+import dev.lockstep.model.layer.SelfAttention;
 import java.util.List;
 import java.util.Set;
 
-/// Llama (Touvron et al. 2023): pre-norm decoder, RMSNorm, rotary positions, grouped-query
-/// attention, SiLU-gated feed-forward. Covers Llama 1 to 3, SmolLM and the many models of the same
-/// plan.
+/// Llama (Touvron et al. 2023), with n the residual after RMSNorm, in each layer:
+///
+/// ```
+/// residual += Wo · attention(rotary(Wq · n), rotary(Wk · n), Wv · n)
+/// residual += Wdown · (silu(Wgate · n) ⊙ (Wup · n))
+/// ```
+///
+/// Serves Llama 1 to 3, SmolLM and many others, and the architectures that compute the same:
+/// Mistral (Jiang et al. 2023), whose window the configuration gives, and Qwen2 (Yang et al. 2024),
+/// whose biases on q, k and v are in the checkpoint.
 public final class Llama implements ModelFamily {
 
     @Override
     public Set<String> architectures() {
-        return Set.of("LlamaForCausalLM", "llama");
+        return Set.of(
+                "LlamaForCausalLM",
+                "llama",
+                "MistralForCausalLM",
+                "mistral",
+                "Qwen2ForCausalLM",
+                "qwen2");
     }
 
     @Override
     public Model load(Weights weights) {
-        DecoderParts parts = new DecoderParts(weights);
-        AttentionParts attention = parts.attention();
-        List<DecoderLayer> layers = new ArrayList<>();
-        for (int i = 0; i < weights.config().layerCount(); i++) {
-            String layer = "model.layers." + i;
-            layers.add(
-                    new DecoderLayer(
-                            parts.rmsNorm(layer + ".input_layernorm"),
-                            attention.rotary(
-                                    i,
-                                    attention.qkv(layer + ".self_attn"),
-                                    attention.output(layer + ".self_attn.o_proj")),
-                            parts.rmsNorm(layer + ".post_attention_layernorm"),
-                            parts.feedForward().gated(layer + ".mlp")));
-        }
-        return parts.decoder(
-                parts.embedding("model.embed_tokens"),
+        List<Decoder.Layer> layers = Decoder.layers(weights, i -> layer(weights, i));
+        return Decoder.of(
+                weights,
+                Embedding.load(weights, "model.embed_tokens"),
                 layers,
-                parts.rmsNorm("model.norm"),
-                parts.head("model.embed_tokens"));
+                Norm.rms(weights, "model.norm"),
+                LmHead.load(weights, "model.embed_tokens"));
+    }
+
+    private static Decoder.Layer layer(Weights weights, int i) {
+        String layer = "model.layers." + i;
+        return new Decoder.Layer(
+                ResidualBranch.of(
+                        Norm.rms(weights, layer + ".input_layernorm"),
+                        SelfAttention.rotary(weights, i, layer + ".self_attn")),
+                ResidualBranch.of(
+                        Norm.rms(weights, layer + ".post_attention_layernorm"),
+                        FeedForward.gated(weights, layer + ".mlp")));
     }
 }

@@ -3,17 +3,23 @@ package dev.lockstep.model.family;
 import dev.lockstep.model.Model;
 import dev.lockstep.model.ModelFamily;
 import dev.lockstep.model.Weights;
-import dev.lockstep.model.layer.AttentionParts;
-import dev.lockstep.model.layer.DecoderLayer;
-import dev.lockstep.model.layer.DecoderParts;
-import dev.lockstep.model.layer.ExpertNames;
-import dev.lockstep.model.layer.FeedForward;
-import java.util.ArrayList;
+import dev.lockstep.model.layer.Decoder;
+import dev.lockstep.model.layer.Embedding;
+import dev.lockstep.model.layer.LmHead;
+import dev.lockstep.model.layer.MixtureOfExperts;
+import dev.lockstep.model.layer.Norm;
+import dev.lockstep.model.layer.ResidualBranch;
+import dev.lockstep.model.layer.SelfAttention;
 import java.util.List;
 import java.util.Set;
 
-/// Mixtral (Jiang et al. 2024): Mistral's attention, and in each layer eight experts of which a
-/// token goes to two.
+/// Mixtral (Jiang et al. 2024): Llama's attention, and in each layer eight experts of which a token
+/// uses two:
+///
+/// ```
+/// residual += Wo · attention(rotary(Wq · n), rotary(Wk · n), Wv · n)
+/// residual += Σ over the chosen experts e of routerₑ(n) · expertₑ(n)
+/// ```
 public final class Mixtral implements ModelFamily {
 
     @Override
@@ -23,37 +29,38 @@ public final class Mixtral implements ModelFamily {
 
     @Override
     public Model load(Weights weights) {
-        DecoderParts parts = new DecoderParts(weights);
-        AttentionParts attention = parts.attention();
-        List<DecoderLayer> layers = new ArrayList<>();
-        for (int i = 0; i < weights.config().layerCount(); i++) {
-            String layer = "model.layers." + i;
-            layers.add(
-                    new DecoderLayer(
-                            parts.rmsNorm(layer + ".input_layernorm"),
-                            attention.rotary(
-                                    i,
-                                    attention.qkv(layer + ".self_attn"),
-                                    attention.output(layer + ".self_attn.o_proj")),
-                            parts.rmsNorm(layer + ".post_attention_layernorm"),
-                            experts(weights, parts, layer)));
-        }
-        return parts.decoder(
-                parts.embedding("model.embed_tokens"),
+        List<Decoder.Layer> layers = Decoder.layers(weights, i -> layer(weights, i));
+        return Decoder.of(
+                weights,
+                Embedding.load(weights, "model.embed_tokens"),
                 layers,
-                parts.rmsNorm("model.norm"),
-                parts.head("model.embed_tokens"));
+                Norm.rms(weights, "model.norm"),
+                LmHead.load(weights, "model.embed_tokens"));
+    }
+
+    private static Decoder.Layer layer(Weights weights, int i) {
+        String layer = "model.layers." + i;
+        return new Decoder.Layer(
+                ResidualBranch.of(
+                        Norm.rms(weights, layer + ".input_layernorm"),
+                        SelfAttention.rotary(weights, i, layer + ".self_attn")),
+                ResidualBranch.of(
+                        Norm.rms(weights, layer + ".post_attention_layernorm"),
+                        experts(weights, layer)));
     }
 
     /// GGUF files have all experts of a layer in one tensor, under other names.
-    private static FeedForward experts(Weights weights, DecoderParts parts, String layer) {
+    private static MixtureOfExperts experts(Weights weights, String layer) {
         String block = layer + ".block_sparse_moe";
-        return weights.has(block + ".gate.weight")
-                ? parts.feedForward()
-                        .experts(
-                                block + ".gate",
-                                new ExpertNames(block + ".experts", "w1", "w3", "w2"))
-                : parts.feedForward()
-                        .experts(layer + ".mlp.gate", ExpertNames.of(layer + ".mlp.experts"));
+        if (weights.has(block + ".gate.weight")) {
+            return MixtureOfExperts.load(
+                    weights,
+                    block + ".gate",
+                    new MixtureOfExperts.Names(block + ".experts", "w1", "w3", "w2"));
+        }
+        return MixtureOfExperts.load(
+                weights,
+                layer + ".mlp.gate",
+                MixtureOfExperts.Names.of(layer + ".mlp.experts"));
     }
 }

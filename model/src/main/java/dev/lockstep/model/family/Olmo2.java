@@ -3,19 +3,24 @@ package dev.lockstep.model.family;
 import dev.lockstep.model.Model;
 import dev.lockstep.model.ModelFamily;
 import dev.lockstep.model.Weights;
-import dev.lockstep.model.layer.AttentionParts;
-import dev.lockstep.model.layer.DecoderLayer;
-import dev.lockstep.model.layer.DecoderParts;
-import dev.lockstep.model.layer.FeedForwardParts;
+import dev.lockstep.model.layer.Decoder;
+import dev.lockstep.model.layer.Embedding;
+import dev.lockstep.model.layer.FeedForward;
+import dev.lockstep.model.layer.LmHead;
+import dev.lockstep.model.layer.Norm;
+import dev.lockstep.model.layer.QueryKeyNorm;
 import dev.lockstep.model.layer.ResidualBranch;
-import dev.lockstep.model.layer.RowParallelLinear;
-import java.util.ArrayList;
+import dev.lockstep.model.layer.SelfAttention;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
 
-/// OLMo 2 (OLMo et al. 2025): Llama's plan with norms behind attention and feed-forward instead of
-/// before them, and norms over all of q and all of k.
+/// OLMo 2 (OLMo et al. 2025): Llama with the norms after attention and feed-forward instead of
+/// before them, and norms of the whole q and the whole k; with r the residual, not normed:
+///
+/// ```
+/// residual += norm(Wo · attention(rotary(norm(Wq · r)), rotary(norm(Wk · r)), Wv · r))
+/// residual += norm(Wdown · (silu(Wgate · r) ⊙ (Wup · r)))
+/// ```
 public final class Olmo2 implements ModelFamily {
 
     @Override
@@ -25,40 +30,26 @@ public final class Olmo2 implements ModelFamily {
 
     @Override
     public Model load(Weights weights) {
-        DecoderParts parts = new DecoderParts(weights);
-        AttentionParts attention = parts.attention();
-        FeedForwardParts feedForward = parts.feedForward();
-        List<DecoderLayer> layers = new ArrayList<>();
-        for (int i = 0; i < weights.config().layerCount(); i++) {
-            String layer = "model.layers." + i;
-            RowParallelLinear output = attention.output(layer + ".self_attn.o_proj");
-            RowParallelLinear down = feedForward.down(layer + ".mlp.down_proj");
-            layers.add(
-                    new DecoderLayer(
-                            parts.noNorm(),
-                            attention.rotary(
-                                    i,
-                                    attention.qkv(layer + ".self_attn"),
-                                    Optional.of(attention.vectorNorm(layer + ".self_attn")),
-                                    output,
-                                    ResidualBranch.plain(output)
-                                            .with(
-                                                    parts.rmsNorm(
-                                                            layer + ".post_attention_layernorm"))),
-                            parts.noNorm(),
-                            feedForward.gated(
-                                    feedForward.gateUp(layer + ".mlp"),
-                                    down,
-                                    ResidualBranch.plain(down)
-                                            .with(
-                                                    parts.rmsNorm(
-                                                            layer
-                                                                    + ".post_feedforward_layernorm")))));
-        }
-        return parts.decoder(
-                parts.embedding("model.embed_tokens"),
+        List<Decoder.Layer> layers = Decoder.layers(weights, i -> layer(weights, i));
+        return Decoder.of(
+                weights,
+                Embedding.load(weights, "model.embed_tokens"),
                 layers,
-                parts.rmsNorm("model.norm"),
-                parts.head("model.embed_tokens"));
+                Norm.rms(weights, "model.norm"),
+                LmHead.load(weights, "model.embed_tokens"));
+    }
+
+    private static Decoder.Layer layer(Weights weights, int i) {
+        String layer = "model.layers." + i;
+        String attention = layer + ".self_attn";
+        return new Decoder.Layer(
+                ResidualBranch.of(
+                                Norm.none(weights),
+                                SelfAttention.rotary(weights, i, attention)
+                                        .with(QueryKeyNorm.perVector(weights, attention)))
+                        .withPostNorm(Norm.rms(weights, layer + ".post_attention_layernorm")),
+                ResidualBranch.of(
+                                Norm.none(weights), FeedForward.gated(weights, layer + ".mlp"))
+                        .withPostNorm(Norm.rms(weights, layer + ".post_feedforward_layernorm")));
     }
 }

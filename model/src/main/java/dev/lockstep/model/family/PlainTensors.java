@@ -7,10 +7,10 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 
-/// Whether a checkpoint's tensors are those of a plain decoder, all of them and no others.
+/// Checks whether a checkpoint's tensors are exactly those of a plain decoder.
 final class PlainTensors {
-    /// Decoders whose tensors and keys look plain and whose arithmetic is not: norms by 1 + w and a
-    /// scaled embedding, or rope on adjacent pairs.
+    /// Decoders with the tensors and keys of a plain decoder but another arithmetic: norms by 1 + w
+    /// and a scaled embedding, or rope on adjacent pairs.
     private static final Set<String> NOT_PLAIN =
             Set.of(
                     "GemmaForCausalLM",
@@ -27,6 +27,7 @@ final class PlainTensors {
         this.unexplained = new HashSet<>(checkpoint.tensorNames());
     }
 
+    /// Returns the first reason why the checkpoint is not a plain decoder; empty if it is one.
     Optional<String> obstacle() {
         ModelConfig config = checkpoint.config();
         if (NOT_PLAIN.contains(config.architecture())) {
@@ -57,7 +58,7 @@ final class PlainTensors {
         if (checkpoint.has(self + ".qkv_proj.weight")) {
             linear(self + ".qkv_proj");
         } else {
-            List.of("q", "k", "v").forEach(part -> linear("%s.%s_proj".formatted(self, part)));
+            List.of("q", "k", "v").forEach(each -> linear("%s.%s_proj".formatted(self, each)));
         }
         if (hasSize(self + ".q_norm.weight", headSize)) {
             require(self + ".q_norm.weight", self + ".k_norm.weight");

@@ -3,19 +3,24 @@ package dev.lockstep.model.family;
 import dev.lockstep.model.Model;
 import dev.lockstep.model.ModelFamily;
 import dev.lockstep.model.Weights;
-import dev.lockstep.model.layer.AttentionParts;
-import dev.lockstep.model.layer.DecoderLayer;
-import dev.lockstep.model.layer.DecoderParts;
-import dev.lockstep.model.layer.ExpertNames;
+import dev.lockstep.model.layer.Decoder;
+import dev.lockstep.model.layer.Embedding;
+import dev.lockstep.model.layer.LmHead;
+import dev.lockstep.model.layer.MixtureOfExperts;
+import dev.lockstep.model.layer.Norm;
+import dev.lockstep.model.layer.QueryKeyNorm;
 import dev.lockstep.model.layer.ResidualBranch;
-import dev.lockstep.model.layer.RowParallelLinear;
-import java.util.ArrayList;
+import dev.lockstep.model.layer.SelfAttention;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
 
-/// Qwen3-MoE (Yang et al. 2025): Qwen3's attention, and in each layer experts instead of one
-/// feed-forward.
+/// Qwen3-MoE (Yang et al. 2025): Qwen3's attention, and a mixture of experts in place of each
+/// layer's feed-forward:
+///
+/// ```
+/// residual += Wo · attention(rotary(norm(Wq · n)), rotary(norm(Wk · n)), Wv · n)
+/// residual += Σ over the chosen experts e of routerₑ(n) · expertₑ(n)
+/// ```
 public final class Qwen3Moe implements ModelFamily {
 
     @Override
@@ -25,31 +30,28 @@ public final class Qwen3Moe implements ModelFamily {
 
     @Override
     public Model load(Weights weights) {
-        DecoderParts parts = new DecoderParts(weights);
-        AttentionParts attention = parts.attention();
-        List<DecoderLayer> layers = new ArrayList<>();
-        for (int i = 0; i < weights.config().layerCount(); i++) {
-            String layer = "model.layers." + i;
-            RowParallelLinear output = attention.output(layer + ".self_attn.o_proj");
-            layers.add(
-                    new DecoderLayer(
-                            parts.rmsNorm(layer + ".input_layernorm"),
-                            attention.rotary(
-                                    i,
-                                    attention.qkv(layer + ".self_attn"),
-                                    Optional.of(attention.headNorm(layer + ".self_attn", 0)),
-                                    output,
-                                    ResidualBranch.plain(output)),
-                            parts.rmsNorm(layer + ".post_attention_layernorm"),
-                            parts.feedForward()
-                                    .experts(
-                                            layer + ".mlp.gate",
-                                            ExpertNames.of(layer + ".mlp.experts"))));
-        }
-        return parts.decoder(
-                parts.embedding("model.embed_tokens"),
+        List<Decoder.Layer> layers = Decoder.layers(weights, i -> layer(weights, i));
+        return Decoder.of(
+                weights,
+                Embedding.load(weights, "model.embed_tokens"),
                 layers,
-                parts.rmsNorm("model.norm"),
-                parts.head("model.embed_tokens"));
+                Norm.rms(weights, "model.norm"),
+                LmHead.load(weights, "model.embed_tokens"));
+    }
+
+    private static Decoder.Layer layer(Weights weights, int i) {
+        String layer = "model.layers." + i;
+        String attention = layer + ".self_attn";
+        return new Decoder.Layer(
+                ResidualBranch.of(
+                        Norm.rms(weights, layer + ".input_layernorm"),
+                        SelfAttention.rotary(weights, i, attention)
+                                .with(QueryKeyNorm.perHead(weights, attention, 0))),
+                ResidualBranch.of(
+                        Norm.rms(weights, layer + ".post_attention_layernorm"),
+                        MixtureOfExperts.load(
+                                weights,
+                                layer + ".mlp.gate",
+                                MixtureOfExperts.Names.of(layer + ".mlp.experts"))));
     }
 }

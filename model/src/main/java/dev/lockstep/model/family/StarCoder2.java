@@ -3,15 +3,23 @@ package dev.lockstep.model.family;
 import dev.lockstep.model.Model;
 import dev.lockstep.model.ModelFamily;
 import dev.lockstep.model.Weights;
-import dev.lockstep.model.layer.AttentionParts;
-import dev.lockstep.model.layer.DecoderLayer;
-import dev.lockstep.model.layer.DecoderParts;
-import java.util.ArrayList;
+import dev.lockstep.model.layer.Decoder;
+import dev.lockstep.model.layer.Embedding;
+import dev.lockstep.model.layer.FeedForward;
+import dev.lockstep.model.layer.LmHead;
+import dev.lockstep.model.layer.Norm;
+import dev.lockstep.model.layer.ResidualBranch;
+import dev.lockstep.model.layer.SelfAttention;
 import java.util.List;
 import java.util.Set;
 
-/// StarCoder2 (Lozhkov et al. 2024): rotary positions and grouped-query attention with layer norms,
-/// biases everywhere, two matrices in the feed-forward and GELU between them.
+/// StarCoder2 (Lozhkov et al. 2024): rotary positions and grouped-query attention with LayerNorm,
+/// biases everywhere, and a plain feed-forward with GELU:
+///
+/// ```
+/// residual += Wo · attention(rotary(Wq · n), rotary(Wk · n), Wv · n)
+/// residual += Wproj · gelu(Wfc · n)
+/// ```
 public final class StarCoder2 implements ModelFamily {
 
     @Override
@@ -21,25 +29,23 @@ public final class StarCoder2 implements ModelFamily {
 
     @Override
     public Model load(Weights weights) {
-        DecoderParts parts = new DecoderParts(weights);
-        AttentionParts attention = parts.attention();
-        List<DecoderLayer> layers = new ArrayList<>();
-        for (int i = 0; i < weights.config().layerCount(); i++) {
-            String layer = "model.layers." + i;
-            layers.add(
-                    new DecoderLayer(
-                            parts.layerNorm(layer + ".input_layernorm"),
-                            attention.rotary(
-                                    i,
-                                    attention.qkv(layer + ".self_attn"),
-                                    attention.output(layer + ".self_attn.o_proj")),
-                            parts.layerNorm(layer + ".post_attention_layernorm"),
-                            parts.feedForward().plain(layer + ".mlp.c_fc", layer + ".mlp.c_proj")));
-        }
-        return parts.decoder(
-                parts.embedding("model.embed_tokens"),
+        List<Decoder.Layer> layers = Decoder.layers(weights, i -> layer(weights, i));
+        return Decoder.of(
+                weights,
+                Embedding.load(weights, "model.embed_tokens"),
                 layers,
-                parts.layerNorm("model.norm"),
-                parts.head("model.embed_tokens"));
+                Norm.layer(weights, "model.norm"),
+                LmHead.load(weights, "model.embed_tokens"));
+    }
+
+    private static Decoder.Layer layer(Weights weights, int i) {
+        String layer = "model.layers." + i;
+        return new Decoder.Layer(
+                ResidualBranch.of(
+                        Norm.layer(weights, layer + ".input_layernorm"),
+                        SelfAttention.rotary(weights, i, layer + ".self_attn")),
+                ResidualBranch.of(
+                        Norm.layer(weights, layer + ".post_attention_layernorm"),
+                        FeedForward.plain(weights, layer + ".mlp.c_fc", layer + ".mlp.c_proj")));
     }
 }

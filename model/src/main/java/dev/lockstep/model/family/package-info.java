@@ -1,4 +1,5 @@
-/// Architectures, one file each, that read like their papers; none inherits from another.
+/// Architectures, one file for each forward pass; none inherits from another. Their comments write
+/// n for the branch's normed input, `norm(residual)`.
 @NullMarked
 package dev.lockstep.model.family;
 

@@ -8,18 +8,28 @@ import dev.lockstep.model.ActivationBuffers;
 import dev.lockstep.model.ForwardBatch;
 import dev.lockstep.model.Model;
 import dev.lockstep.model.Shard;
+import dev.lockstep.model.Weights;
 import java.util.List;
+import java.util.function.IntFunction;
+import java.util.stream.IntStream;
 
-/// A decoder-only transformer: embedding, layers that each add to a residual, a norm, a head. What
-/// the parts are is the family's business.
+/// A decoder-only transformer:
 ///
-/// @param finalNorm stands before the head
+/// ```
+/// residual  = embedding(ids)
+/// residual += attention(norm(residual))      in each layer
+/// residual += feedForward(norm(residual))    in each layer
+/// logits    = head(finalNorm(residual))
+/// ```
+///
+/// @param attention one for each KV group
 public record Decoder(
         ModelConfig config,
         Shard shard,
         List<KvLayout> kvLayouts,
+        List<PagedAttention> attention,
         Embedding embedding,
-        List<DecoderLayer> layers,
+        List<Layer> layers,
         Norm finalNorm,
         LmHead head,
         long weightBytes)
@@ -27,17 +37,49 @@ public record Decoder(
 
     public Decoder {
         kvLayouts = List.copyOf(kvLayouts);
+        attention = List.copyOf(attention);
         layers = List.copyOf(layers);
+    }
+
+    /// The two branches of a layer, in the order in which they are added to the residual.
+    public record Layer(ResidualBranch attention, ResidualBranch feedForward) {}
+
+    /// Loads every layer of the configuration.
+    ///
+    /// @param loader loads the layer of a number
+    public static List<Layer> layers(Weights weights, IntFunction<Layer> loader) {
+        return IntStream.range(0, weights.config().layerCount()).mapToObj(loader).toList();
+    }
+
+    /// Creates a decoder of layers that were loaded from `weights`.
+    public static Decoder of(
+            Weights weights,
+            Embedding embedding,
+            List<Layer> layers,
+            Norm finalNorm,
+            LmHead head) {
+        return new Decoder(
+                weights.config(),
+                weights.shard(),
+                weights.config().kvGroups().stream().map(weights::kvLayout).toList(),
+                PagedAttention.load(weights),
+                embedding,
+                layers,
+                finalNorm,
+                head,
+                weights.bytes());
     }
 
     @Override
     public Tensor forward(ForwardBatch batch, List<PagedKv> kv, ActivationBuffers activations) {
-        ForwardStep step = new ForwardStep(batch, kv, activations);
+        List<List<PagedAttention.Rows>> planned =
+                attention.stream().map(each -> each.plan(batch, kv, activations)).toList();
+        ForwardStep step = new ForwardStep(batch, activations, planned);
         embedding.forward(step);
         normBefore(0).apply(step.residual(), step.x());
         for (int i = 0; i < layers.size(); i++) {
-            DecoderLayer layer = layers.get(i);
-            layer.attention().forward(step, layer.feedForwardNorm());
+            Layer layer = layers.get(i);
+            layer.attention().forward(step, layer.feedForward().norm());
             layer.feedForward().forward(step, normBefore(i + 1));
         }
         return logits(batch.tokens(), batch.logitRows(), activations);
@@ -48,8 +90,8 @@ public record Decoder(
         return head.forward(hiddenStates(tokens, activations), rows, activations);
     }
 
-    /// What stands before a layer's attention, or before the head.
+    /// Returns the norm that precedes a layer's attention, or the head.
     private Norm normBefore(int layer) {
-        return layer < layers.size() ? layers.get(layer).attentionNorm() : finalNorm;
+        return layer < layers.size() ? layers.get(layer).attention().norm() : finalNorm;
     }
 }

@@ -1,9 +1,127 @@
 package dev.lockstep.model.layer;
 
-/// What follows attention in a layer.
-public interface FeedForward {
+import dev.lockstep.checkpoint.ModelConfig;
+import dev.lockstep.kernels.Activation;
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.Tensor;
+import dev.lockstep.model.ActivationBuffers;
+import dev.lockstep.model.ActivationNames;
+import dev.lockstep.model.OutputRows;
+import dev.lockstep.model.Span;
+import dev.lockstep.model.Weights;
+import java.util.Optional;
 
-    /// Adds the layer to the residual and norms it for the next: `step.x()` holds this layer's
-    /// input, then the next one's.
-    void forward(ForwardStep step, Norm next);
+/// The feed-forward of a layer: the outputs of its first matrices and the inputs of the last are
+/// cut over the ranks.
+///
+/// Names are those of tensors without `.weight`; a bias is loaded if the checkpoint has one. The
+/// activation is the configuration's.
+public sealed interface FeedForward extends ResidualBranch.Sublayer
+        permits FeedForward.Gated, FeedForward.Plain, MixtureOfExperts {
+
+    /// `down(activation(gate(x)) · up(x))` (Shazeer 2020).
+    ///
+    /// @param gateUp this rank's gate rows, then its up rows
+    record Gated(
+            Kernels kernels,
+            Activation activation,
+            Linear.ColumnParallel gateUp,
+            Linear.RowParallel down)
+            implements FeedForward {
+
+        @Override
+        public Tensor forward(ForwardStep step) {
+            ActivationBuffers activations = step.activations();
+            Tensor both = activations.gateUp(step.tokens());
+            Tensor product = activations.feedForward(step.tokens());
+            gateUp.forward(step.x(), both);
+            kernels.activateMultiply(activation, both, product);
+            return down.forward(product, activations);
+        }
+
+        @Override
+        public Optional<Tensor> bias() {
+            return down.bias();
+        }
+    }
+
+    /// `down(activation(up(x)))`.
+    record Plain(
+            Kernels kernels,
+            Activation activation,
+            Linear.ColumnParallel up,
+            Linear.RowParallel down)
+            implements FeedForward {
+
+        @Override
+        public Tensor forward(ForwardStep step) {
+            ActivationBuffers activations = step.activations();
+            Tensor inner = activations.feedForward(step.tokens());
+            up.forward(step.x(), inner);
+            kernels.activate(activation, inner, inner);
+            return down.forward(inner, activations);
+        }
+
+        @Override
+        public Optional<Tensor> bias() {
+            return down.bias();
+        }
+    }
+
+    /// Loads `gate_proj`, `up_proj` and `down_proj`.
+    static Gated gated(Weights weights, String mlp) {
+        return gated(weights, gateUp(weights, mlp), down(weights, mlp + ".down_proj"));
+    }
+
+    /// Creates a gated feed-forward.
+    static Gated gated(Weights weights, Linear.ColumnParallel gateUp, Linear.RowParallel down) {
+        return new Gated(weights.kernels(), ActivationNames.of(weights.config()), gateUp, down);
+    }
+
+    /// Loads `gate_proj` and `up_proj`.
+    static Linear.ColumnParallel gateUp(Weights weights, String mlp) {
+        ModelConfig config = weights.config();
+        int width = config.feedForwardSize();
+        Span own = weights.shard().feedForward();
+        return Linear.ColumnParallel.load(
+                weights,
+                weights.linear(mlp + ".gate_proj", width, config.hiddenSize()).cut(own),
+                weights.linear(mlp + ".up_proj", width, config.hiddenSize()).cut(own));
+    }
+
+    /// Loads one matrix of all gate rows, then all up rows.
+    static Linear.ColumnParallel mergedGateUp(Weights weights, String name) {
+        ModelConfig config = weights.config();
+        int width = config.feedForwardSize();
+        Span own = weights.shard().feedForward();
+        OutputRows merged = weights.linear(name, 2 * width, config.hiddenSize());
+        return Linear.ColumnParallel.load(weights, merged.cut(own), merged.cut(own.plus(width)));
+    }
+
+    /// Loads the last matrix.
+    static Linear.RowParallel down(Weights weights, String name) {
+        ModelConfig config = weights.config();
+        return Linear.RowParallel.load(
+                weights,
+                weights.linear(name, config.hiddenSize(), config.feedForwardSize()),
+                weights.shard().feedForward());
+    }
+
+    /// Loads two matrices with an activation between them.
+    static Plain plain(Weights weights, String up, String down) {
+        int width = weights.config().feedForwardSize();
+        int hidden = weights.config().hiddenSize();
+        return plain(
+                weights, weights.linear(up, width, hidden), weights.linear(down, hidden, width));
+    }
+
+    /// Cuts two matrices with an activation between them.
+    static Plain plain(Weights weights, OutputRows up, OutputRows down) {
+        Span own = weights.shard().feedForward();
+        return new Plain(
+                weights.kernels(),
+                ActivationNames.of(weights.config()),
+                Linear.ColumnParallel.load(weights, up.cut(own)),
+                Linear.RowParallel.load(weights, down, own));
+    }
 }

@@ -1,16 +1,24 @@
 package dev.lockstep.model.layer;
 
 import dev.lockstep.checkpoint.ExpertConfig;
+import dev.lockstep.checkpoint.ModelConfig;
+import dev.lockstep.checkpoint.WeightMatrix;
 import dev.lockstep.kernels.Activation;
 import dev.lockstep.kernels.ExpertRouting;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.ActivationBuffers;
+import dev.lockstep.model.ActivationNames;
+import dev.lockstep.model.OutputRows;
+import dev.lockstep.model.Span;
+import dev.lockstep.model.Weights;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
-/// Gated feed-forwards of which each token goes to a few (Shazeer et al. 2017; Jiang et al. 2024).
-/// Every rank holds a part of every expert; the router is whole on each.
+/// Gated feed-forwards of which each token uses a few (Shazeer et al. 2017; Jiang et al. 2024).
+/// Every rank holds a shard of every expert; the router is whole on each rank.
 ///
 /// A token's experts are added in ascending order whatever else is in the batch.
 ///
@@ -20,21 +28,20 @@ public record MixtureOfExperts(
         ExpertConfig config,
         Activation activation,
         PackedWeight router,
-        List<Expert> experts,
-        ResidualBranch branch)
+        List<Expert> experts)
         implements FeedForward {
 
     public MixtureOfExperts {
         experts = List.copyOf(experts);
     }
 
-    /// This rank's part of one feed-forward.
+    /// This rank's shard of one expert.
     ///
     /// @param gateUp gate rows, then up rows
     public record Expert(PackedWeight gateUp, PackedWeight down) {}
 
     @Override
-    public void forward(ForwardStep step, Norm next) {
+    public Tensor forward(ForwardStep step) {
         ActivationBuffers activations = step.activations();
         Tensor logits = activations.routerLogits(step.tokens());
         Tensor sum = activations.partial(step.tokens());
@@ -48,7 +55,12 @@ public record MixtureOfExperts(
                 kernels.addWeightedRows(output, rows, routing.weights(expert), sum);
             }
         }
-        branch.addThenNorm(sum, step.residual(), next, step.x(), activations);
+        return sum;
+    }
+
+    @Override
+    public Optional<Tensor> bias() {
+        return Optional.empty();
     }
 
     private Tensor forward(Expert expert, Tensor rows, ForwardStep step) {
@@ -62,5 +74,59 @@ public record MixtureOfExperts(
         kernels.activateMultiply(activation, both, product);
         kernels.matmul(product, expert.down(), output);
         return output;
+    }
+
+    /// Loads a router and its experts.
+    ///
+    /// @param router the name of the router's matrix, without `.weight`
+    public static MixtureOfExperts load(Weights weights, String router, Names names) {
+        ModelConfig config = weights.config();
+        ExpertConfig experts = config.details().experts().orElseThrow();
+        int count = experts.count();
+        WeightMatrix routing = weights.matrix(router + ".weight", count, config.hiddenSize());
+        List<Expert> loaded = new ArrayList<>();
+        for (int expert = 0; expert < count; expert++) {
+            loaded.add(names.load(weights, expert));
+        }
+        return new MixtureOfExperts(
+                weights.kernels(),
+                experts,
+                ActivationNames.of(config),
+                weights.packRows(OutputRows.of(routing)),
+                loaded);
+    }
+
+    /// How a checkpoint names the matrices of a layer's experts: `prefix.5.gate.weight` for one,
+    /// or, as in GGUF files, `prefix.gate.weight` for all of them one below the other.
+    public record Names(String prefix, String gate, String up, String down) {
+
+        /// Returns the names that most families use.
+        public static Names of(String prefix) {
+            return new Names(prefix, "gate_proj", "up_proj", "down_proj");
+        }
+
+        private Expert load(Weights weights, int expert) {
+            int width = weights.config().feedForwardSize();
+            int hidden = weights.config().hiddenSize();
+            Span own = weights.shard().feedForward();
+            OutputRows gateRows = matrix(weights, gate, expert, width, hidden);
+            OutputRows upRows = matrix(weights, up, expert, width, hidden);
+            OutputRows downRows = matrix(weights, down, expert, hidden, width);
+            return new Expert(
+                    weights.packRows(gateRows.cut(own), upRows.cut(own)),
+                    weights.packColumns(downRows, own));
+        }
+
+        private OutputRows matrix(
+                Weights weights, String name, int expert, int rows, int columns) {
+            String all = "%s.%s.weight".formatted(prefix, name);
+            if (weights.has(all)) {
+                int count = weights.config().feedForwardsPerLayer();
+                return OutputRows.of(weights.matrix(all, count * rows, columns))
+                        .cut(new Span(expert * rows, (expert + 1) * rows));
+            }
+            String one = "%s.%d.%s.weight".formatted(prefix, expert, name);
+            return OutputRows.of(weights.matrix(one, rows, columns));
+        }
     }
 }

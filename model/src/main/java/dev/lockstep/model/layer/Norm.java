@@ -1,22 +1,104 @@
 package dev.lockstep.model.layer;
 
+import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Tensor;
+import dev.lockstep.model.Span;
+import dev.lockstep.model.Weights;
 import dev.lockstep.nccl.Communicator;
 
-/// What stands before a layer; whole on every rank. All tensors `[T, H]`.
-public interface Norm {
+/// The norm of a residual branch's input, or of the head's; whole on every rank. All tensors are
+/// `[T, H]`.
+public sealed interface Norm {
 
-    /// `out = norm(x)`; `out` may be `x`.
+    Kernels kernels();
+
+    /// Computes `out = norm(x)`; `out` may be `x`.
     void apply(Tensor x, Tensor out);
 
-    /// `residual += x`, then `out = norm(residual)`; `out` may be `x`.
+    /// Computes `residual += x`, then `out = norm(residual)`; `out` may be `x`.
     void addThenApply(Tensor x, Tensor residual, Tensor out);
 
-    /// `residual += Σ x over ranks`, then `out = norm(residual)`.
+    /// Computes `residual += Σ x over ranks`, then `out = norm(residual)`.
     ///
-    /// @param x in the communicator's memory; left undefined
+    /// @param x in the communicator's memory; undefined afterwards
     default void sumThenApply(Communicator communicator, Tensor x, Tensor residual, Tensor out) {
         communicator.allReduceSum(x);
         addThenApply(x, residual, out);
+    }
+
+    /// RMSNorm (Zhang and Sennrich 2019): `x / √(mean(x²) + ε) · weight`.
+    record Rms(Kernels kernels, Tensor weight, float epsilon) implements Norm {
+
+        @Override
+        public void apply(Tensor x, Tensor out) {
+            kernels.rmsNorm(x, weight, epsilon, out);
+        }
+
+        @Override
+        public void addThenApply(Tensor x, Tensor residual, Tensor out) {
+            kernels.addRmsNorm(x, residual, weight, epsilon, out);
+        }
+
+        /// Runs sum, addition and norm as one collective.
+        @Override
+        public void sumThenApply(Communicator communicator, Tensor x, Tensor residual, Tensor out) {
+            communicator.allReduceAddRmsNorm(x, residual, weight, epsilon, out);
+        }
+    }
+
+    /// LayerNorm (Ba et al. 2016): `(x − mean(x)) / √(var(x) + ε) · weight + bias`.
+    record Layer(Kernels kernels, Tensor weight, Tensor bias, float epsilon) implements Norm {
+
+        @Override
+        public void apply(Tensor x, Tensor out) {
+            kernels.layerNorm(x, weight, bias, epsilon, out);
+        }
+
+        @Override
+        public void addThenApply(Tensor x, Tensor residual, Tensor out) {
+            kernels.add(residual, x);
+            kernels.layerNorm(residual, weight, bias, epsilon, out);
+        }
+    }
+
+    /// No norm: the branch reads the residual unchanged.
+    record None(Kernels kernels) implements Norm {
+
+        @Override
+        public void apply(Tensor x, Tensor out) {
+            kernels.copy(x, out);
+        }
+
+        @Override
+        public void addThenApply(Tensor x, Tensor residual, Tensor out) {
+            kernels.add(residual, x);
+            kernels.copy(residual, out);
+        }
+    }
+
+    static Rms rms(Weights weights, String name) {
+        return rms(weights, name, 0);
+    }
+
+    /// Loads an RMSNorm whose factor is the stored weight plus `added`.
+    static Rms rms(Weights weights, String name, float added) {
+        int size = weights.config().hiddenSize();
+        return new Rms(
+                weights.kernels(),
+                weights.vector(name + ".weight", size, new Span(0, size), added),
+                (float) weights.config().normEpsilon());
+    }
+
+    static Layer layer(Weights weights, String name) {
+        int size = weights.config().hiddenSize();
+        return new Layer(
+                weights.kernels(),
+                weights.vector(name + ".weight", size),
+                weights.vector(name + ".bias", size),
+                (float) weights.config().normEpsilon());
+    }
+
+    static None none(Weights weights) {
+        return new None(weights.kernels());
     }
 }

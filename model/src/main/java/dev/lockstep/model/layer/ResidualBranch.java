@@ -2,53 +2,71 @@ package dev.lockstep.model.layer;
 
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Tensor;
-import dev.lockstep.model.ActivationBuffers;
+import dev.lockstep.nccl.Communicator;
 import java.util.Optional;
 
-/// How the output of attention or of a feed-forward joins the residual: summed over ranks, then
-/// with its bias, its own norm and a factor, where a family has them.
+/// One branch beside the residual, attention or feed-forward:
 ///
-/// @param norm of the branch alone, before it is added
+/// ```
+/// residual += multiplier · postNorm(Σ over ranks of sublayer(norm(residual)) + bias)
+/// ```
+///
+/// Each branch computes the next branch's norm together with its own sum and addition, which one
+/// collective can do. So `step.x()` holds this branch's normed input before [#forward] and the
+/// next branch's after it.
+///
+/// @param postNorm the norm of the branch's output, in families that have one
 /// @param multiplier 1 for none
 public record ResidualBranch(
-        Kernels kernels, Optional<Tensor> bias, Optional<RmsNorm> norm, float multiplier) {
+        Kernels kernels,
+        Norm norm,
+        Sublayer sublayer,
+        Optional<Norm.Rms> postNorm,
+        float multiplier) {
 
-    /// A branch that is added as it is, but for a bias.
-    public static ResidualBranch plain(RowParallelLinear linear) {
-        return new ResidualBranch(linear.kernels(), linear.bias(), Optional.empty(), 1);
+    /// The function that a residual branch computes, cut over the ranks.
+    public sealed interface Sublayer permits SelfAttention, FeedForward {
+
+        /// Returns this rank's partial sum of the output for `step.x()`, `[T, H]` in the
+        /// communicator's memory.
+        Tensor forward(ForwardStep step);
+
+        /// Returns the bias of the output, added once after the sum over the ranks.
+        Optional<Tensor> bias();
     }
 
-    /// A branch that is added as it is.
-    public static ResidualBranch plain(Kernels kernels) {
-        return new ResidualBranch(kernels, Optional.empty(), Optional.empty(), 1);
+    /// Creates a branch whose output is added unchanged.
+    public static ResidualBranch of(Norm norm, Sublayer sublayer) {
+        return new ResidualBranch(norm.kernels(), norm, sublayer, Optional.empty(), 1);
     }
 
-    /// The same with a norm of its own.
-    public ResidualBranch with(RmsNorm own) {
-        return new ResidualBranch(kernels, bias, Optional.of(own), multiplier);
+    /// Returns this branch with a norm of its output.
+    public ResidualBranch withPostNorm(Norm.Rms added) {
+        return new ResidualBranch(kernels, norm, sublayer, Optional.of(added), multiplier);
     }
 
-    /// The same times a factor.
+    /// Returns this branch with its output multiplied.
     public ResidualBranch times(double factor) {
-        return new ResidualBranch(kernels, bias, norm, (float) factor);
+        return new ResidualBranch(kernels, norm, sublayer, postNorm, (float) factor);
     }
 
-    /// Adds the branch to the residual and norms it for the next layer.
+    /// Adds the branch to the residual and writes the next branch's input to `step.x()`.
     ///
-    /// @param part this rank's part of the sum, in the communicator's memory
-    /// @param out the next layer's input
-    public void addThenNorm(
-            Tensor part, Tensor residual, Norm next, Tensor out, ActivationBuffers activations) {
-        if (bias.isEmpty() && norm.isEmpty() && multiplier == 1) {
-            next.sumThenApply(activations.communicator(), part, residual, out);
+    /// @param next the norm of the next branch, or of the head
+    void forward(ForwardStep step, Norm next) {
+        Communicator communicator = step.activations().communicator();
+        Tensor partial = sublayer.forward(step);
+        Optional<Tensor> bias = sublayer.bias();
+        if (bias.isEmpty() && postNorm.isEmpty() && multiplier == 1) {
+            next.sumThenApply(communicator, partial, step.residual(), step.x());
             return;
         }
-        activations.communicator().allReduceSum(part);
-        bias.ifPresent(values -> kernels.add(part, values));
-        norm.ifPresent(own -> own.apply(part, part));
+        communicator.allReduceSum(partial);
+        bias.ifPresent(values -> kernels.add(partial, values));
+        postNorm.ifPresent(each -> each.apply(partial, partial));
         if (multiplier != 1) {
-            kernels.scale(part, multiplier);
+            kernels.scale(partial, multiplier);
         }
-        next.addThenApply(part, residual, out);
+        next.addThenApply(partial, step.residual(), step.x());
     }
 }

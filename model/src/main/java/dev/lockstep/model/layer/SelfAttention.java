@@ -1,52 +1,153 @@
 package dev.lockstep.model.layer;
 
+import dev.lockstep.checkpoint.AttentionConfig;
+import dev.lockstep.checkpoint.KvGroup;
 import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.ActivationBuffers;
+import dev.lockstep.model.OutputRows;
+import dev.lockstep.model.Span;
+import dev.lockstep.model.Weights;
+import java.util.List;
 import java.util.Optional;
 
-/// Self-attention over paged keys and values: q, k and v are one weight cut by heads, the output
-/// projection is cut by its inputs.
+/// Grouped-query self-attention over paged keys and values, cut by heads:
 ///
-/// @param kv where keys and values go
+/// ```
+/// q, k, v = qkv(x)
+/// q, k    = rotary(norm(q)), rotary(norm(k))
+/// out     = output(softmax(scale · q · kᵀ) · v)
+/// ```
+///
+/// A layer is loaded from its two projections; names are those of tensors without `.weight`, and a
+/// bias is loaded if the checkpoint has one. Scale, soft cap, window and rope are the
+/// configuration's.
+///
+/// @param kvGroup the number of the KV group that stores the layer's keys and values
+/// @param kvLayer the number of the layer in that group
 /// @param qkv this rank's query rows, then its key rows, then its value rows
-/// @param rotary of no dimensions where positions come in otherwise
+/// @param rotary has no dimensions if positions are not rotary
 public record SelfAttention(
-        KvLayer kv,
-        ColumnParallelLinear qkv,
+        int kvGroup,
+        int kvLayer,
+        Linear.ColumnParallel qkv,
         Optional<QueryKeyNorm> norm,
         RotaryTable rotary,
-        RowParallelLinear output,
-        ResidualBranch branch) {
+        Linear.RowParallel output)
+        implements ResidualBranch.Sublayer {
 
-    /// Adds the layer to the residual and norms it for the next: `step.x()` holds this layer's
-    /// input, then the next one's.
-    public void forward(ForwardStep step, Norm next) {
+    @Override
+    public Tensor forward(ForwardStep step) {
         ActivationBuffers activations = step.activations();
         Tensor heads = activations.qkv(step.tokens());
         Tensor attended = activations.attended(step.tokens());
         qkv.forward(step.x(), heads);
         norm.ifPresent(each -> normalize(each, heads, activations));
-        for (ForwardStep.Part part : step.parts(kv.backend())) {
-            attend(part, step, heads, attended);
+        for (PagedAttention.Rows rows : step.attention().get(kvGroup)) {
+            rows.attend(kvLayer, heads, rotary, step.batch().positions(), attended);
         }
-        Tensor part = output.part(attended, activations);
-        branch.addThenNorm(part, step.residual(), next, step.x(), activations);
+        return output.forward(attended, activations);
     }
 
-    private void attend(ForwardStep.Part part, ForwardStep step, Tensor heads, Tensor attended) {
-        int start = part.start();
-        int end = start + part.tokens();
-        int layer = part.layer(kv.index());
-        Tensor own = heads.rows(start, end);
-        Tensor positions = step.batch().positions().columns(start, end);
-        part.attention().rotateAndStore(part.plan(), own, rotary, positions, part.blocks(), layer);
-        part.attention().attend(part.plan(), own, part.blocks(), layer, attended.rows(start, end));
+    @Override
+    public Optional<Tensor> bias() {
+        return output.bias();
     }
 
     private void normalize(QueryKeyNorm each, Tensor heads, ActivationBuffers activations) {
         int queries = output.weight().columns();
         int keys = (heads.columns() - queries) / 2;
         each.apply(heads.columns(0, queries), heads.columns(queries, queries + keys), activations);
+    }
+
+    /// Loads a layer with rotary positions from `q_proj`, `k_proj`, `v_proj` and `o_proj`.
+    public static SelfAttention rotary(Weights weights, int layer, String attention) {
+        return rotary(
+                weights, layer, qkv(weights, attention), output(weights, attention + ".o_proj"));
+    }
+
+    /// Creates a layer with rotary positions.
+    public static SelfAttention rotary(
+            Weights weights, int layer, Linear.ColumnParallel qkv, Linear.RowParallel output) {
+        RotaryTable rotary = weights.rotaryTable(weights.config().rope(layer));
+        return of(weights, layer, qkv, rotary, output);
+    }
+
+    /// Creates a layer without positions.
+    public static SelfAttention withoutPositions(
+            Weights weights, int layer, Linear.ColumnParallel qkv, Linear.RowParallel output) {
+        return of(weights, layer, qkv, weights.emptyRotaryTable(), output);
+    }
+
+    /// Returns this layer with norms of q and k.
+    public SelfAttention with(QueryKeyNorm added) {
+        return new SelfAttention(kvGroup, kvLayer, qkv, Optional.of(added), rotary, output);
+    }
+
+    /// Loads `q_proj`, `k_proj` and `v_proj`.
+    public static Linear.ColumnParallel qkv(Weights weights, String attention) {
+        AttentionConfig config = weights.config().attention();
+        int hidden = weights.config().hiddenSize();
+        return Linear.ColumnParallel.load(
+                weights,
+                weights.linear(attention + ".q_proj", config.queryWidth(), hidden)
+                        .cut(queryColumns(weights)),
+                weights.linear(attention + ".k_proj", config.kvWidth(), hidden)
+                        .cut(keyColumns(weights)),
+                weights.linear(attention + ".v_proj", config.kvWidth(), hidden)
+                        .cut(keyColumns(weights)));
+    }
+
+    /// Loads one matrix of all queries, then all keys, then all values.
+    public static Linear.ColumnParallel mergedQkv(Weights weights, String name) {
+        AttentionConfig config = weights.config().attention();
+        int rows = config.queryWidth() + 2 * config.kvWidth();
+        return mergedQkv(weights, weights.linear(name, rows, weights.config().hiddenSize()));
+    }
+
+    /// Cuts one matrix of all queries, then all keys, then all values.
+    public static Linear.ColumnParallel mergedQkv(Weights weights, OutputRows merged) {
+        AttentionConfig config = weights.config().attention();
+        Span keys = keyColumns(weights).plus(config.queryWidth());
+        return Linear.ColumnParallel.load(
+                weights,
+                merged.cut(queryColumns(weights)),
+                merged.cut(keys),
+                merged.cut(keys.plus(config.kvWidth())));
+    }
+
+    /// Loads the output projection.
+    public static Linear.RowParallel output(Weights weights, String name) {
+        int width = weights.config().attention().queryWidth();
+        return output(weights, weights.linear(name, weights.config().hiddenSize(), width));
+    }
+
+    /// Cuts the output projection.
+    public static Linear.RowParallel output(Weights weights, OutputRows matrix) {
+        return Linear.RowParallel.load(weights, matrix, queryColumns(weights));
+    }
+
+    private static SelfAttention of(
+            Weights weights,
+            int layer,
+            Linear.ColumnParallel qkv,
+            RotaryTable rotary,
+            Linear.RowParallel output) {
+        List<KvGroup> groups = weights.config().kvGroups();
+        for (int group = 0; group < groups.size(); group++) {
+            int index = groups.get(group).layers().indexOf(layer);
+            if (index >= 0) {
+                return new SelfAttention(group, index, qkv, Optional.empty(), rotary, output);
+            }
+        }
+        throw new IllegalArgumentException("layer " + layer + " is in no KV group");
+    }
+
+    private static Span queryColumns(Weights weights) {
+        return weights.shard().queryHeads().times(weights.config().attention().headDim());
+    }
+
+    private static Span keyColumns(Weights weights) {
+        return weights.shard().kvHeads().times(weights.config().attention().headDim());
     }
 }

@@ -1,5 +1,5 @@
-/// Parts of models. Each knows how to cut its own weight and, where its output is a partial sum,
-/// sums it.
+/// The layers of a decoder. Each knows how its own weight is cut over the ranks and loads this
+/// rank's shard; [ResidualBranch] sums the partial outputs.
 @NullMarked
 package dev.lockstep.model.layer;
 

@@ -1,0 +1,101 @@
+package dev.lockstep.model.layer;
+
+import dev.lockstep.checkpoint.DecoderDetails;
+import dev.lockstep.checkpoint.KvGroup;
+import dev.lockstep.checkpoint.ModelConfig;
+import dev.lockstep.kernels.AttentionBackend;
+import dev.lockstep.kernels.AttentionPlan;
+import dev.lockstep.kernels.AttentionShape;
+import dev.lockstep.kernels.KvLayout;
+import dev.lockstep.kernels.PagedBatch;
+import dev.lockstep.kernels.PagedKv;
+import dev.lockstep.kernels.RotaryTable;
+import dev.lockstep.kernels.Tensor;
+import dev.lockstep.model.ActivationBuffers;
+import dev.lockstep.model.ForwardBatch;
+import dev.lockstep.model.Shard;
+import dev.lockstep.model.Weights;
+import java.util.ArrayList;
+import java.util.List;
+
+/// Attention over the blocks of one KV group, shared by the layers of the group.
+///
+/// @param kvGroup the number of the KV group
+/// @param withKv for rows that keep their keys and values: over all layers of the group
+/// @param withoutKv for rows that keep none: over one layer
+record PagedAttention(int kvGroup, AttentionBackend withKv, AttentionBackend withoutKv) {
+
+    /// Creates the attention of each KV group, in the model's order.
+    static List<PagedAttention> load(Weights weights) {
+        List<KvGroup> groups = weights.config().kvGroups();
+        List<PagedAttention> attention = new ArrayList<>();
+        for (int number = 0; number < groups.size(); number++) {
+            KvGroup group = groups.get(number);
+            AttentionShape shape = shape(weights.config(), weights.shard(), group);
+            KvLayout layout = weights.kvLayout(group);
+            attention.add(
+                    new PagedAttention(
+                            number,
+                            weights.kernels().attention(shape, layout),
+                            weights.kernels().attention(shape, layout.ofOneLayer())));
+        }
+        return List.copyOf(attention);
+    }
+
+    private static AttentionShape shape(ModelConfig config, Shard shard, KvGroup group) {
+        DecoderDetails details = config.details();
+        int headSize = config.attention().headDim();
+        return new AttentionShape(
+                shard.kvHeadOf(config),
+                shard.kvHeads().size(),
+                headSize,
+                (float) details.attentionScale().orElse(1 / Math.sqrt(headSize)),
+                group.kind() == KvGroup.Kind.WINDOW ? group.window() : AttentionShape.NO_WINDOW,
+                (float) details.attentionCap().orElse(0));
+    }
+
+    /// Plans one step for every layer of the group.
+    ///
+    /// @param kv the blocks of each KV group
+    List<Rows> plan(ForwardBatch batch, List<PagedKv> kv, ActivationBuffers activations) {
+        List<Rows> planned = new ArrayList<>();
+        PagedBatch kept = batch.kv().get(kvGroup);
+        if (kept.tokens() > 0) {
+            planned.add(new Rows(withKv, withKv.plan(kept), kv.get(kvGroup), 0, true));
+        }
+        if (batch.withoutKv().isPresent()) {
+            AttentionPlan plan = withoutKv.plan(batch.withoutKv().get());
+            PagedKv blocks = activations.stepKv(kvGroup);
+            planned.add(new Rows(withoutKv, plan, blocks, kept.tokens(), false));
+        }
+        return planned;
+    }
+
+    /// Consecutive rows of a step whose keys and values are in the same blocks.
+    ///
+    /// @param firstToken the first token of the rows in the step
+    /// @param kept whether the blocks hold every layer of the group; if not, all layers use the
+    ///   place of the first, one after the other
+    record Rows(
+            AttentionBackend backend,
+            AttentionPlan plan,
+            PagedKv blocks,
+            int firstToken,
+            boolean kept) {
+
+        /// Rotates queries and keys, stores keys and values, and attends; reads and writes only the
+        /// tokens of these rows.
+        ///
+        /// @param kvLayer the number of the layer in the KV group
+        /// @param heads `[T, q + k + v columns]`
+        /// @param out `[T, q columns]`
+        void attend(int kvLayer, Tensor heads, RotaryTable rotary, Tensor positions, Tensor out) {
+            int end = firstToken + plan.batch().tokens();
+            int layer = kept ? kvLayer : 0;
+            Tensor own = heads.rows(firstToken, end);
+            backend.rotateAndStore(
+                    plan, own, rotary, positions.columns(firstToken, end), blocks, layer);
+            backend.attend(plan, own, blocks, layer, out.rows(firstToken, end));
+        }
+    }
+}
