@@ -79,7 +79,7 @@ final class BenchCommand extends Command {
         if (!settings.arguments().equals(List.of("serve"))) {
             throw new SettingsException("name the benchmark: lockstep bench serve");
         }
-        ServeBench.Load load =
+        var load =
                 new ServeBench.Load(
                         settings.find(ProcessKeys.SERVED_MODEL_NAME)
                                 .orElse(KnownModel.ALL.getFirst().name()),
@@ -90,14 +90,14 @@ final class BenchCommand extends Command {
                         settings.value(SHARED_LENGTH),
                         settings.value(PROMPT_LENGTH),
                         settings.value(OUTPUT_LENGTH));
-        ServeBench bench = new ServeBench(url(settings.value(URL)), load);
+        var bench = new ServeBench(url(settings.value(URL)), load);
         System.out.print(bench.run().text(load));
         return ExitCode.OK;
     }
 
     private static URI url(String text) {
         try {
-            URI url = new URI(text);
+            var url = new URI(text);
             boolean known = "http".equals(url.getScheme()) || "https".equals(url.getScheme());
             if (known && url.getHost() != null) {
                 return url;

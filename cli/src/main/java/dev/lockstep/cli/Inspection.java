@@ -138,7 +138,7 @@ final class Inspection {
 
     /// Formats numbers as ranges, such as `0-3, 5`.
     private static String spans(List<Integer> ascending) {
-        StringBuilder spans = new StringBuilder();
+        var spans = new StringBuilder();
         for (int i = 0; i < ascending.size(); i++) {
             int first = ascending.get(i);
             while (i + 1 < ascending.size() && ascending.get(i + 1) == ascending.get(i) + 1) {

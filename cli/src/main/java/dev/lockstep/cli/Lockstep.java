@@ -136,7 +136,7 @@ public final class Lockstep {
     }
 
     private static String help() {
-        StringBuilder text =
+        var text =
                 new StringBuilder(
                         "lockstep serves large language models.\n\nUsage: lockstep COMMAND [--key=value …]\n\n");
         for (Command command : COMMANDS) {

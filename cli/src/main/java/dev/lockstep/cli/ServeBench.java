@@ -196,8 +196,8 @@ final class ServeBench {
         // Another tenant or concurrency has other prompts: of an earlier run, only the shared
         // prefix is cached.
         int run = 31 * load.tenant.hashCode() + load.concurrency;
-        Random random = new Random((long) run << 32 | number);
-        Random shared = new Random(SHARED_SEED);
+        var random = new Random((long) run << 32 | number);
+        var shared = new Random(SHARED_SEED);
         for (int i = 0; i < load.sharedLength; i++) {
             prompt.add(shared.nextInt(FIRST_ID, LAST_ID));
         }

@@ -39,7 +39,7 @@ final class TokenizeCommand extends JsonLinesCommand {
                     "%s has no tokenizer: it serves token ids only".formatted(model.path()));
         }
         Tokenizer tokenizer = Tokenizers.of(source);
-        EncodeOptions options = new EncodeOptions(true, settings.value(ADD_SPECIAL));
+        var options = new EncodeOptions(true, settings.value(ADD_SPECIAL));
         return line -> ids(tokenizer.encode(text(line), options));
     }
 

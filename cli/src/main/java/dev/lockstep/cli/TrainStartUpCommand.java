@@ -43,7 +43,7 @@ final class TrainStartUpCommand extends Command {
         LauncherStart start = LauncherStart.of(settings, Duration.ofSeconds(60));
         Path model = Files.createDirectories(start.runFolder().resolve("tiny"));
         TinyCheckpoint.write(model, 1);
-        Launcher launcher =
+        var launcher =
                 new Launcher(
                         new LauncherConfig(
                                 settings,

@@ -146,7 +146,7 @@ class RenderCommandTest {
                 "--template=" + template,
                 "--now=noon");
         Path broken = file("{% if %}");
-        var failure =
+        UnusableException failure =
                 assertThrows(
                         UnusableException.class, () -> render(List.of(), "--template=" + broken));
         assertTrue(
@@ -155,7 +155,7 @@ class RenderCommandTest {
     }
 
     private static void assertRefused(String message, String... arguments) {
-        var refused = assertThrows(SettingsException.class, () -> render(List.of(), arguments));
+        SettingsException refused = assertThrows(SettingsException.class, () -> render(List.of(), arguments));
         assertEquals(message, refused.getMessage());
     }
 

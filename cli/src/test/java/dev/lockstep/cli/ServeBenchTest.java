@@ -124,7 +124,7 @@ class ServeBenchTest {
         expectedConcurrent = 2;
         long begin = System.nanoTime();
         URI uri = URI.create("http://127.0.0.1:" + server.getAddress().getPort());
-        var report =
+        BenchReport report =
                 new ServeBench(uri, new ServeBench.Load("tiny", "a", 1, 200, 8, 0, 3, 3)).run();
         assertEquals(8, report.firstNanos().length);
         // The last begins 35 ms after the first; each takes 15 ms.
@@ -217,7 +217,7 @@ class ServeBenchTest {
     @Test
     void percentilesAreTheNearestRank() {
         long[] hundred = LongStream.rangeClosed(1, 100).map(i -> i * 1_000_000).toArray();
-        BenchReport report =
+        var report =
                 new BenchReport(
                         hundred,
                         new long[] {2_000_000, 4_000_000},
@@ -237,7 +237,7 @@ class ServeBenchTest {
 
     @Test
     void oneTokenPerRequestHasNoInterTokenLatency() {
-        BenchReport report =
+        var report =
                 new BenchReport(new long[] {1_500_000}, new long[0], new long[0], 1_000_000_000L);
         List<String> lines =
                 report.text(new ServeBench.Load("tiny", "", 1, 0, 1, 0, 1, 1)).lines().toList();

@@ -10,7 +10,7 @@ final class StoppableProbe {
     private StoppableProbe() {}
 
     public static void main(String[] words) {
-        Daemon daemon = new Daemon("probe", Duration.ofSeconds(10));
+        var daemon = new Daemon("probe", Duration.ofSeconds(10));
         daemon.own(() -> System.out.println("closed"));
         Stoppable.run(
                 daemon,

@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.text.Tokenizer;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.text.Tokenizers;
@@ -31,7 +33,7 @@ class TokenizeCommandTest {
     void everyLineGetsTheIdsOfTheTokenizer() throws Exception {
         TinyCheckpoint.write(folder, 1);
         byte[] json = Files.readAllBytes(folder.resolve("tokenizer.json"));
-        var tokenizer = Tokenizers.ofJson(json);
+        Tokenizer tokenizer = Tokenizers.ofJson(json);
         List<String> texts = List.of("hello", "", "two\nlines \"quoted\" \t é 😀");
         List<int[]> ids = tokenize(folder, texts);
         for (int i = 0; i < texts.size(); i++) {
@@ -78,7 +80,7 @@ class TokenizeCommandTest {
     }
 
     private void assertRefused(String message, String input) {
-        var refused = assertThrows(IllegalArgumentException.class, () -> run(folder, input));
+        IllegalArgumentException refused = assertThrows(IllegalArgumentException.class, () -> run(folder, input));
         assertEquals(message, refused.getMessage());
     }
 
@@ -86,7 +88,7 @@ class TokenizeCommandTest {
             throws Exception {
         var input = new StringBuilder();
         for (String text : texts) {
-            var line = JsonLines.JSON.createObjectNode().put("text", text);
+            ObjectNode line = JsonLines.JSON.createObjectNode().put("text", text);
             input.append(JsonLines.JSON.writeValueAsString(line)).append('\n');
         }
         List<int[]> ids = new ArrayList<>();

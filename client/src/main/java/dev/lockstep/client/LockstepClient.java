@@ -95,7 +95,7 @@ public final class LockstepClient implements AutoCloseable {
     ///
     /// @throws LockstepException as [#generate]
     public CompletionResult stream(CompletionRequest request, Consumer<String> text) {
-        StringBuilder whole = new StringBuilder();
+        var whole = new StringBuilder();
         InferenceEvent last =
                 call(
                         request.options(),
@@ -180,7 +180,7 @@ public final class LockstepClient implements AutoCloseable {
     }
 
     private InferenceGrpc.InferenceBlockingStub stub(CompletionOptions options) {
-        Metadata headers = new Metadata();
+        var headers = new Metadata();
         if (!options.tenant().isEmpty()) {
             headers.put(TENANT, options.tenant());
         }

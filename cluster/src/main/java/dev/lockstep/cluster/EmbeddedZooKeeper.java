@@ -81,10 +81,10 @@ public final class EmbeddedZooKeeper implements AutoCloseable {
         try {
             Files.createDirectories(data);
             PurgeTxnLog.purge(data.toFile(), data.toFile(), SNAPSHOTS_KEPT);
-            FileTxnSnapLog files = new FileTxnSnapLog(data.toFile(), data.toFile());
-            ZooKeeperServer server = new ZooKeeperServer(files, TICK_MILLIS, "");
+            var files = new FileTxnSnapLog(data.toFile(), data.toFile());
+            var server = new ZooKeeperServer(files, TICK_MILLIS, "");
             connections.startup(server);
-            EmbeddedZooKeeper started = new EmbeddedZooKeeper(host, files, server, connections);
+            var started = new EmbeddedZooKeeper(host, files, server, connections);
             LOG.info("ZooKeeper listens on {}, data in {}", started.connectString(), data);
             return started;
         } catch (IOException e) {

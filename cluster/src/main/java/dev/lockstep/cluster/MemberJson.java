@@ -23,7 +23,7 @@ final class MemberJson {
     private MemberJson() {}
 
     static byte[] write(Member member) {
-        ByteArrayOutputStream bytes = new ByteArrayOutputStream(512);
+        var bytes = new ByteArrayOutputStream(512);
         try (JsonGenerator json = JSON.createGenerator(bytes)) {
             json.writeStartObject();
             json.writeStringField("role", member.role().word());

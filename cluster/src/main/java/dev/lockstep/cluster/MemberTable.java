@@ -27,7 +27,7 @@ final class MemberTable implements Membership {
 
     @Override
     public Subscription listen(Consumer<Snapshot> listener) {
-        Listening listening = new Listening(listener);
+        var listening = new Listening(listener);
         listeners.add(listening);
         listening.changed();
         return listening;

@@ -84,7 +84,7 @@ public final class ZooKeeperCluster implements Cluster {
 
     @Override
     public Registration register(Member member) {
-        ZooKeeperRegistration registration =
+        var registration =
                 new ZooKeeperRegistration(tree, MEMBERS, member, this::refreshSoon);
         registrations.add(registration);
         refreshSoon();
@@ -93,7 +93,7 @@ public final class ZooKeeperCluster implements Cluster {
 
     @Override
     public Leadership contend(String group, String contender, Leadership.Listener listener) {
-        ZooKeeperLeadership leadership =
+        var leadership =
                 new ZooKeeperLeadership(
                         tree,
                         tasks,

@@ -71,7 +71,7 @@ final class ZooKeeperTree implements AutoCloseable {
         this.root = root;
         this.changed = changed;
         watcher = event -> changed.run();
-        ZKClientConfig config = new ZKClientConfig();
+        var config = new ZKClientConfig();
         config.setProperty(ZKClientConfig.ENABLE_CLIENT_SASL_KEY, "false");
         curator =
                 CuratorFrameworkFactory.builder()
@@ -158,7 +158,7 @@ final class ZooKeeperTree implements AutoCloseable {
         return call(
                 () -> {
                     try {
-                        Stat stat = new Stat();
+                        var stat = new Stat();
                         byte[] data = curator.getData().storingStatIn(stat).forPath(full(path));
                         long owner = stat.getEphemeralOwner();
                         return Optional.of(
@@ -254,7 +254,7 @@ final class ZooKeeperTree implements AutoCloseable {
 
     /// Joins the queue of an election, now or when connected; each new session joins at its end.
     Election enter(String path, String contender) {
-        LeaderLatch latch = new LeaderLatch(curator, full(path), contender);
+        var latch = new LeaderLatch(curator, full(path), contender);
         latch.addListener(
                 new LeaderLatchListener() {
                     @Override

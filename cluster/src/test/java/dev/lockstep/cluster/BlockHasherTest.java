@@ -80,7 +80,7 @@ class BlockHasherTest {
 
     @Test
     void aChainNamesEveryFullBlockAndEqualPrefixesAlike() {
-        SplittableRandom random = new SplittableRandom(1);
+        var random = new SplittableRandom(1);
         int[] tokens = random.ints(50, 0, 50_000).toArray();
         int[] other = tokens.clone();
         other[40] = other[40] + 1;
@@ -104,7 +104,7 @@ class BlockHasherTest {
     void hashingABlockAllocatesNothing() {
         int[] tokens = new int[16];
         long[] out = new long[2];
-        ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+        var threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
         hasher.next(0, 0, tokens, 0, 16, out, 0);
         long before = threads.getCurrentThreadAllocatedBytes();
         for (int i = 0; i < 1000; i++) {

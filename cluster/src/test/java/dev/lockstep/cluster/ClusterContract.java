@@ -170,8 +170,8 @@ abstract class ClusterContract {
     void aGroupHasOneLeaderAndTheNextTakesAHigherEpochAtOnce() throws Exception {
         Cluster one = open();
         Cluster two = open();
-        RecordingListener first = new RecordingListener();
-        RecordingListener second = new RecordingListener();
+        var first = new RecordingListener();
+        var second = new RecordingListener();
         Leadership leader = one.contend("a", "first", first);
         first.awaitCalls("elected");
         Leadership standby = two.contend("a", "second", second);
@@ -194,8 +194,8 @@ abstract class ClusterContract {
     void aLeaderThatClosesItsClusterIsReplaced() throws Exception {
         Cluster one = open();
         Cluster two = open();
-        RecordingListener first = new RecordingListener();
-        RecordingListener second = new RecordingListener();
+        var first = new RecordingListener();
+        var second = new RecordingListener();
         one.contend("a", "first", first);
         first.awaitCalls("elected");
         two.contend("a", "second", second);
@@ -206,8 +206,8 @@ abstract class ClusterContract {
     @Test
     void groupsElectIndependently() throws Exception {
         Cluster one = open();
-        RecordingListener first = new RecordingListener();
-        RecordingListener second = new RecordingListener();
+        var first = new RecordingListener();
+        var second = new RecordingListener();
         Leadership a = one.contend("a", "first", first);
         Leadership b = one.contend("b", "second", second);
         first.awaitCalls("elected");
@@ -219,7 +219,7 @@ abstract class ClusterContract {
     @Test
     void aLeaderWithoutRivalKeepsLeadingThroughALostSession() throws Exception {
         Cluster one = open();
-        RecordingListener listener = new RecordingListener();
+        var listener = new RecordingListener();
         Leadership leader = one.contend("a", "first", listener);
         listener.awaitCalls("elected");
         assertEquals(OptionalLong.of(1), leader.nextEpoch(0));
@@ -234,8 +234,8 @@ abstract class ClusterContract {
     void aLeaderIsDeposedWhenARivalTakesAnEpoch() throws Exception {
         Cluster one = open();
         Cluster two = open();
-        RecordingListener first = new RecordingListener();
-        RecordingListener second = new RecordingListener();
+        var first = new RecordingListener();
+        var second = new RecordingListener();
         Leadership old = one.contend("a", "first", first);
         first.awaitCalls("elected");
         assertEquals(OptionalLong.of(1), old.nextEpoch(0));

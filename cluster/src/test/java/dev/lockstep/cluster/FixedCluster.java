@@ -66,7 +66,7 @@ public final class FixedCluster implements Cluster {
 
     /// Creates a cluster with these members.
     public static FixedCluster of(List<Member> members) {
-        FixedCluster cluster = new FixedCluster(Runnable::run, Randomness.secure());
+        var cluster = new FixedCluster(Runnable::run, Randomness.secure());
         members.forEach(cluster::register);
         return cluster;
     }
@@ -106,7 +106,7 @@ public final class FixedCluster implements Cluster {
     @Override
     public Registration register(Member member) {
         MemberJson.write(member);
-        FixedRegistration registration = new FixedRegistration(member);
+        var registration = new FixedRegistration(member);
         synchronized (world) {
             world.registrations.add(registration);
             world.publish();
@@ -118,7 +118,7 @@ public final class FixedCluster implements Cluster {
     public Leadership contend(String group, String contender, Leadership.Listener listener) {
         synchronized (world) {
             Group contended = world.groups.computeIfAbsent(group, name -> new Group());
-            FixedLeadership leadership = new FixedLeadership(group, contended, contender, listener);
+            var leadership = new FixedLeadership(group, contended, contender, listener);
             contended.contenders.add(leadership);
             contended.evaluate();
             return leadership;

@@ -32,7 +32,7 @@ class FixedClusterTest extends ClusterContract {
     @Test
     void aDirectExecutorCallsListenersOnTheCallersThread() {
         List<String> log = new ArrayList<>();
-        FixedCluster one = new FixedCluster(Runnable::run, Randomness.seeded(1));
+        var one = new FixedCluster(Runnable::run, Randomness.seeded(1));
         FixedCluster two = one.another(Runnable::run);
         two.membership().listen(seen -> log.add("sees " + seen.members().size()));
         one.register(worker("a", 0));

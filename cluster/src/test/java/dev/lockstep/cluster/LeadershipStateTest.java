@@ -82,7 +82,7 @@ class LeadershipStateTest {
 
     @Test
     void aCounterRoundTripsThroughTextAndMalformedTextIsNone() {
-        Counter counter = new Counter(Long.MAX_VALUE, "0123abc");
+        var counter = new Counter(Long.MAX_VALUE, "0123abc");
         assertEquals(counter, Counter.parse(counter.text()));
         assertEquals(Counter.NONE, Counter.parse(""));
         assertEquals(Counter.NONE, Counter.parse("x y"));

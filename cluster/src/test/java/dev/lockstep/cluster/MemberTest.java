@@ -27,7 +27,7 @@ class MemberTest {
 
     @Test
     void fieldsOfANewerBuildAreIgnored() {
-        String json = new String(MemberJson.write(WORKER), StandardCharsets.UTF_8);
+        var json = new String(MemberJson.write(WORKER), StandardCharsets.UTF_8);
         String newer =
                 json.replaceFirst("\\{", "{\"zone\":{\"a\":[1,{}]},\"tags\":[\"x\"],\"weight\":3,");
         assertEquals(WORKER, MemberJson.read(newer.getBytes(StandardCharsets.UTF_8)));

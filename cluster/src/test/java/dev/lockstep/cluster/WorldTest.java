@@ -15,7 +15,7 @@ class WorldTest {
 
     @Test
     void virtualTimeMovesOnlyWhenMoved() {
-        VirtualClock clock = new VirtualClock();
+        var clock = new VirtualClock();
         long start = clock.nanoTime();
         assertEquals(start, clock.nanoTime());
         clock.advance(Duration.ofMinutes(1));

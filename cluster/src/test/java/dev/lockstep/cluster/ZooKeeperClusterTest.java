@@ -108,7 +108,7 @@ class ZooKeeperClusterTest extends ClusterContract {
         try (Cluster early = ZooKeeperCluster.connect("127.0.0.1:" + port, name)) {
             Member member = worker("a", 0);
             early.register(member);
-            RecordingListener listener = new RecordingListener();
+            var listener = new RecordingListener();
             Leadership leader = early.contend("a", "early", listener);
             assertFalse(early.awaitConnected(Duration.ofMillis(300)));
             assertEquals(OptionalLong.empty(), leader.nextEpoch(0));
@@ -138,7 +138,7 @@ class ZooKeeperClusterTest extends ClusterContract {
         int port = running.port();
         Member first = worker("a", 0);
         Member second = worker("a", 1);
-        RecordingListener listener = new RecordingListener();
+        var listener = new RecordingListener();
         try (Cluster one = ZooKeeperCluster.connect(address, name);
                 Cluster two = ZooKeeperCluster.connect(address, name)) {
             Registration registration = one.register(first);
@@ -174,7 +174,7 @@ class ZooKeeperClusterTest extends ClusterContract {
                                                 .snapshot()
                                                 .find(second.incarnation())
                                                 .isPresent());
-                RecordingListener secondListener = new RecordingListener();
+                var secondListener = new RecordingListener();
                 Leadership standby = fresh.contend("a", "second", secondListener);
                 assertTrue(leader.leading());
                 leader.close();
@@ -198,7 +198,7 @@ class ZooKeeperClusterTest extends ClusterContract {
     }
 
     private static int freePort() throws IOException {
-        try (ServerSocket socket = new ServerSocket(0)) {
+        try (var socket = new ServerSocket(0)) {
             return socket.getLocalPort();
         }
     }

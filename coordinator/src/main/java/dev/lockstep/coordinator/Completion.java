@@ -85,7 +85,7 @@ final class Completion {
         this.openChoices = request.choices();
         this.usage = new TokenUsage(request.promptTokens(), 0, 0);
         for (int prompt = 0; prompt < request.prompts().size(); prompt++) {
-            PromptRun run = new PromptRun(request.engineRequest(prompt));
+            var run = new PromptRun(request.engineRequest(prompt));
             for (int i = 0; i < request.choicesPerPrompt(); i++) {
                 run.choices.add(new ChoiceText(request.model(), request.sampling()));
             }

@@ -67,11 +67,11 @@ final class Coordinator {
         this.config = config;
         this.schedulers = new SchedulerClient(Clock.SYSTEM, this::update);
         this.metrics = new Metrics(schedulers, requests);
-        Completion.Environment environment =
+        var environment =
                 new Completion.Environment(schedulers, Clock.SYSTEM, failpoints, timeouts.quiet());
-        CompletionFactory completions = new CompletionFactory(model, environment, randomness);
+        var completions = new CompletionFactory(model, environment, randomness);
         this.readiness = new Readiness(completions, schedulers, requests);
-        RequestMemory memory = new RequestMemory(config.maxBodyBytes());
+        var memory = new RequestMemory(config.maxBodyBytes());
         this.rpc =
                 new RpcEndpoint(
                         List.of(

@@ -35,7 +35,7 @@ public final class CoordinatorMain {
                         () -> ZooKeeperCluster.connect(config.zookeeper(), config.cluster()));
         // From here on a signal closes the connection.
         daemon.atEnd(reason -> connecting.thenAccept(Cluster::close).join());
-        Coordinator coordinator = new Coordinator(config, model, Timeouts.DEFAULT);
+        var coordinator = new Coordinator(config, model, Timeouts.DEFAULT);
         daemon.atEnd(coordinator::stop);
         LOG.info("coordinator listens on {}:{}", config.host(), coordinator.port());
         coordinator.join(await(connecting));

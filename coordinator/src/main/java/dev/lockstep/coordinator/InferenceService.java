@@ -49,10 +49,10 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
 
     @Override
     public void generate(InferenceRequest request, StreamObserver<InferenceEvent> observer) {
-        RpcResponse response =
+        var response =
                 new RpcResponse(
                         (ServerCallStreamObserver<InferenceEvent>) observer, timeouts.slowClient());
-        CompletionInbox inbox = new CompletionInbox();
+        var inbox = new CompletionInbox();
         response.onDisconnect(() -> inbox.stop(ApiError.clientDisconnected()));
         RequestContext context =
                 completions.requestContext(

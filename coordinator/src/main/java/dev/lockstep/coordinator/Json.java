@@ -116,7 +116,7 @@ public final class Json {
 
     /// Replaces lone surrogates, which cannot be written as UTF-8, by U+FFFD.
     static String wellFormed(String text) {
-        StringBuilder repaired = new StringBuilder(0);
+        var repaired = new StringBuilder(0);
         int copied = 0;
         for (int i = 0; i < text.length(); i++) {
             if (!Character.isSurrogate(text.charAt(i))) {

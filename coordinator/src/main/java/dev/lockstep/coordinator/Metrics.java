@@ -82,7 +82,7 @@ final class Metrics {
     }
 
     private byte[] text(MetricSnapshots snapshots) {
-        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        var out = new ByteArrayOutputStream();
         try {
             writer.write(out, snapshots);
         } catch (IOException e) {

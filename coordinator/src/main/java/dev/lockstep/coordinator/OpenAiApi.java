@@ -81,10 +81,10 @@ final class OpenAiApi implements HttpService {
         this.bodies = bodies;
         this.timeouts = timeouts;
         this.threads = threads;
-        GenerateApi generate = new GenerateApi(completions);
-        TokenizerApi text = new TokenizerApi(completions);
-        EmbeddingsApi embeddings = new EmbeddingsApi(completions);
-        ScoreApi score = new ScoreApi(completions);
+        var generate = new GenerateApi(completions);
+        var text = new TokenizerApi(completions);
+        var embeddings = new EmbeddingsApi(completions);
+        var score = new ScoreApi(completions);
         engineRoutes =
                 Map.of(
                         "/v1/chat/completions",
@@ -121,10 +121,10 @@ final class OpenAiApi implements HttpService {
     public HttpResponse serve(ServiceRequestContext context, HttpRequest request) {
         HttpResponseWriter writer = HttpResponse.streaming();
         String path = context.path();
-        HttpExchange exchange =
+        var exchange =
                 new HttpExchange(writer, requestId(request.headers()), timeouts.slowClient());
         if (isPostRoute(path) && request.method() == HttpMethod.POST) {
-            CompletionInbox inbox = new CompletionInbox();
+            var inbox = new CompletionInbox();
             Channel connection = context.log().partial().channel();
             if (connection != null) {
                 exchange.onDisconnect(connection, () -> inbox.stop(ApiError.clientDisconnected()));

@@ -32,7 +32,7 @@ final class ProtoWeight {
     /// Returns the estimate, or any number above `max` as soon as it is exceeded. Of an invalid
     /// message only the bytes preceding the error count; the parser reports the error later.
     static long of(byte[] message, Descriptor type, long max) {
-        ProtoWeight weight = new ProtoWeight(message, max);
+        var weight = new ProtoWeight(message, max);
         try {
             weight.message(type);
         } catch (IOException e) {

@@ -46,7 +46,7 @@ final class RequestBodies {
             }
             throw tooLarge(declared + " bytes");
         }
-        AtomicLong received = new AtomicLong();
+        var received = new AtomicLong();
         try {
             byte[] bytes = readWhole(request, received);
             long weight = JsonWeight.of(bytes, memory.capacity());

@@ -117,7 +117,7 @@ final class RpcEndpoint implements HttpServiceWithRoutes {
         if (!context.path().startsWith(REFLECTION)) {
             return request;
         }
-        AtomicLong received = new AtomicLong();
+        var received = new AtomicLong();
         return request.mapData(
                 data -> {
                     if (received.addAndGet(data.length()) > MAX_REFLECTION_BYTES) {

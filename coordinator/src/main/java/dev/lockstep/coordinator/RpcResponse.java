@@ -131,7 +131,7 @@ final class RpcResponse implements ResponseSink {
                             error.code().equals("group_lost") ? Status.ABORTED : Status.UNAVAILABLE;
                     default -> Status.INTERNAL;
                 };
-        Metadata trailers = new Metadata();
+        var trailers = new Metadata();
         if (!error.retryAfter().isZero()) {
             trailers.put(
                     SchedulerCall.RETRY_AFTER_MS, Long.toString(error.retryAfter().toMillis()));

@@ -83,7 +83,7 @@ final class RpcWeighing implements ServerInterceptor {
     @Override
     public <Q, A> ServerCall.Listener<Q> interceptCall(
             ServerCall<Q, A> call, Metadata headers, ServerCallHandler<Q, A> next) {
-        CallMemory callMemory = new CallMemory();
+        var callMemory = new CallMemory();
         Descriptor type =
                 Objects.requireNonNull(types.get(call.getMethodDescriptor().getFullMethodName()));
         ServerCall.Listener<Q> inner =
@@ -94,7 +94,7 @@ final class RpcWeighing implements ServerInterceptor {
 
             @Override
             public void onMessage(Q message) {
-                byte[] bytes = (byte[]) message;
+                var bytes = (byte[]) message;
                 try {
                     long weight = ProtoWeight.of(bytes, type, memory.capacity());
                     memory.requireFits(weight, bytes.length);

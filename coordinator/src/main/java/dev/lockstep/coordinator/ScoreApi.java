@@ -47,7 +47,7 @@ final class ScoreApi {
             throw ApiError.invalid(
                     "prompt", "prompt has no token of its own before the continuation, give one");
         }
-        TokenPrompt scored = new TokenPrompt(whole, PromptOutputs.scored(first));
+        var scored = new TokenPrompt(whole, PromptOutputs.scored(first));
         RequestOptions options = RequestOptionFields.parse(fields, requestContext);
         PreparedRequest request =
                 completions.score("prompt and continuation", scored, options, requestContext);

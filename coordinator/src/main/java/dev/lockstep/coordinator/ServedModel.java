@@ -140,7 +140,7 @@ record ServedModel(
 
     /// Returns the text of ids; without a tokenizer it is empty.
     String decode(int[] ids, boolean skipSpecial) {
-        StringBuilder known = new StringBuilder();
+        var known = new StringBuilder();
         tokenizer.ifPresent(text -> known.append(text.decode(knownIds(text, ids), skipSpecial)));
         return known.toString();
     }

@@ -95,7 +95,7 @@ final class TextFormat implements ResponseFormat {
             Delta delta,
             BiConsumer<TextLogprobs, PreparedRequest.Echo> echoed) {
         if (sampling.logprobs()) {
-            TextLogprobs logprobs = new TextLogprobs(model, node.putObject("logprobs"));
+            var logprobs = new TextLogprobs(model, node.putObject("logprobs"));
             if (!echoes.isEmpty()) {
                 echoed.accept(logprobs, echoes.get(choice));
             }

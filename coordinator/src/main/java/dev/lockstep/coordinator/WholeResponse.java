@@ -57,7 +57,7 @@ final class WholeResponse implements ResponseSink {
         ArrayNode list = whole.putArray("choices");
         for (int choice = 0; choice < choices.size(); choice++) {
             Collected collected = choices.get(choice);
-            Delta all = new Delta(collected.text.toString(), collected.tokens);
+            var all = new Delta(collected.text.toString(), collected.tokens);
             list.add(format.whole(choice, promptLogprobs.of(choice), all, collected.finish));
         }
         format.putTopLevelFields(whole, promptLogprobs.of(0));

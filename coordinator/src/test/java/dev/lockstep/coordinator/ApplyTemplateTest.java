@@ -140,7 +140,7 @@ final class ApplyTemplateTest {
             assertTrue(
                     refused(plain, chat).get("message").asText().contains("has no chat template"));
         }
-        ServedModel idsOnly =
+        var idsOnly =
                 new ServedModel(
                         model.name(),
                         model.vocabularySize(),

@@ -408,7 +408,7 @@ final class BadInputTest {
                                            "pattern": {"Regex": "a*a*a*a*b"}}}
                         """
                                 .getBytes(StandardCharsets.UTF_8));
-        ServedModel model =
+        var model =
                 new ServedModel(
                         "tiny", 2, 4096, Optional.of(hostile), Optional.empty(), Set.of(), 0);
         String text = "a".repeat(500);

@@ -48,7 +48,7 @@ final class ChatCompletionsTest {
     }
 
     private static String content(List<JsonNode> events, int choice) {
-        StringBuilder text = new StringBuilder();
+        var text = new StringBuilder();
         for (JsonNode event : events) {
             for (JsonNode one : event.get("choices")) {
                 if (one.get("index").asInt() == choice) {

@@ -43,7 +43,7 @@ final class ChoiceTextTest {
 
     /// Returns all deltas, joined in order.
     private static Delta all(Sampling sampling, int[] ids) {
-        ChoiceText choice = new ChoiceText(model, sampling);
+        var choice = new ChoiceText(model, sampling);
         Delta all = Delta.EMPTY;
         for (int id : ids) {
             all = all.and(choice.push(token(id)));
@@ -53,10 +53,10 @@ final class ChoiceTextTest {
 
     @Test
     void theTextEndsBeforeTheFirstStopStringForAnyTokens() {
-        Random random = new Random(7);
+        var random = new Random(7);
         List<String> words = List.of("a", "b", "ab", "ST", "STOP", " there", "é", "🎉", "Hello");
         for (int round = 0; round < 500; round++) {
-            StringBuilder text = new StringBuilder();
+            var text = new StringBuilder();
             for (int i = 0; i < 12; i++) {
                 text.append(words.get(random.nextInt(words.size())));
             }
@@ -89,7 +89,7 @@ final class ChoiceTextTest {
 
     @Test
     void aTokenIsNotReleasedBeforeItsText() {
-        ChoiceText choice = new ChoiceText(model, withStops(List.of("STOP")));
+        var choice = new ChoiceText(model, withStops(List.of("STOP")));
         int[] ids = model.encode("prompt", "ST", false);
         for (int id : ids) {
             assertEquals(Delta.EMPTY, choice.push(token(id)));
@@ -104,7 +104,7 @@ final class ChoiceTextTest {
 
     @Test
     void anIdBeyondTheTokenizerHasNoTextButCounts() {
-        ServedModel padded =
+        var padded =
                 new ServedModel(
                         "padded",
                         600,
@@ -113,7 +113,7 @@ final class ChoiceTextTest {
                         model.chatTemplate(),
                         model.endIds(),
                         0);
-        ChoiceText choice = new ChoiceText(padded, withStops(List.of()));
+        var choice = new ChoiceText(padded, withStops(List.of()));
         Delta delta = choice.push(token(555));
         assertEquals("", delta.text());
         assertEquals(List.of(555), delta.tokenIds());
@@ -129,10 +129,10 @@ final class ChoiceTextTest {
 
     @Test
     void aModelWithoutATokenizerReturnsTokensWithoutText() {
-        ServedModel bare =
+        var bare =
                 new ServedModel(
                         "bare", 512, 512, Optional.empty(), Optional.empty(), model.endIds(), 0);
-        ChoiceText choice = new ChoiceText(bare, withStops(List.of()));
+        var choice = new ChoiceText(bare, withStops(List.of()));
         Delta all = choice.push(token(300)).and(choice.push(token(301)));
         all = all.and(choice.finish(false, -1));
         assertEquals("", all.text());

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.proto.v1.GenerateRequest;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.net.http.HttpResponse;
 import java.util.Arrays;
@@ -71,7 +72,7 @@ final class CompletionsTest {
         assertEquals("length", response.at("/choices/0/finish_reason").asText());
         List<Integer> fromText = tiny.scheduler.nextCall().request().getPromptIdsList();
         complete("\"prompt\":" + ids("Hello"));
-        var request = tiny.scheduler.nextCall().request();
+        GenerateRequest request = tiny.scheduler.nextCall().request();
         assertEquals(fromText, request.getPromptIdsList());
         assertEquals(16, request.getMaxTokens());
     }
@@ -126,7 +127,7 @@ final class CompletionsTest {
         JsonNode logprobs =
                 complete("\"prompt\":\"Hello\",\"logprobs\":2").at("/choices/0/logprobs");
         int count = tiny.ids(" there").length;
-        StringBuilder joined = new StringBuilder();
+        var joined = new StringBuilder();
         for (int i = 0; i < count; i++) {
             assertEquals(joined.length(), logprobs.get("text_offset").get(i).asInt());
             assertEquals(-(i + 1) / 8.0, logprobs.get("token_logprobs").get(i).doubleValue());

@@ -38,7 +38,7 @@ final class ConnectionTest {
                     call.oneByOne(0, tiny.ids("Hello there."));
                     call.finishByLength(0);
                 });
-        try (RawConnection raw = new RawConnection(tiny.coordinator.port())) {
+        try (var raw = new RawConnection(tiny.coordinator.port())) {
             raw.post(CHAT, TestCoordinator.chatBody("\"stream\":true"));
             String head = raw.readUntil("\r\n\r\n");
             assertTrue(head.startsWith("HTTP/1.1 200"), head);
@@ -60,7 +60,7 @@ final class ConnectionTest {
 
     /// Returns the time of a response, including the end of the connection.
     private static Duration getByHttp10(String path) throws Exception {
-        try (RawConnection raw = new RawConnection(tiny.coordinator.port())) {
+        try (var raw = new RawConnection(tiny.coordinator.port())) {
             long before = System.nanoTime();
             raw.send("GET " + path + " HTTP/1.0\r\n\r\n");
             String all = raw.readAll();
@@ -74,11 +74,11 @@ final class ConnectionTest {
 
     @Test
     void silenceIsFilledWithComments() throws Exception {
-        Timeouts shortQuiet =
+        var shortQuiet =
                 new Timeouts(Duration.ofMillis(50), Eventually.TIMEOUT, Eventually.TIMEOUT);
         try (TestCoordinator other = TestCoordinator.start(shortQuiet);
-                RawConnection raw = new RawConnection(other.coordinator.port())) {
-            CountDownLatch silent = new CountDownLatch(1);
+                var raw = new RawConnection(other.coordinator.port())) {
+            var silent = new CountDownLatch(1);
             other.scheduler.behave(
                     call -> {
                         silent.await();
@@ -99,7 +99,7 @@ final class ConnectionTest {
     void aDisconnectBeforeTheFirstTokenCancelsTheRequestInTheEngine(boolean stream)
             throws Exception {
         tiny.scheduler.behave(FakeScheduler.Call::awaitCancelled);
-        try (RawConnection raw = new RawConnection(tiny.coordinator.port())) {
+        try (var raw = new RawConnection(tiny.coordinator.port())) {
             raw.post(CHAT, TestCoordinator.chatBody("\"stream\":" + stream));
             FakeScheduler.Call call = tiny.scheduler.nextCall();
             raw.disconnect();
@@ -120,7 +120,7 @@ final class ConnectionTest {
                     call.oneByOne(0, tiny.ids("Hello"));
                     call.awaitCancelled();
                 });
-        try (RawConnection raw = new RawConnection(tiny.coordinator.port())) {
+        try (var raw = new RawConnection(tiny.coordinator.port())) {
             raw.post(CHAT, TestCoordinator.chatBody("\"stream\":true"));
             raw.readUntil("Hel");
             FakeScheduler.Call call = tiny.scheduler.nextCall();
@@ -137,7 +137,7 @@ final class ConnectionTest {
         Arrays.fill(many, tiny.ids("there")[0]);
         int[] sent = new int[1];
         try (TestCoordinator other = TestCoordinator.start(TestCoordinator.SHORT_TIMEOUTS);
-                RawConnection raw = new RawConnection(other.coordinator.port(), 4096)) {
+                var raw = new RawConnection(other.coordinator.port(), 4096)) {
             other.scheduler.behave(
                     call -> {
                         while (!call.isCancelled() && sent[0] < 100_000) {
@@ -169,7 +169,7 @@ final class ConnectionTest {
                     }
                     call.finishByLength(0);
                 });
-        try (RawConnection raw = new RawConnection(tiny.coordinator.port(), 4096)) {
+        try (var raw = new RawConnection(tiny.coordinator.port(), 4096)) {
             raw.post(CHAT, TestCoordinator.chatBody("\"stream\":true,\"return_token_ids\":true"));
             Thread.sleep(300);
             int ids = 0;
@@ -184,7 +184,7 @@ final class ConnectionTest {
 
     @Test
     void aTooLargeBodyIsRefusedBeforeItArrives() throws Exception {
-        try (RawConnection raw = new RawConnection(tiny.coordinator.port())) {
+        try (var raw = new RawConnection(tiny.coordinator.port())) {
             raw.send(
                     "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n{");
             String response = raw.readUntil("body_too_large");
@@ -195,7 +195,7 @@ final class ConnectionTest {
     @Test
     void aBodyThatDoesNotArriveTimesOut() throws Exception {
         try (TestCoordinator other = TestCoordinator.start(TestCoordinator.SHORT_TIMEOUTS);
-                RawConnection raw = new RawConnection(other.coordinator.port())) {
+                var raw = new RawConnection(other.coordinator.port())) {
             raw.send("POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{");
             String response = raw.readUntil("slow_body");
             assertTrue(response.startsWith("HTTP/1.1 408"), response);
@@ -204,7 +204,7 @@ final class ConnectionTest {
 
     @Test
     void anInvalidPathGetsTheErrorObject() throws Exception {
-        try (RawConnection raw = new RawConnection(tiny.coordinator.port())) {
+        try (var raw = new RawConnection(tiny.coordinator.port())) {
             raw.send("GET /../etc HTTP/1.1\r\nHost: x\r\n\r\n");
             String response = raw.readUntil("invalid_request_error");
             assertTrue(response.startsWith("HTTP/1.1 400"), response);

@@ -186,7 +186,7 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
     @Override
     public void describeRequest(
             DescribeRequestRequest request, StreamObserver<RequestTimeline> observer) {
-        var timeline = timelines.get(request.getRequestId());
+        Function<DescribeRequestRequest, RequestTimeline> timeline = timelines.get(request.getRequestId());
         if (timeline == null) {
             observer.onError(Status.NOT_FOUND.asRuntimeException());
             return;
@@ -212,7 +212,7 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
 
     @Override
     public void generate(GenerateRequest request, StreamObserver<GenerateEvent> observer) {
-        Call call = new Call(request, (ServerCallStreamObserver<GenerateEvent>) observer);
+        var call = new Call(request, (ServerCallStreamObserver<GenerateEvent>) observer);
         calls.add(call);
         Behaviour now = behaviour;
         threads.execute(
@@ -271,7 +271,7 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
 
         /// Sends one event with these tokens. Token i of a choice has log-probability -(i + 1) / 8.
         public void tokens(int choice, int... ids) {
-            var tokens = GenerateEvent.Tokens.newBuilder().setChoice(choice);
+            GenerateEvent.Tokens.Builder tokens = GenerateEvent.Tokens.newBuilder().setChoice(choice);
             tokens.setPosition(generated[choice]);
             if (generated[choice] == 0) {
                 tokens.setCachedTokens(CACHED_TOKENS + choice);
@@ -282,7 +282,7 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
                 tokens.addIds(id);
                 if (sampling.getLogprobs()) {
                     float logprob = -generated[choice] / 8f;
-                    var token = Token.newBuilder().setId(id).setLogprob(logprob);
+                    Token.Builder token = Token.newBuilder().setId(id).setLogprob(logprob);
                     for (int i = 0; i < sampling.getTopLogprobs(); i++) {
                         token.addTopLogprobs(
                                 TopLogprob.newBuilder()
@@ -305,23 +305,23 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
         }
 
         void outputs(int choice, PositionOutputs outputs) {
-            var encoded =
+            EncodedOutputs.Builder encoded =
                     EncodedOutputs.newBuilder()
                             .setPosition(outputs.getPosition())
                             .setHiddenSize(outputs.getHiddenSize())
                             .setPooled(floats(outputs.getPooledList()));
             outputs.getNextTokensList()
                     .forEach(token -> encoded.addNextTokens(token.toByteString()));
-            var states = outputs.getHiddenStatesList();
+            List<Float> states = outputs.getHiddenStatesList();
             for (int i = 0; i < states.size(); i += outputs.getHiddenSize()) {
                 encoded.addHiddenStates(floats(states.subList(i, i + outputs.getHiddenSize())));
             }
-            var event = GenerateEvent.Outputs.newBuilder().setChoice(choice).setOutputs(encoded);
+            GenerateEvent.Outputs.Builder event = GenerateEvent.Outputs.newBuilder().setChoice(choice).setOutputs(encoded);
             send(GenerateEvent.newBuilder().setOutputs(event).build());
         }
 
         private static ByteString floats(List<Float> values) {
-            var bytes = ByteBuffer.allocate(4 * values.size()).order(ByteOrder.LITTLE_ENDIAN);
+            ByteBuffer bytes = ByteBuffer.allocate(4 * values.size()).order(ByteOrder.LITTLE_ENDIAN);
             values.forEach(bytes::putFloat);
             return ByteString.copyFrom(bytes.flip());
         }
@@ -342,7 +342,7 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
         }
 
         void finish(int choice, boolean stopped, int stopTokenId) {
-            var end =
+            GenerateEvent.Finished.Builder end =
                     GenerateEvent.Finished.newBuilder()
                             .setChoice(choice)
                             .setReason(

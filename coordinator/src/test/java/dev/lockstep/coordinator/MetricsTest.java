@@ -158,8 +158,8 @@ final class MetricsTest {
 
     @Test
     void withoutAGroupOnlyMetricsOfTheCoordinatorAreReported() {
-        try (SchedulerClient schedulers = new SchedulerClient(Clock.SYSTEM, () -> {})) {
-            Metrics metrics = new Metrics(schedulers, new OpenRequests());
+        try (var schedulers = new SchedulerClient(Clock.SYSTEM, () -> {})) {
+            var metrics = new Metrics(schedulers, new OpenRequests());
             assertEquals(
                     List.of("lockstep_requests_open 0.0"),
                     new String(metrics.text(), StandardCharsets.UTF_8)

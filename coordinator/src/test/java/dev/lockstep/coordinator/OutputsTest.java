@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.proto.v1.GenerateRequest;
+import dev.lockstep.proto.v1.PromptOutputs;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.proto.v1.Pooling;
 import dev.lockstep.proto.v1.PositionOutputs;
@@ -40,8 +42,8 @@ final class OutputsTest {
     private static void compute(String text) {
         tiny.scheduler.behave(
                 call -> {
-                    var requested = call.request().getOutputs();
-                    var prompt = call.request().getPromptIdsList();
+                    PromptOutputs requested = call.request().getOutputs();
+                    List<Integer> prompt = call.request().getPromptIdsList();
                     if (requested.getLogprobs()) {
                         // In two events, as for a prompt in chunks.
                         int middle = (requested.getFrom() + prompt.size() - 1) / 2;
@@ -68,7 +70,7 @@ final class OutputsTest {
     }
 
     private static PositionOutputs scores(List<Integer> prompt, int from, int to) {
-        var outputs = PositionOutputs.newBuilder().setPosition(from);
+        PositionOutputs.Builder outputs = PositionOutputs.newBuilder().setPosition(from);
         for (int p = from + 1; p <= to; p++) {
             outputs.addNextTokens(
                     Token.newBuilder()
@@ -115,7 +117,7 @@ final class OutputsTest {
     void poolingUsesTheLastTokenByDefault() throws Exception {
         compute("");
         post("/v1/embeddings", "\"input\":" + Arrays.toString(tiny.ids("Hello")));
-        var request = tiny.scheduler.nextCall().request();
+        GenerateRequest request = tiny.scheduler.nextCall().request();
         assertEquals(Pooling.POOLING_LAST, request.getOutputs().getPooling());
         assertEquals(tiny.ids("Hello").length - 1, request.getOutputs().getFrom());
         assertEquals(0, request.getMaxTokens());
@@ -144,7 +146,7 @@ final class OutputsTest {
     @Test
     void manyInputsAreSentInPortions() throws Exception {
         compute("");
-        StringBuilder inputs = new StringBuilder("[1]");
+        var inputs = new StringBuilder("[1]");
         inputs.append(",[2,3]".repeat(299));
         JsonNode response = post("/v1/embeddings", "\"input\":[" + inputs + "]");
         assertEquals(300, response.get("data").size());
@@ -166,7 +168,7 @@ final class OutputsTest {
             assertEquals(whole[i], response.get("tokens").get(i - before.length).asInt());
         }
         assertEquals(sum, response.get("logprob").asDouble(), 1e-6);
-        var request = tiny.scheduler.nextCall().request();
+        GenerateRequest request = tiny.scheduler.nextCall().request();
         assertEquals(before.length - 1, request.getOutputs().getFrom());
         assertEquals(whole.length, request.getPromptIdsCount());
         post("/score", "\"prompt\":[5,6],\"continuation\":[7]");
@@ -253,7 +255,7 @@ final class OutputsTest {
         assertEquals(-0.25, logprobs.at("/token_logprobs/1").asDouble());
         assertEquals("Hello you".length(), logprobs.get("text_offset").get(prompt.length).asInt());
         assertEquals(-1 / 8.0, logprobs.get("token_logprobs").get(prompt.length).asDouble());
-        StringBuilder echoed = new StringBuilder();
+        var echoed = new StringBuilder();
         logprobs.get("tokens").forEach(token -> echoed.append(token.asText()));
         assertEquals("Hello you there", echoed.toString());
 
@@ -299,7 +301,7 @@ final class OutputsTest {
     }
 
     private static void assertSame(JsonNode whole, List<JsonNode> chunks, String fields) {
-        StringBuilder text = new StringBuilder();
+        var text = new StringBuilder();
         chunks.forEach(chunk -> text.append(chunk.get("text").asText()));
         assertEquals(whole.get("text").asText(), text.toString(), fields);
         for (String array : List.of("tokens", "token_logprobs", "top_logprobs", "text_offset")) {

@@ -67,7 +67,7 @@ final class RawConnection implements AutoCloseable {
     /// Returns the body of a chunked response after its last chunk has arrived.
     String readChunkedBody() throws IOException {
         String all = readUntil("\r\n0\r\n\r\n");
-        StringBuilder body = new StringBuilder();
+        var body = new StringBuilder();
         int at = all.indexOf("\r\n\r\n") + 4;
         while (true) {
             int lineEnd = all.indexOf("\r\n", at);

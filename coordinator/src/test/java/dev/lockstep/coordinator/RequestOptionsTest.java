@@ -106,7 +106,7 @@ final class RequestOptionsTest {
 
     @Test
     void optionsReachTheSchedulerOverGrpc() throws Exception {
-        Metadata headers = new Metadata();
+        var headers = new Metadata();
         headers.put(Metadata.Key.of("x-lockstep-tenant", Metadata.ASCII_STRING_MARSHALLER), "acme");
         List<InferenceEvent> events = new ArrayList<>();
         InferenceGrpc.newBlockingStub(channel)

@@ -4,6 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.proto.v1.ClusterStatusResponse;
+import dev.lockstep.proto.v1.InferenceFinished;
+import dev.lockstep.proto.v1.PromptOutputs;
+import dev.lockstep.proto.v1.TokenizeResponse;
 import com.google.protobuf.CodedOutputStream;
 import com.google.protobuf.UnknownFieldSet;
 import dev.lockstep.cluster.Eventually;
@@ -93,7 +97,7 @@ final class RpcApiTest {
     }
 
     private static String text(List<InferenceEvent> events, int choice) {
-        StringBuilder text = new StringBuilder();
+        var text = new StringBuilder();
         for (InferenceEvent event : events) {
             if (event.hasDelta() && event.getDelta().getChoice() == choice) {
                 text.append(event.getDelta().getText());
@@ -106,7 +110,7 @@ final class RpcApiTest {
     void hiddenStatesAndPromptLogprobsPrecedeTheText() {
         tiny.scheduler.behave(
                 call -> {
-                    var requested = call.request().getOutputs();
+                    PromptOutputs requested = call.request().getOutputs();
                     assertTrue(requested.getLogprobs() && requested.getHiddenStates());
                     assertEquals(2, requested.getTopLogprobs());
                     call.outputs(
@@ -125,7 +129,7 @@ final class RpcApiTest {
                                 .setPromptIds(TokenIds.newBuilder().addIds(7).addIds(8))
                                 .setPromptLogprobs(2)
                                 .setReturnHiddenStates(true));
-        var outputs = events.getFirst().getOutputs().getOutputs();
+        PositionOutputs outputs = events.getFirst().getOutputs().getOutputs();
         assertEquals(List.of(1f, 2f, 3f, 4f), outputs.getHiddenStatesList());
         assertEquals(-1, outputs.getNextTokens(0).getLogprob());
         assertEquals("x", text(events, 0));
@@ -139,11 +143,11 @@ final class RpcApiTest {
                     call.outputs(0, PositionOutputs.newBuilder().addPooled(3).build());
                     call.finishByLength(0);
                 });
-        var pooled = request().setPrompt("Hello").setPooling("mean").setMaxTokens(0);
+        InferenceRequest.Builder pooled = request().setPrompt("Hello").setPooling("mean").setMaxTokens(0);
         List<InferenceEvent> events = generate(pooled);
         assertEquals(List.of(3f), events.getFirst().getOutputs().getOutputs().getPooledList());
         assertTrue(events.getLast().hasFinished());
-        var refusal =
+        StatusRuntimeException refusal =
                 assertThrows(StatusRuntimeException.class, () -> generate(pooled.setMaxTokens(1)));
         assertEquals(Status.Code.INVALID_ARGUMENT, refusal.getStatus().getCode());
         assertTrue(String.valueOf(refusal.getMessage()).contains("max_tokens must be 0"));
@@ -155,7 +159,7 @@ final class RpcApiTest {
         List<InferenceEvent> fromText = generate(request().setPrompt("Hello").setN(2));
         assertEquals(" there", text(fromText, 0));
         assertEquals(" there", text(fromText, 1));
-        var last = fromText.getLast().getFinished();
+        InferenceFinished last = fromText.getLast().getFinished();
         assertEquals(FinishReason.FINISH_REASON_LENGTH, last.getReason());
         assertEquals(2 * tiny.ids(" there").length, last.getUsage().getCompletionTokens());
         assertEquals(3, last.getUsage().getCachedTokens());
@@ -178,7 +182,7 @@ final class RpcApiTest {
                                 .setTopLogprobs(2));
         assertEquals("Hi.", text(events, 0));
         assertEquals(2, events.getFirst().getDelta().getTokens(0).getTopLogprobsCount());
-        var call = tiny.scheduler.nextCall();
+        FakeScheduler.Call call = tiny.scheduler.nextCall();
         assertEquals(15, call.request().getPromptIdsCount());
         assertEquals(0.5f, call.sampling().getTemperature());
         assertEquals(7, call.sampling().getSeed());
@@ -207,7 +211,7 @@ final class RpcApiTest {
     @Test
     void nanIsRefusedWithTheField() {
         respondWith("no");
-        for (var request :
+        for (InferenceRequest.Builder request :
                 List.of(
                         request().setTemperature(Float.NaN),
                         request().setTopP(Float.NaN),
@@ -273,7 +277,7 @@ final class RpcApiTest {
 
     /// Returns the field `ids` of [TokenIds], one byte per id.
     private static byte[] packed(byte[] ids) throws IOException {
-        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        var bytes = new ByteArrayOutputStream();
         CodedOutputStream out = CodedOutputStream.newInstance(bytes);
         out.writeByteArray(1, ids);
         out.flush();
@@ -307,7 +311,7 @@ final class RpcApiTest {
                     call.oneByOne(0, tiny.ids("Hello"));
                     call.awaitCancelled();
                 });
-        var context = Context.current().withCancellation();
+        Context.CancellableContext context = Context.current().withCancellation();
         Iterator<InferenceEvent> events =
                 context.call(() -> stub.generate(request().setPrompt("a").build()));
         assertTrue(events.hasNext());
@@ -317,7 +321,7 @@ final class RpcApiTest {
 
     @Test
     void textIsTokenizedAndDetokenized() {
-        var tokens =
+        TokenizeResponse tokens =
                 stub.tokenize(
                         TokenizeRequest.newBuilder().setModel("tiny").setPrompt("Hello").build());
         assertEquals(tiny.ids("Hello").length, tokens.getTokensCount());
@@ -336,7 +340,7 @@ final class RpcApiTest {
 
     @Test
     void theClusterStatusListsGroupsAndMembers() {
-        var status =
+        ClusterStatusResponse status =
                 AdminGrpc.newBlockingStub(channel)
                         .clusterStatus(ClusterStatusRequest.getDefaultInstance());
         assertTrue(status.getReady());
@@ -347,7 +351,7 @@ final class RpcApiTest {
 
     @Test
     void healthFollowsReadiness() throws Exception {
-        var health = HealthGrpc.newBlockingStub(channel);
+        HealthGrpc.HealthBlockingStub health = HealthGrpc.newBlockingStub(channel);
         HealthCheckRequest all = HealthCheckRequest.getDefaultInstance();
         assertEquals(HealthCheckResponse.ServingStatus.SERVING, health.check(all).getStatus());
         tiny.scheduler.ready(false);

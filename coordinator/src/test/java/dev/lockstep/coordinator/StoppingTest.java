@@ -28,7 +28,7 @@ final class StoppingTest {
     /// Returns the time that the coordinator takes to stop.
     private static Duration stopDuringAStream() throws Exception {
         try (TestCoordinator tiny = TestCoordinator.start();
-                RawConnection raw = new RawConnection(tiny.coordinator.port())) {
+                var raw = new RawConnection(tiny.coordinator.port())) {
             tiny.scheduler.behave(
                     call -> {
                         call.oneByOne(0, tiny.ids("Hello"));
@@ -49,8 +49,8 @@ final class StoppingTest {
     @Test
     void aDrainingCoordinatorFinishesItsStreamsAndAdmitsNoRequests() throws Exception {
         try (TestCoordinator tiny = TestCoordinator.start();
-                RawConnection raw = new RawConnection(tiny.coordinator.port())) {
-            CountDownLatch resume = new CountDownLatch(1);
+                var raw = new RawConnection(tiny.coordinator.port())) {
+            var resume = new CountDownLatch(1);
             tiny.scheduler.behave(
                     call -> {
                         call.oneByOne(0, tiny.ids("Hello"));
@@ -102,12 +102,12 @@ final class StoppingTest {
     @Test
     void whileTheTokenizerIsLoadedTheCoordinatorIsNotReady() throws Exception {
         CompletableFuture<ServedModel> loading = new CompletableFuture<>();
-        Coordinator coordinator =
+        var coordinator =
                 new Coordinator(
                         TestCoordinator.config(Path.of("unused"), 0),
                         loading,
                         TestCoordinator.LONG_TIMEOUTS);
-        try (RawConnection raw = new RawConnection(coordinator.port())) {
+        try (var raw = new RawConnection(coordinator.port())) {
             raw.post(CHAT, TestCoordinator.chatBody(""));
             String response = raw.readUntil("tokenizer is being loaded");
             assertTrue(response.startsWith("HTTP/1.1 503"), response);

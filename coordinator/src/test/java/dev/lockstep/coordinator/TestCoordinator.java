@@ -87,7 +87,7 @@ public final class TestCoordinator implements AutoCloseable {
     }
 
     private static TestCoordinator start(ServedModel model, Timeouts timeouts) throws Exception {
-        TestCoordinator started = new TestCoordinator(model, timeouts);
+        var started = new TestCoordinator(model, timeouts);
         started.awaitReady(true);
         return started;
     }

@@ -7,9 +7,10 @@ import dev.lockstep.text.Tokenizers;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 
-/// Bytes as a GGUF file, its configuration, weights and tokenizer: read or refused in one line.
+/// Fuzz target of the GGUF reader: any bytes are read, with configuration, weights and tokenizer,
+/// or refused in one line.
 public final class GgufFuzz {
-    /// The tables of characters that some pre-tokenizers need come on top of the file.
+    /// The fixed part is for the character tables that some pre-tokenizers need.
     private static final Bounds BOUNDS = new Bounds(4 << 20, 512);
 
     private static final Path PATH = Path.of("model.gguf");
@@ -46,7 +47,7 @@ public final class GgufFuzz {
                         tokenizer.encode("ab it  <s>é😀", new EncodeOptions(true, true)), false);
             }
         } catch (CheckpointException refused) {
-            // The weights may be read without a tokenizer.
+            // The weights can be read without a tokenizer.
             Bounds.requireOneLine(refused);
         }
     }

@@ -5,10 +5,10 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.Map;
 
-/// Bytes as a safetensors file: read or refused in one line.
+/// Fuzz target of the safetensors reader: any bytes are read or refused in one line.
 public final class SafetensorsFuzz {
-    /// A header of one-digit keys with empty values costs most: a tree node and a map entry for
-    /// some five bytes.
+    /// A header of one-digit keys with empty values needs most: a tree node and a map entry for
+    /// about five bytes.
     private static final Bounds BOUNDS = new Bounds(1 << 18, 256);
 
     private static final Path PATH = Path.of("model.safetensors");

@@ -7,9 +7,8 @@ import dev.lockstep.proto.v1.GroupStatus;
 import io.grpc.ManagedChannel;
 import io.grpc.netty.NettyChannelBuilder;
 import java.util.Optional;
-import java.util.concurrent.TimeUnit;
 
-/// What a coordinator tells operators, over gRPC on its one port. Closed by whoever made it.
+/// The admin API of one coordinator, over gRPC on its only port. Its creator closes it.
 final class Admin implements AutoCloseable {
     private final ManagedChannel channel;
 
@@ -17,18 +16,18 @@ final class Admin implements AutoCloseable {
         channel = NettyChannelBuilder.forAddress("127.0.0.1", port).usePlaintext().build();
     }
 
-    /// For other services on the same port.
+    /// Returns the channel, for other services on the same port.
     ManagedChannel channel() {
         return channel;
     }
 
     ClusterStatusResponse status() {
         return AdminGrpc.newBlockingStub(channel)
-                .withDeadlineAfter(60, TimeUnit.SECONDS)
+                .withDeadlineAfter(Eventually.TIMEOUT)
                 .clusterStatus(ClusterStatusRequest.getDefaultInstance());
     }
 
-    /// A group by name, where its scheduler is known.
+    /// Returns the status of a group if its scheduler is known.
     Optional<GroupStatus> group(String name) {
         return status().getGroupsList().stream()
                 .filter(group -> group.getGroup().equals(name))

@@ -10,90 +10,86 @@ import java.net.http.HttpClient;
 import java.net.http.HttpHeaders;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
-import java.time.Duration;
 import java.util.stream.Stream;
 
-/// The public HTTP API of one coordinator, as a client sees it. Closed by whoever made it.
+/// The public HTTP API of one coordinator, as a client sees it. Its creator closes it.
 final class Api implements AutoCloseable {
-    private static final Duration PATIENCE = Duration.ofMinutes(2);
-
     private final int port;
     private final HttpClient client;
 
-    /// A whole answer.
-    record Answer(int status, JsonNode body, HttpHeaders headers) {
+    /// A complete response.
+    record Response(int status, JsonNode body, HttpHeaders headers) {
 
-        /// The body of a success.
+        /// Returns the body of a successful response.
         JsonNode ok() {
             assertEquals(200, status, body::toString);
             return body;
         }
 
-        /// `error.code` of a failure.
+        /// Returns `error.code` of a failed response.
         String errorCode() {
             return body.path("error").path("code").asText();
         }
     }
 
-    /// Speaks HTTP/1.1.
+    /// Creates a client of HTTP/1.1.
     Api(int port) {
         this(port, HttpClient.Version.HTTP_1_1);
     }
 
-    /// @param version with HTTP/2 the first request asks for an upgrade, also when it has a body
+    /// Creates a client.
+    ///
+    /// @param version HTTP/2 sends an upgrade with the first request, even one with a body
     Api(int port, HttpClient.Version version) {
         this.port = port;
         this.client =
-                HttpClient.newBuilder()
-                        .version(version)
-                        .connectTimeout(Duration.ofSeconds(10))
-                        .build();
+                HttpClient.newBuilder().version(version).connectTimeout(Eventually.TIMEOUT).build();
     }
 
     int port() {
         return port;
     }
 
-    Answer get(String path) {
-        return answer(HttpRequest.newBuilder(uri(path)).timeout(PATIENCE).build());
+    Response get(String path) {
+        return response(HttpRequest.newBuilder(uri(path)).timeout(Eventually.TIMEOUT).build());
     }
 
-    /// The body of a success that is no JSON.
+    /// Returns the body of a successful response that is not JSON.
     String text(String path) {
-        var response =
+        HttpResponse<String> response =
                 send(
-                        HttpRequest.newBuilder(uri(path)).timeout(PATIENCE).build(),
+                        HttpRequest.newBuilder(uri(path)).timeout(Eventually.TIMEOUT).build(),
                         HttpResponse.BodyHandlers.ofString());
         assertEquals(200, response.statusCode(), response::body);
         return response.body();
     }
 
-    Answer post(String path, JsonNode body) {
-        return answer(posting(path, body));
+    Response post(String path, JsonNode body) {
+        return response(posting(path, body));
     }
 
-    /// The version the server agreed to.
+    /// Returns the HTTP version of the response.
     HttpClient.Version versionOf(String path, JsonNode body) {
         return send(posting(path, body), HttpResponse.BodyHandlers.ofString()).version();
     }
 
-    /// Begins to read a stream of events.
+    /// Opens a stream of events.
     EventReader stream(String path, JsonNode body) {
         HttpResponse<Stream<String>> response =
                 send(posting(path, body), HttpResponse.BodyHandlers.ofLines());
         return new EventReader(response.statusCode(), response.body());
     }
 
-    /// Whether it says it can serve; false also where nobody listens.
+    /// Returns whether the coordinator is ready; false also when no process listens.
     boolean isReady() {
         return statusOf("/readyz") == 200;
     }
 
-    /// The status of an answer, or 0 without one.
+    /// Returns the status of the response, or 0 without a response.
     int statusOf(String path) {
         try {
             HttpRequest request =
-                    HttpRequest.newBuilder(uri(path)).timeout(Duration.ofSeconds(10)).build();
+                    HttpRequest.newBuilder(uri(path)).timeout(Eventually.TIMEOUT).build();
             return client.send(request, HttpResponse.BodyHandlers.discarding()).statusCode();
         } catch (IOException e) {
             return 0;
@@ -109,15 +105,15 @@ final class Api implements AutoCloseable {
 
     private HttpRequest posting(String path, JsonNode body) {
         return HttpRequest.newBuilder(uri(path))
-                .timeout(PATIENCE)
+                .timeout(Eventually.TIMEOUT)
                 .header("content-type", "application/json")
                 .POST(HttpRequest.BodyPublishers.ofString(body.toString()))
                 .build();
     }
 
-    private Answer answer(HttpRequest request) {
+    private Response response(HttpRequest request) {
         HttpResponse<String> response = send(request, HttpResponse.BodyHandlers.ofString());
-        return new Answer(response.statusCode(), Json.parse(response.body()), response.headers());
+        return new Response(response.statusCode(), Json.parse(response.body()), response.headers());
     }
 
     private <T> HttpResponse<T> send(HttpRequest request, HttpResponse.BodyHandler<T> handler) {

@@ -23,36 +23,34 @@ import java.util.concurrent.Future;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.ExtendWith;
 
-/// What cannot be served stops at the start with one line that names the cause, and leaves nothing
-/// behind.
-@Timeout(600)
+/// Starts that must fail: `serve` exits with one line that names the cause, and leaves no process
+/// and no shared memory.
 @ExtendWith(LogsOnFailure.class)
 final class BadStartIT {
 
-    /// Starts that are tried at the same time: most of them wait for the disk and for each other.
-    private static final int AT_ONCE = 3;
+    /// Concurrent starts: most of their time they wait for the disk and for each other.
+    private static final int CONCURRENT = 3;
 
-    private static final Duration GONE = Duration.ofSeconds(2);
+    /// The guarantee: after this time no process and no shared memory is left.
+    private static final Duration CLEAN_UP_LIMIT = Duration.ofSeconds(2);
 
-    /// A way to start that must fail.
+    /// A start that must fail.
     ///
-    /// @param usage the settings themselves are wrong, which has an exit code of its own
-    ///
-    /// @param words that the message must have, cause and remedy
+    /// @param usage whether the settings themselves are wrong, which has a separate exit code
+    /// @param words the cause and the remedy, which the message must contain
     private record BadStart(boolean usage, List<String> words, List<String> flags) {}
 
-    /// What came of it.
+    /// The result of a start.
     private record Outcome(int exitCode, String errors, String output, List<String> leftovers) {}
 
     @TestFactory
     Stream<DynamicTest> aBadStartEndsInOneLine() throws Exception {
         Sandbox models = Sandbox.quick();
-        ServerSocket occupied = new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
+        var occupied = new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
         Map<String, BadStart> starts = badStarts(models.folder(), occupied.getLocalPort());
-        ExecutorService threads = Executors.newFixedThreadPool(AT_ONCE);
+        ExecutorService threads = Executors.newFixedThreadPool(CONCURRENT);
         List<DynamicTest> tests = new ArrayList<>();
         starts.forEach(
                 (name, start) -> {
@@ -86,29 +84,29 @@ final class BadStartIT {
             }
             all.addAll(flags);
             LockstepProcess launcher = sandbox.start("serve", "serve", all);
-            int exitCode = launcher.awaitExit(Eventually.PATIENCE);
-            try {
-                sandbox.awaitNothingLeft(GONE);
+            int exitCode = launcher.awaitExit();
+            try (var clock = new LoadAwareClock()) {
+                sandbox.awaitNothingLeft(CLEAN_UP_LIMIT, clock);
             } catch (AssertionError e) {
-                // Told below, with the rest.
+                // The outcome lists what is left.
             }
             return new Outcome(exitCode, launcher.errors(), launcher.output(), sandbox.leftovers());
         }
     }
 
     private static void check(BadStart start, Outcome outcome) {
-        String said = outcome.errors();
+        String errors = outcome.errors();
         List<String> lines =
-                said.lines().filter(line -> line.startsWith("lockstep serve: ")).toList();
-        assertEquals(1, lines.size(), () -> "one line says what is wrong: " + said);
+                errors.lines().filter(line -> line.startsWith("lockstep serve: ")).toList();
+        assertEquals(1, lines.size(), () -> "one line with the cause: " + errors);
         for (String word : start.words()) {
-            assertTrue(lines.getFirst().contains(word), () -> word + " is in: " + said);
+            assertTrue(lines.getFirst().contains(word), () -> word + " is in: " + errors);
         }
-        assertTrue(!said.contains("\tat "), () -> "no stack trace: " + said);
+        assertTrue(!errors.contains("\tat "), () -> "no stack trace: " + errors);
         assertEquals("", outcome.output());
         assertEquals(List.of(), outcome.leftovers());
         assertNotEquals(ExitCode.OK, outcome.exitCode());
-        assertEquals(start.usage(), outcome.exitCode() == ExitCode.USAGE, said);
+        assertEquals(start.usage(), outcome.exitCode() == ExitCode.USAGE, errors);
     }
 
     private static Map<String, BadStart> badStarts(Path folder, int occupiedPort)
@@ -124,13 +122,13 @@ final class BadStartIT {
                 "a value out of range",
                 usage(List.of("--max-num-seqs", "0"), "--max-num-seqs", "0"));
         starts.put(
-                "no such policy",
+                "an unknown policy",
                 usage(
                         List.of("--waiting-order", "fare", "fair"),
                         "--model=" + good,
                         "--waiting-order=fare"));
         starts.put(
-                "no such model",
+                "an unknown model",
                 usage(List.of("no/such/model", "smollm2-135m-instruct"), "--model=no/such/model"));
         starts.put(
                 "a truncated checkpoint",
@@ -191,7 +189,7 @@ final class BadStartIT {
                 .ifPresent(
                         quantized ->
                                 starts.put(
-                                        "a type that quantized weights do not have",
+                                        "a compute type that quantized weights do not support",
                                         unusable(
                                                 List.of("dtype bf16", "auto"),
                                                 "--model=" + quantized,

@@ -8,7 +8,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/// Models that cannot be served, each below `folder` under a name of its own.
+/// Models that cannot be served, each with a different name in `folder`.
 final class BrokenModels {
     private static final String WEIGHTS = "model.safetensors";
 
@@ -16,7 +16,7 @@ final class BrokenModels {
 
     static Path truncated(Path folder) throws IOException {
         Path model = written(folder, "truncated");
-        try (RandomAccessFile file = new RandomAccessFile(model.resolve(WEIGHTS).toFile(), "rw")) {
+        try (var file = new RandomAccessFile(model.resolve(WEIGHTS).toFile(), "rw")) {
             file.setLength(file.length() / 2);
         }
         return model;
@@ -28,7 +28,7 @@ final class BrokenModels {
         return model;
     }
 
-    /// A header that says more than there is.
+    /// Writes a GGUF file whose header declares more than the file contains.
     static Path brokenGguf(Path folder) throws IOException {
         Path file = folder.resolve("broken.gguf");
         Files.write(file, new byte[] {'G', 'G', 'U', 'F', 3, 0, 0, 0, 9, 0, 0, 0});
@@ -45,14 +45,14 @@ final class BrokenModels {
     static Path otherArchitecture(Path folder) throws IOException {
         Path model = written(folder, "other-architecture");
         Path file = model.resolve("config.json");
-        ObjectNode config = (ObjectNode) Json.read(file);
+        var config = (ObjectNode) Json.read(file);
         config.putArray("architectures").add("MambaForCausalLM");
         config.put("model_type", "mamba").put("state_size", 16);
         Files.writeString(file, config.toString());
         return model;
     }
 
-    /// As many bytes, under a type that no weight has.
+    /// Writes a model with a tensor of the same size but of a type that no weight may have.
     static Path otherType(Path folder) throws IOException {
         Path model = written(folder, "other-type");
         Path file = model.resolve(WEIGHTS);
@@ -69,7 +69,7 @@ final class BrokenModels {
     }
 
     private static void overwrite(Path file, int position, String text) throws IOException {
-        try (RandomAccessFile access = new RandomAccessFile(file.toFile(), "rw")) {
+        try (var access = new RandomAccessFile(file.toFile(), "rw")) {
             access.seek(position);
             access.write(text.getBytes(StandardCharsets.ISO_8859_1));
         }

@@ -8,27 +8,25 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.parallel.Isolated;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// The default model, asked with text, answers with the text that other software recorded, as far
-/// as 8-bit activations can decide.
-@Isolated("a real model takes all cores")
-@Timeout(600)
+/// The default model completes text with the text that other software recorded, as far as 8-bit
+/// activations determine it.
+@Isolated("a real model uses all cores")
 @ExtendWith(LogsOnFailure.class)
 final class DefaultModelIT {
 
-    /// 8-bit activations with a scale per 32 values were seen to turn margins of up to 0.38 round.
+    /// The largest margin that 8-bit activations with a scale per 32 values reversed is 0.38.
     private static final double NARROW = 0.5;
 
-    /// A recorded question and its answer.
+    /// A recorded request and its completion.
     ///
-    /// @param request `prompt` or `messages`
-    /// @param certain ids before the first step whose best two logits are close
-    /// @param text that the answer goes on to, special tokens included
+    /// @param request the field `prompt` or `messages`
+    /// @param certain the ids before the first step whose two highest logits are close
+    /// @param text the text of the completion, special tokens included
     private record Case(
             String name,
             ObjectNode request,
@@ -43,7 +41,7 @@ final class DefaultModelIT {
 
     @ParameterizedTest
     @ValueSource(ints = {1, 2, 3})
-    void textInTextOutAsRecordedAtAnyRankCount(int ranks) throws Exception {
+    void completionsAreAsRecordedAtAnyRankCount(int ranks) throws Exception {
         Path golden = Models.requireFixture("smollm2/golden.json");
         List<Case> cases = cases(Json.read(golden).path("cases"));
         try (ServedCluster cluster =
@@ -56,17 +54,20 @@ final class DefaultModelIT {
                 assertTokenizes(cluster.api(), each);
             }
             List<Case> decided = cases.stream().filter(each -> !each.certain().isEmpty()).toList();
-            List<Answered> answers = Together.map(decided, each -> ask(cluster.api(), each));
-            for (Answered answer : answers) {
-                assertEquals(answer.asked().certain(), answer.ids(), answer.asked().name());
-                assertTrue(answer.asked().text().startsWith(answer.text()), answer::text);
-                assertEquals(detokenized(cluster.api(), answer.ids()), answer.text());
+            List<Completed> all = Together.map(decided, each -> complete(cluster.api(), each));
+            for (Completed completed : all) {
+                Case recorded = completed.recorded();
+                assertEquals(recorded.certain(), completed.ids(), recorded.name());
+                assertTrue(recorded.text().startsWith(completed.text()), completed::text);
+                assertEquals(detokenized(cluster.api(), completed.ids()), completed.text());
             }
         }
     }
 
+    /// The completion of a case.
+    ///
     /// @param text with special tokens
-    private record Answered(Case asked, List<Integer> ids, String text) {}
+    private record Completed(Case recorded, List<Integer> ids, String text) {}
 
     private static List<Case> cases(JsonNode recorded) {
         List<Case> cases = new ArrayList<>();
@@ -89,29 +90,30 @@ final class DefaultModelIT {
                             certain,
                             each.path("text").asText()));
         }
-        assertTrue(cases.stream().anyMatch(Case::isChat), "there are chats");
+        assertTrue(cases.stream().anyMatch(Case::isChat), "some cases are chats");
         return cases;
     }
 
-    private static void assertTokenizes(Api api, Case asked) {
-        ObjectNode body = asked.request().deepCopy().put("model", ServedCluster.MODEL);
-        JsonNode answer = api.post("/tokenize", body).ok();
-        assertEquals(asked.prompt(), Json.integers(answer.path("tokens")), asked.name());
-        assertEquals(asked.prompt().size(), answer.path("count").intValue());
-        assertEquals(2048, answer.path("max_model_len").intValue());
+    private static void assertTokenizes(Api api, Case recorded) {
+        ObjectNode body = recorded.request().deepCopy().put("model", ServedCluster.MODEL);
+        JsonNode response = api.post("/tokenize", body).ok();
+        assertEquals(recorded.prompt(), Json.integers(response.path("tokens")), recorded.name());
+        assertEquals(recorded.prompt().size(), response.path("count").intValue());
+        assertEquals(2048, response.path("max_model_len").intValue());
     }
 
-    private static Answered ask(Api api, Case asked) {
-        ObjectNode body = Requests.greedy(asked.certain().size());
-        body.setAll(asked.request());
+    private static Completed complete(Api api, Case recorded) {
+        ObjectNode body = Requests.greedy(recorded.certain().size());
+        body.setAll(recorded.request());
         body.put("skip_special_tokens", false);
-        String route = asked.isChat() ? Requests.CHAT : Requests.COMPLETIONS;
-        JsonNode answer = api.post(route, body).ok();
-        assertEquals(asked.prompt().size(), answer.path("usage").path("prompt_tokens").intValue());
-        JsonNode choice = answer.path("choices").path(0);
+        String route = recorded.isChat() ? Requests.CHAT : Requests.COMPLETIONS;
+        JsonNode response = api.post(route, body).ok();
+        assertEquals(
+                recorded.prompt().size(), response.path("usage").path("prompt_tokens").intValue());
+        JsonNode choice = response.path("choices").path(0);
         JsonNode text =
-                asked.isChat() ? choice.path("message").path("content") : choice.path("text");
-        return new Answered(asked, Json.integers(choice.path("token_ids")), text.asText());
+                recorded.isChat() ? choice.path("message").path("content") : choice.path("text");
+        return new Completed(recorded, Json.integers(choice.path("token_ids")), text.asText());
     }
 
     private static String detokenized(Api api, List<Integer> ids) {

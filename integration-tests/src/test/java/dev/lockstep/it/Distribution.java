@@ -9,7 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 
-/// The build under test, run as `scripts/lockstep` runs it but for looking whether it is up to
+/// The build under test, run as by `scripts/lockstep`, but without the check whether it is up to
 /// date.
 final class Distribution {
     private static final Path HOME = home();
@@ -18,12 +18,12 @@ final class Distribution {
     private Distribution() {}
 
     private static Path home() {
-        String given = System.getProperty("lockstep.home", "");
-        Path home = given.isEmpty() ? Path.of("..") : Path.of(given);
+        String configured = System.getProperty("lockstep.home", "");
+        Path home = configured.isEmpty() ? Path.of("..") : Path.of(configured);
         return home.toAbsolutePath().normalize();
     }
 
-    /// A command line of ours.
+    /// Returns the command line of a `lockstep` command.
     static List<String> command(String name, List<String> arguments) {
         List<String> command =
                 new ArrayList<>(JAVA.computeIfAbsent(name, Distribution::javaCommand));
@@ -32,7 +32,7 @@ final class Distribution {
         return command;
     }
 
-    /// Asks the scripts, so that what a JVM of ours needs is said in one place.
+    /// Gets the command line from the scripts, so that the JVM options are defined in one place.
     private static List<String> javaCommand(String name) {
         Path environment = HOME.resolve("scripts/environment");
         String script =
@@ -45,7 +45,7 @@ final class Distribution {
             process.getOutputStream().close();
             List<String> words = process.inputReader().lines().toList();
             if (process.waitFor() != 0) {
-                throw new IllegalStateException(environment + " gives no command line");
+                throw new IllegalStateException(environment + " returns no command line");
             }
             requireBuilt();
             return words;

@@ -7,7 +7,7 @@ import java.util.Iterator;
 import java.util.Optional;
 import java.util.stream.Stream;
 
-/// Server-sent events as they come. Closed by its reader: closing early hangs up.
+/// A stream of server-sent events. Its creator closes it; an early close disconnects the client.
 final class EventReader implements AutoCloseable {
     private static final String DATA = "data: ";
     private static final String DONE = "[DONE]";
@@ -27,12 +27,13 @@ final class EventReader implements AutoCloseable {
         return status;
     }
 
-    /// Whether `[DONE]` has come: a stream that ends without it was cut off.
+    /// Returns whether `[DONE]` was read: a stream that ends without it is truncated.
     boolean isDone() {
         return done;
     }
 
-    /// The next event, or nothing at the end. Of an answer that is no stream, its body.
+    /// Returns the next event, or empty at the end. A response that is not a stream has one event,
+    /// its body.
     ///
     /// @throws java.io.UncheckedIOException when the connection breaks
     Optional<JsonNode> next() {
@@ -44,7 +45,7 @@ final class EventReader implements AutoCloseable {
             if (line.isEmpty() || line.startsWith(":")) {
                 continue;
             }
-            assertFalse(done, () -> "after [DONE] came " + line);
+            assertFalse(done, () -> "after [DONE]: " + line);
             String data = line.substring(DATA.length());
             if (!data.equals(DONE)) {
                 return Optional.of(Json.parse(data));

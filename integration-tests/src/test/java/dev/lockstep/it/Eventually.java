@@ -6,38 +6,55 @@ import java.util.concurrent.Callable;
 import java.util.function.Supplier;
 import org.opentest4j.AssertionFailedError;
 
-/// Waits for something that another process brings about.
+/// Bounded waits for a condition that another process makes true.
 final class Eventually {
 
-    /// Long enough for a machine that builds something else at the same time, far beyond what is
-    /// normal.
-    static final Duration PATIENCE = Duration.ofMinutes(2);
+    /// Only a hang takes longer, however busy the machine is.
+    static final Duration TIMEOUT = Duration.ofMinutes(3);
 
     private static final long POLL_MILLIS = 20;
 
     private Eventually() {}
 
     /// Waits until `condition` holds.
-    static void await(String what, Duration patience, Callable<Boolean> condition)
-            throws Exception {
-        find(
-                () -> what,
-                patience,
-                () -> condition.call() ? Optional.of(Boolean.TRUE) : Optional.empty());
+    static void await(String what, Callable<Boolean> condition) throws Exception {
+        find(() -> what, () -> optional(condition));
     }
 
-    /// Waits until `question` has an answer; `what` says what is missing.
-    static <T> T find(Supplier<String> what, Duration patience, Callable<Optional<T>> question)
+    /// Waits until `question` has a result; `what` names the missing result in the failure.
+    static <T> T find(Supplier<String> what, Callable<Optional<T>> question) throws Exception {
+        long start = System.nanoTime();
+        return find(TIMEOUT, () -> Duration.ofNanos(System.nanoTime() - start), what, question);
+    }
+
+    /// Waits until `condition` holds, until `clock` shows more than `limit`.
+    static void await(
+            Duration limit,
+            LoadAwareClock clock,
+            Supplier<String> what,
+            Callable<Boolean> condition)
             throws Exception {
-        long deadline = System.nanoTime() + patience.toNanos();
+        find(limit, clock::elapsed, what, () -> optional(condition));
+    }
+
+    private static Optional<Boolean> optional(Callable<Boolean> condition) throws Exception {
+        return Optional.of(condition.call()).filter(Boolean::booleanValue);
+    }
+
+    private static <T> T find(
+            Duration limit,
+            Supplier<Duration> elapsed,
+            Supplier<String> what,
+            Callable<Optional<T>> question)
+            throws Exception {
         while (true) {
             Optional<T> answer = question.call();
             if (answer.isPresent()) {
                 return answer.get();
             }
-            if (System.nanoTime() > deadline) {
+            if (elapsed.get().compareTo(limit) > 0) {
                 throw new AssertionFailedError(
-                        "did not happen within " + patience.toSeconds() + " s: " + what.get());
+                        "did not happen within " + limit.toSeconds() + " s: " + what.get());
             }
             Thread.sleep(POLL_MILLIS);
         }

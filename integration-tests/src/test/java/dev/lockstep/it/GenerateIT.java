@@ -17,29 +17,26 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Order;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/// A served model generates what other software recorded for it, at any rank count and in any
-/// company.
+/// A served model generates what other software recorded for it, at any rank count and beside any
+/// other requests.
 @Order(3)
-@Timeout(600)
 @ExtendWith(LogsOnFailure.class)
 final class GenerateIT {
 
-    /// As often as this all prompts are sent at once: 32 sequences are prefilled and decoded
+    /// How many times all prompts are sent at once: 32 sequences are prefilled and decoded
     /// together.
-    private static final int COMPANY = 8;
+    private static final int COPIES = 8;
 
     private static final int TOP = 20;
 
-    /// f32 sums in another order move a logit by at most 7e-6; a wrong layer moves it by 4e-4 and
-    /// more.
+    /// f32 sums in another order change a logit by at most 7e-6; a wrong layer changes it by 4e-4
+    /// or more.
     private static final double LOGPROB_TOLERANCE = 2e-4;
 
     @ParameterizedTest
@@ -48,10 +45,10 @@ final class GenerateIT {
         // Most prompts are longer than a step.
         "llama, 2, 16",
         "llama, 3, 1024",
-        // A window beside full attention.
+        // Window and full attention.
         "gemma2, 2, 1024"
     })
-    void aServedModelGoesOnAsRecordedAtAnyRankCount(String name, int ranks, int stepTokens)
+    void aServedModelGeneratesAsRecordedAtAnyRankCount(String name, int ranks, int stepTokens)
             throws Exception {
         Path model = Models.requireFixture("models/" + name);
         List<GoldenCase> cases =
@@ -68,13 +65,13 @@ final class GenerateIT {
                 new PromptOutputs(cluster.api(), cluster.admin(), LOGPROB_TOLERANCE)
                         .assertAsRecorded(each);
             }
-            assertGreedyIsExactInCompany(cluster.api(), cases);
+            assertGreedyIsExactTogether(cluster.api(), cases);
         }
     }
 
     @ParameterizedTest
     @CsvSource({"F32, 1", "F16, 1", "BF16, 2"})
-    void aGgufFileGoesOnAsRecorded(String type, int ranks) throws Exception {
+    void aGgufFileGeneratesAsRecorded(String type, int ranks) throws Exception {
         Path folder = Models.requireFixture("gguf");
         List<GoldenCase> cases =
                 GoldenCase.read(
@@ -90,12 +87,12 @@ final class GenerateIT {
         }
     }
 
-    /// Needs nothing recorded, and says nothing more where the recorded outputs are.
+    /// Needs no recorded outputs, and is redundant with them.
     @Test
-    void aGeneratedModelGoesOnAlikeAtOneRankAndAtThree() throws Exception {
-        assumeTrue(Models.fixture("models/llama").isEmpty(), "recorded outputs say more");
+    void aTinyModelGeneratesTheSameAtOneRankAndAtThree() throws Exception {
+        assumeTrue(Models.fixture("models/llama").isEmpty(), "the recorded outputs check more");
         List<GoldenCase> alone = new ArrayList<>();
-        Random random = new Random(5);
+        var random = new Random(5);
         Sandbox first = Sandbox.plain();
         try (ServedCluster cluster = serve(first, Models.tiny(first, 1), 1)) {
             for (int length : List.of(1, 7, 40, 130)) {
@@ -108,11 +105,11 @@ final class GenerateIT {
                 assertEquals(24, generated.ids().size());
                 alone.add(new GoldenCase(prompt, generated.ids(), List.of()));
             }
-            assertGreedyIsExactInCompany(cluster.api(), alone);
+            assertGreedyIsExactTogether(cluster.api(), alone);
         }
         Sandbox second = Sandbox.plain();
         try (ServedCluster cluster = serve(second, Models.tiny(second, 1), 3)) {
-            assertGreedyIsExactInCompany(cluster.api(), alone);
+            assertGreedyIsExactTogether(cluster.api(), alone);
         }
     }
 
@@ -132,10 +129,10 @@ final class GenerateIT {
         assertEquals("length", generated.finishReason());
     }
 
-    private static void assertGreedyIsExactInCompany(Api api, List<GoldenCase> cases)
+    private static void assertGreedyIsExactTogether(Api api, List<GoldenCase> cases)
             throws Exception {
         List<GoldenCase> all = new ArrayList<>();
-        for (int i = 0; i < COMPANY; i++) {
+        for (int i = 0; i < COPIES; i++) {
             all.addAll(cases);
         }
         List<Generated> generated =
@@ -150,28 +147,28 @@ final class GenerateIT {
                             }
                         });
         for (int i = 0; i < all.size(); i++) {
-            assertEquals(all.get(i).greedy(), generated.get(i).ids(), "in company, case " + i);
+            assertEquals(all.get(i).greedy(), generated.get(i).ids(), "sent together, case " + i);
         }
     }
 
-    /// By id, which only gRPC tells: two ids may read the same.
+    /// Compares by id, which only gRPC returns: two ids may have the same text.
     private static void assertFirstLogprobsAreClose(Admin admin, GoldenCase golden) {
         double[] expected = golden.lastLogprobs();
         Token token = firstToken(admin, golden.prompt());
         assertEquals(golden.greedy().getFirst(), token.getId());
         assertEquals(expected[token.getId()], token.getLogprob(), LOGPROB_TOLERANCE);
         assertEquals(TOP, token.getTopLogprobsCount());
-        double least = Double.POSITIVE_INFINITY;
+        double min = Double.POSITIVE_INFINITY;
         for (TopLogprob top : token.getTopLogprobsList()) {
             assertEquals(expected[top.getTokenId()], top.getLogprob(), LOGPROB_TOLERANCE);
-            least = Math.min(least, expected[top.getTokenId()]);
+            min = Math.min(min, expected[top.getTokenId()]);
         }
-        double shown = least;
-        long likelier =
+        double lowest = min;
+        long higher =
                 Arrays.stream(expected)
-                        .filter(logprob -> logprob > shown + LOGPROB_TOLERANCE)
+                        .filter(logprob -> logprob > lowest + LOGPROB_TOLERANCE)
                         .count();
-        assertTrue(likelier < TOP, "the twenty likeliest are shown, not " + likelier + " others");
+        assertTrue(higher < TOP, "returned are not the top 20, " + higher + " are higher");
     }
 
     private static Token firstToken(Admin admin, List<Integer> prompt) {
@@ -187,7 +184,7 @@ final class GenerateIT {
                         .build();
         List<Token> tokens = new ArrayList<>();
         InferenceGrpc.newBlockingStub(admin.channel())
-                .withDeadlineAfter(60, TimeUnit.SECONDS)
+                .withDeadlineAfter(Eventually.TIMEOUT)
                 .generate(request)
                 .forEachRemaining(
                         event ->

@@ -8,10 +8,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/// What came of one choice of `/v1/completions`, streamed or whole.
+/// One choice of a `/v1/completions` response, streamed or not.
 ///
-/// @param logprobs of the chosen and the likeliest tokens, as the JSON that came: equal text is
-///   equal bits, since a float is written with all the digits that tell it from its neighbours
+/// @param logprobs of the chosen and the top tokens, as received JSON: equal text means equal bits,
+///   since a float is written with all digits that distinguish it from its neighbours
 record Generated(String text, List<Integer> ids, List<String> logprobs, String finishReason) {
 
     Generated {
@@ -19,9 +19,9 @@ record Generated(String text, List<Integer> ids, List<String> logprobs, String f
         logprobs = List.copyOf(logprobs);
     }
 
-    /// Reads a stream to its end, which must be a good one.
+    /// Reads a stream to its end, which must not be an error.
     static Generated of(EventReader events) {
-        StringBuilder text = new StringBuilder();
+        var text = new StringBuilder();
         List<Integer> ids = new ArrayList<>();
         List<String> logprobs = new ArrayList<>();
         String finishReason = "";
@@ -42,9 +42,9 @@ record Generated(String text, List<Integer> ids, List<String> logprobs, String f
         return new Generated(text.toString(), ids, logprobs, finishReason);
     }
 
-    /// The only choice of a whole answer.
-    static Generated of(JsonNode answer) {
-        JsonNode choice = answer.path("choices").path(0);
+    /// Returns the only choice of a response.
+    static Generated of(JsonNode response) {
+        JsonNode choice = response.path("choices").path(0);
         List<String> logprobs = new ArrayList<>();
         addLogprobs(choice.path("logprobs"), logprobs);
         return new Generated(
@@ -54,13 +54,13 @@ record Generated(String text, List<Integer> ids, List<String> logprobs, String f
                 choice.path("finish_reason").asText());
     }
 
-    static int promptTokens(JsonNode answer) {
-        return answer.at("/usage/prompt_tokens").asInt(-1);
+    static int promptTokens(JsonNode response) {
+        return response.at("/usage/prompt_tokens").asInt(-1);
     }
 
-    /// How much of the prompt the prefix cache had.
-    static int cachedTokens(JsonNode answer) {
-        return answer.at("/usage/prompt_tokens_details/cached_tokens").asInt(-1);
+    /// Returns the number of prompt tokens found in the prefix cache.
+    static int cachedTokens(JsonNode response) {
+        return response.at("/usage/prompt_tokens_details/cached_tokens").asInt(-1);
     }
 
     private static void addLogprobs(JsonNode logprobs, List<String> into) {

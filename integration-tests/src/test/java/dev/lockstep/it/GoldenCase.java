@@ -11,10 +11,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
-/// A prompt and what another implementation recorded for it.
+/// A prompt and the outputs that another implementation recorded for it.
 ///
-/// @param greedy the ids it goes on with
-/// @param logits a row for each position of the prompt, in it one for each id of the vocabulary
+/// @param greedy the generated ids
+/// @param logits one row for each position of the prompt, with one value for each vocabulary id
 record GoldenCase(List<Integer> prompt, List<Integer> greedy, List<List<Float>> logits) {
 
     GoldenCase {
@@ -23,9 +23,11 @@ record GoldenCase(List<Integer> prompt, List<Integer> greedy, List<List<Float>> 
         logits = List.copyOf(logits);
     }
 
+    /// Reads all cases of a file.
+    ///
     /// @param cases the array in `golden.json`
     /// @param logits the safetensors file beside it
-    /// @param prefix of the names in it
+    /// @param prefix the prefix of the tensor names in that file
     static List<GoldenCase> read(JsonNode cases, Path logits, String prefix) {
         List<GoldenCase> read = new ArrayList<>();
         for (JsonNode each : cases) {
@@ -38,22 +40,22 @@ record GoldenCase(List<Integer> prompt, List<Integer> greedy, List<List<Float>> 
         return read;
     }
 
-    /// Natural logarithms of the softmax of what follows the prompt.
+    /// Returns the natural log-probabilities of the token after the prompt.
     double[] lastLogprobs() {
         return logprobs(logits.size() - 1);
     }
 
-    /// The same of what follows a position of the prompt.
+    /// Returns the natural log-probabilities of the token after a position of the prompt.
     double[] logprobs(int position) {
         List<Float> row = logits.get(position);
-        double most = row.stream().mapToDouble(Float::doubleValue).max().orElseThrow();
-        double sum = row.stream().mapToDouble(logit -> Math.exp(logit - most)).sum();
-        return row.stream().mapToDouble(logit -> logit - most - Math.log(sum)).toArray();
+        double max = row.stream().mapToDouble(Float::doubleValue).max().orElseThrow();
+        double sum = row.stream().mapToDouble(logit -> Math.exp(logit - max)).sum();
+        return row.stream().mapToDouble(logit -> logit - max - Math.log(sum)).toArray();
     }
 
-    /// The rows of a matrix of f32, read the plain way.
+    /// Reads the rows of an f32 matrix, independently of our own reader.
     private static List<List<Float>> rows(Path path, String name) {
-        try (RandomAccessFile file = new RandomAccessFile(path.toFile(), "r")) {
+        try (var file = new RandomAccessFile(path.toFile(), "r")) {
             int headerBytes = Math.toIntExact(Long.reverseBytes(file.readLong()));
             byte[] header = new byte[headerBytes];
             file.readFully(header);

@@ -12,7 +12,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
-/// JSON in and out.
+/// JSON helpers.
 final class Json {
     private static final ObjectMapper MAPPER = new ObjectMapper();
 
@@ -26,7 +26,7 @@ final class Json {
         try {
             return MAPPER.readTree(text);
         } catch (JsonProcessingException e) {
-            throw new IllegalArgumentException("no JSON: " + text, e);
+            throw new IllegalArgumentException("not JSON: " + text, e);
         }
     }
 

@@ -3,20 +3,19 @@ package dev.lockstep.it;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 
-/// Clients that ask one thing after another until they are closed, and count the answers: `ok`, or
-/// the code of the error.
+/// Clients that send one request after another until they are closed, and count the outcomes: `ok`,
+/// or the error code.
 final class Load implements AutoCloseable {
-    private final Map<String, Integer> answers = new ConcurrentHashMap<>();
+    private final Map<String, Integer> outcomes = new ConcurrentHashMap<>();
     private final List<Thread> clients = new ArrayList<>();
     private volatile boolean stopping;
 
-    /// Begins with `clientCount` clients.
+    /// Starts `clientCount` clients.
     Load(Api api, JsonNode request, int clientCount) {
         for (int client = 0; client < clientCount; client++) {
             clients.add(Thread.ofVirtual().name("load-" + client).start(() -> run(api, request)));
@@ -27,37 +26,37 @@ final class Load implements AutoCloseable {
         while (!stopping) {
             String outcome;
             try {
-                Api.Answer answer = api.post(Requests.COMPLETIONS, request);
-                outcome = answer.status() == 200 ? "ok" : answer.errorCode();
+                Api.Response response = api.post(Requests.COMPLETIONS, request);
+                outcome = response.status() == 200 ? "ok" : response.errorCode();
             } catch (RuntimeException e) {
                 outcome = e.toString();
             }
-            answers.merge(outcome, 1, Integer::sum);
+            outcomes.merge(outcome, 1, Integer::sum);
         }
     }
 
-    /// Answers of one kind so far.
+    /// Returns how often `outcome` has occurred.
     int count(String outcome) {
-        return answers.getOrDefault(outcome, 0);
+        return outcomes.getOrDefault(outcome, 0);
     }
 
-    /// Answers so far by kind.
-    Map<String, Integer> answers() {
-        return Map.copyOf(answers);
+    /// Returns the number of occurrences of each outcome.
+    Map<String, Integer> outcomes() {
+        return Map.copyOf(outcomes);
     }
 
-    /// Every client's last question must have its answer, too.
+    /// Stops the clients; fails when the last request of a client gets no response.
     @Override
     public void close() {
         stopping = true;
         for (Thread client : clients) {
-            assertTrue(ended(client), () -> client.getName() + " still waits for an answer");
+            assertTrue(ended(client), () -> client.getName() + " still waits for a response");
         }
     }
 
     private static boolean ended(Thread client) {
         try {
-            return client.join(Duration.ofMinutes(2));
+            return client.join(Eventually.TIMEOUT);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return false;

@@ -7,13 +7,12 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 
-/// One `lockstep` command that a test started, a real JVM in a process group of its own. The
-/// [Sandbox] it was started in ends it.
+/// One `lockstep` command that a test started: a real JVM in a separate process group. The
+/// [Sandbox] that started it ends it.
 final class LockstepProcess {
     private final String name;
     private final Path folder;
@@ -25,14 +24,14 @@ final class LockstepProcess {
         this.process = process;
     }
 
-    /// Starts a command; what it prints goes to `name.out` and `name.err` in `folder`.
+    /// Starts a command; its output is written to `name.out` and `name.err` in `folder`.
     ///
-    /// @param jvmOptions what its JVM, and those it starts, get beside the usual
+    /// @param jvmOptions additional options of its JVM and of the JVMs that it starts
     static LockstepProcess start(
             String name, Path folder, List<String> command, String jvmOptions) {
         try {
-            // A shell that starts tests in the background may have them ignore SIGINT, which is
-            // inherited.
+            // A shell that starts tests in the background may make them ignore SIGINT, and children
+            // inherit this.
             List<String> words = new ArrayList<>(List.of("setsid", "env", "--default-signal=INT"));
             words.addAll(command);
             ProcessBuilder builder =
@@ -60,42 +59,42 @@ final class LockstepProcess {
         return process.isAlive();
     }
 
-    /// What it has printed so far.
+    /// Returns its standard output up to now.
     String output() {
         return read(name + ".out");
     }
 
-    /// What it has said on standard error so far.
+    /// Returns its standard error up to now.
     String errors() {
         return read(name + ".err");
     }
 
-    /// Sends it a signal, by name without SIG.
+    /// Sends a signal, named without SIG.
     void signal(String signal) {
         Signals.send(signal, Long.toString(pid()));
     }
 
-    /// As Ctrl-C in a terminal does: everybody in the group gets SIGINT.
+    /// Sends SIGINT to every process of the group, as Ctrl-C in a terminal does.
     void interruptGroup() {
         Signals.send("INT", "-" + pid());
     }
 
-    /// Its exit code, once it has ended.
-    int awaitExit(Duration patience) throws InterruptedException {
+    /// Waits until it ends and returns its exit code.
+    int awaitExit() throws InterruptedException {
         assertTrue(
-                process.waitFor(patience.toMillis(), TimeUnit.MILLISECONDS),
-                () -> name + " did not end within " + patience.toSeconds() + " s");
+                process.waitFor(Eventually.TIMEOUT.toSeconds(), TimeUnit.SECONDS),
+                () -> name + " did not end within " + Eventually.TIMEOUT);
         return process.exitValue();
     }
 
-    /// Stops it as an operator does, and waits.
+    /// Stops it with SIGTERM, as an operator does, and waits until it ends.
     void terminate() throws InterruptedException {
         signal("TERM");
-        int code = awaitExit(Eventually.PATIENCE);
-        assertEquals(0, code, () -> name + " ends well after SIGTERM: " + errors());
+        int code = awaitExit();
+        assertEquals(0, code, () -> name + " exits with 0 after SIGTERM: " + errors());
     }
 
-    /// Ends it and what it started, however it feels about it.
+    /// Kills it and the processes that it started.
     void destroy() {
         List<ProcessHandle> descendants = process.descendants().toList();
         process.destroyForcibly();

@@ -9,14 +9,13 @@ import org.junit.jupiter.api.extension.LifecycleMethodExecutionExceptionHandler;
 import org.junit.jupiter.api.extension.TestExecutionExceptionHandler;
 import org.opentest4j.TestAbortedException;
 
-/// Prints what the processes wrote when a test of theirs fails, and removes their folders when all
-/// went well.
+/// Prints the logs of a test's processes when it fails, and removes their folders when it passes.
 final class LogsOnFailure
         implements TestExecutionExceptionHandler,
                 LifecycleMethodExecutionExceptionHandler,
                 AfterEachCallback,
                 AfterAllCallback {
-    /// Of the class that runs on this thread.
+    /// The sandboxes of the test class that runs on this thread.
     private static final ThreadLocal<List<Sandbox>> watched =
             ThreadLocal.withInitial(ArrayList::new);
 
@@ -33,22 +32,23 @@ final class LogsOnFailure
     @Override
     public void handleTestExecutionException(ExtensionContext context, Throwable failure)
             throws Throwable {
-        tell(context, failure);
+        printAndThrow(context, failure);
     }
 
     @Override
     public void handleBeforeAllMethodExecutionException(ExtensionContext context, Throwable failure)
             throws Throwable {
-        tell(context, failure);
+        printAndThrow(context, failure);
     }
 
     @Override
     public void handleAfterAllMethodExecutionException(ExtensionContext context, Throwable failure)
             throws Throwable {
-        tell(context, failure);
+        printAndThrow(context, failure);
     }
 
-    private static void tell(ExtensionContext context, Throwable failure) throws Throwable {
+    private static void printAndThrow(ExtensionContext context, Throwable failure)
+            throws Throwable {
         if (!(failure instanceof TestAbortedException)) {
             for (Sandbox sandbox : take()) {
                 System.out.println(

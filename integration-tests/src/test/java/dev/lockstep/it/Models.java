@@ -10,16 +10,16 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
 
-/// Where the models of the tests come from.
+/// The models of the tests.
 final class Models {
     private static final String DEFAULT_MODEL =
             "lockstep/models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf";
 
     private Models() {}
 
-    /// A tiny random model, written into the sandbox.
+    /// Writes a tiny random model into the sandbox.
     ///
-    /// @param seed another one, another model
+    /// @param seed determines the weights
     static Path tiny(Sandbox sandbox, long seed) {
         try {
             Path folder = sandbox.folder().resolve("tiny-" + seed);
@@ -30,19 +30,19 @@ final class Models {
         }
     }
 
-    /// A file or folder of the recorded outputs, where they are.
+    /// Returns a file or folder of the recorded outputs, if it exists.
     static Optional<Path> fixture(String name) {
         Path path = Path.of(System.getProperty("lockstep.fixtures", "fixtures")).resolve(name);
         return Optional.of(path).filter(Files::exists);
     }
 
-    /// As [#fixture]; skips the test, or fails it when `CI=true`, where there is none.
+    /// Returns a fixture; without it skips the test, or fails it when `CI=true`.
     static Path requireFixture(String name) {
         return fixture(name).orElseGet(() -> absent("no fixture " + name));
     }
 
-    /// The default model in the user's cache; skips the test, or fails it when `CI=true`, where it
-    /// is absent.
+    /// Returns the default model in the user's cache; without it skips the test, or fails it when
+    /// `CI=true`.
     static Path requireDefault() {
         String cache = System.getenv("XDG_CACHE_HOME");
         Path base =
@@ -55,13 +55,13 @@ final class Models {
                 : absent(
                         "no default model at "
                                 + path
-                                + ", scripts/lockstep models --fetch smollm2-135m-instruct gets it");
+                                + ", run scripts/lockstep models --fetch smollm2-135m-instruct");
     }
 
-    private static Path absent(String why) {
-        System.out.println("skipped: " + why);
-        assertTrue(!"true".equals(System.getenv("CI")), why);
-        assumeTrue(false, why);
-        throw new IllegalStateException(why);
+    private static Path absent(String reason) {
+        System.out.println("skipped: " + reason);
+        assertTrue(!"true".equals(System.getenv("CI")), reason);
+        assumeTrue(false, reason);
+        throw new IllegalStateException(reason);
     }
 }

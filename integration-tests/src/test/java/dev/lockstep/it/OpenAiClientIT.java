@@ -39,17 +39,15 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/// Clients that others wrote speak to one port in their own ways.
-@Timeout(300)
+/// Third-party clients use one port with different protocols.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @ExtendWith(LogsOnFailure.class)
 final class OpenAiClientIT {
-    private static final String QUESTION = "Name three colours.";
+    private static final String PROMPT = "Name three colours.";
     private static final int TOKENS = 12;
 
     private final Sandbox sandbox = Sandbox.quick();
@@ -62,7 +60,7 @@ final class OpenAiClientIT {
         client =
                 OpenAIOkHttpClient.builder()
                         .baseUrl("http://127.0.0.1:" + cluster.api().port() + "/v1")
-                        .apiKey("none is needed")
+                        .apiKey("unused")
                         .maxRetries(0)
                         .build();
     }
@@ -74,7 +72,7 @@ final class OpenAiClientIT {
     }
 
     @Test
-    void openAisClientChatsAndStreamsTheSameAnswer() {
+    void theOpenAiClientStreamsTheSameChatCompletion() {
         ChatCompletion whole = client.chat().completions().create(chat());
         ChatCompletion.Choice choice = whole.choices().getFirst();
         String text = choice.message().content().orElseThrow();
@@ -86,7 +84,7 @@ final class OpenAiClientIT {
                         .streamOptions(
                                 ChatCompletionStreamOptions.builder().includeUsage(true).build())
                         .build();
-        StringBuilder pieces = new StringBuilder();
+        var pieces = new StringBuilder();
         List<Long> usages = new ArrayList<>();
         try (StreamResponse<ChatCompletionChunk> chunks =
                 client.chat().completions().createStreaming(streamed)) {
@@ -108,7 +106,7 @@ final class OpenAiClientIT {
     }
 
     @Test
-    void openAisClientCompletesAndListsModels() {
+    void theOpenAiClientCompletesAndListsModels() {
         CompletionCreateParams params =
                 CompletionCreateParams.builder()
                         .model(ServedCluster.MODEL)
@@ -123,7 +121,7 @@ final class OpenAiClientIT {
     }
 
     @Test
-    void openAisClientUnderstandsWhatIsRefused() {
+    void theOpenAiClientParsesErrors() {
         ChatCompletionCreateParams wrongModel = chat().toBuilder().model("another").build();
         NotFoundException notFound =
                 assertThrows(
@@ -141,7 +139,7 @@ final class OpenAiClientIT {
     private static ChatCompletionCreateParams chat() {
         return ChatCompletionCreateParams.builder()
                 .model(ServedCluster.MODEL)
-                .addUserMessage(QUESTION)
+                .addUserMessage(PROMPT)
                 .maxCompletionTokens(TOKENS)
                 .temperature(0)
                 .build();
@@ -149,22 +147,22 @@ final class OpenAiClientIT {
 
     /// The JDK's client sends `Upgrade: h2c` with its first request, whose body must not be lost.
     @Test
-    void theFirstPostOfTheJdksClientJustWorks() {
+    void theFirstPostOfTheJdkClientKeepsItsBody() {
         for (int size : List.of(10, 100_000, 1_000_000)) {
             ObjectNode body = Json.object().put("model", ServedCluster.MODEL);
             body.put("prompt", "a".repeat(size));
-            try (Api fresh = new Api(cluster.api().port(), HttpClient.Version.HTTP_2)) {
-                JsonNode answer = fresh.post("/tokenize", body).ok();
-                assertTrue(answer.path("count").intValue() > 0);
+            try (var fresh = new Api(cluster.api().port(), HttpClient.Version.HTTP_2)) {
+                JsonNode response = fresh.post("/tokenize", body).ok();
+                assertTrue(response.path("count").intValue() > 0);
                 assertEquals(HttpClient.Version.HTTP_2, fresh.versionOf("/tokenize", body));
             }
         }
     }
 
     @Test
-    void aStreamComesOverHttp2AsOverHttp1() {
+    void aStreamIsTheSameOverHttp2AndHttp1() {
         ObjectNode body = Requests.greedy(List.of(5, 6, 7), 40).put("stream", true);
-        try (Api fresh = new Api(cluster.api().port(), HttpClient.Version.HTTP_2);
+        try (var fresh = new Api(cluster.api().port(), HttpClient.Version.HTTP_2);
                 EventReader one = cluster.api().stream(Requests.COMPLETIONS, body);
                 EventReader two = fresh.stream(Requests.COMPLETIONS, body)) {
             assertEquals(Generated.of(one), Generated.of(two));
@@ -173,7 +171,7 @@ final class OpenAiClientIT {
 
     @ParameterizedTest
     @CsvSource({"--http1.1, 1.1", "--http2, 2", "--http2-prior-knowledge, 2"})
-    void curlStreamsInEveryVersion(String flag, String version) throws Exception {
+    void curlStreamsWithEveryHttpVersion(String flag, String version) throws Exception {
         Process process;
         try {
             process =
@@ -200,20 +198,20 @@ final class OpenAiClientIT {
             assumeTrue(false, "no curl");
             return;
         }
-        String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-        assertEquals(0, process.waitFor(), said);
-        assertTrue(said.startsWith("data: {"), said);
-        assertTrue(said.endsWith("data: [DONE]\n\n" + version + " 200"), said);
+        var output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertEquals(0, process.waitFor(), output);
+        assertTrue(output.startsWith("data: {"), output);
+        assertTrue(output.endsWith("data: [DONE]\n\n" + version + " 200"), output);
     }
 
     @Test
-    void gRpcWithHealthAndReflectionIsOnTheSamePort() throws Exception {
+    void grpcHealthAndReflectionAreOnTheSamePort() throws Exception {
         HealthCheckRequest request =
                 HealthCheckRequest.newBuilder().setService(InferenceGrpc.SERVICE_NAME).build();
         assertEquals(
                 ServingStatus.SERVING,
                 HealthGrpc.newBlockingStub(cluster.admin().channel())
-                        .withDeadlineAfter(60, TimeUnit.SECONDS)
+                        .withDeadlineAfter(Eventually.TIMEOUT)
                         .check(request)
                         .getStatus());
         assertTrue(services().contains(InferenceGrpc.SERVICE_NAME));
@@ -245,7 +243,7 @@ final class OpenAiClientIT {
                                     public void onCompleted() {}
                                 });
         requests.onNext(ServerReflectionRequest.newBuilder().setListServices("").build());
-        List<String> names = services.get(60, TimeUnit.SECONDS);
+        List<String> names = services.get(Eventually.TIMEOUT.toSeconds(), TimeUnit.SECONDS);
         requests.onCompleted();
         return names;
     }

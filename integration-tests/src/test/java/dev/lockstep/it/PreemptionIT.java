@@ -10,44 +10,44 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.parallel.Isolated;
 
-/// Whoever is interrupted, recomputed and mixed with others gets the bits it would have got alone.
-@Isolated("its clients take all cores")
-@Timeout(900)
+/// A request that is preempted, recomputed and batched with others gets the same bits as alone.
+@Isolated("its clients use all cores")
 @ExtendWith(LogsOnFailure.class)
 final class PreemptionIT {
     private static final int CLIENTS = 64;
     private static final int MAX_MODEL_LEN = 256;
     private static final int BLOCK_SIZE = 16;
 
-    /// Room for three of the longest sequences, beside the null block.
+    /// Enough for three of the longest sequences, plus the null block.
     private static final int BLOCKS = 3 * MAX_MODEL_LEN / BLOCK_SIZE + 1;
 
-    /// Of the default model: 30 layers, 3 KV heads of 64 values, keys and values, two bytes each.
+    /// The default model has 30 layers with 3 KV heads of 64 values, keys and values, two bytes
+    /// each.
     private static final int BLOCK_BYTES = 30 * 3 * 64 * 2 * 2 * BLOCK_SIZE;
 
-    /// Different requests among the clients. Each is sent alone first, which takes as long as all
+    /// The number of different requests. Each is first sent alone, which takes as long as all
     /// clients together.
     private static final int REQUESTS = 16;
 
-    /// So few that what is recomputed comes in chunks, beside sequences that decode.
+    /// Small enough that recomputed sequences are prefilled in chunks, beside sequences that
+    /// decode.
     private static final int STEP_TOKENS = 32;
 
     private static final List<String> SUBJECTS =
             List.of("the sea", "an old clock", "a lost key", "two brothers");
 
     @Test
-    void manyClientsInLittleMemoryGetTheBitsTheyWouldGetAlone() throws Exception {
+    void manyClientsInLittleMemoryGetTheSameBitsAsAlone() throws Exception {
         try (ServedCluster cluster =
                 ServedCluster.start(
                         Sandbox.plain(),
                         Models.requireDefault(),
                         "--max-model-len=" + MAX_MODEL_LEN,
                         "--kv-memory=" + BLOCKS * BLOCK_BYTES,
-                        // What a machine measures would decide how often prompts are cut.
+                        // Otherwise the measured speed of the machine would set the chunk size.
                         "--max-num-batched-tokens=" + STEP_TOKENS)) {
             List<Generated> alone = new ArrayList<>();
             for (int i = 0; i < REQUESTS; i++) {
@@ -55,7 +55,7 @@ final class PreemptionIT {
             }
             GroupStatus before = cluster.group();
             assertEquals(3 * MAX_MODEL_LEN, before.getBlocksTotal() * BLOCK_SIZE);
-            assertEquals(0, before.getPreemptions(), "alone nobody is interrupted");
+            assertEquals(0, before.getPreemptions(), "no preemption of single requests");
 
             List<Integer> clients = new ArrayList<>();
             for (int client = 0; client < CLIENTS; client++) {
@@ -70,8 +70,7 @@ final class PreemptionIT {
             }
             GroupStatus after =
                     Eventually.find(
-                            () -> "all blocks are back: " + cluster.group(),
-                            Eventually.PATIENCE,
+                            () -> "all blocks are free: " + cluster.group(),
                             () -> Optional.of(cluster.group()).filter(PreemptionIT::isIdle));
             long mixed = after.getMixedSteps() - before.getMixedSteps();
             System.out.println(after.getPreemptions() + " preemptions, " + mixed + " mixed steps");
@@ -93,7 +92,7 @@ final class PreemptionIT {
                 && group.getBlocksFree() == group.getBlocksTotal();
     }
 
-    /// Sampled, with everything that shapes the choice of tokens by turns.
+    /// Returns a sampled request; different requests use different sampling parameters.
     private static ObjectNode request(int number) {
         ObjectNode body =
                 Json.object()

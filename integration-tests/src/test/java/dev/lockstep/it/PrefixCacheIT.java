@@ -9,22 +9,20 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.parallel.Isolated;
 
-/// What the prefix cache finds, and in what order and chunks requests are computed, changes no bit
-/// of what they get.
-@Isolated("its clients take all cores")
-@Timeout(900)
+/// Prefix cache hits, the order of requests and the size of chunks change no bit of the output.
+@Isolated("its clients use all cores")
 @ExtendWith(LogsOnFailure.class)
 final class PrefixCacheIT {
     private static final int REQUESTS = 12;
 
-    /// Of the default model: 30 layers, 3 KV heads of 64 values, keys and values, two bytes each.
+    /// The default model has 30 layers with 3 KV heads of 64 values, keys and values, two bytes
+    /// each.
     private static final int BLOCK_BYTES = 30 * 3 * 64 * 2 * 2 * 16;
 
-    /// So little that sequences are preempted: what they do not share is for a few of them.
+    /// Little enough for preemptions: the blocks that are not shared suffice for a few sequences.
     private static final String LITTLE_MEMORY = "--kv-memory=" + 19 * BLOCK_BYTES;
 
     private static final String SHARED =
@@ -34,7 +32,7 @@ final class PrefixCacheIT {
                     + " from children with short stories about the sea. Letter number ";
 
     @Test
-    void everyPolicyGivesTheBitsThatAreGivenWithoutACache() throws Exception {
+    void everyPolicyGeneratesTheSameBitsAsWithoutACache() throws Exception {
         List<Generated> expected = alone();
         List<List<String>> settings =
                 List.of(
@@ -59,7 +57,7 @@ final class PrefixCacheIT {
         List<Generated> alone = new ArrayList<>();
         try (ServedCluster cluster = serve(List.of("--prefix-cache=off"))) {
             for (int i = 0; i < REQUESTS; i++) {
-                alone.add(ask(cluster, i));
+                alone.add(complete(cluster, i));
             }
             assertEquals(0, cluster.group().getCachedTokens());
         }
@@ -73,7 +71,7 @@ final class PrefixCacheIT {
                 List<Generated> together =
                         Together.map(
                                 IntStream.range(0, REQUESTS).boxed().toList(),
-                                request -> ask(cluster, request));
+                                request -> complete(cluster, request));
                 for (int i = 0; i < REQUESTS; i++) {
                     assertEquals(
                             expected.get(i),
@@ -81,7 +79,7 @@ final class PrefixCacheIT {
                             "request " + i + " under " + settings);
                 }
             }
-            assertUsageTellsWhatWasCached(cluster);
+            assertUsageReportsCachedTokens(cluster);
             GroupStatus group = cluster.group();
             System.out.println(
                     "%s: %d of %d prompt tokens cached, %d preemptions"
@@ -94,19 +92,19 @@ final class PrefixCacheIT {
                     group.getCachedTokens() > group.getPromptTokens() / 4,
                     () -> group.getCachedTokens() + " of " + group.getPromptTokens() + " cached");
             boolean little = settings.contains(LITTLE_MEMORY);
-            assertTrue(!little || group.getPreemptions() > 0, "nobody was preempted");
+            assertTrue(!little || group.getPreemptions() > 0, "no sequence was preempted");
         }
     }
 
-    private static void assertUsageTellsWhatWasCached(ServedCluster cluster) {
+    private static void assertUsageReportsCachedTokens(ServedCluster cluster) {
         ObjectNode body =
-                Requests.greedy(1).put("prompt", "Forty words nobody has sent before, " + SHARED);
-        assertEquals(0, cachedTokens(cluster, body), "it begins like no other");
+                Requests.greedy(1).put("prompt", "Forty words of a new prompt, " + SHARED);
+        assertEquals(0, cachedTokens(cluster, body), "no other prompt has this prefix");
         int prompt = Generated.promptTokens(cluster.api().post(Requests.COMPLETIONS, body).ok());
         assertEquals(
                 Math.min(prompt / 16 * 16, prompt - 1),
                 cachedTokens(cluster, body),
-                "its full blocks are cached, and the last token is computed in any case");
+                "the full blocks are cached; the last token is always computed");
     }
 
     private static int cachedTokens(ServedCluster cluster, ObjectNode body) {
@@ -120,7 +118,7 @@ final class PrefixCacheIT {
                 Sandbox.plain(), Models.requireDefault(), flags.toArray(String[]::new));
     }
 
-    private static Generated ask(ServedCluster cluster, int number) {
+    private static Generated complete(ServedCluster cluster, int number) {
         ObjectNode body =
                 Json.object()
                         .put("model", ServedCluster.MODEL)

@@ -3,6 +3,7 @@ package dev.lockstep.it;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.proto.v1.InferenceEvent;
 import dev.lockstep.proto.v1.InferenceGrpc;
@@ -12,10 +13,9 @@ import dev.lockstep.proto.v1.TokenIds;
 import dev.lockstep.proto.v1.TopLogprob;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 
-/// What a served model gives of a prompt beside text, held against what was recorded and against
-/// itself.
+/// Checks of the outputs of a prompt beside text (log-probabilities, scores, embeddings): against
+/// recorded values and for consistency.
 final class PromptOutputs {
     private static final int TOP = 3;
 
@@ -23,7 +23,9 @@ final class PromptOutputs {
     private final Admin admin;
     private final double tolerance;
 
-    /// @param tolerance of a log-probability
+    /// Creates the checks.
+    ///
+    /// @param tolerance the largest difference of a log-probability
     PromptOutputs(Api api, Admin admin, double tolerance) {
         this.api = api;
         this.admin = admin;
@@ -63,33 +65,34 @@ final class PromptOutputs {
                         .build();
         List<InferenceEvent> events = new ArrayList<>();
         InferenceGrpc.newBlockingStub(admin.channel())
-                .withDeadlineAfter(60, TimeUnit.SECONDS)
+                .withDeadlineAfter(Eventually.TIMEOUT)
                 .generate(request)
                 .forEachRemaining(events::add);
         return events;
     }
 
-    /// The second half, after the first; bit for bit the same tokens.
+    /// Asserts that `/score` of the second half returns the same bits as the prompt
+    /// log-probabilities.
     private void assertScored(GoldenCase golden, List<Token> tokens) {
         int half = golden.prompt().size() / 2;
         if (half == 0) {
             return;
         }
-        var body = Json.object().put("model", ServedCluster.MODEL);
+        ObjectNode body = Json.object().put("model", ServedCluster.MODEL);
         body.set("prompt", Json.array(golden.prompt().subList(0, half)));
         body.set("continuation", Json.array(golden.prompt().subList(half, golden.prompt().size())));
-        JsonNode answer = api.post("/score", body).ok();
+        JsonNode response = api.post("/score", body).ok();
         double sum = 0;
         for (int i = half; i < golden.prompt().size(); i++) {
-            double logprob = answer.path("token_logprobs").path(i - half).doubleValue();
+            double logprob = response.path("token_logprobs").path(i - half).doubleValue();
             assertEquals(tokens.get(i - 1).getLogprob(), (float) logprob);
             sum += (float) logprob;
         }
-        assertEquals(golden.prompt().size() - half, answer.path("token_logprobs").size());
-        assertEquals(sum, answer.path("logprob").doubleValue(), 1e-9);
+        assertEquals(golden.prompt().size() - half, response.path("token_logprobs").size());
+        assertEquals(sum, response.path("logprob").doubleValue(), 1e-9);
     }
 
-    /// Vectors are what the hidden states make, of length 1.
+    /// Asserts that embeddings are pooled hidden states, normalized to length 1.
     private void assertEmbedded(List<Integer> prompt, List<Float> states) {
         int size = states.size() / prompt.size();
         double[] mean = new double[size];
@@ -105,7 +108,7 @@ final class PromptOutputs {
     }
 
     private JsonNode embedding(List<Integer> prompt, String pooling) {
-        var body = Json.object().put("model", ServedCluster.MODEL).put("pooling", pooling);
+        ObjectNode body = Json.object().put("model", ServedCluster.MODEL).put("pooling", pooling);
         body.set("input", Json.array(prompt));
         return api.post("/v1/embeddings", body).ok().path("data").path(0).path("embedding");
     }
@@ -118,7 +121,7 @@ final class PromptOutputs {
         assertTrue(length > 0, "a vector of zeros");
         assertEquals(expected.length, vector.size());
         for (int i = 0; i < expected.length; i++) {
-            // Of a number up to 1 in 32 bits.
+            // The values are at most 1, in 32 bits.
             assertEquals(expected[i] / Math.sqrt(length), vector.get(i).doubleValue(), 1e-6);
         }
     }

@@ -12,9 +12,9 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
-/// How long refusals took: as the clients saw it, and how much of that was spent in the coordinator
-/// from a request's arrival to its answer, the scheduler's word included. The rest are the client
-/// and the connection.
+/// The times of refusals: at the clients, and in the coordinator from the arrival of a request to
+/// its response, including the scheduler's refusal. The rest is spent in the client and on the
+/// connection.
 final class RefusalTimes {
     private static final Pattern REFUSED =
             Pattern.compile("^(\\S+Z) .*finish=overloaded ttft_ms=-1 total_ms=(\\d+)$");
@@ -25,11 +25,11 @@ final class RefusalTimes {
         clientMillis.add(nanos / 1e6);
     }
 
-    /// In words.
+    /// Returns a summary as text.
     ///
     /// @param logs the folder of the coordinator's log
-    /// @param from what it says of requests before does not count
-    String tell(Path logs, Instant from) {
+    /// @param from log lines before this time do not count
+    String summary(Path logs, Instant from) {
         return "p50 %.1f ms, p99 %.1f ms; of that in the coordinator p50 %.0f ms, p99 %.0f ms"
                 .formatted(
                         percentile(clientMillis, 0.5),

@@ -3,21 +3,22 @@ package dev.lockstep.it;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.List;
 
-/// Bodies of requests.
+/// Request bodies.
 final class Requests {
     static final String COMPLETIONS = "/v1/completions";
     static final String CHAT = "/v1/chat/completions";
 
     private Requests() {}
 
-    /// The likeliest token each time, past the end token; ids in, ids out.
+    /// Returns a request for greedy decoding that ignores the end token, with ids as prompt and
+    /// output.
     static ObjectNode greedy(List<Integer> prompt, int maxTokens) {
         ObjectNode body = greedy(maxTokens);
         body.set("prompt", Json.array(prompt));
         return body;
     }
 
-    /// As [#greedy(List, int)], without a prompt yet.
+    /// Returns the same without a prompt.
     static ObjectNode greedy(int maxTokens) {
         return Json.object()
                 .put("model", ServedCluster.MODEL)

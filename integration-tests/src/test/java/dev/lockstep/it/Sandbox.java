@@ -13,7 +13,6 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HexFormat;
 import java.util.List;
-import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
@@ -21,17 +20,17 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
-/// Where the processes of one test live: a folder for what they write, and a group name nobody else
-/// uses. Closed by the test; whatever still runs then is killed, but nothing that others started.
+/// The environment of one test's processes: a folder for their files, and a unique group name. The
+/// test closes it, which kills its remaining processes and no others.
 ///
-/// The folder stays until [LogsOnFailure] has looked at it.
+/// The folder is kept until [LogsOnFailure] has read it.
 final class Sandbox implements AutoCloseable {
     private static final Path SHARED_MEMORY = Path.of("/dev/shm");
     private static final Pattern RESIDENT = Pattern.compile("VmRSS:\\s+(\\d+) kB");
     private static final Path PROC = Path.of("/proc");
 
-    /// Processes that serve a tiny model for some seconds gain nothing from the optimizing
-    /// compiler, and the tests start more than a hundred: this saves a third of their time.
+    /// The optimizing compiler is useless for processes that serve a tiny model for some seconds,
+    /// and the tests start more than a hundred: this saves a third of their time.
     private static final String NO_OPTIMIZER = "-XX:TieredStopAtLevel=1";
 
     private final boolean quick;
@@ -45,7 +44,7 @@ final class Sandbox implements AutoCloseable {
     private Sandbox(boolean quick) {
         this.quick = quick;
         try {
-            // Short: a Unix socket's path may have 107 bytes.
+            // Short, because the path of a Unix socket is limited to 107 bytes.
             folder = Files.createTempDirectory("lockstep-it-");
             Files.createDirectory(temporaryFolder());
         } catch (IOException e) {
@@ -58,39 +57,39 @@ final class Sandbox implements AutoCloseable {
         LogsOnFailure.watch(this);
     }
 
-    /// For processes as users start them.
+    /// Creates a sandbox for processes as users start them.
     static Sandbox plain() {
         return new Sandbox(false);
     }
 
-    /// For processes that start quickly and need not be fast.
+    /// Creates a sandbox for processes that start fast and may run slowly.
     static Sandbox quick() {
         return new Sandbox(true);
     }
 
-    /// Run folder of the processes, and where their output goes.
+    /// Returns the run folder of the processes, which also contains their output.
     Path folder() {
         return folder;
     }
 
-    /// What `serve` is told beside: several quick clusters run at once, so with more compute
-    /// threads than cores none of them spins.
+    /// Returns additional flags of `serve`: several quick clusters run at once, and with more
+    /// compute threads than cores no thread spins.
     List<String> threads() {
         int cores = Runtime.getRuntime().availableProcessors();
         return quick ? List.of("--threads=" + (cores + 1)) : List.of();
     }
 
-    /// What the processes of a quick sandbox take for the system's temporary folder.
+    /// Returns the folder that is the system's temporary folder for processes of a quick sandbox.
     private Path temporaryFolder() {
         return folder.resolve("t");
     }
 
-    /// What they left there.
+    /// Returns the files in the temporary folder.
     List<String> temporaryFiles() {
         return names(temporaryFolder()).toList();
     }
 
-    /// A group name that shows in the names of shared memory.
+    /// Returns the group name, which is part of the names of shared memory.
     String group() {
         return group;
     }
@@ -107,7 +106,7 @@ final class Sandbox implements AutoCloseable {
         return process;
     }
 
-    /// What is left of the processes of this sandbox, in words: processes and shared memory.
+    /// Returns descriptions of the remaining processes and shared memory of this sandbox.
     List<String> leftovers() {
         List<String> left = new ArrayList<>();
         processIds().forEach(id -> left.add("process " + id));
@@ -123,7 +122,8 @@ final class Sandbox implements AutoCloseable {
         }
     }
 
-    /// Every process of ours was told the folder, the launcher's children too.
+    /// Returns the processes with the folder in their command line, which include the launcher's
+    /// children.
     private List<Long> processIds() {
         try (Stream<Path> entries = Files.list(PROC)) {
             return entries.filter(entry -> commandLine(entry).contains(folder.toString()))
@@ -134,7 +134,7 @@ final class Sandbox implements AutoCloseable {
         }
     }
 
-    /// The process that runs a command, such as `scheduler`.
+    /// Returns the process that runs a command, such as `scheduler`.
     long processIdOf(String command) {
         return processIds().stream()
                 .filter(
@@ -145,7 +145,7 @@ final class Sandbox implements AutoCloseable {
                 .orElseThrow();
     }
 
-    /// Resident memory of the process that runs a command.
+    /// Returns the resident memory of the process that runs a command.
     long residentMebibytes(String command) {
         Path status = PROC.resolve(Long.toString(processIdOf(command))).resolve("status");
         try {
@@ -158,7 +158,7 @@ final class Sandbox implements AutoCloseable {
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
-        throw new IllegalStateException(status + " does not tell the resident memory");
+        throw new IllegalStateException(status + " does not contain the resident memory");
     }
 
     private static String commandLine(Path entry) {
@@ -168,22 +168,23 @@ final class Sandbox implements AutoCloseable {
         try {
             return Files.readString(entry.resolve("cmdline"), StandardCharsets.ISO_8859_1);
         } catch (IOException e) {
-            // It ended in this moment.
+            // The process has just ended.
             return "";
         }
     }
 
-    /// Waits until nothing is left.
-    void awaitNothingLeft(Duration patience) throws Exception {
-        Eventually.find(
+    /// Waits until nothing is left, until `clock` shows more than `limit`.
+    void awaitNothingLeft(Duration limit, LoadAwareClock clock) throws Exception {
+        Eventually.await(
+                limit,
+                clock,
                 () -> "nothing is left of the cluster, but there is " + leftovers(),
-                patience,
-                () -> leftovers().isEmpty() ? Optional.of(true) : Optional.empty());
+                () -> leftovers().isEmpty());
     }
 
-    /// The end of everything that was written, for a person who wants to know why.
+    /// Returns the last lines of all logs, for the analysis of a failure.
     String logs() {
-        StringBuilder text = new StringBuilder();
+        var text = new StringBuilder();
         try (Stream<Path> files = Files.list(folder)) {
             for (Path file : files.filter(Sandbox::isLog).sorted().toList()) {
                 List<String> lines = Files.readAllLines(file);
@@ -225,11 +226,12 @@ final class Sandbox implements AutoCloseable {
         }
     }
 
-    /// Waits, too: who still writes would make the folder anew.
+    /// Kills a process and waits for its end: a process that still writes would create the folder
+    /// again.
     private static void destroy(ProcessHandle process) {
-        boolean asked = process.destroyForcibly();
-        assertTrue(asked || !process.isAlive(), () -> "cannot kill " + process.pid());
-        process.onExit().orTimeout(10, TimeUnit.SECONDS).join();
+        boolean killed = process.destroyForcibly();
+        assertTrue(killed || !process.isAlive(), () -> "cannot kill " + process.pid());
+        process.onExit().orTimeout(Eventually.TIMEOUT.toSeconds(), TimeUnit.SECONDS).join();
     }
 
     boolean isClosed() {

@@ -8,30 +8,34 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Processes of a cluster started one by one, as an operator with several hosts does, around a
-/// ZooKeeper that is a process too. They end with their sandbox.
+/// The processes of a cluster, started one by one as on several hosts, with ZooKeeper as a separate
+/// process. They end with their sandbox.
 final class SeparateProcesses {
     private final Sandbox sandbox;
     private final int zooKeeperPort;
     private final String cluster;
 
-    /// @param cluster tells clusters on one ZooKeeper apart
+    /// Creates the starter; starts no process.
+    ///
+    /// @param cluster distinguishes clusters on the same ZooKeeper
     SeparateProcesses(Sandbox sandbox, int zooKeeperPort, String cluster) {
         this.sandbox = sandbox;
         this.zooKeeperPort = zooKeeperPort;
         this.cluster = cluster;
     }
 
-    /// A port nobody listened on a moment ago.
+    /// Returns a port on which no process listened at the time of the call.
     static int freePort() {
-        try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+        try (var socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
             return socket.getLocalPort();
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
     }
 
-    /// @param data folder below the sandbox's, where it keeps what it knows
+    /// Starts ZooKeeper.
+    ///
+    /// @param data its data folder, in the sandbox's folder
     LockstepProcess zooKeeper(String data) {
         return sandbox.start(
                 "zookeeper",
@@ -52,7 +56,9 @@ final class SeparateProcesses {
         return start(name, "scheduler", "--group=" + group, "--tensor-parallel=" + size);
     }
 
-    /// @param further flags
+    /// Starts a worker.
+    ///
+    /// @param further additional flags
     LockstepProcess worker(
             String name, Path model, String group, int rank, int size, String... further) {
         List<String> flags = new ArrayList<>();
@@ -62,7 +68,7 @@ final class SeparateProcesses {
         flags.add("--rank=" + rank);
         flags.add("--tensor-parallel=" + size);
         flags.add("--threads=1");
-        // Many more threads than cores: nobody may spin.
+        // Many more threads than cores: no thread may spin.
         flags.add("--oversubscribed");
         flags.add("--kv-memory=16M");
         flags.addAll(List.of(further));

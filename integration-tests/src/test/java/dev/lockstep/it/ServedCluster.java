@@ -14,12 +14,12 @@ import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/// A cluster that `lockstep serve` started, ready for requests. Closed by the test.
+/// A cluster started by `lockstep serve`, ready for requests. The test closes it.
 final class ServedCluster implements AutoCloseable {
     private static final Pattern ADDRESS =
             Pattern.compile("OpenAI API +http://127.0.0.1:(\\d+)/v1");
 
-    /// What requests call the model, whatever it is.
+    /// The name of the model in requests.
     static final String MODEL = "served";
 
     private final Sandbox sandbox;
@@ -34,14 +34,13 @@ final class ServedCluster implements AutoCloseable {
         this.admin = new Admin(port);
     }
 
-    /// Starts `lockstep serve` with further flags and waits until it says that it serves. The
-    /// sandbox is closed with the cluster.
+    /// Starts `lockstep serve` with additional flags and waits until it reports that it serves.
+    /// Closing the cluster closes the sandbox.
     static ServedCluster start(Sandbox sandbox, Path model, String... flags) throws Exception {
         LockstepProcess launcher = sandbox.start("serve", "serve", flags(sandbox, model, flags));
         int port =
                 Eventually.find(
-                        () -> "serve says where it listens",
-                        Eventually.PATIENCE,
+                        () -> "serve prints its address",
                         () -> {
                             assertTrue(launcher.isAlive(), () -> "ended: " + launcher.errors());
                             Matcher address = ADDRESS.matcher(launcher.output());
@@ -49,12 +48,12 @@ final class ServedCluster implements AutoCloseable {
                                     ? Optional.of(Integer.valueOf(address.group(1)))
                                     : Optional.empty();
                         });
-        ServedCluster cluster = new ServedCluster(sandbox, launcher, port);
-        assertTrue(cluster.api.isReady(), "serve says it is ready only when it is");
+        var cluster = new ServedCluster(sandbox, launcher, port);
+        assertTrue(cluster.api.isReady(), "serve reports ready only when it is");
         return cluster;
     }
 
-    /// What the processes of one sandbox are told.
+    /// Returns the flags of `serve` in a sandbox.
     static List<String> flags(Sandbox sandbox, Path model, String... further) {
         List<String> flags = new ArrayList<>();
         flags.add("--model=" + model);
@@ -83,15 +82,16 @@ final class ServedCluster implements AutoCloseable {
         return admin;
     }
 
-    /// The one group.
+    /// Returns the status of the only group.
     GroupStatus group() {
         return admin.group(sandbox.group()).orElseThrow();
     }
 
-    /// Waits until neither process nor shared memory nor the port is left.
-    void awaitNothingLeft(Duration patience) throws Exception {
-        sandbox.awaitNothingLeft(patience);
-        try (ServerSocket socket = new ServerSocket()) {
+    /// Waits until no process and no shared memory is left, until `clock` shows more than `limit`;
+    /// then the port must be free.
+    void awaitNothingLeft(Duration limit, LoadAwareClock clock) throws Exception {
+        sandbox.awaitNothingLeft(limit, clock);
+        try (var socket = new ServerSocket()) {
             socket.setReuseAddress(true);
             socket.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), api.port()));
         }

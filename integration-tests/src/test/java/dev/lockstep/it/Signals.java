@@ -9,8 +9,10 @@ import java.io.UncheckedIOException;
 final class Signals {
     private Signals() {}
 
-    /// @param signal without SIG
-    /// @param target a process id, or one of a group with a minus before it
+    /// Sends a signal and waits until it is sent.
+    ///
+    /// @param signal its name without SIG
+    /// @param target a process id, or a process group id preceded by a minus
     static void send(String signal, String target) {
         try {
             Process kill =

@@ -7,21 +7,21 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 
-/// Many clients at once, one virtual thread each.
+/// Many concurrent clients, each on a virtual thread.
 final class Together {
     private Together() {}
 
-    /// What a client does with its request.
+    /// A client that sends one request.
     @FunctionalInterface
     interface Client<T, R> {
-        R ask(T request) throws Exception;
+        R send(T request) throws Exception;
     }
 
-    /// Sends all requests at once; the results come in the order of the requests.
+    /// Sends all requests at once; returns the results in the order of the requests.
     static <T, R> List<R> map(List<T> requests, Client<T, R> client) throws Exception {
         try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
             List<Callable<R>> calls = new ArrayList<>();
-            requests.forEach(request -> calls.add(() -> client.ask(request)));
+            requests.forEach(request -> calls.add(() -> client.send(request)));
             List<R> results = new ArrayList<>();
             for (Future<R> result : threads.invokeAll(calls)) {
                 results.add(result.get());

@@ -9,8 +9,8 @@ import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.Callable;
 
-/// Two groups of two ranks with a scheduler each, and two coordinators: eight processes and a
-/// ZooKeeper. Closed by the test, which kills all but ZooKeeper.
+/// Two groups of two ranks and one scheduler each, and two coordinators: eight processes and
+/// ZooKeeper. The test closes it, which kills all but ZooKeeper.
 final class TwoGroups implements AutoCloseable {
     static final int RANKS = 2;
 
@@ -22,7 +22,9 @@ final class TwoGroups implements AutoCloseable {
             List.of(SeparateProcesses.freePort(), SeparateProcesses.freePort());
     private final Map<String, LockstepProcess> started = new LinkedHashMap<>();
 
-    /// @param name of the cluster, which begins the names of its processes
+    /// Creates the cluster; starts no process.
+    ///
+    /// @param name the name of the cluster and the prefix of its process names
     TwoGroups(Sandbox sandbox, int zooKeeperPort, String name, Path model) {
         this.processes = new SeparateProcesses(sandbox, zooKeeperPort, name);
         this.prefix = name + "-";
@@ -58,9 +60,10 @@ final class TwoGroups implements AutoCloseable {
         return process;
     }
 
-    /// Starts all at once, in an order drawn from `seed`.
+    /// Starts all processes at once, in a random order.
     ///
-    /// @param withZooKeeper it comes somewhere among them; else it must run
+    /// @param seed determines the order
+    /// @param withZooKeeper whether to start ZooKeeper among them; otherwise it must already run
     void start(long seed, boolean withZooKeeper) throws Exception {
         List<Callable<LockstepProcess>> starts = new ArrayList<>();
         for (int i = 0; i < groups.size(); i++) {
@@ -88,7 +91,7 @@ final class TwoGroups implements AutoCloseable {
         started.remove("zookeeper");
     }
 
-    /// Those that have ended, though nobody asked them to.
+    /// Returns the names of processes that have ended.
     List<String> ended() {
         return started.values().stream()
                 .filter(process -> !process.isAlive())

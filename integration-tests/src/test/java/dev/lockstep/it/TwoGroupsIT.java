@@ -18,21 +18,18 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Order;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// Two groups behind two coordinators: processes that nobody but ZooKeeper introduces to each
-/// other.
+/// Two groups and two coordinators, whose processes find each other only through ZooKeeper.
 @Order(1)
-@Timeout(600)
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @ExtendWith(LogsOnFailure.class)
 final class TwoGroupsIT {
     private static final JsonNode SMALL = Requests.greedy(List.of(9, 8, 7), 8);
 
-    /// Tokens that requests begin with alike: four blocks.
+    /// The number of tokens in the common prefix: four blocks.
     private static final int PREFIX = 64;
 
     private static final Pattern REFUSAL =
@@ -48,36 +45,34 @@ final class TwoGroupsIT {
         sandbox.close();
     }
 
-    /// ZooKeeper is one of those that come when they like, but only the first time: it serves all.
+    /// Only the first order includes ZooKeeper, which serves all runs.
     @ParameterizedTest
     @ValueSource(longs = {1, 2, 3, 4, 5})
-    void startedInAnyOrderBothServeAndOneIsEnough(long order) throws Exception {
-        try (TwoGroups cluster = new TwoGroups(sandbox, zooKeeperPort, "order-" + order, model)) {
+    void startedInAnyOrderBothGroupsServeAndOneGroupIsEnough(long order) throws Exception {
+        try (var cluster = new TwoGroups(sandbox, zooKeeperPort, "order-" + order, model)) {
             cluster.start(order, !zooKeeperRuns);
             zooKeeperRuns = true;
-            try (Api first = new Api(cluster.port(0));
-                    Api second = new Api(cluster.port(1));
-                    Admin admin = new Admin(cluster.port(0));
-                    Admin other = new Admin(cluster.port(1))) {
+            try (var first = new Api(cluster.port(0));
+                    var second = new Api(cluster.port(1));
+                    var admin = new Admin(cluster.port(0));
+                    var other = new Admin(cluster.port(1))) {
                 awaitReady(first, cluster);
                 awaitReady(second, cluster);
                 awaitReadyGroups(admin, Set.copyOf(cluster.groups()));
                 awaitReadyGroups(other, Set.copyOf(cluster.groups()));
                 assertBothServe(List.of(first, second), admin, cluster.groups());
-                assertAPrefixIsFoundWhereItIs(first, admin, cluster.groups(), (int) order);
+                assertRequestsGoToTheGroupWithTheirPrefix(
+                        first, admin, cluster.groups(), (int) order);
 
                 int stopped = (int) (order % 2);
-                try (Load load = new Load(first, SMALL, 2)) {
+                try (var load = new Load(first, SMALL, 2)) {
                     cluster.scheduler(stopped).terminate();
                     cluster.worker(stopped, 0).terminate();
                     cluster.worker(stopped, 1).terminate();
                     awaitReadyGroups(other, Set.of(cluster.groups().get(1 - stopped)));
                     int served = load.count("ok");
-                    Eventually.await(
-                            "the other group serves",
-                            Eventually.PATIENCE,
-                            () -> load.count("ok") > served);
-                    assertEquals(Set.of("ok"), load.answers().keySet(), load.answers()::toString);
+                    Eventually.await("the other group serves", () -> load.count("ok") > served);
+                    assertEquals(Set.of("ok"), load.outcomes().keySet(), load.outcomes()::toString);
                 }
                 second.post(Requests.COMPLETIONS, SMALL).ok();
             }
@@ -85,9 +80,9 @@ final class TwoGroupsIT {
     }
 
     @Test
-    void aWorkerWithAnotherModelIsRefusedByBothDigests() throws Exception {
+    void aWorkerWithAnotherModelIsRefusedNamingBothDigests() throws Exception {
         int port = SeparateProcesses.freePort();
-        SeparateProcesses processes = new SeparateProcesses(sandbox, zooKeeperPort, "wrong-model");
+        var processes = new SeparateProcesses(sandbox, zooKeeperPort, "wrong-model");
         String group = sandbox.group() + "-c";
         LockstepProcess scheduler = processes.scheduler("wrong-scheduler", group, TwoGroups.RANKS);
         processes.coordinator("wrong-coordinator", model, port);
@@ -99,34 +94,30 @@ final class TwoGroupsIT {
             processes.zooKeeper("zookeeper");
             zooKeeperRuns = true;
         }
-        try (Api api = new Api(port);
-                Admin admin = new Admin(port)) {
-            Eventually.await(
-                    "the coordinator listens",
-                    Eventually.PATIENCE,
-                    () -> api.statusOf("/livez") == 200);
+        try (var api = new Api(port);
+                var admin = new Admin(port)) {
+            Eventually.await("the coordinator listens", () -> api.statusOf("/livez") == 200);
             Matcher refusal =
                     Eventually.find(
                             () -> "a refusal: " + admin.status(),
-                            Eventually.PATIENCE,
                             () ->
                                     admin.group(group)
                                             .map(GroupStatus::getReason)
                                             .map(REFUSAL::matcher)
                                             .filter(Matcher::find));
             assertNotEquals(refusal.group(1), refusal.group(2));
-            assertTrue(scheduler.errors().contains(refusal.group()), "the log says it, too");
+            assertTrue(
+                    scheduler.errors().contains(refusal.group()), "the log contains the refusal");
             assertEquals(503, api.statusOf("/readyz"));
 
             wrong.terminate();
             processes.worker("right-worker-1", model, group, 1, TwoGroups.RANKS);
             GroupStatus formed =
                     Eventually.find(
-                            () -> "the right worker is taken: " + admin.status(),
-                            Eventually.PATIENCE,
+                            () -> "the right worker is accepted: " + admin.status(),
                             () -> admin.group(group).filter(GroupStatus::getReady));
             assertEquals(refusal.group(1), formed.getModelDigest());
-            Eventually.await("it is ready", Eventually.PATIENCE, api::isReady);
+            Eventually.await("the coordinator is ready", api::isReady);
             api.post(Requests.COMPLETIONS, SMALL).ok();
         }
     }
@@ -134,9 +125,8 @@ final class TwoGroupsIT {
     private static void awaitReady(Api api, TwoGroups cluster) throws Exception {
         Eventually.await(
                 "the coordinator is ready",
-                Eventually.PATIENCE,
                 () -> {
-                    assertEquals(List.of(), cluster.ended(), "ended unasked");
+                    assertEquals(List.of(), cluster.ended(), "no process ended");
                     return api.isReady();
                 });
     }
@@ -144,7 +134,6 @@ final class TwoGroupsIT {
     private static void awaitReadyGroups(Admin admin, Set<String> expected) throws Exception {
         Eventually.find(
                 () -> "ready are " + expected + ": " + admin.status(),
-                Eventually.PATIENCE,
                 () -> Optional.of(readyGroups(admin)).filter(expected::equals));
     }
 
@@ -158,24 +147,23 @@ final class TwoGroupsIT {
         return ready;
     }
 
-    /// The same answer from everybody, until both groups have worked.
+    /// Asserts that all coordinators generate the same, until both groups have run steps.
     private static void assertBothServe(List<Api> apis, Admin admin, List<String> groups)
             throws Exception {
         Generated expected = Generated.of(apis.getFirst().post(Requests.COMPLETIONS, SMALL).ok());
         Eventually.await(
-                "both groups have worked",
-                Eventually.PATIENCE,
+                "both groups have run steps",
                 () -> {
                     for (Api api : apis) {
-                        JsonNode answer = api.post(Requests.COMPLETIONS, SMALL).ok();
-                        assertEquals(expected, Generated.of(answer));
+                        JsonNode response = api.post(Requests.COMPLETIONS, SMALL).ok();
+                        assertEquals(expected, Generated.of(response));
                     }
                     return groups.stream().allMatch(group -> steps(admin, group) > 0);
                 });
     }
 
-    /// A prefix draws requests to the group that has it, until that one is busy.
-    private static void assertAPrefixIsFoundWhereItIs(
+    /// Asserts that requests are routed to the group with their prefix, until that group is busy.
+    private static void assertRequestsGoToTheGroupWithTheirPrefix(
             Api api, Admin admin, List<String> groups, int seed) throws Exception {
         List<Integer> prefix = new ArrayList<>();
         for (int i = 0; i < PREFIX; i++) {
@@ -184,41 +172,38 @@ final class TwoGroupsIT {
         assertEquals(0, cachedTokens(api, admin, prefix, 5));
         Eventually.await(
                 "the coordinator knows the blocks of the prefix",
-                Eventually.PATIENCE,
                 () -> knownBlocks(api) >= PREFIX / 16);
         for (int tail = 6; tail < 12; tail++) {
             assertTrue(
                     cachedTokens(api, admin, prefix, tail) >= PREFIX,
-                    "a request went where its prefix is not");
+                    "a request was routed to the group without its prefix");
         }
-        try (Load load = new Load(api, Requests.greedy(prefix, 8), 16)) {
+        try (var load = new Load(api, Requests.greedy(prefix, 8), 16)) {
             Eventually.await(
-                    "both groups have the prefix, and find it",
-                    Eventually.PATIENCE,
+                    "both groups have cache hits on the prefix",
                     () ->
                             load.count("ok") > 0
                                     && groups.stream()
                                             .allMatch(group -> cached(admin, group) >= PREFIX / 2));
-            assertEquals(Set.of("ok"), load.answers().keySet(), load.answers()::toString);
+            assertEquals(Set.of("ok"), load.outcomes().keySet(), load.outcomes()::toString);
         }
     }
 
-    /// Asks, and waits until the coordinator has heard that nothing runs any more: a sequence that
-    /// runs weighs more than a short prefix.
+    /// Sends a request, and waits until the coordinator knows that no sequence runs: for routing, a
+    /// running sequence counts more than a short prefix.
     private static int cachedTokens(Api api, Admin admin, List<Integer> prefix, int tail)
             throws Exception {
         long before = generated(admin);
         List<Integer> prompt = new ArrayList<>(prefix);
         prompt.add(tail);
-        JsonNode answer = api.post(Requests.COMPLETIONS, Requests.greedy(prompt, 2)).ok();
+        JsonNode response = api.post(Requests.COMPLETIONS, Requests.greedy(prompt, 2)).ok();
         Eventually.await(
-                "the group tells that it is idle again",
-                Eventually.PATIENCE,
+                "the group reports that it is idle",
                 () ->
                         generated(admin) >= before + 2
                                 && admin.status().getGroupsList().stream()
                                         .allMatch(group -> group.getRunning() == 0));
-        return Generated.cachedTokens(answer);
+        return Generated.cachedTokens(response);
     }
 
     private static long generated(Admin admin) {
@@ -227,7 +212,7 @@ final class TwoGroupsIT {
                 .sum();
     }
 
-    /// Blocks of all groups that the coordinator routes by.
+    /// Returns the number of blocks of all groups that the coordinator uses for routing.
     private static double knownBlocks(Api api) {
         return api.text("/metrics")
                 .lines()

@@ -1,7 +1,7 @@
-/// The whole cluster as its users meet it: real processes, real sockets, a real ZooKeeper.
+/// Tests of the whole cluster as users run it: real processes, real sockets, a real ZooKeeper.
 ///
-/// Every test starts its processes in a [Sandbox] of its own and asks in the end whether anything
-/// of it is left.
+/// Every test starts its processes in a separate [Sandbox]. Waits for a process are bounded by
+/// [Eventually#TIMEOUT]; a guaranteed time is measured with a [LoadAwareClock].
 @NullMarked
 package dev.lockstep.it;
 

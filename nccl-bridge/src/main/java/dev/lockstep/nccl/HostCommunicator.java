@@ -65,7 +65,7 @@ public final class HostCommunicator implements Communicator {
             Waiting waiting,
             Duration timeout) {
         SharedRegion region = new Formation(rendezvous, rank, bytes, timeout).join();
-        HostCommunicator communicator = new HostCommunicator(region, rank, kernels, waiting);
+        var communicator = new HostCommunicator(region, rank, kernels, waiting);
         communicator.watch.start();
         return communicator;
     }

@@ -31,7 +31,7 @@ final class RegionFile {
             try {
                 new RegionHeader(layout, epoch, ProcessIdentity.own(), false).write(file);
                 fill(file, path, layout.totalBytes());
-                SharedRegion region = new SharedRegion(file, layout);
+                var region = new SharedRegion(file, layout);
                 region.writeInt(RegionLayout.STAGE, RegionHeader.OPEN);
                 return region;
             } catch (IOException | RendezvousException e) {

@@ -55,8 +55,8 @@ abstract class CommunicatorContract {
             onEveryRank(
                     size,
                     (communicator, kernels) -> {
-                        Random same = new Random(size);
-                        Random own = new Random(communicator.rank());
+                        var same = new Random(size);
+                        var own = new Random(communicator.rank());
                         DeviceBuffer buffer = communicator.allocate(200_000);
                         for (int round = 0; round < 200; round++) {
                             int count = 1 + same.nextInt(round % 10 == 0 ? 40_000 : 600);
@@ -220,7 +220,7 @@ abstract class CommunicatorContract {
     @Test
     void noRankIsReleasedFromABarrierBeforeAllHaveArrived() throws Exception {
         for (int size : sizes()) {
-            AtomicInteger arrived = new AtomicInteger();
+            var arrived = new AtomicInteger();
             onEveryRank(
                     size,
                     (communicator, kernels) -> {

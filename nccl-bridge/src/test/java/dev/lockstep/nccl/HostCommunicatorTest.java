@@ -65,7 +65,7 @@ final class HostCommunicatorTest extends CommunicatorContract {
 
     @Test
     void anAbortByAnotherThreadEndsAWait() throws Exception {
-        CountDownLatch aborted = new CountDownLatch(1);
+        var aborted = new CountDownLatch(1);
         onEveryRank(
                 2,
                 (communicator, kernels) -> {

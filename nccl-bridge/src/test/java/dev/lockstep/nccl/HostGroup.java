@@ -52,7 +52,7 @@ final class HostGroup implements AutoCloseable {
 
     private static void runRank(Rendezvous rendezvous, int rank, Waiting waiting, RankBody body)
             throws Exception {
-        try (FakeKernels kernels = new FakeKernels();
+        try (var kernels = new FakeKernels();
                 Communicator communicator =
                         HostCommunicator.open(
                                 rendezvous,

@@ -9,7 +9,7 @@ final class Payload {
     /// Returns floats with exponents from 2⁻¹² to 2¹²: added in another order, most sums have other
     /// bits.
     static float[] floats(long seed, int rank, int count) {
-        Random random = new Random(seed * 31 + rank);
+        var random = new Random(seed * 31 + rank);
         float[] values = new float[count];
         for (int i = 0; i < count; i++) {
             values[i] = Math.scalb(random.nextFloat() - 0.5f, random.nextInt(25) - 12);

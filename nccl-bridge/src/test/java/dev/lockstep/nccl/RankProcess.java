@@ -53,7 +53,7 @@ final class RankProcess implements AutoCloseable {
                                 Integer.toString(rounds))
                         .redirectErrorStream(true)
                         .start();
-        RankProcess forked = new RankProcess(process);
+        var forked = new RankProcess(process);
         Thread.ofPlatform().daemon().start(forked::read);
         return forked;
     }
@@ -99,7 +99,7 @@ final class RankProcess implements AutoCloseable {
     }
 
     private static String awaitLine(String start, Lines lines) throws InterruptedException {
-        StringBuilder seen = new StringBuilder();
+        var seen = new StringBuilder();
         while (true) {
             String line = lines.next();
             if (line == null) {
@@ -134,10 +134,10 @@ final class RankProcess implements AutoCloseable {
         int rank = Integer.parseInt(arguments[1]);
         int size = Integer.parseInt(arguments[2]);
         int rounds = Integer.parseInt(arguments[3]);
-        Rendezvous rendezvous = new Rendezvous("processes", 1, size, Path.of(arguments[0]));
-        PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
+        var rendezvous = new Rendezvous("processes", 1, size, Path.of(arguments[0]));
+        var out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
         out.println("started");
-        try (FakeKernels kernels = new FakeKernels();
+        try (var kernels = new FakeKernels();
                 Communicator communicator =
                         HostCommunicator.open(
                                 rendezvous,
@@ -154,7 +154,7 @@ final class RankProcess implements AutoCloseable {
     }
 
     private static int sumAll(Communicator communicator, int rounds, PrintStream out) {
-        Random sizes = new Random(1);
+        var sizes = new Random(1);
         DeviceBuffer buffer = communicator.allocate(4 * MAX_COUNT);
         int digest = 0;
         for (int round = 0; round < rounds; round++) {
@@ -172,7 +172,7 @@ final class RankProcess implements AutoCloseable {
 
     /// Returns the digest that [#sumAll] must return in a group of `size`.
     static int expectedDigest(int size, int rounds) {
-        Random sizes = new Random(1);
+        var sizes = new Random(1);
         int digest = 0;
         for (int round = 0; round < rounds; round++) {
             int count = 1 + sizes.nextInt(round % 8 == 0 ? MAX_COUNT : 600);

@@ -8,7 +8,7 @@ final class SoloCommunicatorTest extends CommunicatorContract {
 
     @Override
     void onEveryRank(int size, RankBody body) throws Exception {
-        try (FakeKernels kernels = new FakeKernels();
+        try (var kernels = new FakeKernels();
                 Communicator communicator = new SoloCommunicator(kernels.kernels())) {
             body.run(communicator, kernels);
         }

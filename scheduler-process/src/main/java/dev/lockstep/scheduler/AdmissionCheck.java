@@ -36,14 +36,14 @@ final class AdmissionCheck {
     /// Checks the choices of a request: all or none of them queue.
     Submission check(List<Sequence> choices, long nanos) {
         long more = 0;
-        for (var sequence : choices) {
-            var unfit = unfit(sequence);
+        for (Sequence sequence : choices) {
+            String unfit = unfit(sequence);
             if (!unfit.isEmpty()) {
                 return new Submission.Unservable(unfit);
             }
             more += sequence.knownLength();
         }
-        var full = limits.full(waiting.size(), waiting.tokens(), choices.size(), more);
+        String full = limits.full(waiting.size(), waiting.tokens(), choices.size(), more);
         if (!full.isEmpty()) {
             refused++;
             return new Submission.QueueFull(full);
@@ -81,7 +81,7 @@ final class AdmissionCheck {
         int prompt = sequence.promptLength();
         int maxTokens = sequence.choice().maxTokens();
         long length = (long) prompt + maxTokens;
-        var sum = "prompt of " + prompt + " tokens and max_tokens " + maxTokens + " make " + length;
+        String sum = "prompt of " + prompt + " tokens and max_tokens " + maxTokens + " make " + length;
         if (length > shape.maxModelLength()) {
             return sum + ", the model's context is " + shape.maxModelLength();
         }

@@ -44,7 +44,7 @@ final class BlockNames {
                 int[] outputs = sequence.outputs();
                 hasher.next(high, low, outputs, from - prompt.length, blockSize, words, 2 * block);
             } else {
-                var ids = new int[blockSize];
+                int[] ids = new int[blockSize];
                 sequence.copyIds(from, ids);
                 hasher.next(high, low, ids, 0, blockSize, words, 2 * block);
             }

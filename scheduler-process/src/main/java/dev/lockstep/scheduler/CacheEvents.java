@@ -20,7 +20,7 @@ public interface CacheEvents {
 
     /// Returns a listener that notifies several listeners in order.
     static CacheEvents toAll(List<CacheEvents> listeners) {
-        var all = List.copyOf(listeners);
+        List<CacheEvents> all = List.copyOf(listeners);
         return new CacheEvents() {
             @Override
             public void stored(BlockHash name) {

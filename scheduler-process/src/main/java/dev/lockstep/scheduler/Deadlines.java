@@ -18,7 +18,7 @@ final class Deadlines {
 
     /// The earliest deadline; [SchedulingOptions#NO_DEADLINE] when there is none.
     long next() {
-        var first = queue.peek();
+        Sequence first = queue.peek();
         return first == null ? SchedulingOptions.NO_DEADLINE : first.options().deadlineNanos();
     }
 

@@ -28,7 +28,7 @@ final class DeferredFrees {
     void completed() {
         completed++;
         while (!queue.isEmpty() && queue.peek().lastStep() <= completed) {
-            var deferred = queue.remove();
+            Deferred deferred = queue.remove();
             returning[deferred.pool()] -= deferred.blocks().length;
             release(deferred);
         }
@@ -42,7 +42,7 @@ final class DeferredFrees {
     /// Frees blocks of a group that a sequence gives up, in order of position, now or when the
     /// steps in flight have ended.
     void add(Sequence sequence, int group, int[] blocks) {
-        var options = sequence.options();
+        SchedulingOptions options = sequence.options();
         int pool = pools.poolOf(group);
         var deferred =
                 new Deferred(
@@ -69,8 +69,8 @@ final class DeferredFrees {
 
     /// Adds to `holders[pool][block]` what is held here.
     void count(int[][] holders) {
-        var found = new int[returning.length];
-        for (var deferred : queue) {
+        int[] found = new int[returning.length];
+        for (Deferred deferred : queue) {
             found[deferred.pool()] += deferred.blocks().length;
             for (int block : deferred.blocks()) {
                 holders[deferred.pool()][block]++;

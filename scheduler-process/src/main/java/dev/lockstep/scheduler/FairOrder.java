@@ -73,7 +73,7 @@ public final class FairOrder implements WaitingOrder {
 
     @Override
     public void add(Sequence sequence) {
-        var tenant = find(sequence.tenant());
+        Tenant tenant = find(sequence.tenant());
         sequence.fairTenant = tenant;
         if (tenant.queue.isEmpty()) {
             payDebt(tenant);
@@ -85,7 +85,7 @@ public final class FairOrder implements WaitingOrder {
     /// Returns the tenant of a sequence, which is kept with the sequence from when it first waits,
     /// so that a step looks up no names.
     private static Tenant tenant(Sequence sequence) {
-        var known = sequence.fairTenant;
+        Tenant known = sequence.fairTenant;
         if (known == null) {
             throw new IllegalStateException(sequence + " never waited");
         }
@@ -93,7 +93,7 @@ public final class FairOrder implements WaitingOrder {
     }
 
     private Tenant find(String name) {
-        var known = tenants.get(name);
+        Tenant known = tenants.get(name);
         if (known != null) {
             return known;
         }
@@ -114,7 +114,7 @@ public final class FairOrder implements WaitingOrder {
 
     @Override
     public void remove(Sequence sequence) {
-        var tenant = tenant(sequence);
+        Tenant tenant = tenant(sequence);
         tenant.queue.remove(sequence);
         if (tenant.queue.isEmpty()) {
             int index = turns.indexOf(tenant);
@@ -141,7 +141,7 @@ public final class FairOrder implements WaitingOrder {
         double rounds = Double.MAX_VALUE;
         for (int i = 0; i < turns.size(); i++) {
             int at = (turn + i) % turns.size();
-            var tenant = turns.get(at);
+            Tenant tenant = turns.get(at);
             if (tenant.balance >= 0) {
                 turn = at;
                 return tenant.queue.first();
@@ -150,7 +150,7 @@ public final class FairOrder implements WaitingOrder {
         }
         round += rounds;
         Tenant solvent = turns.getFirst();
-        for (var tenant : turns) {
+        for (Tenant tenant : turns) {
             tenant.balance += rounds * QUANTUM * tenant.weight;
             tenant.seenRound = round;
             solvent = tenant.balance > solvent.balance ? tenant : solvent;
@@ -162,7 +162,7 @@ public final class FairOrder implements WaitingOrder {
 
     @Override
     public void admitted(Sequence sequence, int cachedTokens) {
-        var tenant = tenant(sequence);
+        Tenant tenant = tenant(sequence);
         tenants.putIfAbsent(sequence.tenant(), tenant);
         tenant.running++;
         loadsAreKnown = false;
@@ -181,7 +181,7 @@ public final class FairOrder implements WaitingOrder {
             return;
         }
         for (int i = 0; i < Math.min(turns.size(), MAX_CHECKED); i++) {
-            var first = turns.get((turn + i) % turns.size()).queue.first();
+            Optional<Sequence> first = turns.get((turn + i) % turns.size()).queue.first();
             if (first.isPresent() && first.get().arrival() < admitted.arrival()) {
                 context.passedOver(first.get());
             }
@@ -190,7 +190,7 @@ public final class FairOrder implements WaitingOrder {
 
     @Override
     public void left(Sequence sequence) {
-        var tenant = tenant(sequence);
+        Tenant tenant = tenant(sequence);
         tenant.running--;
         loadsAreKnown = false;
         forgetIfIdle(sequence.tenant(), tenant);
@@ -204,8 +204,8 @@ public final class FairOrder implements WaitingOrder {
 
     @Override
     public Sequence victim(List<Sequence> candidates) {
-        var worst = candidates.getLast();
-        for (var candidate : candidates.reversed()) {
+        Sequence worst = candidates.getLast();
+        for (Sequence candidate : candidates.reversed()) {
             if (load(tenant(candidate), 0) > load(tenant(worst), 0)) {
                 worst = candidate;
             }
@@ -242,7 +242,7 @@ public final class FairOrder implements WaitingOrder {
         loadsAreKnown = true;
         lightestLoad = Double.MAX_VALUE;
         heaviestLoad = 0;
-        for (var tenant : tenants.values()) {
+        for (Tenant tenant : tenants.values()) {
             if (tenant.running > 0) {
                 lightestLoad = Math.min(lightestLoad, load(tenant, 0));
                 heaviestLoad = Math.max(heaviestLoad, load(tenant, 0));

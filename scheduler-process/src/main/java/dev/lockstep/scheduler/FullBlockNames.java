@@ -64,7 +64,7 @@ final class FullBlockNames {
             return;
         }
         sequence.names().extendTo(full, blockSize, hasher);
-        var root = sequence.names().root(hasher);
+        BlockHash root = sequence.names().root(hasher);
         for (int block = sequence.blocks().published(); block < full; block++) {
             sequence.copyIds(block * blockSize, ids);
             for (int group = 0; group < pools.groupCount(); group++) {

@@ -1,5 +1,7 @@
 package dev.lockstep.scheduler;
 
+import java.util.Optional;
+
 /// Admits only sequences that can finish beside all running ones, so that none is ever preempted
 /// for memory.
 public final class GuaranteedNoEvict implements CapacityScheduler {
@@ -10,14 +12,14 @@ public final class GuaranteedNoEvict implements CapacityScheduler {
 
     @Override
     public void select(Capacity capacity) {
-        for (var sequence : capacity.running()) {
+        for (Sequence sequence : capacity.running()) {
             if (sequence.remaining() > 0 && capacity.wantsMore() && !capacity.tryRun(sequence)) {
                 // Its blocks exist, but some are free only when the steps in flight have ended.
                 var _ = capacity.tryRunOneToken(sequence);
             }
         }
         while (capacity.wantsMore()) {
-            var next = capacity.next();
+            Optional<Sequence> next = capacity.next();
             if (next.isEmpty()
                     || !capacity.fitsToCompletion(next.get())
                     || !capacity.tryAdmit(next.get())) {

@@ -106,7 +106,7 @@ final class KvAdmission {
 
     /// As [KvCacheManager#producerFor].
     Optional<Sequence> producerFor(Sequence sequence) {
-        var leader = sequence.leader();
+        Optional<Sequence> leader = sequence.leader();
         if (leader.isPresent()
                 && leader.get().state() == Sequence.State.RUNNING
                 && leader.get().computed() < sequence.promptLength() - 1) {
@@ -136,8 +136,8 @@ final class KvAdmission {
             for (int group = 0; group < pools.groupCount(); group++) {
                 if (pools.poolOf(group) == pool) {
                     open -= Math.max(0, demand.toFinish(candidate, group) - match.held(group));
-                    for (var sequence : running) {
-                        var table = sequence.blocks().table(group);
+                    for (Sequence sequence : running) {
+                        BlockTable table = sequence.blocks().table(group);
                         int held = table.size() - table.dropped();
                         open -= Math.max(0, demand.toFinish(sequence, group) - held);
                     }
@@ -160,7 +160,7 @@ final class KvAdmission {
             for (int group = 0; group < pools.groupCount(); group++) {
                 if (pools.poolOf(group) == pool) {
                     open -= demand.toFinish(candidate, group);
-                    for (var sequence : others) {
+                    for (Sequence sequence : others) {
                         open -= demand.toFinish(sequence, group);
                     }
                 }

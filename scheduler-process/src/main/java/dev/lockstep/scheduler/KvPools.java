@@ -124,7 +124,7 @@ final class KvPools {
 
     /// Expires the retention priorities whose time has come; `second` never decreases.
     void advanceTo(long second) {
-        for (var pool : pools) {
+        for (BlockPool pool : pools) {
             pool.advanceTo(second);
         }
     }

@@ -70,8 +70,8 @@ public final class LongestPrefixOrder implements WaitingOrder, CacheEvents {
     private void displace(Sequence sequence) {
         longest.remove(sequence);
         if (sequence.rank < sequence.names().count()) {
-            var name = firstLacked(sequence);
-            var others = lacking.get(name);
+            BlockHash name = firstLacked(sequence);
+            TreeSet<Sequence> others = lacking.get(name);
             if (others != null) {
                 others.remove(sequence);
                 if (others.isEmpty()) {
@@ -87,9 +87,9 @@ public final class LongestPrefixOrder implements WaitingOrder, CacheEvents {
 
     @Override
     public void stored(BlockHash name) {
-        var better = lacking.get(name);
+        TreeSet<Sequence> better = lacking.get(name);
         if (better != null) {
-            for (var sequence : better.toArray(Sequence[]::new)) {
+            for (Sequence sequence : better.toArray(Sequence[]::new)) {
                 displace(sequence);
                 place(sequence);
             }
@@ -101,7 +101,7 @@ public final class LongestPrefixOrder implements WaitingOrder, CacheEvents {
 
     @Override
     public Optional<Sequence> first() {
-        var old = oldest.first();
+        Optional<Sequence> old = oldest.first();
         if (old.isEmpty()) {
             return old;
         }
@@ -113,7 +113,7 @@ public final class LongestPrefixOrder implements WaitingOrder, CacheEvents {
             return old;
         }
         for (int lookup = 0; lookup < MAX_LOOKUPS; lookup++) {
-            var best = longest.first();
+            Sequence best = longest.first();
             if (context.cachedPrefix(best) >= best.rank) {
                 break;
             }

@@ -1,5 +1,6 @@
 package dev.lockstep.scheduler;
 
+import java.util.List;
 import java.util.Optional;
 
 /// Admits what fits this step and, when memory runs out, preempts from the tail; preempted
@@ -17,9 +18,9 @@ public final class MaximumUtilization implements CapacityScheduler {
     @Override
     public void select(Capacity capacity) {
         boolean crowded = false;
-        var running = capacity.running();
+        List<Sequence> running = capacity.running();
         for (int i = 0; i < running.size(); i++) {
-            var sequence = running.get(i);
+            Sequence sequence = running.get(i);
             if (sequence.remaining() == 0 || !capacity.wantsMore()) {
                 continue;
             }
@@ -30,7 +31,7 @@ public final class MaximumUtilization implements CapacityScheduler {
         }
         boolean blocked = admitGuaranteed(capacity);
         while (!crowded && !blocked && capacity.wantsMore()) {
-            var next = capacity.nextBestEffort();
+            Optional<Sequence> next = capacity.nextBestEffort();
             if (next.isEmpty()) {
                 return;
             }
@@ -45,7 +46,7 @@ public final class MaximumUtilization implements CapacityScheduler {
     /// start, so that no other sequence may take it.
     private static boolean admitGuaranteed(Capacity capacity) {
         while (capacity.wantsMore()) {
-            var next = capacity.next().filter(Sequence::guaranteed);
+            Optional<Sequence> next = capacity.next().filter(Sequence::guaranteed);
             if (next.isEmpty() || !capacity.fitsBesideGuaranteed(next.get())) {
                 return false;
             }
@@ -74,7 +75,7 @@ public final class MaximumUtilization implements CapacityScheduler {
     private static int makeRoom(Capacity capacity, Sequence sequence, int index) {
         int preempted = 0;
         while (!capacity.tryRunOneToken(sequence) && !capacity.memoryReturnsSoon(sequence)) {
-            var victim = capacity.victim();
+            Optional<Sequence> victim = capacity.victim();
             if (victim.isEmpty() || victim.get() == sequence) {
                 break;
             }

@@ -131,14 +131,14 @@ final class PagedKvCache implements KvCacheManager {
     @Override
     public void prepareResources(StepPlan plan) {
         deferredFrees.sent();
-        for (var row : plan.rows()) {
-            var sequence = row.sequence();
+        for (StepPlan.Row row : plan.rows()) {
+            Sequence sequence = row.sequence();
             if (sequence.withoutKv()) {
                 continue;
             }
             extend(sequence);
             fullBlockNames.publish(sequence);
-            var blocks = sequence.blocks();
+            SequenceBlocks blocks = sequence.blocks();
             row.extend(
                     blocks.hasUnsent() ? blocks.takeUnsent() : noBlocks,
                     fullBlockNames.takeUnsent(sequence));
@@ -172,7 +172,7 @@ final class PagedKvCache implements KvCacheManager {
         reservations.set(sequence, 0);
         inFlightPrefixes.left(sequence);
         for (int group = 0; group < pools.groupCount(); group++) {
-            var table = sequence.blocks().table(group);
+            BlockTable table = sequence.blocks().table(group);
             deferredFrees.add(sequence, group, table.tail(table.dropped()));
             table.clear();
         }
@@ -181,13 +181,13 @@ final class PagedKvCache implements KvCacheManager {
 
     @Override
     public void checkIntegrity(Iterable<Sequence> running) {
-        var holders = new int[pools.poolCount()][];
+        int[][] holders = new int[pools.poolCount()][];
         for (int pool = 0; pool < holders.length; pool++) {
             holders[pool] = new int[pools.usable(pool) + 1];
         }
-        for (var sequence : running) {
+        for (Sequence sequence : running) {
             for (int group = 0; group < pools.groupCount(); group++) {
-                var table = sequence.blocks().table(group);
+                BlockTable table = sequence.blocks().table(group);
                 for (int i = table.dropped(); i < table.size(); i++) {
                     holders[pools.poolOf(group)][table.block(i)]++;
                 }

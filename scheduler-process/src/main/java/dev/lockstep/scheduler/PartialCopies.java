@@ -32,7 +32,7 @@ final class PartialCopies {
     /// Moves the copies into a plan that is made, and releases their sources.
     void moveTo(StepPlan plan) {
         plan.copies().addAll(copies);
-        for (var copy : copies) {
+        for (StepPlan.BlockCopy copy : copies) {
             pools.pool(pools.poolOf(copy.kvGroup())).release(copy.from());
         }
         copies.clear();

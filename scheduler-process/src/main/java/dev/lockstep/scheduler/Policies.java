@@ -64,7 +64,7 @@ public record Policies(
 
     private static void requireKnown(String key, String name, List<String> known) {
         if (!known.contains(name)) {
-            var near = Nearest.of(name, known).map(one -> "; did you mean " + one + "?").orElse("");
+            String near = Nearest.of(name, known).map(one -> "; did you mean " + one + "?").orElse("");
             throw new SettingsException(
                     "%s: \"%s\" is none of %s%s"
                             .formatted(key, name, String.join(", ", known), near));

@@ -166,7 +166,7 @@ final class PrefixMatch {
                 return;
             }
             int before = blocks == 0 ? PrefixCache.NONE : found[group][blocks - 1];
-            var cache = pools.cacheOf(group);
+            PrefixCache cache = pools.cacheOf(group);
             partialSource[group] =
                     cache.findPartial(
                             group,
@@ -231,7 +231,7 @@ final class PrefixMatch {
     /// Makes the sequence a holder of the blocks found.
     void take(Sequence sequence) {
         for (int group = 0; group < pools.groupCount(); group++) {
-            var table = sequence.blocks().table(group);
+            BlockTable table = sequence.blocks().table(group);
             table.appendDropped(firstNeeded[group] < blocks ? firstNeeded[group] : blocks);
             for (int index = firstNeeded[group]; index < blocks; index++) {
                 pools.pool(pools.poolOf(group)).retain(found[group][index]);

@@ -26,7 +26,7 @@ public final class PriorityOrder implements WaitingOrder {
 
     @Override
     public void remove(Sequence sequence) {
-        var queue = queues.get(sequence.priority());
+        WaitingQueue queue = queues.get(sequence.priority());
         if (queue == null) {
             throw new IllegalStateException(sequence + " does not wait");
         }

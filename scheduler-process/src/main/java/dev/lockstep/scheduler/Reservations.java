@@ -24,7 +24,7 @@ final class Reservations {
     /// Starts a new plan without reservations.
     void begin() {
         Arrays.fill(reserved, 0);
-        for (var sequence : reserving) {
+        for (Sequence sequence : reserving) {
             sequence.blocks().reserve(0);
         }
         reserving.clear();
@@ -70,7 +70,7 @@ final class Reservations {
     /// Throws unless the counts equal what the running sequences have reserved.
     void checkIntegrity(Iterable<Sequence> running) {
         int found = 0;
-        for (var sequence : running) {
+        for (Sequence sequence : running) {
             found += sequence.blocks().reserved();
         }
         for (int pool = 0; pool < reserved.length; pool++) {

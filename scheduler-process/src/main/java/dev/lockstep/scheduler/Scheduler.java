@@ -82,8 +82,8 @@ public final class Scheduler {
             Timeline timeline) {
         this.shape = shape;
         this.timeline = timeline;
-        var bestEffort = policies.newWaitingOrder();
-        var guaranteed = policies.newWaitingOrder();
+        WaitingOrder bestEffort = policies.newWaitingOrder();
+        WaitingOrder guaranteed = policies.newWaitingOrder();
         this.kv = kvCache.make(listeners(events, bestEffort, guaranteed));
         this.waiting = new WaitingRoom(guaranteed, bestEffort, kv, timeline);
         this.prefillPace = new PrefillPace(shape.maxBatchedTokens());
@@ -114,7 +114,7 @@ public final class Scheduler {
 
     private static CacheEvents listeners(CacheEvents events, WaitingOrder... orders) {
         var all = new ArrayList<CacheEvents>(List.of(events));
-        for (var order : orders) {
+        for (WaitingOrder order : orders) {
             if (order instanceof CacheEvents listening) {
                 all.add(listening);
             }
@@ -131,9 +131,9 @@ public final class Scheduler {
     public Submission submit(List<Sequence> choices, long nanos) {
         recorder.submitted(choices, nanos);
         timeline.at(nanos);
-        var submission = admissionCheck.check(choices, nanos);
+        Submission submission = admissionCheck.check(choices, nanos);
         if (submission instanceof Submission.Queued) {
-            for (var sequence : choices) {
+            for (Sequence sequence : choices) {
                 timeline.queued(sequence);
                 waiting.add(sequence);
                 deadlines.add(sequence);
@@ -160,7 +160,7 @@ public final class Scheduler {
         timeline.at(nanos);
         var events = new ArrayList<SequenceEvent>();
         while (deadlines.next() <= nanos) {
-            var late = deadlines.remove();
+            Sequence late = deadlines.remove();
             if (late.live()) {
                 running.end(late, Sequence.State.EXPIRED);
                 events.add(new SequenceEvent.Expired(late));
@@ -229,7 +229,7 @@ public final class Scheduler {
     private void divide() {
         boolean shortSteps = waiting.wantsShortSteps();
         hurried = shortSteps && !hurried && inProgress.keepOnlyHurryingPrefills();
-        var batch = inProgress.batch();
+        List<Sequence> batch = inProgress.batch();
         if (batch.isEmpty()) {
             return;
         }
@@ -250,7 +250,7 @@ public final class Scheduler {
         for (Sequence sequence : inProgress.withoutKv()) {
             plan.add(sequence, sequence.remaining());
         }
-        var batch = inProgress.batch();
+        List<Sequence> batch = inProgress.batch();
         for (int i = 0; i < batch.size(); i++) {
             Sequence sequence = batch.get(i);
             int count = Math.min(counts[i], kv.room(sequence) - sequence.computed());
@@ -265,7 +265,7 @@ public final class Scheduler {
     /// Applies the result of the oldest step in flight. Throws, and changes nothing, when the
     /// result does not match that step: then the worker is broken.
     public List<SequenceEvent> apply(StepResult result, long nanos) {
-        var plan = inFlight.peek();
+        StepPlan plan = inFlight.peek();
         if (plan == null || result.number() != plan.number() || result.epoch() != plan.epoch()) {
             throw new IllegalStateException(
                     "result of step "
@@ -277,7 +277,7 @@ public final class Scheduler {
         }
         recorder.applied(result, nanos);
         timeline.at(nanos);
-        var events = generation.apply(plan, result);
+        List<SequenceEvent> events = generation.apply(plan, result);
         inFlight.remove();
         lookAhead.ended(plan, result, nanos);
         prefillPace.ended(plan, nanos);
@@ -291,10 +291,10 @@ public final class Scheduler {
     public LostSequences lose() {
         var aborted = new ArrayList<>(running.all());
         var unstarted = new ArrayList<Sequence>();
-        for (var sequence : waiting.drain(aborted)) {
+        for (Sequence sequence : waiting.drain(aborted)) {
             (sequence.started() ? aborted : unstarted).add(sequence);
         }
-        for (var sequence : aborted) {
+        for (Sequence sequence : aborted) {
             sequence.end(Sequence.State.ABORTED);
             timeline.ended(sequence);
         }

@@ -68,7 +68,7 @@ final class SequenceBlocks {
 
     /// The blocks that the workers do not have yet, in each group; they count as sent from now on.
     int[][] takeUnsent() {
-        var blocks = new int[tables.length][];
+        int[][] blocks = new int[tables.length][];
         for (int group = 0; group < blocks.length; group++) {
             blocks[group] = tables[group].tail(sentBlocks);
         }

@@ -24,10 +24,10 @@ final class SlidingWindows {
 
     private void slide(Sequence sequence, int group) {
         int first = Math.max(0, sequence.computed() - pools.group(group).window() + 1);
-        var table = sequence.blocks().table(group);
+        BlockTable table = sequence.blocks().table(group);
         int count = Math.min(first / pools.blockSize(), table.size()) - table.dropped();
         if (count > 0) {
-            var passed = new int[count];
+            int[] passed = new int[count];
             for (int i = 0; i < count; i++) {
                 passed[i] = table.drop();
             }

@@ -76,7 +76,7 @@ final class SlotPool implements ResourceManager {
 
     @Override
     public void checkIntegrity(Iterable<Sequence> running) {
-        var seen = new boolean[free.length];
+        boolean[] seen = new boolean[free.length];
         for (int i = 0; i < freeCount; i++) {
             claim(seen, free[i]);
         }

@@ -109,7 +109,7 @@ public final class StepPlan {
         admitted.clear();
         copies.clear();
         releasedSlots = NO_SLOTS;
-        for (var row : rows) {
+        for (Row row : rows) {
             // An unused row must not keep a sequence in memory.
             row.sequence = null;
         }
@@ -149,7 +149,7 @@ public final class StepPlan {
         if (rows.size() == made.size()) {
             made.add(new Row());
         }
-        var row = made.get(rows.size());
+        Row row = made.get(rows.size());
         row.sequence = sequence;
         row.slot = slot;
         row.computed = computed;

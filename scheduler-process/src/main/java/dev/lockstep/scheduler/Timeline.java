@@ -209,7 +209,7 @@ public final class Timeline {
     }
 
     void generated(Sequence sequence) {
-        var track = sequence.track;
+        Track track = sequence.track;
         if (track != null && track.phase == Phase.PREFILL) {
             enter(sequence, Phase.DECODE);
         }
@@ -235,7 +235,7 @@ public final class Timeline {
 
     /// Returns the last event of a sequence, unless it was overwritten.
     private int last(Sequence sequence) {
-        var track = sequence.track;
+        Track track = sequence.track;
         return track == null || track.last == NOTHING || owner[track.last] != track
                 ? NOTHING
                 : track.last;
@@ -244,7 +244,7 @@ public final class Timeline {
     private int add(Sequence sequence, Kind what, Reason why) {
         int event = next;
         next = next + 1 & mask;
-        var track = sequence.track;
+        Track track = sequence.track;
         if (track == null) {
             // A sequence that was never queued: its event belongs to no request.
             track = new Track(sequence, now);
@@ -267,7 +267,7 @@ public final class Timeline {
     }
 
     private void enter(Sequence sequence, Phase phase) {
-        var track = sequence.track;
+        Track track = sequence.track;
         if (track != null) {
             track.enter(phase, now);
         }
@@ -275,7 +275,7 @@ public final class Timeline {
 
     /// Returns the choices of a request, in order; empty when it is unknown or was dropped.
     public List<Choice> describe(String requestId) {
-        var tracks = requests.get(requestId);
+        List<Track> tracks = requests.get(requestId);
         return tracks == null ? List.of() : tracks.stream().map(this::describe).toList();
     }
 

@@ -22,7 +22,7 @@ final class WaitingQueue {
             link(last, sequence, null);
             return;
         }
-        var after = first;
+        Sequence after = first;
         while (after != null && after.arrival() < sequence.arrival()) {
             after = after.next;
         }
@@ -45,8 +45,8 @@ final class WaitingQueue {
     }
 
     void remove(Sequence sequence) {
-        var before = sequence.previous;
-        var after = sequence.next;
+        Sequence before = sequence.previous;
+        Sequence after = sequence.next;
         if (before == null) {
             first = after;
         } else {

@@ -110,7 +110,7 @@ final class WaitingRoom implements ResourceManager {
     /// Returns the sequence that goes next and waits for no computation of another; guaranteed ones
     /// first.
     Optional<Sequence> first() {
-        var first = first(guaranteed);
+        Optional<Sequence> first = first(guaranteed);
         return first.isPresent() ? first : first(bestEffort);
     }
 
@@ -124,11 +124,11 @@ final class WaitingRoom implements ResourceManager {
 
     private Optional<Sequence> first(WaitingOrder order) {
         for (int aside = 0; aside <= MAX_ASIDE; aside++) {
-            var first = order.first();
+            Optional<Sequence> first = order.first();
             if (first.isEmpty()) {
                 return first;
             }
-            var producer = kv.producerFor(first.get());
+            Optional<Sequence> producer = kv.producerFor(first.get());
             if (producer.isEmpty()) {
                 return first;
             }
@@ -178,7 +178,7 @@ final class WaitingRoom implements ResourceManager {
 
     @Override
     public void prepareResources(StepPlan plan) {
-        for (var row : plan.rows()) {
+        for (StepPlan.Row row : plan.rows()) {
             requeueFollowers(row.sequence());
             orderOf(row.sequence()).served(row);
         }
@@ -197,8 +197,8 @@ final class WaitingRoom implements ResourceManager {
     List<Sequence> drain(List<Sequence> running) {
         running.forEach(this::requeueFollowers);
         var all = new ArrayList<Sequence>(size);
-        for (var order : List.of(guaranteed, bestEffort)) {
-            for (var first = order.first(); first.isPresent(); first = order.first()) {
+        for (WaitingOrder order : List.of(guaranteed, bestEffort)) {
+            for (Optional<Sequence> first = order.first(); first.isPresent(); first = order.first()) {
                 order.remove(first.get());
                 all.add(first.get());
             }

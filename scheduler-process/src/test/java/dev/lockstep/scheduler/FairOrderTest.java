@@ -41,11 +41,11 @@ class FairOrderTest {
     @Test
     void aTenantHurriesWhileItRunsLessThanHalfAsManyAsAnother() {
         assertFalse(order.wantsShortSteps());
-        var quiet = start("quiet");
+        Sequence quiet = start("quiet");
         start("loud");
-        var loud = start("loud");
+        Sequence loud = start("loud");
         assertFalse(order.wantsShortSteps() || order.hurries(quiet), "1 of 2 is half");
-        var third = start("loud");
+        Sequence third = start("loud");
         assertTrue(order.wantsShortSteps() && order.hurries(quiet), "1 of 3");
         assertFalse(order.hurries(loud));
         order.left(third);

@@ -94,15 +94,15 @@ public final class FakeWorker {
         for (int slot : plan.releasedSlots()) {
             require(slots.remove(slot) != null, "released slot " + slot + " is empty");
         }
-        for (var admission : plan.admitted()) {
+        for (StepPlan.Admission admission : plan.admitted()) {
             var slot = new Slot(admission, shape.kvGroups().size(), shape.blockSize());
             require(admission.slot() < shape.maxSequences(), "slot " + admission.slot());
             require(
                     slots.put(admission.slot(), slot) == null,
                     "admission to slot " + admission.slot() + " in use");
         }
-        for (var copy : plan.copies()) {
-            var blocks = memory[poolOfGroup[copy.kvGroup()]];
+        for (StepPlan.BlockCopy copy : plan.copies()) {
+            long[][] blocks = memory[poolOfGroup[copy.kvGroup()]];
             forgetName(copy.kvGroup(), copy.to());
             System.arraycopy(blocks[copy.from()], 0, blocks[copy.to()], 0, copy.tokens());
         }
@@ -110,8 +110,8 @@ public final class FakeWorker {
         var outputs = new ArrayList<StepResult.Outputs>();
         // All rows write before any is read, as the rows of one forward do.
         plan.rows().forEach(this::write);
-        for (var row : plan.rows()) {
-            var slot = requireNonNull(slots.get(row.slot()));
+        for (StepPlan.Row row : plan.rows()) {
+            Slot slot = requireNonNull(slots.get(row.slot()));
             if (!slot.withoutKv) {
                 read(slot, row.computed());
             }
@@ -140,9 +140,9 @@ public final class FakeWorker {
             Slot slot, int number, int from, int to, List<StepResult.Outputs> outputs) {
         var tokens = new ArrayList<Payload>();
         var states = new ArrayList<Payload>();
-        var pooled = Payload.NONE;
+        Payload pooled = Payload.NONE;
         for (int position = from; position < to; position++) {
-            var value = payload(value(slot.prefixes.get(position)));
+            Payload value = payload(value(slot.prefixes.get(position)));
             if (has(slot.wanted, LOGPROBS) && position + 1 < slot.prompt) {
                 tokens.add(value);
             }
@@ -238,7 +238,7 @@ public final class FakeWorker {
     }
 
     private void write(StepPlan.Row row) {
-        var slot = slots.get(row.slot());
+        Slot slot = slots.get(row.slot());
         if (slot == null) {
             throw new IllegalStateException("row for empty slot " + row.slot());
         }
@@ -253,7 +253,7 @@ public final class FakeWorker {
             return;
         }
         for (int group = 0; group < poolOfGroup.length; group++) {
-            var table = slot.tables.get(group);
+            List<Integer> table = slot.tables.get(group);
             for (int block : row.newBlocks()[group]) {
                 table.add(block);
             }
@@ -267,7 +267,7 @@ public final class FakeWorker {
             }
         }
         slot.computed += row.count();
-        for (var name : row.fullBlocks()) {
+        for (BlockHash name : row.fullBlocks()) {
             int index = slot.cachedBlocks + slot.names.size();
             slot.names.add(name);
             for (int group = 0; group < poolOfGroup.length; group++) {
@@ -306,7 +306,7 @@ public final class FakeWorker {
     /// Checks everything that a row from `first` on attends to.
     private void read(Slot slot, int first) {
         for (int group = 0; group < poolOfGroup.length; group++) {
-            var kvGroup = shape.kvGroups().get(group);
+            KvGroupShape kvGroup = shape.kvGroups().get(group);
             int from =
                     kvGroup.kind() == KvGroupShape.Kind.WINDOW
                             ? Math.max(0, first - kvGroup.window() + 1)

@@ -32,7 +32,7 @@ class LookAheadTest {
 
     private void answer(StepPlan plan, long millis) {
         var sampled = new ArrayList<StepResult.Sampled>();
-        for (var row : plan.rows()) {
+        for (StepPlan.Row row : plan.rows()) {
             if (row.samples()) {
                 sampled.add(new StepResult.Sampled(row.slot(), SampledToken.of(5)));
             }
@@ -53,7 +53,7 @@ class LookAheadTest {
     void theNextStepIsPlannedShortlyBeforeTheRunningOneEnds() {
         measureSteps();
         assertTrue(scheduler.canPlan(now), "nothing runs");
-        var running = scheduler.plan(now);
+        StepPlan running = scheduler.plan(now);
         assertFalse(scheduler.canPlan(now));
         assertEquals(now + 175 * MILLI, scheduler.planAt());
         assertFalse(scheduler.canPlan(now + 174 * MILLI));
@@ -72,7 +72,7 @@ class LookAheadTest {
         for (int i = 0; i < 20; i++) {
             answer(scheduler.plan(now), 200);
         }
-        var running = scheduler.plan(now);
+        StepPlan running = scheduler.plan(now);
         assertEquals(1, running.tokenCount(), "it decodes");
         assertTrue(scheduler.canPlan(now));
     }

@@ -54,7 +54,7 @@ class OutputOnlyTest {
 
     private List<SequenceEvent> run() {
         var events = new ArrayList<SequenceEvent>();
-        for (var plan = scheduler.plan(0); !plan.isEmpty(); plan = scheduler.plan(0)) {
+        for (StepPlan plan = scheduler.plan(0); !plan.isEmpty(); plan = scheduler.plan(0)) {
             scheduler.checkIntegrity();
             events.addAll(scheduler.apply(worker.run(plan), 0));
             scheduler.checkIntegrity();
@@ -64,13 +64,13 @@ class OutputOnlyTest {
 
     @Test
     void aPromptThatFitsAStepUsesNoBlocks() {
-        var sequence = submit(30, 0, MEAN);
-        var plan = scheduler.plan(0);
+        Sequence sequence = submit(30, 0, MEAN);
+        StepPlan plan = scheduler.plan(0);
         assertTrue(sequence.withoutKv());
         assertEquals(1, plan.rows().size());
         assertEquals(30, plan.rows().getFirst().count());
         assertEquals(scheduler.load().blocks(), scheduler.load().freeBlocks());
-        var events = scheduler.apply(worker.run(plan), 0);
+        List<SequenceEvent> events = scheduler.apply(worker.run(plan), 0);
         assertEquals(2, events.size());
         assertFalse(((SequenceEvent.Computed) events.get(0)).outputs().pooled().isEmpty());
         assertEquals(new SequenceEvent.LengthReached(sequence), events.get(1));
@@ -79,8 +79,8 @@ class OutputOnlyTest {
 
     @Test
     void aLongerPromptIsChunkedAndItsBlocksAreFreed() {
-        var sequence = submit(50, 0, MEAN);
-        var plan = scheduler.plan(0);
+        Sequence sequence = submit(50, 0, MEAN);
+        StepPlan plan = scheduler.plan(0);
         assertFalse(sequence.withoutKv());
         assertTrue(plan.tokenCount() < 50);
         assertTrue(scheduler.load().freeBlocks() < scheduler.load().blocks());
@@ -91,10 +91,10 @@ class OutputOnlyTest {
 
     @Test
     void itLeavesRoomForDecodes() {
-        var decoding = submit(4, 8, WantedOutputs.NONE);
+        Sequence decoding = submit(4, 8, WantedOutputs.NONE);
         scheduler.apply(worker.run(scheduler.plan(0)), 0);
-        var other = submit(31, 0, MEAN);
-        var plan = scheduler.plan(0);
+        Sequence other = submit(31, 0, MEAN);
+        StepPlan plan = scheduler.plan(0);
         assertTrue(other.withoutKv());
         assertEquals(32, plan.tokenCount());
         assertTrue(plan.rows().stream().anyMatch(row -> row.sequence() == decoding));
@@ -104,21 +104,21 @@ class OutputOnlyTest {
     void aPromptForWhichDecodesLeaveTooLittleRoomIsChunked() {
         var _ = submit(4, 8, WantedOutputs.NONE);
         scheduler.apply(worker.run(scheduler.plan(0)), 0);
-        var other = submit(32, 0, MEAN);
+        Sequence other = submit(32, 0, MEAN);
         assertEquals(32, scheduler.plan(0).tokenCount());
         assertFalse(other.withoutKv());
     }
 
     @Test
     void positionsWithRequestedOutputsAreNotTakenFromTheCache() {
-        var first = submit(40, 4, WantedOutputs.NONE);
+        Sequence first = submit(40, 4, WantedOutputs.NONE);
         run();
         assertEquals(4, first.outputCount());
         // It generates, so that it uses the cache.
         for (int from : new int[] {0, 17, 38}) {
-            var wanted = FakeWorker.wanted(from, true, true, false);
-            var second = submit(40, 2, wanted);
-            var plan = scheduler.plan(0);
+            WantedOutputs wanted = FakeWorker.wanted(from, true, true, false);
+            Sequence second = submit(40, 2, wanted);
+            StepPlan plan = scheduler.plan(0);
             assertTrue(second.cachedTokens() <= from, second + " of " + from);
             assertTrue(second.cachedTokens() >= from - 4, second + " of " + from);
             scheduler.apply(worker.run(plan), 0);
@@ -129,10 +129,10 @@ class OutputOnlyTest {
     @Test
     void aPositionIsDeliveredOnceHoweverOftenItIsComputed() {
         var cursor = new PositionOutputs.Cursor();
-        var first = outputs(0, 3);
+        PositionOutputs first = outputs(0, 3);
         assertEquals(first, cursor.advance(first));
         assertTrue(cursor.advance(outputs(0, 2)).isEmpty());
-        var overlapping = cursor.advance(outputs(1, 5));
+        PositionOutputs overlapping = cursor.advance(outputs(1, 5));
         assertEquals(3, overlapping.position());
         assertEquals(outputs(3, 3), overlapping);
     }

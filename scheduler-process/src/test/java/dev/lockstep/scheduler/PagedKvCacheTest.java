@@ -56,7 +56,7 @@ class PagedKvCacheTest {
     }
 
     private static int[] ids(int from, int to) {
-        var ids = new int[to - from];
+        int[] ids = new int[to - from];
         for (int i = 0; i < ids.length; i++) {
             ids[i] = from + i;
         }
@@ -69,7 +69,7 @@ class PagedKvCacheTest {
 
     private void answer(StepPlan plan) {
         var sampled = new ArrayList<StepResult.Sampled>();
-        for (var row : plan.rows()) {
+        for (StepPlan.Row row : plan.rows()) {
             if (row.samples()) {
                 sampled.add(new StepResult.Sampled(row.slot(), SampledToken.of(500)));
             }
@@ -87,8 +87,8 @@ class PagedKvCacheTest {
     @Test
     void aSecondRequestComputesOnlyWhatItDoesNotShare() {
         finish(submit(2, ids(0, 18)));
-        var second = submit(2, 0, 1, 2, 3, 4, 5, 6, 7, 90, 91);
-        var plan = scheduler.plan(0);
+        Sequence second = submit(2, 0, 1, 2, 3, 4, 5, 6, 7, 90, 91);
+        StepPlan plan = scheduler.plan(0);
         assertEquals(8, second.cachedTokens());
         assertEquals(2, plan.rows().getFirst().count());
         assertEquals(List.of(), plan.copies());
@@ -102,8 +102,8 @@ class PagedKvCacheTest {
         finish(submit(2, ids(0, 18)));
         scheduler = scheduler(7, List.of(KvGroupShape.full(64)));
         finish(submit(1, ids(0, 8)));
-        var older = submit(12, ids(20, 27));
-        var second = submit(12, 0, 1, 2, 3, 90, 91, 92);
+        Sequence older = submit(12, ids(20, 27));
+        Sequence second = submit(12, 0, 1, 2, 3, 90, 91, 92);
         while (second.preemptions() == 0) {
             step();
         }
@@ -116,8 +116,8 @@ class PagedKvCacheTest {
     @Test
     void aPartlyEqualBlockIsCopiedUpToWhereItDiffers() {
         finish(submit(2, ids(0, 18)));
-        var second = submit(2, 0, 1, 2, 3, 4, 5, 90, 91);
-        var plan = scheduler.plan(0);
+        Sequence second = submit(2, 0, 1, 2, 3, 4, 5, 90, 91);
+        StepPlan plan = scheduler.plan(0);
         assertEquals(6, second.cachedTokens());
         assertEquals(1, plan.copies().size());
         assertEquals(2, plan.copies().getFirst().tokens());
@@ -127,8 +127,8 @@ class PagedKvCacheTest {
     @Test
     void theLastTokenOfACompletelyCachedPromptIsComputed() {
         finish(submit(2, ids(0, 8)));
-        var second = submit(2, ids(0, 8));
-        var plan = scheduler.plan(0);
+        Sequence second = submit(2, ids(0, 8));
+        StepPlan plan = scheduler.plan(0);
         assertEquals(7, second.cachedTokens());
         assertEquals(3, plan.copies().getFirst().tokens());
         assertEquals(1, plan.rows().getFirst().count());
@@ -147,19 +147,19 @@ class PagedKvCacheTest {
                         new SchedulingOptions.Domain(1, 2, false),
                         35,
                         0);
-        var second = submit(salted, 2, ids(0, 18));
+        Sequence second = submit(salted, 2, ids(0, 18));
         scheduler.plan(0);
         assertEquals(0, second.cachedTokens());
     }
 
     @Test
     void aSequenceWaitsForAPrefixThatAnotherIsComputing() {
-        var first = submit(2, ids(0, 40));
-        var second = submit(2, ids(0, 40));
-        var plan = scheduler.plan(0);
+        Sequence first = submit(2, ids(0, 40));
+        Sequence second = submit(2, ids(0, 40));
+        StepPlan plan = scheduler.plan(0);
         assertEquals(1, plan.rows().size());
         assertEquals(Sequence.State.WAITING, second.state());
-        var next = scheduler.plan(0);
+        StepPlan next = scheduler.plan(0);
         assertEquals(39, second.cachedTokens());
         assertEquals(2, next.rows().size());
         answer(plan);
@@ -185,7 +185,7 @@ class PagedKvCacheTest {
         }
         scheduler.submit(choices, 0);
         step();
-        var forked = scheduler.plan(0);
+        StepPlan forked = scheduler.plan(0);
         assertEquals(9, choices.get(1).cachedTokens());
         assertEquals(2, forked.copies().size());
         assertEquals(1, forked.copies().getFirst().tokens());
@@ -202,7 +202,7 @@ class PagedKvCacheTest {
             kvGroups = 2;
             var window = new KvGroupShape(KvGroupShape.Kind.WINDOW, 4, 64, 1);
             scheduler = scheduler(blocks, List.of(KvGroupShape.full(64), window));
-            var sequence = submit(1, ids(0, 50));
+            Sequence sequence = submit(1, ids(0, 50));
             finish(sequence);
             assertEquals(1, sequence.outputCount());
         }
@@ -213,13 +213,13 @@ class PagedKvCacheTest {
         kvGroups = 2;
         var window = new KvGroupShape(KvGroupShape.Kind.WINDOW, 5, 128, 1);
         scheduler = scheduler(40, List.of(KvGroupShape.full(64), window));
-        var first = submit(2, ids(0, 30));
+        Sequence first = submit(2, ids(0, 30));
         step();
         assertEquals(8, first.blocks().table(0).size() - first.blocks().table(0).dropped());
         assertEquals(2, first.blocks().table(1).size() - first.blocks().table(1).dropped());
         finish(first);
         assertEquals(78, scheduler.load().freeBlocks());
-        var second = submit(2, ids(0, 30));
+        Sequence second = submit(2, ids(0, 30));
         scheduler.plan(0);
         assertEquals(28, second.cachedTokens());
         assertEquals(6, second.blocks().table(1).dropped());
@@ -240,7 +240,7 @@ class PagedKvCacheTest {
         finish(submit(kept, 1, ids(0, 9)));
         finish(submit(1, ids(100, 109)));
         finish(submit(1, ids(200, 217)));
-        var again = submit(1, ids(0, 9));
+        Sequence again = submit(1, ids(0, 9));
         scheduler.plan(0);
         assertEquals(8, again.cachedTokens());
     }
@@ -250,7 +250,7 @@ class PagedKvCacheTest {
         scheduler = scheduler(6, List.of(KvGroupShape.full(64)));
         finish(submit(1, ids(0, 16)));
         finish(submit(1, ids(100, 108)));
-        var again = submit(1, ids(0, 16));
+        Sequence again = submit(1, ids(0, 16));
         scheduler.plan(0);
         assertEquals(12, again.cachedTokens());
     }

@@ -58,10 +58,10 @@ class PolicyTest {
     }
 
     private String step() {
-        var plan = scheduler.plan(0);
+        StepPlan plan = scheduler.plan(0);
         var rows = new ArrayList<String>();
         var sampled = new ArrayList<StepResult.Sampled>();
-        for (var row : plan.rows()) {
+        for (StepPlan.Row row : plan.rows()) {
             rows.add(row.sequence().arrival() + ":" + row.count());
             if (row.samples()) {
                 sampled.add(new StepResult.Sampled(row.slot(), SampledToken.of(7)));
@@ -110,10 +110,10 @@ class PolicyTest {
             if (i % 4 == 0) {
                 submit(6, 3, options("quiet" + i, 0, false));
             }
-            var plan = scheduler.plan(0);
+            StepPlan plan = scheduler.plan(0);
             assertTrue(plan.tokenCount() <= 4, plan.tokenCount() + " tokens");
             var sampled = new ArrayList<StepResult.Sampled>();
-            for (var row : plan.rows()) {
+            for (StepPlan.Row row : plan.rows()) {
                 if (row.samples()) {
                     sampled.add(new StepResult.Sampled(row.slot(), SampledToken.of(7)));
                 }
@@ -125,7 +125,7 @@ class PolicyTest {
     @Test
     void aHigherPriorityGoesFirstAndTakesTheSlotOfALower() {
         scheduler = scheduler("maximum-utilization", "fcfs", "priority", 1, 16, 50);
-        var low = submit(4, 50, options("", 0, false));
+        Sequence low = submit(4, 50, options("", 0, false));
         assertEquals("0:4", step());
         submit(4, 1, options("", 1, false));
         submit(4, 1, options("", 2, false));
@@ -138,13 +138,13 @@ class PolicyTest {
     @Test
     void aGuaranteedRequestTakesTheMemoryOfOthersAndKeepsItsOwn() {
         scheduler = scheduler("maximum-utilization", "fcfs", "fcfs", 8, 64, 11);
-        var others =
+        List<Sequence> others =
                 List.of(
                         submit(12, 20, SchedulingOptions.NONE),
                         submit(12, 20, SchedulingOptions.NONE));
         step();
-        var guaranteed = submit(12, 20, options("", 0, true));
-        var second = submit(12, 20, options("", 0, true));
+        Sequence guaranteed = submit(12, 20, options("", 0, true));
+        Sequence second = submit(12, 20, options("", 0, true));
         while (guaranteed.live()) {
             step();
             assertEquals(Sequence.State.WAITING, second.state(), "both together would not fit");
@@ -158,8 +158,8 @@ class PolicyTest {
     @Test
     void withoutEvictionOnlySequencesThatCanFinishStart() {
         scheduler = scheduler("guaranteed-no-evict", "fcfs", "fcfs", 8, 64, 11);
-        var first = submit(12, 12, SchedulingOptions.NONE);
-        var second = submit(4, 16, SchedulingOptions.NONE);
+        Sequence first = submit(12, 12, SchedulingOptions.NONE);
+        Sequence second = submit(4, 16, SchedulingOptions.NONE);
         step();
         assertEquals(Sequence.State.RUNNING, first.state());
         assertEquals(Sequence.State.WAITING, second.state(), "6 + 5 blocks of 10");
@@ -180,14 +180,14 @@ class PolicyTest {
         }
         var finished = new HashMap<String, Integer>();
         for (int i = 0; i < 320; i++) {
-            var plan = scheduler.plan(0);
+            StepPlan plan = scheduler.plan(0);
             var sampled = new ArrayList<StepResult.Sampled>();
-            for (var row : plan.rows()) {
+            for (StepPlan.Row row : plan.rows()) {
                 if (row.samples()) {
                     sampled.add(new StepResult.Sampled(row.slot(), SampledToken.of(7)));
                 }
             }
-            for (var event : scheduler.apply(new StepResult(1, plan.number(), sampled, 0), 0)) {
+            for (SequenceEvent event : scheduler.apply(new StepResult(1, plan.number(), sampled, 0), 0)) {
                 if (event instanceof SequenceEvent.LengthReached(var sequence)) {
                     finished.merge(sequence.tenant(), 1, Integer::sum);
                 }
@@ -206,7 +206,7 @@ class PolicyTest {
         }
         step();
         step();
-        var late = submit(4, 10, options("quiet", 0, false));
+        Sequence late = submit(4, 10, options("quiet", 0, false));
         step();
         step();
         assertEquals(Sequence.State.RUNNING, late.state());
@@ -219,7 +219,7 @@ class PolicyTest {
         var soon =
                 new SchedulingOptions(
                         "", 0, false, 1_000_000_000L, SchedulingOptions.Domain.COMMON, 35, 0);
-        var waiting = submit(4, 10, soon);
+        Sequence waiting = submit(4, 10, soon);
         step();
         assertEquals(List.of(), scheduler.expire(999_999_999));
         assertEquals(List.of(new SequenceEvent.Expired(waiting)), scheduler.expire(1_000_000_000));
@@ -234,7 +234,7 @@ class PolicyTest {
                         soon,
                         Optional.empty(),
                         1);
-        var refused = scheduler.submit(List.of(over), 1_000_000_001);
+        Submission refused = scheduler.submit(List.of(over), 1_000_000_001);
         assertTrue(refused instanceof Submission.TooLate, () -> "" + refused);
     }
 
@@ -256,9 +256,9 @@ class PolicyTest {
     }
 
     private void stepTaking(long begin, long end) {
-        var plan = scheduler.plan(begin);
+        StepPlan plan = scheduler.plan(begin);
         var sampled = new ArrayList<StepResult.Sampled>();
-        for (var row : plan.rows()) {
+        for (StepPlan.Row row : plan.rows()) {
             if (row.samples()) {
                 sampled.add(new StepResult.Sampled(row.slot(), SampledToken.of(7)));
             }
@@ -305,7 +305,7 @@ class PolicyTest {
 
     @Test
     void anUnknownPolicyIsRefusedWithTheNearest() {
-        var refusal =
+        SettingsException refusal =
                 assertThrows(
                         SettingsException.class,
                         () -> new Policies("maximum-utilisation", "fcfs", "fcfs", Map.of(), true));

@@ -25,7 +25,7 @@ class PrefixCacheTest {
     }
 
     private BlockHash name(int block, int before, BlockHash parent, int... ids) {
-        var name = HASHER.next(parent, ids, 0, BLOCK_SIZE);
+        BlockHash name = HASHER.next(parent, ids, 0, BLOCK_SIZE);
         cache.name(block, 0, name.high(), name.low(), before, ROOT, ids, 7);
         return name;
     }
@@ -36,7 +36,7 @@ class PrefixCacheTest {
 
     @Test
     void aNamedBlockIsFoundUntilItIsForgotten() {
-        var name = name(3, PrefixCache.NONE, ROOT, 1, 2, 3, 4);
+        BlockHash name = name(3, PrefixCache.NONE, ROOT, 1, 2, 3, 4);
         assertEquals(3, cache.find(0, name.high(), name.low()));
         assertEquals(PrefixCache.NONE, cache.find(1, name.high(), name.low()), "another KV group");
         assertEquals(7, cache.producer(3));
@@ -47,7 +47,7 @@ class PrefixCacheTest {
 
     @Test
     void ofTwoBlocksWithOneNameTheFirstIsFound() {
-        var name = name(3, PrefixCache.NONE, ROOT, 1, 2, 3, 4);
+        BlockHash name = name(3, PrefixCache.NONE, ROOT, 1, 2, 3, 4);
         int[] ids = {1, 2, 3, 4};
         assertFalse(cache.name(5, 0, name.high(), name.low(), PrefixCache.NONE, ROOT, ids, 8));
         assertEquals(3, cache.find(0, name.high(), name.low()));
@@ -56,11 +56,11 @@ class PrefixCacheTest {
 
     @Test
     void theLongestBeginningOfAContinuationIsFound() {
-        var first = name(1, PrefixCache.NONE, ROOT, 1, 2, 3, 4);
+        BlockHash first = name(1, PrefixCache.NONE, ROOT, 1, 2, 3, 4);
         name(2, 1, first, 5, 6, 9, 9);
         name(3, 1, first, 5, 6, 7, 9);
         name(4, 1, first, 8, 8, 8, 8);
-        var sequence = sequence(1, 2, 3, 4, 5, 6, 7, 8);
+        Sequence sequence = sequence(1, 2, 3, 4, 5, 6, 7, 8);
         assertEquals(3, cache.findPartial(0, 1, ROOT, sequence, 4, 3));
         assertEquals(3, cache.matched());
         cache.forget(3);
@@ -73,12 +73,12 @@ class PrefixCacheTest {
     @Test
     void theBeginningOfAFirstBlockIsFoundInItsOwnDomainOnly() {
         name(1, PrefixCache.NONE, ROOT, 1, 2, 3, 4);
-        var sequence = sequence(1, 2, 9, 9);
+        Sequence sequence = sequence(1, 2, 9, 9);
         assertEquals(1, cache.findPartial(0, PrefixCache.NONE, ROOT, sequence, 0, 3));
         assertEquals(2, cache.matched());
         // A root that shares the list of children, as one in 1,024 does, shares no block.
         for (long salt = 0; salt < 3000; salt++) {
-            var other = HASHER.root(salt, 1);
+            BlockHash other = HASHER.root(salt, 1);
             assertEquals(
                     PrefixCache.NONE,
                     cache.findPartial(0, PrefixCache.NONE, other, sequence, 0, 3),
@@ -98,7 +98,7 @@ class PrefixCacheTest {
     void itAgreesWithAMapUnderRandomUse() {
         var random = new Random(5);
         Map<BlockHash, Integer> model = new HashMap<>();
-        var names = new BlockHash[50];
+        BlockHash[] names = new BlockHash[50];
         for (int round = 0; round < 5000; round++) {
             int block = 1 + random.nextInt(49);
             if (cache.isNamed(block)) {
@@ -108,8 +108,8 @@ class PrefixCacheTest {
                 int[] ids = {random.nextInt(20), 0, 0, 0};
                 int before = 1 + random.nextInt(49);
                 boolean continues = cache.isNamed(before) && before != block;
-                var parent = continues ? cache.name(before) : ROOT;
-                var name = HASHER.next(parent, ids, 0, BLOCK_SIZE);
+                BlockHash parent = continues ? cache.name(before) : ROOT;
+                BlockHash name = HASHER.next(parent, ids, 0, BLOCK_SIZE);
                 boolean fresh =
                         cache.name(
                                 block,

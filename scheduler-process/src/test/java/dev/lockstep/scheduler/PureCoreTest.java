@@ -3,6 +3,8 @@ package dev.lockstep.scheduler;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.regex.Matcher;
+import java.util.stream.Stream;
 import java.io.IOException;
 import java.lang.classfile.ClassFile;
 import java.lang.classfile.constantpool.Utf8Entry;
@@ -48,7 +50,7 @@ class PureCoreTest {
         Path root =
                 Path.of(inPackage.getProtectionDomain().getCodeSource().getLocation().toURI());
         Path folder = root.resolve(inPackage.getPackageName().replace('.', '/'));
-        try (var files = Files.list(folder)) {
+        try (Stream<Path> files = Files.list(folder)) {
             return files.filter(file -> file.toString().endsWith(".class")).sorted().toList();
         }
     }
@@ -61,7 +63,7 @@ class PureCoreTest {
                 .map(entry -> ((Utf8Entry) entry).stringValue())
                 .forEach(
                         text -> {
-                            var matcher = FORBIDDEN.matcher(text);
+                            Matcher matcher = FORBIDDEN.matcher(text);
                             while (matcher.find()) {
                                 names.add(matcher.group());
                             }

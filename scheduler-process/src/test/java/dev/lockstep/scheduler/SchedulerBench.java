@@ -73,7 +73,7 @@ public class SchedulerBench {
             sampled.add(new StepResult.Sampled(slot, SampledToken.of(7)));
         }
         for (int i = 0; i < RUNNING + WAITING; i++) {
-            var prompt = random.ints(128, 0, 50_000).toArray();
+            int[] prompt = random.ints(128, 0, 50_000).toArray();
             var options =
                     new SchedulingOptions(
                             "tenant " + i % 16,
@@ -95,7 +95,7 @@ public class SchedulerBench {
                             1);
             scheduler.submit(List.of(sequence), nanos);
         }
-        var plan = scheduler.plan(nanos);
+        StepPlan plan = scheduler.plan(nanos);
         while (plan.rows().size() < RUNNING || plan.tokenCount() > RUNNING) {
             answer(plan);
             plan = scheduler.plan(nanos++);
@@ -106,7 +106,7 @@ public class SchedulerBench {
 
     private void answer(StepPlan plan) {
         var tokens = new ArrayList<StepResult.Sampled>();
-        for (var row : plan.rows()) {
+        for (StepPlan.Row row : plan.rows()) {
             if (row.samples()) {
                 tokens.add(new StepResult.Sampled(row.slot(), SampledToken.of(7)));
             }
@@ -117,9 +117,9 @@ public class SchedulerBench {
     /// Applies the result of the oldest step and plans the next one.
     @Benchmark
     public StepPlan step() {
-        var oldest = inFlight.remove();
+        StepPlan oldest = inFlight.remove();
         scheduler.apply(new StepResult(1, oldest.number(), sampled, 1), nanos++);
-        var plan = scheduler.plan(nanos++);
+        StepPlan plan = scheduler.plan(nanos++);
         inFlight.add(plan);
         return plan;
     }

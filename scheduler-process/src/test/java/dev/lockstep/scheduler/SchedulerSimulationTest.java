@@ -13,7 +13,7 @@ class SchedulerSimulationTest {
 
     @Test
     void everyRequestEndsOnceWithItsOwnTokensAndEveryBlockIsFreed() {
-        var all = Simulation.Counts.NONE;
+        Simulation.Counts all = Simulation.Counts.NONE;
         for (long seed = 0; seed < SEEDS; seed++) {
             try {
                 all = all.plus(new Simulation(seed).run());
@@ -22,7 +22,7 @@ class SchedulerSimulationTest {
             }
         }
         System.out.println(SEEDS + " seeds: " + all);
-        var totals = all.totals();
+        Load.Totals totals = all.totals();
         assertTrue(
                 all.finished() > 10L * SEEDS
                         && all.cancelled() > SEEDS

@@ -23,7 +23,7 @@ class SchedulerTest {
     private long arrivals;
 
     private static Scheduler scheduler(int maxSequences, int budget, int blocks) {
-        var groups = List.of(KvGroupShape.full(64));
+        List<KvGroupShape> groups = List.of(KvGroupShape.full(64));
         return new Scheduler(
                 new GroupShape(3, maxSequences, budget, 100, BLOCK_SIZE, blocks, groups),
                 LIMITS,
@@ -47,13 +47,13 @@ class SchedulerTest {
     }
 
     private Sequence submit(int prompt, Choice choice) {
-        var sequence = sequence(prompt, choice);
+        Sequence sequence = sequence(prompt, choice);
         assertEquals(new Submission.Queued(), scheduler.submit(List.of(sequence), 0));
         return sequence;
     }
 
     private StepPlan plan() {
-        var plan = scheduler.plan(0);
+        StepPlan plan = scheduler.plan(0);
         scheduler.checkIntegrity();
         return plan;
     }
@@ -61,12 +61,12 @@ class SchedulerTest {
     /// Answers a plan with the id `token` in every row that samples.
     private List<SequenceEvent> answer(StepPlan plan, int token) {
         var sampled = new ArrayList<StepResult.Sampled>();
-        for (var row : plan.rows()) {
+        for (StepPlan.Row row : plan.rows()) {
             if (row.samples()) {
                 sampled.add(new StepResult.Sampled(row.slot(), SampledToken.of(token)));
             }
         }
-        var events = scheduler.apply(new StepResult(plan.epoch(), plan.number(), sampled, 0), 0);
+        List<SequenceEvent> events = scheduler.apply(new StepResult(plan.epoch(), plan.number(), sampled, 0), 0);
         scheduler.checkIntegrity();
         return events;
     }
@@ -77,7 +77,7 @@ class SchedulerTest {
 
     private static String rows(StepPlan plan) {
         var text = new ArrayList<String>();
-        for (var row : plan.rows()) {
+        for (StepPlan.Row row : plan.rows()) {
             int end = row.computed() + row.count();
             text.add("r" + row.sequence().arrival() + "[" + row.computed() + "," + end + ")");
         }
@@ -89,7 +89,7 @@ class SchedulerTest {
         submit(4, 10);
         assertEquals("r0[0,4)", rows(plan()));
         submit(30, 10);
-        var mixed = plan();
+        StepPlan mixed = plan();
         assertEquals("r0[4,5) r1[0,15)", rows(mixed));
         assertTrue(mixed.mixed());
         assertEquals(16, mixed.tokenCount());
@@ -98,8 +98,8 @@ class SchedulerTest {
     @Test
     void aChunkThatIsNotTheLastOfItsPromptSamplesNothing() {
         submit(20, 10);
-        var first = plan();
-        var second = plan();
+        StepPlan first = plan();
+        StepPlan second = plan();
         assertFalse(first.rows().getFirst().samples());
         assertEquals("r0[16,20)", rows(second));
         assertTrue(second.rows().getFirst().samples());
@@ -108,8 +108,8 @@ class SchedulerTest {
     @Test
     void theNextStepIsPlannedBeforeTokensAreKnown() {
         submit(4, 10);
-        var first = plan();
-        var second = plan();
+        StepPlan first = plan();
+        StepPlan second = plan();
         assertEquals("r0[4,5)", rows(second));
         assertFalse(scheduler.canPlan());
         answer(first, 7);
@@ -119,20 +119,20 @@ class SchedulerTest {
     @Test
     void aSequenceCertainToReachItsLengthIsNotScheduledAgain() {
         submit(4, 2);
-        var first = plan();
-        var second = plan();
+        StepPlan first = plan();
+        StepPlan second = plan();
         answer(first, 7);
         assertTrue(plan().isEmpty());
-        var events = answer(second, 8);
+        List<SequenceEvent> events = answer(second, 8);
         assertInstanceOf(SequenceEvent.LengthReached.class, events.getLast());
         assertEquals(49, scheduler.load().freeBlocks());
     }
 
     @Test
     void tokensAfterAStopAreDropped() {
-        var sequence = submit(4, Choice.of(10).withStopTokenIds(List.of(99)));
-        var first = plan();
-        var second = plan();
+        Sequence sequence = submit(4, Choice.of(10).withStopTokenIds(List.of(99)));
+        StepPlan first = plan();
+        StepPlan second = plan();
         assertEquals(
                 List.of(
                         new SequenceEvent.Generated(sequence, 0, SampledToken.of(99)),
@@ -145,12 +145,12 @@ class SchedulerTest {
     @Test
     void blocksAndSlotAreFreeOnlyWhenEveryStepSentEarlierHasCompleted() {
         submit(4, Choice.of(10).withStopTokenIds(List.of(99)));
-        var first = plan();
-        var second = plan();
+        StepPlan first = plan();
+        StepPlan second = plan();
         answer(first, 99);
         assertEquals(47, scheduler.load().freeBlocks());
         submit(1, 5);
-        var third = plan();
+        StepPlan third = plan();
         assertArrayEquals(new int[0], third.releasedSlots());
         answer(second, 5);
         assertEquals(48, scheduler.load().freeBlocks());
@@ -174,8 +174,8 @@ class SchedulerTest {
     @Test
     void theYoungestIsPreemptedAndReturnsFirstWithItsOutputs() {
         scheduler = scheduler(8, 16, 5);
-        var older = submit(7, 8);
-        var younger = submit(7, 8);
+        Sequence older = submit(7, 8);
+        Sequence younger = submit(7, 8);
         submit(1, 1);
         step(5);
         assertEquals(2, scheduler.load().running());
@@ -189,7 +189,7 @@ class SchedulerTest {
         while (older.live()) {
             step(8);
         }
-        var back = plan();
+        StepPlan back = plan();
         assertEquals("r1[0,9) r2[0,1)", rows(back));
         assertArrayEquals(new int[] {5, 6}, back.admitted().getFirst().outputIds());
         answer(back, 3);
@@ -200,9 +200,9 @@ class SchedulerTest {
     void aPreemptedSequenceStillReceivesTheTokenOfAStepInFlight() {
         scheduler = scheduler(8, 16, 5);
         submit(7, 8);
-        var younger = submit(7, 8);
-        var first = plan();
-        var second = plan();
+        Sequence younger = submit(7, 8);
+        StepPlan first = plan();
+        StepPlan second = plan();
         answer(first, 5);
         assertTrue(plan().isEmpty());
         assertEquals(Sequence.State.WAITING, younger.state());
@@ -213,7 +213,7 @@ class SchedulerTest {
 
     @Test
     void aRequestThatCanNeverRunIsRefusedWithBothNumbers() {
-        var refused = scheduler.submit(List.of(sequence(60, Choice.of(41))), 0);
+        Submission refused = scheduler.submit(List.of(sequence(60, Choice.of(41))), 0);
         assertEquals(
                 new Submission.Unservable(
                         "prompt of 60 tokens and max_tokens 41 make 101, the model's context is"
@@ -233,11 +233,11 @@ class SchedulerTest {
         for (int i = 0; i < 10; i++) {
             submit(1, 1);
         }
-        var tooMany = scheduler.submit(List.of(sequence(1, Choice.of(1))), 0);
+        Submission tooMany = scheduler.submit(List.of(sequence(1, Choice.of(1))), 0);
         assertEquals(new Submission.QueueFull("10 sequences wait, the limit is 10"), tooMany);
         scheduler = scheduler(8, 16, 50);
         submit(60, 1);
-        var tooLong = scheduler.submit(List.of(sequence(50, Choice.of(1))), 0);
+        Submission tooLong = scheduler.submit(List.of(sequence(50, Choice.of(1))), 0);
         assertEquals(
                 new Submission.QueueFull("60 tokens wait and the request has 50, the limit is 100"),
                 tooLong);
@@ -265,9 +265,9 @@ class SchedulerTest {
 
     @Test
     void noMoreEventsOfACancelledSequenceAreReported() {
-        var running = submit(4, 10);
-        var plan = plan();
-        var waiting = submit(4, 10);
+        Sequence running = submit(4, 10);
+        StepPlan plan = plan();
+        Sequence waiting = submit(4, 10);
         scheduler.cancel(running, 0);
         scheduler.cancel(waiting, 0);
         scheduler.cancel(waiting, 0);
@@ -300,7 +300,7 @@ class SchedulerTest {
     @Test
     void aResultThatDoesNotMatchTheStepIsRefused() {
         submit(4, 10);
-        var plan = plan();
+        StepPlan plan = plan();
         var nothing = new StepResult(plan.epoch(), plan.number(), List.of(), 0);
         assertThrows(IllegalStateException.class, () -> scheduler.apply(nothing, 0));
         var wrongEpoch = new StepResult(plan.epoch() + 1, plan.number(), List.of(), 0);
@@ -311,8 +311,8 @@ class SchedulerTest {
     @Test
     void aBlockFilledByADecodeIsNamedWhenItsLastIdIsKnown() {
         submit(3, 10);
-        var prefill = plan();
-        var filling = plan();
+        StepPlan prefill = plan();
+        StepPlan filling = plan();
         assertEquals("r0[3,4)", rows(filling));
         assertEquals(List.of(), filling.rows().getFirst().fullBlocks());
         answer(prefill, 7);
@@ -325,10 +325,10 @@ class SchedulerTest {
     @Test
     void aLostGroupAbortsWhatStartedAndKeepsWhatWaits() {
         scheduler = scheduler(1, 16, 50);
-        var started = submit(4, 10);
+        Sequence started = submit(4, 10);
         plan();
-        var waiting = submit(4, 10);
-        var lost = scheduler.lose();
+        Sequence waiting = submit(4, 10);
+        LostSequences lost = scheduler.lose();
         assertEquals(List.of(started), lost.aborted());
         assertEquals(List.of(waiting), lost.waiting());
         assertEquals(Sequence.State.ABORTED, started.state());

@@ -125,10 +125,10 @@ final class SimulatedGroup {
                         new BlockHasher(FakeWorker.KEY),
                         CacheEvents.NONE,
                         timeline);
-        var old = worker;
+        FakeWorker old = worker;
         worker = new FakeWorker(shape);
         if (kept && old != null) {
-            for (var held : worker.takeOver(old)) {
+            for (FakeWorker.Held held : worker.takeOver(old)) {
                 adopted += fresh.adopt(held.kvGroup(), held.block(), held.name()) ? 1 : 0;
             }
             fresh.checkIntegrity();
@@ -137,9 +137,9 @@ final class SimulatedGroup {
     }
 
     LostSequences lose() {
-        var ended = scheduler();
+        Scheduler ended = scheduler();
         totals = totals.plus(ended.load().totals());
-        var lost = ended.lose();
+        LostSequences lost = ended.lose();
         inFlight.clear();
         unstarted.clear();
         started.clear();
@@ -148,7 +148,7 @@ final class SimulatedGroup {
     }
 
     Submission submit(List<Sequence> choices, long now) {
-        var submission = scheduler().submit(choices, now);
+        Submission submission = scheduler().submit(choices, now);
         if (submission instanceof Submission.Queued) {
             unstarted.addAll(choices);
         }
@@ -162,7 +162,7 @@ final class SimulatedGroup {
 
     /// Plans a step. Returns false when there is nothing to send.
     boolean planAndSend(long now) {
-        var plan = scheduler().plan(now);
+        StepPlan plan = scheduler().plan(now);
         scheduler().checkIntegrity();
         if (plan.isEmpty()) {
             return false;
@@ -173,8 +173,8 @@ final class SimulatedGroup {
 
     /// Runs the oldest step in flight and applies its result.
     List<SequenceEvent> step(long now) {
-        var sent = inFlight.remove();
-        var events = scheduler().apply(requireNonNull(worker).run(sent.plan()), now);
+        Sent sent = inFlight.remove();
+        List<SequenceEvent> events = scheduler().apply(requireNonNull(worker).run(sent.plan()), now);
         scheduler().checkIntegrity();
         return events;
     }
@@ -183,7 +183,7 @@ final class SimulatedGroup {
         require(inFlight.size() < Scheduler.DEPTH, inFlight.size() + " steps in flight");
         require(plan.tokenCount() <= shape.maxBatchedTokens(), plan.tokenCount() + " tokens");
         require(plan.rows().size() <= shape.maxSequences(), plan.rows().size() + " rows");
-        for (var admission : plan.admitted()) {
+        for (StepPlan.Admission admission : plan.admitted()) {
             inFlight.forEach(
                     sent ->
                             require(
@@ -195,15 +195,15 @@ final class SimulatedGroup {
         plan.admitted().forEach(admission -> requireItsTurn(admission.sequence()));
         var blocks = new HashMap<Long, Set<Sequence>>();
         var slots = new HashSet<Integer>();
-        for (var row : plan.rows()) {
+        for (StepPlan.Row row : plan.rows()) {
             require(slots.add(row.slot()), "two rows for slot " + row.slot());
         }
-        for (var sequence : started) {
+        for (Sequence sequence : started) {
             if (sequence.state() == Sequence.State.RUNNING) {
                 addBlocks(sequence, blocks);
             }
         }
-        for (var row : plan.rows()) {
+        for (StepPlan.Row row : plan.rows()) {
             if (row.sequence().withoutKv()) {
                 withoutKv++;
             } else {
@@ -215,7 +215,7 @@ final class SimulatedGroup {
 
     private void addBlocks(Sequence sequence, Map<Long, Set<Sequence>> blocks) {
         for (int group = 0; group < kvGroups(); group++) {
-            var table = sequence.blocks().table(group);
+            BlockTable table = sequence.blocks().table(group);
             for (int i = table.dropped(); i < table.size(); i++) {
                 blocks.computeIfAbsent(key(group, table.block(i)), any -> new HashSet<>())
                         .add(sequence);
@@ -227,7 +227,7 @@ final class SimulatedGroup {
     /// a row writes, and that none held it when a step in flight was sent.
     private void requireAlone(StepPlan.Row row, Map<Long, Set<Sequence>> now) {
         for (int group = 0; group < kvGroups(); group++) {
-            var table = row.sequence().blocks().table(group);
+            BlockTable table = row.sequence().blocks().table(group);
             int first = row.computed() / shape.blockSize();
             int last = (row.computed() + row.count() - 1) / shape.blockSize();
             for (int i = Math.max(first, table.dropped()); i <= last; i++) {
@@ -235,8 +235,8 @@ final class SimulatedGroup {
                 require(
                         Set.of(row.sequence()).equals(now.get(key)),
                         row.sequence() + " writes a block of others: " + now.get(key));
-                for (var sent : inFlight) {
-                    var holders = sent.blocks().getOrDefault(key, Set.of());
+                for (Sent sent : inFlight) {
+                    Set<Sequence> holders = sent.blocks().getOrDefault(key, Set.of());
                     require(
                             holders.isEmpty() || holders.equals(Set.of(row.sequence())),
                             row.sequence() + " writes a block of a step in flight");
@@ -251,7 +251,7 @@ final class SimulatedGroup {
         if (policies.waitingOrder().equals("longest-prefix")) {
             return;
         }
-        for (var other : unstarted) {
+        for (Sequence other : unstarted) {
             boolean comparable =
                     other.guaranteed() == admitted.guaranteed()
                             && other.tenant().equals(admitted.tenant())
@@ -290,7 +290,7 @@ final class SimulatedGroup {
     /// Requires that a step is in flight while any sequence is live, so that none can starve for
     /// good.
     void requireMoving() {
-        var load = scheduler().load();
+        Load load = scheduler().load();
         require(
                 !inFlight.isEmpty() || load.running() + load.waiting() == 0,
                 "no step is in flight: " + load);
@@ -298,7 +298,7 @@ final class SimulatedGroup {
 
     /// Requires that all blocks are free and no sequence is left.
     void requireIdle() {
-        var load = scheduler().load();
+        Load load = scheduler().load();
         require(
                 load.freeBlocks() == load.blocks() && load.running() + load.waiting() == 0,
                 "not everything is free: " + load);

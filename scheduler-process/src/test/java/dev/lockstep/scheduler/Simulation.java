@@ -105,7 +105,7 @@ final class Simulation {
     }
 
     private int[] ids(int length) {
-        var ids = new int[length];
+        int[] ids = new int[length];
         for (int i = 0; i < length; i++) {
             ids[i] = random.nextInt(FakeWorker.VOCABULARY);
         }
@@ -118,7 +118,7 @@ final class Simulation {
 
     Counts run() {
         while (!events.isEmpty()) {
-            var event = events.remove();
+            Event event = events.remove();
             now = event.time();
             event.action().run();
             for (int group = 0; group < groups.size(); group++) {
@@ -136,10 +136,10 @@ final class Simulation {
                                 !seen.end.isEmpty(),
                                 sequence + " was never answered by " + groups.get(seen.group)));
         groups.forEach(SimulatedGroup::requireIdle);
-        var totals = Load.Totals.NONE;
+        Load.Totals totals = Load.Totals.NONE;
         long adopted = 0;
         long withoutKv = 0;
-        for (var group : groups) {
+        for (SimulatedGroup group : groups) {
             totals = totals.plus(group.totals());
             adopted += group.adopted();
             withoutKv += group.withoutKv();
@@ -164,8 +164,8 @@ final class Simulation {
         }
         int size = 0;
         long tokens = 0;
-        for (var each : progress.entrySet()) {
-            var sequence = each.getKey();
+        for (Map.Entry<Sequence, Progress> each : progress.entrySet()) {
+            Sequence sequence = each.getKey();
             if (each.getValue().group == group
                     && each.getValue().end.isEmpty()
                     && sequence.state() == Sequence.State.WAITING) {
@@ -173,7 +173,7 @@ final class Simulation {
                 tokens += sequence.knownLength();
             }
         }
-        var load = groups.get(group).scheduler().load();
+        Load load = groups.get(group).scheduler().load();
         require(
                 size == load.waiting() && tokens == load.waitingTokens(),
                 size + " sequences of " + tokens + " tokens wait, counted: " + load);
@@ -186,7 +186,7 @@ final class Simulation {
     private void form(int group) {
         groups.get(group).form();
         workerFreeAt.set(group, now);
-        var again = List.copyOf(parked.get(group));
+        List<List<Sequence>> again = List.copyOf(parked.get(group));
         parked.get(group).clear();
         again.forEach(choices -> submit(group, choices));
     }
@@ -196,8 +196,8 @@ final class Simulation {
             return;
         }
         losses++;
-        var lost = groups.get(group).lose();
-        for (var sequence : lost.aborted()) {
+        LostSequences lost = groups.get(group).lose();
+        for (Sequence sequence : lost.aborted()) {
             require(sequence.started(), sequence + " was aborted before it started");
             end(sequence, "aborted");
         }
@@ -210,18 +210,18 @@ final class Simulation {
         int[] prefix = prefixes.get(random.nextInt(prefixes.size()));
         int[] own = ids(1 + random.nextInt(random.nextInt(5) == 0 ? 40 : 12));
         int shared = random.nextBoolean() ? random.nextInt(prefix.length + 1) : 0;
-        var prompt = new int[shared + own.length];
+        int[] prompt = new int[shared + own.length];
         System.arraycopy(prefix, 0, prompt, 0, shared);
         System.arraycopy(own, 0, prompt, shared, own.length);
-        var options = options();
-        var request = "r" + arrivals;
+        SchedulingOptions options = options();
+        String request = "r" + arrivals;
         var choices = new ArrayList<Sequence>();
         int n = random.nextInt(5) == 0 ? 1 + random.nextInt(4) : 1;
         boolean generates = n > 1 || random.nextInt(6) > 0;
         int maxTokens = generates ? 1 + random.nextInt(random.nextInt(3) == 0 ? 60 : 12) : 0;
-        var wanted = wanted(generates, prompt.length);
+        WantedOutputs wanted = wanted(generates, prompt.length);
         for (int choice = 0; choice < n; choice++) {
-            var leader =
+            Optional<Sequence> leader =
                     choices.isEmpty()
                             ? Optional.<Sequence>empty()
                             : Optional.of(choices.getFirst());
@@ -284,7 +284,7 @@ final class Simulation {
     }
 
     private Choice randomChoice(int choice, int maxTokens) {
-        var seed = FakeWorker.seed(random.nextLong());
+        Payload seed = FakeWorker.seed(random.nextLong());
         return new Choice(
                 choice,
                 maxTokens,
@@ -340,12 +340,12 @@ final class Simulation {
     /// Does what the step loop does: plans while it can, sends, and applies the results when they
     /// arrive.
     private void pump(int group) {
-        var it = groups.get(group);
+        SimulatedGroup it = groups.get(group);
         while (it.ready() && it.scheduler().canPlan() && it.planAndSend(now)) {
             // The worker runs one step after the other; a result may be late.
             long free = Math.max(workerFreeAt.get(group), now) + 5 + random.nextInt(20);
             workerFreeAt.set(group, free);
-            var at = it.scheduler();
+            Scheduler at = it.scheduler();
             at(
                     free + (random.nextInt(10) == 0 ? random.nextInt(100) : 0),
                     () -> {
@@ -360,13 +360,13 @@ final class Simulation {
         trace = FakeWorker.mix(trace, FakeWorker.mix(now, event.sequence().arrival()));
         switch (event) {
             case SequenceEvent.Generated(var sequence, var position, var token) -> {
-                var outputs = seen(sequence).outputs;
+                List<Integer> outputs = seen(sequence).outputs;
                 require(seen(sequence).end.isEmpty(), sequence + " generates after its end");
                 require(position == outputs.size(), "position " + position);
                 outputs.add(token.id());
             }
             case SequenceEvent.Computed(var sequence, var outputs) -> {
-                var seen = seen(sequence);
+                Progress seen = seen(sequence);
                 require(seen.end.isEmpty(), sequence + " computes after its end");
                 int from = sequence.wanted().from();
                 boolean inOrder =
@@ -399,14 +399,14 @@ final class Simulation {
     }
 
     private void finish(Sequence sequence) {
-        var expected = FakeWorker.expected(sequence.prompt(), sequence.choice());
+        List<Integer> expected = FakeWorker.expected(sequence.prompt(), sequence.choice());
         require(
                 seen(sequence).outputs.equals(expected),
                 sequence + " generated " + seen(sequence).outputs + ", expected " + expected);
         var all = new ArrayList<>(Arrays.stream(sequence.prompt()).boxed().toList());
         all.addAll(expected.subList(0, Math.max(0, expected.size() - 1)));
-        var values = FakeWorker.values(all);
-        var wanted = sequence.wanted();
+        List<Float> values = FakeWorker.values(all);
+        WantedOutputs wanted = sequence.wanted();
         int from = Math.min(wanted.from(), values.size());
         int scored = Math.max(from, sequence.promptLength() - 1);
         requireOutputs(FakeWorker.has(wanted, FakeWorker.LOGPROBS), values.subList(from, scored), seen(sequence).logprobs);

@@ -69,7 +69,7 @@ class StepGarbageTest {
 
     private static StepResult answer(StepPlan plan) {
         var sampled = new ArrayList<StepResult.Sampled>();
-        for (var row : plan.rows()) {
+        for (StepPlan.Row row : plan.rows()) {
             if (row.samples()) {
                 sampled.add(new StepResult.Sampled(row.slot(), SampledToken.of(row.slot())));
             }
@@ -79,7 +79,7 @@ class StepGarbageTest {
 
     /// Returns the bytes that a step allocates, with two in flight as in the step loop.
     private double bytesOfAStep(String order, int running, int waiting, int blocks) {
-        var scheduler = scheduler(order, running, blocks);
+        Scheduler scheduler = scheduler(order, running, blocks);
         submit(scheduler, running + waiting);
         var inFlight = new ArrayDeque<StepPlan>();
         inFlight.add(scheduler.plan(0));
@@ -90,7 +90,7 @@ class StepGarbageTest {
             long before = threads.getCurrentThreadAllocatedBytes();
             inFlight.add(scheduler.plan(0));
             long planned = threads.getCurrentThreadAllocatedBytes() - before;
-            var result = answer(inFlight.remove());
+            StepResult result = answer(inFlight.remove());
             before = threads.getCurrentThreadAllocatedBytes();
             scheduler.apply(result, 0);
             if (decodes) {

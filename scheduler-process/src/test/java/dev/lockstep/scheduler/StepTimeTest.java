@@ -56,7 +56,7 @@ class StepTimeTest {
 
     @Test
     void decodesAreNotShortenedAndCountWithAllTheyAttendTo() {
-        var batch = List.of(decoding(4000), prefilling(0), decoding(10));
+        List<Sequence> batch = List.of(decoding(4000), prefilling(0), decoding(10));
         int[] tokens = limited(time(256, 2000), batch, 1, 254, 1);
         assertEquals(1, tokens[0]);
         assertEquals(1, tokens[2]);
@@ -65,7 +65,7 @@ class StepTimeTest {
 
     @Test
     void severalPrefillsAreShortenedInProportion() {
-        var batch = List.of(prefilling(4000), prefilling(4000));
+        List<Sequence> batch = List.of(prefilling(4000), prefilling(4000));
         int[] tokens = limited(time(256, 2000), batch, 192, 64);
         assertEquals(3, tokens[0] / (double) tokens[1], 0.1);
         assertTrue(tokens[0] + tokens[1] < 100, "three times the time for each");
@@ -73,7 +73,7 @@ class StepTimeTest {
 
     @Test
     void aPrefillContinuesHoweverLongTheDecodesTake() {
-        var batch = List.of(decoding(8000), decoding(8000), prefilling(100));
+        List<Sequence> batch = List.of(decoding(8000), decoding(8000), prefilling(100));
         int[] tokens = limited(time(16, 1000), batch, 1, 1, 14);
         assertArrayEquals(new int[] {1, 1, 14}, tokens);
         tokens = limited(time(64, 100), batch, 1, 1, 62);

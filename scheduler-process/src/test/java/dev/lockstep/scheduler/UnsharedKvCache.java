@@ -101,7 +101,7 @@ final class UnsharedKvCache implements KvCacheManager {
     @Override
     public boolean fitsBeside(Sequence candidate, List<Sequence> others) {
         int needed = Math.ceilDiv(candidate.finalLength(), blockSize);
-        for (var each : others) {
+        for (Sequence each : others) {
             needed += Math.ceilDiv(each.finalLength(), blockSize);
         }
         return needed < blocks;
@@ -125,10 +125,10 @@ final class UnsharedKvCache implements KvCacheManager {
 
     @Override
     public void prepareResources(StepPlan plan) {
-        for (var row : plan.rows()) {
+        for (StepPlan.Row row : plan.rows()) {
             int count = missing(row.sequence(), row.computed() + row.count());
-            var fresh = new int[count];
-            var table = tables.computeIfAbsent(row.sequence(), any -> new ArrayList<>());
+            int[] fresh = new int[count];
+            List<Integer> table = tables.computeIfAbsent(row.sequence(), any -> new ArrayList<>());
             for (int i = 0; i < count; i++) {
                 fresh[i] = free.remove();
                 table.add(fresh[i]);
@@ -142,7 +142,7 @@ final class UnsharedKvCache implements KvCacheManager {
 
     @Override
     public void freeResources(Sequence sequence) {
-        var table = tables.remove(sequence);
+        List<Integer> table = tables.remove(sequence);
         if (table != null) {
             free.addAll(table);
         }

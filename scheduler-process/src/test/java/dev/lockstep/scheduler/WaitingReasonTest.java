@@ -26,7 +26,7 @@ class WaitingReasonTest {
     }
 
     private Sequence submit(String tenant, boolean guaranteed, int prompt, int maxTokens) {
-        var ids = new int[prompt];
+        int[] ids = new int[prompt];
         ids[0] = (int) arrivals;
         var options =
                 new SchedulingOptions(
@@ -56,12 +56,12 @@ class WaitingReasonTest {
     }
 
     private void step() {
-        var plan = scheduler.plan(0);
+        StepPlan plan = scheduler.plan(0);
         if (plan.isEmpty()) {
             return;
         }
         var sampled = new ArrayList<StepResult.Sampled>();
-        for (var row : plan.rows()) {
+        for (StepPlan.Row row : plan.rows()) {
             if (row.samples()) {
                 sampled.add(new StepResult.Sampled(row.slot(), SampledToken.of(7)));
             }
@@ -72,7 +72,7 @@ class WaitingReasonTest {
     /// Returns the reasons of all waiting events, in order.
     private String reasons(Sequence sequence) {
         var reasons = new ArrayList<String>();
-        for (var event : timeline.describe(sequence.requestId()).getFirst().events()) {
+        for (Timeline.Event event : timeline.describe(sequence.requestId()).getFirst().events()) {
             if (event.kind() == Timeline.Kind.WAITS) {
                 reasons.add(Timeline.label(event.reason()));
             }
@@ -83,8 +83,8 @@ class WaitingReasonTest {
     @Test
     void theNextSequenceWaitsForBudgetWhenAStepIsFull() {
         submit(40, 5);
-        var next = submit(10, 5);
-        var last = submit(3, 5);
+        Sequence next = submit(10, 5);
+        Sequence last = submit(3, 5);
         step();
         step();
         assertEquals("budget", reasons(next), "one event, however many steps it waits");
@@ -98,7 +98,7 @@ class WaitingReasonTest {
         scheduler = scheduler("guaranteed-no-evict", "fcfs", 8, 6);
         submit(12, 8);
         step();
-        var next = submit(12, 4);
+        Sequence next = submit(12, 4);
         step();
         assertEquals("memory", reasons(next));
     }
@@ -108,8 +108,8 @@ class WaitingReasonTest {
         scheduler = scheduler("guaranteed-no-evict", "fcfs", 8, 6);
         submit(12, 8);
         step();
-        var guaranteed = submit("", true, 12, 4);
-        var other = submit(12, 4);
+        Sequence guaranteed = submit("", true, 12, 4);
+        Sequence other = submit(12, 4);
         step();
         assertEquals("memory", reasons(guaranteed));
         assertEquals("memory", reasons(other));
@@ -120,7 +120,7 @@ class WaitingReasonTest {
         scheduler = scheduler("maximum-utilization", "fcfs", 1, 50);
         submit(4, 10);
         step();
-        var next = submit(4, 10);
+        Sequence next = submit(4, 10);
         step();
         assertEquals("slots", reasons(next));
     }
@@ -130,8 +130,8 @@ class WaitingReasonTest {
         scheduler = scheduler("maximum-utilization", "fair", 1, 50);
         submit("flood", false, 4, 2);
         step();
-        var flooding = submit("flood", false, 4, 4);
-        var quiet = submit("quiet", false, 4, 4);
+        Sequence flooding = submit("flood", false, 4, 4);
+        Sequence quiet = submit("quiet", false, 4, 4);
         for (int i = 0; i < 3; i++) {
             step();
         }
@@ -142,7 +142,7 @@ class WaitingReasonTest {
 
     @Test
     void aSequenceWhosePrefixAnotherComputesWaitsForThatOne() {
-        var ids = new int[40];
+        int[] ids = new int[40];
         var first = new Sequence(arrivals++, "first", ids, Choice.of(5));
         scheduler.submit(List.of(first), 0);
         step();
@@ -150,8 +150,8 @@ class WaitingReasonTest {
         scheduler.submit(List.of(second), 0);
         step();
         // The budget may be used up before it is admitted: the prefix is reported first.
-        var events = timeline.describe("second").getFirst().events();
-        var waits = events.stream().filter(one -> one.kind() == Timeline.Kind.WAITS).toList();
+        List<Timeline.Event> events = timeline.describe("second").getFirst().events();
+        List<Timeline.Event> waits = events.stream().filter(one -> one.kind() == Timeline.Kind.WAITS).toList();
         assertEquals(Timeline.Reason.DEPENDENCY, waits.getFirst().reason());
         assertEquals("first", waits.getFirst().onRequest());
     }

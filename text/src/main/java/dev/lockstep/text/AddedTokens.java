@@ -25,7 +25,7 @@ final class AddedTokens {
     AddedTokens(List<AddedToken> tokens) {
         this.tokens = List.copyOf(tokens);
         edges = new LongIntMap(16);
-        IntList atNode = new IntList();
+        var atNode = new IntList();
         atNode.add(NO_TOKEN);
         List<int[]> ends = new ArrayList<>();
         for (int t = 0; t < tokens.size(); t++) {

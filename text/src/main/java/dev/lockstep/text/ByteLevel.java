@@ -32,7 +32,7 @@ record ByteLevel() implements PreTokenizer {
     @Override
     public Pieces apply(Pieces pieces) {
         var mapped = new Mapped(pieces.text().length + pieces.count() + 8);
-        Pieces result = new Pieces(new char[0], pieces.startsInput(), pieces.count());
+        var result = new Pieces(new char[0], pieces.startsInput(), pieces.count());
         for (int i = 0; i < pieces.count(); i++) {
             int start = mapped.length;
             mapped.addUtf8(pieces.text(), pieces.start(i), pieces.end(i));

@@ -30,7 +30,7 @@ record BytePairJson(JsonPart part) implements ModelJson {
                         unknown.isEmpty() ? Vocabulary.NONE : vocabulary.id(unknown),
                         part.flag("fuse_unk", false),
                         affixes ? Vocabulary.NONE : SentencePiece.wordStart(vocabulary));
-        Symbols symbols = new Symbols(vocabulary, prefix, suffix);
+        var symbols = new Symbols(vocabulary, prefix, suffix);
         return new BytePairModel(vocabulary, symbols, merges(vocabulary, prefix.length()), rules);
     }
 
@@ -39,7 +39,7 @@ record BytePairJson(JsonPart part) implements ModelJson {
         if (!list.isArray()) {
             throw part.require("merges").wrong("a list");
         }
-        MergeTable merges = new MergeTable(list.size());
+        var merges = new MergeTable(list.size());
         int rank = 0;
         for (JsonNode merge : list) {
             String left = half(merge, rank, 0);

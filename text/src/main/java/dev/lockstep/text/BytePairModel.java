@@ -73,7 +73,7 @@ final class BytePairModel implements TokenModel {
         }
         int[] word = new int[to - from];
         int count = merger.merge(word, symbols.split(text, from, to, word));
-        IntList ids = new IntList(count);
+        var ids = new IntList(count);
         boolean afterUnknown = false;
         for (int i = 0; i < count; i++) {
             boolean unknown = false;

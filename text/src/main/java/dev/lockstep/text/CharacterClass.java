@@ -41,7 +41,7 @@ final class CharacterClass implements CharacterSet {
     /// @param body the text between `[` and `]`
     static CharacterClass parse(String body) {
         boolean negated = body.startsWith("^");
-        Parser parser = new Parser();
+        var parser = new Parser();
         parser.parse(body.codePoints().toArray(), negated ? 1 : 0);
         return new CharacterClass(merged(parser.ranges), parser.classes, negated);
     }

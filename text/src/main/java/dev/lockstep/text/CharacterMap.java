@@ -45,7 +45,7 @@ final class CharacterMap {
     /// Replaces whole short grapheme clusters, otherwise single characters, as the JSON format's
     /// library does.
     String applyToGraphemes(String text) {
-        StringBuilder result = new StringBuilder(text.length());
+        var result = new StringBuilder(text.length());
         BreakIterator graphemes = BreakIterator.getCharacterInstance(Locale.ROOT);
         graphemes.setText(text);
         int start = graphemes.first();

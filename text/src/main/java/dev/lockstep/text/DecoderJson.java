@@ -26,7 +26,7 @@ final class DecoderJson {
 
     /// Reads the decoder; without one, tokens are joined by spaces.
     static Tokenizer.Decoding read(Optional<JsonPart> part, Vocabulary vocabulary) {
-        DecoderJson decoder = new DecoderJson();
+        var decoder = new DecoderJson();
         part.ifPresentOrElse(decoder::add, decoder::joinBySpaces);
         return new Tokenizer.Decoding(
                 TokenBytes.of(

@@ -25,14 +25,14 @@ public final class Detokenizer {
 
     /// Returns the characters that this id completes, often none.
     public String push(int id) {
-        StringBuilder text = new StringBuilder();
+        var text = new StringBuilder();
         push(id, text);
         return text.toString();
     }
 
     /// Ends the text and returns U+FFFD for an incomplete character.
     public String finish() {
-        StringBuilder text = new StringBuilder(1);
+        var text = new StringBuilder(1);
         utf8.finish(text);
         return text.toString();
     }

@@ -70,7 +70,7 @@ final class GgufTokenizer {
 
     private Tokenizer sentencePiece() {
         requireScores();
-        Symbols symbols = new Symbols(vocabulary, "", "");
+        var symbols = new Symbols(vocabulary, "", "");
         var rules =
                 new BytePairModel.Rules(
                         false,
@@ -155,7 +155,7 @@ final class GgufTokenizer {
     }
 
     private MergeTable merges() {
-        MergeTable merges = new MergeTable(file.merges().size());
+        var merges = new MergeTable(file.merges().size());
         for (int rank = 0; rank < file.merges().size(); rank++) {
             String merge = file.merges().get(rank);
             int space = merge.indexOf(' ', 1);

@@ -10,7 +10,7 @@ final class Normalizers {
 
     /// Lowercases each character regardless of its position: a final sigma becomes a plain one.
     static String lowercase(String text) {
-        StringBuilder result = new StringBuilder(text.length());
+        var result = new StringBuilder(text.length());
         text.codePoints()
                 .forEach(
                         codePoint -> {
@@ -42,7 +42,7 @@ final class Normalizers {
 
     /// Returns every byte of the text as its printable character.
     static String byteLevel(String text) {
-        StringBuilder result = new StringBuilder(text.length());
+        var result = new StringBuilder(text.length());
         for (byte b : text.getBytes(StandardCharsets.UTF_8)) {
             result.append(ByteLevel.character(b & 0xFF));
         }
@@ -50,9 +50,9 @@ final class Normalizers {
     }
 
     static String replace(String text, TokenPattern pattern, String content) {
-        IntList matches = new IntList();
+        var matches = new IntList();
         pattern.find(text.toCharArray(), 0, text.length(), matches);
-        StringBuilder result = new StringBuilder(text.length());
+        var result = new StringBuilder(text.length());
         int done = 0;
         for (int i = 0; i < matches.size(); i += 2) {
             result.append(text, done, matches.at(i)).append(content);
@@ -75,7 +75,7 @@ final class Normalizers {
                                         || c == 0x7F
                                         || c == 0x8F
                                         || c == 0x9F));
-        StringBuilder result = new StringBuilder(kept.length());
+        var result = new StringBuilder(kept.length());
         kept.codePoints().forEach(c -> result.appendCodePoint(isNmtSpace(c) ? ' ' : c));
         return result.toString();
     }
@@ -111,7 +111,7 @@ final class Normalizers {
 
     private static String clean(String text) {
         String kept = filter(text, c -> c != 0 && c != 0xFFFD && !isControl(c));
-        StringBuilder result = new StringBuilder(kept.length());
+        var result = new StringBuilder(kept.length());
         kept.codePoints()
                 .forEach(c -> result.appendCodePoint(Characters.is(c, Characters.SPACE) ? ' ' : c));
         return result.toString();
@@ -133,7 +133,7 @@ final class Normalizers {
     }
 
     private static String spaceIdeographs(String text) {
-        StringBuilder result = new StringBuilder(text.length());
+        var result = new StringBuilder(text.length());
         text.codePoints()
                 .forEach(
                         c -> {
@@ -158,7 +158,7 @@ final class Normalizers {
     }
 
     private static String filter(String text, CharacterSet kept) {
-        StringBuilder result = new StringBuilder(text.length());
+        var result = new StringBuilder(text.length());
         text.codePoints().filter(kept::contains).forEach(result::appendCodePoint);
         return result.toString();
     }

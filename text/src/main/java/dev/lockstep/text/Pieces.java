@@ -21,7 +21,7 @@ final class Pieces {
 
     /// Returns all of `text` as one piece, or no piece if it is empty.
     static Pieces whole(char[] text, boolean startsInput) {
-        Pieces pieces = new Pieces(text, startsInput, 1);
+        var pieces = new Pieces(text, startsInput, 1);
         pieces.add(0, text.length);
         return pieces;
     }

@@ -14,7 +14,7 @@ final class SentencePiece {
     /// concatenation is a token, the highest score first.
     static MergeTable merges(Vocabulary vocabulary, Symbols symbols, List<Float> scores) {
         int[] ranks = ranks(scores);
-        MergeTable merges = new MergeTable(vocabulary.size() * 2);
+        var merges = new MergeTable(vocabulary.size() * 2);
         for (int id = 0; id < vocabulary.size(); id++) {
             String piece = vocabulary.piece(id);
             if (vocabulary.textId(piece) != id) {
@@ -108,7 +108,7 @@ final class SentencePiece {
     /// Writes spaces as `▁`: with `prefix` adds one before the first word, with `merged` writes
     /// exactly one before every word and none elsewhere.
     static String withSpaces(String text, boolean prefix, boolean merged) {
-        StringBuilder result = new StringBuilder(text.length() + 1);
+        var result = new StringBuilder(text.length() + 1);
         boolean inWord = false;
         boolean prefixed = !prefix;
         for (int i = 0; i < text.length(); i++) {

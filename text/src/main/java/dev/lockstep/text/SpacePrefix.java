@@ -19,8 +19,8 @@ record SpacePrefix(String symbol, Where where) implements PreTokenizer {
 
     @Override
     public Pieces apply(Pieces pieces) {
-        StringBuilder text = new StringBuilder(pieces.text().length + pieces.count());
-        Pieces result = new Pieces(new char[0], pieces.startsInput(), pieces.count());
+        var text = new StringBuilder(pieces.text().length + pieces.count());
+        var result = new Pieces(new char[0], pieces.startsInput(), pieces.count());
         for (int i = 0; i < pieces.count(); i++) {
             int start = text.length();
             String piece =

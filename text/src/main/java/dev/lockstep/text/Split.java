@@ -20,9 +20,9 @@ record Split(TokenPattern pattern, Behavior behavior, boolean invert) implements
 
     @Override
     public Pieces apply(Pieces pieces) {
-        Pieces result =
+        var result =
                 new Pieces(pieces.text(), pieces.startsInput(), pieces.text().length / 5 + 2);
-        IntList matches = new IntList();
+        var matches = new IntList();
         for (int i = 0; i < pieces.count(); i++) {
             matches.clear();
             pattern.find(pieces.text(), pieces.start(i), pieces.end(i), matches);

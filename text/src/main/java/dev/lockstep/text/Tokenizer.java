@@ -78,7 +78,7 @@ public final class Tokenizer {
     }
 
     public int[] encode(String text, EncodeOptions options) {
-        IntList ids = new IntList(text.length() / 4 + 8);
+        var ids = new IntList(text.length() / 4 + 8);
         if (options.addSpecial()) {
             framing.prefix().forEach(ids::add);
         }
@@ -92,7 +92,7 @@ public final class Tokenizer {
     /// Returns the text of the ids; bytes that are not UTF-8 become U+FFFD.
     public String decode(int[] ids, boolean skipSpecial) {
         var detokenizer = new Detokenizer(this, skipSpecial, Detokenizer.Start.TEXT);
-        StringBuilder text = new StringBuilder(ids.length * 4);
+        var text = new StringBuilder(ids.length * 4);
         for (int id : ids) {
             detokenizer.push(id, text);
         }

@@ -59,7 +59,7 @@ final class TokenizerJson {
     /// Builds the tokenizer; the BOS rule in `names` overrides the post-processor.
     Tokenizer tokenizer(SpecialNames names) {
         Vocabulary vocabulary = vocabulary();
-        Tokenizer.Encoding encoding =
+        var encoding =
                 new Tokenizer.Encoding(
                         added,
                         root.part("normalizer").map(NormalizerJson::read).orElse(Normalizer.NONE),

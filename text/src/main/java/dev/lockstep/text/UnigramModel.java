@@ -36,7 +36,7 @@ final class UnigramModel implements TokenModel {
         this.byteFallback = byteFallback;
         this.byteIds = vocabulary.byteIds();
         this.unknownScore = Arrays.stream(this.scores).min().orElse(0) - UNKNOWN_PENALTY;
-        IntList atNode = new IntList();
+        var atNode = new IntList();
         atNode.add(Vocabulary.NONE);
         for (int id = 0; id < vocabulary.size(); id++) {
             String piece = vocabulary.piece(id);
@@ -113,11 +113,11 @@ final class UnigramModel implements TokenModel {
     }
 
     private int[] backward(char[] text, int from, int[] begin, int[] token) {
-        IntList ends = new IntList();
+        var ends = new IntList();
         for (int end = begin.length - 1; end > 0; end = begin[end]) {
             ends.add(end);
         }
-        IntList ids = new IntList(ends.size());
+        var ids = new IntList(ends.size());
         for (int i = ends.size() - 1; i >= 0; i--) {
             int end = ends.at(i);
             if (token[end] != Vocabulary.NONE) {

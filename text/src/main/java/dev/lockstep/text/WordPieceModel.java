@@ -37,8 +37,8 @@ final class WordPieceModel implements TokenModel {
 
     @Override
     public void encode(char[] text, int from, int to, IntList ids) {
-        String word = new String(text, from, to - from);
-        IntList pieces = new IntList();
+        var word = new String(text, from, to - from);
+        var pieces = new IntList();
         if (word.codePointCount(0, word.length()) > maxWordLength || !cover(word, pieces)) {
             if (unknown != Vocabulary.NONE) {
                 ids.add(unknown);

@@ -14,8 +14,8 @@ final class BytePairMergerTest {
     @Test
     void wordsOfAnyLengthMergeLikeTheNaiveAlgorithm() {
         for (int seed = 0; seed < 300; seed++) {
-            Random random = new Random(seed);
-            MergeTable merges = new MergeTable(32);
+            var random = new Random(seed);
+            var merges = new MergeTable(32);
             int results = 3;
             for (int i = 0; i < 24; i++) {
                 int left = random.nextInt(results);

@@ -16,9 +16,9 @@ final class CanonicalOrderTest {
 
     @Test
     void everyNormalFormOfALongRunStaysTheSame() {
-        Random random = new Random(3);
+        var random = new Random(3);
         for (int round = 0; round < 40; round++) {
-            StringBuilder text = new StringBuilder("e");
+            var text = new StringBuilder("e");
             for (int i = 0; i < 200; i++) {
                 text.appendCodePoint(MARKS[random.nextInt(round % 2 == 0 ? MARKS.length : 60)]);
             }

@@ -45,7 +45,7 @@ final class DetokenizerTest {
         int[] ids = words.encode("hello", false);
         assertEquals("hello", words.decode(ids, true));
         var continued = new Detokenizer(words, true, Detokenizer.Start.CONTINUATION);
-        StringBuilder text = new StringBuilder();
+        var text = new StringBuilder();
         for (int id : ids) {
             text.append(continued.push(id));
         }
@@ -61,13 +61,13 @@ final class DetokenizerTest {
 
     @Test
     void streamedIdsGiveTheTextOfDecodingAtOnce() {
-        Random random = new Random(42);
+        var random = new Random(42);
         for (int round = 0; round < 2_000; round++) {
             Tokenizer tokenizer = random.nextBoolean() ? bytes : words;
             boolean skip = random.nextBoolean();
             int[] ids = random.ints(random.nextInt(12), 0, tokenizer.vocabularySize()).toArray();
             var detokenizer = new Detokenizer(tokenizer, skip, Detokenizer.Start.TEXT);
-            StringBuilder streamed = new StringBuilder();
+            var streamed = new StringBuilder();
             for (int id : ids) {
                 String text = detokenizer.push(id);
                 assertEquals(

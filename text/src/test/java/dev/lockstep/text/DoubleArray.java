@@ -25,7 +25,7 @@ final class DoubleArray {
                     texts.writeBytes(to.getBytes(StandardCharsets.UTF_8));
                     texts.write(0);
                 });
-        Node root = new Node();
+        var root = new Node();
         values.forEach(
                 (from, value) -> root.insert(from.getBytes(StandardCharsets.UTF_8), 0, value));
         int[] units = new int[WIDTH * (root.count() + 1)];

@@ -156,7 +156,7 @@ final class RandomText {
     }
 
     String next() {
-        StringBuilder text = new StringBuilder();
+        var text = new StringBuilder();
         for (int i = random.nextInt(30); i > 0; i--) {
             text.append(PARTS[random.nextInt(PARTS.length)]);
         }

@@ -47,7 +47,7 @@ final class RegexPatternTest {
     }
 
     private static int[] find(String expression, String text, int from, int to) {
-        IntList matches = new IntList();
+        var matches = new IntList();
         new RegexPattern(expression).find(text.toCharArray(), from, to, matches);
         return matches.toArray();
     }

@@ -26,7 +26,7 @@ final class StopStringsTest {
         assertEquals("", stops.push("\n\nUs").text());
         assertEquals("\n\nUsing", stops.push("ing").text());
         assertEquals("", stops.push("\n\nUser").text());
-        var end = stops.push(": hidden");
+        StopStrings.Result end = stops.push(": hidden");
         assertEquals("", end.text());
         assertEquals(Optional.of("\n\nUser:"), end.stop());
         assertEquals("", stops.push("more").text());
@@ -37,7 +37,7 @@ final class StopStringsTest {
     void withheldTextIsReturnedAtTheEnd() {
         var stops = new StopStrings(List.of("STOP"), false);
         assertEquals("a ", stops.push("a STO").text());
-        var end = stops.finish();
+        StopStrings.Result end = stops.finish();
         assertEquals("STO", end.text());
         assertTrue(end.stop().isEmpty());
     }
@@ -57,7 +57,7 @@ final class StopStringsTest {
 
         var undecided = new StopStrings(List.of("bc", "abcd"), false);
         undecided.push("abc");
-        var other = undecided.push("x");
+        StopStrings.Result other = undecided.push("x");
         assertEquals("a", other.text());
         assertEquals(Optional.of("bc"), other.stop());
     }
@@ -87,7 +87,7 @@ final class StopStringsTest {
     /// thousand texts.
     @Test
     void anyChunkingGivesTheResultOfASearchInTheWholeText() {
-        Random random = new Random(20260115);
+        var random = new Random(20260115);
         for (int round = 0; round < 20_000; round++) {
             String text = letters(random, random.nextInt(24));
             List<String> stopStrings = new ArrayList<>();
@@ -95,7 +95,7 @@ final class StopStringsTest {
                 stopStrings.add(letters(random, 1 + random.nextInt(6)));
             }
             boolean include = random.nextBoolean();
-            var expected = naive(text, stopStrings, include);
+            StopStrings.Result expected = naive(text, stopStrings, include);
             String message = "round " + round + ": " + text + " " + stopStrings;
             assertEquals(expected, cut(text, stopStrings, include, random, message), message);
         }
@@ -104,12 +104,12 @@ final class StopStringsTest {
     private static StopStrings.Result cut(
             String text, List<String> stopStrings, boolean include, Random random, String message) {
         var stops = new StopStrings(stopStrings, include);
-        StringBuilder shown = new StringBuilder();
+        var shown = new StringBuilder();
         Optional<String> stop = Optional.empty();
         int at = 0;
         while (at < text.length() && stop.isEmpty()) {
             int end = Math.min(text.length(), at + random.nextInt(4));
-            var result = stops.push(text.substring(at, end));
+            StopStrings.Result result = stops.push(text.substring(at, end));
             shown.append(result.text());
             stop = result.stop();
             at = end;
@@ -123,7 +123,7 @@ final class StopStringsTest {
             }
         }
         if (stop.isEmpty()) {
-            var result = stops.finish();
+            StopStrings.Result result = stops.finish();
             shown.append(result.text());
             stop = result.stop();
         }
@@ -146,7 +146,7 @@ final class StopStringsTest {
     }
 
     private static String letters(Random random, int length) {
-        StringBuilder letters = new StringBuilder();
+        var letters = new StringBuilder();
         for (int i = 0; i < length; i++) {
             letters.append(random.nextInt(5) == 0 ? 'b' : 'a');
         }

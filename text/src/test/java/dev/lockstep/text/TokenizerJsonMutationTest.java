@@ -32,7 +32,7 @@ final class TokenizerJsonMutationTest {
     void aDamagedFileIsAnIllegalArgument(String model) {
         String whole = HEAD + model;
         Tokenizers.ofJson(whole.getBytes(StandardCharsets.UTF_8)).encode("ab it <s>", true);
-        Random random = new Random(17);
+        var random = new Random(17);
         for (int round = 0; round < 1_500; round++) {
             byte[] damaged = damage(whole, random);
             try {
@@ -49,7 +49,7 @@ final class TokenizerJsonMutationTest {
     }
 
     private static byte[] damage(String whole, Random random) {
-        StringBuilder damaged = new StringBuilder(whole);
+        var damaged = new StringBuilder(whole);
         for (int i = 1 + random.nextInt(3); i > 0; i--) {
             int at = random.nextInt(damaged.length());
             int from = random.nextInt(whole.length() - 20);

@@ -171,7 +171,7 @@ final class TokenizerJsonOracleTest {
     void addedTokensOfEveryKind() {
         compare(
                 root -> {
-                    ArrayNode added = (ArrayNode) root.get("added_tokens");
+                    var added = (ArrayNode) root.get("added_tokens");
                     added.add(addedToken(1024, "[X]", "lstrip"));
                     added.add(addedToken(1025, "<tool>", "rstrip"));
                     added.add(addedToken(1026, "the", "single_word"));
@@ -294,7 +294,7 @@ final class TokenizerJsonOracleTest {
                   "merges":["t ##h","th ##e</w>","##h ##e</w>"]}}
                 """
                         .getBytes(StandardCharsets.UTF_8);
-        try (ReferenceTokenizer reference = new ReferenceTokenizer(json)) {
+        try (var reference = new ReferenceTokenizer(json)) {
             for (String text : new String[] {"the", "a", "the a", "th", "xhe", "the the x", "é"}) {
                 assertArrayEquals(
                         reference.encode(text, false),
@@ -328,8 +328,8 @@ final class TokenizerJsonOracleTest {
         byte[] json = root.toString().getBytes(StandardCharsets.UTF_8);
         String changed = root.deepCopy().without(List.of("model", "added_tokens")).toString();
         Tokenizer tokenizer = Tokenizers.ofJson(json);
-        RandomText texts = new RandomText(11);
-        try (ReferenceTokenizer reference = new ReferenceTokenizer(json)) {
+        var texts = new RandomText(11);
+        try (var reference = new ReferenceTokenizer(json)) {
             for (int i = 0; i < TEXTS; i++) {
                 String text = texts.next();
                 String message = changed + "\nfor «" + text + "»";
@@ -357,7 +357,7 @@ final class TokenizerJsonOracleTest {
     }
 
     private static void sentencePieceModel(ObjectNode root) {
-        ObjectNode model = (ObjectNode) root.get("model");
+        var model = (ObjectNode) root.get("model");
         ObjectNode vocabulary = model.putObject("vocab");
         for (String special : new String[] {"<unk>", "<s>", "</s>", "<|im_start|>", "<|im_end|>"}) {
             vocabulary.put(special, vocabulary.size());

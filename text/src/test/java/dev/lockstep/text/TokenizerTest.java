@@ -83,7 +83,7 @@ final class TokenizerTest {
 
     @Test
     void anIdOutsideTheVocabularyIsRefusedWithBothNumbers() {
-        var thrown = assertThrows(IllegalArgumentException.class, () -> bytes.piece(9_999));
+        IllegalArgumentException thrown = assertThrows(IllegalArgumentException.class, () -> bytes.piece(9_999));
         assertTrue(
                 thrown.toString().contains("9999") && thrown.toString().contains("263"),
                 thrown.toString());
@@ -108,7 +108,7 @@ final class TokenizerTest {
             })
     void noPreTokenizerLosesText(String name) {
         Tokenizer tokenizer = TinyVocabularies.byteLevel(name, "t h", "th e", "Ġ a");
-        RandomText texts = new RandomText(5);
+        var texts = new RandomText(5);
         for (int i = 0; i < 100; i++) {
             String text = texts.next();
             assertEquals(text, tokenizer.decode(tokenizer.encode(text, false), false), name);
@@ -117,7 +117,7 @@ final class TokenizerTest {
 
     @Test
     void anUnknownPreTokenizerIsRefusedByName() {
-        var thrown =
+        IllegalArgumentException thrown =
                 assertThrows(
                         IllegalArgumentException.class,
                         () -> TinyVocabularies.byteLevel("no-such-rule"));

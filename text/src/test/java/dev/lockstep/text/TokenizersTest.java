@@ -82,7 +82,7 @@ final class TokenizersTest {
     }
 
     private void assertRefused(String... parts) {
-        var thrown =
+        CheckpointException thrown =
                 assertThrows(
                         CheckpointException.class,
                         () -> Tokenizers.of(TokenizerSource.open(folder)));

@@ -16,14 +16,14 @@ final class UnigramModelTest {
     @Test
     void theBestOfAllSplitsIsFound() {
         Tokenizer tokenizer = tokenizer(new GgufVocabulary.Flags(false, false, false, false));
-        Random random = new Random(9);
+        var random = new Random(9);
         for (int round = 0; round < 500; round++) {
-            StringBuilder word = new StringBuilder();
+            var word = new StringBuilder();
             for (int i = 1 + random.nextInt(10); i > 0; i--) {
                 word.append("abc".charAt(random.nextInt(3)));
             }
             double found = 0;
-            StringBuilder spelled = new StringBuilder();
+            var spelled = new StringBuilder();
             for (int id : tokenizer.encode(word.toString(), false)) {
                 found += SCORES[id - 1];
                 spelled.append(tokenizer.piece(id));

@@ -17,14 +17,14 @@ final class Utf8StreamTest {
 
     @Test
     void randomBytesDecodeAsTheJdkDecodesThemAtOnce() {
-        Random random = new Random(7);
+        var random = new Random(7);
         for (int round = 0; round < 50_000; round++) {
             byte[] bytes = new byte[random.nextInt(12)];
             for (int i = 0; i < bytes.length; i++) {
                 bytes[i] = (byte) BYTES[random.nextInt(BYTES.length)];
             }
             var stream = new Utf8Stream();
-            StringBuilder text = new StringBuilder();
+            var text = new StringBuilder();
             for (byte b : bytes) {
                 stream.push(b, text);
             }
@@ -41,7 +41,7 @@ final class Utf8StreamTest {
     @Test
     void anEncodedSurrogateIsAReplacementCharacterPerByte() {
         var stream = new Utf8Stream();
-        StringBuilder text = new StringBuilder();
+        var text = new StringBuilder();
         for (int b : new int[] {0xED, 0xA0, 0x80, 0xED, 0x9F, 0xBF, 0xED}) {
             stream.push((byte) b, text);
         }
@@ -52,7 +52,7 @@ final class Utf8StreamTest {
     @Test
     void aCharacterIsEmittedOnlyWithItsLastByte() {
         var stream = new Utf8Stream();
-        StringBuilder text = new StringBuilder();
+        var text = new StringBuilder();
         byte[] bytes = "😀".getBytes(StandardCharsets.UTF_8);
         for (int i = 0; i < 3; i++) {
             stream.push(bytes[i], text);

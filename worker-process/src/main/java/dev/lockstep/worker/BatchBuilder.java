@@ -106,7 +106,7 @@ final class BatchBuilder implements AutoCloseable {
                         ? Optional.empty()
                         : Optional.of(page(others, new RowBlocks.OfStep(blockSize)));
         kernels.copyToDevice(slice(0, cursor), device.tensor(0, DType.I32, 1, cursor));
-        ForwardBatch forward =
+        var forward =
                 new ForwardBatch(
                         tokens,
                         vector(ids, tokens),

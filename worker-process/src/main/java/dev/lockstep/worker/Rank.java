@@ -20,7 +20,7 @@ import org.apache.logging.log4j.Logger;
 ///
 /// Belongs to the step thread once the worker has started.
 final class Rank implements AutoCloseable {
-    private static final Logger log = LogManager.getLogger(Rank.class);
+    private static final Logger LOG = LogManager.getLogger(Rank.class);
 
     private final Model model;
     private final Kernels kernels;
@@ -82,7 +82,7 @@ final class Rank implements AutoCloseable {
     /// this rank's KV blocks.
     Session open(StepRunner.Formation formation) {
         int tokens = formation.maxBatchedTokens().orElse(limits.maxBatchedTokens);
-        SessionLimits session =
+        var session =
                 new SessionLimits(
                         tokens, formation.maxSequences(), limits.maxPositions, limits.blockSize);
         if (formation.maxSequences() < 1 || tokens < 1) {
@@ -133,7 +133,7 @@ final class Rank implements AutoCloseable {
                     .orElse(measured);
         }
         held.clear();
-        WarmUp warmUp = new WarmUp(kernels, session, (int) formation.kvBlocks());
+        var warmUp = new WarmUp(kernels, session, (int) formation.kvBlocks());
         requireScratch(session, warmUp.dummyStep());
         if (formation.maxBatchedTokens().isPresent()) {
             warmUp.warm();
@@ -150,7 +150,7 @@ final class Rank implements AutoCloseable {
         long scratch = session.scratchBytes();
         int maxTokens = session.limits().maxTokens();
         long missing = scratch * (maxTokens - tokens) / tokens;
-        log.info("a step of {} tokens uses {} KiB of scratch memory", tokens, scratch >> 10);
+        LOG.info("a step of {} tokens uses {} KiB of scratch memory", tokens, scratch >> 10);
         long available = HostMemory.availableBytes();
         if (missing > available) {
             throw new OutOfHostMemoryException(

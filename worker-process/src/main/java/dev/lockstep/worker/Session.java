@@ -19,7 +19,7 @@ import org.apache.logging.log4j.Logger;
 ///
 /// Belongs to the step thread, except for [#abort]. [StepRunner] closes it when the epoch ends.
 final class Session implements AutoCloseable {
-    private static final Logger log = LogManager.getLogger(Session.class);
+    private static final Logger LOG = LogManager.getLogger(Session.class);
 
     private final long epoch;
     private final Model model;
@@ -194,7 +194,7 @@ final class Session implements AutoCloseable {
                     "a step of %d tokens, the limit is %d"
                             .formatted(step.tokens(), limits.maxTokens()));
         }
-        BitSet seen = new BitSet(limits.maxSequences());
+        var seen = new BitSet(limits.maxSequences());
         for (Step.Row row : step.rows()) {
             slots.at(row.slot());
             if (seen.get(row.slot())) {
@@ -207,8 +207,8 @@ final class Session implements AutoCloseable {
 
     private void admit(Step.Admission admission) {
         int slot = admission.slot();
-        log.debug("request {} gets slot {}", admission.requestId(), slot);
-        Slot admitted = new Slot(admission, kv.size());
+        LOG.debug("request {} gets slot {}", admission.requestId(), slot);
+        var admitted = new Slot(admission, kv.size());
         admitted.named(admission.computed() / limits.blockSize());
         slots.put(slot, admitted);
         sampler.admit(slot, admission.settings(), admission.promptIds(), admission.outputIds());

@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
 /// inbox is bounded; a step that finds it full is refused with an error message. A correct
 /// scheduler has two steps in flight.
 final class StepRunner implements AutoCloseable {
-    private static final Logger log = LogManager.getLogger(StepRunner.class);
+    private static final Logger LOG = LogManager.getLogger(StepRunner.class);
     private static final int INBOX = 16;
 
     private final Rank rank;
@@ -171,7 +171,7 @@ final class StepRunner implements AutoCloseable {
             Session formed = rank.open(formation);
             session = formed;
             StepBudget budget = rank.warm(formed, formation);
-            log.info(
+            LOG.info(
                     "epoch {} formed in {} ms: {} KV blocks, at most {} tokens a step",
                     formation.epoch,
                     (System.nanoTime() - start) / 1_000_000,
@@ -179,7 +179,7 @@ final class StepRunner implements AutoCloseable {
                     budget.tokens());
             form.replies.formed(formation.epoch, budget);
         } catch (RuntimeException | Error e) {
-            log.warn("epoch {} could not form", formation.epoch, e);
+            LOG.warn("epoch {} could not form", formation.epoch, e);
             drop();
             form.replies.failed(formation.epoch, 0, e.getMessage() + "");
         }
@@ -203,7 +203,7 @@ final class StepRunner implements AutoCloseable {
             lastFinished = step.number();
             run.replies.finished(outcome);
         } catch (RuntimeException | Error e) {
-            log.warn("step ({}, {}) failed", step.epoch(), step.number(), e);
+            LOG.warn("step ({}, {}) failed", step.epoch(), step.number(), e);
             drop();
             run.replies.failed(step.epoch(), step.number(), e.getMessage() + "");
         }

@@ -38,7 +38,7 @@ public final class WorkerMain {
     static final Failpoint AFTER_STEP = new Failpoint("worker.after-step");
     static final Failpoint BEFORE_FORM = new Failpoint("worker.before-form");
 
-    private static final Logger log = LogManager.getLogger(WorkerMain.class);
+    private static final Logger LOG = LogManager.getLogger(WorkerMain.class);
 
     private static final Duration MEETING_TIMEOUT = Duration.ofSeconds(30);
 
@@ -60,7 +60,7 @@ public final class WorkerMain {
         ComputeTypes types = source.computeTypes(config.dtype(), config.kvDtype(), kernels);
         Shard shard = source.shard(config.rank(), config.tensorParallel());
         MemoryPlan plan = plan(config, source, shard, types, kernels);
-        plan.lowered().forEach(line -> log.warn("lowered {}", line));
+        plan.lowered().forEach(line -> LOG.warn("lowered {}", line));
         MemoryBill bill = plan.ranks().getFirst();
         Model model =
                 source.load(
@@ -72,7 +72,7 @@ public final class WorkerMain {
                                 WorkerConfig.BLOCK_SIZE,
                                 plan.maxModelLen(),
                                 progress));
-        Rank rank =
+        var rank =
                 new Rank(
                         model,
                         kernels,
@@ -84,7 +84,7 @@ public final class WorkerMain {
                                 bill.kv()));
         daemon.own(rank);
         String incarnation = Randomness.secure().nextIncarnation();
-        JoinReply joinReply =
+        var joinReply =
                 new JoinReply(
                         config,
                         incarnation,
@@ -106,12 +106,12 @@ public final class WorkerMain {
             Rank rank,
             Kernels kernels,
             Failpoints failpoints) {
-        StepRunner runner = new StepRunner(rank, failpoints);
-        Announcement announcement = new Announcement();
+        var runner = new StepRunner(rank, failpoints);
+        var announcement = new Announcement();
         ScheduledExecutorService timer =
                 Executors.newSingleThreadScheduledExecutor(
                         Thread.ofPlatform().daemon().name("heartbeat").factory());
-        WorkerService service =
+        var service =
                 new WorkerService(
                         joinReply, runner, kernels::progress, timer, announcement::serving);
         runner.start();
@@ -141,7 +141,7 @@ public final class WorkerMain {
                                         "model", config.servedModelName(),
                                         "digest", joinReply.modelDigest()));
         announcement.begin(daemon.own(cluster.register(member)));
-        log.info(
+        LOG.info(
                 "rank {} of {} in group {}: {}, announced at {}:{}",
                 config.rank(),
                 config.tensorParallel(),

@@ -64,7 +64,7 @@ final class WorkerServer implements AutoCloseable {
                     new IOException("path too long"));
         }
         try {
-            WorkerServer server = new WorkerServer(host, port, socket, service);
+            var server = new WorkerServer(host, port, socket, service);
             try {
                 server.tcp.start();
                 server.unix.start();

@@ -29,7 +29,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
     static final Metadata.Key<String> HIGHEST_EPOCH =
             Metadata.Key.of("lockstep-epoch", Metadata.ASCII_STRING_MARSHALLER);
 
-    private static final Logger log = LogManager.getLogger(WorkerService.class);
+    private static final Logger LOG = LogManager.getLogger(WorkerService.class);
     private static final Duration HEARTBEAT = Duration.ofSeconds(1);
 
     private final JoinReply joinReply;
@@ -137,7 +137,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
             }
             Optional<Long> highest = WorkerService.this.refuse(join, this);
             if (highest.isPresent()) {
-                Metadata trailers = new Metadata();
+                var trailers = new Metadata();
                 trailers.put(HIGHEST_EPOCH, Long.toString(highest.get()));
                 refuse(
                         Status.FAILED_PRECONDITION.withDescription(
@@ -146,7 +146,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
                         trailers);
                 return;
             }
-            log.info("joins epoch {} of group {}", join.getEpoch(), join.getGroup());
+            LOG.info("joins epoch {} of group {}", join.getEpoch(), join.getGroup());
             epoch = join.getEpoch();
             runner.join(epoch, join.getHashKey().toByteArray(), this);
         }
@@ -163,7 +163,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
 
         @Override
         public void onError(Throwable cause) {
-            log.info("the scheduler's stream of epoch {} broke: {}", epoch, cause.getMessage());
+            LOG.info("the scheduler's stream of epoch {} broke: {}", epoch, cause.getMessage());
             end();
         }
 

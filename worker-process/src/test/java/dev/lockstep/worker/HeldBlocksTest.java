@@ -91,7 +91,7 @@ class HeldBlocksTest {
         try (Session session = open(1, TestWorker.BLOCKS, false)) {
             fillTwo(session);
         }
-        StepRunner.Formation formation =
+        var formation =
                 new StepRunner.Formation(
                         2,
                         "test",

@@ -11,6 +11,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.proto.v1.Form;
 import dev.lockstep.proto.v1.Admission;
 import dev.lockstep.proto.v1.BlockCopy;
 import dev.lockstep.proto.v1.SamplingParams;
@@ -125,7 +126,7 @@ class MalformedMessagesTest extends TinyWorkerSetting {
                             new Malformed(step(0, 0), "KV blocks", "" + Long.MAX_VALUE),
                             new Malformed(step(0, 0), "0 sequences"),
                             new Malformed(step(0, 0), "-1 tokens"))) {
-                var form = TestScheduler.form(++epoch);
+                Form.Builder form = TestScheduler.form(++epoch);
                 switch ((int) epoch) {
                     case 1 -> form.setKvBlocks(34);
                     case 2 -> form.setKvBlocks(1);

@@ -71,7 +71,7 @@ class MemoryPlanTest {
 
     @Test
     void theWholeContextMayTakeMoreThanTwoGibibytes() {
-        MemoryPlan.Needs longContext =
+        var longContext =
                 new MemoryPlan.Needs(131_072, needs(GIB).ranks(), needs(GIB).kv());
         MemoryPlan plan = MemoryPlan.of(longContext, asked(0, 0, 0), 100 * GIB);
         assertEquals(131_072, plan.maxModelLen());
@@ -177,7 +177,7 @@ class MemoryPlanTest {
 
     @Test
     void ranksShareKvMemoryInProportionToTheirBytesPerToken() {
-        MemoryPlan.Needs needs =
+        var needs =
                 new MemoryPlan.Needs(
                         CONTEXT,
                         List.of(

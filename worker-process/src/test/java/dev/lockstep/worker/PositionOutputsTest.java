@@ -31,7 +31,7 @@ class PositionOutputsTest extends TinyWorkerSetting {
         List<StepOutcome.Outputs> all = new ArrayList<>();
         int computed = 0;
         for (int chunk : chunks) {
-            var admitted =
+            List<Step.Admission> admitted =
                     computed == 0
                             ? List.of(admission(2, prompt, wanted, false))
                             : List.<Step.Admission>of();
@@ -94,7 +94,7 @@ class PositionOutputsTest extends TinyWorkerSetting {
     @Test
     void aPromptTokenHasTheLogProbabilityItHadWhenItWasGenerated() {
         try (Session session = worker.open(1)) {
-            var generated = TestWorker.generate(session, PROMPT, NONE, 30, TestWorker.seeded(11));
+            List<StepOutcome.Sampled> generated = TestWorker.generate(session, PROMPT, NONE, 30, TestWorker.seeded(11));
             int[] ids = Arrays.copyOf(PROMPT, PROMPT.length + generated.size());
             for (int i = 0; i < generated.size(); i++) {
                 ids[PROMPT.length + i] = generated.get(i).id();
@@ -113,7 +113,7 @@ class PositionOutputsTest extends TinyWorkerSetting {
     void hiddenStatesAreTheSameInChunksAndWithoutKv() {
         try (Session session = worker.open(1)) {
             var wanted = new PromptOutputs(0, false, 0, true, PromptOutputs.Pooling.NONE);
-            var whole = outputs(session, PROMPT, wanted, 10);
+            List<StepOutcome.Outputs> whole = outputs(session, PROMPT, wanted, 10);
             int size = whole.getFirst().hiddenSize();
             float[] states = hiddenStates(whole);
             assertEquals(PROMPT.length * size, states.length);
@@ -122,7 +122,7 @@ class PositionOutputsTest extends TinyWorkerSetting {
             assertArrayEquals(states, hiddenStates(withoutKv(session, PROMPT, wanted)));
 
             var late = new PromptOutputs(8, false, 0, true, PromptOutputs.Pooling.NONE);
-            var some = outputs(session, PROMPT, late, 3, 7);
+            List<StepOutcome.Outputs> some = outputs(session, PROMPT, late, 3, 7);
             assertEquals(8, some.getFirst().position());
             assertArrayEquals(Arrays.copyOfRange(states, 8 * size, 10 * size), hiddenStates(some));
         }
@@ -164,9 +164,9 @@ class PositionOutputsTest extends TinyWorkerSetting {
         try (Session session = worker.open(1)) {
             var wanted = new PromptOutputs(0, true, 3, true, PromptOutputs.Pooling.MEAN);
             int[] other = {9, 8, 7, 300, 1};
-            var alone = withoutKv(session, PROMPT, wanted);
-            var otherAlone = withoutKv(session, other, wanted);
-            var decoded = TestWorker.generate(session, PROMPT, NONE, 2, TestWorker.seeded(3));
+            List<StepOutcome.Outputs> alone = withoutKv(session, PROMPT, wanted);
+            List<StepOutcome.Outputs> otherAlone = withoutKv(session, other, wanted);
+            List<StepOutcome.Sampled> decoded = TestWorker.generate(session, PROMPT, NONE, 2, TestWorker.seeded(3));
             session.run(
                     TestWorker.step(
                             session,
@@ -200,8 +200,8 @@ class PositionOutputsTest extends TinyWorkerSetting {
     @Test
     void aRowWithoutKvMustBeItsWholeSequence() {
         try (Session session = worker.open(1)) {
-            var admitted = List.of(admission(0, PROMPT, PromptOutputs.NONE, true));
-            var refusal =
+            List<Step.Admission> admitted = List.of(admission(0, PROMPT, PromptOutputs.NONE, true));
+            IllegalArgumentException refusal =
                     assertThrows(
                             IllegalArgumentException.class,
                             () ->

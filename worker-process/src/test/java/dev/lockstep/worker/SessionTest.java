@@ -112,8 +112,8 @@ class SessionTest extends TinyWorkerSetting {
     @Test
     void aStepOutOfOrderIsRefused() {
         try (Session session = worker.open(4)) {
-            Step second = new Step(4, 2, NONE, List.of(), List.of(), List.of());
-            Step stale = new Step(3, 1, NONE, List.of(), List.of(), List.of());
+            var second = new Step(4, 2, NONE, List.of(), List.of(), List.of());
+            var stale = new Step(3, 1, NONE, List.of(), List.of(), List.of());
             assertThrows(IllegalStateException.class, () -> session.run(second));
             assertThrows(IllegalStateException.class, () -> session.run(stale));
         }
@@ -151,7 +151,7 @@ class SessionTest extends TinyWorkerSetting {
 
     private static void assertRefused(Session session, String words, Step.Row row) {
         Step step = TestWorker.step(session, NONE, List.of(), row);
-        var refusal = assertThrows(IllegalArgumentException.class, () -> session.run(step));
+        IllegalArgumentException refusal = assertThrows(IllegalArgumentException.class, () -> session.run(step));
         String message = refusal.getMessage() + "";
         assertTrue(message.contains(words), message);
     }

@@ -25,7 +25,7 @@ class SlotTest {
     }
 
     private static void assertRefused(Slot slot, Step.Row row, String message) {
-        var refusal = assertThrows(IllegalArgumentException.class, () -> slot.advance(row, LIMITS));
+        IllegalArgumentException refusal = assertThrows(IllegalArgumentException.class, () -> slot.advance(row, LIMITS));
         assertEquals("slot 3: " + message, refusal.getMessage());
     }
 
@@ -129,9 +129,9 @@ class SlotTest {
 
     @Test
     void anAdmissionMustHaveIds() {
-        Step.Admission empty =
+        var empty =
                 new Step.Admission("r", 3, new int[0], new int[0], SamplingSettings.greedy(), 0);
-        var refusal = assertThrows(IllegalArgumentException.class, () -> new Slot(empty, 1));
+        IllegalArgumentException refusal = assertThrows(IllegalArgumentException.class, () -> new Slot(empty, 1));
         assertEquals("slot 3: an admission with no ids", refusal.getMessage());
     }
 }

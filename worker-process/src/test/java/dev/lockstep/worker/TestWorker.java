@@ -60,7 +60,7 @@ final class TestWorker implements AutoCloseable {
                                 maxPositions,
                                 LoadSettings.Progress.none()));
         long kvBytes = BLOCKS * WorkerConfig.BLOCK_SIZE * source.kvBytesPerToken(shard, types.kv());
-        Rank rank =
+        var rank =
                 new Rank(
                         model,
                         kernels,

@@ -13,7 +13,7 @@ class WarmUpTest extends TinyWorkerSetting {
 
     /// Warms up, then generates within one block; returns the tokens that a step may have.
     private static int warm(int blocks, int maxSequences, Optional<Integer> maxTokens) {
-        StepRunner.Formation formation =
+        var formation =
                 new StepRunner.Formation(1, "test", blocks, maxSequences, maxTokens, false);
         try (Session session = worker.rank.open(formation)) {
             int tokens = worker.rank.warm(session, formation).tokens();
@@ -39,7 +39,7 @@ class WarmUpTest extends TinyWorkerSetting {
 
     @Test
     void aSmallStepShowsTheScratchMemoryOfTheLargest() {
-        StepRunner.Formation formation =
+        var formation =
                 new StepRunner.Formation(
                         1,
                         "test",
@@ -50,7 +50,7 @@ class WarmUpTest extends TinyWorkerSetting {
         try (TestWorker fresh = TestWorker.onTinyModel(folder);
                 Session session = fresh.rank.open(formation)) {
             assertEquals(0, session.scratchBytes(), "nothing has run");
-            WarmUp warmUp = new WarmUp(fresh.rank.kernels(), session, TestWorker.BLOCKS);
+            var warmUp = new WarmUp(fresh.rank.kernels(), session, TestWorker.BLOCKS);
             int tokens = warmUp.dummyStep();
             long small = session.scratchBytes();
             assertTrue(small > 0, "a step of %d tokens used no scratch memory".formatted(tokens));
@@ -79,7 +79,7 @@ class WarmUpTest extends TinyWorkerSetting {
     void aSequenceMayBeShorterThanTheSmallestChunk() {
         for (int maxPositions : new int[] {2, 17}) {
             try (TestWorker small = TestWorker.onTinyModel(folder, maxPositions)) {
-                StepRunner.Formation formation =
+                var formation =
                         new StepRunner.Formation(1, "test", 2, 3, Optional.empty(), false);
                 try (Session session = small.rank.open(formation)) {
                     int chunk = small.rank.warm(session, formation).tokens();

@@ -98,7 +98,7 @@ class WorkerConfigTest {
 
     @Test
     void aWorkerNeedsZooKeeper() {
-        var refusal =
+        SettingsException refusal =
                 assertThrows(
                         SettingsException.class,
                         () ->

@@ -209,7 +209,7 @@ class WorkerServiceTest extends TinyWorkerSetting {
     /// The result of a step that ends after its scheduler disconnected is dropped.
     @Test
     void streamsThatBreakDuringStepsNeverStopTheStepThread() throws Exception {
-        try (ServedWorker served =
+        try (var served =
                 new ServedWorker(worker, folder, "worker.after-step=sleep:20ms")) {
             for (long epoch = 1; epoch <= 20; epoch++) {
                 try (TestScheduler scheduler = served.dial()) {
@@ -228,7 +228,7 @@ class WorkerServiceTest extends TinyWorkerSetting {
 
     @Test
     void moreStepsThanTheInboxHoldsAreRefused() throws Exception {
-        try (ServedWorker served =
+        try (var served =
                         new ServedWorker(worker, folder, "worker.before-step=sleep:3s@1");
                 TestScheduler scheduler = served.dial()) {
             scheduler.begin(1);
@@ -243,7 +243,7 @@ class WorkerServiceTest extends TinyWorkerSetting {
 
     @Test
     void aFailedStepIsAnErrorAndDropsTheSession() throws Exception {
-        try (ServedWorker served = new ServedWorker(worker, folder, "worker.before-step=throw@2")) {
+        try (var served = new ServedWorker(worker, folder, "worker.before-step=throw@2")) {
             try (TestScheduler scheduler = served.dial()) {
                 scheduler.begin(1);
                 scheduler.send(prefill(1));
@@ -263,7 +263,7 @@ class WorkerServiceTest extends TinyWorkerSetting {
 
     @Test
     void aGroupThatCannotFormIsAnErrorAndTheNextOneWorks() throws Exception {
-        try (ServedWorker served = new ServedWorker(worker, folder, "worker.before-form=throw@1")) {
+        try (var served = new ServedWorker(worker, folder, "worker.before-form=throw@1")) {
             try (TestScheduler scheduler = served.dial()) {
                 scheduler.join(1);
                 scheduler.sendForm(TestScheduler.form(1));

@@ -46,7 +46,7 @@ final class Hub {
 
     /// Returns the folder or GGUF file of a model; downloads first what is not in the cache.
     Path fetch(HubName model) throws InterruptedException {
-        HubCache cache = new HubCache(config.cache(), model);
+        var cache = new HubCache(config.cache(), model);
         try {
             if (config.offline()) {
                 return cached(model, cache, "HF_HUB_OFFLINE is set")
@@ -64,7 +64,7 @@ final class Hub {
     }
 
     private Path online(HubName model, HubCache cache) throws IOException, InterruptedException {
-        try (HubClient client = new HubClient(config, model, pause)) {
+        try (var client = new HubClient(config, model, pause)) {
             HubClient.Listing listing;
             try {
                 listing = client.list();
@@ -193,8 +193,8 @@ final class Hub {
             }
         }
         requireSpace(model, cache, missing.values());
-        Transfer transfer = new Transfer(terminal, total);
-        HubDownload download = new HubDownload(client, cache, transfer, pause);
+        var transfer = new Transfer(terminal, total);
+        var download = new HubDownload(client, cache, transfer, pause);
         List<HubClient.RemoteFile> received =
                 Parallel.map(
                         List.copyOf(missing.values()),

@@ -80,7 +80,7 @@ record HubConfig(
 
     private static URI endpoint(String text) {
         try {
-            URI endpoint = new URI(text.replaceAll("/+$", ""));
+            var endpoint = new URI(text.replaceAll("/+$", ""));
             if (List.of("http", "https").contains(String.valueOf(endpoint.getScheme()))
                     && endpoint.getHost() != null) {
                 return endpoint;

@@ -112,7 +112,7 @@ final class HubHttp implements AutoCloseable {
             }
             HttpResponse<InputStream> last = exchange(next, request);
             hops.add(last.headers());
-            Response response = new Response(hops, last);
+            var response = new Response(hops, last);
             if (!response.isRedirect()) {
                 return response;
             }

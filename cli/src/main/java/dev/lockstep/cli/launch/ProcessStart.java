@@ -16,7 +16,7 @@ public record ProcessStart(Settings settings, Daemon daemon) {
     ///
     /// @param drainBudget maximum time from SIGTERM to the end of the process
     public static ProcessStart of(String name, Settings settings, Duration drainBudget) {
-        Daemon daemon = new Daemon(name, drainBudget);
+        var daemon = new Daemon(name, drainBudget);
         if (settings.value(ProcessKeys.PARENT_PIPE)) {
             daemon.watchParentPipe();
         }

@@ -1,5 +1,6 @@
 package dev.lockstep.cli.launch;
 
+import java.util.regex.Matcher;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -23,7 +24,7 @@ final class SchedulerHeap {
     /// Returns the maximum heap on this host in MiB; the minimum where the memory size is unknown.
     static long mebibytes() {
         try {
-            var total = TOTAL.matcher(Files.readString(MEMORY));
+            Matcher total = TOTAL.matcher(Files.readString(MEMORY));
             return mebibytes(total.find() ? Long.parseLong(total.group(1)) : 0);
         } catch (IOException e) {
             return MIN_MEBIBYTES;

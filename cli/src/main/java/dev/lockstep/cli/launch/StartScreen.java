@@ -22,7 +22,7 @@ public final class StartScreen {
             Duration timeToReady) {
         GroupStatus group = ready.group();
         RankInfo first = group.getRanks(0);
-        StringBuilder text = new StringBuilder();
+        var text = new StringBuilder();
         row(text, "model", "%s, %s".formatted(group.getModel(), config.model().path()));
         row(text, "parameters", count(parameters));
         row(

@@ -20,7 +20,7 @@ class TerminalTest {
 
     @Test
     void aTerminalRewritesOneLine() throws InterruptedException {
-        Terminal terminal = new Terminal(out, true);
+        var terminal = new Terminal(out, true);
         terminal.progress("loading weights", 1, 4);
         // Longer than the 100 ms between two rewrites.
         Thread.sleep(120);
@@ -38,7 +38,7 @@ class TerminalTest {
 
     @Test
     void otherOutputGetsPlainLines() {
-        Terminal terminal = new Terminal(out, false);
+        var terminal = new Terminal(out, false);
         terminal.say("fetching");
         terminal.progress("downloading", 1, 2);
         terminal.endLine();
@@ -50,7 +50,7 @@ class TerminalTest {
     void progressIsShownOncePerInterval() {
         for (boolean interactive : new boolean[] {true, false}) {
             bytes.reset();
-            Terminal terminal = new Terminal(out, interactive);
+            var terminal = new Terminal(out, interactive);
             long start = System.nanoTime();
             for (int i = 0; i < 1000; i++) {
                 terminal.progress("x", i, 1000);

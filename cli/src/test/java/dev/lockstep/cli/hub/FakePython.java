@@ -34,7 +34,7 @@ final class FakePython {
     String withWheel(String entry, String content) throws IOException {
         Path wheel = folder.resolve("package-1.0-py3-none-any.whl");
         try (OutputStream out = Files.newOutputStream(wheel);
-                ZipOutputStream zip = new ZipOutputStream(out)) {
+                var zip = new ZipOutputStream(out)) {
             zip.putNextEntry(new ZipEntry(entry));
             zip.write(content.getBytes(StandardCharsets.UTF_8));
             zip.closeEntry();

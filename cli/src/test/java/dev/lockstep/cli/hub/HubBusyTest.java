@@ -77,8 +77,8 @@ class HubBusyTest {
 
     @Test
     void parallelDownloadsAnnounceTheSamePauseOnce() throws Exception {
-        HubPause pause = new HubPause(TestHub.QUICK, hub.terminal());
-        HubBusyException busy =
+        var pause = new HubPause(TestHub.QUICK, hub.terminal());
+        var busy =
                 new HubBusyException("host", 429, Optional.of(Duration.ofSeconds(1)));
         Thread other =
                 Thread.ofPlatform()

@@ -81,7 +81,7 @@ class HubProxiesTest {
                     http://ann:sec%ret@proxy:1     | http://***@proxy:1 | has a % in its user or password that must be %25
                     """)
     void anUnusableValueIsOneLineWithoutThePassword(String value, String shown, String why) {
-        HubProxies proxies = new HubProxies(Map.of("https_proxy", value));
+        var proxies = new HubProxies(Map.of("https_proxy", value));
         assertEquals(
                 "https_proxy: \"%s\" %s: name one as http://[user:password@]host:port, or list the host in NO_PROXY"
                         .formatted(shown, why),

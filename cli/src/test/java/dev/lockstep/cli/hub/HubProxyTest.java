@@ -106,7 +106,7 @@ class HubProxyTest {
     @Test
     void aTunnelRequestHasThePassword() throws Exception {
         proxy.required = Optional.of("other:user");
-        ProcessBuilder fetch =
+        var fetch =
                 new ProcessBuilder(
                         Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                         "-XX:+UseSerialGC",

@@ -160,7 +160,7 @@ class ModelCacheTest {
 
     @Test
     void theCacheIsInTheUsersCacheFolder() {
-        Terminal terminal = new Terminal(System.err, false);
+        var terminal = new Terminal(System.err, false);
         Path inCache = Path.of("lockstep", "models", "tiny", "tiny.gguf");
         assertEquals(
                 folder.resolve(inCache),
@@ -204,9 +204,9 @@ class ModelCacheTest {
 
     @Test
     void aHubsModelKeepsItsName() throws Exception {
-        try (HubServer server = new HubServer("acme/tiny")) {
+        try (var server = new HubServer("acme/tiny")) {
             server.put("tiny.gguf", CONTENT);
-            Hub hub =
+            var hub =
                     new Hub(
                             HubConfig.of(
                                     Map.of(
@@ -221,7 +221,7 @@ class ModelCacheTest {
     }
 
     private ModelChoice choice(String model) throws InterruptedException {
-        Hub nowhere =
+        var nowhere =
                 new Hub(
                         HubConfig.of(Map.of("HF_HUB_OFFLINE", "1")),
                         new Terminal(System.err, false));

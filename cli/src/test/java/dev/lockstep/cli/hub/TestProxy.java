@@ -85,7 +85,7 @@ final class TestProxy implements AutoCloseable {
                                 "Connection: close"));
                 return;
             }
-            try (Socket host = new Socket(InetAddress.getLoopbackAddress(), uri.getPort())) {
+            try (var host = new Socket(InetAddress.getLoopbackAddress(), uri.getPort())) {
                 if (tunnel) {
                     send(client, List.of("HTTP/1.1 200 Go on"));
                     threads.execute(() -> pump(client, host));
@@ -123,7 +123,7 @@ final class TestProxy implements AutoCloseable {
 
     /// Reads the lines that precede the empty line.
     private static List<String> head(InputStream in) throws IOException {
-        StringBuilder text = new StringBuilder();
+        var text = new StringBuilder();
         for (int next = in.read(); next >= 0; next = in.read()) {
             text.append((char) next);
             if (text.indexOf("\r\n\r\n", Math.max(0, text.length() - 4)) >= 0) {

@@ -78,7 +78,7 @@ class ChildTest {
 
     @Test
     void aChildThatEndsRestartsWithAGrowingDelay() throws Exception {
-        Recorder recorder = new Recorder(2);
+        var recorder = new Recorder(2);
         child(recorder, "echo boom >&2; exit 3").start();
         Event.End first = recorder.end();
         Event.End second = recorder.end();
@@ -95,7 +95,7 @@ class ChildTest {
 
     @Test
     void progressLinesAreReportedAndOthersIgnored() throws Exception {
-        Recorder recorder = new Recorder(0);
+        var recorder = new Recorder(0);
         child(
                         recorder,
                         """
@@ -111,7 +111,7 @@ class ChildTest {
 
     @Test
     void theReportedLineIsTheLastOfStandardErrorElseOfTheLog() throws Exception {
-        Recorder recorder = new Recorder(0);
+        var recorder = new Recorder(0);
         child(recorder, "echo first >&2; echo last >&2; echo >&2; exit 1").start();
         assertEquals("last", recorder.end().lastLine());
 
@@ -128,7 +128,7 @@ class ChildTest {
 
     @Test
     void aCommandThatCannotStartIsReported() throws Exception {
-        Recorder recorder = new Recorder(0);
+        var recorder = new Recorder(0);
         new Child("tester", List.of(folder.resolve("absent").toString()), folder, recorder).start();
         Event.End end = recorder.end();
         assertTrue(end.lastLine().startsWith("cannot be started: "), end.lastLine());
@@ -137,7 +137,7 @@ class ChildTest {
 
     @Test
     void closingItsStandardInputEndsAChild() throws Exception {
-        Recorder recorder = new Recorder(5);
+        var recorder = new Recorder(5);
         Child child = child(recorder, RUNNING + "cat; exit 0");
         child.start();
         awaitRunning(recorder);
@@ -150,7 +150,7 @@ class ChildTest {
 
     @Test
     void terminatingEndsAChildForGood() throws Exception {
-        Recorder recorder = new Recorder(5);
+        var recorder = new Recorder(5);
         Child child = child(recorder, RUNNING + "exec sleep 600");
         child.start();
         awaitRunning(recorder);
@@ -163,7 +163,7 @@ class ChildTest {
 
     @Test
     void aChildThatDoesNotStopInTimeIsKilled() throws Exception {
-        Recorder recorder = new Recorder(5);
+        var recorder = new Recorder(5);
         Child child =
                 child(
                         recorder,
@@ -185,7 +185,7 @@ class ChildTest {
 
     @Test
     void aChildThatWaitsForItsRestartCanBeStopped() throws Exception {
-        Recorder recorder = new Recorder(5);
+        var recorder = new Recorder(5);
         Child child = child(recorder, "exit 1");
         child.start();
         recorder.end();

@@ -68,7 +68,7 @@ class HostPlanTest {
     void atLeastTwoBlocksAreRequired() {
         assertEquals(
                 2 * 200 * 16, HostPlan.of(UNEVEN, CORES, 2, 2 * BLOCK).ranks().get(0).kvBytes());
-        var refusal =
+        UnusableException refusal =
                 assertThrows(
                         UnusableException.class,
                         () -> HostPlan.of(UNEVEN, CORES, 2, 2 * BLOCK - 1));

@@ -21,7 +21,7 @@ class SchedulerHeapTest {
 
     @Test
     void aSchedulerStartsWithThisHeap() {
-        var command =
+        List<String> command =
                 JavaProcess.command(
                         JavaProcess.Role.SCHEDULER,
                         "scheduler",

@@ -56,7 +56,7 @@ class StartScreenTest {
         for (RankInfo.Builder rank : ranks) {
             group.addRanks(rank);
         }
-        LauncherConfig config =
+        var config =
                 new LauncherConfig(
                         Settings.parse(LauncherConfig.SPEC, List.of(), Map.of()),
                         new ModelChoice(Path.of("/models/smollm2.gguf"), "smollm2-135m-instruct"),

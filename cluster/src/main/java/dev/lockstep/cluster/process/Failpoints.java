@@ -141,7 +141,7 @@ public final class Failpoints {
     }
 
     private static void hang() {
-        CountDownLatch never = new CountDownLatch(1);
+        var never = new CountDownLatch(1);
         while (true) {
             try {
                 never.await();

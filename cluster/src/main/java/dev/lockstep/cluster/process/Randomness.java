@@ -18,13 +18,13 @@ public interface Randomness {
     /// Returns a source of unpredictable bits, for keys, ids and seeds of real processes.
     /// Thread-safe.
     static Randomness secure() {
-        SecureRandom random = new SecureRandom();
+        var random = new SecureRandom();
         return random::nextLong;
     }
 
     /// Returns a source of the same bits in every run, for simulations. Belongs to one thread.
     static Randomness seeded(long seed) {
-        SplittableRandom random = new SplittableRandom(seed);
+        var random = new SplittableRandom(seed);
         return random::nextLong;
     }
 

@@ -53,7 +53,7 @@ public final class Settings {
         if (file != null) {
             readFile(whole, Path.of(file.text()), file.source()).forEach(given::putIfAbsent);
         }
-        Settings settings = new Settings(whole, given, arguments);
+        var settings = new Settings(whole, given, arguments);
         whole.keys().forEach(settings::find);
         return settings;
     }

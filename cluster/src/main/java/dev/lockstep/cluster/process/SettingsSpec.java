@@ -81,7 +81,7 @@ public final class SettingsSpec {
         for (Key<?> key : keys.values()) {
             width = Math.max(width, usage(key).length());
         }
-        StringBuilder text = new StringBuilder();
+        var text = new StringBuilder();
         for (Key<?> key : keys.values()) {
             String usage = usage(key);
             text.append("  ").append(usage).append(" ".repeat(width - usage.length() + 2));

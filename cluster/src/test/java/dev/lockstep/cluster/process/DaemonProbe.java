@@ -15,7 +15,7 @@ final class DaemonProbe {
 
     public static void main(String[] arguments) throws InterruptedException {
         List<String> words = List.of(arguments);
-        Daemon daemon =
+        var daemon =
                 new Daemon("probe", words.contains("short-drain") ? Duration.ofSeconds(1) : DRAIN);
         daemon.own(() -> print("first closed"));
         daemon.atEnd(
@@ -54,7 +54,7 @@ final class DaemonProbe {
     }
 
     private static void hang() {
-        CountDownLatch never = new CountDownLatch(1);
+        var never = new CountDownLatch(1);
         while (true) {
             try {
                 never.await();

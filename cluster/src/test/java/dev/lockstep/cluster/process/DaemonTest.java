@@ -24,7 +24,7 @@ class DaemonTest {
 
     @Test
     void sigtermDrainsAndClosesInReverseOrder() throws Exception {
-        try (Probe probe = new Probe("fail")) {
+        try (var probe = new Probe("fail")) {
             probe.awaitLine("ready");
             probe.signal("TERM");
             probe.awaitExit(ExitCode.OK);
@@ -34,7 +34,7 @@ class DaemonTest {
 
     @Test
     void sigintStopsAtOnceWithItsExitCode() throws Exception {
-        try (Probe probe = new Probe("drain")) {
+        try (var probe = new Probe("drain")) {
             probe.awaitLine("ready");
             probe.signal("INT");
             probe.awaitExit(ExitCode.INTERRUPTED);
@@ -45,7 +45,7 @@ class DaemonTest {
 
     @Test
     void aSecondSigtermIsIgnoredAndASigintEndsADrain() throws Exception {
-        try (Probe probe = new Probe("drain")) {
+        try (var probe = new Probe("drain")) {
             probe.awaitLine("ready");
             probe.signal("TERM");
             probe.awaitLine("draining");
@@ -59,7 +59,7 @@ class DaemonTest {
 
     @Test
     void theEndOfTheParentPipeStopsAChild() throws Exception {
-        try (Probe probe = new Probe("parent-pipe", "drain")) {
+        try (var probe = new Probe("parent-pipe", "drain")) {
             probe.awaitLine("ready");
             probe.process.getOutputStream().close();
             probe.awaitExit(ExitCode.OK);
@@ -70,7 +70,7 @@ class DaemonTest {
 
     @Test
     void withoutParentPipeTheEndOfStandardInputIsIgnored() throws Exception {
-        try (Probe probe = new Probe()) {
+        try (var probe = new Probe()) {
             probe.process.getOutputStream().close();
             probe.awaitLine("ready");
             probe.signal("TERM");
@@ -81,8 +81,8 @@ class DaemonTest {
 
     @Test
     void aHangingProcessIsHaltedAtTheEndOfItsBudget() throws Exception {
-        try (Probe hanging = new Probe("hang", "short-drain");
-                Probe starting = new Probe("slow-start")) {
+        try (var hanging = new Probe("hang", "short-drain");
+                var starting = new Probe("slow-start")) {
             hanging.awaitLine("ready");
             starting.awaitLine("ready");
             hanging.signal("TERM");
@@ -94,8 +94,8 @@ class DaemonTest {
 
     @Test
     void aProcessExitsWithTheRequestedCode() throws Exception {
-        try (Probe own = new Probe("exit");
-                Probe foreign = new Probe("system-exit")) {
+        try (var own = new Probe("exit");
+                var foreign = new Probe("system-exit")) {
             own.awaitExit(7);
             foreign.awaitExit(5);
             own.awaitLine("first closed");
@@ -107,7 +107,7 @@ class DaemonTest {
 
     @Test
     void logsGoToTheFileOfTheProcessInItsRunFolder() throws Exception {
-        try (Probe probe = new Probe()) {
+        try (var probe = new Probe()) {
             probe.awaitLine("ready");
             probe.signal("TERM");
             probe.awaitExit(ExitCode.OK);

@@ -23,7 +23,7 @@ public final class BlockIndex {
     /// Replaces all names by these.
     void replace(ByteBuffer stored) {
         requireNames(stored);
-        BlockIndex fresh = new BlockIndex();
+        var fresh = new BlockIndex();
         fresh.addAll(stored);
         // Readers wait only for this assignment; no other thread has `fresh`.
         synchronized (this) {

@@ -140,7 +140,7 @@ public final class SchedulerClient implements AutoCloseable {
 
     /// Cached prefixes are looked up only if several groups are ready.
     private List<Router.Candidate> candidates(EngineRequest request, List<GroupView> groups) {
-        PromptBlocks prompt = new PromptBlocks(hasher, request.options(), request.prompt().ids());
+        var prompt = new PromptBlocks(hasher, request.options(), request.prompt().ids());
         boolean severalReady = groups.stream().filter(GroupView::ready).count() > 1;
         return groups.stream()
                 .map(
@@ -170,7 +170,7 @@ public final class SchedulerClient implements AutoCloseable {
         if (link == null) {
             throw new IllegalStateException("a group in the snapshot has no link");
         }
-        SchedulerCall call = new SchedulerCall(index, inbox, chosen.id());
+        var call = new SchedulerCall(index, inbox, chosen.id());
         SchedulerGrpc.newStub(link.channel()).generate(request.toProto(clock.nanoTime()), call);
         inbox.attach(call);
         return call;

@@ -36,9 +36,9 @@ final class BlockIndexTest {
 
     @Test
     void aPrefixEndsAtTheFirstMissingBlock() {
-        BlockHash a = new BlockHash(1, 1);
-        BlockHash b = new BlockHash(2, 2);
-        BlockHash c = new BlockHash(3, 3);
+        var a = new BlockHash(1, 1);
+        var b = new BlockHash(2, 2);
+        var c = new BlockHash(3, 3);
         index.replace(bytes(List.of(a, c)));
         assertEquals(1, prefix(a, b, c));
         index.change(NO_NAMES, bytes(List.of(b)));
@@ -50,7 +50,7 @@ final class BlockIndexTest {
 
     @Test
     void aNameBothRemovedAndStoredIsPresent() {
-        BlockHash a = new BlockHash(1, 1);
+        var a = new BlockHash(1, 1);
         index.change(NO_NAMES, bytes(List.of(a)));
         index.change(bytes(List.of(a)), bytes(List.of(a)));
         assertEquals(1, prefix(a));
@@ -60,7 +60,7 @@ final class BlockIndexTest {
     /// to move others.
     @Test
     void theIndexEqualsASetAfterRandomChanges() {
-        SplittableRandom random = new SplittableRandom(7);
+        var random = new SplittableRandom(7);
         Set<BlockHash> expected = new HashSet<>();
         List<BlockHash> universe = new ArrayList<>();
         for (int i = 0; i < 3000; i++) {
@@ -96,7 +96,7 @@ final class BlockIndexTest {
 
     @Test
     void namesBeyondTheLimitAreIgnored() {
-        SplittableRandom random = new SplittableRandom(8);
+        var random = new SplittableRandom(8);
         int more = 1000;
         ByteBuffer names = ByteBuffer.allocate(BlockHash.BYTES * (BlockIndex.MAX_BLOCKS + more));
         while (names.hasRemaining()) {
@@ -108,7 +108,7 @@ final class BlockIndexTest {
 
     @Test
     void invalidNamesAreRefusedAndChangeNothing() {
-        BlockHash a = new BlockHash(1, 1);
+        var a = new BlockHash(1, 1);
         index.replace(bytes(List.of(a)));
         ByteBuffer odd = ByteBuffer.allocate(17);
         assertThrows(IllegalArgumentException.class, () -> index.replace(odd));

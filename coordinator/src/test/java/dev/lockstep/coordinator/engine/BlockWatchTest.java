@@ -2,6 +2,7 @@ package dev.lockstep.coordinator.engine;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.lockstep.proto.v1.WatchBlocksRequest;
 import com.google.protobuf.ByteString;
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.cluster.Eventually;
@@ -105,7 +106,7 @@ final class BlockWatchTest {
         scheduler.blocks().store(C);
         scheduler.blocks().remove(A);
         awaitRequests(2);
-        var resumed = scheduler.blocks().requests().get(1);
+        WatchBlocksRequest resumed = scheduler.blocks().requests().get(1);
         assertEquals("epoch-1", resumed.getStream());
         assertEquals(2, resumed.getSequence());
         await(() -> holds(C) && !holds(A) && holds(B));

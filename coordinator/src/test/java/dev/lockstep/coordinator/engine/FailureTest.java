@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.cluster.FixedCluster;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.cluster.Eventually;
@@ -46,7 +47,7 @@ final class FailureTest {
 
     @Test
     void aFullQueueGivesStatus429AndRetryAfter() throws Exception {
-        Metadata trailers = new Metadata();
+        var trailers = new Metadata();
         trailers.put(Metadata.Key.of("retry-after-ms", Metadata.ASCII_STRING_MARSHALLER), "2500");
         tiny.scheduler.behave(
                 call -> call.fail(Status.RESOURCE_EXHAUSTED.withDescription("64 wait"), trailers));
@@ -93,13 +94,13 @@ final class FailureTest {
 
     @Test
     void aRequestRefusedByOneGroupIsSentToAnother() throws Exception {
-        try (FakeScheduler other =
+        try (var other =
                 new FakeScheduler(
                         "other",
                         TestCoordinator.MODEL,
                         TinyCheckpoint.VOCABULARY,
                         TinyCheckpoint.CONTEXT)) {
-            AtomicInteger refusals = new AtomicInteger();
+            var refusals = new AtomicInteger();
             tiny.scheduler.behave(
                     call -> {
                         refusals.incrementAndGet();
@@ -113,7 +114,7 @@ final class FailureTest {
                         call.oneByOne(0, tiny.ids("here"));
                         call.finishByLength(0);
                     });
-            var cluster = tiny.cluster.another(Runnable::run);
+            FixedCluster cluster = tiny.cluster.another(Runnable::run);
             cluster.register(other.member());
             awaitCalls(other);
             for (int i = 0; i < 6; i++) {
@@ -129,7 +130,7 @@ final class FailureTest {
 
     @Test
     void aRequestToAStoppingSchedulerIsSentToAnother() throws Exception {
-        try (FakeScheduler other =
+        try (var other =
                 new FakeScheduler(
                         "other",
                         TestCoordinator.MODEL,
@@ -141,7 +142,7 @@ final class FailureTest {
                         call.oneByOne(0, tiny.ids("here"));
                         call.finishByLength(0);
                     });
-            var cluster = tiny.cluster.another(Runnable::run);
+            FixedCluster cluster = tiny.cluster.another(Runnable::run);
             cluster.register(other.member());
             Eventually.await(
                     "requests are sent to the stopping scheduler",
@@ -156,7 +157,7 @@ final class FailureTest {
 
     @Test
     void ofTwoFullGroupsTheEarlierRetryIsReported() throws Exception {
-        try (FakeScheduler other =
+        try (var other =
                 new FakeScheduler(
                         "other",
                         TestCoordinator.MODEL,
@@ -164,7 +165,7 @@ final class FailureTest {
                         TinyCheckpoint.CONTEXT)) {
             tiny.scheduler.behave(call -> call.fail(Status.RESOURCE_EXHAUSTED, retryAfter(9000)));
             other.behave(call -> call.fail(Status.RESOURCE_EXHAUSTED, retryAfter(4000)));
-            var cluster = tiny.cluster.another(Runnable::run);
+            FixedCluster cluster = tiny.cluster.another(Runnable::run);
             cluster.register(other.member());
             awaitCalls(other);
             HttpResponse<String> response = chat("");
@@ -190,7 +191,7 @@ final class FailureTest {
     }
 
     private static Metadata retryAfter(int millis) {
-        Metadata trailers = new Metadata();
+        var trailers = new Metadata();
         trailers.put(SchedulerCall.RETRY_AFTER_MS, Integer.toString(millis));
         return trailers;
     }

@@ -103,7 +103,7 @@ final class PrefixRoutingTest {
     /// Sends requests until the group receives them: events of a scheduler take a moment to arrive.
     private static void awaitAt(String group, int[] prompt, String more, String tenant)
             throws Exception {
-        AtomicInteger inARow = new AtomicInteger();
+        var inARow = new AtomicInteger();
         Eventually.await(
                 "requests go to the " + group + " group",
                 () -> {

@@ -23,7 +23,7 @@ final class PromptBlocksTest {
             name = HASHER.next(name, PROMPT, block * blockSize, blockSize);
             names.put(name.toBytes());
         }
-        BlockIndex index = new BlockIndex();
+        var index = new BlockIndex();
         index.replace(names.flip());
         return index;
     }
@@ -53,7 +53,7 @@ final class PromptBlocksTest {
 
     @Test
     void blocksOfAnotherTenantAreNotFound() {
-        RequestOptions acme = new RequestOptions("acme", 0, false, OptionalLong.empty(), "", 0, 0);
+        var acme = new RequestOptions("acme", 0, false, OptionalLong.empty(), "", 0, 0);
         BlockIndex index = holding(3, 8, CacheDomain.of("acme", "", ""));
         assertEquals(24, prompt(acme).cachedTokens(index, 8));
         assertEquals(0, prompt(RequestOptions.NONE).cachedTokens(index, 8));
@@ -62,7 +62,7 @@ final class PromptBlocksTest {
 
     @Test
     void withoutTheKeyOrABlockSizeNoTokensCountAsCached() {
-        PromptBlocks withoutKey = new PromptBlocks(Optional.empty(), RequestOptions.NONE, PROMPT);
+        var withoutKey = new PromptBlocks(Optional.empty(), RequestOptions.NONE, PROMPT);
         assertEquals(0, withoutKey.cachedTokens(holding(3, 8), 8));
         assertEquals(0, prompt(RequestOptions.NONE).cachedTokens(holding(3, 8), 0));
     }

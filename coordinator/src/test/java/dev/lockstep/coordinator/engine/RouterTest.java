@@ -47,7 +47,7 @@ final class RouterTest {
         assertEquals("a", choose(equals, 0));
         assertEquals("b", choose(equals, 1));
         assertEquals("b", choose(equals, -1));
-        Router.Candidate roomy =
+        var roomy =
                 new Router.Candidate("roomy", "m", true, new Router.Load(1, 10, 0, 101), 0);
         assertEquals("roomy", choose(List.of(equals.get(0), roomy, equals.get(1)), 5));
     }

@@ -73,7 +73,7 @@ final class SchedulerLinkTest {
     @Test
     void theCallsOfASilentSchedulerFailAndItReconnects() throws Exception {
         scheduler.behave(FakeScheduler.Call::awaitCancelled);
-        CompletionInbox inbox = new CompletionInbox();
+        var inbox = new CompletionInbox();
         SchedulerGrpc.newStub(link.channel())
                 .generate(
                         GenerateRequest.newBuilder().setChoices(1).build(),

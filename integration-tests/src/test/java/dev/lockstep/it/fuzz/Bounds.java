@@ -8,35 +8,51 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.function.Consumer;
 
-/// What reading an input may allocate: a fixed part, and a multiple of the input's size.
+/// The limit of what reading an input may allocate: a fixed part plus a multiple of the input's
+/// size.
 public record Bounds(long fixedBytes, long bytesPerByte) {
-    private static final int TIMES = 5;
+    private static final int TRIES = 5;
 
-    /// Set in a JVM that has no fuzzer in it.
+    /// The limit for one run: most take a millisecond.
+    private static final int MAX_CPU_SECONDS = 20;
+
+    /// Set in a JVM without a fuzzer.
     private static final String ALONE = "lockstep.fuzz.alone";
 
     private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
 
-    /// Runs what reads the input and throws where it always allocates more: the first times may
-    /// load classes and make tables that last.
+    /// Runs the reader and throws when a run takes too long, or every run allocates more than the
+    /// limit: the first runs may load classes and build permanent tables.
     ///
-    /// The fuzzer's own hooks allocate in the reader's name, a little for each comparison. So what
-    /// is too much with them is tried again in a JVM without. Called by a fuzz target's
-    /// `fuzzerTestOneInput`, which that JVM calls too.
+    /// The hooks of the fuzzer allocate on the reader's thread, a little for each comparison. An
+    /// input that exceeds the limit is therefore read again in a JVM without a fuzzer. A fuzz
+    /// target's `fuzzerTestOneInput` calls this; that JVM calls it too.
     public void check(byte[] input, Consumer<byte[]> reader) {
         long limit = fixedBytes + bytesPerByte * input.length;
-        long least = Long.MAX_VALUE;
-        for (int time = 0; time < TIMES && least > limit; time++) {
+        long min = Long.MAX_VALUE;
+        for (int i = 0; i < TRIES && min > limit; i++) {
             long before = THREADS.getCurrentThreadAllocatedBytes();
-            reader.accept(input);
-            least = Math.min(least, THREADS.getCurrentThreadAllocatedBytes() - before);
+            requireSoon(input, reader);
+            min = Math.min(min, THREADS.getCurrentThreadAllocatedBytes() - before);
         }
         Class<?> target =
                 StackWalker.getInstance(StackWalker.Option.RETAIN_CLASS_REFERENCE).getCallerClass();
-        if (least > limit && (Boolean.getBoolean(ALONE) || failsAlone(target, input))) {
+        if (min > limit && (Boolean.getBoolean(ALONE) || failsAlone(target, input))) {
             throw new AssertionError(
                     "an input of %d bytes made the reader allocate %d, more than %d + %d times its size"
-                            .formatted(input.length, least, fixedBytes, bytesPerByte));
+                            .formatted(input.length, min, fixedBytes, bytesPerByte));
+        }
+    }
+
+    /// Runs the reader and throws when it uses more than [#MAX_CPU_SECONDS], which unlike the wall
+    /// time does not depend on other processes.
+    private static void requireSoon(byte[] input, Consumer<byte[]> reader) {
+        long start = THREADS.getCurrentThreadCpuTime();
+        reader.accept(input);
+        long seconds = (THREADS.getCurrentThreadCpuTime() - start) / 1_000_000_000;
+        if (seconds > MAX_CPU_SECONDS) {
+            throw new AssertionError(
+                    "an input of %d bytes took %d s of CPU time".formatted(input.length, seconds));
         }
     }
 
@@ -66,20 +82,20 @@ public record Bounds(long fixedBytes, long bytesPerByte) {
         }
     }
 
-    /// Gives a fuzz target one input.
+    /// Runs a fuzz target with one input.
     ///
-    /// @param arguments name of the target's class, and the input's file
+    /// @param arguments the class name of the target, and the file of the input
     public static void main(String[] arguments) throws Exception {
         Class.forName(arguments[0])
                 .getMethod("fuzzerTestOneInput", byte[].class)
                 .invoke(null, (Object) Files.readAllBytes(Path.of(arguments[1])));
     }
 
-    /// A refusal is a line that a user can be shown.
+    /// Throws unless the message of a refusal is one line, which can be shown to a user.
     public static void requireOneLine(RuntimeException refused) {
         String line = refused.getMessage();
         if (line == null || line.isBlank() || line.contains("\n") || line.length() > 1_100) {
-            throw new AssertionError("not one line to show: " + line, refused);
+            throw new AssertionError("not one line: " + line, refused);
         }
     }
 }

@@ -9,33 +9,33 @@ import org.junit.jupiter.api.Test;
 class BoundsIT {
     private static final Bounds BOUNDS = new Bounds(1 << 16, 16);
 
-    /// What the last reader allocated, so that it does.
+    /// The last allocation, stored so that the compiler does not remove it.
     private static byte[] waste = {};
 
-    /// Reads with a megabyte.
+    /// A fuzz target that allocates a megabyte.
     public static final class Wasteful {
         private Wasteful() {}
 
-        /// As a fuzzer calls it.
+        /// Called by a fuzzer.
         public static void fuzzerTestOneInput(byte[] input) {
             BOUNDS.check(input, _ -> waste = new byte[1 << 20]);
         }
     }
 
-    /// Reads with a megabyte where it is watched.
+    /// A fuzz target that allocates a megabyte only in the JVM of the fuzzer.
     public static final class Watched {
         private static final boolean ALONE = Boolean.getBoolean("lockstep.fuzz.alone");
 
         private Watched() {}
 
-        /// As a fuzzer calls it.
+        /// Called by a fuzzer.
         public static void fuzzerTestOneInput(byte[] input) {
             BOUNDS.check(input, _ -> waste = new byte[ALONE ? 1 << 10 : 1 << 20]);
         }
     }
 
     @Test
-    void aReaderThatAllocatesTooMuchIsFound() {
+    void aReaderThatAllocatesTooMuchFails() {
         AssertionError failure =
                 assertThrows(AssertionError.class, () -> Wasteful.fuzzerTestOneInput(new byte[10]));
         String found = String.valueOf(failure.getMessage());
@@ -45,7 +45,7 @@ class BoundsIT {
     }
 
     @Test
-    void whatOnlyItsWatcherAllocatesIsNone() {
+    void allocationsOfTheFuzzerAreNotCounted() {
         assertDoesNotThrow(() -> Watched.fuzzerTestOneInput(new byte[10]));
     }
 }

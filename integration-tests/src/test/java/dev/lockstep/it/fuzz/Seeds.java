@@ -10,7 +10,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 
-/// Small whole files, from which a fuzzer begins.
+/// Small valid files, the first inputs of a fuzzer.
 final class Seeds {
     private static final int NUMBER = 4;
     private static final int REAL = 6;
@@ -68,7 +68,8 @@ final class Seeds {
         }
     }
 
-    /// A llama of one layer with some of its tensors, and vocabularies of three kinds.
+    /// Writes a llama of one layer with some of its tensors, once for each of three vocabulary
+    /// types.
     static void gguf(Path folder) throws IOException {
         for (String model : List.of("gpt2", "llama", "t5")) {
             ByteBuffer file = ByteBuffer.allocate(1 << 14).order(ByteOrder.LITTLE_ENDIAN);

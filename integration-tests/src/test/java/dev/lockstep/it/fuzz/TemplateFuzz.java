@@ -11,12 +11,13 @@ import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Map;
 
-/// Bytes as a chat template: a text or a [TemplateException], within its limits.
+/// Fuzz target of chat templates: any bytes render or fail with a [TemplateException], within the
+/// limits.
 public final class TemplateFuzz {
     private static final RenderLimits LIMITS =
             RenderLimits.DEFAULT.withSteps(20_000).withOutputCharacters(20_000);
 
-    /// A step copies at most 32 characters or touches one element.
+    /// A step copies at most 32 characters or reads one element.
     private static final Bounds BOUNDS = new Bounds(16 << 20, 1024);
 
     private static final Clock CLOCK =
@@ -41,7 +42,7 @@ public final class TemplateFuzz {
         try {
             ChatTemplate.parse(source, "<s>", "</s>", LIMITS).render(VARIABLES, CLOCK);
         } catch (TemplateException refused) {
-            // A refusal is as good as a text.
+            // A refusal is a valid outcome.
         }
     }
 }

@@ -4,9 +4,10 @@ import dev.lockstep.text.EncodeOptions;
 import dev.lockstep.text.Tokenizer;
 import dev.lockstep.text.Tokenizers;
 
-/// Bytes as a `tokenizer.json`: a tokenizer that encodes and decodes, or refused.
+/// Fuzz target of `tokenizer.json`: any bytes become a tokenizer that encodes and decodes, or are
+/// refused.
 public final class TokenizerJsonFuzz {
-    /// A character class of a pattern is a table of all characters: 140 KB for some four bytes.
+    /// A character class of a pattern is a table of all characters: 140 KB for about four bytes.
     private static final Bounds BOUNDS = new Bounds(4 << 20, 64 << 10);
 
     private TokenizerJsonFuzz() {}

@@ -1,4 +1,4 @@
-/// The readers of files that strangers wrote, fuzzed with Jazzer: each in a JVM of its own.
+/// Fuzz tests, with Jazzer, of the readers of untrusted files: each reader in a separate JVM.
 @NullMarked
 package dev.lockstep.it.fuzz;
 

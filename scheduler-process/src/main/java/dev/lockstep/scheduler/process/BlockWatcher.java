@@ -1,5 +1,6 @@
 package dev.lockstep.scheduler.process;
 
+import java.util.Optional;
 import com.google.protobuf.ByteString;
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.proto.v1.BlockEvents;
@@ -61,7 +62,7 @@ final class BlockWatcher {
             return;
         }
         var changes = new Changes();
-        var reached = journal.read(position, changes);
+        Optional<BlockJournal.Position> reached = journal.read(position, changes);
         if (reached.isEmpty()) {
             snapshotRequested = true;
             var _ = snapshots.get().thenAccept(this::begin);
@@ -94,8 +95,8 @@ final class BlockWatcher {
     }
 
     private static ByteString bytes(Collection<BlockHash> names) {
-        var out = ByteString.newOutput(names.size() * BlockHash.BYTES);
-        for (var name : names) {
+        ByteString.Output out = ByteString.newOutput(names.size() * BlockHash.BYTES);
+        for (BlockHash name : names) {
             out.write(name.toBytes(), 0, BlockHash.BYTES);
         }
         return out.toByteString();

@@ -23,7 +23,7 @@ record CommonBlocks(List<Block> blocks) {
     static CommonBlocks of(List<Joined> ranks) {
         var common = new HashMap<Long, BlockHash>();
         read(ranks.getFirst(), common);
-        for (var rank : ranks.subList(1, ranks.size())) {
+        for (Joined rank : ranks.subList(1, ranks.size())) {
             var other = new HashMap<Long, BlockHash>();
             read(rank, other);
             common.entrySet().removeIf(each -> !each.getValue().equals(other.get(each.getKey())));

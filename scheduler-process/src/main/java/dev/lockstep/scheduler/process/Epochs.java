@@ -48,7 +48,7 @@ final class Epochs {
         journal.begin(group.shape().epoch());
         var scheduler = new Scheduler(group.shape(), limits, policies, hasher, journal, timeline);
         recording.ifPresent(to -> record(group, scheduler, to));
-        for (var block : group.held().blocks()) {
+        for (CommonBlocks.Block block : group.held().blocks()) {
             scheduler.adopt(block.kvGroup(), block.block(), block.name());
         }
         return new Epoch(group, scheduler);
@@ -69,7 +69,7 @@ final class Epochs {
     ///
     /// @param refused requests that were refused before any epoch received them
     Load load(Optional<Epoch> epoch, long refused) {
-        var load = epoch.map(it -> it.scheduler().load()).orElse(Load.NONE);
+        Load load = epoch.map(it -> it.scheduler().load()).orElse(Load.NONE);
         return load.withTotals(before.plus(load.totals()).plusRefused(refused));
     }
 

@@ -38,10 +38,10 @@ final class Gate {
 
     /// Fails a request that would find the queue full. Returns false when the request may pass.
     boolean tryRefuse(RequestStream stream) {
-        var now = queue;
+        Queue now = queue;
         int choices = stream.request().choices().size();
         long tokens = (long) choices * stream.request().promptIds().length;
-        var full = limits.full(now.sequences(), now.tokens(), choices, tokens);
+        String full = limits.full(now.sequences(), now.tokens(), choices, tokens);
         if (full.isEmpty()) {
             return false;
         }

@@ -128,7 +128,7 @@ record GenerateRequest(
         if (!outputs.getHiddenStates()) {
             return WantedOutputs.NONE;
         }
-        var generated =
+        PromptOutputs generated =
                 PromptOutputs.newBuilder().setFrom(promptLength).setHiddenStates(true).build();
         return new WantedOutputs(promptLength, payload(generated.toByteString()));
     }
@@ -141,7 +141,7 @@ record GenerateRequest(
         }
         Set<Integer> stops = new LinkedHashSet<>(choices.getFirst().stopTokenIds());
         stops.addAll(endTokenIds);
-        var all = List.copyOf(stops);
+        List<Integer> all = List.copyOf(stops);
         return choices.stream().map(choice -> choice.withStopTokenIds(all)).toList();
     }
 

@@ -1,5 +1,7 @@
 package dev.lockstep.scheduler.process;
 
+import dev.lockstep.cluster.Membership;
+import java.util.OptionalLong;
 import dev.lockstep.cluster.Cluster;
 import dev.lockstep.cluster.Leadership;
 import dev.lockstep.cluster.Member;
@@ -81,9 +83,9 @@ final class GroupKeeper implements AutoCloseable {
     }
 
     private void run() {
-        var contender = registration.member().incarnation();
+        String contender = registration.member().incarnation();
         try (var _ = cluster.membership().listen(_ -> signalChange());
-                var leadership =
+                Leadership leadership =
                         cluster.contend(config.group(), contender, new LeadershipListener())) {
             while (true) {
                 turn(leadership);
@@ -114,7 +116,7 @@ final class GroupKeeper implements AutoCloseable {
     }
 
     private void awaitChange(Duration timeout) throws InterruptedException {
-        var change = changes.poll(timeout.toNanos(), TimeUnit.NANOSECONDS);
+        Boolean change = changes.poll(timeout.toNanos(), TimeUnit.NANOSECONDS);
         LOG.trace("woken by {}", change);
     }
 
@@ -126,8 +128,8 @@ final class GroupKeeper implements AutoCloseable {
             awaitChange(LONG_WAIT);
             return;
         }
-        var members = announcedRanks();
-        var missing = missing(members);
+        List<Member> members = announcedRanks();
+        String missing = missing(members);
         if (!missing.isEmpty()) {
             inbox.groupUnready(Status.UNAVAILABLE.withDescription(missing));
             awaitChange(LONG_WAIT);
@@ -141,7 +143,7 @@ final class GroupKeeper implements AutoCloseable {
                 }
             }
             tried = incarnations(members);
-            var epoch = leadership.nextEpoch(highestEpoch);
+            OptionalLong epoch = leadership.nextEpoch(highestEpoch);
             if (epoch.isEmpty()) {
                 waitBeforeRetry(MAX_BACKOFF);
                 return;
@@ -184,7 +186,7 @@ final class GroupKeeper implements AutoCloseable {
 
     /// Returns the newest worker announced for each rank that has one.
     private List<Member> announcedRanks() {
-        var snapshot = cluster.membership().snapshot();
+        Membership.Snapshot snapshot = cluster.membership().snapshot();
         var members = new ArrayList<Member>();
         for (int rank = 0; rank < config.tensorParallel(); rank++) {
             snapshot.worker(config.group(), rank).ifPresent(members::add);
@@ -194,7 +196,7 @@ final class GroupKeeper implements AutoCloseable {
 
     /// Returns why these are not all ranks; empty when they are.
     private String missing(List<Member> members) {
-        for (var member : members) {
+        for (Member member : members) {
             if (member.size() != config.tensorParallel()) {
                 return member.describe()
                         + " is one of "
@@ -219,7 +221,7 @@ final class GroupKeeper implements AutoCloseable {
             throws FormationException, InterruptedException {
         var listener = new GroupListener();
         try (var workers = new WorkerGroup(highestEpoch, members, dialer, clock, listener)) {
-            var formed = form(workers, members);
+            FormedGroup formed = form(workers, members);
             backoff = MIN_BACKOFF;
             announce(formed, Member.State.READY);
             inbox.groupFormed(formed);
@@ -255,15 +257,15 @@ final class GroupKeeper implements AutoCloseable {
                 config.group(),
                 members.size(),
                 workers.epoch());
-        var joined = workers.join(config.group(), hashKey, JOIN_TIMEOUT);
-        var rendezvous =
+        List<Joined> joined = workers.join(config.group(), hashKey, JOIN_TIMEOUT);
+        String rendezvous =
                 config.group()
                         + "-"
                         + workers.epoch()
                         + "-"
                         + HexFormat.of().toHexDigits(randomness.nextLong());
-        var held = config.policies().prefixCache() ? CommonBlocks.of(joined) : CommonBlocks.NONE;
-        var form =
+        CommonBlocks held = config.policies().prefixCache() ? CommonBlocks.of(joined) : CommonBlocks.NONE;
+        Form form =
                 Handshake.agree(
                                 joined,
                                 rendezvous,
@@ -272,10 +274,10 @@ final class GroupKeeper implements AutoCloseable {
                         .toBuilder()
                         .setKeepBlocks(!held.blocks().isEmpty())
                         .build();
-        var first = joined.getFirst();
+        Joined first = joined.getFirst();
         heap.requireRoomFor(form.getKvBlocks(), first.getBlockSize(), kvGroups(first));
-        var formed = workers.form(form, FORM_TIMEOUT);
-        var group = group(workers, first, form, formed, held);
+        List<Formed> formed = workers.form(form, FORM_TIMEOUT);
+        FormedGroup group = group(workers, first, form, formed, held);
         LOG.info(
                 "group {} is formed in epoch {}: {} blocks, {} of them kept, {} sequences, {} tokens a step, {} ms",
                 config.group(),
@@ -292,7 +294,7 @@ final class GroupKeeper implements AutoCloseable {
             WorkerGroup workers, Joined first, Form form, List<Formed> formed, CommonBlocks held)
             throws FormationException {
         int tokens = form.getMaxNumBatchedTokens();
-        for (var one : formed) {
+        for (Formed one : formed) {
             tokens = Handshake.minGiven(tokens, one.getMaxNumBatchedTokens());
         }
         try {
@@ -325,7 +327,7 @@ final class GroupKeeper implements AutoCloseable {
     }
 
     static KvGroupShape fromProto(KvGroupInfo proto) {
-        var kind =
+        KvGroupShape.Kind kind =
                 switch (proto.getKind()) {
                     case "full" -> KvGroupShape.Kind.FULL;
                     case "window" -> KvGroupShape.Kind.WINDOW;

@@ -40,7 +40,7 @@ final class Handshake {
     /// set: `maxBatchedTokens` is then measured, unless a rank sets it.
     static Form agree(List<Joined> ranks, String rendezvous, int maxSequences, int maxBatchedTokens)
             throws FormationException {
-        var first = ranks.getFirst();
+        Joined first = ranks.getFirst();
         if (!first.getProtocolVersion().equals(PROTOCOL_VERSION)) {
             throw FormationException.refused(
                     "protocol version differs: the scheduler has "
@@ -48,7 +48,7 @@ final class Handshake {
                             + ", rank 0 has "
                             + first.getProtocolVersion());
         }
-        for (var field : EQUAL_ON_ALL_RANKS) {
+        for (Field field : EQUAL_ON_ALL_RANKS) {
             for (int rank = 1; rank < ranks.size(); rank++) {
                 requireEqual(field, first, rank, ranks.get(rank));
             }
@@ -57,7 +57,7 @@ final class Handshake {
         int sequences = maxSequences;
         int tokens = maxBatchedTokens;
         for (int rank = 0; rank < ranks.size(); rank++) {
-            var joined = ranks.get(rank);
+            Joined joined = ranks.get(rank);
             if (joined.getRank() != rank) {
                 throw FormationException.refused(
                         "the worker announced as rank "
@@ -88,8 +88,8 @@ final class Handshake {
 
     private static void requireEqual(Field field, Joined first, int rank, Joined other)
             throws FormationException {
-        var expected = field.value().apply(first);
-        var found = field.value().apply(other);
+        String expected = field.value().apply(first);
+        String found = field.value().apply(other);
         if (!expected.equals(found)) {
             throw FormationException.refused(
                     field.name()

@@ -1,5 +1,6 @@
 package dev.lockstep.scheduler.process;
 
+import io.netty.util.concurrent.Future;
 import dev.lockstep.cluster.Member;
 import io.grpc.BindableService;
 import io.grpc.ManagedChannel;
@@ -39,8 +40,8 @@ final class NettyTransport implements Dialer, AutoCloseable {
     /// address.
     @Override
     public ManagedChannel dial(Member member) {
-        var socket = member.unixSocket();
-        var builder =
+        String socket = member.unixSocket();
+        NettyChannelBuilder builder =
                 !socket.isEmpty() && Files.exists(Path.of(socket))
                         ? NettyChannelBuilder.forAddress(UnixDomainSocketAddress.of(socket))
                                 .channelType(
@@ -90,7 +91,7 @@ final class NettyTransport implements Dialer, AutoCloseable {
 
     @Override
     public void close() {
-        var stopped = eventLoop.shutdownGracefully(0, 1, TimeUnit.SECONDS);
+        Future<?> stopped = eventLoop.shutdownGracefully(0, 1, TimeUnit.SECONDS);
         stopped.awaitUninterruptibly(1, TimeUnit.SECONDS);
     }
 }

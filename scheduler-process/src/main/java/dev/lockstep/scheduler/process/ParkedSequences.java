@@ -33,7 +33,7 @@ final class ParkedSequences {
 
     /// Removes all sequences and returns them in their old order.
     List<Sequence> takeAll() {
-        var all = List.copyOf(parked);
+        List<Sequence> all = List.copyOf(parked);
         parked.clear();
         return all;
     }

@@ -1,5 +1,6 @@
 package dev.lockstep.scheduler.process;
 
+import java.util.List;
 import com.google.protobuf.ByteString;
 import com.google.protobuf.UnsafeByteOperations;
 import dev.lockstep.cluster.BlockHash;
@@ -81,12 +82,12 @@ final class RankStream extends ClientCall.Listener<WorkerMessage> {
     }
 
     static SchedulerMessage toProto(StepPlan plan) {
-        var step = Step.newBuilder().setEpoch(plan.epoch()).setNumber(plan.number());
+        Step.Builder step = Step.newBuilder().setEpoch(plan.epoch()).setNumber(plan.number());
         for (int slot : plan.releasedSlots()) {
             step.addReleasedSlots(slot);
         }
         plan.admitted().forEach(admission -> step.addAdmitted(toProto(admission)));
-        for (var copy : plan.copies()) {
+        for (StepPlan.BlockCopy copy : plan.copies()) {
             step.addCopies(
                     BlockCopy.newBuilder()
                             .setKvGroup(copy.kvGroup())
@@ -101,7 +102,7 @@ final class RankStream extends ClientCall.Listener<WorkerMessage> {
     private static Admission.Builder toProto(StepPlan.Admission admission) {
         Sequence sequence = admission.sequence();
         Choice choice = sequence.choice();
-        var proto =
+        Admission.Builder proto =
                 Admission.newBuilder()
                         .setSlot(admission.slot())
                         .setComputed(admission.computed())
@@ -123,13 +124,13 @@ final class RankStream extends ClientCall.Listener<WorkerMessage> {
     }
 
     private static Row.Builder toProto(StepPlan.Row row) {
-        var proto =
+        Row.Builder proto =
                 Row.newBuilder()
                         .setSlot(row.slot())
                         .setComputed(row.computed())
                         .setCount(row.count());
         for (int[] blocks : row.newBlocks()) {
-            var list = BlockList.newBuilder();
+            BlockList.Builder list = BlockList.newBuilder();
             for (int block : blocks) {
                 list.addIds(block);
             }
@@ -142,7 +143,7 @@ final class RankStream extends ClientCall.Listener<WorkerMessage> {
     }
 
     static StepResult fromProto(dev.lockstep.proto.v1.StepResult proto) {
-        var sampled =
+        List<StepResult.Sampled> sampled =
                 proto.getSampledList().stream()
                         .map(
                                 one ->
@@ -151,7 +152,7 @@ final class RankStream extends ClientCall.Listener<WorkerMessage> {
                                                 new SampledToken(
                                                         one.getId(), payload(one.getLogprobs()))))
                         .toList();
-        var outputs =
+        List<StepResult.Outputs> outputs =
                 proto.getOutputsList().stream()
                         .map(one -> new StepResult.Outputs(one.getSlot(), fromProto(one)))
                         .toList();

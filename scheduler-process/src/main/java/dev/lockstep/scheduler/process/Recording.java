@@ -1,5 +1,6 @@
 package dev.lockstep.scheduler.process;
 
+import dev.lockstep.scheduler.KvGroupShape;
 import com.google.protobuf.ByteString;
 import dev.lockstep.proto.v1.HeldBlocks;
 import dev.lockstep.proto.v1.KvGroupInfo;
@@ -61,7 +62,7 @@ final class Recording implements Recorder, AutoCloseable {
             byte[] hashKey,
             CommonBlocks held,
             long nanos) {
-        var group =
+        RecordedGroup.Builder group =
                 RecordedGroup.newBuilder()
                         .setEpoch(shape.epoch())
                         .setMaxNumSeqs(shape.maxSequences())
@@ -78,7 +79,7 @@ final class Recording implements Recorder, AutoCloseable {
                         .putAllTenantWeights(policies.tenantWeights())
                         .setPrefixCache(policies.prefixCache())
                         .setHashKey(ByteString.copyFrom(hashKey));
-        for (var kvGroup : shape.kvGroups()) {
+        for (KvGroupShape kvGroup : shape.kvGroups()) {
             group.addKvGroups(
                     KvGroupInfo.newBuilder()
                             .setKind(kvGroup.kind().name().toLowerCase(Locale.ROOT))
@@ -86,7 +87,7 @@ final class Recording implements Recorder, AutoCloseable {
                             .setBytesPerBlock(kvGroup.bytesPerBlock())
                             .setLayers(kvGroup.layers()));
         }
-        for (var block : held.blocks()) {
+        for (CommonBlocks.Block block : held.blocks()) {
             group.addHeld(
                     HeldBlocks.newBuilder()
                             .setKvGroup(block.kvGroup())
@@ -100,8 +101,8 @@ final class Recording implements Recorder, AutoCloseable {
     public void submitted(List<Sequence> choices, long nanos) {
         Sequence first = choices.getFirst();
         Choice choice = first.choice();
-        var options = first.options();
-        var arrival =
+        SchedulingOptions options = first.options();
+        RecordedArrival.Builder arrival =
                 RecordedArrival.newBuilder()
                         .setRequestId(first.requestId())
                         .setTenant(options.tenant())
@@ -152,7 +153,7 @@ final class Recording implements Recorder, AutoCloseable {
                         .setEpoch(result.epoch())
                         .setNumber(result.number())
                         .setComputeMicros(result.computeMicros());
-        for (var one : result.sampled()) {
+        for (StepResult.Sampled one : result.sampled()) {
             proto.addSampled(
                     dev.lockstep.proto.v1.Sampled.newBuilder()
                             .setSlot(one.slot())

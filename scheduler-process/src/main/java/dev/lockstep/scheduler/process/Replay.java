@@ -1,5 +1,7 @@
 package dev.lockstep.scheduler.process;
 
+import dev.lockstep.proto.v1.HeldBlocks;
+import dev.lockstep.proto.v1.Step;
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.cluster.BlockHasher;
 import com.google.protobuf.InvalidProtocolBufferException;
@@ -67,7 +69,7 @@ public final class Replay {
     public static Report of(Path file) throws IOException {
         var replay = new Replay();
         try (InputStream in = new BufferedInputStream(Files.newInputStream(file))) {
-            for (var call = next(in, file); call != null; call = next(in, file)) {
+            for (RecordedCall call = next(in, file); call != null; call = next(in, file)) {
                 replay.apply(call, file);
             }
         }
@@ -95,7 +97,7 @@ public final class Replay {
             begin(call.getGroup());
             return;
         }
-        var current = scheduler;
+        Scheduler current = scheduler;
         if (current == null) {
             throw new IOException(file + " is not a recording: it does not begin with a group");
         }
@@ -106,7 +108,7 @@ public final class Replay {
                 current.submit(sequences(call.getArrival()), nanos);
             }
             case CANCELLED -> {
-                var sequence = sequences.get(call.getCancelled());
+                Sequence sequence = sequences.get(call.getCancelled());
                 if (sequence != null) {
                     current.cancel(sequence, nanos);
                 }
@@ -148,7 +150,7 @@ public final class Replay {
                         new BlockHasher(group.getHashKey().toByteArray()),
                         CacheEvents.NONE,
                         new Timeline(1 << 10));
-        for (var held : group.getHeldList()) {
+        for (HeldBlocks held : group.getHeldList()) {
             fresh.adopt(
                     held.getKvGroup(),
                     held.getBlocks(0),
@@ -159,7 +161,7 @@ public final class Replay {
 
     private List<Sequence> sequences(RecordedArrival arrival) throws IOException {
         int[] prompt = arrival.getPromptIdsList().stream().mapToInt(Integer::intValue).toArray();
-        var domain = arrival.getCacheDomainList().stream().mapToLong(Long::longValue).toArray();
+        long[] domain = arrival.getCacheDomainList().stream().mapToLong(Long::longValue).toArray();
         var options =
                 new SchedulingOptions(
                         arrival.getTenant(),
@@ -209,7 +211,7 @@ public final class Replay {
     private void compare(RecordedCall call, StepPlan plan) {
         plans += plan.isEmpty() ? 0 : 1;
         tokens += plan.tokenCount();
-        var again = RankStream.toProto(plan).getStep();
+        Step again = RankStream.toProto(plan).getStep();
         boolean same =
                 call.getEmptyPlan()
                         ? plan.isEmpty()

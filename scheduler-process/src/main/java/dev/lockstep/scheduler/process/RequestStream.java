@@ -84,8 +84,8 @@ final class RequestStream {
         if (ended) {
             return true;
         }
-        var outbox = outboxes.get(choice);
-        var tokens = outbox.tokens;
+        Outbox outbox = outboxes.get(choice);
+        GenerateEvent.Tokens.Builder tokens = outbox.tokens;
         if (tokens == null) {
             tokens = GenerateEvent.Tokens.newBuilder().setChoice(choice).setPosition(position);
             if (position == 0) {
@@ -118,7 +118,7 @@ final class RequestStream {
         if (ended) {
             return;
         }
-        var finished =
+        GenerateEvent.Finished.Builder finished =
                 GenerateEvent.Finished.newBuilder()
                         .setChoice(choice)
                         .setReason(reason)
@@ -168,21 +168,21 @@ final class RequestStream {
 
     private void drain(int choice, Outbox outbox) {
         while (!outbox.outputs.isEmpty() && out.isReady()) {
-            var outputs = outbox.outputs.remove();
+            PositionOutputs outputs = outbox.outputs.remove();
             unreadValues -= outputs.hiddenValues();
-            var event = GenerateEvent.Outputs.newBuilder().setChoice(choice).setOutputs(toProto(outputs));
+            GenerateEvent.Outputs.Builder event = GenerateEvent.Outputs.newBuilder().setChoice(choice).setOutputs(toProto(outputs));
             out.onNext(GenerateEvent.newBuilder().setOutputs(event).build());
         }
         if (!outbox.outputs.isEmpty()) {
             return;
         }
-        var tokens = outbox.tokens;
+        GenerateEvent.Tokens.Builder tokens = outbox.tokens;
         if (tokens != null) {
             outbox.tokens = null;
             unread -= tokens.getIdsCount();
             out.onNext(GenerateEvent.newBuilder().setTokens(tokens).build());
         }
-        var finished = outbox.finished;
+        GenerateEvent.Finished finished = outbox.finished;
         if (finished != null) {
             outbox.finished = null;
             out.onNext(GenerateEvent.newBuilder().setFinished(finished).build());
@@ -194,7 +194,7 @@ final class RequestStream {
     }
 
     private static EncodedOutputs toProto(PositionOutputs outputs) {
-        var proto =
+        EncodedOutputs.Builder proto =
                 EncodedOutputs.newBuilder()
                         .setPosition(outputs.position())
                         .setHiddenSize(outputs.hiddenSize())

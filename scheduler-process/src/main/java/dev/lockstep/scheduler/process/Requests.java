@@ -1,5 +1,6 @@
 package dev.lockstep.scheduler.process;
 
+import dev.lockstep.scheduler.SchedulingOptions;
 import dev.lockstep.cluster.process.Clock;
 import dev.lockstep.proto.v1.FinishReason;
 import dev.lockstep.scheduler.Choice;
@@ -62,8 +63,8 @@ final class Requests {
     }
 
     private List<Sequence> sequences(RequestStream stream, FormedGroup group) {
-        var request = stream.request();
-        var options = request.options(clock.nanoTime());
+        GenerateRequest request = stream.request();
+        SchedulingOptions options = request.options(clock.nanoTime());
         var sequences = new ArrayList<Sequence>();
         for (Choice choice : request.choices(group.endTokenIds())) {
             sequences.add(
@@ -126,7 +127,7 @@ final class Requests {
     }
 
     private void drop(RequestStream stream) {
-        for (var sequence : stream.sequences()) {
+        for (Sequence sequence : stream.sequences()) {
             boolean queued = owners.remove(sequence) != null && !parked.remove(sequence);
             if (queued && scheduler != null) {
                 scheduler.cancel(sequence, clock.nanoTime());
@@ -136,7 +137,7 @@ final class Requests {
 
     /// Delivers an event to the request of its sequence.
     void deliver(SequenceEvent event) {
-        var stream = owners.get(event.sequence());
+        RequestStream stream = owners.get(event.sequence());
         if (stream == null) {
             return;
         }
@@ -148,14 +149,14 @@ final class Requests {
                 }
                 if (!stream.generated(choice, position, token)) {
                     LOG.warn("request {} ends: its reader is too slow", sequence.requestId());
-                    var slow = "more than " + RequestStream.MAX_UNREAD + " tokens are unread";
+                    String slow = "more than " + RequestStream.MAX_UNREAD + " tokens are unread";
                     end(stream, Status.CANCELLED.withDescription(slow), new Metadata());
                 }
             }
             case SequenceEvent.Computed(var sequence, var outputs) -> {
                 if (!stream.computed(choice, outputs)) {
                     LOG.warn("request {} ends: its reader is too slow", sequence.requestId());
-                    var slow =
+                    String slow =
                             "more than " + RequestStream.MAX_UNREAD_VALUES + " values are unread";
                     end(stream, Status.CANCELLED.withDescription(slow), new Metadata());
                 }
@@ -166,7 +167,7 @@ final class Requests {
                     finish(stream, sequence, FinishReason.FINISH_REASON_LENGTH, -1);
             case SequenceEvent.Expired(var sequence) -> {
                 LOG.debug("request {} ends: its deadline passed", sequence.requestId());
-                var late = "the request's deadline passed: deadline_ms has expired";
+                String late = "the request's deadline passed: deadline_ms has expired";
                 end(stream, Status.DEADLINE_EXCEEDED.withDescription(late), new Metadata());
             }
         }
@@ -185,17 +186,17 @@ final class Requests {
     /// group had been lost.
     void formed(FormedGroup group, Scheduler fresh) {
         scheduler = fresh;
-        var sequences = parked.takeAll();
-        var streams = sequences.stream().map(owners::remove).toList();
+        List<Sequence> sequences = parked.takeAll();
+        List<RequestStream> streams = sequences.stream().map(owners::remove).toList();
         for (int i = 0; i < sequences.size(); i++) {
-            var stream = streams.get(i);
+            RequestStream stream = streams.get(i);
             if (stream == null || stream.hasEnded()) {
                 continue;
             }
             if (parked.fit(group.modelDigest())) {
                 queue(stream, List.of(sequences.get(i)));
             } else {
-                var other = "the new group serves another model";
+                String other = "the new group serves another model";
                 end(stream, Status.UNAVAILABLE.withDescription(other), new Metadata());
             }
         }
@@ -206,10 +207,10 @@ final class Requests {
     int lost(LostSequences lost, String modelDigest, String reason) {
         scheduler = null;
         parked.add(lost.waiting(), modelDigest, clock.nanoTime());
-        var aborted = Status.ABORTED.withDescription("the group was lost: " + reason);
+        Status aborted = Status.ABORTED.withDescription("the group was lost: " + reason);
         var streams = new LinkedHashSet<RequestStream>();
-        for (var sequence : lost.aborted()) {
-            var stream = owners.get(sequence);
+        for (Sequence sequence : lost.aborted()) {
+            RequestStream stream = owners.get(sequence);
             if (stream != null) {
                 streams.add(stream);
             }
@@ -230,7 +231,7 @@ final class Requests {
     }
 
     void failAll(Status status) {
-        for (var stream : new LinkedHashSet<>(owners.values())) {
+        for (RequestStream stream : new LinkedHashSet<>(owners.values())) {
             end(stream, status, new Metadata());
         }
     }

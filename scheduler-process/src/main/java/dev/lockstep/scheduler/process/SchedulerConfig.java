@@ -1,5 +1,6 @@
 package dev.lockstep.scheduler.process;
 
+import java.util.regex.Matcher;
 import dev.lockstep.cluster.process.Failpoints;
 import dev.lockstep.cluster.process.Key;
 import dev.lockstep.cluster.process.ProcessKeys;
@@ -142,7 +143,7 @@ public record SchedulerConfig(
     private static Map<String, Double> weights(String text) {
         var weights = new TreeMap<String, Double>();
         for (String part : text.isBlank() ? List.<String>of() : List.of(text.split(",", -1))) {
-            var match = WEIGHT.matcher(part.strip());
+            Matcher match = WEIGHT.matcher(part.strip());
             if (!match.matches() || Double.parseDouble(match.group(2)) <= 0) {
                 throw new SettingsException(
                         "--tenant-weights: \""

@@ -1,5 +1,7 @@
 package dev.lockstep.scheduler.process;
 
+import dev.lockstep.cluster.Registration;
+import io.grpc.Server;
 import dev.lockstep.cluster.Cluster;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.ZooKeeperCluster;
@@ -28,7 +30,7 @@ public final class SchedulerMain {
     ///
     /// @throws SettingsException with one line that names key, value and limit
     public static void run(List<String> arguments) {
-        var config =
+        SchedulerConfig config =
                 SchedulerConfig.from(
                         Settings.parse(SchedulerConfig.SPEC, arguments, System.getenv()));
         var daemon = new Daemon("scheduler", config.drainTimeout().plus(CLOSING));
@@ -45,12 +47,12 @@ public final class SchedulerMain {
     }
 
     private static void start(SchedulerConfig config, Daemon daemon) throws IOException {
-        var transport = daemon.own(new NettyTransport());
-        var cluster = daemon.own(ZooKeeperCluster.connect(config.zooKeeper(), config.cluster()));
-        var randomness = Randomness.secure();
+        NettyTransport transport = daemon.own(new NettyTransport());
+        ZooKeeperCluster cluster = daemon.own(ZooKeeperCluster.connect(config.zooKeeper(), config.cluster()));
+        Randomness randomness = Randomness.secure();
         var journal = new BlockJournal(randomness.nextIncarnation());
         var service = new SchedulerService(config.group(), journal);
-        var server = transport.listen(config.host(), config.port(), service);
+        Server server = transport.listen(config.host(), config.port(), service);
         daemon.atEnd(_ -> server.shutdownNow());
         LOG.info("scheduler of group {} listens on port {}", config.group(), server.getPort());
 
@@ -58,7 +60,7 @@ public final class SchedulerMain {
         if (daemon.stopping()) {
             return;
         }
-        var loop =
+        StepLoop loop =
                 daemon.own(
                         new StepLoop(
                                 config.waiting(),
@@ -72,14 +74,14 @@ public final class SchedulerMain {
                                 _ -> daemon.exitWith(ExitCode.FAILED)));
         loop.start();
         service.serve(loop.inbox());
-        var member =
+        Member member =
                 Member.scheduler(
                         config.group(),
                         reachable(config.host()),
                         server.getPort(),
                         randomness.nextIncarnation());
-        var registration = daemon.own(cluster.register(member));
-        var keeper =
+        Registration registration = daemon.own(cluster.register(member));
+        GroupKeeper keeper =
                 daemon.own(
                         new GroupKeeper(
                                 config,

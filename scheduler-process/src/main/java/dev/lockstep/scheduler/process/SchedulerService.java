@@ -1,5 +1,6 @@
 package dev.lockstep.scheduler.process;
 
+import dev.lockstep.scheduler.Load;
 import dev.lockstep.proto.v1.BlockEvents;
 import dev.lockstep.proto.v1.DescribeRequestRequest;
 import dev.lockstep.proto.v1.GenerateEvent;
@@ -47,7 +48,7 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
     public void generate(
             dev.lockstep.proto.v1.GenerateRequest proto, StreamObserver<GenerateEvent> observer) {
         var out = (ServerCallStreamObserver<GenerateEvent>) observer;
-        var to = inbox;
+        StepLoopInbox to = inbox;
         if (to == null) {
             out.onError(starting());
             return;
@@ -81,7 +82,7 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
     @Override
     public void watchBlocks(WatchBlocksRequest request, StreamObserver<BlockEvents> observer) {
         var out = (ServerCallStreamObserver<BlockEvents>) observer;
-        var to = inbox;
+        StepLoopInbox to = inbox;
         if (to == null) {
             out.onError(starting());
             return;
@@ -100,7 +101,7 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
     @Override
     public void describeRequest(
             DescribeRequestRequest request, StreamObserver<RequestTimeline> observer) {
-        var to = inbox;
+        StepLoopInbox to = inbox;
         if (to == null) {
             observer.onError(starting());
             return;
@@ -129,9 +130,9 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
 
     /// Sends a status to all watchers; called on the loop's thread.
     void publish(SchedulerStatus status) {
-        var next = toProto(status);
+        GroupStatus next = toProto(status);
         this.status = next;
-        for (var watcher : watchers) {
+        for (Watcher watcher : watchers) {
             watcher.send(next);
         }
         blockWatchers.forEach(BlockWatcher::send);
@@ -153,9 +154,9 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
     }
 
     private GroupStatus toProto(SchedulerStatus status) {
-        var load = status.load();
-        var totals = load.totals();
-        var proto =
+        Load load = status.load();
+        Load.Totals totals = load.totals();
+        GroupStatus.Builder proto =
                 GroupStatus.newBuilder()
                         .setGroup(group)
                         .setReady(status.ready())

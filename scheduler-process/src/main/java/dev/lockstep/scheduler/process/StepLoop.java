@@ -1,5 +1,7 @@
 package dev.lockstep.scheduler.process;
 
+import dev.lockstep.scheduler.LostSequences;
+import dev.lockstep.scheduler.StepPlan;
 import dev.lockstep.cluster.process.Clock;
 import dev.lockstep.cluster.process.Failpoint;
 import dev.lockstep.cluster.process.Failpoints;
@@ -119,7 +121,7 @@ final class StepLoop implements AutoCloseable {
             // At a time in the past, a plan was already attempted.
             until = planAt > now ? Math.min(until, planAt) : until;
         }
-        var message = inbox.poll(until - now);
+        StepLoopMessage message = inbox.poll(until - now);
         for (; message != null && !stopped; message = inbox.poll()) {
             handle(message);
             changed = true;
@@ -138,7 +140,7 @@ final class StepLoop implements AutoCloseable {
 
     private void planAndSend() {
         while (epoch != null && epoch.scheduler().canPlan(clock.nanoTime())) {
-            var plan = epoch.scheduler().plan(clock.nanoTime());
+            StepPlan plan = epoch.scheduler().plan(clock.nanoTime());
             if (plan.isEmpty()) {
                 return;
             }
@@ -204,7 +206,7 @@ final class StepLoop implements AutoCloseable {
         if (group.workers().isLost()) {
             return;
         }
-        var fresh = epochs.begin(group);
+        Epoch fresh = epochs.begin(group);
         epoch = fresh;
         unready = Status.OK;
         requests.formed(group, fresh.scheduler());
@@ -215,8 +217,8 @@ final class StepLoop implements AutoCloseable {
         if (epoch == null || !epoch.isOf(group)) {
             return;
         }
-        var lost = epochs.end(epoch);
-        var digest = epoch.group().modelDigest();
+        LostSequences lost = epochs.end(epoch);
+        String digest = epoch.group().modelDigest();
         epoch = null;
         unready = Status.UNAVAILABLE.withDescription("the group was lost: " + reason);
         int ended = requests.lost(lost, digest, reason);
@@ -244,10 +246,10 @@ final class StepLoop implements AutoCloseable {
     }
 
     private void finish() {
-        var status = Status.UNAVAILABLE.withDescription("the scheduler stopped");
+        Status status = Status.UNAVAILABLE.withDescription("the scheduler stopped");
         requests.failAll(status);
         epochs.close();
-        for (var left = inbox.poll(); left != null; left = inbox.poll()) {
+        for (StepLoopMessage left = inbox.poll(); left != null; left = inbox.poll()) {
             if (left instanceof StepLoopMessage.Submit(var stream)) {
                 stream.fail(status);
             } else if (left instanceof StepLoopMessage.Describe(var _, var answer)) {
@@ -273,11 +275,11 @@ final class StepLoop implements AutoCloseable {
     private void publish() {
         publishedNanos = clock.nanoTime();
         changed = false;
-        var reason =
+        String reason =
                 draining
                         ? "draining"
                         : epoch == null ? String.valueOf(unready.getDescription()) : "";
-        var current = Optional.ofNullable(epoch);
+        Optional<Epoch> current = Optional.ofNullable(epoch);
         statusListener.accept(
                 new SchedulerStatus(
                         current.map(Epoch::group),

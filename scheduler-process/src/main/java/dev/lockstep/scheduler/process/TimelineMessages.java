@@ -12,13 +12,13 @@ final class TimelineMessages {
     private TimelineMessages() {}
 
     static RequestTimeline toProto(String requestId, List<Timeline.Choice> choices) {
-        var proto = RequestTimeline.newBuilder().setRequestId(requestId);
+        RequestTimeline.Builder proto = RequestTimeline.newBuilder().setRequestId(requestId);
         choices.forEach(choice -> proto.addChoices(toProto(choice)));
         return proto.build();
     }
 
     private static ChoiceTimeline.Builder toProto(Timeline.Choice choice) {
-        var proto =
+        ChoiceTimeline.Builder proto =
                 ChoiceTimeline.newBuilder()
                         .setChoice(choice.choice())
                         .setState(Timeline.label(choice.state()))

@@ -100,7 +100,7 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
     /// Requests every rank to join this epoch, and waits for their answers.
     List<Joined> join(String group, byte[] hashKey, Duration timeout)
             throws FormationException, InterruptedException {
-        for (var rank : ranks) {
+        for (Rank rank : ranks) {
             rank.stream.send(
                     SchedulerMessage.newBuilder()
                             .setJoin(
@@ -126,7 +126,7 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
             throws FormationException, InterruptedException {
         long deadline = clock.nanoTime() + timeout.toNanos();
         var answers = new ArrayList<T>();
-        for (var rank : ranks) {
+        for (Rank rank : ranks) {
             while (!answer.apply(rank).isDone()) {
                 throwIfLost();
                 if (clock.nanoTime() >= deadline) {
@@ -169,7 +169,7 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
             }
             sent = plan.number();
         }
-        var message = RankStream.toProto(plan);
+        SchedulerMessage message = RankStream.toProto(plan);
         sendToAll(message);
         return message.getSerializedSize();
     }
@@ -202,7 +202,7 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
             ranks.forEach(rank -> rank.progressNanos = now);
             return Optional.empty();
         }
-        for (var rank : ranks) {
+        for (Rank rank : ranks) {
             // Before it joined, a rank may be loading; the time limit of joining covers that.
             if (rank.joined.isDone() && now - rank.receivedNanos > HUNG.toNanos()) {
                 return Optional.of(rank.name() + " was silent for " + HUNG.toSeconds() + " s");
@@ -225,7 +225,7 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
         var done = new ArrayList<StepResult>();
         Optional<String> fault;
         synchronized (this) {
-            var rank = ranks.get(number);
+            Rank rank = ranks.get(number);
             rank.receivedNanos = clock.nanoTime();
             fault =
                     switch (message.getMessageCase()) {
@@ -299,7 +299,7 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
 
     private long minAnswered() {
         long min = Long.MAX_VALUE;
-        for (var rank : ranks) {
+        for (Rank rank : ranks) {
             min = Math.min(min, rank.answered);
         }
         return min;
@@ -308,9 +308,9 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
     @Override
     public void ended(int number, Status status, Metadata trailers) {
         String reason;
-        var highest = Optional.ofNullable(trailers.get(EPOCH_TRAILER));
+        Optional<String> highest = Optional.ofNullable(trailers.get(EPOCH_TRAILER));
         synchronized (this) {
-            var description = status.getDescription();
+            String description = status.getDescription();
             reason =
                     ranks.get(number).name()
                             + " is lost: "
@@ -338,7 +338,7 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
             }
             lost = Optional.of(why);
         }
-        for (var rank : ranks) {
+        for (Rank rank : ranks) {
             rank.stream.cancel();
             rank.joined.completeExceptionally(why);
             rank.formed.completeExceptionally(why);

@@ -11,8 +11,8 @@ import org.junit.jupiter.api.Test;
 
 class CommonBlocksTest {
     private static HeldBlocks held(int kvGroup, int... blocksAndNames) {
-        var held = HeldBlocks.newBuilder().setKvGroup(kvGroup);
-        var names = ByteString.empty();
+        HeldBlocks.Builder held = HeldBlocks.newBuilder().setKvGroup(kvGroup);
+        ByteString names = ByteString.empty();
         for (int i = 0; i < blocksAndNames.length; i += 2) {
             held.addBlocks(blocksAndNames[i]);
             names =
@@ -28,7 +28,7 @@ class CommonBlocksTest {
 
     @Test
     void onlyBlocksThatEveryRankHoldsInTheSamePlaceUnderTheSameNameAreCommon() {
-        var common =
+        CommonBlocks common =
                 CommonBlocks.of(
                         List.of(
                                 rank(held(0, 3, 30, 4, 40, 5, 50), held(1, 3, 31)),

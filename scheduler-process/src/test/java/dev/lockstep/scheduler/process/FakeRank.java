@@ -1,5 +1,7 @@
 package dev.lockstep.scheduler.process;
 
+import dev.lockstep.proto.v1.BlockCopy;
+import dev.lockstep.scheduler.StepResult;
 import dev.lockstep.scheduler.FakeWorker;
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.cluster.Member;
@@ -202,7 +204,7 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
         joins++;
         highestEpoch = join.getEpoch();
         out = answers;
-        var joined = traits.apply(joined(member).setEpoch(join.getEpoch()));
+        Joined.Builder joined = traits.apply(joined(member).setEpoch(join.getEpoch()));
         answers.onNext(WorkerMessage.newBuilder().setJoined(joined).build());
     }
 
@@ -253,18 +255,18 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
         if (worker == null) {
             return;
         }
-        var result = worker.run(fromProto(step));
+        StepResult result = worker.run(fromProto(step));
         progress++;
         var proto =
                 dev.lockstep.proto.v1.StepResult.newBuilder()
                         .setEpoch(result.epoch())
                         .setNumber(result.number());
         if (member.rank() == 0) {
-            for (var one : result.sampled()) {
+            for (StepResult.Sampled one : result.sampled()) {
                 proto.addSampled(
                         Sampled.newBuilder().setSlot(one.slot()).setId(one.token().id()));
             }
-            for (var one : result.outputs()) {
+            for (StepResult.Outputs one : result.outputs()) {
                 proto.addOutputs(
                         SlotOutputs.newBuilder()
                                 .setSlot(one.slot())
@@ -275,7 +277,7 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
     }
 
     private static EncodedOutputs toProto(PositionOutputs outputs) {
-        var proto = EncodedOutputs.newBuilder().setPosition(outputs.position()).setHiddenSize(1);
+        EncodedOutputs.Builder proto = EncodedOutputs.newBuilder().setPosition(outputs.position()).setHiddenSize(1);
         outputs.nextTokens().forEach(one -> proto.addNextTokens(ByteString.copyFrom(one.bytes())));
         outputs.hiddenStates()
                 .forEach(one -> proto.addHiddenStates(ByteString.copyFrom(one.bytes())));
@@ -285,8 +287,8 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
     private StepPlan fromProto(Step step) {
         var plan = new StepPlan();
         plan.begin(step.getEpoch(), step.getNumber(), 0);
-        for (var admission : step.getAdmittedList()) {
-            var sequence = sequence(admission);
+        for (Admission admission : step.getAdmittedList()) {
+            Sequence sequence = sequence(admission);
             sequences.put(admission.getSlot(), sequence);
             int[] outputs = admission.getOutputIdsList().stream().mapToInt(id -> id).toArray();
             plan.admit(
@@ -299,7 +301,7 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
         }
         step.getRowsList().forEach(row -> add(plan, row));
         plan.release(step.getReleasedSlotsList().stream().mapToInt(slot -> slot).toArray());
-        for (var copy : step.getCopiesList()) {
+        for (BlockCopy copy : step.getCopiesList()) {
             plan.copies()
                     .add(
                             new StepPlan.BlockCopy(
@@ -343,7 +345,7 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
 
     private static WantedOutputs wanted(Admission admission) {
         try {
-            var outputs = PromptOutputs.parseFrom(admission.getOutputs());
+            PromptOutputs outputs = PromptOutputs.parseFrom(admission.getOutputs());
             return FakeWorker.wanted(
                     outputs.getFrom(),
                     outputs.getLogprobs(),
@@ -355,16 +357,16 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
     }
 
     private void add(StepPlan plan, Row row) {
-        var sequence = sequences.get(row.getSlot());
+        Sequence sequence = sequences.get(row.getSlot());
         if (sequence == null) {
             throw new IllegalStateException("a row for empty slot " + row.getSlot());
         }
-        var blocks = new int[row.getNewBlocksCount()][];
+        int[][] blocks = new int[row.getNewBlocksCount()][];
         for (int group = 0; group < blocks.length; group++) {
             blocks[group] =
                     row.getNewBlocks(group).getIdsList().stream().mapToInt(id -> id).toArray();
         }
-        var names =
+        List<BlockHash> names =
                 row.getFullHashesList().stream()
                         .map(bytes -> BlockHash.fromBytes(bytes.toByteArray()))
                         .toList();

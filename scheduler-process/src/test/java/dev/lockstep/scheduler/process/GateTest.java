@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.grpc.Metadata;
 import dev.lockstep.scheduler.WaitingLimits;
 import io.grpc.Status;
 import java.time.Duration;
@@ -27,14 +28,14 @@ class GateTest {
     @Test
     void aFullQueueIsRefusedWithTheNumbersAndATimeToTryAgain() {
         gate.update(queue(8, 20));
-        var stream = request(3);
+        RequestStream stream = request(3);
         assertTrue(gate.tryRefuse(stream));
         assertTrue(stream.hasEnded());
-        var failure = requireNonNull(reader.failure);
-        var status = Status.fromThrowable(failure);
+        Throwable failure = requireNonNull(reader.failure);
+        Status status = Status.fromThrowable(failure);
         assertEquals(Status.Code.RESOURCE_EXHAUSTED, status.getCode());
         assertEquals("8 sequences wait, the limit is 8", status.getDescription());
-        var trailers = Status.trailersFromThrowable(failure);
+        Metadata trailers = Status.trailersFromThrowable(failure);
         assertEquals("3000", trailers == null ? "" : trailers.get(Requests.RETRY_AFTER_MS));
         assertEquals(1, gate.refused());
     }

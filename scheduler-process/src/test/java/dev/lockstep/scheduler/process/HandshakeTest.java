@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.proto.v1.Form;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.proto.v1.Joined;
 import dev.lockstep.proto.v1.KvGroupInfo;
@@ -13,21 +14,21 @@ import org.junit.jupiter.api.Test;
 
 class HandshakeTest {
     private static Joined.Builder rank(int rank) {
-        var incarnation = "%032x".formatted(rank);
+        String incarnation = "%032x".formatted(rank);
         return FakeRank.joined(Member.worker("g", rank, 2, "here", 1, incarnation));
     }
 
     private static FormationException refusal(UnaryOperator<Joined.Builder> change) {
-        var ranks = List.of(rank(0).build(), change.apply(rank(1)).build());
-        var refusal =
+        List<Joined> ranks = List.of(rank(0).build(), change.apply(rank(1)).build());
+        FormationException refusal =
                 assertThrows(FormationException.class, () -> Handshake.agree(ranks, "r", 64, 0));
         assertTrue(refusal.isRefusal());
         return refusal;
     }
 
     private static void refused(UnaryOperator<Joined.Builder> change, String... named) {
-        var message = String.valueOf(refusal(change).getMessage());
-        for (var name : named) {
+        String message = String.valueOf(refusal(change).getMessage());
+        for (String name : named) {
             assertTrue(message.contains(name), message);
         }
     }
@@ -57,8 +58,8 @@ class HandshakeTest {
 
     @Test
     void ranksOfAnotherProtocolAreRefused() {
-        var ranks = List.of(rank(0).setProtocolVersion("9").build());
-        var refusal =
+        List<Joined> ranks = List.of(rank(0).setProtocolVersion("9").build());
+        FormationException refusal =
                 assertThrows(FormationException.class, () -> Handshake.agree(ranks, "r", 64, 0));
         assertEquals(
                 "protocol version differs: the scheduler has 2, rank 0 has 9",
@@ -67,15 +68,15 @@ class HandshakeTest {
 
     @Test
     void theMinimumOfBlocksAndLimitsIsUsed() throws FormationException {
-        var ranks =
+        List<Joined> ranks =
                 List.of(
                         rank(0).setKvBlocks(50).setMaxNumSeqs(32).build(),
                         rank(1).setKvBlocks(40).setMaxNumBatchedTokens(256).build());
-        var form = Handshake.agree(ranks, "r", 64, 512);
+        Form form = Handshake.agree(ranks, "r", 64, 512);
         assertEquals(40, form.getKvBlocks());
         assertEquals(32, form.getMaxNumSeqs());
         assertEquals(256, form.getMaxNumBatchedTokens());
-        var measured = Handshake.agree(List.of(rank(0).build()), "r", 64, 0);
+        Form measured = Handshake.agree(List.of(rank(0).build()), "r", 64, 0);
         assertEquals(0, measured.getMaxNumBatchedTokens());
     }
 
@@ -86,7 +87,7 @@ class HandshakeTest {
 
     @Test
     void bytesPerBlockMayDifferWhereHeadsAreSplitUnevenly() throws FormationException {
-        var other = rank(1).clearKvGroups();
+        Joined.Builder other = rank(1).clearKvGroups();
         other.addKvGroups(KvGroupInfo.newBuilder().setKind("full").setBytesPerBlock(32));
         Handshake.agree(List.of(rank(0).build(), other.build()), "r", 64, 0);
     }

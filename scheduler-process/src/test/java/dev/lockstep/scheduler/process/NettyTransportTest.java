@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.grpc.Server;
 import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.process.Clock;
@@ -41,10 +42,10 @@ class NettyTransportTest implements WorkerGroup.Listener {
     @Test
     void aWorkerIsReachedByTcp() throws Exception {
         try (var transport = new NettyTransport()) {
-            var announced = Member.worker("g", 0, 1, "127.0.0.1", 1, INCARNATION);
-            var server =
+            Member announced = Member.worker("g", 0, 1, "127.0.0.1", 1, INCARNATION);
+            Server server =
                     transport.listen("127.0.0.1", 0, new FakeRank(announced, joined -> joined));
-            var member = Member.worker("g", 0, 1, "127.0.0.1", server.getPort(), INCARNATION);
+            Member member = Member.worker("g", 0, 1, "127.0.0.1", server.getPort(), INCARNATION);
             assertEquals(1, join(transport, member));
             server.shutdownNow();
         }
@@ -55,11 +56,11 @@ class NettyTransportTest implements WorkerGroup.Listener {
         try (var transport = new NettyTransport()) {
             // 999 is not a byte of an address, 192.0.2.1 belongs to no host.
             for (String host : List.of("999.1.1.1", "192.0.2.1")) {
-                var refusal =
+                IOException refusal =
                         assertThrows(
                                 IOException.class,
                                 () -> transport.listen(host, 0, new FakeRank(WORKER, it -> it)));
-                var message = String.valueOf(refusal.getMessage());
+                String message = String.valueOf(refusal.getMessage());
                 assertTrue(message.startsWith("cannot listen on " + host + ":0: "), message);
                 assertTrue(message.endsWith("choose another --port or --host"), message);
             }
@@ -68,12 +69,12 @@ class NettyTransportTest implements WorkerGroup.Listener {
 
     @Test
     void aWorkerOnThisHostIsReachedByItsUnixSocket(@TempDir Path folder) throws Exception {
-        var socket = folder.resolve("worker.sock");
+        Path socket = folder.resolve("worker.sock");
         var eventLoop = new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
-        var member =
+        Member member =
                 Member.worker("g", 0, 1, "127.0.0.1", 1, INCARNATION)
                         .withUnixSocket(socket.toString());
-        var server =
+        Server server =
                 NettyServerBuilder.forAddress(UnixDomainSocketAddress.of(socket))
                         .channelType(NioServerDomainSocketChannel.class)
                         .bossEventLoopGroup(eventLoop)
@@ -93,8 +94,8 @@ class NettyTransportTest implements WorkerGroup.Listener {
     void aWorkerThatIsGoneIsLostAtOnceAndNamed() throws Exception {
         try (var transport = new NettyTransport()) {
             // No process listens on a port below 1024 of this loopback address.
-            var member = Member.worker("g", 0, 1, "127.0.0.87", 1, INCARNATION);
-            var lost = assertThrows(FormationException.class, () -> join(transport, member));
+            Member member = Member.worker("g", 0, 1, "127.0.0.87", 1, INCARNATION);
+            FormationException lost = assertThrows(FormationException.class, () -> join(transport, member));
             assertTrue(String.valueOf(lost.getMessage()).contains("worker g/0 at 127.0.0.87:1"));
         }
     }
@@ -102,10 +103,10 @@ class NettyTransportTest implements WorkerGroup.Listener {
     @Test
     void aPortInUseIsNamedWithTheRemedy() throws Exception {
         try (var transport = new NettyTransport()) {
-            var first =
+            Server first =
                     transport.listen(
                             "127.0.0.1", 0, new SchedulerService("g", new BlockJournal("test")));
-            var refused =
+            IOException refused =
                     assertThrows(
                             IOException.class,
                             () ->
@@ -113,7 +114,7 @@ class NettyTransportTest implements WorkerGroup.Listener {
                                             "127.0.0.1",
                                             first.getPort(),
                                             new SchedulerService("g", new BlockJournal("test"))));
-            var message = String.valueOf(refused.getMessage());
+            String message = String.valueOf(refused.getMessage());
             assertTrue(message.contains("127.0.0.1:" + first.getPort()), message);
             assertTrue(message.contains("--port"), message);
             first.shutdownNow();

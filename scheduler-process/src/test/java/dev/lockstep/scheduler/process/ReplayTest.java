@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.scheduler.StepPlan;
 import dev.lockstep.scheduler.FakeWorker;
 import dev.lockstep.cluster.BlockHasher;
 import dev.lockstep.proto.v1.PromptOutputs;
@@ -38,9 +39,9 @@ class ReplayTest {
 
     /// Records random requests, cancels and deadlines under pressure.
     private Path record(String order) {
-        var file = folder.resolve("recording");
+        Path file = folder.resolve("recording");
         var random = new Random(3);
-        var groups =
+        List<KvGroupShape> groups =
                 List.of(
                         KvGroupShape.full(64),
                         new KvGroupShape(KvGroupShape.Kind.WINDOW, 9, 128, 1));
@@ -55,14 +56,14 @@ class ReplayTest {
                         new BlockHasher(FakeWorker.KEY),
                         CacheEvents.NONE,
                         new Timeline(64));
-        try (var recording = Recording.to(file)) {
+        try (Recording recording = Recording.to(file)) {
             recording.formed(shape, limits, policies, FakeWorker.KEY, CommonBlocks.NONE, 0);
             scheduler.recordTo(recording);
             var worker = new FakeWorker(shape);
             var all = new ArrayList<Sequence>();
             for (long nanos = 1; nanos < 400; nanos++) {
                 if (random.nextInt(3) == 0) {
-                    var prompt = prompt(random);
+                    int[] prompt = prompt(random);
                     var options =
                             new SchedulingOptions(
                                     random.nextBoolean() ? "a" : "b",
@@ -75,7 +76,7 @@ class ReplayTest {
                                     35,
                                     0);
                     boolean generates = random.nextInt(4) > 0;
-                    var wanted = wanted(random.nextInt(prompt.length));
+                    WantedOutputs wanted = wanted(random.nextInt(prompt.length));
                     var sequence =
                             new Sequence(
                                     nanos,
@@ -94,7 +95,7 @@ class ReplayTest {
                     scheduler.cancel(all.get(random.nextInt(all.size())), nanos);
                 }
                 scheduler.expire(nanos);
-                var plan = scheduler.plan(nanos);
+                StepPlan plan = scheduler.plan(nanos);
                 if (!plan.isEmpty()) {
                     scheduler.apply(worker.run(plan), nanos);
                 }
@@ -105,13 +106,13 @@ class ReplayTest {
 
     /// Returns a real message: the recording keeps it as bytes, the replay reads it.
     private static WantedOutputs wanted(int from) {
-        var outputs = PromptOutputs.newBuilder().setFrom(from).setLogprobs(true).build();
+        PromptOutputs outputs = PromptOutputs.newBuilder().setFrom(from).setLogprobs(true).build();
         return new WantedOutputs(from, Payload.of(outputs.toByteArray()));
     }
 
     /// Returns a prompt with one of a few beginnings.
     private static int[] prompt(Random random) {
-        var ids = new int[1 + random.nextInt(30)];
+        int[] ids = new int[1 + random.nextInt(30)];
         int beginning = random.nextInt(5);
         for (int i = 0; i < ids.length; i++) {
             ids[i] = i < 12 ? beginning : random.nextInt(FakeWorker.VOCABULARY);
@@ -122,20 +123,20 @@ class ReplayTest {
     @ParameterizedTest
     @ValueSource(strings = {"fcfs", "priority", "longest-prefix", "fair"})
     void everyPlanEqualsTheRecordedOne(String order) throws IOException {
-        var report = Replay.of(record(order));
+        Replay.Report report = Replay.of(record(order));
         assertEquals(List.of(), report.differences());
         assertTrue(report.plans() > 100 && report.requests() > 50, () -> "" + report);
     }
 
     @Test
     void aFileThatIsNotARecordingIsRefused() throws IOException {
-        var file = folder.resolve("text");
+        Path file = folder.resolve("text");
         Files.writeString(file, "not a recording at all");
         assertThrows(IOException.class, () -> Replay.of(file));
-        var cut = record("fcfs");
-        var bytes = Files.readAllBytes(cut);
+        Path cut = record("fcfs");
+        byte[] bytes = Files.readAllBytes(cut);
         Files.write(cut, Arrays.copyOf(bytes, bytes.length - 3));
-        var failure = assertThrows(IOException.class, () -> Replay.of(cut));
+        IOException failure = assertThrows(IOException.class, () -> Replay.of(cut));
         assertTrue(("" + failure.getMessage()).contains("recording"), () -> "" + failure);
     }
 }

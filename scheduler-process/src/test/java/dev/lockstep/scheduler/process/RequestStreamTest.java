@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.proto.v1.Usage;
+import java.util.stream.Stream;
 import dev.lockstep.proto.v1.FinishReason;
 import dev.lockstep.proto.v1.PromptOutputs;
 import dev.lockstep.proto.v1.GenerateEvent;
@@ -35,7 +37,7 @@ class RequestStreamTest {
         reader.ready = true;
         stream.drain();
         assertEquals(2, reader.events.size());
-        var tokens = reader.events.getFirst().getTokens();
+        GenerateEvent.Tokens tokens = reader.events.getFirst().getTokens();
         assertEquals(0, tokens.getPosition());
         assertEquals(2, tokens.getIdsCount());
         stream.generated(0, 2, SampledToken.of(8));
@@ -50,11 +52,11 @@ class RequestStreamTest {
         stream.began(0, 4);
         stream.generated(0, 0, SampledToken.of(6));
         stream.generated(0, 1, SampledToken.of(7));
-        var reported = reader.events.stream().map(event -> event.getTokens().getCachedTokens());
+        Stream<Integer> reported = reader.events.stream().map(event -> event.getTokens().getCachedTokens());
         assertEquals(List.of(9, 4, 0), reported.toList());
         stream.finished(0, FinishReason.FINISH_REASON_STOP, 7);
         stream.finished(1, FinishReason.FINISH_REASON_LENGTH, -1);
-        var usage = reader.events.getLast().getFinished().getUsage();
+        Usage usage = reader.events.getLast().getFinished().getUsage();
         assertEquals(
                 4, usage.getCachedTokens(), "a prompt counts once: as the first choice found it");
     }
@@ -69,7 +71,7 @@ class RequestStreamTest {
         reader.ready = true;
         stream.drain();
         assertTrue(reader.completed);
-        var kinds = reader.events.stream().map(GenerateEvent::getEventCase).toList();
+        List<GenerateEvent.EventCase> kinds = reader.events.stream().map(GenerateEvent::getEventCase).toList();
         assertEquals(
                 List.of(
                         GenerateEvent.EventCase.TOKENS,

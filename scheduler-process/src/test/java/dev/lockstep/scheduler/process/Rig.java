@@ -74,7 +74,7 @@ final class Rig implements AutoCloseable {
                         failure -> loopFailure = failure);
         service.serve(loop.inbox());
         loop.start();
-        var incarnation = randomness.nextIncarnation();
+        String incarnation = randomness.nextIncarnation();
         servers.add(serve(incarnation, service));
         registration = cluster.register(Member.scheduler("g", "here", 1, incarnation));
         var config =
@@ -125,7 +125,7 @@ final class Rig implements AutoCloseable {
 
     FakeRank startRank(int rank, int size, UnaryOperator<Joined.Builder> traits)
             throws IOException {
-        var member = Member.worker("g", rank, size, "here", 1, randomness.nextIncarnation());
+        Member member = Member.worker("g", rank, size, "here", 1, randomness.nextIncarnation());
         var fake = new FakeRank(member, traits);
         servers.add(serve(member.incarnation(), fake));
         registrations.add(cluster.register(member));
@@ -156,8 +156,8 @@ final class Rig implements AutoCloseable {
     }
 
     static GenerateRequest.Builder request(String id, int promptLength, long seed, int maxTokens) {
-        var sampling = SamplingParams.newBuilder().setTemperature(1).setTopP(1).setSeed(seed);
-        var request =
+        SamplingParams.Builder sampling = SamplingParams.newBuilder().setTemperature(1).setTopP(1).setSeed(seed);
+        GenerateRequest.Builder request =
                 GenerateRequest.newBuilder()
                         .setRequestId(id)
                         .setChoices(1)
@@ -181,8 +181,8 @@ final class Rig implements AutoCloseable {
                 ends.put(event.getFinished().getChoice(), event.getFinished());
                 return;
             }
-            var tokens = event.getTokens();
-            var known = ids.computeIfAbsent(tokens.getChoice(), _ -> new ArrayList<>());
+            GenerateEvent.Tokens tokens = event.getTokens();
+            List<Integer> known = ids.computeIfAbsent(tokens.getChoice(), _ -> new ArrayList<>());
             if (known.size() != tokens.getPosition() || ends.containsKey(tokens.getChoice())) {
                 done.completeExceptionally(new AssertionError("position of " + tokens));
             }
@@ -236,7 +236,7 @@ final class Rig implements AutoCloseable {
 
     /// Asserts that the loop runs and every block is free.
     void assertQuiet() throws InterruptedException {
-        var status =
+        GroupStatus status =
                 awaitStatus(
                         it ->
                                 it.getRunning() + it.getWaiting() == 0

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.proto.v1.GenerateEvent;
 import com.google.protobuf.ByteString;
 import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.FixedCluster;
@@ -37,14 +38,14 @@ class SchedulerServiceTest {
     }
 
     private static StatusRuntimeException failure(Rig.Call call) {
-        var failure = assertThrows(ExecutionException.class, call::await);
+        ExecutionException failure = assertThrows(ExecutionException.class, call::await);
         return assertInstanceOf(StatusRuntimeException.class, failure.getCause());
     }
 
     private static void assertFails(Rig.Call call, Status.Code code, String... named) {
-        var status = failure(call).getStatus();
+        Status status = failure(call).getStatus();
         assertEquals(code, status.getCode(), status.toString());
-        for (var name : named) {
+        for (String name : named) {
             assertTrue(String.valueOf(status.getDescription()).contains(name), status.toString());
         }
     }
@@ -54,10 +55,10 @@ class SchedulerServiceTest {
         try (var rig = new Rig()) {
             rig.startRank(0, 1);
             rig.awaitReady();
-            var request = Rig.request("a", 9, 5, 20).setIgnoreEos(true).build();
-            var call = rig.generate(request).await();
+            GenerateRequest request = Rig.request("a", 9, 5, 20).setIgnoreEos(true).build();
+            Rig.Call call = rig.generate(request).await();
             assertEquals(Rig.expected(request, 0), call.ids.get(0));
-            var end = call.end(0);
+            GenerateEvent.Finished end = call.end(0);
             assertEquals(FinishReason.FINISH_REASON_LENGTH, end.getReason());
             assertEquals(-1, end.getStopTokenId());
             assertEquals(9, end.getUsage().getPromptTokens());
@@ -71,7 +72,7 @@ class SchedulerServiceTest {
         try (var rig = new Rig()) {
             rig.startRank(0, 1);
             rig.awaitReady();
-            var request = Rig.request("c", 9, 5, 3).setIgnoreEos(true).build();
+            GenerateRequest request = Rig.request("c", 9, 5, 3).setIgnoreEos(true).build();
             assertEquals(0, rig.generate(request).await().end(0).getUsage().getCachedTokens());
             assertEquals(8, rig.generate(request).await().end(0).getUsage().getCachedTokens());
             rig.assertQuiet();
@@ -85,8 +86,8 @@ class SchedulerServiceTest {
             rig.awaitReady();
             boolean stopped = false;
             for (int seed = 0; seed < 20 && !stopped; seed++) {
-                var request = Rig.request("e" + seed, 3, seed, 60).build();
-                var call = rig.generate(request).await();
+                GenerateRequest request = Rig.request("e" + seed, 3, seed, 60).build();
+                Rig.Call call = rig.generate(request).await();
                 assertEquals(Rig.expected(request, 0), call.ids.get(0));
                 stopped = call.end(0).getReason() == FinishReason.FINISH_REASON_STOP;
                 assertEquals(stopped ? FakeWorker.END : -1, call.end(0).getStopTokenId());
@@ -100,8 +101,8 @@ class SchedulerServiceTest {
         try (var rig = new Rig()) {
             rig.startRank(0, 1);
             rig.awaitReady();
-            var request = Rig.request("n", 9, 5, 20).setChoices(2).setIgnoreEos(true).build();
-            var call = rig.generate(request).await();
+            GenerateRequest request = Rig.request("n", 9, 5, 20).setChoices(2).setIgnoreEos(true).build();
+            Rig.Call call = rig.generate(request).await();
             assertEquals(Rig.expected(request, 0), call.ids.get(0));
             assertEquals(Rig.expected(request, 1), call.ids.get(1));
             assertFalse(call.end(0).hasUsage());
@@ -114,7 +115,7 @@ class SchedulerServiceTest {
         try (var rig = new Rig(cluster(), 2, new WaitingLimits(100, 10_000))) {
             rig.startRank(1, 2);
             rig.startRank(0, 2);
-            var ready = rig.awaitReady();
+            GroupStatus ready = rig.awaitReady();
             assertEquals(2, ready.getRanksCount());
             assertEquals(32, ready.getMaxNumBatchedTokens());
             assertEquals(32, ready.getBlocksTotal());
@@ -132,7 +133,7 @@ class SchedulerServiceTest {
                 assertEquals(Rig.expected(requests.get(i), 0), calls.get(i).await().ids.get(0));
             }
             rig.assertQuiet();
-            var status = rig.awaitReady();
+            GroupStatus status = rig.awaitReady();
             assertTrue(status.getPreemptions() > 0, status.toString());
             assertTrue(status.getMixedSteps() > 0, status.toString());
         }
@@ -141,12 +142,12 @@ class SchedulerServiceTest {
     @Test
     void aCancelledCallFreesItsBlocks() throws Exception {
         try (var rig = new Rig()) {
-            var rank = rig.startRank(0, 1);
+            FakeRank rank = rig.startRank(0, 1);
             rig.awaitReady();
             rank.hold();
-            var context = Context.current().withCancellation();
+            Context.CancellableContext context = Context.current().withCancellation();
             var call = new Rig.Call();
-            var request = Rig.request("c", 30, 1, 50).build();
+            GenerateRequest request = Rig.request("c", 30, 1, 50).build();
             context.run(() -> rig.stub().generate(request, call));
             rig.awaitStatus(it -> it.getRunning() == 1);
             context.cancel(null);
@@ -161,7 +162,7 @@ class SchedulerServiceTest {
         rank.hold();
         var calls = new ArrayList<Rig.Call>();
         for (int i = 0; i < 8; i++) {
-            var request = Rig.request("h" + i, 3, i, 30).setIgnoreEos(true);
+            GenerateRequest.Builder request = Rig.request("h" + i, 3, i, 30).setIgnoreEos(true);
             calls.add(rig.generate(request.build()));
             if (i == 0) {
                 Eventually.await("two steps are held", () -> rank.heldSteps() == Scheduler.DEPTH);
@@ -176,21 +177,21 @@ class SchedulerServiceTest {
     @Test
     void aFullQueueIsRefusedWithATimeToTryAgain() throws Exception {
         try (var rig = new Rig(cluster(), 1, new WaitingLimits(9, 1000))) {
-            var rank = rig.startRank(0, 1);
+            FakeRank rank = rig.startRank(0, 1);
             rig.awaitReady();
-            var calls = fillSlots(rig, rank);
+            List<Rig.Call> calls = fillSlots(rig, rank);
             for (int i = 0; i < 9; i++) {
                 calls.add(rig.generate(Rig.request("q" + i, 3, i, 4).build()));
             }
             rig.awaitStatus(it -> it.getWaiting() == 9);
-            var full = rig.generate(Rig.request("full", 3, 1, 4).build());
-            var failure = failure(full);
+            Rig.Call full = rig.generate(Rig.request("full", 3, 1, 4).build());
+            StatusRuntimeException failure = failure(full);
             assertEquals(Status.Code.RESOURCE_EXHAUSTED, failure.getStatus().getCode());
-            var trailers = failure.getTrailers();
+            Metadata trailers = failure.getTrailers();
             long wait = Long.parseLong(trailers == null ? "0" : trailers.get(RETRY_AFTER_MS));
             assertTrue(wait >= 1000 && wait <= 30_000, "retry after " + wait + " ms");
             rank.release();
-            for (var call : calls) {
+            for (Rig.Call call : calls) {
                 call.await();
             }
             rig.assertQuiet();
@@ -204,9 +205,9 @@ class SchedulerServiceTest {
     void aPoolThatTheSchedulersHeapCannotHoldIsRefusedWithItsNumbers() throws Exception {
         try (var rig = new Rig()) {
             rig.startRank(0, 1, joined -> joined.setKvBlocks(1 << 30));
-            var status = rig.awaitStatus(it -> it.getReason().contains("KV blocks"));
+            GroupStatus status = rig.awaitStatus(it -> it.getReason().contains("KV blocks"));
             long heap = Runtime.getRuntime().maxMemory() >> 20;
-            for (var named : List.of("1073741824", "heap of " + heap + " MiB", "--kv-memory")) {
+            for (String named : List.of("1073741824", "heap of " + heap + " MiB", "--kv-memory")) {
                 assertTrue(status.getReason().contains(named), status.getReason());
             }
         }
@@ -217,8 +218,8 @@ class SchedulerServiceTest {
         try (var rig = new Rig()) {
             rig.startRank(0, 1);
             rig.awaitReady();
-            var good = Rig.request("b", 3, 1, 4).build();
-            var invalid = Status.Code.INVALID_ARGUMENT;
+            GenerateRequest good = Rig.request("b", 3, 1, 4).build();
+            Status.Code invalid = Status.Code.INVALID_ARGUMENT;
             assertFails(
                     rig.generate(good.toBuilder().setPromptIds(1, 40).build()),
                     invalid,
@@ -243,7 +244,7 @@ class SchedulerServiceTest {
                     "deadline_ms is -1");
             assertFails(
                     rig.generate(Rig.request("b", 3, 1, 0).build()), invalid, "max_tokens is 0");
-            var biased = SamplingParams.newBuilder();
+            SamplingParams.Builder biased = SamplingParams.newBuilder();
             biased.addLogitBias(LogitBias.newBuilder().setTokenId(40).setBias(1));
             assertFails(
                     rig.generate(
@@ -272,15 +273,15 @@ class SchedulerServiceTest {
     @Test
     void aLostRankAbortsWhatRunsAndTheNextGroupServesWhatWaited() throws Exception {
         try (var rig = new Rig(cluster(), 2, new WaitingLimits(100, 1000))) {
-            var first = rig.startRank(0, 2);
+            FakeRank first = rig.startRank(0, 2);
             rig.startRank(1, 2);
             long epoch = rig.awaitReady().getEpoch();
-            var running = fillSlots(rig, first);
-            var request = Rig.request("w", 3, 9, 30).build();
-            var waiting = rig.generate(request);
+            List<Rig.Call> running = fillSlots(rig, first);
+            GenerateRequest request = Rig.request("w", 3, 9, 30).build();
+            Rig.Call waiting = rig.generate(request);
             rig.awaitStatus(it -> it.getWaiting() == 1);
             first.die();
-            for (var call : running) {
+            for (Rig.Call call : running) {
                 assertFails(call, Status.Code.ABORTED, "group was lost", "rank 0");
             }
             assertEquals(Rig.expected(request, 0), waiting.await().ids.get(0));
@@ -292,9 +293,9 @@ class SchedulerServiceTest {
     @Test
     void aRestartedRankFormsTheGroupAgain() throws Exception {
         try (var rig = new Rig()) {
-            var first = rig.startRank(0, 1);
+            FakeRank first = rig.startRank(0, 1);
             rig.awaitReady();
-            var second = rig.startRank(0, 1);
+            FakeRank second = rig.startRank(0, 1);
             first.die();
             rig.awaitStatus(it -> it.getReady() && second.joins() == 1);
             assertEquals(1, first.joins());
@@ -307,10 +308,10 @@ class SchedulerServiceTest {
             rig.startRank(0, 2);
             rig.awaitStatus(it -> it.getReason().contains("1 of 2 workers"));
             rig.startRank(1, 2, joined -> joined.setModelDigest("d2"));
-            var status = rig.awaitStatus(it -> it.getReason().contains("model digest differs"));
+            GroupStatus status = rig.awaitStatus(it -> it.getReason().contains("model digest differs"));
             assertTrue(status.getReason().contains("d1") && status.getReason().contains("d2"));
             assertFalse(status.getReady());
-            var call = rig.generate(Rig.request("a", 3, 1, 4).build());
+            Rig.Call call = rig.generate(Rig.request("a", 3, 1, 4).build());
             assertFails(call, Status.Code.UNAVAILABLE, "model digest differs");
             rig.startRank(1, 2);
             rig.awaitReady();
@@ -321,7 +322,7 @@ class SchedulerServiceTest {
     void ranksOfAnotherGroupSizeAreNamed() throws Exception {
         try (var rig = new Rig()) {
             rig.startRank(0, 3);
-            var status = rig.awaitStatus(it -> it.getReason().contains("one of 3 ranks"));
+            GroupStatus status = rig.awaitStatus(it -> it.getReason().contains("one of 3 ranks"));
             assertTrue(status.getReason().contains("--tensor-parallel 1"));
         }
     }
@@ -329,7 +330,7 @@ class SchedulerServiceTest {
     @Test
     void anEpochAboveWhatTheRanksHaveSeenIsUsed() throws Exception {
         try (var rig = new Rig()) {
-            var rank = rig.startRank(0, 1);
+            FakeRank rank = rig.startRank(0, 1);
             rig.awaitReady();
             rank.sawEpoch(700);
             rank.die();
@@ -339,14 +340,14 @@ class SchedulerServiceTest {
 
     @Test
     void aStandbyRefusesAndLeadsWhenTheLeaderIsGone() throws Exception {
-        var shared = cluster();
+        FixedCluster shared = cluster();
         var limits = new WaitingLimits(100, 1000);
         try (var leader = new Rig(shared, 1, limits)) {
-            var rank = leader.startRank(0, 1);
+            FakeRank rank = leader.startRank(0, 1);
             long epoch = leader.awaitReady().getEpoch();
             try (var standby = new Rig(shared.another(Runnable::run), 1, limits)) {
                 standby.awaitStatus(it -> it.getReason().contains("does not lead"));
-                var refused = standby.generate(Rig.request("s", 3, 1, 4).build());
+                Rig.Call refused = standby.generate(Rig.request("s", 3, 1, 4).build());
                 assertFails(refused, Status.Code.FAILED_PRECONDITION, "does not lead group g");
                 leader.resign();
                 assertTrue(standby.awaitReady().getEpoch() > epoch);
@@ -358,14 +359,14 @@ class SchedulerServiceTest {
     @Test
     void aDrainingSchedulerFinishesWhatItHasAndRefusesTheRest() throws Exception {
         try (var rig = new Rig()) {
-            var rank = rig.startRank(0, 1);
+            FakeRank rank = rig.startRank(0, 1);
             rig.awaitReady();
             rank.hold();
-            var request = Rig.request("d", 3, 1, 30).build();
-            var running = rig.generate(request);
+            GenerateRequest request = Rig.request("d", 3, 1, 30).build();
+            Rig.Call running = rig.generate(request);
             rig.awaitStatus(it -> it.getRunning() == 1);
             assertFalse(rig.loop.drain(Duration.ofMillis(10)));
-            var refused = rig.generate(Rig.request("late", 3, 1, 4).build());
+            Rig.Call refused = rig.generate(Rig.request("late", 3, 1, 4).build());
             assertFails(refused, Status.Code.UNAVAILABLE, "draining");
             rank.release();
             assertEquals(Rig.expected(request, 0), running.await().ids.get(0));
@@ -379,7 +380,7 @@ class SchedulerServiceTest {
             rig.startRank(0, 1).hold();
             rig.awaitReady();
             rig.ranks.getFirst().hold();
-            var running = rig.generate(Rig.request("d", 3, 1, 30).build());
+            Rig.Call running = rig.generate(Rig.request("d", 3, 1, 30).build());
             rig.awaitStatus(it -> it.getRunning() == 1);
             rig.loop.close();
             assertFails(running, Status.Code.UNAVAILABLE, "stopped");

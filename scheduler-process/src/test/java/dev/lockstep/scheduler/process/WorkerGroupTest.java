@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.proto.v1.Joined;
 import dev.lockstep.cluster.BlockHasher;
 import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.Member;
@@ -45,7 +46,7 @@ class WorkerGroupTest implements WorkerGroup.Listener {
     @BeforeEach
     void startRanks() throws IOException {
         for (int rank = 0; rank < 2; rank++) {
-            var name = "%032x".formatted(System.nanoTime() + rank);
+            String name = "%032x".formatted(System.nanoTime() + rank);
             var fake = new FakeRank(Member.worker("g", rank, 2, "here", 1, name), it -> it);
             ranks.add(fake);
             servers.add(
@@ -73,7 +74,7 @@ class WorkerGroupTest implements WorkerGroup.Listener {
     }
 
     private WorkerGroup dial(long epoch) {
-        var members = ranks.stream().map(rank -> rank.member).toList();
+        List<Member> members = ranks.stream().map(rank -> rank.member).toList();
         return new WorkerGroup(
                 epoch,
                 members,
@@ -86,8 +87,8 @@ class WorkerGroupTest implements WorkerGroup.Listener {
     }
 
     private WorkerGroup formed() throws FormationException, InterruptedException {
-        var group = dial(1);
-        var joined = group.join("g", FakeWorker.KEY, Eventually.TIMEOUT);
+        WorkerGroup group = dial(1);
+        List<Joined> joined = group.join("g", FakeWorker.KEY, Eventually.TIMEOUT);
         group.form(Handshake.agree(joined, "r", 8, 0), Eventually.TIMEOUT);
         return group;
     }
@@ -118,7 +119,7 @@ class WorkerGroupTest implements WorkerGroup.Listener {
 
     @Test
     void aStepIsCompleteWhenEveryRankHasAnswered() throws Exception {
-        try (var group = formed()) {
+        try (WorkerGroup group = formed()) {
             ranks.get(1).hold();
             group.send(step());
             assertEquals(List.of(), results);
@@ -130,7 +131,7 @@ class WorkerGroupTest implements WorkerGroup.Listener {
 
     @Test
     void aRankThatIsSilentForFiveSecondsIsLost() throws Exception {
-        try (var group = formed()) {
+        try (WorkerGroup group = formed()) {
             ranks.get(1).fallSilent();
             pass(group, 5);
             assertFalse(group.isLost());
@@ -142,7 +143,7 @@ class WorkerGroupTest implements WorkerGroup.Listener {
 
     @Test
     void aRankWithoutProgressInAStepForFiveSecondsIsLost() throws Exception {
-        try (var group = formed()) {
+        try (WorkerGroup group = formed()) {
             pass(group, 60);
             ranks.get(1).stall();
             group.send(step());
@@ -156,7 +157,7 @@ class WorkerGroupTest implements WorkerGroup.Listener {
 
     @Test
     void aLongStepThatAdvancesIsNotLost() throws Exception {
-        try (var group = formed()) {
+        try (WorkerGroup group = formed()) {
             ranks.get(1).hold();
             group.send(step());
             pass(group, 60);
@@ -166,7 +167,7 @@ class WorkerGroupTest implements WorkerGroup.Listener {
 
     @Test
     void aSchedulerThatWasStoppedItselfLosesNoRank() throws Exception {
-        try (var group = formed()) {
+        try (WorkerGroup group = formed()) {
             ranks.get(1).fallSilent();
             clock.advance(Duration.ofSeconds(20));
             group.beat();
@@ -178,7 +179,7 @@ class WorkerGroupTest implements WorkerGroup.Listener {
 
     @Test
     void aRankThatDiesIsNamedWithItsProcess() throws Exception {
-        try (var group = formed()) {
+        try (WorkerGroup group = formed()) {
             ranks.get(0).die();
             assertTrue(group.isLost());
             assertTrue(losses.getFirst().contains("rank 0 (worker g/0"), losses.toString());
@@ -189,8 +190,8 @@ class WorkerGroupTest implements WorkerGroup.Listener {
 
     @Test
     void anErrorOfARankLosesTheGroupWithItsMessage() throws Exception {
-        try (var group = formed()) {
-            var error = WorkerError.newBuilder().setMessage("no memory for a batch");
+        try (WorkerGroup group = formed()) {
+            WorkerError.Builder error = WorkerError.newBuilder().setMessage("no memory for a batch");
             ranks.get(0).send(WorkerMessage.newBuilder().setError(error).build());
             assertTrue(group.isLost());
             assertTrue(losses.getFirst().contains("no memory for a batch"), losses.toString());
@@ -199,7 +200,7 @@ class WorkerGroupTest implements WorkerGroup.Listener {
 
     @Test
     void anAnswerToAStepThatWasNotSentLosesTheGroup() throws Exception {
-        try (var group = formed()) {
+        try (WorkerGroup group = formed()) {
             var result = dev.lockstep.proto.v1.StepResult.newBuilder().setEpoch(1).setNumber(1);
             ranks.get(0).send(WorkerMessage.newBuilder().setResult(result).build());
             assertTrue(group.isLost());
@@ -209,8 +210,8 @@ class WorkerGroupTest implements WorkerGroup.Listener {
     @Test
     void aStaleEpochIsReportedWithTheHighest() {
         ranks.get(1).sawEpoch(41);
-        try (var group = dial(7)) {
-            var stale =
+        try (WorkerGroup group = dial(7)) {
+            FormationException stale =
                     assertThrows(
                             FormationException.class,
                             () -> group.join("g", FakeWorker.KEY, Eventually.TIMEOUT));

@@ -124,7 +124,7 @@ final class Access {
             return text.substring(from, text.offsetByCodePoints(from, (int) span.count()));
         }
         int[] characters = text.codePoints().toArray();
-        StringBuilder picked = new StringBuilder();
+        var picked = new StringBuilder();
         for (long index = 0; index < span.count(); index++) {
             picked.appendCodePoint(characters[span.at(index)]);
         }

@@ -64,7 +64,7 @@ final class Evaluator {
                     Operators.unary(unary.operator(), evaluate(unary.operand(), scope));
             case Expression.Binary binary -> binary(binary, scope);
             case Expression.Concatenation concatenation -> {
-                Output joined = new Output(budget);
+                var joined = new Output(budget);
                 for (Expression part : concatenation.parts()) {
                     joined.append(Text.of(evaluate(part, scope), budget));
                 }

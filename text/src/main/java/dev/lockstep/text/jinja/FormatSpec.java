@@ -125,7 +125,7 @@ record FormatSpec(
             throw new TemplateException(
                     "a precision of " + digits + " digits exceeds " + MAX_DIGITS);
         }
-        BigDecimal exact = new BigDecimal(value);
+        var exact = new BigDecimal(value);
         String sign = value < 0 || 1 / value < 0 ? "-" : "";
         BigDecimal magnitude = exact.abs();
         return sign
@@ -187,7 +187,7 @@ record FormatSpec(
         while (end < digits.length() && Character.isDigit(digits.charAt(end))) {
             end++;
         }
-        StringBuilder grouped = new StringBuilder(digits);
+        var grouped = new StringBuilder(digits);
         for (int at = end - 3; at > 0; at -= 3) {
             grouped.insert(at, grouping.get());
         }

@@ -52,7 +52,7 @@ final class Globals {
     private Object namespace(CallArguments arguments) {
         Map<Object, Object> attributes = new LinkedHashMap<>();
         fill(attributes, arguments, "namespace");
-        Namespace namespace = new Namespace();
+        var namespace = new Namespace();
         attributes.forEach(
                 (name, value) -> namespace.attributes().put(Text.of(name, budget), value));
         return namespace;
@@ -60,7 +60,7 @@ final class Globals {
 
     /// Fills a dict from one mapping or list of pairs, then from the named arguments.
     private void fill(Map<Object, Object> into, CallArguments arguments, String function) {
-        CallArguments positional = new CallArguments(arguments.positional(), Map.of());
+        var positional = new CallArguments(arguments.positional(), Map.of());
         Object source = positional.bind(function, "mapping").value("mapping", Map.of());
         if (source instanceof Map<?, ?> map) {
             into.putAll(map);

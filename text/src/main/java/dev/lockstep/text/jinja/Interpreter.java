@@ -103,7 +103,7 @@ final class Interpreter {
             case Node.MacroDefinition macro ->
                     scope.assign(macro.name(), new Macro(macro, scope, this));
             case Node.CallBlock call -> {
-                Macro caller = new Macro(call.caller(), scope, this);
+                var caller = new Macro(call.caller(), scope, this);
                 output.append(Text.of(evaluator.call(call.call(), caller, scope), budget));
             }
             case Node.With with -> {
@@ -163,7 +163,7 @@ final class Interpreter {
                 node.recursive()
                         ? Optional.of((deeper, level) -> recurse(node, deeper, scope, level))
                         : Optional.empty();
-        Loop loop = new Loop(items, depth, recursion, budget);
+        var loop = new Loop(items, depth, recursion, budget);
         boolean completed = false;
         while (loop.advance()) {
             budget.steps(STEPS_PER_ITERATION);

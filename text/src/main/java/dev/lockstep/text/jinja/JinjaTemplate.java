@@ -36,7 +36,7 @@ public final class JinjaTemplate {
     /// Only `strftime_now` reads the clock. Throws [TemplateException] if the template fails,
     /// refuses its input or exceeds its limits.
     public String render(Map<String, ? extends @Nullable Object> variables, Clock clock) {
-        Budget budget = new Budget(limits);
+        var budget = new Budget(limits);
         Scope globals = Scope.root();
         new Globals(budget, () -> LocalDateTime.now(clock)).define(globals);
         Scope scope = globals.inner();

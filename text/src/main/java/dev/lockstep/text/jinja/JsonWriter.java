@@ -34,7 +34,7 @@ final class JsonWriter {
     }
 
     static Object write(Object value, CallArguments arguments, Budget budget) {
-        JsonWriter json =
+        var json =
                 new JsonWriter(
                         arguments.bind(
                                 "tojson", "ensure_ascii", "indent", "separators", "sort_keys"),

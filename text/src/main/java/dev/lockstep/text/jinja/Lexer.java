@@ -24,7 +24,7 @@ final class Lexer {
         if (source.endsWith("\n")) {
             source = source.substring(0, source.length() - 1);
         }
-        Lexer lexer = new Lexer(source);
+        var lexer = new Lexer(source);
         lexer.run();
         return lexer.tokens;
     }
@@ -138,7 +138,7 @@ final class Lexer {
     private void tag(Kind begin, Kind end, int body) {
         tokens.add(new TemplateToken(begin, "", line));
         advance(body);
-        TagLexer inner = new TagLexer(source, body, line, end == Kind.BLOCK_END ? "%}" : "}}");
+        var inner = new TagLexer(source, body, line, end == Kind.BLOCK_END ? "%}" : "}}");
         tokens.addAll(inner.tokens());
         advance(inner.end());
         tokens.add(new TemplateToken(end, "", line));

@@ -75,7 +75,7 @@ final class Loop implements Callable {
     }
 
     private Object changed(CallArguments arguments) {
-        Tuple now = new Tuple(arguments.positional());
+        var now = new Tuple(arguments.positional());
         boolean same = changing.isPresent() && Order.equal(changing.get(), now, budget);
         changing = Optional.of(now);
         return !same;

@@ -16,7 +16,7 @@ record Markup(String text) {
     }
 
     private static String escapeText(String plain, Budget budget) {
-        StringBuilder escaped = new StringBuilder(budget.text(plain.length()));
+        var escaped = new StringBuilder(budget.text(plain.length()));
         for (int at = 0; at < plain.length(); at++) {
             char next = plain.charAt(at);
             switch (next) {

@@ -128,7 +128,7 @@ final class OperandParser {
     }
 
     private String dotted(TemplateToken first) {
-        StringBuilder name = new StringBuilder(first.text());
+        var name = new StringBuilder(first.text());
         while (tokens.takeOperator(".")) {
             name.append('.').append(tokens.require(Kind.NAME, "a name").text());
         }

@@ -31,7 +31,7 @@ final class PercentFormat {
     private Object formatted() {
         String text = pattern.toString();
         budget.text(text.length());
-        Output output = new Output(budget);
+        var output = new Output(budget);
         Matcher field = FIELD.matcher(text);
         int from = 0;
         int percent;

@@ -49,7 +49,7 @@ final class PrimaryParser {
     private Expression string(int line) {
         String text = tokens.take().text();
         if (tokens.at(Kind.STRING)) {
-            StringBuilder joined = new StringBuilder(text);
+            var joined = new StringBuilder(text);
             while (tokens.at(Kind.STRING)) {
                 joined.append(tokens.take().text());
             }

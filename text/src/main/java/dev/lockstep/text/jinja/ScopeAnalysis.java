@@ -37,7 +37,7 @@ final class ScopeAnalysis {
     }
 
     private static List<Node> scope(List<Node> body, Set<String> parameters, Set<String> outer) {
-        ScopeAnalysis scope = new ScopeAnalysis(outer, parameters);
+        var scope = new ScopeAnalysis(outer, parameters);
         scope.walk(body, false);
         Set<String> around = new HashSet<>(outer);
         around.addAll(scope.seen);

@@ -58,7 +58,7 @@ final class SequenceFilters {
     private static Object join(Object input, CallArguments arguments, Budget budget) {
         CallArguments.Bound bound = arguments.bind("join", "d", "attribute");
         String separator = Text.of(bound.value("d", ""), budget);
-        Output joined = new Output(budget);
+        var joined = new Output(budget);
         boolean first = true;
         for (Object item : Values.iterate(input, budget)) {
             Object part =

@@ -11,7 +11,7 @@ final class Strftime {
     private Strftime() {}
 
     static String format(LocalDateTime time, String pattern, Budget budget) {
-        Output output = new Output(budget);
+        var output = new Output(budget);
         for (int at = 0; at < pattern.length(); at++) {
             char next = pattern.charAt(at);
             if (next != '%' || at + 1 == pattern.length()) {

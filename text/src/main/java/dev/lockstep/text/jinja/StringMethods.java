@@ -148,7 +148,7 @@ final class StringMethods {
     }
 
     private static IntPredicate anyOf(String characters) {
-        BitSet set = new BitSet();
+        var set = new BitSet();
         characters.codePoints().forEach(set::set);
         return set::get;
     }
@@ -198,7 +198,7 @@ final class StringMethods {
     private static Object join(
             Object receiver, String separator, CallArguments arguments, Budget budget) {
         Object parts = arguments.bind("join", "iterable").required("iterable");
-        Output joined = new Output(budget);
+        var joined = new Output(budget);
         int index = 0;
         for (Object part : Values.iterate(parts, budget)) {
             if (!Values.isText(part)) {

@@ -30,7 +30,7 @@ final class TemplateParser {
     }
 
     static List<Node> parse(String source) {
-        TemplateParser parser = new TemplateParser(source);
+        var parser = new TemplateParser(source);
         return ScopeAnalysis.of(parser.body(Set.of()));
     }
 
@@ -189,7 +189,7 @@ final class TemplateParser {
         List<Node> body = function(() -> bodyUntil(end));
         expressions.replaceNames(outer);
         outer.addAll(read);
-        Signature signature =
+        var signature =
                 new Signature(
                         parameters,
                         read.contains("varargs"),

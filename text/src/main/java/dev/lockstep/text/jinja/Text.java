@@ -24,7 +24,7 @@ final class Text {
     }
 
     static String literal(Object value, Budget budget) {
-        Text text = new Text(budget);
+        var text = new Text(budget);
         text.write(value);
         return text.output.toString();
     }

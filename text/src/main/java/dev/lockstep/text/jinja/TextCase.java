@@ -22,7 +22,7 @@ final class TextCase {
 
     /// Folds each letter regardless of its position in a word.
     private static String fold(String text) {
-        StringBuilder folded = new StringBuilder();
+        var folded = new StringBuilder();
         for (int character : text.replace("ß", "ss").codePoints().toArray()) {
             folded.appendCodePoint(Character.toLowerCase(Character.toUpperCase(character)));
         }
@@ -50,7 +50,7 @@ final class TextCase {
 
     /// Returns the text with the first letter of each run of letters in title case.
     private static String title(String text) {
-        StringBuilder titled = new StringBuilder();
+        var titled = new StringBuilder();
         boolean inWord = false;
         for (int at = 0; at < text.length(); ) {
             int character = text.codePointAt(at);
@@ -65,7 +65,7 @@ final class TextCase {
     }
 
     private static String swap(String text) {
-        StringBuilder swapped = new StringBuilder();
+        var swapped = new StringBuilder();
         text.codePoints()
                 .forEach(
                         each -> {

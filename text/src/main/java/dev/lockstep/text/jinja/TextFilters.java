@@ -53,7 +53,7 @@ final class TextFilters {
         arguments.bind("title");
         String text = Text.of(input, budget);
         budget.text(text.length());
-        StringBuilder titled = new StringBuilder();
+        var titled = new StringBuilder();
         int from = 0;
         for (int at = 0; at <= text.length(); at++) {
             boolean boundary = at == text.length() || isBoundary(text.charAt(at));
@@ -103,7 +103,7 @@ final class TextFilters {
                         : " ".repeat(budget.text(Math.max(0, bound.integer("width", 4))));
         boolean blank = bound.truth("blank", false);
         List<Object> lines = TextSplit.lines(text("indent", input) + "\n", false, budget);
-        Output output = new Output(budget);
+        var output = new Output(budget);
         for (int index = 0; index < lines.size(); index++) {
             String line = lines.get(index).toString();
             boolean indents = index == 0 ? bound.truth("first", false) : blank || !line.isEmpty();

@@ -57,7 +57,7 @@ final class TextPadding {
     }
 
     private static String expandTabs(String text, long size, Budget budget) {
-        Output output = new Output(budget);
+        var output = new Output(budget);
         long column = 0;
         for (int at = 0; at < text.length(); ) {
             int character = text.codePointAt(at);

@@ -9,8 +9,8 @@ final class TextSearch {
         if (old.isEmpty()) {
             return interleave(text, fresh, left, budget);
         }
-        Output replaced = new Output(budget);
-        Needle needle = new Needle(old);
+        var replaced = new Output(budget);
+        var needle = new Needle(old);
         int from = 0;
         int found = needle.in(text, 0);
         while (left > 0 && found >= 0) {
@@ -24,7 +24,7 @@ final class TextSearch {
 
     /// Replaces the empty text, which is found before each character and at the end.
     private static String interleave(String text, String fresh, long count, Budget budget) {
-        Output result = new Output(budget);
+        var result = new Output(budget);
         long left = count;
         for (int at = 0; at < text.length(); at = text.offsetByCodePoints(at, 1)) {
             if (left-- <= 0) {
@@ -71,7 +71,7 @@ final class TextSearch {
             return text.codePointCount(0, text.length()) + 1L;
         }
         long count = 0;
-        Needle needle = new Needle(wanted);
+        var needle = new Needle(wanted);
         for (int at = needle.in(text, 0); at >= 0; at = needle.in(text, at + wanted.length())) {
             budget.step();
             count++;

@@ -57,7 +57,7 @@ final class TextSplit {
             return parts;
         }
         List<Object> parts = new ArrayList<>();
-        Needle needle = new Needle(separator);
+        var needle = new Needle(separator);
         long left = maxSplits < 0 ? Long.MAX_VALUE : maxSplits;
         int from = 0;
         int found = needle.in(text, 0);

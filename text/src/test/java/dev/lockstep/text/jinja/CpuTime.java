@@ -22,7 +22,7 @@ final class CpuTime {
     static Optional<Throwable> run(Duration limit, long stackBytes, Runnable body)
             throws InterruptedException {
         AtomicReference<Optional<Throwable>> failure = new AtomicReference<>(Optional.empty());
-        Thread thread =
+        var thread =
                 new Thread(
                         null,
                         () -> {

@@ -99,7 +99,7 @@ final class RenderLimitsTest {
                 "'a' "
             })
     void deepNestingNeverOverflowsTheStack(String part) throws InterruptedException {
-        StringBuilder source = new StringBuilder("{{ ");
+        var source = new StringBuilder("{{ ");
         while (source.length() < 60_000) {
             source.append(part);
         }

@@ -153,7 +153,7 @@ final class TemplateFuzzTest {
 
     @Test
     void randomBytesRenderOrFail() throws InterruptedException {
-        Random random = new Random(1);
+        var random = new Random(1);
         runEach(
                 2_000,
                 () -> {
@@ -165,12 +165,12 @@ final class TemplateFuzzTest {
 
     @Test
     void randomWordsRenderOrFail() throws InterruptedException {
-        Random random = new Random(2);
+        var random = new Random(2);
         runEach(10_000, () -> randomWords(random));
     }
 
     private static String randomWords(Random random) {
-        StringBuilder template = new StringBuilder(random.nextBoolean() ? "{{ " : "{% ");
+        var template = new StringBuilder(random.nextBoolean() ? "{{ " : "{% ");
         for (int word = random.nextInt(25); word > 0; word--) {
             template.append(WORDS.get(random.nextInt(WORDS.size())));
             template.append(random.nextInt(3) > 0 ? " " : "");
@@ -180,12 +180,12 @@ final class TemplateFuzzTest {
 
     @Test
     void damagedTemplatesRenderOrFail() throws InterruptedException {
-        Random random = new Random(3);
+        var random = new Random(3);
         runEach(10_000, () -> damagedSeed(random));
     }
 
     private static String damagedSeed(Random random) {
-        StringBuilder template = new StringBuilder(SEEDS.get(random.nextInt(SEEDS.size())));
+        var template = new StringBuilder(SEEDS.get(random.nextInt(SEEDS.size())));
         for (int change = 1 + random.nextInt(4); change > 0; change--) {
             int at = random.nextInt(template.length());
             int end = Math.min(template.length(), at + random.nextInt(6));

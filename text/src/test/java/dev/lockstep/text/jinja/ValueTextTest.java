@@ -80,7 +80,7 @@ final class ValueTextTest {
 
     @Test
     void bigNumbersOfACallerKeepTheirDigits() {
-        BigInteger big = new BigInteger("18446744073709551615");
+        var big = new BigInteger("18446744073709551615");
         JinjaTemplate template =
                 JinjaTemplate.parse("{{ n }} {{ n | tojson }}", RenderLimits.DEFAULT);
         assertEquals(big + " " + big, template.render(Map.of("n", big), Rendering.CLOCK));
