@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Activation functions of a feed-forward layer, alone or times an up projection. SiLU and GELU have
 // the form x · share(x), with a share between 0 and 1.
 #include "lanes.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Prepares rows of f32 activations for a weight format.
 #include "int8.h"
 

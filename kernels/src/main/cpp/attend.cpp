@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Causal softmax attention of one tile: some tokens of one row, times the query heads of one KV head. A pair of a token
 // and a query head is called a vector; a tile holds its vectors token by token.
 //

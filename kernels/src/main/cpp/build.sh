@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Compiles every *.cpp of this folder into one library per instruction set.
 # Usage: build.sh FOLDER. Called by the build; writes FOLDER/liblockstep-VARIANT.so.
 # A library newer than every source is not rebuilt. Without a usable compiler the Vector API kernels

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Element-wise ops. Rows [from, to), strides in elements.
 #include "lanes.h"
 

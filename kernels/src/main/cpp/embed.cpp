@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rows of a stored table, by token id, as floats. The table is the mapped checkpoint itself.
 #include "lanes.h"
 #include "stored.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Activations quantized to int8, one record per block of 32 columns.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sixteen floats at a time. The Java twins do the same arithmetic lane by lane, so they compute the
 // same bits; every operation here is one that IEEE 754 rounds exactly.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Layer norm of rows: mean and variance by sixteen partial sums each (column c goes to sum c mod
 // 16), added by the fixed tree of lanes.h; one thread computes a whole row.
 #include <cmath>

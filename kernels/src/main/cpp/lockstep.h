@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Declarations that every kernel file shares. A kernel is `LOCKSTEP void name(...)`, keeps no
 // state, allocates nothing and does not check its arguments: the Java side has checked the sizes.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The loop around every matmul kernel: tiles outside, groups of tokens inside, so that a tile's
 // weights are read from memory once and from cache afterwards.
 //

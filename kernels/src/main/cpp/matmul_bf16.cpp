@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // bf16 weights, tile [column / 2][16 rows][2], an odd last column padded with zero.
 // With the bf16 instruction activations are bf16 pairs; without, f32 values already rounded to bf16.
 #include "matmul.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // f32 weights, tile [column][16 rows]: acc = fma(w, x, acc) over ascending columns.
 #include "matmul.h"
 

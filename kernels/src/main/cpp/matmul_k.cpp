@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Weights of super-blocks of 256. Layouts are in planes.h.
 #include "matmul.h"
 #include "planes.h"

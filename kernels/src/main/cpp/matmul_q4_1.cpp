@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Q4_1 weights, tile [block]: [scale, minimum][16 rows] of f16, then [4][16 rows][4] of two nibbles each (columns c
 // and c + 16 of the block).
 #include "int8.h"

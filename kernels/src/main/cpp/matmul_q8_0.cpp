@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Q8_0 weights, tile [pair of blocks]: [2][16 rows] f16 scales, [2][8][16 rows][4] of q + 128. One stream, all of
 // it aligned.
 #include "int8.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Weights of blocks of 32 with an f16 scale, and Q5_1 with a minimum. Layouts are in planes.h.
 #include "matmul.h"
 #include "planes.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Packs plain types, Q8_0 and Q4_1 into tiles of 16 outputs. Outputs that do not exist are zero.
 #include "pack.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The source rows of packing. Output r is stored row `indices[r]`.
 #pragma once
 

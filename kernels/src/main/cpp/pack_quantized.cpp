@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Packs the types of matmul_scaled.cpp and matmul_k.cpp; layouts are in planes.h. Targets are zeroed before, and rows
 // that do not exist stay zero.
 #include "pack.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Codes of 32 columns times the 16 rows of a tile, in planes of their low and high bits.
 //
 // Step s holds columns 4s … 4s + 3, four bytes per row. A plane of W bits is W vectors; step s is in vector s mod W at

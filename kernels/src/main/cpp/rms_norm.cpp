@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Root mean square norm of rows. Sixteen partial sums (column c goes to sum c mod 16), added by
 // the fixed tree of lanes.h; one thread computes a whole row.
 #include <cmath>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rotates queries and keys, and stores the new keys and values of a layer in its blocks.
 //
 // A block holds, for each layer and KV head, keys as [headSize][16 tokens] (a lane is a token, so

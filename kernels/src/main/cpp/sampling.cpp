@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The sampling ops on a whole row of logits. Java handles the few candidates that remain.
 #include <cmath>
 

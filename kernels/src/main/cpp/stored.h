@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Quantized blocks as GGUF stores them, read 32 columns (a sub-block) at a time. Blocks of 256 have 8 sub-blocks.
 //
 // Stored<TYPE>: w = scale[half] · (code − OFFSET) + minimum[half], a half being 16 columns. Scales and minimums are

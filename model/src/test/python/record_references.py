@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Records tiny models with the logits and greedy ids that transformers gives for them.
 
     pip install -r requirements.txt && python record_references.py ../resources/references

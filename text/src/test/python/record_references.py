@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Records tiny tokenizers with their ids, and a template with its text, as transformers produces them.
 
     pip install -r requirements.txt && python record_references.py ../resources/references

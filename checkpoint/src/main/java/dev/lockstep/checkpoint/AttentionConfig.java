@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
 /// The heads of a model's attention.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -58,7 +59,7 @@ final class FolderCheckpoint extends Checkpoint {
 
     @Override
     public String digest() {
-        ModelDigest digest = new ModelDigest("safetensors");
+        var digest = new ModelDigest("safetensors");
         digest.smallFile(path().resolve("config.json"));
         digest.smallFile(path().resolve("generation_config.json"));
         for (SafetensorsFile file : new TreeMap<>(files).values()) {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
 import java.nio.file.Files;
@@ -65,7 +66,7 @@ final class GgufCheckpoint extends Checkpoint {
 
     @Override
     public String digest() {
-        ModelDigest digest = new ModelDigest("gguf");
+        var digest = new ModelDigest("gguf");
         for (GgufFile file : files) {
             digest.file(file.file(), file.dataStart());
         }
@@ -117,7 +118,7 @@ final class GgufCheckpoint extends Checkpoint {
 
     private static Map<String, StoredTensor> named(List<GgufFile> files) {
         String architecture = files.getFirst().metadata().text("general.architecture").orElse("");
-        GgufNames names = new GgufNames(architecture);
+        var names = new GgufNames(architecture);
         Map<String, StoredTensor> tensors = new LinkedHashMap<>();
         for (GgufFile file : files) {
             for (StoredTensor tensor : file.tensors().values()) {
@@ -139,7 +140,7 @@ final class GgufCheckpoint extends Checkpoint {
 
     private static Map<String, StoredTensor> ordered(
             GgufMetadata metadata, ModelConfig config, Map<String, StoredTensor> tensors) {
-        GgufNames names = new GgufNames(config.architecture());
+        var names = new GgufNames(config.architecture());
         Map<String, StoredTensor> ordered = new LinkedHashMap<>();
         tensors.forEach(
                 (name, tensor) -> {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
 import java.lang.foreign.MemorySegment;
@@ -30,7 +31,7 @@ record GgufFile(
     }
 
     static GgufFile read(MappedFile file) {
-        GgufReader reader = new GgufReader(file.path(), file.bytes(), 0);
+        var reader = new GgufReader(file.path(), file.bytes(), 0);
         requireFormat(reader);
         long tensorCount = reader.readLong("the tensor count");
         long keyCount = reader.readLong("the metadata count");
@@ -140,7 +141,7 @@ record GgufFile(
         Map<String, StoredTensor> tensors = new LinkedHashMap<>();
         for (Declared info : infos) {
             MemorySegment data = data(file, info, dataStart, alignment);
-            StoredTensor tensor =
+            var tensor =
                     new StoredTensor(
                             file.path(),
                             info.name(),

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
 /// The location of one value of GGUF metadata, found by skipping over the value without decoding

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
 import java.util.ArrayList;
@@ -47,7 +48,7 @@ final class HuggingFaceConfig {
         int hidden = requireSize(1 << 20, "hidden_size", "n_embd");
         int context = requireSize(1 << 30, "max_position_embeddings", "n_positions", "n_ctx");
         AttentionConfig attention = attention(hidden);
-        RopeReader ropes = new RopeReader(config, attention.headDim(), context);
+        var ropes = new RopeReader(config, attention.headDim(), context);
         return new ModelConfig(
                 architecture(),
                 hidden,

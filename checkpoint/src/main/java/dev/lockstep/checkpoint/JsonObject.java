@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
@@ -121,7 +122,7 @@ record JsonObject(Path file, String prefix, JsonNode node) {
         }
         Optional<String> first = Optional.empty();
         for (JsonNode item : value) {
-            JsonObject named = new JsonObject(file, prefix + key + ".", item);
+            var named = new JsonObject(file, prefix + key + ".", item);
             Optional<String> template = named.text("template");
             if (template.isPresent() && item.path("name").asText().equals("default")) {
                 return template;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
 /// The order of a weight's rows in its file, when the file does not keep them in Hugging Face

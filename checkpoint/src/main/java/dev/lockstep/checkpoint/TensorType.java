@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
 /// How the values of a weight are stored: plain floats, or blocks that share scales.
@@ -58,7 +59,8 @@ public enum TensorType {
         return blockSize > 1;
     }
 
-    /// A row can be cut at multiples of this number of values: 1 for plain types, 32 for all others.
+    /// A row can be cut at multiples of this number of values: 1 for plain types, 32 for all
+    /// others.
     public int unit() {
         return Math.min(blockSize, QUANTIZED_UNIT);
     }

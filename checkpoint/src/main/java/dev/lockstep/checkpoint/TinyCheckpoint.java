@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -55,7 +56,7 @@ public final class TinyCheckpoint {
             throws IOException {
         Files.createDirectories(folder);
         Files.writeString(folder.resolve("config.json"), config);
-        Random random = new Random(seed);
+        var random = new Random(seed);
         Map<String, SafetensorsWriter.Content> tensors = new LinkedHashMap<>();
         shapes.forEach(
                 (name, shape) -> {
@@ -139,7 +140,7 @@ public final class TinyCheckpoint {
     }
 
     private static Map<String, SafetensorsWriter.Content> tensors(long seed) {
-        Random random = new Random(seed);
+        var random = new Random(seed);
         Map<String, SafetensorsWriter.Content> tensors = new LinkedHashMap<>();
         tensors.put("model.embed_tokens.weight", matrix(random, VOCABULARY, HIDDEN));
         for (int layer = 0; layer < LAYERS; layer++) {

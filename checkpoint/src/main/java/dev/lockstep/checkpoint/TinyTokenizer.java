@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -125,7 +126,7 @@ record TinyTokenizer(List<String> special, List<String> bytes, List<Pair> merges
         Map<Pair, Integer> counts = new TreeMap<>(order);
         for (List<String> word : words) {
             for (int i = 0; i + 1 < word.size(); i++) {
-                Pair pair = new Pair(word.get(i), word.get(i + 1));
+                var pair = new Pair(word.get(i), word.get(i + 1));
                 if (!known.contains(pair.joined())) {
                     counts.merge(pair, 1, Integer::sum);
                 }

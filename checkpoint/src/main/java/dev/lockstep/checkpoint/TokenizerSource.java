@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
 import java.io.IOException;
@@ -80,7 +81,7 @@ public sealed interface TokenizerSource {
 
         @Override
         public String digest() {
-            ModelDigest digest = new ModelDigest("tokenizer");
+            var digest = new ModelDigest("tokenizer");
             DIGESTED.forEach(name -> digest.smallFile(folder.resolve(name)));
             return digest.hex();
         }
@@ -114,7 +115,7 @@ public sealed interface TokenizerSource {
 
         @Override
         public String digest() {
-            ModelDigest digest = new ModelDigest("tokenizer");
+            var digest = new ModelDigest("tokenizer");
             for (String key : new TreeSet<>(metadata.keys())) {
                 if (key.startsWith("tokenizer.")) {
                     digest.bytes(key, metadata.stored(key));

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
 import java.lang.foreign.MemorySegment;
@@ -7,8 +8,8 @@ import java.lang.foreign.MemorySegment;
 /// `data` is mapped from the file for the life of the process; nothing is read before a row is
 /// read. A vector has one column and as many rows as values, so that a bias is cut and ordered like
 /// the rows of its matrix. A tensor of more than two dimensions is `[all but the last, last]`. Rows
-/// are in Hugging Face order; [#storedRow] maps them to rows of `data`. The bytes have no alignment:
-/// read them with unaligned little-endian layouts.
+/// are in Hugging Face order; [#storedRow] maps them to rows of `data`. The bytes have no
+/// alignment: read them with unaligned little-endian layouts.
 public record WeightMatrix(
         String name, TensorType type, int rows, int columns, RowOrder order, MemorySegment data) {
 

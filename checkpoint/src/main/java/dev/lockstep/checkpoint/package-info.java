@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Safetensors, GGUF, model configuration; no maths.
 ///
 /// Laws: opening checks a file completely, except the weights' values, and reports an error as a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
 import java.io.ByteArrayOutputStream;
@@ -67,7 +68,7 @@ final class GgufBytes {
     }
 
     GgufBytes texts(String key, List<String> values) {
-        ByteArrayOutputStream list = new ByteArrayOutputStream();
+        var list = new ByteArrayOutputStream();
         list.writeBytes(ints(8));
         list.writeBytes(longs(values.size()));
         values.forEach(value -> list.writeBytes(bytes(value)));
@@ -117,7 +118,7 @@ final class GgufBytes {
     }
 
     byte[] build(long tensors, long keys) {
-        ByteArrayOutputStream file = new ByteArrayOutputStream();
+        var file = new ByteArrayOutputStream();
         file.writeBytes("GGUF".getBytes(StandardCharsets.US_ASCII));
         file.writeBytes(ints(version));
         file.writeBytes(longs(tensors, keys));

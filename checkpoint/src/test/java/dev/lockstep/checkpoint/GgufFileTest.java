@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
@@ -304,7 +305,7 @@ class GgufFileTest {
                         .llamaTensors()
                         .build();
         int header = (int) read(whole).dataStart();
-        Random random = new Random(5);
+        var random = new Random(5);
         for (int round = 0; round < 3_000; round++) {
             byte[] damaged = whole.clone();
             for (int i = 0; i <= random.nextInt(3); i++) {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
@@ -114,7 +115,7 @@ class SafetensorsFileTest {
                 file(
                         "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F16\",\"shape\":[2,2],\"data_offsets\":[8,16]}}",
                         16);
-        Random random = new Random(11);
+        var random = new Random(11);
         for (int round = 0; round < 3_000; round++) {
             byte[] damaged = whole.clone();
             for (int i = 0; i <= random.nextInt(3); i++) {
@@ -131,7 +132,9 @@ class SafetensorsFileTest {
     private static void weightIfUsable(String name, StoredTensor tensor) {
         if (tensor.type().isPresent()) {
             WeightMatrix weight = tensor.weight(name);
-            assertEquals(tensor.data().byteSize(), weight.rows() * weight.type().rowBytes(weight.columns()));
+            assertEquals(
+                    tensor.data().byteSize(),
+                    weight.rows() * weight.type().rowBytes(weight.columns()));
         }
     }
 

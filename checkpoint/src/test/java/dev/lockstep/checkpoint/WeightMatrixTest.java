@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -35,7 +36,7 @@ class WeightMatrixTest {
                 }
             }
         }
-        WeightMatrix weight =
+        var weight =
                 new WeightMatrix(
                         "q",
                         TensorType.F32,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -155,7 +156,8 @@ class RenderCommandTest {
     }
 
     private static void assertRefused(String message, String... arguments) {
-        SettingsException refused = assertThrows(SettingsException.class, () -> render(List.of(), arguments));
+        SettingsException refused =
+                assertThrows(SettingsException.class, () -> render(List.of(), arguments));
         assertEquals(message, refused.getMessage());
     }
 

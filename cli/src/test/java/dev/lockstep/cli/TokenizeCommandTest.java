@@ -1,13 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.lockstep.text.Tokenizer;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.checkpoint.TinyCheckpoint;
+import dev.lockstep.text.Tokenizer;
 import dev.lockstep.text.Tokenizers;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
@@ -80,7 +81,8 @@ class TokenizeCommandTest {
     }
 
     private void assertRefused(String message, String input) {
-        IllegalArgumentException refused = assertThrows(IllegalArgumentException.class, () -> run(folder, input));
+        IllegalArgumentException refused =
+                assertThrows(IllegalArgumentException.class, () -> run(folder, input));
         assertEquals(message, refused.getMessage());
     }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.client;
 
 /// Thrown when the server refuses or fails a request, when it cannot be reached, or when a time-out

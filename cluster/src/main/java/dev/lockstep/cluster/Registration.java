@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cluster;
 
 /// An announcement of one process, maintained until its owner closes it.

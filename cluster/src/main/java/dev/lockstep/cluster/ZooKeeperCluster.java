@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cluster;
 
 import dev.lockstep.cluster.process.ClusterName;
@@ -84,8 +85,7 @@ public final class ZooKeeperCluster implements Cluster {
 
     @Override
     public Registration register(Member member) {
-        var registration =
-                new ZooKeeperRegistration(tree, MEMBERS, member, this::refreshSoon);
+        var registration = new ZooKeeperRegistration(tree, MEMBERS, member, this::refreshSoon);
         registrations.add(registration);
         refreshSoon();
         return registration;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.coordinator;
 
 /// The fields that select how the response is sent.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Client connections and text: accepts requests over HTTP and gRPC, and makes one call to a
 /// scheduler for each prompt.
 ///

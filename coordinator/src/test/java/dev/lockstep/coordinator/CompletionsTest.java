@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.coordinator;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.lockstep.proto.v1.GenerateRequest;
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.proto.v1.GenerateRequest;
 import java.net.http.HttpResponse;
 import java.util.Arrays;
 import java.util.List;

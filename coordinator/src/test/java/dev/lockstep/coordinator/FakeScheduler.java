@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.coordinator;
 
 import com.google.protobuf.ByteString;
@@ -186,7 +187,8 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
     @Override
     public void describeRequest(
             DescribeRequestRequest request, StreamObserver<RequestTimeline> observer) {
-        Function<DescribeRequestRequest, RequestTimeline> timeline = timelines.get(request.getRequestId());
+        Function<DescribeRequestRequest, RequestTimeline> timeline =
+                timelines.get(request.getRequestId());
         if (timeline == null) {
             observer.onError(Status.NOT_FOUND.asRuntimeException());
             return;
@@ -271,7 +273,8 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
 
         /// Sends one event with these tokens. Token i of a choice has log-probability -(i + 1) / 8.
         public void tokens(int choice, int... ids) {
-            GenerateEvent.Tokens.Builder tokens = GenerateEvent.Tokens.newBuilder().setChoice(choice);
+            GenerateEvent.Tokens.Builder tokens =
+                    GenerateEvent.Tokens.newBuilder().setChoice(choice);
             tokens.setPosition(generated[choice]);
             if (generated[choice] == 0) {
                 tokens.setCachedTokens(CACHED_TOKENS + choice);
@@ -316,12 +319,14 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
             for (int i = 0; i < states.size(); i += outputs.getHiddenSize()) {
                 encoded.addHiddenStates(floats(states.subList(i, i + outputs.getHiddenSize())));
             }
-            GenerateEvent.Outputs.Builder event = GenerateEvent.Outputs.newBuilder().setChoice(choice).setOutputs(encoded);
+            GenerateEvent.Outputs.Builder event =
+                    GenerateEvent.Outputs.newBuilder().setChoice(choice).setOutputs(encoded);
             send(GenerateEvent.newBuilder().setOutputs(event).build());
         }
 
         private static ByteString floats(List<Float> values) {
-            ByteBuffer bytes = ByteBuffer.allocate(4 * values.size()).order(ByteOrder.LITTLE_ENDIAN);
+            ByteBuffer bytes =
+                    ByteBuffer.allocate(4 * values.size()).order(ByteOrder.LITTLE_ENDIAN);
             values.forEach(bytes::putFloat);
             return ByteString.copyFrom(bytes.flip());
         }

@@ -1,14 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.coordinator;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.lockstep.proto.v1.GenerateRequest;
-import dev.lockstep.proto.v1.PromptOutputs;
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.proto.v1.GenerateRequest;
 import dev.lockstep.proto.v1.Pooling;
 import dev.lockstep.proto.v1.PositionOutputs;
+import dev.lockstep.proto.v1.PromptOutputs;
 import dev.lockstep.proto.v1.Token;
 import dev.lockstep.proto.v1.TopLogprob;
 import java.net.http.HttpResponse;

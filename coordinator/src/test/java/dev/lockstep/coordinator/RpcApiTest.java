@@ -1,13 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.coordinator;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.lockstep.proto.v1.ClusterStatusResponse;
-import dev.lockstep.proto.v1.InferenceFinished;
-import dev.lockstep.proto.v1.PromptOutputs;
-import dev.lockstep.proto.v1.TokenizeResponse;
 import com.google.protobuf.CodedOutputStream;
 import com.google.protobuf.UnknownFieldSet;
 import dev.lockstep.cluster.Eventually;
@@ -16,18 +13,22 @@ import dev.lockstep.proto.v1.AdminGrpc;
 import dev.lockstep.proto.v1.ChatMessage;
 import dev.lockstep.proto.v1.ChatMessages;
 import dev.lockstep.proto.v1.ClusterStatusRequest;
+import dev.lockstep.proto.v1.ClusterStatusResponse;
 import dev.lockstep.proto.v1.DetokenizeRequest;
 import dev.lockstep.proto.v1.FinishReason;
 import dev.lockstep.proto.v1.InferenceEvent;
+import dev.lockstep.proto.v1.InferenceFinished;
 import dev.lockstep.proto.v1.InferenceGrpc;
 import dev.lockstep.proto.v1.InferenceRequest;
 import dev.lockstep.proto.v1.ListModelsRequest;
 import dev.lockstep.proto.v1.LogitBias;
 import dev.lockstep.proto.v1.Pooling;
 import dev.lockstep.proto.v1.PositionOutputs;
+import dev.lockstep.proto.v1.PromptOutputs;
 import dev.lockstep.proto.v1.Token;
 import dev.lockstep.proto.v1.TokenIds;
 import dev.lockstep.proto.v1.TokenizeRequest;
+import dev.lockstep.proto.v1.TokenizeResponse;
 import io.grpc.Context;
 import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
@@ -143,7 +144,8 @@ final class RpcApiTest {
                     call.outputs(0, PositionOutputs.newBuilder().addPooled(3).build());
                     call.finishByLength(0);
                 });
-        InferenceRequest.Builder pooled = request().setPrompt("Hello").setPooling("mean").setMaxTokens(0);
+        InferenceRequest.Builder pooled =
+                request().setPrompt("Hello").setPooling("mean").setMaxTokens(0);
         List<InferenceEvent> events = generate(pooled);
         assertEquals(List.of(3f), events.getFirst().getOutputs().getOutputs().getPooledList());
         assertTrue(events.getLast().hasFinished());

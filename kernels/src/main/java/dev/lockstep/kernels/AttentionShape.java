@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 /// The attention heads of one rank. Query head h reads KV head `kvHeadOf[h]`.

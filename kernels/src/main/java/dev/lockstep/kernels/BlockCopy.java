@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 /// A copy of the first `tokens` tokens of block `from` to block `to`, in every layer of the KV

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 /// Element types of tensors in device memory; what a checkpoint stores is a `TensorType`.

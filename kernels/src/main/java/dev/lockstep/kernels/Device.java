@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 /// The compute device, as the start screen and the handshake report it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 /// An address in a device's memory. It is not a `MemorySegment`, so reading it from the host does

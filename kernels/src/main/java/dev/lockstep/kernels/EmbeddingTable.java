@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 /// Rows looked up by token id; created by [Kernels#prepareEmbedding]. On a CPU the table is the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 /// The tokens of a step by expert; returned by [Kernels#route], valid until its next call.

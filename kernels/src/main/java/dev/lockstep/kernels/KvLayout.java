@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 /// The keys and values that a block of one KV group holds on one rank. The kernels define their

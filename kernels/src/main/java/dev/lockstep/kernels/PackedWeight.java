@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 /// A weight in the layout that its kernel reads; created by [Kernels#prepare], usable only with the

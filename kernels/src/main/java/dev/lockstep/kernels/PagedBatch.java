@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 /// The rows of one step for one KV group; all tensors are I32 in device memory.

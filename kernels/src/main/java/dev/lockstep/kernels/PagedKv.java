@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 /// The KV blocks of one KV group on one rank; allocated by [Kernels#allocateKv], closed by its

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 /// A sampler of tokens by Gumbel-max, which keeps per slot the settings, the token counts and the
@@ -18,8 +19,8 @@ public interface Sampler extends AutoCloseable {
     /// @param ids `[1, tokens]` I32, changed in place
     void resolve(Tensor ids);
 
-    /// Chooses one id for each row: computes the raw log-probabilities, applies the settings in
-    /// the order that [SamplingSettings] gives, and takes the arg max (the lowest id wins a tie).
+    /// Chooses one id for each row: computes the raw log-probabilities, applies the settings in the
+    /// order that [SamplingSettings] gives, and takes the arg max (the lowest id wins a tie).
     ///
     /// @param logits `[rows, vocabulary]` F32, overwritten
     /// @param slots `[1, rows]` I32

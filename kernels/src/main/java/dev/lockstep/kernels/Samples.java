@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 /// The outputs of [Sampler#sample] and [Sampler#score]; log-probabilities that the settings of a

@@ -1,12 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 import java.util.Map;
 
 /// The sampling settings of one slot; every value is resolved and checked.
 ///
-/// Applied in this order: masked ids, logit bias, repetition, frequency and presence penalty; greedy
-/// rows choose; temperature, min-p, top-k, top-p, typical-p, noise. The noise of a token is a function of
-/// (seed, choice, position, token id) only.
+/// Applied in this order: masked ids, logit bias, repetition, frequency and presence penalty;
+/// greedy rows choose; temperature, min-p, top-k, top-p, typical-p, noise. The noise of a token is
+/// a function of (seed, choice, position, token id) only.
 ///
 /// @param temperature 0 is greedy
 /// @param topP (0, 1], 1 is off

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 /// A borrowed view `[rows, columns]`, row-major, of device memory; consecutive rows are `stride`

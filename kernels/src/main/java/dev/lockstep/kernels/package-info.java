@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The operations that a model runs on hardware, and the memory they work on.
 ///
 /// Laws of this package:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
@@ -15,7 +16,7 @@ public interface AttentionContract extends KernelsContract {
     default void attentionIsWithinRoundingOfTheReference() {
         for (int headSize : new int[] {32, 48, 64, 96, 128, 20}) {
             for (DType type : new DType[] {DType.F32, DType.F16, DType.BF16}) {
-                try (var device = device()) {
+                try (TestDevice device = device()) {
                     var run = new AttentionRun(device, even(6, 2, headSize), type, 1, 1);
                     run.step(new Chunk(0, 0, 40), new Chunk(1, 0, 3));
                     run.step(new Chunk(1, 3, 1), new Chunk(0, 40, 1));
@@ -32,7 +33,7 @@ public interface AttentionContract extends KernelsContract {
     default void unevenHeadsOfARankAreSupported() {
         int[][] ranks = {{0, 0}, {0}, {0, 0, 0}, {0, 0, 0, 1}, {0, 1, 1, 2, 2, 2}, {1}};
         for (int[] kvHeadOf : ranks) {
-            try (var device = device()) {
+            try (TestDevice device = device()) {
                 var shape = new AttentionShape(kvHeadOf, 3, 32, 0.2f);
                 var run = new AttentionRun(device, shape, DType.F32, 2, 2);
                 run.step(new Chunk(0, 0, 37));
@@ -43,7 +44,7 @@ public interface AttentionContract extends KernelsContract {
 
     @Test
     default void manyQueryHeadsMayShareOneKvHead() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             var run = new AttentionRun(device, even(40, 1, 32), DType.F32, 1, 3);
             run.step(new Chunk(0, 0, 20));
             requireReference(run, 0, 19, DType.F32);
@@ -52,7 +53,7 @@ public interface AttentionContract extends KernelsContract {
 
     @Test
     default void aRankMayHaveNoHeads() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             var none = new AttentionShape(new int[0], 0, 64, 1);
             var run = new AttentionRun(device, none, DType.F16, 2, 4);
             run.step(new Chunk(0, 0, 17));
@@ -69,7 +70,7 @@ public interface AttentionContract extends KernelsContract {
         for (DType type : new DType[] {DType.F32, DType.F16}) {
             int[] expected = whole(type, 100);
             for (int size : new int[] {1, 7, 16, 33}) {
-                try (var device = device()) {
+                try (TestDevice device = device()) {
                     var run = new AttentionRun(device, uneven(), type, 2, size);
                     for (int at = 0; at < 100; at += size) {
                         run.step(new Chunk(0, at, Math.min(size, 100 - at)));
@@ -126,7 +127,7 @@ public interface AttentionContract extends KernelsContract {
     @Test
     default void previousContentOfABlockDoesNotMatter() {
         int[] expected = whole(DType.F32, 23);
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             var run = new AttentionRun(device, uneven(), DType.F32, 2, 7);
             run.step(new Chunk(AttentionRun.POISON, 0, 64));
             run.release(AttentionRun.POISON);
@@ -143,7 +144,7 @@ public interface AttentionContract extends KernelsContract {
         for (DType type : new DType[] {DType.F32, DType.BF16}) {
             int[] expected = whole(type, 40);
             for (int shared : new int[] {16, 17, 25, 31, 32}) {
-                try (var device = device()) {
+                try (TestDevice device = device()) {
                     var run = new AttentionRun(device, uneven(), type, 2, shared);
                     run.step(new Chunk(0, 0, 40));
                     // Sequence 0 continues with copies of its first two blocks; the originals
@@ -173,7 +174,7 @@ public interface AttentionContract extends KernelsContract {
 
     @Test
     default void theNullBlockAndNonexistentBlocksAreRefused() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             var run = new AttentionRun(device, uneven(), DType.F16, 1, 8);
             run.table(0).add(0);
             assertThrows(IllegalArgumentException.class, () -> run.step(new Chunk(0, 0, 3)));
@@ -197,7 +198,7 @@ public interface AttentionContract extends KernelsContract {
 
     @Test
     default void aRowMayBeEmpty() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             var run = new AttentionRun(device, uneven(), DType.F32, 1, 9);
             run.step(new Chunk(0, 0, 4), new Chunk(1, 0, 0), new Chunk(2, 0, 2));
             requireReference(run, 2, 1, DType.F32);
@@ -215,7 +216,7 @@ public interface AttentionContract extends KernelsContract {
     }
 
     private static AttentionShape even(int queryHeads, int kvHeads, int headSize) {
-        var kvHeadOf = new int[queryHeads];
+        int[] kvHeadOf = new int[queryHeads];
         for (int head = 0; head < queryHeads; head++) {
             kvHeadOf[head] = head * kvHeads / queryHeads;
         }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 import java.util.ArrayList;
@@ -84,10 +85,10 @@ public final class AttentionRun {
             }
             width = Math.max(width, table.size());
         }
-        var starts = new int[chunks.length + 1];
-        var computed = new int[chunks.length];
-        var blocks = new int[chunks.length * width];
-        var positions = new int[tokens];
+        int[] starts = new int[chunks.length + 1];
+        int[] computed = new int[chunks.length];
+        int[] blocks = new int[chunks.length * width];
+        int[] positions = new int[tokens];
         for (int row = 0; row < chunks.length; row++) {
             Chunk chunk = chunks[row];
             starts[row + 1] = starts[row] + chunk.count();
@@ -116,7 +117,7 @@ public final class AttentionRun {
     private void run(AttentionPlan plan, int layer, Chunk[] chunks, Tensor positions) {
         int tokens = positions.columns();
         int columns = shape.qkvColumns();
-        var qkv = new float[tokens * columns];
+        float[] qkv = new float[tokens * columns];
         int token = 0;
         for (Chunk chunk : chunks) {
             for (int i = 0; i < chunk.count(); i++) {
@@ -163,7 +164,7 @@ public final class AttentionRun {
 
     /// Returns the fused row of a token, before rotation.
     public float[] token(int sequence, int position, int layer) {
-        var values = new float[shape.qkvColumns()];
+        float[] values = new float[shape.qkvColumns()];
         if (sequence == POISON) {
             Arrays.fill(values, Float.NaN);
             return values;
@@ -180,15 +181,15 @@ public final class AttentionRun {
     public double[] reference(int sequence, int position, int layer) {
         int size = shape.headSize();
         double[] own = rotated(sequence, position, layer);
-        var out = new double[shape.queryHeads() * size];
-        var past = new double[position + 1][];
+        double[] out = new double[shape.queryHeads() * size];
+        double[][] past = new double[position + 1][];
         for (int t = 0; t <= position; t++) {
             past[t] = rotated(sequence, t, layer);
         }
         for (int head = 0; head < shape.queryHeads(); head++) {
             int key = (shape.queryHeads() + shape.kvHeadOf()[head]) * size;
             int value = key + shape.kvHeads() * size;
-            var weights = new double[position + 1];
+            double[] weights = new double[position + 1];
             double max = Double.NEGATIVE_INFINITY;
             for (int t = 0; t <= position; t++) {
                 for (int d = 0; d < size; d++) {
@@ -231,7 +232,7 @@ public final class AttentionRun {
 
     private double[] rotated(int sequence, int position, int layer) {
         float[] token = token(sequence, position, layer);
-        var out = new double[token.length];
+        double[] out = new double[token.length];
         int size = shape.headSize();
         int half = size / 2;
         for (int i = 0; i < token.length; i++) {
@@ -253,7 +254,7 @@ public final class AttentionRun {
     }
 
     private static float[][] table(int half, DoubleUnaryOperator function) {
-        var table = new float[POSITIONS][half];
+        float[][] table = new float[POSITIONS][half];
         for (int position = 0; position < POSITIONS; position++) {
             for (int i = 0; i < half; i++) {
                 table[position][i] = (float) function.applyAsDouble(angle(position, i, half));

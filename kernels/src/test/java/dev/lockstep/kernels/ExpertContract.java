@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
@@ -16,8 +17,8 @@ public interface ExpertContract extends KernelsContract {
     default void aTokenIsRoutedToItsMostLikelyExperts() {
         float[] logits = TestValues.normal(new Random(1), 20 * EXPERTS);
         for (boolean renormalized : new boolean[] {true, false}) {
-            try (var device = device()) {
-                var routing =
+            try (TestDevice device = device()) {
+                ExpertRouting routing =
                         device.kernels().route(device.floats(20, EXPERTS, logits), 3, renormalized);
                 assertEquals(EXPERTS, routing.experts());
                 float[][] shares = shares(device, routing, 20);
@@ -34,8 +35,8 @@ public interface ExpertContract extends KernelsContract {
 
     @Test
     default void tiedExpertsAreChosenInAscendingOrder() {
-        try (var device = device()) {
-            var routing = device.kernels().route(device.zeros(DType.F32, 2, 4), 2, true);
+        try (TestDevice device = device()) {
+            ExpertRouting routing = device.kernels().route(device.zeros(DType.F32, 2, 4), 2, true);
             for (int e = 0; e < 4; e++) {
                 assertArrayEquals(
                         e < 2 ? new int[] {0, 1} : new int[0], device.ints(routing.rows(e)));
@@ -49,7 +50,7 @@ public interface ExpertContract extends KernelsContract {
     @Test
     default void aTokenIsRoutedWithTheSameBitsInAnyBatch() {
         float[] logits = TestValues.normal(new Random(2), 9 * EXPERTS);
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             float[][] all =
                     shares(
                             device,
@@ -57,7 +58,8 @@ public interface ExpertContract extends KernelsContract {
                             9);
             for (int t = 0; t < 9; t++) {
                 float[] own = Arrays.copyOfRange(logits, t * EXPERTS, (t + 1) * EXPERTS);
-                var alone = device.kernels().route(device.floats(1, EXPERTS, own), 2, true);
+                ExpertRouting alone =
+                        device.kernels().route(device.floats(1, EXPERTS, own), 2, true);
                 assertArrayEquals(all[t], shares(device, alone, 1)[0]);
             }
         }
@@ -65,7 +67,7 @@ public interface ExpertContract extends KernelsContract {
 
     @Test
     default void weightedRowsAreAddedToTheirTargetRows() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             Tensor out = device.floats(3, 2, 1, 1, 2, 2, 3, 3);
             device.kernels()
                     .addWeightedRows(

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
@@ -18,7 +19,7 @@ public interface FurtherRowContract extends KernelsContract {
     default void aLayerNormIsWithinRoundingOfTheReference() {
         var random = new Random(1);
         for (int width : WIDTHS) {
-            try (var device = device()) {
+            try (TestDevice device = device()) {
                 float[] x = TestValues.normal(random, 3 * width);
                 float[] weight = TestValues.normal(random, width);
                 float[] bias = TestValues.normal(random, width);
@@ -56,7 +57,7 @@ public interface FurtherRowContract extends KernelsContract {
     default void eachHeadIsNormedSeparately() {
         var random = new Random(2);
         for (int size : new int[] {20, 32, 48}) {
-            try (var device = device()) {
+            try (TestDevice device = device()) {
                 float[] x = TestValues.normal(random, 4 * 3 * size);
                 Tensor weight = device.floats(1, size, TestValues.normal(random, size));
                 Tensor heads = device.floats(4, 3 * size, x);
@@ -84,7 +85,7 @@ public interface FurtherRowContract extends KernelsContract {
     @Test
     default void aShardedNormIsTheNormOfTheWhole() {
         var random = new Random(3);
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             float[] x = TestValues.normal(random, 2 * 96);
             Tensor weight = device.floats(1, 96, TestValues.normal(random, 96));
             Tensor whole = device.zeros(DType.F32, 2, 96);
@@ -117,7 +118,7 @@ public interface FurtherRowContract extends KernelsContract {
         var random = new Random(4);
         for (Activation activation : Activation.values()) {
             for (int width : WIDTHS) {
-                try (var device = device()) {
+                try (TestDevice device = device()) {
                     float[] gateUp = TestValues.normal(random, 3 * 2 * width);
                     for (int i = 0; i < gateUp.length; i += 5) {
                         gateUp[i] *= i % 2 == 0 ? 3 : 30;
@@ -151,7 +152,7 @@ public interface FurtherRowContract extends KernelsContract {
     default void sumsFactorsAndCapsAreWithinRoundingOfTheReference() {
         var random = new Random(5);
         for (int width : WIDTHS) {
-            try (var device = device()) {
+            try (TestDevice device = device()) {
                 float[] x = TestValues.normal(random, 2 * width);
                 float[] y = TestValues.normal(random, 2 * width);
                 Tensor out = device.floats(2, width, x);
@@ -173,7 +174,7 @@ public interface FurtherRowContract extends KernelsContract {
 
     @Test
     default void copyAndClearLeaveOtherColumnsUnchanged() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             Tensor x = device.floats(2, 3, 1, 2, 3, 4, 5, 6);
             Tensor out = device.floats(2, 3, 7, 7, 7, 7, 7, 7);
             device.kernels().copy(x.columns(1, 3), out.columns(0, 2));

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
@@ -20,7 +21,7 @@ public interface MatmulContract extends KernelsContract {
     @ParameterizedTest
     @EnumSource(TensorType.class)
     default void productsStayWithinTheirErrorBound(TensorType type) {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             for (int rows : new int[] {1, 7, 16, 33, 80}) {
                 for (int tokens : new int[] {1, 2, 3, 5, 8, 13, 17}) {
                     check(device, type, DType.F32, rows, 96, tokens);
@@ -34,7 +35,7 @@ public interface MatmulContract extends KernelsContract {
     @ParameterizedTest
     @EnumSource(names = {"F32", "F16", "BF16"})
     default void plainWeightsComputeInBf16OnRequest(TensorType type) {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             for (int tokens : new int[] {1, 4, 9}) {
                 check(device, type, DType.BF16, 33, 576, tokens);
                 check(device, type, DType.BF16, 7, 31, tokens);
@@ -45,7 +46,7 @@ public interface MatmulContract extends KernelsContract {
     @ParameterizedTest
     @EnumSource(names = {"F32", "F16", "BF16"})
     default void plainTypesAcceptAnyNumberOfColumns(TensorType type) {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             for (int columns : new int[] {1, 7, 33}) {
                 check(device, type, DType.F32, 17, columns, 5);
                 check(device, type, DType.BF16, 17, columns, 5);
@@ -56,11 +57,11 @@ public interface MatmulContract extends KernelsContract {
     @ParameterizedTest
     @EnumSource(TensorType.class)
     default void shardsOfRowsAndColumnsAddUpToTheWhole(TensorType type) {
-        try (var device = device()) {
-            var stored = StoredMatrix.random(type, 40, 160, 7);
+        try (TestDevice device = device()) {
+            StoredMatrix stored = StoredMatrix.random(type, 40, 160, 7);
             int[] picked = {39, 0, 17, 3, 3, 21, 38};
             Tensor x = activations(device, 3, 160, 8);
-            var sum = new double[3 * picked.length];
+            double[] sum = new double[3 * picked.length];
             for (int[] cut : new int[][] {{0, 32}, {32, 128}, {128, 160}}) {
                 PackedWeight weight =
                         device.kernels()
@@ -73,7 +74,8 @@ public interface MatmulContract extends KernelsContract {
             float[] inputs = device.floats(x);
             for (int t = 0; t < 3; t++) {
                 for (int r = 0; r < picked.length; r++) {
-                    var expected = Product.of(stored, picked[r], DType.F32, inputs, t * 160, 160);
+                    Product expected =
+                            Product.of(stored, picked[r], DType.F32, inputs, t * 160, 160);
                     expected.check(sum[t * picked.length + r], type + " shard");
                 }
             }
@@ -83,9 +85,9 @@ public interface MatmulContract extends KernelsContract {
     @ParameterizedTest
     @EnumSource(TensorType.class)
     default void aPackedWeightHasThePredictedBytes(TensorType type) {
-        try (var device = device()) {
-            var stored = StoredMatrix.random(type, 32, 512, 3);
-            var weight = device.kernels().prepare(List.of(stored.whole()), DType.F32);
+        try (TestDevice device = device()) {
+            StoredMatrix stored = StoredMatrix.random(type, 32, 512, 3);
+            PackedWeight weight = device.kernels().prepare(List.of(stored.whole()), DType.F32);
             double predicted = device.kernels().bytesPerWeight(type, DType.F32) * 32 * 512;
             assertEquals(predicted, (double) weight.bytes());
         }
@@ -93,8 +95,8 @@ public interface MatmulContract extends KernelsContract {
 
     @Test
     default void segmentsOfDifferentTypesAreConcatenated() {
-        try (var device = device()) {
-            var segments =
+        try (TestDevice device = device()) {
+            List<StoredMatrix> segments =
                     List.of(
                             StoredMatrix.random(TensorType.Q8_0, 20, 64, 1),
                             StoredMatrix.random(TensorType.Q4_1, 9, 64, 2),
@@ -126,10 +128,10 @@ public interface MatmulContract extends KernelsContract {
     @ParameterizedTest
     @EnumSource(TensorType.class)
     default void onlyTheOutputsOfTheWeightAreWritten(TensorType type) {
-        try (var device = device()) {
-            var stored = StoredMatrix.random(type, 7, 32, 5);
-            var weight = device.kernels().prepare(List.of(stored.whole()), DType.F32);
-            var before = new float[4 * 30];
+        try (TestDevice device = device()) {
+            StoredMatrix stored = StoredMatrix.random(type, 7, 32, 5);
+            PackedWeight weight = device.kernels().prepare(List.of(stored.whole()), DType.F32);
+            float[] before = new float[4 * 30];
             Arrays.fill(before, 42);
             Tensor wide = device.floats(4, 30, before);
             device.kernels().matmul(activations(device, 4, 32, 6), weight, wide.columns(10, 17));
@@ -144,8 +146,8 @@ public interface MatmulContract extends KernelsContract {
     @ParameterizedTest
     @EnumSource(mode = EnumSource.Mode.MATCH_ALL, names = "I?Q.*")
     default void aCutOffAMultipleOfThirtyTwoColumnsIsRefused(TensorType type) {
-        var stored = StoredMatrix.random(type, 2, 256, 5);
-        var refused =
+        StoredMatrix stored = StoredMatrix.random(type, 2, 256, 5);
+        IllegalArgumentException refused =
                 assertThrows(
                         IllegalArgumentException.class, () -> stored.shard(new int[] {0}, 32, 80));
         assertEquals(
@@ -156,15 +158,15 @@ public interface MatmulContract extends KernelsContract {
 
     @Test
     default void anEmptyShardGivesZerosOrNoOutputs() {
-        try (var device = device()) {
-            var stored = StoredMatrix.random(TensorType.Q8_0, 3, 64, 9);
-            var noColumns =
+        try (TestDevice device = device()) {
+            StoredMatrix stored = StoredMatrix.random(TensorType.Q8_0, 3, 64, 9);
+            PackedWeight noColumns =
                     device.kernels()
                             .prepare(List.of(stored.shard(new int[] {0, 1, 2}, 32, 32)), DType.F32);
             Tensor out = device.floats(2, 3, 1, 2, 3, 4, 5, 6);
             device.kernels().matmul(device.zeros(DType.F32, 2, 0), noColumns, out);
             assertArrayEquals(new float[6], device.floats(out));
-            var noRows =
+            PackedWeight noRows =
                     device.kernels().prepare(List.of(stored.shard(new int[0], 0, 64)), DType.F32);
             assertEquals(0, noRows.rows());
             device.kernels()
@@ -174,14 +176,14 @@ public interface MatmulContract extends KernelsContract {
 
     @Test
     default void zeroAndTinyActivationsGiveZeroNotNaN() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             for (TensorType type : TensorType.values()) {
-                var weight =
+                PackedWeight weight =
                         device.kernels()
                                 .prepare(
                                         List.of(StoredMatrix.random(type, 5, 32, 3).whole()),
                                         DType.F32);
-                var x = new float[2 * 32];
+                float[] x = new float[2 * 32];
                 Arrays.fill(x, 32, 64, Float.MIN_VALUE);
                 Tensor out = device.zeros(DType.F32, 2, 5);
                 device.kernels().matmul(device.floats(2, 32, x), weight, out);
@@ -196,10 +198,10 @@ public interface MatmulContract extends KernelsContract {
     @ParameterizedTest
     @EnumSource(TensorType.class)
     default void aNaNAffectsOnlyItsOwnRow(TensorType type) {
-        try (var device = device()) {
-            var stored = StoredMatrix.random(type, 5, 64, 3);
-            var weight = device.kernels().prepare(List.of(stored.whole()), DType.F32);
-            var x = new float[3 * 64];
+        try (TestDevice device = device()) {
+            StoredMatrix stored = StoredMatrix.random(type, 5, 64, 3);
+            PackedWeight weight = device.kernels().prepare(List.of(stored.whole()), DType.F32);
+            float[] x = new float[3 * 64];
             x[64 + 40] = Float.NaN;
             Tensor out = device.zeros(DType.F32, 3, 5);
             device.kernels().matmul(device.floats(3, 64, x), weight, out);
@@ -212,14 +214,14 @@ public interface MatmulContract extends KernelsContract {
 
     @Test
     default void mismatchedShapesAreRefusedByName() {
-        try (var device = device()) {
-            var weight =
+        try (TestDevice device = device()) {
+            PackedWeight weight =
                     device.kernels()
                             .prepare(
                                     List.of(StoredMatrix.random(TensorType.F32, 5, 8, 1).whole()),
                                     DType.F32);
             Tensor out = device.zeros(DType.F32, 2, 5);
-            var wrong =
+            IllegalArgumentException wrong =
                     assertThrows(
                             IllegalArgumentException.class,
                             () ->
@@ -240,7 +242,7 @@ public interface MatmulContract extends KernelsContract {
     /// Returns standard normal rows, one of them much larger than the others.
     static Tensor activations(TestDevice device, int tokens, int columns, long seed) {
         var random = new Random(seed);
-        var values = new float[tokens * columns];
+        float[] values = new float[tokens * columns];
         for (int i = 0; i < values.length; i++) {
             values[i] = (float) random.nextGaussian() * (i / columns == 1 ? 100 : 1);
         }
@@ -249,7 +251,7 @@ public interface MatmulContract extends KernelsContract {
 
     private static void check(
             TestDevice device, TensorType type, DType compute, int rows, int columns, int tokens) {
-        var stored = StoredMatrix.random(type, rows, columns, rows * 31L + columns);
+        StoredMatrix stored = StoredMatrix.random(type, rows, columns, rows * 31L + columns);
         PackedWeight weight = device.kernels().prepare(List.of(stored.whole()), compute);
         Tensor x = activations(device, tokens, columns, tokens);
         Tensor out = device.zeros(DType.F32, tokens, rows);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
@@ -12,7 +13,7 @@ public interface MemoryContract extends KernelsContract {
 
     @Test
     default void aBufferIsZeroedAndAligned() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             for (int elements : new int[] {1, 1000, 1 << 20}) {
                 Tensor tensor = device.zeros(DType.F32, 1, elements);
                 assertEquals(0, tensor.pointer().address() % 64);
@@ -23,7 +24,7 @@ public interface MemoryContract extends KernelsContract {
 
     @Test
     default void copiesRespectTheGapsBetweenRows() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             Tensor all = device.floats(2, 4, 1, 2, 3, 4, 5, 6, 7, 8);
             assertArrayEquals(new float[] {2, 3, 6, 7}, device.floats(all.columns(1, 3)));
             device.kernels()
@@ -34,7 +35,7 @@ public interface MemoryContract extends KernelsContract {
 
     @Test
     default void aHostSegmentThatIsTooShortIsRefused() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             Tensor tensor = device.zeros(DType.F32, 2, 2);
             assertThrows(
                     IllegalArgumentException.class,

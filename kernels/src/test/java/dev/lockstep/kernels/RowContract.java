@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
@@ -22,7 +23,7 @@ public interface RowContract extends KernelsContract {
     default void aNormIsWithinRoundingOfTheReference() {
         var random = new Random(1);
         for (int width : WIDTHS) {
-            try (var device = device()) {
+            try (TestDevice device = device()) {
                 float[] x = TestValues.normal(random, 5 * width);
                 float[] weight = TestValues.normal(random, width);
                 Tensor out = device.zeros(DType.F32, 5, width);
@@ -41,11 +42,11 @@ public interface RowContract extends KernelsContract {
     default void addRmsNormKeepsTheSumInTheResidual() {
         var random = new Random(2);
         for (int width : WIDTHS) {
-            try (var device = device()) {
+            try (TestDevice device = device()) {
                 float[] x = TestValues.normal(random, 3 * width);
                 float[] residual = TestValues.normal(random, 3 * width);
                 float[] weight = TestValues.normal(random, width);
-                var sums = new float[x.length];
+                float[] sums = new float[x.length];
                 for (int i = 0; i < x.length; i++) {
                     sums[i] = residual[i] + x[i];
                 }
@@ -66,7 +67,7 @@ public interface RowContract extends KernelsContract {
 
     @Test
     default void aNormMayOverwriteItsInput() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             float[] x = TestValues.normal(new Random(3), 2 * 33);
             Tensor weight = device.floats(1, 33, TestValues.normal(new Random(4), 33));
             Tensor out = device.zeros(DType.F32, 2, 33);
@@ -81,7 +82,7 @@ public interface RowContract extends KernelsContract {
     default void siluTimesUpIsWithinRoundingOfTheReference() {
         var random = new Random(5);
         for (int width : WIDTHS) {
-            try (var device = device()) {
+            try (TestDevice device = device()) {
                 float[] gateUp = TestValues.normal(random, 3 * 2 * width);
                 for (int i = 0; i < gateUp.length; i += 5) {
                     gateUp[i] *= 60;
@@ -104,7 +105,7 @@ public interface RowContract extends KernelsContract {
 
     @Test
     default void gatheredRowsAreCopies() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             Tensor x = device.floats(3, 2, 1, 2, 3, 4, 5, 6);
             Tensor out = device.zeros(DType.F32, 4, 2);
             device.kernels().gatherRows(x, device.ints(1, 4, 2, 0, 2, 1), out);
@@ -118,11 +119,12 @@ public interface RowContract extends KernelsContract {
     @Test
     default void embeddingRowsEqualTheStoredRows() {
         for (TensorType type : TensorType.values()) {
-            try (var device = device()) {
+            try (TestDevice device = device()) {
                 int columns = 96;
-                var stored = StoredMatrix.random(type, 7, columns, 6);
+                StoredMatrix stored = StoredMatrix.random(type, 7, columns, 6);
                 int[] rows = {3, 3, 0, 6, 5};
-                var table = device.kernels().prepareEmbedding(stored.shard(rows, 32, 96));
+                EmbeddingTable table =
+                        device.kernels().prepareEmbedding(stored.shard(rows, 32, 96));
                 assertEquals(5, table.rows());
                 assertEquals(64, table.columns());
                 Tensor out = device.zeros(DType.F32, 6, 64);
@@ -148,9 +150,9 @@ public interface RowContract extends KernelsContract {
     @Test
     default void aPlainEmbeddingAcceptsAnyColumns() {
         for (TensorType type : new TensorType[] {TensorType.F32, TensorType.F16, TensorType.BF16}) {
-            try (var device = device()) {
-                var stored = StoredMatrix.random(type, 2, 21, 7);
-                var table =
+            try (TestDevice device = device()) {
+                StoredMatrix stored = StoredMatrix.random(type, 2, 21, 7);
+                EmbeddingTable table =
                         device.kernels()
                                 .prepareEmbedding(
                                         new WeightRows(
@@ -173,8 +175,8 @@ public interface RowContract extends KernelsContract {
 
     @Test
     default void aVectorIsPreparedAsFloats() {
-        try (var device = device()) {
-            var bytes = ByteBuffer.allocateDirect(8).order(ByteOrder.LITTLE_ENDIAN);
+        try (TestDevice device = device()) {
+            ByteBuffer bytes = ByteBuffer.allocateDirect(8).order(ByteOrder.LITTLE_ENDIAN);
             for (float x : new float[] {1, -2, 0.5f, 3}) {
                 bytes.putShort((short) (Float.floatToIntBits(x) >>> 16));
             }
@@ -213,7 +215,7 @@ public interface RowContract extends KernelsContract {
         }
         for (int threads = 1; threads <= 3; threads++) {
             try (var device = new TestDevice(open(threads))) {
-                var shifted = new float[x.length];
+                float[] shifted = new float[x.length];
                 for (int row = 0; row < rows; row++) {
                     System.arraycopy(
                             x, row * 2 * width, shifted, (row + 41) % rows * 2 * width, 2 * width);
@@ -235,7 +237,7 @@ public interface RowContract extends KernelsContract {
 
     @Test
     default void emptyTensorsAreAccepted() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             Tensor none = device.zeros(DType.F32, 0, 16);
             Tensor weight = device.zeros(DType.F32, 1, 16);
             device.kernels().rmsNorm(none, weight, EPSILON, none);

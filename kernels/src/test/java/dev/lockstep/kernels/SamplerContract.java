@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
@@ -18,7 +19,7 @@ public interface SamplerContract extends KernelsContract {
 
     @Test
     default void greedyChoosesTheGreatestLogitAndTheLowestIdOfATie() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             for (int vocabulary : new int[] {1, 5, 63, 64, 200, LARGE_VOCABULARY}) {
                 var run = new SamplingRun(device, 1, vocabulary);
                 run.sampler().admit(0, SamplingSettings.greedy(), new int[0], new int[0]);
@@ -37,11 +38,12 @@ public interface SamplerContract extends KernelsContract {
 
     @Test
     default void aTopKOfOneIsGreedyAtAnyTemperature() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             var run = new SamplingRun(device, 4, VOCABULARY);
             float[] temperatures = {1e-30f, 0.5f, 1, 1e6f};
             for (int slot = 0; slot < 4; slot++) {
-                var settings = SamplingRun.settings(temperatures[slot], 1, 1, 0, slot, 0);
+                SamplingSettings settings =
+                        SamplingRun.settings(temperatures[slot], 1, 1, 0, slot, 0);
                 run.sampler().admit(slot, settings, new int[0], new int[0]);
             }
             for (int trial = 0; trial < 50; trial++) {
@@ -57,7 +59,7 @@ public interface SamplerContract extends KernelsContract {
 
     @Test
     default void aTinyTemperatureIsGreedy() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             var run = new SamplingRun(device, 2, VOCABULARY);
             run.sampler()
                     .admit(0, SamplingRun.settings(1e-40f, 1, 0, 0, 1, 0), new int[0], new int[0]);
@@ -77,7 +79,7 @@ public interface SamplerContract extends KernelsContract {
 
     @Test
     default void nanLogitsAreNeverChosen() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             var run = new SamplingRun(device, 4, VOCABULARY);
             run.sampler().admit(0, SamplingSettings.greedy(), new int[0], new int[0]);
             run.sampler().admit(1, SamplingRun.settings(1, 1, 0, 0, 7, 0), new int[0], new int[0]);
@@ -89,7 +91,7 @@ public interface SamplerContract extends KernelsContract {
                             SamplingRun.measured(SamplingRun.settings(1, 1, 9, 0, 7, 0), 5),
                             new int[0],
                             new int[0]);
-            var logits = new float[VOCABULARY];
+            float[] logits = new float[VOCABULARY];
             Arrays.fill(logits, Float.NaN);
             for (int id : run.sampleAll(logits, 0, 1, 2, 3)) {
                 assertEquals(0, id);
@@ -125,7 +127,8 @@ public interface SamplerContract extends KernelsContract {
             requireFrequencies(row, SamplingRun.settings(1, 0.7f, 30, 0.05f, 0, 0));
             requireFrequencies(row, SamplingRun.settings(1, 0.9f, VOCABULARY, 0, 0, 0));
             requireFrequencies(row, SamplingRun.settings(50, 0.97f, 0, 0, 0, 0));
-            requireFrequencies(row, SamplingSettings.builder().temperature(1).typicalP(0.5f).build());
+            requireFrequencies(
+                    row, SamplingSettings.builder().temperature(1).typicalP(0.5f).build());
             requireFrequencies(
                     row, SamplingSettings.builder().temperature(0.8f).typicalP(0.05f).build());
             requireFrequencies(
@@ -143,11 +146,11 @@ public interface SamplerContract extends KernelsContract {
     @Test
     default void differentSeedsChoicesAndPositionsAreIndependent() {
         // Four equally likely tokens: pairs of draws must fill a 4 × 4 table evenly.
-        var logits = new float[4];
-        var seeds = new int[4][4];
-        var choices = new int[4][4];
-        var positions = new int[4][4];
-        try (var device = device()) {
+        float[] logits = new float[4];
+        int[][] seeds = new int[4][4];
+        int[][] choices = new int[4][4];
+        int[][] positions = new int[4][4];
+        try (TestDevice device = device()) {
             var run = new SamplingRun(device, 3, 4);
             for (int trial = 0; trial < 1000; trial++) {
                 run.sampler()
@@ -205,7 +208,7 @@ public interface SamplerContract extends KernelsContract {
             for (int threads = 1; threads <= 3; threads++) {
                 try (var device = new TestDevice(open(threads))) {
                     var run = new SamplingRun(device, 8, LARGE_VOCABULARY);
-                    var rows = new float[6][];
+                    float[][] rows = new float[6][];
                     for (int row = 0; row < 6; row++) {
                         run.sampler()
                                 .admit(
@@ -227,14 +230,24 @@ public interface SamplerContract extends KernelsContract {
 
     @Test
     default void aPreemptedSequenceContinuesWithTheSameTokens() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             var run = new SamplingRun(device, 2, VOCABULARY);
-            var settings =
-                    SamplingSettings.builder().temperature(1).topP(0.9f).repetitionPenalty(1.2f).frequencyPenalty(0.3f).presencePenalty(0.2f).logitBias(Map.of(3, 2f)).seed(5).minTokens(4).maskedIds(new int[] {9}).build();
+            SamplingSettings settings =
+                    SamplingSettings.builder()
+                            .temperature(1)
+                            .topP(0.9f)
+                            .repetitionPenalty(1.2f)
+                            .frequencyPenalty(0.3f)
+                            .presencePenalty(0.2f)
+                            .logitBias(Map.of(3, 2f))
+                            .seed(5)
+                            .minTokens(4)
+                            .maskedIds(new int[] {9})
+                            .build();
             int[] prompt = {1, 2, 3};
             run.sampler().admit(0, settings, prompt, new int[0]);
             var random = new Random(15);
-            var outputs = new int[12];
+            int[] outputs = new int[12];
             for (int i = 0; i < outputs.length; i++) {
                 float[] logits = TestValues.normal(random, VOCABULARY);
                 run.sampler().admit(1, settings, prompt, Arrays.copyOf(outputs, i));
@@ -248,7 +261,7 @@ public interface SamplerContract extends KernelsContract {
 
     @Test
     default void penaltiesCountPromptAndOutput() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             var run = new SamplingRun(device, 1, 8);
             float[] logits = {4, 3.9f, 3.8f, -1, -1.1f, 0, 0, 0};
             admit(run, 2, 0, 0, Map.of(), 0);
@@ -272,7 +285,7 @@ public interface SamplerContract extends KernelsContract {
 
     @Test
     default void biasesAreAddedAndMaskedIdsWaitForTheMinimumTokens() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             var run = new SamplingRun(device, 1, 8);
             float[] logits = {4, 3, 2, 1, 0, 0, 0, 0};
             admit(run, 1, 0, 0, Map.of(2, 5f, 0, -100f), 0);
@@ -288,11 +301,18 @@ public interface SamplerContract extends KernelsContract {
 
     @Test
     default void logprobsAreComputedFromTheRawLogits() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             for (int vocabulary : new int[] {7, VOCABULARY, LARGE_VOCABULARY}) {
                 var run = new SamplingRun(device, 2, vocabulary);
-                var settings =
-                        SamplingSettings.builder().temperature(0.5f).topP(0.9f).logitBias(Map.of(4, 50f)).seed(3).logprobs(true).topLogprobs(20).build();
+                SamplingSettings settings =
+                        SamplingSettings.builder()
+                                .temperature(0.5f)
+                                .topP(0.9f)
+                                .logitBias(Map.of(4, 50f))
+                                .seed(3)
+                                .logprobs(true)
+                                .topLogprobs(20)
+                                .build();
                 run.sampler().admit(1, settings, new int[0], new int[0]);
                 float[] logits = TestValues.normal(new Random(16), vocabulary);
                 // Tied, and among the twenty: the lower id comes first.
@@ -325,10 +345,10 @@ public interface SamplerContract extends KernelsContract {
 
     @Test
     default void logprobsThatAreNotRequestedAreNotWritten() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             var run = new SamplingRun(device, 1, VOCABULARY);
             run.sampler().admit(0, SamplingSettings.greedy(), new int[0], new int[0]);
-            var before = device.floats(1, 1, 42);
+            Tensor before = device.floats(1, 1, 42);
             var samples =
                     new Samples(
                             run.samples().ids().columns(0, 1),
@@ -343,7 +363,7 @@ public interface SamplerContract extends KernelsContract {
 
     @Test
     default void idsOfRunningSlotsResolveToTheLastRecorded() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             var run = new SamplingRun(device, 4, VOCABULARY);
             run.sampler().admit(0, SamplingSettings.greedy(), new int[] {1}, new int[0]);
             run.sampler().admit(3, SamplingSettings.greedy(), new int[] {1}, new int[] {7, 8});
@@ -356,10 +376,10 @@ public interface SamplerContract extends KernelsContract {
 
     @Test
     default void argumentsOutOfRangeAreRefused() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             var run = new SamplingRun(device, 2, 8);
             int[] none = {};
-            var greedy = SamplingSettings.greedy();
+            SamplingSettings greedy = SamplingSettings.greedy();
             assertThrows(
                     IllegalArgumentException.class,
                     () -> run.sampler().admit(2, greedy, none, none));
@@ -384,7 +404,14 @@ public interface SamplerContract extends KernelsContract {
         run.sampler()
                 .admit(
                         0,
-                        SamplingSettings.builder().repetitionPenalty(repetition).frequencyPenalty(frequency).presencePenalty(presence).logitBias(bias).minTokens(minTokens).maskedIds(new int[] {0}).build(),
+                        SamplingSettings.builder()
+                                .repetitionPenalty(repetition)
+                                .frequencyPenalty(frequency)
+                                .presencePenalty(presence)
+                                .logitBias(bias)
+                                .minTokens(minTokens)
+                                .maskedIds(new int[] {0})
+                                .build(),
                         new int[] {0},
                         new int[0]);
     }
@@ -394,8 +421,8 @@ public interface SamplerContract extends KernelsContract {
     private void requireFrequencies(float[] logits, SamplingSettings settings) {
         int rows = 64;
         int positions = 100;
-        var counts = new int[VOCABULARY];
-        try (var device = device()) {
+        int[] counts = new int[VOCABULARY];
+        try (TestDevice device = device()) {
             var run = new SamplingRun(device, rows, VOCABULARY);
             int[] slots = IntStream.range(0, rows).toArray();
             for (int slot : slots) {
@@ -438,7 +465,7 @@ public interface SamplerContract extends KernelsContract {
     }
 
     private static float[] wholeNumbers(Random random, int limit) {
-        var logits = new float[VOCABULARY];
+        float[] logits = new float[VOCABULARY];
         for (int i = 0; i < logits.length; i++) {
             logits[i] = random.nextInt(limit);
         }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 import java.util.Comparator;
@@ -17,7 +18,7 @@ final class SamplingReference {
                                         .thenComparing(id -> id))
                         .toList();
         float greatest = logits[order.getFirst()];
-        var kept = new double[logits.length];
+        double[] kept = new double[logits.length];
         double mass = 0;
         for (int rank = 0; rank < order.size(); rank++) {
             int id = order.get(rank);
@@ -84,7 +85,7 @@ final class SamplingReference {
         for (float x : logits) {
             sum += Math.exp(x - greatest);
         }
-        var out = new double[logits.length];
+        double[] out = new double[logits.length];
         for (int id = 0; id < out.length; id++) {
             out[id] = logits[id] - greatest - Math.log(sum);
         }

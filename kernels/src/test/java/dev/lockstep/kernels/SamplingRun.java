@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 import java.util.Arrays;
@@ -23,7 +24,14 @@ final class SamplingRun {
     /// Returns random settings with these values and the rest off.
     static SamplingSettings settings(
             float temperature, float topP, int topK, float minP, long seed, int choice) {
-        return SamplingSettings.builder().temperature(temperature).topP(topP).topK(topK).minP(minP).seed(seed).choice(choice).build();
+        return SamplingSettings.builder()
+                .temperature(temperature)
+                .topP(topP)
+                .topK(topK)
+                .minP(minP)
+                .seed(seed)
+                .choice(choice)
+                .build();
     }
 
     static SamplingSettings measured(SamplingSettings settings, int topLogprobs) {
@@ -40,7 +48,7 @@ final class SamplingRun {
 
     /// Samples one row of logits for each slot, and does not record.
     int[] sample(float[][] rows, int... slots) {
-        var flat = new float[rows.length * vocabulary];
+        float[] flat = new float[rows.length * vocabulary];
         for (int row = 0; row < rows.length; row++) {
             System.arraycopy(rows[row], 0, flat, row * vocabulary, vocabulary);
         }
@@ -52,7 +60,7 @@ final class SamplingRun {
 
     /// Samples the same logits for each slot.
     int[] sampleAll(float[] logits, int... slots) {
-        var rows = new float[slots.length][];
+        float[][] rows = new float[slots.length][];
         Arrays.fill(rows, logits);
         return sample(rows, slots);
     }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
@@ -25,7 +26,7 @@ public interface ScoreContract extends KernelsContract {
     @Test
     default void eachRowGetsItsTargetAndItsLogProbability() {
         for (int vocabulary : VOCABULARIES) {
-            try (var device = device()) {
+            try (TestDevice device = device()) {
                 var random = new Random(vocabulary);
                 float[][] rows = rows(random, 5, vocabulary);
                 int[] targets = {0, vocabulary - 1, vocabulary / 2, 0, 0};
@@ -46,7 +47,7 @@ public interface ScoreContract extends KernelsContract {
     @Test
     default void theRequestedNumberOfMostLikelyIdsWithTheLowestOfATieFirst() {
         for (int vocabulary : VOCABULARIES) {
-            try (var device = device()) {
+            try (TestDevice device = device()) {
                 var random = new Random(vocabulary);
                 float[][] rows = rows(random, 3, vocabulary);
                 for (int id = 0; id < vocabulary; id++) {
@@ -70,8 +71,8 @@ public interface ScoreContract extends KernelsContract {
 
     @Test
     default void nanLogitsHaveNoProbability() {
-        try (var device = device()) {
-            var rows = new float[5][70];
+        try (TestDevice device = device()) {
+            float[][] rows = new float[5][70];
             Arrays.fill(rows[0], Float.NaN);
             rows[1][3] = Float.NaN;
             rows[2][68] = Float.POSITIVE_INFINITY;
@@ -97,7 +98,7 @@ public interface ScoreContract extends KernelsContract {
 
     @Test
     default void aSampledTokenIsScoredAsItWasSampled() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             int vocabulary = 1000;
             var run = new SamplingRun(device, 3, vocabulary);
             for (int slot = 0; slot < 3; slot++) {
@@ -114,9 +115,9 @@ public interface ScoreContract extends KernelsContract {
 
     @Test
     default void scoringChangesNoSlot() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             var run = new SamplingRun(device, 1, 200);
-            var settings = SamplingRun.settings(1, 0.95f, 0, 0, 3, 0);
+            SamplingSettings settings = SamplingRun.settings(1, 0.95f, 0, 0, 3, 0);
             run.sampler().admit(0, settings, new int[] {1}, new int[] {7});
             float[][] rows = rows(new Random(22), 4, 200);
             int drawn = run.sample(rows[0], 0);
@@ -136,7 +137,7 @@ public interface ScoreContract extends KernelsContract {
         var random = new Random(23);
         float[][] rows = rows(random, count, vocabulary);
         int[] targets = random.ints(count, 0, vocabulary).toArray();
-        var alone = new int[count][];
+        int[][] alone = new int[count][];
         try (var device = new TestDevice(open(1))) {
             for (int row = 0; row < count; row++) {
                 Samples out = samples(device, 1);
@@ -168,10 +169,10 @@ public interface ScoreContract extends KernelsContract {
 
     @Test
     default void logitsMayBeColumnsOfAWiderTensor() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             int vocabulary = 133;
             float[][] wide = rows(new Random(24), 4, vocabulary + 5);
-            var rows = new float[4][];
+            float[][] rows = new float[4][];
             Arrays.setAll(rows, r -> Arrays.copyOfRange(wide[r], 3, 3 + vocabulary));
             int[] targets = {0, 132, 50, 64};
             Samples dense = samples(device, 4);
@@ -189,8 +190,8 @@ public interface ScoreContract extends KernelsContract {
 
     @Test
     default void invalidArgumentsAreRefusedAndNothingIsWritten() {
-        try (var device = device()) {
-            var sampler = sampler(device, 8);
+        try (TestDevice device = device()) {
+            Sampler sampler = sampler(device, 8);
             Tensor logits = device.zeros(DType.F32, 2, 8);
             Tensor targets = device.ints(1, 2, 0, 7);
             Samples out = samples(device, 2);
@@ -214,7 +215,7 @@ public interface ScoreContract extends KernelsContract {
 
     @Test
     default void scoringNoTargetsWritesNothing() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             Samples out = samples(device, 1);
             int[] before = bits(device, out);
             sampler(device, 200)
@@ -266,7 +267,7 @@ public interface ScoreContract extends KernelsContract {
 
     /// Returns rows of different spreads.
     private static float[][] rows(Random random, int count, int vocabulary) {
-        var rows = new float[count][];
+        float[][] rows = new float[count][];
         for (int row = 0; row < count; row++) {
             rows[row] = TestValues.normal(random, vocabulary);
             for (int id = 0; id < vocabulary; id++) {
@@ -280,14 +281,26 @@ public interface ScoreContract extends KernelsContract {
     /// logits.
     private static SamplingSettings biased(int slot) {
         float temperature = 0.7f * slot;
-        var bias = Map.of(4, 3f, 5, -100f);
-        return SamplingSettings.builder().temperature(temperature).topP(0.9f).repetitionPenalty(1.3f).frequencyPenalty(0.2f).presencePenalty(0.1f).logitBias(bias).seed(slot).minTokens(9).maskedIds(new int[] {0}).logprobs(true).topLogprobs(MAX_TOP).build();
+        Map<Integer, Float> bias = Map.of(4, 3f, 5, -100f);
+        return SamplingSettings.builder()
+                .temperature(temperature)
+                .topP(0.9f)
+                .repetitionPenalty(1.3f)
+                .frequencyPenalty(0.2f)
+                .presencePenalty(0.1f)
+                .logitBias(bias)
+                .seed(slot)
+                .minTokens(9)
+                .maskedIds(new int[] {0})
+                .logprobs(true)
+                .topLogprobs(MAX_TOP)
+                .build();
     }
 
     private static Samples samples(TestDevice device, int rows) {
-        var floats = new float[rows * MAX_TOP];
+        float[] floats = new float[rows * MAX_TOP];
         Arrays.fill(floats, UNTOUCHED);
-        var ints = new int[rows * MAX_TOP];
+        int[] ints = new int[rows * MAX_TOP];
         Arrays.fill(ints, UNTOUCHED);
         return new Samples(
                 device.ints(1, rows, Arrays.copyOf(ints, rows)),
@@ -317,7 +330,7 @@ public interface ScoreContract extends KernelsContract {
 
     private static Tensor logits(TestDevice device, float[][] rows) {
         int width = rows[0].length;
-        var flat = new float[rows.length * width];
+        float[] flat = new float[rows.length * width];
         for (int row = 0; row < rows.length; row++) {
             System.arraycopy(rows[row], 0, flat, row * width, width);
         }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 import dev.lockstep.checkpoint.TensorType;
@@ -15,7 +16,8 @@ public record StoredMatrix(TensorType type, int rows, int columns, MemorySegment
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
     public static StoredMatrix random(TensorType type, int rows, int columns, long seed) {
-        var data = MemorySegment.ofArray(new byte[(int) (rows * rowBytes(type, columns))]);
+        MemorySegment data =
+                MemorySegment.ofArray(new byte[(int) (rows * rowBytes(type, columns))]);
         var random = new Random(seed);
         for (long at = 0; at < data.byteSize(); at += type.blockBytes()) {
             fill(type, data.asSlice(at, type.blockBytes()), random);
@@ -103,7 +105,7 @@ public record StoredMatrix(TensorType type, int rows, int columns, MemorySegment
     }
 
     private static void fillBytes(MemorySegment target, Random random) {
-        var bytes = new byte[(int) target.byteSize()];
+        byte[] bytes = new byte[(int) target.byteSize()];
         random.nextBytes(bytes);
         target.copyFrom(MemorySegment.ofArray(bytes));
     }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 import java.lang.foreign.MemorySegment;
@@ -38,13 +39,13 @@ public final class TestDevice implements AutoCloseable {
     }
 
     public float[] floats(Tensor tensor) {
-        var values = new float[tensor.rows() * tensor.columns()];
+        float[] values = new float[tensor.rows() * tensor.columns()];
         kernels.copyToHost(tensor, MemorySegment.ofArray(values));
         return values;
     }
 
     public int[] ints(Tensor tensor) {
-        var values = new int[tensor.rows() * tensor.columns()];
+        int[] values = new int[tensor.rows() * tensor.columns()];
         kernels.copyToHost(tensor, MemorySegment.ofArray(values));
         return values;
     }

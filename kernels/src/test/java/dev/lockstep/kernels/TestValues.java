@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 import java.util.Random;
@@ -7,7 +8,7 @@ public final class TestValues {
     private TestValues() {}
 
     public static float[] normal(Random random, int count) {
-        var values = new float[count];
+        float[] values = new float[count];
         for (int i = 0; i < count; i++) {
             values[i] = (float) random.nextGaussian();
         }

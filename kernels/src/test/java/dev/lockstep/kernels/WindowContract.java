@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
@@ -12,7 +13,7 @@ public interface WindowContract extends KernelsContract {
     @Test
     default void aWindowHasExactlyItsTokens() {
         for (int window : new int[] {1, 2, 15, 16, 17, 40}) {
-            try (var device = device()) {
+            try (TestDevice device = device()) {
                 var run = new AttentionRun(device, shape(window, 0), DType.F32, 1, window);
                 run.step(new Chunk(0, 0, 60), new Chunk(1, 0, 3));
                 run.step(new Chunk(1, 3, 1), new Chunk(0, 60, 1));
@@ -26,7 +27,7 @@ public interface WindowContract extends KernelsContract {
 
     @Test
     default void cappedScoresAreWithinRoundingOfTheReference() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             var run =
                     new AttentionRun(
                             device, shape(AttentionShape.NO_WINDOW, 0.7f), DType.F32, 1, 3);
@@ -62,7 +63,7 @@ public interface WindowContract extends KernelsContract {
     default void blocksBeforeTheWindowAreNeverRead() {
         for (int window : new int[] {5, 16, 20}) {
             int[] expected = whole(window, 100);
-            try (var device = device()) {
+            try (TestDevice device = device()) {
                 var run = new AttentionRun(device, shape(window, 2), DType.F32, 2, window);
                 for (int at = 0; at < 100; at += 10) {
                     run.dropBeforeWindow(0, at);
@@ -76,7 +77,7 @@ public interface WindowContract extends KernelsContract {
 
     @Test
     default void aNullBlockInTheWindowIsRefused() {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             var run = new AttentionRun(device, shape(17, 0), DType.F32, 1, 1);
             run.step(new Chunk(0, 0, 40));
             run.table(0).set(1, 0);

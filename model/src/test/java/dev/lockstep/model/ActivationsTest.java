@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -34,7 +35,7 @@ class ActivationsTest {
                                     LoadSettings.Progress.none()));
             DType type = kernels.activationType();
             long before = kernels.allocatedBytes();
-            try (SoloCommunicator communicator = new SoloCommunicator(kernels)) {
+            try (var communicator = new SoloCommunicator(kernels)) {
                 long own = kernels.allocatedBytes();
                 try (ActivationBuffers _ =
                         new ActivationBuffers(model, kernels, communicator, 33, 5)) {

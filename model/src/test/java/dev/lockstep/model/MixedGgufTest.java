@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
@@ -50,7 +51,7 @@ class MixedGgufTest {
     }
 
     private Path floats(TestGguf model) throws Exception {
-        try (var kernels = CpuKernels.open(CpuOptions.ofThreads(1))) {
+        try (CpuKernels kernels = CpuKernels.open(CpuOptions.ofThreads(1))) {
             return model.dequantized(kernels).write(folder.resolve("floats.gguf"));
         }
     }

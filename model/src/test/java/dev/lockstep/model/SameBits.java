@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
@@ -18,7 +19,7 @@ final class SameBits {
         for (int[] prompt : prompts) {
             int[] blocks = TestGroup.blocks(block, prompt.length);
             block += blocks.length;
-            TestGroup.Row row = new TestGroup.Row(prompt, 0, blocks);
+            var row = new TestGroup.Row(prompt, 0, blocks);
             alone.add(group.forward(List.of(row)));
             together.add(row);
         }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
@@ -79,7 +80,8 @@ class ShardTest {
 
     @Test
     void moreRanksThanQueryHeadsAreRefused() {
-        var refusal = assertThrows(IllegalArgumentException.class, () -> Shard.cut(SMOL, 10));
+        IllegalArgumentException refusal =
+                assertThrows(IllegalArgumentException.class, () -> Shard.cut(SMOL, 10));
         assertEquals(
                 "tensor-parallel 10: must be between 1 and the model's 9 query heads",
                 refusal.getMessage());
@@ -100,7 +102,7 @@ class ShardTest {
 
     static ModelConfig config(
             int heads, int kvHeads, int headSize, int hidden, int feedForward, int vocabulary) {
-        RopeConfig rope = new RopeConfig(10_000, headSize, new RopeScaling.None());
+        var rope = new RopeConfig(10_000, headSize, new RopeScaling.None());
         return new ModelConfig(
                 "llama",
                 hidden,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model;
 
 import dev.lockstep.checkpoint.TensorType;
@@ -77,7 +78,7 @@ record TestGguf(List<Stored> tensors) {
     /// write it.
     Path writeSplit(Path folder) throws IOException {
         int half = tensors.size() / 2;
-        var files =
+        List<List<Stored>> files =
                 List.of(
                         List.<Stored>of(),
                         tensors.subList(0, half),
@@ -93,7 +94,7 @@ record TestGguf(List<Stored> tensors) {
     private static Stored matrix(String name, TensorType type, int rows, Random random) {
         byte[] data = new byte[(int) (rows * type.rowBytes(HIDDEN))];
         random.nextBytes(data);
-        var buffer = ByteBuffer.wrap(data).order(ByteOrder.LITTLE_ENDIAN);
+        ByteBuffer buffer = ByteBuffer.wrap(data).order(ByteOrder.LITTLE_ENDIAN);
         for (int at = 0; at < data.length; at += type.blockBytes()) {
             setScales(type, buffer, at, random);
         }
@@ -146,7 +147,7 @@ record TestGguf(List<Stored> tensors) {
     }
 
     private static Stored ones(String name) {
-        var data = ByteBuffer.allocate(4 * HIDDEN).order(ByteOrder.LITTLE_ENDIAN);
+        ByteBuffer data = ByteBuffer.allocate(4 * HIDDEN).order(ByteOrder.LITTLE_ENDIAN);
         for (int i = 0; i < HIDDEN; i++) {
             data.putFloat(1);
         }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model;
 
 import dev.lockstep.checkpoint.KvGroup;
@@ -191,7 +192,7 @@ final class TestGroup implements AutoCloseable {
                                     kernels,
                                     Waiting.BLOCK,
                                     Duration.ofMinutes(2));
-            ActivationBuffers activations =
+            var activations =
                     new ActivationBuffers(model, kernels, communicator, MAX_TOKENS, MAX_LOGIT_ROWS);
             List<PagedKv> kv = new ArrayList<>();
             for (KvLayout layout : model.kvLayouts()) {
@@ -226,7 +227,7 @@ final class TestGroup implements AutoCloseable {
                 }
                 starts[r + 1] = token;
             }
-            Cursor cursor = new Cursor();
+            var cursor = new Cursor();
             List<PagedBatch> paged = new ArrayList<>();
             for (KvGroup group : model.config().kvGroups()) {
                 paged.add(
@@ -237,7 +238,7 @@ final class TestGroup implements AutoCloseable {
                                 upload(cursor, computed, 1),
                                 upload(cursor, table(group, rows, width), rows.size())));
             }
-            ForwardBatch batch =
+            var batch =
                     new ForwardBatch(
                             tokens,
                             upload(cursor, ids, 1),

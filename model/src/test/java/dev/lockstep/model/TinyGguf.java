@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model;
 
 import java.io.ByteArrayOutputStream;
@@ -39,7 +40,7 @@ final class TinyGguf {
     }
 
     Path write(Path file) throws IOException {
-        ByteArrayOutputStream head = new ByteArrayOutputStream();
+        var head = new ByteArrayOutputStream();
         head.writeBytes("GGUF".getBytes(StandardCharsets.US_ASCII));
         head.writeBytes(ints(3));
         head.writeBytes(longs(tensors.size(), metadata.size()));
@@ -64,7 +65,7 @@ final class TinyGguf {
     }
 
     private static byte[] entry(String key, Object value) {
-        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        var out = new ByteArrayOutputStream();
         out.writeBytes(text(key));
         switch (value) {
             case Integer number -> out.writeBytes(ints(UINT32, number));

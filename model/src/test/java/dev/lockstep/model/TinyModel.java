@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model;
 
 import dev.lockstep.checkpoint.TinyCheckpoint;
@@ -20,7 +21,7 @@ record TinyModel(Map<String, String> config, Map<String, List<Long>> shapes) {
 
     /// Creates a Llama-like decoder, in the older layout of `config.json`.
     static TinyModel llama(String architecture) {
-        TinyModel model = new TinyModel(new LinkedHashMap<>(), new LinkedHashMap<>());
+        var model = new TinyModel(new LinkedHashMap<>(), new LinkedHashMap<>());
         model.with("architectures", "[\"" + architecture + "\"]")
                 .with("hidden_size", HIDDEN)
                 .with("num_hidden_layers", LAYERS)
@@ -48,7 +49,7 @@ record TinyModel(Map<String, String> config, Map<String, List<Long>> shapes) {
 
     /// Creates a GPTBigCode with one key and value head.
     static TinyModel gptBigCode() {
-        TinyModel model = new TinyModel(new LinkedHashMap<>(), new LinkedHashMap<>());
+        var model = new TinyModel(new LinkedHashMap<>(), new LinkedHashMap<>());
         model.with("architectures", "[\"GPTBigCodeForCausalLM\"]")
                 .with("model_type", "\"gpt_bigcode\"")
                 .with("n_embd", HIDDEN)
@@ -101,7 +102,7 @@ record TinyModel(Map<String, String> config, Map<String, List<Long>> shapes) {
     }
 
     void write(Path folder) throws IOException {
-        StringBuilder json = new StringBuilder("{");
+        var json = new StringBuilder("{");
         config.forEach(
                 (key, value) ->
                         json.append(json.length() > 1 ? "," : "")

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.nccl;
 
 /// The barrier of a group: each rank raises its own arrival flag, and waits for the flags of all

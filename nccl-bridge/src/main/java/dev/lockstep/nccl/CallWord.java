@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.nccl;
 
 /// The call that a rank publishes to its peers, in one word: ranks whose calls differ abort instead

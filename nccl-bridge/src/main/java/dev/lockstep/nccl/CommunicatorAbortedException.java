@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.nccl;
 
 /// Thrown when the communicator was aborted or a peer is gone; the group must be formed again.

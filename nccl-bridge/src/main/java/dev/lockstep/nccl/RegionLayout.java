@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.nccl;
 
 /// The layout of the shared region, derived from two numbers.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.nccl;
 
 /// Thrown when the ranks of a group could not meet; the message names the ranks or the cause, and

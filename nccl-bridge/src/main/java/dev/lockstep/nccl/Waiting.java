@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.nccl;
 
 /// How a rank waits for its peers inside a collective.

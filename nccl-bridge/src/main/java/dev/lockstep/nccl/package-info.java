@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Communicator: host shared memory, solo; NCCL.
 @NullMarked
 package dev.lockstep.nccl;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.nccl;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
@@ -143,7 +144,9 @@ abstract class CommunicatorContract {
                     int rank = communicator.rank();
                     long maxBytes = 4L * rows * Arrays.stream(columns).max().orElseThrow();
                     Tensor part =
-                            communicator.allocate(maxBytes).tensor(0, DType.F32, rows, columns[rank]);
+                            communicator
+                                    .allocate(maxBytes)
+                                    .tensor(0, DType.F32, rows, columns[rank]);
                     // Wider than what is gathered: the gap must stay unchanged.
                     Tensor wide = kernels.tensor(DType.F32, rows, total + 3);
                     for (int round = 0; round < 3; round++) {

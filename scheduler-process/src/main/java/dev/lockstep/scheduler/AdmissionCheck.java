@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler;
 
 import java.util.List;
@@ -81,7 +82,8 @@ final class AdmissionCheck {
         int prompt = sequence.promptLength();
         int maxTokens = sequence.choice().maxTokens();
         long length = (long) prompt + maxTokens;
-        String sum = "prompt of " + prompt + " tokens and max_tokens " + maxTokens + " make " + length;
+        String sum =
+                "prompt of " + prompt + " tokens and max_tokens " + maxTokens + " make " + length;
         if (length > shape.maxModelLength()) {
             return sum + ", the model's context is " + shape.maxModelLength();
         }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler;
 
 /// Measures how fast waiting tokens are admitted while sequences wait; deadlines are checked

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler;
 
 /// Allocates blocks of one size. Block 0 is the null block: it marks an empty place in a table and

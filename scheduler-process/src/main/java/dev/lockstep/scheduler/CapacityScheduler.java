@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler;
 
 /// Decides which sequences may hold memory in the next step. Implementations are found by

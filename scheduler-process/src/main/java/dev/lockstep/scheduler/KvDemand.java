@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler;
 
 /// Computes how many blocks sequences need, from the shape and the blocks that a sequence already

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler;
 
 /// Layers of the model that share one block table. Groups with equal bytes per block share a pool.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler;
 
 import dev.lockstep.cluster.BlockHasher;
@@ -152,6 +153,7 @@ final class KvPools {
     /// Returns the block with the name of a sequence's block, which need not be the same block, or
     /// [PrefixCache#NONE].
     int find(Sequence sequence, int group, int index) {
-        return cacheOf(group).find(group, sequence.names().high(index), sequence.names().low(index));
+        return cacheOf(group)
+                .find(group, sequence.names().high(index), sequence.names().low(index));
     }
 }

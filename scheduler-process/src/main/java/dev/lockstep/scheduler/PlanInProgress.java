@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler;
 
 import java.util.ArrayList;
@@ -87,8 +88,8 @@ final class PlanInProgress implements Capacity {
         return batch.isEmpty() && withoutKv.isEmpty();
     }
 
-    /// Tokens that a short step divides among the batch, of at most `max`: all decodes, and half
-    /// of the remaining budget for prefills.
+    /// Tokens that a short step divides among the batch, of at most `max`: all decodes, and half of
+    /// the remaining budget for prefills.
     int shortStepTokens(int max) {
         int decodes = 0;
         for (Sequence sequence : batch) {
@@ -255,7 +256,8 @@ final class PlanInProgress implements Capacity {
                 candidates.add(each);
             }
         }
-        return reportUnless(fitsWithoutKv(sequence) || kv.fitsBeside(sequence, candidates), sequence);
+        return reportUnless(
+                fitsWithoutKv(sequence) || kv.fitsBeside(sequence, candidates), sequence);
     }
 
     private boolean reportUnless(boolean fits, Sequence sequence) {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler;
 
 import dev.lockstep.cluster.process.Nearest;
@@ -64,7 +65,8 @@ public record Policies(
 
     private static void requireKnown(String key, String name, List<String> known) {
         if (!known.contains(name)) {
-            String near = Nearest.of(name, known).map(one -> "; did you mean " + one + "?").orElse("");
+            String near =
+                    Nearest.of(name, known).map(one -> "; did you mean " + one + "?").orElse("");
             throw new SettingsException(
                     "%s: \"%s\" is none of %s%s"
                             .formatted(key, name, String.join(", ", known), near));

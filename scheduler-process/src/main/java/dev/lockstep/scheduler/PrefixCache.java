@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler;
 
 import dev.lockstep.cluster.BlockHash;
@@ -232,8 +233,7 @@ public final class PrefixCache {
                 continue;
             }
             int count = 0;
-            while (count < max
-                    && ids[child * blockSize + count] == sequence.id(position + count)) {
+            while (count < max && ids[child * blockSize + count] == sequence.id(position + count)) {
                 count++;
             }
             if (count > matched && (before != NONE || isFirstOf(root, child))) {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler;
 
 /// Manages a resource that sequences hold while they run, such as KV blocks, slots or adapters;

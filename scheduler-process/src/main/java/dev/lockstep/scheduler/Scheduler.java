@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler;
 
 import dev.lockstep.cluster.BlockHash;
@@ -32,6 +33,7 @@ public final class Scheduler {
 
     /// Tokens of each sequence of the batch, filled by [#divide].
     private final int[] counts;
+
     private final AdmissionPace pace = new AdmissionPace();
     private final PrefillPace prefillPace;
     private final AdmissionCheck admissionCheck;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler;
 
 /// The KV blocks of one sequence: a table per KV group, the reservation of the plan in progress,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler;
 
 /// Limits of what may wait: sequences (a request of n choices counts n) and their token ids.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler;
 
 import java.util.ArrayList;
@@ -198,7 +199,9 @@ final class WaitingRoom implements ResourceManager {
         running.forEach(this::requeueFollowers);
         var all = new ArrayList<Sequence>(size);
         for (WaitingOrder order : List.of(guaranteed, bestEffort)) {
-            for (Optional<Sequence> first = order.first(); first.isPresent(); first = order.first()) {
+            for (Optional<Sequence> first = order.first();
+                    first.isPresent();
+                    first = order.first()) {
                 order.remove(first.get());
                 all.add(first.get());
             }

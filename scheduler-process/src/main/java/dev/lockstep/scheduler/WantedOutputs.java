@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler;
 
 /// The outputs that a sequence requests in addition to generated tokens, of positions from `from`

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The pure core of the scheduler: sequences, queues, KV blocks and the plan of every step of one
 /// group. It uses no clock, thread, socket or file; time is an argument.
 ///

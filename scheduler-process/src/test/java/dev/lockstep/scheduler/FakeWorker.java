@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
@@ -120,8 +121,7 @@ public final class FakeWorker {
                 int position = slot.ids.size() - slot.prompt;
                 int id = sample(slot.choice, position, slot.prefixes.getLast());
                 slot.append(id);
-                sampled.add(
-                        new StepResult.Sampled(row.slot(), SampledToken.of(id)));
+                sampled.add(new StepResult.Sampled(row.slot(), SampledToken.of(id)));
             }
         }
         return new StepResult(plan.epoch(), plan.number(), sampled, outputs, 1);
@@ -160,8 +160,7 @@ public final class FakeWorker {
     }
 
     /// Returns outputs that this worker understands.
-    public static WantedOutputs wanted(
-            int from, boolean logprobs, boolean states, boolean pooled) {
+    public static WantedOutputs wanted(int from, boolean logprobs, boolean states, boolean pooled) {
         int flags = (logprobs ? LOGPROBS : 0) | (states ? STATES : 0) | (pooled ? POOLED : 0);
         return flags == 0
                 ? WantedOutputs.NONE

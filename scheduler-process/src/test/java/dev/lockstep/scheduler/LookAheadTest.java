@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -26,8 +27,7 @@ class LookAheadTest {
     private void submit(int prompt) {
         int[] ids = new int[prompt];
         ids[0] = (int) arrivals;
-        scheduler.submit(
-                List.of(new Sequence(arrivals++, "r", ids, Choice.of(9))), now);
+        scheduler.submit(List.of(new Sequence(arrivals++, "r", ids, Choice.of(9))), now);
     }
 
     private void answer(StepPlan plan, long millis) {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -187,7 +188,8 @@ class PolicyTest {
                     sampled.add(new StepResult.Sampled(row.slot(), SampledToken.of(7)));
                 }
             }
-            for (SequenceEvent event : scheduler.apply(new StepResult(1, plan.number(), sampled, 0), 0)) {
+            for (SequenceEvent event :
+                    scheduler.apply(new StepResult(1, plan.number(), sampled, 0), 0)) {
                 if (event instanceof SequenceEvent.LengthReached(var sequence)) {
                     finished.merge(sequence.tenant(), 1, Integer::sum);
                 }

@@ -1,10 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.util.regex.Matcher;
-import java.util.stream.Stream;
 import java.io.IOException;
 import java.lang.classfile.ClassFile;
 import java.lang.classfile.constantpool.Utf8Entry;
@@ -13,7 +12,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.TreeSet;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.Test;
 
@@ -47,8 +48,7 @@ class PureCoreTest {
     }
 
     private static List<Path> classFiles(Class<?> inPackage) throws Exception {
-        Path root =
-                Path.of(inPackage.getProtectionDomain().getCodeSource().getLocation().toURI());
+        Path root = Path.of(inPackage.getProtectionDomain().getCodeSource().getLocation().toURI());
         Path folder = root.resolve(inPackage.getPackageName().replace('.', '/'));
         try (Stream<Path> files = Files.list(folder)) {
             return files.filter(file -> file.toString().endsWith(".class")).sorted().toList();

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
@@ -66,7 +67,8 @@ class SchedulerTest {
                 sampled.add(new StepResult.Sampled(row.slot(), SampledToken.of(token)));
             }
         }
-        List<SequenceEvent> events = scheduler.apply(new StepResult(plan.epoch(), plan.number(), sampled, 0), 0);
+        List<SequenceEvent> events =
+                scheduler.apply(new StepResult(plan.epoch(), plan.number(), sampled, 0), 0);
         scheduler.checkIntegrity();
         return events;
     }

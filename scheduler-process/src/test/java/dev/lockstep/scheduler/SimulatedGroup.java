@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler;
 
 import static java.util.Objects.requireNonNull;
@@ -174,7 +175,8 @@ final class SimulatedGroup {
     /// Runs the oldest step in flight and applies its result.
     List<SequenceEvent> step(long now) {
         Sent sent = inFlight.remove();
-        List<SequenceEvent> events = scheduler().apply(requireNonNull(worker).run(sent.plan()), now);
+        List<SequenceEvent> events =
+                scheduler().apply(requireNonNull(worker).run(sent.plan()), now);
         scheduler().checkIntegrity();
         return events;
     }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler;
 
 import static java.util.Objects.requireNonNull;
@@ -409,11 +410,19 @@ final class Simulation {
         WantedOutputs wanted = sequence.wanted();
         int from = Math.min(wanted.from(), values.size());
         int scored = Math.max(from, sequence.promptLength() - 1);
-        requireOutputs(FakeWorker.has(wanted, FakeWorker.LOGPROBS), values.subList(from, scored), seen(sequence).logprobs);
         requireOutputs(
-                FakeWorker.has(wanted, FakeWorker.STATES), values.subList(from, values.size()), seen(sequence).states);
+                FakeWorker.has(wanted, FakeWorker.LOGPROBS),
+                values.subList(from, scored),
+                seen(sequence).logprobs);
+        requireOutputs(
+                FakeWorker.has(wanted, FakeWorker.STATES),
+                values.subList(from, values.size()),
+                seen(sequence).states);
         int last = sequence.promptLength() - 1;
-        requireOutputs(FakeWorker.has(wanted, FakeWorker.POOLED), values.subList(last, last + 1), seen(sequence).pooled);
+        requireOutputs(
+                FakeWorker.has(wanted, FakeWorker.POOLED),
+                values.subList(last, last + 1),
+                seen(sequence).pooled);
         end(sequence, "finished");
     }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -151,7 +152,8 @@ class WaitingReasonTest {
         step();
         // The budget may be used up before it is admitted: the prefix is reported first.
         List<Timeline.Event> events = timeline.describe("second").getFirst().events();
-        List<Timeline.Event> waits = events.stream().filter(one -> one.kind() == Timeline.Kind.WAITS).toList();
+        List<Timeline.Event> waits =
+                events.stream().filter(one -> one.kind() == Timeline.Kind.WAITS).toList();
         assertEquals(Timeline.Reason.DEPENDENCY, waits.getFirst().reason());
         assertEquals("first", waits.getFirst().onRequest());
     }

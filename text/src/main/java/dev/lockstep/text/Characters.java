@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text;
 
 /// Unicode classes of code points as bit masks, so that testing a pattern's class takes one `and`.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text;
 
 /// The words of cl100k and its descendants (Llama 3, Qwen 2): contractions in any case, groups of

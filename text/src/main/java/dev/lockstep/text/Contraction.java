@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text;
 
 /// English contractions, `'s 't 're 've 'm 'll 'd`, which the word patterns split off.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text;
 
 /// DeepSeek V3's words, after its digits and ideographs have been split off.

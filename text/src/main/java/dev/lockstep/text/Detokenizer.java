@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text;
 
 /// An incremental decoder of token ids that never returns part of a character; belongs to one

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text;
 
 /// The words of o200k and its descendants (GPT-4o, Llama 4, Mistral's Tekken): as cl100k, with a

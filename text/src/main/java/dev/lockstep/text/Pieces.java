@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text;
 
 /// A text and the spans `[start, end)` of its current words, ascending; text between spans is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text;
 
 /// Runs of one character class: `[…]`, `[…]+`, `[…]{1,3}`, `[…]{3}`, each with an optional

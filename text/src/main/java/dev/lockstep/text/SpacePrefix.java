@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text;
 
 /// A pre-tokenizer that writes spaces as a symbol and prepends it to pieces that do not begin with

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text;
 
 /// A pre-tokenizer that splits every piece at the matches of a pattern.
@@ -20,8 +21,7 @@ record Split(TokenPattern pattern, Behavior behavior, boolean invert) implements
 
     @Override
     public Pieces apply(Pieces pieces) {
-        var result =
-                new Pieces(pieces.text(), pieces.startsInput(), pieces.text().length / 5 + 2);
+        var result = new Pieces(pieces.text(), pieces.startsInput(), pieces.text().length / 5 + 2);
         var matches = new IntList();
         for (int i = 0; i < pieces.count(); i++) {
             matches.clear();

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text;
 
 /// A model that encodes one normalized word as token ids; immutable except for its word cache,

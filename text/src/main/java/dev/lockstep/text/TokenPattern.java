@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text;
 
 /// A pattern that finds words in text: a regular expression of a tokenizer file, mostly implemented

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text;
 
 /// The pattern `\s+$`: the white space before a line feed or the end of the piece.

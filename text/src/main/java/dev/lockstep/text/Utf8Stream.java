@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text;
 
 /// A UTF-8 decoder that accepts single bytes and emits whole characters only; belongs to one

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text;
 
 /// The pattern `\w+|[^\w\s]+`: words, and runs of characters that are neither word nor white space.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text;
 
 /// BERT's model: covers a word from the left with the longest tokens; a word that cannot be covered

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Text processing at the API edge: tokenizers, detokenizers, stop strings and chat templates.
 ///
 /// Laws of this package: client text is data, so no text becomes a control token unless the caller

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
@@ -83,7 +84,8 @@ final class TokenizerTest {
 
     @Test
     void anIdOutsideTheVocabularyIsRefusedWithBothNumbers() {
-        IllegalArgumentException thrown = assertThrows(IllegalArgumentException.class, () -> bytes.piece(9_999));
+        IllegalArgumentException thrown =
+                assertThrows(IllegalArgumentException.class, () -> bytes.piece(9_999));
         assertTrue(
                 thrown.toString().contains("9999") && thrown.toString().contains("263"),
                 thrown.toString());

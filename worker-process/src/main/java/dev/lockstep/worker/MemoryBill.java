@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
 /// The host memory that a rank needs, in bytes, computed before any of it is allocated.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
 /// Thrown if the host has too little memory; the message is the one line that a user sees.

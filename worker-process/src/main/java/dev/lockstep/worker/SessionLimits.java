@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
 /// The limits of the steps and sequences of an epoch.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
 import dev.lockstep.kernels.SamplingSettings;
@@ -36,8 +37,7 @@ final class Slot {
         if (computed < 0 || computed >= ids.length) {
             throw new IllegalArgumentException(
                     "slot %d: %d of %d ids are computed, must be 0 to %d"
-                            .formatted(
-                                    admission.slot(), computed, ids.length, ids.length - 1));
+                            .formatted(admission.slot(), computed, ids.length, ids.length - 1));
         }
     }
 

@@ -1,13 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
-import dev.lockstep.cluster.BlockHash;
-import dev.lockstep.kernels.SamplingSettings;
-import dev.lockstep.proto.v1.Admission;
-import dev.lockstep.proto.v1.BlockCopy;
 import com.google.protobuf.ByteString;
 import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.Parser;
 import com.google.protobuf.UnsafeByteOperations;
+import dev.lockstep.cluster.BlockHash;
+import dev.lockstep.kernels.SamplingSettings;
+import dev.lockstep.proto.v1.Admission;
+import dev.lockstep.proto.v1.BlockCopy;
 import dev.lockstep.proto.v1.BlockList;
 import dev.lockstep.proto.v1.EncodedOutputs;
 import dev.lockstep.proto.v1.Form;
@@ -67,7 +68,10 @@ final class StepMessages {
 
     private static PromptOutputs outputs(Admission admission) {
         var outputs =
-                parsed("outputs", admission.getOutputs(), dev.lockstep.proto.v1.PromptOutputs.parser());
+                parsed(
+                        "outputs",
+                        admission.getOutputs(),
+                        dev.lockstep.proto.v1.PromptOutputs.parser());
         return new PromptOutputs(
                 outputs.getFrom(),
                 outputs.getLogprobs(),

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
 import dev.lockstep.kernels.DType;
@@ -57,8 +58,7 @@ final class WarmUp {
                 2 * nanos <= STEP_GOAL.toNanos()
                         ? chunk
                         : Math.min(
-                                maxTokens,
-                                Math.max(chunk, within(chunk, nanos, doublingPosition)));
+                                maxTokens, Math.max(chunk, within(chunk, nanos, doublingPosition)));
         int block = session.limits().blockSize();
         return new StepBudget(tokens <= block ? tokens : tokens / block * block, doublingPosition);
     }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The worker process: the weights of a shard, KV memory, the device, sampling.
 ///
 /// Laws of this package:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -112,7 +113,8 @@ class HeldBlocksTest {
         }
         IllegalArgumentException refusal =
                 assertThrows(IllegalArgumentException.class, () -> open(2, 12, true));
-        assertEquals("cannot keep 12 KV blocks, this rank held another number", refusal.getMessage());
+        assertEquals(
+                "cannot keep 12 KV blocks, this rank held another number", refusal.getMessage());
         assertEquals(List.of(), worker.rank.held(KEY).blocks(0));
     }
 }

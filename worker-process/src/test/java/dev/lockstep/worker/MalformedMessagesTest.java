@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
 import static dev.lockstep.worker.TestSteps.admission;
@@ -11,9 +12,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.lockstep.proto.v1.Form;
 import dev.lockstep.proto.v1.Admission;
 import dev.lockstep.proto.v1.BlockCopy;
+import dev.lockstep.proto.v1.Form;
 import dev.lockstep.proto.v1.SamplingParams;
 import dev.lockstep.proto.v1.SchedulerMessage;
 import dev.lockstep.proto.v1.WorkerError;
@@ -50,7 +51,10 @@ class MalformedMessagesTest extends TinyWorkerSetting {
                                     prefill(0).addRows(row(0, 10, 1)), "slot 0", "more than one"),
                             new Malformed(
                                     step(0, 1)
-                                            .addAdmitted(Admission.newBuilder().setSampling(greedy.build().toByteString()))
+                                            .addAdmitted(
+                                                    Admission.newBuilder()
+                                                            .setSampling(
+                                                                    greedy.build().toByteString()))
                                             .addRows(row(0, 0, 1, 1)),
                                     "slot 0",
                                     "no ids"),

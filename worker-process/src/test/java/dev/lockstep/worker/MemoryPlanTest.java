@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -64,15 +65,13 @@ class MemoryPlanTest {
         // 512 MiB are 512 blocks of 1 MiB, one of them the null block.
         assertEquals(511 * 16, plan.maxModelLen());
         assertEquals(
-                List.of(
-                        "--max-model-len 8,192 to 8,176: limited by 512 MiB of KV memory"),
+                List.of("--max-model-len 8,192 to 8,176: limited by 512 MiB of KV memory"),
                 plan.lowered());
     }
 
     @Test
     void theWholeContextMayTakeMoreThanTwoGibibytes() {
-        var longContext =
-                new MemoryPlan.Needs(131_072, needs(GIB).ranks(), needs(GIB).kv());
+        var longContext = new MemoryPlan.Needs(131_072, needs(GIB).ranks(), needs(GIB).kv());
         MemoryPlan plan = MemoryPlan.of(longContext, asked(0, 0, 0), 100 * GIB);
         assertEquals(131_072, plan.maxModelLen());
         assertEquals(8 * GIB + MIB, plan.kvBytes());

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
 import static dev.lockstep.worker.TestSteps.PROMPT;
@@ -86,15 +87,20 @@ class PositionOutputsTest extends TinyWorkerSetting {
             assertEquals(
                     Float.floatToRawIntBits(expected.get(i).logprobs().orElseThrow().chosen()),
                     Float.floatToRawIntBits(actual.get(i).logprobs().orElseThrow().chosen()));
-            assertArrayEquals(expected.get(i).logprobs().orElseThrow().topIds(), actual.get(i).logprobs().orElseThrow().topIds());
-            assertArrayEquals(expected.get(i).logprobs().orElseThrow().top(), actual.get(i).logprobs().orElseThrow().top());
+            assertArrayEquals(
+                    expected.get(i).logprobs().orElseThrow().topIds(),
+                    actual.get(i).logprobs().orElseThrow().topIds());
+            assertArrayEquals(
+                    expected.get(i).logprobs().orElseThrow().top(),
+                    actual.get(i).logprobs().orElseThrow().top());
         }
     }
 
     @Test
     void aPromptTokenHasTheLogProbabilityItHadWhenItWasGenerated() {
         try (Session session = worker.open(1)) {
-            List<StepOutcome.Sampled> generated = TestWorker.generate(session, PROMPT, NONE, 30, TestWorker.seeded(11));
+            List<StepOutcome.Sampled> generated =
+                    TestWorker.generate(session, PROMPT, NONE, 30, TestWorker.seeded(11));
             int[] ids = Arrays.copyOf(PROMPT, PROMPT.length + generated.size());
             for (int i = 0; i < generated.size(); i++) {
                 ids[PROMPT.length + i] = generated.get(i).id();
@@ -166,7 +172,8 @@ class PositionOutputsTest extends TinyWorkerSetting {
             int[] other = {9, 8, 7, 300, 1};
             List<StepOutcome.Outputs> alone = withoutKv(session, PROMPT, wanted);
             List<StepOutcome.Outputs> otherAlone = withoutKv(session, other, wanted);
-            List<StepOutcome.Sampled> decoded = TestWorker.generate(session, PROMPT, NONE, 2, TestWorker.seeded(3));
+            List<StepOutcome.Sampled> decoded =
+                    TestWorker.generate(session, PROMPT, NONE, 2, TestWorker.seeded(3));
             session.run(
                     TestWorker.step(
                             session,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
 import static dev.lockstep.worker.TestSteps.PROMPT;
@@ -7,7 +8,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.kernels.SamplingSettings;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
@@ -151,7 +151,8 @@ class SessionTest extends TinyWorkerSetting {
 
     private static void assertRefused(Session session, String words, Step.Row row) {
         Step step = TestWorker.step(session, NONE, List.of(), row);
-        IllegalArgumentException refusal = assertThrows(IllegalArgumentException.class, () -> session.run(step));
+        IllegalArgumentException refusal =
+                assertThrows(IllegalArgumentException.class, () -> session.run(step));
         String message = refusal.getMessage() + "";
         assertTrue(message.contains(words), message);
     }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -25,7 +26,8 @@ class SlotTest {
     }
 
     private static void assertRefused(Slot slot, Step.Row row, String message) {
-        IllegalArgumentException refusal = assertThrows(IllegalArgumentException.class, () -> slot.advance(row, LIMITS));
+        IllegalArgumentException refusal =
+                assertThrows(IllegalArgumentException.class, () -> slot.advance(row, LIMITS));
         assertEquals("slot 3: " + message, refusal.getMessage());
     }
 
@@ -131,7 +133,8 @@ class SlotTest {
     void anAdmissionMustHaveIds() {
         var empty =
                 new Step.Admission("r", 3, new int[0], new int[0], SamplingSettings.greedy(), 0);
-        IllegalArgumentException refusal = assertThrows(IllegalArgumentException.class, () -> new Slot(empty, 1));
+        IllegalArgumentException refusal =
+                assertThrows(IllegalArgumentException.class, () -> new Slot(empty, 1));
         assertEquals("slot 3: an admission with no ids", refusal.getMessage());
     }
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -35,8 +36,7 @@ final class TestSteps {
 
     static SamplingParams.Builder seeded(long seed) {
         SamplingSettings same = TestWorker.seeded(seed);
-        return greedy()
-                .setTemperature(same.temperature())
+        return greedy().setTemperature(same.temperature())
                 .setTopP(same.topP())
                 .setRepetitionPenalty(same.repetitionPenalty())
                 .setFrequencyPenalty(same.frequencyPenalty())

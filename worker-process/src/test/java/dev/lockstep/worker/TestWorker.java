@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
 import dev.lockstep.checkpoint.TinyCheckpoint;
@@ -143,7 +144,15 @@ final class TestWorker implements AutoCloseable {
     }
 
     static SamplingSettings seeded(long seed) {
-        return SamplingSettings.builder().temperature(1).repetitionPenalty(1.1f).frequencyPenalty(0.2f).presencePenalty(0.2f).seed(seed).logprobs(true).topLogprobs(3).build();
+        return SamplingSettings.builder()
+                .temperature(1)
+                .repetitionPenalty(1.1f)
+                .frequencyPenalty(0.2f)
+                .presencePenalty(0.2f)
+                .seed(seed)
+                .logprobs(true)
+                .topLogprobs(3)
+                .build();
     }
 
     @Override

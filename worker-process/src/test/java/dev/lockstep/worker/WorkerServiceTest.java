@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
 import static dev.lockstep.worker.TestSteps.PROMPT;
@@ -209,8 +210,7 @@ class WorkerServiceTest extends TinyWorkerSetting {
     /// The result of a step that ends after its scheduler disconnected is dropped.
     @Test
     void streamsThatBreakDuringStepsNeverStopTheStepThread() throws Exception {
-        try (var served =
-                new ServedWorker(worker, folder, "worker.after-step=sleep:20ms")) {
+        try (var served = new ServedWorker(worker, folder, "worker.after-step=sleep:20ms")) {
             for (long epoch = 1; epoch <= 20; epoch++) {
                 try (TestScheduler scheduler = served.dial()) {
                     scheduler.begin(epoch);
@@ -228,8 +228,7 @@ class WorkerServiceTest extends TinyWorkerSetting {
 
     @Test
     void moreStepsThanTheInboxHoldsAreRefused() throws Exception {
-        try (var served =
-                        new ServedWorker(worker, folder, "worker.before-step=sleep:3s@1");
+        try (var served = new ServedWorker(worker, folder, "worker.before-step=sleep:3s@1");
                 TestScheduler scheduler = served.dial()) {
             scheduler.begin(1);
             for (int number = 1; number <= 30; number++) {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli.console;
 
 /// Thrown for a problem that the user must correct; the message is the one line shown.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli.hub;
 
 /// The error message for a request that a hub refuses: one line with the remedy.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Resolves a model from a path, a known name, or `org/name` of a hub ([ModelChoice]), and
 /// downloads into the cache that the hub's clients share ([Hub]).
 @NullMarked

@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli.launch;
 
-import java.util.regex.Matcher;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /// The maximum heap of a scheduler: a small share of the host's memory, because the metadata of KV

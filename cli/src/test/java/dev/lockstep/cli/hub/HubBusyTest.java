@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli.hub;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -78,8 +79,7 @@ class HubBusyTest {
     @Test
     void parallelDownloadsAnnounceTheSamePauseOnce() throws Exception {
         var pause = new HubPause(TestHub.QUICK, hub.terminal());
-        var busy =
-                new HubBusyException("host", 429, Optional.of(Duration.ofSeconds(1)));
+        var busy = new HubBusyException("host", 429, Optional.of(Duration.ofSeconds(1)));
         Thread other =
                 Thread.ofPlatform()
                         .start(

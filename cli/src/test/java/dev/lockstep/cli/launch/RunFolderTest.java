@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli.launch;
 
 import static org.junit.jupiter.api.Assertions.assertFalse;

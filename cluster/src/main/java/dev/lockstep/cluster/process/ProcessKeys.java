@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cluster.process;
 
 /// The settings that more than one process accepts, declared once so that `serve` can pass them on.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cluster.process;
 
 /// A setting that cannot be used; the message is one line for the user and the process exits with

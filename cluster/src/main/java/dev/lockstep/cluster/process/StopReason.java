@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cluster.process;
 
 /// The reason why a process stops, which decides how: in order, or at once.

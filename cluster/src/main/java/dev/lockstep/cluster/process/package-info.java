@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The common parts of every process: settings, life cycle, failpoints, clock and randomness.
 /// Independent of all other processes.
 @NullMarked

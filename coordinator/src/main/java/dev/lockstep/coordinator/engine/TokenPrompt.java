@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.coordinator.engine;
 
 /// One prompt for the engine; `ids` must not be modified.

@@ -1,14 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.coordinator.engine;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import dev.lockstep.proto.v1.WatchBlocksRequest;
 import com.google.protobuf.ByteString;
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.VirtualClock;
 import dev.lockstep.coordinator.FakeScheduler;
 import dev.lockstep.proto.v1.BlockEvents;
+import dev.lockstep.proto.v1.WatchBlocksRequest;
 import io.grpc.ManagedChannel;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;

@@ -1,13 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.coordinator.engine;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.lockstep.cluster.FixedCluster;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.cluster.Eventually;
+import dev.lockstep.cluster.FixedCluster;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.coordinator.FakeScheduler;
 import dev.lockstep.coordinator.TestCoordinator;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.coordinator.engine;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -47,8 +48,7 @@ final class RouterTest {
         assertEquals("a", choose(equals, 0));
         assertEquals("b", choose(equals, 1));
         assertEquals("b", choose(equals, -1));
-        var roomy =
-                new Router.Candidate("roomy", "m", true, new Router.Load(1, 10, 0, 101), 0);
+        var roomy = new Router.Candidate("roomy", "m", true, new Router.Load(1, 10, 0, 101), 0);
         assertEquals("roomy", choose(List.of(equals.get(0), roomy, equals.get(1)), 5));
     }
 

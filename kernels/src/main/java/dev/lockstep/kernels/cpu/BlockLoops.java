@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 import static dev.lockstep.kernels.cpu.CpuPagedKv.BLOCK;
@@ -36,7 +37,7 @@ final class BlockLoops {
 
     static void scores(long q, long keys, int headSize, long out) {
         for (int i = 0; i < BLOCK; i += STEP) {
-            var sum = FloatVector.zero(SPECIES);
+            FloatVector sum = FloatVector.zero(SPECIES);
             for (int d = 0; d < headSize; d++) {
                 long at = keys + ((long) d * BLOCK + i) * 4;
                 sum =
@@ -52,13 +53,13 @@ final class BlockLoops {
         long q2 = q1 + queryBytes;
         long q3 = q2 + queryBytes;
         for (int i = 0; i < BLOCK; i += STEP) {
-            var sum0 = FloatVector.zero(SPECIES);
-            var sum1 = sum0;
-            var sum2 = sum0;
-            var sum3 = sum0;
+            FloatVector sum0 = FloatVector.zero(SPECIES);
+            FloatVector sum1 = sum0;
+            FloatVector sum2 = sum0;
+            FloatVector sum3 = sum0;
             for (int d = 0; d < headSize; d++) {
                 long at = keys + ((long) d * BLOCK + i) * 4;
-                var key = FloatVector.fromMemorySegment(SPECIES, MEMORY, at, ORDER);
+                FloatVector key = FloatVector.fromMemorySegment(SPECIES, MEMORY, at, ORDER);
                 sum0 = key.fma(broadcast(q + d * 4L), sum0);
                 sum1 = key.fma(broadcast(q1 + d * 4L), sum1);
                 sum2 = key.fma(broadcast(q2 + d * 4L), sum2);
@@ -109,7 +110,7 @@ final class BlockLoops {
             long weights, long factor, long rows, int headSize, int visible, long values) {
         for (int c = 0; c < headSize; c += STEP) {
             long at = values + c * 4L;
-            var sum =
+            FloatVector sum =
                     FloatVector.fromMemorySegment(SPECIES, MEMORY, at, ORDER)
                             .mul(MEMORY.get(FLOAT, factor));
             for (int t = 0; t < visible; t++) {
@@ -135,22 +136,22 @@ final class BlockLoops {
             long at1 = at + stateBytes;
             long at2 = at1 + stateBytes;
             long at3 = at2 + stateBytes;
-            var sum0 =
+            FloatVector sum0 =
                     FloatVector.fromMemorySegment(SPECIES, MEMORY, at, ORDER)
                             .mul(MEMORY.get(FLOAT, factors));
-            var sum1 =
+            FloatVector sum1 =
                     FloatVector.fromMemorySegment(SPECIES, MEMORY, at1, ORDER)
                             .mul(MEMORY.get(FLOAT, factors + 4));
-            var sum2 =
+            FloatVector sum2 =
                     FloatVector.fromMemorySegment(SPECIES, MEMORY, at2, ORDER)
                             .mul(MEMORY.get(FLOAT, factors + 8));
-            var sum3 =
+            FloatVector sum3 =
                     FloatVector.fromMemorySegment(SPECIES, MEMORY, at3, ORDER)
                             .mul(MEMORY.get(FLOAT, factors + 12));
             for (int t = 0; t < visible; t++) {
                 long from = rows + ((long) t * headSize + c) * 4;
                 long weight = weights + t * 4L;
-                var row = FloatVector.fromMemorySegment(SPECIES, MEMORY, from, ORDER);
+                FloatVector row = FloatVector.fromMemorySegment(SPECIES, MEMORY, from, ORDER);
                 sum0 = row.fma(broadcast(weight), sum0);
                 sum1 = row.fma(broadcast(weight + VectorLanes.BYTES), sum1);
                 sum2 = row.fma(broadcast(weight + 2 * VectorLanes.BYTES), sum2);
@@ -178,7 +179,8 @@ final class BlockLoops {
         float b = Exponential.of(other - now);
         MEMORY.set(FLOAT, state, now);
         for (long i = WEIGHTS; i < stateBytes; i += STEP * 4L) {
-            var sum = FloatVector.fromMemorySegment(SPECIES, MEMORY, state + i, ORDER).mul(a);
+            FloatVector sum =
+                    FloatVector.fromMemorySegment(SPECIES, MEMORY, state + i, ORDER).mul(a);
             FloatVector.fromMemorySegment(SPECIES, MEMORY, later + i, ORDER)
                     .fma(FloatVector.broadcast(SPECIES, b), sum)
                     .intoMemorySegment(MEMORY, state + i, ORDER);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 import java.io.IOException;
@@ -6,6 +7,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.Stream;
 
 /// The CPU's name and flags from `/proc/cpuinfo`; the kernel omits flags whose state the operating
 /// system does not save.
@@ -46,7 +48,7 @@ record CpuFeatures(String name, Set<String> flags) {
         static final CpuFeatures FEATURES = read(Path.of("/proc/cpuinfo"));
 
         private static CpuFeatures read(Path file) {
-            try (var lines = Files.lines(file)) {
+            try (Stream<String> lines = Files.lines(file)) {
                 // The first core's paragraph is enough: the flags we use are the same on all cores.
                 return parse(lines.takeWhile(line -> !line.isBlank()).toList());
             } catch (IOException _) {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 /// The per-thread bodies of all ops of one instruction set, one component per op family.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 /// The noise of a token, a function of (seed, choice, position, token id) only (law 5).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 /// tanh within 2 ulp, bitwise equal to that of `lanes.h`: near 0 an odd polynomial fitted at

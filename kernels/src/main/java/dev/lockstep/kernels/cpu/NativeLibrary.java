@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 import dev.lockstep.checkpoint.TensorType;
@@ -8,6 +9,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
 import java.nio.file.Files;
@@ -55,7 +57,7 @@ final class NativeLibrary {
 
     @SuppressWarnings("restricted")
     MethodHandle function(String name, FunctionDescriptor descriptor) {
-        var symbol =
+        MemorySegment symbol =
                 symbols.find(name)
                         .orElseThrow(
                                 () ->

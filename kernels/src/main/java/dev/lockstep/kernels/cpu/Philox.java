@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 /// Philox-4x32-10 (Salmon et al., 2011): a counter and a key become four random words. It has no

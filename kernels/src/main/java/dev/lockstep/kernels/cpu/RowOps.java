@@ -1,7 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 import dev.lockstep.checkpoint.TensorType;
-
 
 /// One thread's share of the row-wise ops. Strides are in elements.
 ///

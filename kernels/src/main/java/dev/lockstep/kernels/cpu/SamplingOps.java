@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 /// The sampling ops on a whole row of logits. Every implementation returns the same.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
@@ -199,7 +200,8 @@ final class TokenChooser implements AutoCloseable {
             held += weights[(int) order[kept++]];
         }
         long[] old = Arrays.copyOf(candidates, count);
-        int[] places = Arrays.stream(order, 0, kept).mapToInt(each -> (int) each).sorted().toArray();
+        int[] places =
+                Arrays.stream(order, 0, kept).mapToInt(each -> (int) each).sorted().toArray();
         for (int i = 0; i < kept; i++) {
             candidates[i] = old[places[i]];
         }

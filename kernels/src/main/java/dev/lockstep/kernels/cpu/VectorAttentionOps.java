@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 import static dev.lockstep.kernels.cpu.CpuPagedKv.BLOCK;
@@ -105,10 +106,10 @@ final class VectorAttentionOps implements AttentionOps {
         for (; i + STEP <= half; i += STEP) {
             long first = head + i * 4L;
             long second = first + half * 4L;
-            var c = FloatVector.fromMemorySegment(SPECIES, MEMORY, cosine + i * 4L, ORDER);
-            var s = FloatVector.fromMemorySegment(SPECIES, MEMORY, sine + i * 4L, ORDER);
-            var a = FloatVector.fromMemorySegment(SPECIES, MEMORY, first, ORDER);
-            var b = FloatVector.fromMemorySegment(SPECIES, MEMORY, second, ORDER);
+            FloatVector c = FloatVector.fromMemorySegment(SPECIES, MEMORY, cosine + i * 4L, ORDER);
+            FloatVector s = FloatVector.fromMemorySegment(SPECIES, MEMORY, sine + i * 4L, ORDER);
+            FloatVector a = FloatVector.fromMemorySegment(SPECIES, MEMORY, first, ORDER);
+            FloatVector b = FloatVector.fromMemorySegment(SPECIES, MEMORY, second, ORDER);
             FloatVector.zero(SPECIES)
                     .sub(b)
                     .fma(s, a.mul(c))

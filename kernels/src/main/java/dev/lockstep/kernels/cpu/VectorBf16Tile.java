@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
@@ -22,14 +23,14 @@ final class VectorBf16Tile implements VectorTile {
         int pairs = (columns + 1) / 2;
         for (int row = 0; row < rows; row += STEP) {
             long weights = tile + 4L * row;
-            var sum = FloatVector.zero(SPECIES);
+            FloatVector sum = FloatVector.zero(SPECIES);
             for (int pair = 0; pair < pairs; pair++) {
                 long at = x + 8L * pair;
-                var both =
+                IntVector both =
                         IntVector.fromMemorySegment(
                                 INTS, SEGMENT, weights + pair * PAIR_BYTES, ORDER);
-                var even = both.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-                var odd = both.and(ODD).reinterpretAsFloats();
+                FloatVector even = both.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+                FloatVector odd = both.and(ODD).reinterpretAsFloats();
                 sum = even.fma(broadcast(at), sum);
                 sum = odd.fma(broadcast(at + 4), sum);
             }
@@ -43,17 +44,17 @@ final class VectorBf16Tile implements VectorTile {
         int pairs = (columns + 1) / 2;
         for (int row = 0; row < rows; row += STEP) {
             long weights = tile + 4L * row;
-            var sum0 = FloatVector.zero(SPECIES);
-            var sum1 = sum0;
-            var sum2 = sum0;
-            var sum3 = sum0;
+            FloatVector sum0 = FloatVector.zero(SPECIES);
+            FloatVector sum1 = sum0;
+            FloatVector sum2 = sum0;
+            FloatVector sum3 = sum0;
             for (int pair = 0; pair < pairs; pair++) {
                 long at = x + 8L * pair;
-                var both =
+                IntVector both =
                         IntVector.fromMemorySegment(
                                 INTS, SEGMENT, weights + pair * PAIR_BYTES, ORDER);
-                var even = both.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-                var odd = both.and(ODD).reinterpretAsFloats();
+                FloatVector even = both.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+                FloatVector odd = both.and(ODD).reinterpretAsFloats();
                 sum0 = odd.fma(broadcast(at + 4), even.fma(broadcast(at), sum0));
                 at += xStride;
                 sum1 = odd.fma(broadcast(at + 4), even.fma(broadcast(at), sum1));

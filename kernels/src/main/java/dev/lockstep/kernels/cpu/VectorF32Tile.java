@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
@@ -16,9 +17,9 @@ final class VectorF32Tile implements VectorTile {
     public void one(long x, int columns, long tile, long out, int rows) {
         for (int row = 0; row < rows; row += STEP) {
             long weights = tile + 4L * row;
-            var sum = FloatVector.zero(SPECIES);
+            FloatVector sum = FloatVector.zero(SPECIES);
             for (int column = 0; column < columns; column++) {
-                var w =
+                FloatVector w =
                         FloatVector.fromMemorySegment(
                                 SPECIES, SEGMENT, weights + column * COLUMN_BYTES, ORDER);
                 float value = SEGMENT.get(FLOAT, x + 4L * column);
@@ -33,13 +34,13 @@ final class VectorF32Tile implements VectorTile {
             long x, long xStride, int columns, long tile, long out, long outStride, int rows) {
         for (int row = 0; row < rows; row += STEP) {
             long weights = tile + 4L * row;
-            var sum0 = FloatVector.zero(SPECIES);
-            var sum1 = sum0;
-            var sum2 = sum0;
-            var sum3 = sum0;
+            FloatVector sum0 = FloatVector.zero(SPECIES);
+            FloatVector sum1 = sum0;
+            FloatVector sum2 = sum0;
+            FloatVector sum3 = sum0;
             for (int column = 0; column < columns; column++) {
                 long at = x + 4L * column;
-                var w =
+                FloatVector w =
                         FloatVector.fromMemorySegment(
                                 SPECIES, SEGMENT, weights + column * COLUMN_BYTES, ORDER);
                 float value0 = SEGMENT.get(FLOAT, at);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
@@ -35,11 +36,11 @@ record VectorHalves4Tile(int offset, boolean hasMinimum) implements VectorTile {
     @Override
     public void one(long x, int columns, long tile, long out, int rows) {
         int blocks = columns / BLOCK;
-        var totals = new int[CHUNK * STEP];
+        int[] totals = new int[CHUNK * STEP];
         for (int row = 0; row < rows; row += STEP) {
             long weights = tile + 4L * row;
             long scales = weights + blocks * VectorQ4Tile.BLOCK_BYTES;
-            var sums = new float[STEP];
+            float[] sums = new float[STEP];
             for (int block = 0; block < blocks; block += CHUNK) {
                 int count = Math.min(CHUNK, blocks - block);
                 long record = x + block * RECORD_BYTES;
@@ -60,11 +61,11 @@ record VectorHalves4Tile(int offset, boolean hasMinimum) implements VectorTile {
 
     private void totals(long weights, long scales, long record, int count, int[] totals) {
         for (int block = 0; block < count; block++) {
-            var dot = VectorInt8.sums(record).mul((short) -offset);
+            ShortVector dot = VectorInt8.sums(record).mul((short) -offset);
             for (int step = 0; step < STEPS; step++) {
                 dot = VectorQ4Tile.add(dot, weights + step * STEP_BYTES, record, 4 * step);
             }
-            var halves = dot.reinterpretAsInts();
+            IntVector halves = dot.reinterpretAsInts();
             total(own(scales), firstHalf(halves), secondHalf(halves))
                     .intoArray(totals, block * STEP);
             weights += VectorQ4Tile.BLOCK_BYTES;
@@ -74,9 +75,9 @@ record VectorHalves4Tile(int offset, boolean hasMinimum) implements VectorTile {
     }
 
     private static void add(int[] totals, long scales, long record, int count, float[] sums) {
-        var sum = FloatVector.fromArray(SPECIES, sums, 0);
+        FloatVector sum = FloatVector.fromArray(SPECIES, sums, 0);
         for (int block = 0; block < count; block++) {
-            var total = IntVector.fromArray(INTS, totals, block * STEP);
+            IntVector total = IntVector.fromArray(INTS, totals, block * STEP);
             sum = VectorQ8Tile.scaled(floats(scales + STEP_BYTES), record, total, sum);
             scales += 2 * STEP_BYTES;
             record += RECORD_BYTES;
@@ -86,9 +87,9 @@ record VectorHalves4Tile(int offset, boolean hasMinimum) implements VectorTile {
 
     private static void addWithMinimum(
             int[] totals, long scales, long record, int count, float[] sums) {
-        var sum = FloatVector.fromArray(SPECIES, sums, 0);
+        FloatVector sum = FloatVector.fromArray(SPECIES, sums, 0);
         for (int block = 0; block < count; block++) {
-            var total = IntVector.fromArray(INTS, totals, block * STEP);
+            IntVector total = IntVector.fromArray(INTS, totals, block * STEP);
             sum = VectorQ8Tile.scaled(floats(scales + STEP_BYTES), record, total, sum);
             sum = addMinimum(own(scales), floats(scales + 2 * STEP_BYTES), record, sum);
             scales += 3 * STEP_BYTES;
@@ -117,7 +118,7 @@ record VectorHalves4Tile(int offset, boolean hasMinimum) implements VectorTile {
 
     /// Returns the sum of both halves times their own scales.
     static IntVector total(ShortVector own, IntVector first, IntVector second) {
-        var both = own.reinterpretAsInts();
+        IntVector both = own.reinterpretAsInts();
         return first.mul(both.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 24))
                 .add(
                         second.mul(
@@ -128,8 +129,8 @@ record VectorHalves4Tile(int offset, boolean hasMinimum) implements VectorTile {
     // 15 times the sum of 16 activations fits 16 bits.
     private static FloatVector addMinimum(
             ShortVector own, FloatVector factor, long record, FloatVector sum) {
-        var products = own.lanewise(VectorOperators.LSHR, 8).mul(VectorInt8.sums(record));
-        var minimum = VectorQ8Tile.widened(products.reinterpretAsInts());
+        ShortVector products = own.lanewise(VectorOperators.LSHR, 8).mul(VectorInt8.sums(record));
+        IntVector minimum = VectorQ8Tile.widened(products.reinterpretAsInts());
         return factor.mul(-SEGMENT.get(FLOAT, record + SCALE))
                 .fma(minimum.convertShape(VectorOperators.I2F, SPECIES, 0), sum);
     }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
@@ -10,6 +11,7 @@ import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
 
 /// Codes of 8 bits with a scale for each half of 16 columns: codes as in [VectorQ8Tile]; then
 /// `[block][own scales, d][16 rows]` as in [VectorHalves4Tile].
@@ -24,19 +26,20 @@ final class VectorHalves8Tile implements VectorTile {
         for (int row = 0; row < rows; row += STEP) {
             long weights = tile + 4L * row;
             long scales = weights + blocks * VectorQ8Tile.BLOCK_BYTES;
-            var sum = FloatVector.zero(SPECIES);
+            FloatVector sum = FloatVector.zero(SPECIES);
             for (int block = 0; block < blocks; block++) {
                 long record = x + block * RECORD_BYTES;
-                var first = IntVector.zero(INTS);
-                var second = first;
+                IntVector first = IntVector.zero(INTS);
+                IntVector second = first;
                 for (int step = 0; step < STEPS; step++) {
-                    var products = VectorQ8Tile.products(weights + step * STEP_BYTES, record, step);
+                    IntVector products =
+                            VectorQ8Tile.products(weights + step * STEP_BYTES, record, step);
                     first = first.add(VectorHalves4Tile.firstHalf(products));
                     second = second.add(VectorHalves4Tile.secondHalf(products));
                 }
-                var own = VectorHalves4Tile.own(scales);
-                var total = VectorHalves4Tile.total(own, first, second);
-                var scale =
+                ShortVector own = VectorHalves4Tile.own(scales);
+                IntVector total = VectorHalves4Tile.total(own, first, second);
+                FloatVector scale =
                         FloatVector.fromMemorySegment(SPECIES, SEGMENT, scales + STEP_BYTES, ORDER);
                 sum = VectorQ8Tile.scaled(scale, record, total, sum);
                 weights += VectorQ8Tile.BLOCK_BYTES;

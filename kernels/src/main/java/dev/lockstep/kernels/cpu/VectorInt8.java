@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
@@ -58,8 +59,8 @@ final class VectorInt8 {
         int firstSum = 0;
         int secondSum = 0;
         for (int i = 0; i < BLOCK / 2; i += STEP) {
-            var low = rounded(x + 4L * i, inverse);
-            var high = rounded(x + 4L * (i + BLOCK / 2), inverse);
+            IntVector low = rounded(x + 4L * i, inverse);
+            IntVector high = rounded(x + 4L * (i + BLOCK / 2), inverse);
             low.and(0xFFFF)
                     .or(high.lanewise(VectorOperators.LSHL, 16))
                     .intoMemorySegment(SEGMENT, record + 4L * i, ORDER);
@@ -73,9 +74,9 @@ final class VectorInt8 {
 
     // Compared as integers, so that a NaN is larger than every number and reaches the product.
     private static float largest(long x) {
-        var largest = IntVector.zero(INTS);
+        IntVector largest = IntVector.zero(INTS);
         for (int i = 0; i < BLOCK; i += STEP) {
-            var bits = IntVector.fromMemorySegment(INTS, SEGMENT, x + 4L * i, ORDER);
+            IntVector bits = IntVector.fromMemorySegment(INTS, SEGMENT, x + 4L * i, ORDER);
             largest = largest.max(bits.and(Integer.MAX_VALUE));
         }
         return Float.intBitsToFloat(largest.reduceLanes(VectorOperators.MAX));

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;

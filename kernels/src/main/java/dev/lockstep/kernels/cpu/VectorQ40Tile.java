@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
@@ -8,6 +9,9 @@ import static dev.lockstep.kernels.cpu.VectorLanes.SPECIES;
 import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorMask;
 
 /// Q4_0 weights: codes as in [VectorQ4Tile]; then `[block][16 rows]` of f32 scales.
 final class VectorQ40Tile implements VectorTile {
@@ -22,15 +26,15 @@ final class VectorQ40Tile implements VectorTile {
         for (int row = 0; row < rows; row += STEP) {
             long weights = tile + 4L * row;
             long scales = weights + blocks * VectorQ4Tile.BLOCK_BYTES;
-            var sum = FloatVector.zero(SPECIES);
+            FloatVector sum = FloatVector.zero(SPECIES);
             for (int block = 0; block < blocks; block++) {
                 long record = x + block * RECORD_BYTES;
-                var dot = VectorInt8.sums(record).mul((short) -OFFSET);
+                ShortVector dot = VectorInt8.sums(record).mul((short) -OFFSET);
                 for (int step = 0; step < STEPS; step++) {
                     dot = VectorQ4Tile.add(dot, weights + step * STEP_BYTES, record, 4 * step);
                 }
-                var product = VectorQ8Tile.widened(dot.reinterpretAsInts());
-                var scale = FloatVector.fromMemorySegment(SPECIES, SEGMENT, scales, ORDER);
+                IntVector product = VectorQ8Tile.widened(dot.reinterpretAsInts());
+                FloatVector scale = FloatVector.fromMemorySegment(SPECIES, SEGMENT, scales, ORDER);
                 sum = VectorQ8Tile.scaled(scale, record, product, sum);
                 weights += VectorQ4Tile.BLOCK_BYTES;
                 scales += SCALES_BYTES;
@@ -39,7 +43,7 @@ final class VectorQ40Tile implements VectorTile {
             if (row + STEP <= rows) {
                 sum.intoMemorySegment(SEGMENT, out + 4L * row, ORDER);
             } else {
-                var mask = SPECIES.indexInRange(row, rows);
+                VectorMask<Float> mask = SPECIES.indexInRange(row, rows);
                 sum.intoMemorySegment(SEGMENT, out + 4L * row, ORDER, mask);
             }
         }

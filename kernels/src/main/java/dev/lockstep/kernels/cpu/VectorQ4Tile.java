@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
@@ -15,6 +16,7 @@ import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 
 /// Q4_1 weights, tile `[block][4][16 rows]` of ints: step s holds nibbles of columns 4s … 4s+3 in
@@ -35,15 +37,15 @@ final class VectorQ4Tile implements VectorTile {
         for (int row = 0; row < rows; row += STEP) {
             long weights = tile + 4L * row;
             long scales = weights + blocks * BLOCK_BYTES;
-            var sum = FloatVector.zero(SPECIES);
+            FloatVector sum = FloatVector.zero(SPECIES);
             for (int block = 0; block < blocks; block++) {
                 long record = x + block * RECORD_BYTES;
-                var dot = ShortVector.zero(SHORTS);
+                ShortVector dot = ShortVector.zero(SHORTS);
                 for (int step = 0; step < STEPS; step++) {
                     dot = add(dot, weights + step * STEP_BYTES, record, 4 * step);
                 }
-                var scale = FloatVector.fromMemorySegment(SPECIES, SEGMENT, scales, ORDER);
-                var minimum =
+                FloatVector scale = FloatVector.fromMemorySegment(SPECIES, SEGMENT, scales, ORDER);
+                FloatVector minimum =
                         FloatVector.fromMemorySegment(SPECIES, SEGMENT, scales + STEP_BYTES, ORDER);
                 sum = scaled(scale, minimum, record, dot, sum);
                 weights += BLOCK_BYTES;
@@ -53,7 +55,7 @@ final class VectorQ4Tile implements VectorTile {
             if (row + STEP <= rows) {
                 sum.intoMemorySegment(SEGMENT, out + 4L * row, ORDER);
             } else {
-                var mask = SPECIES.indexInRange(row, rows);
+                VectorMask<Float> mask = SPECIES.indexInRange(row, rows);
                 sum.intoMemorySegment(SEGMENT, out + 4L * row, ORDER, mask);
             }
         }
@@ -66,7 +68,7 @@ final class VectorQ4Tile implements VectorTile {
     }
 
     static ShortVector add(ShortVector dot, long weights, long record, int i) {
-        var four = load(weights);
+        ShortVector four = load(weights);
         return dot.add(four.and(NIBBLE).mul(pair(record, i)))
                 .add(nibble(four, 4).mul(pair(record, i + 1)))
                 .add(nibble(four, 8).mul(pair(record, i + 2)))
@@ -79,7 +81,7 @@ final class VectorQ4Tile implements VectorTile {
 
     private static FloatVector scaled(
             FloatVector scale, FloatVector minimum, long record, ShortVector dot, FloatVector sum) {
-        var product = VectorQ8Tile.widened(dot.reinterpretAsInts());
+        IntVector product = VectorQ8Tile.widened(dot.reinterpretAsInts());
         return minimum.fma(
                 FloatVector.broadcast(SPECIES, SEGMENT.get(FLOAT, record + SCALED_SUM)),
                 VectorQ8Tile.scaled(scale, record, product, sum));

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
@@ -26,15 +27,15 @@ final class VectorQ8MinimumTile implements VectorTile {
         for (int row = 0; row < rows; row += STEP) {
             long weights = tile + 4L * row;
             long scales = weights + blocks * VectorQ8Tile.BLOCK_BYTES;
-            var sum = FloatVector.zero(SPECIES);
+            FloatVector sum = FloatVector.zero(SPECIES);
             for (int block = 0; block < blocks; block++) {
                 long record = x + block * RECORD_BYTES;
-                var dot = IntVector.zero(INTS);
+                IntVector dot = IntVector.zero(INTS);
                 for (int step = 0; step < STEPS; step++) {
                     dot = VectorQ8Tile.add(dot, weights + step * STEP_BYTES, record, step);
                 }
-                var scale = FloatVector.fromMemorySegment(SPECIES, SEGMENT, scales, ORDER);
-                var minimum =
+                FloatVector scale = FloatVector.fromMemorySegment(SPECIES, SEGMENT, scales, ORDER);
+                FloatVector minimum =
                         FloatVector.fromMemorySegment(SPECIES, SEGMENT, scales + STEP_BYTES, ORDER);
                 float activations = SEGMENT.get(FLOAT, record + SCALED_SUM);
                 sum =

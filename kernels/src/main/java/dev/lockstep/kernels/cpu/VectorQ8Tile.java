@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 import static dev.lockstep.kernels.cpu.AllMemory.SEGMENT;
@@ -31,14 +32,14 @@ final class VectorQ8Tile implements VectorTile {
         for (int row = 0; row < rows; row += STEP) {
             long weights = tile + 4L * row;
             long scales = weights + blocks * BLOCK_BYTES;
-            var sum = FloatVector.zero(SPECIES);
+            FloatVector sum = FloatVector.zero(SPECIES);
             for (int block = 0; block < blocks; block++) {
                 long record = x + block * RECORD_BYTES;
-                var dot = IntVector.zero(INTS);
+                IntVector dot = IntVector.zero(INTS);
                 for (int step = 0; step < STEPS; step++) {
                     dot = add(dot, weights + step * STEP_BYTES, record, step);
                 }
-                var scale = FloatVector.fromMemorySegment(SPECIES, SEGMENT, scales, ORDER);
+                FloatVector scale = FloatVector.fromMemorySegment(SPECIES, SEGMENT, scales, ORDER);
                 sum = scaled(scale, record, dot, sum);
                 weights += BLOCK_BYTES;
                 scales += STEP_BYTES;
@@ -60,9 +61,9 @@ final class VectorQ8Tile implements VectorTile {
     /// Returns sums of two products: the first half's columns in the low and the second half's in
     /// the high 16 bits.
     static IntVector products(long weights, long record, int step) {
-        var four = load(weights);
-        var odd = four.lanewise(VectorOperators.ASHR, 8);
-        var even = four.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8);
+        ShortVector four = load(weights);
+        ShortVector odd = four.lanewise(VectorOperators.ASHR, 8);
+        ShortVector even = four.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8);
         return even.mul(pair(record, 2 * step))
                 .add(odd.mul(pair(record, 2 * step + 1)))
                 .reinterpretAsInts();

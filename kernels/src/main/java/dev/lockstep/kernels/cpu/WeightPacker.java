@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 import dev.lockstep.kernels.DType;
@@ -38,7 +39,8 @@ final class WeightPacker {
                                         columns));
             }
             if (source.rows().length > 0) {
-                var segment = pack(source, WeightFormat.of(source.type(), compute), rows, tiles);
+                CpuWeight.Segment segment =
+                        pack(source, WeightFormat.of(source.type(), compute), rows, tiles);
                 segments.add(segment);
                 rows += segment.rows();
                 tiles += segment.tiles();
@@ -56,7 +58,7 @@ final class WeightPacker {
                 new CpuWeight.Segment(
                         format, target, source.skippedColumns(), row, source.rows().length, tile);
         try (Arena arena = Arena.ofShared()) {
-            var stored = stored(source, arena);
+            MatmulOps.WeightSource stored = stored(source, arena);
             team.run(
                     (thread, threads) ->
                             ops.pack(

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Kernels on CPU cores: C++ kernels chosen by CPU flags, and a Vector API twin that needs no
 /// compiler.
 ///

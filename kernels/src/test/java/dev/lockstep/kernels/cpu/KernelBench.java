@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.DeviceBuffer;
 import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.StoredMatrix;
 import dev.lockstep.kernels.Tensor;
@@ -10,6 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 import jdk.incubator.vector.LongVector;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorSpecies;
 
 /// A benchmark that prints the speed of products and the read bandwidth of the same run. Run by
 /// hand: `KernelBench [threads] [instruction set]`.
@@ -25,9 +28,9 @@ final class KernelBench {
 
     public static void main(String[] arguments) {
         int threads = arguments.length > 0 ? Integer.parseInt(arguments[0]) : 1;
-        var set =
+        InstructionSet set =
                 arguments.length > 1 ? InstructionSet.valueOf(arguments[1]) : InstructionSet.best();
-        var options = CpuOptions.ofThreads(threads).with(set);
+        CpuOptions options = CpuOptions.ofThreads(threads).with(set);
         System.out.printf("%s, %s, %d threads%n", CpuFeatures.current().name(), set.key(), threads);
         System.out.printf("read bandwidth %5.1f GB/s%n", readBandwidth(options));
         for (TensorType type : TensorType.values()) {
@@ -42,7 +45,7 @@ final class KernelBench {
 
     private static void measure(CpuOptions options, TensorType type, DType compute) {
         try (var device = new TestDevice(CpuKernels.open(options))) {
-            var stored = StoredMatrix.random(type, SIZE, SIZE, 1);
+            StoredMatrix stored = StoredMatrix.random(type, SIZE, SIZE, 1);
             var weights = new ArrayList<PackedWeight>();
             long start = System.nanoTime();
             long bytes = 0;
@@ -79,10 +82,10 @@ final class KernelBench {
 
     private static double readBandwidth(CpuOptions options) {
         long bytes = 512L << 20;
-        var sums = new long[options.threads()];
+        long[] sums = new long[options.threads()];
         try (var team = new ThreadTeam(options);
                 var memory = new CpuMemory();
-                var buffer = memory.buffer(bytes)) {
+                DeviceBuffer buffer = memory.buffer(bytes)) {
             long address = buffer.pointer().address();
             AllMemory.SEGMENT.asSlice(address, bytes).fill((byte) 1);
             long best = Long.MAX_VALUE;
@@ -99,11 +102,11 @@ final class KernelBench {
     }
 
     private static long sum(long address, long bytes) {
-        var species = LongVector.SPECIES_512;
-        var first = LongVector.zero(species);
-        var second = first;
-        var third = first;
-        var fourth = first;
+        VectorSpecies<Long> species = LongVector.SPECIES_512;
+        LongVector first = LongVector.zero(species);
+        LongVector second = first;
+        LongVector third = first;
+        LongVector fourth = first;
         for (long at = address; at < address + bytes; at += 256) {
             first =
                     first.add(

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
@@ -11,6 +12,7 @@ import dev.lockstep.kernels.StoredElement;
 import dev.lockstep.kernels.StoredMatrix;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.TestDevice;
+import dev.lockstep.kernels.WeightRows;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -34,7 +36,7 @@ interface MatmulBitsContract extends KernelsContract {
     @ParameterizedTest
     @EnumSource(TensorType.class)
     default void aRowHasTheSameBitsInEveryBatch(TensorType type) {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             for (DType compute : computeTypes(type)) {
                 PackedWeight weight = weight(device, type, compute);
                 Tensor x = MatmulContract.activations(device, TOKENS, COLUMNS, 2);
@@ -56,7 +58,7 @@ interface MatmulBitsContract extends KernelsContract {
     @EnumSource(TensorType.class)
     default void aRowHasTheSameBitsWithAnyNumberOfThreads(TensorType type) {
         for (DType compute : computeTypes(type)) {
-            var results =
+            List<int[]> results =
                     IntStream.rangeClosed(1, 4)
                             .mapToObj(
                                     threads -> {
@@ -76,7 +78,7 @@ interface MatmulBitsContract extends KernelsContract {
     @ParameterizedTest
     @EnumSource(TensorType.class)
     default void bitsMatchTheDefinition(TensorType type) {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             for (DType compute : computeTypes(type)) {
                 if (compute == DType.BF16 && hasBf16Instruction()) {
                     continue;
@@ -96,11 +98,11 @@ interface MatmulBitsContract extends KernelsContract {
     @ParameterizedTest
     @EnumSource(names = {"F32", "Q8_0"})
     default void longRowsHaveTheSameBitsInEveryBatch(TensorType type) {
-        try (var device = device()) {
+        try (TestDevice device = device()) {
             int tokens = 21;
             int columns = 16384;
-            var stored = StoredMatrix.random(type, 5, columns, 1);
-            var weight = device.kernels().prepare(List.of(stored.whole()), DType.F32);
+            StoredMatrix stored = StoredMatrix.random(type, 5, columns, 1);
+            PackedWeight weight = device.kernels().prepare(List.of(stored.whole()), DType.F32);
             Tensor x = MatmulContract.activations(device, tokens, columns, 2);
             int[] all = multiply(device, x, weight);
             for (int t = 0; t < tokens; t++) {
@@ -117,7 +119,7 @@ interface MatmulBitsContract extends KernelsContract {
 
     private static PackedWeight weight(TestDevice device, TensorType type, DType compute) {
         int[] rows = IntStream.range(0, ROWS).toArray();
-        var shard = stored(type).shard(rows, FIRST, FIRST + COLUMNS);
+        WeightRows shard = stored(type).shard(rows, FIRST, FIRST + COLUMNS);
         return device.kernels().prepare(List.of(shard), compute);
     }
 
@@ -137,7 +139,7 @@ interface MatmulBitsContract extends KernelsContract {
 
         static int[] bits(StoredMatrix stored, DType compute, float[] x, int tokens) {
             int rows = stored.rows();
-            var bits = new int[tokens * rows];
+            int[] bits = new int[tokens * rows];
             for (int t = 0; t < tokens; t++) {
                 float[] row = Arrays.copyOfRange(x, t * COLUMNS, (t + 1) * COLUMNS);
                 for (int r = 0; r < rows; r++) {
@@ -168,7 +170,7 @@ interface MatmulBitsContract extends KernelsContract {
 
         private static float quantized(StoredMatrix stored, int row, float[] x) {
             float sum = 0;
-            var q = new int[32];
+            int[] q = new int[32];
             for (int start = 0; start < x.length; start += 32) {
                 float largest = 0;
                 for (int i = 0; i < 32; i++) {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
@@ -10,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -18,24 +20,24 @@ final class NativeBuildTest {
     @Test
     void withoutACompilerTheBuildSucceedsWithAMessage(@TempDir Path folder)
             throws IOException, InterruptedException {
-        var build =
+        ProcessBuilder build =
                 new ProcessBuilder("bash", "src/main/cpp/build.sh", folder.toString())
                         .redirectErrorStream(true);
         build.environment().put("CXX", "no-such-compiler");
         Process process = build.start();
-        String output = new String(process.getInputStream().readAllBytes(), UTF_8);
+        var output = new String(process.getInputStream().readAllBytes(), UTF_8);
         assertEquals(0, process.waitFor(), output);
         assertEquals(1, output.lines().count());
         assertTrue(output.contains("install g++ 10 or newer"), output);
         assertTrue(output.contains("the Vector API kernels are used instead"), output);
-        try (var files = Files.list(folder)) {
+        try (Stream<Path> files = Files.list(folder)) {
             assertEquals(0, files.count());
         }
     }
 
     @Test
     void everyMissingCpuFlagIsReported() {
-        var old =
+        CpuFeatures old =
                 CpuFeatures.parse(
                         List.of(
                                 "model name\t: Some CPU",
@@ -47,8 +49,8 @@ final class NativeBuildTest {
 
     @Test
     void anUnsupportedInstructionSetIsRefusedWithTheRemedy() {
-        var old = CpuFeatures.parse(List.of("flags : fpu"));
-        var refused =
+        CpuFeatures old = CpuFeatures.parse(List.of("flags : fpu"));
+        UnsupportedOperationException refused =
                 assertThrows(
                         UnsupportedOperationException.class,
                         () -> InstructionSet.AVX512_VNNI.require(old));

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.lockstep.kernels.Kernels;
+import java.util.Set;
 
 /// The opening of CPU kernels of one instruction set, which skips the test where this machine
 /// cannot run them.
@@ -10,7 +12,7 @@ final class OpenKernels {
     private OpenKernels() {}
 
     static Kernels of(InstructionSet set, int threads) {
-        var missing = CpuFeatures.current().missing(set);
+        Set<String> missing = CpuFeatures.current().missing(set);
         assumeTrue(missing.isEmpty(), () -> set.key() + " skipped: this CPU lacks " + missing);
         assumeTrue(
                 NativeLibrary.isBuilt(set),

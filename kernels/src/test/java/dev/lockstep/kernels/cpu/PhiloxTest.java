@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
@@ -32,7 +33,7 @@ final class PhiloxTest {
     }
 
     private static void requireWords(long key, int c0, int c1, int c2, int c3, int... expected) {
-        var words = new int[4];
+        int[] words = new int[4];
         Philox.generate(key, c0, c1, c2, c3, words);
         assertArrayEquals(expected, words);
     }

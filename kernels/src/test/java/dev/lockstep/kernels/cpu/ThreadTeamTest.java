@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -17,6 +18,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.concurrent.locks.LockSupport;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 final class ThreadTeamTest {
@@ -48,7 +50,7 @@ final class ThreadTeamTest {
                 HANG,
                 () -> {
                     try (var team = new ThreadTeam(options)) {
-                        var done = new long[options.threads() * 16];
+                        long[] done = new long[options.threads() * 16];
                         var delays = new SplittableRandom(5);
                         var round = new Round(done);
                         for (int i = 1; i <= rounds; i++) {
@@ -94,7 +96,7 @@ final class ThreadTeamTest {
                     HANG,
                     () -> {
                         try (var team = new ThreadTeam(CpuOptions.ofThreads(3))) {
-                            var failure =
+                            IllegalStateException failure =
                                     assertThrows(
                                             IllegalStateException.class,
                                             () ->
@@ -105,7 +107,7 @@ final class ThreadTeamTest {
                                                                 }
                                                             }));
                             assertSame(cause, failure.getCause());
-                            var done = new boolean[3];
+                            boolean[] done = new boolean[3];
                             team.run((thread, _) -> done[thread] = true);
                             assertTrue(done[0] && done[1] && done[2]);
                         }
@@ -116,7 +118,7 @@ final class ThreadTeamTest {
     @Test
     void betweenStepsEveryThreadIsParked() throws InterruptedException {
         try (var team = new ThreadTeam(CpuOptions.ofThreads(3))) {
-            var members = new Thread[3];
+            Thread[] members = new Thread[3];
             team.run((thread, _) -> members[thread] = Thread.currentThread());
             for (Thread member : List.of(members[1], members[2])) {
                 while (member.getState() != Thread.State.WAITING) {
@@ -130,7 +132,7 @@ final class ThreadTeamTest {
 
     @Test
     void closingEndsTheThreads() {
-        var members = new Thread[3];
+        Thread[] members = new Thread[3];
         var team = new ThreadTeam(CpuOptions.ofThreads(3));
         team.run((thread, _) -> members[thread] = Thread.currentThread());
         team.close();
@@ -140,9 +142,9 @@ final class ThreadTeamTest {
 
     @Test
     void threadsRunWhereTheyArePinned() throws Exception {
-        var seen = new String[2];
+        String[] seen = new String[2];
         String first = allowedCpus().replaceFirst("[,-].*", "");
-        var cpus = List.of(Integer.valueOf(first), Integer.valueOf(first));
+        List<Integer> cpus = List.of(Integer.valueOf(first), Integer.valueOf(first));
         // A separate thread, since the caller is pinned too.
         var caller =
                 new Thread(
@@ -159,7 +161,7 @@ final class ThreadTeamTest {
     }
 
     private static String allowedCpus() {
-        try (var lines = Files.lines(Path.of("/proc/thread-self/status"))) {
+        try (Stream<String> lines = Files.lines(Path.of("/proc/thread-self/status"))) {
             return lines.filter(line -> line.startsWith("Cpus_allowed_list:"))
                     .map(line -> line.substring(line.indexOf(':') + 1).strip())
                     .findFirst()
@@ -188,7 +190,8 @@ final class ThreadTeamTest {
     @Test
     void aNonexistentCpuIsRefusedWithItsNumber() {
         var options = new CpuOptions(2, List.of(0, 1023), Optional.empty(), true);
-        var failure = assertThrows(RuntimeException.class, () -> new ThreadTeam(options));
+        RuntimeException failure =
+                assertThrows(RuntimeException.class, () -> new ThreadTeam(options));
         assertTrue(failure.toString().contains("CPU 1023"), failure.toString());
     }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -7,7 +8,7 @@ import org.junit.jupiter.api.Test;
 class TokenCountsTest {
     @Test
     void everyDistinctIdKeepsItsCountWhileTheTableGrows() {
-        TokenCounts counts = new TokenCounts();
+        var counts = new TokenCounts();
         for (int round = 1; round <= 3; round++) {
             for (int id = 0; id < 1000; id++) {
                 counts.addOutput(id * 37);
@@ -22,7 +23,7 @@ class TokenCountsTest {
 
     @Test
     void promptIdsHaveCountZeroUntilTheyAreOutput() {
-        TokenCounts counts = new TokenCounts();
+        var counts = new TokenCounts();
         counts.addPrompt(5);
         assertEquals(0, counts.count(0));
         counts.addOutput(5);

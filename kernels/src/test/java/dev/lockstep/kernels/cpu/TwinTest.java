@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
@@ -8,10 +9,12 @@ import dev.lockstep.kernels.AttentionRun;
 import dev.lockstep.kernels.AttentionRun.Chunk;
 import dev.lockstep.kernels.AttentionShape;
 import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.TestDevice;
 import dev.lockstep.kernels.TestValues;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
@@ -22,7 +25,7 @@ final class TwinTest {
     @Test
     void anExponentialIsWithinTwoUlp() {
         try (Arena arena = Arena.ofConfined()) {
-            var lanes = arena.allocate(64, 64);
+            MemorySegment lanes = arena.allocate(64, 64);
             for (float x = -86.9f; x < 88; x += 0.0137f) {
                 lanes.set(ValueLayout.JAVA_FLOAT, 0, x);
                 Exponential.lanes(lanes.address(), 0, 1);
@@ -81,10 +84,10 @@ final class TwinTest {
             SamplingOps java, SamplingOps cpp, float[] values, int trial, Arena arena) {
         int count = values.length;
         int chunks = SamplingOps.chunks(count);
-        var a = arena.allocateFrom(ValueLayout.JAVA_FLOAT, values);
-        var b = arena.allocateFrom(ValueLayout.JAVA_FLOAT, values);
-        var inA = arena.allocate(4L * (chunks + count), 64);
-        var inB = arena.allocate(4L * (chunks + count), 64);
+        MemorySegment a = arena.allocateFrom(ValueLayout.JAVA_FLOAT, values);
+        MemorySegment b = arena.allocateFrom(ValueLayout.JAVA_FLOAT, values);
+        MemorySegment inA = arena.allocate(4L * (chunks + count), 64);
+        MemorySegment inB = arena.allocate(4L * (chunks + count), 64);
         int first = java.argMax(a.address(), count);
         assertEquals(first, cpp.argMax(b.address(), count));
         java.clean(a.address(), count, inA.address());
@@ -118,7 +121,7 @@ final class TwinTest {
     /// Returns the draw with every token's noise computed, none skipped.
     private static int exhaustive(
             long logits, int count, float greatest, double factor, int position) {
-        var words = new int[4];
+        int[] words = new int[4];
         int best = 0;
         double bestScore = Double.NEGATIVE_INFINITY;
         for (int id = 0; id < count; id++) {
@@ -202,7 +205,7 @@ final class TwinTest {
             }
             Tensor gateUp = device.floats(3, 2 * width, wide);
             Tensor all = device.zeros(DType.F32, 3, 8 * width + 1);
-            var kernels = device.kernels();
+            Kernels kernels = device.kernels();
             kernels.layerNorm(x, weight, bias, 1e-5f, all.columns(0, width));
             int column = width;
             for (Activation activation : Activation.values()) {

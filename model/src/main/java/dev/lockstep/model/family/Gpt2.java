@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model.family;
 
 import dev.lockstep.model.Model;
@@ -63,11 +64,7 @@ public final class Gpt2 implements ModelFamily {
                                                 hidden)),
                                 SelfAttention.output(
                                         weights,
-                                        linear(
-                                                weights,
-                                                layer + ".attn.c_proj",
-                                                hidden,
-                                                hidden)))),
+                                        linear(weights, layer + ".attn.c_proj", hidden, hidden)))),
                 ResidualBranch.of(
                         Norm.layer(weights, layer + ".ln_2"),
                         FeedForward.plain(

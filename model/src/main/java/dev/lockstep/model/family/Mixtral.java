@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model.family;
 
 import dev.lockstep.model.Model;
@@ -59,8 +60,6 @@ public final class Mixtral implements ModelFamily {
                     new MixtureOfExperts.Names(block + ".experts", "w1", "w3", "w2"));
         }
         return MixtureOfExperts.load(
-                weights,
-                layer + ".mlp.gate",
-                MixtureOfExperts.Names.of(layer + ".mlp.experts"));
+                weights, layer + ".mlp.gate", MixtureOfExperts.Names.of(layer + ".mlp.experts"));
     }
 }

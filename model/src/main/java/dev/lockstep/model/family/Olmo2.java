@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model.family;
 
 import dev.lockstep.model.Model;
@@ -48,8 +49,7 @@ public final class Olmo2 implements ModelFamily {
                                 SelfAttention.rotary(weights, i, attention)
                                         .with(QueryKeyNorm.perVector(weights, attention)))
                         .withPostNorm(Norm.rms(weights, layer + ".post_attention_layernorm")),
-                ResidualBranch.of(
-                                Norm.none(weights), FeedForward.gated(weights, layer + ".mlp"))
+                ResidualBranch.of(Norm.none(weights), FeedForward.gated(weights, layer + ".mlp"))
                         .withPostNorm(Norm.rms(weights, layer + ".post_feedforward_layernorm")));
     }
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model.layer;
 
 import dev.lockstep.checkpoint.ModelConfig;
@@ -53,11 +54,7 @@ public record Decoder(
 
     /// Creates a decoder of layers that were loaded from `weights`.
     public static Decoder of(
-            Weights weights,
-            Embedding embedding,
-            List<Layer> layers,
-            Norm finalNorm,
-            LmHead head) {
+            Weights weights, Embedding embedding, List<Layer> layers, Norm finalNorm, LmHead head) {
         return new Decoder(
                 weights.config(),
                 weights.shard(),
@@ -74,7 +71,7 @@ public record Decoder(
     public Tensor forward(ForwardBatch batch, List<PagedKv> kv, ActivationBuffers activations) {
         List<List<PagedAttention.Rows>> planned =
                 attention.stream().map(each -> each.plan(batch, kv, activations)).toList();
-        ForwardStep step = new ForwardStep(batch, activations, planned);
+        var step = new ForwardStep(batch, activations, planned);
         embedding.forward(step);
         normBefore(0).apply(step.residual(), step.x());
         for (int i = 0; i < layers.size(); i++) {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model.layer;
 
 import dev.lockstep.kernels.Kernels;
@@ -48,9 +49,7 @@ public sealed interface Linear {
         /// @param inputs the columns of this rank
         public static RowParallel load(Weights weights, OutputRows outputs, Span inputs) {
             return new RowParallel(
-                    weights.kernels(),
-                    weights.packColumns(outputs, inputs),
-                    weights.bias(outputs));
+                    weights.kernels(), weights.packColumns(outputs, inputs), weights.bias(outputs));
         }
 
         /// Returns this rank's partial sum `x · weightᵀ`, `[T, outputs]` in the communicator's

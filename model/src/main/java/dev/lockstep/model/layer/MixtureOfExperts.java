@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model.layer;
 
 import dev.lockstep.checkpoint.ExpertConfig;
@@ -117,8 +118,7 @@ public record MixtureOfExperts(
                     weights.packColumns(downRows, own));
         }
 
-        private OutputRows matrix(
-                Weights weights, String name, int expert, int rows, int columns) {
+        private OutputRows matrix(Weights weights, String name, int expert, int rows, int columns) {
             String all = "%s.%s.weight".formatted(prefix, name);
             if (weights.has(all)) {
                 int count = weights.config().feedForwardsPerLayer();

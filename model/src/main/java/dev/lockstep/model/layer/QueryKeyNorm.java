@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model.layer;
 
 import dev.lockstep.checkpoint.AttentionConfig;
@@ -67,7 +68,7 @@ public sealed interface QueryKeyNorm {
     /// @param attention the prefix of `q_norm` and `k_norm`
     static PerHead perHead(Weights weights, String attention, float added) {
         int size = weights.config().attention().headDim();
-        Span all = new Span(0, size);
+        var all = new Span(0, size);
         return new PerHead(
                 weights.kernels(),
                 weights.vector(attention + ".q_norm.weight", size, all, added),

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model.layer;
 
 import dev.lockstep.kernels.Kernels;
@@ -12,8 +13,8 @@ import java.util.Optional;
 /// ```
 ///
 /// Each branch computes the next branch's norm together with its own sum and addition, which one
-/// collective can do. So `step.x()` holds this branch's normed input before [#forward] and the
-/// next branch's after it.
+/// collective can do. So `step.x()` holds this branch's normed input before [#forward] and the next
+/// branch's after it.
 ///
 /// @param postNorm the norm of the branch's output, in families that have one
 /// @param multiplier 1 for none

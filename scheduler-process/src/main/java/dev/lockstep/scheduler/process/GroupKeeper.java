@@ -1,10 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
-import dev.lockstep.cluster.Membership;
-import java.util.OptionalLong;
 import dev.lockstep.cluster.Cluster;
 import dev.lockstep.cluster.Leadership;
 import dev.lockstep.cluster.Member;
+import dev.lockstep.cluster.Membership;
 import dev.lockstep.cluster.Registration;
 import dev.lockstep.cluster.process.Clock;
 import dev.lockstep.cluster.process.Randomness;
@@ -21,6 +21,7 @@ import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -264,7 +265,8 @@ final class GroupKeeper implements AutoCloseable {
                         + workers.epoch()
                         + "-"
                         + HexFormat.of().toHexDigits(randomness.nextLong());
-        CommonBlocks held = config.policies().prefixCache() ? CommonBlocks.of(joined) : CommonBlocks.NONE;
+        CommonBlocks held =
+                config.policies().prefixCache() ? CommonBlocks.of(joined) : CommonBlocks.NONE;
         Form form =
                 Handshake.agree(
                                 joined,

@@ -1,6 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
-import java.util.List;
 import com.google.protobuf.ByteString;
 import com.google.protobuf.UnsafeByteOperations;
 import dev.lockstep.cluster.BlockHash;
@@ -26,6 +26,7 @@ import io.grpc.ClientCall;
 import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
 import io.grpc.Status;
+import java.util.List;
 
 /// The stream to one rank, and the messages on it. Its group opens and cancels it.
 final class RankStream extends ClientCall.Listener<WorkerMessage> {

@@ -1,6 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
-import dev.lockstep.scheduler.KvGroupShape;
 import com.google.protobuf.ByteString;
 import dev.lockstep.proto.v1.HeldBlocks;
 import dev.lockstep.proto.v1.KvGroupInfo;
@@ -9,6 +9,7 @@ import dev.lockstep.proto.v1.RecordedCall;
 import dev.lockstep.proto.v1.RecordedGroup;
 import dev.lockstep.scheduler.Choice;
 import dev.lockstep.scheduler.GroupShape;
+import dev.lockstep.scheduler.KvGroupShape;
 import dev.lockstep.scheduler.Policies;
 import dev.lockstep.scheduler.Recorder;
 import dev.lockstep.scheduler.SchedulingOptions;

@@ -1,19 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
-import dev.lockstep.proto.v1.HeldBlocks;
-import dev.lockstep.proto.v1.Step;
+import com.google.protobuf.InvalidProtocolBufferException;
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.cluster.BlockHasher;
-import com.google.protobuf.InvalidProtocolBufferException;
+import dev.lockstep.proto.v1.HeldBlocks;
 import dev.lockstep.proto.v1.PromptOutputs;
 import dev.lockstep.proto.v1.RecordedArrival;
 import dev.lockstep.proto.v1.RecordedCall;
 import dev.lockstep.proto.v1.RecordedGroup;
+import dev.lockstep.proto.v1.Step;
 import dev.lockstep.scheduler.CacheEvents;
 import dev.lockstep.scheduler.Choice;
 import dev.lockstep.scheduler.GroupShape;
-import dev.lockstep.scheduler.Policies;
 import dev.lockstep.scheduler.Payload;
+import dev.lockstep.scheduler.Policies;
 import dev.lockstep.scheduler.Scheduler;
 import dev.lockstep.scheduler.SchedulingOptions;
 import dev.lockstep.scheduler.Sequence;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
 import com.google.protobuf.ByteString;
@@ -170,7 +171,10 @@ final class RequestStream {
         while (!outbox.outputs.isEmpty() && out.isReady()) {
             PositionOutputs outputs = outbox.outputs.remove();
             unreadValues -= outputs.hiddenValues();
-            GenerateEvent.Outputs.Builder event = GenerateEvent.Outputs.newBuilder().setChoice(choice).setOutputs(toProto(outputs));
+            GenerateEvent.Outputs.Builder event =
+                    GenerateEvent.Outputs.newBuilder()
+                            .setChoice(choice)
+                            .setOutputs(toProto(outputs));
             out.onNext(GenerateEvent.newBuilder().setOutputs(event).build());
         }
         if (!outbox.outputs.isEmpty()) {

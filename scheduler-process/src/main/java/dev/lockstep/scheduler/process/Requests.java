@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
-import dev.lockstep.scheduler.SchedulingOptions;
 import dev.lockstep.cluster.process.Clock;
 import dev.lockstep.proto.v1.FinishReason;
 import dev.lockstep.scheduler.Choice;
 import dev.lockstep.scheduler.LostSequences;
 import dev.lockstep.scheduler.Scheduler;
+import dev.lockstep.scheduler.SchedulingOptions;
 import dev.lockstep.scheduler.Sequence;
 import dev.lockstep.scheduler.SequenceEvent;
 import dev.lockstep.scheduler.Submission;

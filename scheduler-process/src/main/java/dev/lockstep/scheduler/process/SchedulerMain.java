@@ -1,9 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
-import dev.lockstep.cluster.Registration;
-import io.grpc.Server;
 import dev.lockstep.cluster.Cluster;
 import dev.lockstep.cluster.Member;
+import dev.lockstep.cluster.Registration;
 import dev.lockstep.cluster.ZooKeeperCluster;
 import dev.lockstep.cluster.process.Clock;
 import dev.lockstep.cluster.process.Daemon;
@@ -11,6 +11,7 @@ import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsException;
+import io.grpc.Server;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.time.Duration;
@@ -48,7 +49,8 @@ public final class SchedulerMain {
 
     private static void start(SchedulerConfig config, Daemon daemon) throws IOException {
         NettyTransport transport = daemon.own(new NettyTransport());
-        ZooKeeperCluster cluster = daemon.own(ZooKeeperCluster.connect(config.zooKeeper(), config.cluster()));
+        ZooKeeperCluster cluster =
+                daemon.own(ZooKeeperCluster.connect(config.zooKeeper(), config.cluster()));
         Randomness randomness = Randomness.secure();
         var journal = new BlockJournal(randomness.nextIncarnation());
         var service = new SchedulerService(config.group(), journal);

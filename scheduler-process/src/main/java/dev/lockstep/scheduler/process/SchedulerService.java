@@ -1,6 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
-import dev.lockstep.scheduler.Load;
 import dev.lockstep.proto.v1.BlockEvents;
 import dev.lockstep.proto.v1.DescribeRequestRequest;
 import dev.lockstep.proto.v1.GenerateEvent;
@@ -9,6 +9,7 @@ import dev.lockstep.proto.v1.RequestTimeline;
 import dev.lockstep.proto.v1.SchedulerGrpc;
 import dev.lockstep.proto.v1.WatchBlocksRequest;
 import dev.lockstep.proto.v1.WatchGroupRequest;
+import dev.lockstep.scheduler.Load;
 import dev.lockstep.scheduler.Timeline;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;

@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
-import dev.lockstep.scheduler.LostSequences;
-import dev.lockstep.scheduler.StepPlan;
 import dev.lockstep.cluster.process.Clock;
 import dev.lockstep.cluster.process.Failpoint;
 import dev.lockstep.cluster.process.Failpoints;
+import dev.lockstep.scheduler.LostSequences;
 import dev.lockstep.scheduler.Policies;
+import dev.lockstep.scheduler.StepPlan;
 import dev.lockstep.scheduler.StepResult;
 import dev.lockstep.scheduler.Timeline;
 import dev.lockstep.scheduler.WaitingLimits;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The scheduler process around the core: threads, gRPC, files, and the formation of the group.
 ///
 /// In the order of a request: [SchedulerService] receives a call, [GenerateRequest] checks it,

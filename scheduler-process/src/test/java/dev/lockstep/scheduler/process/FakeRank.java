@@ -1,40 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
-import dev.lockstep.proto.v1.BlockCopy;
-import dev.lockstep.scheduler.StepResult;
-import dev.lockstep.scheduler.FakeWorker;
+import com.google.protobuf.ByteString;
+import com.google.protobuf.InvalidProtocolBufferException;
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.proto.v1.Admission;
+import dev.lockstep.proto.v1.BlockCopy;
+import dev.lockstep.proto.v1.EncodedOutputs;
 import dev.lockstep.proto.v1.Form;
 import dev.lockstep.proto.v1.Formed;
 import dev.lockstep.proto.v1.Heartbeat;
 import dev.lockstep.proto.v1.Join;
 import dev.lockstep.proto.v1.Joined;
 import dev.lockstep.proto.v1.KvGroupInfo;
+import dev.lockstep.proto.v1.Pooling;
+import dev.lockstep.proto.v1.PromptOutputs;
 import dev.lockstep.proto.v1.RankInfo;
 import dev.lockstep.proto.v1.Row;
 import dev.lockstep.proto.v1.Sampled;
-import com.google.protobuf.ByteString;
-import com.google.protobuf.InvalidProtocolBufferException;
-import dev.lockstep.proto.v1.EncodedOutputs;
-import dev.lockstep.proto.v1.Pooling;
-import dev.lockstep.proto.v1.PromptOutputs;
 import dev.lockstep.proto.v1.SamplingParams;
 import dev.lockstep.proto.v1.SchedulerMessage;
 import dev.lockstep.proto.v1.SlotOutputs;
 import dev.lockstep.proto.v1.Step;
 import dev.lockstep.proto.v1.WorkerGrpc;
 import dev.lockstep.proto.v1.WorkerMessage;
+import dev.lockstep.scheduler.Choice;
+import dev.lockstep.scheduler.FakeWorker;
 import dev.lockstep.scheduler.GroupShape;
 import dev.lockstep.scheduler.KvGroupShape;
 import dev.lockstep.scheduler.Payload;
 import dev.lockstep.scheduler.PositionOutputs;
-import dev.lockstep.scheduler.WantedOutputs;
-import dev.lockstep.scheduler.Choice;
 import dev.lockstep.scheduler.SchedulingOptions;
 import dev.lockstep.scheduler.Sequence;
 import dev.lockstep.scheduler.StepPlan;
+import dev.lockstep.scheduler.StepResult;
+import dev.lockstep.scheduler.WantedOutputs;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.stub.StreamObserver;
@@ -263,8 +264,7 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
                         .setNumber(result.number());
         if (member.rank() == 0) {
             for (StepResult.Sampled one : result.sampled()) {
-                proto.addSampled(
-                        Sampled.newBuilder().setSlot(one.slot()).setId(one.token().id()));
+                proto.addSampled(Sampled.newBuilder().setSlot(one.slot()).setId(one.token().id()));
             }
             for (StepResult.Outputs one : result.outputs()) {
                 proto.addOutputs(
@@ -277,7 +277,8 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
     }
 
     private static EncodedOutputs toProto(PositionOutputs outputs) {
-        EncodedOutputs.Builder proto = EncodedOutputs.newBuilder().setPosition(outputs.position()).setHiddenSize(1);
+        EncodedOutputs.Builder proto =
+                EncodedOutputs.newBuilder().setPosition(outputs.position()).setHiddenSize(1);
         outputs.nextTokens().forEach(one -> proto.addNextTokens(ByteString.copyFrom(one.bytes())));
         outputs.hiddenStates()
                 .forEach(one -> proto.addHiddenStates(ByteString.copyFrom(one.bytes())));

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
 import static java.util.Objects.requireNonNull;
@@ -5,8 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.grpc.Metadata;
 import dev.lockstep.scheduler.WaitingLimits;
+import io.grpc.Metadata;
 import io.grpc.Status;
 import java.time.Duration;
 import org.junit.jupiter.api.Test;
@@ -17,8 +18,7 @@ class GateTest {
 
     private RequestStream request(int prompt) {
         return new RequestStream(
-                GenerateRequest.fromProto(Rig.request("r", prompt, 1, 4).build()),
-                reader);
+                GenerateRequest.fromProto(Rig.request("r", prompt, 1, 4).build()), reader);
     }
 
     private static Gate.Queue queue(int sequences, long tokens) {

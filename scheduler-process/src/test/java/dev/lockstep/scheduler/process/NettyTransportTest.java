@@ -1,15 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.grpc.Server;
 import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.process.Clock;
 import dev.lockstep.scheduler.FakeWorker;
 import dev.lockstep.scheduler.StepResult;
+import io.grpc.Server;
 import io.grpc.netty.NettyServerBuilder;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.nio.NioIoHandler;
@@ -95,7 +96,8 @@ class NettyTransportTest implements WorkerGroup.Listener {
         try (var transport = new NettyTransport()) {
             // No process listens on a port below 1024 of this loopback address.
             Member member = Member.worker("g", 0, 1, "127.0.0.87", 1, INCARNATION);
-            FormationException lost = assertThrows(FormationException.class, () -> join(transport, member));
+            FormationException lost =
+                    assertThrows(FormationException.class, () -> join(transport, member));
             assertTrue(String.valueOf(lost.getMessage()).contains("worker g/0 at 127.0.0.87:1"));
         }
     }

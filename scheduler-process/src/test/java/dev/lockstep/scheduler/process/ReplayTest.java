@@ -1,25 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.lockstep.scheduler.StepPlan;
-import dev.lockstep.scheduler.FakeWorker;
 import dev.lockstep.cluster.BlockHasher;
 import dev.lockstep.proto.v1.PromptOutputs;
 import dev.lockstep.scheduler.CacheEvents;
+import dev.lockstep.scheduler.Choice;
+import dev.lockstep.scheduler.FakeWorker;
 import dev.lockstep.scheduler.GroupShape;
 import dev.lockstep.scheduler.KvGroupShape;
-import dev.lockstep.scheduler.Policies;
 import dev.lockstep.scheduler.Payload;
-import dev.lockstep.scheduler.WantedOutputs;
-import dev.lockstep.scheduler.Choice;
+import dev.lockstep.scheduler.Policies;
 import dev.lockstep.scheduler.Scheduler;
 import dev.lockstep.scheduler.SchedulingOptions;
 import dev.lockstep.scheduler.Sequence;
+import dev.lockstep.scheduler.StepPlan;
 import dev.lockstep.scheduler.Timeline;
 import dev.lockstep.scheduler.WaitingLimits;
+import dev.lockstep.scheduler.WantedOutputs;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -82,8 +83,7 @@ class ReplayTest {
                                     nanos,
                                     "r" + nanos,
                                     prompt,
-                                    Choice.of(
-                                            generates ? 1 + random.nextInt(20) : 0),
+                                    Choice.of(generates ? 1 + random.nextInt(20) : 0),
                                     generates ? WantedOutputs.NONE : wanted,
                                     options,
                                     Optional.empty(),

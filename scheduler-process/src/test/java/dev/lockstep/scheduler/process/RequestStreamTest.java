@@ -1,18 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.lockstep.proto.v1.Usage;
-import java.util.stream.Stream;
 import dev.lockstep.proto.v1.FinishReason;
-import dev.lockstep.proto.v1.PromptOutputs;
 import dev.lockstep.proto.v1.GenerateEvent;
-import dev.lockstep.scheduler.SampledToken;
+import dev.lockstep.proto.v1.PromptOutputs;
+import dev.lockstep.proto.v1.Usage;
 import dev.lockstep.scheduler.Choice;
+import dev.lockstep.scheduler.SampledToken;
 import io.grpc.Status;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 class RequestStreamTest {
@@ -52,7 +53,8 @@ class RequestStreamTest {
         stream.began(0, 4);
         stream.generated(0, 0, SampledToken.of(6));
         stream.generated(0, 1, SampledToken.of(7));
-        Stream<Integer> reported = reader.events.stream().map(event -> event.getTokens().getCachedTokens());
+        Stream<Integer> reported =
+                reader.events.stream().map(event -> event.getTokens().getCachedTokens());
         assertEquals(List.of(9, 4, 0), reported.toList());
         stream.finished(0, FinishReason.FINISH_REASON_STOP, 7);
         stream.finished(1, FinishReason.FINISH_REASON_LENGTH, -1);
@@ -71,7 +73,8 @@ class RequestStreamTest {
         reader.ready = true;
         stream.drain();
         assertTrue(reader.completed);
-        List<GenerateEvent.EventCase> kinds = reader.events.stream().map(GenerateEvent::getEventCase).toList();
+        List<GenerateEvent.EventCase> kinds =
+                reader.events.stream().map(GenerateEvent::getEventCase).toList();
         assertEquals(
                 List.of(
                         GenerateEvent.EventCase.TOKENS,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
 import static java.util.Objects.requireNonNull;
@@ -156,7 +157,8 @@ final class Rig implements AutoCloseable {
     }
 
     static GenerateRequest.Builder request(String id, int promptLength, long seed, int maxTokens) {
-        SamplingParams.Builder sampling = SamplingParams.newBuilder().setTemperature(1).setTopP(1).setSeed(seed);
+        SamplingParams.Builder sampling =
+                SamplingParams.newBuilder().setTemperature(1).setTopP(1).setSeed(seed);
         GenerateRequest.Builder request =
                 GenerateRequest.newBuilder()
                         .setRequestId(id)

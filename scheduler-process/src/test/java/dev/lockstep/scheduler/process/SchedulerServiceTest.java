@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -6,12 +7,12 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.lockstep.proto.v1.GenerateEvent;
 import com.google.protobuf.ByteString;
 import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.FixedCluster;
 import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.proto.v1.FinishReason;
+import dev.lockstep.proto.v1.GenerateEvent;
 import dev.lockstep.proto.v1.GenerateRequest;
 import dev.lockstep.proto.v1.GroupStatus;
 import dev.lockstep.proto.v1.LogitBias;
@@ -101,7 +102,8 @@ class SchedulerServiceTest {
         try (var rig = new Rig()) {
             rig.startRank(0, 1);
             rig.awaitReady();
-            GenerateRequest request = Rig.request("n", 9, 5, 20).setChoices(2).setIgnoreEos(true).build();
+            GenerateRequest request =
+                    Rig.request("n", 9, 5, 20).setChoices(2).setIgnoreEos(true).build();
             Rig.Call call = rig.generate(request).await();
             assertEquals(Rig.expected(request, 0), call.ids.get(0));
             assertEquals(Rig.expected(request, 1), call.ids.get(1));
@@ -308,7 +310,8 @@ class SchedulerServiceTest {
             rig.startRank(0, 2);
             rig.awaitStatus(it -> it.getReason().contains("1 of 2 workers"));
             rig.startRank(1, 2, joined -> joined.setModelDigest("d2"));
-            GroupStatus status = rig.awaitStatus(it -> it.getReason().contains("model digest differs"));
+            GroupStatus status =
+                    rig.awaitStatus(it -> it.getReason().contains("model digest differs"));
             assertTrue(status.getReason().contains("d1") && status.getReason().contains("d2"));
             assertFalse(status.getReady());
             Rig.Call call = rig.generate(Rig.request("a", 3, 1, 4).build());

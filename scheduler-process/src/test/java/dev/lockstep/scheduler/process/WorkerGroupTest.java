@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -5,11 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.lockstep.proto.v1.Joined;
 import dev.lockstep.cluster.BlockHasher;
 import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.VirtualClock;
+import dev.lockstep.proto.v1.Joined;
 import dev.lockstep.proto.v1.WorkerError;
 import dev.lockstep.proto.v1.WorkerMessage;
 import dev.lockstep.scheduler.CacheEvents;
@@ -191,7 +192,8 @@ class WorkerGroupTest implements WorkerGroup.Listener {
     @Test
     void anErrorOfARankLosesTheGroupWithItsMessage() throws Exception {
         try (WorkerGroup group = formed()) {
-            WorkerError.Builder error = WorkerError.newBuilder().setMessage("no memory for a batch");
+            WorkerError.Builder error =
+                    WorkerError.newBuilder().setMessage("no memory for a batch");
             ranks.get(0).send(WorkerMessage.newBuilder().setError(error).build());
             assertTrue(group.isLost());
             assertTrue(losses.getFirst().contains("no memory for a batch"), losses.toString());

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text.jinja;
 
 /// The method call `'{} {name} {0[key]!r:>10}'.format(…)`.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text.jinja;
 
 /// The use of [RenderLimits] by a rendering; one per rendering, owned by its thread.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text.jinja;
 
 /// A text marked as safe: it prints unchanged, but plain text added to it is escaped.

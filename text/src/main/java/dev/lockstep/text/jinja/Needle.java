@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text.jinja;
 
 /// A search text that is found in time linear in both lengths, whatever the texts.

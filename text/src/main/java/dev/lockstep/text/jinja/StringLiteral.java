@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text.jinja;
 
 /// A decoder for the escapes of a string literal; a backslash before any other character is kept.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text.jinja;
 
 /// The failure to parse or render a template, with the line of the template at fault.

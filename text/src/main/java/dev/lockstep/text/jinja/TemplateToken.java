@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text.jinja;
 
 /// One token of a template; `text` of a string literal is the decoded value.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text.jinja;
 
 /// The value of a missing name, key or attribute: empty as text or sequence, false as a condition,

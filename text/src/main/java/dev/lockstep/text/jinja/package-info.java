@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The Jinja subset that chat templates are written in.
 ///
 /// Laws: a template never reaches a Java object, only the plain values of `Values`; every value

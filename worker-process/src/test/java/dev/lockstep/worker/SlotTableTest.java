@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -8,7 +9,7 @@ import dev.lockstep.kernels.SamplingSettings;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 
-class SlotsTest {
+class SlotTableTest {
     private final SlotTable slots = new SlotTable(2);
     private final Slot slot =
             new Slot(
