@@ -9,3 +9,4 @@
 package dev.lockstep.checkpoint;
 
 import org.jspecify.annotations.NullMarked;
+

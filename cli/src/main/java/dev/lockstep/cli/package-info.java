@@ -4,3 +4,4 @@
 package dev.lockstep.cli;
 
 import org.jspecify.annotations.NullMarked;
+

@@ -4,3 +4,4 @@
 package dev.lockstep.client;
 
 import org.jspecify.annotations.NullMarked;
+

@@ -4,3 +4,4 @@
 package dev.lockstep.cluster;
 
 import org.jspecify.annotations.NullMarked;
+

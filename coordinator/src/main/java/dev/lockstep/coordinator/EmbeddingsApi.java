@@ -4,8 +4,8 @@ package dev.lockstep.coordinator;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.coordinator.engine.CompletionInbox;
-import dev.lockstep.coordinator.engine.PromptOutputs;
 import dev.lockstep.coordinator.engine.RequestOptions;
+import dev.lockstep.coordinator.engine.RequestedOutputs;
 import dev.lockstep.coordinator.engine.TokenPrompt;
 import dev.lockstep.proto.v1.Pooling;
 import dev.lockstep.proto.v1.PositionOutputs;
@@ -50,7 +50,7 @@ final class EmbeddingsApi {
         for (Prompt input : inputs) {
             String name = Prompt.name("input", prompts.size(), inputs.size());
             int[] ids = input.encode(name, model, special);
-            prompts.add(new TokenPrompt(ids, PromptOutputs.pooled(pooling, ids.length)));
+            prompts.add(new TokenPrompt(ids, RequestedOutputs.pooled(pooling, ids.length)));
         }
         RequestOptions options = RequestOptionFields.parse(fields, context);
         PreparedRequest request = completions.embed("input", prompts, options, context);

@@ -2,7 +2,7 @@
 package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import dev.lockstep.coordinator.engine.PromptOutputs;
+import dev.lockstep.coordinator.engine.RequestedOutputs;
 import dev.lockstep.coordinator.engine.Sampling;
 import dev.lockstep.proto.v1.Pooling;
 import java.util.OptionalInt;
@@ -46,8 +46,8 @@ record OutputFields(OptionalInt promptLogprobs, boolean hiddenStates, Pooling po
     }
 
     /// Returns the outputs to request of each prompt.
-    PromptOutputs promptOutputs() {
-        return new PromptOutputs(
+    RequestedOutputs promptOutputs() {
+        return new RequestedOutputs(
                 0, promptLogprobs.isPresent(), promptLogprobs.orElse(0), hiddenStates, pooling);
     }
 

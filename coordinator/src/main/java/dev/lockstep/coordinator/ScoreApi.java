@@ -5,8 +5,8 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.coordinator.engine.CompletionInbox;
 import dev.lockstep.coordinator.engine.GeneratedToken;
-import dev.lockstep.coordinator.engine.PromptOutputs;
 import dev.lockstep.coordinator.engine.RequestOptions;
+import dev.lockstep.coordinator.engine.RequestedOutputs;
 import dev.lockstep.coordinator.engine.TokenPrompt;
 import dev.lockstep.proto.v1.PositionOutputs;
 import java.util.ArrayList;
@@ -48,7 +48,7 @@ final class ScoreApi {
             throw ApiError.invalid(
                     "prompt", "prompt has no token of its own before the continuation, give one");
         }
-        var scored = new TokenPrompt(whole, PromptOutputs.scored(first));
+        var scored = new TokenPrompt(whole, RequestedOutputs.scored(first));
         RequestOptions options = RequestOptionFields.parse(fields, requestContext);
         PreparedRequest request =
                 completions.score("prompt and continuation", scored, options, requestContext);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.coordinator;
 
-import dev.lockstep.coordinator.engine.PromptOutputs;
 import dev.lockstep.coordinator.engine.RequestOptions;
+import dev.lockstep.coordinator.engine.RequestedOutputs;
 import dev.lockstep.coordinator.engine.Sampling;
 import java.util.List;
 import java.util.OptionalInt;
@@ -21,7 +21,7 @@ record TextRequest(
         RequestOptions options,
         StreamFields delivery,
         OutputFields outputs,
-        PromptOutputs promptOutputs,
+        RequestedOutputs promptOutputs,
         boolean returnTokenIds,
         boolean echo,
         boolean promptOnly) {

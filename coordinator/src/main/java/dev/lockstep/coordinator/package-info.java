@@ -14,3 +14,4 @@
 package dev.lockstep.coordinator;
 
 import org.jspecify.annotations.NullMarked;
+

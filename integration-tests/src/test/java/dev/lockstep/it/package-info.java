@@ -7,3 +7,4 @@
 package dev.lockstep.it;
 
 import org.jspecify.annotations.NullMarked;
+

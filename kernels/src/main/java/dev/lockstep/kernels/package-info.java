@@ -13,3 +13,4 @@
 package dev.lockstep.kernels;
 
 import org.jspecify.annotations.NullMarked;
+

@@ -5,3 +5,4 @@
 package dev.lockstep.kernels;
 
 import org.jspecify.annotations.NullMarked;
+

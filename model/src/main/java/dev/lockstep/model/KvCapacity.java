@@ -42,7 +42,7 @@ public record KvCapacity(List<KvGroup> groups, int blockSize, long bytesPerToken
 
     /// Returns the maximum number of tokens of a single sequence; the scheduler computes the same
     /// number.
-    public int mostTokens(long kvBytes) {
+    public int maxTokens(long kvBytes) {
         long usable = Math.max(0, usableBlocks(kvBytes));
         long max = Integer.MAX_VALUE;
         for (Pool pool : pools()) {
@@ -67,7 +67,7 @@ public record KvCapacity(List<KvGroup> groups, int blockSize, long bytesPerToken
     }
 
     /// Returns the maximum number of sequences of any length: each holds a block of every group.
-    public long mostSequences(long kvBytes) {
+    public long maxSequences(long kvBytes) {
         int groupsOfAPool = pools().stream().mapToInt(Pool::groups).max().orElseThrow();
         return usableBlocks(kvBytes) / groupsOfAPool;
     }

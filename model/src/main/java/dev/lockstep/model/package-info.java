@@ -5,3 +5,4 @@
 package dev.lockstep.model;
 
 import org.jspecify.annotations.NullMarked;
+

@@ -19,11 +19,11 @@ class KvCapacityTest {
     @Test
     void aFullGroupHoldsAllBlocksExceptTheNullBlock() {
         KvCapacity kv = of(1000, KvGroup.full(List.of(0, 1)));
-        assertEquals(160, kv.mostTokens(11 * BLOCK * 1000));
-        assertEquals(144, kv.mostTokens(11 * BLOCK * 1000 - 1), "whole blocks only");
-        assertEquals(0, kv.mostTokens(BLOCK * 1000));
-        assertEquals(0, kv.mostTokens(0));
-        assertEquals(10, kv.mostSequences(11 * BLOCK * 1000));
+        assertEquals(160, kv.maxTokens(11 * BLOCK * 1000));
+        assertEquals(144, kv.maxTokens(11 * BLOCK * 1000 - 1), "whole blocks only");
+        assertEquals(0, kv.maxTokens(BLOCK * 1000));
+        assertEquals(0, kv.maxTokens(0));
+        assertEquals(10, kv.maxSequences(11 * BLOCK * 1000));
     }
 
     @Test
@@ -32,8 +32,8 @@ class KvCapacityTest {
         // tokens may span 3 blocks; the rest belong to the full group.
         KvCapacity kv = of(1000, KvGroup.full(List.of(0, 1)), KvGroup.window(List.of(2, 3), 32));
         assertEquals(21, kv.usableBlocks(11 * BLOCK * 1000));
-        assertEquals((21 - 3) * BLOCK, kv.mostTokens(11 * BLOCK * 1000));
-        assertEquals(10, kv.mostSequences(11 * BLOCK * 1000));
+        assertEquals((21 - 3) * BLOCK, kv.maxTokens(11 * BLOCK * 1000));
+        assertEquals(10, kv.maxSequences(11 * BLOCK * 1000));
         assertEquals(500, kv.bytesPerToken(kv.groups().getFirst()));
     }
 
@@ -41,7 +41,7 @@ class KvCapacityTest {
     void groupsOfDifferentSizesHaveDifferentPools() {
         KvCapacity kv = of(1000, KvGroup.full(List.of(0)), KvGroup.window(List.of(1, 2, 3), 32));
         assertEquals(10, kv.usableBlocks(11 * BLOCK * 1000));
-        assertEquals(10 * BLOCK, kv.mostTokens(11 * BLOCK * 1000));
+        assertEquals(10 * BLOCK, kv.maxTokens(11 * BLOCK * 1000));
         assertEquals(250, kv.bytesPerToken(kv.groups().getFirst()));
         assertEquals(750, kv.bytesPerToken(kv.groups().getLast()));
     }
@@ -49,8 +49,8 @@ class KvCapacityTest {
     @Test
     void windowGroupsAloneHoldAnyLengthOnceTheWindowFits() {
         KvCapacity kv = of(1000, KvGroup.window(List.of(0, 1), 32));
-        assertEquals(Integer.MAX_VALUE, kv.mostTokens(4 * BLOCK * 1000));
-        assertEquals(2 * BLOCK, kv.mostTokens(3 * BLOCK * 1000));
+        assertEquals(Integer.MAX_VALUE, kv.maxTokens(4 * BLOCK * 1000));
+        assertEquals(2 * BLOCK, kv.maxTokens(3 * BLOCK * 1000));
     }
 
     @Test
@@ -66,7 +66,7 @@ class KvCapacityTest {
                                 KvGroup.window(List.of(4), 100)));
         for (KvCapacity kv : models) {
             for (int tokens = 1; tokens < 300; tokens++) {
-                assertTrue(kv.mostTokens(kv.bytesFor(tokens)) >= tokens, kv + ": " + tokens);
+                assertTrue(kv.maxTokens(kv.bytesFor(tokens)) >= tokens, kv + ": " + tokens);
             }
         }
         KvCapacity full = models.getFirst();

@@ -4,3 +4,4 @@
 package dev.lockstep.nccl;
 
 import org.jspecify.annotations.NullMarked;
+

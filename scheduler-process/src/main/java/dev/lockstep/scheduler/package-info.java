@@ -16,3 +16,4 @@
 package dev.lockstep.scheduler;
 
 import org.jspecify.annotations.NullMarked;
+

@@ -9,3 +9,4 @@
 package dev.lockstep.text;
 
 import org.jspecify.annotations.NullMarked;
+

@@ -121,7 +121,7 @@ public record MemoryPlan(
         if (room < 0 || kv > room || (asked.kvMemory().isEmpty() && kv < minKv(needs, asked))) {
             throw tooMuch(needs, asked, available, sequences);
         }
-        int holds = needs.kv().mostTokens(kv);
+        int holds = needs.kv().maxTokens(kv);
         if (holds < (asked.maxModelLen().isPresent() ? length : Math.min(2, length))) {
             throw tooLittleKv(needs, kv, holds, Math.max(2, asked.maxModelLen().orElse(2)));
         }
@@ -139,7 +139,7 @@ public record MemoryPlan(
                                         (int)
                                                 Math.min(
                                                         sequences,
-                                                        Math.max(1, needs.kv().mostSequences(kv))));
+                                                        Math.max(1, needs.kv().maxSequences(kv))));
         if (asked.maxNumSeqs().isEmpty() && running < DEFAULT_SEQUENCES) {
             lowered.add(
                     "--max-num-seqs %d to %d: %s"
@@ -240,7 +240,7 @@ public record MemoryPlan(
         int length =
                 Math.min(
                         asked.maxModelLen().orElse(needs.context()),
-                        needs.kv().mostTokens(fittingKv));
+                        needs.kv().maxTokens(fittingKv));
         return new OutOfHostMemoryException(
                 "%s: --max-model-len=%d --max-num-seqs=%d%s would fit"
                         .formatted(

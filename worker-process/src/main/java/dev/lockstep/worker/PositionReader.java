@@ -111,7 +111,7 @@ final class PositionReader {
             BatchBuilder.Placed placed,
             Slot slot,
             List<StepOutcome.Outputs> outputs) {
-        PromptOutputs wanted = slot.outputs();
+        OutputSettings wanted = slot.outputs();
         Tensor all = model.hiddenStates(batch.forward().tokens(), activations);
         int size = all.columns();
         int end = placed.row().computed() + placed.row().count();
@@ -120,7 +120,7 @@ final class PositionReader {
             int to = Math.min(end, from + atOnce);
             int start = placed.start() + from - placed.row().computed();
             float[] values = floats(all.rows(start, start + to - from));
-            if (wanted.pooling() == PromptOutputs.Pooling.MEAN) {
+            if (wanted.pooling() == OutputSettings.Pooling.MEAN) {
                 for (int p = from; p < Math.min(to, slot.promptLength()); p++) {
                     slot.addHiddenState(values, (p - from) * size, size);
                 }

@@ -45,7 +45,7 @@ final class Slot {
         return admission.settings();
     }
 
-    PromptOutputs outputs() {
+    OutputSettings outputs() {
         return admission.outputs();
     }
 

@@ -40,7 +40,7 @@ record Step(
             int[] outputIds,
             SamplingSettings settings,
             int computed,
-            PromptOutputs outputs,
+            OutputSettings outputs,
             boolean generates,
             boolean withoutKv) {
 
@@ -59,7 +59,7 @@ record Step(
                     outputIds,
                     settings,
                     computed,
-                    PromptOutputs.NONE,
+                    OutputSettings.NONE,
                     true,
                     false);
         }

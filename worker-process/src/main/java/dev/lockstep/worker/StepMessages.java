@@ -13,6 +13,7 @@ import dev.lockstep.proto.v1.BlockList;
 import dev.lockstep.proto.v1.EncodedOutputs;
 import dev.lockstep.proto.v1.Form;
 import dev.lockstep.proto.v1.LogitBias;
+import dev.lockstep.proto.v1.PromptOutputs;
 import dev.lockstep.proto.v1.Row;
 import dev.lockstep.proto.v1.Sampled;
 import dev.lockstep.proto.v1.SamplingParams;
@@ -66,21 +67,21 @@ final class StepMessages {
                 admission.getWithoutKv());
     }
 
-    private static PromptOutputs outputs(Admission admission) {
-        var outputs =
+    private static OutputSettings outputs(Admission admission) {
+        PromptOutputs outputs =
                 parsed(
                         "outputs",
                         admission.getOutputs(),
-                        dev.lockstep.proto.v1.PromptOutputs.parser());
-        return new PromptOutputs(
+                        PromptOutputs.parser());
+        return new OutputSettings(
                 outputs.getFrom(),
                 outputs.getLogprobs(),
                 outputs.getTopLogprobs(),
                 outputs.getHiddenStates(),
                 switch (outputs.getPooling()) {
-                    case POOLING_UNSPECIFIED -> PromptOutputs.Pooling.NONE;
-                    case POOLING_MEAN -> PromptOutputs.Pooling.MEAN;
-                    case POOLING_LAST -> PromptOutputs.Pooling.LAST;
+                    case POOLING_UNSPECIFIED -> OutputSettings.Pooling.NONE;
+                    case POOLING_MEAN -> OutputSettings.Pooling.MEAN;
+                    case POOLING_LAST -> OutputSettings.Pooling.LAST;
                     case UNRECOGNIZED ->
                             throw new IllegalArgumentException(
                                     "pooling " + outputs.getPoolingValue() + " is unknown");

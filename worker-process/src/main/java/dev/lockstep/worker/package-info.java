@@ -10,3 +10,4 @@
 package dev.lockstep.worker;
 
 import org.jspecify.annotations.NullMarked;
+

@@ -49,7 +49,7 @@ class BatchBuilderTest {
                         KV_GROUPS));
     }
 
-    private void admit(int slot, PromptOutputs outputs, boolean withoutKv, int... prompt) {
+    private void admit(int slot, OutputSettings outputs, boolean withoutKv, int... prompt) {
         slots.put(
                 slot,
                 new Slot(
@@ -175,10 +175,10 @@ class BatchBuilderTest {
 
     @Test
     void rowsWithoutKvComeLastAndNumberBlocksOfTheStep() {
-        admit(0, PromptOutputs.NONE, true, new int[17]);
+        admit(0, OutputSettings.NONE, true, new int[17]);
         admit(1, 1, 2, 3);
-        admit(2, PromptOutputs.NONE, true, new int[33]);
-        admit(3, PromptOutputs.NONE, true, 9);
+        admit(2, OutputSettings.NONE, true, new int[33]);
+        admit(3, OutputSettings.NONE, true, 9);
         BatchBuilder.Batch batch =
                 build(
                         row(0, 0, 17, NONE, NONE),
@@ -200,7 +200,7 @@ class BatchBuilderTest {
 
     @Test
     void aStepOfOnlyRowsWithoutKvHasEmptyTablesForKvGroups() {
-        admit(0, PromptOutputs.NONE, true, 5, 6);
+        admit(0, OutputSettings.NONE, true, 5, 6);
         BatchBuilder.Batch batch = build(row(0, 0, 2, NONE, NONE));
         for (PagedBatch paged : batch.forward().kv()) {
             assertEquals(0, paged.rows());
@@ -227,8 +227,8 @@ class BatchBuilderTest {
         }
         admit(0, 1);
         admit(1, 2);
-        admit(2, PromptOutputs.NONE, true, new int[20]);
-        admit(3, PromptOutputs.NONE, true, 3);
+        admit(2, OutputSettings.NONE, true, new int[20]);
+        admit(3, OutputSettings.NONE, true, 3);
         BatchBuilder.Batch batch =
                 build(
                         row(0, 0, 1, new int[] {7}, new int[] {8}),
@@ -245,7 +245,7 @@ class BatchBuilderTest {
     void positionsToScoreHaveTheFollowingTokensAsTargets() {
         admit(
                 1,
-                new PromptOutputs(1, true, 0, false, PromptOutputs.Pooling.NONE),
+                new OutputSettings(1, true, 0, false, OutputSettings.Pooling.NONE),
                 false,
                 40,
                 41,
@@ -254,7 +254,7 @@ class BatchBuilderTest {
         admit(2, 50, 51);
         admit(
                 3,
-                new PromptOutputs(0, true, 0, false, PromptOutputs.Pooling.NONE),
+                new OutputSettings(0, true, 0, false, OutputSettings.Pooling.NONE),
                 true,
                 60,
                 61,

@@ -17,7 +17,7 @@ class PositionOutputsTest extends TinyWorkerSetting {
     private static final int[] NONE = {};
 
     private static Step.Admission admission(
-            int slot, int[] prompt, PromptOutputs outputs, boolean withoutKv) {
+            int slot, int[] prompt, OutputSettings outputs, boolean withoutKv) {
         return new Step.Admission(
                 "r", slot, prompt, NONE, SamplingSettings.greedy(), 0, outputs, false, withoutKv);
     }
@@ -28,7 +28,7 @@ class PositionOutputsTest extends TinyWorkerSetting {
 
     /// Returns the outputs of a prompt that is computed with blocks in rows of these lengths.
     private static List<StepOutcome.Outputs> outputs(
-            Session session, int[] prompt, PromptOutputs wanted, int... chunks) {
+            Session session, int[] prompt, OutputSettings wanted, int... chunks) {
         List<StepOutcome.Outputs> all = new ArrayList<>();
         int computed = 0;
         for (int chunk : chunks) {
@@ -53,7 +53,7 @@ class PositionOutputsTest extends TinyWorkerSetting {
     }
 
     private static List<StepOutcome.Outputs> withoutKv(
-            Session session, int[] prompt, PromptOutputs wanted) {
+            Session session, int[] prompt, OutputSettings wanted) {
         StepOutcome outcome =
                 session.run(
                         TestWorker.step(
@@ -107,8 +107,8 @@ class PositionOutputsTest extends TinyWorkerSetting {
             }
             int top = generated.getFirst().logprobs().orElseThrow().topIds().length;
             var wanted =
-                    new PromptOutputs(
-                            PROMPT.length - 1, true, top, false, PromptOutputs.Pooling.NONE);
+                    new OutputSettings(
+                            PROMPT.length - 1, true, top, false, OutputSettings.Pooling.NONE);
             assertSame(generated, scored(outputs(session, ids, wanted, ids.length)));
             assertSame(generated, scored(outputs(session, ids, wanted, 1, 9, 11, 19)));
             assertSame(generated, scored(withoutKv(session, ids, wanted)));
@@ -118,7 +118,7 @@ class PositionOutputsTest extends TinyWorkerSetting {
     @Test
     void hiddenStatesAreTheSameInChunksAndWithoutKv() {
         try (Session session = worker.open(1)) {
-            var wanted = new PromptOutputs(0, false, 0, true, PromptOutputs.Pooling.NONE);
+            var wanted = new OutputSettings(0, false, 0, true, OutputSettings.Pooling.NONE);
             List<StepOutcome.Outputs> whole = outputs(session, PROMPT, wanted, 10);
             int size = whole.getFirst().hiddenSize();
             float[] states = hiddenStates(whole);
@@ -127,7 +127,7 @@ class PositionOutputsTest extends TinyWorkerSetting {
             assertArrayEquals(states, hiddenStates(outputs(session, PROMPT, wanted, 1, 7, 2)));
             assertArrayEquals(states, hiddenStates(withoutKv(session, PROMPT, wanted)));
 
-            var late = new PromptOutputs(8, false, 0, true, PromptOutputs.Pooling.NONE);
+            var late = new OutputSettings(8, false, 0, true, OutputSettings.Pooling.NONE);
             List<StepOutcome.Outputs> some = outputs(session, PROMPT, late, 3, 7);
             assertEquals(8, some.getFirst().position());
             assertArrayEquals(Arrays.copyOfRange(states, 8 * size, 10 * size), hiddenStates(some));
@@ -137,7 +137,7 @@ class PositionOutputsTest extends TinyWorkerSetting {
     @Test
     void aPromptIsPooledByItsMeanOrItsLastPosition() {
         try (Session session = worker.open(1)) {
-            var all = new PromptOutputs(0, false, 0, true, PromptOutputs.Pooling.NONE);
+            var all = new OutputSettings(0, false, 0, true, OutputSettings.Pooling.NONE);
             float[] states = hiddenStates(outputs(session, PROMPT, all, 10));
             int size = states.length / PROMPT.length;
             float[] mean = new float[size];
@@ -148,12 +148,12 @@ class PositionOutputsTest extends TinyWorkerSetting {
                 }
                 mean[i] = (float) (sum / PROMPT.length);
             }
-            var byMean = new PromptOutputs(0, false, 0, false, PromptOutputs.Pooling.MEAN);
+            var byMean = new OutputSettings(0, false, 0, false, OutputSettings.Pooling.MEAN);
             assertPooled(mean, outputs(session, PROMPT, byMean, 10));
             assertPooled(mean, outputs(session, PROMPT, byMean, 4, 6));
             assertPooled(mean, withoutKv(session, PROMPT, byMean));
             float[] last = Arrays.copyOfRange(states, 9 * size, 10 * size);
-            var byLast = new PromptOutputs(9, false, 0, false, PromptOutputs.Pooling.LAST);
+            var byLast = new OutputSettings(9, false, 0, false, OutputSettings.Pooling.LAST);
             assertPooled(last, outputs(session, PROMPT, byLast, 4, 6));
             assertPooled(last, withoutKv(session, PROMPT, byLast));
         }
@@ -168,7 +168,7 @@ class PositionOutputsTest extends TinyWorkerSetting {
     @Test
     void rowsWithAndWithoutKvRunInOneStep() {
         try (Session session = worker.open(1)) {
-            var wanted = new PromptOutputs(0, true, 3, true, PromptOutputs.Pooling.MEAN);
+            var wanted = new OutputSettings(0, true, 3, true, OutputSettings.Pooling.MEAN);
             int[] other = {9, 8, 7, 300, 1};
             List<StepOutcome.Outputs> alone = withoutKv(session, PROMPT, wanted);
             List<StepOutcome.Outputs> otherAlone = withoutKv(session, other, wanted);
@@ -207,7 +207,7 @@ class PositionOutputsTest extends TinyWorkerSetting {
     @Test
     void aRowWithoutKvMustBeItsWholeSequence() {
         try (Session session = worker.open(1)) {
-            List<Step.Admission> admitted = List.of(admission(0, PROMPT, PromptOutputs.NONE, true));
+            List<Step.Admission> admitted = List.of(admission(0, PROMPT, OutputSettings.NONE, true));
             IllegalArgumentException refusal =
                     assertThrows(
                             IllegalArgumentException.class,

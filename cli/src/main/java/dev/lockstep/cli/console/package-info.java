@@ -4,3 +4,4 @@
 package dev.lockstep.cli.console;
 
 import org.jspecify.annotations.NullMarked;
+

@@ -5,3 +5,4 @@
 package dev.lockstep.cli.hub;
 
 import org.jspecify.annotations.NullMarked;
+

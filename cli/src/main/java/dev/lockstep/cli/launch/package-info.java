@@ -5,3 +5,4 @@
 package dev.lockstep.cli.launch;
 
 import org.jspecify.annotations.NullMarked;
+

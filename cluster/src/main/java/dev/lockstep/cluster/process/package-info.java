@@ -5,3 +5,4 @@
 package dev.lockstep.cluster.process;
 
 import org.jspecify.annotations.NullMarked;
+

@@ -8,3 +8,4 @@
 package dev.lockstep.coordinator.engine;
 
 import org.jspecify.annotations.NullMarked;
+

@@ -4,3 +4,4 @@
 package dev.lockstep.it.fuzz;
 
 import org.jspecify.annotations.NullMarked;
+

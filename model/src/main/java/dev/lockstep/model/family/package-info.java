@@ -5,3 +5,4 @@
 package dev.lockstep.model.family;
 
 import org.jspecify.annotations.NullMarked;
+

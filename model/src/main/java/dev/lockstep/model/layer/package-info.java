@@ -5,3 +5,4 @@
 package dev.lockstep.model.layer;
 
 import org.jspecify.annotations.NullMarked;
+

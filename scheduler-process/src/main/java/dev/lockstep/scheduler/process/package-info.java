@@ -12,3 +12,4 @@
 package dev.lockstep.scheduler.process;
 
 import org.jspecify.annotations.NullMarked;
+

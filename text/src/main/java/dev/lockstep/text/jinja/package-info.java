@@ -12,3 +12,4 @@
 package dev.lockstep.text.jinja;
 
 import org.jspecify.annotations.NullMarked;
+

@@ -9,9 +9,9 @@ import dev.lockstep.kernels.SamplingSettings;
 /// @param logprobs whether log-probabilities of the prompt tokens after `from` are requested
 /// @param topLogprobs number of most likely ids at each of those positions
 /// @param hiddenStates whether the hidden states of `from` and all later positions are requested
-record PromptOutputs(
+record OutputSettings(
         int from, boolean logprobs, int topLogprobs, boolean hiddenStates, Pooling pooling) {
-    static final PromptOutputs NONE = new PromptOutputs(0, false, 0, false, Pooling.NONE);
+    static final OutputSettings NONE = new OutputSettings(0, false, 0, false, Pooling.NONE);
 
     /// How one vector is computed from a prompt's hidden states.
     enum Pooling {
@@ -20,7 +20,7 @@ record PromptOutputs(
         LAST
     }
 
-    PromptOutputs {
+    OutputSettings {
         if (from < 0 || topLogprobs < 0 || topLogprobs > SamplingSettings.MAX_TOP_LOGPROBS) {
             throw new IllegalArgumentException(
                     "outputs from position %d with the %d most likely ids, at most %d"
