@@ -9,4 +9,3 @@
 package dev.lockstep.checkpoint;
 
 import org.jspecify.annotations.NullMarked;
-

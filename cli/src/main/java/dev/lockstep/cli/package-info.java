@@ -4,4 +4,3 @@
 package dev.lockstep.cli;
 
 import org.jspecify.annotations.NullMarked;
-

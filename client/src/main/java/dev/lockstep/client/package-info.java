@@ -4,4 +4,3 @@
 package dev.lockstep.client;
 
 import org.jspecify.annotations.NullMarked;
-

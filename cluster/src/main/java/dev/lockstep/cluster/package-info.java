@@ -4,4 +4,3 @@
 package dev.lockstep.cluster;
 
 import org.jspecify.annotations.NullMarked;
-

@@ -14,4 +14,3 @@
 package dev.lockstep.coordinator;
 
 import org.jspecify.annotations.NullMarked;
-

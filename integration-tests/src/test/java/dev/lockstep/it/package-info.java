@@ -7,4 +7,3 @@
 package dev.lockstep.it;
 
 import org.jspecify.annotations.NullMarked;
-

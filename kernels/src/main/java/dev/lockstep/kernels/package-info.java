@@ -13,4 +13,3 @@
 package dev.lockstep.kernels;
 
 import org.jspecify.annotations.NullMarked;
-

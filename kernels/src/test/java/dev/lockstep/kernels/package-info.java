@@ -5,4 +5,3 @@
 package dev.lockstep.kernels;
 
 import org.jspecify.annotations.NullMarked;
-

@@ -5,4 +5,3 @@
 package dev.lockstep.model;
 
 import org.jspecify.annotations.NullMarked;
-

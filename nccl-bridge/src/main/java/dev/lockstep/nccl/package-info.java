@@ -4,4 +4,3 @@
 package dev.lockstep.nccl;
 
 import org.jspecify.annotations.NullMarked;
-

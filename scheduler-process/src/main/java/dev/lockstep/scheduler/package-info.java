@@ -16,4 +16,3 @@
 package dev.lockstep.scheduler;
 
 import org.jspecify.annotations.NullMarked;
-

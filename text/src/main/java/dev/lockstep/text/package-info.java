@@ -9,4 +9,3 @@
 package dev.lockstep.text;
 
 import org.jspecify.annotations.NullMarked;
-

@@ -68,11 +68,7 @@ final class StepMessages {
     }
 
     private static OutputSettings outputs(Admission admission) {
-        PromptOutputs outputs =
-                parsed(
-                        "outputs",
-                        admission.getOutputs(),
-                        PromptOutputs.parser());
+        PromptOutputs outputs = parsed("outputs", admission.getOutputs(), PromptOutputs.parser());
         return new OutputSettings(
                 outputs.getFrom(),
                 outputs.getLogprobs(),

@@ -10,4 +10,3 @@
 package dev.lockstep.worker;
 
 import org.jspecify.annotations.NullMarked;
-

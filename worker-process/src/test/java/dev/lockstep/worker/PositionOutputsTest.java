@@ -207,7 +207,8 @@ class PositionOutputsTest extends TinyWorkerSetting {
     @Test
     void aRowWithoutKvMustBeItsWholeSequence() {
         try (Session session = worker.open(1)) {
-            List<Step.Admission> admitted = List.of(admission(0, PROMPT, OutputSettings.NONE, true));
+            List<Step.Admission> admitted =
+                    List.of(admission(0, PROMPT, OutputSettings.NONE, true));
             IllegalArgumentException refusal =
                     assertThrows(
                             IllegalArgumentException.class,

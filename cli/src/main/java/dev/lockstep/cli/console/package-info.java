@@ -4,4 +4,3 @@
 package dev.lockstep.cli.console;
 
 import org.jspecify.annotations.NullMarked;
-

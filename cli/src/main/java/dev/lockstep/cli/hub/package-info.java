@@ -5,4 +5,3 @@
 package dev.lockstep.cli.hub;
 
 import org.jspecify.annotations.NullMarked;
-

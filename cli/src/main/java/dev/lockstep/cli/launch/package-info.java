@@ -5,4 +5,3 @@
 package dev.lockstep.cli.launch;
 
 import org.jspecify.annotations.NullMarked;
-

@@ -5,4 +5,3 @@
 package dev.lockstep.cluster.process;
 
 import org.jspecify.annotations.NullMarked;
-

@@ -8,4 +8,3 @@
 package dev.lockstep.coordinator.engine;
 
 import org.jspecify.annotations.NullMarked;
-

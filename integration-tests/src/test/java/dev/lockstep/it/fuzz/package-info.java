@@ -4,4 +4,3 @@
 package dev.lockstep.it.fuzz;
 
 import org.jspecify.annotations.NullMarked;
-

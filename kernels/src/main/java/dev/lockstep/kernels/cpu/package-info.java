@@ -16,4 +16,3 @@
 package dev.lockstep.kernels.cpu;
 
 import org.jspecify.annotations.NullMarked;
-

@@ -5,4 +5,3 @@
 package dev.lockstep.model.family;
 
 import org.jspecify.annotations.NullMarked;
-

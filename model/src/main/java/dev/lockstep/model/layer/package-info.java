@@ -5,4 +5,3 @@
 package dev.lockstep.model.layer;
 
 import org.jspecify.annotations.NullMarked;
-

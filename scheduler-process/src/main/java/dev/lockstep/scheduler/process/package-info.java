@@ -12,4 +12,3 @@
 package dev.lockstep.scheduler.process;
 
 import org.jspecify.annotations.NullMarked;
-

@@ -12,4 +12,3 @@
 package dev.lockstep.text.jinja;
 
 import org.jspecify.annotations.NullMarked;
-
