@@ -42,6 +42,9 @@ final class LockstepClientTest {
     /// Only a hang takes longer, however busy the machine is.
     private static final Duration TIMEOUT = Duration.ofMinutes(2);
 
+    /// Much longer than the tests wait, so that no test passes because a request timed out.
+    private static final Duration REQUEST_TIMEOUT = TIMEOUT.multipliedBy(10);
+
     private final BlockingQueue<InferenceRequest> requests = new LinkedBlockingQueue<>();
     private final BlockingQueue<Metadata> headers = new LinkedBlockingQueue<>();
     private final Semaphore cancelled = new Semaphore(0);
@@ -58,7 +61,7 @@ final class LockstepClientTest {
                                         new FixedService(), new HeaderRecorder()))
                         .build()
                         .start();
-        client = LockstepClient.connect("127.0.0.1", server.getPort(), TIMEOUT);
+        client = LockstepClient.connect("127.0.0.1", server.getPort(), REQUEST_TIMEOUT);
     }
 
     @AfterEach

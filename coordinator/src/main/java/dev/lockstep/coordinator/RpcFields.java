@@ -51,7 +51,7 @@ final class RpcFields {
             return;
         }
         for (Object each : (List<?>) value) {
-            scalar(field, each).ifPresent(fields.withArray(field.getName())::add);
+            scalar(field, each).ifPresent(node -> fields.withArray(field.getName()).add(node));
         }
     }
 

@@ -25,7 +25,7 @@ final class SamplingFields {
     private static final int MAX_BIASES = 1024;
     private static final Pattern TOKEN_ID = Pattern.compile("0|-?[1-9][0-9]{0,8}");
 
-    /// The scheduler's limit; 1 has no effect, and far larger penalties leave no token to choose.
+    /// 1 has no effect, and far larger penalties leave no token to choose.
     private static final double MAX_REPETITION_PENALTY = 1000;
 
     /// The log-probabilities to report, which each route has its own fields for.

@@ -6,11 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import dev.lockstep.cluster.Eventually;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -76,7 +76,7 @@ final class ConnectionTest {
     @Test
     void silenceIsFilledWithComments() throws Exception {
         var shortQuiet =
-                new Timeouts(Duration.ofMillis(50), Eventually.TIMEOUT, Eventually.TIMEOUT);
+                new Timeouts(Duration.ofMillis(50), TestCoordinator.NEVER, TestCoordinator.NEVER);
         try (TestCoordinator other = TestCoordinator.start(shortQuiet);
                 var raw = new RawConnection(other.coordinator.port())) {
             var silent = new CountDownLatch(1);
@@ -159,27 +159,49 @@ final class ConnectionTest {
         }
     }
 
+    /// The pauses of the client together exceed the limit, each stays far below it.
     @Test
     void aSlowClientGetsTheWholeResponse() throws Exception {
-        int[] many = new int[200];
+        int[] many = new int[150];
         Arrays.fill(many, tiny.ids("there")[0]);
-        tiny.scheduler.behave(
-                call -> {
-                    for (int i = 0; i < 100; i++) {
-                        call.tokensWhenReady(0, many);
-                    }
-                    call.finishByLength(0);
-                });
-        try (var raw = new RawConnection(tiny.coordinator.port(), 4096)) {
-            raw.post(CHAT, TestCoordinator.chatBody("\"stream\":true,\"return_token_ids\":true"));
-            Thread.sleep(300);
-            int ids = 0;
-            List<JsonNode> events = TestCoordinator.events(raw.readChunkedBody());
-            assertEquals("length", events.getLast().at("/choices/0/finish_reason").asText());
-            for (JsonNode event : events) {
-                ids += event.at("/choices/0/token_ids").size();
+        Duration slowClient = Duration.ofSeconds(3);
+        var timeouts = new Timeouts(TestCoordinator.NEVER, slowClient, TestCoordinator.NEVER);
+        try (TestCoordinator other = TestCoordinator.start(timeouts);
+                var raw = new RawConnection(other.coordinator.port())) {
+            var lastSent = new AtomicLong();
+            other.scheduler.behave(
+                    call -> {
+                        for (int i = 0; i < 400; i++) {
+                            call.tokensWhenReady(0, many);
+                        }
+                        lastSent.set(System.nanoTime());
+                        call.finishByLength(0);
+                    });
+            raw.post(
+                    CHAT,
+                    TestCoordinator.chatBody(
+                            "\"stream\":true,\"return_token_ids\":true,"
+                                    + "\"logprobs\":true,\"top_logprobs\":5"));
+            long start = System.nanoTime();
+            for (int i = 0; i < 20; i++) {
+                raw.read(400_000);
+                Thread.sleep(200);
             }
-            assertEquals(20_000, ids);
+            String body = raw.readChunkedBody();
+            assertTrue(body.contains("\"finish_reason\":\"length\""));
+            assertTrue(body.endsWith("data: [DONE]\n\n"));
+            int ids = 0;
+            // All events at a time would need too much memory.
+            for (String event : body.split("\n\n")) {
+                if (event.startsWith("data: {")) {
+                    JsonNode json = TestCoordinator.json(event.substring(6));
+                    ids += json.at("/choices/0/token_ids").size();
+                }
+            }
+            assertEquals(60_000, ids);
+            assertTrue(
+                    lastSent.get() - start > slowClient.toNanos(),
+                    "buffers took so much that the coordinator did not wait for the client");
         }
     }
 

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.process.Clock;
 import dev.lockstep.coordinator.engine.SchedulerClient;
 import io.grpc.Status;
@@ -59,16 +60,9 @@ final class MetricsTest {
         return samples;
     }
 
-    private double await(String name, double value) throws Exception {
-        double last = Double.NaN;
-        for (int i = 0; i < 300; i++) {
-            last = scrape().getOrDefault(name, Double.NaN);
-            if (last == value) {
-                break;
-            }
-            Thread.sleep(10);
-        }
-        return last;
+    private void await(String name, double value) throws Exception {
+        Eventually.await(
+                name + " is " + value, () -> scrape().getOrDefault(name, Double.NaN) == value);
     }
 
     /// Metrics are sorted by name, so a help line must not refer to another metric's.
@@ -102,7 +96,7 @@ final class MetricsTest {
                         .setExpired(4)
                         .setRefused(9)
                         .build());
-        assertEquals(1000, await("lockstep_steps_total{group=\"default\"}", 1000));
+        await("lockstep_steps_total{group=\"default\"}", 1000);
         Map<String, Double> samples = scrape();
         Map.ofEntries(
                         Map.entry("step_bytes_total", 250_000.0),
@@ -128,7 +122,7 @@ final class MetricsTest {
                                         samples.get("lockstep_" + name + "{group=\"default\"}"),
                                         name));
         tiny.scheduler.ready(false);
-        assertEquals(0, await("lockstep_group_ready{group=\"default\"}", 0));
+        await("lockstep_group_ready{group=\"default\"}", 0);
     }
 
     @Test
@@ -148,9 +142,9 @@ final class MetricsTest {
                 });
         tiny.chatEvents("");
         tiny.post("/tokenize", "{\"model\":\"tiny\",\"prompt\":\"Hello\"}");
-        assertEquals(3, await("lockstep_requests_total{status=\"200\"}", 3));
-        assertEquals(1, await("lockstep_requests_total{status=\"400\"}", 1));
-        assertEquals(1, await("lockstep_requests_total{status=\"504\"}", 1));
+        await("lockstep_requests_total{status=\"200\"}", 3);
+        await("lockstep_requests_total{status=\"400\"}", 1);
+        await("lockstep_requests_total{status=\"504\"}", 1);
         Map<String, Double> samples = scrape();
         assertEquals(3, samples.get("lockstep_router_requests_total{group=\"default\"}"));
         assertEquals(45, samples.get("lockstep_router_prompt_tokens_total{group=\"default\"}"));

@@ -49,7 +49,9 @@ final class RawConnection implements AutoCloseable {
     String readUntil(String text) throws IOException {
         InputStream in = socket.getInputStream();
         byte[] buffer = new byte[8192];
-        while (received.indexOf(text) < 0) {
+        int searched = 0;
+        while (received.indexOf(text, searched) < 0) {
+            searched = Math.max(0, received.length() - text.length());
             int count = in.read(buffer);
             if (count < 0) {
                 throw new IOException("closed before \"" + text + "\" arrived: " + received);
@@ -57,6 +59,12 @@ final class RawConnection implements AutoCloseable {
             received.append(new String(buffer, 0, count, StandardCharsets.UTF_8));
         }
         return received.toString();
+    }
+
+    /// Reads this many bytes.
+    void read(int count) throws IOException {
+        byte[] bytes = socket.getInputStream().readNBytes(count);
+        received.append(new String(bytes, StandardCharsets.UTF_8));
     }
 
     /// Reads until the server closes the connection.

@@ -47,6 +47,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
@@ -213,19 +214,30 @@ final class RpcApiTest {
     @Test
     void nanIsRefusedWithTheField() {
         respondWith("no");
-        for (InferenceRequest.Builder request :
-                List.of(
-                        request().setTemperature(Float.NaN),
-                        request().setTopP(Float.NaN),
-                        request().setMinP(Float.NaN),
-                        request().setRepetitionPenalty(Float.POSITIVE_INFINITY),
-                        request().setFrequencyPenalty(Float.NEGATIVE_INFINITY))) {
-            StatusRuntimeException refused =
-                    assertThrows(
-                            StatusRuntimeException.class, () -> generate(request.setPrompt("a")));
-            assertEquals(Status.Code.INVALID_ARGUMENT, refused.getStatus().getCode());
-            assertTrue(refused.toString().contains("it must lie in"), refused.toString());
-        }
+        LogitBias.Builder bias = LogitBias.newBuilder().setTokenId(7).setBias(Float.NaN);
+        Map.ofEntries(
+                        Map.entry("temperature", request().setTemperature(Float.NaN)),
+                        Map.entry("top_p", request().setTopP(Float.NaN)),
+                        Map.entry("min_p", request().setMinP(Float.NaN)),
+                        Map.entry("typical_p", request().setTypicalP(Float.NaN)),
+                        Map.entry(
+                                "repetition_penalty",
+                                request().setRepetitionPenalty(Float.POSITIVE_INFINITY)),
+                        Map.entry(
+                                "frequency_penalty",
+                                request().setFrequencyPenalty(Float.NEGATIVE_INFINITY)),
+                        Map.entry("presence_penalty", request().setPresencePenalty(Float.NaN)),
+                        Map.entry("logit_bias.7", request().addLogitBias(bias)))
+                .forEach(RpcApiTest::assertOutOfRange);
+    }
+
+    private static void assertOutOfRange(String field, InferenceRequest.Builder request) {
+        StatusRuntimeException refused =
+                assertThrows(StatusRuntimeException.class, () -> generate(request.setPrompt("a")));
+        assertEquals(Status.Code.INVALID_ARGUMENT, refused.getStatus().getCode());
+        String reason = String.valueOf(refused.getStatus().getDescription());
+        assertTrue(reason.startsWith(field + " is "), reason);
+        assertTrue(reason.contains("it must lie in"), reason);
     }
 
     /// Some megabytes of these values would fill the heap.

@@ -30,13 +30,15 @@ public final class TestCoordinator implements AutoCloseable {
     static final int END = 2;
     static final int MAX_BODY = 64 << 10;
 
-    /// Longer than any test needs on a busy machine.
-    static final Timeouts LONG_TIMEOUTS =
-            new Timeouts(Eventually.TIMEOUT, Eventually.TIMEOUT, Eventually.TIMEOUT);
+    /// A limit of the coordinator that no test waits for: much longer than the tests' own waits, so
+    /// that it ends none of them.
+    static final Duration NEVER = Eventually.TIMEOUT.multipliedBy(10);
+
+    static final Timeouts LONG_TIMEOUTS = new Timeouts(NEVER, NEVER, NEVER);
 
     /// For tests with slow clients: the coordinator soon stops waiting for them.
     static final Timeouts SHORT_TIMEOUTS =
-            new Timeouts(Eventually.TIMEOUT, Duration.ofMillis(700), Duration.ofSeconds(2));
+            new Timeouts(NEVER, Duration.ofMillis(700), Duration.ofSeconds(2));
 
     private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -70,7 +72,7 @@ public final class TestCoordinator implements AutoCloseable {
                 model,
                 MODEL,
                 MAX_BODY,
-                Eventually.TIMEOUT,
+                NEVER,
                 false,
                 "");
     }

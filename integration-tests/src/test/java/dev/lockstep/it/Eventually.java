@@ -13,6 +13,9 @@ final class Eventually {
     /// Only a hang takes longer, however busy the machine is.
     static final Duration TIMEOUT = Duration.ofMinutes(3);
 
+    /// The limit for the wall time of a wait on a [LoadAwareClock], which only a hang exceeds.
+    private static final Duration MAX_WALL_TIME = Duration.ofMinutes(10);
+
     private static final long POLL_MILLIS = 20;
 
     private Eventually() {}
@@ -28,7 +31,8 @@ final class Eventually {
         return find(TIMEOUT, () -> Duration.ofNanos(System.nanoTime() - start), what, question);
     }
 
-    /// Waits until `condition` holds, until `clock` shows more than `limit`.
+    /// Waits until `condition` holds, until `clock` shows more than `limit`, or [#MAX_WALL_TIME]
+    /// has passed.
     static void await(
             Duration limit,
             LoadAwareClock clock,
@@ -48,6 +52,7 @@ final class Eventually {
             Supplier<String> what,
             Callable<Optional<T>> question)
             throws Exception {
+        long start = System.nanoTime();
         while (true) {
             Optional<T> answer = question.call();
             if (answer.isPresent()) {
@@ -56,6 +61,11 @@ final class Eventually {
             if (elapsed.get().compareTo(limit) > 0) {
                 throw new AssertionFailedError(
                         "did not happen within " + limit.toSeconds() + " s: " + what.get());
+            }
+            if (System.nanoTime() - start > MAX_WALL_TIME.toNanos()) {
+                throw new AssertionFailedError(
+                        "did not happen within %d s of wall time: %s"
+                                .formatted(MAX_WALL_TIME.toSeconds(), what.get()));
             }
             Thread.sleep(POLL_MILLIS);
         }

@@ -25,6 +25,11 @@ import org.jspecify.annotations.Nullable;
 final class RankProcess implements AutoCloseable {
     private static final int MAX_COUNT = 60_000;
 
+    /// CPU time after which [#awaitLine] determines anew how fast the machine is.
+    private static final Duration BURST = Duration.ofMillis(10);
+
+    private static final long PAUSE_MILLIS = 40;
+
     private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
 
     private final Process process;
@@ -76,21 +81,36 @@ final class RankProcess implements AutoCloseable {
         return awaitLine(start, () -> lines.poll(HostGroup.TIMEOUT.toSeconds(), TimeUnit.SECONDS));
     }
 
-    /// Returns the next line that begins with `start`; throws when a busy thread uses more than
-    /// `limit` of CPU time before it arrives. Where other processes take the cores that is later
-    /// than `limit`, as for the rank.
+    /// Returns the next line that begins with `start`; throws when a busy thread would use more
+    /// than `limit` of CPU time before it arrives. Where other processes take the cores that is
+    /// later than `limit`, as for the rank. The wait computes for a fifth of the time, to determine
+    /// the share of a core that a thread gets.
     String awaitLine(String start, Duration limit) throws InterruptedException {
-        long deadline = THREADS.getCurrentThreadCpuTime() + limit.toNanos();
+        long[] leftNanos = {limit.toNanos()};
         return awaitLine(
                 start,
                 () -> {
                     String line = lines.poll();
-                    while (line == null && THREADS.getCurrentThreadCpuTime() < deadline) {
-                        Thread.onSpinWait();
-                        line = lines.poll();
+                    while (line == null && leftNanos[0] > 0) {
+                        long cycle = System.nanoTime();
+                        double speed = speed();
+                        line = lines.poll(PAUSE_MILLIS, TimeUnit.MILLISECONDS);
+                        leftNanos[0] -= (long) (speed * (System.nanoTime() - cycle));
                     }
                     return line;
                 });
+    }
+
+    /// Computes for [#BURST] and returns the share of the wall time that this thread ran.
+    private static double speed() {
+        long wall = System.nanoTime();
+        long start = THREADS.getCurrentThreadCpuTime();
+        long now = start;
+        while (now < start + BURST.toNanos()) {
+            Thread.onSpinWait();
+            now = THREADS.getCurrentThreadCpuTime();
+        }
+        return Math.min(1, (now - start) / (double) (System.nanoTime() - wall));
     }
 
     /// The lines of the process: null when none arrives in time.

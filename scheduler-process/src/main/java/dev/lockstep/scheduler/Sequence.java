@@ -133,7 +133,7 @@ public final class Sequence {
     }
 
     /// The first choice of its request; empty for that choice.
-    Optional<Sequence> leader() {
+    public Optional<Sequence> leader() {
         return leader;
     }
 

@@ -12,6 +12,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.UnaryOperator;
 
 /// A worker without a model that detects everything a scheduler can get wrong: slots, tables,
 /// positions and the content of each KV block. The "key and value" of a position is a hash of all
@@ -30,6 +31,7 @@ public final class FakeWorker {
     static final int POOLED = 4;
 
     private final GroupShape shape;
+    private final UnaryOperator<WantedOutputs> reader;
     private final Map<Integer, Slot> slots = new HashMap<>();
     // [pool][block][offset]; groups whose blocks have equal bytes share a pool.
     private final long[][][] memory;
@@ -40,7 +42,13 @@ public final class FakeWorker {
     private long lastStep;
 
     public FakeWorker(GroupShape shape) {
+        this(shape, wanted -> wanted);
+    }
+
+    /// @param reader translates the requested outputs of a sequence into those of [#wanted]
+    public FakeWorker(GroupShape shape, UnaryOperator<WantedOutputs> reader) {
         this.shape = shape;
+        this.reader = reader;
         var sizes = new ArrayList<Long>();
         poolOfGroup = new int[shape.kvGroups().size()];
         for (int group = 0; group < poolOfGroup.length; group++) {
@@ -65,11 +73,15 @@ public final class FakeWorker {
         final List<List<Integer>> tables = new ArrayList<>();
         int computed;
 
-        Slot(StepPlan.Admission admission, int groups, int blockSize) {
+        Slot(
+                StepPlan.Admission admission,
+                UnaryOperator<WantedOutputs> reader,
+                int groups,
+                int blockSize) {
             computed = admission.computed();
             cachedBlocks = computed / blockSize;
             choice = admission.sequence().choice();
-            wanted = admission.sequence().wanted();
+            wanted = reader.apply(admission.sequence().wanted());
             withoutKv = admission.withoutKv();
             prompt = admission.sequence().promptLength();
             for (int id : admission.sequence().prompt()) {
@@ -96,7 +108,7 @@ public final class FakeWorker {
             require(slots.remove(slot) != null, "released slot " + slot + " is empty");
         }
         for (StepPlan.Admission admission : plan.admitted()) {
-            var slot = new Slot(admission, shape.kvGroups().size(), shape.blockSize());
+            var slot = new Slot(admission, reader, shape.kvGroups().size(), shape.blockSize());
             require(admission.slot() < shape.maxSequences(), "slot " + admission.slot());
             require(
                     slots.put(admission.slot(), slot) == null,

@@ -76,10 +76,6 @@ final class SimulatedGroup {
         return scheduler != null;
     }
 
-    List<Timeline.Choice> timelineOf(String request) {
-        return timeline.describe(request);
-    }
-
     Scheduler scheduler() {
         return requireNonNull(scheduler);
     }

@@ -122,7 +122,7 @@ final class StepMessages {
                 .topP(params.getTopP())
                 .topK(params.getTopK())
                 .minP(params.getMinP())
-                .typicalP(params.getTypicalP())
+                .typicalP(params.hasTypicalP() ? params.getTypicalP() : 1)
                 .repetitionPenalty(params.getRepetitionPenalty())
                 .frequencyPenalty(params.getFrequencyPenalty())
                 .presencePenalty(params.getPresencePenalty())

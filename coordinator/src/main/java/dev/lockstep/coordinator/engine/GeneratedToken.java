@@ -27,10 +27,15 @@ public record GeneratedToken(int id, float logprob, List<TokenLogprob> top) {
     /// Reads the tokens of an event, with log-probabilities where they were requested.
     static List<GeneratedToken> fromProto(GenerateEvent.Tokens event)
             throws InvalidProtocolBufferException {
+        int logprobs = event.getLogprobsCount();
+        if (logprobs != 0 && logprobs != event.getIdsCount()) {
+            throw new InvalidProtocolBufferException(
+                    logprobs + " log-probabilities for " + event.getIdsCount() + " tokens");
+        }
         List<GeneratedToken> tokens = new ArrayList<>(event.getIdsCount());
         for (int i = 0; i < event.getIdsCount(); i++) {
             tokens.add(
-                    event.getLogprobsCount() == 0
+                    logprobs == 0
                             ? new GeneratedToken(event.getIds(i), 0, List.of())
                             : fromProto(Token.parseFrom(event.getLogprobs(i))));
         }

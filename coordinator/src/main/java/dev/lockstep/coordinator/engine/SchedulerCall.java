@@ -16,8 +16,6 @@ import io.grpc.stub.ClientResponseObserver;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// One `Generate` call, which adds its events to an inbox.
@@ -128,23 +126,28 @@ public final class SchedulerCall implements ClientResponseObserver<GenerateReque
         PositionOutputs.Builder decoded =
                 PositionOutputs.newBuilder()
                         .setPosition(outputs.getPosition())
-                        .setHiddenSize(outputs.getHiddenSize())
-                        .addAllPooled(floats(outputs.getPooled()));
+                        .setHiddenSize(outputs.getHiddenSize());
         for (ByteString token : outputs.getNextTokensList()) {
             decoded.addNextTokens(Token.parseFrom(token));
         }
-        outputs.getHiddenStatesList().forEach(state -> decoded.addAllHiddenStates(floats(state)));
+        for (ByteString state : outputs.getHiddenStatesList()) {
+            FloatBuffer values = floats(state);
+            while (values.hasRemaining()) {
+                decoded.addHiddenStates(values.get());
+            }
+        }
+        FloatBuffer pooled = floats(outputs.getPooled());
+        while (pooled.hasRemaining()) {
+            decoded.addPooled(pooled.get());
+        }
         return decoded.build();
     }
 
-    private static List<Float> floats(ByteString bytes) {
-        FloatBuffer values =
-                bytes.asReadOnlyByteBuffer().order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer();
-        List<Float> list = new ArrayList<>(values.remaining());
-        while (values.hasRemaining()) {
-            list.add(values.get());
+    private static FloatBuffer floats(ByteString bytes) throws InvalidProtocolBufferException {
+        if (bytes.size() % Float.BYTES != 0) {
+            throw new InvalidProtocolBufferException(bytes.size() + " bytes are not floats");
         }
-        return list;
+        return bytes.asReadOnlyByteBuffer().order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer();
     }
 
     @Override

@@ -130,7 +130,6 @@ final class SchedulerLink {
         }
         boolean readyChanged = !view.alive() || view.status().getReady() != status.getReady();
         view = view.with(true, status, bytesPerStep);
-        view.sent().clearPending();
         if (readyChanged) {
             LOG.info(
                     "group {} by {}: {}",
@@ -139,6 +138,8 @@ final class SchedulerLink {
                     status.getReady() ? "ready, epoch " + status.getEpoch() : status.getReason());
         }
         changed.run();
+        // After the status: until both are seen, a request counts twice rather than not at all.
+        view.sent().clearPending();
     }
 
     private void connectionLost(String reason) {

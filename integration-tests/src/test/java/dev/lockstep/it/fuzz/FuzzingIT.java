@@ -27,8 +27,9 @@ import org.junit.jupiter.api.io.TempDir;
 
 /// Every reader reads or refuses any bytes soon, in memory that the file's size bounds.
 ///
-/// The tests are here and not beside the readers because nothing else runs at this point of the
-/// build: two fuzzers at a time use its two cores. Each finding becomes a test beside the reader.
+/// The tests are here and not beside the readers because fuzzing takes too long for unit tests.
+/// Other tests may run at the same time: the limits count CPU time, or catch a hang. Each finding
+/// becomes a test beside the reader.
 final class FuzzingIT {
     private static final Duration EACH =
             Duration.ofSeconds(Boolean.getBoolean("lockstep.long") ? 600 : 30);

@@ -60,6 +60,8 @@ record GenerateRequest(
         refuseUnserved("speculative", proto.getSpeculative());
         require(proto.getPromptIdsCount() > 0, "prompt_ids are empty, the least is 1");
         requireWhole("choices", proto.getChoices(), 1, MAX_CHOICES);
+        requireWhole("max_tokens", proto.getMaxTokens(), 0, Integer.MAX_VALUE);
+        requireWhole("min_tokens", proto.getMinTokens(), 0, proto.getMaxTokens());
         requireOutputs(proto);
         int[] ids = new int[proto.getPromptIdsCount()];
         for (int i = 0; i < ids.length; i++) {

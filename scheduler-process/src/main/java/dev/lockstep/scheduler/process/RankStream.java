@@ -9,6 +9,7 @@ import dev.lockstep.proto.v1.BlockCopy;
 import dev.lockstep.proto.v1.BlockList;
 import dev.lockstep.proto.v1.EncodedOutputs;
 import dev.lockstep.proto.v1.Row;
+import dev.lockstep.proto.v1.Sampled;
 import dev.lockstep.proto.v1.SchedulerMessage;
 import dev.lockstep.proto.v1.SlotOutputs;
 import dev.lockstep.proto.v1.Step;
@@ -27,6 +28,7 @@ import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import java.util.List;
+import java.util.Optional;
 
 /// The stream to one rank, and the messages on it. Its group opens and cancels it.
 final class RankStream extends ClientCall.Listener<WorkerMessage> {
@@ -150,8 +152,7 @@ final class RankStream extends ClientCall.Listener<WorkerMessage> {
                                 one ->
                                         new StepResult.Sampled(
                                                 one.getSlot(),
-                                                new SampledToken(
-                                                        one.getId(), payload(one.getLogprobs()))))
+                                                new SampledToken(one.getId(), logprobs(one))))
                         .toList();
         List<StepResult.Outputs> outputs =
                 proto.getOutputsList().stream()
@@ -159,6 +160,10 @@ final class RankStream extends ClientCall.Listener<WorkerMessage> {
                         .toList();
         return new StepResult(
                 proto.getEpoch(), proto.getNumber(), sampled, outputs, proto.getComputeMicros());
+    }
+
+    private static Optional<Payload> logprobs(Sampled token) {
+        return token.hasLogprobs() ? Optional.of(payload(token.getLogprobs())) : Optional.empty();
     }
 
     private static PositionOutputs fromProto(SlotOutputs proto) {

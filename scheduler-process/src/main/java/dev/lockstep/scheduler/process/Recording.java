@@ -125,6 +125,8 @@ final class Recording implements Recorder, AutoCloseable {
             arrival.addCacheDomain(word);
         }
         choices.forEach(each -> arrival.addChoices(each.arrival()));
+        first.leader().ifPresent(leader -> arrival.setLeader(leader.arrival()));
+        arrival.setFirstChoice(choice.index());
         write(call(nanos).setArrival(arrival));
     }
 

@@ -126,6 +126,10 @@ public final class Replay {
     }
 
     private void begin(RecordedGroup group) {
+        if (scheduler != null) {
+            // Sequences of the lost group are aborted, or wait for this one.
+            scheduler.lose();
+        }
         groups++;
         kvGroups = group.getKvGroupsCount();
         var shape =
@@ -182,9 +186,16 @@ public final class Replay {
                         arrival.getMinTokens(),
                         arrival.getStopTokenIdsList(),
                         Payload.of(arrival.getSampling().toByteArray()));
+        if (arrival.getChoicesCount() == 0) {
+            throw new IOException("an arrival without choices: an older build recorded it");
+        }
+        Optional<Sequence> leader =
+                arrival.hasLeader()
+                        ? Optional.ofNullable(sequences.get(arrival.getLeader()))
+                        : Optional.empty();
         var choices = new ArrayList<Sequence>();
         for (long number : arrival.getChoicesList()) {
-            int index = choices.size();
+            int index = arrival.getFirstChoice() + choices.size();
             var sequence =
                     new Sequence(
                             number,
@@ -193,7 +204,7 @@ public final class Replay {
                             first.withIndex(index),
                             GenerateRequest.wanted(wanted, index, prompt.length),
                             options,
-                            index == 0 ? Optional.empty() : Optional.of(choices.getFirst()),
+                            choices.isEmpty() ? leader : Optional.of(choices.getFirst()),
                             kvGroups);
             sequences.put(number, sequence);
             choices.add(sequence);

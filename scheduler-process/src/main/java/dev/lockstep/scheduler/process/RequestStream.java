@@ -95,8 +95,8 @@ final class RequestStream {
             outbox.tokens = tokens;
         }
         tokens.addIds(token.id());
-        if (!token.logprobs().isEmpty()) {
-            tokens.addLogprobs(bytes(token.logprobs()));
+        if (token.logprobs().isPresent()) {
+            tokens.addLogprobs(bytes(token.logprobs().get()));
         }
         generated++;
         unread++;

@@ -345,8 +345,18 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
     }
 
     private static WantedOutputs wanted(Admission admission) {
+        return admission.getOutputs().isEmpty()
+                ? WantedOutputs.NONE
+                : wanted(new WantedOutputs(0, Payload.of(admission.getOutputs().toByteArray())));
+    }
+
+    /// Translates real messages into the outputs that [FakeWorker] understands.
+    static WantedOutputs wanted(WantedOutputs real) {
+        if (!real.any()) {
+            return WantedOutputs.NONE;
+        }
         try {
-            PromptOutputs outputs = PromptOutputs.parseFrom(admission.getOutputs());
+            PromptOutputs outputs = PromptOutputs.parseFrom(real.request().bytes());
             return FakeWorker.wanted(
                     outputs.getFrom(),
                     outputs.getLogprobs(),

@@ -17,6 +17,7 @@ import dev.lockstep.scheduler.Policies;
 import dev.lockstep.scheduler.Scheduler;
 import dev.lockstep.scheduler.SchedulingOptions;
 import dev.lockstep.scheduler.Sequence;
+import dev.lockstep.scheduler.SequenceEvent;
 import dev.lockstep.scheduler.StepPlan;
 import dev.lockstep.scheduler.Timeline;
 import dev.lockstep.scheduler.WaitingLimits;
@@ -41,6 +42,7 @@ class ReplayTest {
     /// Records random requests, cancels and deadlines under pressure.
     private Path record(String order) {
         Path file = folder.resolve("recording");
+        int outputs = 0;
         var random = new Random(3);
         List<KvGroupShape> groups =
                 List.of(
@@ -60,7 +62,7 @@ class ReplayTest {
         try (Recording recording = Recording.to(file)) {
             recording.formed(shape, limits, policies, FakeWorker.KEY, CommonBlocks.NONE, 0);
             scheduler.recordTo(recording);
-            var worker = new FakeWorker(shape);
+            var worker = new FakeWorker(shape, FakeRank::wanted);
             var all = new ArrayList<Sequence>();
             for (long nanos = 1; nanos < 400; nanos++) {
                 if (random.nextInt(3) == 0) {
@@ -97,10 +99,15 @@ class ReplayTest {
                 scheduler.expire(nanos);
                 StepPlan plan = scheduler.plan(nanos);
                 if (!plan.isEmpty()) {
-                    scheduler.apply(worker.run(plan), nanos);
+                    outputs +=
+                            (int)
+                                    scheduler.apply(worker.run(plan), nanos).stream()
+                                            .filter(SequenceEvent.Computed.class::isInstance)
+                                            .count();
                 }
             }
         }
+        assertTrue(outputs > 20, outputs + " outputs of positions");
         return file;
     }
 
@@ -126,6 +133,62 @@ class ReplayTest {
         Replay.Report report = Replay.of(record(order));
         assertEquals(List.of(), report.differences());
         assertTrue(report.plans() > 100 && report.requests() > 50, () -> "" + report);
+    }
+
+    /// After a lost group each waiting choice is submitted on its own to the next one.
+    @Test
+    void choicesThatWaitedForTheNextGroupReplayWithTheirIndexAndLeader() throws IOException {
+        Path file = folder.resolve("recording");
+        var limits = new WaitingLimits(50, 5000);
+        int[] prompt = prompt(new Random(5));
+        try (Recording recording = Recording.to(file)) {
+            var choices = new ArrayList<Sequence>();
+            for (int index = 0; index < 3; index++) {
+                choices.add(
+                        new Sequence(
+                                index,
+                                "r",
+                                prompt,
+                                Choice.of(4).withIndex(index),
+                                WantedOutputs.NONE,
+                                SchedulingOptions.NONE,
+                                index == 0 ? Optional.empty() : Optional.of(choices.getFirst()),
+                                1));
+            }
+            for (long epoch = 1; epoch <= 2; epoch++) {
+                // One slot: the other choices wait.
+                var shape =
+                        new GroupShape(epoch, 1, 64, 120, 4, 60, List.of(KvGroupShape.full(64)));
+                var scheduler =
+                        new Scheduler(
+                                shape,
+                                limits,
+                                Policies.DEFAULT,
+                                new BlockHasher(FakeWorker.KEY),
+                                CacheEvents.NONE,
+                                new Timeline(64));
+                recording.formed(
+                        shape, limits, Policies.DEFAULT, FakeWorker.KEY, CommonBlocks.NONE, 0);
+                scheduler.recordTo(recording);
+                if (epoch == 1) {
+                    scheduler.submit(choices, 1);
+                    scheduler.plan(1);
+                    assertEquals(choices.subList(1, 3), scheduler.lose().waiting());
+                } else {
+                    choices.subList(1, 3).forEach(each -> scheduler.submit(List.of(each), 2));
+                    var worker = new FakeWorker(shape);
+                    for (long nanos = 3; nanos < 30; nanos++) {
+                        StepPlan plan = scheduler.plan(nanos);
+                        if (!plan.isEmpty()) {
+                            scheduler.apply(worker.run(plan), nanos);
+                        }
+                    }
+                }
+            }
+        }
+        Replay.Report report = Replay.of(file);
+        assertEquals(List.of(), report.differences());
+        assertTrue(report.plans() > 8, () -> "" + report);
     }
 
     @Test

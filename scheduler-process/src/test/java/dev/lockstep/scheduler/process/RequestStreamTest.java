@@ -8,11 +8,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.lockstep.proto.v1.FinishReason;
 import dev.lockstep.proto.v1.GenerateEvent;
 import dev.lockstep.proto.v1.PromptOutputs;
+import dev.lockstep.proto.v1.Token;
 import dev.lockstep.proto.v1.Usage;
 import dev.lockstep.scheduler.Choice;
+import dev.lockstep.scheduler.Payload;
 import dev.lockstep.scheduler.SampledToken;
 import io.grpc.Status;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
@@ -43,6 +46,21 @@ class RequestStreamTest {
         assertEquals(2, tokens.getIdsCount());
         stream.generated(0, 2, SampledToken.of(8));
         assertEquals(2, reader.events.getLast().getTokens().getPosition());
+    }
+
+    /// The message of id 0 with log-probability 0 has no bytes, and still has its place.
+    @Test
+    void everyTokenOfAnEventHasItsLogprobs() {
+        for (int id = 0; id < 3; id++) {
+            Payload logprobs = Payload.of(Token.newBuilder().setId(id).build().toByteArray());
+            stream.generated(0, id, new SampledToken(id, Optional.of(logprobs)));
+        }
+        reader.ready = true;
+        stream.drain();
+        GenerateEvent.Tokens tokens = reader.events.getFirst().getTokens();
+        assertEquals(List.of(0, 1, 2), tokens.getIdsList());
+        assertEquals(3, tokens.getLogprobsCount());
+        assertTrue(tokens.getLogprobs(0).isEmpty());
     }
 
     @Test
