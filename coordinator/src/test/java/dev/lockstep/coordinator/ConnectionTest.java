@@ -192,7 +192,7 @@ final class ConnectionTest {
             assertTrue(body.endsWith("data: [DONE]\n\n"));
             int ids = 0;
             // All events at a time would need too much memory.
-            for (String event : body.split("\n\n")) {
+            for (String event : body.split("\n\n", -1)) {
                 if (event.startsWith("data: {")) {
                     JsonNode json = TestCoordinator.json(event.substring(6));
                     ids += json.at("/choices/0/token_ids").size();
