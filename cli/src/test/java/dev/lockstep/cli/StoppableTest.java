@@ -10,9 +10,11 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /// Runs each command in a separate process, because its end is the end of the process.
+@Tag("processes")
 class StoppableTest {
     private static Process probe(String word) throws IOException {
         return new ProcessBuilder(

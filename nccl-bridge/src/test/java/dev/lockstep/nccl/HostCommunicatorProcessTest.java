@@ -10,10 +10,12 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /// Ranks in separate processes, as in production, and their behaviour when one is killed or
 /// stopped.
+@Tag("processes")
 final class HostCommunicatorProcessTest {
     /// The guarantee: no rank waits longer for a lost peer.
     private static final Duration ABORT_LIMIT = Duration.ofSeconds(5);
