@@ -50,9 +50,7 @@ public final class TestCoordinator implements AutoCloseable {
 
     private TestCoordinator(ServedModel model, Timeouts timeouts) throws IOException {
         this.model = model;
-        scheduler =
-                new FakeScheduler(
-                        "default", MODEL, TinyCheckpoint.VOCABULARY, TinyCheckpoint.CONTEXT);
+        scheduler = scheduler("default");
         coordinator =
                 new Coordinator(
                         config(Path.of("unused"), 0),
@@ -60,6 +58,11 @@ public final class TestCoordinator implements AutoCloseable {
                         timeouts);
         cluster.another(Runnable::run).register(scheduler.member());
         coordinator.join(cluster);
+    }
+
+    /// Starts a scheduler for the same model; it is not a member of the cluster yet.
+    public static FakeScheduler scheduler(String group) throws IOException {
+        return new FakeScheduler(group, MODEL, TinyCheckpoint.VOCABULARY, TinyCheckpoint.CONTEXT);
     }
 
     static CoordinatorConfig config(Path model, int port) {

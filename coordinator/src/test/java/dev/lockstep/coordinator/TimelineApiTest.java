@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.cluster.Eventually;
 import dev.lockstep.proto.v1.ChoiceTimeline;
 import dev.lockstep.proto.v1.RequestTimeline;
@@ -26,12 +25,7 @@ final class TimelineApiTest {
     @BeforeAll
     static void start() throws Exception {
         tiny = TestCoordinator.start();
-        second =
-                new FakeScheduler(
-                        "second",
-                        TestCoordinator.MODEL,
-                        TinyCheckpoint.VOCABULARY,
-                        TinyCheckpoint.CONTEXT);
+        second = TestCoordinator.scheduler("second");
         tiny.cluster.another(Runnable::run).register(second.member());
         Eventually.await("the second group is known", () -> !second.blocks().requests().isEmpty());
     }

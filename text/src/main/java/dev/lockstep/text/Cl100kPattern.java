@@ -8,7 +8,7 @@ package dev.lockstep.text;
 /// ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`. With `marksInWords` every `\p{L}` that is
 /// repeated or excluded from symbols is `[\p{L}\p{M}]` (Qwen 3.5).
 record Cl100kPattern(int digits, boolean contractions, boolean marksInWords)
-        implements TokenPattern {
+        implements CoveringPattern {
     Cl100kPattern {
         if (digits < 1) {
             throw new IllegalArgumentException("digits " + digits + " is below 1");
@@ -16,17 +16,7 @@ record Cl100kPattern(int digits, boolean contractions, boolean marksInWords)
     }
 
     @Override
-    public void find(char[] text, int from, int to, IntList matches) {
-        int start = from;
-        while (start < to) {
-            int end = wordEnd(text, start, to);
-            matches.add(start);
-            matches.add(end);
-            start = end;
-        }
-    }
-
-    private int wordEnd(char[] text, int start, int to) {
+    public int wordEnd(char[] text, int start, int to) {
         if (contractions && text[start] == '\'') {
             int contraction = Contraction.length(text, start, to, true);
             if (contraction > 0) {

@@ -5,21 +5,11 @@ package dev.lockstep.text;
 ///
 /// Contractions match in lower case only; marks count as symbols; the matches cover all of the
 /// text.
-record Gpt2Pattern() implements TokenPattern {
+record Gpt2Pattern() implements CoveringPattern {
     private static final int OTHER = ~(Characters.LETTER | Characters.NUMBER | Characters.SPACE);
 
     @Override
-    public void find(char[] text, int from, int to, IntList matches) {
-        int start = from;
-        while (start < to) {
-            int end = wordEnd(text, start, to);
-            matches.add(start);
-            matches.add(end);
-            start = end;
-        }
-    }
-
-    private static int wordEnd(char[] text, int start, int to) {
+    public int wordEnd(char[] text, int start, int to) {
         if (text[start] == '\'') {
             int contraction = Contraction.length(text, start, to, false);
             if (contraction > 0) {

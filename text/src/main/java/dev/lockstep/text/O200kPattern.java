@@ -7,24 +7,14 @@ package dev.lockstep.text;
 /// With U = `[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]`, L = `[\p{Ll}\p{Lm}\p{Lo}\p{M}]` and c a contraction:
 /// `[^\r\n\p{L}\p{N}]?U*L+c?|[^\r\n\p{L}\p{N}]?U+L*c?|\p{N}{1,3}|
 /// ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`.
-record O200kPattern(int digits, boolean contractions) implements TokenPattern {
+record O200kPattern(int digits, boolean contractions) implements CoveringPattern {
     private static final int UPPER =
             Characters.UPPER | Characters.TITLE | Characters.UNCASED | Characters.MARK;
     private static final int LOWER = Characters.LOWER | Characters.UNCASED | Characters.MARK;
     private static final int OTHER = ~(Characters.LETTER | Characters.NUMBER | Characters.SPACE);
 
     @Override
-    public void find(char[] text, int from, int to, IntList matches) {
-        int start = from;
-        while (start < to) {
-            int end = wordEnd(text, start, to);
-            matches.add(start);
-            matches.add(end);
-            start = end;
-        }
-    }
-
-    private int wordEnd(char[] text, int start, int to) {
+    public int wordEnd(char[] text, int start, int to) {
         int first = Characters.codePoint(text, start, to);
         int next = start + Character.charCount(first);
         boolean mayLead =

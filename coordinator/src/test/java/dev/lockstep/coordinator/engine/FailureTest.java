@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.FixedCluster;
 import dev.lockstep.cluster.Member;
@@ -95,12 +94,7 @@ final class FailureTest {
 
     @Test
     void aRequestRefusedByOneGroupIsSentToAnother() throws Exception {
-        try (var other =
-                new FakeScheduler(
-                        "other",
-                        TestCoordinator.MODEL,
-                        TinyCheckpoint.VOCABULARY,
-                        TinyCheckpoint.CONTEXT)) {
+        try (var other = TestCoordinator.scheduler("other")) {
             var refusals = new AtomicInteger();
             tiny.scheduler.behave(
                     call -> {
@@ -131,12 +125,7 @@ final class FailureTest {
 
     @Test
     void aRequestToAStoppingSchedulerIsSentToAnother() throws Exception {
-        try (var other =
-                new FakeScheduler(
-                        "other",
-                        TestCoordinator.MODEL,
-                        TinyCheckpoint.VOCABULARY,
-                        TinyCheckpoint.CONTEXT)) {
+        try (var other = TestCoordinator.scheduler("other")) {
             other.behave(call -> other.die());
             tiny.scheduler.behave(
                     call -> {
@@ -158,12 +147,7 @@ final class FailureTest {
 
     @Test
     void ofTwoFullGroupsTheEarlierRetryIsReported() throws Exception {
-        try (var other =
-                new FakeScheduler(
-                        "other",
-                        TestCoordinator.MODEL,
-                        TinyCheckpoint.VOCABULARY,
-                        TinyCheckpoint.CONTEXT)) {
+        try (var other = TestCoordinator.scheduler("other")) {
             tiny.scheduler.behave(call -> call.fail(Status.RESOURCE_EXHAUSTED, retryAfter(9000)));
             other.behave(call -> call.fail(Status.RESOURCE_EXHAUSTED, retryAfter(4000)));
             FixedCluster cluster = tiny.cluster.another(Runnable::run);

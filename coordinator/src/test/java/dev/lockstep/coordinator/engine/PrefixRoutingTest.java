@@ -3,7 +3,6 @@ package dev.lockstep.coordinator.engine;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.cluster.BlockHasher;
 import dev.lockstep.cluster.CacheDomain;
@@ -32,12 +31,7 @@ final class PrefixRoutingTest {
     @BeforeAll
     static void start() throws Exception {
         tiny = TestCoordinator.start();
-        second =
-                new FakeScheduler(
-                        "second",
-                        TestCoordinator.MODEL,
-                        TinyCheckpoint.VOCABULARY,
-                        TinyCheckpoint.CONTEXT);
+        second = TestCoordinator.scheduler("second");
         tiny.cluster.another(Runnable::run).register(second.member());
         hasher = new BlockHasher(tiny.cluster.blockHashKey());
         for (FakeScheduler each : new FakeScheduler[] {tiny.scheduler, second}) {

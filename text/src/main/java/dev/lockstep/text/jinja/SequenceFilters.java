@@ -62,15 +62,18 @@ final class SequenceFilters {
         var joined = new Output(budget);
         boolean first = true;
         for (Object item : Values.iterate(input, budget)) {
-            Object part =
-                    bound.value("attribute")
-                            .filter(path -> path != None.NONE)
-                            .map(path -> SelectFilters.attribute(item, path, budget))
-                            .orElse(item);
+            Object part = part(item, bound, budget);
             joined.append(first ? "" : separator).append(Text.of(part, budget));
             first = false;
         }
         return joined.toString();
+    }
+
+    /// Returns the item, or its attribute that the filter's `attribute` names.
+    private static Object part(Object item, CallArguments.Bound bound, Budget budget) {
+        return SortFilters.path(bound)
+                .map(path -> SelectFilters.attribute(item, path, budget))
+                .orElse(item);
     }
 
     private static Object reverse(Object input, CallArguments arguments, Budget budget) {
@@ -98,11 +101,7 @@ final class SequenceFilters {
         CallArguments.Bound bound = arguments.bind("sum", "attribute", "start");
         Object total = bound.value("start", 0L);
         for (Object item : Values.iterate(input, budget)) {
-            Object part =
-                    bound.value("attribute")
-                            .filter(path -> path != None.NONE)
-                            .map(path -> SelectFilters.attribute(item, path, budget))
-                            .orElse(item);
+            Object part = part(item, bound, budget);
             total = Operators.binary(Expression.BinaryOperator.ADD, total, part, budget);
         }
         return total;

@@ -59,7 +59,7 @@ final class SortFilters {
         return new Tuple(parts);
     }
 
-    private static Optional<Object> path(CallArguments.Bound bound) {
+    static Optional<Object> path(CallArguments.Bound bound) {
         return bound.value("attribute").filter(path -> path != None.NONE);
     }
 
