@@ -14,7 +14,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class FolderCheckpointTest {
     @Test
     void theLlamaFixtureMatchesItsReadme() {
-        Checkpoint checkpoint = Checkpoint.open(Fixtures.path("models/llama"));
+        Checkpoint checkpoint = Checkpoint.open(Fixtures.require("models/llama"));
         ModelConfig config = checkpoint.config();
         assertEquals(
                 new ModelConfig(
@@ -60,7 +60,7 @@ class FolderCheckpointTest {
                 "starcoder2"
             })
     void everyModelFixtureOpens(String name) {
-        Checkpoint checkpoint = Checkpoint.open(Fixtures.path("models/" + name));
+        Checkpoint checkpoint = Checkpoint.open(Fixtures.require("models/" + name));
         assertEquals(128, checkpoint.config().hiddenSize());
         assertEquals(512, checkpoint.config().contextLength());
         assertEquals(1024, checkpoint.config().vocabularySize());
@@ -78,9 +78,9 @@ class FolderCheckpointTest {
     void aRopeScalingIsReadWithItsParameters() {
         assertEquals(
                 new RopeScaling.Llama3(8, 1, 4, 64),
-                Checkpoint.open(Fixtures.path("models/llama3-rope")).config().rope().scaling());
+                Checkpoint.open(Fixtures.require("models/llama3-rope")).config().rope().scaling());
         RopeScaling yarn =
-                Checkpoint.open(Fixtures.path("models/llama-yarn")).config().rope().scaling();
+                Checkpoint.open(Fixtures.require("models/llama-yarn")).config().rope().scaling();
         assertTrue(
                 yarn instanceof RopeScaling.Yarn read
                         && read.factor() == 4
@@ -92,20 +92,20 @@ class FolderCheckpointTest {
 
     @Test
     void layersWithWindowsFormTheirOwnGroup() {
-        ModelConfig gemma = Checkpoint.open(Fixtures.path("models/gemma2")).config();
+        ModelConfig gemma = Checkpoint.open(Fixtures.require("models/gemma2")).config();
         assertEquals(
                 List.of(KvGroup.window(List.of(0, 2), 16), KvGroup.full(List.of(1))),
                 gemma.kvGroups());
         assertEquals(OptionalInt.of(16), gemma.window(2));
         assertEquals(OptionalInt.empty(), gemma.window(1));
-        ModelConfig gemma3 = Checkpoint.open(Fixtures.path("models/gemma3")).config();
+        ModelConfig gemma3 = Checkpoint.open(Fixtures.require("models/gemma3")).config();
         assertEquals(10_000, gemma3.rope(0).theta());
         assertEquals(1_000_000, gemma3.rope(5).theta());
     }
 
     @Test
     void tiedHeadsAndBiasesAreDetectedFromTheTensors() {
-        Checkpoint qwen = Checkpoint.open(Fixtures.path("models/qwen2"));
+        Checkpoint qwen = Checkpoint.open(Fixtures.require("models/qwen2"));
         assertTrue(qwen.config().tiedEmbeddings());
         assertTrue(qwen.config().attention().bias());
         assertFalse(qwen.has("lm_head.weight"));

@@ -36,7 +36,7 @@ class GgufCheckpointTest {
         "IQ4_NL, IQ4_NL"
     })
     void everyGgufFixtureMatchesItsReadme(String file, TensorType type) {
-        Checkpoint checkpoint = Checkpoint.open(Fixtures.path("gguf/llama-" + file + ".gguf"));
+        Checkpoint checkpoint = Checkpoint.open(Fixtures.require("gguf/llama-" + file + ".gguf"));
         checkpoint.requireSupportedTypes();
         assertEquals(
                 new ModelConfig(
@@ -66,7 +66,7 @@ class GgufCheckpointTest {
 
     @Test
     void onlyQAndKAreReorderedToHuggingFaceOrder() {
-        Checkpoint checkpoint = Checkpoint.open(Fixtures.path("gguf/llama-F32.gguf"));
+        Checkpoint checkpoint = Checkpoint.open(Fixtures.require("gguf/llama-F32.gguf"));
         WeightMatrix q = checkpoint.tensor("model.layers.0.self_attn.q_proj.weight");
         assertEquals(new RowOrder.AdjacentPairs(32), q.order());
         assertEquals(32, q.storedRow(32));
@@ -83,7 +83,7 @@ class GgufCheckpointTest {
         "deepseek-llm, gpt2, 102400", "llama-spm, llama, 32000", "phi-3, llama, 32064"
     })
     void aVocabularyAloneHasATokenizerAndNoConfiguration(String name, String model, int ids) {
-        Path path = Fixtures.path("tokenizers/ggml-vocab-" + name + ".gguf");
+        Path path = Fixtures.require("tokenizers/ggml-vocab-" + name + ".gguf");
         Checkpoint checkpoint = Checkpoint.open(path);
         Refused.naming(checkpoint::config, path.toString(), "without weights");
         assertTrue(checkpoint.tokenizer().hasTokenizer());

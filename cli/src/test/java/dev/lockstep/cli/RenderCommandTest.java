@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.cli.console.UnusableException;
 import dev.lockstep.cluster.process.SettingsException;
 import java.io.ByteArrayInputStream;

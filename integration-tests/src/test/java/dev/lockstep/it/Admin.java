@@ -24,7 +24,7 @@ final class Admin implements AutoCloseable {
 
     ClusterStatusResponse status() {
         return AdminGrpc.newBlockingStub(channel)
-                .withDeadlineAfter(Eventually.TIMEOUT)
+                .withDeadlineAfter(BoundedWait.TIMEOUT)
                 .clusterStatus(ClusterStatusRequest.getDefaultInstance());
     }
 

@@ -44,7 +44,10 @@ final class Api implements AutoCloseable {
     Api(int port, HttpClient.Version version) {
         this.port = port;
         this.client =
-                HttpClient.newBuilder().version(version).connectTimeout(Eventually.TIMEOUT).build();
+                HttpClient.newBuilder()
+                        .version(version)
+                        .connectTimeout(BoundedWait.TIMEOUT)
+                        .build();
     }
 
     int port() {
@@ -52,14 +55,14 @@ final class Api implements AutoCloseable {
     }
 
     Response get(String path) {
-        return response(HttpRequest.newBuilder(uri(path)).timeout(Eventually.TIMEOUT).build());
+        return response(HttpRequest.newBuilder(uri(path)).timeout(BoundedWait.TIMEOUT).build());
     }
 
     /// Returns the body of a successful response that is not JSON.
     String text(String path) {
         HttpResponse<String> response =
                 send(
-                        HttpRequest.newBuilder(uri(path)).timeout(Eventually.TIMEOUT).build(),
+                        HttpRequest.newBuilder(uri(path)).timeout(BoundedWait.TIMEOUT).build(),
                         HttpResponse.BodyHandlers.ofString());
         assertEquals(200, response.statusCode(), response::body);
         return response.body();
@@ -90,7 +93,7 @@ final class Api implements AutoCloseable {
     int statusOf(String path) {
         try {
             HttpRequest request =
-                    HttpRequest.newBuilder(uri(path)).timeout(Eventually.TIMEOUT).build();
+                    HttpRequest.newBuilder(uri(path)).timeout(BoundedWait.TIMEOUT).build();
             return client.send(request, HttpResponse.BodyHandlers.discarding()).statusCode();
         } catch (IOException e) {
             return 0;
@@ -106,7 +109,7 @@ final class Api implements AutoCloseable {
 
     private HttpRequest posting(String path, JsonNode body) {
         return HttpRequest.newBuilder(uri(path))
-                .timeout(Eventually.TIMEOUT)
+                .timeout(BoundedWait.TIMEOUT)
                 .header("content-type", "application/json")
                 .POST(HttpRequest.BodyPublishers.ofString(body.toString()))
                 .build();
@@ -114,7 +117,8 @@ final class Api implements AutoCloseable {
 
     private Response response(HttpRequest request) {
         HttpResponse<String> response = send(request, HttpResponse.BodyHandlers.ofString());
-        return new Response(response.statusCode(), Json.parse(response.body()), response.headers());
+        return new Response(
+                response.statusCode(), JsonNodes.parse(response.body()), response.headers());
     }
 
     private <T> HttpResponse<T> send(HttpRequest request, HttpResponse.BodyHandler<T> handler) {

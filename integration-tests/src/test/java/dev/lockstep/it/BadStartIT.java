@@ -5,7 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.checkpoint.TinyCheckpoint;
+import dev.lockstep.cluster.LoadAwareClock;
 import dev.lockstep.cluster.process.ExitCode;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -186,7 +188,7 @@ final class BadStartIT {
                         "--model=" + good,
                         "--kv-memory=1K",
                         "--tensor-parallel=4"));
-        Models.fixture("gguf/llama-Q8_0.gguf")
+        Fixtures.find("gguf/llama-Q8_0.gguf")
                 .ifPresent(
                         quantized ->
                                 starts.put(

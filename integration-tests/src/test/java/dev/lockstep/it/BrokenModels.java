@@ -46,7 +46,7 @@ final class BrokenModels {
     static Path otherArchitecture(Path folder) throws IOException {
         Path model = written(folder, "other-architecture");
         Path file = model.resolve("config.json");
-        var config = (ObjectNode) Json.read(file);
+        var config = (ObjectNode) JsonNodes.read(file);
         config.putArray("architectures").add("MambaForCausalLM");
         config.put("model_type", "mamba").put("state_size", 16);
         Files.writeString(file, config.toString());

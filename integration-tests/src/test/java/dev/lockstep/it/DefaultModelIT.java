@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.checkpoint.Fixtures;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -43,12 +44,12 @@ final class DefaultModelIT {
     @ParameterizedTest
     @ValueSource(ints = {1, 2, 3})
     void completionsAreAsRecordedAtAnyRankCount(int ranks) throws Exception {
-        Path golden = Models.requireFixture("smollm2/golden.json");
-        List<Case> cases = cases(Json.read(golden).path("cases"));
+        Path golden = Fixtures.require("smollm2/golden.json");
+        List<Case> cases = cases(JsonNodes.read(golden).path("cases"));
         try (ServedCluster cluster =
                 ServedCluster.start(
                         Sandbox.plain(),
-                        Models.requireDefault(),
+                        Fixtures.requireDefaultModel(),
                         "--max-model-len=2048",
                         "--tensor-parallel=" + ranks)) {
             for (Case each : cases) {
@@ -81,13 +82,13 @@ final class DefaultModelIT {
                 certain.add(each.path("greedy_ids").path(certain.size()).intValue());
             }
             String field = each.path("kind").asText().equals("chat") ? "messages" : "prompt";
-            ObjectNode request = Json.object();
+            ObjectNode request = JsonNodes.object();
             request.set(field, each.path(field));
             cases.add(
                     new Case(
                             each.path("name").asText(),
                             request,
-                            Json.integers(each.path("prompt_ids")),
+                            JsonNodes.integers(each.path("prompt_ids")),
                             certain,
                             each.path("text").asText()));
         }
@@ -98,28 +99,29 @@ final class DefaultModelIT {
     private static void assertTokenizes(Api api, Case recorded) {
         ObjectNode body = recorded.request().deepCopy().put("model", ServedCluster.MODEL);
         JsonNode response = api.post("/tokenize", body).ok();
-        assertEquals(recorded.prompt(), Json.integers(response.path("tokens")), recorded.name());
+        assertEquals(
+                recorded.prompt(), JsonNodes.integers(response.path("tokens")), recorded.name());
         assertEquals(recorded.prompt().size(), response.path("count").intValue());
         assertEquals(2048, response.path("max_model_len").intValue());
     }
 
     private static Completed complete(Api api, Case recorded) {
-        ObjectNode body = Requests.greedy(recorded.certain().size());
+        ObjectNode body = CompletionBodies.greedy(recorded.certain().size());
         body.setAll(recorded.request());
         body.put("skip_special_tokens", false);
-        String route = recorded.isChat() ? Requests.CHAT : Requests.COMPLETIONS;
+        String route = recorded.isChat() ? CompletionBodies.CHAT : CompletionBodies.COMPLETIONS;
         JsonNode response = api.post(route, body).ok();
         assertEquals(
                 recorded.prompt().size(), response.path("usage").path("prompt_tokens").intValue());
         JsonNode choice = response.path("choices").path(0);
         JsonNode text =
                 recorded.isChat() ? choice.path("message").path("content") : choice.path("text");
-        return new Completed(recorded, Json.integers(choice.path("token_ids")), text.asText());
+        return new Completed(recorded, JsonNodes.integers(choice.path("token_ids")), text.asText());
     }
 
     private static String detokenized(Api api, List<Integer> ids) {
-        ObjectNode body = Json.object().put("model", ServedCluster.MODEL);
-        body.set("tokens", Json.array(ids));
+        ObjectNode body = JsonNodes.object().put("model", ServedCluster.MODEL);
+        body.set("tokens", JsonNodes.array(ids));
         return api.post("/detokenize", body).ok().path("prompt").asText();
     }
 }

@@ -41,7 +41,7 @@ final class EventReader implements AutoCloseable {
         while (iterator.hasNext()) {
             String line = iterator.next();
             if (status != 200) {
-                return Optional.of(Json.parse(line));
+                return Optional.of(JsonNodes.parse(line));
             }
             if (line.isEmpty() || line.startsWith(":")) {
                 continue;
@@ -49,7 +49,7 @@ final class EventReader implements AutoCloseable {
             assertFalse(done, () -> "after [DONE]: " + line);
             String data = line.substring(DATA.length());
             if (!data.equals(DONE)) {
-                return Optional.of(Json.parse(data));
+                return Optional.of(JsonNodes.parse(data));
             }
             done = true;
         }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.proto.v1.InferenceEvent;
 import dev.lockstep.proto.v1.InferenceGrpc;
 import dev.lockstep.proto.v1.InferenceRequest;
@@ -51,10 +52,10 @@ final class GenerateIT {
     })
     void aServedModelGeneratesAsRecordedAtAnyRankCount(String name, int ranks, int stepTokens)
             throws Exception {
-        Path model = Models.requireFixture("models/" + name);
+        Path model = Fixtures.require("models/" + name);
         List<GoldenCase> cases =
                 GoldenCase.read(
-                        Json.read(model.resolve("golden.json")),
+                        JsonNodes.read(model.resolve("golden.json")),
                         model.resolve("golden-logits.safetensors"),
                         "");
         try (ServedCluster cluster =
@@ -73,10 +74,10 @@ final class GenerateIT {
     @ParameterizedTest
     @CsvSource({"F32, 1", "F16, 1", "BF16, 2"})
     void aGgufFileGeneratesAsRecorded(String type, int ranks) throws Exception {
-        Path folder = Models.requireFixture("gguf");
+        Path folder = Fixtures.require("gguf");
         List<GoldenCase> cases =
                 GoldenCase.read(
-                        Json.read(folder.resolve("golden.json")).path(type).path("cases"),
+                        JsonNodes.read(folder.resolve("golden.json")).path(type).path("cases"),
                         folder.resolve("golden-logits.safetensors"),
                         type + ".");
         Path model = folder.resolve("llama-" + type + ".gguf");
@@ -91,7 +92,7 @@ final class GenerateIT {
     /// Needs no recorded outputs, and is redundant with them.
     @Test
     void aTinyModelGeneratesTheSameAtOneRankAndAtThree() throws Exception {
-        assumeTrue(Models.fixture("models/llama").isEmpty(), "the recorded outputs check more");
+        assumeTrue(Fixtures.find("models/llama").isEmpty(), "the recorded outputs check more");
         List<GoldenCase> alone = new ArrayList<>();
         var random = new Random(5);
         Sandbox first = Sandbox.plain();
@@ -101,7 +102,9 @@ final class GenerateIT {
                 Generated generated =
                         Generated.of(
                                 cluster.api()
-                                        .post(Requests.COMPLETIONS, Requests.greedy(prompt, 24))
+                                        .post(
+                                                CompletionBodies.COMPLETIONS,
+                                                CompletionBodies.greedy(prompt, 24))
                                         .ok());
                 assertEquals(24, generated.ids().size());
                 alone.add(new GoldenCase(prompt, generated.ids(), List.of()));
@@ -124,8 +127,8 @@ final class GenerateIT {
     }
 
     private static void assertGreedyIsExact(Api api, GoldenCase golden) {
-        JsonNode body = Requests.greedy(golden.prompt(), golden.greedy().size());
-        Generated generated = Generated.of(api.post(Requests.COMPLETIONS, body).ok());
+        JsonNode body = CompletionBodies.greedy(golden.prompt(), golden.greedy().size());
+        Generated generated = Generated.of(api.post(CompletionBodies.COMPLETIONS, body).ok());
         assertEquals(golden.greedy(), generated.ids());
         assertEquals("length", generated.finishReason());
     }
@@ -141,9 +144,10 @@ final class GenerateIT {
                         all,
                         golden -> {
                             JsonNode body =
-                                    Requests.greedy(golden.prompt(), golden.greedy().size())
+                                    CompletionBodies.greedy(golden.prompt(), golden.greedy().size())
                                             .put("stream", true);
-                            try (EventReader events = api.stream(Requests.COMPLETIONS, body)) {
+                            try (EventReader events =
+                                    api.stream(CompletionBodies.COMPLETIONS, body)) {
                                 return Generated.of(events);
                             }
                         });
@@ -185,7 +189,7 @@ final class GenerateIT {
                         .build();
         List<Token> tokens = new ArrayList<>();
         InferenceGrpc.newBlockingStub(admin.channel())
-                .withDeadlineAfter(Eventually.TIMEOUT)
+                .withDeadlineAfter(BoundedWait.TIMEOUT)
                 .generate(request)
                 .forEachRemaining(
                         event ->

@@ -31,7 +31,7 @@ record Generated(String text, List<Integer> ids, List<String> logprobs, String f
             assertTrue(chunk.path("error").isMissingNode(), chunk::toString);
             for (JsonNode choice : chunk.path("choices")) {
                 text.append(choice.path("text").asText());
-                ids.addAll(Json.integers(choice.path("token_ids")));
+                ids.addAll(JsonNodes.integers(choice.path("token_ids")));
                 addLogprobs(choice.path("logprobs"), logprobs);
                 if (choice.path("finish_reason").isTextual()) {
                     finishReason = choice.path("finish_reason").asText();
@@ -50,7 +50,7 @@ record Generated(String text, List<Integer> ids, List<String> logprobs, String f
         addLogprobs(choice.path("logprobs"), logprobs);
         return new Generated(
                 choice.path("text").asText(),
-                Json.integers(choice.path("token_ids")),
+                JsonNodes.integers(choice.path("token_ids")),
                 logprobs,
                 choice.path("finish_reason").asText());
     }

@@ -34,8 +34,8 @@ record GoldenCase(List<Integer> prompt, List<Integer> greedy, List<List<Float>> 
         for (JsonNode each : cases) {
             read.add(
                     new GoldenCase(
-                            Json.integers(each.path("prompt_ids")),
-                            Json.integers(each.path("greedy_ids")),
+                            JsonNodes.integers(each.path("prompt_ids")),
+                            JsonNodes.integers(each.path("greedy_ids")),
                             rows(logits, prefix + "logits." + read.size())));
         }
         return read;
@@ -60,7 +60,8 @@ record GoldenCase(List<Integer> prompt, List<Integer> greedy, List<List<Float>> 
             int headerBytes = Math.toIntExact(Long.reverseBytes(file.readLong()));
             byte[] header = new byte[headerBytes];
             file.readFully(header);
-            JsonNode tensor = Json.parse(new String(header, StandardCharsets.UTF_8)).path(name);
+            JsonNode tensor =
+                    JsonNodes.parse(new String(header, StandardCharsets.UTF_8)).path(name);
             int columns = tensor.path("shape").path(1).intValue();
             byte[] all = new byte[tensor.path("shape").path(0).intValue() * columns * Float.BYTES];
             file.seek(8L + headerBytes + tensor.path("data_offsets").path(0).longValue());

@@ -72,19 +72,19 @@ final class LockstepProcess {
 
     /// Sends a signal, named without SIG.
     void signal(String signal) {
-        Signals.send(signal, Long.toString(pid()));
+        PosixSignals.send(signal, Long.toString(pid()));
     }
 
     /// Sends SIGINT to every process of the group, as Ctrl-C in a terminal does.
     void interruptGroup() {
-        Signals.send("INT", "-" + pid());
+        PosixSignals.send("INT", "-" + pid());
     }
 
     /// Waits until it ends and returns its exit code.
     int awaitExit() throws InterruptedException {
         assertTrue(
-                process.waitFor(Eventually.TIMEOUT.toSeconds(), TimeUnit.SECONDS),
-                () -> name + " did not end within " + Eventually.TIMEOUT);
+                process.waitFor(BoundedWait.TIMEOUT.toSeconds(), TimeUnit.SECONDS),
+                () -> name + " did not end within " + BoundedWait.TIMEOUT);
         return process.exitValue();
     }
 

@@ -150,7 +150,7 @@ final class OpenAiClientIT {
     @Test
     void theFirstPostOfTheJdkClientKeepsItsBody() {
         for (int size : List.of(10, 100_000, 1_000_000)) {
-            ObjectNode body = Json.object().put("model", ServedCluster.MODEL);
+            ObjectNode body = JsonNodes.object().put("model", ServedCluster.MODEL);
             body.put("prompt", "a".repeat(size));
             try (var fresh = new Api(cluster.api().port(), HttpClient.Version.HTTP_2)) {
                 JsonNode response = fresh.post("/tokenize", body).ok();
@@ -162,10 +162,10 @@ final class OpenAiClientIT {
 
     @Test
     void aStreamIsTheSameOverHttp2AndHttp1() {
-        ObjectNode body = Requests.greedy(List.of(5, 6, 7), 40).put("stream", true);
+        ObjectNode body = CompletionBodies.greedy(List.of(5, 6, 7), 40).put("stream", true);
         try (var fresh = new Api(cluster.api().port(), HttpClient.Version.HTTP_2);
-                EventReader one = cluster.api().stream(Requests.COMPLETIONS, body);
-                EventReader two = fresh.stream(Requests.COMPLETIONS, body)) {
+                EventReader one = cluster.api().stream(CompletionBodies.COMPLETIONS, body);
+                EventReader two = fresh.stream(CompletionBodies.COMPLETIONS, body)) {
             assertEquals(Generated.of(one), Generated.of(two));
         }
     }
@@ -186,12 +186,12 @@ final class OpenAiClientIT {
                                     "-H",
                                     "Content-Type: application/json",
                                     "-d",
-                                    Requests.greedy(List.of(5, 6, 7), 5)
+                                    CompletionBodies.greedy(List.of(5, 6, 7), 5)
                                             .put("stream", true)
                                             .toString(),
                                     "http://127.0.0.1:"
                                             + cluster.api().port()
-                                            + Requests.COMPLETIONS)
+                                            + CompletionBodies.COMPLETIONS)
                             .redirectErrorStream(true)
                             .start();
         } catch (IOException e) {
@@ -212,7 +212,7 @@ final class OpenAiClientIT {
         assertEquals(
                 ServingStatus.SERVING,
                 HealthGrpc.newBlockingStub(cluster.admin().channel())
-                        .withDeadlineAfter(Eventually.TIMEOUT)
+                        .withDeadlineAfter(BoundedWait.TIMEOUT)
                         .check(request)
                         .getStatus());
         assertTrue(services().contains(InferenceGrpc.SERVICE_NAME));
@@ -244,7 +244,7 @@ final class OpenAiClientIT {
                                     public void onCompleted() {}
                                 });
         requests.onNext(ServerReflectionRequest.newBuilder().setListServices("").build());
-        List<String> names = services.get(Eventually.TIMEOUT.toSeconds(), TimeUnit.SECONDS);
+        List<String> names = services.get(BoundedWait.TIMEOUT.toSeconds(), TimeUnit.SECONDS);
         requests.onCompleted();
         return names;
     }

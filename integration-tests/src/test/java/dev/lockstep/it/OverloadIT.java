@@ -69,7 +69,8 @@ final class OverloadIT {
                             boolean isWarm = responses.get() > WARM_UP;
                             long start = System.nanoTime();
                             Api.Response response =
-                                    cluster.api().post(Requests.COMPLETIONS, request(client));
+                                    cluster.api()
+                                            .post(CompletionBodies.COMPLETIONS, request(client));
                             long nanos = System.nanoTime() - start;
                             if (responses.incrementAndGet() == WARM_UP) {
                                 warm.set(resident(sandbox));
@@ -98,7 +99,7 @@ final class OverloadIT {
                                     refusals.summary(sandbox.folder(), warmSince.get())));
             assertFlat(sandbox, warm.get());
             assertTrue(finished.get() > SLOTS && refused > finished.get());
-            Eventually.await("the group is idle", () -> isIdle(cluster.group()));
+            BoundedWait.await("the group is idle", () -> isIdle(cluster.group()));
         }
     }
 
@@ -131,7 +132,7 @@ final class OverloadIT {
     }
 
     private static ObjectNode request(int client) {
-        return Requests.greedy(List.of(3, 1 + client % 50, 7), TOKENS);
+        return CompletionBodies.greedy(List.of(3, 1 + client % 50, 7), TOKENS);
     }
 
     @Test
@@ -146,8 +147,8 @@ final class OverloadIT {
             for (int i = 0; i < 40; i++) {
                 prompt.add(5 + i);
             }
-            JsonNode first = cluster.api().post(Requests.COMPLETIONS, body(prompt)).ok();
-            JsonNode second = cluster.api().post(Requests.COMPLETIONS, body(prompt)).ok();
+            JsonNode first = cluster.api().post(CompletionBodies.COMPLETIONS, body(prompt)).ok();
+            JsonNode second = cluster.api().post(CompletionBodies.COMPLETIONS, body(prompt)).ok();
             assertEquals(first.path("choices"), second.path("choices"));
 
             String id = second.path("id").asText();
@@ -162,7 +163,8 @@ final class OverloadIT {
             assertEquals(first.path("id").asText(), admitted.path("on_request").asText());
 
             // A status is published at most every 100 ms.
-            Eventually.await("both prompts counted", () -> cluster.group().getPromptTokens() == 80);
+            BoundedWait.await(
+                    "both prompts counted", () -> cluster.group().getPromptTokens() == 80);
             GroupStatus group = cluster.group();
             assertEquals(39, group.getCachedTokens());
             assertTrue(group.getStepBytes() > 0);
@@ -189,7 +191,7 @@ final class OverloadIT {
     }
 
     private static ObjectNode body(List<Integer> prompt) {
-        return Requests.greedy(prompt, 12);
+        return CompletionBodies.greedy(prompt, 12);
     }
 
     private static boolean isIdle(GroupStatus group) {

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.proto.v1.GroupStatus;
 import java.util.ArrayList;
 import java.util.List;
@@ -45,14 +46,16 @@ final class PreemptionIT {
         try (ServedCluster cluster =
                 ServedCluster.start(
                         Sandbox.plain(),
-                        Models.requireDefault(),
+                        Fixtures.requireDefaultModel(),
                         "--max-model-len=" + MAX_MODEL_LEN,
                         "--kv-memory=" + BLOCKS * BLOCK_BYTES,
                         // Otherwise the measured speed of the machine would set the chunk size.
                         "--max-num-batched-tokens=" + STEP_TOKENS)) {
             List<Generated> alone = new ArrayList<>();
             for (int i = 0; i < REQUESTS; i++) {
-                alone.add(Generated.of(cluster.api().post(Requests.COMPLETIONS, request(i)).ok()));
+                alone.add(
+                        Generated.of(
+                                cluster.api().post(CompletionBodies.COMPLETIONS, request(i)).ok()));
             }
             GroupStatus before = cluster.group();
             assertEquals(3 * MAX_MODEL_LEN, before.getBlocksTotal() * BLOCK_SIZE);
@@ -70,7 +73,7 @@ final class PreemptionIT {
                 assertEquals(expected, together.get(client), "client " + client);
             }
             GroupStatus after =
-                    Eventually.find(
+                    BoundedWait.find(
                             () -> "all blocks are free: " + cluster.group(),
                             () -> Optional.of(cluster.group()).filter(PreemptionIT::isIdle));
             long mixed = after.getMixedSteps() - before.getMixedSteps();
@@ -82,7 +85,7 @@ final class PreemptionIT {
 
     private static Generated stream(Api api, ObjectNode request) {
         JsonNode body = request.put("stream", true);
-        try (EventReader events = api.stream(Requests.COMPLETIONS, body)) {
+        try (EventReader events = api.stream(CompletionBodies.COMPLETIONS, body)) {
             return Generated.of(events);
         }
     }
@@ -96,7 +99,7 @@ final class PreemptionIT {
     /// Returns a sampled request; different requests use different sampling parameters.
     private static ObjectNode request(int number) {
         ObjectNode body =
-                Json.object()
+                JsonNodes.object()
                         .put("model", ServedCluster.MODEL)
                         .put(
                                 "prompt",

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.proto.v1.GroupStatus;
 import java.util.ArrayList;
 import java.util.List;
@@ -99,9 +100,10 @@ final class PrefixCacheIT {
 
     private static void assertUsageReportsCachedTokens(ServedCluster cluster) {
         ObjectNode body =
-                Requests.greedy(1).put("prompt", "Forty words of a new prompt, " + SHARED);
+                CompletionBodies.greedy(1).put("prompt", "Forty words of a new prompt, " + SHARED);
         assertEquals(0, cachedTokens(cluster, body), "no other prompt has this prefix");
-        int prompt = Generated.promptTokens(cluster.api().post(Requests.COMPLETIONS, body).ok());
+        int prompt =
+                Generated.promptTokens(cluster.api().post(CompletionBodies.COMPLETIONS, body).ok());
         assertEquals(
                 Math.min(prompt / 16 * 16, prompt - 1),
                 cachedTokens(cluster, body),
@@ -109,19 +111,19 @@ final class PrefixCacheIT {
     }
 
     private static int cachedTokens(ServedCluster cluster, ObjectNode body) {
-        return Generated.cachedTokens(cluster.api().post(Requests.COMPLETIONS, body).ok());
+        return Generated.cachedTokens(cluster.api().post(CompletionBodies.COMPLETIONS, body).ok());
     }
 
     private static ServedCluster serve(List<String> settings) throws Exception {
         List<String> flags = new ArrayList<>(settings);
         flags.add("--max-model-len=256");
         return ServedCluster.start(
-                Sandbox.plain(), Models.requireDefault(), flags.toArray(String[]::new));
+                Sandbox.plain(), Fixtures.requireDefaultModel(), flags.toArray(String[]::new));
     }
 
     private static Generated complete(ServedCluster cluster, int number) {
         ObjectNode body =
-                Json.object()
+                JsonNodes.object()
                         .put("model", ServedCluster.MODEL)
                         .put("prompt", SHARED + number + (number % 3 == 0 ? ": Dear keeper," : ":"))
                         .put("seed", number)
@@ -131,6 +133,6 @@ final class PrefixCacheIT {
                         .put("logprobs", 2)
                         .put("return_token_ids", true)
                         .put("priority", number % 3);
-        return Generated.of(cluster.api().post(Requests.COMPLETIONS, body).ok());
+        return Generated.of(cluster.api().post(CompletionBodies.COMPLETIONS, body).ok());
     }
 }

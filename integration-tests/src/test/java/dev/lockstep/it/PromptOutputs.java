@@ -66,7 +66,7 @@ final class PromptOutputs {
                         .build();
         List<InferenceEvent> events = new ArrayList<>();
         InferenceGrpc.newBlockingStub(admin.channel())
-                .withDeadlineAfter(Eventually.TIMEOUT)
+                .withDeadlineAfter(BoundedWait.TIMEOUT)
                 .generate(request)
                 .forEachRemaining(events::add);
         return events;
@@ -79,9 +79,11 @@ final class PromptOutputs {
         if (half == 0) {
             return;
         }
-        ObjectNode body = Json.object().put("model", ServedCluster.MODEL);
-        body.set("prompt", Json.array(golden.prompt().subList(0, half)));
-        body.set("continuation", Json.array(golden.prompt().subList(half, golden.prompt().size())));
+        ObjectNode body = JsonNodes.object().put("model", ServedCluster.MODEL);
+        body.set("prompt", JsonNodes.array(golden.prompt().subList(0, half)));
+        body.set(
+                "continuation",
+                JsonNodes.array(golden.prompt().subList(half, golden.prompt().size())));
         JsonNode response = api.post("/score", body).ok();
         double sum = 0;
         for (int i = half; i < golden.prompt().size(); i++) {
@@ -109,8 +111,9 @@ final class PromptOutputs {
     }
 
     private JsonNode embedding(List<Integer> prompt, String pooling) {
-        ObjectNode body = Json.object().put("model", ServedCluster.MODEL).put("pooling", pooling);
-        body.set("input", Json.array(prompt));
+        ObjectNode body =
+                JsonNodes.object().put("model", ServedCluster.MODEL).put("pooling", pooling);
+        body.set("input", JsonNodes.array(prompt));
         return api.post("/v1/embeddings", body).ok().path("data").path(0).path("embedding");
     }
 

@@ -3,6 +3,7 @@ package dev.lockstep.it;
 
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.cluster.LoadAwareClock;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
@@ -176,7 +177,7 @@ final class Sandbox implements AutoCloseable {
 
     /// Waits until nothing is left, until `clock` shows more than `limit`.
     void awaitNothingLeft(Duration limit, LoadAwareClock clock) throws Exception {
-        Eventually.await(
+        BoundedWait.await(
                 limit,
                 clock,
                 () -> "nothing is left of the cluster, but there is " + leftovers(),
@@ -232,7 +233,7 @@ final class Sandbox implements AutoCloseable {
     private static void destroy(ProcessHandle process) {
         boolean killed = process.destroyForcibly();
         assertTrue(killed || !process.isAlive(), () -> "cannot kill " + process.pid());
-        process.onExit().orTimeout(Eventually.TIMEOUT.toSeconds(), TimeUnit.SECONDS).join();
+        process.onExit().orTimeout(BoundedWait.TIMEOUT.toSeconds(), TimeUnit.SECONDS).join();
     }
 
     boolean isClosed() {

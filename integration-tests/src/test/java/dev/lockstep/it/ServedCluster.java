@@ -3,6 +3,7 @@ package dev.lockstep.it;
 
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.cluster.LoadAwareClock;
 import dev.lockstep.proto.v1.GroupStatus;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -40,7 +41,7 @@ final class ServedCluster implements AutoCloseable {
     static ServedCluster start(Sandbox sandbox, Path model, String... flags) throws Exception {
         LockstepProcess launcher = sandbox.start("serve", "serve", flags(sandbox, model, flags));
         int port =
-                Eventually.find(
+                BoundedWait.find(
                         () -> "serve prints its address",
                         () -> {
                             assertTrue(launcher.isAlive(), () -> "ended: " + launcher.errors());

@@ -4,6 +4,7 @@ package dev.lockstep.it;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.cluster.LoadAwareClock;
 import dev.lockstep.cluster.process.ExitCode;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -87,8 +88,8 @@ final class StoppingIT {
     private static EventReader begunStream(Api api) {
         EventReader events =
                 api.stream(
-                        Requests.COMPLETIONS,
-                        Requests.greedy(List.of(5, 6, 7), TOKENS).put("stream", true));
+                        CompletionBodies.COMPLETIONS,
+                        CompletionBodies.greedy(List.of(5, 6, 7), TOKENS).put("stream", true));
         assertEquals(
                 1, events.next().orElseThrow().path("choices").path(0).path("token_ids").size());
         return events;
@@ -96,7 +97,7 @@ final class StoppingIT {
 
     /// Asserts that a truncated stream ends with an error, unlike a complete one.
     private static void assertEndsInError(EventReader events) {
-        JsonNode last = Json.object();
+        JsonNode last = JsonNodes.object();
         for (Optional<JsonNode> next = events.next(); next.isPresent(); next = events.next()) {
             last = next.get();
         }

@@ -28,7 +28,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @ExtendWith(LogsOnFailure.class)
 final class TwoGroupsIT {
-    private static final JsonNode SMALL = Requests.greedy(List.of(9, 8, 7), 8);
+    private static final JsonNode SMALL = CompletionBodies.greedy(List.of(9, 8, 7), 8);
 
     /// The number of tokens in the common prefix: four blocks.
     private static final int PREFIX = 64;
@@ -66,16 +66,16 @@ final class TwoGroupsIT {
                         first, admin, cluster.groups(), (int) order);
 
                 int stopped = (int) (order % 2);
-                try (var load = new Load(first, SMALL, 2)) {
+                try (var load = new BackgroundLoad(first, SMALL, 2)) {
                     cluster.scheduler(stopped).terminate();
                     cluster.worker(stopped, 0).terminate();
                     cluster.worker(stopped, 1).terminate();
                     awaitReadyGroups(other, Set.of(cluster.groups().get(1 - stopped)));
                     int served = load.count("ok");
-                    Eventually.await("the other group serves", () -> load.count("ok") > served);
+                    BoundedWait.await("the other group serves", () -> load.count("ok") > served);
                     assertEquals(Set.of("ok"), load.outcomes().keySet(), load.outcomes()::toString);
                 }
-                second.post(Requests.COMPLETIONS, SMALL).ok();
+                second.post(CompletionBodies.COMPLETIONS, SMALL).ok();
             }
         }
     }
@@ -97,9 +97,9 @@ final class TwoGroupsIT {
         }
         try (var api = new Api(port);
                 var admin = new Admin(port)) {
-            Eventually.await("the coordinator listens", () -> api.statusOf("/livez") == 200);
+            BoundedWait.await("the coordinator listens", () -> api.statusOf("/livez") == 200);
             Matcher refusal =
-                    Eventually.find(
+                    BoundedWait.find(
                             () -> "a refusal: " + admin.status(),
                             () ->
                                     admin.group(group)
@@ -114,17 +114,17 @@ final class TwoGroupsIT {
             wrong.terminate();
             processes.worker("right-worker-1", model, group, 1, TwoGroups.RANKS);
             GroupStatus formed =
-                    Eventually.find(
+                    BoundedWait.find(
                             () -> "the right worker is accepted: " + admin.status(),
                             () -> admin.group(group).filter(GroupStatus::getReady));
             assertEquals(refusal.group(1), formed.getModelDigest());
-            Eventually.await("the coordinator is ready", api::isReady);
-            api.post(Requests.COMPLETIONS, SMALL).ok();
+            BoundedWait.await("the coordinator is ready", api::isReady);
+            api.post(CompletionBodies.COMPLETIONS, SMALL).ok();
         }
     }
 
     private static void awaitReady(Api api, TwoGroups cluster) throws Exception {
-        Eventually.await(
+        BoundedWait.await(
                 "the coordinator is ready",
                 () -> {
                     assertEquals(List.of(), cluster.ended(), "no process ended");
@@ -133,7 +133,7 @@ final class TwoGroupsIT {
     }
 
     private static void awaitReadyGroups(Admin admin, Set<String> expected) throws Exception {
-        Eventually.find(
+        BoundedWait.find(
                 () -> "ready are " + expected + ": " + admin.status(),
                 () -> Optional.of(readyGroups(admin)).filter(expected::equals));
     }
@@ -151,12 +151,13 @@ final class TwoGroupsIT {
     /// Asserts that all coordinators generate the same, until both groups have run steps.
     private static void assertBothServe(List<Api> apis, Admin admin, List<String> groups)
             throws Exception {
-        Generated expected = Generated.of(apis.getFirst().post(Requests.COMPLETIONS, SMALL).ok());
-        Eventually.await(
+        Generated expected =
+                Generated.of(apis.getFirst().post(CompletionBodies.COMPLETIONS, SMALL).ok());
+        BoundedWait.await(
                 "both groups have run steps",
                 () -> {
                     for (Api api : apis) {
-                        JsonNode response = api.post(Requests.COMPLETIONS, SMALL).ok();
+                        JsonNode response = api.post(CompletionBodies.COMPLETIONS, SMALL).ok();
                         assertEquals(expected, Generated.of(response));
                     }
                     return groups.stream().allMatch(group -> steps(admin, group) > 0);
@@ -171,7 +172,7 @@ final class TwoGroupsIT {
             prefix.add(5 + (i * 7 + seed) % 40);
         }
         assertEquals(0, cachedTokens(api, admin, prefix, 5));
-        Eventually.await(
+        BoundedWait.await(
                 "the coordinator knows the blocks of the prefix",
                 () -> knownBlocks(api) >= PREFIX / 16);
         for (int tail = 6; tail < 12; tail++) {
@@ -179,8 +180,8 @@ final class TwoGroupsIT {
                     cachedTokens(api, admin, prefix, tail) >= PREFIX,
                     "a request was routed to the group without its prefix");
         }
-        try (var load = new Load(api, Requests.greedy(prefix, 8), 16)) {
-            Eventually.await(
+        try (var load = new BackgroundLoad(api, CompletionBodies.greedy(prefix, 8), 16)) {
+            BoundedWait.await(
                     "both groups have cache hits on the prefix",
                     () ->
                             load.count("ok") > 0
@@ -197,8 +198,9 @@ final class TwoGroupsIT {
         long before = generated(admin);
         List<Integer> prompt = new ArrayList<>(prefix);
         prompt.add(tail);
-        JsonNode response = api.post(Requests.COMPLETIONS, Requests.greedy(prompt, 2)).ok();
-        Eventually.await(
+        JsonNode response =
+                api.post(CompletionBodies.COMPLETIONS, CompletionBodies.greedy(prompt, 2)).ok();
+        BoundedWait.await(
                 "the group reports that it is idle",
                 () ->
                         generated(admin) >= before + 2

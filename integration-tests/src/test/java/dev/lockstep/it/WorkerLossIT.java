@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.cluster.LoadAwareClock;
 import dev.lockstep.proto.v1.GroupStatus;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -34,25 +35,25 @@ final class WorkerLossIT {
                 ServedCluster.start(
                         sandbox, Models.tiny(sandbox, 4), "--tensor-parallel=2", SLOW)) {
             Api api = cluster.api();
-            JsonNode small = Requests.greedy(List.of(9, 8, 7), 5);
-            Generated before = Generated.of(api.post(Requests.COMPLETIONS, small).ok());
+            JsonNode small = CompletionBodies.greedy(List.of(9, 8, 7), 5);
+            Generated before = Generated.of(api.post(CompletionBodies.COMPLETIONS, small).ok());
             GroupStatus group = cluster.group();
             List<EventReader> streams = begunStreams(api);
-            try (var load = new Load(api, small, 4)) {
-                Eventually.await("there is load", () -> load.count("ok") > 8);
+            try (var load = new BackgroundLoad(api, small, 4)) {
+                BoundedWait.await("there is load", () -> load.count("ok") > 8);
                 killAndAssertAborted(group.getRanks(1).getPid(), streams);
                 for (String probe : List.of("/readyz", "/health")) {
                     assertEquals(503, api.statusOf(probe), probe);
                 }
                 assertEquals(200, api.statusOf("/livez"));
-                Eventually.await("the coordinator is ready again", api::isReady);
+                BoundedWait.await("the coordinator is ready again", api::isReady);
                 int served = load.count("ok");
-                Eventually.await("the group serves again", () -> load.count("ok") > served);
+                BoundedWait.await("the group serves again", () -> load.count("ok") > served);
                 Set<String> others = new TreeSet<>(load.outcomes().keySet());
                 others.removeAll(Set.of("ok", "group_lost", "not_ready"));
                 assertEquals(Set.of(), others, "other outcomes");
             }
-            assertEquals(before, Generated.of(api.post(Requests.COMPLETIONS, small).ok()));
+            assertEquals(before, Generated.of(api.post(CompletionBodies.COMPLETIONS, small).ok()));
             assertTrue(cluster.group().getEpoch() > group.getEpoch(), "in a later epoch");
         }
     }
@@ -67,12 +68,12 @@ final class WorkerLossIT {
             for (int i = 0; i < 60; i++) {
                 prompt.add(3 + i);
             }
-            JsonNode body = Requests.greedy(prompt, 20);
-            Generated before = Generated.of(api.post(Requests.COMPLETIONS, body).ok());
+            JsonNode body = CompletionBodies.greedy(prompt, 20);
+            Generated before = Generated.of(api.post(CompletionBodies.COMPLETIONS, body).ok());
             long epoch = cluster.group().getEpoch();
-            Signals.send("KILL", Long.toString(sandbox.processIdOf("scheduler")));
-            Eventually.await("another scheduler leads", () -> isReadyAfter(epoch, cluster));
-            assertEquals(before, Generated.of(api.post(Requests.COMPLETIONS, body).ok()));
+            PosixSignals.send("KILL", Long.toString(sandbox.processIdOf("scheduler")));
+            BoundedWait.await("another scheduler leads", () -> isReadyAfter(epoch, cluster));
+            assertEquals(before, Generated.of(api.post(CompletionBodies.COMPLETIONS, body).ok()));
             GroupStatus group = cluster.group();
             assertEquals(
                     48, group.getCachedTokens(), "three full blocks of the prompt's 60 tokens");
@@ -89,9 +90,9 @@ final class WorkerLossIT {
 
     private static List<EventReader> begunStreams(Api api) {
         List<EventReader> streams = new ArrayList<>();
-        JsonNode body = Requests.greedy(List.of(5, 6, 7), 400).put("stream", true);
+        JsonNode body = CompletionBodies.greedy(List.of(5, 6, 7), 400).put("stream", true);
         for (int i = 0; i < STREAMS; i++) {
-            EventReader events = api.stream(Requests.COMPLETIONS, body);
+            EventReader events = api.stream(CompletionBodies.COMPLETIONS, body);
             assertTrue(events.next().orElseThrow().has("choices"), "the first token");
             streams.add(events);
         }
@@ -100,7 +101,7 @@ final class WorkerLossIT {
 
     private static void killAndAssertAborted(int pid, List<EventReader> streams) throws Exception {
         try (var clock = new LoadAwareClock()) {
-            Signals.send("KILL", Integer.toString(pid));
+            PosixSignals.send("KILL", Integer.toString(pid));
             for (Lost lost : Together.map(streams, events -> readToTheEnd(events, clock))) {
                 assertEquals("group_lost", lost.error().path("code").asText());
                 assertEquals("server_error", lost.error().path("type").asText());
@@ -114,7 +115,7 @@ final class WorkerLossIT {
 
     private static Lost readToTheEnd(EventReader events, LoadAwareClock clock) {
         try (events) {
-            JsonNode last = Json.object();
+            JsonNode last = JsonNodes.object();
             for (Optional<JsonNode> next = events.next(); next.isPresent(); next = events.next()) {
                 last = next.get();
             }

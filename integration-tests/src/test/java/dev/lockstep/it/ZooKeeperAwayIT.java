@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.cluster.Cluster;
+import dev.lockstep.cluster.LoadAwareClock;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.ZooKeeperCluster;
 import java.nio.file.Path;
@@ -37,7 +38,7 @@ final class ZooKeeperAwayIT {
 
     private static final String CLUSTER = "away";
     private static final int RANKS = 2;
-    private static final JsonNode SMALL = Requests.greedy(List.of(9, 8, 7), 8);
+    private static final JsonNode SMALL = CompletionBodies.greedy(List.of(9, 8, 7), 8);
 
     private final Sandbox sandbox = Sandbox.quick();
     private final int zooKeeperPort = SeparateProcesses.freePort();
@@ -62,7 +63,7 @@ final class ZooKeeperAwayIT {
                     RANKS,
                     "--failpoints=worker.before-step=sleep:5ms");
         }
-        Eventually.await("the coordinator is ready", api::isReady);
+        BoundedWait.await("the coordinator is ready", api::isReady);
     }
 
     @AfterAll
@@ -82,7 +83,7 @@ final class ZooKeeperAwayIT {
     }
 
     private void servesDuringAnOutage(Duration outage, String dataAfterwards) throws Exception {
-        try (var load = new Load(api, SMALL, 4);
+        try (var load = new BackgroundLoad(api, SMALL, 4);
                 EventReader running = runningStream()) {
             zooKeeper.signal("KILL");
             int code = zooKeeper.awaitExit();
@@ -94,11 +95,11 @@ final class ZooKeeperAwayIT {
                 Thread.sleep(200);
             }
             try (var newcomer = new Api(port)) {
-                newcomer.post(Requests.COMPLETIONS, SMALL).ok();
+                newcomer.post(CompletionBodies.COMPLETIONS, SMALL).ok();
             }
 
             zooKeeper = processes.zooKeeper(dataAfterwards);
-            Eventually.await("ZooKeeper is back", () -> zooKeeper.output().contains("listens"));
+            BoundedWait.await("ZooKeeper is back", () -> zooKeeper.output().contains("listens"));
             try (Cluster cluster = ZooKeeperCluster.connect("127.0.0.1:" + zooKeeperPort, CLUSTER);
                     var clock = new LoadAwareClock()) {
                 Map<Member.Role, Integer> all =
@@ -106,7 +107,7 @@ final class ZooKeeperAwayIT {
                                 Member.Role.COORDINATOR, 1,
                                 Member.Role.SCHEDULER, 1,
                                 Member.Role.WORKER, RANKS);
-                Eventually.await(
+                BoundedWait.await(
                         REGISTRATION_LIMIT,
                         clock,
                         () -> "all members are registered again",
@@ -117,9 +118,9 @@ final class ZooKeeperAwayIT {
         }
     }
 
-    private void assertServes(Load load) throws Exception {
+    private void assertServes(BackgroundLoad load) throws Exception {
         int served = load.count("ok");
-        Eventually.await(
+        BoundedWait.await(
                 "requests are served: " + load.outcomes(), () -> load.count("ok") > served);
         assertEquals(200, api.statusOf("/readyz"));
     }
@@ -127,8 +128,8 @@ final class ZooKeeperAwayIT {
     private EventReader runningStream() {
         EventReader events =
                 api.stream(
-                        Requests.COMPLETIONS,
-                        Requests.greedy(List.of(5, 6, 7), 400).put("stream", true));
+                        CompletionBodies.COMPLETIONS,
+                        CompletionBodies.greedy(List.of(5, 6, 7), 400).put("stream", true));
         assertTrue(events.next().orElseThrow().has("choices"), "the first token");
         return events;
     }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.kernels.cpu.CpuOptions;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -23,7 +24,7 @@ class DefaultModelGoldenTest {
 
     @Test
     void teacherForcedStepsStayWithinTheBounds() throws Exception {
-        Path model = DefaultModel.require();
+        Path model = Fixtures.requireDefaultModel();
         JsonNode golden = Goldens.json(Fixtures.require("smollm2/golden.json"));
         int steps = 0;
         int same = 0;

@@ -4,6 +4,7 @@ package dev.lockstep.model;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.checkpoint.Fixtures;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;

@@ -40,10 +40,11 @@ abstract class CommunicatorContract {
                         DeviceBuffer buffer = communicator.allocate(300_000 * 4);
                         for (int count : counts) {
                             Tensor x = buffer.tensor(0, DType.F32, 1, count);
-                            FakeKernels.fill(x, Payload.floats(count, communicator.rank(), count));
+                            FakeKernels.fill(
+                                    x, RankValues.floats(count, communicator.rank(), count));
                             communicator.allReduceSum(x);
                             assertArrayEquals(
-                                    Payload.rankOrderedSum(count, size, count),
+                                    RankValues.rankOrderedSum(count, size, count),
                                     FakeKernels.floats(x));
                         }
                     });
@@ -63,13 +64,14 @@ abstract class CommunicatorContract {
                             int count = 1 + same.nextInt(round % 10 == 0 ? 40_000 : 600);
                             int skipped = same.nextInt(100) * 4;
                             Tensor x = buffer.tensor(skipped, DType.F32, 1, count);
-                            FakeKernels.fill(x, Payload.floats(round, communicator.rank(), count));
+                            FakeKernels.fill(
+                                    x, RankValues.floats(round, communicator.rank(), count));
                             if (own.nextInt(20) == 0) {
                                 Thread.sleep(0, own.nextInt(500_000));
                             }
                             communicator.allReduceSum(x);
                             assertArrayEquals(
-                                    Payload.rankOrderedSum(round, size, count),
+                                    RankValues.rankOrderedSum(round, size, count),
                                     FakeKernels.floats(x));
                         }
                     });
@@ -91,15 +93,16 @@ abstract class CommunicatorContract {
                         Tensor residual = kernels.tensor(DType.F32, rows, columns);
                         Tensor weight = kernels.tensor(DType.F32, 1, columns);
                         Tensor out = kernels.tensor(DType.F32, rows, columns);
-                        float[] before = Payload.floats(99, 0, rows * columns);
-                        float[] scale = Payload.floats(98, 0, columns);
-                        FakeKernels.fill(x, Payload.floats(1, communicator.rank(), rows * columns));
+                        float[] before = RankValues.floats(99, 0, rows * columns);
+                        float[] scale = RankValues.floats(98, 0, columns);
+                        FakeKernels.fill(
+                                x, RankValues.floats(1, communicator.rank(), rows * columns));
                         FakeKernels.fill(residual, before);
                         FakeKernels.fill(weight, scale);
 
                         communicator.allReduceAddRmsNorm(x, residual, weight, 1e-5f, out);
 
-                        float[] sum = Payload.rankOrderedSum(1, size, rows * columns);
+                        float[] sum = RankValues.rankOrderedSum(1, size, rows * columns);
                         for (int i = 0; i < sum.length; i++) {
                             sum[i] = before[i] + sum[i];
                         }
@@ -150,13 +153,14 @@ abstract class CommunicatorContract {
                     // Wider than what is gathered: the gap must stay unchanged.
                     Tensor wide = kernels.tensor(DType.F32, rows, total + 3);
                     for (int round = 0; round < 3; round++) {
-                        FakeKernels.fill(part, Payload.floats(round, rank, rows * columns[rank]));
+                        FakeKernels.fill(
+                                part, RankValues.floats(round, rank, rows * columns[rank]));
                         communicator.allGather(part, columns, wide.columns(0, total));
                         FakeKernels.fill(part, new float[rows * columns[rank]]);
                         float[] expected = new float[rows * (total + 3)];
                         int start = 0;
                         for (int from = 0; from < columns.length; from++) {
-                            float[] theirs = Payload.floats(round, from, rows * columns[from]);
+                            float[] theirs = RankValues.floats(round, from, rows * columns[from]);
                             for (int row = 0; row < rows; row++) {
                                 System.arraycopy(
                                         theirs,
@@ -181,7 +185,7 @@ abstract class CommunicatorContract {
                         for (DType type : DType.values()) {
                             for (int root = 0; root < size; root++) {
                                 Tensor x = kernels.tensor(type, 3, 130_001);
-                                byte[] sent = Payload.bytes(root, (int) x.bytes());
+                                byte[] sent = RankValues.bytes(root, (int) x.bytes());
                                 if (communicator.rank() == root) {
                                     FakeKernels.fill(x, sent);
                                 }
@@ -206,14 +210,14 @@ abstract class CommunicatorContract {
                         for (int count : new int[] {0, 1, 5000, 262_144, 700_001}) {
                             Tensor x = kernels.tensor(DType.I8, 1, count);
                             if (rank == 0) {
-                                FakeKernels.fill(x, Payload.bytes(count, count));
+                                FakeKernels.fill(x, RankValues.bytes(count, count));
                                 communicator.send(x, 1);
                                 communicator.receive(x, size - 1);
                             } else {
                                 communicator.receive(x, rank - 1);
                                 communicator.send(x, (rank + 1) % size);
                             }
-                            assertArrayEquals(Payload.bytes(count, count), FakeKernels.bytes(x));
+                            assertArrayEquals(RankValues.bytes(count, count), FakeKernels.bytes(x));
                         }
                         communicator.barrier();
                     });

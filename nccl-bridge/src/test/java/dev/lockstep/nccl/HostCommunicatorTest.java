@@ -54,10 +54,11 @@ final class HostCommunicatorTest extends CommunicatorContract {
                     (communicator, kernels) -> {
                         Tensor x = communicator.allocate(4000).tensor(0, DType.F32, 1, 1000);
                         for (int round = 0; round < 20; round++) {
-                            FakeKernels.fill(x, Payload.floats(round, communicator.rank(), 1000));
+                            FakeKernels.fill(
+                                    x, RankValues.floats(round, communicator.rank(), 1000));
                             communicator.allReduceSum(x);
                             assertEquals(
-                                    Payload.rankOrderedSum(round, 3, 1000)[999],
+                                    RankValues.rankOrderedSum(round, 3, 1000)[999],
                                     FakeKernels.floats(x)[999]);
                         }
                     });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.nccl;
 
+import dev.lockstep.cluster.LoadAwareClock;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceBuffer;
 import dev.lockstep.kernels.Tensor;
@@ -9,8 +10,6 @@ import java.io.File;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.io.UncheckedIOException;
-import java.lang.management.ManagementFactory;
-import java.lang.management.ThreadMXBean;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -25,12 +24,7 @@ import org.jspecify.annotations.Nullable;
 final class RankProcess implements AutoCloseable {
     private static final int MAX_COUNT = 60_000;
 
-    /// CPU time after which [#awaitLine] determines anew how fast the machine is.
-    private static final Duration BURST = Duration.ofMillis(10);
-
-    private static final long PAUSE_MILLIS = 40;
-
-    private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
+    private static final long POLL_MILLIS = 20;
 
     private final Process process;
     private final BlockingQueue<String> lines = new LinkedBlockingQueue<>(1000);
@@ -81,36 +75,20 @@ final class RankProcess implements AutoCloseable {
         return awaitLine(start, () -> lines.poll(HostGroup.TIMEOUT.toSeconds(), TimeUnit.SECONDS));
     }
 
-    /// Returns the next line that begins with `start`; throws when a busy thread would use more
-    /// than `limit` of CPU time before it arrives. Where other processes take the cores that is
-    /// later than `limit`, as for the rank. The wait computes for a fifth of the time, to determine
-    /// the share of a core that a thread gets.
+    /// Returns the next line that begins with `start`; throws when a [LoadAwareClock] shows more
+    /// than `limit` before it arrives.
     String awaitLine(String start, Duration limit) throws InterruptedException {
-        long[] leftNanos = {limit.toNanos()};
-        return awaitLine(
-                start,
-                () -> {
-                    String line = lines.poll();
-                    while (line == null && leftNanos[0] > 0) {
-                        long cycle = System.nanoTime();
-                        double speed = speed();
-                        line = lines.poll(PAUSE_MILLIS, TimeUnit.MILLISECONDS);
-                        leftNanos[0] -= (long) (speed * (System.nanoTime() - cycle));
-                    }
-                    return line;
-                });
-    }
-
-    /// Computes for [#BURST] and returns the share of the wall time that this thread ran.
-    private static double speed() {
-        long wall = System.nanoTime();
-        long start = THREADS.getCurrentThreadCpuTime();
-        long now = start;
-        while (now < start + BURST.toNanos()) {
-            Thread.onSpinWait();
-            now = THREADS.getCurrentThreadCpuTime();
+        try (var clock = new LoadAwareClock()) {
+            return awaitLine(
+                    start,
+                    () -> {
+                        String line = lines.poll();
+                        while (line == null && clock.elapsed().compareTo(limit) < 0) {
+                            line = lines.poll(POLL_MILLIS, TimeUnit.MILLISECONDS);
+                        }
+                        return line;
+                    });
         }
-        return Math.min(1, (now - start) / (double) (System.nanoTime() - wall));
     }
 
     /// The lines of the process: null when none arrives in time.
@@ -181,7 +159,7 @@ final class RankProcess implements AutoCloseable {
         for (int round = 0; round < rounds; round++) {
             int count = 1 + sizes.nextInt(round % 8 == 0 ? MAX_COUNT : 600);
             Tensor x = buffer.tensor(0, DType.F32, 1, count);
-            FakeKernels.fill(x, Payload.floats(round, communicator.rank(), count));
+            FakeKernels.fill(x, RankValues.floats(round, communicator.rank(), count));
             communicator.allReduceSum(x);
             digest = 31 * digest + Arrays.hashCode(FakeKernels.floats(x));
             if (round == 20) {
@@ -197,7 +175,7 @@ final class RankProcess implements AutoCloseable {
         int digest = 0;
         for (int round = 0; round < rounds; round++) {
             int count = 1 + sizes.nextInt(round % 8 == 0 ? MAX_COUNT : 600);
-            digest = 31 * digest + Arrays.hashCode(Payload.rankOrderedSum(round, size, count));
+            digest = 31 * digest + Arrays.hashCode(RankValues.rankOrderedSum(round, size, count));
         }
         return digest;
     }

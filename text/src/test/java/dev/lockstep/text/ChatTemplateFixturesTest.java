@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.text.jinja.TemplateException;
 import java.io.IOException;
 import java.nio.file.Files;

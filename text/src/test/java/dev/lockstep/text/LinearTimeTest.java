@@ -3,6 +3,7 @@ package dev.lockstep.text;
 
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.checkpoint.TokenizerSource;
 import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadMXBean;

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.checkpoint.TokenizerSource;
 import java.io.IOException;
 import java.util.stream.StreamSupport;
@@ -14,7 +15,7 @@ import org.junit.jupiter.api.Test;
 /// The default model's own vocabulary, compared with ids recorded from the reference tokenizer.
 final class SmolLm2TokenizerTest {
     private final Tokenizer tokenizer =
-            Tokenizers.of(TokenizerSource.open(Fixtures.requireSmolLm2()));
+            Tokenizers.of(TokenizerSource.open(Fixtures.requireDefaultModel()));
     private final JsonNode golden = golden();
 
     private static JsonNode golden() {

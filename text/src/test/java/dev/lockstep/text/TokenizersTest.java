@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.checkpoint.CheckpointException;
+import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.checkpoint.TokenizerSource;
 import java.io.IOException;
 import java.nio.file.Files;

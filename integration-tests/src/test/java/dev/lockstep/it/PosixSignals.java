@@ -7,8 +7,8 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 
 /// Sends POSIX signals.
-final class Signals {
-    private Signals() {}
+final class PosixSignals {
+    private PosixSignals() {}
 
     /// Sends a signal and waits until it is sent.
     ///

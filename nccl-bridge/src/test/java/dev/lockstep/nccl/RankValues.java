@@ -4,8 +4,8 @@ package dev.lockstep.nccl;
 import java.util.Random;
 
 /// Values that every rank can generate for every other rank, so that each checks its own result.
-final class Payload {
-    private Payload() {}
+final class RankValues {
+    private RankValues() {}
 
     /// Returns floats with exponents from 2⁻¹² to 2¹²: added in another order, most sums have other
     /// bits.

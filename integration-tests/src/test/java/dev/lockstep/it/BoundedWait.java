@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.it;
 
+import dev.lockstep.cluster.LoadAwareClock;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.Callable;
@@ -8,7 +9,7 @@ import java.util.function.Supplier;
 import org.opentest4j.AssertionFailedError;
 
 /// Bounded waits for a condition that another process makes true.
-final class Eventually {
+final class BoundedWait {
 
     /// Only a hang takes longer, however busy the machine is.
     static final Duration TIMEOUT = Duration.ofMinutes(3);
@@ -18,7 +19,7 @@ final class Eventually {
 
     private static final long POLL_MILLIS = 20;
 
-    private Eventually() {}
+    private BoundedWait() {}
 
     /// Waits until `condition` holds.
     static void await(String what, Callable<Boolean> condition) throws Exception {

@@ -14,10 +14,10 @@ import java.util.ArrayList;
 import java.util.List;
 
 /// JSON helpers.
-final class Json {
+final class JsonNodes {
     private static final ObjectMapper MAPPER = new ObjectMapper();
 
-    private Json() {}
+    private JsonNodes() {}
 
     static ObjectNode object() {
         return MAPPER.createObjectNode();

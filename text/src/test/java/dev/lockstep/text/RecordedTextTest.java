@@ -22,7 +22,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /// Tiny tokenizers and a template with documents, compared with the ids and the text that
 /// transformers produced, for cases that the shared fixtures do not cover.
 /// `src/test/python/record_references.py` records them.
-final class RecordedReferenceTest {
+final class RecordedTextTest {
     private static final ObjectMapper JSON = new ObjectMapper();
 
     private record Encoded(String text, int[] ids, int[] framed_ids) {}
@@ -85,8 +85,7 @@ final class RecordedReferenceTest {
     private static Path resource(String name) throws URISyntaxException {
         return Path.of(
                 Objects.requireNonNull(
-                                RecordedReferenceTest.class.getResource("/references/" + name),
-                                name)
+                                RecordedTextTest.class.getResource("/references/" + name), name)
                         .toURI());
     }
 }

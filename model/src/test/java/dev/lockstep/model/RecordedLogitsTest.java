@@ -18,7 +18,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /// Tiny models against logits and greedy ids recorded from transformers: features that the shared
 /// fixtures lack. `src/test/python/record_references.py` wrote them.
-class RecordedReferenceTest {
+class RecordedLogitsTest {
     /// Eight-bit activations, a scale per 32 values.
     private static final String QUANTIZED = "gguf-llama-quantized-mixed";
 
@@ -97,8 +97,7 @@ class RecordedReferenceTest {
     private static List<Path> folders() throws IOException, URISyntaxException {
         Path root =
                 Path.of(
-                        Objects.requireNonNull(
-                                        RecordedReferenceTest.class.getResource("/references"))
+                        Objects.requireNonNull(RecordedLogitsTest.class.getResource("/references"))
                                 .toURI());
         try (Stream<Path> folders = Files.list(root)) {
             return folders.sorted().toList();

@@ -11,13 +11,13 @@ import java.util.concurrent.ConcurrentHashMap;
 
 /// Clients that send one request after another until they are closed, and count the outcomes: `ok`,
 /// or the error code.
-final class Load implements AutoCloseable {
+final class BackgroundLoad implements AutoCloseable {
     private final Map<String, Integer> outcomes = new ConcurrentHashMap<>();
     private final List<Thread> clients = new ArrayList<>();
     private volatile boolean stopping;
 
     /// Starts `clientCount` clients.
-    Load(Api api, JsonNode request, int clientCount) {
+    BackgroundLoad(Api api, JsonNode request, int clientCount) {
         for (int client = 0; client < clientCount; client++) {
             clients.add(Thread.ofVirtual().name("load-" + client).start(() -> run(api, request)));
         }
@@ -27,7 +27,7 @@ final class Load implements AutoCloseable {
         while (!stopping) {
             String outcome;
             try {
-                Api.Response response = api.post(Requests.COMPLETIONS, request);
+                Api.Response response = api.post(CompletionBodies.COMPLETIONS, request);
                 outcome = response.status() == 200 ? "ok" : response.errorCode();
             } catch (RuntimeException e) {
                 outcome = e.toString();
@@ -57,7 +57,7 @@ final class Load implements AutoCloseable {
 
     private static boolean ended(Thread client) {
         try {
-            return client.join(Eventually.TIMEOUT);
+            return client.join(BoundedWait.TIMEOUT);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return false;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package dev.lockstep.it;
+package dev.lockstep.cluster;
 
 import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadMXBean;
@@ -12,7 +12,7 @@ import java.time.Duration;
 /// A guarantee such as "within 2 s" is measured with it: a busy machine does not break the
 /// guarantee, and on an idle machine it is as strict as with wall time. The clock itself uses a
 /// fifth of a core.
-final class LoadAwareClock implements AutoCloseable {
+public final class LoadAwareClock implements AutoCloseable {
     /// CPU time after which the clock computes its speed anew: several time slices of the kernel.
     private static final Duration BURST = Duration.ofMillis(10);
 
@@ -25,7 +25,7 @@ final class LoadAwareClock implements AutoCloseable {
     private volatile long elapsedNanos;
 
     /// Starts the clock at 0.
-    LoadAwareClock() {
+    public LoadAwareClock() {
         // Loads the classes first, which would count as a slow machine.
         speed();
         thread = Thread.ofPlatform().daemon().name("load-aware-clock").start(this::run);
@@ -33,7 +33,7 @@ final class LoadAwareClock implements AutoCloseable {
 
     /// Returns the time since the start, up to the end of the last pause: it lags by up to one
     /// cycle, which takes 50 ms on an idle machine and longer on a busy one.
-    Duration elapsed() {
+    public Duration elapsed() {
         return Duration.ofNanos(elapsedNanos);
     }
 
