@@ -2,25 +2,20 @@
 package dev.lockstep.scheduler.process;
 
 import dev.lockstep.cluster.Member;
+import dev.lockstep.cluster.MemberChannel;
 import io.grpc.BindableService;
 import io.grpc.ManagedChannel;
 import io.grpc.Server;
-import io.grpc.netty.NettyChannelBuilder;
 import io.grpc.netty.NettyServerBuilder;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.nio.NioIoHandler;
-import io.netty.channel.socket.nio.NioDomainSocketChannel;
 import io.netty.channel.socket.nio.NioServerSocketChannel;
-import io.netty.channel.socket.nio.NioSocketChannel;
 import io.netty.util.concurrent.Future;
 import java.io.IOException;
 import java.net.BindException;
 import java.net.InetSocketAddress;
-import java.net.UnixDomainSocketAddress;
 import java.nio.channels.UnresolvedAddressException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
 
 /// The connections of the process: a server for coordinators, channels to workers, and the one
@@ -37,26 +32,9 @@ final class NettyTransport implements Dialer, AutoCloseable {
     private final EventLoopGroup eventLoop =
             new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
 
-    /// Dials the Unix socket of a member when it has one that exists on this host, else its TCP
-    /// address.
     @Override
     public ManagedChannel dial(Member member) {
-        String socket = member.unixSocket();
-        NettyChannelBuilder builder =
-                !socket.isEmpty() && Files.exists(Path.of(socket))
-                        ? NettyChannelBuilder.forAddress(UnixDomainSocketAddress.of(socket))
-                                .channelType(
-                                        NioDomainSocketChannel.class, UnixDomainSocketAddress.class)
-                                .overrideAuthority("localhost")
-                        : NettyChannelBuilder.forAddress(
-                                        new InetSocketAddress(member.host(), member.port()))
-                                .channelType(NioSocketChannel.class, InetSocketAddress.class);
-        return builder.eventLoopGroup(eventLoop)
-                .usePlaintext()
-                .directExecutor()
-                .disableRetry()
-                .maxInboundMessageSize(MAX_RESULT_BYTES)
-                .build();
+        return MemberChannel.to(member, eventLoop).maxInboundMessageSize(MAX_RESULT_BYTES).build();
     }
 
     /// Starts a server that listens on `host:port`; port 0 chooses a free one.
