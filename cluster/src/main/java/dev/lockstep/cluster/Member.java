@@ -160,6 +160,11 @@ public record Member(
     /// Returns a description for logs: `worker default/1 at 127.0.0.1:4711`.
     public String describe() {
         String place = group.isEmpty() ? "" : " " + group + (role == Role.WORKER ? "/" + rank : "");
-        return role.word() + place + " at " + (port == 0 ? unixSocket : host + ":" + port);
+        return role.word() + place + " at " + address();
+    }
+
+    /// Returns `host:port`, or the path of the Unix socket if the member has no port.
+    public String address() {
+        return port == 0 ? unixSocket : host + ":" + port;
     }
 }

@@ -37,10 +37,7 @@ final class AdminService extends AdminGrpc.AdminImplBase {
                 .setRole(member.role().word())
                 .setGroup(member.group())
                 .setRank(member.rank())
-                .setAddress(
-                        member.port() == 0
-                                ? member.unixSocket()
-                                : member.host() + ":" + member.port())
+                .setAddress(member.address())
                 .setState(member.state().name().toLowerCase(Locale.ROOT))
                 .build();
     }

@@ -15,7 +15,9 @@ public final class ApiError extends RuntimeException {
     static final String INVALID = "invalid_request_error";
     private static final String SERVER = "server_error";
     private static final int MAX_MESSAGE_LENGTH = 600;
-    private static final Duration SOON = Duration.ofSeconds(1);
+
+    /// The delay before a retry where nothing says how long the obstacle lasts.
+    static final Duration SOON = Duration.ofSeconds(1);
 
     private final int status;
     private final String type;
@@ -82,9 +84,9 @@ public final class ApiError extends RuntimeException {
         return new ApiError(429, "rate_limit_error", message, "", code, retryAfter);
     }
 
-    /// Returns the error for a request that cannot be served at the moment.
-    public static ApiError unavailable(String code, String message, Duration retryAfter) {
-        return new ApiError(503, SERVER, message, "", code, retryAfter);
+    /// Returns the error for a request that cannot be served at the moment, but may be [#SOON].
+    public static ApiError unavailable(String code, String message) {
+        return new ApiError(503, SERVER, message, "", code, SOON);
     }
 
     /// Returns the error for a request whose deadline has passed.
@@ -111,7 +113,7 @@ public final class ApiError extends RuntimeException {
                             failure.retryAfter().isZero() ? SOON : failure.retryAfter());
             case EXPIRED -> expired(description);
             case UNAVAILABLE, NOT_LEADER ->
-                    begun ? groupLost(description) : unavailable("not_ready", description, SOON);
+                    begun ? groupLost(description) : unavailable("not_ready", description);
             case INVALID -> invalid("", description);
             case GROUP_LOST -> groupLost(description);
             case SLOW_READER -> slowReader();
@@ -124,13 +126,12 @@ public final class ApiError extends RuntimeException {
     }
 
     static ApiError slowReader() {
-        return unavailable(
-                "slow_reader", "the client read too slowly; too much was left unread", SOON);
+        return unavailable("slow_reader", "the client read too slowly; too much was left unread");
     }
 
     private static ApiError groupLost(String description) {
         return unavailable(
-                "group_lost", "the group was lost while the request ran: " + description, SOON);
+                "group_lost", "the group was lost while the request ran: " + description);
     }
 
     int status() {

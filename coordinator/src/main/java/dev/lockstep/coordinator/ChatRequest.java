@@ -22,7 +22,7 @@ record ChatRequest(
         StreamFields delivery = StreamFields.parse(fields);
         outputs.requireNoTokensWithPooling(fields, maxTokens);
         Sampling sampling = SamplingFields.parse(fields, model, maxTokens, logprobs(fields));
-        outputs.requireOneChoice(maxTokens, sampling);
+        outputs.requireOneChoice(sampling);
         return new ChatRequest(
                 ChatMessages.parse(fields),
                 sampling,

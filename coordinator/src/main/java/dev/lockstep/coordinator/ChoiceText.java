@@ -39,7 +39,8 @@ final class ChoiceText {
 
     private record Placed(GeneratedToken token, int offset) {}
 
-    ChoiceText(ServedModel model, Sampling sampling) {
+    /// @param endIds of the request, [#endIds(ServedModel, Sampling)]
+    ChoiceText(ServedModel model, Sampling sampling, Set<Integer> endIds) {
         this.model = model;
         this.sampling = sampling;
         this.detokenizer =
@@ -51,10 +52,16 @@ final class ChoiceText {
                                                 sampling.skipSpecialTokens(),
                                                 Detokenizer.Start.CONTINUATION));
         this.stops = new StopStrings(sampling.stop(), sampling.includeStop());
-        this.endIds = new HashSet<>(sampling.stopTokenIds());
+        this.endIds = endIds;
+    }
+
+    /// Returns the ids that may end a choice of a request.
+    static Set<Integer> endIds(ServedModel model, Sampling sampling) {
+        Set<Integer> ids = new HashSet<>(sampling.stopTokenIds());
         if (!sampling.ignoreEos()) {
-            endIds.addAll(model.endIds());
+            ids.addAll(model.endIds());
         }
+        return ids;
     }
 
     /// Adds the next token; after the end of the choice all deltas are empty.

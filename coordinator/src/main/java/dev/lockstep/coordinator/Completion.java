@@ -29,7 +29,6 @@ final class Completion {
     static final List<Failpoint> FAILPOINTS = List.of(BEFORE_SEND, FIRST_TOKEN);
 
     private static final Logger LOG = LogManager.getLogger(Completion.class);
-    private static final Duration SOON = Duration.ofSeconds(1);
 
     /// The limit of prompts of one request in the engine at the same time, so that a long list does
     /// not fill a scheduler's queue.
@@ -85,10 +84,11 @@ final class Completion {
         this.beginNanos = environment.clock().nanoTime();
         this.openChoices = request.choices();
         this.usage = new TokenUsage(request.promptTokens(), 0, 0);
+        Set<Integer> endIds = ChoiceText.endIds(request.model(), request.sampling());
         for (int prompt = 0; prompt < request.prompts().size(); prompt++) {
             var run = new PromptRun(request.engineRequest(prompt));
             for (int i = 0; i < request.choicesPerPrompt(); i++) {
-                run.choices.add(new ChoiceText(request.model(), request.sampling()));
+                run.choices.add(new ChoiceText(request.model(), request.sampling(), endIds));
             }
             runs.add(run);
         }
@@ -147,7 +147,7 @@ final class Completion {
 
     private ApiError noGroupIsReady() {
         return ApiError.unavailable(
-                "not_ready", "no group is ready to serve " + request.model().name(), SOON);
+                "not_ready", "no group is ready to serve " + request.model().name());
     }
 
     private void handle(EngineEvent event) {

@@ -6,15 +6,13 @@ import dev.lockstep.coordinator.engine.CompletionInbox;
 import dev.lockstep.coordinator.engine.RequestOptions;
 import dev.lockstep.coordinator.engine.Sampling;
 import dev.lockstep.coordinator.engine.TokenPrompt;
-import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 
 /// Creates [Completion]s from checked requests, for HTTP and gRPC alike.
 final class CompletionFactory {
-    private static final Duration SOON = Duration.ofSeconds(1);
-
     // Prefixes of response ids.
     private static final String CHAT = "chatcmpl-";
     private static final String TEXT = "cmpl-";
@@ -37,7 +35,7 @@ final class CompletionFactory {
     /// Returns the model; throws while its tokenizer is being loaded.
     ServedModel model() {
         if (!model.isDone()) {
-            throw ApiError.unavailable("not_ready", "the tokenizer is being loaded", SOON);
+            throw ApiError.unavailable("not_ready", "the tokenizer is being loaded");
         }
         return model.join();
     }
@@ -87,8 +85,9 @@ final class CompletionFactory {
             String name = Prompt.name("prompt", prompts.size(), request.prompts().size());
             int[] ids = prompt.encode(name, served, request.addSpecialTokens());
             prompts.add(new TokenPrompt(ids, request.promptOutputs()));
-            for (int i = 0; i < request.sampling().choices() && request.echo(); i++) {
-                echoes.add(echo(prompt, ids, request.sampling(), served));
+            if (request.echo()) {
+                PreparedRequest.Echo echo = echo(prompt, ids, request.sampling(), served);
+                echoes.addAll(Collections.nCopies(request.sampling().choices(), echo));
             }
         }
         return prepared(
@@ -98,9 +97,9 @@ final class CompletionFactory {
                 echoes,
                 request.sampling(),
                 request.options(),
-                request.promptOnly()
-                        ? Integer.MAX_VALUE
-                        : requireRoom("prompt", prompts, request.sampling()));
+                request.needsEngine()
+                        ? requireRoom("prompt", prompts, request.sampling())
+                        : Integer.MAX_VALUE);
     }
 
     /// Prepares prompts of which one vector each is computed.
@@ -109,27 +108,29 @@ final class CompletionFactory {
             List<TokenPrompt> prompts,
             RequestOptions options,
             RequestContext context) {
+        return outputsOnly(EMBEDDING, field, prompts, options, context);
+    }
+
+    /// Prepares a prompt of which the log-probabilities of tokens are computed.
+    PreparedRequest score(
+            String field, TokenPrompt prompt, RequestOptions options, RequestContext context) {
+        return outputsOnly(SCORE, field, List.of(prompt), options, context);
+    }
+
+    private PreparedRequest outputsOnly(
+            String prefix,
+            String field,
+            List<TokenPrompt> prompts,
+            RequestOptions options,
+            RequestContext context) {
         return prepared(
-                EMBEDDING,
+                prefix,
                 context,
                 prompts,
                 List.of(),
                 Sampling.NO_TOKENS,
                 options,
                 requireRoom(field, prompts, Sampling.NO_TOKENS));
-    }
-
-    /// Prepares a prompt of which the log-probabilities of tokens are computed.
-    PreparedRequest score(
-            String field, TokenPrompt prompt, RequestOptions options, RequestContext context) {
-        return prepared(
-                SCORE,
-                context,
-                List.of(prompt),
-                List.of(),
-                Sampling.NO_TOKENS,
-                options,
-                requireRoom(field, List.of(prompt), Sampling.NO_TOKENS));
     }
 
     /// Creates a completion, which has not started.
@@ -155,8 +156,10 @@ final class CompletionFactory {
             Sampling sampling,
             RequestOptions options,
             int maxLength) {
+        String id = prefix + randomness.nextIncarnation();
+        long seed = sampling.seed().orElseGet(randomness::nextLong);
         return new PreparedRequest(
-                prefix + randomness.nextIncarnation(),
+                id,
                 System.currentTimeMillis() / 1000,
                 context.requestId(),
                 model(),
@@ -165,7 +168,7 @@ final class CompletionFactory {
                 sampling,
                 options,
                 maxLength,
-                sampling.seed().orElseGet(randomness::nextLong));
+                sampling.params().toBuilder().setSeed(seed).build().toByteString());
     }
 
     /// Refuses prompts without a token, and prompts that leave no room for a token to generate.
@@ -173,7 +176,7 @@ final class CompletionFactory {
     /// @return the context that the prompts were compared with
     private int requireRoom(String field, List<TokenPrompt> prompts, Sampling sampling) {
         int context = context();
-        boolean generates = sampling.maxTokens().orElse(1) > 0;
+        boolean generates = sampling.generates();
         for (int i = 0; i < prompts.size(); i++) {
             TokenPrompt prompt = prompts.get(i);
             String name = Prompt.name(field, i, prompts.size());

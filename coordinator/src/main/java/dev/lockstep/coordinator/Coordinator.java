@@ -192,9 +192,7 @@ final class Coordinator {
         } catch (InterruptedException e) {
             LOG.info("no time left to drain");
         }
-        requests.stopAll(
-                ApiError.unavailable(
-                        "shutting_down", "this coordinator is stopping", Duration.ofSeconds(1)));
+        requests.stopAll(ApiError.unavailable("shutting_down", "this coordinator is stopping"));
         try {
             requests.awaitEmpty(STREAM_END_TIMEOUT);
             Thread.sleep(FLUSH_TIME);

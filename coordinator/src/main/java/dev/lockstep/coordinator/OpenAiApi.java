@@ -13,7 +13,6 @@ import dev.lockstep.coordinator.engine.CompletionInbox;
 import io.netty.channel.Channel;
 import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.ExecutorService;
@@ -33,7 +32,6 @@ final class OpenAiApi implements HttpService {
     private static final Pattern REQUEST_ID = Pattern.compile("[!-~]{1,128}");
     private static final String MODELS = "/v1/models";
     private static final String REQUESTS = "/v1/requests/";
-    private static final Duration SOON = Duration.ofSeconds(1);
 
     private final CompletionFactory completions;
     private final Readiness readiness;
@@ -268,7 +266,7 @@ final class OpenAiApi implements HttpService {
     private void ready(HttpExchange exchange) {
         String obstacle = readiness.obstacle();
         if (!obstacle.isEmpty()) {
-            throw ApiError.unavailable("not_ready", obstacle, SOON);
+            throw ApiError.unavailable("not_ready", obstacle);
         }
         exchange.json(200, Json.object().put("status", "ok"));
     }

@@ -12,8 +12,6 @@ final class OpenRequests {
     /// schedulers have far lower limits.
     private static final int MAX_OPEN = 4096;
 
-    private static final Duration SOON = Duration.ofSeconds(1);
-
     // Guarded by this.
     private final Set<CompletionInbox> open = new HashSet<>();
     private boolean draining;
@@ -25,7 +23,7 @@ final class OpenRequests {
         }
         if (open.size() >= MAX_OPEN) {
             throw ApiError.tooMany(
-                    "too_many_requests", MAX_OPEN + " requests are open already", SOON);
+                    "too_many_requests", MAX_OPEN + " requests are open already", ApiError.SOON);
         }
         open.add(inbox);
     }
@@ -75,7 +73,6 @@ final class OpenRequests {
     }
 
     private static ApiError draining() {
-        return ApiError.unavailable(
-                "draining", "this coordinator is stopping; try another one", SOON);
+        return ApiError.unavailable("draining", "this coordinator is stopping; try another one");
     }
 }

@@ -61,8 +61,8 @@ record OutputFields(OptionalInt promptLogprobs, boolean hiddenStates, Pooling po
     }
 
     /// Refuses several choices where no tokens are generated, so that they could not differ.
-    void requireOneChoice(OptionalInt maxTokens, Sampling sampling) {
-        if (maxTokens.orElse(1) == 0 && any() && sampling.choices() > 1) {
+    void requireOneChoice(Sampling sampling) {
+        if (!sampling.generates() && any() && sampling.choices() > 1) {
             throw ApiError.invalid(
                     "n", "n is " + sampling.choices() + " and max_tokens 0, then n must be 1");
         }

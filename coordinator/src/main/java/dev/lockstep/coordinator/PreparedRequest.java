@@ -2,6 +2,7 @@
 package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.google.protobuf.ByteString;
 import dev.lockstep.coordinator.engine.EngineRequest;
 import dev.lockstep.coordinator.engine.RequestOptions;
 import dev.lockstep.coordinator.engine.Sampling;
@@ -15,7 +16,7 @@ import java.util.List;
 /// @param requestId for the log
 /// @param echoes the prompt of each choice, returned before its text; empty without `echo`
 /// @param context upper bound of the tokens of a prompt and its output
-/// @param seed of all choices
+/// @param samplingParams the encoded `SamplingParams` of all choices, with their seed
 record PreparedRequest(
         String id,
         long created,
@@ -26,7 +27,7 @@ record PreparedRequest(
         Sampling sampling,
         RequestOptions options,
         int context,
-        long seed) {
+        ByteString samplingParams) {
     /// A prompt that is returned before its text.
     record Echo(String text, int[] ids) {
         int characters() {
@@ -54,8 +55,7 @@ record PreparedRequest(
 
     /// Returns false when no token is generated and no output of a prompt is requested.
     boolean needsEngine() {
-        return sampling.maxTokens().orElse(1) > 0
-                || prompts.stream().anyMatch(prompt -> prompt.outputs().any());
+        return sampling.generates() || prompts.stream().anyMatch(prompt -> prompt.outputs().any());
     }
 
     /// Returns one prompt for a scheduler. The first has the id of the response, so that the
@@ -68,7 +68,7 @@ record PreparedRequest(
                 own,
                 sampling,
                 options,
-                seed,
+                samplingParams,
                 context - own.length());
     }
 

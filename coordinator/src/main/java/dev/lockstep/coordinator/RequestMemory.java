@@ -10,7 +10,6 @@ import java.util.concurrent.atomic.AtomicInteger;
 /// values a request needs many times the bytes it was sent in. A request that exceeds the budget
 /// alone is refused. Safe for any thread.
 final class RequestMemory {
-    private static final Duration SOON = Duration.ofSeconds(1);
 
     /// The budget in requests of the maximum size: a third of the default heap of a coordinator.
     private static final int LARGE_REQUESTS = 10;
@@ -63,8 +62,7 @@ final class RequestMemory {
     }
 
     static ApiError busy() {
-        return ApiError.unavailable(
-                "bodies_busy", "too many large request bodies are being read", SOON);
+        return ApiError.unavailable("bodies_busy", "too many large request bodies are being read");
     }
 
     /// Reserved memory; the first `close` releases it.

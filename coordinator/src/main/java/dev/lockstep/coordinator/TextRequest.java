@@ -13,7 +13,6 @@ import java.util.OptionalInt;
 /// @param promptOutputs the outputs to request of every prompt, with those for `echo` and
 ///   `logprobs`
 /// @param echo whether the prompt is returned before the text
-/// @param promptOnly `echo` with `max_tokens` 0 and no other outputs: the engine is not used
 record TextRequest(
         List<Prompt> prompts,
         boolean addSpecialTokens,
@@ -23,8 +22,7 @@ record TextRequest(
         OutputFields outputs,
         RequestedOutputs promptOutputs,
         boolean returnTokenIds,
-        boolean echo,
-        boolean promptOnly) {
+        boolean echo) {
 
     /// The default of other servers with this API.
     private static final int DEFAULT_MAX_TOKENS = 16;
@@ -72,7 +70,7 @@ record TextRequest(
                     "%d prompts with n %d are more than %d choices"
                             .formatted(prompts.size(), sampling.choices(), MAX_CHOICES));
         }
-        all.requireOneChoice(OptionalInt.of(maxTokens), sampling);
+        all.requireOneChoice(sampling);
         return new TextRequest(
                 prompts,
                 fields.flag("add_special_tokens", true),
@@ -82,7 +80,11 @@ record TextRequest(
                 outputs,
                 all.promptOutputs(),
                 fields.flag("return_token_ids", false),
-                echo,
-                maxTokens == 0 && !all.any());
+                echo);
+    }
+
+    /// Returns false with `echo`, `max_tokens` 0 and no other outputs.
+    boolean needsEngine() {
+        return sampling.generates() || promptOutputs.any();
     }
 }

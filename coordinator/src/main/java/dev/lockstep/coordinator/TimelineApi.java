@@ -25,7 +25,6 @@ public final class TimelineApi {
     /// Ample time: a scheduler responds from memory, unless it has a problem.
     static final Duration TIMEOUT = Duration.ofSeconds(2);
 
-    private static final Duration SOON = Duration.ofSeconds(1);
     private static final Pattern ID = Pattern.compile("[A-Za-z0-9_-]{1,128}");
 
     private final SchedulerClient schedulers;
@@ -72,7 +71,7 @@ public final class TimelineApi {
         }
         if (best.isEmpty() && incomplete) {
             throw ApiError.unavailable(
-                    "not_ready", "a scheduler that may know the request does not respond", SOON);
+                    "not_ready", "a scheduler that may know the request does not respond");
         }
         return toJson(best.orElseThrow(() -> unknown(id)));
     }

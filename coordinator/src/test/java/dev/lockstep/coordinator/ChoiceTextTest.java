@@ -44,7 +44,7 @@ final class ChoiceTextTest {
 
     /// Returns all deltas, joined in order.
     private static Delta all(Sampling sampling, int[] ids) {
-        var choice = new ChoiceText(model, sampling);
+        ChoiceText choice = choice(model, sampling);
         Delta all = Delta.EMPTY;
         for (int id : ids) {
             all = all.and(choice.push(token(id)));
@@ -90,7 +90,7 @@ final class ChoiceTextTest {
 
     @Test
     void aTokenIsNotReleasedBeforeItsText() {
-        var choice = new ChoiceText(model, withStops(List.of("STOP")));
+        ChoiceText choice = choice(model, withStops(List.of("STOP")));
         int[] ids = model.encode("prompt", "ST", false);
         for (int id : ids) {
             assertEquals(Delta.EMPTY, choice.push(token(id)));
@@ -114,7 +114,7 @@ final class ChoiceTextTest {
                         model.chatTemplate(),
                         model.endIds(),
                         0);
-        var choice = new ChoiceText(padded, withStops(List.of()));
+        ChoiceText choice = choice(padded, withStops(List.of()));
         Delta delta = choice.push(token(555));
         assertEquals("", delta.text());
         assertEquals(List.of(555), delta.tokenIds());
@@ -133,7 +133,7 @@ final class ChoiceTextTest {
         var bare =
                 new ServedModel(
                         "bare", 512, 512, Optional.empty(), Optional.empty(), model.endIds(), 0);
-        var choice = new ChoiceText(bare, withStops(List.of()));
+        ChoiceText choice = choice(bare, withStops(List.of()));
         Delta all = choice.push(token(300)).and(choice.push(token(301)));
         all = all.and(choice.finish(false, -1));
         assertEquals("", all.text());
@@ -150,5 +150,9 @@ final class ChoiceTextTest {
                                         OptionalInt.empty(),
                                         new SamplingFields.Logprobs(false, 0)));
         assertEquals("stop", refused.param());
+    }
+
+    private static ChoiceText choice(ServedModel model, Sampling sampling) {
+        return new ChoiceText(model, sampling, ChoiceText.endIds(model, sampling));
     }
 }

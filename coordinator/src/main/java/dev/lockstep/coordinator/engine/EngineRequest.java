@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.coordinator.engine;
 
+import com.google.protobuf.ByteString;
 import dev.lockstep.proto.v1.GenerateRequest;
 import dev.lockstep.proto.v1.ServiceClass;
 
 /// One prompt as it is sent to a scheduler.
 ///
 /// @param id the id of the response, so that a client can request the timeline of a response
-/// @param seed the seed resolved for the request
+/// @param samplingParams the encoded `SamplingParams`, with the seed resolved for the request
 /// @param room tokens that fit in the context after the prompt
 public record EngineRequest(
         String id,
@@ -15,7 +16,7 @@ public record EngineRequest(
         TokenPrompt prompt,
         Sampling sampling,
         RequestOptions options,
-        long seed,
+        ByteString samplingParams,
         int room) {
 
     /// Converts the request for the scheduler.
@@ -32,8 +33,7 @@ public record EngineRequest(
                         .setMinTokens(Math.min(sampling.minTokens(), maxTokens))
                         .addAllStopTokenIds(sampling.stopTokenIds())
                         .setIgnoreEos(sampling.ignoreEos())
-                        .setSampling(
-                                sampling.params().toBuilder().setSeed(seed).build().toByteString())
+                        .setSampling(samplingParams)
                         .setTenant(options.tenant())
                         .setPriority(options.priority())
                         .setDeadlineMs(options.millisLeft(nowNanos))

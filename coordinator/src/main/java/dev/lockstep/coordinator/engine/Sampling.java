@@ -44,6 +44,11 @@ public record Sampling(
         stopTokenIds = List.copyOf(stopTokenIds);
     }
 
+    /// Returns whether tokens are generated.
+    public boolean generates() {
+        return maxTokens.orElse(1) > 0;
+    }
+
     /// Returns whether the log-probability of each token is reported.
     public boolean logprobs() {
         return params.getLogprobs();

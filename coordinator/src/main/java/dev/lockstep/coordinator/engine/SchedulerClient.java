@@ -161,16 +161,15 @@ public final class SchedulerClient implements AutoCloseable {
             CompletionInbox inbox,
             Router.Candidate chosen,
             Snapshot snapshot) {
-        int prompt = request.prompt().ids().length;
-        for (GroupView group : snapshot.groups()) {
-            if (group.id().equals(chosen.id())) {
-                group.sent().add(request.sampling().choices(), prompt, chosen.cachedTokens());
-            }
-        }
         SchedulerLink link = snapshot.links().get(chosen.id());
         if (link == null) {
             throw new IllegalStateException("a group in the snapshot has no link");
         }
+        link.sent()
+                .add(
+                        request.sampling().choices(),
+                        request.prompt().length(),
+                        chosen.cachedTokens());
         var call = new SchedulerCall(index, inbox, chosen.id());
         SchedulerGrpc.newStub(link.channel()).generate(request.toProto(clock.nanoTime()), call);
         inbox.attach(call);

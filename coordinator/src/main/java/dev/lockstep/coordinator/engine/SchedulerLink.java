@@ -34,6 +34,7 @@ final class SchedulerLink {
 
     private final BlockWatch blocks;
     private final StepBytes stepBytes;
+    private final SentRequests sent = new SentRequests();
 
     private volatile ManagedChannel channel;
     private GroupView view;
@@ -70,7 +71,7 @@ final class SchedulerLink {
                                 .build(),
                         0,
                         blocks.index(),
-                        new SentRequests());
+                        sent);
         watch();
     }
 
@@ -80,6 +81,11 @@ final class SchedulerLink {
 
     Member member() {
         return member;
+    }
+
+    /// Returns the counts of its requests; safe for any thread.
+    SentRequests sent() {
+        return sent;
     }
 
     ManagedChannel channel() {
@@ -125,7 +131,7 @@ final class SchedulerLink {
         blocks.tick(channel);
         double bytesPerStep = stepBytes.update(status);
         if (view.alive() && view.status().equals(status) && view.bytesPerStep() == bytesPerStep) {
-            view.sent().clearPending();
+            sent.clearPending();
             return;
         }
         boolean readyChanged = !view.alive() || view.status().getReady() != status.getReady();
@@ -139,7 +145,7 @@ final class SchedulerLink {
         }
         changed.run();
         // After the status: until both are seen, a request counts twice rather than not at all.
-        view.sent().clearPending();
+        sent.clearPending();
     }
 
     private void connectionLost(String reason) {
