@@ -6,9 +6,6 @@ import java.util.List;
 /// Prefills advance together: after the decoding sequences, each prefill gets as many tokens as any
 /// other, until it is done.
 public final class EqualProgress implements MicroBatchScheduler {
-    /// A prefill row with fewer tokens is not worth its cost.
-    private static final int MIN_CHUNK = 16;
-
     @Override
     public String name() {
         return "equal-progress";
@@ -16,7 +13,7 @@ public final class EqualProgress implements MicroBatchScheduler {
 
     @Override
     public boolean wantsMore(int sequences, long tokens, int budget) {
-        return tokens < budget || (long) sequences * MIN_CHUNK < budget;
+        return tokens < budget || (long) sequences * StepTime.MIN_CHUNK < budget;
     }
 
     @Override
@@ -29,7 +26,7 @@ public final class EqualProgress implements MicroBatchScheduler {
             left -= tokens[i];
             unfinished += prefills ? 1 : 0;
         }
-        int min = MIN_CHUNK;
+        int min = StepTime.MIN_CHUNK;
         while (left > 0 && unfinished > 0) {
             int share = Math.max(min, left / unfinished);
             min = 1;

@@ -41,43 +41,36 @@ final class FullBlockNames {
         return Math.min(sequence.computed(), sequence.knownLength()) / blockSize;
     }
 
-    /// Returns the names of a sequence's full blocks that the workers do not have yet; they count
-    /// as sent from now on.
-    List<BlockHash> takeUnsent(Sequence sequence) {
+    /// Names the full blocks of a sequence that have no name yet, and enters them into the prefix
+    /// cache if there is one. Returns their names, for the workers.
+    List<BlockHash> name(Sequence sequence) {
+        int named = sequence.blocks().named();
         int full = fullKnownBlocks(sequence);
-        int sent = sequence.blocks().sentNames();
-        if (sent >= full) {
+        if (full <= named) {
             return List.of();
         }
         sequence.names().extendTo(full, blockSize, hasher);
-        var names = new ArrayList<BlockHash>(full - sent);
-        for (int block = sent; block < full; block++) {
-            names.add(sequence.names().get(block));
+        var names = new ArrayList<BlockHash>(full - named);
+        for (int block = named; block < full; block++) {
+            BlockHash name = sequence.names().get(block);
+            names.add(name);
+            if (prefixCache) {
+                publish(sequence, block, name);
+            }
         }
-        sequence.blocks().namesSentTo(full);
+        sequence.blocks().namedTo(full);
         return names;
     }
 
-    /// Enters the full blocks of a sequence into the prefix cache.
-    void publish(Sequence sequence) {
-        int full = fullKnownBlocks(sequence);
-        if (!prefixCache || full <= sequence.blocks().published()) {
-            return;
-        }
-        sequence.names().extendTo(full, blockSize, hasher);
+    private void publish(Sequence sequence, int block, BlockHash name) {
         BlockHash root = sequence.names().root(hasher);
-        for (int block = sequence.blocks().published(); block < full; block++) {
-            sequence.copyIds(block * blockSize, ids);
-            for (int group = 0; group < pools.groupCount(); group++) {
-                if (block >= sequence.blocks().table(group).dropped()) {
-                    publish(sequence, group, block, root);
-                }
-            }
-            if (!inFlightPrefixes.isEmpty()) {
-                inFlightPrefixes.published(sequence.names().get(block), sequence);
+        sequence.copyIds(block * blockSize, ids);
+        for (int group = 0; group < pools.groupCount(); group++) {
+            if (block >= sequence.blocks().table(group).dropped()) {
+                publish(sequence, group, block, root);
             }
         }
-        sequence.blocks().publishedTo(full);
+        inFlightPrefixes.published(name, sequence);
     }
 
     private void publish(Sequence sequence, int group, int index, BlockHash root) {

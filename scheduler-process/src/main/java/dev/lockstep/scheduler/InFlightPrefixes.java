@@ -39,7 +39,7 @@ final class InFlightPrefixes {
             return;
         }
         int full = Math.min(sequence.promptLength() / blockSize, sequence.names().count());
-        for (int block = sequence.blocks().published(); block < full; block++) {
+        for (int block = sequence.blocks().named(); block < full; block++) {
             byName.remove(sequence.names().get(block), sequence);
         }
     }

@@ -55,7 +55,7 @@ final class KvDemand {
     /// Window groups free blocks while a long prompt runs, so the number is then at most what one
     /// step can fill.
     int missing(Sequence sequence, int length) {
-        int missing = Math.max(0, Math.ceilDiv(length, blockSize) - sequence.blockCount());
+        int missing = Math.max(0, Math.ceilDiv(length, blockSize) - sequence.blocks().count());
         return pools.windows() ? Math.min(missing, chunkBlocks) : missing;
     }
 

@@ -16,10 +16,6 @@ public record Load(
         Totals totals) {
     public static final Load NONE = new Load(0, 0, 0, 0, 0, 0, Totals.NONE);
 
-    long preemptions() {
-        return totals.preemptions();
-    }
-
     /// Returns a load that also counts `sequences` that wait for the next group.
     public Load withParked(int sequences) {
         return new Load(

@@ -23,6 +23,7 @@ final class PagedKvCache implements KvCacheManager {
     private final PartialCopies copies;
     private final KvAdmission admission;
     private final FullBlockNames fullBlockNames;
+    private final boolean prefixCache;
     private final int[][] noBlocks;
 
     /// @param prefixCache whether sequences of different requests share blocks
@@ -38,6 +39,7 @@ final class PagedKvCache implements KvCacheManager {
                 new KvAdmission(
                         pools, demand, reservations, copies, inFlightPrefixes, prefixCache, hasher);
         fullBlockNames = new FullBlockNames(pools, prefixCache, hasher, events, inFlightPrefixes);
+        this.prefixCache = prefixCache;
         noBlocks = new int[pools.groupCount()][0];
     }
 
@@ -138,11 +140,10 @@ final class PagedKvCache implements KvCacheManager {
                 continue;
             }
             extend(sequence);
-            fullBlockNames.publish(sequence);
             SequenceBlocks blocks = sequence.blocks();
             row.extend(
                     blocks.hasUnsent() ? blocks.takeUnsent() : noBlocks,
-                    fullBlockNames.takeUnsent(sequence));
+                    fullBlockNames.name(sequence));
             windows.slide(sequence);
         }
         copies.moveTo(plan);
@@ -169,7 +170,10 @@ final class PagedKvCache implements KvCacheManager {
         if (sequence.withoutKv()) {
             return;
         }
-        fullBlockNames.publish(sequence);
+        if (prefixCache) {
+            // Ids that have arrived since its last row may complete a block.
+            fullBlockNames.name(sequence);
+        }
         reservations.set(sequence, 0);
         inFlightPrefixes.left(sequence);
         for (int group = 0; group < pools.groupCount(); group++) {
@@ -177,7 +181,6 @@ final class PagedKvCache implements KvCacheManager {
             deferredFrees.add(sequence, group, table.tail(table.dropped()));
             table.clear();
         }
-        sequence.blocks().publishedTo(0);
     }
 
     @Override

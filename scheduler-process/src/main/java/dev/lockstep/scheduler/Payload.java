@@ -8,7 +8,7 @@ import java.util.Arrays;
 public record Payload(byte[] bytes) {
     public static final Payload NONE = new Payload(new byte[0]);
 
-    /// Returns [#NONE] for no bytes, so that tokens without log-probabilities share one object.
+    /// Wraps `bytes` without a copy; returns [#NONE] for no bytes.
     public static Payload of(byte[] bytes) {
         return bytes.length == 0 ? NONE : new Payload(bytes);
     }

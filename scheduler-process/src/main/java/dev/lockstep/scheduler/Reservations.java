@@ -65,7 +65,7 @@ final class Reservations {
             int open = Math.max(0, open(pool));
             blocks = Math.min(blocks, sequence.blocks().reserved() + open / pools.groupsIn(pool));
         }
-        return Math.multiplyExact(blocks + sequence.blockCount(), pools.blockSize());
+        return Math.multiplyExact(blocks + sequence.blocks().count(), pools.blockSize());
     }
 
     /// Throws unless the counts equal what the running sequences have reserved.

@@ -149,11 +149,6 @@ public final class Sequence {
         return prompt;
     }
 
-    /// Upper bound of generated tokens.
-    public int maxTokens() {
-        return choice.maxTokens();
-    }
-
     /// Whether it generates tokens; otherwise it ends with its prompt.
     public boolean generates() {
         return choice.maxTokens() > 0;
@@ -240,11 +235,6 @@ public final class Sequence {
     /// Ids that steps in flight will sample for it.
     int pending() {
         return pending;
-    }
-
-    /// Blocks in each of its tables: all tables have one length, whatever a window dropped.
-    int blockCount() {
-        return blocks.count();
     }
 
     /// Positions that can be sent now; 0 once the tokens in flight are certain to end it.

@@ -7,9 +7,8 @@ package dev.lockstep.scheduler;
 final class SequenceBlocks {
     private final BlockTable[] tables;
     private int reserved;
-    private int published;
+    private int named;
     private int sentBlocks;
-    private int sentNames;
     private long producer = -1;
 
     SequenceBlocks(int kvGroups) {
@@ -34,9 +33,8 @@ final class SequenceBlocks {
     /// @param foundFrom arrival of the sequence that computed them, or -1
     void admitted(int shared, long foundFrom) {
         reserved = 0;
-        published = shared;
+        named = shared;
         sentBlocks = 0;
-        sentNames = shared;
         producer = foundFrom;
     }
 
@@ -49,22 +47,14 @@ final class SequenceBlocks {
         reserved = blocks;
     }
 
-    /// Full blocks, from the first on, whose names are in the prefix cache.
-    int published() {
-        return published;
+    /// Full blocks, from the first on, whose names the workers have, and the prefix cache where
+    /// there is one.
+    int named() {
+        return named;
     }
 
-    void publishedTo(int blocks) {
-        published = blocks;
-    }
-
-    /// Full blocks, from the first on, whose names the workers have.
-    int sentNames() {
-        return sentNames;
-    }
-
-    void namesSentTo(int blocks) {
-        sentNames = blocks;
+    void namedTo(int blocks) {
+        named = blocks;
     }
 
     /// The blocks that the workers do not have yet, in each group; they count as sent from now on.

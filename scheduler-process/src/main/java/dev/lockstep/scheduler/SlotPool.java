@@ -24,10 +24,6 @@ final class SlotPool implements ResourceManager {
         }
     }
 
-    int count() {
-        return free.length;
-    }
-
     boolean hasFree() {
         return freeCount > 0;
     }

@@ -14,7 +14,7 @@ import java.util.List;
 /// so that long prompts do not slow down those that decode.
 final class StepTime {
     /// A prefill row with fewer tokens is not worth its cost.
-    private static final int MIN_CHUNK = 16;
+    static final int MIN_CHUNK = 16;
 
     private final int doublingPosition;
     private final double max;

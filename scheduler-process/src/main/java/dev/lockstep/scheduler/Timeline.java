@@ -236,10 +236,11 @@ public final class Timeline {
 
     /// Returns the last event of a sequence, unless it was overwritten.
     private int last(Sequence sequence) {
-        Track track = sequence.track;
-        return track == null || track.last == NOTHING || owner[track.last] != track
-                ? NOTHING
-                : track.last;
+        return sequence.track == null ? NOTHING : last(sequence.track);
+    }
+
+    private int last(Track track) {
+        return track.last == NOTHING || owner[track.last] != track ? NOTHING : track.last;
     }
 
     private int add(Sequence sequence, Kind what, Reason why) {
@@ -283,7 +284,7 @@ public final class Timeline {
     private Choice describe(Track track) {
         var events = new ArrayList<Event>();
         boolean truncated = track.truncated;
-        int event = track.last == NOTHING || owner[track.last] != track ? NOTHING : track.last;
+        int event = last(track);
         while (event != NOTHING) {
             events.add(event(track, event));
             int before = previous[event];

@@ -167,7 +167,7 @@ class PolicyTest {
         while (second.live()) {
             step();
         }
-        assertEquals(0, scheduler.load().preemptions());
+        assertEquals(0, scheduler.load().totals().preemptions());
     }
 
     @Test

@@ -186,7 +186,7 @@ class SchedulerTest {
         // the older.
         step(7);
         assertEquals(Sequence.State.WAITING, younger.state());
-        assertEquals(1, scheduler.load().preemptions());
+        assertEquals(1, scheduler.load().totals().preemptions());
         assertArrayEquals(new int[] {5, 6}, younger.copyOfOutputs());
         while (older.live()) {
             step(8);

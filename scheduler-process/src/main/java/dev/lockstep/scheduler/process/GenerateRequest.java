@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
-import com.google.protobuf.ByteString;
 import com.google.protobuf.InvalidProtocolBufferException;
 import dev.lockstep.cluster.CacheDomain;
 import dev.lockstep.proto.v1.Pooling;
@@ -83,7 +82,7 @@ record GenerateRequest(
                         proto.getMaxTokens(),
                         proto.getMinTokens(),
                         proto.getStopTokenIdsList(),
-                        payload(proto.getSampling()));
+                        Payloads.fromProto(proto.getSampling()));
         var choices = new ArrayList<Choice>();
         for (int index = 0; index < proto.getChoices(); index++) {
             choices.add(first.withIndex(index));
@@ -125,7 +124,7 @@ record GenerateRequest(
     static WantedOutputs wanted(PromptOutputs outputs, int choice, int promptLength) {
         if (choice == 0) {
             return any(outputs)
-                    ? new WantedOutputs(outputs.getFrom(), payload(outputs.toByteString()))
+                    ? new WantedOutputs(outputs.getFrom(), Payload.of(outputs.toByteArray()))
                     : WantedOutputs.NONE;
         }
         if (!outputs.getHiddenStates()) {
@@ -133,7 +132,7 @@ record GenerateRequest(
         }
         PromptOutputs generated =
                 PromptOutputs.newBuilder().setFrom(promptLength).setHiddenStates(true).build();
-        return new WantedOutputs(promptLength, payload(generated.toByteString()));
+        return new WantedOutputs(promptLength, Payload.of(generated.toByteArray()));
     }
 
     /// The choices with the model's end tokens among their stop ids, unless the request ignores
@@ -162,10 +161,6 @@ record GenerateRequest(
         } catch (InvalidProtocolBufferException e) {
             throw new IllegalArgumentException("sampling is not a SamplingParams message", e);
         }
-    }
-
-    private static Payload payload(ByteString bytes) {
-        return Payload.of(bytes.toByteArray());
     }
 
     /// The options for the scheduler; the deadline is on the clock that reads `nanos` now.

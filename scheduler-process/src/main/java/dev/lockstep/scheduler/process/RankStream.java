@@ -2,7 +2,6 @@
 package dev.lockstep.scheduler.process;
 
 import com.google.protobuf.ByteString;
-import com.google.protobuf.UnsafeByteOperations;
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.proto.v1.Admission;
 import dev.lockstep.proto.v1.BlockCopy;
@@ -110,12 +109,12 @@ final class RankStream extends ClientCall.Listener<WorkerMessage> {
                         .setSlot(admission.slot())
                         .setComputed(admission.computed())
                         .setRequestId(sequence.requestId())
-                        .setSampling(bytes(choice.sampling()))
+                        .setSampling(Payloads.toProto(choice.sampling()))
                         .setChoice(choice.index())
                         .setGenerates(sequence.generates())
                         .setMinTokens(choice.minTokens())
                         .addAllStopTokenIds(choice.stopTokenIds())
-                        .setOutputs(bytes(sequence.wanted().request()))
+                        .setOutputs(Payloads.toProto(sequence.wanted().request()))
                         .setWithoutKv(admission.withoutKv());
         for (int id : sequence.prompt()) {
             proto.addPromptIds(id);
@@ -163,25 +162,18 @@ final class RankStream extends ClientCall.Listener<WorkerMessage> {
     }
 
     private static Optional<Payload> logprobs(Sampled token) {
-        return token.hasLogprobs() ? Optional.of(payload(token.getLogprobs())) : Optional.empty();
+        return token.hasLogprobs()
+                ? Optional.of(Payloads.fromProto(token.getLogprobs()))
+                : Optional.empty();
     }
 
     private static PositionOutputs fromProto(SlotOutputs proto) {
         EncodedOutputs outputs = proto.getOutputs();
         return new PositionOutputs(
                 outputs.getPosition(),
-                outputs.getNextTokensList().stream().map(RankStream::payload).toList(),
+                outputs.getNextTokensList().stream().map(Payloads::fromProto).toList(),
                 outputs.getHiddenSize(),
-                outputs.getHiddenStatesList().stream().map(RankStream::payload).toList(),
-                payload(outputs.getPooled()));
-    }
-
-    private static Payload payload(ByteString bytes) {
-        return bytes.isEmpty() ? Payload.NONE : Payload.of(bytes.toByteArray());
-    }
-
-    /// No code writes a payload, so its bytes are not copied.
-    private static ByteString bytes(Payload payload) {
-        return UnsafeByteOperations.unsafeWrap(payload.bytes());
+                outputs.getHiddenStatesList().stream().map(Payloads::fromProto).toList(),
+                Payloads.fromProto(outputs.getPooled()));
     }
 }

@@ -113,11 +113,11 @@ final class Recording implements Recorder, AutoCloseable {
                         .setDeadlineNanos(options.deadlineNanos())
                         .setCachePriority(options.cachePriority())
                         .setCacheTtlSeconds(options.cacheTtlSeconds())
-                        .setOutputs(ByteString.copyFrom(first.wanted().request().bytes()))
+                        .setOutputs(Payloads.toProto(first.wanted().request()))
                         .setMaxTokens(choice.maxTokens())
                         .setMinTokens(choice.minTokens())
                         .addAllStopTokenIds(choice.stopTokenIds())
-                        .setSampling(ByteString.copyFrom(choice.sampling().bytes()));
+                        .setSampling(Payloads.toProto(choice.sampling()));
         for (int id : first.prompt()) {
             arrival.addPromptIds(id);
         }

@@ -13,7 +13,6 @@ import dev.lockstep.proto.v1.Step;
 import dev.lockstep.scheduler.CacheEvents;
 import dev.lockstep.scheduler.Choice;
 import dev.lockstep.scheduler.GroupShape;
-import dev.lockstep.scheduler.Payload;
 import dev.lockstep.scheduler.Policies;
 import dev.lockstep.scheduler.Scheduler;
 import dev.lockstep.scheduler.SchedulingOptions;
@@ -185,7 +184,7 @@ public final class Replay {
                         arrival.getMaxTokens(),
                         arrival.getMinTokens(),
                         arrival.getStopTokenIdsList(),
-                        Payload.of(arrival.getSampling().toByteArray()));
+                        Payloads.fromProto(arrival.getSampling()));
         if (arrival.getChoicesCount() == 0) {
             throw new IOException("an arrival without choices: an older build recorded it");
         }

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
-import com.google.protobuf.ByteString;
-import com.google.protobuf.UnsafeByteOperations;
 import dev.lockstep.proto.v1.EncodedOutputs;
 import dev.lockstep.proto.v1.FinishReason;
 import dev.lockstep.proto.v1.GenerateEvent;
 import dev.lockstep.proto.v1.Usage;
-import dev.lockstep.scheduler.Payload;
 import dev.lockstep.scheduler.PositionOutputs;
 import dev.lockstep.scheduler.SampledToken;
 import dev.lockstep.scheduler.Sequence;
@@ -96,7 +93,7 @@ final class RequestStream {
         }
         tokens.addIds(token.id());
         if (token.logprobs().isPresent()) {
-            tokens.addLogprobs(bytes(token.logprobs().get()));
+            tokens.addLogprobs(Payloads.toProto(token.logprobs().get()));
         }
         generated++;
         unread++;
@@ -202,14 +199,9 @@ final class RequestStream {
                 EncodedOutputs.newBuilder()
                         .setPosition(outputs.position())
                         .setHiddenSize(outputs.hiddenSize())
-                        .setPooled(bytes(outputs.pooled()));
-        outputs.nextTokens().forEach(token -> proto.addNextTokens(bytes(token)));
-        outputs.hiddenStates().forEach(state -> proto.addHiddenStates(bytes(state)));
+                        .setPooled(Payloads.toProto(outputs.pooled()));
+        outputs.nextTokens().forEach(token -> proto.addNextTokens(Payloads.toProto(token)));
+        outputs.hiddenStates().forEach(state -> proto.addHiddenStates(Payloads.toProto(state)));
         return proto.build();
-    }
-
-    /// No code writes a payload, so its bytes are not copied.
-    private static ByteString bytes(Payload payload) {
-        return UnsafeByteOperations.unsafeWrap(payload.bytes());
     }
 }

@@ -98,7 +98,7 @@ final class Requests {
             case Submission.TooLate(var why, var waitNanos) ->
                     refuse(stream, why, retryAfter.within(Duration.ofNanos(waitNanos)));
             case Submission.Unservable(var why) ->
-                    end(stream, Status.INVALID_ARGUMENT.withDescription(why), new Metadata());
+                    end(stream, Status.INVALID_ARGUMENT.withDescription(why));
         }
     }
 
@@ -127,6 +127,10 @@ final class Requests {
         drop(stream);
     }
 
+    private void end(RequestStream stream, Status status) {
+        end(stream, status, new Metadata());
+    }
+
     private void drop(RequestStream stream) {
         for (Sequence sequence : stream.sequences()) {
             boolean queued = owners.remove(sequence) != null && !parked.remove(sequence);
@@ -149,17 +153,12 @@ final class Requests {
                     stream.began(choice, sequence.cachedAtFirst());
                 }
                 if (!stream.generated(choice, position, token)) {
-                    LOG.warn("request {} ends: its reader is too slow", sequence.requestId());
-                    String slow = "more than " + RequestStream.MAX_UNREAD + " tokens are unread";
-                    end(stream, Status.CANCELLED.withDescription(slow), new Metadata());
+                    tooSlow(stream, sequence, RequestStream.MAX_UNREAD + " tokens");
                 }
             }
             case SequenceEvent.Computed(var sequence, var outputs) -> {
                 if (!stream.computed(choice, outputs)) {
-                    LOG.warn("request {} ends: its reader is too slow", sequence.requestId());
-                    String slow =
-                            "more than " + RequestStream.MAX_UNREAD_VALUES + " values are unread";
-                    end(stream, Status.CANCELLED.withDescription(slow), new Metadata());
+                    tooSlow(stream, sequence, RequestStream.MAX_UNREAD_VALUES + " values");
                 }
             }
             case SequenceEvent.Stopped(var sequence, var id) ->
@@ -169,9 +168,16 @@ final class Requests {
             case SequenceEvent.Expired(var sequence) -> {
                 LOG.debug("request {} ends: its deadline passed", sequence.requestId());
                 String late = "the request's deadline passed: deadline_ms has expired";
-                end(stream, Status.DEADLINE_EXCEEDED.withDescription(late), new Metadata());
+                end(stream, Status.DEADLINE_EXCEEDED.withDescription(late));
             }
         }
+    }
+
+    /// @param unread the limit that is exceeded, with its unit
+    private void tooSlow(RequestStream stream, Sequence sequence, String unread) {
+        LOG.warn("request {} ends: its reader is too slow", sequence.requestId());
+        String slow = "more than " + unread + " are unread";
+        end(stream, Status.CANCELLED.withDescription(slow));
     }
 
     private void finish(RequestStream stream, Sequence sequence, FinishReason reason, int id) {
@@ -198,7 +204,7 @@ final class Requests {
                 queue(stream, List.of(sequences.get(i)));
             } else {
                 String other = "the new group serves another model";
-                end(stream, Status.UNAVAILABLE.withDescription(other), new Metadata());
+                end(stream, Status.UNAVAILABLE.withDescription(other));
             }
         }
     }
@@ -216,7 +222,7 @@ final class Requests {
                 streams.add(stream);
             }
         }
-        streams.forEach(stream -> end(stream, aborted, new Metadata()));
+        streams.forEach(stream -> end(stream, aborted));
         return streams.size();
     }
 
@@ -233,7 +239,7 @@ final class Requests {
 
     void failAll(Status status) {
         for (RequestStream stream : new LinkedHashSet<>(owners.values())) {
-            end(stream, status, new Metadata());
+            end(stream, status);
         }
     }
 }

@@ -235,8 +235,7 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
                             rank.formed.complete(message.getFormed());
                             yield Optional.empty();
                         }
-                        case RESULT ->
-                                answered(rank, RankStream.fromProto(message.getResult()), done);
+                        case RESULT -> answered(rank, message.getResult(), done);
                         case HEARTBEAT -> {
                             progressed(rank, message.getHeartbeat().getProgress());
                             yield Optional.empty();
@@ -272,15 +271,16 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
         }
     }
 
-    private Optional<String> answered(Rank rank, StepResult result, List<StepResult> done) {
-        if (result.epoch() != epoch
-                || result.number() != rank.answered + 1
-                || result.number() > sent) {
+    private Optional<String> answered(
+            Rank rank, dev.lockstep.proto.v1.StepResult result, List<StepResult> done) {
+        if (result.getEpoch() != epoch
+                || result.getNumber() != rank.answered + 1
+                || result.getNumber() > sent) {
             return Optional.of(
                     "answered step "
-                            + result.number()
+                            + result.getNumber()
                             + " of epoch "
-                            + result.epoch()
+                            + result.getEpoch()
                             + ", expected "
                             + (rank.answered + 1)
                             + " of "
@@ -289,7 +289,7 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
         rank.answered++;
         rank.progressNanos = rank.receivedNanos;
         if (rank.number == 0) {
-            results.add(result);
+            results.add(RankStream.fromProto(result));
         }
         while (completed < minAnswered()) {
             completed++;
