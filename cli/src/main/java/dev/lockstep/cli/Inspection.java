@@ -12,7 +12,6 @@ import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.launch.StartScreen;
 import dev.lockstep.kernels.DType;
-import dev.lockstep.model.ModelLoader;
 import dev.lockstep.model.ModelSource;
 import dev.lockstep.model.Shard;
 import dev.lockstep.worker.MemoryPlan;
@@ -156,7 +155,7 @@ final class Inspection {
         try {
             ModelSource source = ModelSource.open(checkpoint.path());
             DType kv = source.kvType(kvDtype);
-            if (ModelLoader.isGeneric(checkpoint)) {
+            if (source.isGeneric()) {
                 row("runs as", "a plain decoder: no model family has its architecture name");
             }
             for (Shard shard : Shard.cut(source.config(), ranks)) {

@@ -55,8 +55,8 @@ public interface Kernels extends AutoCloseable {
 
     EmbeddingTable prepareEmbedding(WeightRows table);
 
-    /// Prepares the weight of a norm: one row, as F32.
-    Tensor prepareVector(WeightRows vector);
+    /// Prepares a vector, such as the weight of a norm: one row, as F32.
+    Tensor prepareVector(float[] values);
 
     /// Prepares tables of `[positions][dimensions / 2]`.
     RotaryTable prepareRotary(float[][] cos, float[][] sin);

@@ -6,9 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.lockstep.checkpoint.TensorType;
-import java.lang.foreign.MemorySegment;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
@@ -176,20 +173,7 @@ public interface RowContract extends KernelsContract {
     @Test
     default void aVectorIsPreparedAsFloats() {
         try (TestDevice device = device()) {
-            ByteBuffer bytes = ByteBuffer.allocateDirect(8).order(ByteOrder.LITTLE_ENDIAN);
-            for (float x : new float[] {1, -2, 0.5f, 3}) {
-                bytes.putShort((short) (Float.floatToIntBits(x) >>> 16));
-            }
-            var rows =
-                    new WeightRows(
-                            "norm",
-                            MemorySegment.ofBuffer(bytes.flip()),
-                            TensorType.BF16,
-                            4,
-                            new int[] {0},
-                            0,
-                            4);
-            Tensor vector = device.kernels().prepareVector(rows);
+            Tensor vector = device.kernels().prepareVector(new float[] {1, -2, 0.5f, 3});
             vector.require("vector", DType.F32, 1, 4);
             assertArrayEquals(new float[] {1, -2, 0.5f, 3}, device.floats(vector));
         }

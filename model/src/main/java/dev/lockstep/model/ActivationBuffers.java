@@ -29,7 +29,6 @@ public final class ActivationBuffers implements AutoCloseable {
     private static final int ALIGNMENT = 64;
 
     private final Communicator communicator;
-    private final int maxTokens;
     private final int maxLogitRows;
     private final DeviceBuffer local;
     private final Tensor residual;
@@ -57,7 +56,6 @@ public final class ActivationBuffers implements AutoCloseable {
         ModelConfig config = model.config();
         Shard shard = model.shard();
         this.communicator = communicator;
-        this.maxTokens = maxTokens;
         this.maxLogitRows = maxLogitRows;
         Sizes sizes = Sizes.of(config, shard);
         DType type = kernels.activationType();
@@ -73,12 +71,7 @@ public final class ActivationBuffers implements AutoCloseable {
         this.expertOutput = take(type, maxTokens, sizes.expertHidden);
         this.logitInput = take(type, maxLogitRows, sizes.hidden);
         this.logits = take(DType.F32, maxLogitRows, config.vocabularySize());
-        // The widest shard of any rank, so that every rank allocates the same.
-        int widestShard =
-                Shard.cut(config, shard.size()).stream()
-                        .mapToInt(each -> each.vocabulary().size())
-                        .max()
-                        .orElseThrow();
+        int widestShard = widestShard(config, shard.size());
         this.partial =
                 communicator
                         .allocate((long) maxTokens * sizes.hidden * type.bytes())
@@ -146,22 +139,21 @@ public final class ActivationBuffers implements AutoCloseable {
     /// Returns the bytes that a rank allocates from the communicator; equal on all ranks.
     public static long collectiveBytes(
             ModelConfig config, int size, DType type, int maxTokens, int maxLogitRows) {
-        int widestShard =
-                Shard.cut(config, size).stream()
-                        .mapToInt(shard -> shard.vocabulary().size())
-                        .max()
-                        .orElseThrow();
         return aligned((long) maxTokens * config.hiddenSize() * type.bytes())
-                + aligned((long) maxLogitRows * widestShard * DType.F32.bytes());
+                + aligned((long) maxLogitRows * widestShard(config, size) * DType.F32.bytes());
+    }
+
+    /// Returns the logits of the widest shard of any rank, so that every rank allocates the same.
+    private static int widestShard(ModelConfig config, int size) {
+        return Shard.cut(config, size).stream()
+                .mapToInt(each -> each.vocabulary().size())
+                .max()
+                .orElseThrow();
     }
 
     /// Returns the communicator with which the layers sum and gather.
     public Communicator communicator() {
         return communicator;
-    }
-
-    public int maxTokens() {
-        return maxTokens;
     }
 
     public int maxLogitRows() {

@@ -44,8 +44,4 @@ public record ForwardBatch(
             int tokens, Tensor ids, Tensor positions, List<PagedBatch> kv, Tensor logitRows) {
         this(tokens, ids, positions, kv, Optional.empty(), logitRows);
     }
-
-    public int logitCount() {
-        return logitRows.columns();
-    }
 }

@@ -38,7 +38,7 @@ public interface Model {
         return shard().describe(config());
     }
 
-    /// Runs one step: stores keys and values, returns the logits `[logitCount, vocabulary]` in F32.
+    /// Runs one step: stores keys and values, returns the logits `[logit rows, vocabulary]` in F32.
     ///
     /// Every rank calls it with equal batches. The logits are complete on every rank and valid
     /// until the next call.

@@ -24,9 +24,9 @@ import java.util.Optional;
 import java.util.ServiceLoader;
 import java.util.TreeSet;
 
-/// Finds the family of a checkpoint and loads one rank's shard of it: a user's family, else a
-/// built-in family, else the generic decoder if the checkpoint describes one.
-public final class ModelLoader {
+/// A checkpoint with its family, which loads a rank's shard of it: a user's family, else a built-in
+/// family, else the generic decoder if the checkpoint describes one.
+record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
     private static final List<ModelFamily> BUILT_IN =
             List.of(
                     new Llama(),
@@ -44,25 +44,23 @@ public final class ModelLoader {
 
     private static final GenericDecoder GENERIC = new GenericDecoder();
 
-    private ModelLoader() {}
-
-    /// Throws if no family runs this checkpoint; reads headers only.
-    public static void requireSupported(Checkpoint checkpoint) {
+    /// Finds the family; throws if none runs this checkpoint. Reads headers only.
+    static ModelLoader open(Checkpoint checkpoint) {
         ModelFamily family = family(checkpoint);
         if (family == GENERIC || BUILT_IN.contains(family)) {
             ActivationNames.requireKnown(checkpoint);
         }
         family.requireSupported(checkpoint);
+        return new ModelLoader(checkpoint, family);
     }
 
     /// Returns whether no family serves the architecture and the generic decoder runs it.
-    public static boolean isGeneric(Checkpoint checkpoint) {
-        return family(checkpoint) == GENERIC;
+    boolean isGeneric() {
+        return family == GENERIC;
     }
 
-    public static Model load(
-            Checkpoint checkpoint, Shard shard, Kernels kernels, LoadSettings settings) {
-        return family(checkpoint).load(new Weights(checkpoint, shard, kernels, settings));
+    Model load(Shard shard, Kernels kernels, LoadSettings settings) {
+        return family.load(new Weights(checkpoint, shard, kernels, settings));
     }
 
     private static ModelFamily family(Checkpoint checkpoint) {

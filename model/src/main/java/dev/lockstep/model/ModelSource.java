@@ -15,18 +15,20 @@ import java.util.function.ToDoubleFunction;
 /// closing.
 public final class ModelSource {
     private final Checkpoint checkpoint;
+    private final ModelLoader loader;
 
-    private ModelSource(Checkpoint checkpoint) {
-        this.checkpoint = checkpoint;
+    private ModelSource(ModelLoader loader) {
+        this.checkpoint = loader.checkpoint();
+        this.loader = loader;
     }
 
     /// Opens a folder or a `.gguf` file and refuses a model that no family runs; reads headers
     /// only.
     public static ModelSource open(Path path) {
         Checkpoint checkpoint = Checkpoint.open(path);
-        ModelLoader.requireSupported(checkpoint);
+        ModelLoader loader = ModelLoader.open(checkpoint);
         checkpoint.requireSupportedTypes();
-        return new ModelSource(checkpoint);
+        return new ModelSource(loader);
     }
 
     public ModelConfig config() {
@@ -57,10 +59,15 @@ public final class ModelSource {
         return checkpoint.parameterCount();
     }
 
+    /// Returns whether no family serves the architecture and the generic decoder runs it.
+    public boolean isGeneric() {
+        return loader.isGeneric();
+    }
+
     /// Returns a description for display: what a rank holds, and whether the generic decoder runs
     /// the model.
     public String describe(Model model) {
-        return ModelLoader.isGeneric(checkpoint)
+        return isGeneric()
                 ? "%s as a generic decoder, %s"
                         .formatted(config().architecture(), model.shardDescription())
                 : model.shardDescription();
@@ -80,7 +87,7 @@ public final class ModelSource {
     }
 
     public Model load(Shard shard, Kernels kernels, LoadSettings settings) {
-        return ModelLoader.load(checkpoint, shard, kernels, settings);
+        return loader.load(shard, kernels, settings);
     }
 
     /// Returns the bytes of a token in the KV cache of one rank, all KV groups together.

@@ -15,7 +15,6 @@ import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.WeightRows;
-import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -33,6 +32,7 @@ public final class Weights {
     private final Kernels kernels;
     private final LoadSettings settings;
     private final Map<RopeConfig, RotaryTable> rotaryTables = new HashMap<>();
+    private Optional<RotaryTable> emptyRotaryTable = Optional.empty();
     private long bytes;
     private long sourceBytes;
 
@@ -159,16 +159,7 @@ public final class Weights {
     }
 
     private Tensor vector(float[] values) {
-        Tensor vector =
-                kernels.prepareVector(
-                        new WeightRows(
-                                "vector",
-                                MemorySegment.ofArray(values),
-                                TensorType.F32,
-                                values.length,
-                                new int[] {0},
-                                0,
-                                values.length));
+        Tensor vector = kernels.prepareVector(values);
         bytes += vector.bytes();
         return vector;
     }
@@ -196,10 +187,13 @@ public final class Weights {
                 });
     }
 
-    /// Returns a rotary table of no dimensions, which rotates nothing.
+    /// Returns a rotary table of no dimensions, which rotates nothing; all layers share it.
     public RotaryTable emptyRotaryTable() {
-        float[][] none = new float[settings.maxPositions()][0];
-        return kernels.prepareRotary(none, none);
+        if (emptyRotaryTable.isEmpty()) {
+            float[][] none = new float[settings.maxPositions()][0];
+            emptyRotaryTable = Optional.of(kernels.prepareRotary(none, none));
+        }
+        return emptyRotaryTable.get();
     }
 
     private PackedWeight pack(List<WeightRows> sources) {

@@ -151,7 +151,7 @@ class BatchBuilderTest {
     void aBatchThatSamplesNothingHasNoLogitRows() {
         admit(1, 1, 2, 3, 4);
         BatchBuilder.Batch batch = build(row(1, 0, 2, new int[] {1}, new int[] {1}));
-        assertEquals(0, batch.forward().logitCount());
+        assertEquals(0, batch.forward().logitRows().columns());
         assertEquals(0, batch.samplingSlots().length);
     }
 

@@ -5,43 +5,20 @@ import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DevicePointer;
 import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.kernels.Tensor;
-import dev.lockstep.kernels.WeightRows;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /// Vectors and tables that live as long as the kernels.
 final class Constants {
-    private final RowOps ops;
     private final CpuMemory memory;
 
-    Constants(RowOps ops, CpuMemory memory) {
-        this.ops = ops;
+    Constants(CpuMemory memory) {
         this.memory = memory;
     }
 
-    /// Returns the elements of `vector` in one row, as floats.
-    Tensor vector(WeightRows vector) {
-        CpuEmbedding table = CpuEmbedding.of(vector);
-        int elements = table.rows() * table.columns();
-        long ids = memory.reserve(4L * table.rows());
-        for (int i = 0; i < table.rows(); i++) {
-            AllMemory.SEGMENT.set(VectorLanes.INT, ids + i * 4L, i);
-        }
-        Tensor out = tensor(memory.reserve(4L * elements), 1, elements);
-        ops.embed(
-                table.data().address(),
-                table.type(),
-                table.rowBytes(),
-                table.columnBytes(),
-                table.skipped(),
-                table.columns(),
-                table.sourceRows().address(),
-                ids,
-                out.pointer().address(),
-                table.columns(),
-                0,
-                table.rows());
-        return out;
+    /// Returns the values in one row.
+    Tensor vector(float[] values) {
+        return table(new float[][] {values}, values.length);
     }
 
     RotaryTable rotary(float[][] cos, float[][] sin) {

@@ -50,7 +50,7 @@ public final class CpuKernels implements Kernels {
         rows = new RowKernels(ops.rows(), team);
         elements = new ElementKernels(ops.elements(), team);
         router = new CpuRouter(memory);
-        constants = new Constants(ops.rows(), memory);
+        constants = new Constants(memory);
     }
 
     /// Starts the thread team; throws if a requested instruction set or CPU is not available.
@@ -123,8 +123,8 @@ public final class CpuKernels implements Kernels {
     }
 
     @Override
-    public Tensor prepareVector(WeightRows vector) {
-        return constants.vector(vector);
+    public Tensor prepareVector(float[] values) {
+        return constants.vector(values);
     }
 
     @Override

@@ -3,7 +3,7 @@ package dev.lockstep.kernels.cpu;
 
 import static dev.lockstep.kernels.cpu.VectorLanes.INT;
 import static dev.lockstep.kernels.cpu.VectorLanes.MEMORY;
-import static dev.lockstep.kernels.cpu.VectorLanes.SHORT;
+import static dev.lockstep.kernels.cpu.VectorLanes.half;
 
 import dev.lockstep.checkpoint.TensorType;
 import java.lang.foreign.ValueLayout;
@@ -208,9 +208,5 @@ final class StoredSubBlock {
 
     private static int unsigned(long at) {
         return Byte.toUnsignedInt(MEMORY.get(ValueLayout.JAVA_BYTE, at));
-    }
-
-    private static float half(long at) {
-        return Float.float16ToFloat(MEMORY.get(SHORT, at));
     }
 }

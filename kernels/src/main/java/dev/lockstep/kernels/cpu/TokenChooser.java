@@ -107,10 +107,7 @@ final class TokenChooser implements AutoCloseable {
 
     /// Applies min-p, then top-k, then top-p; returns how many of the first [#candidates] remain.
     private int filter(long logits, float greatest, double factor, SamplingSettings settings) {
-        if (settings.topK() == 0 && settings.minP() == 0 && settings.topP() == 1) {
-            return sortCandidates(logits, Float.NEGATIVE_INFINITY);
-        }
-        if (settings.topK() == 0 && settings.minP() == 0) {
+        if (settings.topK() == 0 && settings.minP() == 0 && settings.topP() < 1) {
             return nucleusOfAll(logits, greatest, factor, settings.topP());
         }
         double depth =

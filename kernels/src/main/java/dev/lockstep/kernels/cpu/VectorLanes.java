@@ -51,6 +51,11 @@ final class VectorLanes {
         return lanes[0];
     }
 
+    /// Returns the half-precision float at `address`.
+    static float half(long address) {
+        return Float.float16ToFloat(MEMORY.get(SHORT, address));
+    }
+
     static float bfloat16ToFloat(short bits) {
         return Float.intBitsToFloat(bits << 16);
     }

@@ -7,6 +7,7 @@ import static dev.lockstep.kernels.cpu.VectorInt8.BLOCK;
 import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
 import static dev.lockstep.kernels.cpu.VectorLanes.INT;
 import static dev.lockstep.kernels.cpu.VectorLanes.SHORT;
+import static dev.lockstep.kernels.cpu.VectorLanes.half;
 
 import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.kernels.cpu.MatmulOps.WeightSource;
@@ -58,7 +59,7 @@ final class VectorPack {
     private static float element(TensorType type, long row, int column) {
         return switch (type) {
             case F32 -> SEGMENT.get(FLOAT, row + 4L * column);
-            case F16 -> Float.float16ToFloat(SEGMENT.get(SHORT, row + 2L * column));
+            case F16 -> half(row + 2L * column);
             case BF16 -> VectorLanes.bfloat16ToFloat(SEGMENT.get(SHORT, row + 2L * column));
             case Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, IQ4_NL, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K ->
                     throw new IllegalArgumentException(type + " is not plain");
@@ -95,9 +96,5 @@ final class VectorPack {
             out += VectorQ4Tile.BLOCK_BYTES;
             scales += VectorQ4Tile.SCALES_BYTES;
         }
-    }
-
-    private static float half(long address) {
-        return Float.float16ToFloat(SEGMENT.get(SHORT, address));
     }
 }

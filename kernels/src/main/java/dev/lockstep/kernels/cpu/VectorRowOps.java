@@ -8,6 +8,7 @@ import static dev.lockstep.kernels.cpu.VectorLanes.ORDER;
 import static dev.lockstep.kernels.cpu.VectorLanes.SHORT;
 import static dev.lockstep.kernels.cpu.VectorLanes.SPECIES;
 import static dev.lockstep.kernels.cpu.VectorLanes.STEP;
+import static dev.lockstep.kernels.cpu.VectorLanes.half;
 
 import dev.lockstep.checkpoint.TensorType;
 import java.lang.foreign.MemorySegment;
@@ -231,9 +232,5 @@ final class VectorRowOps implements RowOps {
                 MEMORY.set(FLOAT, low + 64, Math.fma(scale, (pair >> 4) & 15, minimum));
             }
         }
-    }
-
-    private static float half(long address) {
-        return Float.float16ToFloat(MEMORY.get(SHORT, address));
     }
 }

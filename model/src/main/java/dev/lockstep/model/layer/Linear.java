@@ -15,10 +15,6 @@ import java.util.Optional;
 /// needs a single sum over the ranks.
 public sealed interface Linear {
 
-    PackedWeight weight();
-
-    Optional<Tensor> bias();
-
     /// Cut by outputs: each rank computes its own columns of the result.
     record ColumnParallel(Kernels kernels, PackedWeight weight, Optional<Tensor> bias)
             implements Linear {

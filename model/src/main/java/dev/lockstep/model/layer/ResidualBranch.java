@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model.layer;
 
-import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.nccl.Communicator;
 import java.util.Optional;
@@ -19,11 +18,7 @@ import java.util.Optional;
 /// @param postNorm the norm of the branch's output, in families that have one
 /// @param multiplier 1 for none
 public record ResidualBranch(
-        Kernels kernels,
-        Norm norm,
-        Sublayer sublayer,
-        Optional<Norm.Rms> postNorm,
-        float multiplier) {
+        Norm norm, Sublayer sublayer, Optional<Norm.Rms> postNorm, float multiplier) {
 
     /// The function that a residual branch computes, cut over the ranks.
     public sealed interface Sublayer permits SelfAttention, FeedForward {
@@ -38,17 +33,17 @@ public record ResidualBranch(
 
     /// Creates a branch whose output is added unchanged.
     public static ResidualBranch of(Norm norm, Sublayer sublayer) {
-        return new ResidualBranch(norm.kernels(), norm, sublayer, Optional.empty(), 1);
+        return new ResidualBranch(norm, sublayer, Optional.empty(), 1);
     }
 
     /// Returns this branch with a norm of its output.
     public ResidualBranch withPostNorm(Norm.Rms added) {
-        return new ResidualBranch(kernels, norm, sublayer, Optional.of(added), multiplier);
+        return new ResidualBranch(norm, sublayer, Optional.of(added), multiplier);
     }
 
     /// Returns this branch with its output multiplied.
     public ResidualBranch times(double factor) {
-        return new ResidualBranch(kernels, norm, sublayer, postNorm, (float) factor);
+        return new ResidualBranch(norm, sublayer, postNorm, (float) factor);
     }
 
     /// Adds the branch to the residual and writes the next branch's input to `step.x()`.
@@ -63,10 +58,10 @@ public record ResidualBranch(
             return;
         }
         communicator.allReduceSum(partial);
-        bias.ifPresent(values -> kernels.add(partial, values));
+        bias.ifPresent(values -> norm.kernels().add(partial, values));
         postNorm.ifPresent(each -> each.apply(partial, partial));
         if (multiplier != 1) {
-            kernels.scale(partial, multiplier);
+            norm.kernels().scale(partial, multiplier);
         }
         next.addThenApply(partial, step.residual(), step.x());
     }
