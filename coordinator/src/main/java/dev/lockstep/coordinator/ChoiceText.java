@@ -135,24 +135,23 @@ final class ChoiceText {
     }
 
     private Delta show(GeneratedToken token) {
-        withheld.add(new Placed(token, produced));
+        int id = token.id();
         // An id beyond the tokenizer's vocabulary is a padded row of the output, without text.
-        String text =
-                model.isText(token.id())
-                        ? detokenizer.map(each -> each.push(token.id())).orElse("")
-                        : "";
-        return release(text);
+        Optional<Detokenizer> decoder = model.isText(id) ? detokenizer : Optional.empty();
+        boolean afterBroken = decoder.map(each -> each.breaksCharacter(id)).orElse(false);
+        withheld.add(new Placed(token, afterBroken ? produced + 1 : produced));
+        return release(decoder.map(each -> each.push(id)).orElse(""));
     }
 
-    /// Releases text that cannot be part of a stop string. Stop strings count only after
-    /// `min_tokens`.
+    /// Releases text that cannot be part of a stop string. Only those that end after `min_tokens`
+    /// count.
     private Delta release(String text) {
         produced += characters(text);
-        if (sampling.stop().isEmpty() || count <= sampling.minTokens()) {
+        if (sampling.stop().isEmpty()) {
             released = produced;
             return new Delta(text, all());
         }
-        StopStrings.Result result = stops.push(text);
+        StopStrings.Result result = stops.push(text, count > sampling.minTokens());
         if (result.stop().isPresent()) {
             return stop(result.text(), result.stop().get());
         }

@@ -86,7 +86,7 @@ final class CompletionFactory {
             int[] ids = prompt.encode(name, served, request.addSpecialTokens());
             prompts.add(new TokenPrompt(ids, request.promptOutputs()));
             if (request.echo()) {
-                PreparedRequest.Echo echo = echo(prompt, ids, request.sampling(), served);
+                PreparedRequest.Echo echo = echo(prompt, ids, served);
                 echoes.addAll(Collections.nCopies(request.sampling().choices(), echo));
             }
         }
@@ -138,12 +138,12 @@ final class CompletionFactory {
         return new Completion(request, environment, inbox, sink);
     }
 
-    private static PreparedRequest.Echo echo(
-            Prompt prompt, int[] ids, Sampling sampling, ServedModel served) {
+    private static PreparedRequest.Echo echo(Prompt prompt, int[] ids, ServedModel served) {
         String text =
                 switch (prompt) {
                     case Prompt.Text(String sent) -> sent;
-                    case Prompt.Ids _ -> served.decode(ids, sampling.skipSpecialTokens());
+                    // With its special tokens, as a text that names them.
+                    case Prompt.Ids _ -> served.decode(ids, false);
                 };
         return new PreparedRequest.Echo(text, ids);
     }

@@ -11,7 +11,6 @@ import dev.lockstep.text.EncodeOptions;
 import dev.lockstep.text.Tokenizer;
 import dev.lockstep.text.Tokenizers;
 import dev.lockstep.text.jinja.TemplateException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.ZoneId;
@@ -158,7 +157,12 @@ record ServedModel(
 
     /// Returns the text of a token in log-probabilities.
     String tokenText(int id) {
-        return isText(id) ? new String(tokenBytes(id), StandardCharsets.UTF_8) : "token_id:" + id;
+        return isText(id) ? TokenText.of(tokenBytes(id)) : unnamed(id);
+    }
+
+    /// Returns the name of a token that has no text, or shares it with another one.
+    static String unnamed(int id) {
+        return "token_id:" + id;
     }
 
     byte[] tokenBytes(int id) {
@@ -169,6 +173,10 @@ record ServedModel(
     /// vocabulary.
     boolean isText(int id) {
         return tokenizer.isPresent() && id < tokenizer.get().vocabularySize();
+    }
+
+    boolean isSpecial(int id) {
+        return tokenizer.isPresent() && tokenizer.get().special(id);
     }
 
     private static int[] knownIds(Tokenizer text, int[] ids) {

@@ -2,12 +2,9 @@
 package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.FloatNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.coordinator.engine.GeneratedToken;
-import dev.lockstep.text.Detokenizer;
 import java.util.List;
-import java.util.Optional;
 
 /// The object `logprobs` of a choice of `/v1/completions`: four arrays with an entry per token.
 final class TextLogprobs {
@@ -32,12 +29,10 @@ final class TextLogprobs {
     /// @param scored its tokens from the second on
     /// @param top the number of most likely tokens to write; there may be more in `scored`
     void echo(PreparedRequest.Echo echo, List<GeneratedToken> scored, int top) {
-        Optional<Detokenizer> text =
-                model.tokenizer().map(each -> new Detokenizer(each, false, Detokenizer.Start.TEXT));
-        int offset = 0;
+        int[] places = EchoOffsets.of(model, echo);
         for (int i = 0; i < echo.ids().length; i++) {
             int id = echo.ids()[i];
-            offsets.add(Math.min(offset, echo.characters()));
+            offsets.add(places[i]);
             tokens.add(model.tokenText(id));
             if (i == 0) {
                 values.addNull();
@@ -45,8 +40,6 @@ final class TextLogprobs {
             } else if (i <= scored.size()) {
                 add(scored.get(i - 1), top);
             }
-            String more = model.isText(id) ? text.map(each -> each.push(id)).orElse("") : "";
-            offset += more.codePointCount(0, more.length());
         }
         continueAfter(echo);
     }
@@ -64,18 +57,18 @@ final class TextLogprobs {
 
     private void add(GeneratedToken token, int max) {
         values.add(token.logprob());
-        // Two ids may have the same text: the more likely one is kept. The sampled token is always
-        // included.
         ObjectNode top = tops.addObject();
+        String own = model.tokenText(token.id());
         token.top().stream()
                 .limit(max)
-                .forEach(each -> top.putIfAbsent(model.tokenText(each.id()), number(each)));
-        top.putIfAbsent(
-                model.tokenText(token.id()),
-                number(new GeneratedToken.TokenLogprob(token.id(), token.logprob())));
-    }
-
-    private static FloatNode number(GeneratedToken.TokenLogprob token) {
-        return FloatNode.valueOf(token.logprob());
+                .forEach(
+                        each -> {
+                            // Two ids may have the same text; the sampled token is named by it.
+                            String text = model.tokenText(each.id());
+                            boolean taken =
+                                    each.id() != token.id() && (text.equals(own) || top.has(text));
+                            top.put(taken ? ServedModel.unnamed(each.id()) : text, each.logprob());
+                        });
+        top.put(own, token.logprob());
     }
 }

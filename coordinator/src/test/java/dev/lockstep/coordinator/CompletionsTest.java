@@ -8,9 +8,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.proto.v1.GenerateRequest;
 import java.net.http.HttpResponse;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -193,6 +195,140 @@ final class CompletionsTest {
         JsonNode response =
                 complete("\"prompt\":\"a\",\"stop\":\"ST\",\"min_tokens\":" + ids.length);
         assertEquals("xxSTxxSTxx", response.at("/choices/0/text").asText());
+    }
+
+    @Test
+    void aStopStringAcrossMinTokensIsFound() throws Exception {
+        String text = " D E F G H I J";
+        int[] ids = tiny.ids(text);
+        String upToH = " D E F G H";
+        int min = tiny.ids(upToH).length;
+        assertEquals(upToH, tiny.model.decode(Arrays.copyOf(ids, min), false));
+        tiny.scheduler.behave(
+                call -> {
+                    call.oneByOne(0, ids);
+                    call.finishByLength(0);
+                });
+        String fields = "\"prompt\":\"a\",\"stop\":\"H I\",\"min_tokens\":" + min;
+        JsonNode choice = complete(fields).at("/choices/0");
+        assertEquals(" D E F G ", choice.get("text").asText());
+        assertEquals("H I", choice.get("stop_reason").asText());
+        List<JsonNode> events = stream(fields);
+        assertEquals(" D E F G ", text(events, 0));
+        assertEquals("stop", events.getLast().at("/choices/0/finish_reason").asText());
+        assertEquals(
+                " D E F G H I J",
+                text(stream(fields.replace("\"H I\"", "\"G H\"")), 0),
+                "it ends before");
+    }
+
+    @Test
+    void anEchoOfIdsShowsTheSpecialTokensAsAnEchoOfTheirText() throws Exception {
+        generate("x");
+        String text = "<|im_start|>Hi<|im_end|>";
+        int[] ids = tiny.model.encode("prompt", text, false);
+        for (String more : List.of("", ",\"max_tokens\":0", ",\"skip_special_tokens\":false")) {
+            String fields = ",\"echo\":true,\"logprobs\":0" + more;
+            JsonNode ofText = complete("\"prompt\":\"" + text + "\"" + fields).at("/choices/0");
+            JsonNode ofIds =
+                    complete("\"prompt\":" + Arrays.toString(ids) + fields).at("/choices/0");
+            assertEquals(ofText, ofIds);
+            assertTrue(ofIds.get("text").asText().startsWith(text), ofIds.toString());
+            JsonNode offsets = ofIds.at("/logprobs/text_offset");
+            assertEquals(0, offsets.get(0).asInt());
+            assertEquals("<|im_start|>".length(), offsets.get(1).asInt());
+            assertEquals(text.indexOf("<|im_end|>"), offsets.get(ids.length - 1).asInt());
+        }
+    }
+
+    /// With one special token of the model's before a text, as many tokenizers add it.
+    @Test
+    void aTokenThatTheTokenizerAddsHasNoPlaceInTheEchoedText() {
+        int[] hello = tiny.ids("Hello you");
+        int[] ids = new int[hello.length + 1];
+        ids[0] = 1;
+        System.arraycopy(hello, 0, ids, 1, hello.length);
+        int[] offsets = EchoOffsets.of(tiny.model, new PreparedRequest.Echo("Hello you", ids));
+        assertEquals(0, offsets[0]);
+        assertEquals(0, offsets[1]);
+        int last = tiny.model.tokenText(ids[ids.length - 1]).length();
+        assertEquals("Hello you".length() - last, offsets[ids.length - 1]);
+    }
+
+    @Test
+    void offsetsCountCharactersAndNotTheirHalves() throws Exception {
+        int[] half = Arrays.copyOf(tiny.ids("é"), 1);
+        int[] ids =
+                Stream.of(tiny.ids("é"), half, tiny.ids("a🎉"), new int[] {2}, tiny.ids("b"))
+                        .flatMapToInt(Arrays::stream)
+                        .toArray();
+        tiny.scheduler.behave(
+                call -> {
+                    for (int i = 0; i < call.request().getChoices(); i++) {
+                        call.oneByOne(i, ids);
+                        call.finishByLength(i);
+                    }
+                });
+        // é is two tokens and 🎉 four.
+        assertEquals(10, ids.length);
+        List<Integer> skipped = List.of(0, 0, 1, 2, 3, 3, 3, 3, 4, 4);
+        List<Integer> shown = List.of(0, 0, 1, 2, 3, 3, 3, 3, 4, 14);
+        String prompt = "\"prompt\":" + Arrays.toString(ids) + ",\"ignore_eos\":true,\"n\":2";
+        for (boolean skip : new boolean[] {true, false}) {
+            String fields = prompt + ",\"logprobs\":1,\"skip_special_tokens\":" + skip;
+            String text = skip ? "é\uFFFDa🎉b" : "é\uFFFDa🎉<|im_end|>b";
+            JsonNode whole = complete(fields);
+            List<JsonNode> events = stream(fields);
+            for (int choice = 0; choice < 2; choice++) {
+                JsonNode one = whole.at("/choices/" + choice);
+                assertEquals(text, one.get("text").asText());
+                assertEquals(skip ? skipped : shown, offsets(one));
+                assertEquals(text, text(events, choice));
+                int index = choice;
+                assertEquals(
+                        skip ? skipped : shown,
+                        events.stream()
+                                .map(event -> event.at("/choices/0"))
+                                .filter(each -> each.get("index").asInt() == index)
+                                .flatMap(each -> offsets(each).stream())
+                                .toList());
+            }
+            // The prompt has the same tokens, and always shows the special one.
+            List<Integer> echoed = offsets(complete(fields + ",\"echo\":true").at("/choices/0"));
+            assertEquals(shown, echoed.subList(0, ids.length));
+            assertEquals(15, echoed.get(ids.length));
+        }
+    }
+
+    private static List<Integer> offsets(JsonNode choice) {
+        List<Integer> offsets = new ArrayList<>();
+        choice.at("/logprobs/text_offset").forEach(each -> offsets.add(each.asInt()));
+        return offsets;
+    }
+
+    @Test
+    void halvesOfCharactersAreDifferentTokensInLogprobs() throws Exception {
+        int[] ids = tiny.ids("é");
+        tiny.scheduler.behave(
+                call -> {
+                    call.token(0, ids[0], ids[0], ids[1], 40);
+                    call.token(0, ids[1], ids[1], ids[0], 40);
+                    call.finishByLength(0);
+                });
+        JsonNode logprobs = complete("\"prompt\":\"a\",\"logprobs\":3").at("/choices/0/logprobs");
+        assertEquals("bytes:\\xc3", logprobs.at("/tokens/0").asText());
+        assertEquals("bytes:\\xa9", logprobs.at("/tokens/1").asText());
+        for (int i = 0; i < 2; i++) {
+            JsonNode top = logprobs.get("top_logprobs").get(i);
+            assertEquals(3, top.size());
+            assertEquals(i == 0 ? -0.5 : -1, top.get("bytes:\\xc3").asDouble());
+            assertEquals(i == 0 ? -1 : -0.5, top.get("bytes:\\xa9").asDouble());
+        }
+        JsonNode content =
+                tiny.chat("\"logprobs\":true,\"top_logprobs\":3").at("/choices/0/logprobs/content");
+        assertEquals(0xA9, content.at("/0/top_logprobs/1/bytes/0").asInt());
+        assertEquals("bytes:\\xa9", content.at("/0/top_logprobs/1/token").asText());
+        assertEquals(0xC3, content.at("/0/bytes/0").asInt());
     }
 
     @Test

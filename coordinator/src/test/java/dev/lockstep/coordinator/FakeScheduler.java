@@ -298,6 +298,23 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
             send(GenerateEvent.newBuilder().setTokens(tokens).build());
         }
 
+        /// Sends one token of log-probability -0.5 with these most likely ones, of -0.5, -1, -1.5,
+        /// …
+        void token(int choice, int id, int... top) {
+            Token.Builder token = Token.newBuilder().setId(id).setLogprob(-0.5f);
+            for (int i = 0; i < top.length; i++) {
+                token.addTopLogprobs(
+                        TopLogprob.newBuilder().setTokenId(top[i]).setLogprob(-0.5f * (i + 1)));
+            }
+            GenerateEvent.Tokens.Builder tokens =
+                    GenerateEvent.Tokens.newBuilder()
+                            .setChoice(choice)
+                            .setPosition(generated[choice]++)
+                            .addIds(id)
+                            .addLogprobs(token.build().toByteString());
+            send(GenerateEvent.newBuilder().setTokens(tokens).build());
+        }
+
         /// Returns the sampling settings that the workers would receive.
         SamplingParams sampling() {
             try {

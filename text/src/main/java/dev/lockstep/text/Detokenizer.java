@@ -31,6 +31,17 @@ public final class Detokenizer {
         return text.toString();
     }
 
+    /// Returns whether the id's text begins with the U+FFFD of an incomplete character before it,
+    /// which the id does not complete.
+    public boolean breaksCharacter(int id) {
+        if (tokenizer.special(id) && skipSpecial) {
+            return false;
+        }
+        TokenBytes bytes = tokenizer.decoding().bytes();
+        int from = bytes.start(id);
+        return from < bytes.end(id) && utf8.isBrokenBy(bytes.at(from));
+    }
+
     /// Ends the text and returns U+FFFD for an incomplete character.
     public String finish() {
         var text = new StringBuilder(1);

@@ -10,7 +10,8 @@ import java.util.Optional;
 /// Text arrives in chunks of any size, and their boundaries change nothing: of all stop strings in
 /// the text, the one that begins earliest ends it; at the same position, the first listed wins.
 /// Only text that may still belong to the stop string is withheld: the longest suffix of the text
-/// that begins one. Each character costs a few steps per stop string.
+/// that begins one. A stop string that ends in a chunk that may not stop is text; one that begins
+/// there counts. Each character costs a few steps per stop string.
 public final class StopStrings {
     /// The result of one chunk of text.
     ///
@@ -39,13 +40,20 @@ public final class StopStrings {
     /// Accepts the next chunk and returns the text that may be shown; after a stop, returns no
     /// text.
     public Result push(String delta) {
+        return push(delta, true);
+    }
+
+    /// As [#push(String)].
+    ///
+    /// @param mayStop whether a stop string that ends in this chunk ends the text
+    public Result push(String delta, boolean mayStop) {
         if (stopped) {
             return NOTHING;
         }
         for (int i = 0; i < delta.length() && !searches.isEmpty(); i++) {
             held.append(delta.charAt(i));
             for (Search search : searches) {
-                search.advance(delta.charAt(i), released + held.length());
+                search.advance(delta.charAt(i), released + held.length(), mayStop);
             }
             Search first = first();
             if (first.found != NOWHERE) {
@@ -122,11 +130,15 @@ public final class StopStrings {
             return found != NOWHERE ? found : open;
         }
 
-        void advance(char next, long textLength) {
+        void advance(char next, long textLength, boolean mayStop) {
             if (found != NOWHERE) {
                 return;
             }
             matched = longest(matched, next);
+            if (matched == stop.length() && !mayStop) {
+                // Its end may begin another one.
+                matched = fallback[matched - 1];
+            }
             open = matched == 0 ? NOWHERE : textLength - matched;
             if (matched == stop.length()) {
                 found = open;

@@ -14,10 +14,19 @@ final class Utf8Stream {
     private int lowest = 0x80;
     private int highest = 0xBF;
 
+    /// Returns whether the byte leaves a character before it incomplete.
+    boolean isBrokenBy(byte next) {
+        return missing > 0 && !continues(next & 0xFF);
+    }
+
+    private boolean continues(int b) {
+        return b >= lowest && b <= highest;
+    }
+
     void push(byte next, StringBuilder text) {
         int b = next & 0xFF;
         if (missing > 0) {
-            if (b >= lowest && b <= highest) {
+            if (continues(b)) {
                 lowest = 0x80;
                 highest = 0xBF;
                 codePoint = codePoint << 6 | (b & 0x3F);

@@ -2,6 +2,8 @@
 package dev.lockstep.text;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
@@ -32,6 +34,21 @@ final class DetokenizerTest {
         assertEquals("", detokenizer.push(ids[0]) + detokenizer.push(ids[1]));
         assertEquals("\uFFFD", detokenizer.finish());
         assertEquals("", detokenizer.finish());
+    }
+
+    @Test
+    void aTokenThatDoesNotCompleteACharacterBreaksIt() {
+        int[] ids = bytes.encode("é!", false);
+        var detokenizer = new Detokenizer(bytes, true, Detokenizer.Start.TEXT);
+        assertFalse(detokenizer.breaksCharacter(ids[0]));
+        detokenizer.push(ids[0]);
+        assertFalse(detokenizer.breaksCharacter(ids[1]));
+        assertTrue(detokenizer.breaksCharacter(ids[0]));
+        assertTrue(detokenizer.breaksCharacter(ids[2]));
+        int end = bytes.encode("<|end|>", true)[0];
+        assertFalse(detokenizer.breaksCharacter(end), "a skipped token has no text");
+        assertEquals("\uFFFD!", detokenizer.push(ids[2]));
+        assertFalse(detokenizer.breaksCharacter(ids[2]));
     }
 
     @Test

@@ -80,6 +80,21 @@ final class StopStringsTest {
     }
 
     @Test
+    void aStopStringThatEndsWhereTheTextMayNotStopIsText() {
+        var stops = new StopStrings(List.of("aba"), false);
+        assertEquals("xab", stops.push("xaba", false).text());
+        assertEquals(Optional.of("aba"), stops.push("ba", true).stop());
+
+        var across = new StopStrings(List.of("H I"), false);
+        assertEquals(" D E F G ", across.push(" D E F G H", false).text());
+        assertEquals(new StopStrings.Result("", Optional.of("H I")), across.push(" I"));
+
+        var never = new StopStrings(List.of("H I"), false);
+        assertEquals("H I", never.push("H I", false).text());
+        assertEquals("J", never.push("J").text());
+    }
+
+    @Test
     void anEmptyStopStringIsRefused() {
         assertThrows(IllegalArgumentException.class, () -> new StopStrings(List.of(""), false));
     }
@@ -96,21 +111,33 @@ final class StopStringsTest {
                 stopStrings.add(letters(random, 1 + random.nextInt(6)));
             }
             boolean include = random.nextBoolean();
-            StopStrings.Result expected = naive(text, stopStrings, include);
+            int mayStopAfter = random.nextBoolean() ? 0 : random.nextInt(8);
+            StopStrings.Result expected = naive(text, stopStrings, include, mayStopAfter);
             String message = "round " + round + ": " + text + " " + stopStrings;
-            assertEquals(expected, cut(text, stopStrings, include, random, message), message);
+            assertEquals(
+                    expected,
+                    cut(text, stopStrings, include, mayStopAfter, random, message),
+                    message);
         }
     }
 
     private static StopStrings.Result cut(
-            String text, List<String> stopStrings, boolean include, Random random, String message) {
+            String text,
+            List<String> stopStrings,
+            boolean include,
+            int mayStopAfter,
+            Random random,
+            String message) {
         var stops = new StopStrings(stopStrings, include);
         var shown = new StringBuilder();
         Optional<String> stop = Optional.empty();
         int at = 0;
         while (at < text.length() && stop.isEmpty()) {
             int end = Math.min(text.length(), at + random.nextInt(4));
-            StopStrings.Result result = stops.push(text.substring(at, end));
+            if (at < mayStopAfter) {
+                end = Math.min(end, mayStopAfter);
+            }
+            StopStrings.Result result = stops.push(text.substring(at, end), at >= mayStopAfter);
             shown.append(result.text());
             stop = result.stop();
             at = end;
@@ -132,11 +159,11 @@ final class StopStringsTest {
     }
 
     private static StopStrings.Result naive(
-            String text, List<String> stopStrings, boolean include) {
+            String text, List<String> stopStrings, boolean include, int mayStopAfter) {
         int earliest = text.length();
         Optional<String> found = Optional.empty();
         for (String stop : stopStrings) {
-            int at = text.indexOf(stop);
+            int at = text.indexOf(stop, Math.max(0, mayStopAfter - stop.length() + 1));
             if (at >= 0 && at < earliest) {
                 earliest = at;
                 found = Optional.of(stop);
