@@ -2,8 +2,10 @@
 package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.BigIntegerNode;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -80,13 +82,11 @@ record Fields(ObjectNode node, String path) {
         if (value.isMissingNode()) {
             return OptionalLong.empty();
         }
-        if (!value.isIntegralNumber()) {
-            throw wrong(name(field), "a whole number", value);
-        }
-        if (!value.canConvertToLong()) {
+        JsonNode whole = whole(name(field), "a whole number", value);
+        if (!whole.canConvertToLong()) {
             throw outside(name(field), value, "[-2^63, 2^63)");
         }
-        return OptionalLong.of(value.longValue());
+        return OptionalLong.of(whole.longValue());
     }
 
     float number(String field, double min, double max, float defaultValue) {
@@ -156,13 +156,24 @@ record Fields(ObjectNode node, String path) {
     }
 
     static int integer(String name, JsonNode value, int min, int max) {
-        if (!value.isIntegralNumber()) {
-            throw wrong(name, "a whole number", value);
-        }
-        if (!value.canConvertToInt() || value.intValue() < min || value.intValue() > max) {
+        JsonNode whole = whole(name, "a whole number", value);
+        if (!whole.canConvertToInt() || whole.intValue() < min || whole.intValue() > max) {
             throw outside(name, value, "[" + min + ", " + max + "]");
         }
-        return value.intValue();
+        return whole.intValue();
+    }
+
+    /// Returns the value as an integral number. `2.0` is one too: clients in languages without
+    /// integers send it.
+    static JsonNode whole(String name, String expected, JsonNode value) {
+        if (value.isIntegralNumber()) {
+            return value;
+        }
+        double number = value.doubleValue();
+        if (!value.isNumber() || number != Math.rint(number) || Double.isInfinite(number)) {
+            throw wrong(name, expected, value);
+        }
+        return BigIntegerNode.valueOf(new BigDecimal(number).toBigInteger());
     }
 
     static float number(String name, JsonNode value, double min, double max) {

@@ -81,9 +81,12 @@ final class SamplingFields {
 
     /// Reads the fields for the workers, complete except for the seed.
     private static SamplingParams params(Fields fields, ServedModel model, Logprobs logprobs) {
+        float temperature = fields.number("temperature", 0, 2, 1);
+        float topP = fields.number("top_p", 0, 1, 1);
         return SamplingParams.newBuilder()
-                .setTemperature(fields.number("temperature", 0, 2, 1))
-                .setTopP(fields.positive("top_p", 1, 1))
+                // top_p 0 leaves only the most likely token, as temperature 0 does.
+                .setTemperature(topP == 0 ? 0 : temperature)
+                .setTopP(topP == 0 ? 1 : topP)
                 // -1 disables it too, as in other servers.
                 .setTopK(Math.max(0, fields.integer("top_k", -1, Integer.MAX_VALUE, 0)))
                 .setMinP(fields.number("min_p", 0, 1, 0))

@@ -74,13 +74,11 @@ record ServedModel(
 
     /// Reads a token id from a client; refuses one outside the vocabulary.
     int requireToken(String field, JsonNode value) {
-        if (!value.isIntegralNumber()) {
-            throw Fields.wrong(field, "a token id", value);
-        }
-        if (!value.canConvertToInt()) {
+        JsonNode whole = Fields.whole(field, "a token id", value);
+        if (!whole.canConvertToInt()) {
             throw Fields.outside(field, value, "[0, " + (vocabularySize - 1) + "]");
         }
-        return requireToken(field, value.intValue());
+        return requireToken(field, whole.intValue());
     }
 
     int requireToken(String field, int id) {

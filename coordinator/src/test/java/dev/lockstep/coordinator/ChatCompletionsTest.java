@@ -162,6 +162,47 @@ final class ChatCompletionsTest {
     }
 
     @Test
+    void aWholeNumberMayBeWrittenWithAPoint() throws Exception {
+        generate("Yes.");
+        tiny.chat(
+                """
+                "top_k":7.0,"seed":-5.0,"max_tokens":9.0,"max_completion_tokens":8e0,"min_tokens":2.0,\
+                "stop_token_ids":[9.0,10.0],"logprobs":true,"top_logprobs":3.0,"prompt_logprobs":1.0,"n":2.0,\
+                "priority":3.0,"deadline_ms":1.0e5,"cache_priority":2.0,"cache_ttl_ms":5.0\
+                """);
+        FakeScheduler.Call call = tiny.scheduler.nextCall();
+        GenerateRequest request = call.request();
+        assertEquals(2, request.getChoices());
+        assertEquals(8, request.getMaxTokens());
+        assertEquals(2, request.getMinTokens());
+        assertEquals(List.of(9, 10), request.getStopTokenIdsList());
+        assertEquals(1, request.getOutputs().getTopLogprobs());
+        assertEquals(3, request.getPriority());
+        assertEquals(7, call.sampling().getTopK());
+        assertEquals(-5, call.sampling().getSeed());
+        assertEquals(3, call.sampling().getTopLogprobs());
+
+        HttpResponse<String> ids =
+                tiny.post(
+                        "/v1/completions",
+                        "{\"model\":\"tiny\",\"prompt\":[7.0,8],\"logprobs\":2.0}");
+        assertEquals(200, ids.statusCode(), ids.body());
+        assertEquals(List.of(7, 8), tiny.scheduler.nextCall().request().getPromptIdsList());
+        HttpResponse<String> text =
+                tiny.post("/detokenize", "{\"model\":\"tiny\",\"tokens\":[7.0,8e0]}");
+        assertEquals(200, text.statusCode(), text.body());
+    }
+
+    @Test
+    void topPOfZeroIsGreedy() throws Exception {
+        generate("Yes.");
+        tiny.chat("\"top_p\":0,\"temperature\":0.7");
+        FakeScheduler.Call call = tiny.scheduler.nextCall();
+        assertEquals(0f, call.sampling().getTemperature());
+        assertEquals(1f, call.sampling().getTopP());
+    }
+
+    @Test
     void aStreamBeginsWithTheRoleAndEndsWithTheFinishReasonAndTheUsage() throws Exception {
         generate("Hello there.");
         List<JsonNode> events = tiny.chatEvents("\"stream_options\":{\"include_usage\":true}");
