@@ -26,12 +26,17 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /// A connection to a coordinator. Safe for use by any number of threads. The creator closes it,
 /// which cancels running requests.
 public final class LockstepClient implements AutoCloseable {
     private static final Metadata.Key<String> TENANT =
             Metadata.Key.of("x-lockstep-tenant", Metadata.ASCII_STRING_MARSHALLER);
+
+    /// The time after which the server suggests to retry.
+    private static final Metadata.Key<String> RETRY_AFTER_MS =
+            Metadata.Key.of("retry-after-ms", Metadata.ASCII_STRING_MARSHALLER);
 
     private final ManagedChannel channel;
     private final Duration deadline;
@@ -152,12 +157,15 @@ public final class LockstepClient implements AutoCloseable {
             return call.call(
                     () -> {
                         Iterator<InferenceEvent> all = stub(options).generate(request);
-                        InferenceEvent event = all.next();
-                        while (!event.hasFinished()) {
+                        while (all.hasNext()) {
+                            InferenceEvent event = all.next();
+                            if (event.hasFinished()) {
+                                return event;
+                            }
                             events.accept(event);
-                            event = all.next();
                         }
-                        return event;
+                        throw new LockstepException(
+                                "the server ended the response without its last event");
                     });
         } catch (StatusRuntimeException e) {
             throw toException(e);
@@ -233,11 +241,16 @@ public final class LockstepClient implements AutoCloseable {
                 last.getFinished().getReason() == FinishReason.FINISH_REASON_LENGTH);
     }
 
+    private static boolean suggestsRetry(@Nullable Metadata trailers) {
+        return trailers != null && trailers.containsKey(RETRY_AFTER_MS);
+    }
+
     private static LockstepException toException(StatusRuntimeException e) {
         String description = e.getStatus().getDescription();
         boolean retryable =
                 switch (e.getStatus().getCode()) {
-                    case UNAVAILABLE, RESOURCE_EXHAUSTED, ABORTED -> true;
+                    case UNAVAILABLE, ABORTED -> true;
+                    case RESOURCE_EXHAUSTED -> suggestsRetry(e.getTrailers());
                     default -> false;
                 };
         return new LockstepException(

@@ -14,9 +14,15 @@ public final class LockstepException extends RuntimeException {
         this.retryable = retryable;
     }
 
+    LockstepException(String message) {
+        super(message);
+        this.retryable = false;
+    }
+
     /// Returns whether the same request may succeed later: true for the gRPC status codes
-    /// `UNAVAILABLE` (not reachable, not ready), `RESOURCE_EXHAUSTED` (overloaded) and `ABORTED`
-    /// (the group was lost while the request ran).
+    /// `UNAVAILABLE` (not reachable, not ready), `ABORTED` (the group was lost while the request
+    /// ran), and `RESOURCE_EXHAUSTED` where the server suggests when to retry (overloaded; without
+    /// a suggestion the request is too large).
     public boolean retryable() {
         return retryable;
     }

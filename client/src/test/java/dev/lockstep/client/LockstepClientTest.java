@@ -4,6 +4,7 @@ package dev.lockstep.client;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -21,6 +22,7 @@ import io.grpc.ServerCall;
 import io.grpc.ServerCallHandler;
 import io.grpc.ServerInterceptor;
 import io.grpc.ServerInterceptors;
+import io.grpc.Status;
 import io.grpc.netty.NettyServerBuilder;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
@@ -29,6 +31,7 @@ import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
@@ -38,6 +41,9 @@ import org.junit.jupiter.api.Test;
 
 final class LockstepClientTest {
     private static final String ENDLESS = "Tell me everything";
+    private static final String CUT = "Tell me a part";
+    private static final String FULL = "Tell me later";
+    private static final String TOO_LARGE = "Tell me less";
 
     /// Only a hang takes longer, however busy the machine is.
     private static final Duration TIMEOUT = Duration.ofMinutes(2);
@@ -143,12 +149,55 @@ final class LockstepClientTest {
         assertTrue(cancelled.tryAcquire(TIMEOUT.toSeconds(), TimeUnit.SECONDS));
     }
 
+    @Test
+    void aResponseWithoutItsLastEventIsAFailure() {
+        LockstepException failure =
+                assertThrows(
+                        LockstepException.class,
+                        () -> client.generate(CompletionRequest.prompt("m", CUT)));
+        assertFalse(failure.retryable());
+        assertTrue(
+                String.valueOf(failure.getMessage()).contains("without its last event"),
+                failure::toString);
+        CompletionException later =
+                assertThrows(
+                        CompletionException.class,
+                        () -> client.generateAsync(CompletionRequest.prompt("m", CUT)).join());
+        assertInstanceOf(LockstepException.class, later.getCause());
+        assertThrows(
+                LockstepException.class,
+                () -> client.logprobs(CompletionRequest.prompt("m", CUT)));
+    }
+
+    @Test
+    void onlyAnOverloadedServerMayAcceptTheSameRequestLater() {
+        assertTrue(refusal(FULL).retryable());
+        assertFalse(refusal(TOO_LARGE).retryable());
+    }
+
+    private LockstepException refusal(String prompt) {
+        return assertThrows(
+                LockstepException.class,
+                () -> client.generate(CompletionRequest.prompt("m", prompt)));
+    }
+
     /// Sends the same response to every request: the requested outputs, then one delta.
     private final class FixedService extends InferenceGrpc.InferenceImplBase {
         @Override
         public void generate(InferenceRequest request, StreamObserver<InferenceEvent> out) {
             requests.add(request);
             ((ServerCallStreamObserver<InferenceEvent>) out).setOnCancelHandler(cancelled::release);
+            if (request.getPrompt().equals(FULL) || request.getPrompt().equals(TOO_LARGE)) {
+                var trailers = new Metadata();
+                if (request.getPrompt().equals(FULL)) {
+                    trailers.put(
+                            Metadata.Key.of(
+                                    "retry-after-ms", Metadata.ASCII_STRING_MARSHALLER),
+                            "1000");
+                }
+                out.onError(Status.RESOURCE_EXHAUSTED.asRuntimeException(trailers));
+                return;
+            }
             if (request.hasPooling()) {
                 out.onNext(outputs(PositionOutputs.newBuilder().addPooled(0.5f).addPooled(-2)));
             }
@@ -161,6 +210,10 @@ final class LockstepClientTest {
                             .setDelta(InferenceDelta.newBuilder().setText("Hi"))
                             .build());
             if (request.getPrompt().equals(ENDLESS)) {
+                return;
+            }
+            if (request.getPrompt().equals(CUT)) {
+                out.onCompleted();
                 return;
             }
             out.onNext(

@@ -19,6 +19,8 @@ import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import java.util.concurrent.Executor;
 import java.util.function.Supplier;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
 
 /// The public API over gRPC.
 ///
@@ -26,6 +28,8 @@ import java.util.function.Supplier;
 /// conversion to the same tree.
 final class InferenceService extends InferenceGrpc.InferenceImplBase {
     static final String NAME = InferenceGrpc.SERVICE_NAME;
+
+    private static final Logger LOG = LogManager.getLogger(InferenceService.class);
 
     private final CompletionFactory completions;
     private final OpenRequests requests;
@@ -85,6 +89,8 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
             completion.run();
         } catch (ApiError e) {
             response.failed(e);
+        } catch (RuntimeException | StackOverflowError e) {
+            response.failed(failure(e));
         } finally {
             requests.leave(inbox);
             metrics.countRequest(response.status());
@@ -160,9 +166,22 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
                         observer.onCompleted();
                         metrics.countRequest(200);
                     } catch (ApiError e) {
-                        observer.onError(RpcResponse.status(e));
-                        metrics.countRequest(e.status());
+                        refuse(observer, e);
+                    } catch (RuntimeException | StackOverflowError e) {
+                        refuse(observer, failure(e));
                     }
                 });
+    }
+
+    private void refuse(StreamObserver<?> observer, ApiError error) {
+        observer.onError(RpcResponse.status(error));
+        metrics.countRequest(error.status());
+    }
+
+    /// Logs a failure of the coordinator and returns the error for the client, which says nothing
+    /// about it.
+    private static ApiError failure(Throwable e) {
+        LOG.error("a gRPC request failed", e);
+        return ApiError.internal("the request failed; the coordinator's log says why");
     }
 }
