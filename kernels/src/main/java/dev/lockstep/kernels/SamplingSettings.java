@@ -57,11 +57,29 @@ public record SamplingSettings(
                 "repetition_penalty",
                 repetitionPenalty,
                 "more than 0");
+        require(Float.isFinite(frequencyPenalty), "frequency_penalty", frequencyPenalty, "finite");
+        require(Float.isFinite(presencePenalty), "presence_penalty", presencePenalty, "finite");
+        logitBias
+                .values()
+                .forEach(bias -> require(Float.isFinite(bias), "logit_bias", bias, "finite"));
+        require(minTokens >= 0, "min_tokens", minTokens, "0 or more");
         require(
                 topLogprobs >= 0 && topLogprobs <= MAX_TOP_LOGPROBS,
                 "top_logprobs",
                 topLogprobs,
                 "in [0, " + MAX_TOP_LOGPROBS + "]");
+    }
+
+    /// Throws unless every masked and biased id is in the vocabulary.
+    public void requireVocabulary(int size) {
+        for (int id : maskedIds) {
+            requireId("stop_token_ids", id, size);
+        }
+        logitBias.keySet().forEach(id -> requireId("logit_bias", id, size));
+    }
+
+    private static void requireId(String name, int id, int size) {
+        require(id >= 0 && id < size, name, id, "in [0, " + (size - 1) + "]");
     }
 
     /// Returns greedy settings with everything else off.

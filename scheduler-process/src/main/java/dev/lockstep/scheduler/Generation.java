@@ -36,7 +36,15 @@ final class Generation {
     List<SequenceEvent> apply(StepPlan plan, StepResult result) {
         sortTokens(plan, result);
         sortOutputs(plan, result);
+        List<SequenceEvent> refused =
+                result.refused().stream().map(each -> refused(plan, each)).toList();
         var events = new ArrayList<SequenceEvent>(result.sampled().size());
+        for (SequenceEvent each : refused) {
+            if (each.sequence().live()) {
+                running.end(each.sequence(), Sequence.State.REFUSED);
+                events.add(each);
+            }
+        }
         for (StepPlan.Row row : plan.rows()) {
             if (!outputsOfSlot.isEmpty()) {
                 outputsOfSlot
@@ -50,6 +58,17 @@ final class Generation {
             }
         }
         return events;
+    }
+
+    private static SequenceEvent refused(StepPlan plan, StepResult.Refused refused) {
+        for (StepPlan.Admission admission : plan.admitted()) {
+            if (admission.slot() == refused.slot()) {
+                return new SequenceEvent.Refused(admission.sequence(), refused.reason());
+            }
+        }
+        throw new IllegalStateException(
+                "step %d refused slot %d, which it does not admit"
+                        .formatted(plan.number(), refused.slot()));
     }
 
     /// Puts the tokens into [#tokenOfSlot]. Throws unless there is exactly one for each row that

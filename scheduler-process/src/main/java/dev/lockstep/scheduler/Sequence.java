@@ -23,7 +23,8 @@ public final class Sequence {
         FINISHED,
         CANCELLED,
         ABORTED,
-        EXPIRED
+        EXPIRED,
+        REFUSED
     }
 
     private final long arrival;

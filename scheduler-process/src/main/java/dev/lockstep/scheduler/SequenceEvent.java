@@ -19,4 +19,7 @@ public sealed interface SequenceEvent {
 
     /// Its deadline passed.
     record Expired(Sequence sequence) implements SequenceEvent {}
+
+    /// The workers refuse it; the reason names the field, its value and the limit.
+    record Refused(Sequence sequence, String reason) implements SequenceEvent {}
 }

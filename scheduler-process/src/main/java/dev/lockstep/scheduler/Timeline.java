@@ -26,7 +26,8 @@ public final class Timeline {
         FINISHED,
         CANCELLED,
         ABORTED,
-        EXPIRED
+        EXPIRED,
+        REFUSED
     }
 
     /// Why the sequence that goes next is not admitted: its blocks are not free; the step's tokens
@@ -228,6 +229,7 @@ public final class Timeline {
                     case FINISHED -> Kind.FINISHED;
                     case CANCELLED -> Kind.CANCELLED;
                     case EXPIRED -> Kind.EXPIRED;
+                    case REFUSED -> Kind.REFUSED;
                     case ABORTED, WAITING, RUNNING -> Kind.ABORTED;
                 },
                 Reason.NONE);

@@ -136,7 +136,7 @@ public final class FakeWorker {
                 sampled.add(new StepResult.Sampled(row.slot(), SampledToken.of(id)));
             }
         }
-        return new StepResult(plan.epoch(), plan.number(), sampled, outputs, 1);
+        return new StepResult(plan.epoch(), plan.number(), List.of(), sampled, outputs, 1);
     }
 
     /// Adds the outputs in two pieces, as a real worker splits long ones.

@@ -86,6 +86,37 @@ class SchedulerTest {
         return String.join(" ", text);
     }
 
+    private static StepResult refusing(StepPlan plan, int slot) {
+        var refused = List.of(new StepResult.Refused(slot, "top_p is 7"));
+        var sampled = List.of(new StepResult.Sampled(0, SampledToken.of(5)));
+        return new StepResult(plan.epoch(), plan.number(), refused, sampled, List.of(), 0);
+    }
+
+    @Test
+    void aRefusedAdmissionEndsItsSequenceWithoutATokenThoughItsNextStepIsInFlight() {
+        Sequence sequence = submit(4, 10);
+        StepPlan first = plan();
+        StepPlan second = plan();
+        assertEquals(
+                List.of(new SequenceEvent.Refused(sequence, "top_p is 7")),
+                scheduler.apply(refusing(first, 0), 0));
+        assertEquals(Sequence.State.REFUSED, sequence.state());
+        assertEquals(List.of(), answer(second, 6));
+        submit(4, 1);
+        assertEquals("r1[0,4)", rows(plan()));
+    }
+
+    @Test
+    void aRefusalOfASlotThatTheStepDoesNotAdmitIsABrokenResult() {
+        submit(4, 10);
+        StepPlan first = plan();
+        assertThrows(IllegalStateException.class, () -> scheduler.apply(refusing(first, 3), 0));
+        answer(first, 6);
+        StepPlan second = plan();
+        assertThrows(IllegalStateException.class, () -> scheduler.apply(refusing(second, 0), 0));
+        answer(second, 6);
+    }
+
     @Test
     void aLongPromptIsPrefilledInChunksAndDecodesGoFirst() {
         submit(4, 10);

@@ -396,6 +396,8 @@ final class Simulation {
                 require(sequence.options().deadlineNanos() <= now, sequence + " expired early");
                 end(sequence, "expired");
             }
+            case SequenceEvent.Refused(var sequence, var reason) ->
+                    throw new IllegalStateException(sequence + " is refused: " + reason);
         }
     }
 

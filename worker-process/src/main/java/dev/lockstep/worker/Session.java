@@ -11,6 +11,7 @@ import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.ActivationBuffers;
 import dev.lockstep.model.Model;
 import dev.lockstep.nccl.Communicator;
+import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 import org.apache.logging.log4j.LogManager;
@@ -107,24 +108,40 @@ final class Session implements AutoCloseable {
         for (int slot : step.releasedSlots()) {
             release(slot);
         }
-        step.admitted().forEach(this::admit);
-        copy(step.copies());
-        if (step.rows().isEmpty()) {
-            return outcome(step, List.of(), List.of(), start);
+        List<StepOutcome.Refused> refused = new ArrayList<>();
+        for (Step.Admission admission : step.admitted()) {
+            Step.Admission checked = checked(admission);
+            checked.refusal()
+                    .filter(_ -> communicator.rank() == 0)
+                    .ifPresent(why -> refused.add(new StepOutcome.Refused(checked.slot(), why)));
+            admit(checked);
         }
-        BatchBuilder.Batch batch = batch(step);
-        List<StepOutcome.Sampled> sampled = forward(batch);
-        List<StepOutcome.Outputs> outputs = positions.read(batch);
-        return outcome(step, sampled, outputs, start);
+        copy(step.copies());
+        List<StepOutcome.Sampled> sampled = List.of();
+        List<StepOutcome.Outputs> outputs = List.of();
+        if (!step.rows().isEmpty()) {
+            BatchBuilder.Batch batch = batch(step);
+            sampled = forward(batch);
+            outputs = positions.read(batch);
+            nameBlocks(step.rows());
+        }
+        return new StepOutcome(
+                step.epoch(),
+                step.number(),
+                refused,
+                sampled,
+                outputs,
+                System.nanoTime() - start);
     }
 
-    private static StepOutcome outcome(
-            Step step,
-            List<StepOutcome.Sampled> sampled,
-            List<StepOutcome.Outputs> outputs,
-            long start) {
-        return new StepOutcome(
-                step.epoch(), step.number(), sampled, outputs, System.nanoTime() - start);
+    /// Refuses an admission whose settings have ids outside the vocabulary; the same on all ranks.
+    private Step.Admission checked(Step.Admission admission) {
+        try {
+            admission.settings().requireVocabulary(model.vocabularySize());
+            return admission;
+        } catch (IllegalArgumentException e) {
+            return admission.refused(e.getMessage() + "");
+        }
     }
 
     /// Makes every collective of this epoch fail, also one that the step thread is in. Any thread
@@ -139,7 +156,7 @@ final class Session implements AutoCloseable {
             Slot slot = slots.at(row.slot());
             slot.advance(row, limits);
             if (!slot.withoutKv()) {
-                updateNames(row, slot);
+                removeNames(row, slot);
             }
         }
         return batches.build(step.rows(), slots);
@@ -174,19 +191,32 @@ final class Session implements AutoCloseable {
                 : SampleReader.NO_LOGPROBS;
     }
 
-    /// Removes the names of the blocks that the row writes and names those that it fills.
-    private void updateNames(Step.Row row, Slot slot) {
+    /// Removes the names of the blocks that the row writes.
+    private void removeNames(Step.Row row, Slot slot) {
         int size = limits.blockSize();
+        int end = row.computed() + row.count();
         for (int group = 0; group < kv.size(); group++) {
             int[] table = slot.blocks(group);
-            for (int i = row.computed() / size; i * size < row.computed() + row.count(); i++) {
+            for (int i = row.computed() / size; i * size < end; i++) {
                 held.written(group, table[i]);
             }
-            for (int i = 0; i < row.names().size(); i++) {
-                held.named(group, table[slot.named() + i], row.names().get(i));
-            }
         }
-        slot.named(slot.named() + row.names().size());
+    }
+
+    /// Names the full blocks once the step has computed them. A step that fails before names none,
+    /// so that no later epoch takes a block with old values for a computed one.
+    private void nameBlocks(List<Step.Row> rows) {
+        kernels.synchronize();
+        for (Step.Row row : rows) {
+            Slot slot = slots.at(row.slot());
+            for (int group = 0; group < kv.size(); group++) {
+                int[] table = slot.blocks(group);
+                for (int i = 0; i < row.names().size(); i++) {
+                    held.named(group, table[slot.named() + i], row.names().get(i));
+                }
+            }
+            slot.named(slot.named() + row.names().size());
+        }
     }
 
     private void requireFits(Step step) {

@@ -111,6 +111,7 @@ final class Slot {
         if (row.count() > known) {
             throw refusal(row, "%d are known".formatted(known));
         }
+        requireNames(row, (int) end / limits.blockSize());
         computed = (int) end;
     }
 
@@ -118,7 +119,18 @@ final class Slot {
         if (row.computed() != 0 || row.count() != ids.length) {
             throw refusal(row, "a row without KV must have all %d".formatted(ids.length));
         }
+        requireNames(row, 0);
         computed = ids.length;
+    }
+
+    /// @param full number of blocks that are full at the row's end
+    private void requireNames(Step.Row row, int full) {
+        if (row.names().size() > full - named) {
+            throw refusal(
+                    row,
+                    "%d names for %d full blocks, %d of them named"
+                            .formatted(row.names().size(), full, named));
+        }
     }
 
     private static IllegalArgumentException refusal(Step.Row row, String why) {

@@ -4,6 +4,7 @@ package dev.lockstep.worker;
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.kernels.SamplingSettings;
 import java.util.List;
+import java.util.Optional;
 
 /// One step as the scheduler planned it: released slots, then admissions, then copies, then rows.
 record Step(
@@ -33,6 +34,8 @@ record Step(
     /// @param generates whether rows sample tokens once all ids are computed
     /// @param withoutKv whether the sequence is one row of this step, whose keys and values no
     ///   later step needs
+    /// @param refusal why the request is refused: then its slot is greedy without other outputs
+    ///   until it is released
     record Admission(
             String requestId,
             int slot,
@@ -42,7 +45,31 @@ record Step(
             int computed,
             OutputSettings outputs,
             boolean generates,
-            boolean withoutKv) {
+            boolean withoutKv,
+            Optional<String> refusal) {
+
+        Admission(
+                String requestId,
+                int slot,
+                int[] promptIds,
+                int[] outputIds,
+                SamplingSettings settings,
+                int computed,
+                OutputSettings outputs,
+                boolean generates,
+                boolean withoutKv) {
+            this(
+                    requestId,
+                    slot,
+                    promptIds,
+                    outputIds,
+                    settings,
+                    computed,
+                    outputs,
+                    generates,
+                    withoutKv,
+                    Optional.empty());
+        }
 
         /// Creates an admission that generates and requests no other outputs.
         Admission(
@@ -62,6 +89,29 @@ record Step(
                     OutputSettings.NONE,
                     true,
                     false);
+        }
+
+        Admission with(SamplingSettings sampling, OutputSettings wanted) {
+            return with(sampling, wanted, Optional.empty());
+        }
+
+        Admission refused(String reason) {
+            return with(SamplingSettings.greedy(), OutputSettings.NONE, Optional.of(reason));
+        }
+
+        private Admission with(
+                SamplingSettings sampling, OutputSettings wanted, Optional<String> reason) {
+            return new Admission(
+                    requestId,
+                    slot,
+                    promptIds,
+                    outputIds,
+                    sampling,
+                    computed,
+                    wanted,
+                    generates,
+                    withoutKv,
+                    reason);
         }
     }
 

@@ -14,6 +14,7 @@ import dev.lockstep.proto.v1.EncodedOutputs;
 import dev.lockstep.proto.v1.Form;
 import dev.lockstep.proto.v1.LogitBias;
 import dev.lockstep.proto.v1.PromptOutputs;
+import dev.lockstep.proto.v1.RefusedSlot;
 import dev.lockstep.proto.v1.Row;
 import dev.lockstep.proto.v1.Sampled;
 import dev.lockstep.proto.v1.SamplingParams;
@@ -55,16 +56,24 @@ final class StepMessages {
     }
 
     private static Step.Admission fromProto(Admission admission) {
-        return new Step.Admission(
-                admission.getRequestId(),
-                admission.getSlot(),
-                integers(admission.getPromptIdsList()),
-                integers(admission.getOutputIdsList()),
-                admission.getGenerates() ? settings(admission) : SamplingSettings.greedy(),
-                admission.getComputed(),
-                outputs(admission),
-                admission.getGenerates(),
-                admission.getWithoutKv());
+        var plain =
+                new Step.Admission(
+                        admission.getRequestId(),
+                        admission.getSlot(),
+                        integers(admission.getPromptIdsList()),
+                        integers(admission.getOutputIdsList()),
+                        SamplingSettings.greedy(),
+                        admission.getComputed(),
+                        OutputSettings.NONE,
+                        admission.getGenerates(),
+                        admission.getWithoutKv());
+        try {
+            return plain.with(
+                    admission.getGenerates() ? settings(admission) : SamplingSettings.greedy(),
+                    outputs(admission));
+        } catch (IllegalArgumentException e) {
+            return plain.refused(e.getMessage() + "");
+        }
     }
 
     private static OutputSettings outputs(Admission admission) {
@@ -146,6 +155,10 @@ final class StepMessages {
                         .setEpoch(outcome.epoch())
                         .setNumber(outcome.number())
                         .setComputeMicros(outcome.computeNanos() / 1000);
+        for (StepOutcome.Refused refused : outcome.refused()) {
+            result.addRefused(
+                    RefusedSlot.newBuilder().setSlot(refused.slot()).setReason(refused.reason()));
+        }
         for (StepOutcome.Sampled sampled : outcome.sampled()) {
             Sampled.Builder message =
                     Sampled.newBuilder().setSlot(sampled.slot()).setId(sampled.id());

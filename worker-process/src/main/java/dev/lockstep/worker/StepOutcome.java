@@ -4,14 +4,22 @@ package dev.lockstep.worker;
 import java.util.List;
 import java.util.Optional;
 
-/// What a worker reports of a completed step; only the rank that samples fills `sampled` and
-/// `outputs`.
+/// What a worker reports of a completed step; only the rank that samples fills the lists.
 record StepOutcome(
-        long epoch, long number, List<Sampled> sampled, List<Outputs> outputs, long computeNanos) {
+        long epoch,
+        long number,
+        List<Refused> refused,
+        List<Sampled> sampled,
+        List<Outputs> outputs,
+        long computeNanos) {
     StepOutcome {
+        refused = List.copyOf(refused);
         sampled = List.copyOf(sampled);
         outputs = List.copyOf(outputs);
     }
+
+    /// An admission of the step that is refused.
+    record Refused(int slot, String reason) {}
 
     /// A sampled token.
     ///

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.lockstep.cluster.BlockHash;
+import dev.lockstep.nccl.CommunicatorAbortedException;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
@@ -116,5 +117,101 @@ class HeldBlocksTest {
         assertEquals(
                 "cannot keep 12 KV blocks, this rank held another number", refusal.getMessage());
         assertEquals(List.of(), worker.rank.held(KEY).blocks(0));
+    }
+
+    /// The forward pass of the step fails in a collective, as when another rank is lost.
+    @Test
+    void aStepThatIsAbortedNamesNoBlock() {
+        try (Session session = open(1, TestWorker.BLOCKS, false)) {
+            session.abort("a rank is lost");
+            assertThrows(CommunicatorAbortedException.class, () -> fillTwo(session));
+        }
+        assertEquals(List.of(), worker.rank.held(KEY).blocks(0));
+    }
+
+    /// A name that a block had before is gone when the step that writes to it is aborted.
+    @Test
+    void aStepThatIsAbortedRemovesTheNamesOfTheBlocksItWrites() {
+        try (Session session = open(1, TestWorker.BLOCKS, false)) {
+            fillTwo(session);
+            session.run(TestWorker.step(session, new int[] {0}, List.of()));
+            session.abort("a rank is lost");
+            assertThrows(CommunicatorAbortedException.class, () -> fillTwo(session));
+        }
+        assertEquals(List.of(), worker.rank.held(KEY).blocks(0));
+    }
+
+    /// A chain of prompt tokens has the same bits whether its blocks were kept by an aborted epoch
+    /// or never existed.
+    @Test
+    void aPromptHasTheSameBitsAfterAnAbortedPrefill() {
+        List<StepOutcome.Sampled> fresh;
+        try (Session session = open(1, TestWorker.BLOCKS, false)) {
+            fresh = prefill(session, 0, 5, 9, 7);
+        }
+        try (Session session = open(2, TestWorker.BLOCKS, true)) {
+            session.run(TestWorker.step(session, NONE, List.of()));
+            session.abort("a rank is lost");
+            assertThrows(CommunicatorAbortedException.class, () -> prefill(session, 0, 15, 19, 17));
+        }
+        // A scheduler takes named blocks for computed ones, and computes the rest.
+        HeldBlocks held = worker.rank.held(KEY);
+        int computed = 0;
+        while (computed < 2 && held.name(0, computed == 0 ? 15 : 19).isPresent()) {
+            computed++;
+        }
+        int found = computed;
+        try (Session session = open(3, TestWorker.BLOCKS, true)) {
+            TestWorker.assertSame(fresh, prefill(session, 16 * found, 15, 19, 17));
+        }
+    }
+
+    private static List<StepOutcome.Sampled> prefill(
+            Session session, int computed, int... blocks) {
+        int[] prompt = new int[33];
+        for (int i = 0; i < prompt.length; i++) {
+            prompt[i] = 3 * i + 5;
+        }
+        return session.run(
+                        TestWorker.step(
+                                session,
+                                NONE,
+                                List.of(
+                                        new Step.Admission(
+                                                "r", 0, prompt, NONE, TestWorker.seeded(1), computed)),
+                                new Step.Row(
+                                        0,
+                                        computed,
+                                        33 - computed,
+                                        List.of(blocks),
+                                        List.of(FIRST, SECOND).subList(computed / 16, 2))))
+                .sampled();
+    }
+
+    @Test
+    void aNameForABlockThatTheRowDoesNotFillIsRefused() {
+        for (List<BlockHash> names :
+                List.of(
+                        List.of(FIRST, SECOND, new BlockHash(3, 3)),
+                        List.of(FIRST, SECOND, FIRST, SECOND))) {
+            try (Session session = open(1, TestWorker.BLOCKS, false)) {
+                Step step =
+                        TestWorker.step(
+                                session,
+                                NONE,
+                                List.of(
+                                        TestWorker.admission(
+                                                0, new int[33], NONE, TestWorker.seeded(1))),
+                                new Step.Row(
+                                        0, 0, 33, List.of(new int[] {5, 9, 7}), names));
+                IllegalArgumentException refusal =
+                        assertThrows(IllegalArgumentException.class, () -> session.run(step));
+                assertEquals(
+                        "slot 0: row of 33 tokens at 0, %d names for 2 full blocks, 0 of them named"
+                                .formatted(names.size()),
+                        refusal.getMessage());
+            }
+            assertEquals(List.of(), worker.rank.held(KEY).blocks(0));
+        }
     }
 }

@@ -12,14 +12,20 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.google.protobuf.ByteString;
 import dev.lockstep.proto.v1.Admission;
 import dev.lockstep.proto.v1.BlockCopy;
 import dev.lockstep.proto.v1.Form;
+import dev.lockstep.proto.v1.LogitBias;
+import dev.lockstep.proto.v1.PromptOutputs;
+import dev.lockstep.proto.v1.Sampled;
 import dev.lockstep.proto.v1.SamplingParams;
 import dev.lockstep.proto.v1.SchedulerMessage;
+import dev.lockstep.proto.v1.StepResult;
 import dev.lockstep.proto.v1.WorkerError;
 import io.grpc.Status;
 import java.util.List;
+import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 
 /// Messages that a correct scheduler never sends are refused by name, and the worker goes on.
@@ -68,12 +74,6 @@ class MalformedMessagesTest extends TinyWorkerSetting {
                                             .addAdmitted(admission(0, greedy).addPromptIds(-1))
                                             .addRows(row(0, 0, 11, 1)),
                                     "-1"),
-                            new Malformed(
-                                    step(0, 1)
-                                            .addAdmitted(admission(0, greedy.clone().setTopP(7)))
-                                            .addRows(row(0, 0, 10, 1)),
-                                    "top_p",
-                                    "7"),
                             new Malformed(longPrompt(65), "65", "64"),
                             new Malformed(
                                     step(0, 1)
@@ -103,6 +103,97 @@ class MalformedMessagesTest extends TinyWorkerSetting {
             }
             assertServes(served, epoch + 1);
         }
+    }
+
+    /// A request with settings that no coordinator sends ends alone: the step runs, and the other
+    /// sequence has the same tokens and log-probabilities.
+    @Test
+    void settingsOutOfRangeRefuseTheirRequestAlone() throws Exception {
+        List<Refused> cases =
+                List.of(
+                        new Refused(sampling(one -> one.setTopP(7)), "top_p is 7.0"),
+                        new Refused(sampling(one -> one.setTopP(0)), "top_p is 0.0"),
+                        new Refused(
+                                sampling(one -> one.setTemperature(Float.NaN)), "temperature"),
+                        new Refused(sampling(one -> one.setTopK(-1)), "top_k is -1"),
+                        new Refused(sampling(one -> one.setMinP(2)), "min_p is 2.0"),
+                        new Refused(sampling(one -> one.setTypicalP(-1)), "typical_p is -1.0"),
+                        new Refused(
+                                sampling(one -> one.setRepetitionPenalty(0)),
+                                "repetition_penalty is 0.0"),
+                        new Refused(
+                                sampling(one -> one.setFrequencyPenalty(Float.NaN)),
+                                "frequency_penalty is NaN"),
+                        new Refused(
+                                sampling(one -> one.setPresencePenalty(1 / 0f)),
+                                "presence_penalty is Infinity"),
+                        new Refused(sampling(one -> one.setTopLogprobs(21)), "top_logprobs is 21"),
+                        new Refused(sampling(one -> one.addLogitBias(bias(512))), "logit_bias is 512"),
+                        new Refused(sampling(one -> one.addLogitBias(bias(-1))), "logit_bias is -1"),
+                        new Refused(
+                                admission(1, TestSteps.greedy()).addStopTokenIds(512),
+                                "stop_token_ids is 512"),
+                        new Refused(
+                                admission(1, TestSteps.greedy()).setMinTokens(-1),
+                                "min_tokens is -1"),
+                        new Refused(
+                                admission(1, TestSteps.greedy()).setSampling(GARBAGE),
+                                "sampling of an admission cannot be read"),
+                        new Refused(
+                                admission(1, TestSteps.greedy()).setOutputs(GARBAGE),
+                                "outputs of an admission cannot be read"),
+                        new Refused(
+                                outputs(PromptOutputs.newBuilder().setFrom(-1)), "position -1"),
+                        new Refused(
+                                outputs(PromptOutputs.newBuilder().setTopLogprobs(21)), "21"),
+                        new Refused(
+                                outputs(PromptOutputs.newBuilder().setPoolingValue(9)),
+                                "pooling 9"));
+        try (ServedWorker served = serve();
+                TestScheduler scheduler = served.dial()) {
+            scheduler.begin(1);
+            scheduler.send(prefill(1));
+            Sampled alone = scheduler.result().getSampled(0);
+            long number = 1;
+            for (Refused bad : cases) {
+                scheduler.send(
+                        step(1, ++number)
+                                .addReleasedSlots(0)
+                                .addAdmitted(admission(0, seeded(42)))
+                                .addAdmitted(bad.admission)
+                                .addRows(row(0, 0, 10, 1))
+                                .addRows(row(1, 0, 10, 2)));
+                StepResult result = scheduler.result();
+                assertEquals(1, result.getRefusedCount(), bad.words);
+                assertEquals(1, result.getRefused(0).getSlot());
+                assertContains(result.getRefused(0).getReason(), bad.words);
+                assertEquals(alone, result.getSampled(0), bad.words);
+                assertEquals(2, result.getSampledCount(), bad.words);
+                assertEquals(0, result.getOutputsCount(), bad.words);
+                // The next step is in flight when the scheduler learns of the refusal.
+                scheduler.send(
+                        step(1, ++number).addRows(row(0, 10, 1)).addRows(row(1, 10, 1)));
+                assertEquals(2, scheduler.result().getSampledCount());
+                scheduler.send(step(1, ++number).addReleasedSlots(1));
+                scheduler.result();
+            }
+        }
+    }
+
+    private record Refused(Admission.Builder admission, String words) {}
+
+    private static final ByteString GARBAGE = ByteString.copyFrom(new byte[] {-1, -1, -1});
+
+    private static Admission.Builder sampling(UnaryOperator<SamplingParams.Builder> change) {
+        return admission(1, change.apply(TestSteps.greedy()));
+    }
+
+    private static Admission.Builder outputs(PromptOutputs.Builder outputs) {
+        return admission(1, TestSteps.greedy()).setOutputs(outputs.build().toByteString());
+    }
+
+    private static LogitBias bias(int id) {
+        return LogitBias.newBuilder().setTokenId(id).setBias(1).build();
     }
 
     private record Malformed(dev.lockstep.proto.v1.Step.Builder step, String... words) {}

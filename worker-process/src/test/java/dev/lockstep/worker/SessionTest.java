@@ -2,7 +2,6 @@
 package dev.lockstep.worker;
 
 import static dev.lockstep.worker.TestSteps.PROMPT;
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -24,7 +23,7 @@ class SessionTest extends TinyWorkerSetting {
             int[] first = whole.subList(0, 23).stream().mapToInt(StepOutcome.Sampled::id).toArray();
             List<StepOutcome.Sampled> rest =
                     TestWorker.generate(session, PROMPT, first, 17, settings);
-            assertSame(whole.subList(23, 40), rest);
+            TestWorker.assertSame(whole.subList(23, 40), rest);
         }
     }
 
@@ -61,8 +60,8 @@ class SessionTest extends TinyWorkerSetting {
                                     List.of(),
                                     TestWorker.row(1, 4, 1),
                                     TestWorker.row(3, 10, 1)));
-            assertSame(alone.subList(0, 1), List.of(last.sampled().getFirst()));
-            assertSame(alone.subList(1, 2), List.of(next.sampled().getLast()));
+            TestWorker.assertSame(alone.subList(0, 1), List.of(last.sampled().getFirst()));
+            TestWorker.assertSame(alone.subList(1, 2), List.of(next.sampled().getLast()));
         }
     }
 
@@ -78,7 +77,7 @@ class SessionTest extends TinyWorkerSetting {
                             .getFirst();
             assertEquals(Optional.empty(), plain.logprobs());
             assertTrue(
-                    StepMessages.toProto(new StepOutcome(1, 1, List.of(plain), List.of(), 0))
+                    StepMessages.toProto(new StepOutcome(1, 1, List.of(), List.of(plain), List.of(), 0))
                             .getSampled(0)
                             .getLogprobs()
                             .isEmpty());
@@ -159,18 +158,5 @@ class SessionTest extends TinyWorkerSetting {
 
     private static StepOutcome.Logprobs logprobs(StepOutcome.Sampled token) {
         return token.logprobs().orElseThrow();
-    }
-
-    private static void assertSame(
-            List<StepOutcome.Sampled> expected, List<StepOutcome.Sampled> actual) {
-        assertEquals(expected.size(), actual.size());
-        for (int i = 0; i < expected.size(); i++) {
-            StepOutcome.Sampled a = expected.get(i);
-            StepOutcome.Sampled b = actual.get(i);
-            assertEquals(a.id(), b.id(), "token " + i);
-            assertEquals(logprobs(a).chosen(), logprobs(b).chosen(), 0f);
-            assertArrayEquals(logprobs(a).topIds(), logprobs(b).topIds(), a.toString());
-            assertArrayEquals(logprobs(a).top(), logprobs(b).top(), 0f);
-        }
     }
 }

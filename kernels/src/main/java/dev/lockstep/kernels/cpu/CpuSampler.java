@@ -60,12 +60,7 @@ final class CpuSampler implements Sampler {
         for (int id : outputIds) {
             requireId("output id", id);
         }
-        for (int id : settings.maskedIds()) {
-            requireId("masked id", id);
-        }
-        for (int id : settings.logitBias().keySet()) {
-            requireId("logit_bias id", id);
-        }
+        settings.requireVocabulary(vocabulary);
         slots[slot] = new SamplingSlot(settings, promptIds, outputIds);
     }
 

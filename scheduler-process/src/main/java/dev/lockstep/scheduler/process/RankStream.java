@@ -157,8 +157,17 @@ final class RankStream extends ClientCall.Listener<WorkerMessage> {
                 proto.getOutputsList().stream()
                         .map(one -> new StepResult.Outputs(one.getSlot(), fromProto(one)))
                         .toList();
+        List<StepResult.Refused> refused =
+                proto.getRefusedList().stream()
+                        .map(one -> new StepResult.Refused(one.getSlot(), one.getReason()))
+                        .toList();
         return new StepResult(
-                proto.getEpoch(), proto.getNumber(), sampled, outputs, proto.getComputeMicros());
+                proto.getEpoch(),
+                proto.getNumber(),
+                refused,
+                sampled,
+                outputs,
+                proto.getComputeMicros());
     }
 
     private static Optional<Payload> logprobs(Sampled token) {

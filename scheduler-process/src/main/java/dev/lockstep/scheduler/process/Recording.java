@@ -7,6 +7,7 @@ import dev.lockstep.proto.v1.KvGroupInfo;
 import dev.lockstep.proto.v1.RecordedArrival;
 import dev.lockstep.proto.v1.RecordedCall;
 import dev.lockstep.proto.v1.RecordedGroup;
+import dev.lockstep.proto.v1.RefusedSlot;
 import dev.lockstep.scheduler.Choice;
 import dev.lockstep.scheduler.GroupShape;
 import dev.lockstep.scheduler.KvGroupShape;
@@ -156,6 +157,10 @@ final class Recording implements Recorder, AutoCloseable {
                         .setEpoch(result.epoch())
                         .setNumber(result.number())
                         .setComputeMicros(result.computeMicros());
+        for (StepResult.Refused one : result.refused()) {
+            proto.addRefused(
+                    RefusedSlot.newBuilder().setSlot(one.slot()).setReason(one.reason()));
+        }
         for (StepResult.Sampled one : result.sampled()) {
             proto.addSampled(
                     dev.lockstep.proto.v1.Sampled.newBuilder()

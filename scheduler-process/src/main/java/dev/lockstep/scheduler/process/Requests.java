@@ -165,6 +165,8 @@ final class Requests {
                     finish(stream, sequence, FinishReason.FINISH_REASON_STOP, id);
             case SequenceEvent.LengthReached(var sequence) ->
                     finish(stream, sequence, FinishReason.FINISH_REASON_LENGTH, -1);
+            case SequenceEvent.Refused(var _, var reason) ->
+                    end(stream, Status.INVALID_ARGUMENT.withDescription(reason));
             case SequenceEvent.Expired(var sequence) -> {
                 LOG.debug("request {} ends: its deadline passed", sequence.requestId());
                 String late = "the request's deadline passed: deadline_ms has expired";

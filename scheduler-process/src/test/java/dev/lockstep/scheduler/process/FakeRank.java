@@ -17,6 +17,7 @@ import dev.lockstep.proto.v1.KvGroupInfo;
 import dev.lockstep.proto.v1.Pooling;
 import dev.lockstep.proto.v1.PromptOutputs;
 import dev.lockstep.proto.v1.RankInfo;
+import dev.lockstep.proto.v1.RefusedSlot;
 import dev.lockstep.proto.v1.Row;
 import dev.lockstep.proto.v1.Sampled;
 import dev.lockstep.proto.v1.SamplingParams;
@@ -47,7 +48,8 @@ import java.util.Optional;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
-/// A [FakeWorker] with the worker protocol. It answers at once unless it holds its answers.
+/// A [FakeWorker] with the worker protocol. It answers at once unless it holds its answers, and
+/// refuses a `top_p` above 1.
 final class FakeRank extends WorkerGrpc.WorkerImplBase {
     static final int BLOCKS = 33;
     static final int BLOCK_SIZE = 4;
@@ -263,6 +265,14 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
                         .setEpoch(result.epoch())
                         .setNumber(result.number());
         if (member.rank() == 0) {
+            step.getAdmittedList().stream()
+                    .filter(each -> sampling(each.getSampling()).getTopP() > 1)
+                    .forEach(
+                            each ->
+                                    proto.addRefused(
+                                            RefusedSlot.newBuilder()
+                                                    .setSlot(each.getSlot())
+                                                    .setReason("top_p is above 1")));
             for (StepResult.Sampled one : result.sampled()) {
                 proto.addSampled(Sampled.newBuilder().setSlot(one.slot()).setId(one.token().id()));
             }
@@ -337,8 +347,12 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
     }
 
     static Payload seed(ByteString sampling) {
+        return FakeWorker.seed(sampling(sampling).getSeed());
+    }
+
+    private static SamplingParams sampling(ByteString sampling) {
         try {
-            return FakeWorker.seed(SamplingParams.parseFrom(sampling).getSeed());
+            return SamplingParams.parseFrom(sampling);
         } catch (InvalidProtocolBufferException e) {
             throw new IllegalStateException(e);
         }

@@ -272,6 +272,34 @@ class SchedulerServiceTest {
         }
     }
 
+    /// The scheduler passes settings on unread; what the workers refuse ends its request alone.
+    @Test
+    void aRequestThatTheWorkersRefuseEndsAloneAndTheGroupGoesOn() throws Exception {
+        try (var rig = new Rig()) {
+            FakeRank rank = rig.startRank(0, 1);
+            long epoch = rig.awaitReady().getEpoch();
+            rank.hold();
+            GenerateRequest good = Rig.request("good", 9, 5, 20).setIgnoreEos(true).build();
+            Rig.Call before = rig.generate(good);
+            Rig.Call refused =
+                    rig.generate(
+                            Rig.request("bad", 9, 6, 20)
+                                    .setChoices(2)
+                                    .setSampling(
+                                            SamplingParams.newBuilder()
+                                                    .setTopP(7)
+                                                    .build()
+                                                    .toByteString())
+                                    .build());
+            rank.release();
+            assertFails(refused, Status.Code.INVALID_ARGUMENT, "top_p is above 1");
+            assertEquals(Rig.expected(good, 0), before.await().ids.get(0));
+            assertEquals(Rig.expected(good, 0), rig.generate(good).await().ids.get(0));
+            rig.assertQuiet();
+            assertEquals(epoch, rig.awaitReady().getEpoch());
+        }
+    }
+
     @Test
     void aLostRankAbortsWhatRunsAndTheNextGroupServesWhatWaited() throws Exception {
         try (var rig = new Rig(cluster(), 2, new WaitingLimits(100, 1000))) {
