@@ -8,17 +8,33 @@ import dev.lockstep.proto.v1.AdminGrpc;
 import dev.lockstep.proto.v1.ClusterStatusRequest;
 import dev.lockstep.proto.v1.ClusterStatusResponse;
 import dev.lockstep.proto.v1.MemberStatus;
+import dev.lockstep.proto.v1.RequestTimeline;
+import dev.lockstep.proto.v1.RequestTimelineRequest;
+import io.grpc.Status;
 import io.grpc.stub.StreamObserver;
 import java.util.Locale;
+import java.util.concurrent.Executor;
 
-/// The gRPC service for operators: the state of the cluster as this coordinator knows it.
+/// The gRPC service for operators: the state of the cluster as this coordinator knows it, and
+/// timelines of requests.
 final class AdminService extends AdminGrpc.AdminImplBase {
     private final Readiness readiness;
     private final SchedulerClient schedulers;
+    private final TimelineApi timelines;
+    private final CompletionFactory completions;
+    private final Executor threads;
 
-    AdminService(Readiness readiness, SchedulerClient schedulers) {
+    AdminService(
+            Readiness readiness,
+            SchedulerClient schedulers,
+            TimelineApi timelines,
+            CompletionFactory completions,
+            Executor threads) {
         this.readiness = readiness;
         this.schedulers = schedulers;
+        this.timelines = timelines;
+        this.completions = completions;
+        this.threads = threads;
     }
 
     @Override
@@ -30,6 +46,25 @@ final class AdminService extends AdminGrpc.AdminImplBase {
         schedulers.members().members().forEach(member -> proto.addMembers(toProto(member)));
         observer.onNext(proto.build());
         observer.onCompleted();
+    }
+
+    @Override
+    public void describeRequest(
+            RequestTimelineRequest request, StreamObserver<RequestTimeline> observer) {
+        RequestContext context = completions.currentCall();
+        threads.execute(
+                () -> {
+                    try {
+                        observer.onNext(
+                                timelines.message(request.getRequestId(), context.tenant()));
+                        observer.onCompleted();
+                    } catch (ApiError e) {
+                        observer.onError(RpcResponse.status(e));
+                    } catch (InterruptedException e) {
+                        Thread.currentThread().interrupt();
+                        observer.onError(Status.CANCELLED.asRuntimeException());
+                    }
+                });
     }
 
     private static MemberStatus toProto(Member member) {

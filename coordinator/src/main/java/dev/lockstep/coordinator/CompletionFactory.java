@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.coordinator;
 
+import com.linecorp.armeria.server.ServiceRequestContext;
 import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.coordinator.engine.CompletionInbox;
 import dev.lockstep.coordinator.engine.RequestOptions;
@@ -54,6 +55,13 @@ final class CompletionFactory {
 
     Randomness randomness() {
         return randomness;
+    }
+
+    /// Creates the context of the gRPC call whose handler runs.
+    RequestContext currentCall() {
+        return requestContext(
+                randomness().nextIncarnation(),
+                ServiceRequestContext.current().request().headers().getAll(RequestContext.TENANT));
     }
 
     /// Creates the context of a request that arrives now.

@@ -73,12 +73,14 @@ final class Coordinator {
         var completions = new CompletionFactory(model, environment, randomness);
         this.readiness = new Readiness(completions, schedulers, requests);
         var memory = new RequestMemory(config.maxBodyBytes());
+        var timelines = new TimelineApi(schedulers);
         this.rpc =
                 new RpcEndpoint(
                         List.of(
                                 new InferenceService(
                                         completions, requests, metrics, timeouts, threads),
-                                new AdminService(readiness, schedulers),
+                                new AdminService(
+                                        readiness, schedulers, timelines, completions, threads),
                                 readiness.healthService(),
                                 ProtoReflectionServiceV1.newInstance()),
                         config.maxBodyBytes(),
@@ -91,7 +93,7 @@ final class Coordinator {
                                 readiness,
                                 requests,
                                 metrics,
-                                new TimelineApi(schedulers),
+                                timelines,
                                 new RequestBodies(config.maxBodyBytes(), memory, timeouts.body()),
                                 timeouts,
                                 threads));

@@ -3,7 +3,6 @@ package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import com.linecorp.armeria.server.ServiceRequestContext;
 import dev.lockstep.coordinator.engine.CompletionInbox;
 import dev.lockstep.proto.v1.DetokenizeRequest;
 import dev.lockstep.proto.v1.DetokenizeResponse;
@@ -59,13 +58,7 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
                         (ServerCallStreamObserver<InferenceEvent>) observer, timeouts.slowClient());
         var inbox = new CompletionInbox();
         response.onDisconnect(() -> inbox.stop(ApiError.clientDisconnected()));
-        RequestContext context =
-                completions.requestContext(
-                        completions.randomness().nextIncarnation(),
-                        ServiceRequestContext.current()
-                                .request()
-                                .headers()
-                                .getAll(RequestContext.TENANT));
+        RequestContext context = completions.currentCall();
         RpcWeighing.CallMemory memory = RpcWeighing.currentMemory();
         threads.execute(() -> generate(request, context, inbox, response, memory));
     }

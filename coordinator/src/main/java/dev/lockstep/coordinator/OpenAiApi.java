@@ -142,13 +142,13 @@ final class OpenAiApi implements HttpService {
             return writer;
         }
         // A client that is still sending would take an early response for a broken stream.
-        var _ = request.subscribe().whenComplete((_, _) -> get(path, request.method(), exchange));
+        var _ = request.subscribe().whenComplete((_, _) -> get(path, request, exchange));
         return writer;
     }
 
-    private void get(String path, HttpMethod method, HttpExchange exchange) {
+    private void get(String path, HttpRequest request, HttpExchange exchange) {
         try {
-            getRoute(path, method, exchange).accept(exchange);
+            getRoute(path, request, exchange).accept(exchange);
         } catch (ApiError e) {
             exchange.fail(e);
         } catch (RuntimeException e) {
@@ -161,13 +161,18 @@ final class OpenAiApi implements HttpService {
         exchange.fail(ApiError.internal("the request failed; the coordinator's log says why"));
     }
 
-    private Consumer<HttpExchange> getRoute(String path, HttpMethod method, HttpExchange exchange) {
+    private Consumer<HttpExchange> getRoute(
+            String path, HttpRequest request, HttpExchange exchange) {
+        HttpMethod method = request.method();
         Consumer<HttpExchange> route = getRoutes.get(path);
         if (path.startsWith(MODELS + "/")) {
             String name = decoded(path.substring(MODELS.length() + 1));
             route = to -> to.json(200, model(name));
         } else if (path.startsWith(REQUESTS)) {
-            route = to -> timeline(path.substring(REQUESTS.length()), to);
+            RequestContext context =
+                    completions.requestContext(
+                            exchange.requestId(), request.headers().getAll(RequestContext.TENANT));
+            route = to -> timeline(path.substring(REQUESTS.length()), context, to);
         }
         if (route == null && !isPostRoute(path)) {
             throw ApiError.refused(404, "unknown_url", "there is nothing at " + Json.quoted(path));
@@ -192,13 +197,13 @@ final class OpenAiApi implements HttpService {
     }
 
     /// Responds with a timeline on another thread, which waits for the schedulers.
-    private void timeline(String id, HttpExchange exchange) {
+    private void timeline(String id, RequestContext context, HttpExchange exchange) {
         threads.execute(
                 () ->
                         run(
                                 exchange,
                                 new CompletionInbox(),
-                                () -> exchange.json(200, timelines.of(id))));
+                                () -> exchange.json(200, timelines.json(id, context.tenant()))));
     }
 
     /// Runs the work as an open request; an exception becomes an error response.

@@ -2,6 +2,7 @@
 package dev.lockstep.coordinator;
 
 import java.util.List;
+import java.util.regex.Pattern;
 
 /// The properties of a request apart from its body.
 ///
@@ -11,7 +12,43 @@ import java.util.List;
 record RequestContext(String requestId, List<String> tenants, long arrivedNanos) {
     static final String TENANT = "x-lockstep-tenant";
 
+    private static final int MAX_TENANT_LENGTH = 128;
+    private static final Pattern PRINTABLE = Pattern.compile("[!-~]*");
+
     RequestContext {
         tenants = List.copyOf(tenants);
+    }
+
+    /// Returns the tenant, checked. Several are refused, because neither this coordinator nor a proxy in front
+    /// of it knows which one is right.
+    String tenant() {
+        if (tenants.size() > 1) {
+            throw ApiError.invalid(
+                    TENANT,
+                    TENANT
+                            + " is given "
+                            + tenants.size()
+                            + " times, at most 1 is accepted");
+        }
+        String tenant = tenants.isEmpty() ? "" : tenants.getFirst();
+        if (tenant.length() > MAX_TENANT_LENGTH) {
+            throw ApiError.invalid(
+                    TENANT,
+                    TENANT
+                            + " has "
+                            + tenant.length()
+                            + " characters, at most "
+                            + MAX_TENANT_LENGTH
+                            + " are accepted");
+        }
+        if (!PRINTABLE.matcher(tenant).matches()) {
+            throw ApiError.invalid(
+                    TENANT,
+                    TENANT
+                            + " is \""
+                            + Json.quoted(tenant)
+                            + "\", it must have printable ASCII characters only, and no space");
+        }
+        return tenant;
     }
 }

@@ -3,9 +3,7 @@ package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.coordinator.engine.RequestOptions;
-import java.util.List;
 import java.util.OptionalLong;
-import java.util.regex.Pattern;
 
 /// Reads the scheduling and caching options of a request, the same in chat and completions.
 final class RequestOptionFields {
@@ -14,53 +12,18 @@ final class RequestOptionFields {
 
     private static final int MAX_CACHE_PRIORITY = 100;
     private static final int MAX_SALT_LENGTH = 256;
-    private static final int MAX_TENANT_LENGTH = 128;
-    private static final Pattern PRINTABLE = Pattern.compile("[!-~]*");
 
     private RequestOptionFields() {}
 
     static RequestOptions parse(Fields fields, RequestContext context) {
         return new RequestOptions(
-                tenant(context.tenants()),
+                context.tenant(),
                 fields.integer("priority", Integer.MIN_VALUE, Integer.MAX_VALUE, 0),
                 guaranteed(fields),
                 deadline(fields, context),
                 cacheSalt(fields),
                 fields.integer("cache_priority", 1, MAX_CACHE_PRIORITY, 0),
                 fields.integer("cache_ttl_ms", 0, MAX_MILLIS, 0));
-    }
-
-    /// Reads the tenant. Several are refused, because neither this coordinator nor a proxy in front
-    /// of it knows which one is right.
-    private static String tenant(List<String> given) {
-        if (given.size() > 1) {
-            throw ApiError.invalid(
-                    RequestContext.TENANT,
-                    RequestContext.TENANT
-                            + " is given "
-                            + given.size()
-                            + " times, at most 1 is accepted");
-        }
-        String tenant = given.isEmpty() ? "" : given.getFirst();
-        if (tenant.length() > MAX_TENANT_LENGTH) {
-            throw ApiError.invalid(
-                    RequestContext.TENANT,
-                    RequestContext.TENANT
-                            + " has "
-                            + tenant.length()
-                            + " characters, at most "
-                            + MAX_TENANT_LENGTH
-                            + " are accepted");
-        }
-        if (!PRINTABLE.matcher(tenant).matches()) {
-            throw ApiError.invalid(
-                    RequestContext.TENANT,
-                    RequestContext.TENANT
-                            + " is \""
-                            + Json.quoted(tenant)
-                            + "\", it must have printable ASCII characters only, and no space");
-        }
-        return tenant;
     }
 
     private static boolean guaranteed(Fields fields) {

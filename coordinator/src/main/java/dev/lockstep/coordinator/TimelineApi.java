@@ -16,12 +16,13 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.regex.Pattern;
 
-/// `GET /v1/requests/{id}`: the timeline of a recent request, by the id of its response.
+/// `GET /v1/requests/{id}`: the timeline of a recent request of the same tenant, by the id of its
+/// response. Requests of other tenants are unknown.
 ///
 /// All schedulers are queried at once, because any coordinator may have sent the request to any of
 /// them. For a response to several prompts this is the timeline of the first; the ids of the others
 /// end in `-1`, `-2` and so on.
-public final class TimelineApi {
+final class TimelineApi {
     /// Ample time: a scheduler responds from memory, unless it has a problem.
     static final Duration TIMEOUT = Duration.ofSeconds(2);
 
@@ -39,16 +40,26 @@ public final class TimelineApi {
         }
     }
 
-    public TimelineApi(SchedulerClient schedulers) {
+    TimelineApi(SchedulerClient schedulers) {
         this.schedulers = schedulers;
     }
 
-    /// Returns the timeline; waits for the schedulers, at most for [#TIMEOUT].
-    public ObjectNode of(String id) throws InterruptedException {
+    /// Returns the timeline as the HTTP API shows it; waits for the schedulers, at most for
+    /// [#TIMEOUT].
+    ObjectNode json(String id, String tenant) throws InterruptedException {
+        return toJson(find(id, tenant));
+    }
+
+    /// As [#json], for gRPC.
+    RequestTimeline message(String id, String tenant) throws InterruptedException {
+        return find(id, tenant).timeline();
+    }
+
+    private Found find(String id, String tenant) throws InterruptedException {
         if (!ID.matcher(id).matches()) {
             throw unknown(id);
         }
-        List<SchedulerClient.TimelineCall> calls = schedulers.describe(id, TIMEOUT);
+        List<SchedulerClient.TimelineCall> calls = schedulers.describe(id, tenant, TIMEOUT);
         Optional<Found> best = Optional.empty();
         boolean incomplete = false;
         try {
@@ -73,7 +84,7 @@ public final class TimelineApi {
             throw ApiError.unavailable(
                     "not_ready", "a scheduler that may know the request does not respond");
         }
-        return toJson(best.orElseThrow(() -> unknown(id)));
+        return best.orElseThrow(() -> unknown(id));
     }
 
     private static boolean isUnknown(Status status) {

@@ -2,15 +2,25 @@
 package dev.lockstep.coordinator;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.cluster.Eventually;
+import dev.lockstep.proto.v1.AdminGrpc;
 import dev.lockstep.proto.v1.ChoiceTimeline;
 import dev.lockstep.proto.v1.RequestTimeline;
+import dev.lockstep.proto.v1.RequestTimelineRequest;
 import dev.lockstep.proto.v1.TimelineEvent;
+import io.grpc.ManagedChannel;
+import io.grpc.Metadata;
 import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import io.grpc.netty.NettyChannelBuilder;
+import io.grpc.stub.MetadataUtils;
+import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -110,6 +120,78 @@ final class TimelineApiTest {
         JsonNode found = TestCoordinator.json(tiny.get("/v1/requests/cmpl-moved").body());
         assertEquals("second", found.get("group").asText());
         assertEquals("finished", found.at("/choices/0/state").asText());
+    }
+
+    /// As a scheduler: the request is known to its tenant only.
+    private static void ofTenant(String id, String tenant) {
+        tiny.scheduler.setTimeline(
+                id,
+                question -> {
+                    if (!question.getTenant().equals(tenant)) {
+                        throw Status.NOT_FOUND.asRuntimeException();
+                    }
+                    return timeline(id, "finished");
+                });
+    }
+
+    private static HttpResponse<String> get(String id, String... tenants) throws Exception {
+        HttpRequest.Builder request = HttpRequest.newBuilder(tiny.uri("/v1/requests/" + id));
+        for (String tenant : tenants) {
+            request.header("x-lockstep-tenant", tenant);
+        }
+        return tiny.client.send(request.build(), HttpResponse.BodyHandlers.ofString());
+    }
+
+    @Test
+    void aTimelineIsKnownToTheTenantOfItsRequestOnly() throws Exception {
+        ofTenant("cmpl-acme", "acme");
+        assertEquals(200, get("cmpl-acme", "acme").statusCode());
+        HttpResponse<String> unknown = get("cmpl-never", "globex");
+        for (HttpResponse<String> response : List.of(get("cmpl-acme"), get("cmpl-acme", "globex"))) {
+            error(response, 404, "request_not_found");
+            assertEquals(
+                    unknown.body().replace("cmpl-never", "cmpl-acme"),
+                    response.body(),
+                    "as for a request that never was");
+        }
+        ofTenant("cmpl-nobody", "");
+        assertEquals(200, get("cmpl-nobody").statusCode());
+        error(get("cmpl-nobody", "acme"), 404, "request_not_found");
+        assertEquals(400, get("cmpl-acme", "acme", "globex").statusCode());
+        assertEquals(400, get("cmpl-acme", "no spaces").statusCode());
+    }
+
+    @Test
+    void theAdminServiceShowsATimelineToItsTenantOnly() throws Exception {
+        ofTenant("cmpl-rpc", "acme");
+        ManagedChannel channel =
+                NettyChannelBuilder.forAddress("127.0.0.1", tiny.coordinator.port())
+                        .usePlaintext()
+                        .build();
+        try {
+            assertEquals("cmpl-rpc", describe(channel, "cmpl-rpc", "acme").getRequestId());
+            for (String other : List.of("", "globex")) {
+                StatusRuntimeException refusal =
+                        assertThrows(
+                                StatusRuntimeException.class,
+                                () -> describe(channel, "cmpl-rpc", other));
+                assertEquals(Status.Code.NOT_FOUND, refusal.getStatus().getCode());
+            }
+        } finally {
+            channel.shutdownNow();
+        }
+    }
+
+    private static RequestTimeline describe(ManagedChannel channel, String id, String tenant) {
+        var metadata = new Metadata();
+        if (!tenant.isEmpty()) {
+            metadata.put(
+                    Metadata.Key.of("x-lockstep-tenant", Metadata.ASCII_STRING_MARSHALLER), tenant);
+        }
+        return AdminGrpc.newBlockingStub(channel)
+                .withInterceptors(MetadataUtils.newAttachHeadersInterceptor(metadata))
+                .withDeadlineAfter(Eventually.TIMEOUT)
+                .describeRequest(RequestTimelineRequest.newBuilder().setRequestId(id).build());
     }
 
     @ParameterizedTest

@@ -277,10 +277,13 @@ public final class Timeline {
         }
     }
 
-    /// Returns the choices of a request, in order; empty when it is unknown or was dropped.
-    public List<Choice> describe(String requestId) {
-        List<Track> tracks = requests.get(requestId);
-        return tracks == null ? List.of() : tracks.stream().map(this::describe).toList();
+    /// Returns the choices of a request, in order; empty when it is unknown, was dropped, or is of
+    /// another tenant.
+    public List<Choice> describe(String requestId, String tenant) {
+        return requests.getOrDefault(requestId, List.of()).stream()
+                .filter(track -> track.sequence.options().tenant().equals(tenant))
+                .map(this::describe)
+                .toList();
     }
 
     private Choice describe(Track track) {

@@ -261,7 +261,7 @@ final class SimulatedGroup {
     }
 
     private boolean dependedOnAnother(Sequence sequence) {
-        return timeline.describe(sequence.requestId()).stream()
+        return timeline.describe(sequence.requestId(), sequence.options().tenant()).stream()
                 .flatMap(choice -> choice.events().stream())
                 .anyMatch(event -> event.reason() == Timeline.Reason.DEPENDENCY);
     }

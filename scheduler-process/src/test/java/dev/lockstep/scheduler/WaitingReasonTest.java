@@ -73,7 +73,7 @@ class WaitingReasonTest {
     /// Returns the reasons of all waiting events, in order.
     private String reasons(Sequence sequence) {
         var reasons = new ArrayList<String>();
-        for (Timeline.Event event : timeline.describe(sequence.requestId()).getFirst().events()) {
+        for (Timeline.Event event : timeline.describe(sequence.requestId(), sequence.options().tenant()).getFirst().events()) {
             if (event.kind() == Timeline.Kind.WAITS) {
                 reasons.add(Timeline.label(event.reason()));
             }
@@ -151,7 +151,7 @@ class WaitingReasonTest {
         scheduler.submit(List.of(second), 0);
         step();
         // The budget may be used up before it is admitted: the prefix is reported first.
-        List<Timeline.Event> events = timeline.describe("second").getFirst().events();
+        List<Timeline.Event> events = timeline.describe("second", "").getFirst().events();
         List<Timeline.Event> waits =
                 events.stream().filter(one -> one.kind() == Timeline.Kind.WAITS).toList();
         assertEquals(Timeline.Reason.DEPENDENCY, waits.getFirst().reason());

@@ -119,10 +119,13 @@ public final class SchedulerClient implements AutoCloseable {
                 .map(chosen -> send(request, index, inbox, chosen, now));
     }
 
-    /// Requests the timeline of a request from all live schedulers at the same time.
-    public List<TimelineCall> describe(String requestId, Duration timeout) {
+    /// Requests the timeline of a tenant's request from all live schedulers at the same time.
+    public List<TimelineCall> describe(String requestId, String tenant, Duration timeout) {
         DescribeRequestRequest question =
-                DescribeRequestRequest.newBuilder().setRequestId(requestId).build();
+                DescribeRequestRequest.newBuilder()
+                        .setRequestId(requestId)
+                        .setTenant(tenant)
+                        .build();
         Snapshot now = snapshot;
         List<TimelineCall> calls = new ArrayList<>();
         for (GroupView group : now.groups()) {

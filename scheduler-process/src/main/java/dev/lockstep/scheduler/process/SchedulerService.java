@@ -108,7 +108,7 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
             return;
         }
         var _ =
-                to.describe(request.getRequestId())
+                to.describe(request.getRequestId(), request.getTenant())
                         .thenAccept(choices -> answer(request.getRequestId(), choices, observer));
     }
 

@@ -155,8 +155,8 @@ final class StepLoop implements AutoCloseable {
         switch (message) {
             case StepLoopMessage.Submit(var stream) -> submit(stream);
             case StepLoopMessage.Cancel(var stream) -> requests.cancel(stream);
-            case StepLoopMessage.Describe(var id, var answer) ->
-                    answer.complete(timeline.describe(id));
+            case StepLoopMessage.Describe(var id, var tenant, var answer) ->
+                    answer.complete(timeline.describe(id, tenant));
             case StepLoopMessage.Formed(var group) -> formed(group);
             case StepLoopMessage.Unready(var status) -> unready(status);
             case StepLoopMessage.Completed(var group, var result) -> completed(group, result);
@@ -253,7 +253,7 @@ final class StepLoop implements AutoCloseable {
         for (StepLoopMessage left = inbox.poll(); left != null; left = inbox.poll()) {
             if (left instanceof StepLoopMessage.Submit(var stream)) {
                 stream.fail(status);
-            } else if (left instanceof StepLoopMessage.Describe(var _, var answer)) {
+            } else if (left instanceof StepLoopMessage.Describe(var _, var _, var answer)) {
                 answer.complete(List.of());
             }
         }

@@ -45,10 +45,11 @@ final class StepLoopInbox implements WorkerGroup.Listener {
         messages.add(new StepLoopMessage.Cancel(stream));
     }
 
-    /// The recent events of a request; empty when it is unknown or was dropped.
-    CompletableFuture<List<Timeline.Choice>> describe(String requestId) {
+    /// The recent events of a request; empty when it is unknown, was dropped, or is of another
+    /// tenant.
+    CompletableFuture<List<Timeline.Choice>> describe(String requestId, String tenant) {
         var answer = new CompletableFuture<List<Timeline.Choice>>();
-        messages.add(new StepLoopMessage.Describe(requestId, answer));
+        messages.add(new StepLoopMessage.Describe(requestId, tenant, answer));
         return answer;
     }
 

@@ -21,7 +21,8 @@ sealed interface StepLoopMessage {
 
     record Lost(WorkerGroup group, String reason) implements StepLoopMessage {}
 
-    record Describe(String requestId, CompletableFuture<List<Timeline.Choice>> answer)
+    record Describe(
+            String requestId, String tenant, CompletableFuture<List<Timeline.Choice>> answer)
             implements StepLoopMessage {}
 
     record Snapshot(CompletableFuture<BlockWatcher.Snapshot> answer) implements StepLoopMessage {}

@@ -11,10 +11,12 @@ import dev.lockstep.cluster.Registration;
 import dev.lockstep.cluster.process.Clock;
 import dev.lockstep.cluster.process.Failpoints;
 import dev.lockstep.cluster.process.Randomness;
+import dev.lockstep.proto.v1.DescribeRequestRequest;
 import dev.lockstep.proto.v1.GenerateEvent;
 import dev.lockstep.proto.v1.GenerateRequest;
 import dev.lockstep.proto.v1.GroupStatus;
 import dev.lockstep.proto.v1.Joined;
+import dev.lockstep.proto.v1.RequestTimeline;
 import dev.lockstep.proto.v1.SamplingParams;
 import dev.lockstep.proto.v1.SchedulerGrpc;
 import dev.lockstep.proto.v1.WatchGroupRequest;
@@ -218,6 +220,15 @@ final class Rig implements AutoCloseable {
         var call = new Call();
         stub().generate(request, call);
         return call;
+    }
+
+    RequestTimeline describe(String requestId, String tenant) {
+        return SchedulerGrpc.newBlockingStub(channel)
+                .describeRequest(
+                        DescribeRequestRequest.newBuilder()
+                                .setRequestId(requestId)
+                                .setTenant(tenant)
+                                .build());
     }
 
     static List<Integer> expected(GenerateRequest request, int choice) {

@@ -272,6 +272,23 @@ class SchedulerServiceTest {
         }
     }
 
+    @Test
+    void aTimelineIsShownToTheTenantOfItsRequestOnly() throws Exception {
+        try (var rig = new Rig()) {
+            rig.startRank(0, 1);
+            rig.awaitReady();
+            // A prompt shorter than a block, because the fake rank knows names without a tenant only.
+            rig.generate(Rig.request("a", 2, 5, 1).setTenant("acme").build()).await();
+            assertEquals(1, rig.describe("a", "acme").getChoicesCount());
+            for (String other : List.of("", "globex", "acm", "acme ")) {
+                StatusRuntimeException refusal =
+                        assertThrows(StatusRuntimeException.class, () -> rig.describe("a", other));
+                assertEquals(Status.Code.NOT_FOUND, refusal.getStatus().getCode());
+                assertEquals("request a is unknown or forgotten", refusal.getStatus().getDescription());
+            }
+        }
+    }
+
     /// The scheduler passes settings on unread; what the workers refuse ends its request alone.
     @Test
     void aRequestThatTheWorkersRefuseEndsAloneAndTheGroupGoesOn() throws Exception {
