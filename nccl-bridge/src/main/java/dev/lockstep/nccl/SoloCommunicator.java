@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.nccl;
 
-import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceBuffer;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Tensor;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -19,13 +15,8 @@ public final class SoloCommunicator implements Communicator {
     private final List<DeviceBuffer> buffers = new ArrayList<>();
     private volatile String abortReason = "";
 
-    /// The row indices `[1, n]` I32, `0, 1, …`, with which [Kernels#gatherRows] is a copy in stream
-    /// order.
-    private Tensor everyRow;
-
     public SoloCommunicator(Kernels kernels) {
         this.kernels = kernels;
-        this.everyRow = countingRows(64);
     }
 
     @Override
@@ -64,10 +55,7 @@ public final class SoloCommunicator implements Communicator {
         if (part.equals(out) || part.elements() == 0) {
             return;
         }
-        if (everyRow.columns() < part.rows()) {
-            everyRow = countingRows(Math.max(part.rows(), 2 * everyRow.columns()));
-        }
-        kernels.gatherRows(part, everyRow.columns(0, part.rows()), out);
+        kernels.copy(part, out);
     }
 
     @Override
@@ -109,17 +97,5 @@ public final class SoloCommunicator implements Communicator {
         if (!reason.isEmpty()) {
             throw new CommunicatorAbortedException(reason);
         }
-    }
-
-    private Tensor countingRows(int count) {
-        Tensor rows = allocate((long) count * DType.I32.bytes()).tensor(0, DType.I32, 1, count);
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment numbers = arena.allocate(ValueLayout.JAVA_INT, count);
-            for (int i = 0; i < count; i++) {
-                numbers.setAtIndex(ValueLayout.JAVA_INT, i, i);
-            }
-            kernels.copyToDevice(numbers, rows);
-        }
-        return rows;
     }
 }

@@ -60,6 +60,11 @@ final class Rank implements AutoCloseable {
         return kernels;
     }
 
+    /// Returns the KV blocks of each KV group.
+    List<PagedKv> kv() {
+        return List.copyOf(kv);
+    }
+
     /// Returns the number of blocks of every pool, the null block included. KV groups with equal
     /// block layouts share a pool: a block belongs to one group at a time.
     int kvBlocks() {

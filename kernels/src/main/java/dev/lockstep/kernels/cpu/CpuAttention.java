@@ -23,6 +23,7 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
     private final HeadGroups heads;
     private final AttentionPlanner planner;
     private final AtomicInteger nextTile = new AtomicInteger();
+    private final GrowingMemory memory;
     private final long[] scratch;
 
     /// Creates attention of one shape; `finished` runs after each op.
@@ -53,8 +54,11 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
         scratch = new long[team.size()];
         long floats =
                 AttentionOps.scratchFloats(AttentionPlanner.maxVectors(heads), shape.headSize());
+        long bytes = CpuMemory.roundUp(4 * floats, CpuMemory.ALIGNMENT);
+        this.memory = new GrowingMemory(memory);
+        long first = this.memory.atLeast(bytes * scratch.length);
         for (int thread = 0; thread < scratch.length; thread++) {
-            scratch[thread] = memory.reserve(4 * floats);
+            scratch[thread] = first + thread * bytes;
         }
     }
 
@@ -134,6 +138,7 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
     @Override
     public void close() {
         planner.close();
+        memory.close();
     }
 
     private CpuAttentionPlan requireOwn(AttentionPlan plan, Tensor qkv) {

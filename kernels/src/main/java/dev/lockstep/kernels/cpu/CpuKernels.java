@@ -79,6 +79,10 @@ public final class CpuKernels implements Kernels {
         };
     }
 
+    CpuMemory memory() {
+        return memory;
+    }
+
     @Override
     public DeviceBuffer allocate(long bytes) {
         return memory.buffer(bytes);

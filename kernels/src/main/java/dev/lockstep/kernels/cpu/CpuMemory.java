@@ -5,6 +5,8 @@ import dev.lockstep.kernels.DeviceBuffer;
 import dev.lockstep.kernels.DevicePointer;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 
 /// Zeroed, 64-byte aligned native memory, in 2 MiB pages where it is large.
@@ -14,15 +16,35 @@ import java.util.concurrent.atomic.AtomicLong;
 final class CpuMemory implements AutoCloseable {
     private static final long HUGE_PAGE = 2 << 20;
     private static final long CHUNK = 32 << 20;
-    private static final long ALIGNMENT = 64;
+    static final long ALIGNMENT = 64;
 
     private final AtomicLong allocated = new AtomicLong();
+    private final Map<Long, Long> buffers = new ConcurrentHashMap<>();
     private final List<DeviceBuffer> chunks = new ArrayList<>();
     private long next;
     private long end;
 
     /// Allocates a buffer, no page of which is touched yet; the caller closes it.
     DeviceBuffer buffer(long bytes) {
+        DeviceBuffer mapped = map(bytes);
+        long address = mapped.pointer().address();
+        buffers.put(address, bytes);
+        return new DeviceBuffer(
+                mapped.pointer(),
+                bytes,
+                () -> {
+                    buffers.remove(address);
+                    mapped.close();
+                });
+    }
+
+    /// Returns the bytes of each open buffer by its address: memory that steps write to again and
+    /// again, as opposed to what is reserved.
+    Map<Long, Long> buffers() {
+        return Map.copyOf(buffers);
+    }
+
+    private DeviceBuffer map(long bytes) {
         if (bytes < 0) {
             throw new IllegalArgumentException("a buffer of %d bytes".formatted(bytes));
         }
@@ -77,7 +99,7 @@ final class CpuMemory implements AutoCloseable {
     }
 
     private long chunk(long bytes) {
-        DeviceBuffer chunk = buffer(bytes);
+        DeviceBuffer chunk = map(bytes);
         chunks.add(chunk);
         return chunk.pointer().address();
     }

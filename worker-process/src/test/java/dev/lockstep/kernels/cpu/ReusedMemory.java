@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.kernels.cpu;
+
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.PagedKv;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Collection;
+import java.util.Set;
+import java.util.stream.Collectors;
+
+/// Overwrites what CPU kernels allocated and write to again and again: activations, index arrays,
+/// samples, scratch memory of every op, KV blocks. A buffer that is added later is among them.
+public final class ReusedMemory {
+    private ReusedMemory() {}
+
+    /// Fills every buffer with `word`, except the blocks to keep.
+    ///
+    /// @return the number of bytes that were overwritten
+    public static long fill(Kernels kernels, int word, Collection<PagedKv> kept) {
+        if (!(kernels instanceof CpuKernels cpu)) {
+            throw new IllegalArgumentException("not CPU kernels: " + kernels);
+        }
+        Set<Long> keep =
+                kept.stream()
+                        .map(kv -> ((CpuPagedKv) kv).address(0, 0))
+                        .collect(Collectors.toSet());
+        long filled = 0;
+        for (var buffer : cpu.memory().buffers().entrySet()) {
+            if (!keep.contains(buffer.getKey())) {
+                fill(MemorySegment.ofAddress(buffer.getKey()).reinterpret(buffer.getValue()), word);
+                filled += buffer.getValue();
+            }
+        }
+        return filled;
+    }
+
+    /// Fills the whole words of a segment.
+    public static void fill(MemorySegment segment, int word) {
+        for (long i = 0; i < segment.byteSize() / Integer.BYTES; i++) {
+            segment.set(ValueLayout.JAVA_INT_UNALIGNED, i * Integer.BYTES, word);
+        }
+    }
+}
