@@ -52,6 +52,16 @@ public sealed interface TokenizerSource {
             return file("tokenizer_config.json");
         }
 
+        /// Returns the older file of the special tokens' names.
+        public Optional<Path> specialTokensMap() {
+            return file("special_tokens_map.json");
+        }
+
+        /// Returns the older file of added tokens.
+        public Optional<Path> addedTokens() {
+            return file("added_tokens.json");
+        }
+
         /// Returns the file of default sampling parameters and ids that end a text.
         public Optional<Path> generationConfig() {
             return file("generation_config.json");

@@ -8,7 +8,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 
 /// A builder of GGUF files for tests, also of damaged ones: its input is not checked.
-final class GgufBytes {
+public final class GgufBytes {
     private final int version;
     private final ByteArrayOutputStream metadata = new ByteArrayOutputStream();
     private final ByteArrayOutputStream infos = new ByteArrayOutputStream();
@@ -22,7 +22,7 @@ final class GgufBytes {
     }
 
     /// Creates a little-endian llama header: one layer, width 64, 4 heads of 16, 2 KV heads.
-    static GgufBytes llama() {
+    public static GgufBytes llama() {
         return new GgufBytes(3)
                 .text("general.architecture", "llama")
                 .number("llama.block_count", 1)
@@ -36,7 +36,7 @@ final class GgufBytes {
     }
 
     /// Adds the tensors of [#llama], tied output.
-    GgufBytes llamaTensors() {
+    public GgufBytes llamaTensors() {
         return tensor("token_embd.weight", 0, 64, 256)
                 .tensor("blk.0.attn_norm.weight", 0, 64)
                 .tensor("blk.0.attn_q.weight", 8, 64, 64)
@@ -55,11 +55,11 @@ final class GgufBytes {
         return number("general.alignment", value);
     }
 
-    GgufBytes text(String key, String value) {
+    public GgufBytes text(String key, String value) {
         return value(key, 8, bytes(value));
     }
 
-    GgufBytes number(String key, int value) {
+    public GgufBytes number(String key, int value) {
         return value(key, 4, ints(value));
     }
 
@@ -67,11 +67,20 @@ final class GgufBytes {
         return value(key, 6, ints(Float.floatToRawIntBits(value)));
     }
 
-    GgufBytes texts(String key, List<String> values) {
+    public GgufBytes texts(String key, List<String> values) {
         var list = new ByteArrayOutputStream();
         list.writeBytes(ints(8));
         list.writeBytes(longs(values.size()));
         values.forEach(value -> list.writeBytes(bytes(value)));
+        return value(key, 9, list.toByteArray());
+    }
+
+    /// Adds a list of 32-bit numbers.
+    public GgufBytes numbers(String key, List<Integer> values) {
+        var list = new ByteArrayOutputStream();
+        list.writeBytes(ints(4));
+        list.writeBytes(longs(values.size()));
+        values.forEach(value -> list.writeBytes(ints(value)));
         return value(key, 9, list.toByteArray());
     }
 
@@ -113,7 +122,7 @@ final class GgufBytes {
         return this;
     }
 
-    byte[] build() {
+    public byte[] build() {
         return build(tensorCount, keyCount);
     }
 

@@ -14,10 +14,15 @@ import dev.lockstep.cli.launch.StartScreen;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.model.ModelSource;
 import dev.lockstep.model.Shard;
+import dev.lockstep.text.EndTokens;
+import dev.lockstep.text.Tokenizer;
+import dev.lockstep.text.Tokenizers;
 import dev.lockstep.worker.MemoryPlan;
 import dev.lockstep.worker.WorkerConfig;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.stream.Collectors;
 
 /// The text that `inspect` prints of a model: configuration, KV groups, ranks, tensors.
@@ -98,10 +103,34 @@ final class Inspection {
                                 config.specialIds().bos().isPresent()
                                         ? config.specialIds().bos().getAsInt()
                                         : "none",
-                                config.specialIds().eos()));
+                                ends(config)));
         for (int i = 0; i < config.kvGroups().size(); i++) {
             row("KV group " + i, group(config.kvGroups().get(i)));
         }
+    }
+
+    /// Formats the end tokens, such as `2 "</s>", 4 "<|im_end|>"`, or names why there is no
+    /// tokenizer.
+    private String ends(ModelConfig config) {
+        Optional<Tokenizer> tokenizer = Optional.empty();
+        String fault = "";
+        if (checkpoint.tokenizer().hasTokenizer()) {
+            try {
+                tokenizer = Optional.of(Tokenizers.of(checkpoint.tokenizer()));
+            } catch (CheckpointException e) {
+                fault = "; does not serve text: " + e.getMessage();
+            }
+        }
+        List<String> ends = new ArrayList<>();
+        for (int id : EndTokens.of(config.specialIds(), config.vocabularySize(), tokenizer).ids()) {
+            String piece =
+                    tokenizer
+                            .filter(text -> id < text.vocabularySize())
+                            .map(text -> " \"" + text.piece(id) + "\"")
+                            .orElse("");
+            ends.add(id + piece);
+        }
+        return (ends.isEmpty() ? "none" : String.join(", ", ends)) + fault;
     }
 
     private static String rope(RopeConfig rope) {

@@ -8,7 +8,6 @@ import dev.lockstep.text.StopStrings;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -39,7 +38,7 @@ final class ChoiceText {
 
     private record Placed(GeneratedToken token, int offset) {}
 
-    /// @param endIds of the request, [#endIds(ServedModel, Sampling)]
+    /// @param endIds of the request, [Sampling#endIds()]
     ChoiceText(ServedModel model, Sampling sampling, Set<Integer> endIds) {
         this.model = model;
         this.sampling = sampling;
@@ -53,15 +52,6 @@ final class ChoiceText {
                                                 Detokenizer.Start.CONTINUATION));
         this.stops = new StopStrings(sampling.stop(), sampling.includeStop());
         this.endIds = endIds;
-    }
-
-    /// Returns the ids that may end a choice of a request.
-    static Set<Integer> endIds(ServedModel model, Sampling sampling) {
-        Set<Integer> ids = new HashSet<>(sampling.stopTokenIds());
-        if (!sampling.ignoreEos()) {
-            ids.addAll(model.endIds());
-        }
-        return ids;
     }
 
     /// Adds the next token; after the end of the choice all deltas are empty.

@@ -84,7 +84,7 @@ final class Completion {
         this.beginNanos = environment.clock().nanoTime();
         this.openChoices = request.choices();
         this.usage = new TokenUsage(request.promptTokens(), 0, 0);
-        Set<Integer> endIds = ChoiceText.endIds(request.model(), request.sampling());
+        Set<Integer> endIds = request.sampling().endIds();
         for (int prompt = 0; prompt < request.prompts().size(); prompt++) {
             var run = new PromptRun(request.engineRequest(prompt));
             for (int i = 0; i < request.choicesPerPrompt(); i++) {

@@ -73,7 +73,7 @@ final class SamplingFields {
                 minTokens,
                 stop(fields, model),
                 fields.list("stop_token_ids", MAX_STOP_IDS, model::requireToken),
-                fields.flag("ignore_eos", false),
+                fields.flag("ignore_eos", false) ? List.of() : model.endTokens().ids(),
                 fields.flag("include_stop_str_in_output", false),
                 fields.flag("skip_special_tokens", true),
                 fields.integer("n", 1, MAX_CHOICES, 1));

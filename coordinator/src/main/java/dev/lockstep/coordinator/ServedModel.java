@@ -8,6 +8,7 @@ import dev.lockstep.checkpoint.TokenizerSource;
 import dev.lockstep.text.ChatTemplate;
 import dev.lockstep.text.ChatVariables;
 import dev.lockstep.text.EncodeOptions;
+import dev.lockstep.text.EndTokens;
 import dev.lockstep.text.Tokenizer;
 import dev.lockstep.text.Tokenizers;
 import dev.lockstep.text.jinja.TemplateException;
@@ -15,18 +16,15 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.time.ZoneId;
 import java.util.Arrays;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /// The properties of the served model that a coordinator needs: its name, its sizes, its tokenizer
 /// and its chat template. Immutable.
 ///
 /// @param tokenizer empty for a model that serves token ids only
-/// @param endIds ids that end a text of this model
 /// @param created seconds since 1970, for the model list
 record ServedModel(
         String name,
@@ -34,12 +32,8 @@ record ServedModel(
         int contextLength,
         Optional<Tokenizer> tokenizer,
         Optional<ChatTemplate> chatTemplate,
-        Set<Integer> endIds,
+        EndTokens endTokens,
         long created) {
-
-    ServedModel {
-        endIds = Set.copyOf(endIds);
-    }
 
     /// Reads the tokenizer and the chat template, but no weights.
     static ServedModel load(Path path, String name) {
@@ -49,15 +43,13 @@ record ServedModel(
                 source.hasTokenizer() ? Optional.of(Tokenizers.of(source)) : Optional.empty();
         Optional<ChatTemplate> template =
                 tokenizer.flatMap(text -> source.chatTemplate().map(each -> parse(each, text)));
-        Set<Integer> endIds = new HashSet<>(config.specialIds().eos());
-        tokenizer.ifPresent(text -> endIds.addAll(text.eosIds()));
         return new ServedModel(
                 name,
                 config.vocabularySize(),
                 config.contextLength(),
                 tokenizer,
                 template,
-                endIds,
+                EndTokens.of(config.specialIds(), config.vocabularySize(), tokenizer),
                 System.currentTimeMillis() / 1000);
     }
 

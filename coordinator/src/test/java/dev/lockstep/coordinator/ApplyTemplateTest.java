@@ -51,7 +51,7 @@ final class ApplyTemplateTest {
                 model.contextLength(),
                 model.tokenizer(),
                 template,
-                model.endIds(),
+                model.endTokens(),
                 model.created());
     }
 
@@ -148,7 +148,7 @@ final class ApplyTemplateTest {
                         model.contextLength(),
                         Optional.empty(),
                         Optional.empty(),
-                        model.endIds(),
+                        model.endTokens(),
                         model.created());
         try (TestCoordinator ids = TestCoordinator.start(idsOnly)) {
             assertTrue(refused(ids, chat).get("message").asText().contains("has no tokenizer"));

@@ -7,14 +7,15 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.checkpoint.TinyCheckpoint;
+import dev.lockstep.text.EndTokens;
 import dev.lockstep.text.Tokenizer;
 import dev.lockstep.text.Tokenizers;
 import java.io.ByteArrayInputStream;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -423,7 +424,13 @@ final class BadInputTest {
                                 .getBytes(StandardCharsets.UTF_8));
         var model =
                 new ServedModel(
-                        "tiny", 2, 4096, Optional.of(hostile), Optional.empty(), Set.of(), 0);
+                        "tiny",
+                        2,
+                        4096,
+                        Optional.of(hostile),
+                        Optional.empty(),
+                        new EndTokens(List.of()),
+                        0);
         String text = "a".repeat(500);
         try (TestCoordinator other = TestCoordinator.start(model)) {
             for (String[] route :

@@ -133,7 +133,6 @@ final class ChatCompletionsTest {
         assertEquals(8, request.getMaxTokens());
         assertEquals(2, request.getMinTokens());
         assertEquals(List.of(9, 10), request.getStopTokenIdsList());
-        assertTrue(request.getIgnoreEos());
         SamplingParams sampling = call.sampling();
         assertEquals(0.5f, sampling.getTemperature());
         assertEquals(0.9f, sampling.getTopP());
@@ -338,6 +337,17 @@ final class ChatCompletionsTest {
         assertEquals("on and on", response.at("/choices/0/message/content").asText());
         JsonNode shown = tiny.chat("\"ignore_eos\":true,\"skip_special_tokens\":false");
         assertEquals("on<|im_end|> and on", shown.at("/choices/0/message/content").asText());
+    }
+
+    @Test
+    void theSchedulerReceivesTheEndTokensOfTheModelUnlessTheyAreIgnored() throws Exception {
+        generate("Yes.");
+        tiny.chat("\"stop_token_ids\":[9],\"min_tokens\":3");
+        assertEquals(
+                List.of(9, TestCoordinator.END, 0),
+                tiny.scheduler.nextCall().request().getStopTokenIdsList());
+        tiny.chat("\"ignore_eos\":true");
+        assertEquals(List.of(), tiny.scheduler.nextCall().request().getStopTokenIdsList());
     }
 
     @Test

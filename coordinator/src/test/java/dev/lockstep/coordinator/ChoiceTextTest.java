@@ -112,7 +112,7 @@ final class ChoiceTextTest {
                         512,
                         model.tokenizer(),
                         model.chatTemplate(),
-                        model.endIds(),
+                        model.endTokens(),
                         0);
         ChoiceText choice = choice(padded, withStops(List.of()));
         Delta delta = choice.push(token(555));
@@ -132,7 +132,7 @@ final class ChoiceTextTest {
     void aModelWithoutATokenizerReturnsTokensWithoutText() {
         var bare =
                 new ServedModel(
-                        "bare", 512, 512, Optional.empty(), Optional.empty(), model.endIds(), 0);
+                        "bare", 512, 512, Optional.empty(), Optional.empty(), model.endTokens(), 0);
         ChoiceText choice = choice(bare, withStops(List.of()));
         Delta all = choice.push(token(300)).and(choice.push(token(301)));
         all = all.and(choice.finish(false, -1));
@@ -153,6 +153,6 @@ final class ChoiceTextTest {
     }
 
     private static ChoiceText choice(ServedModel model, Sampling sampling) {
-        return new ChoiceText(model, sampling, ChoiceText.endIds(model, sampling));
+        return new ChoiceText(model, sampling, sampling.endIds());
     }
 }

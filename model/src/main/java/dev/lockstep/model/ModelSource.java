@@ -7,7 +7,6 @@ import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.Kernels;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Map;
 import java.util.function.ToDoubleFunction;
 
@@ -49,10 +48,6 @@ public final class ModelSource {
 
     public int vocabularySize() {
         return config().vocabularySize();
-    }
-
-    public List<Integer> endTokenIds() {
-        return config().specialIds().eos();
     }
 
     public long parameterCount() {

@@ -9,7 +9,7 @@ import java.util.List;
 /// @param index among the choices of its request
 /// @param maxTokens new tokens; 0 for a sequence that only computes its prompt
 /// @param minTokens tokens before a stop id ends the sequence
-/// @param stopTokenIds the model's end tokens included, unless the request ignores them
+/// @param stopTokenIds the end tokens of the model included: the scheduler knows no others
 public record Choice(
         int index, int maxTokens, int minTokens, List<Integer> stopTokenIds, Payload sampling) {
 

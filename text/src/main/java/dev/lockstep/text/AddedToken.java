@@ -27,6 +27,29 @@ record AddedToken(
         return new AddedToken(id, content, false, false, false, false, special);
     }
 
+    /// Reads the object of a token; options that it lacks have the defaults of the format.
+    static AddedToken read(JsonPart part, int id) {
+        boolean special = part.flag("special", false);
+        return new AddedToken(
+                id,
+                part.require("content").text(),
+                part.flag("single_word", false),
+                part.flag("lstrip", false),
+                part.flag("rstrip", false),
+                part.flag("normalized", !special),
+                special);
+    }
+
+    /// Returns the token as one that marks structure.
+    AddedToken asSpecial() {
+        return new AddedToken(id, content, singleWord, stripLeft, stripRight, normalized, true);
+    }
+
+    AddedToken withId(int other) {
+        return new AddedToken(
+                other, content, singleWord, stripLeft, stripRight, normalized, special);
+    }
+
     AddedToken withContent(String other) {
         return new AddedToken(id, other, singleWord, stripLeft, stripRight, normalized, special);
     }

@@ -10,18 +10,26 @@ import dev.lockstep.checkpoint.TokenizerSource;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.LinkedHashSet;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 
-/// A reader for the special tokens that a model folder declares outside `tokenizer.json`.
-///
-/// The ids that end a text come from `generation_config.json` first, then `config.json`, then the
-/// name in `tokenizer_config.json`: an instruct model's list of end tokens is often only in the
-/// first.
+/// A reader for the tokens that a model folder declares outside `tokenizer.json`:
+/// `tokenizer_config.json`, and for what that lacks the older `special_tokens_map.json` and
+/// `added_tokens.json`.
 final class FolderSpecialNames {
     private static final ObjectMapper MAPPER = new ObjectMapper();
+    private static final String DECODER = "added_tokens_decoder";
+    private static final String LISTED = "additional_special_tokens";
+    private static final List<String> NAMED =
+            List.of(
+                    "bos_token",
+                    "eos_token",
+                    "unk_token",
+                    "sep_token",
+                    "pad_token",
+                    "cls_token",
+                    "mask_token");
 
     private FolderSpecialNames() {}
 
@@ -34,16 +42,68 @@ final class FolderSpecialNames {
     }
 
     private static SpecialNames names(TokenizerSource.Folder folder) {
-        JsonPart tokenizer = file(folder.tokenizerConfig());
-        Set<Integer> ends = new LinkedHashSet<>(endIds(file(folder.generationConfig())));
-        ends.addAll(endIds(file(Optional.of(folder.folder().resolve("config.json")))));
+        JsonPart config = file(folder.tokenizerConfig());
+        JsonPart map = file(folder.specialTokensMap());
         return new SpecialNames(
-                name(tokenizer, "bos_token"),
-                name(tokenizer, "eos_token"),
-                tokenizer.part("add_bos_token").isPresent()
-                        ? Optional.of(tokenizer.flag("add_bos_token", false))
+                name(config, map, "bos_token"),
+                name(config, map, "eos_token"),
+                config.part("add_bos_token").isPresent()
+                        ? Optional.of(config.flag("add_bos_token", false))
                         : Optional.empty(),
-                List.copyOf(ends));
+                config.part(DECODER).isPresent()
+                        ? decoder(config.require(DECODER))
+                        : olderAdded(file(folder.addedTokens()), named(config, map)),
+                named(config, map));
+    }
+
+    private static Optional<String> name(JsonPart config, JsonPart map, String key) {
+        return config.part(key).or(() -> map.part(key)).map(part -> special(part).content());
+    }
+
+    /// Reads `added_tokens_decoder`, an object of tokens by id.
+    private static List<AddedToken> decoder(JsonPart decoder) {
+        List<AddedToken> tokens = new ArrayList<>();
+        for (String id : decoder.keys()) {
+            JsonPart token = decoder.require(id);
+            try {
+                tokens.add(AddedToken.read(token, Integer.parseInt(id)));
+            } catch (NumberFormatException e) {
+                throw new IllegalArgumentException(
+                        token.path() + ": the key must be a token id below 2^31", e);
+            }
+        }
+        return tokens;
+    }
+
+    /// Reads `added_tokens.json`, an object of ids by token.
+    private static List<AddedToken> olderAdded(JsonPart file, List<AddedToken> named) {
+        List<AddedToken> tokens = new ArrayList<>();
+        for (String content : file.keys()) {
+            boolean special = named.stream().anyMatch(token -> token.content().equals(content));
+            int id = file.require(content).integer();
+            tokens.add(new AddedToken(id, content, false, false, false, !special, special));
+        }
+        return tokens;
+    }
+
+    private static List<AddedToken> named(JsonPart config, JsonPart map) {
+        List<AddedToken> tokens = new ArrayList<>();
+        for (String key : NAMED) {
+            config.part(key)
+                    .or(() -> map.part(key))
+                    .map(FolderSpecialNames::special)
+                    .ifPresent(tokens::add);
+        }
+        JsonPart listed = config.part(LISTED).isPresent() ? config : map;
+        listed.list(LISTED).forEach(part -> tokens.add(special(part)));
+        return tokens;
+    }
+
+    /// Reads a special token, given as text or as an object with options.
+    private static AddedToken special(JsonPart part) {
+        return part.node().isObject()
+                ? AddedToken.read(part, Vocabulary.NONE).asSpecial()
+                : AddedToken.literal(Vocabulary.NONE, part.text(), true);
     }
 
     /// Returns the file's JSON object; a missing file counts as an empty object.
@@ -69,24 +129,5 @@ final class FolderSpecialNames {
             throw new CheckpointException(
                     path.get() + " cannot be read (" + e.getMessage() + ")", e);
         }
-    }
-
-    /// Returns the name under `key`, given as text or as the `content` of an object.
-    private static Optional<String> name(JsonPart config, String key) {
-        Optional<JsonPart> token = config.part(key);
-        if (token.isPresent() && token.get().node().isObject()) {
-            token = token.get().part("content");
-        }
-        return token.map(JsonPart::text);
-    }
-
-    private static List<Integer> endIds(JsonPart config) {
-        Optional<JsonPart> ids = config.part("eos_token_id");
-        if (ids.isEmpty()) {
-            return List.of();
-        }
-        return ids.get().node().isArray()
-                ? ids.get().items().stream().map(JsonPart::integer).toList()
-                : List.of(ids.get().integer());
     }
 }

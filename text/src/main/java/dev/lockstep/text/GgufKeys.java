@@ -3,11 +3,9 @@ package dev.lockstep.text;
 
 import dev.lockstep.checkpoint.GgufMetadata;
 import java.util.ArrayList;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.Set;
 
 /// A reader for the `tokenizer.ggml.*` keys of a GGUF file.
 final class GgufKeys {
@@ -31,10 +29,6 @@ final class GgufKeys {
         List<String> tokens =
                 metadata.texts(PREFIX + "tokens")
                         .orElseThrow(() -> metadata.missing(PREFIX + "tokens"));
-        Set<Integer> ends = new LinkedHashSet<>();
-        for (String name : List.of("eos", "eot", "eom")) {
-            id(name, tokens.size()).ifPresent(ends::add);
-        }
         GgufVocabulary.Flags defaults = GgufVocabulary.Flags.defaults(model, pre);
         return new GgufVocabulary(
                 model,
@@ -46,10 +40,10 @@ final class GgufKeys {
                 integers("precompiled_charsmap"),
                 new GgufVocabulary.SpecialIds(
                         id("bos", tokens.size()),
+                        id("eos", tokens.size()),
                         id("unknown", tokens.size()),
                         // The key is misspelled in the format.
-                        id("seperator", tokens.size()),
-                        List.copyOf(ends)),
+                        id("seperator", tokens.size())),
                 new GgufVocabulary.Flags(
                         flag("add_bos_token", defaults.addBos()),
                         flag("add_eos_token", defaults.addEos()),

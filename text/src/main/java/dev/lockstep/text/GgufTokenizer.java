@@ -3,27 +3,12 @@ package dev.lockstep.text;
 
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
-import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Set;
+import java.util.OptionalInt;
 import java.util.stream.IntStream;
 
 /// A builder for the tokenizer that a GGUF vocabulary describes.
 final class GgufTokenizer {
-    /// Names of control tokens that end a turn; older files list no id for them.
-    private static final Set<String> TURN_ENDS =
-            Set.of(
-                    "<|eot_id|>",
-                    "<|eom_id|>",
-                    "<|im_end|>",
-                    "<|end|>",
-                    "<|endoftext|>",
-                    "<|end_of_text|>",
-                    "<end_of_turn>",
-                    "<end_of_utterance>",
-                    "<EOT>",
-                    "<｜end▁of▁sentence｜>");
-
     private final GgufVocabulary file;
     private final Vocabulary vocabulary;
 
@@ -32,7 +17,18 @@ final class GgufTokenizer {
         this.vocabulary =
                 Vocabulary.of(
                         file.tokens(),
-                        IntStream.range(0, file.tokens().size()).mapToObj(file::kind).toList());
+                        IntStream.range(0, file.tokens().size())
+                                .mapToObj(id -> kind(file, id))
+                                .toList());
+    }
+
+    /// Returns the kind of a token; known markers are special, because files often list them as
+    /// ordinary text.
+    private static Vocabulary.Kind kind(GgufVocabulary file, int id) {
+        Vocabulary.Kind kind = file.kind(id);
+        boolean marker =
+                kind == Vocabulary.Kind.NORMAL && EndTokens.isMarker(file.tokens().get(id));
+        return marker ? Vocabulary.Kind.SPECIAL : kind;
     }
 
     static Tokenizer of(GgufVocabulary file) {
@@ -212,27 +208,17 @@ final class GgufTokenizer {
 
     private Tokenizer.Framing framing() {
         GgufVocabulary.SpecialIds named = file.specialIds();
-        Set<Integer> ends = new LinkedHashSet<>(named.ends());
-        for (int id = 0; id < vocabulary.size(); id++) {
-            if (vocabulary.kind(id) == Vocabulary.Kind.SPECIAL
-                    && TURN_ENDS.contains(vocabulary.piece(id))) {
-                ends.add(id);
-            }
-        }
-        List<Integer> prefix =
-                file.flags().addBos() && named.bos().isPresent()
-                        ? List.of(named.bos().getAsInt())
-                        : List.of();
         // A separator token, if the model has one, ends the text.
-        List<Integer> closing =
-                named.separator().isPresent()
-                        ? List.of(named.separator().getAsInt())
-                        : named.ends();
-        List<Integer> suffix =
-                file.flags().addEos() && !closing.isEmpty()
-                        ? List.of(closing.getFirst())
-                        : List.of();
-        return new Tokenizer.Framing(named.bos(), prefix, suffix, List.copyOf(ends));
+        OptionalInt closing = named.separator().isPresent() ? named.separator() : named.eos();
+        return new Tokenizer.Framing(
+                named.bos(),
+                named.eos(),
+                file.flags().addBos() ? list(named.bos()) : List.of(),
+                file.flags().addEos() ? list(closing) : List.of());
+    }
+
+    private static List<Integer> list(OptionalInt id) {
+        return id.isPresent() ? List.of(id.getAsInt()) : List.of();
     }
 
     private interface PieceBytes {

@@ -23,18 +23,14 @@ public record GgufVocabulary(
         SpecialIds specialIds,
         Flags flags) {
     /// The special token ids of the file; [#NONE] has none.
-    ///
-    /// @param ends every id that ends a generated text: `eos_token_id`, `eot_token_id`,
-    ///   `eom_token_id`
     public record SpecialIds(
-            OptionalInt bos, OptionalInt unknown, OptionalInt separator, List<Integer> ends) {
+            OptionalInt bos, OptionalInt eos, OptionalInt unknown, OptionalInt separator) {
         public static final SpecialIds NONE =
                 new SpecialIds(
-                        OptionalInt.empty(), OptionalInt.empty(), OptionalInt.empty(), List.of());
-
-        public SpecialIds {
-            ends = List.copyOf(ends);
-        }
+                        OptionalInt.empty(),
+                        OptionalInt.empty(),
+                        OptionalInt.empty(),
+                        OptionalInt.empty());
     }
 
     /// The file's flags, with defaults for absent keys.

@@ -27,6 +27,16 @@ record JsonPart(String path, JsonNode node) {
                 .orElseThrow(() -> new IllegalArgumentException(pathOf(key) + " is missing"));
     }
 
+    /// Returns the keys of an object, in the order of the file.
+    List<String> keys() {
+        if (!node.isObject()) {
+            throw wrong("an object");
+        }
+        List<String> keys = new ArrayList<>(node.size());
+        node.fieldNames().forEachRemaining(keys::add);
+        return keys;
+    }
+
     /// Returns the name of this part's variant.
     String type() {
         return require("type").text();

@@ -31,13 +31,11 @@ public final class Tokenizer {
     ///
     /// @param prefix put before the ids on request, by the model's own rule
     /// @param suffix put after the ids on request
-    /// @param endIds ids that end a generated text
-    record Framing(
-            OptionalInt bos, List<Integer> prefix, List<Integer> suffix, List<Integer> endIds) {
+    /// @param eos the end token that the files name, of several that may end a text
+    record Framing(OptionalInt bos, OptionalInt eos, List<Integer> prefix, List<Integer> suffix) {
         Framing {
             prefix = List.copyOf(prefix);
             suffix = List.copyOf(suffix);
-            endIds = List.copyOf(endIds);
         }
     }
 
@@ -69,7 +67,7 @@ public final class Tokenizer {
         framing.bos().ifPresent(this::piece);
         framing.prefix().forEach(this::piece);
         framing.suffix().forEach(this::piece);
-        framing.endIds().forEach(this::piece);
+        framing.eos().ifPresent(this::piece);
     }
 
     /// Returns the ids of the text alone; added tokens that are not special are always recognised,
@@ -117,6 +115,11 @@ public final class Tokenizer {
         return vocabulary.kind(id) == Vocabulary.Kind.SPECIAL;
     }
 
+    /// Returns whether the token is matched literally in a text, before the model runs.
+    boolean literal(int id) {
+        return special(id) || vocabulary.kind(id) == Vocabulary.Kind.ADDED;
+    }
+
     /// Returns the id of a token as written in the tokenizer file.
     public OptionalInt idOf(String piece) {
         return vocabulary.find(piece);
@@ -131,10 +134,9 @@ public final class Tokenizer {
         return framing.bos();
     }
 
-    /// Returns the ids that end a generated text, the preferred id first; empty if the files name
-    /// none.
-    public List<Integer> eosIds() {
-        return framing.endIds();
+    /// Returns the end token that the tokenizer's files name; [EndTokens] has all that end a text.
+    public OptionalInt eos() {
+        return framing.eos();
     }
 
     /// Returns the text of the BOS token, for a template's `bos_token`; empty if the files name
@@ -143,9 +145,9 @@ public final class Tokenizer {
         return framing.bos().isPresent() ? piece(framing.bos().getAsInt()) : "";
     }
 
-    /// Returns the text of the first of [#eosIds], for a template's `eos_token`; empty without one.
+    /// Returns the text of [#eos], for a template's `eos_token`; empty if the files name none.
     public String eosText() {
-        return framing.endIds().isEmpty() ? "" : piece(framing.endIds().getFirst());
+        return framing.eos().isPresent() ? piece(framing.eos().getAsInt()) : "";
     }
 
     Decoding decoding() {

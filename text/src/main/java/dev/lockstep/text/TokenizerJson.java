@@ -8,10 +8,12 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.Set;
 
 /// A builder for the tokenizer that a `tokenizer.json` describes.
 ///
@@ -28,16 +30,13 @@ final class TokenizerJson {
     private static final int FREE_HOLES = 4096;
 
     private final JsonPart root;
-    private final List<AddedToken> added;
     private final ModelJson model;
+    private final Map<String, Integer> known = new HashMap<>();
 
     private TokenizerJson(JsonPart root) {
         this.root = root;
         this.model = ModelJson.read(root.require("model"));
-        Map<String, Integer> known = new HashMap<>();
         model.forEachToken((id, piece) -> known.put(piece, id));
-        this.added =
-                root.list("added_tokens").stream().map(part -> addedToken(part, known)).toList();
     }
 
     static TokenizerJson parse(byte[] json) {
@@ -57,9 +56,11 @@ final class TokenizerJson {
         return new TokenizerJson(new JsonPart("", root));
     }
 
-    /// Builds the tokenizer; the BOS rule in `names` overrides the post-processor.
+    /// Builds the tokenizer with the tokens in `names` that the file lacks; the BOS rule in `names`
+    /// overrides the post-processor.
     Tokenizer tokenizer(SpecialNames names) {
-        Vocabulary vocabulary = vocabulary();
+        List<AddedToken> added = added(names);
+        Vocabulary vocabulary = vocabulary(added);
         var encoding =
                 new Tokenizer.Encoding(
                         added,
@@ -83,10 +84,11 @@ final class TokenizerJson {
                 prefix.addFirst(bos.getAsInt());
             }
         }
-        return new Tokenizer.Framing(bos, prefix, template.suffix(), names.endIds(vocabulary));
+        OptionalInt eos = names.eos().map(vocabulary::find).orElse(OptionalInt.empty());
+        return new Tokenizer.Framing(bos, eos, prefix, template.suffix());
     }
 
-    private Vocabulary vocabulary() {
+    private Vocabulary vocabulary(List<AddedToken> added) {
         Map<Integer, String> pieces = new LinkedHashMap<>();
         Map<Integer, Vocabulary.Kind> kinds = new LinkedHashMap<>();
         model.forEachToken(
@@ -124,17 +126,42 @@ final class TokenizerJson {
         return Vocabulary.of(all, allKinds);
     }
 
-    /// Reads an added token; one that the model also contains keeps the model's id.
-    private static AddedToken addedToken(JsonPart part, Map<String, Integer> known) {
-        String content = part.require("content").text();
-        int id = part.require("id").integer();
-        return new AddedToken(
-                known.getOrDefault(content, id),
-                content,
-                part.flag("single_word", false),
-                part.flag("lstrip", false),
-                part.flag("rstrip", false),
-                part.flag("normalized", true),
-                part.flag("special", false));
+    /// Returns the added tokens: those of the file, then those of `names` that it lacks. One that
+    /// the model also contains keeps the model's id.
+    private List<AddedToken> added(SpecialNames names) {
+        List<AddedToken> added = new ArrayList<>();
+        for (JsonPart part : root.list("added_tokens")) {
+            added.add(withModelId(AddedToken.read(part, part.require("id").integer())));
+        }
+        Set<String> contents = new HashSet<>();
+        Map<Integer, String> taken = new HashMap<>();
+        known.forEach((piece, id) -> taken.put(id, piece));
+        for (AddedToken token : added) {
+            contents.add(token.content());
+            taken.put(token.id(), token.content());
+        }
+        for (AddedToken declared : names.added()) {
+            AddedToken token = withModelId(declared);
+            if (!contents.add(token.content())) {
+                continue;
+            }
+            String other = taken.putIfAbsent(token.id(), token.content());
+            if (other != null && !other.equals(token.content())) {
+                throw new IllegalArgumentException(
+                        "token %d is \"%s\", and a file next to it adds \"%s\" with this id: download the model again"
+                                .formatted(token.id(), other, token.content()));
+            }
+            added.add(token);
+        }
+        for (AddedToken token : names.named()) {
+            if (known.containsKey(token.content()) && contents.add(token.content())) {
+                added.add(withModelId(token));
+            }
+        }
+        return added;
+    }
+
+    private AddedToken withModelId(AddedToken token) {
+        return token.withId(known.getOrDefault(token.content(), token.id()));
     }
 }

@@ -48,7 +48,10 @@ final class GgufWordPieceTest {
         types.set(2, 3);
         var ids =
                 new GgufVocabulary.SpecialIds(
-                        OptionalInt.of(1), OptionalInt.of(0), OptionalInt.of(2), List.of());
+                        OptionalInt.of(1),
+                        OptionalInt.empty(),
+                        OptionalInt.of(0),
+                        OptionalInt.of(2));
         return Tokenizers.of(
                 new GgufVocabulary(
                         "bert",

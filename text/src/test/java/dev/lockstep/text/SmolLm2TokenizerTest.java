@@ -59,7 +59,7 @@ final class SmolLm2TokenizerTest {
                 tokenizer.encode("Hello", false),
                 tokenizer.encode("Hello", new EncodeOptions(false, true)));
         assertEquals(1, tokenizer.bos().orElseThrow());
-        assertEquals(2, tokenizer.eosIds().getFirst());
+        assertEquals(2, tokenizer.eos().orElseThrow());
     }
 
     private static int[] ids(JsonNode array) {

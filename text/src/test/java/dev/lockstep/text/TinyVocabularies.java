@@ -33,9 +33,9 @@ final class TinyVocabularies {
                         List.of(),
                         new GgufVocabulary.SpecialIds(
                                 OptionalInt.empty(),
+                                OptionalInt.of(0),
                                 OptionalInt.empty(),
-                                OptionalInt.empty(),
-                                List.of(0)),
+                                OptionalInt.empty()),
                         new GgufVocabulary.Flags(false, false, false, false)));
     }
 
@@ -66,9 +66,9 @@ final class TinyVocabularies {
                         List.of(),
                         new GgufVocabulary.SpecialIds(
                                 OptionalInt.of(1),
+                                OptionalInt.of(2),
                                 OptionalInt.of(0),
-                                OptionalInt.empty(),
-                                List.of(2)),
+                                OptionalInt.empty()),
                         new GgufVocabulary.Flags(true, false, spacePrefix, false)));
     }
 }

@@ -12,7 +12,6 @@ import dev.lockstep.checkpoint.TokenizerSource;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.OptionalInt;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -33,10 +32,9 @@ final class TokenizersTest {
         write(
                 "tokenizer_config.json",
                 "{\"bos_token\":{\"content\":\"<s>\"},\"eos_token\":\"</s>\",\"add_bos_token\":true}");
-        write("generation_config.json", "{\"eos_token_id\":[3,99]}");
         Tokenizer tokenizer = Tokenizers.of(TokenizerSource.open(folder));
         assertEquals(OptionalInt.of(0), tokenizer.bos());
-        assertEquals(List.of(3, 1), tokenizer.eosIds());
+        assertEquals(OptionalInt.of(1), tokenizer.eos());
         assertArrayEquals(new int[] {0, 4}, tokenizer.encode("ab", new EncodeOptions(false, true)));
         assertArrayEquals(new int[] {4}, tokenizer.encode("ab", false));
         assertEquals(5, tokenizer.vocabularySize());
@@ -48,14 +46,59 @@ final class TokenizersTest {
     void aFolderWithOnlyATokenizerIsAccepted() throws IOException {
         write("tokenizer.json", TOKENIZER.formatted("[\"a\",\"b\"]"));
         Tokenizer tokenizer = Tokenizers.of(TokenizerSource.open(folder));
-        assertEquals(List.of(), tokenizer.eosIds());
+        assertEquals(OptionalInt.empty(), tokenizer.eos());
         assertArrayEquals(new int[] {4, 1}, tokenizer.encode("ab</s>", true));
+    }
+
+    @Test
+    void namesThatOnlyTheOlderFileHasAreFound() throws IOException {
+        write("tokenizer.json", TOKENIZER.formatted(""));
+        write("tokenizer_config.json", "{\"bos_token\":null,\"eos_token\":\"</s>\"}");
+        write(
+                "special_tokens_map.json",
+                "{\"bos_token\":{\"content\":\"<s>\"},\"eos_token\":\"a\",\"pad_token\":\"ab\"}");
+        Tokenizer tokenizer = Tokenizers.of(TokenizerSource.open(folder));
+        assertEquals("<s>", tokenizer.bosText());
+        assertEquals("</s>", tokenizer.eosText());
+        assertTrue(tokenizer.special(4));
+        assertArrayEquals(new int[] {2, 4}, tokenizer.encode("aab", true));
+    }
+
+    @Test
+    void tokensThatOnlyTheFilesNextToTheTokenizerHaveAreOneIdEach() throws IOException {
+        write("tokenizer.json", TOKENIZER.formatted(""));
+        write(
+                "tokenizer_config.json",
+                """
+                {"added_tokens_decoder":{
+                    "0":{"content":"<s>","lstrip":true,"special":true},
+                    "2":{"content":"a","special":false},
+                    "7":{"content":"<|new|>","lstrip":false,"rstrip":true,"normalized":false,"special":true}}}
+                """);
+        write("added_tokens.json", "{\"b\":5}");
+        Tokenizer tokenizer = Tokenizers.of(TokenizerSource.open(folder));
+        assertArrayEquals(new int[] {2, 7, 3}, tokenizer.encode("a<|new|> b", true));
+        assertArrayEquals(new int[] {2, 0, 3}, tokenizer.encode("a<s>b", true));
+        assertTrue(tokenizer.special(7));
+        assertEquals(8, tokenizer.vocabularySize());
+        assertEquals("ab", tokenizer.decode(new int[] {2, 7, 5, 3}, true));
+    }
+
+    @Test
+    void anOlderModelListsItsAddedTokensInTheirOwnFile() throws IOException {
+        write("tokenizer.json", TOKENIZER.formatted(""));
+        write("tokenizer_config.json", "{\"additional_special_tokens\":[\"<|turn|>\"]}");
+        write("added_tokens.json", "{\"<|turn|>\":5,\"word\":6}");
+        Tokenizer tokenizer = Tokenizers.of(TokenizerSource.open(folder));
+        assertArrayEquals(new int[] {5, 6, 2}, tokenizer.encode("<|turn|>worda", true));
+        assertTrue(tokenizer.special(5));
+        assertEquals("word", tokenizer.decode(new int[] {5, 6}, true));
     }
 
     @Test
     void aFixtureFolderEndsATextAtItsEndToken() {
         Tokenizer tokenizer = Tokenizers.of(TokenizerSource.open(Fixtures.require("models/llama")));
-        assertEquals(List.of(2), tokenizer.eosIds());
+        assertEquals(OptionalInt.of(2), tokenizer.eos());
         assertEquals(OptionalInt.of(1), tokenizer.bos());
         assertEquals(
                 "héllo 😀",
@@ -73,9 +116,19 @@ final class TokenizersTest {
         assertRefused("tokenizer.json", "model.type", "Odd");
         write("tokenizer.json", "{\"model\":");
         assertRefused("tokenizer.json", "JSON");
+    }
+
+    @Test
+    void errorsInAddedTokensNameFileAndToken() throws IOException {
         write("tokenizer.json", TOKENIZER.formatted(""));
-        write("generation_config.json", "{\"eos_token_id\":\"x\"}");
-        assertRefused("generation_config.json", "eos_token_id", "x");
+        write("tokenizer_config.json", "{\"added_tokens_decoder\":{\"3\":{\"content\":\"new\"}}}");
+        assertRefused("tokenizer.json", "token 3 is \"b\"", "\"new\"");
+        write("tokenizer_config.json", "{\"added_tokens_decoder\":{\"x\":{\"content\":\"new\"}}}");
+        assertRefused("tokenizer_config.json", "added_tokens_decoder.x", "token id");
+        write("tokenizer_config.json", "{\"added_tokens_decoder\":[]}");
+        assertRefused("tokenizer_config.json", "added_tokens_decoder is []");
+        write("tokenizer_config.json", "{\"eos_token\":5}");
+        assertRefused("tokenizer_config.json", "eos_token is 5");
     }
 
     @Test

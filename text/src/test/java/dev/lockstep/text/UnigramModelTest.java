@@ -80,7 +80,10 @@ final class UnigramModelTest {
         }
         var ids =
                 new GgufVocabulary.SpecialIds(
-                        OptionalInt.empty(), OptionalInt.of(0), OptionalInt.empty(), List.of());
+                        OptionalInt.empty(),
+                        OptionalInt.empty(),
+                        OptionalInt.of(0),
+                        OptionalInt.empty());
         return Tokenizers.of(
                 new GgufVocabulary(
                         "t5", "", tokens, scores, types, List.of(), List.of(), ids, flags));

@@ -23,7 +23,7 @@ import java.util.Optional;
 /// rank.
 final class JoinReply {
     /// Raised when schedulers and workers of different versions must not work together.
-    static final String PROTOCOL_VERSION = "2";
+    static final String PROTOCOL_VERSION = "3";
 
     private final WorkerConfig config;
     private final String incarnation;
@@ -82,7 +82,6 @@ final class JoinReply {
                         .setMaxModelLen(maxModelLen)
                         .setVocabSize(source.vocabularySize())
                         .setBlockSize(WorkerConfig.BLOCK_SIZE)
-                        .addAllEosTokenIds(source.endTokenIds())
                         .setMaxNumSeqs(config.maxNumSeqs())
                         .setMaxNumBatchedTokens(config.maxNumBatchedTokens().orElse(0))
                         .setKvBlocks(rank.kvBlocks())

@@ -74,7 +74,6 @@ class WorkerServiceTest extends TinyWorkerSetting {
             assertEquals(TestWorker.MAX_SEQUENCES, joined.getMaxNumSeqs());
             assertEquals(0, joined.getMaxNumBatchedTokens(), "to be measured");
             assertEquals(TestWorker.BLOCKS, joined.getKvBlocks());
-            assertFalse(joined.getEosTokenIdsList().isEmpty());
             assertEquals(1, joined.getKvGroupsCount());
             assertEquals("full", joined.getKvGroups(0).getKind());
             assertEquals(TinyCheckpoint.LAYERS, joined.getKvGroups(0).getLayers());

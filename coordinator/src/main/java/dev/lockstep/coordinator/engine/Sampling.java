@@ -2,9 +2,11 @@
 package dev.lockstep.coordinator.engine;
 
 import dev.lockstep.proto.v1.SamplingParams;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.Set;
 
 /// The sampling settings of a request and the conditions that end its text; every value was checked
 /// by `SamplingFields`.
@@ -12,6 +14,8 @@ import java.util.OptionalLong;
 /// @param params for the workers, complete except for the seed
 /// @param seed empty for a random one
 /// @param maxTokens empty for the rest of the context
+/// @param stopTokenIds ids that the request names
+/// @param endTokenIds ids that end a text of the model; empty if the request ignores them
 /// @param choices the number of completions of each prompt
 public record Sampling(
         SamplingParams params,
@@ -20,7 +24,7 @@ public record Sampling(
         int minTokens,
         List<String> stop,
         List<Integer> stopTokenIds,
-        boolean ignoreEos,
+        List<Integer> endTokenIds,
         boolean includeStop,
         boolean skipSpecialTokens,
         int choices) {
@@ -34,7 +38,7 @@ public record Sampling(
                     0,
                     List.of(),
                     List.of(),
-                    true,
+                    List.of(),
                     false,
                     true,
                     1);
@@ -42,6 +46,14 @@ public record Sampling(
     public Sampling {
         stop = List.copyOf(stop);
         stopTokenIds = List.copyOf(stopTokenIds);
+        endTokenIds = List.copyOf(endTokenIds);
+    }
+
+    /// Returns every id that ends a choice.
+    public Set<Integer> endIds() {
+        Set<Integer> ids = new LinkedHashSet<>(stopTokenIds);
+        ids.addAll(endTokenIds);
+        return ids;
     }
 
     /// Returns whether tokens are generated.

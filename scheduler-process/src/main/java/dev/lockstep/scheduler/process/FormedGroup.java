@@ -13,12 +13,10 @@ record FormedGroup(
         String model,
         String modelDigest,
         int vocabularySize,
-        List<Integer> endTokenIds,
         List<RankInfo> ranks,
         CommonBlocks held) {
 
     FormedGroup {
-        endTokenIds = List.copyOf(endTokenIds);
         ranks = List.copyOf(ranks);
     }
 }

@@ -13,9 +13,7 @@ import dev.lockstep.scheduler.Payload;
 import dev.lockstep.scheduler.SchedulingOptions;
 import dev.lockstep.scheduler.WantedOutputs;
 import java.util.ArrayList;
-import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Set;
 import java.util.concurrent.TimeUnit;
 
 /// A request as the coordinator sent it, with the fields that the scheduler acts on checked. The
@@ -23,14 +21,8 @@ import java.util.concurrent.TimeUnit;
 /// only a formed group knows its vocabulary.
 ///
 /// @param promptIds read-only
-/// @param ignoreEos whether the model's end tokens neither end a sequence nor are masked
 record GenerateRequest(
-        String id,
-        int[] promptIds,
-        List<Choice> choices,
-        boolean ignoreEos,
-        PromptOutputs outputs,
-        Options options) {
+        String id, int[] promptIds, List<Choice> choices, PromptOutputs outputs, Options options) {
     private static final int MAX_CHOICES = 128;
     private static final int MAX_TOP_LOGPROBS = 20;
     private static final long MAX_DEADLINE_MILLIS = TimeUnit.DAYS.toMillis(30);
@@ -67,12 +59,7 @@ record GenerateRequest(
             ids[i] = proto.getPromptIds(i);
         }
         return new GenerateRequest(
-                proto.getRequestId(),
-                ids,
-                choices(proto),
-                proto.getIgnoreEos(),
-                proto.getOutputs(),
-                options(proto));
+                proto.getRequestId(), ids, choices(proto), proto.getOutputs(), options(proto));
     }
 
     private static List<Choice> choices(dev.lockstep.proto.v1.GenerateRequest proto) {
@@ -133,18 +120,6 @@ record GenerateRequest(
         PromptOutputs generated =
                 PromptOutputs.newBuilder().setFrom(promptLength).setHiddenStates(true).build();
         return new WantedOutputs(promptLength, Payload.of(generated.toByteArray()));
-    }
-
-    /// The choices with the model's end tokens among their stop ids, unless the request ignores
-    /// them.
-    List<Choice> choices(List<Integer> endTokenIds) {
-        if (ignoreEos) {
-            return choices;
-        }
-        Set<Integer> stops = new LinkedHashSet<>(choices.getFirst().stopTokenIds());
-        stops.addAll(endTokenIds);
-        List<Integer> all = List.copyOf(stops);
-        return choices.stream().map(choice -> choice.withStopTokenIds(all)).toList();
     }
 
     /// Throws unless every token id in the request is in the model's vocabulary.

@@ -316,7 +316,6 @@ final class GroupKeeper implements AutoCloseable {
                     first.getModel(),
                     first.getModelDigest(),
                     first.getVocabSize(),
-                    first.getEosTokenIdsList(),
                     formed.stream().map(Formed::getInfo).toList(),
                     held);
         } catch (IllegalArgumentException e) {

@@ -11,7 +11,7 @@ import java.util.function.Function;
 /// limits.
 final class Handshake {
     /// Changes when an older peer would misread `worker.proto`.
-    static final String PROTOCOL_VERSION = "2";
+    static final String PROTOCOL_VERSION = "3";
 
     private record Field(String name, Function<Joined, String> value) {}
 
@@ -32,8 +32,7 @@ final class Handshake {
                     new Field("max-model-len", joined -> "" + joined.getMaxModelLen()),
                     new Field("vocabulary", joined -> "" + joined.getVocabSize()),
                     new Field("block size", joined -> "" + joined.getBlockSize()),
-                    new Field("KV groups", Handshake::kvGroups),
-                    new Field("end tokens", joined -> "" + joined.getEosTokenIdsList()));
+                    new Field("KV groups", Handshake::kvGroups));
 
     private Handshake() {}
 

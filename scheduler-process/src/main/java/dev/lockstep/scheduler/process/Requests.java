@@ -67,7 +67,7 @@ final class Requests {
         GenerateRequest request = stream.request();
         SchedulingOptions options = request.options(clock.nanoTime());
         var sequences = new ArrayList<Sequence>();
-        for (Choice choice : request.choices(group.endTokenIds())) {
+        for (Choice choice : request.choices()) {
             sequences.add(
                     new Sequence(
                             arrivals++,

@@ -214,7 +214,7 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
     static Joined.Builder joined(Member member) {
         return Joined.newBuilder()
                 .setRank(member.rank())
-                .setProtocolVersion("2")
+                .setProtocolVersion("3")
                 .setModel("fake")
                 .setModelDigest("d1")
                 .setTokenizerDigest("t1")
@@ -228,7 +228,6 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
                 .setVocabSize(FakeWorker.VOCABULARY)
                 .setBlockSize(BLOCK_SIZE)
                 .addKvGroups(KvGroupInfo.newBuilder().setKind("full").setBytesPerBlock(64))
-                .addEosTokenIds(FakeWorker.END)
                 .setKvBlocks(BLOCKS)
                 .setIncarnation(member.incarnation());
     }

@@ -45,7 +45,7 @@ class HandshakeTest {
         refused(rank -> rank.setComputeType("bf16"), "compute type", "f32", "bf16");
         refused(rank -> rank.setKvType("f16"), "KV type", "f32", "f16");
         refused(rank -> rank.setHost("there"), "host", "here", "there");
-        refused(rank -> rank.setProtocolVersion("3"), "protocol version", "2", "3");
+        refused(rank -> rank.setProtocolVersion("4"), "protocol version", "3", "4");
         refused(rank -> rank.setBuild("b2"), "build", "b2");
         refused(rank -> rank.setVocabSize(41), "vocabulary", "40", "41");
         refused(rank -> rank.setMaxModelLen(64), "max-model-len", "120", "64");
@@ -63,7 +63,7 @@ class HandshakeTest {
         FormationException refusal =
                 assertThrows(FormationException.class, () -> Handshake.agree(ranks, "r", 64, 0));
         assertEquals(
-                "protocol version differs: the scheduler has 2, rank 0 has 9",
+                "protocol version differs: the scheduler has 3, rank 0 has 9",
                 refusal.getMessage());
     }
 

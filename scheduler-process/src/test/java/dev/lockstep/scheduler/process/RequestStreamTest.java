@@ -27,7 +27,6 @@ class RequestStreamTest {
                             "r",
                             new int[3],
                             List.of(Choice.of(9), Choice.of(9).withIndex(1)),
-                            false,
                             PromptOutputs.getDefaultInstance(),
                             new GenerateRequest.Options("", 0, false, 0, "", 35, 0)),
                     reader);

@@ -158,6 +158,7 @@ final class Rig implements AutoCloseable {
         return awaitStatus(GroupStatus::getReady);
     }
 
+    /// Creates a request that [FakeWorker#END] ends.
     static GenerateRequest.Builder request(String id, int promptLength, long seed, int maxTokens) {
         SamplingParams.Builder sampling =
                 SamplingParams.newBuilder().setTemperature(1).setTopP(1).setSeed(seed);
@@ -166,6 +167,7 @@ final class Rig implements AutoCloseable {
                         .setRequestId(id)
                         .setChoices(1)
                         .setMaxTokens(maxTokens)
+                        .addStopTokenIds(FakeWorker.END)
                         .setSampling(sampling.build().toByteString());
         for (int i = 0; i < promptLength; i++) {
             request.addPromptIds((int) Long.remainderUnsigned(id.hashCode() * 31L + i, 40));
@@ -233,17 +235,13 @@ final class Rig implements AutoCloseable {
 
     static List<Integer> expected(GenerateRequest request, int choice) {
         int[] prompt = request.getPromptIdsList().stream().mapToInt(id -> id).toArray();
-        var stops = new ArrayList<>(request.getStopTokenIdsList());
-        if (!request.getIgnoreEos()) {
-            stops.add(FakeWorker.END);
-        }
         return FakeWorker.expected(
                 prompt,
                 new Choice(
                         choice,
                         request.getMaxTokens(),
                         request.getMinTokens(),
-                        stops,
+                        request.getStopTokenIdsList(),
                         FakeRank.seed(request.getSampling())));
     }
 

@@ -56,7 +56,7 @@ class SchedulerServiceTest {
         try (var rig = new Rig()) {
             rig.startRank(0, 1);
             rig.awaitReady();
-            GenerateRequest request = Rig.request("a", 9, 5, 20).setIgnoreEos(true).build();
+            GenerateRequest request = Rig.request("a", 9, 5, 20).clearStopTokenIds().build();
             Rig.Call call = rig.generate(request).await();
             assertEquals(Rig.expected(request, 0), call.ids.get(0));
             GenerateEvent.Finished end = call.end(0);
@@ -73,7 +73,7 @@ class SchedulerServiceTest {
         try (var rig = new Rig()) {
             rig.startRank(0, 1);
             rig.awaitReady();
-            GenerateRequest request = Rig.request("c", 9, 5, 3).setIgnoreEos(true).build();
+            GenerateRequest request = Rig.request("c", 9, 5, 3).clearStopTokenIds().build();
             assertEquals(0, rig.generate(request).await().end(0).getUsage().getCachedTokens());
             assertEquals(8, rig.generate(request).await().end(0).getUsage().getCachedTokens());
             rig.assertQuiet();
@@ -81,7 +81,7 @@ class SchedulerServiceTest {
     }
 
     @Test
-    void endTokensOfTheModelStopUnlessIgnored() throws Exception {
+    void theStopIdsOfARequestStopIt() throws Exception {
         try (var rig = new Rig()) {
             rig.startRank(0, 1);
             rig.awaitReady();
@@ -103,7 +103,7 @@ class SchedulerServiceTest {
             rig.startRank(0, 1);
             rig.awaitReady();
             GenerateRequest request =
-                    Rig.request("n", 9, 5, 20).setChoices(2).setIgnoreEos(true).build();
+                    Rig.request("n", 9, 5, 20).setChoices(2).clearStopTokenIds().build();
             Rig.Call call = rig.generate(request).await();
             assertEquals(Rig.expected(request, 0), call.ids.get(0));
             assertEquals(Rig.expected(request, 1), call.ids.get(1));
@@ -125,8 +125,11 @@ class SchedulerServiceTest {
             var requests = new ArrayList<GenerateRequest>();
             var calls = new ArrayList<Rig.Call>();
             for (int i = 0; i < 60; i++) {
-                requests.add(
-                        Rig.request("m" + i, 3 + i % 30, i, 40).setIgnoreEos(i % 2 == 0).build());
+                GenerateRequest.Builder request = Rig.request("m" + i, 3 + i % 30, i, 40);
+                if (i % 2 == 0) {
+                    request.clearStopTokenIds();
+                }
+                requests.add(request.build());
                 calls.add(rig.generate(requests.getLast()));
             }
             rig.awaitStatus(it -> it.getRunning() + it.getWaiting() == 60);
@@ -164,7 +167,7 @@ class SchedulerServiceTest {
         rank.hold();
         var calls = new ArrayList<Rig.Call>();
         for (int i = 0; i < 8; i++) {
-            GenerateRequest.Builder request = Rig.request("h" + i, 3, i, 30).setIgnoreEos(true);
+            GenerateRequest.Builder request = Rig.request("h" + i, 3, i, 30).clearStopTokenIds();
             calls.add(rig.generate(request.build()));
             if (i == 0) {
                 Eventually.await("two steps are held", () -> rank.heldSteps() == Scheduler.DEPTH);
