@@ -17,7 +17,7 @@ public final class GgufBytes {
     private long keyCount;
     private long tensorCount;
 
-    GgufBytes(int version) {
+    public GgufBytes(int version) {
         this.version = version;
     }
 
@@ -63,7 +63,7 @@ public final class GgufBytes {
         return value(key, 4, ints(value));
     }
 
-    GgufBytes real(String key, float value) {
+    public GgufBytes real(String key, float value) {
         return value(key, 6, ints(Float.floatToRawIntBits(value)));
     }
 
@@ -72,6 +72,15 @@ public final class GgufBytes {
         list.writeBytes(ints(8));
         list.writeBytes(longs(values.size()));
         values.forEach(value -> list.writeBytes(bytes(value)));
+        return value(key, 9, list.toByteArray());
+    }
+
+    /// Adds a list of 32-bit floats.
+    public GgufBytes reals(String key, List<Float> values) {
+        var list = new ByteArrayOutputStream();
+        list.writeBytes(ints(6));
+        list.writeBytes(longs(values.size()));
+        values.forEach(value -> list.writeBytes(ints(Float.floatToRawIntBits(value))));
         return value(key, 9, list.toByteArray());
     }
 
@@ -85,7 +94,7 @@ public final class GgufBytes {
     }
 
     /// Adds any value, already encoded.
-    GgufBytes value(String key, int type, byte[] encoded) {
+    public GgufBytes value(String key, int type, byte[] encoded) {
         metadata.writeBytes(bytes(key));
         metadata.writeBytes(ints(type));
         metadata.writeBytes(encoded);

@@ -48,7 +48,8 @@ final class GgufKeys {
                         flag("add_bos_token", defaults.addBos()),
                         flag("add_eos_token", defaults.addEos()),
                         flag("add_space_prefix", defaults.addSpacePrefix()),
-                        flag("remove_extra_whitespaces", defaults.removeExtraSpaces())));
+                        flag("remove_extra_whitespaces", defaults.removeExtraSpaces())),
+                GgufStrips.of(metadata, model));
     }
 
     private OptionalInt id(String name, int tokens) {

@@ -196,11 +196,11 @@ final class GgufTokenizer {
         List<AddedToken> added = new ArrayList<>();
         for (int id = 0; id < vocabulary.size(); id++) {
             Vocabulary.Kind kind = vocabulary.kind(id);
-            boolean literal = kind == Vocabulary.Kind.SPECIAL || kind == Vocabulary.Kind.ADDED;
-            if (literal && !vocabulary.piece(id).isEmpty()) {
-                added.add(
-                        AddedToken.literal(
-                                id, vocabulary.piece(id), kind == Vocabulary.Kind.SPECIAL));
+            boolean special = kind == Vocabulary.Kind.SPECIAL;
+            String piece = vocabulary.piece(id);
+            if ((special || kind == Vocabulary.Kind.ADDED) && !piece.isEmpty()) {
+                boolean stripRight = file.strips().right(piece, special);
+                added.add(new AddedToken(id, piece, false, false, stripRight, false, special));
             }
         }
         return added;

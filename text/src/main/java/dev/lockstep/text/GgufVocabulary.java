@@ -21,7 +21,8 @@ public record GgufVocabulary(
         List<String> merges,
         List<Integer> characterMap,
         SpecialIds specialIds,
-        Flags flags) {
+        Flags flags,
+        GgufStrips strips) {
     /// The special token ids of the file; [#NONE] has none.
     public record SpecialIds(
             OptionalInt bos, OptionalInt eos, OptionalInt unknown, OptionalInt separator) {
@@ -45,6 +46,30 @@ public record GgufVocabulary(
                 default -> new Flags(GgufPreTokenizers.addsBos(pre), false, false, false);
             };
         }
+    }
+
+    /// Creates a vocabulary whose tokens take no white space.
+    public GgufVocabulary(
+            String model,
+            String pre,
+            List<String> tokens,
+            List<Float> scores,
+            List<Integer> tokenTypes,
+            List<String> merges,
+            List<Integer> characterMap,
+            SpecialIds specialIds,
+            Flags flags) {
+        this(
+                model,
+                pre,
+                tokens,
+                scores,
+                tokenTypes,
+                merges,
+                characterMap,
+                specialIds,
+                flags,
+                GgufStrips.NONE);
     }
 
     public GgufVocabulary {

@@ -3,13 +3,16 @@ package dev.lockstep.text;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.checkpoint.TokenizerSource;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -37,5 +40,17 @@ final class GgufVocabularyFixturesTest {
             assertArrayEquals(expected, tokenizer.encode(inputs.get(i), true), "input " + i);
             assertEquals(inputs.get(i), tokenizer.decode(expected, false), "input " + i);
         }
+    }
+
+    @Test
+    void theMarkersOfPhi3TakeTheWhiteSpaceAfterThem() {
+        Path file = Fixtures.require("tokenizers/ggml-vocab-phi-3.gguf");
+        Tokenizer tokenizer = Tokenizers.of(TokenizerSource.open(file));
+        assertArrayEquals(
+                new int[] {32010, 6324, 32007, 32001},
+                tokenizer.encode("<|user|>\nHi<|end|>\n<|assistant|>\n", true));
+        int[] separator = tokenizer.encode("<|endoftext|>\n", true);
+        assertEquals(32000, separator[0]);
+        assertTrue(separator.length > 1);
     }
 }
