@@ -3,6 +3,7 @@ package dev.lockstep.cli;
 
 import dev.lockstep.cli.hub.ModelChoice;
 import dev.lockstep.cli.launch.ProcessStart;
+import dev.lockstep.cluster.ClusterAccess;
 import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.coordinator.CoordinatorConfig;
@@ -32,6 +33,7 @@ final class CoordinatorCommand extends Command {
                         model.path(),
                         model.name(),
                         start.folder(ProcessKeys.RUN_FOLDER)),
+                ClusterAccess.of(start.settings()),
                 start.daemon());
         return ExitCode.OK;
     }

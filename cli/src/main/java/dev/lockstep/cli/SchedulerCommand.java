@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli;
 
+import dev.lockstep.cli.launch.ProcessStart;
+import dev.lockstep.cluster.ClusterAccess;
 import dev.lockstep.cluster.process.ExitCode;
+import dev.lockstep.cluster.process.ProcessKeys;
+import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.scheduler.process.SchedulerConfig;
 import dev.lockstep.scheduler.process.SchedulerMain;
 import java.util.List;
@@ -18,7 +22,13 @@ final class SchedulerCommand extends Command {
 
     @Override
     int run(List<String> arguments) {
-        SchedulerMain.run(arguments);
+        Settings settings = settings(arguments);
+        ProcessStart start =
+                ProcessStart.of(name(), settings, SchedulerConfig.drainBudget(settings));
+        SchedulerMain.run(
+                SchedulerConfig.of(settings, start.folder(ProcessKeys.RUN_FOLDER)),
+                ClusterAccess.of(settings),
+                start.daemon());
         return ExitCode.OK;
     }
 }

@@ -13,6 +13,10 @@ import java.util.List;
 
 /// Runs one ZooKeeper server, for clusters whose processes are started one by one.
 final class ZooKeeperCommand extends Command {
+    private static final Key<String> HOST =
+            Key.text("internal-host", "ADDRESS", "the address to listen on")
+                    .orElse(EmbeddedZooKeeper.LOOPBACK);
+
     private static final Key<Integer> PORT =
             Key.integer("port", 0, 65535, "the port to listen on; 0 chooses a free one")
                     .orElse("2181");
@@ -22,7 +26,7 @@ final class ZooKeeperCommand extends Command {
                     .orElseComputed("a temporary folder, removed at the end");
 
     private static final SettingsSpec SPEC =
-            SettingsSpec.of(ProcessKeys.HOST, PORT, DATA, ProcessKeys.PARENT_PIPE);
+            SettingsSpec.of(HOST, PORT, DATA, ProcessKeys.PARENT_PIPE);
 
     ZooKeeperCommand() {
         super("zookeeper", "[--key=value …]", "run one standalone ZooKeeper server", SPEC);
@@ -37,7 +41,7 @@ final class ZooKeeperCommand extends Command {
                         .own(
                                 EmbeddedZooKeeper.start(
                                         start.folder(DATA),
-                                        settings.value(ProcessKeys.HOST),
+                                        settings.value(HOST),
                                         settings.value(PORT)));
         System.out.println("ZooKeeper listens at " + server.connectString());
         start.daemon().run();

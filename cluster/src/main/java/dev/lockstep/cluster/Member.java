@@ -16,9 +16,7 @@ import java.util.regex.Pattern;
 /// @param group the group it belongs to; empty for a coordinator, which serves all of them
 /// @param rank `[0, size)` for a worker, else 0
 /// @param size number of ranks of the group for a worker, else 1
-/// @param host the address at which other processes reach it
-/// @param port the port it listens on, 0 when it serves only `unixSocket`
-/// @param unixSocket path of a socket that processes of the same host prefer; empty for none
+/// @param address where other processes reach it
 /// @param state requests are routed only to [State#READY]
 /// @param incarnation 32 hexadecimal digits, new for each start of the process
 ///   (`Randomness#nextIncarnation`) and kept across lost ZooKeeper sessions: the process and its
@@ -30,9 +28,7 @@ public record Member(
         String group,
         int rank,
         int size,
-        String host,
-        int port,
-        String unixSocket,
+        MemberAddress address,
         State state,
         String incarnation,
         long pid,
@@ -71,13 +67,6 @@ public record Member(
         if (size < 1 || rank < 0 || rank >= size) {
             throw new IllegalArgumentException("rank " + rank + " is outside [0, " + size + ")");
         }
-        if (port < 0 || port > 65535) {
-            throw new IllegalArgumentException("port " + port + " is outside [0, 65535]");
-        }
-        if (host.isEmpty() || (port == 0 && unixSocket.isEmpty())) {
-            throw new IllegalArgumentException(
-                    "a member needs a host, and a port or a Unix socket");
-        }
         if (!INCARNATION.matcher(incarnation).matches()) {
             throw new IllegalArgumentException(
                     "incarnation \"" + incarnation + "\" is not 32 hexadecimal digits");
@@ -87,18 +76,27 @@ public record Member(
 
     /// Returns a coordinator in state STARTING.
     public static Member coordinator(String host, int port, String incarnation) {
-        return starting(Role.COORDINATOR, "", 0, 1, host, port, incarnation);
+        return starting(Role.COORDINATOR, "", 0, 1, MemberAddress.tcp(host, port), incarnation);
     }
 
     /// Returns a scheduler of a group in state STARTING.
+    public static Member scheduler(String group, MemberAddress address, String incarnation) {
+        return starting(Role.SCHEDULER, group, 0, 1, address, incarnation);
+    }
+
     public static Member scheduler(String group, String host, int port, String incarnation) {
-        return starting(Role.SCHEDULER, group, 0, 1, host, port, incarnation);
+        return scheduler(group, MemberAddress.tcp(host, port), incarnation);
     }
 
     /// Returns a worker of a group in state STARTING.
     public static Member worker(
+            String group, int rank, int size, MemberAddress address, String incarnation) {
+        return starting(Role.WORKER, group, rank, size, address, incarnation);
+    }
+
+    public static Member worker(
             String group, int rank, int size, String host, int port, String incarnation) {
-        return starting(Role.WORKER, group, rank, size, host, port, incarnation);
+        return worker(group, rank, size, MemberAddress.tcp(host, port), incarnation);
     }
 
     private static Member starting(
@@ -106,47 +104,19 @@ public record Member(
             String group,
             int rank,
             int size,
-            String host,
-            int port,
+            MemberAddress address,
             String incarnation) {
         long pid = ProcessHandle.current().pid();
         return new Member(
-                role,
-                group,
-                rank,
-                size,
-                host,
-                port,
-                "",
-                State.STARTING,
-                incarnation,
-                pid,
-                Map.of());
+                role, group, rank, size, address, State.STARTING, incarnation, pid, Map.of());
     }
 
     public Member withState(State changed) {
-        return new Member(
-                role,
-                group,
-                rank,
-                size,
-                host,
-                port,
-                unixSocket,
-                changed,
-                incarnation,
-                pid,
-                attributes);
+        return new Member(role, group, rank, size, address, changed, incarnation, pid, attributes);
     }
 
     public Member withAttributes(Map<String, String> changed) {
-        return new Member(
-                role, group, rank, size, host, port, unixSocket, state, incarnation, pid, changed);
-    }
-
-    public Member withUnixSocket(String path) {
-        return new Member(
-                role, group, rank, size, host, port, path, state, incarnation, pid, attributes);
+        return new Member(role, group, rank, size, address, state, incarnation, pid, changed);
     }
 
     public boolean ready() {
@@ -160,11 +130,6 @@ public record Member(
     /// Returns a description for logs: `worker default/1 at 127.0.0.1:4711`.
     public String describe() {
         String place = group.isEmpty() ? "" : " " + group + (role == Role.WORKER ? "/" + rank : "");
-        return role.word() + place + " at " + address();
-    }
-
-    /// Returns `host:port`, or the path of the Unix socket if the member has no port.
-    public String address() {
-        return port == 0 ? unixSocket : host + ":" + port;
+        return role.word() + place + " at " + address;
     }
 }

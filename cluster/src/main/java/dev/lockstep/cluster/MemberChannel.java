@@ -7,26 +7,30 @@ import io.netty.channel.socket.nio.NioDomainSocketChannel;
 import io.netty.channel.socket.nio.NioSocketChannel;
 import java.net.InetSocketAddress;
 import java.net.UnixDomainSocketAddress;
-import java.nio.file.Files;
-import java.nio.file.Path;
 
 /// The gRPC channels between the processes of a cluster.
 public final class MemberChannel {
     private MemberChannel() {}
 
-    /// Starts a channel to the member's Unix socket if it has one that exists on this host, else to
-    /// its TCP address. Callbacks run on the event loop, so they must not block.
-    public static NettyChannelBuilder to(Member member, EventLoopGroup eventLoop) {
-        String socket = member.unixSocket();
+    /// Starts a channel to the member's Unix socket if it is on this host, else to its TCP address;
+    /// its calls prove the cluster's secret. Callbacks run on the event loop, so they must not
+    /// block.
+    public static NettyChannelBuilder to(
+            Member member, ClusterAccess access, EventLoopGroup eventLoop) {
+        MemberAddress address = member.address();
         NettyChannelBuilder builder =
-                !socket.isEmpty() && Files.exists(Path.of(socket))
-                        ? NettyChannelBuilder.forAddress(UnixDomainSocketAddress.of(socket))
+                address.port() == 0 || address.isOnThisHost()
+                        ? NettyChannelBuilder.forAddress(address.socketAddress())
                                 .channelType(
                                         NioDomainSocketChannel.class, UnixDomainSocketAddress.class)
                                 .overrideAuthority("localhost")
-                        : NettyChannelBuilder.forAddress(
-                                        new InetSocketAddress(member.host(), member.port()))
+                        // Resolves the name on another thread.
+                        : NettyChannelBuilder.forAddress(address.host(), address.port())
                                 .channelType(NioSocketChannel.class, InetSocketAddress.class);
-        return builder.eventLoopGroup(eventLoop).usePlaintext().directExecutor().disableRetry();
+        return builder.eventLoopGroup(eventLoop)
+                .usePlaintext()
+                .intercept(CallProof.of(access.secret(), member.incarnation()))
+                .directExecutor()
+                .disableRetry();
     }
 }

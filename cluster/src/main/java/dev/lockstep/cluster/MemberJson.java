@@ -31,9 +31,10 @@ final class MemberJson {
             json.writeStringField("group", member.group());
             json.writeNumberField("rank", member.rank());
             json.writeNumberField("size", member.size());
-            json.writeStringField("host", member.host());
-            json.writeNumberField("port", member.port());
-            json.writeStringField("unixSocket", member.unixSocket());
+            json.writeStringField("host", member.address().host());
+            json.writeNumberField("port", member.address().port());
+            json.writeStringField("unixSocket", member.address().unixSocket());
+            json.writeStringField("hostIdentity", member.address().hostIdentity());
             json.writeStringField("state", member.state().name().toLowerCase(Locale.ROOT));
             json.writeStringField("incarnation", member.incarnation());
             json.writeNumberField("pid", member.pid());
@@ -91,9 +92,11 @@ final class MemberJson {
                 field(fields, "group"),
                 Integer.parseInt(field(fields, "rank")),
                 Integer.parseInt(field(fields, "size")),
-                field(fields, "host"),
-                Integer.parseInt(field(fields, "port")),
-                field(fields, "unixSocket"),
+                new MemberAddress(
+                        field(fields, "host"),
+                        Integer.parseInt(field(fields, "port")),
+                        field(fields, "unixSocket"),
+                        field(fields, "hostIdentity")),
                 Member.State.valueOf(field(fields, "state").toUpperCase(Locale.ROOT)),
                 field(fields, "incarnation"),
                 Long.parseLong(field(fields, "pid")),

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.lockstep.cluster.process.Randomness;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -19,9 +20,11 @@ class MemberTest {
 
     @Test
     void roundTripsThroughJson() {
+        MemberAddress address =
+                MemberAddress.tcp("10.0.0.1", 4711).andUnix(Path.of("/run/lockstep/worker-1.sock"));
         Member member =
-                WORKER.withState(Member.State.READY)
-                        .withUnixSocket("/run/lockstep/worker-1.sock")
+                Member.worker("default", 1, 2, address, INCARNATION)
+                        .withState(Member.State.READY)
                         .withAttributes(Map.of("model", "smol \"lm\"\n", "build", "ä"));
         assertEquals(member, MemberJson.read(MemberJson.write(member)));
     }
@@ -62,6 +65,12 @@ class MemberTest {
         assertRefused("port 65536", () -> Member.worker("g", 0, 1, "h", 65536, INCARNATION));
         assertRefused("group \"../x\"", () -> Member.scheduler("../x", "h", 1, INCARNATION));
         assertRefused("incarnation \"7\"", () -> Member.coordinator("h", 1, "7"));
-        assertRefused("port or a Unix socket", () -> Member.coordinator("h", 0, INCARNATION));
+        assertRefused("a port, or a Unix socket", () -> Member.coordinator("h", 0, INCARNATION));
+        for (String host : List.of("a b", "h/x", "h\n", "x".repeat(256))) {
+            assertRefused("is not a name or an address", () -> MemberAddress.tcp(host, 1));
+        }
+        for (String socket : List.of("s.sock", "/a\0b", "/a\n", "/" + "x".repeat(107))) {
+            assertRefused("is not the absolute path", () -> new MemberAddress("", 0, socket, "x"));
+        }
     }
 }

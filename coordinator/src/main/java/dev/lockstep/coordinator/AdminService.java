@@ -72,7 +72,7 @@ final class AdminService extends AdminGrpc.AdminImplBase {
                 .setRole(member.role().word())
                 .setGroup(member.group())
                 .setRank(member.rank())
-                .setAddress(member.address())
+                .setAddress(member.address().toString())
                 .setState(member.state().name().toLowerCase(Locale.ROOT))
                 .build();
     }

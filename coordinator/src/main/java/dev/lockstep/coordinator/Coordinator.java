@@ -6,6 +6,7 @@ import com.linecorp.armeria.server.Server;
 import com.linecorp.armeria.server.ServerBuilder;
 import dev.lockstep.cluster.BlockHasher;
 import dev.lockstep.cluster.Cluster;
+import dev.lockstep.cluster.ClusterAccess;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.Registration;
 import dev.lockstep.cluster.process.Clock;
@@ -62,11 +63,15 @@ final class Coordinator {
     /// Creates the server and listens.
     ///
     /// @throws UncheckedIOException with one line, when the port is not available
-    Coordinator(CoordinatorConfig config, CompletableFuture<ServedModel> model, Timeouts timeouts) {
+    Coordinator(
+            CoordinatorConfig config,
+            ClusterAccess access,
+            CompletableFuture<ServedModel> model,
+            Timeouts timeouts) {
         Failpoints failpoints =
                 Failpoints.parse(config.failpoints(), "coordinator", Completion.FAILPOINTS);
         this.config = config;
-        this.schedulers = new SchedulerClient(Clock.SYSTEM, this::update);
+        this.schedulers = new SchedulerClient(Clock.SYSTEM, access, this::update);
         this.metrics = new Metrics(schedulers, requests);
         var environment =
                 new Completion.Environment(schedulers, Clock.SYSTEM, failpoints, timeouts.quiet());

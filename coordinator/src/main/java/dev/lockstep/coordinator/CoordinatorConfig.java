@@ -60,6 +60,7 @@ public record CoordinatorConfig(
                     MAX_BODY,
                     DRAIN_TIMEOUT,
                     ProcessKeys.PARENT_PIPE,
+                    ProcessKeys.CLUSTER_SECRET_FILE,
                     ProcessKeys.FAILPOINTS);
 
     /// Reads the settings of a coordinator.

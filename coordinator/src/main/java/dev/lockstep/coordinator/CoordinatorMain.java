@@ -2,6 +2,7 @@
 package dev.lockstep.coordinator;
 
 import dev.lockstep.cluster.Cluster;
+import dev.lockstep.cluster.ClusterAccess;
 import dev.lockstep.cluster.ZooKeeperCluster;
 import dev.lockstep.cluster.process.Daemon;
 import java.util.concurrent.CompletableFuture;
@@ -25,7 +26,7 @@ public final class CoordinatorMain {
     /// @throws java.io.UncheckedIOException when the port is not available
     /// @throws dev.lockstep.checkpoint.CheckpointException when the tokenizer or the chat template
     ///   cannot be read
-    public static void run(CoordinatorConfig config, Daemon daemon) {
+    public static void run(CoordinatorConfig config, ClusterAccess access, Daemon daemon) {
         CompletableFuture<ServedModel> model =
                 start(
                         "model-text",
@@ -36,7 +37,7 @@ public final class CoordinatorMain {
                         () -> ZooKeeperCluster.connect(config.zookeeper(), config.cluster()));
         // From here on a signal closes the connection.
         daemon.atEnd(reason -> connecting.thenAccept(Cluster::close).join());
-        var coordinator = new Coordinator(config, model, Timeouts.DEFAULT);
+        var coordinator = new Coordinator(config, access, model, Timeouts.DEFAULT);
         daemon.atEnd(coordinator::stop);
         LOG.info("coordinator listens on {}:{}", config.host(), coordinator.port());
         coordinator.join(await(connecting));

@@ -153,7 +153,7 @@ final class MetricsTest {
 
     @Test
     void withoutAGroupOnlyMetricsOfTheCoordinatorAreReported() {
-        try (var schedulers = new SchedulerClient(Clock.SYSTEM, () -> {})) {
+        try (var schedulers = new SchedulerClient(Clock.SYSTEM, TestCoordinator.ACCESS, () -> {})) {
             var metrics = new Metrics(schedulers, new OpenRequests());
             assertEquals(
                     List.of("lockstep_requests_open 0.0"),

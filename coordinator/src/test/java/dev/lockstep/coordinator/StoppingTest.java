@@ -92,6 +92,7 @@ final class StoppingTest {
                             () ->
                                     new Coordinator(
                                             TestCoordinator.config(Path.of("unused"), port),
+                                            TestCoordinator.ACCESS,
                                             CompletableFuture.completedFuture(tiny.model),
                                             TestCoordinator.LONG_TIMEOUTS));
             String line = String.valueOf(refused.getMessage());
@@ -106,6 +107,7 @@ final class StoppingTest {
         var coordinator =
                 new Coordinator(
                         TestCoordinator.config(Path.of("unused"), 0),
+                        TestCoordinator.ACCESS,
                         loading,
                         TestCoordinator.LONG_TIMEOUTS);
         try (var raw = new RawConnection(coordinator.port())) {

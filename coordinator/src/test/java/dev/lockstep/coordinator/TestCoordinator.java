@@ -5,6 +5,8 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.checkpoint.TinyCheckpoint;
+import dev.lockstep.cluster.ClusterAccess;
+import dev.lockstep.cluster.ClusterSecret;
 import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.FixedCluster;
 import dev.lockstep.cluster.process.Randomness;
@@ -40,6 +42,8 @@ public final class TestCoordinator implements AutoCloseable {
     static final Timeouts SHORT_TIMEOUTS =
             new Timeouts(NEVER, Duration.ofMillis(700), Duration.ofSeconds(2));
 
+    public static final ClusterAccess ACCESS = new ClusterAccess(ClusterSecret.random());
+
     private static final ObjectMapper JSON = new ObjectMapper();
 
     public final FixedCluster cluster = new FixedCluster(Runnable::run, Randomness.secure());
@@ -54,6 +58,7 @@ public final class TestCoordinator implements AutoCloseable {
         coordinator =
                 new Coordinator(
                         config(Path.of("unused"), 0),
+                        ACCESS,
                         CompletableFuture.completedFuture(model),
                         timeouts);
         cluster.another(Runnable::run).register(scheduler.member());

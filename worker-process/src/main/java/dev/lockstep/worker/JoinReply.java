@@ -3,6 +3,7 @@ package dev.lockstep.worker;
 
 import com.google.protobuf.ByteString;
 import dev.lockstep.cluster.BlockHash;
+import dev.lockstep.cluster.HostIdentity;
 import dev.lockstep.kernels.Device;
 import dev.lockstep.model.ComputeTypes;
 import dev.lockstep.model.KvGroupLayout;
@@ -52,7 +53,7 @@ final class JoinReply {
         RankInfo info =
                 RankInfo.newBuilder()
                         .setRank(config.rank())
-                        .setHost(config.host())
+                        .setHost(config.address().host().orElse("localhost"))
                         .setPid((int) ProcessHandle.current().pid())
                         .setDevice(device.name())
                         .setInstructionSet(device.instructionSet())
@@ -78,7 +79,8 @@ final class JoinReply {
                         .setInstructionSet(device.instructionSet())
                         .setComputeType(types.computeName())
                         .setKvType(types.kvName())
-                        .setHost(config.hostIdentity())
+                        // The ranks of a CPU group share memory.
+                        .setHost(HostIdentity.current())
                         .setMaxModelLen(maxModelLen)
                         .setVocabSize(source.vocabularySize())
                         .setBlockSize(WorkerConfig.BLOCK_SIZE)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
+import dev.lockstep.cluster.InternalAddress;
 import dev.lockstep.cluster.process.Key;
 import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
@@ -28,9 +29,7 @@ public record WorkerConfig(
         String group,
         int rank,
         int tensorParallel,
-        String host,
-        int port,
-        Path runFolder,
+        InternalAddress address,
         Path model,
         String servedModelName,
         Optional<Integer> threads,
@@ -76,8 +75,9 @@ public record WorkerConfig(
                     ProcessKeys.GROUP,
                     ProcessKeys.RANK,
                     ProcessKeys.TENSOR_PARALLEL,
-                    ProcessKeys.HOST,
+                    ProcessKeys.INTERNAL_HOST,
                     ProcessKeys.INTERNAL_PORT,
+                    ProcessKeys.CLUSTER_SECRET_FILE,
                     ProcessKeys.RUN_FOLDER,
                     ProcessKeys.MODEL,
                     ProcessKeys.SERVED_MODEL_NAME,
@@ -114,9 +114,13 @@ public record WorkerConfig(
                 settings.value(ProcessKeys.GROUP),
                 settings.value(ProcessKeys.RANK),
                 settings.value(ProcessKeys.TENSOR_PARALLEL),
-                settings.value(ProcessKeys.HOST),
-                settings.value(ProcessKeys.INTERNAL_PORT),
-                runFolder,
+                InternalAddress.of(
+                        settings,
+                        runFolder,
+                        "worker-%s-%d"
+                                .formatted(
+                                        settings.value(ProcessKeys.GROUP),
+                                        settings.value(ProcessKeys.RANK))),
                 model,
                 settings.find(ProcessKeys.SERVED_MODEL_NAME).orElse(modelName),
                 settings.find(ProcessKeys.THREADS),
@@ -143,12 +147,6 @@ public record WorkerConfig(
                             .formatted(requested.get(), context));
         }
         return requested.orElse(context);
-    }
-
-    /// Returns the host's identity in the handshake: the ranks of a CPU group share memory, so they
-    /// must be on one host.
-    public String hostIdentity() {
-        return host;
     }
 
     private static String word(Enum<?> value) {

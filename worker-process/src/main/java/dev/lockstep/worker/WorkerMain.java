@@ -2,6 +2,7 @@
 package dev.lockstep.worker;
 
 import dev.lockstep.cluster.Cluster;
+import dev.lockstep.cluster.ClusterAccess;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.Registration;
 import dev.lockstep.cluster.ZooKeeperCluster;
@@ -48,7 +49,11 @@ public final class WorkerMain {
     /// Runs until the daemon is stopped.
     ///
     /// @param progress receives the progress of loading, for the launcher's terminal
-    public static void run(WorkerConfig config, Daemon daemon, LoadSettings.Progress progress) {
+    public static void run(
+            WorkerConfig config,
+            ClusterAccess access,
+            Daemon daemon,
+            LoadSettings.Progress progress) {
         Failpoints failpoints =
                 Failpoints.parse(
                         config.failpoints(),
@@ -96,11 +101,12 @@ public final class WorkerMain {
                         rank,
                         plan.maxModelLen(),
                         bill.activations());
-        serve(config, daemon, cluster, joinReply, rank, kernels, failpoints);
+        serve(config, access, daemon, cluster, joinReply, rank, kernels, failpoints);
     }
 
     private static void serve(
             WorkerConfig config,
+            ClusterAccess access,
             Daemon daemon,
             Cluster cluster,
             JoinReply joinReply,
@@ -121,35 +127,26 @@ public final class WorkerMain {
         WorkerServer server =
                 daemon.own(
                         WorkerServer.open(
-                                config.host(),
-                                config.port(),
-                                config.runFolder()
-                                        .resolve(
-                                                "worker-%s-%d.sock"
-                                                        .formatted(config.group(), config.rank())),
-                                service));
+                                config.address(), access, joinReply.incarnation(), service));
         Member member =
                 Member.worker(
                                 config.group(),
                                 config.rank(),
                                 config.tensorParallel(),
-                                config.host(),
-                                server.port(),
+                                server.address(),
                                 joinReply.incarnation())
-                        .withUnixSocket(server.socket().toString())
                         .withAttributes(
                                 Map.of(
                                         "model", config.servedModelName(),
                                         "digest", joinReply.modelDigest()));
         announcement.begin(daemon.own(cluster.register(member)));
         LOG.info(
-                "rank {} of {} in group {}: {}, announced at {}:{}",
+                "rank {} of {} in group {}: {}, announced at {}",
                 config.rank(),
                 config.tensorParallel(),
                 config.group(),
                 joinReply.info().getShard(),
-                config.host(),
-                server.port());
+                server.address());
         daemon.run();
     }
 

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
+import dev.lockstep.cluster.ClusterAccess;
+import dev.lockstep.cluster.ClusterSecret;
+import dev.lockstep.cluster.InternalAddress;
+import dev.lockstep.cluster.Member;
+import dev.lockstep.cluster.MemberAddress;
 import dev.lockstep.cluster.process.Failpoints;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.Executors;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -12,6 +18,8 @@ import java.util.concurrent.TimeUnit;
 
 /// A worker as in its process, without ZooKeeper: server, service, step thread.
 final class ServedWorker implements AutoCloseable {
+    static final ClusterAccess ACCESS = new ClusterAccess(ClusterSecret.random());
+
     private final ScheduledExecutorService timer =
             Executors.newSingleThreadScheduledExecutor(
                     Thread.ofPlatform().daemon().name("heartbeat").factory());
@@ -36,9 +44,12 @@ final class ServedWorker implements AutoCloseable {
         runner.start();
         this.server =
                 WorkerServer.open(
-                        "127.0.0.1",
-                        0,
-                        folder.resolve("worker.sock"),
+                        new InternalAddress(
+                                InternalAddress.unix(folder, "worker").socket(),
+                                Optional.of("127.0.0.1"),
+                                0),
+                        ACCESS,
+                        TestWorker.INCARNATION,
                         new WorkerService(
                                 worker.joinReply,
                                 runner,
@@ -64,11 +75,26 @@ final class ServedWorker implements AutoCloseable {
     }
 
     TestScheduler dial() {
-        return TestScheduler.overTcp(server.port());
+        return dial(port(), ACCESS);
     }
 
     TestScheduler dialUnixSocket() {
-        return TestScheduler.overUnixSocket(server.socket());
+        return dial(unixSocket(), ACCESS);
+    }
+
+    /// Returns the address of its Unix socket alone.
+    MemberAddress unixSocket() {
+        return MemberAddress.unix(Path.of(server.address().unixSocket()));
+    }
+
+    /// Returns the address of its port alone.
+    MemberAddress port() {
+        return MemberAddress.tcp(server.address().host(), server.address().port());
+    }
+
+    static TestScheduler dial(MemberAddress address, ClusterAccess access) {
+        return new TestScheduler(
+                Member.worker("default", 0, 1, address, TestWorker.INCARNATION), access);
     }
 
     @Override

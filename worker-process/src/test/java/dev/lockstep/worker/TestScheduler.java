@@ -3,6 +3,9 @@ package dev.lockstep.worker;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.lockstep.cluster.ClusterAccess;
+import dev.lockstep.cluster.Member;
+import dev.lockstep.cluster.MemberChannel;
 import dev.lockstep.proto.v1.Form;
 import dev.lockstep.proto.v1.Formed;
 import dev.lockstep.proto.v1.Join;
@@ -16,13 +19,9 @@ import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
-import io.grpc.netty.NettyChannelBuilder;
 import io.grpc.stub.StreamObserver;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.nio.NioIoHandler;
-import io.netty.channel.socket.nio.NioDomainSocketChannel;
-import java.net.UnixDomainSocketAddress;
-import java.nio.file.Path;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -35,35 +34,18 @@ final class TestScheduler implements AutoCloseable, StreamObserver<WorkerMessage
     static final int SECONDS = 120;
 
     private final ManagedChannel channel;
-    private final MultiThreadIoEventLoopGroup loop;
     private final StreamObserver<SchedulerMessage> out;
     private final BlockingQueue<WorkerMessage> answers = new LinkedBlockingQueue<>();
     private final BlockingQueue<WorkerMessage> heartbeats = new LinkedBlockingQueue<>();
     private final CompletableFuture<Status> end = new CompletableFuture<>();
     private final CompletableFuture<Metadata> trailers = new CompletableFuture<>();
 
-    private TestScheduler(NettyChannelBuilder builder, MultiThreadIoEventLoopGroup loop) {
-        this.loop = loop;
-        this.channel = builder.usePlaintext().build();
+    private final MultiThreadIoEventLoopGroup loop =
+            new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
+
+    TestScheduler(Member worker, ClusterAccess access) {
+        this.channel = MemberChannel.to(worker, access, loop).build();
         this.out = WorkerGrpc.newStub(channel).attach(this);
-    }
-
-    static TestScheduler overTcp(int port) {
-        return new TestScheduler(NettyChannelBuilder.forAddress("127.0.0.1", port), loop());
-    }
-
-    static TestScheduler overUnixSocket(Path socket) {
-        MultiThreadIoEventLoopGroup loop = loop();
-        return new TestScheduler(
-                NettyChannelBuilder.forAddress(UnixDomainSocketAddress.of(socket))
-                        .eventLoopGroup(loop)
-                        .channelType(NioDomainSocketChannel.class, UnixDomainSocketAddress.class)
-                        .overrideAuthority("localhost"),
-                loop);
-    }
-
-    private static MultiThreadIoEventLoopGroup loop() {
-        return new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
     }
 
     void send(SchedulerMessage.Builder message) {

@@ -29,7 +29,7 @@ final class TestWorker implements AutoCloseable {
     static final int MAX_SEQUENCES = 8;
     static final int MAX_TOKENS = 64;
     static final int BLOCKS = 33;
-    static final String INCARNATION = "0123456789abcdef";
+    static final String INCARNATION = "0123456789abcdef0123456789abcdef";
 
     final Rank rank;
     final JoinReply joinReply;

@@ -37,7 +37,7 @@ class WorkerConfigTest {
         assertEquals("default", config.group());
         assertEquals(0, config.rank());
         assertEquals(1, config.tensorParallel());
-        assertEquals(0, config.port());
+        assertEquals(Optional.empty(), config.address().host());
         assertEquals("tiny", config.servedModelName());
         assertEquals(Optional.empty(), config.threads());
         assertEquals(List.of(), config.cpus());

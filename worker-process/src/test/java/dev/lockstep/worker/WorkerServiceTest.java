@@ -9,7 +9,6 @@ import static dev.lockstep.worker.TestSteps.row;
 import static dev.lockstep.worker.TestSteps.step;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.checkpoint.TinyCheckpoint;
@@ -21,10 +20,7 @@ import dev.lockstep.proto.v1.StepResult;
 import dev.lockstep.proto.v1.Token;
 import dev.lockstep.proto.v1.WorkerError;
 import dev.lockstep.proto.v1.WorkerMessage;
-import io.grpc.ServerServiceDefinition;
 import io.grpc.Status;
-import java.io.UncheckedIOException;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -32,24 +28,6 @@ import org.junit.jupiter.api.Test;
 
 /// The worker as a scheduler sees it, through a real stream.
 class WorkerServiceTest extends TinyWorkerSetting {
-    @Test
-    void aSocketPathThatIsTooLongIsRefusedWithItsLimit() {
-        Path socket = folder.resolve("x".repeat(107)).resolve("worker.sock");
-        int length = socket.toString().length();
-        UncheckedIOException refusal =
-                assertThrows(
-                        UncheckedIOException.class,
-                        () ->
-                                WorkerServer.open(
-                                        "127.0.0.1",
-                                        0,
-                                        socket,
-                                        () -> ServerServiceDefinition.builder("none").build()));
-        String message = String.valueOf(refusal.getMessage());
-        assertTrue(message.contains(length + " bytes, at most 107"), message);
-        assertTrue(message.contains("--run-folder"), message);
-    }
-
     @Test
     void aJoinIsAnsweredWithTheFieldsThatRanksMustShare() throws Exception {
         try (ServedWorker served = serve();

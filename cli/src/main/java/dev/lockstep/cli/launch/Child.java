@@ -3,10 +3,12 @@ package dev.lockstep.cli.launch;
 
 import dev.lockstep.cluster.process.ExitCode;
 import java.io.BufferedReader;
+import java.io.File;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -153,7 +155,7 @@ final class Child {
         if (stopping) {
             return null;
         }
-        Process started = new ProcessBuilder(command).redirectError(errorFile().toFile()).start();
+        Process started = new ProcessBuilder(command).redirectError(emptyErrorFile()).start();
         process = started;
         Thread.ofVirtual().name("read-" + name).start(() -> read(started));
         LOG.info("{} started, pid {}", name, started.pid());
@@ -205,6 +207,17 @@ final class Child {
             }
         }
         return "ended with exit code " + exitCode + " without a message";
+    }
+
+    /// Creates the file for its error output, which only this user reads: a crash may print what a
+    /// client sent.
+    private File emptyErrorFile() throws IOException {
+        Path file = errorFile();
+        Files.deleteIfExists(file);
+        Files.createFile(
+                file,
+                PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+        return file.toFile();
     }
 
     private Path errorFile() {

@@ -6,6 +6,7 @@ import dev.lockstep.cli.console.UnusableException;
 import dev.lockstep.cluster.Cluster;
 import dev.lockstep.cluster.EmbeddedZooKeeper;
 import dev.lockstep.cluster.Member;
+import dev.lockstep.cluster.MemberAddress;
 import dev.lockstep.cluster.ZooKeeperCluster;
 import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
@@ -192,9 +193,10 @@ public final class Launcher {
     }
 
     private Optional<Ready> status(Member coordinator) {
+        MemberAddress address = coordinator.address();
         String group = config.settings().value(ProcessKeys.GROUP);
         ManagedChannel channel =
-                NettyChannelBuilder.forAddress(coordinator.host(), coordinator.port())
+                NettyChannelBuilder.forAddress(address.host(), address.port())
                         .usePlaintext()
                         .build();
         try {
@@ -205,7 +207,7 @@ public final class Launcher {
             return status.getGroupsList().stream()
                     .filter(each -> each.getReady() && each.getGroup().equals(group))
                     .findFirst()
-                    .map(each -> new Ready(coordinator.host(), coordinator.port(), each));
+                    .map(each -> new Ready(address.host(), address.port(), each));
         } catch (StatusRuntimeException e) {
             LOG.debug("the coordinator does not report its status yet", e);
             return Optional.empty();

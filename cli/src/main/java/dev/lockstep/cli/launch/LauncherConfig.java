@@ -41,6 +41,8 @@ public record LauncherConfig(
                             ProcessKeys.KV_MEMORY,
                             ProcessKeys.MAX_NUM_SEQS,
                             ProcessKeys.MAX_NUM_BATCHED_TOKENS,
+                            ProcessKeys.INTERNAL_HOST,
+                            ProcessKeys.CLUSTER_SECRET_FILE,
                             ProcessKeys.ZOOKEEPER,
                             ProcessKeys.CLUSTER,
                             ProcessKeys.GROUP,

@@ -19,11 +19,26 @@ public final class ProcessKeys {
                     .orElse("default");
 
     public static final Key<String> HOST =
-            Key.text("host", "ADDRESS", "the address to listen on").orElse("127.0.0.1");
+            Key.text("host", "ADDRESS", "the address of the public port").orElse("127.0.0.1");
 
-    /// The port of processes that clients do not connect to.
+    /// The address of processes that clients do not connect to.
+    public static final Key<String> INTERNAL_HOST =
+            Key.text(
+                            "internal-host",
+                            "ADDRESS",
+                            "the address to listen on for processes of other hosts")
+                    .orElseComputed("none: Unix sockets only");
+
     public static final Key<Integer> INTERNAL_PORT =
-            Key.integer("port", 0, 65535, "the port to listen on; 0 takes a free one").orElse("0");
+            Key.integer("port", 0, 65535, "the port on --internal-host; 0 takes a free one")
+                    .orElse("0");
+
+    public static final Key<String> CLUSTER_SECRET_FILE =
+            Key.text(
+                            "cluster-secret-file",
+                            "PATH",
+                            "the file with the secret that the processes of the cluster prove to each other")
+                    .orElseComputed("one file for all processes of a user");
 
     public static final Key<String> RUN_FOLDER =
             Key.text("run-folder", "PATH", "where logs and Unix sockets go")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.coordinator.engine;
 
+import dev.lockstep.cluster.ClusterAccess;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.MemberChannel;
 import io.grpc.ManagedChannel;
@@ -15,8 +16,8 @@ final class SchedulerChannel {
 
     private SchedulerChannel() {}
 
-    static ManagedChannel open(Member member, EventLoopGroup eventLoop) {
-        return MemberChannel.to(member, eventLoop)
+    static ManagedChannel open(Member member, ClusterAccess access, EventLoopGroup eventLoop) {
+        return MemberChannel.to(member, access, eventLoop)
                 .idleTimeout(1, TimeUnit.DAYS)
                 .maxInboundMessageSize(MAX_MESSAGE_BYTES)
                 .build();

@@ -2,6 +2,7 @@
 package dev.lockstep.coordinator.engine;
 
 import dev.lockstep.cluster.BlockHasher;
+import dev.lockstep.cluster.ClusterAccess;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.Membership;
 import dev.lockstep.cluster.process.Clock;
@@ -37,6 +38,7 @@ public final class SchedulerClient implements AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(SchedulerClient.class);
 
     private final Clock clock;
+    private final ClusterAccess access;
     private final Runnable changed;
     private final EventLoopGroup eventLoop =
             new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
@@ -59,8 +61,9 @@ public final class SchedulerClient implements AutoCloseable {
     public record TimelineCall(String group, Future<RequestTimeline> response) {}
 
     /// @param changed runs on the client's own thread after every change of [#groups]
-    public SchedulerClient(Clock clock, Runnable changed) {
+    public SchedulerClient(Clock clock, ClusterAccess access, Runnable changed) {
         this.clock = clock;
+        this.access = access;
         this.changed = changed;
         owner =
                 new ScheduledThreadPoolExecutor(
@@ -231,7 +234,7 @@ public final class SchedulerClient implements AutoCloseable {
     }
 
     private ManagedChannel dial(Member member) {
-        return SchedulerChannel.open(member, eventLoop);
+        return SchedulerChannel.open(member, access, eventLoop);
     }
 
     private void publish() {

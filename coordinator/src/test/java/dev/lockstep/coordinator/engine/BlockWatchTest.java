@@ -8,6 +8,7 @@ import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.VirtualClock;
 import dev.lockstep.coordinator.FakeScheduler;
+import dev.lockstep.coordinator.TestCoordinator;
 import dev.lockstep.proto.v1.BlockEvents;
 import dev.lockstep.proto.v1.WatchBlocksRequest;
 import io.grpc.ManagedChannel;
@@ -40,7 +41,7 @@ final class BlockWatchTest {
     @BeforeEach
     void connect() throws Exception {
         scheduler = new FakeScheduler("default", "m", 10, 10);
-        channel = SchedulerChannel.open(scheduler.member(), loop);
+        channel = SchedulerChannel.open(scheduler.member(), TestCoordinator.ACCESS, loop);
     }
 
     @AfterEach

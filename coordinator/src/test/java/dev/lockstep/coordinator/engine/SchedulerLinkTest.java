@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.VirtualClock;
 import dev.lockstep.coordinator.FakeScheduler;
+import dev.lockstep.coordinator.TestCoordinator;
 import dev.lockstep.proto.v1.GenerateRequest;
 import dev.lockstep.proto.v1.SchedulerGrpc;
 import io.netty.channel.EventLoopGroup;
@@ -39,7 +40,11 @@ final class SchedulerLinkTest {
                                 () ->
                                         new SchedulerLink(
                                                 scheduler.member(),
-                                                member -> SchedulerChannel.open(member, loop),
+                                                member ->
+                                                        SchedulerChannel.open(
+                                                                member,
+                                                                TestCoordinator.ACCESS,
+                                                                loop),
                                                 owner,
                                                 () -> {},
                                                 clock))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
+import dev.lockstep.cluster.InternalAddress;
 import dev.lockstep.cluster.process.Failpoints;
 import dev.lockstep.cluster.process.Key;
 import dev.lockstep.cluster.process.ProcessKeys;
@@ -23,8 +24,7 @@ public record SchedulerConfig(
         String zooKeeper,
         String cluster,
         String group,
-        String host,
-        int port,
+        InternalAddress address,
         int tensorParallel,
         int maxSequences,
         Optional<Integer> maxBatchedTokens,
@@ -34,6 +34,9 @@ public record SchedulerConfig(
         Duration drainTimeout,
         boolean parentPipe,
         Failpoints failpoints) {
+
+    // Time after the drain to notify readers, leave the cluster and close connections.
+    private static final Duration CLOSING = Duration.ofSeconds(5);
 
     private static final Pattern WEIGHT = Pattern.compile("(.+)=([0-9]+(?:\\.[0-9]+)?)");
 
@@ -90,8 +93,9 @@ public record SchedulerConfig(
                     ProcessKeys.ZOOKEEPER,
                     ProcessKeys.CLUSTER,
                     ProcessKeys.GROUP,
-                    ProcessKeys.HOST,
+                    ProcessKeys.INTERNAL_HOST,
                     ProcessKeys.INTERNAL_PORT,
+                    ProcessKeys.CLUSTER_SECRET_FILE,
                     ProcessKeys.TENSOR_PARALLEL,
                     ProcessKeys.MAX_NUM_SEQS,
                     ProcessKeys.MAX_NUM_BATCHED_TOKENS,
@@ -156,13 +160,21 @@ public record SchedulerConfig(
         return weights;
     }
 
-    static SchedulerConfig from(Settings settings) {
+    /// Returns the maximum time from SIGTERM to the end of the process.
+    public static Duration drainBudget(Settings settings) {
+        return settings.value(DRAIN_TIMEOUT).plus(CLOSING);
+    }
+
+    /// Reads the settings of a scheduler.
+    ///
+    /// @param runFolder folder of the process's socket and log
+    public static SchedulerConfig of(Settings settings, Path runFolder) {
         return new SchedulerConfig(
                 settings.value(ProcessKeys.ZOOKEEPER),
                 settings.value(ProcessKeys.CLUSTER),
                 settings.value(ProcessKeys.GROUP),
-                settings.value(ProcessKeys.HOST),
-                settings.value(ProcessKeys.INTERNAL_PORT),
+                InternalAddress.of(
+                        settings, runFolder, "scheduler-" + settings.value(ProcessKeys.GROUP)),
                 settings.value(ProcessKeys.TENSOR_PARALLEL),
                 settings.value(ProcessKeys.MAX_NUM_SEQS),
                 settings.find(ProcessKeys.MAX_NUM_BATCHED_TOKENS),

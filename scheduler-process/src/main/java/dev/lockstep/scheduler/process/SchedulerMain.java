@@ -2,6 +2,8 @@
 package dev.lockstep.scheduler.process;
 
 import dev.lockstep.cluster.Cluster;
+import dev.lockstep.cluster.ClusterAccess;
+import dev.lockstep.cluster.InternalServer;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.Registration;
 import dev.lockstep.cluster.ZooKeeperCluster;
@@ -9,37 +11,20 @@ import dev.lockstep.cluster.process.Clock;
 import dev.lockstep.cluster.process.Daemon;
 import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.Randomness;
-import dev.lockstep.cluster.process.Settings;
-import dev.lockstep.cluster.process.SettingsException;
-import io.grpc.Server;
 import java.io.IOException;
-import java.net.InetAddress;
-import java.time.Duration;
-import java.util.List;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
 /// A scheduler process: leads a group, or is a standby.
 public final class SchedulerMain {
-    // Time after the drain to notify readers, leave the cluster and close connections.
-    private static final Duration CLOSING = Duration.ofSeconds(5);
     private static final Logger LOG = LogManager.getLogger(SchedulerMain.class);
 
     private SchedulerMain() {}
 
-    /// Runs until the process is stopped.
-    ///
-    /// @throws SettingsException with one line that names key, value and limit
-    public static void run(List<String> arguments) {
-        SchedulerConfig config =
-                SchedulerConfig.from(
-                        Settings.parse(SchedulerConfig.SPEC, arguments, System.getenv()));
-        var daemon = new Daemon("scheduler", config.drainTimeout().plus(CLOSING));
-        if (config.parentPipe()) {
-            daemon.watchParentPipe();
-        }
+    /// Runs until the daemon is stopped.
+    public static void run(SchedulerConfig config, ClusterAccess access, Daemon daemon) {
         try {
-            start(config, daemon);
+            start(config, access, daemon);
         } catch (IOException e) {
             System.err.println(e.getMessage());
             daemon.exitWith(ExitCode.FAILED);
@@ -47,16 +32,18 @@ public final class SchedulerMain {
         daemon.run();
     }
 
-    private static void start(SchedulerConfig config, Daemon daemon) throws IOException {
-        NettyTransport transport = daemon.own(new NettyTransport());
+    private static void start(SchedulerConfig config, ClusterAccess access, Daemon daemon)
+            throws IOException {
+        NettyTransport transport = daemon.own(new NettyTransport(access));
         ZooKeeperCluster cluster =
                 daemon.own(ZooKeeperCluster.connect(config.zooKeeper(), config.cluster()));
         Randomness randomness = Randomness.secure();
         var journal = new BlockJournal(randomness.nextIncarnation());
         var service = new SchedulerService(config.group(), journal);
-        Server server = transport.listen(config.host(), config.port(), service);
-        daemon.atEnd(_ -> server.shutdownNow());
-        LOG.info("scheduler of group {} listens on port {}", config.group(), server.getPort());
+        String incarnation = randomness.nextIncarnation();
+        InternalServer server =
+                daemon.own(transport.listen(config.address(), incarnation, service));
+        LOG.info("scheduler of group {} listens at {}", config.group(), server.address());
 
         byte[] hashKey = awaitHashKey(cluster, daemon);
         if (daemon.stopping()) {
@@ -76,12 +63,7 @@ public final class SchedulerMain {
                                 _ -> daemon.exitWith(ExitCode.FAILED)));
         loop.start();
         service.serve(loop.inbox());
-        Member member =
-                Member.scheduler(
-                        config.group(),
-                        reachable(config.host()),
-                        server.getPort(),
-                        randomness.nextIncarnation());
+        Member member = Member.scheduler(config.group(), server.address(), incarnation);
         Registration registration = daemon.own(cluster.register(member));
         GroupKeeper keeper =
                 daemon.own(
@@ -116,10 +98,5 @@ public final class SchedulerMain {
             }
         }
         return new byte[0];
-    }
-
-    private static String reachable(String host) throws IOException {
-        boolean any = InetAddress.getByName(host).isAnyLocalAddress();
-        return any ? InetAddress.getLocalHost().getHostAddress() : host;
     }
 }

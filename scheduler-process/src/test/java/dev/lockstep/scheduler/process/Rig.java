@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.FixedCluster;
+import dev.lockstep.cluster.InternalAddress;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.Registration;
 import dev.lockstep.cluster.process.Clock;
@@ -30,6 +31,7 @@ import io.grpc.inprocess.InProcessChannelBuilder;
 import io.grpc.inprocess.InProcessServerBuilder;
 import io.grpc.stub.StreamObserver;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -85,8 +87,7 @@ final class Rig implements AutoCloseable {
                         "",
                         "default",
                         "g",
-                        "here",
-                        0,
+                        InternalAddress.unix(Path.of("unused"), "scheduler-g"),
                         size,
                         8,
                         Optional.empty(),

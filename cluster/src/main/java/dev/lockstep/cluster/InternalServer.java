@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.cluster;
+
+import io.grpc.BindableService;
+import io.grpc.Server;
+import io.grpc.netty.NettyServerBuilder;
+import io.netty.channel.EventLoopGroup;
+import io.netty.channel.socket.nio.NioServerDomainSocketChannel;
+import io.netty.channel.socket.nio.NioServerSocketChannel;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.BindException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.SocketAddress;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.UnresolvedAddressException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
+
+/// Serves the other processes of the cluster, and refuses everyone else: its Unix socket is for its
+/// own user alone, and each call must prove the cluster's secret. The process that opens it closes
+/// it.
+public final class InternalServer implements AutoCloseable {
+    private static final int MAX_METADATA_BYTES = 8 << 10;
+    private static final int RESET_WINDOW_SECONDS = 30;
+    private static final long MIN_KEEP_ALIVE_SECONDS = 5;
+
+    private final Path socket;
+    private final List<Server> servers = new ArrayList<>();
+    private final MemberAddress address;
+
+    /// Upper bounds of what one connection may ask for.
+    ///
+    /// @param messageBytes of one message
+    /// @param calls at a time
+    /// @param resets calls that its peer breaks off in 30 s
+    public record Limits(int messageBytes, int calls, int resets) {}
+
+    private InternalServer(InternalAddress where, Starter starter) throws IOException {
+        socket = where.socket();
+        try {
+            makeFolder(socket);
+            servers.add(
+                    starter.start(
+                            starter.builder(UnixDomainSocketAddress.of(socket))
+                                    .channelType(NioServerDomainSocketChannel.class)));
+            Files.setPosixFilePermissions(socket, PosixFilePermissions.fromString("rw-------"));
+            address =
+                    where.host().isPresent()
+                            ? listen(where.host().get(), where.port(), starter).andUnix(socket)
+                            : MemberAddress.unix(socket);
+        } catch (IOException | RuntimeException e) {
+            close();
+            throw e;
+        }
+    }
+
+    /// Starts to listen.
+    ///
+    /// @param incarnation of this process, for which calls must prove the secret
+    /// @param executor runs the calls; empty runs them on the event loop
+    /// @throws IOException with one line that names the address and the setting to change
+    public static InternalServer open(
+            InternalAddress where,
+            ClusterAccess access,
+            String incarnation,
+            Limits limits,
+            EventLoopGroup eventLoop,
+            Optional<Executor> executor,
+            BindableService service)
+            throws IOException {
+        CallProof proof = CallProof.of(access.secret(), incarnation);
+        return new InternalServer(where, new Starter(proof, limits, eventLoop, executor, service));
+    }
+
+    /// Returns the address to announce.
+    public MemberAddress address() {
+        return address;
+    }
+
+    private MemberAddress listen(String host, int port, Starter starter) throws IOException {
+        try {
+            Server server =
+                    starter.start(
+                            starter.builder(new InetSocketAddress(host, port))
+                                    .channelType(NioServerSocketChannel.class));
+            servers.add(server);
+            return MemberAddress.tcp(reachable(host), server.getPort());
+        } catch (IOException e) {
+            throw new IOException(
+                    "cannot listen on %s:%d: %s; choose another --port or --internal-host"
+                            .formatted(host, port, reason(e)),
+                    e);
+        }
+    }
+
+    private static String reason(IOException failure) {
+        return switch (failure.getCause()) {
+            case BindException e -> String.valueOf(e.getMessage());
+            case UnresolvedAddressException _ -> "no such address";
+            case null, default -> String.valueOf(failure.getMessage());
+        };
+    }
+
+    private static String reachable(String host) throws IOException {
+        boolean any = InetAddress.getByName(host).isAnyLocalAddress();
+        return any ? InetAddress.getLocalHost().getHostAddress() : host;
+    }
+
+    private static void makeFolder(Path socket) throws IOException {
+        Path folder = socket.getParent();
+        Files.createDirectories(
+                folder,
+                PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+        // Fails for a folder of another user.
+        Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwx------"));
+    }
+
+    /// What both listeners have in common.
+    private record Starter(
+            CallProof proof,
+            Limits limits,
+            EventLoopGroup eventLoop,
+            Optional<Executor> executor,
+            BindableService service) {
+
+        NettyServerBuilder builder(SocketAddress at) {
+            NettyServerBuilder builder = NettyServerBuilder.forAddress(at);
+            executor.ifPresentOrElse(builder::executor, builder::directExecutor);
+            return builder.bossEventLoopGroup(eventLoop)
+                    .workerEventLoopGroup(eventLoop)
+                    .maxInboundMessageSize(limits.messageBytes())
+                    .maxInboundMetadataSize(MAX_METADATA_BYTES)
+                    .maxConcurrentCallsPerConnection(limits.calls())
+                    .maxRstFramesPerWindow(limits.resets(), RESET_WINDOW_SECONDS)
+                    .permitKeepAliveTime(MIN_KEEP_ALIVE_SECONDS, TimeUnit.SECONDS)
+                    .permitKeepAliveWithoutCalls(true)
+                    .intercept(proof)
+                    .addService(service);
+        }
+
+        Server start(NettyServerBuilder builder) throws IOException {
+            return builder.build().start();
+        }
+    }
+
+    @Override
+    public void close() {
+        servers.forEach(Server::shutdownNow);
+        try {
+            Files.deleteIfExists(socket);
+        } catch (IOException e) {
+            throw new UncheckedIOException("cannot remove " + socket, e);
+        }
+    }
+}

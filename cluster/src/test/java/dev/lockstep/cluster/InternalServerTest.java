@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.cluster;
+
+import static dev.lockstep.cluster.Refusal.assertRefused;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.cluster.process.SettingsException;
+import io.grpc.BindableService;
+import io.grpc.CallOptions;
+import io.grpc.ManagedChannel;
+import io.grpc.MethodDescriptor;
+import io.grpc.ServerCallHandler;
+import io.grpc.ServerServiceDefinition;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import io.grpc.netty.NettyChannelBuilder;
+import io.grpc.stub.ClientCalls;
+import io.grpc.stub.ServerCalls;
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.nio.NioIoHandler;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class InternalServerTest {
+    private static final String INCARNATION = "0".repeat(32);
+    private static final String OTHER = "1".repeat(32);
+    private static final InternalServer.Limits LIMITS = new InternalServer.Limits(1 << 10, 4, 10);
+
+    private final ClusterAccess access = new ClusterAccess(ClusterSecret.random());
+    private final MultiThreadIoEventLoopGroup loop =
+            new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
+    private final AtomicInteger served = new AtomicInteger();
+
+    @TempDir
+    @SuppressWarnings("NullAway.Init") // JUnit sets it
+    private Path folder;
+
+    /// The bytes of a message, as they are.
+    private static final class Bytes implements MethodDescriptor.Marshaller<byte[]> {
+        @Override
+        public InputStream stream(byte[] value) {
+            return new ByteArrayInputStream(value);
+        }
+
+        @Override
+        public byte[] parse(InputStream stream) {
+            try {
+                return stream.readAllBytes();
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        }
+    }
+
+    private static final MethodDescriptor<byte[], byte[]> ECHO =
+            MethodDescriptor.<byte[], byte[]>newBuilder()
+                    .setType(MethodDescriptor.MethodType.UNARY)
+                    .setFullMethodName("test.Echo/echo")
+                    .setRequestMarshaller(new Bytes())
+                    .setResponseMarshaller(new Bytes())
+                    .build();
+
+    private InternalServer open(Optional<String> host) throws IOException {
+        ServerCallHandler<byte[], byte[]> echo =
+                ServerCalls.asyncUnaryCall(
+                        (request, response) -> {
+                            served.incrementAndGet();
+                            response.onNext(request);
+                            response.onCompleted();
+                        });
+        BindableService service =
+                () -> ServerServiceDefinition.builder("test.Echo").addMethod(ECHO, echo).build();
+        return InternalServer.open(
+                new InternalAddress(InternalAddress.unix(folder, "w").socket(), host, 0),
+                access,
+                INCARNATION,
+                LIMITS,
+                loop,
+                Optional.empty(),
+                service);
+    }
+
+    @AfterEach
+    void stop() {
+        loop.shutdownGracefully();
+    }
+
+    private Status call(NettyChannelBuilder builder) {
+        ManagedChannel channel = builder.build();
+        try {
+            ClientCalls.blockingUnaryCall(channel, ECHO, CallOptions.DEFAULT, new byte[] {7});
+            return Status.OK;
+        } catch (StatusRuntimeException e) {
+            return e.getStatus();
+        } finally {
+            channel.shutdownNow();
+        }
+    }
+
+    private Status call(MemberAddress address, ClusterAccess by, String incarnation) {
+        return call(MemberChannel.to(Member.scheduler("g", address, incarnation), by, loop));
+    }
+
+    @Test
+    void aCallThatProvesTheSecretIsServedOverBothListeners() throws Exception {
+        try (InternalServer server = open(Optional.of("127.0.0.1"))) {
+            MemberAddress tcp = MemberAddress.tcp("127.0.0.1", server.address().port());
+            assertEquals(Status.OK, call(server.address(), access, INCARNATION));
+            assertEquals(Status.OK, call(tcp, access, INCARNATION));
+            assertEquals(2, served.get());
+        }
+    }
+
+    @Test
+    void everyOtherCallIsRefusedBeforeItsHandler() throws Exception {
+        var stranger = new ClusterAccess(ClusterSecret.random());
+        try (InternalServer server = open(Optional.of("127.0.0.1"))) {
+            MemberAddress tcp = MemberAddress.tcp("127.0.0.1", server.address().port());
+            for (MemberAddress address : new MemberAddress[] {tcp, server.address()}) {
+                Status refusal = call(address, stranger, INCARNATION);
+                assertEquals(Status.Code.UNAUTHENTICATED, refusal.getCode());
+                assertTrue(
+                        String.valueOf(refusal.getDescription()).contains("--cluster-secret-file"));
+                // The proof for another process.
+                assertEquals(Status.Code.UNAUTHENTICATED, call(address, access, OTHER).getCode());
+            }
+            assertEquals(
+                    Status.Code.UNAUTHENTICATED,
+                    call(NettyChannelBuilder.forAddress("127.0.0.1", tcp.port()).usePlaintext())
+                            .getCode());
+            assertEquals(0, served.get());
+        }
+    }
+
+    @Test
+    void theSocketAndItsFolderAreForTheirUserAloneWhateverTheRunFolderIs() throws Exception {
+        Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwxrwxrwx"));
+        try (InternalServer server = open(Optional.empty())) {
+            Path socket = Path.of(server.address().unixSocket());
+            assertEquals("rw-------", permissions(socket));
+            assertEquals("rwx------", permissions(socket.getParent()));
+            assertEquals(0, server.address().port());
+            server.close();
+            assertFalse(Files.exists(socket));
+        }
+    }
+
+    @Test
+    void aSocketOfAnotherHostIsNotUsed() throws Exception {
+        try (InternalServer server = open(Optional.of("127.0.0.1"))) {
+            MemberAddress here = server.address();
+            assertTrue(here.isOnThisHost());
+            var there = new MemberAddress(here.host(), here.port(), here.unixSocket(), "another");
+            assertFalse(there.isOnThisHost());
+            assertEquals(Status.OK, call(there, access, INCARNATION));
+        }
+    }
+
+    @Test
+    void anAddressThatNobodyServesFailsTheCallAndNothingElse() {
+        for (MemberAddress address :
+                new MemberAddress[] {
+                    MemberAddress.tcp("no-such-host.invalid", 1),
+                    MemberAddress.unix(Path.of("/nonexistent/socket"))
+                }) {
+            assertEquals(
+                    Status.Code.UNAVAILABLE,
+                    call(address, access, INCARNATION).getCode(),
+                    address::toString);
+        }
+    }
+
+    @Test
+    void aSocketPathThatIsTooLongIsRefusedWithItsLimit() {
+        Path deep = folder.resolve("x".repeat(107));
+        String message =
+                assertThrows(SettingsException.class, () -> InternalAddress.unix(deep, "worker"))
+                        .getMessage();
+        assertTrue(String.valueOf(message).contains("at most 107 are possible"), message);
+        assertTrue(String.valueOf(message).contains("--run-folder"), message);
+    }
+
+    @Test
+    void aSecretIsCreatedOnceAndForItsOwnerAlone() throws Exception {
+        Path file = folder.resolve("state").resolve("secret");
+        byte[] first = ClusterSecret.readOrCreate(file).proof("x");
+        assertEquals("rw-------", permissions(file));
+        assertEquals("rwx------", permissions(file.getParent()));
+        assertArrayEquals(first, ClusterSecret.readOrCreate(file).proof("x"));
+        Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-r-----"));
+        assertRefused(
+                file + " has the permissions rw-r-----", () -> ClusterSecret.readOrCreate(file));
+        Path short1 = Files.createTempFile(folder, "short", "");
+        Files.writeString(short1, "abc");
+        assertRefused("64 hexadecimal digits", () -> ClusterSecret.read(short1));
+        assertRefused("cannot read", () -> ClusterSecret.read(folder.resolve("missing")));
+    }
+
+    private static String permissions(Path file) throws IOException {
+        return PosixFilePermissions.toString(Files.getPosixFilePermissions(file));
+    }
+}
