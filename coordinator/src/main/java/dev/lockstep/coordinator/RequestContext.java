@@ -19,16 +19,13 @@ record RequestContext(String requestId, List<String> tenants, long arrivedNanos)
         tenants = List.copyOf(tenants);
     }
 
-    /// Returns the tenant, checked. Several are refused, because neither this coordinator nor a proxy in front
-    /// of it knows which one is right.
+    /// Returns the tenant, checked. Several are refused, because neither this coordinator nor a
+    /// proxy in front of it knows which one is right.
     String tenant() {
         if (tenants.size() > 1) {
             throw ApiError.invalid(
                     TENANT,
-                    TENANT
-                            + " is given "
-                            + tenants.size()
-                            + " times, at most 1 is accepted");
+                    TENANT + " is given " + tenants.size() + " times, at most 1 is accepted");
         }
         String tenant = tenants.isEmpty() ? "" : tenants.getFirst();
         if (tenant.length() > MAX_TENANT_LENGTH) {

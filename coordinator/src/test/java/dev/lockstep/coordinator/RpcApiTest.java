@@ -326,6 +326,7 @@ final class RpcApiTest {
         var coordinator =
                 new Coordinator(
                         TestCoordinator.config(Path.of("unused"), 0),
+                        TestCoordinator.ACCESS,
                         CompletableFuture.failedFuture(new IllegalStateException("/secret/path")),
                         TestCoordinator.LONG_TIMEOUTS);
         ManagedChannel failing =

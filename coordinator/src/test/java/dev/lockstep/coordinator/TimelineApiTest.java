@@ -147,7 +147,8 @@ final class TimelineApiTest {
         ofTenant("cmpl-acme", "acme");
         assertEquals(200, get("cmpl-acme", "acme").statusCode());
         HttpResponse<String> unknown = get("cmpl-never", "globex");
-        for (HttpResponse<String> response : List.of(get("cmpl-acme"), get("cmpl-acme", "globex"))) {
+        for (HttpResponse<String> response :
+                List.of(get("cmpl-acme"), get("cmpl-acme", "globex"))) {
             error(response, 404, "request_not_found");
             assertEquals(
                     unknown.body().replace("cmpl-never", "cmpl-acme"),

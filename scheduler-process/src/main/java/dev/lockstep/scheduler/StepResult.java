@@ -4,8 +4,8 @@ package dev.lockstep.scheduler;
 import java.util.List;
 
 /// What the sampling rank reports of a step: one token for each row that samples, in any order, and
-/// the outputs that sequences requested, those of one slot in order of position. A refused admission
-/// of the step still has its tokens, and no outputs.
+/// the outputs that sequences requested, those of one slot in order of position. A refused
+/// admission of the step still has its tokens, and no outputs.
 public record StepResult(
         long epoch,
         long number,

@@ -73,7 +73,10 @@ class WaitingReasonTest {
     /// Returns the reasons of all waiting events, in order.
     private String reasons(Sequence sequence) {
         var reasons = new ArrayList<String>();
-        for (Timeline.Event event : timeline.describe(sequence.requestId(), sequence.options().tenant()).getFirst().events()) {
+        for (Timeline.Event event :
+                timeline.describe(sequence.requestId(), sequence.options().tenant())
+                        .getFirst()
+                        .events()) {
             if (event.kind() == Timeline.Kind.WAITS) {
                 reasons.add(Timeline.label(event.reason()));
             }

@@ -158,8 +158,7 @@ final class Recording implements Recorder, AutoCloseable {
                         .setNumber(result.number())
                         .setComputeMicros(result.computeMicros());
         for (StepResult.Refused one : result.refused()) {
-            proto.addRefused(
-                    RefusedSlot.newBuilder().setSlot(one.slot()).setReason(one.reason()));
+            proto.addRefused(RefusedSlot.newBuilder().setSlot(one.slot()).setReason(one.reason()));
         }
         for (StepResult.Sampled one : result.sampled()) {
             proto.addSampled(

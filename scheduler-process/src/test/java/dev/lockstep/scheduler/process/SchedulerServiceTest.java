@@ -280,14 +280,16 @@ class SchedulerServiceTest {
         try (var rig = new Rig()) {
             rig.startRank(0, 1);
             rig.awaitReady();
-            // A prompt shorter than a block, because the fake rank knows names without a tenant only.
+            // A prompt shorter than a block, because the fake rank knows names without a tenant
+            // only.
             rig.generate(Rig.request("a", 2, 5, 1).setTenant("acme").build()).await();
             assertEquals(1, rig.describe("a", "acme").getChoicesCount());
             for (String other : List.of("", "globex", "acm", "acme ")) {
                 StatusRuntimeException refusal =
                         assertThrows(StatusRuntimeException.class, () -> rig.describe("a", other));
                 assertEquals(Status.Code.NOT_FOUND, refusal.getStatus().getCode());
-                assertEquals("request a is unknown or forgotten", refusal.getStatus().getDescription());
+                assertEquals(
+                        "request a is unknown or forgotten", refusal.getStatus().getDescription());
             }
         }
     }
@@ -299,7 +301,7 @@ class SchedulerServiceTest {
             FakeRank rank = rig.startRank(0, 1);
             long epoch = rig.awaitReady().getEpoch();
             rank.hold();
-            GenerateRequest good = Rig.request("good", 9, 5, 20).setIgnoreEos(true).build();
+            GenerateRequest good = Rig.request("good", 9, 5, 20).build();
             Rig.Call before = rig.generate(good);
             Rig.Call refused =
                     rig.generate(
