@@ -55,7 +55,7 @@ public interface Kernels extends AutoCloseable {
 
     EmbeddingTable prepareEmbedding(WeightRows table);
 
-    /// Prepares a vector, such as the weight of a norm: one row, as F32.
+    /// Prepares a vector of at least one value, such as the weight of a norm: one row, as F32.
     Tensor prepareVector(float[] values);
 
     /// Prepares tables of `[positions][dimensions / 2]`.
@@ -137,7 +137,8 @@ public interface Kernels extends AutoCloseable {
     void activateMultiply(Activation activation, Tensor gateUp, Tensor out);
 
     /// Routes each token to its `perToken` most likely experts, by the softmax of a router's
-    /// logits; the lower expert number comes first among ties.
+    /// logits; the lower expert number comes first among ties. A token with a NaN or infinite
+    /// logit is routed to the first experts, each with the weight NaN.
     ///
     /// @param logits `[T, experts]` F32
     /// @param renormalized whether the weights of a token's experts are scaled to sum to 1

@@ -48,6 +48,21 @@ public interface ExpertContract extends KernelsContract {
     }
 
     @Test
+    default void aTokenWithANanIsRoutedToDifferentExpertsAndChangesNoOtherToken() {
+        try (TestDevice device = device()) {
+            for (float odd : new float[] {Float.NaN, Float.POSITIVE_INFINITY}) {
+                Tensor logits = device.floats(2, 4, 1, odd, 0, 3, 0, 1, 5, 4);
+                ExpertRouting routing = device.kernels().route(logits, 2, true);
+                int[][] rows = {{0}, {0}, {1}, {1}};
+                for (int e = 0; e < 4; e++) {
+                    assertArrayEquals(rows[e], device.ints(routing.rows(e)));
+                    assertEquals(e < 2, Float.isNaN(device.floats(routing.weights(e))[0]));
+                }
+            }
+        }
+    }
+
+    @Test
     default void aTokenIsRoutedWithTheSameBitsInAnyBatch() {
         float[] logits = TestValues.normal(new Random(2), 9 * EXPERTS);
         try (TestDevice device = device()) {

@@ -176,6 +176,9 @@ public interface RowContract extends KernelsContract {
             Tensor vector = device.kernels().prepareVector(new float[] {1, -2, 0.5f, 3});
             vector.require("vector", DType.F32, 1, 4);
             assertArrayEquals(new float[] {1, -2, 0.5f, 3}, device.floats(vector));
+            assertThrows(
+                    IllegalArgumentException.class,
+                    () -> device.kernels().prepareVector(new float[0]));
         }
     }
 

@@ -18,6 +18,9 @@ final class Constants {
 
     /// Returns the values in one row.
     Tensor vector(float[] values) {
+        if (values.length == 0) {
+            throw new IllegalArgumentException("a vector has at least one value");
+        }
         return table(new float[][] {values}, values.length);
     }
 

@@ -15,6 +15,9 @@ import dev.lockstep.kernels.Tensor;
 ///
 /// The kernels that created it close it.
 final class CpuRouter implements AutoCloseable {
+    /// Marks the share of a chosen expert; no share is negative.
+    private static final float CHOSEN = -1;
+
     private final GrowingMemory memory;
 
     CpuRouter(CpuMemory memory) {
@@ -90,19 +93,19 @@ final class CpuRouter implements AutoCloseable {
         return shares;
     }
 
-    /// Chooses the largest shares, largest first, the lower number first among ties. Overwrites the
-    /// chosen entries of `shares`.
+    /// Chooses the largest shares, largest first, the lower number first among ties and if all are
+    /// NaN. Overwrites the chosen entries of `shares`.
     private static void choose(float[] shares, int[] chosen, float[] weights) {
         for (int k = 0; k < chosen.length; k++) {
-            int best = 0;
-            for (int i = 1; i < shares.length; i++) {
-                if (shares[i] > shares[best]) {
+            int best = -1;
+            for (int i = 0; i < shares.length; i++) {
+                if (shares[i] != CHOSEN && (best < 0 || shares[i] > shares[best])) {
                     best = i;
                 }
             }
             chosen[k] = best;
             weights[k] = shares[best];
-            shares[best] = -1;
+            shares[best] = CHOSEN;
         }
     }
 

@@ -160,6 +160,14 @@ final class ThreadTeamTest {
         assertEquals(first, seen[1]);
     }
 
+    @Test
+    void aCpuBeyondTheLargestIsRefusedWithItsNumber() {
+        assertEquals(
+                "CPU 1024, must be 0 to 1023",
+                assertThrows(IllegalArgumentException.class, () -> Libc.pinThread(1024))
+                        .getMessage());
+    }
+
     private static String allowedCpus() {
         try (Stream<String> lines = Files.lines(Path.of("/proc/thread-self/status"))) {
             return lines.filter(line -> line.startsWith("Cpus_allowed_list:"))
