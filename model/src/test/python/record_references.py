@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Records tiny models with the logits and greedy ids that transformers gives for them.
 
-    pip install -r requirements.txt && python record_references.py ../resources/references
+    pip install -r requirements.txt && python record_references.py ../resources/references [CASE...]
 
-Each case is a folder: the model as its users have it (a Hugging Face folder, whose configuration
+Without cases it records all of them anew. Each case is a folder: the model as its users have it (a Hugging Face folder, whose configuration
 is there in the older layout too, or GGUF files), golden.json with prompts and greedy ids,
 golden-logits.safetensors with the logits of every prompt position. Weights come from a seed. The
 reference is computed in f32 on the CPU: from the written files of a folder, and for GGUF from the
@@ -117,17 +117,36 @@ def older(config):
     return config
 
 
-def folder_case(root, name, kind, config, *, dtype=torch.float16, shard=None, architecture=None,
-                lengths=(5, 40)):
-    """Writes a folder with its configuration in both layouts; transformers must read the same model from both."""
+def new_folder(root, name):
+    """Returns an empty folder for a case; None for a case that was not asked for."""
+    if CASES and name not in CASES:
+        return None
     folder = root / name
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
+    return folder
+
+
+def without_prefix(file):
+    """Renames tensors as a base model saves them."""
+    tensors = {name.removeprefix("model."): tensor for name, tensor in load_file(file).items()}
+    save_file(tensors, file, {"format": "pt"})
+
+
+def folder_case(root, name, kind, config, *, dtype=torch.float16, shard=None, architecture=None,
+                lengths=(5, 40), base=False):
+    """Writes a folder with its configuration in both layouts; transformers must read the same model from both."""
+    folder = new_folder(root, name)
+    if folder is None:
+        return
     for seed in range(1, 400):
         model = randomize(build(kind, config), seed, dtype)
         if golden(model, lengths)[2] > MIN_GAP:
             break
     model.to(dtype).save_pretrained(folder, max_shard_size=shard or "1GB")
     (folder / "generation_config.json").unlink(missing_ok=True)
+    if base:
+        without_prefix(folder / "model.safetensors")
     path = folder / "config.json"
     newer_text = path.read_text()
     layouts = {"config-older.json": older(json.loads(newer_text)), "config.json": json.loads(newer_text)}
@@ -262,20 +281,27 @@ def llama3_divisors(rope, config):
     return np.array(divisors, np.float32)
 
 
-def gguf_case(root, name, architecture, kind, config, *, types=("F16",), split=0, lengths=(5, 40)):
-    """Writes GGUF files whose matrices have the types in turn and whose vectors are F32."""
-    folder = root / name
-    folder.mkdir()
+def gguf_case(root, name, architecture, kind, config, *, types=("F16",), split=0, lengths=(5, 40), divisor=None):
+    """Writes GGUF files whose matrices have the types in turn and whose vectors are F32.
+
+    `divisor` divides all frequencies, on top of the rope of the configuration."""
+    folder = new_folder(root, name)
+    if folder is None:
+        return
     exact = all(t in ("F32", "F16", "BF16") for t in types)
     for seed in range(1, 400):
         model = randomize(build(kind, config), seed, torch.bfloat16 if "BF16" in types else torch.float16)
         if not exact:
             round_trip(model, types)
+        if divisor:
+            model.model.rotary_emb.inv_freq /= divisor
         cases, logits, gap = golden(model, lengths)
         if gap > MIN_GAP:
             break
     writer = gguf.GGUFWriter(path=None, arch=architecture, split_max_tensors=split)
     header(writer, architecture, model.config)
+    if divisor:
+        writer.add_rope_scaling_factor(divisor)
     turn = 0
     for stored, values in converted(architecture, model.config, model.state_dict()):
         if values.ndim == 1:
@@ -318,6 +344,11 @@ def folders(root):
     folder_case(root, "llama-long", "Llama", dict(SMALL, rope_parameters=plain()), lengths=(200,))
     folder_case(root, "llama-linear", "Llama", dict(SMALL, rope_parameters=plain(rope_type="linear", factor=4.0)))
     folder_case(root, "llama-dynamic", "Llama", dict(SMALL, rope_parameters=plain(rope_type="dynamic", factor=2.0)))
+    short = dict(SMALL, max_position_embeddings=32)
+    folder_case(root, "llama-linear-beyond", "Llama", dict(short, rope_parameters=plain(
+        rope_type="linear", factor=4.0)), lengths=(20, 100))
+    folder_case(root, "llama-yarn-beyond", "Llama", dict(short, rope_parameters=plain(
+        rope_type="yarn", factor=4.0)), lengths=(20, 100))
     folder_case(root, "llama3", "Llama", dict(SMALL, rope_parameters=plain(
         500000.0, rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
         original_max_position_embeddings=32)))
@@ -331,6 +362,8 @@ def folders(root):
                                   original_max_position_embeddings=original)), lengths=(20, 40))
     folder_case(root, "phi3-partial", "Phi3", dict(
         GROUPED, sliding_window=None, rope_parameters=plain(partial_rotary_factor=0.5)))
+    # Names without the prefix of the whole model.
+    folder_case(root, "qwen3-base", "Qwen3", dict(SMALL, tie_word_embeddings=True, rope_parameters=plain(1e6)), base=True)
     # Families.
     folder_case(root, "gemma2-scalar", "Gemma2", dict(
         SMALL, tie_word_embeddings=True, query_pre_attn_scalar=24, sliding_window=8, attn_logit_softcapping=5.0,
@@ -362,6 +395,9 @@ def gguf_files(root):
     gguf_case(root, "gguf-llama3", "llama", "Llama", dict(SMALL, rope_parameters=plain(
         500000.0, rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
         original_max_position_embeddings=32)))
+    gguf_case(root, "gguf-llama3-and-linear", "llama", "Llama", dict(SMALL, rope_parameters=plain(
+        500000.0, rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+        original_max_position_embeddings=32)), divisor=2.0)
     gguf_case(root, "gguf-gemma3", "gemma3", "Gemma3", dict(
         SMALL, tie_word_embeddings=True, num_hidden_layers=6, query_pre_attn_scalar=16, sliding_window=8,
         layer_types=["sliding_attention"] * 5 + ["full_attention"],
@@ -394,7 +430,9 @@ def gguf_files(root):
 if __name__ == "__main__":
     torch.set_num_threads(1)
     target = Path(sys.argv[1])
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
+    CASES = sys.argv[2:]
+    if not CASES:
+        shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True, exist_ok=True)
     folders(target)
     gguf_files(target)

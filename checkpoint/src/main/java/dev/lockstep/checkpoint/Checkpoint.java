@@ -26,11 +26,22 @@ public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint
         this.tokenizer = tokenizer;
     }
 
-    /// Opens a folder in Hugging Face layout or a `.gguf` file, and checks all of its headers.
+    /// Opens a folder in Hugging Face layout or a `.gguf` file, and checks all of its headers and
+    /// its configuration.
     ///
     /// @throws CheckpointException with one line for the user when it is missing, damaged or not
     ///   supported
     public static Checkpoint open(Path path) {
+        Checkpoint checkpoint = openFiles(path);
+        if (!checkpoint.tensorNames().isEmpty()) {
+            checkpoint.config();
+        }
+        return checkpoint;
+    }
+
+    /// Opens like [#open], but a wrong configuration is refused only by [#config], so that an
+    /// unknown [#architecture] can be refused first.
+    public static Checkpoint openFiles(Path path) {
         if (Files.isDirectory(path)) {
             return FolderCheckpoint.openFolder(path);
         }
@@ -51,9 +62,14 @@ public abstract sealed class Checkpoint permits FolderCheckpoint, GgufCheckpoint
         return path;
     }
 
+    /// Returns the name of the architecture in the files: a class such as `LlamaForCausalLM`, or
+    /// GGUF's `llama`.
+    public abstract String architecture();
+
     /// Returns the shape of the model.
     ///
-    /// @throws CheckpointException for a GGUF file that holds a vocabulary and no weights
+    /// @throws CheckpointException for a wrong configuration, and for a GGUF file that holds a
+    ///   vocabulary and no weights
     public abstract ModelConfig config();
 
     /// Returns the keys of the configuration that may matter and that a plain decoder does not

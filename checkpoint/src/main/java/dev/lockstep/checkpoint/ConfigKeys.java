@@ -53,6 +53,19 @@ final class ConfigKeys {
         if (!config.has("rms_norm_eps")) {
             keys.add("its norm (no rms_norm_eps)");
         }
+        if (!config.has("hidden_act")) {
+            keys.add("its activation (no hidden_act)");
+        }
+        if (!config.has("rope_theta") && !config.has("rope_parameters")) {
+            keys.add("its positions (no rope_theta)");
+        }
+        // Without these keys an architecture may have a rule of its own.
+        if (config.has("sliding_window")
+                && !config.has("layer_types")
+                && !config.has("use_sliding_window")
+                && !config.has("sliding_window_pattern")) {
+            keys.add("the layers of its sliding_window (no layer_types)");
+        }
         for (Map.Entry<String, JsonNode> entry : config.entries()) {
             String key = entry.getKey();
             if (!PLAIN.contains(key) && !key.endsWith("dropout") && matters(entry.getValue())) {
@@ -62,7 +75,8 @@ final class ConfigKeys {
         return keys;
     }
 
-    private static boolean matters(JsonNode value) {
+    /// Returns whether a value may change what is computed: texts, nulls and false do not.
+    static boolean matters(JsonNode value) {
         return value.isNumber()
                 || (value.isBoolean() && value.booleanValue())
                 || (value.isContainerNode() && !value.isEmpty());

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 
 /// A folder in Hugging Face layout: `config.json` and safetensors, single or sharded.
@@ -15,18 +16,26 @@ final class FolderCheckpoint extends Checkpoint {
     private static final String INDEX = "model.safetensors.index.json";
 
     private final Map<String, SafetensorsFile> files;
-    private final ModelConfig config;
+    private final String architecture;
+    private final ReadConfig config;
 
     private FolderCheckpoint(
-            Path folder, Map<String, SafetensorsFile> files, Map<String, StoredTensor> tensors) {
+            Path folder, Map<String, SafetensorsFile> files, Map<String, StoredTensor> stored) {
+        Map<String, StoredTensor> tensors = BaseNames.complete(stored);
         super(folder, tensors, new TokenizerSource.Folder(folder));
+        JsonObject json = JsonObject.read(folder.resolve("config.json"));
+        Optional<JsonObject> generation =
+                JsonObject.readIfPresent(folder.resolve("generation_config.json"));
         this.files = files;
+        this.architecture = HuggingFaceConfig.architecture(json);
         this.config =
-                HuggingFaceConfig.read(
-                        JsonObject.read(folder.resolve("config.json")),
-                        JsonObject.readIfPresent(folder.resolve("generation_config.json")),
-                        tensors.keySet(),
-                        dominantType(tensors.values()));
+                ReadConfig.of(
+                        () ->
+                                HuggingFaceConfig.read(
+                                        json,
+                                        generation,
+                                        tensors.keySet(),
+                                        dominantType(tensors.values())));
     }
 
     static FolderCheckpoint openFolder(Path folder) {
@@ -48,8 +57,13 @@ final class FolderCheckpoint extends Checkpoint {
     }
 
     @Override
+    public String architecture() {
+        return architecture;
+    }
+
+    @Override
     public ModelConfig config() {
-        return config;
+        return config.require();
     }
 
     @Override
@@ -107,6 +121,11 @@ final class FolderCheckpoint extends Checkpoint {
 
     private static SafetensorsFile openShard(Path folder, String shardName, String tensor) {
         Path path = folder.resolve(shardName);
+        if (!Files.exists(path) && Files.exists(folder.resolve(SINGLE))) {
+            throw new CheckpointException(
+                    "%s names %s, which is missing, and %s is there: remove the index if %s is the whole model"
+                            .formatted(folder.resolve(INDEX), shardName, SINGLE, SINGLE));
+        }
         if (!Files.exists(path)) {
             throw new CheckpointException(
                     "%s: shard %s is missing (the index needs it for %s): download the model again"

@@ -7,7 +7,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -15,20 +14,18 @@ import java.util.regex.Pattern;
 ///
 /// A file with a vocabulary and no tensors opens too: it has a tokenizer and no configuration.
 final class GgufCheckpoint extends Checkpoint {
+    private static final String ARCHITECTURE = "general.architecture";
     private static final Pattern SPLIT = Pattern.compile("(.*)-(\\d{5})-of-(\\d{5})\\.gguf");
 
     private final List<GgufFile> files;
-    private final Optional<ModelConfig> config;
+    private final ReadConfig config;
 
     private GgufCheckpoint(List<GgufFile> files, Map<String, StoredTensor> tensors) {
         GgufMetadata metadata = files.getFirst().metadata();
-        Optional<ModelConfig> read =
-                tensors.isEmpty()
-                        ? Optional.empty()
-                        : Optional.of(GgufConfig.read(metadata, tensors));
+        ReadConfig read = ReadConfig.of(() -> config(metadata, tensors));
         super(
                 files.getFirst().file().path(),
-                read.map(config -> ordered(metadata, config, tensors)).orElse(tensors),
+                read.config().map(config -> ordered(metadata, config, tensors)).orElse(tensors),
                 new TokenizerSource.Gguf(metadata));
         this.files = files;
         this.config = read;
@@ -50,18 +47,28 @@ final class GgufCheckpoint extends Checkpoint {
     }
 
     @Override
+    public String architecture() {
+        GgufMetadata metadata = files.getFirst().metadata();
+        return metadata.text(ARCHITECTURE).orElseThrow(() -> metadata.missing(ARCHITECTURE));
+    }
+
+    @Override
     public ModelConfig config() {
-        return config.orElseThrow(
-                () ->
-                        new CheckpointException(
-                                path()
-                                        + " holds a vocabulary without weights: name a complete model"));
+        return config.require();
+    }
+
+    private static ModelConfig config(GgufMetadata metadata, Map<String, StoredTensor> tensors) {
+        if (tensors.isEmpty()) {
+            throw new CheckpointException(
+                    metadata.path() + " holds a vocabulary without weights: name a complete model");
+        }
+        return GgufConfig.read(metadata, tensors);
     }
 
     /// Returns the architecture, because it determines how the heads of q and k are stored.
     @Override
     public List<String> unexplainedKeys() {
-        return List.of("general.architecture");
+        return List.of(ARCHITECTURE);
     }
 
     @Override
@@ -117,7 +124,7 @@ final class GgufCheckpoint extends Checkpoint {
     }
 
     private static Map<String, StoredTensor> named(List<GgufFile> files) {
-        String architecture = files.getFirst().metadata().text("general.architecture").orElse("");
+        String architecture = files.getFirst().metadata().text(ARCHITECTURE).orElse("");
         var names = new GgufNames(architecture);
         Map<String, StoredTensor> tensors = new LinkedHashMap<>();
         for (GgufFile file : files) {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
-import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -10,13 +8,37 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
+import java.util.Set;
 
 /// A reader of the model's configuration in GGUF metadata, whose keys begin with the architecture's
 /// name.
 final class GgufConfig {
-    private static final double DEFAULT_THETA = 10_000;
-    private static final ValueLayout.OfFloat FLOAT =
-            ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final Set<String> KNOWN =
+            Set.of(
+                    "attention.causal",
+                    "attention.head_count",
+                    "attention.head_count_kv",
+                    "attention.key_length",
+                    "attention.layer_norm_epsilon",
+                    "attention.layer_norm_rms_epsilon",
+                    "attention.scale",
+                    "attention.sliding_window",
+                    "attention.sliding_window_pattern",
+                    "attention.value_length",
+                    "expert_count",
+                    "expert_feed_forward_length",
+                    "expert_used_count",
+                    "rope.dimension_count",
+                    "rope.freq_base",
+                    "rope.freq_base_swa",
+                    "rope.scale_linear",
+                    "rope.scaling.attn_factor",
+                    "rope.scaling.factor",
+                    "rope.scaling.finetuned",
+                    "rope.scaling.original_context_length",
+                    "rope.scaling.type",
+                    "rope.scaling.yarn_beta_fast",
+                    "rope.scaling.yarn_beta_slow");
 
     private final GgufMetadata metadata;
     private final Map<String, StoredTensor> tensors;
@@ -42,11 +64,13 @@ final class GgufConfig {
     }
 
     private ModelConfig read() {
+        requireKnown();
         int layers = requireSize("block_count", 1 << 14);
         int hidden = requireSize("embedding_length", 1 << 20);
         int context = requireSize("context_length", 1 << 30);
         AttentionConfig attention = attention(hidden);
-        RopeConfig rope = rope(attention.headDim(), context);
+        var ropes = new GgufRopeReader(metadata, tensors, architecture);
+        RopeConfig rope = ropes.rope(attention.headDim(), context);
         return new ModelConfig(
                 architecture,
                 hidden,
@@ -57,12 +81,24 @@ final class GgufConfig {
                 normEpsilon(),
                 attention,
                 rope,
-                windowRope(rope),
+                ropes.windowRope(rope),
                 !tensors.containsKey("lm_head.weight"),
                 layerTypes(layers).kvGroups(),
                 specialIds(),
                 Checkpoint.dominantType(tensors.values()),
                 details(hidden, layers, attention));
+    }
+
+    /// Refuses keys of attention, rope and experts that may change what is computed.
+    private void requireKnown() {
+        for (String each : metadata.keys()) {
+            String name = each.startsWith(key("")) ? each.substring(key("").length()) : "";
+            if (name.matches("(attention\\.|rope\\.|expert_).*")
+                    && !KNOWN.contains(name)
+                    && !metadata.isNeutral(each)) {
+                throw metadata.wrong(each, "present", "absent: nothing is known of this key");
+            }
+        }
     }
 
     private int feedForwardSize() {
@@ -153,88 +189,6 @@ final class GgufConfig {
                 : metadata.number(key("attention.layer_norm_epsilon"))
                         .orElseThrow(
                                 () -> metadata.missing(key("attention.layer_norm_rms_epsilon")));
-    }
-
-    private RopeConfig rope(int headDim, int context) {
-        return new RopeConfig(
-                metadata.number(key("rope.freq_base")).orElse(DEFAULT_THETA),
-                size("rope.dimension_count").orElse(headDim),
-                scaling(context));
-    }
-
-    /// Returns the rope of windowed layers. Gemma 3 has a separate base for them, which older files
-    /// omit.
-    private RopeConfig windowRope(RopeConfig rope) {
-        if (!architecture.equals("gemma3")) {
-            return rope;
-        }
-        double theta = metadata.number(key("rope.freq_base_swa")).orElse(DEFAULT_THETA);
-        return new RopeConfig(theta, rope.rotaryDim(), new RopeScaling.None());
-    }
-
-    private RopeScaling scaling(int context) {
-        String type = metadata.text(key("rope.scaling.type")).orElse("none");
-        if (tensors.containsKey("rope_freqs.weight")) {
-            return new RopeScaling.Divisors(values("rope_freqs.weight"));
-        }
-        int original = size("rope.scaling.original_context_length").orElse(context);
-        if (tensors.containsKey("rope_factors_long.weight")) {
-            return longRope(original, context);
-        }
-        return switch (type) {
-            case "none" -> new RopeScaling.None();
-            case "linear" -> new RopeScaling.Linear(scalingFactor());
-            case "yarn" -> yarn(original);
-            case "longrope" -> longRope(original, context);
-            default ->
-                    throw metadata.wrong(
-                            key("rope.scaling.type"), type, "none, linear, yarn or longrope");
-        };
-    }
-
-    /// Returns LongRoPE. Files of Phi-3 have the factors as tensors and do not name the type.
-    private RopeScaling longRope(int original, int context) {
-        return new RopeScaling.LongRope(
-                values("rope_factors_short.weight"),
-                values("rope_factors_long.weight"),
-                original,
-                (double) context / original,
-                metadata.number(key("rope.scaling.attn_factor")));
-    }
-
-    private RopeScaling yarn(int original) {
-        // llama.cpp multiplies YaRN's own factor by this; every known file sets it to 1.
-        double attention = metadata.number(key("rope.scaling.attn_factor")).orElse(1);
-        if (attention != 1) {
-            throw metadata.wrong(key("rope.scaling.attn_factor"), attention, "1");
-        }
-        return new RopeScaling.Yarn(
-                scalingFactor(),
-                original,
-                metadata.number(key("rope.scaling.yarn_beta_fast")).orElse(32),
-                metadata.number(key("rope.scaling.yarn_beta_slow")).orElse(1),
-                OptionalDouble.empty(),
-                OptionalDouble.empty(),
-                OptionalDouble.empty(),
-                true);
-    }
-
-    private double scalingFactor() {
-        return metadata.number(key("rope.scaling.factor"))
-                .orElseThrow(() -> metadata.missing(key("rope.scaling.factor")));
-    }
-
-    private List<Double> values(String name) {
-        StoredTensor tensor = tensors.get(name);
-        if (tensor == null || !tensor.typeName().equals("F32")) {
-            throw new CheckpointException(
-                    "%s: tensor %s of type F32 is missing".formatted(metadata.path(), name));
-        }
-        List<Double> values = new ArrayList<>();
-        for (long at = 0; at < tensor.data().byteSize(); at += 4) {
-            values.add((double) tensor.data().get(FLOAT, at));
-        }
-        return values;
     }
 
     private LayerTypes layerTypes(int layers) {

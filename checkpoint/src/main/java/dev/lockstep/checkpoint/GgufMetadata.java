@@ -181,6 +181,18 @@ public final class GgufMetadata {
         return bytes.asSlice(place.valueStart(), place.end() - place.valueStart());
     }
 
+    /// Returns whether the value switches nothing on: false, 0, an empty list, or a text.
+    boolean isNeutral(String key) {
+        GgufPlace place = find(key).orElseThrow(() -> missing(key));
+        if (place.isArray()) {
+            return place.count() == 0;
+        }
+        if (place.type() == 7) {
+            return !flag(key).orElseThrow();
+        }
+        return place.isText() || number(key).orElseThrow() == 0;
+    }
+
     /// Returns whether the value is a list.
     boolean isArray(String key) {
         return find(key).map(GgufPlace::isArray).orElse(false);
@@ -188,8 +200,7 @@ public final class GgufMetadata {
 
     public CheckpointException missing(String key) {
         return new CheckpointException(
-                "%s: metadata key %s is missing: download or convert the model again"
-                        .formatted(path, key));
+                "%s: metadata key %s is missing: convert the model again".formatted(path, key));
     }
 
     public CheckpointException wrong(String key, Object value, String expected) {

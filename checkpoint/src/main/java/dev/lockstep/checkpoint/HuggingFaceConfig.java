@@ -35,7 +35,8 @@ final class HuggingFaceConfig {
             Set<String> tensorNames,
             TensorType weightType) {
         try {
-            return new HuggingFaceConfig(config, generation, tensorNames).read(weightType);
+            return new HuggingFaceConfig(ConfigDefaults.complete(config), generation, tensorNames)
+                    .read(weightType);
         } catch (IllegalArgumentException e) {
             throw new CheckpointException(config.file() + ": " + e.getMessage(), e);
         }
@@ -50,7 +51,7 @@ final class HuggingFaceConfig {
         AttentionConfig attention = attention(hidden);
         var ropes = new RopeReader(config, attention.headDim(), context);
         return new ModelConfig(
-                architecture(),
+                architecture(config),
                 hidden,
                 layers,
                 feedForwardSize(hidden),
@@ -105,7 +106,8 @@ final class HuggingFaceConfig {
         }
     }
 
-    private String architecture() {
+    /// Returns the name of the model's class, or of its type.
+    static String architecture(JsonObject config) {
         List<String> classes = config.texts("architectures");
         if (!classes.isEmpty()) {
             return classes.getFirst();

@@ -152,8 +152,7 @@ record JsonObject(Path file, String prefix, JsonNode node) {
 
     CheckpointException missing(String... keys) {
         return new CheckpointException(
-                "%s: key %s is missing: download the model again"
-                        .formatted(file, prefix + String.join(" or ", keys)));
+                "%s: key %s is missing".formatted(file, prefix + String.join(" or ", keys)));
     }
 
     CheckpointException wrong(String key, Object value, String expected) {
@@ -200,7 +199,11 @@ record JsonObject(Path file, String prefix, JsonNode node) {
         if (!found.value().isNumber()) {
             throw wrong(found, "a number");
         }
-        return found.value().doubleValue();
+        double number = found.value().doubleValue();
+        if (!Double.isFinite(number)) {
+            throw wrong(found.key(), number, "a finite number");
+        }
+        return number;
     }
 
     private String text(Found found) {

@@ -2,6 +2,7 @@
 package dev.lockstep.checkpoint;
 
 import java.util.List;
+import java.util.Locale;
 import java.util.OptionalInt;
 
 /// The shape of a model, the same from `config.json` and from GGUF metadata.
@@ -9,7 +10,7 @@ import java.util.OptionalInt;
 /// @param architecture the name in the file: a class name such as `LlamaForCausalLM`, or GGUF's
 ///   `llama`
 /// @param feedForwardSize size of a feed-forward, or of one expert
-/// @param contextLength number of positions the model was made for
+/// @param contextLength the configured number of positions
 /// @param normEpsilon epsilon of every RMSNorm or LayerNorm
 /// @param windowRope rope of the layers with a sliding window; equals `rope` in most models
 /// @param tiedEmbeddings true when the output head is the embedding
@@ -31,6 +32,7 @@ public record ModelConfig(
         SpecialIds specialIds,
         TensorType weightType,
         DecoderDetails details) {
+    static final int MAX_CONTEXT = 1 << 30;
 
     /// Creates the configuration of a plain decoder.
     public ModelConfig(
@@ -72,7 +74,7 @@ public record ModelConfig(
         requireBetween("layers", layerCount, 1, 1 << 14);
         requireBetween("feed-forward size", feedForwardSize, 1, 1 << 24);
         requireBetween("vocabulary size", vocabularySize, 1, 1 << 26);
-        requireBetween("context length", contextLength, 1, 1 << 30);
+        requireBetween("context length", contextLength, 1, MAX_CONTEXT);
         if (!(normEpsilon > 0 && normEpsilon < 1)) {
             throw new IllegalArgumentException(
                     "norm epsilon " + normEpsilon + " is not between 0 and 1");
@@ -99,6 +101,16 @@ public record ModelConfig(
             }
         }
         throw new IllegalArgumentException("layer " + layer + " of " + layerCount);
+    }
+
+    /// Returns the number of positions up to which the model can be served: the context length, or
+    /// more if the rope is scaled beyond it.
+    ///
+    /// Gemma 3 is configured with its scaled context.
+    public int maxContextLength() {
+        return architecture.toLowerCase(Locale.ROOT).startsWith("gemma3")
+                ? contextLength
+                : rope.scaling().reach(contextLength);
     }
 
     /// Returns the rope of a layer.

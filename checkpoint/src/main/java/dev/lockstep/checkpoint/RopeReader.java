@@ -1,13 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.checkpoint;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.Set;
 
 /// A reader of rope in `config.json`: `rope_parameters`, flat or keyed by layer type, or the older
 /// `rope_theta`, `rope_local_base_freq` and `rope_scaling`.
+///
+/// Any other key of a rope may change its angles and is refused.
 record RopeReader(JsonObject config, int headDim, int context) {
     private static final double DEFAULT_THETA = 10_000;
+
+    private static final Set<String> LAYER_TYPES = Set.of("full_attention", "sliding_attention");
+
+    private static final Set<String> KNOWN =
+            Set.of(
+                    "attention_factor",
+                    "beta_fast",
+                    "beta_slow",
+                    "factor",
+                    "finetuned",
+                    "high_freq_factor",
+                    "long_factor",
+                    "low_freq_factor",
+                    "max_position_embeddings",
+                    "mscale",
+                    "mscale_all_dim",
+                    "original_max_position_embeddings",
+                    "partial_rotary_factor",
+                    "rope_theta",
+                    "rope_type",
+                    "short_factor",
+                    "truncate",
+                    "type");
 
     RopeConfig rope() {
         return rope("full_attention", config.number("rope_theta").orElse(DEFAULT_THETA));
@@ -27,21 +56,63 @@ record RopeReader(JsonObject config, int headDim, int context) {
         Optional<JsonObject> parameters = parameters();
         if (parameters.isEmpty()) {
             Optional<JsonObject> scaling = config.object("rope_scaling");
+            scaling.ifPresent(each -> requireKnown(each, KNOWN));
             return new RopeConfig(
                     defaultTheta,
                     rotaryDim(config),
                     scaling.map(this::scaling).orElse(new RopeScaling.None()));
         }
-        JsonObject own =
-                parameters.get().has(layerType)
-                        ? parameters.get().object(layerType).orElseThrow()
-                        : parameters.get();
+        JsonObject own = ofLayers(parameters.get(), layerType);
+        requireKnown(own, KNOWN);
         return new RopeConfig(
                 own.number("rope_theta").orElse(defaultTheta), rotaryDim(own), scaling(own));
     }
 
+    /// Returns the part of `rope_parameters` that applies to layers of a type.
+    private static JsonObject ofLayers(JsonObject parameters, String layerType) {
+        boolean keyed = LAYER_TYPES.stream().anyMatch(type -> parameters.node().has(type));
+        if (!keyed) {
+            return parameters;
+        }
+        requireKnown(parameters, LAYER_TYPES);
+        // A model may have layers of one type only.
+        String other = LAYER_TYPES.stream().filter(parameters::has).findFirst().orElse(layerType);
+        String key = parameters.node().has(layerType) ? layerType : other;
+        return parameters
+                .object(key)
+                .orElseThrow(
+                        () ->
+                                parameters.wrong(
+                                        key, "null", "a rope: layers without rope are unknown"));
+    }
+
+    private static void requireKnown(JsonObject object, Set<String> known) {
+        for (Map.Entry<String, JsonNode> entry : object.entries()) {
+            if (!known.contains(entry.getKey()) && ConfigKeys.matters(entry.getValue())) {
+                throw object.wrong(
+                        entry.getKey(), entry.getValue(), "none: nothing is known of this key");
+            }
+        }
+    }
+
+    /// Returns `rope_parameters`. `rope_scaling` beside it, as for an older release of
+    /// transformers, must agree with it.
     private Optional<JsonObject> parameters() {
-        return config.object("rope_parameters");
+        Optional<JsonObject> parameters = config.object("rope_parameters");
+        if (parameters.isPresent() && config.has("rope_scaling")) {
+            JsonObject older = config.object("rope_scaling").orElseThrow();
+            for (Map.Entry<String, JsonNode> entry : older.entries()) {
+                String key = entry.getKey().equals("type") ? "rope_type" : entry.getKey();
+                if (!entry.getValue().equals(parameters.get().node().get(key))) {
+                    throw older.wrong(
+                            entry.getKey(),
+                            entry.getValue(),
+                            "the value of rope_parameters.%s: rope_parameters replaces rope_scaling, move the key into it"
+                                    .formatted(key));
+                }
+            }
+        }
+        return parameters;
     }
 
     private int rotaryDim(JsonObject nearest) {
@@ -56,15 +127,13 @@ record RopeReader(JsonObject config, int headDim, int context) {
         return switch (type) {
             case "default" -> new RopeScaling.None();
             case "linear" -> new RopeScaling.Linear(source.requireNumber("factor"));
-            case "dynamic" ->
-                    new RopeScaling.Dynamic(
-                            source.requireNumber("factor"), originalContext(source));
+            case "dynamic" -> new RopeScaling.Dynamic(source.requireNumber("factor"), context);
             case "llama3" ->
                     new RopeScaling.Llama3(
                             source.requireNumber("factor"),
                             source.requireNumber("low_freq_factor"),
                             source.requireNumber("high_freq_factor"),
-                            source.requireInteger("original_max_position_embeddings"));
+                            originalContext(source));
             case "yarn" -> yarn(source);
             case "longrope", "su" -> longRope(source);
             default ->
@@ -76,9 +145,14 @@ record RopeReader(JsonObject config, int headDim, int context) {
     }
 
     private RopeScaling yarn(JsonObject source) {
+        int original = originalContext(source);
+        OptionalDouble factor = source.number("factor");
+        if (factor.isEmpty() && original == context) {
+            throw source.missing("factor");
+        }
         return new RopeScaling.Yarn(
-                source.requireNumber("factor"),
-                originalContext(source),
+                factor.orElse((double) context / original),
+                original,
                 source.number("beta_fast").orElse(32),
                 source.number("beta_slow").orElse(1),
                 source.number("attention_factor"),
@@ -109,10 +183,12 @@ record RopeReader(JsonObject config, int headDim, int context) {
         }
     }
 
+    /// Returns the context of the first training. The model's own key comes before that of the
+    /// rope, as in transformers.
     private int originalContext(JsonObject source) {
         int original =
-                source.integer("original_max_position_embeddings")
-                        .orElse(config.integer("original_max_position_embeddings").orElse(context));
+                config.integer("original_max_position_embeddings")
+                        .orElse(source.integer("original_max_position_embeddings").orElse(context));
         if (original < 1) {
             throw source.wrong("original_max_position_embeddings", original, "a positive number");
         }

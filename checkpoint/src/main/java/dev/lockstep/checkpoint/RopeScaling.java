@@ -6,6 +6,16 @@ import java.util.OptionalDouble;
 
 /// The scaling of rope's frequencies for contexts longer than those trained first.
 public sealed interface RopeScaling {
+    /// Returns the number of positions up to which a model of `context` configured positions can be
+    /// served, at least `context`.
+    ///
+    /// Linear, dynamic and YaRN scaling are also added to a finished model, whose configured
+    /// context stays that of its training. The context of the other scalings, and that of a YaRN
+    /// model with an original context below it, includes the scaling already.
+    default int reach(int context) {
+        return context;
+    }
+
     /// Plain rope.
     record None() implements RopeScaling {}
 
@@ -14,6 +24,11 @@ public sealed interface RopeScaling {
         public Linear {
             requirePositive("factor", factor);
         }
+
+        @Override
+        public int reach(int context) {
+            return times(context, factor, context);
+        }
     }
 
     /// The base grows once a sequence is longer than `originalContext`.
@@ -21,6 +36,11 @@ public sealed interface RopeScaling {
         public Dynamic {
             requirePositive("factor", factor);
             requirePositive("original context", originalContext);
+        }
+
+        @Override
+        public int reach(int context) {
+            return times(originalContext, factor, context);
         }
     }
 
@@ -63,6 +83,11 @@ public sealed interface RopeScaling {
             requirePositive("beta_fast", betaFast);
             requirePositive("beta_slow", betaSlow);
         }
+
+        @Override
+        public int reach(int context) {
+            return times(originalContext, factor, context);
+        }
     }
 
     /// LongRoPE: every frequency has its own divisor, from `longFactors` when the context in use is
@@ -84,12 +109,23 @@ public sealed interface RopeScaling {
         }
     }
 
-    /// Every frequency divided by its own factor: the form of Llama 3 scaling in GGUF files.
-    record Divisors(List<Double> factors) implements RopeScaling {
+    /// Every frequency divided by its own factor, after another scaling: the form of Llama 3
+    /// scaling in GGUF files.
+    record Divisors(List<Double> factors, RopeScaling scaled) implements RopeScaling {
         public Divisors {
             factors = List.copyOf(factors);
             factors.forEach(value -> requirePositive("factor", value));
         }
+
+        @Override
+        public int reach(int context) {
+            return scaled.reach(context);
+        }
+    }
+
+    /// Returns `positions · factor`, at least `min`.
+    private static int times(int positions, double factor, int min) {
+        return (int) Math.max(min, Math.min(ModelConfig.MAX_CONTEXT, positions * factor));
     }
 
     private static void requirePositive(String what, double value) {

@@ -39,7 +39,7 @@ record StoredTensor(
         }
         if (rows == 0 || columns == 0) {
             throw new CheckpointException(
-                    "%s: tensor %s has shape %s and holds nothing, the configuration needs values: download the model again"
+                    "%s: tensor %s has shape %s and holds nothing, the configuration needs values"
                             .formatted(file, storedName, shape));
         }
         if (rows > Integer.MAX_VALUE || columns > Integer.MAX_VALUE) {

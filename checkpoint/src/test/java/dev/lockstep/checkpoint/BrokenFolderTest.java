@@ -2,6 +2,7 @@
 package dev.lockstep.checkpoint;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -10,6 +11,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -38,6 +41,43 @@ class BrokenFolderTest {
         TinyCheckpoint.writeSharded(folder, 1, 3);
         Files.delete(folder.resolve(missing));
         Refused.naming(() -> Checkpoint.open(folder), folder.toString(), part);
+    }
+
+    @Test
+    void anIndexOfMissingFilesBesideTheWholeModelIsNamed() throws IOException {
+        TinyCheckpoint.writeSharded(folder, 1, 2);
+        Files.delete(folder.resolve("model-00001-of-00002.safetensors"));
+        Files.delete(folder.resolve("model-00002-of-00002.safetensors"));
+        TinyCheckpoint.write(folder, 1);
+        Refused.naming(
+                () -> Checkpoint.open(folder),
+                folder.resolve(INDEX).toString(),
+                "names model-0000",
+                "which is missing",
+                "remove the index if model.safetensors is the whole model");
+    }
+
+    @Test
+    void namesWithoutThePrefixOfTheWholeModelAreCompleted() throws IOException {
+        TinyCheckpoint.write(
+                folder,
+                1,
+                "{\"architectures\": [\"GPT2Model\"], \"n_layer\": 1, \"n_embd\": 8, \"n_head\": 2, \"n_inner\": 8, \"n_positions\": 8, \"vocab_size\": 4, \"layer_norm_epsilon\": 1e-5}",
+                Map.of("wte.weight", List.of(4L, 8L), "h.0.ln_1.weight", List.of(8L)));
+        assertEquals(
+                Set.of("transformer.wte.weight", "transformer.h.0.ln_1.weight"),
+                Checkpoint.open(folder).tensorNames());
+    }
+
+    @Test
+    void aFaultOfTheConfigurationDoesNotAskForADownload() throws IOException {
+        TinyCheckpoint.write(folder, 1);
+        Path file = folder.resolve("config.json");
+        Files.writeString(file, Files.readString(file).replace("\"vocab_size\"", "\"x\""));
+        assertEquals(
+                file + ": key vocab_size is missing",
+                assertThrows(CheckpointException.class, () -> Checkpoint.open(folder))
+                        .getMessage());
     }
 
     @Test

@@ -140,6 +140,77 @@ class GgufFileTest {
     }
 
     @Test
+    void aFactorWithoutATypeIsLinear() {
+        assertEquals(
+                new RopeScaling.Linear(4),
+                scaling(GgufBytes.llama().real("llama.rope.scaling.factor", 4)));
+        assertEquals(
+                new RopeScaling.Linear(4),
+                scaling(GgufBytes.llama().real("llama.rope.scale_linear", 4)));
+        assertEquals(
+                new RopeScaling.Linear(2),
+                scaling(
+                        GgufBytes.llama()
+                                .real("llama.rope.scale_linear", 4)
+                                .real("llama.rope.scaling.factor", 2)));
+        assertEquals(
+                new RopeScaling.None(),
+                scaling(GgufBytes.llama().real("llama.rope.scaling.factor", 0)));
+        assertEquals(
+                new RopeScaling.None(),
+                scaling(
+                        GgufBytes.llama()
+                                .text("llama.rope.scaling.type", "none")
+                                .real("llama.rope.scaling.factor", 4)));
+        assertEquals(
+                new RopeScaling.None(),
+                scaling(GgufBytes.llama().text("llama.rope.scaling.type", "linear")));
+        ModelConfig linear =
+                model(GgufBytes.llama().real("llama.rope.scaling.factor", 4).llamaTensors().build())
+                        .config();
+        assertEquals(128, linear.contextLength());
+        assertEquals(512, linear.maxContextLength());
+    }
+
+    @Test
+    void divisorsComeOnTopOfALinearScaling() {
+        RopeScaling scaling =
+                model(
+                                GgufBytes.llama()
+                                        .text("llama.rope.scaling.type", "linear")
+                                        .real("llama.rope.scaling.factor", 4)
+                                        .llamaTensors()
+                                        .tensor("rope_freqs.weight", 0, 8)
+                                        .build())
+                        .config()
+                        .rope()
+                        .scaling();
+        assertTrue(
+                scaling instanceof RopeScaling.Divisors read
+                        && read.scaled().equals(new RopeScaling.Linear(4)));
+    }
+
+    @Test
+    void aKeyThatMayChangeTheArithmeticAndIsNotReadIsNamed() {
+        for (String key :
+                List.of(
+                        "rope.scaling.yarn_log_multiplier",
+                        "rope.scaling.yarn_ext_factor",
+                        "attention.temperature_scale",
+                        "expert_shared_count")) {
+            Refused.naming(
+                    () -> scaling(GgufBytes.llama().real("llama." + key, 0.5f)),
+                    PATH.toString(),
+                    "llama." + key + " is present");
+        }
+        scaling(GgufBytes.llama().number("llama.attention.clamp_kqv", 0));
+    }
+
+    private static RopeScaling scaling(GgufBytes header) {
+        return model(header.llamaTensors().build()).config().rope().scaling();
+    }
+
+    @Test
     void aTypeWithoutKernelsIsNamedWithItsTensor() {
         byte[] known =
                 GgufBytes.llama().llamaTensors().tensor("output.weight", 23, 256, 256).build();
@@ -326,7 +397,9 @@ class GgufFileTest {
     }
 
     private static GgufCheckpoint model(byte[] bytes) {
-        return GgufCheckpoint.of(read(bytes));
+        GgufCheckpoint model = GgufCheckpoint.of(read(bytes));
+        model.config();
+        return model;
     }
 
     private static byte[] array(int elementType, long count, byte[] elements) {

@@ -122,9 +122,140 @@ class HuggingFaceConfigTest {
     void olderGemmaHasTwoRopes() {
         ModelConfig config =
                 read(
-                        "\"model_type\": \"gemma3_text\", \"sliding_window\": 16, \"rope_theta\": 1e6, \"rope_local_base_freq\": 1e4, \"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": 8}");
+                        "\"model_type\": \"gemma3_text\", \"head_dim\": 16, \"sliding_window\": 16, \"rope_theta\": 1e6, \"rope_local_base_freq\": 1e4, \"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": 8}");
         assertEquals(new RopeScaling.Linear(8), config.rope().scaling());
         assertEquals(new RopeConfig(1e4, 16, new RopeScaling.None()), config.windowRope());
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            quoteCharacter = '^',
+            value = {
+                "linear | 'factor': 4 | 16384",
+                "linear | 'factor': 2.5 | 10240",
+                "linear | 'factor': 0.5 | 4096",
+                "linear | 'factor': 1e300 | 1073741824",
+                "dynamic | 'factor': 4 | 16384",
+                "dynamic | 'factor': 4, 'original_max_position_embeddings': 1024 | 16384",
+                "yarn | 'factor': 4 | 16384",
+                "yarn | 'factor': 4, 'original_max_position_embeddings': 3072 | 12288",
+                "yarn | 'factor': 4, 'original_max_position_embeddings': 1024 | 4096",
+                "yarn | 'factor': 2, 'original_max_position_embeddings': 1024 | 4096",
+                "yarn | 'factor': null, 'original_max_position_embeddings': 1024 | 4096",
+                "llama3 | 'factor': 8, 'low_freq_factor': 1, 'high_freq_factor': 4, 'original_max_position_embeddings': 1024 | 4096",
+                "longrope | 'factor': 32, 'short_factor': [1,1,1,1,1,1,1,1], 'long_factor': [2,2,2,2,2,2,2,2], 'original_max_position_embeddings': 1024 | 4096",
+                "default | 'rope_theta': 1e4 | 4096"
+            })
+    void aScaledRopeReachesBeyondTheConfiguredContext(String type, String keys, int reach) {
+        String scaling =
+                "\"rope_scaling\": {\"type\": \"%s\", %s}".formatted(type, keys.replace('\'', '"'));
+        ModelConfig config = read(scaling);
+        assertEquals(4096, config.contextLength());
+        assertEquals(reach, config.maxContextLength());
+    }
+
+    @Test
+    void gemma3IsConfiguredWithItsScaledContext() {
+        ModelConfig config =
+                parse(
+                        ("{" + LLAMA + "}")
+                                .replace("LlamaForCausalLM", "Gemma3ForCausalLM")
+                                .replace(
+                                        "}",
+                                        ", \"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": 8}}"));
+        assertEquals(4096, config.maxContextLength());
+    }
+
+    @Test
+    void theFirstContextOfARopeIsTheModelsOwnOrElseItsContext() {
+        String llama3 =
+                "\"rope_type\": \"llama3\", \"factor\": 8, \"low_freq_factor\": 1, \"high_freq_factor\": 4";
+        assertEquals(
+                new RopeScaling.Llama3(8, 1, 4, 4096),
+                read("\"rope_parameters\": {" + llama3 + "}").rope().scaling());
+        assertEquals(
+                new RopeScaling.Llama3(8, 1, 4, 2048),
+                read("\"original_max_position_embeddings\": 2048, \"rope_parameters\": {\"original_max_position_embeddings\": 1024, "
+                                + llama3
+                                + "}")
+                        .rope()
+                        .scaling());
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            quoteCharacter = '^',
+            value = {
+                "\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4, \"llama_4_scaling_beta\": 0.1} | rope_scaling.llama_4_scaling_beta is 0.1, expected none",
+                "\"rope_scaling\": {\"type\": \"dynamic\", \"factor\": 4, \"alpha\": 1000.0} | rope_scaling.alpha is 1000.0",
+                "\"rope_parameters\": {\"rope_type\": \"default\", \"mrope_section\": [2, 3, 3]} | rope_parameters.mrope_section is [2,3,3]",
+                "\"rope_parameters\": {\"full_attention\": {\"alpha\": 2}} | rope_parameters.full_attention.alpha is 2",
+                "\"rope_parameters\": {\"full_attention\": {}, \"rope_theta\": 3} | rope_parameters.rope_theta is 3",
+                "\"rope_parameters\": {\"full_attention\": null} | rope_parameters.full_attention is null",
+                "\"rope_parameters\": {\"rope_type\": \"default\"}, \"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4} | rope_scaling.type is \"yarn\", expected the value of rope_parameters.rope_type"
+            })
+    void aKeyOfARopeThatIsNotReadIsNamed(String more, String part) {
+        Refused.naming(() -> read(more), PATH.toString(), part);
+    }
+
+    @Test
+    void aScalingInBothLayoutsMustAgree() {
+        String yarn = "\"factor\": 4, \"original_max_position_embeddings\": 1024";
+        assertEquals(
+                read("\"rope_parameters\": {\"rope_type\": \"yarn\", " + yarn + "}"),
+                read(
+                        "\"rope_parameters\": {\"rope_type\": \"yarn\", %s}, \"rope_scaling\": {\"type\": \"yarn\", %s}"
+                                .formatted(yarn, yarn)));
+    }
+
+    @Test
+    void anAbsentKeyMeansWhatItMeansInTheFamily() {
+        ModelConfig gemma2 = read("\"model_type\": \"gemma2\"");
+        assertEquals(256, gemma2.attention().headDim());
+        assertEquals(OptionalDouble.of(1 / 16.0), gemma2.details().attentionScale());
+        assertEquals(OptionalDouble.of(50), gemma2.details().attentionCap());
+        assertEquals(OptionalDouble.of(30), gemma2.details().logitCap());
+        assertEquals(4096, gemma2.window(0).orElseThrow());
+        assertEquals(
+                OptionalDouble.empty(),
+                read("\"model_type\": \"gemma2\", \"final_logit_softcapping\": null")
+                        .details()
+                        .logitCap());
+        ModelConfig gemma3 = read("\"model_type\": \"gemma3_text\"");
+        assertEquals(1e6, gemma3.rope().theta());
+        assertEquals(1e4, gemma3.windowRope().theta());
+        assertEquals(1e6, read("\"model_type\": \"mixtral\"").rope().theta());
+        assertEquals(
+                new ExpertConfig(8, 2, true),
+                read("\"model_type\": \"mixtral\"").details().experts().orElseThrow());
+        assertEquals(
+                OptionalDouble.of(1),
+                read("\"model_type\": \"granite\"").details().attentionScale());
+        assertEquals(4096, read("\"model_type\": \"mistral\"").window(0).orElseThrow());
+        assertEquals(
+                OptionalInt.empty(),
+                read("\"model_type\": \"mistral\", \"sliding_window\": null").window(0));
+        assertEquals(
+                OptionalInt.empty(),
+                read("\"model_type\": \"qwen2\", \"sliding_window\": 16").window(0));
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "rope_theta, NaN",
+        "rope_theta, Infinity",
+        "rope_theta, -Infinity",
+        "rope_theta, 1e999",
+        "partial_rotary_factor, NaN",
+        "attention_multiplier, Infinity",
+        "max_position_embeddings, NaN"
+    })
+    void aNumberThatIsNotFiniteIsNamed(String key, String value) {
+        String text = ("{" + LLAMA + "}").replace("\"" + key + "\": 4096", "\"x\": \"\"");
+        String more = text.replace("}", ", \"%s\": %s}".formatted(key, value));
+        Refused.naming(() -> parse(more), PATH.toString(), key + " is ", "expected a ");
     }
 
     @Test

@@ -50,7 +50,8 @@ final class CompletionFactory {
         ServedModel served = model();
         return environment.schedulers().ready(served.name()).stream()
                 .mapToInt(group -> group.status().getMaxModelLen())
-                .reduce(served.contextLength(), Math::min);
+                .min()
+                .orElse(served.contextLength());
     }
 
     Randomness randomness() {

@@ -19,9 +19,11 @@ import dev.lockstep.model.family.Qwen3Moe;
 import dev.lockstep.model.family.StarCoder2;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.ServiceLoader;
+import java.util.Set;
 import java.util.TreeSet;
 
 /// A checkpoint with its family, which loads a rank's shard of it: a user's family, else a built-in
@@ -63,40 +65,76 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
         return family.load(new Weights(checkpoint, shard, kernels, settings));
     }
 
+    /// Checks from headers that the family can load these shards: names, types and shapes of
+    /// tensors.
+    void check(List<Shard> shards) {
+        try {
+            for (Shard shard : shards) {
+                family.load(Weights.ofHeaders(checkpoint, shard));
+            }
+        } catch (IllegalArgumentException e) {
+            throw new CheckpointException("%s: %s".formatted(checkpoint.path(), e.getMessage()), e);
+        } catch (UnsupportedOperationException _) {
+            // A user's family may compute while it loads; a worker finds its faults then.
+        }
+    }
+
     private static ModelFamily family(Checkpoint checkpoint) {
-        String architecture = architecture(checkpoint);
+        return family(checkpoint.architecture())
+                .map(family -> withExperts(family, checkpoint))
+                .orElseGet(() -> generic(checkpoint));
+    }
+
+    /// Finds the family of an architecture; a base model `XModel` is the part of `XForCausalLM` or
+    /// `XLMHeadModel` without the output head.
+    private static Optional<ModelFamily> family(String architecture) {
+        String base = architecture.replaceFirst("Model$", "");
+        Set<String> names =
+                architecture.endsWith("Model")
+                        ? Set.of(architecture, base + "ForCausalLM", base + "LMHeadModel")
+                        : Set.of(architecture);
         for (ModelFamily family : ServiceLoader.load(ModelFamily.class)) {
-            if (family.architectures().contains(architecture)) {
-                return family;
+            if (!Collections.disjoint(family.architectures(), names)) {
+                return Optional.of(family);
             }
         }
-        for (ModelFamily family : BUILT_IN) {
-            if (family.architectures().contains(architecture)) {
-                return family;
-            }
+        return BUILT_IN.stream()
+                .filter(family -> !Collections.disjoint(family.architectures(), names))
+                .findFirst();
+    }
+
+    /// GGUF files of Mixtral name the architecture llama.
+    private static ModelFamily withExperts(ModelFamily family, Checkpoint checkpoint) {
+        boolean experts = checkpoint.config().details().experts().isPresent();
+        return checkpoint.architecture().equals("llama") && experts
+                ? family("mixtral").orElseThrow()
+                : family;
+    }
+
+    private static ModelFamily generic(Checkpoint checkpoint) {
+        Optional<String> obstacle;
+        try {
+            obstacle = GENERIC.obstacle(checkpoint);
+        } catch (CheckpointException e) {
+            obstacle = Optional.of(e.getMessage());
         }
-        Optional<String> obstacle = GENERIC.obstacle(checkpoint);
         if (obstacle.isPresent()) {
-            throw unsupported(checkpoint, architecture, obstacle.get());
+            throw unsupported(checkpoint, obstacle.get());
         }
         return GENERIC;
     }
 
-    /// GGUF files of Mixtral name the architecture llama.
-    private static String architecture(Checkpoint checkpoint) {
-        String architecture = checkpoint.config().architecture();
-        boolean experts = checkpoint.config().details().experts().isPresent();
-        return architecture.equals("llama") && experts ? "mixtral" : architecture;
-    }
-
-    private static CheckpointException unsupported(
-            Checkpoint checkpoint, String architecture, String obstacle) {
+    private static CheckpointException unsupported(Checkpoint checkpoint, String obstacle) {
         TreeSet<String> known = new TreeSet<>();
         BUILT_IN.forEach(family -> known.addAll(family.architectures()));
         Path path = checkpoint.path();
         Path file = Files.isDirectory(path) ? path.resolve("config.json") : path;
         return new CheckpointException(
                 "%s: architecture %s is not supported, and not a plain decoder (%s); supported: %s"
-                        .formatted(file, architecture, obstacle, known));
+                        .formatted(
+                                file,
+                                checkpoint.architecture(),
+                                obstacle.replace(file + ": ", ""),
+                                known));
     }
 }

@@ -24,10 +24,17 @@ public final class ModelSource {
     /// Opens a folder or a `.gguf` file and refuses a model that no family runs; reads headers
     /// only.
     public static ModelSource open(Path path) {
-        Checkpoint checkpoint = Checkpoint.open(path);
+        Checkpoint checkpoint = Checkpoint.openFiles(path);
         ModelLoader loader = ModelLoader.open(checkpoint);
         checkpoint.requireSupportedTypes();
         return new ModelSource(loader);
+    }
+
+    /// Checks from headers that `size` ranks can load the model; throws the refusal with which a
+    /// rank would fail to load it.
+    public ModelSource requireLoadable(int size) {
+        loader.check(Shard.cut(config(), size));
+        return this;
     }
 
     public ModelConfig config() {
@@ -44,6 +51,11 @@ public final class ModelSource {
 
     public int contextLength() {
         return config().contextLength();
+    }
+
+    /// Returns the number of positions up to which the model can be served.
+    public int maxContextLength() {
+        return config().maxContextLength();
     }
 
     public int vocabularySize() {

@@ -27,7 +27,7 @@ public record RotaryFrequencies(double[] inverse, double attentionFactor) {
             case RopeScaling.Linear linear -> divided(plain, linear.factor());
             case RopeScaling.Llama3 llama3 -> llama3(plain, llama3);
             case RopeScaling.Yarn yarn -> yarn(plain, rope, yarn);
-            case RopeScaling.Divisors divisors -> divided(plain, divisors.factors());
+            case RopeScaling.Divisors divisors -> divided(rope, divisors, positions);
             case RopeScaling.Dynamic dynamic -> dynamic(plain, rope, dynamic, positions);
             case RopeScaling.LongRope longRope -> longRope(plain, longRope, positions);
         };
@@ -61,6 +61,14 @@ public record RotaryFrequencies(double[] inverse, double attentionFactor) {
             inverse[i] = plain[i] / factor;
         }
         return new RotaryFrequencies(inverse, 1);
+    }
+
+    private static RotaryFrequencies divided(
+            RopeConfig rope, RopeScaling.Divisors divisors, int positions) {
+        RotaryFrequencies scaled =
+                of(new RopeConfig(rope.theta(), rope.rotaryDim(), divisors.scaled()), positions);
+        return new RotaryFrequencies(
+                divided(scaled.inverse(), divisors.factors()).inverse(), scaled.attentionFactor());
     }
 
     private static RotaryFrequencies divided(double[] plain, List<Double> factors) {

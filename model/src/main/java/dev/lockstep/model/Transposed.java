@@ -11,12 +11,20 @@ import java.lang.foreign.MemorySegment;
 final class Transposed {
     private Transposed() {}
 
+    /// Returns the shape of the transposed matrix with the stored values, to check it.
+    static WeightMatrix shape(WeightMatrix matrix) {
+        requirePlain(matrix);
+        return new WeightMatrix(
+                matrix.name(),
+                matrix.type(),
+                matrix.columns(),
+                matrix.rows(),
+                new RowOrder.AsIs(),
+                matrix.data());
+    }
+
     static WeightMatrix of(WeightMatrix matrix) {
-        if (matrix.type().isQuantized()) {
-            throw new CheckpointException(
-                    "tensor %s has type %s and would have to be transposed; only plain types can"
-                            .formatted(matrix.name(), matrix.type()));
-        }
+        requirePlain(matrix);
         int width = matrix.type().blockBytes();
         int rows = matrix.rows();
         int columns = matrix.columns();
@@ -34,5 +42,13 @@ final class Transposed {
         }
         return new WeightMatrix(
                 matrix.name(), matrix.type(), columns, rows, new RowOrder.AsIs(), transposed);
+    }
+
+    private static void requirePlain(WeightMatrix matrix) {
+        if (matrix.type().isQuantized()) {
+            throw new CheckpointException(
+                    "tensor %s has type %s and would have to be transposed; only plain types can"
+                            .formatted(matrix.name(), matrix.type()));
+        }
     }
 }

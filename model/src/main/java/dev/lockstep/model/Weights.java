@@ -8,6 +8,7 @@ import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.checkpoint.RopeConfig;
 import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.checkpoint.WeightMatrix;
+import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.EmbeddingTable;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.KvLayout;
@@ -43,6 +44,13 @@ public final class Weights {
         this.settings = settings;
     }
 
+    /// Returns the weights of a shard without their bytes: a family that loads from them checks
+    /// names and shapes.
+    static Weights ofHeaders(Checkpoint checkpoint, Shard shard) {
+        var settings = new LoadSettings(DType.F32, DType.F32, 16, 1, LoadSettings.Progress.none());
+        return new Weights(checkpoint, shard, new HeaderKernels(), settings);
+    }
+
     public ModelConfig config() {
         return checkpoint.config();
     }
@@ -74,6 +82,12 @@ public final class Weights {
         return checkpoint.has(name);
     }
 
+    /// Returns the error for a tensor that the checkpoint should have.
+    public CheckpointException missing(String name, String why) {
+        return new CheckpointException(
+                "%s: tensor %s is missing: %s".formatted(checkpoint.path(), name, why));
+    }
+
     /// Returns a whole matrix, checked against the shape that the configuration implies.
     public WeightMatrix matrix(String name, int rows, int columns) {
         WeightMatrix matrix = checkpoint.tensor(name);
@@ -100,7 +114,12 @@ public final class Weights {
     /// Returns all outputs of a linear layer whose matrix is stored as `[columns, rows]`. The
     /// transposed copy lives until it is packed.
     public OutputRows transposedLinear(String name, int rows, int columns) {
-        return linear(name, Transposed.of(matrix(name + ".weight", columns, rows)));
+        WeightMatrix stored = matrix(name + ".weight", columns, rows);
+        return linear(
+                name,
+                kernels instanceof HeaderKernels
+                        ? Transposed.shape(stored)
+                        : Transposed.of(stored));
     }
 
     private OutputRows linear(String name, WeightMatrix matrix) {

@@ -75,6 +75,7 @@ class FamilyReferenceTest {
         TinyModel model =
                 TinyModel.llama("Gemma2ForCausalLM")
                         .with("model_type", "\"gemma2\"")
+                        .with("head_dim", SIZE)
                         .with("hidden_activation", "\"gelu_pytorch_tanh\"")
                         .with("query_pre_attn_scalar", 24)
                         .with("attn_logit_softcapping", 0.5)
@@ -156,8 +157,7 @@ class FamilyReferenceTest {
         model.with(
                 "rope_scaling",
                 "{\"type\": \"dynamic\", \"factor\": 2.0, \"original_max_position_embeddings\": 32}");
-        Rope grown = Rope.plain(10_000 * Math.pow(2.0 * 128 / 32 - 1, 16.0 / 14), SIZE);
-        requireReference(model, grown, 0, 1, FamilyReferenceTest::silu);
+        requireReference(model, PLAIN, 0, 1, FamilyReferenceTest::silu);
     }
 
     @Test
@@ -177,7 +177,7 @@ class FamilyReferenceTest {
 
     @Test
     void anUnknownArchitectureIsRefusedIfAnythingIsUnexplained() throws Exception {
-        TinyModel plain = TinyModel.llama("UnknownForCausalLM");
+        TinyModel plain = generic("UnknownForCausalLM");
         requireRefusal(
                 plain.everyLayer("self_attn.sinks", 4L),
                 "nothing is known of tensor model.layers.0.self_attn.sinks");
@@ -185,9 +185,65 @@ class FamilyReferenceTest {
                 plain.without("sinks").without("0.self_attn.v_proj.weight"),
                 "tensor model.layers.0.self_attn.v_proj.weight is missing");
         requireRefusal(
-                TinyModel.llama("UnknownForCausalLM").with("embedding_multiplier", 2),
+                generic("UnknownForCausalLM").with("embedding_multiplier", 2),
                 "nothing is known of embedding_multiplier");
-        requireRefusal(TinyModel.llama("GemmaForCausalLM"), "its arithmetic differs");
+        requireRefusal(
+                TinyModel.llama("UnknownForCausalLM"),
+                "nothing is known of its activation (no hidden_act)");
+        TinyModel withoutTheta = generic("UnknownForCausalLM");
+        withoutTheta.config().remove("rope_theta");
+        requireRefusal(withoutTheta, "nothing is known of its positions (no rope_theta)");
+        requireRefusal(
+                generic("UnknownForCausalLM").with("sliding_window", 8),
+                "nothing is known of the layers of its sliding_window (no layer_types)");
+        requireRefusal(generic("GemmaForCausalLM"), "it scales its embedding and norms by 1 + w");
+    }
+
+    @Test
+    void layersWithoutRopeAreRefusedAlsoWhereTheyAreADefault() throws Exception {
+        requireRefusal(generic("SmolLM3ForCausalLM"), "it has layers without rope");
+        requireRefusal(
+                generic("UnknownForCausalLM").with("no_rope_layers", "[1, 1, 0]"),
+                "nothing is known of no_rope_layers");
+        requireRefusal(
+                generic("UnknownForCausalLM")
+                        .with(
+                                "layer_types",
+                                "[\"full_attention\",\"full_attention\",\"full_attention\"]")
+                        .with(
+                                "rope_parameters",
+                                "{\"full_attention\": null, \"sliding_attention\": {\"rope_theta\": 1e4}}"),
+                "rope_parameters.full_attention is null");
+    }
+
+    @Test
+    void anUnknownKeyOfARopeIsRefusedInEveryFamily() throws Exception {
+        String scaling = "{\"rope_type\": \"yarn\", \"factor\": 2, \"llama_4_scaling_beta\": 0.1}";
+        requireRefusal(
+                generic("UnknownForCausalLM").with("rope_scaling", scaling),
+                "rope_scaling.llama_4_scaling_beta is 0.1, expected none");
+        TinyModel.llama("LlamaForCausalLM").with("rope_parameters", scaling).write(folder);
+        CheckpointException refusal =
+                assertThrows(CheckpointException.class, () -> ModelSource.open(folder));
+        assertTrue(
+                refusal.getMessage()
+                        .startsWith(
+                                folder.resolve("config.json")
+                                        + ": rope_parameters.llama_4_scaling_beta is 0.1"),
+                refusal.getMessage());
+    }
+
+    @Test
+    void anUnknownArchitectureIsNamedBeforeAnyKey() throws Exception {
+        TinyModel model = generic("MambaForCausalLM");
+        model.config().remove("num_attention_heads");
+        requireRefusal(
+                model,
+                "architecture MambaForCausalLM is not supported, and not a plain decoder (key num_attention_heads or n_head is missing)");
+    }
+
+    private static TinyModel generic(String architecture) {
+        return TinyModel.llama(architecture).with("hidden_act", "\"silu\"");
     }
 
     private void requireRefusal(TinyModel model, String reason) throws IOException {

@@ -89,6 +89,8 @@ class GgufFamilyTest {
         TinyModel model =
                 TinyModel.llama("Gemma2ForCausalLM")
                         .with("model_type", "\"gemma2\"")
+                        .with("head_dim", 16)
+                        .with("query_pre_attn_scalar", 16)
                         .with("attn_logit_softcapping", 0.5)
                         .with("final_logit_softcapping", 2.0)
                         .with("sliding_window", 5)

@@ -2,7 +2,9 @@
 package dev.lockstep.model;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.kernels.cpu.CpuOptions;
 import java.io.IOException;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
@@ -50,7 +52,10 @@ class RecordedLogitsTest {
     private static void check(Path model, Goldens goldens, int ranks) throws Exception {
         boolean rounded = model.endsWith(QUANTIZED + "/model.gguf");
         String type = rounded ? "auto" : "f32";
-        try (TestGroup group = TestGroup.load(model, ranks, type, type)) {
+        int positions = longest(goldens);
+        assertTrue(positions <= ModelSource.open(model).maxContextLength());
+        CpuOptions options = CpuOptions.ofThreads(1).withoutSpinning();
+        try (TestGroup group = TestGroup.load(model, ranks, type, type, options, positions)) {
             for (Goldens.Case golden : goldens.cases()) {
                 float[][] logits =
                         group.forward(
@@ -68,6 +73,13 @@ class RecordedLogitsTest {
                         golden.greedy(), group.greedy(golden.prompt(), golden.greedy().length, 1));
             }
         }
+    }
+
+    private static int longest(Goldens goldens) {
+        return goldens.cases().stream()
+                .mapToInt(each -> each.prompt().length + each.greedy().length)
+                .max()
+                .orElseThrow();
     }
 
     /// Returns the folder itself, or the first of its GGUF files.

@@ -56,6 +56,13 @@ final class TestGroup implements AutoCloseable {
 
     static TestGroup load(Path path, int size, String dtype, String kvDtype, CpuOptions options)
             throws Exception {
+        return load(path, size, dtype, kvDtype, options, 1);
+    }
+
+    /// @param positions the longest sequence, if it is longer than the model's context
+    static TestGroup load(
+            Path path, int size, String dtype, String kvDtype, CpuOptions options, int positions)
+            throws Exception {
         ExecutorService threads = Executors.newFixedThreadPool(size);
         String name = "model-test-" + UUID.randomUUID();
         List<Future<Rank>> loading = new ArrayList<>();
@@ -63,7 +70,10 @@ final class TestGroup implements AutoCloseable {
             int own = rank;
             loading.add(
                     threads.submit(
-                            () -> Rank.load(path, own, size, name, dtype, kvDtype, options)));
+                            () ->
+                                    Rank.load(
+                                            path, own, size, name, dtype, kvDtype, options,
+                                            positions)));
         }
         return new TestGroup(threads, all(loading));
     }
@@ -164,7 +174,8 @@ final class TestGroup implements AutoCloseable {
                 String name,
                 String dtype,
                 String kvDtype,
-                CpuOptions options) {
+                CpuOptions options,
+                int positions) {
             ModelSource source = ModelSource.open(path);
             Kernels kernels = CpuKernels.open(options);
             ComputeTypes types = source.computeTypes(dtype, kvDtype, kernels);
@@ -176,7 +187,7 @@ final class TestGroup implements AutoCloseable {
                                     types.compute(),
                                     types.kv(),
                                     BLOCK_SIZE,
-                                    Math.min(2048, source.contextLength()),
+                                    Math.max(positions, Math.min(2048, source.contextLength())),
                                     LoadSettings.Progress.none()));
             Communicator communicator =
                     size == 1

@@ -138,15 +138,23 @@ public record WorkerConfig(
     }
 
     /// Returns the requested upper bound of a sequence's tokens, or the model's context without
-    /// one. Throws if the request exceeds the context.
+    /// one. A request may exceed the context as far as the model's rope is scaled for it.
     public static int maxModelLen(Optional<Integer> requested, ModelSource source) {
         int context = source.contextLength();
-        if (requested.orElse(context) > context) {
+        int limit = source.maxContextLength();
+        int length = requested.orElse(context);
+        if (length > limit) {
             throw new SettingsException(
-                    "--max-model-len %d exceeds the model's context of %d"
-                            .formatted(requested.get(), context));
+                    "--max-model-len %d exceeds %s"
+                            .formatted(
+                                    length,
+                                    limit == context
+                                            ? "the model's context of %d, which its rope does not scale"
+                                                    .formatted(context)
+                                            : "%d, to which the model's rope scales its context of %d"
+                                                    .formatted(limit, context)));
         }
-        return requested.orElse(context);
+        return length;
     }
 
     private static String word(Enum<?> value) {

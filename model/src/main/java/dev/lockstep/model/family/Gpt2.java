@@ -23,8 +23,7 @@ import java.util.Set;
 /// residual += Wproj · gelu(Wfc · n)
 /// ```
 ///
-/// Its own checkpoints store matrices as `[inputs, outputs]`, and some omit the `transformer.` of
-/// the names; GGUF files do neither.
+/// Its own checkpoints store matrices as `[inputs, outputs]`; GGUF files do not.
 public final class Gpt2 implements ModelFamily {
     private static final String GGUF = "gpt2";
 
@@ -35,18 +34,18 @@ public final class Gpt2 implements ModelFamily {
 
     @Override
     public Model load(Weights weights) {
-        String model = weights.has("transformer.wte.weight") ? "transformer." : "";
-        List<Decoder.Layer> layers =
-                Decoder.layers(weights, i -> layer(weights, i, model + "h." + i));
+        List<Decoder.Layer> layers = Decoder.layers(weights, i -> layer(weights, i));
         return Decoder.of(
                 weights,
-                Embedding.load(weights, model + "wte").withPositions(weights, model + "wpe"),
+                Embedding.load(weights, "transformer.wte")
+                        .withPositions(weights, "transformer.wpe"),
                 layers,
-                Norm.layer(weights, model + "ln_f"),
-                LmHead.load(weights, model + "wte"));
+                Norm.layer(weights, "transformer.ln_f"),
+                LmHead.load(weights, "transformer.wte"));
     }
 
-    private static Decoder.Layer layer(Weights weights, int i, String layer) {
+    private static Decoder.Layer layer(Weights weights, int i) {
+        String layer = "transformer.h." + i;
         int hidden = weights.config().hiddenSize();
         int width = weights.config().feedForwardSize();
         return new Decoder.Layer(

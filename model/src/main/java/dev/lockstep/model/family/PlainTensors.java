@@ -5,19 +5,21 @@ import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.ModelConfig;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 
 /// Checks whether a checkpoint's tensors are exactly those of a plain decoder.
 final class PlainTensors {
-    /// Decoders with the tensors and keys of a plain decoder but another arithmetic: norms by 1 + w
-    /// and a scaled embedding, or rope on adjacent pairs.
-    private static final Set<String> NOT_PLAIN =
-            Set.of(
-                    "GemmaForCausalLM",
-                    "GlmForCausalLM",
-                    "HeliumForCausalLM",
-                    "Ernie4_5ForCausalLM");
+    /// Decoders with the tensors and keys of a plain decoder but another arithmetic.
+    private static final Map<String, String> NOT_PLAIN =
+            Map.of(
+                    "GemmaForCausalLM", "it scales its embedding and norms by 1 + w",
+                    "GlmForCausalLM", "its rope turns adjacent pairs",
+                    "HeliumForCausalLM", "its rope turns adjacent pairs",
+                    "Ernie4_5ForCausalLM", "its rope turns adjacent pairs",
+                    "Ministral3ForCausalLM", "its queries grow with the position",
+                    "SmolLM3ForCausalLM", "it has layers without rope");
 
     private final Checkpoint checkpoint;
     private final Set<String> unexplained;
@@ -31,8 +33,9 @@ final class PlainTensors {
     /// Returns the first reason why the checkpoint is not a plain decoder; empty if it is one.
     Optional<String> obstacle() {
         ModelConfig config = checkpoint.config();
-        if (NOT_PLAIN.contains(config.architecture())) {
-            return Optional.of("its arithmetic differs");
+        String other = NOT_PLAIN.get(config.architecture());
+        if (other != null) {
+            return Optional.of(other);
         }
         require("model.embed_tokens.weight", "model.norm.weight");
         if (!config.tiedEmbeddings()) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model.layer;
 
+import dev.lockstep.checkpoint.RopeScaling;
 import dev.lockstep.kernels.EmbeddingTable;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Tensor;
@@ -30,6 +31,10 @@ public record Embedding(
 
     /// Returns this embedding with a table of learned positions.
     public Embedding withPositions(Weights weights, String name) {
+        if (!(weights.config().rope().scaling() instanceof RopeScaling.None)) {
+            throw new IllegalArgumentException(
+                    "the configuration scales a rope, but the model's positions are learned");
+        }
         EmbeddingTable table =
                 weights.embedding(name + ".weight", weights.config().contextLength());
         return new Embedding(kernels, tokens, multiplier, Optional.of(table));

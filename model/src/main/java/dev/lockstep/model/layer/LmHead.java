@@ -24,6 +24,10 @@ public record LmHead(
         ModelConfig config = weights.config();
         DecoderDetails details = config.details();
         Shard shard = weights.shard();
+        if (!config.tiedEmbeddings() && !weights.has("lm_head.weight")) {
+            throw weights.missing(
+                    "lm_head.weight", "a base model without an output head is not supported");
+        }
         String name = (config.tiedEmbeddings() ? embedding : "lm_head") + ".weight";
         OutputRows vocabulary =
                 OutputRows.of(weights.matrix(name, config.vocabularySize(), config.hiddenSize()));
