@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli;
 
-import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.cli.console.Terminal;
+import dev.lockstep.cli.console.UnusableException;
 import dev.lockstep.cli.hub.ModelChoice;
 import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.ProcessKeys;
@@ -36,11 +36,15 @@ final class InspectCommand extends Command {
         ModelChoice model =
                 ModelChoice.ofUser(
                         "PATH", settings.arguments().getFirst(), Terminal.standardError());
-        System.out.print(
-                Inspection.text(
-                        Checkpoint.open(model.path()),
+        Inspection inspection =
+                Inspection.of(
+                        model.path(),
                         settings.value(ProcessKeys.TENSOR_PARALLEL),
-                        settings.value(ProcessKeys.KV_DTYPE).name().toLowerCase(Locale.ROOT)));
+                        settings.value(ProcessKeys.KV_DTYPE).name().toLowerCase(Locale.ROOT));
+        System.out.print(inspection.text());
+        if (inspection.refusal().isPresent()) {
+            throw new UnusableException(inspection.refusal().get());
+        }
         return ExitCode.OK;
     }
 }

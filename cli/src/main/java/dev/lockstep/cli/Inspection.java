@@ -19,34 +19,67 @@ import dev.lockstep.text.Tokenizer;
 import dev.lockstep.text.Tokenizers;
 import dev.lockstep.worker.MemoryPlan;
 import dev.lockstep.worker.WorkerConfig;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.Collectors;
 
-/// The text that `inspect` prints of a model: configuration, KV groups, ranks, tensors.
+/// What `inspect` prints of a model: configuration, KV groups, ranks, tensors. A model that `serve`
+/// would refuse is described as far as it can be read.
 final class Inspection {
     private final StringBuilder text = new StringBuilder();
     private final Checkpoint checkpoint;
+    private Optional<Tokenizer> tokenizer = Optional.empty();
+    private Optional<String> refusal = Optional.empty();
 
     private Inspection(Checkpoint checkpoint) {
         this.checkpoint = checkpoint;
     }
 
-    /// Returns the text.
+    /// Describes the model in a folder or file.
     ///
     /// @param ranks number of ranks that share the model
     /// @param kvDtype a value of `--kv-dtype`
-    static String text(Checkpoint checkpoint, int ranks, String kvDtype) {
-        var inspection = new Inspection(checkpoint);
+    static Inspection of(Path path, int ranks, String kvDtype) {
+        var inspection = new Inspection(Checkpoint.openFiles(path));
         inspection.files();
-        if (!checkpoint.tensorNames().isEmpty()) {
-            inspection.configuration(checkpoint.config());
-            inspection.ranks(ranks, kvDtype);
-            inspection.tensors();
+        inspection.tried(inspection::tokenizer);
+        inspection.tried(
+                () -> {
+                    ModelSource source = ModelSource.open(path);
+                    inspection.configuration(source.config());
+                    inspection.ranks(source, ranks, kvDtype);
+                });
+        inspection.tensors();
+        return inspection;
+    }
+
+    String text() {
+        return text.toString();
+    }
+
+    /// Returns the line with which `serve` refuses the model.
+    Optional<String> refusal() {
+        return refusal;
+    }
+
+    /// Runs a check of `serve`, and describes its refusal.
+    private void tried(Runnable check) {
+        try {
+            check.run();
+        } catch (CheckpointException | IllegalArgumentException e) {
+            String line = String.valueOf(e.getMessage());
+            row("does not run", line);
+            refusal = refusal.or(() -> Optional.of(line));
         }
-        return inspection.text.toString();
+    }
+
+    private void tokenizer() {
+        if (checkpoint.tokenizer().hasTokenizer()) {
+            tokenizer = Optional.of(Tokenizers.of(checkpoint.tokenizer()));
+        }
     }
 
     private void files() {
@@ -93,7 +126,16 @@ final class Inspection {
                                 config.attention().kvHeadCount(),
                                 config.attention().headDim(),
                                 config.attention().bias() ? ", with bias" : ""));
-        row("positions", "%,d, %s".formatted(config.contextLength(), rope(config.rope())));
+        row(
+                "positions",
+                "%,d%s, %s"
+                        .formatted(
+                                config.contextLength(),
+                                config.maxContextLength() == config.contextLength()
+                                        ? ""
+                                        : " (--max-model-len up to %,d)"
+                                                .formatted(config.maxContextLength()),
+                                rope(config.rope())));
         row("norm epsilon", String.valueOf(config.normEpsilon()));
         row("weights", weights(config.weightType()));
         row(
@@ -109,18 +151,8 @@ final class Inspection {
         }
     }
 
-    /// Formats the end tokens, such as `2 "</s>", 4 "<|im_end|>"`, or names why there is no
-    /// tokenizer.
+    /// Formats the end tokens, such as `2 "</s>", 4 "<|im_end|>"`.
     private String ends(ModelConfig config) {
-        Optional<Tokenizer> tokenizer = Optional.empty();
-        String fault = "";
-        if (checkpoint.tokenizer().hasTokenizer()) {
-            try {
-                tokenizer = Optional.of(Tokenizers.of(checkpoint.tokenizer()));
-            } catch (CheckpointException e) {
-                fault = "; does not serve text: " + e.getMessage();
-            }
-        }
         List<String> ends = new ArrayList<>();
         for (int id : EndTokens.of(config.specialIds(), config.vocabularySize(), tokenizer).ids()) {
             String piece =
@@ -130,7 +162,7 @@ final class Inspection {
                             .orElse("");
             ends.add(id + piece);
         }
-        return (ends.isEmpty() ? "none" : String.join(", ", ends)) + fault;
+        return ends.isEmpty() ? "none" : String.join(", ", ends);
     }
 
     private static String rope(RopeConfig rope) {
@@ -180,42 +212,41 @@ final class Inspection {
         return spans.toString();
     }
 
-    private void ranks(int ranks, String kvDtype) {
-        try {
-            ModelSource source = ModelSource.open(checkpoint.path());
-            DType kv = source.kvType(kvDtype);
-            if (source.isGeneric()) {
-                row("runs as", "a plain decoder: no model family has its architecture name");
-            }
-            for (Shard shard : Shard.cut(source.config(), ranks)) {
-                row(
-                        "rank " + shard.rank(),
-                        "%s; reads about %s, KV %s a token in %s, activations of %,d tokens and %d sequences %s"
-                                .formatted(
-                                        shard.describe(source.config()),
-                                        Terminal.bytes(source.storedWeightBytes(shard)),
-                                        StartScreen.tokenBytes(
-                                                source.kvCapacity(
-                                                        WorkerConfig.BLOCK_SIZE,
-                                                        source.kvBytesPerToken(shard, kv))),
-                                        kv.name().toLowerCase(Locale.ROOT),
-                                        WorkerConfig.MAX_MEASURED_TOKENS,
-                                        MemoryPlan.DEFAULT_SEQUENCES,
-                                        Terminal.bytes(
-                                                source.activationBytes(
-                                                        shard,
-                                                        DType.F32,
-                                                        kv,
-                                                        WorkerConfig.BLOCK_SIZE,
-                                                        WorkerConfig.MAX_MEASURED_TOKENS,
-                                                        MemoryPlan.DEFAULT_SEQUENCES))));
-            }
-        } catch (CheckpointException | IllegalArgumentException e) {
-            row("does not run", String.valueOf(e.getMessage()));
+    private void ranks(ModelSource source, int ranks, String kvDtype) {
+        DType kv = source.kvType(kvDtype);
+        if (source.isGeneric()) {
+            row("runs as", "a plain decoder: no model family has its architecture name");
+        }
+        source.requireLoadable(ranks);
+        for (Shard shard : Shard.cut(source.config(), ranks)) {
+            row(
+                    "rank " + shard.rank(),
+                    "%s; reads about %s, KV %s a token in %s, activations of %,d tokens and %d sequences %s"
+                            .formatted(
+                                    shard.describe(source.config()),
+                                    Terminal.bytes(source.storedWeightBytes(shard)),
+                                    StartScreen.tokenBytes(
+                                            source.kvCapacity(
+                                                    WorkerConfig.BLOCK_SIZE,
+                                                    source.kvBytesPerToken(shard, kv))),
+                                    kv.name().toLowerCase(Locale.ROOT),
+                                    WorkerConfig.MAX_MEASURED_TOKENS,
+                                    MemoryPlan.DEFAULT_SEQUENCES,
+                                    Terminal.bytes(
+                                            source.activationBytes(
+                                                    shard,
+                                                    DType.F32,
+                                                    kv,
+                                                    WorkerConfig.BLOCK_SIZE,
+                                                    WorkerConfig.MAX_MEASURED_TOKENS,
+                                                    MemoryPlan.DEFAULT_SEQUENCES))));
         }
     }
 
     private void tensors() {
+        if (checkpoint.tensorNames().isEmpty()) {
+            return;
+        }
         for (String name : checkpoint.tensorNames()) {
             TensorInfo info = checkpoint.tensorInfo(name).orElseThrow();
             text.append(

@@ -4,7 +4,6 @@ package dev.lockstep.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.checkpoint.TinyCheckpoint;
 import java.nio.file.Files;
@@ -19,7 +18,7 @@ class InspectionTest {
     @Test
     void aModelIsDescribedWithWhatEachRankHolds() throws Exception {
         TinyCheckpoint.write(folder, 1);
-        List<String> lines = Inspection.text(Checkpoint.open(folder), 2, "auto").lines().toList();
+        List<String> lines = Inspection.of(folder, 2, "auto").text().lines().toList();
         assertHas(lines, "architecture  LlamaForCausalLM");
         assertHas(lines, "shape         2 layers, hidden 64, FFN 128, vocabulary 512, ");
         assertHas(lines, "attention     4 heads, 2 KV heads of 16");
@@ -42,7 +41,7 @@ class InspectionTest {
     @Test
     void aModelThatDoesNotRunIsDescribedWithTheReason() throws Exception {
         TinyCheckpoint.write(folder, 1);
-        List<String> tooMany = Inspection.text(Checkpoint.open(folder), 5, "auto").lines().toList();
+        List<String> tooMany = Inspection.of(folder, 5, "auto").text().lines().toList();
         assertHas(tooMany, "does not run  tensor-parallel 5: must be between 1 and ");
         List<String> other = inspectAs("HeliumForCausalLM");
         assertHas(
@@ -64,20 +63,20 @@ class InspectionTest {
         Path config = folder.resolve("config.json");
         Files.writeString(
                 config, Files.readString(config).replace("LlamaForCausalLM", architecture));
-        return Inspection.text(Checkpoint.open(folder), 1, "auto").lines().toList();
+        return Inspection.of(folder, 1, "auto").text().lines().toList();
     }
 
     @Test
     void quantizedTypesAndAVocabularyFileAreReported() {
         Path model = Fixtures.require("gguf/llama-Q4_K_M.gguf");
-        List<String> lines = Inspection.text(Checkpoint.open(model), 3, "f16").lines().toList();
+        List<String> lines = Inspection.of(model, 3, "f16").text().lines().toList();
         assertHas(lines, "weights       matrices in Q4_K, mostly Q4_K: multiplied by int8");
         assertHas(lines, "rank 2 ");
         Path vocabulary = Fixtures.require("tokenizers/ggml-vocab-gpt-2.gguf");
-        String vocabularyOnly = Inspection.text(Checkpoint.open(vocabulary), 1, "auto");
+        String vocabularyOnly = Inspection.of(vocabulary, 1, "auto").text();
         assertEquals(
-                "model         %s\ntext          tokenizer, no chat template\ntensors       none: vocabulary only\n"
-                        .formatted(vocabulary),
+                "model         %s\ntext          tokenizer, no chat template\ntensors       none: vocabulary only\ndoes not run  %s holds a vocabulary without weights: name a complete model\n"
+                        .formatted(vocabulary, vocabulary),
                 vocabularyOnly);
     }
 

@@ -76,8 +76,8 @@ public final class Launcher {
         this.terminal = terminal;
         Settings settings = config.settings();
         SchedulerConfig.requirePolicies(settings);
-        ModelSource source = ModelSource.open(config.model().path());
         int size = settings.value(ProcessKeys.TENSOR_PARALLEL);
+        ModelSource source = ModelSource.open(config.model().path()).requireLoadable(size);
         this.parameters = source.parameterCount();
         this.memory = MemoryForecast.of(settings, source, size);
         this.plan = plan(settings, source, size, memory.kvBytes());
