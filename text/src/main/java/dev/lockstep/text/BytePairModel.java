@@ -2,11 +2,13 @@
 package dev.lockstep.text;
 
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 
 /// Byte pair encoding: merges characters by rank, for byte-level and SentencePiece vocabularies.
 ///
 /// A character that is not a token becomes its byte tokens if the vocabulary has them, otherwise
-/// the unknown token, otherwise nothing.
+/// the unknown token, otherwise nothing: before the merges, so that its neighbours may merge, or
+/// after them.
 final class BytePairModel implements TokenModel {
     private final Symbols symbols;
     private final BytePairMerger merger;
@@ -23,6 +25,8 @@ final class BytePairModel implements TokenModel {
     /// @param unknown the token for characters that byte tokens cannot represent, or
     ///   [Vocabulary#NONE]
     /// @param fuseUnknown adjacent unknown characters share one unknown token
+    /// @param mergesUnknown characters that are not tokens take part in the merges, as GGUF files
+    ///   want it
     /// @param wordStart a character that tokens contain only at their start, so that a long text
     ///   may be split in front of it, or [Vocabulary#NONE]
     record Rules(
@@ -30,6 +34,7 @@ final class BytePairModel implements TokenModel {
             boolean byteFallback,
             int unknown,
             boolean fuseUnknown,
+            boolean mergesUnknown,
             int wordStart) {}
 
     BytePairModel(Vocabulary vocabulary, Symbols symbols, MergeTable merges, Rules rules) {
@@ -73,22 +78,39 @@ final class BytePairModel implements TokenModel {
             }
         }
         int[] word = new int[to - from];
-        int count = merger.merge(word, symbols.split(text, from, to, word));
+        int count = symbols.split(text, from, to, word);
+        if (rules.mergesUnknown) {
+            return spelled(word, merger.merge(word, count)).toArray();
+        }
+        int[] spelled = spelled(word, count).toArray();
+        return Arrays.copyOf(spelled, merger.merge(spelled, spelled.length));
+    }
+
+    /// Returns the word with tokens for the characters that are none.
+    ///
+    /// An unknown token stands in front of the next known one, after byte tokens in between, as in
+    /// the library that defines `tokenizer.json`.
+    private IntList spelled(int[] word, int count) {
         var ids = new IntList(count);
-        boolean afterUnknown = false;
+        boolean pending = false;
         for (int i = 0; i < count; i++) {
-            boolean unknown = false;
             if (word[i] >= 0) {
-                ids.add(word[i]);
-            } else if (!addBytes(~word[i], ids) && rules.unknown != Vocabulary.NONE) {
-                unknown = true;
-                if (!(afterUnknown && rules.fuseUnknown)) {
+                if (pending) {
                     ids.add(rules.unknown);
                 }
+                pending = false;
+                ids.add(word[i]);
+            } else if (!addBytes(~word[i], ids) && rules.unknown != Vocabulary.NONE) {
+                if (pending && !rules.fuseUnknown) {
+                    ids.add(rules.unknown);
+                }
+                pending = true;
             }
-            afterUnknown = unknown;
         }
-        return ids.toArray();
+        if (pending) {
+            ids.add(rules.unknown);
+        }
+        return ids;
     }
 
     private boolean addBytes(int codePoint, IntList ids) {

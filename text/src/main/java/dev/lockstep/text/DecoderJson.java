@@ -9,52 +9,68 @@ import java.util.Optional;
 /// A reader for the `decoder` of a `tokenizer.json`, as the bytes that each token adds to a text.
 ///
 /// The library's decoders work on lists of tokens. Those in use treat each token independently,
-/// except for one space at the start of the text, and so can stream. A decoder that cannot is
-/// refused by name.
+/// except for the first one, until a step joins them; later steps change single characters. Such
+/// decoders can stream; one that cannot is refused by name.
 final class DecoderJson {
-    /// A change to the text of one token.
-    private interface Step {
-        String apply(String piece);
+    /// The extent of what a step sees: one token; one token or run of byte tokens; all of the text.
+    private enum Stage {
+        TOKENS,
+        RUNS,
+        TEXT
     }
 
-    private final List<Step> steps = new ArrayList<>();
+    private final Vocabulary vocabulary;
+    private final List<DecoderStep> tokenSteps = new ArrayList<>();
+    private final List<DecoderStep> runSteps = new ArrayList<>();
+    private Stage stage = Stage.TOKENS;
     private boolean byteLevel;
     private boolean byteFallback;
-    private boolean fused;
-    private boolean stripsLeadingSpace;
+    private Decoding.Leading leading = Decoding.Leading.NONE;
 
-    private DecoderJson() {}
-
-    /// Reads the decoder; without one, tokens are joined by spaces.
-    static Tokenizer.Decoding read(Optional<JsonPart> part, Vocabulary vocabulary) {
-        var decoder = new DecoderJson();
-        part.ifPresentOrElse(decoder::add, decoder::joinBySpaces);
-        return new Tokenizer.Decoding(
-                TokenBytes.of(
-                        vocabulary.size(),
-                        id -> decoder.bytes(vocabulary.piece(id), vocabulary.kind(id))),
-                decoder.stripsLeadingSpace);
+    private DecoderJson(Vocabulary vocabulary) {
+        this.vocabulary = vocabulary;
     }
 
-    private void joinBySpaces() {
-        steps.add(piece -> " " + piece);
-        stripsLeadingSpace = true;
+    /// Reads the decoder; without one, tokens are joined by spaces.
+    static Decoding read(Optional<JsonPart> part, Vocabulary vocabulary) {
+        var decoder = new DecoderJson(vocabulary);
+        part.ifPresentOrElse(decoder::add, () -> decoder.tokenSteps.add(new DecoderStep.Spaced()));
+        TokenBytes inside = decoder.bytes(false);
+        return new Decoding(
+                inside,
+                decoder.isPositional() ? decoder.bytes(true) : inside,
+                decoder.byteLevel ? Decoding.Joining.ALL : Decoding.Joining.BYTE_TOKENS,
+                decoder.runSteps,
+                decoder.leading);
     }
 
     private void add(JsonPart part) {
         switch (part.type()) {
             case "Sequence" -> part.require("decoders").items().forEach(this::add);
-            case "ByteLevel" -> byteLevel = true;
-            case "ByteFallback" -> byteFallback = true;
-            case "Fuse" -> fused = true;
-            case "Replace" -> addReplace(part);
-            case "Strip" -> addStrip(part);
-            case "Metaspace" -> {
-                String symbol = part.character("replacement", SentencePiece.SPACE);
-                steps.add(piece -> piece.replace(symbol, " "));
-                stripsLeadingSpace |= PreTokenizerJson.prefixed(part) != SpacePrefix.Where.NEVER;
+            case "ByteLevel" -> {
+                requireStage(part, Stage.TOKENS);
+                byteLevel = true;
+                stage = Stage.TEXT;
             }
-            case "WordPiece" -> addWordPiece(part);
+            case "ByteFallback" -> {
+                requireStage(part, Stage.TOKENS);
+                byteFallback = true;
+                stage = Stage.RUNS;
+            }
+            case "Fuse" -> stage = Stage.TEXT;
+            case "Replace" -> addStep(part, replace(part));
+            case "Strip" -> addStrip(part);
+            case "Metaspace" ->
+                    addStep(
+                            part,
+                            new DecoderStep.Metaspace(
+                                    part.character("replacement", SentencePiece.SPACE),
+                                    PreTokenizerJson.prefixed(part) != SpacePrefix.Where.NEVER));
+            case "WordPiece" ->
+                    addStep(
+                            part,
+                            new DecoderStep.WordPiece(
+                                    part.text("prefix", "##"), part.flag("cleanup", true)));
             default ->
                     throw part.require("type")
                             .wrong(
@@ -63,77 +79,92 @@ final class DecoderJson {
         }
     }
 
-    private void addReplace(JsonPart part) {
-        String from = part.require("pattern").require("String").text();
-        String to = part.require("content").text();
-        steps.add(piece -> piece.replace(from, to));
+    private void requireStage(JsonPart part, Stage latest) {
+        if (stage.compareTo(latest) > 0 || leading.count() > 0) {
+            throw unordered(part);
+        }
     }
 
-    /// Adds a strip: before the tokens are fused it applies to every token, afterwards to the text.
+    private static IllegalArgumentException unordered(JsonPart part) {
+        return part.require("type").wrong("no such step here: it needs the text around it");
+    }
+
+    private static DecoderStep replace(JsonPart part) {
+        String to = part.require("content").text();
+        JsonPart pattern = part.require("pattern");
+        return pattern.part("String").isPresent()
+                ? new DecoderStep.Literal(pattern.require("String").text(), to)
+                : new DecoderStep.Matches(PreTokenizerJson.pattern(part), to);
+    }
+
+    private void addStep(JsonPart part, DecoderStep step) {
+        requireStage(part, Stage.TEXT);
+        if (stage != Stage.TOKENS && !step.isPerCharacter()) {
+            throw unordered(part);
+        }
+        switch (stage) {
+            case TOKENS -> tokenSteps.add(step);
+            case RUNS -> runSteps.add(step);
+            case TEXT -> runSteps.add(onText(step));
+        }
+    }
+
+    /// Returns the step for all of the text, which is the first and only token.
+    private static DecoderStep onText(DecoderStep step) {
+        return step instanceof DecoderStep.Metaspace metaspace
+                ? new DecoderStep.Literal(
+                        metaspace.symbol(), metaspace.apply(metaspace.symbol(), true))
+                : step;
+    }
+
+    /// Adds a strip: before the tokens are joined it applies to every token, afterwards to the
+    /// text.
     private void addStrip(JsonPart part) {
-        String content = part.require("content").text();
+        String content = part.require("content").character();
         int start = part.integer("start").orElse(0);
         int stop = part.integer("stop").orElse(0);
-        if (fused) {
-            if (stop != 0 || start > 1 || !content.equals(" ")) {
-                throw part.wrong("at most one space at the start");
-            }
-            stripsLeadingSpace |= start == 1;
-        } else {
-            steps.add(piece -> strip(piece, content, start, stop));
+        if (stage != Stage.TEXT) {
+            addStep(part, new DecoderStep.Strip(content, start, stop));
+            return;
         }
+        if (stop != 0) {
+            throw part.require("stop").wrong("0: the end of a text is not known while it grows");
+        }
+        requireStage(part, Stage.TEXT);
+        leading = new Decoding.Leading(content, start);
     }
 
-    private static String strip(String piece, String content, int start, int stop) {
-        String result = piece;
-        for (int i = 0; i < start && result.startsWith(content); i++) {
-            result = result.substring(content.length());
-        }
-        for (int i = 0; i < stop && result.endsWith(content); i++) {
-            result = result.substring(0, result.length() - content.length());
-        }
-        return result;
+    private boolean isPositional() {
+        return tokenSteps.stream().anyMatch(DecoderStep::isPositional)
+                || runSteps.stream().anyMatch(DecoderStep::isPositional);
     }
 
-    private void addWordPiece(JsonPart part) {
-        String prefix = part.text("prefix", "##");
-        boolean cleanup = part.flag("cleanup", true);
-        steps.add(
-                piece -> {
-                    String spaced =
-                            piece.startsWith(prefix)
-                                    ? piece.substring(prefix.length())
-                                    : " " + piece;
-                    return cleanup ? cleanup(spaced) : spaced;
-                });
-        stripsLeadingSpace = true;
+    private TokenBytes bytes(boolean first) {
+        return TokenBytes.of(
+                vocabulary.size(),
+                id -> bytes(changed(tokenSteps, vocabulary.piece(id), first), first),
+                id -> byteOf(changed(tokenSteps, vocabulary.piece(id), first)) >= 0);
     }
 
-    private static String cleanup(String text) {
-        return text.replace(" .", ".")
-                .replace(" ?", "?")
-                .replace(" !", "!")
-                .replace(" ,", ",")
-                .replace(" ' ", "'")
-                .replace(" n't", "n't")
-                .replace(" 'm", "'m")
-                .replace(" do not", " don't")
-                .replace(" 's", "'s")
-                .replace(" 've", "'ve")
-                .replace(" 're", "'re");
+    private byte[] bytes(String text, boolean first) {
+        if (byteLevel) {
+            return TokenBytes.ofByteLevel(text);
+        }
+        int b = byteOf(text);
+        return b >= 0
+                ? new byte[] {(byte) b}
+                : changed(runSteps, text, first).getBytes(StandardCharsets.UTF_8);
     }
 
-    private byte[] bytes(String piece, Vocabulary.Kind kind) {
-        boolean literal = kind == Vocabulary.Kind.SPECIAL || kind == Vocabulary.Kind.ADDED;
-        if (byteFallback && Vocabulary.byteOf(piece) >= 0) {
-            return new byte[] {(byte) Vocabulary.byteOf(piece)};
+    private int byteOf(String text) {
+        return byteFallback ? Vocabulary.byteOf(text) : -1;
+    }
+
+    private static String changed(List<DecoderStep> steps, String token, boolean first) {
+        String text = token;
+        for (DecoderStep step : steps) {
+            text = step.apply(text, first);
         }
-        String text = piece;
-        for (Step step : steps) {
-            text = step.apply(text);
-        }
-        return byteLevel && !literal
-                ? TokenBytes.ofByteLevel(text)
-                : text.getBytes(StandardCharsets.UTF_8);
+        return text;
     }
 }

@@ -56,13 +56,17 @@ final class GgufTokenizer {
                         false,
                         Vocabulary.NONE,
                         false,
+                        true,
                         Vocabulary.NONE);
         var model = new BytePairModel(vocabulary, new Symbols(vocabulary, "", ""), merges(), rules);
         return tokenizer(
                 Normalizer.NONE,
                 steps,
                 model,
-                new Tokenizer.Decoding(bytes(TokenBytes::ofByteLevel), false));
+                Decoding.of(
+                        bytes(TokenBytes::ofByteLevel),
+                        Decoding.Joining.ALL,
+                        Decoding.Leading.NONE));
     }
 
     private Tokenizer sentencePiece() {
@@ -74,6 +78,7 @@ final class GgufTokenizer {
                         true,
                         file.specialIds().unknown().orElse(Vocabulary.NONE),
                         false,
+                        true,
                         SentencePiece.wordStart(vocabulary));
         var model =
                 new BytePairModel(
@@ -87,8 +92,7 @@ final class GgufTokenizer {
                 prefix
                         ? Normalizer.all(List.of(Normalizer.prepend(SentencePiece.SPACE), spaces))
                         : spaces;
-        return tokenizer(
-                normalizer, List.of(), model, new Tokenizer.Decoding(spacedBytes(), prefix));
+        return tokenizer(normalizer, List.of(), model, spaced(prefix));
     }
 
     private Tokenizer unigram() {
@@ -100,7 +104,7 @@ final class GgufTokenizer {
                 Normalizer.all(List.of(characterMap(), this::withSpaces)),
                 List.of(),
                 model,
-                new Tokenizer.Decoding(spacedBytes(), file.flags().addSpacePrefix()));
+                spaced(file.flags().addSpacePrefix()));
     }
 
     private Normalizer characterMap() {
@@ -132,14 +136,19 @@ final class GgufTokenizer {
                 Normalizers.bert(true, true, true, true),
                 List.of(spaces, punctuation),
                 new WordPieceModel(vocabulary, SentencePiece.SPACE, "", unknown, MAX_WORD_LENGTH),
-                new Tokenizer.Decoding(spacedBytes(), true));
+                spaced(true));
     }
 
     private static final int MAX_WORD_LENGTH = 100;
 
-    private TokenBytes spacedBytes() {
-        return bytes(
-                piece -> piece.replace(SentencePiece.SPACE, " ").getBytes(StandardCharsets.UTF_8));
+    private Decoding spaced(boolean prefixed) {
+        return Decoding.of(
+                bytes(
+                        piece ->
+                                piece.replace(SentencePiece.SPACE, " ")
+                                        .getBytes(StandardCharsets.UTF_8)),
+                Decoding.Joining.BYTE_TOKENS,
+                prefixed ? Decoding.Leading.SPACE : Decoding.Leading.NONE);
     }
 
     private void requireScores() {
@@ -181,10 +190,7 @@ final class GgufTokenizer {
     }
 
     private Tokenizer tokenizer(
-            Normalizer normalizer,
-            List<PreTokenizer> steps,
-            TokenModel model,
-            Tokenizer.Decoding decoding) {
+            Normalizer normalizer, List<PreTokenizer> steps, TokenModel model, Decoding decoding) {
         return new Tokenizer(
                 vocabulary,
                 new Tokenizer.Encoding(addedTokens(), normalizer, steps, model),
@@ -237,7 +243,8 @@ final class GgufTokenizer {
                         case SPECIAL, ADDED -> piece.getBytes(StandardCharsets.UTF_8);
                         case BYTE -> new byte[] {byteOf(id, piece)};
                     };
-                });
+                },
+                id -> vocabulary.kind(id) == Vocabulary.Kind.BYTE);
     }
 
     private static byte byteOf(int id, String piece) {

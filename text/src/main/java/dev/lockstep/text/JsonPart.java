@@ -79,12 +79,13 @@ record JsonPart(String path, JsonNode node) {
         return part(key).map(JsonPart::text).orElse(fallback);
     }
 
-    /// Returns a text of one character.
+    /// Returns a text of one character, or `fallback` if the key is absent.
     String character(String key, String fallback) {
         return part(key).map(JsonPart::character).orElse(fallback);
     }
 
-    private String character() {
+    /// Returns this part as a text of one character.
+    String character() {
         String text = text();
         if (text.codePointCount(0, text.length()) != 1) {
             throw wrong("one character");

@@ -51,6 +51,9 @@ final class Normalizers {
     }
 
     static String replace(String text, TokenPattern pattern, String content) {
+        if (text.isEmpty()) {
+            return text;
+        }
         var matches = new IntList();
         pattern.find(text.toCharArray(), 0, text.length(), matches);
         var result = new StringBuilder(text.length());

@@ -24,7 +24,7 @@ final class PreTokenizerJson {
             case "Punctuation" -> List.of(new Split(punctuation(), behavior(part), false));
             case "Metaspace" -> metaspace(part);
             case "Whitespace" ->
-                    List.of(new Split(new WordPattern(), Split.Behavior.REMOVED, true));
+                    List.of(new Split(new WordPattern(false), Split.Behavior.REMOVED, true));
             case "WhitespaceSplit" -> List.of(new Split(SPACE, Split.Behavior.REMOVED, false));
             case "BertPreTokenizer" ->
                     List.of(
@@ -82,7 +82,8 @@ final class PreTokenizerJson {
         };
     }
 
-    private static TokenPattern pattern(JsonPart part) {
+    /// Returns the `pattern` of a part, a text or a regular expression.
+    static TokenPattern pattern(JsonPart part) {
         JsonPart pattern = part.require("pattern");
         if (pattern.part("String").isPresent()) {
             return new LiteralPattern(pattern.require("String").text());

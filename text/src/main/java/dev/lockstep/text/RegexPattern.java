@@ -14,27 +14,15 @@ final class RegexPattern implements TokenPattern {
     private static final int STEPS_PER_CHARACTER = 200;
     private static final int FREE_STEPS = 1_000_000;
 
-    /// A script name without prefix; the JDK requires the prefix `Is`.
-    private static final Pattern SCRIPT = Pattern.compile("\\\\p\\{([A-Z][a-z]{2,})}");
-
     private final Pattern pattern;
 
-    /// Compiles an expression; refuses syntax that the JDK interprets differently from tokenizer
-    /// files.
+    /// Compiles an expression of a tokenizer file; refuses syntax that the JDK does not have.
     RegexPattern(String expression) {
-        if (expression.contains("[[:")
-                || expression.contains("\\h")
-                || expression.contains("\\H")) {
-            throw new IllegalArgumentException(
-                    "pattern '" + expression + "' uses classes that are not supported");
-        }
         try {
             pattern =
                     Pattern.compile(
-                            SCRIPT.matcher(expression).replaceAll("\\\\p{Is$1}"),
-                            Pattern.UNICODE_CHARACTER_CLASS
-                                    | Pattern.MULTILINE
-                                    | Pattern.UNIX_LINES);
+                            OnigurumaSyntax.toJava(expression),
+                            Pattern.UNICODE_CASE | Pattern.MULTILINE | Pattern.UNIX_LINES);
         } catch (StackOverflowError e) {
             throw new IllegalArgumentException("a pattern is nested too deeply", e);
         } catch (PatternSyntaxException e) {
@@ -49,15 +37,37 @@ final class RegexPattern implements TokenPattern {
                 pattern.matcher(
                         new Counted(CharBuffer.wrap(text, from, to - from), new Budget(to - from)));
         try {
-            while (matcher.find()) {
-                if (matcher.end() > matcher.start()) {
-                    matches.add(from + matcher.start());
-                    matches.add(from + matcher.end());
+            int done = -1;
+            int next = 0;
+            while (next <= to - from && matcher.find(next)) {
+                int start = from + matcher.start();
+                int end = from + matcher.end();
+                if (isInCharacter(text, from, start, to)) {
+                    next = matcher.start() + 1;
+                    continue;
                 }
+                // An empty match right after another match does not count.
+                if (start < end || start > done) {
+                    matches.add(start);
+                    matches.add(end);
+                    done = end;
+                }
+                next = matcher.end() + (start < end ? 0 : width(text, end, to));
             }
         } catch (StackOverflowError e) {
             throw tooHard(to - from, e);
         }
+    }
+
+    /// Returns whether the index lies between the halves of one character.
+    private static boolean isInCharacter(char[] text, int from, int index, int to) {
+        return index > from
+                && index < to
+                && Character.isSurrogatePair(text[index - 1], text[index]);
+    }
+
+    private static int width(char[] text, int at, int to) {
+        return at < to ? Character.charCount(Characters.codePoint(text, at, to)) : 1;
     }
 
     private static IllegalArgumentException tooHard(int length, Throwable cause) {

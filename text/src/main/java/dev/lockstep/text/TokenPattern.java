@@ -9,6 +9,7 @@ package dev.lockstep.text;
 /// is bounded.
 interface TokenPattern {
     /// Appends the non-overlapping matches in `[from, to)` to `matches` as ascending pairs of start
-    /// and end; the pattern treats the ends of the piece as the ends of the text.
+    /// and end; the pattern treats the ends of the piece as the ends of the text. A match may be
+    /// empty.
     void find(char[] text, int from, int to, IntList matches);
 }

@@ -62,7 +62,7 @@ final class TokenPatterns {
                 new Gpt2Pattern());
         known.put("\\s+$", new TrailingSpacePattern());
         known.put("[0-9][0-9][0-9]", new RunPattern(false, CharacterClass.parse("0-9"), 3, 3));
-        known.put("\\w+|[^\\w\\s]+", new WordPattern());
+        known.put("\\w+|[^\\w\\s]+", new WordPattern(true));
         known.put(
                 "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+"
                         + "| ?[\\p{P}\\p{S}]+[\\r\\n]*"

@@ -21,12 +21,6 @@ public final class Tokenizer {
     private final Decoding decoding;
     private final Framing framing;
 
-    /// The data for decoding ids.
-    ///
-    /// @param stripsLeadingSpace one space at the very start of a text comes from the encoder and
-    ///   is removed
-    record Decoding(TokenBytes bytes, boolean stripsLeadingSpace) {}
-
     /// Tokens that begin and end a text.
     ///
     /// @param prefix put before the ids on request, by the model's own rule
@@ -90,7 +84,7 @@ public final class Tokenizer {
 
     /// Returns the text of the ids; bytes that are not UTF-8 become U+FFFD.
     public String decode(int[] ids, boolean skipSpecial) {
-        var detokenizer = new Detokenizer(this, skipSpecial, Detokenizer.Start.TEXT);
+        Detokenizer detokenizer = Detokenizer.ofWholeText(this, skipSpecial);
         var text = new StringBuilder(ids.length * 4);
         for (int id : ids) {
             detokenizer.push(id, text);
@@ -102,7 +96,7 @@ public final class Tokenizer {
     /// token its name.
     public byte[] bytes(int id) {
         vocabulary.piece(id);
-        return decoding.bytes().of(id);
+        return decoding.inside().of(id);
     }
 
     /// Returns the token as written in the tokenizer file.
@@ -118,6 +112,11 @@ public final class Tokenizer {
     /// Returns whether the token is matched literally in a text, before the model runs.
     boolean literal(int id) {
         return special(id) || vocabulary.kind(id) == Vocabulary.Kind.ADDED;
+    }
+
+    /// Returns whether the id is a hole in the numbering, without a token.
+    boolean isHole(int id) {
+        return vocabulary.kind(id) == Vocabulary.Kind.UNUSED && vocabulary.piece(id).isEmpty();
     }
 
     /// Returns the id of a token as written in the tokenizer file.

@@ -7,7 +7,7 @@ package dev.lockstep.text;
 /// Ill-formed input becomes U+FFFD per maximal subpart, as in WHATWG's decoder (the JDK's decoder
 /// differs for encoded surrogates).
 final class Utf8Stream {
-    private static final char REPLACEMENT = '\uFFFD';
+    static final char REPLACEMENT = '\uFFFD';
 
     private int codePoint;
     private int missing;
@@ -40,14 +40,29 @@ final class Utf8Stream {
         start(b, text);
     }
 
+    /// Returns whether the byte continues the character, or starts one after a whole character.
+    boolean accepts(byte next) {
+        int b = next & 0xFF;
+        return missing > 0 ? b >= lowest && b <= highest : b < 0x80 || (b >= 0xC2 && b <= 0xF4);
+    }
+
+    boolean isIncomplete() {
+        return missing > 0;
+    }
+
     /// Replaces an incomplete character with U+FFFD.
     void finish(StringBuilder text) {
         if (missing > 0) {
             text.append(REPLACEMENT);
-            missing = 0;
-            lowest = 0x80;
-            highest = 0xBF;
+            reset();
         }
+    }
+
+    /// Drops an incomplete character.
+    void reset() {
+        missing = 0;
+        lowest = 0x80;
+        highest = 0xBF;
     }
 
     /// Starts a character; the second byte's range excludes overlong forms, surrogates and code

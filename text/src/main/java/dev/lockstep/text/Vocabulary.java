@@ -3,6 +3,7 @@ package dev.lockstep.text;
 
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
@@ -91,14 +92,18 @@ final class Vocabulary {
         return byteIds;
     }
 
+    boolean hasAllBytes() {
+        return Arrays.stream(byteIds()).noneMatch(id -> id == NONE);
+    }
+
     /// Returns the byte that a piece of the form `<0xNN>` represents, or -1.
     static int byteOf(String piece) {
         if (piece.length() != 6 || !piece.startsWith("<0x") || piece.charAt(5) != '>') {
             return -1;
         }
-        int high = Character.digit(piece.charAt(3), 16);
-        int low = Character.digit(piece.charAt(4), 16);
-        return high < 0 || low < 0 ? -1 : high << 4 | low;
+        boolean digits =
+                HexFormat.isHexDigit(piece.charAt(3)) && HexFormat.isHexDigit(piece.charAt(4));
+        return digits ? HexFormat.fromHexDigits(piece, 3, 5) : -1;
     }
 
     private static String bytePiece(int unsignedByte) {

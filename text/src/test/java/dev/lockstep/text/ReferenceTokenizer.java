@@ -41,6 +41,17 @@ final class ReferenceTokenizer implements AutoCloseable {
                 .toArray();
     }
 
+    /// Returns the number of tokens of each word that the pre-tokenizers made.
+    int[] wordLengths(String text) {
+        int[] lengths = new int[text.length() + 1];
+        int words = 0;
+        for (long word : tokenizer.encode(text, false, false).getWordIds()) {
+            lengths[Math.toIntExact(word)]++;
+            words = Math.max(words, Math.toIntExact(word) + 1);
+        }
+        return Arrays.copyOf(lengths, words);
+    }
+
     String decode(int[] ids, boolean skipSpecial) {
         return tokenizer.decode(Arrays.stream(ids).asLongStream().toArray(), skipSpecial);
     }

@@ -4,6 +4,7 @@ package dev.lockstep.text;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.junit.jupiter.api.Test;
 
@@ -23,14 +24,43 @@ final class RegexPatternTest {
     }
 
     @Test
-    void syntaxThatTheJdkInterpretsDifferentlyIsRefused() {
-        assertThrows(IllegalArgumentException.class, () -> new RegexPattern("[[:alpha:]]+"));
-        assertThrows(IllegalArgumentException.class, () -> new RegexPattern("(a"));
+    void syntaxThatTheJdkDoesNotHaveIsRefused() {
+        for (String expression :
+                new String[] {
+                    "(a",
+                    "a)",
+                    "[a",
+                    "\\y",
+                    "a\\Kb",
+                    "(?~a)",
+                    "\\g<1>",
+                    "\\p{In_Greek}",
+                    "[[:nose:]]",
+                    "\\xE9",
+                    "a\\"
+                }) {
+            IllegalArgumentException refusal =
+                    assertThrows(
+                            IllegalArgumentException.class,
+                            () -> new RegexPattern(expression),
+                            expression);
+            assertTrue(
+                    String.valueOf(refusal.getMessage()).contains("not supported"),
+                    refusal::getMessage);
+        }
     }
 
     @Test
     void scriptsAreNamedWithoutAPrefix() {
         assertArrayEquals(new int[] {1, 3}, find("\\p{Han}+", "a我想b", 0, 4));
+        assertArrayEquals(new int[] {0, 1, 3, 4}, find("\\P{Han}+", "a我想b", 0, 4));
+        assertArrayEquals(new int[] {0, 1, 3, 4}, find("\\p{^han}+", "a我想b", 0, 4));
+    }
+
+    @Test
+    void emptyMatchesAreReportedExceptRightAfterAMatch() {
+        assertArrayEquals(new int[] {1, 1}, find("(?=(\\d{3})+(?!\\d))", "1234", 0, 4));
+        assertArrayEquals(new int[] {0, 0, 1, 3, 4, 4}, find("x*", "axxb", 0, 4));
     }
 
     @Test
@@ -42,8 +72,8 @@ final class RegexPatternTest {
 
     @Test
     void aCategoryWithoutBracesIsNotASimpleClass() {
-        assertThrows(IllegalArgumentException.class, () -> TokenPatterns.of("[\\p}]+"));
-        assertThrows(IllegalArgumentException.class, () -> TokenPatterns.of("[a\\p]+"));
+        assertInstanceOf(RegexPattern.class, TokenPatterns.of("[\\p}]+"));
+        assertInstanceOf(RegexPattern.class, TokenPatterns.of("[a\\p]+"));
         assertInstanceOf(RegexPattern.class, TokenPatterns.of("[\\pLN}]+"));
     }
 

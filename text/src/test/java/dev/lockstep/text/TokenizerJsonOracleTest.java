@@ -216,6 +216,35 @@ final class TokenizerJsonOracleTest {
     }
 
     @Test
+    void aCharacterWithoutATokenVanishesBeforeTheMerges() {
+        for (String part :
+                new String[] {
+                    "",
+                    "'unk_token':'<unk>','fuse_unk':true,",
+                    "'unk_token':'<unk>','fuse_unk':false,",
+                    "'byte_fallback':true,",
+                    "'byte_fallback':true,'unk_token':'<unk>','fuse_unk':true,"
+                }) {
+            byte[] json =
+                    ("{'added_tokens':[],'model':{'type':'BPE',"
+                                    + part
+                                    + "'vocab':{'<unk>':0,'a':1,'b':2,'ab':3,'▁':4,'▁▁':5,'<0xC3>':6,'<0xA9>':7,'<unk>a':8},"
+                                    + "'merges':['a b','▁ ▁','<unk> a']}}")
+                            .replace('\'', '"')
+                            .getBytes(StandardCharsets.UTF_8);
+            try (var reference = new ReferenceTokenizer(json)) {
+                for (String text :
+                        new String[] {"aXb", "▁X▁", "aéb", "aXéb", "XaéXb", "XY", "X▁XY▁ab", ""}) {
+                    assertArrayEquals(
+                            reference.encode(text, false),
+                            Tokenizers.ofJson(json).encode(text, true),
+                            part + " " + text);
+                }
+            }
+        }
+    }
+
+    @Test
     void wordsThatAreTokensTakePrecedenceOverTheirMerges() {
         compare(root -> ((ObjectNode) root.get("model")).put("ignore_merges", true));
     }
