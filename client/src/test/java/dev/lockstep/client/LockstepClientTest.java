@@ -165,8 +165,7 @@ final class LockstepClientTest {
                         () -> client.generateAsync(CompletionRequest.prompt("m", CUT)).join());
         assertInstanceOf(LockstepException.class, later.getCause());
         assertThrows(
-                LockstepException.class,
-                () -> client.logprobs(CompletionRequest.prompt("m", CUT)));
+                LockstepException.class, () -> client.logprobs(CompletionRequest.prompt("m", CUT)));
     }
 
     @Test
@@ -191,8 +190,7 @@ final class LockstepClientTest {
                 var trailers = new Metadata();
                 if (request.getPrompt().equals(FULL)) {
                     trailers.put(
-                            Metadata.Key.of(
-                                    "retry-after-ms", Metadata.ASCII_STRING_MARSHALLER),
+                            Metadata.Key.of("retry-after-ms", Metadata.ASCII_STRING_MARSHALLER),
                             "1000");
                 }
                 out.onError(Status.RESOURCE_EXHAUSTED.asRuntimeException(trailers));

@@ -9,28 +9,30 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /// Reads the `messages` of a conversation into the form that chat templates expect.
+///
+/// Tool calls and their results are part of a conversation whether or not tools are served: the
+/// template renders them.
 final class ChatMessages {
-    private static final Set<String> ROLES = Set.of("system", "developer", "user", "assistant");
-    private static final Set<String> UNSERVED_ROLES = Set.of("tool", "function");
-    private static final List<String> UNSERVED_FIELDS =
-            List.of("tool_calls", "tool_call_id", "function_call", "audio", "reasoning_content");
+    private static final String ASSISTANT = "assistant";
+    private static final String TOOL = "tool";
+    private static final String REASONING = "reasoning_content";
+    private static final Set<String> ROLES = Set.of("system", "developer", "user", ASSISTANT, TOOL);
+
+    /// Fields of a message that are not served, with what to use instead.
+    private static final Map<String, String> UNSERVED_FIELDS =
+            Map.of("function_call", "use tool_calls", "audio", "leave it out");
 
     /// More than fit in any context, few enough to render.
     private static final int MAX_MESSAGES = 65_536;
 
+    private final EmbeddedJson arguments = new EmbeddedJson();
+
     private ChatMessages() {}
 
-    static ServedModel.ChatPrompt parse(Fields fields) {
+    static List<Map<String, @Nullable Object>> parse(Fields fields) {
+        var reader = new ChatMessages();
         List<Map<String, @Nullable Object>> messages =
-                fields.list("messages", MAX_MESSAGES, ChatMessages::message);
-        requireNotEmpty(fields, messages);
-        return new ServedModel.ChatPrompt(
-                messages,
-                fields.flag("add_generation_prompt", true),
-                fields.flag("add_special_tokens", false));
-    }
-
-    static void requireNotEmpty(Fields fields, List<?> messages) {
+                fields.list("messages", MAX_MESSAGES, reader::message);
         if (messages.isEmpty()) {
             throw ApiError.invalid(
                     "messages",
@@ -38,29 +40,69 @@ final class ChatMessages {
                             ? "messages is empty, it must have at least one message"
                             : "messages is missing, give at least one message");
         }
+        return messages;
     }
 
-    static Map<String, @Nullable Object> message(String name, JsonNode value) {
+    private Map<String, @Nullable Object> message(String name, JsonNode value) {
         Fields fields = Fields.object(name, value);
-        for (String field : UNSERVED_FIELDS) {
-            if (fields.has(field) && !fields.value(field).isEmpty()) {
-                throw ApiError.unserved(
-                        fields.name(field), fields.name(field) + " is not served; leave it out");
-            }
-        }
+        UNSERVED_FIELDS.forEach(
+                (field, instead) -> {
+                    if (fields.has(field) && !fields.value(field).isEmpty()) {
+                        throw ApiError.unserved(
+                                fields.name(field),
+                                fields.name(field) + " is not served; " + instead);
+                    }
+                });
         Map<String, @Nullable Object> message = new LinkedHashMap<>();
-        message.put("role", role(fields));
-        message.put("content", content(fields));
+        String role = role(fields);
+        message.put("role", role);
+        List<Map<String, @Nullable Object>> calls =
+                fields.list(
+                        ToolCallFields.FIELD,
+                        MAX_MESSAGES,
+                        (path, call) -> ToolCallFields.parse(path, call, arguments));
+        requireRole(fields, ToolCallFields.FIELD, !calls.isEmpty(), role, ASSISTANT);
+        message.put("content", calls.isEmpty() || fields.has("content") ? content(fields) : "");
         fields.text("name").ifPresent(text -> message.put("name", text));
+        if (!calls.isEmpty()) {
+            message.put(ToolCallFields.FIELD, calls);
+        }
+        putText(fields, "tool_call_id", message, role, TOOL);
+        // Other servers return it as "reasoning"; templates know the older name.
+        String reasoning = fields.has("reasoning") ? "reasoning" : REASONING;
+        putText(fields, reasoning, message, role, ASSISTANT);
         return message;
+    }
+
+    private static void putText(
+            Fields fields,
+            String field,
+            Map<String, @Nullable Object> message,
+            String role,
+            String requiredRole) {
+        String text = fields.text(field).orElse("");
+        requireRole(fields, field, !text.isEmpty(), role, requiredRole);
+        if (!text.isEmpty()) {
+            message.put(field.equals("reasoning") ? REASONING : field, text);
+        }
+    }
+
+    private static void requireRole(
+            Fields fields, String field, boolean given, String role, String required) {
+        if (given && !role.equals(required)) {
+            throw ApiError.invalid(
+                    fields.name(field),
+                    "%s is given and %s is \"%s\", it must be %s"
+                            .formatted(fields.name(field), fields.name("role"), role, required));
+        }
     }
 
     private static String role(Fields fields) {
         String role = fields.requireText("role");
-        if (UNSERVED_ROLES.contains(role)) {
+        if (role.equals("function")) {
             throw ApiError.unserved(
                     fields.name("role"),
-                    fields.name("role") + " is \"" + role + "\"; tools are not served");
+                    fields.name("role") + " is \"function\", which is not served; use tool");
         }
         if (!ROLES.contains(role)) {
             throw ApiError.invalid(
@@ -68,14 +110,14 @@ final class ChatMessages {
                     fields.name("role")
                             + " is \""
                             + Json.quoted(role)
-                            + "\", it must be system, developer, user or assistant");
+                            + "\", it must be system, developer, user, assistant or tool");
         }
         // "developer" is the newer name of the role; templates know the older one.
         return role.equals("developer") ? "system" : role;
     }
 
     /// Reads the content: text, or a list of text parts, which are joined.
-    static String content(Fields fields) {
+    private static String content(Fields fields) {
         JsonNode value = fields.value("content");
         if (value.isTextual()) {
             return Fields.text(fields.name("content"), value);

@@ -24,7 +24,7 @@ record ChatRequest(
         Sampling sampling = SamplingFields.parse(fields, model, maxTokens, logprobs(fields));
         outputs.requireOneChoice(sampling);
         return new ChatRequest(
-                ChatMessages.parse(fields),
+                ServedModel.ChatPrompt.parse(fields, ConversationFields.parse(fields)),
                 sampling,
                 RequestOptionFields.parse(fields, context),
                 delivery,

@@ -61,6 +61,24 @@ public final class Json {
         return new Fields(object);
     }
 
+    /// Parses a JSON object from the text of a field.
+    static ObjectNode object(String name, byte[] text) {
+        try {
+            JsonNode root = MAPPER.readTree(text);
+            if (root instanceof ObjectNode object) {
+                return object;
+            }
+            throw Fields.wrong(name, "the text of a JSON object", root);
+        } catch (JsonProcessingException e) {
+            throw ApiError.invalid(
+                    name,
+                    "invalid_json",
+                    name + " is not valid JSON: " + explained(e.getOriginalMessage()));
+        } catch (IOException e) {
+            throw ApiError.invalid(name, "invalid_json", name + " cannot be read as JSON");
+        }
+    }
+
     /// Returns the value as maps, lists, strings, numbers, booleans and null.
     static @Nullable Object plain(JsonNode value) {
         return MAPPER.convertValue(value, Object.class);

@@ -6,8 +6,11 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.google.protobuf.Descriptors.FieldDescriptor;
+import dev.lockstep.proto.v1.ChatMessage;
 import dev.lockstep.proto.v1.InferenceRequest;
+import dev.lockstep.proto.v1.ToolCall;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 
@@ -70,12 +73,46 @@ final class RpcFields {
 
     static void putMessages(ObjectNode fields, dev.lockstep.proto.v1.ChatMessages chat) {
         ArrayNode messages = fields.putArray("messages");
-        chat.getMessagesList()
-                .forEach(
-                        message ->
-                                messages.addObject()
-                                        .put("role", message.getRole())
-                                        .put("content", message.getContent()));
+        chat.getMessagesList().forEach(message -> put(messages.addObject(), message));
+        if (chat.hasAddGenerationPrompt()) {
+            fields.put("add_generation_prompt", chat.getAddGenerationPrompt());
+        }
+        var json = new EmbeddedJson();
+        for (int i = 0; i < chat.getDocumentsCount(); i++) {
+            fields.withArray("documents")
+                    .add(json.object("documents[" + i + "]", chat.getDocuments(i)));
+        }
+        String kwargs = chat.getChatTemplateKwargs();
+        if (!kwargs.isEmpty()) {
+            fields.set("chat_template_kwargs", json.object("chat_template_kwargs", kwargs));
+        }
+    }
+
+    private static void put(ObjectNode fields, ChatMessage message) {
+        fields.put("role", message.getRole());
+        if (!message.getContent().isEmpty() || message.getToolCallsCount() == 0) {
+            fields.put("content", message.getContent());
+        }
+        for (ToolCall call : message.getToolCallsList()) {
+            ObjectNode node = fields.withArray("tool_calls").addObject().put("type", "function");
+            if (!call.getId().isEmpty()) {
+                node.put("id", call.getId());
+            }
+            node.putObject("function")
+                    .put("name", call.getName())
+                    .put("arguments", call.getArguments());
+        }
+        Map<String, String> texts =
+                Map.of(
+                        "name", message.getName(),
+                        "tool_call_id", message.getToolCallId(),
+                        "reasoning_content", message.getReasoningContent());
+        texts.forEach(
+                (field, text) -> {
+                    if (!text.isEmpty()) {
+                        fields.put(field, text);
+                    }
+                });
     }
 
     /// Adds the log-probabilities, for which chat and completions have different fields.

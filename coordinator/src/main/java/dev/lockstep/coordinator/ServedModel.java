@@ -11,15 +11,11 @@ import dev.lockstep.text.EncodeOptions;
 import dev.lockstep.text.EndTokens;
 import dev.lockstep.text.Tokenizer;
 import dev.lockstep.text.Tokenizers;
-import dev.lockstep.text.jinja.TemplateException;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.ZoneId;
 import java.util.Arrays;
-import java.util.List;
-import java.util.Map;
 import java.util.Optional;
-import org.jspecify.annotations.Nullable;
 
 /// The properties of the served model that a coordinator needs: its name, its sizes, its tokenizer
 /// and its chat template. Immutable.
@@ -101,10 +97,7 @@ record ServedModel(
 
     /// Renders and tokenizes a conversation.
     int[] encode(ChatPrompt chat) {
-        return encode(
-                "messages",
-                render(ChatVariables.of(chat.messages(), chat.addGenerationPrompt())),
-                chat.addSpecialTokens());
+        return encode("messages", render(chat.conversation()), chat.addSpecialTokens());
     }
 
     /// Renders a conversation with the chat template.
@@ -118,14 +111,8 @@ record ServedModel(
                                         "the model "
                                                 + name
                                                 + " has no chat template; use /v1/completions"));
-        try {
-            return template.render(conversation, Clock.system(ZoneId.systemDefault()));
-        } catch (TemplateException e) {
-            throw ApiError.invalid(
-                    "messages",
-                    "the model's chat template refuses the messages: "
-                            + Json.explained(String.valueOf(e.getMessage())));
-        }
+        return new ConversationRenderer(template, Clock.system(ZoneId.systemDefault()))
+                .render(conversation);
     }
 
     /// Returns the text of ids; without a tokenizer it is empty.
@@ -175,13 +162,11 @@ record ServedModel(
 
     /// A conversation from a client.
     ///
-    /// @param messages in the form that templates expect
-    record ChatPrompt(
-            List<Map<String, @Nullable Object>> messages,
-            boolean addGenerationPrompt,
-            boolean addSpecialTokens) {
-        ChatPrompt {
-            messages = List.copyOf(messages);
+    /// @param addSpecialTokens whether to add the tokens that the tokenizer puts around a text, in
+    ///   addition to those of the template
+    record ChatPrompt(ChatVariables conversation, boolean addSpecialTokens) {
+        static ChatPrompt parse(Fields fields, ChatVariables conversation) {
+            return new ChatPrompt(conversation, fields.flag("add_special_tokens", false));
         }
     }
 }

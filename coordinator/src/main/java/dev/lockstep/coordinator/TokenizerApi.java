@@ -13,7 +13,7 @@ final class TokenizerApi {
         this.completions = completions;
     }
 
-    /// `{model, prompt or messages, add_special_tokens}` to `{tokens, count, max_model_len}`.
+    /// `{model, prompt or messages, add_special_tokens, …}` to `{tokens, count, max_model_len}`.
     ObjectNode tokenize(Fields fields) {
         ServedModel model = completions.model();
         fields.text("model").ifPresent(model::requireName);
@@ -22,8 +22,11 @@ final class TokenizerApi {
             if (fields.has("prompt")) {
                 throw ApiError.invalid("prompt", "give prompt or messages, not both");
             }
-            UnservedFields.refuseInChat(fields);
-            ids = model.encode(ChatMessages.parse(fields));
+            UnservedFields.refuseInTemplates(fields);
+            ids =
+                    model.encode(
+                            ServedModel.ChatPrompt.parse(
+                                    fields, ConversationFields.parseWithTools(fields)));
         } else {
             ids =
                     model.encode(
@@ -43,7 +46,8 @@ final class TokenizerApi {
     ObjectNode applyTemplate(Fields fields) {
         ServedModel model = completions.model();
         fields.text("model").ifPresent(model::requireName);
-        return Json.object().put("prompt", model.render(TemplateRequest.parse(fields)));
+        UnservedFields.refuseInTemplates(fields);
+        return Json.object().put("prompt", model.render(ConversationFields.parseWithTools(fields)));
     }
 
     /// `{model, tokens}` to `{prompt}`.

@@ -71,9 +71,7 @@ final class UnservedFields {
                     Map.entry("prediction", Harmless.NEVER),
                     Map.entry("web_search_options", Harmless.NEVER),
                     Map.entry("reasoning_effort", text("none")),
-                    Map.entry("documents", Harmless.EMPTY),
                     Map.entry("chat_template", Harmless.EMPTY),
-                    Map.entry("chat_template_kwargs", Harmless.EMPTY),
                     Map.entry("continue_final_message", Harmless.OFF),
                     Map.entry("echo", Harmless.OFF),
                     Map.entry("mm_processor_kwargs", Harmless.NEVER));

@@ -15,11 +15,13 @@ import org.jspecify.annotations.Nullable;
 /// parse stops the start, and one that refuses a conversation makes that request invalid. User text
 /// is data: braces in a message are rendered unchanged.
 public final class ChatTemplate {
+    private final String source;
     private final JinjaTemplate template;
     private final String bosToken;
     private final String eosToken;
 
-    private ChatTemplate(JinjaTemplate template, String bosToken, String eosToken) {
+    private ChatTemplate(String source, JinjaTemplate template, String bosToken, String eosToken) {
+        this.source = source;
         this.template = template;
         this.bosToken = bosToken;
         this.eosToken = eosToken;
@@ -33,7 +35,13 @@ public final class ChatTemplate {
 
     public static ChatTemplate parse(
             String source, String bosToken, String eosToken, RenderLimits limits) {
-        return new ChatTemplate(JinjaTemplate.parse(source, limits), bosToken, eosToken);
+        return new ChatTemplate(source, JinjaTemplate.parse(source, limits), bosToken, eosToken);
+    }
+
+    /// Returns whether the template's source contains a name; without it, the template cannot
+    /// render the variable or the field of a message that has this name.
+    public boolean names(String name) {
+        return source.contains(name);
     }
 
     /// Returns the prompt; the clock, with its zone, is read only if the template uses the date.

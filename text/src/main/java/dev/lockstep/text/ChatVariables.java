@@ -38,6 +38,11 @@ public record ChatVariables(
         return new ChatVariables(messages, addGenerationPrompt, Map.of());
     }
 
+    ChatVariables withMessages(
+            List<? extends Map<String, ? extends @Nullable Object>> replacement) {
+        return new ChatVariables(replacement, addGenerationPrompt, others);
+    }
+
     public ChatVariables withTools(List<? extends @Nullable Object> tools) {
         return with("tools", new ArrayList<>(tools));
     }

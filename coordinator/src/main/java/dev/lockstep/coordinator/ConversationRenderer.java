@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.coordinator;
+
+import dev.lockstep.text.ChatTemplate;
+import dev.lockstep.text.ChatVariables;
+import dev.lockstep.text.ToolCallForm;
+import dev.lockstep.text.jinja.TemplateException;
+import java.time.Clock;
+import java.util.Optional;
+
+/// Renders conversations with a chat template, and refuses what the template would silently leave
+/// out.
+final class ConversationRenderer {
+    private final ChatTemplate template;
+    private final Clock clock;
+
+    ConversationRenderer(ChatTemplate template, Clock clock) {
+        this.template = template;
+        this.clock = clock;
+    }
+
+    String render(ChatVariables conversation) {
+        if (conversation.others().containsKey(ConversationFields.DOCUMENTS)
+                && !template.names(ConversationFields.DOCUMENTS)) {
+            throw unrendered(ConversationFields.DOCUMENTS);
+        }
+        int firstCall = firstCall(conversation);
+        Optional<ToolCallForm> form =
+                firstCall < 0 ? Optional.empty() : ToolCallForm.of(template, clock);
+        String prompt = rendered(form.map(each -> each.apply(conversation)).orElse(conversation));
+        if (firstCall >= 0 && form.isEmpty()) {
+            throw unrendered("messages[" + firstCall + "]." + ToolCallFields.FIELD);
+        }
+        return prompt;
+    }
+
+    private String rendered(ChatVariables conversation) {
+        try {
+            // Values, or a template that cuts a text, may leave half of a character.
+            return Json.wellFormed(template.render(conversation, clock));
+        } catch (TemplateException e) {
+            throw ApiError.invalid(
+                    "messages",
+                    "the model's chat template refuses the messages: "
+                            + Json.explained(String.valueOf(e.getMessage())));
+        }
+    }
+
+    /// Returns the index of the first message with tool calls, or -1.
+    private static int firstCall(ChatVariables conversation) {
+        for (int i = 0; i < conversation.messages().size(); i++) {
+            if (conversation.messages().get(i).containsKey(ToolCallFields.FIELD)) {
+                return i;
+            }
+        }
+        return -1;
+    }
+
+    private static ApiError unrendered(String field) {
+        return ApiError.unserved(
+                field, field + " is given, but the model's chat template does not render it");
+    }
+}
