@@ -4,6 +4,7 @@ package dev.lockstep.cli;
 import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsSpec;
 import java.util.List;
+import java.util.Set;
 
 /// A command: the first word after `lockstep`.
 abstract class Command {
@@ -36,9 +37,19 @@ abstract class Command {
         return "Usage: lockstep %s %s%n%n%s".formatted(name, usage, spec.help());
     }
 
-    /// Parses the arguments, with the environment, into the settings of this command.
+    /// Returns the names of its settings.
+    final Set<String> keyNames() {
+        return spec.keyNames();
+    }
+
+    /// Parses the arguments, with the environment, into the settings of this command. Settings of
+    /// other commands may be in the environment and in a file, which all commands share.
     final Settings settings(List<String> arguments) {
-        return Settings.parse(spec, arguments, System.getenv());
+        Settings settings =
+                Settings.parse(spec.passingOver(Lockstep.keyNames()), arguments, System.getenv());
+        settings.passedOver()
+                .ifPresent(line -> System.err.println("lockstep " + name + ": " + line));
+        return settings;
     }
 
     /// Runs the command until it ends and returns the exit code. Throws on a user's mistake, which

@@ -2,10 +2,12 @@
 package dev.lockstep.cli;
 
 import dev.lockstep.cli.hub.ModelChoice;
+import dev.lockstep.cli.launch.FreePort;
 import dev.lockstep.cli.launch.ProcessStart;
 import dev.lockstep.cluster.ClusterAccess;
 import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.ProcessKeys;
+import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.coordinator.CoordinatorConfig;
 import dev.lockstep.coordinator.CoordinatorMain;
 import java.time.Duration;
@@ -13,7 +15,8 @@ import java.util.List;
 
 /// Runs one coordinator process.
 final class CoordinatorCommand extends Command {
-    private static final Duration DRAIN_BUDGET = Duration.ofSeconds(70);
+    /// Time after the drain to end streams and close connections.
+    private static final Duration CLOSING = Duration.ofSeconds(3);
 
     CoordinatorCommand() {
         super(
@@ -25,14 +28,19 @@ final class CoordinatorCommand extends Command {
 
     @Override
     int run(List<String> arguments) throws InterruptedException {
-        ProcessStart start = ProcessStart.of(name(), settings(arguments), DRAIN_BUDGET);
+        Settings settings = settings(arguments);
+        // What is missing is said before a model is downloaded.
+        var _ = settings.value(ProcessKeys.ZOOKEEPER);
+        long port = settings.value(CoordinatorConfig.PORT);
+        ProcessStart start =
+                ProcessStart.of(
+                        "coordinator-" + (port == 0 ? ProcessHandle.current().pid() : port),
+                        settings,
+                        settings.value(ProcessKeys.DRAIN_TIMEOUT).plus(CLOSING));
+        FreePort.require(settings.value(ProcessKeys.HOST), (int) port);
         ModelChoice model = start.model();
         CoordinatorMain.run(
-                CoordinatorConfig.of(
-                        start.settings(),
-                        model.path(),
-                        model.name(),
-                        start.folder(ProcessKeys.RUN_FOLDER)),
+                CoordinatorConfig.of(start.settings(), model.path(), model.name()),
                 ClusterAccess.of(start.settings()),
                 start.daemon());
         return ExitCode.OK;

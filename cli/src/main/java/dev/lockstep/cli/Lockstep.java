@@ -7,6 +7,7 @@ import dev.lockstep.client.LockstepException;
 import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.Nearest;
 import dev.lockstep.cluster.process.SettingsException;
+import dev.lockstep.cluster.process.Version;
 import dev.lockstep.worker.OutOfHostMemoryException;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -15,6 +16,8 @@ import java.nio.file.FileSystemException;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Set;
+import java.util.stream.Collectors;
 
 /// The entry point of the `lockstep` command.
 public final class Lockstep {
@@ -50,11 +53,18 @@ public final class Lockstep {
             out.println(help());
             return words.isEmpty() ? ExitCode.USAGE : ExitCode.OK;
         }
+        if (isVersion(words.getFirst())) {
+            out.println("lockstep " + Version.TEXT);
+            return ExitCode.OK;
+        }
         String name = words.getFirst();
         List<String> arguments = words.subList(1, words.size());
         try {
             Command command = find(name);
-            if (arguments.stream().anyMatch(Lockstep::isHelp)) {
+            // What follows "--" is text.
+            if (arguments.stream()
+                    .takeWhile(word -> !word.equals("--"))
+                    .anyMatch(Lockstep::isHelp)) {
                 out.println(command.help());
                 return ExitCode.OK;
             }
@@ -119,6 +129,17 @@ public final class Lockstep {
         return message;
     }
 
+    /// Returns the names of the settings of all commands.
+    static Set<String> keyNames() {
+        return COMMANDS.stream()
+                .flatMap(command -> command.keyNames().stream())
+                .collect(Collectors.toSet());
+    }
+
+    private static boolean isVersion(String word) {
+        return word.equals("--version") || word.equals("-V") || word.equals("version");
+    }
+
     private static boolean isHelp(String word) {
         return word.equals("--help") || word.equals("-h");
     }
@@ -143,6 +164,7 @@ public final class Lockstep {
         for (Command command : COMMANDS) {
             text.append("  %-14s %s%n".formatted(command.name(), command.summary()));
         }
+        text.append("  %-14s %s%n".formatted("version", "print the version, as --version does"));
         return text.append("\nlockstep COMMAND --help lists a command's settings.").toString();
     }
 }

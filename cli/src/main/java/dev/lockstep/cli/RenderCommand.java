@@ -45,7 +45,7 @@ final class RenderCommand extends JsonLinesCommand {
     RenderCommand() {
         super(
                 "render",
-                "--template=FILE|--model=PATH [--key=value …] < requests.jsonl\n\nReads one chat request per line (messages, tools, add_generation_prompt, and other\nvariables of the template) and writes one {\"text\": …} or {\"error\": …} per line.",
+                "[--template=FILE|--model=PATH] [--key=value …] < requests.jsonl\n\nReads one chat request per line (messages, tools, add_generation_prompt, and other\nvariables of the template) and writes one {\"text\": …} or {\"error\": …} per line.",
                 "chat requests to prompts: JSON lines in, {\"text\": …} or {\"error\": …} out",
                 SPEC);
     }
@@ -73,8 +73,8 @@ final class RenderCommand extends JsonLinesCommand {
     private static ChatTemplate template(Settings settings)
             throws IOException, InterruptedException {
         boolean hasTemplate = settings.isGiven(TEMPLATE);
-        if (hasTemplate == settings.isGiven(ProcessKeys.MODEL)) {
-            throw new SettingsException("give exactly one of --template and --model");
+        if (hasTemplate && settings.isGiven(ProcessKeys.MODEL)) {
+            throw new SettingsException("give --template or --model, not both");
         }
         return hasTemplate
                 ? parse(

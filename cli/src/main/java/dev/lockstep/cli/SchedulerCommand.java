@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli;
 
+import dev.lockstep.cli.launch.InternalPort;
 import dev.lockstep.cli.launch.ProcessStart;
 import dev.lockstep.cluster.ClusterAccess;
 import dev.lockstep.cluster.process.ExitCode;
@@ -23,12 +24,15 @@ final class SchedulerCommand extends Command {
     @Override
     int run(List<String> arguments) {
         Settings settings = settings(arguments);
+        String name = "scheduler-" + settings.value(ProcessKeys.GROUP);
         ProcessStart start =
-                ProcessStart.of(name(), settings, SchedulerConfig.drainBudget(settings));
+                ProcessStart.of(name, settings, SchedulerConfig.drainBudget(settings));
+        InternalPort.requireFree(settings);
         SchedulerMain.run(
-                SchedulerConfig.of(settings, start.folder(ProcessKeys.RUN_FOLDER)),
+                SchedulerConfig.of(settings, start.folder(ProcessKeys.RUN_FOLDER, name)),
                 ClusterAccess.of(settings),
-                start.daemon());
+                start.daemon(),
+                start.notices());
         return ExitCode.OK;
     }
 }

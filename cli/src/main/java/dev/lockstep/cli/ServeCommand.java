@@ -5,13 +5,16 @@ import dev.lockstep.cli.launch.Launcher;
 import dev.lockstep.cli.launch.LauncherConfig;
 import dev.lockstep.cli.launch.LauncherStart;
 import dev.lockstep.cluster.process.ExitCode;
+import dev.lockstep.cluster.process.ProcessKeys;
+import dev.lockstep.cluster.process.Settings;
 import java.lang.management.ManagementFactory;
 import java.time.Duration;
 import java.util.List;
 
 /// Starts a cluster on this host and keeps it running.
 final class ServeCommand extends Command {
-    private static final Duration DRAIN_BUDGET = Duration.ofSeconds(75);
+    /// Time to stop the other processes after the coordinator's drain.
+    private static final Duration CLOSING = Duration.ofSeconds(15);
 
     ServeCommand() {
         super(
@@ -23,7 +26,9 @@ final class ServeCommand extends Command {
 
     @Override
     int run(List<String> arguments) {
-        LauncherStart start = LauncherStart.of(settings(arguments), DRAIN_BUDGET);
+        Settings settings = settings(arguments);
+        LauncherStart start =
+                LauncherStart.of(settings, settings.value(ProcessKeys.DRAIN_TIMEOUT).plus(CLOSING));
         Stoppable.run(start.daemon(), name(), () -> serve(start));
         return ExitCode.OK;
     }

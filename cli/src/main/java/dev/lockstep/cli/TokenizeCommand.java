@@ -26,7 +26,7 @@ final class TokenizeCommand extends JsonLinesCommand {
     TokenizeCommand() {
         super(
                 "tokenize",
-                "--model=PATH [--add-special] < texts.jsonl\n\nReads one {\"text\": …} per line and writes one {\"ids\": […]} per line. Added tokens in the\ntext are recognised. A .gguf file that holds only a vocabulary is accepted.",
+                "[--model=PATH] [--add-special] < texts.jsonl\n\nReads one {\"text\": …} per line and writes one {\"ids\": […]} per line. Added tokens in the\ntext are recognised. A .gguf file that holds only a vocabulary is accepted.",
                 "texts to token ids: JSON lines {\"text\": …} in, {\"ids\": […]} out",
                 SPEC);
     }

@@ -41,23 +41,18 @@ final class TrainStartUpCommand extends Command {
             throw new SettingsException("name one folder: lockstep train-start-up FOLDER");
         }
         Path folder = Path.of(settings.arguments().getFirst()).toAbsolutePath();
-        LauncherStart start = LauncherStart.of(settings, Duration.ofSeconds(60));
+        LauncherStart start = LauncherStart.ofTraining(settings, Duration.ofSeconds(60));
         Path model = Files.createDirectories(start.runFolder().resolve("tiny"));
         TinyCheckpoint.write(model, 1);
-        var launcher =
-                new Launcher(
-                        new LauncherConfig(
-                                settings,
-                                new ModelChoice(model, "tiny"),
-                                0,
-                                Optional.empty(),
-                                start.runFolder(),
-                                Optional.of(folder)),
-                        start.terminal());
-        Launcher.Ready ready = launcher.start();
-        sendRequests(ready);
-        // A drain lets every JVM exit normally, which writes its cache.
-        launcher.close(StopReason.TERMINATED);
+        Launcher launcher = start.launcher(new ModelChoice(model, "tiny"), 0, Optional.of(folder));
+        StopReason reason = StopReason.FINISHED;
+        try {
+            sendRequests(launcher.start());
+            // A drain lets every JVM exit normally, which writes its cache.
+            reason = StopReason.TERMINATED;
+        } finally {
+            launcher.close(reason);
+        }
         return ExitCode.OK;
     }
 

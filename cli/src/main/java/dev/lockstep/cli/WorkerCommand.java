@@ -2,10 +2,12 @@
 package dev.lockstep.cli;
 
 import dev.lockstep.cli.hub.ModelChoice;
+import dev.lockstep.cli.launch.InternalPort;
 import dev.lockstep.cli.launch.ProcessStart;
 import dev.lockstep.cluster.ClusterAccess;
 import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.ProcessKeys;
+import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.worker.WorkerConfig;
 import dev.lockstep.worker.WorkerMain;
 import java.time.Duration;
@@ -25,14 +27,24 @@ final class WorkerCommand extends Command {
 
     @Override
     int run(List<String> arguments) throws InterruptedException {
-        ProcessStart start = ProcessStart.of(name(), settings(arguments), DRAIN_BUDGET);
+        Settings settings = settings(arguments);
+        // What is missing is said before a model is downloaded.
+        var _ = settings.value(ProcessKeys.ZOOKEEPER);
+        String name =
+                "worker-%s-%d"
+                        .formatted(
+                                settings.value(ProcessKeys.GROUP),
+                                settings.value(ProcessKeys.RANK));
+        ProcessStart start = ProcessStart.of(name, settings, DRAIN_BUDGET);
+        // Before the weights are loaded.
+        InternalPort.requireFree(settings);
         ModelChoice model = start.model();
         WorkerMain.run(
                 WorkerConfig.of(
                         start.settings(),
                         model.path(),
                         model.name(),
-                        start.folder(ProcessKeys.RUN_FOLDER)),
+                        start.folder(ProcessKeys.RUN_FOLDER, name)),
                 ClusterAccess.of(start.settings()),
                 start.daemon(),
                 (done, total) ->

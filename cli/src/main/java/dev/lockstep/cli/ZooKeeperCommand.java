@@ -40,7 +40,7 @@ final class ZooKeeperCommand extends Command {
                 start.daemon()
                         .own(
                                 EmbeddedZooKeeper.start(
-                                        start.folder(DATA),
+                                        start.folder(DATA, name()),
                                         settings.value(HOST),
                                         settings.value(PORT)));
         System.out.println("ZooKeeper listens at " + server.connectString());

@@ -9,6 +9,7 @@ import dev.lockstep.cli.launch.LauncherConfig;
 import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
+import dev.lockstep.cluster.process.Version;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -110,6 +111,13 @@ class LockstepTest {
             assertTrue(output().contains("  " + flag + " "), flag + " in " + output());
         }
         assertTrue(output().contains("(8000)"), output());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"--version", "-V", "version"})
+    void theVersionIsPrinted(String word) {
+        assertEquals(ExitCode.OK, lockstep(word));
+        assertEquals("lockstep " + Version.TEXT + "\n", output());
     }
 
     @Test

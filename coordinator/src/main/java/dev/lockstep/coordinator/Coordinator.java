@@ -194,7 +194,7 @@ final class Coordinator {
         readiness.update();
         try {
             if (reason.drains()) {
-                requests.awaitEmpty();
+                requests.awaitEmpty(config.drainTimeout());
             }
         } catch (InterruptedException e) {
             LOG.info("no time left to drain");

@@ -14,14 +14,12 @@ import java.time.Duration;
 /// @param model the path of its tokenizer and chat template
 /// @param servedModelName the name of the model in requests; groups that serve another model are
 ///   not used
-/// @param drainTimeout how long running requests may continue after SIGTERM; part of the daemon's
-///   time to stop
+/// @param drainTimeout how long running requests may continue after SIGTERM
 public record CoordinatorConfig(
         String zookeeper,
         String cluster,
         String host,
         int port,
-        Path runFolder,
         Path model,
         String servedModelName,
         int maxBodyBytes,
@@ -38,14 +36,6 @@ public record CoordinatorConfig(
     public static final Key<Long> MAX_BODY =
             Key.bytes("max-body", 1 << 10, "the largest request body that is read").orElse("8M");
 
-    public static final Key<Duration> DRAIN_TIMEOUT =
-            Key.duration(
-                            "drain-timeout",
-                            Duration.ZERO,
-                            Duration.ofHours(1),
-                            "how long running requests may go on after SIGTERM")
-                    .orElse("60s");
-
     private static final int MAX_BODY_BYTES = 1 << 28;
 
     public static final SettingsSpec SPEC =
@@ -58,7 +48,7 @@ public record CoordinatorConfig(
                     ProcessKeys.MODEL,
                     ProcessKeys.SERVED_MODEL_NAME,
                     MAX_BODY,
-                    DRAIN_TIMEOUT,
+                    ProcessKeys.DRAIN_TIMEOUT,
                     ProcessKeys.PARENT_PIPE,
                     ProcessKeys.CLUSTER_SECRET_FILE,
                     ProcessKeys.FAILPOINTS);
@@ -67,19 +57,16 @@ public record CoordinatorConfig(
     ///
     /// @param model the path of `--model` on disk
     /// @param modelName the default of the served name
-    /// @param runFolder the folder of the process's log
-    public static CoordinatorConfig of(
-            Settings settings, Path model, String modelName, Path runFolder) {
+    public static CoordinatorConfig of(Settings settings, Path model, String modelName) {
         return new CoordinatorConfig(
                 settings.value(ProcessKeys.ZOOKEEPER),
                 settings.value(ProcessKeys.CLUSTER),
                 settings.value(ProcessKeys.HOST),
                 settings.value(PORT),
-                runFolder,
                 model,
                 settings.find(ProcessKeys.SERVED_MODEL_NAME).orElse(modelName),
                 bodyBytes(settings.value(MAX_BODY)),
-                settings.value(DRAIN_TIMEOUT),
+                settings.value(ProcessKeys.DRAIN_TIMEOUT),
                 settings.value(ProcessKeys.PARENT_PIPE),
                 settings.value(ProcessKeys.FAILPOINTS));
     }

@@ -46,14 +46,7 @@ final class OpenRequests {
         draining = true;
     }
 
-    /// Waits until no request is open; an interrupt ends the waiting.
-    synchronized void awaitEmpty() throws InterruptedException {
-        while (!open.isEmpty()) {
-            wait(1000);
-        }
-    }
-
-    /// Waits until no request is open or the time-out has passed.
+    /// Waits until no request is open or the time-out has passed; an interrupt ends the waiting.
     synchronized void awaitEmpty(Duration timeout) throws InterruptedException {
         long deadline = System.nanoTime() + timeout.toNanos();
         for (long left = timeout.toMillis(); !open.isEmpty() && left > 0; ) {

@@ -20,8 +20,7 @@ final class CoordinatorConfigTest {
         return CoordinatorConfig.of(
                 Settings.parse(CoordinatorConfig.SPEC, List.of(words), Map.of()),
                 Path.of("model"),
-                "the-model",
-                Path.of("run"));
+                "the-model");
     }
 
     @Test

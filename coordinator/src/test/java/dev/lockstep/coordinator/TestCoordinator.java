@@ -72,17 +72,7 @@ public final class TestCoordinator implements AutoCloseable {
 
     static CoordinatorConfig config(Path model, int port) {
         return new CoordinatorConfig(
-                "unused:1",
-                "default",
-                "127.0.0.1",
-                port,
-                Path.of("unused"),
-                model,
-                MODEL,
-                MAX_BODY,
-                NEVER,
-                false,
-                "");
+                "unused:1", "default", "127.0.0.1", port, model, MODEL, MAX_BODY, NEVER, false, "");
     }
 
     public static TestCoordinator start() throws Exception {

@@ -53,7 +53,7 @@ final class Formation {
                     awaitFormed(region);
                 }
                 return region;
-            } catch (IOException | RendezvousException e) {
+            } catch (IOException | RuntimeException e) {
                 region.abort(String.valueOf(e.getMessage()));
                 region.close();
                 Files.deleteIfExists(rendezvous.file());
@@ -100,7 +100,7 @@ final class Formation {
             requireEqual("epoch", rendezvous.epoch(), header.epoch());
             requireEqual("group size", layout.size(), header.layout().size());
             requireEqual("bytes for collectives", layout.bytes(), header.layout().bytes());
-        } catch (RendezvousException e) {
+        } catch (RuntimeException e) {
             region.abort(String.valueOf(e.getMessage()));
             region.close();
             throw e;

@@ -35,7 +35,7 @@ final class RegionFile {
                 var region = new SharedRegion(file, layout);
                 region.writeInt(RegionLayout.STAGE, RegionHeader.OPEN);
                 return region;
-            } catch (IOException | RendezvousException e) {
+            } catch (IOException | RuntimeException e) {
                 Files.deleteIfExists(path);
                 throw e;
             }
@@ -66,8 +66,8 @@ final class RegionFile {
     private static void fill(FileChannel file, Path path, long needed) throws IOException {
         long available = Files.getFileStore(path).getUsableSpace();
         if (available < needed) {
-            throw new RendezvousException(
-                    "%s has %d bytes free, the group needs %d: enlarge it (containers: --shm-size) or lower what a step may hold"
+            throw new OutOfSharedMemoryException(
+                    "%s has %d bytes free, the group needs %d: enlarge it (containers: --shm-size) or lower --max-num-batched-tokens or --max-num-seqs"
                             .formatted(path.getParent(), available, needed));
         }
         ByteBuffer zeros = ByteBuffer.allocateDirect(FILL_BYTES);

@@ -102,8 +102,9 @@ final class FormationTest {
 
     @Test
     void tooLittleSharedMemoryIsReportedInBytes() throws Exception {
+        var formation = new Formation(group.rendezvous(1), 0, 1L << 50, SHORT);
         String message =
-                messages(new Formation(group.rendezvous(1), 0, 1L << 50, SHORT)).getFirst();
+                assertThrows(OutOfSharedMemoryException.class, formation::join).getMessage() + "";
         assertTrue(message.contains("bytes free, the group needs 11258"), message);
     }
 

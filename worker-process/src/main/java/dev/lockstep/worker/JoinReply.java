@@ -4,6 +4,7 @@ package dev.lockstep.worker;
 import com.google.protobuf.ByteString;
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.cluster.HostIdentity;
+import dev.lockstep.cluster.process.Version;
 import dev.lockstep.kernels.Device;
 import dev.lockstep.model.ComputeTypes;
 import dev.lockstep.model.KvGroupLayout;
@@ -70,7 +71,7 @@ final class JoinReply {
                 Joined.newBuilder()
                         .setRank(config.rank())
                         .setProtocolVersion(PROTOCOL_VERSION)
-                        .setBuild(build())
+                        .setBuild(Version.TEXT)
                         .setModel(config.servedModelName())
                         .setModelDigest(source.digest())
                         .setTokenizerDigest(source.tokenizerDigest())
@@ -147,11 +148,6 @@ final class JoinReply {
                                 config.rank(),
                                 config.tensorParallel(),
                                 config.group()));
-    }
-
-    private static String build() {
-        String version = JoinReply.class.getPackage().getImplementationVersion();
-        return version == null ? "development" : version;
     }
 
     private static String sha256(String text) {

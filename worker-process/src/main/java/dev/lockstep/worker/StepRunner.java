@@ -2,11 +2,13 @@
 package dev.lockstep.worker;
 
 import dev.lockstep.cluster.process.Failpoints;
+import dev.lockstep.nccl.OutOfSharedMemoryException;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.jspecify.annotations.Nullable;
@@ -23,6 +25,7 @@ final class StepRunner implements AutoCloseable {
 
     private final Rank rank;
     private final Failpoints failpoints;
+    private final Consumer<Throwable> unusable;
     private final BlockingQueue<Command> inbox = new ArrayBlockingQueue<>(INBOX);
     private final Thread thread = Thread.ofPlatform().name("step-runner").unstarted(this::loop);
 
@@ -73,9 +76,11 @@ final class StepRunner implements AutoCloseable {
         void failed(long epoch, long number, String message);
     }
 
-    StepRunner(Rank rank, Failpoints failpoints) {
+    /// @param unusable receives what another attempt cannot mend
+    StepRunner(Rank rank, Failpoints failpoints, Consumer<Throwable> unusable) {
         this.rank = rank;
         this.failpoints = failpoints;
+        this.unusable = unusable;
     }
 
     void start() {
@@ -155,9 +160,14 @@ final class StepRunner implements AutoCloseable {
     }
 
     private void join(Join join) {
-        drop();
-        joined = join;
-        join.replies.joined(join.epoch, rank.held(join.hashKey));
+        try {
+            drop();
+            joined = join;
+            join.replies.joined(join.epoch, rank.held(join.hashKey));
+        } catch (RuntimeException e) {
+            LOG.warn("epoch {} could not begin", join.epoch, e);
+            join.replies.failed(join.epoch, 0, e.getMessage() + "");
+        }
     }
 
     private void form(Command.Form form) {
@@ -183,6 +193,9 @@ final class StepRunner implements AutoCloseable {
             LOG.warn("epoch {} could not form", formation.epoch, e);
             drop();
             form.replies.failed(formation.epoch, 0, e.getMessage() + "");
+            if (e instanceof OutOfSharedMemoryException) {
+                unusable.accept(e);
+            }
         }
     }
 

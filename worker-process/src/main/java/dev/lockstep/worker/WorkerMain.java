@@ -7,8 +7,11 @@ import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.Registration;
 import dev.lockstep.cluster.ZooKeeperCluster;
 import dev.lockstep.cluster.process.Daemon;
+import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.Failpoint;
 import dev.lockstep.cluster.process.Failpoints;
+import dev.lockstep.cluster.process.HostCpus;
+import dev.lockstep.cluster.process.HostMemory;
 import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.cluster.process.SettingsException;
 import dev.lockstep.kernels.Kernels;
@@ -113,7 +116,14 @@ public final class WorkerMain {
             Rank rank,
             Kernels kernels,
             Failpoints failpoints) {
-        var runner = new StepRunner(rank, failpoints);
+        var runner =
+                new StepRunner(
+                        rank,
+                        failpoints,
+                        failure -> {
+                            System.err.println("lockstep worker: " + failure.getMessage());
+                            daemon.exitWith(ExitCode.UNUSABLE);
+                        });
         var announcement = new Announcement();
         ScheduledExecutorService timer =
                 Executors.newSingleThreadScheduledExecutor(
@@ -155,7 +165,7 @@ public final class WorkerMain {
                 config.threads()
                         .orElse(
                                 config.cpus().isEmpty()
-                                        ? Runtime.getRuntime().availableProcessors()
+                                        ? HostCpus.ofProcess().count()
                                         : config.cpus().size());
         return new CpuOptions(
                 threads,

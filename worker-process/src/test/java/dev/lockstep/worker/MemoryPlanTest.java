@@ -196,9 +196,4 @@ class MemoryPlanTest {
     void theLargestLimitsDoNotOverflow() {
         assertEquals(2 * GIB, plan(GIB, asked(0, 65536, 0), 1L << 42).kvBytes());
     }
-
-    @Test
-    void thisHostHasMemory() {
-        assertTrue(HostMemory.availableBytes() > MIB);
-    }
 }

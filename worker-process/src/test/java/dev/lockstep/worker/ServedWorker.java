@@ -40,7 +40,10 @@ final class ServedWorker implements AutoCloseable {
                                 List.of(
                                         WorkerMain.BEFORE_STEP,
                                         WorkerMain.AFTER_STEP,
-                                        WorkerMain.BEFORE_FORM)));
+                                        WorkerMain.BEFORE_FORM)),
+                        failure -> {
+                            throw new AssertionError(failure);
+                        });
         runner.start();
         this.server =
                 WorkerServer.open(

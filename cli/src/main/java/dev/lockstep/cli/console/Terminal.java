@@ -48,9 +48,11 @@ public final class Terminal {
             return;
         }
         lastNanos = now;
-        String share = total > 0 ? " %3d%%".formatted(100 * done / total) : "";
+        // A total may be an estimate.
+        double part = total > 0 ? Math.clamp((double) done / total, 0, 1) : 0;
+        String share = total > 0 ? " %3d%%".formatted((int) (100 * part)) : "";
         if (interactive) {
-            String bar = total > 0 ? " " + bar(done, total) : "";
+            String bar = total > 0 ? " " + bar(part) : "";
             out.print("\r\u001b[K" + what + bar + share);
             lineOpen = true;
         } else {
@@ -59,8 +61,8 @@ public final class Terminal {
         out.flush();
     }
 
-    private static String bar(long done, long total) {
-        int full = (int) (BAR_LENGTH * done / total);
+    private static String bar(double part) {
+        int full = (int) (BAR_LENGTH * part);
         return "[" + "#".repeat(full) + " ".repeat(BAR_LENGTH - full) + "]";
     }
 

@@ -2,6 +2,7 @@
 package dev.lockstep.cli.launch;
 
 import dev.lockstep.cluster.process.ExitCode;
+import dev.lockstep.cluster.process.Settings;
 import java.io.BufferedReader;
 import java.io.File;
 import java.io.IOException;
@@ -20,6 +21,9 @@ import org.jspecify.annotations.Nullable;
 /// A child process and its restarts. This process holds the child's standard input: when this
 /// process ends in any way, the input ends and the child stops.
 final class Child {
+    /// The first word of a line on standard output that is for the person who started the cluster.
+    static final String NOTICE = "notice";
+
     private static final Logger LOG = LogManager.getLogger(Child.class);
 
     /// The delay before the end of a child is reported: a signal to the whole process group may
@@ -34,7 +38,7 @@ final class Child {
 
     private final String name;
     private final List<String> command;
-    private final Path runFolder;
+    private final Path logFolder;
     private final Listener listener;
     private final Thread watch;
 
@@ -47,16 +51,19 @@ final class Child {
         /// Reports the progress of its start.
         void progress(String child, String what, long done, long total);
 
+        /// Reports a line for the person who started the cluster.
+        void notice(String line);
+
         /// Reports that it ended without being stopped, and returns whether to restart it.
         ///
         /// @param lastLine the last line of its error output or log
         boolean restart(String child, int exitCode, String lastLine);
     }
 
-    Child(String name, List<String> command, Path runFolder, Listener listener) {
+    Child(String name, List<String> command, Path logFolder, Listener listener) {
         this.name = name;
         this.command = List.copyOf(command);
-        this.runFolder = runFolder;
+        this.logFolder = logFolder;
         this.listener = listener;
         this.watch = Thread.ofPlatform().daemon().name("watch-" + name).unstarted(this::watch);
     }
@@ -155,14 +162,20 @@ final class Child {
         if (stopping) {
             return null;
         }
-        Process started = new ProcessBuilder(command).redirectError(emptyErrorFile()).start();
+        ProcessBuilder builder = new ProcessBuilder(command).redirectError(emptyErrorFile());
+        // The command line has all settings, those of this process's environment included.
+        builder.environment()
+                .keySet()
+                .removeIf(variable -> variable.startsWith(Settings.ENVIRONMENT_PREFIX));
+        Process started = builder.start();
         process = started;
         Thread.ofVirtual().name("read-" + name).start(() -> read(started));
         LOG.info("{} started, pid {}", name, started.pid());
         return started;
     }
 
-    /// Reads lines of the form `progress TAB what TAB done TAB total`; ignores other lines.
+    /// Reads lines of the forms `progress TAB what TAB done TAB total` and `notice TAB text`;
+    /// ignores other lines.
     private void read(Process from) {
         try (BufferedReader reader = from.inputReader()) {
             for (String line = reader.readLine(); line != null; line = reader.readLine()) {
@@ -173,6 +186,8 @@ final class Child {
                         && isCount(words[3])) {
                     listener.progress(
                             name, words[1], Long.parseLong(words[2]), Long.parseLong(words[3]));
+                } else if (words.length == 2 && words[0].equals(NOTICE)) {
+                    listener.notice(words[1]);
                 }
             }
         } catch (IOException e) {
@@ -194,7 +209,7 @@ final class Child {
 
     /// Returns the last non-blank line of its error output, else of its log.
     private String lastLine(int exitCode) {
-        for (Path file : List.of(errorFile(), runFolder.resolve(name + ".log"))) {
+        for (Path file : List.of(errorFile(), logFolder.resolve(name + ".log"))) {
             try {
                 var text = new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
                 Optional<String> last =
@@ -221,7 +236,7 @@ final class Child {
     }
 
     private Path errorFile() {
-        return runFolder.resolve(name + ".err");
+        return logFolder.resolve(name + ".err");
     }
 
     private static Duration min(Duration a, Duration b) {

@@ -2,6 +2,7 @@
 package dev.lockstep.cli.launch;
 
 import dev.lockstep.cli.console.UnusableException;
+import dev.lockstep.cluster.process.HostCpus;
 import dev.lockstep.worker.WorkerConfig;
 import java.util.ArrayList;
 import java.util.List;
@@ -28,14 +29,14 @@ record HostPlan(List<RankPlan> ranks, int cores, boolean oversubscribed) {
     /// Divides threads evenly, and KV memory in whole blocks by each rank's bytes per token.
     ///
     /// @param kvBytesPerToken of each rank
-    /// @param cores numbers of the CPUs this process may use
+    /// @param cores the CPUs that this process may use
     /// @param threads total of the host; raised to one per rank
     /// @param kvBytes total of the host
     /// @throws UnusableException when the KV memory holds fewer than 2 blocks
-    static HostPlan of(List<Long> kvBytesPerToken, List<Integer> cores, int threads, long kvBytes) {
+    static HostPlan of(List<Long> kvBytesPerToken, HostCpus cores, int threads, long kvBytes) {
         int size = kvBytesPerToken.size();
         int total = Math.max(size, threads);
-        boolean oversubscribed = total > cores.size();
+        boolean oversubscribed = total > cores.count();
         long perBlock =
                 WorkerConfig.BLOCK_SIZE * kvBytesPerToken.stream().mapToLong(Long::longValue).sum();
         long blocks = kvBytes / perBlock;
@@ -49,8 +50,8 @@ record HostPlan(List<RankPlan> ranks, int cores, boolean oversubscribed) {
         for (int rank = 0; rank < size; rank++) {
             int own = total / size + (rank < total % size ? 1 : 0);
             List<Integer> cpus = new ArrayList<>();
-            for (int i = 0; i < own && !oversubscribed; i++) {
-                cpus.add(cores.get(cpu++));
+            for (int i = 0; i < own && !oversubscribed && !cores.pinnable().isEmpty(); i++) {
+                cpus.add(cores.pinnable().get(cpu++));
             }
             ranks.add(
                     new RankPlan(
@@ -58,6 +59,6 @@ record HostPlan(List<RankPlan> ranks, int cores, boolean oversubscribed) {
                             cpus,
                             blocks * kvBytesPerToken.get(rank) * WorkerConfig.BLOCK_SIZE));
         }
-        return new HostPlan(ranks, cores.size(), oversubscribed);
+        return new HostPlan(ranks, cores.count(), oversubscribed);
     }
 }

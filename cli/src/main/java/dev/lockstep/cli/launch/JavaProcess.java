@@ -52,7 +52,7 @@ final class JavaProcess {
     static List<String> command(
             Role role,
             String name,
-            Path runFolder,
+            Path logFolder,
             Optional<Path> training,
             List<String> arguments) {
         List<String> command = new ArrayList<>();
@@ -67,7 +67,7 @@ final class JavaProcess {
                         "-XX:+ExitOnOutOfMemoryError"));
         command.addAll(role.flags);
         command.addAll(startUpCache(role, training));
-        command.add("-Dlockstep.run=" + runFolder);
+        command.add("-Dlockstep.run=" + logFolder);
         command.add("-Dlockstep.process=" + name);
         command.add("-cp");
         command.add(System.getProperty("java.class.path"));

@@ -8,6 +8,7 @@ import dev.lockstep.cluster.EmbeddedZooKeeper;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.MemberAddress;
 import dev.lockstep.cluster.ZooKeeperCluster;
+import dev.lockstep.cluster.process.HostCpus;
 import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsSpec;
@@ -46,10 +47,16 @@ import org.apache.logging.log4j.Logger;
 public final class Launcher {
     private static final Logger LOG = LogManager.getLogger(Launcher.class);
     private static final Duration QUICK = Duration.ofSeconds(1);
-    private static final Duration DRAIN = Duration.ofSeconds(60);
+
+    /// Time for the coordinator to close after its drain.
+    private static final Duration CLOSING = Duration.ofSeconds(5);
+
     private static final Duration STEP_DOWN = Duration.ofSeconds(5);
     private static final Duration UNANSWERED = Duration.ofSeconds(5);
     private static final long POLL_MILLIS = 50;
+
+    /// Exit codes of processes that a signal ended begin after this one.
+    private static final int KILLED = 128;
 
     private final LauncherConfig config;
     private final Terminal terminal;
@@ -63,6 +70,7 @@ public final class Launcher {
     private final List<Child> workers = new ArrayList<>();
     private final Child scheduler;
     private final Child coordinator;
+    private final CommonProgress loading = new CommonProgress();
 
     // Guarded by this.
     private boolean started;
@@ -84,7 +92,7 @@ public final class Launcher {
         this.zookeeperFiles =
                 config.zookeeper().isPresent()
                         ? Optional.empty()
-                        : Optional.of(new RunFolder(freshFolder(config.runFolder()), true));
+                        : Optional.of(RunFolder.temporary(freshFolder(config.runFolder())));
         this.zookeeper = zookeeperFiles.map(files -> EmbeddedZooKeeper.start(files.path(), 0));
         this.connectString =
                 config.zookeeper().orElseGet(() -> zookeeper.orElseThrow().connectString());
@@ -112,11 +120,11 @@ public final class Launcher {
         for (Shard shard : Shard.cut(source.config(), size)) {
             kvBytesPerToken.add(source.kvBytesPerToken(shard, kvType));
         }
-        List<Integer> cores = Cpus.allowed();
+        HostCpus cores = HostCpus.ofProcess();
         return HostPlan.of(
                 kvBytesPerToken,
                 cores,
-                settings.find(ProcessKeys.THREADS).orElse(cores.size()),
+                settings.find(ProcessKeys.THREADS).orElse(cores.count()),
                 kvBytes);
     }
 
@@ -169,10 +177,11 @@ public final class Launcher {
     /// Stops every process; if the reason drains, running streams finish first.
     public void close(StopReason reason) {
         if (reason.drains()) {
+            Duration drain = config.settings().value(ProcessKeys.DRAIN_TIMEOUT).plus(CLOSING);
             coordinator.terminate();
-            coordinator.awaitEnd(DRAIN);
+            coordinator.awaitEnd(drain);
             // A child in a training run writes its cache when it exits.
-            Duration stepDown = config.training().isPresent() ? DRAIN : STEP_DOWN;
+            Duration stepDown = config.training().isPresent() ? drain : STEP_DOWN;
             scheduler.terminate();
             scheduler.awaitEnd(stepDown);
             workers.forEach(Child::terminate);
@@ -263,8 +272,8 @@ public final class Launcher {
         flags.addAll(own);
         return new Child(
                 name,
-                JavaProcess.command(role, name, config.runFolder(), config.training(), flags),
-                config.runFolder(),
+                JavaProcess.command(role, name, config.logFolder(), config.training(), flags),
+                config.logFolder(),
                 new Watcher());
     }
 
@@ -282,7 +291,12 @@ public final class Launcher {
     private final class Watcher implements Child.Listener {
         @Override
         public void progress(String child, String what, long done, long total) {
-            terminal.progress(what, done, total);
+            loading.add(terminal, child, what, done, total);
+        }
+
+        @Override
+        public void notice(String line) {
+            terminal.say(line);
         }
 
         @Override
@@ -293,7 +307,11 @@ public final class Launcher {
                     return false;
                 }
             }
-            terminal.say("%s ended with exit code %d and is restarted".formatted(child, exitCode));
+            // The last line of a child that was killed is about something else.
+            String why = exitCode < KILLED ? ": " + strip(lastLine) : "";
+            terminal.say(
+                    "%s ended with exit code %d and is restarted%s"
+                            .formatted(child, exitCode, why));
             return true;
         }
 

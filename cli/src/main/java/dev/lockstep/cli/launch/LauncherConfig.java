@@ -14,6 +14,8 @@ import java.util.Optional;
 ///
 /// @param port of the public API; 0 chooses a free one
 /// @param zookeeper connect string; empty starts an embedded server
+/// @param runFolder of sockets
+/// @param logFolder of logs
 /// @param training the folder that the children write start-up caches to; empty for none
 public record LauncherConfig(
         Settings settings,
@@ -21,6 +23,7 @@ public record LauncherConfig(
         int port,
         Optional<String> zookeeper,
         Path runFolder,
+        Path logFolder,
         Optional<Path> training) {
 
     public static final Key<Integer> PORT =
@@ -47,6 +50,7 @@ public record LauncherConfig(
                             ProcessKeys.CLUSTER,
                             ProcessKeys.GROUP,
                             ProcessKeys.RUN_FOLDER,
+                            ProcessKeys.DRAIN_TIMEOUT,
                             ProcessKeys.FAILPOINTS)
                     .and(SchedulerConfig.POLICY_KEYS.toArray(Key<?>[]::new));
 }

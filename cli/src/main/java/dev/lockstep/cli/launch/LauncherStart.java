@@ -11,31 +11,72 @@ import java.time.Duration;
 import java.util.Optional;
 
 /// The common start of commands that start a cluster on this host.
-public record LauncherStart(Settings settings, Terminal terminal, Path runFolder, Daemon daemon) {
+///
+/// @param runFolder of sockets
+/// @param logFolder of logs
+public record LauncherStart(
+        Settings settings, Terminal terminal, Path runFolder, Path logFolder, Daemon daemon) {
 
-    /// Creates the run folder and the daemon.
+    /// Creates the folders and the daemon.
     ///
     /// @param drainBudget maximum time from SIGTERM to the end of the process
     public static LauncherStart of(Settings settings, Duration drainBudget) {
-        // Must precede the first log line.
-        RunFolder folder = RunFolder.of(settings, ProcessKeys.RUN_FOLDER).withLogOf("launcher");
+        Terminal terminal = Terminal.standardError();
+        // The folder may be the user's, which keeps the logs.
+        return of(
+                settings,
+                terminal,
+                folder ->
+                        folder.temporary()
+                                ? LogFolder.ofNewRun(System.getenv(), terminal).path()
+                                : folder.path(),
+                drainBudget);
+    }
+
+    /// Creates the folders and the daemon of a run whose logs nobody reads later.
+    public static LauncherStart ofTraining(Settings settings, Duration drainBudget) {
+        return of(settings, Terminal.standardError(), RunFolder::path, drainBudget);
+    }
+
+    /// Returns the folder of the logs.
+    private interface Logs {
+        Path of(RunFolder folder);
+    }
+
+    private static LauncherStart of(
+            Settings settings, Terminal terminal, Logs logs, Duration drainBudget) {
+        RunFolder folder = RunFolder.of(settings, ProcessKeys.RUN_FOLDER, "serve");
         // Removes the folder if the process ends before the daemon exists, which takes some time.
         Runtime.getRuntime().addShutdownHook(new Thread(folder::removeIfEmpty, "run-folder"));
+        Path logFolder = logs.of(folder);
+        LogFolder.use(logFolder, "launcher");
         var daemon = new Daemon("launcher", drainBudget);
         daemon.atEnd(reason -> folder.remove());
-        return new LauncherStart(settings, Terminal.standardError(), folder.path(), daemon);
+        return new LauncherStart(settings, terminal, folder.path(), logFolder, daemon);
     }
 
     /// Creates a launcher of the model of the settings; the caller closes it.
     public Launcher launcher(int port) throws InterruptedException {
+        // Before a download: the coordinator listens last.
+        FreePort.require(settings.value(ProcessKeys.HOST), port);
+        return launcher(ModelChoice.of(settings, terminal), port, Optional.empty());
+    }
+
+    /// Creates a launcher of this model; the caller closes it.
+    ///
+    /// @param training the folder that the children write start-up caches to; empty for none
+    public Launcher launcher(ModelChoice model, int port, Optional<Path> training) {
         return new Launcher(
                 new LauncherConfig(
                         settings,
-                        ModelChoice.of(settings, terminal),
+                        model,
                         port,
-                        settings.find(ProcessKeys.ZOOKEEPER),
+                        training.isPresent()
+                                ? Optional.empty()
+                                : settings.find(ProcessKeys.ZOOKEEPER),
                         runFolder,
-                        Optional.empty()),
+                        logFolder,
+                        training),
                 terminal);
     }
 }

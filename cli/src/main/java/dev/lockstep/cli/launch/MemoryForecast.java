@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli.launch;
 
+import dev.lockstep.cluster.process.HostMemory;
 import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.cpu.InstructionSet;
 import dev.lockstep.model.ModelSource;
 import dev.lockstep.model.Shard;
-import dev.lockstep.worker.HostMemory;
 import dev.lockstep.worker.MemoryPlan;
 import dev.lockstep.worker.WorkerConfig;
 import java.util.ArrayList;

@@ -12,28 +12,30 @@ import java.util.Comparator;
 import java.util.Optional;
 import java.util.stream.Stream;
 
-/// The folder of a host's logs and Unix sockets: the one a setting names, or a private temporary
-/// folder, which is removed at the end.
-record RunFolder(Path path, boolean temporary) {
+/// The folder of a host's Unix sockets and of its embedded ZooKeeper: the one a setting names,
+/// which is locked and has the logs too, or a private temporary folder, which is removed at the
+/// end.
+record RunFolder(Path path, boolean temporary, Optional<FolderLock> lock) {
 
     /// Creates the folder if it does not exist.
     ///
     /// @param key the setting that may name the folder
-    static RunFolder of(Settings settings, Key<String> key) {
+    /// @param use what one process at a time uses it for, the name of its lock
+    static RunFolder of(Settings settings, Key<String> key, String use) {
         Optional<String> chosen = settings.find(key);
         try {
             if (chosen.isPresent()) {
-                Path path = Path.of(chosen.get()).toAbsolutePath().normalize();
+                Path path = chosen(chosen.get());
                 Files.createDirectories(path);
-                return new RunFolder(path, false);
+                return new RunFolder(
+                        path, false, Optional.of(FolderLock.require(key.name(), path, use)));
             }
             // Short: the path of a Unix socket has at most 107 bytes.
-            return new RunFolder(
+            return temporary(
                     Files.createTempDirectory(
                             "lockstep-",
                             PosixFilePermissions.asFileAttribute(
-                                    PosixFilePermissions.fromString("rwx------"))),
-                    true);
+                                    PosixFilePermissions.fromString("rwx------"))));
         } catch (IOException e) {
             throw new UncheckedIOException(
                     "--%s: cannot make %s"
@@ -42,11 +44,13 @@ record RunFolder(Path path, boolean temporary) {
         }
     }
 
-    /// Makes this process write its log to the folder, too; must precede the first log line.
-    RunFolder withLogOf(String process) {
-        System.setProperty("lockstep.run", path.toString());
-        System.setProperty("lockstep.process", process);
-        return this;
+    static Path chosen(String text) {
+        return Path.of(text).toAbsolutePath().normalize();
+    }
+
+    /// Returns a folder that is removed at the end.
+    static RunFolder temporary(Path path) {
+        return new RunFolder(path, true, Optional.empty());
     }
 
     /// Removes the folder if it is temporary and empty.
@@ -57,8 +61,9 @@ record RunFolder(Path path, boolean temporary) {
         }
     }
 
-    /// Removes the folder with its files if it is temporary.
+    /// Removes the folder with its files if it is temporary, else releases its lock.
     void remove() {
+        lock.ifPresent(FolderLock::close);
         if (!temporary || Files.notExists(path)) {
             return;
         }

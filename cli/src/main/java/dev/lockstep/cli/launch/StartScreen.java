@@ -77,7 +77,7 @@ public final class StartScreen {
         String url = "http://%s:%d".formatted(host(ready.host()), ready.port());
         row(text, "OpenAI API", url + "/v1");
         row(text, "gRPC", "%s:%d".formatted(host(ready.host()), ready.port()));
-        row(text, "logs", config.runFolder().toString());
+        row(text, "logs", config.logFolder().toString());
         row(text, "ready after", "%.1f s".formatted(timeToReady.toMillis() / 1000.0));
         return text.toString();
     }

@@ -38,6 +38,15 @@ class TerminalTest {
     }
 
     @Test
+    void moreThanEverythingIsEverything() {
+        new Terminal(out, true).progress("loading weights", 7, 4);
+        new Terminal(out, false).progress("loading weights", Long.MAX_VALUE, 3);
+        assertEquals(
+                CLEAR + "loading weights [####################] 100%loading weights 100%\n",
+                shown());
+    }
+
+    @Test
     void otherOutputGetsPlainLines() {
         var terminal = new Terminal(out, false);
         terminal.say("fetching");

@@ -26,6 +26,8 @@ class ChildTest {
     private sealed interface Event {
         record Progress(String what, long done, long total) implements Event {}
 
+        record Notice(String line) implements Event {}
+
         record End(int exitCode, String lastLine, long nanos) implements Event {}
     }
 
@@ -41,6 +43,11 @@ class ChildTest {
         @Override
         public void progress(String child, String what, long done, long total) {
             events.add(new Event.Progress(what, done, total));
+        }
+
+        @Override
+        public void notice(String line) {
+            events.add(new Event.Notice(line));
         }
 
         @Override
@@ -106,10 +113,12 @@ class ChildTest {
                         printf 'progress\\tloading\\tmany\\t9\\n'
                         printf 'progress\\tloading\\t99999999999999999999\\t9\\n'
                         printf 'progress\\tloading\\t3\\t9\\n'
+                        printf 'notice\\tgroup a is formed\\n'
                         sleep 60
                         """)
                 .start();
         assertEquals(new Event.Progress("loading", 3, 9), recorder.next());
+        assertEquals(new Event.Notice("group a is formed"), recorder.next());
     }
 
     @Test

@@ -7,11 +7,12 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.cli.console.UnusableException;
+import dev.lockstep.cluster.process.HostCpus;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class HostPlanTest {
-    private static final List<Integer> CORES = List.of(0, 2, 4, 6, 8);
+    private static final HostCpus CORES = new HostCpus(5, List.of(0, 2, 4, 6, 8));
 
     /// Ranks that hold 2 and 1 of 3 KV heads.
     private static final List<Long> UNEVEN = List.of(200L, 100L);
@@ -51,8 +52,16 @@ class HostPlanTest {
     }
 
     @Test
+    void threadsUnderAQuotaAreNotPinned() {
+        HostPlan plan = HostPlan.of(UNEVEN, new HostCpus(3, List.of()), 3, 100 * BLOCK);
+        assertFalse(plan.oversubscribed());
+        assertEquals(List.of(2, 1), threads(plan));
+        assertEquals(List.of(List.of(), List.of()), cpus(plan));
+    }
+
+    @Test
     void everyRankHasAThread() {
-        HostPlan plan = HostPlan.of(List.of(1L, 1L, 1L), List.of(7), 1, 1000);
+        HostPlan plan = HostPlan.of(List.of(1L, 1L, 1L), new HostCpus(1, List.of(7)), 1, 1000);
         assertEquals(List.of(1, 1, 1), threads(plan));
         assertTrue(plan.oversubscribed());
     }

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -19,14 +20,14 @@ final class RunFolderTest {
         Files.writeString(used.resolve("launcher.log"), "a line");
         Path chosen = Files.createDirectory(folder.resolve("chosen"));
         Path fresh = Files.createDirectory(folder.resolve("fresh"));
-        new RunFolder(used, true).removeIfEmpty();
-        new RunFolder(chosen, false).removeIfEmpty();
-        new RunFolder(fresh, true).removeIfEmpty();
+        RunFolder.temporary(used).removeIfEmpty();
+        new RunFolder(chosen, false, Optional.empty()).removeIfEmpty();
+        RunFolder.temporary(fresh).removeIfEmpty();
         assertTrue(Files.exists(used));
         assertTrue(Files.exists(chosen));
         assertFalse(Files.exists(fresh));
-        new RunFolder(fresh, true).remove();
-        new RunFolder(used, true).remove();
+        RunFolder.temporary(fresh).remove();
+        RunFolder.temporary(used).remove();
         assertFalse(Files.exists(used));
     }
 }

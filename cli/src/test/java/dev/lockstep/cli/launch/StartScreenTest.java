@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.lockstep.checkpoint.KvGroup;
 import dev.lockstep.cli.hub.ModelChoice;
+import dev.lockstep.cluster.process.HostCpus;
 import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.model.KvCapacity;
 import dev.lockstep.proto.v1.GroupStatus;
@@ -63,6 +64,7 @@ class StartScreenTest {
                         new ModelChoice(Path.of("/models/smollm2.gguf"), "smollm2-135m-instruct"),
                         8000,
                         Optional.empty(),
+                        Path.of("/tmp/lockstep-2"),
                         Path.of("/tmp/lockstep-1"),
                         Optional.empty());
         return StartScreen.text(
@@ -75,7 +77,7 @@ class StartScreenTest {
     }
 
     private static HostPlan plan(List<Integer> cores, int threads) {
-        return HostPlan.of(List.of(2L, 1L), cores, threads, 1 << 20);
+        return HostPlan.of(List.of(2L, 1L), new HostCpus(cores.size(), cores), threads, 1 << 20);
     }
 
     @Test

@@ -19,6 +19,9 @@ import org.apache.logging.log4j.Logger;
 /// and the end of the parent stop at once; a second SIGTERM is ignored; a SIGINT during a drain
 /// ends the drain. The process exits within its budget even when a thread hangs: a thread inside a
 /// native collective cannot be interrupted, so the last resort is `Runtime.halt`.
+///
+/// A thread that dies of an exception ends the process with a line on standard error: nothing else
+/// would do its work. A virtual thread is the exception, it has one request or one call.
 public final class Daemon {
 
     /// The time limit of a stop that does not drain; the promise is 2 s, and a loaded machine needs
@@ -60,8 +63,15 @@ public final class Daemon {
         Signals.handle("TERM", () -> stop(StopReason.TERMINATED));
         Signals.handle("INT", () -> stop(StopReason.INTERRUPTED));
         Runtime.getRuntime().addShutdownHook(new Thread(this::closeInHook, name + "-shutdown"));
-        Thread.setDefaultUncaughtExceptionHandler(
-                (thread, failure) -> LOG.error("thread {} died", thread.getName(), failure));
+        Thread.setDefaultUncaughtExceptionHandler(this::threadDied);
+    }
+
+    private void threadDied(Thread thread, Throwable failure) {
+        LOG.fatal("thread {} died", thread.getName(), failure);
+        if (!thread.isVirtual() && !stopping()) {
+            System.err.printf("lockstep %s: thread %s died: %s%n", name, thread.getName(), failure);
+            exitWith(ExitCode.FAILED);
+        }
     }
 
     /// Closes `resource` at the end, before everything owned earlier.

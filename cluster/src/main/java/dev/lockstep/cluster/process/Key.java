@@ -133,11 +133,6 @@ public final class Key<T> {
         return defaultWords;
     }
 
-    /// Returns the name in the environment: `LOCKSTEP_KV_MEMORY`.
-    public String environmentName() {
-        return Settings.ENVIRONMENT_PREFIX + name.toUpperCase(Locale.ROOT).replace('-', '_');
-    }
-
     Optional<String> defaultValue() {
         return defaultValue;
     }

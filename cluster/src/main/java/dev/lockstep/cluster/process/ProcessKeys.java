@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cluster.process;
 
+import java.time.Duration;
+
 /// The settings that more than one process accepts, declared once so that `serve` can pass them on.
 public final class ProcessKeys {
 
@@ -43,6 +45,14 @@ public final class ProcessKeys {
     public static final Key<String> RUN_FOLDER =
             Key.text("run-folder", "PATH", "where logs and Unix sockets go")
                     .orElseComputed("a new folder in the temporary folder");
+
+    public static final Key<Duration> DRAIN_TIMEOUT =
+            Key.duration(
+                            "drain-timeout",
+                            Duration.ZERO,
+                            Duration.ofHours(1),
+                            "how long running requests may go on after SIGTERM")
+                    .orElse("60s");
 
     public static final Key<Boolean> PARENT_PIPE =
             Key.flag("parent-pipe", "stop when standard input ends: the launcher's children do");

@@ -5,18 +5,21 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
 
 /// The settings of a process: the command line overrides the environment, which overrides a file,
 /// which overrides the defaults.
 ///
 /// Read once in `main` and passed down; no other code reads the `LOCKSTEP_` variables. Every value
 /// is checked when parsed, so a wrong one stops the process before it starts anything. An unknown
-/// key is refused with the nearest known one.
+/// key is refused with the nearest known one; variables that Kubernetes sets are passed over.
 public final class Settings {
 
     public static final String ENVIRONMENT_PREFIX = "LOCKSTEP_";
@@ -31,11 +34,17 @@ public final class Settings {
     private final SettingsSpec spec;
     private final Map<String, Given> given;
     private final List<String> arguments;
+    private final List<String> passedOver;
 
-    private Settings(SettingsSpec spec, Map<String, Given> given, List<String> arguments) {
+    private Settings(
+            SettingsSpec spec,
+            Map<String, Given> given,
+            List<String> arguments,
+            Collection<String> passedOver) {
         this.spec = spec;
         this.given = given;
         this.arguments = List.copyOf(arguments);
+        this.passedOver = List.copyOf(passedOver);
     }
 
     /// Reads and checks all settings of a process.
@@ -46,7 +55,8 @@ public final class Settings {
         SettingsSpec whole = spec.find(CONFIG.name()).isPresent() ? spec : spec.and(CONFIG);
         Map<String, Given> flags = new HashMap<>();
         List<String> arguments = readCommandLine(whole, commandLine, flags);
-        Map<String, Given> variables = readEnvironment(whole, environment);
+        Set<String> passedOver = new TreeSet<>();
+        Map<String, Given> variables = readEnvironment(whole, environment, passedOver);
 
         Map<String, Given> given = new HashMap<>(variables);
         given.putAll(flags);
@@ -54,7 +64,7 @@ public final class Settings {
         if (file != null) {
             readFile(whole, Path.of(file.text()), file.source()).forEach(given::putIfAbsent);
         }
-        var settings = new Settings(whole, given, arguments);
+        var settings = new Settings(whole, given, arguments, passedOver);
         whole.keys().forEach(settings::find);
         return settings;
     }
@@ -90,6 +100,16 @@ public final class Settings {
     /// Returns the words that belong to no key, in order.
     public List<String> arguments() {
         return arguments;
+    }
+
+    /// Returns a line about the environment variables that look like settings and are none; empty
+    /// when there are none.
+    public Optional<String> passedOver() {
+        return passedOver.isEmpty()
+                ? Optional.empty()
+                : Optional.of(
+                        "passed over, set by Kubernetes for a Service: "
+                                + String.join(", ", passedOver));
     }
 
     /// Returns the flags that give another process the settings of this one, limited to the keys it
@@ -156,7 +176,7 @@ public final class Settings {
     }
 
     private static Map<String, Given> readEnvironment(
-            SettingsSpec spec, Map<String, String> environment) {
+            SettingsSpec spec, Map<String, String> environment, Set<String> passedOver) {
         Map<String, Given> found = new HashMap<>();
         environment.forEach(
                 (variable, value) -> {
@@ -165,7 +185,9 @@ public final class Settings {
                     }
                     String suffix = variable.substring(ENVIRONMENT_PREFIX.length());
                     String name = suffix.toLowerCase(Locale.ROOT).replace('_', '-');
-                    if (spec.find(name).isPresent()) {
+                    if (ServiceVariables.include(suffix, value)) {
+                        passedOver.add(variable);
+                    } else if (spec.find(name).isPresent()) {
                         found.put(name, new Given(value, variable));
                     } else if (!spec.passesOver(name)) {
                         throw unknown(

@@ -5,6 +5,7 @@ import dev.lockstep.cluster.Eventually;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
+import org.apache.logging.log4j.LogManager;
 
 /// A process that [DaemonTest] stops; it prints its events.
 final class DaemonProbe {
@@ -43,6 +44,16 @@ final class DaemonProbe {
             print("ready");
             hang();
         }
+        if (words.contains("thread-dies")) {
+            Thread.ofVirtual().start(DaemonProbe::fail).join();
+            print("ready");
+            Thread.ofPlatform().name("keeper").start(DaemonProbe::fail);
+        }
+        if (words.contains("log")) {
+            for (int i = 0; i < 1000; i++) {
+                LogManager.getLogger(DaemonProbe.class).warn("line {} {}", i, "x".repeat(100));
+            }
+        }
         if (words.contains("exit")) {
             daemon.exitWith(7);
         }
@@ -52,6 +63,10 @@ final class DaemonProbe {
         }
         print("ready");
         daemon.run();
+    }
+
+    private static void fail() {
+        throw new IllegalStateException("no more");
     }
 
     private static void hang() {

@@ -10,9 +10,13 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -109,6 +113,48 @@ class DaemonTest {
     }
 
     @Test
+    void aThreadThatDiesEndsTheProcessWithALine() throws Exception {
+        try (var probe = new Probe("thread-dies")) {
+            probe.awaitExit(ExitCode.FAILED);
+            assertEquals(
+                    List.of("ready", "second closed FINISHED", "first closed"),
+                    probe.lines.stream().distinct().toList());
+            assertEquals(
+                    List.of(
+                            "lockstep probe: thread keeper died: java.lang.IllegalStateException: no more"),
+                    Files.readAllLines(probe.errors()));
+        }
+    }
+
+    @Test
+    void aLogRotatesAndItsSizeIsBounded() throws Exception {
+        try (var probe = new Probe("log")) {
+            probe.awaitLine("ready");
+            probe.signal("TERM");
+            probe.awaitExit(ExitCode.OK);
+            try (Stream<Path> files = Files.list(probe.log().getParent())) {
+                assertEquals(
+                        Set.of(
+                                "probe.err",
+                                "probe.log",
+                                "probe.log.1",
+                                "probe.log.2",
+                                "probe.log.3"),
+                        files.map(file -> file.getFileName().toString())
+                                .collect(Collectors.toSet()));
+            }
+            for (String file : List.of("probe.log", "probe.log.1", "probe.log.3")) {
+                Path path = probe.log().resolveSibling(file);
+                assertTrue(Files.size(path) < 11_000, file + " has " + Files.size(path) + " bytes");
+                assertEquals(
+                        "rw-------",
+                        PosixFilePermissions.toString(Files.getPosixFilePermissions(path)));
+            }
+            assertTrue(Files.readAllLines(probe.log()).getLast().endsWith("probe stopped"));
+        }
+    }
+
+    @Test
     void logsGoToTheFileOfTheProcessInItsRunFolder() throws Exception {
         try (var probe = new Probe()) {
             probe.awaitLine("ready");
@@ -144,15 +190,17 @@ class DaemonTest {
                                     "-Dlog4j2.configurationFile=log4j2.properties",
                                     "-Dlockstep.run=" + run,
                                     "-Dlockstep.process=probe",
+                                    "-Dlockstep.log.size=10KB",
                                     "-cp",
                                     System.getProperty("java.class.path"),
                                     DaemonProbe.class.getName()));
             command.addAll(List.of(words));
-            process =
-                    new ProcessBuilder(command)
-                            .redirectError(ProcessBuilder.Redirect.INHERIT)
-                            .start();
+            process = new ProcessBuilder(command).redirectError(errors().toFile()).start();
             output = process.inputReader(StandardCharsets.UTF_8);
+        }
+
+        Path errors() {
+            return run.resolve("probe.err");
         }
 
         Path log() {

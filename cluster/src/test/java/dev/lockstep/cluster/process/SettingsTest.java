@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -134,6 +135,34 @@ class SettingsTest {
                 () -> Settings.parse(spec, List.of("--rank=1"), Map.of()));
     }
 
+    /// Kubernetes sets them for Services named `lockstep` and `lockstep-api`.
+    @Test
+    void variablesOfAServiceArePassedOverInOneLine() {
+        Map<String, String> environment = new HashMap<>();
+        environment.put("LOCKSTEP_PORT", "tcp://10.0.0.17:8000");
+        environment.put("LOCKSTEP_SERVICE_HOST", "10.0.0.17");
+        environment.put("LOCKSTEP_SERVICE_PORT", "8000");
+        environment.put("LOCKSTEP_SERVICE_PORT_HTTP", "8000");
+        for (String name : List.of("", "_PROTO", "_PORT", "_ADDR")) {
+            environment.put("LOCKSTEP_PORT_8000_TCP" + name, "tcp");
+        }
+        environment.put("LOCKSTEP_API_PORT", "udp://10.0.0.18:80");
+        environment.put("LOCKSTEP_API_SERVICE_HOST", "10.0.0.18");
+        environment.put("LOCKSTEP_API_PORT_80_UDP_ADDR", "10.0.0.18");
+        environment.put("LOCKSTEP_KV_MEMORY", "2M");
+        Settings settings = Settings.parse(SPEC, List.of(), environment);
+        assertEquals(8000, settings.value(PORT));
+        assertEquals(2L << 20, settings.value(MEMORY));
+        assertEquals(
+                Optional.of(
+                        "passed over, set by Kubernetes for a Service: LOCKSTEP_API_PORT, LOCKSTEP_API_PORT_80_UDP_ADDR, LOCKSTEP_API_SERVICE_HOST, LOCKSTEP_PORT, LOCKSTEP_PORT_8000_TCP, LOCKSTEP_PORT_8000_TCP_ADDR, LOCKSTEP_PORT_8000_TCP_PORT, LOCKSTEP_PORT_8000_TCP_PROTO, LOCKSTEP_SERVICE_HOST, LOCKSTEP_SERVICE_PORT, LOCKSTEP_SERVICE_PORT_HTTP"),
+                settings.passedOver());
+        assertEquals(Optional.empty(), parse().passedOver());
+        assertRefused(
+                "LOCKSTEP_PORT: \"http://10.0.0.17\" is not a whole number",
+                () -> Settings.parse(SPEC, List.of(), Map.of("LOCKSTEP_PORT", "http://10.0.0.17")));
+    }
+
     @Test
     void aWrongValueNamesKeyValueAndLimit(@TempDir Path folder) throws IOException {
         assertRefused("--port: 70000 is outside [0, 65535]", () -> parse("--port=70000"));
@@ -212,7 +241,6 @@ class SettingsTest {
                 SPEC.help().contains("  --port NUMBER                where to listen (8000)\n"),
                 SPEC.help());
         assertTrue(SPEC.help().contains("(half the free memory)"), SPEC.help());
-        assertEquals("LOCKSTEP_KV_MEMORY", MEMORY.environmentName());
     }
 
     private static Settings parse(String... words) {

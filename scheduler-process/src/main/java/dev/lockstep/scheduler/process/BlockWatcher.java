@@ -5,6 +5,7 @@ import com.google.protobuf.ByteString;
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.proto.v1.BlockEvents;
 import dev.lockstep.scheduler.CacheEvents;
+import io.grpc.Status;
 import io.grpc.stub.ServerCallStreamObserver;
 import java.util.Collection;
 import java.util.LinkedHashSet;
@@ -13,6 +14,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /// The block events for one coordinator. A slow reader receives them later, combined into one
 /// message.
@@ -66,7 +68,7 @@ final class BlockWatcher {
         Optional<BlockJournal.Position> reached = journal.read(position, changes);
         if (reached.isEmpty()) {
             snapshotRequested = true;
-            var _ = snapshots.get().thenAccept(this::begin);
+            var _ = snapshots.get().thenAccept(this::begin).exceptionally(this::end);
             return;
         }
         if (!reached.get().equals(position)) {
@@ -81,6 +83,14 @@ final class BlockWatcher {
         if (!out.isCancelled()) {
             send(true, snapshot.names(), Set.of());
         }
+    }
+
+    /// Ends the stream, because the step loop has stopped: its reader asks another scheduler.
+    private synchronized @Nullable Void end(Throwable why) {
+        if (!out.isCancelled()) {
+            out.onError(Status.UNAVAILABLE.withCause(why).asRuntimeException());
+        }
+        return null;
     }
 
     private void send(

@@ -51,6 +51,7 @@ final class GroupKeeper implements AutoCloseable {
     private final Randomness randomness;
     private final Thread thread;
     private final byte[] hashKey;
+    private final FormationNotices notices;
     private final HeapBudget heap = HeapBudget.ofProcess();
     // At most one entry, which says that something changed.
     private final BlockingQueue<Boolean> changes = new LinkedBlockingQueue<>(1);
@@ -66,6 +67,7 @@ final class GroupKeeper implements AutoCloseable {
             Dialer dialer,
             StepLoopInbox inbox,
             byte[] hashKey,
+            FormationNotices notices,
             Clock clock,
             Randomness randomness) {
         this.config = config;
@@ -74,6 +76,7 @@ final class GroupKeeper implements AutoCloseable {
         this.dialer = dialer;
         this.inbox = inbox;
         this.hashKey = hashKey;
+        this.notices = notices;
         this.clock = clock;
         this.randomness = randomness;
         this.thread = Thread.ofPlatform().name("group-keeper").unstarted(this::run);
@@ -165,6 +168,7 @@ final class GroupKeeper implements AutoCloseable {
             return;
         }
         LOG.warn("group {} is not formed: {}", config.group(), why.getMessage());
+        notices.failed(why);
         waitBeforeRetry(why.isRefusal() ? LONG_WAIT : backoff);
         backoff = backoff.multipliedBy(2);
         if (backoff.compareTo(MAX_BACKOFF) > 0) {
@@ -221,9 +225,11 @@ final class GroupKeeper implements AutoCloseable {
     private void keep(List<Member> members, Leadership leadership)
             throws FormationException, InterruptedException {
         var listener = new GroupListener();
-        try (var workers = new WorkerGroup(highestEpoch, members, dialer, clock, listener)) {
+        try (WorkerGroup workers =
+                WorkerGroup.dial(highestEpoch, members, dialer, clock, listener)) {
             FormedGroup formed = form(workers, members);
             backoff = MIN_BACKOFF;
+            notices.formed();
             announce(formed, Member.State.READY);
             inbox.groupFormed(formed);
             while (!workers.isLost() && leadership.leading()) {

@@ -79,13 +79,6 @@ public record SchedulerConfig(
     static final Key<String> RECORD =
             Key.text("record", "FILE", "record all calls and plans of the scheduler, for replay")
                     .orElseComputed("nothing is recorded");
-    static final Key<Duration> DRAIN_TIMEOUT =
-            Key.duration(
-                            "drain-timeout",
-                            Duration.ZERO,
-                            Duration.ofHours(1),
-                            "how long running requests may continue after SIGTERM")
-                    .orElse("60s");
 
     /// The keys of the process, for its help and for launchers.
     public static final SettingsSpec SPEC =
@@ -107,7 +100,7 @@ public record SchedulerConfig(
                     TENANT_WEIGHTS,
                     PREFIX_CACHE,
                     RECORD,
-                    DRAIN_TIMEOUT,
+                    ProcessKeys.DRAIN_TIMEOUT,
                     ProcessKeys.RUN_FOLDER,
                     ProcessKeys.PARENT_PIPE,
                     ProcessKeys.FAILPOINTS);
@@ -162,7 +155,7 @@ public record SchedulerConfig(
 
     /// Returns the maximum time from SIGTERM to the end of the process.
     public static Duration drainBudget(Settings settings) {
-        return settings.value(DRAIN_TIMEOUT).plus(CLOSING);
+        return settings.value(ProcessKeys.DRAIN_TIMEOUT).plus(CLOSING);
     }
 
     /// Reads the settings of a scheduler.
@@ -181,7 +174,7 @@ public record SchedulerConfig(
                 new WaitingLimits(settings.value(MAX_WAITING), settings.value(MAX_WAITING_TOKENS)),
                 policies(settings),
                 settings.find(RECORD).map(Path::of),
-                settings.value(DRAIN_TIMEOUT),
+                settings.value(ProcessKeys.DRAIN_TIMEOUT),
                 settings.value(ProcessKeys.PARENT_PIPE),
                 Failpoints.parse(
                         settings.value(ProcessKeys.FAILPOINTS), "scheduler", StepLoop.FAILPOINTS));

@@ -12,6 +12,7 @@ import dev.lockstep.cluster.process.Daemon;
 import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.Randomness;
 import java.io.IOException;
+import java.util.function.Consumer;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
@@ -22,9 +23,15 @@ public final class SchedulerMain {
     private SchedulerMain() {}
 
     /// Runs until the daemon is stopped.
-    public static void run(SchedulerConfig config, ClusterAccess access, Daemon daemon) {
+    ///
+    /// @param notices receives lines for the person who started the process
+    public static void run(
+            SchedulerConfig config,
+            ClusterAccess access,
+            Daemon daemon,
+            Consumer<String> notices) {
         try {
-            start(config, access, daemon);
+            start(config, access, daemon, notices);
         } catch (IOException e) {
             System.err.println(e.getMessage());
             daemon.exitWith(ExitCode.FAILED);
@@ -32,7 +39,11 @@ public final class SchedulerMain {
         daemon.run();
     }
 
-    private static void start(SchedulerConfig config, ClusterAccess access, Daemon daemon)
+    private static void start(
+            SchedulerConfig config,
+            ClusterAccess access,
+            Daemon daemon,
+            Consumer<String> notices)
             throws IOException {
         NettyTransport transport = daemon.own(new NettyTransport(access));
         ZooKeeperCluster cluster =
@@ -74,6 +85,7 @@ public final class SchedulerMain {
                                 transport,
                                 loop.inbox(),
                                 hashKey,
+                                new FormationNotices(config.group(), notices),
                                 Clock.SYSTEM,
                                 randomness));
         keeper.start();

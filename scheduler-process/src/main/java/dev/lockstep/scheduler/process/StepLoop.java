@@ -255,6 +255,8 @@ final class StepLoop implements AutoCloseable {
                 stream.fail(status);
             } else if (left instanceof StepLoopMessage.Describe(var _, var _, var answer)) {
                 answer.complete(List.of());
+            } else if (left instanceof StepLoopMessage.Snapshot(var answer)) {
+                answer.completeExceptionally(status.asRuntimeException());
             }
         }
     }

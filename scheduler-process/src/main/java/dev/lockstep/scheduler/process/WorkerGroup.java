@@ -80,15 +80,36 @@ final class WorkerGroup implements RankStream.Listener, AutoCloseable {
         }
     }
 
-    /// Dials `members`, whose index is their rank.
-    WorkerGroup(long epoch, List<Member> members, Dialer dialer, Clock clock, Listener listener) {
+    private WorkerGroup(long epoch, Clock clock, Listener listener) {
         this.epoch = epoch;
         this.clock = clock;
         this.listener = listener;
+    }
+
+    /// Dials `members`, whose index is their rank.
+    ///
+    /// @throws FormationException when the announced address of one cannot be dialled
+    static WorkerGroup dial(
+            long epoch, List<Member> members, Dialer dialer, Clock clock, Listener listener)
+            throws FormationException {
+        var group = new WorkerGroup(epoch, clock, listener);
+        group.dial(members, dialer);
+        return group;
+    }
+
+    private void dial(List<Member> members, Dialer dialer) throws FormationException {
         synchronized (this) {
             beatNanos = clock.nanoTime();
             for (int rank = 0; rank < members.size(); rank++) {
-                ranks.add(new Rank(rank, members.get(rank), dialer));
+                Member member = members.get(rank);
+                try {
+                    ranks.add(new Rank(rank, member, dialer));
+                } catch (RuntimeException e) {
+                    ranks.forEach(dialled -> dialled.stream.cancel());
+                    throw FormationException.refused(
+                            "the address of rank %d (%s) cannot be dialled: %s"
+                                    .formatted(rank, member.describe(), e.getMessage()));
+                }
             }
         }
         ranks.forEach(rank -> rank.stream.open());

@@ -41,7 +41,8 @@ class NettyTransportTest implements WorkerGroup.Listener {
 
     private int join(NettyTransport transport, Member member)
             throws FormationException, InterruptedException {
-        try (var group = new WorkerGroup(1, List.of(member), transport, Clock.SYSTEM, this)) {
+        try (WorkerGroup group =
+                WorkerGroup.dial(1, List.of(member), transport, Clock.SYSTEM, this)) {
             return group.join("g", FakeWorker.KEY, Eventually.TIMEOUT).size();
         }
     }

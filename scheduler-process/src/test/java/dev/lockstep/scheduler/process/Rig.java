@@ -38,7 +38,9 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Predicate;
@@ -50,6 +52,7 @@ final class Rig implements AutoCloseable {
     final FixedCluster cluster;
     final Randomness randomness = Randomness.secure();
     final List<FakeRank> ranks = new ArrayList<>();
+    final BlockingQueue<String> notices = new LinkedBlockingQueue<>();
     final StepLoop loop;
     final Registration registration;
     private final List<Server> servers = new ArrayList<>();
@@ -102,9 +105,10 @@ final class Rig implements AutoCloseable {
                         config,
                         cluster,
                         registration,
-                        member -> channel(member.incarnation()),
+                        Rig::dial,
                         loop.inbox(),
                         FakeWorker.KEY,
+                        new FormationNotices("g", notices::add),
                         Clock.SYSTEM,
                         randomness);
         keeper.start();
@@ -117,6 +121,16 @@ final class Rig implements AutoCloseable {
                 .addService(service)
                 .build()
                 .start();
+    }
+
+    /// The host of a member whose address is unusable.
+    static final String NOWHERE = "nowhere";
+
+    private static ManagedChannel dial(Member member) {
+        if (member.host().equals(NOWHERE)) {
+            throw new IllegalArgumentException("no such address");
+        }
+        return channel(member.incarnation());
     }
 
     private static ManagedChannel channel(String name) {

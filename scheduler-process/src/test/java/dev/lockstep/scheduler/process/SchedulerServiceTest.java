@@ -10,6 +10,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.google.protobuf.ByteString;
 import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.FixedCluster;
+import dev.lockstep.cluster.Member;
+import dev.lockstep.cluster.Registration;
 import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.proto.v1.FinishReason;
 import dev.lockstep.proto.v1.GenerateEvent;
@@ -109,6 +111,25 @@ class SchedulerServiceTest {
             assertEquals(Rig.expected(request, 1), call.ids.get(1));
             assertFalse(call.end(0).hasUsage());
             assertEquals(40, call.end(1).getUsage().getCompletionTokens());
+        }
+    }
+
+    @Test
+    void aGroupThatDoesNotFormIsSaidOnceWithItsReasonAndThenThatItForms() throws Exception {
+        try (var rig = new Rig()) {
+            Member broken =
+                    Member.worker("g", 0, 1, Rig.NOWHERE, 1, rig.randomness.nextIncarnation());
+            Registration registered = rig.cluster.register(broken);
+            String reason =
+                    "the address of rank 0 (worker g/0 at nowhere:1) cannot be dialled: no such address";
+            rig.awaitStatus(status -> status.getReason().equals(reason));
+            assertEquals("group g is not formed: " + reason, rig.notices.take());
+            // The keeper goes on.
+            registered.close();
+            rig.startRank(0, 1);
+            rig.awaitReady();
+            assertEquals("group g is formed", rig.notices.take());
+            assertTrue(rig.notices.isEmpty());
         }
     }
 

@@ -74,9 +74,9 @@ class WorkerGroupTest implements WorkerGroup.Listener {
         losses.add(reason);
     }
 
-    private WorkerGroup dial(long epoch) {
+    private WorkerGroup dial(long epoch) throws FormationException {
         List<Member> members = ranks.stream().map(rank -> rank.member).toList();
-        return new WorkerGroup(
+        return WorkerGroup.dial(
                 epoch,
                 members,
                 member ->
@@ -210,7 +210,7 @@ class WorkerGroupTest implements WorkerGroup.Listener {
     }
 
     @Test
-    void aStaleEpochIsReportedWithTheHighest() {
+    void aStaleEpochIsReportedWithTheHighest() throws Exception {
         ranks.get(1).sawEpoch(41);
         try (WorkerGroup group = dial(7)) {
             FormationException stale =

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.cli.launch;
+
+import dev.lockstep.cluster.process.SettingsException;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
+
+/// A lock on a folder that one process may use at a time. The kernel releases it when the process
+/// ends, however it ends; the file stays.
+final class FolderLock implements AutoCloseable {
+    static final String SUFFIX = ".lock";
+
+    /// An earlier process may be about to end.
+    private static final Duration PATIENCE = Duration.ofSeconds(3);
+
+    private static final int POLL_MILLIS = 50;
+    private static final int MAX_PID_LENGTH = 20;
+
+    private final FileChannel file;
+
+    private FolderLock(FileChannel file) {
+        this.file = file;
+    }
+
+    /// Takes the lock for a purpose, or waits a moment for the process that has it.
+    ///
+    /// @param key the setting that names the folder
+    /// @param use what the folder is used for, such as `serve`
+    /// @throws SettingsException naming that process
+    static FolderLock require(String key, Path folder, String use) {
+        return require(key, folder, use, PATIENCE);
+    }
+
+    static FolderLock require(String key, Path folder, String use, Duration patience) {
+        Path path = folder.resolve(use + SUFFIX);
+        long end = System.nanoTime() + patience.toNanos();
+        try {
+            while (true) {
+                Optional<FolderLock> lock = tryTake(path);
+                if (lock.isPresent()) {
+                    return lock.get();
+                }
+                if (System.nanoTime() - end > 0) {
+                    throw new SettingsException(
+                            "--%s: %s is used by another %s (process %s): name another folder"
+                                    .formatted(key, folder, use, holder(path)));
+                }
+                TimeUnit.MILLISECONDS.sleep(POLL_MILLIS);
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException("--%s: cannot lock %s".formatted(key, path), e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException("interrupted while waiting for " + path, e);
+        }
+    }
+
+    /// Takes the lock of a file; empty while another process has it.
+    static Optional<FolderLock> tryTake(Path path) throws IOException {
+        FileChannel file =
+                FileChannel.open(
+                        path,
+                        Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE),
+                        PosixFilePermissions.asFileAttribute(
+                                PosixFilePermissions.fromString("rw-------")));
+        try {
+            FileLock lock = file.tryLock();
+            if (lock != null) {
+                file.truncate(0);
+                String pid = ProcessHandle.current().pid() + "\n";
+                var _ = file.write(ByteBuffer.wrap(pid.getBytes(StandardCharsets.UTF_8)));
+                return Optional.of(new FolderLock(file));
+            }
+        } catch (OverlappingFileLockException e) {
+            // Another lock of this process.
+        } catch (IOException e) {
+            file.close();
+            throw e;
+        }
+        file.close();
+        return Optional.empty();
+    }
+
+    private static String holder(Path path) throws IOException {
+        try (FileChannel file = FileChannel.open(path, StandardOpenOption.READ)) {
+            ByteBuffer text = ByteBuffer.allocate(MAX_PID_LENGTH);
+            var _ = file.read(text);
+            return StandardCharsets.UTF_8.decode(text.flip()).toString().strip();
+        }
+    }
+
+    @Override
+    public void close() {
+        try {
+            file.close();
+        } catch (IOException e) {
+            throw new UncheckedIOException("cannot release a lock", e);
+        }
+    }
+}
