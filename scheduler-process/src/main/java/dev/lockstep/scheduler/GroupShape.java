@@ -8,11 +8,14 @@ import java.util.List;
 ///
 /// @param doublingPosition where a token takes twice the time it takes at the beginning of its
 ///   sequence; 0 when it was not measured
+/// @param measuredTokens tokens of a step that was measured to take at most the goal, the first
+///   number of [StepTime]; 0 when `maxBatchedTokens` was given
 public record GroupShape(
         long epoch,
         int maxSequences,
         int maxBatchedTokens,
         int doublingPosition,
+        int measuredTokens,
         int maxModelLength,
         int blockSize,
         int blocks,
@@ -23,13 +26,22 @@ public record GroupShape(
         requireAtLeast("max-num-seqs", maxSequences, 1);
         requireAtLeast("max-num-batched-tokens", maxBatchedTokens, 1);
         requireAtLeast("doubling position", doublingPosition, 0);
+        requireAtLeast("measured tokens", measuredTokens, 0);
+        if (measuredTokens > maxBatchedTokens) {
+            throw new IllegalArgumentException(
+                    "measured tokens is "
+                            + measuredTokens
+                            + ", max-num-batched-tokens "
+                            + maxBatchedTokens);
+        }
         requireAtLeast("max-model-len", maxModelLength, 2);
         requireAtLeast("block size", blockSize, 1);
         requireAtLeast("KV blocks", blocks, 2);
         requireAtLeast("KV groups", kvGroups.size(), 1);
     }
 
-    /// Creates a shape in which the time of a token does not depend on its position.
+    /// Creates a shape in which the time of a token does not depend on its position, and a step has a
+    /// given number of tokens.
     public GroupShape(
             long epoch,
             int maxSequences,
@@ -38,7 +50,16 @@ public record GroupShape(
             int blockSize,
             int blocks,
             List<KvGroupShape> kvGroups) {
-        this(epoch, maxSequences, maxBatchedTokens, 0, maxModelLength, blockSize, blocks, kvGroups);
+        this(
+                epoch,
+                maxSequences,
+                maxBatchedTokens,
+                0,
+                0,
+                maxModelLength,
+                blockSize,
+                blocks,
+                kvGroups);
     }
 
     private static void requireAtLeast(String name, int value, int min) {

@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
 
 /// The sequences of the step that is being planned, as its capacity scheduler chooses them.
 final class PlanInProgress implements Capacity {
-    private final int budget;
+    private final StepTime stepTime;
     private final KvCacheManager kv;
     private final SlotPool slots;
     private final WaitingRoom waiting;
@@ -24,10 +24,10 @@ final class PlanInProgress implements Capacity {
     private @Nullable Sequence withoutVictim;
     private @Nullable Boolean nextHurries;
 
-    /// @param budget upper bound of the tokens of a step
+    /// @param stepTime has the number of tokens of a step
     /// @param bestEffort the waiting order of sequences that are not guaranteed
     PlanInProgress(
-            int budget,
+            StepTime stepTime,
             KvCacheManager kv,
             SlotPool slots,
             WaitingRoom waiting,
@@ -35,7 +35,7 @@ final class PlanInProgress implements Capacity {
             MicroBatchScheduler microBatch,
             RunningSequences running,
             Timeline timeline) {
-        this.budget = budget;
+        this.stepTime = stepTime;
         this.kv = kv;
         this.slots = slots;
         this.waiting = waiting;
@@ -124,7 +124,8 @@ final class PlanInProgress implements Capacity {
 
     @Override
     public boolean wantsMore() {
-        return microBatch.wantsMore(batch.size() + withoutKv.size(), tokens, budget)
+        return microBatch.wantsMore(
+                        batch.size() + withoutKv.size(), tokens, stepTime.tokens())
                 || nextHurries();
     }
 
@@ -239,7 +240,7 @@ final class PlanInProgress implements Capacity {
     /// Whether a sequence needs no blocks, because the step has room for all of it and it generates
     /// nothing.
     private boolean fitsWithoutKv(Sequence sequence) {
-        return !sequence.generates() && tokens + sequence.promptLength() <= budget;
+        return !sequence.generates() && tokens + sequence.promptLength() <= stepTime.tokens();
     }
 
     @Override

@@ -16,24 +16,20 @@ final class PrefillPace {
 
     private static final long EXPIRY_NANOS = TimeUnit.MINUTES.toNanos(1);
 
-    private final int full;
     private double tokens;
     private double nanos;
     private long ended;
     private long measured;
 
-    /// @param budget upper bound of the tokens of a step
-    PrefillPace(int budget) {
-        full = Math.ceilDiv(budget, 2);
-    }
-
     /// Records that a step has ended. With several in flight, it began when the preceding one
     /// ended.
-    void ended(StepPlan plan, long now) {
+    ///
+    /// @param budget tokens that a step may have
+    void ended(StepPlan plan, int budget, long now) {
         long began = Math.max(plan.plannedNanos(), ended);
         ended = now;
         int prefilled = plan.prefillCount();
-        if (prefilled >= full) {
+        if (prefilled >= Math.ceilDiv(budget, 2)) {
             tokens = KEEP * tokens + prefilled;
             nanos = KEEP * nanos + (now - began);
             measured = now;

@@ -83,12 +83,13 @@ public final class Scheduler {
             CacheEvents events,
             Timeline timeline) {
         this.shape = shape;
+        this.stepTime = new StepTime(shape);
         this.timeline = timeline;
         WaitingOrder bestEffort = policies.newWaitingOrder();
         WaitingOrder guaranteed = policies.newWaitingOrder();
         this.kv = kvCache.make(listeners(events, bestEffort, guaranteed));
         this.waiting = new WaitingRoom(guaranteed, bestEffort, kv, timeline);
-        this.prefillPace = new PrefillPace(shape.maxBatchedTokens());
+        this.prefillPace = new PrefillPace();
         this.admissionCheck = new AdmissionCheck(limits, shape, kv, waiting, pace, prefillPace);
         var slots = new SlotPool(shape.maxSequences());
         var managers = new ArrayList<ResourceManager>(List.of(slots, waiting, kv));
@@ -99,7 +100,7 @@ public final class Scheduler {
         this.microBatch = policies.newMicroBatch();
         this.inProgress =
                 new PlanInProgress(
-                        shape.maxBatchedTokens(),
+                        stepTime,
                         kv,
                         slots,
                         waiting,
@@ -107,7 +108,6 @@ public final class Scheduler {
                         microBatch,
                         running,
                         timeline);
-        this.stepTime = new StepTime(shape);
         this.counts = new int[shape.maxSequences()];
         Arrays.setAll(plans, _ -> new StepPlan());
         this.generation = new Generation(shape.maxSequences(), running, waiting, timeline);
@@ -235,7 +235,7 @@ public final class Scheduler {
         if (batch.isEmpty()) {
             return;
         }
-        int budget = shape.maxBatchedTokens();
+        int budget = stepTime.tokens();
         for (Sequence sequence : inProgress.withoutKv()) {
             budget -= sequence.remaining();
         }
@@ -282,7 +282,8 @@ public final class Scheduler {
         List<SequenceEvent> events = generation.apply(plan, result);
         inFlight.remove();
         lookAhead.ended(plan, result, nanos);
-        prefillPace.ended(plan, nanos);
+        prefillPace.ended(plan, stepTime.tokens(), nanos);
+        stepTime.ended(plan, result.computeMicros());
         resources.updateResources(plan);
         return events;
     }
@@ -322,6 +323,11 @@ public final class Scheduler {
     /// Token ids of all waiting sequences, outputs included.
     public long waitingTokens() {
         return waiting.tokens();
+    }
+
+    /// Returns the number of tokens that a step may have now.
+    public int stepTokens() {
+        return stepTime.tokens();
     }
 
     /// Returns a snapshot for routers and users.

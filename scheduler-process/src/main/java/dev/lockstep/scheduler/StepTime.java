@@ -3,8 +3,8 @@ package dev.lockstep.scheduler;
 
 import java.util.List;
 
-/// Keeps a step as short as one of the largest number of tokens at the beginning of their
-/// sequences.
+/// Keeps a step as short as the goal, or as one of the given number of tokens at the beginning of
+/// their sequences.
 ///
 /// ```
 /// cost of tokens [p, p + n) = n · (1 + (p + n / 2) / d)      d: where a token takes twice the time
@@ -12,20 +12,92 @@ import java.util.List;
 ///
 /// When what the micro-batch scheduler divided costs more, prefills get proportionally less of it,
 /// so that long prompts do not slow down those that decode.
+///
+/// A number that the workers measured at their start is only the first one: a machine that was busy
+/// then gets more tokens once its steps are fast, and fewer when many in a row are slow. The time of
+/// a step comes in with its result, so that a recording replays to the same numbers.
 final class StepTime {
     /// A prefill row with fewer tokens is not worth its cost.
     static final int MIN_CHUNK = 16;
 
+    /// The goal for a step's time, which the workers' warm-up has too.
+    static final long GOAL_MICROS = 250_000;
+
+    /// The fastest of so many large steps counts: a short load of other processes changes nothing.
+    static final int WINDOW = 8;
+
+    /// A smaller change is not worth one.
+    private static final double NOTICEABLE = 1.25;
+
     private final int doublingPosition;
-    private final double max;
+    private final boolean measures;
+    private final int min;
+    private final int limit;
+    private final double[] fitting = new double[WINDOW];
+    private int measurements;
+    private int tokens;
 
     StepTime(GroupShape shape) {
         this.doublingPosition = shape.doublingPosition();
-        this.max = doublingPosition == 0 ? 0 : cost(0, shape.maxBatchedTokens());
+        this.measures = shape.measuredTokens() > 0;
+        this.limit = shape.maxBatchedTokens();
+        this.min = Math.min(limit, 2 * MIN_CHUNK);
+        this.tokens = measures ? shape.measuredTokens() : limit;
+    }
+
+    /// Returns the number of tokens that the next step may have.
+    int tokens() {
+        return tokens;
+    }
+
+    /// Records how long a step took.
+    ///
+    /// @param micros 0 if it is unknown
+    void ended(StepPlan plan, long micros) {
+        if (!measures || micros <= 0) {
+            return;
+        }
+        double all = 0;
+        double prefills = 0;
+        for (int i = 0; i < plan.rows().size(); i++) {
+            StepPlan.Row row = plan.rows().get(i);
+            double cost = cost(row.computed(), row.count());
+            all += cost;
+            prefills += row.prefill() ? cost : 0;
+        }
+        // A step of few tokens costs more for each of them.
+        if (prefills >= cost(0, tokens) / 2) {
+            fitting[measurements % WINDOW] = all * GOAL_MICROS / micros;
+            measurements++;
+            adjust();
+        }
+    }
+
+    private void adjust() {
+        double best = 0;
+        for (int i = 0; i < Math.min(measurements, WINDOW); i++) {
+            best = Math.max(best, fitting[i]);
+        }
+        double fits = tokensOf(best);
+        boolean more = fits >= NOTICEABLE * tokens && tokens < limit;
+        boolean fewer = measurements >= WINDOW && fits * NOTICEABLE <= tokens && tokens > min;
+        if (more || fewer) {
+            // Steps of other sizes have other costs: one measurement says little about them.
+            tokens = (int) Math.clamp(Math.clamp(fits, tokens / 2.0, 2.0 * tokens), min, limit);
+            measurements = 0;
+        }
+    }
+
+    /// Returns the number of tokens at the beginning of a sequence that have this cost.
+    private double tokensOf(double cost) {
+        double d = doublingPosition;
+        return d == 0 ? cost : d * (Math.sqrt(1 + 2 * cost / d) - 1);
     }
 
     private double cost(int position, int count) {
-        return count * (1 + (position + count / 2.0) / doublingPosition);
+        return doublingPosition == 0
+                ? count
+                : count * (1 + (position + count / 2.0) / doublingPosition);
     }
 
     /// Lowers `tokens[i]`, those of `batch[i]`, where the step would take too long.
@@ -43,6 +115,7 @@ final class StepTime {
                 decodes += cost;
             }
         }
+        double max = cost(0, this.tokens);
         if (decodes + prefills <= max) {
             return;
         }

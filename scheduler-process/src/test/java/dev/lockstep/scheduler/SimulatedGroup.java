@@ -46,12 +46,14 @@ final class SimulatedGroup {
                         random.nextInt(5) > 0);
         limits = new WaitingLimits(10 + random.nextInt(60), 300 + random.nextInt(3000));
         int sequences = 1 + random.nextInt(12);
+        int tokens = 1 + random.nextInt(40);
         shape =
                 new GroupShape(
                         0,
                         sequences,
-                        1 + random.nextInt(40),
+                        tokens,
                         random.nextBoolean() ? 0 : 1 + random.nextInt(60),
+                        random.nextBoolean() ? 0 : 1 + random.nextInt(tokens),
                         120,
                         4,
                         2,
@@ -109,6 +111,7 @@ final class SimulatedGroup {
                         shape.maxSequences(),
                         shape.maxBatchedTokens(),
                         shape.doublingPosition(),
+                        shape.measuredTokens(),
                         shape.maxModelLength(),
                         shape.blockSize(),
                         blocks,

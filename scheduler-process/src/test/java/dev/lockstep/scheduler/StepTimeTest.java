@@ -10,12 +10,17 @@ import org.junit.jupiter.api.Test;
 
 class StepTimeTest {
     private static StepTime time(int budget, int doublingPosition) {
+        return time(budget, doublingPosition, 0);
+    }
+
+    private static StepTime time(int budget, int doublingPosition, int measured) {
         return new StepTime(
                 new GroupShape(
                         1,
                         8,
                         budget,
                         doublingPosition,
+                        measured,
                         9000,
                         16,
                         999,
@@ -79,6 +84,74 @@ class StepTimeTest {
         assertArrayEquals(new int[] {1, 1, 14}, tokens);
         tokens = limited(time(64, 100), batch, 1, 1, 62);
         assertArrayEquals(new int[] {1, 1, 16}, tokens);
+    }
+
+    /// A step of one prefill row at the beginning of a sequence and some decode rows.
+    private static StepPlan step(int prefill, int decodes) {
+        var plan = new StepPlan();
+        plan.begin(1, 1, 0);
+        plan.add(prefilling(0), prefill);
+        for (int i = 0; i < decodes; i++) {
+            plan.add(decoding(1), 1);
+        }
+        return plan;
+    }
+
+    /// Ends full steps on a machine that computes a token in this time.
+    private static void run(StepTime time, int steps, long microsPerToken) {
+        for (int i = 0; i < steps; i++) {
+            time.ended(step(time.tokens(), 0), time.tokens() * microsPerToken);
+        }
+    }
+
+    @Test
+    void aMachineThatWasBusyAtItsStartGetsMoreTokens() {
+        StepTime time = time(1024, 0, 32);
+        assertEquals(32, time.tokens());
+        // 250 ms for 500 tokens; a step at most doubles the number.
+        run(time, 1, 500);
+        assertEquals(64, time.tokens());
+        run(time, 9, 500);
+        assertEquals(500, time.tokens());
+        run(time, 9, 10);
+        assertEquals(1024, time.tokens());
+    }
+
+    @Test
+    void fewerTokensNeedManySlowStepsInARow() {
+        StepTime time = time(1024, 0, 400);
+        run(time, StepTime.WINDOW - 1, 5000);
+        run(time, 1, 625);
+        run(time, StepTime.WINDOW - 1, 5000);
+        assertEquals(400, time.tokens(), "one was as fast as before");
+        run(time, 1, 5000);
+        assertEquals(200, time.tokens());
+        run(time, 20 * StepTime.WINDOW, 50_000);
+        assertEquals(2 * StepTime.MIN_CHUNK, time.tokens());
+        run(time, 1, 625);
+        assertEquals(4 * StepTime.MIN_CHUNK, time.tokens());
+    }
+
+    @Test
+    void theCostOfPositionsIsCountedInAMeasurement() {
+        StepTime time = time(1024, 100, 256);
+        // As long as the goal: 256 tokens cost 583.
+        time.ended(step(256, 0), StepTime.GOAL_MICROS);
+        assertEquals(256, time.tokens());
+        // Four times as fast: 2,335 is the cost of 590 tokens, more than twice as many.
+        time.ended(step(256, 0), StepTime.GOAL_MICROS / 4);
+        assertEquals(512, time.tokens());
+    }
+
+    @Test
+    void smallStepsAndUnknownTimesAndGivenNumbersChangeNothing() {
+        StepTime measured = time(1024, 0, 256);
+        measured.ended(step(100, 150), 1000);
+        measured.ended(step(256, 0), 0);
+        assertEquals(256, measured.tokens());
+        StepTime given = time(256, 0);
+        given.ended(step(256, 0), 1000);
+        assertEquals(256, given.tokens());
     }
 
     @Test

@@ -31,7 +31,7 @@ final class Rank implements AutoCloseable {
     private final List<PagedKv> kv = new ArrayList<>();
     private HeldBlocks held = new HeldBlocks(kv);
     private byte[] hashKey = {};
-    private StepBudget measured = new StepBudget(1, 0);
+    private StepBudget measured = StepBudget.given(1);
 
     /// Creates the communicator of an epoch.
     @FunctionalInterface
@@ -136,7 +136,7 @@ final class Rank implements AutoCloseable {
         if (formation.keepBlocks()) {
             return formation
                     .maxBatchedTokens()
-                    .map(tokens -> new StepBudget(tokens, 0))
+                    .map(StepBudget::given)
                     .orElse(measured);
         }
         held.clear();
@@ -144,7 +144,7 @@ final class Rank implements AutoCloseable {
         requireScratch(session, warmUp.dummyStep());
         if (formation.maxBatchedTokens().isPresent()) {
             warmUp.warm();
-            return new StepBudget(formation.maxBatchedTokens().get(), 0);
+            return StepBudget.given(formation.maxBatchedTokens().get());
         }
         measured = warmUp.measure();
         return measured;

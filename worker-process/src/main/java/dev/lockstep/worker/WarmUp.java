@@ -60,7 +60,8 @@ final class WarmUp {
                         : Math.min(
                                 maxTokens, Math.max(chunk, within(chunk, nanos, doublingPosition)));
         int block = session.limits().blockSize();
-        return new StepBudget(tokens <= block ? tokens : tokens / block * block, doublingPosition);
+        return new StepBudget(
+                tokens <= block ? tokens : tokens / block * block, doublingPosition, maxTokens);
     }
 
     /// Returns the number of tokens that take as long as the goal if `chunk` tokens take `nanos`.

@@ -219,6 +219,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
                                             .setEpoch(epoch)
                                             .setMaxNumBatchedTokens(budget.tokens())
                                             .setDoublingPosition(budget.doublingPosition())
+                                            .setStepTokenLimit(budget.limit())
                                             .setInfo(joinReply.info())));
         }
 

@@ -293,7 +293,9 @@ final class GroupKeeper implements AutoCloseable {
                 group.shape().blocks(),
                 held.blocks().size(),
                 group.shape().maxSequences(),
-                group.shape().maxBatchedTokens(),
+                group.shape().measuredTokens() > 0
+                        ? group.shape().measuredTokens()
+                        : group.shape().maxBatchedTokens(),
                 Duration.ofNanos(clock.nanoTime() - startNanos).toMillis());
         return group;
     }
@@ -302,16 +304,20 @@ final class GroupKeeper implements AutoCloseable {
             WorkerGroup workers, Joined first, Form form, List<Formed> formed, CommonBlocks held)
             throws FormationException {
         int tokens = form.getMaxNumBatchedTokens();
+        int limit = Integer.MAX_VALUE;
         for (Formed one : formed) {
             tokens = Handshake.minGiven(tokens, one.getMaxNumBatchedTokens());
+            limit = Math.min(limit, one.getStepTokenLimit());
         }
+        boolean measured = form.getMaxNumBatchedTokens() == 0 && limit >= tokens;
         try {
             var shape =
                     new GroupShape(
                             form.getEpoch(),
                             form.getMaxNumSeqs(),
-                            tokens,
+                            measured ? limit : tokens,
                             formed.getFirst().getDoublingPosition(),
+                            measured ? tokens : 0,
                             first.getMaxModelLen(),
                             first.getBlockSize(),
                             Math.toIntExact(form.getKvBlocks()),

@@ -70,6 +70,7 @@ final class Recording implements Recorder, AutoCloseable {
                         .setMaxNumSeqs(shape.maxSequences())
                         .setMaxNumBatchedTokens(shape.maxBatchedTokens())
                         .setDoublingPosition(shape.doublingPosition())
+                        .setMeasuredTokens(shape.measuredTokens())
                         .setMaxModelLen(shape.maxModelLength())
                         .setBlockSize(shape.blockSize())
                         .setBlocks(shape.blocks())

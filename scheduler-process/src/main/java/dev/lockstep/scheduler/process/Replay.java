@@ -137,6 +137,7 @@ public final class Replay {
                         group.getMaxNumSeqs(),
                         group.getMaxNumBatchedTokens(),
                         group.getDoublingPosition(),
+                        group.getMeasuredTokens(),
                         group.getMaxModelLen(),
                         group.getBlockSize(),
                         group.getBlocks(),

@@ -187,7 +187,7 @@ final class SchedulerService extends SchedulerGrpc.SchedulerImplBase {
                                         .setMaxModelLen(formed.shape().maxModelLength())
                                         .setVocabSize(formed.vocabularySize())
                                         .setMaxNumSeqs(formed.shape().maxSequences())
-                                        .setMaxNumBatchedTokens(formed.shape().maxBatchedTokens())
+                                        .setMaxNumBatchedTokens(status.stepTokens())
                                         .setBlockSize(formed.shape().blockSize())
                                         .addAllRanks(formed.ranks()));
         return proto.build();

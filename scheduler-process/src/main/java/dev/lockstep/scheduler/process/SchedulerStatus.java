@@ -7,9 +7,15 @@ import java.util.Optional;
 /// The status of the scheduler, for routers and users: with a group it is ready, without one
 /// `reason` says why.
 ///
+/// @param stepTokens tokens that a step may have now
 /// @param stepBytes bytes of all steps on the wire, to one rank
 record SchedulerStatus(
-        Optional<FormedGroup> group, String reason, Load load, long stepBytes, int waitingLimit) {
+        Optional<FormedGroup> group,
+        String reason,
+        Load load,
+        int stepTokens,
+        long stepBytes,
+        int waitingLimit) {
     boolean ready() {
         return group.isPresent() && reason.isEmpty();
     }

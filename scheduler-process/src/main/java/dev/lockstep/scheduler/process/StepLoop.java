@@ -288,6 +288,7 @@ final class StepLoop implements AutoCloseable {
                         current.map(Epoch::group),
                         reason,
                         epochs.load(current, gate.refused()).withParked(requests.parkedCount()),
+                        epoch == null ? 0 : epoch.scheduler().stepTokens(),
                         stepBytes,
                         limits.sequences()));
     }

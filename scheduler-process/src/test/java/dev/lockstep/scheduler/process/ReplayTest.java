@@ -48,7 +48,7 @@ class ReplayTest {
                 List.of(
                         KvGroupShape.full(64),
                         new KvGroupShape(KvGroupShape.Kind.WINDOW, 9, 128, 1));
-        var shape = new GroupShape(1, 6, 24, 120, 4, 60, groups);
+        var shape = new GroupShape(1, 6, 24, 0, 8, 120, 4, 60, groups);
         var limits = new WaitingLimits(50, 5000);
         var policies = new Policies("maximum-utilization", "fcfs", order, Map.of("a", 3.0), true);
         var scheduler =
