@@ -25,8 +25,7 @@ final class SchedulerCommand extends Command {
     int run(List<String> arguments) {
         Settings settings = settings(arguments);
         String name = "scheduler-" + settings.value(ProcessKeys.GROUP);
-        ProcessStart start =
-                ProcessStart.of(name, settings, SchedulerConfig.drainBudget(settings));
+        ProcessStart start = ProcessStart.of(name, settings, SchedulerConfig.drainBudget(settings));
         InternalPort.requireFree(settings);
         SchedulerMain.run(
                 SchedulerConfig.of(settings, start.folder(ProcessKeys.RUN_FOLDER, name)),

@@ -40,8 +40,8 @@ public record GroupShape(
         requireAtLeast("KV groups", kvGroups.size(), 1);
     }
 
-    /// Creates a shape in which the time of a token does not depend on its position, and a step has a
-    /// given number of tokens.
+    /// Creates a shape in which the time of a token does not depend on its position, and a step has
+    /// a given number of tokens.
     public GroupShape(
             long epoch,
             int maxSequences,

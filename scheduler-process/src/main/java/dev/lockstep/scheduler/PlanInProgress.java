@@ -124,8 +124,7 @@ final class PlanInProgress implements Capacity {
 
     @Override
     public boolean wantsMore() {
-        return microBatch.wantsMore(
-                        batch.size() + withoutKv.size(), tokens, stepTime.tokens())
+        return microBatch.wantsMore(batch.size() + withoutKv.size(), tokens, stepTime.tokens())
                 || nextHurries();
     }
 

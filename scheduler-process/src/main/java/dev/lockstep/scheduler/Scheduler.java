@@ -100,14 +100,7 @@ public final class Scheduler {
         this.microBatch = policies.newMicroBatch();
         this.inProgress =
                 new PlanInProgress(
-                        stepTime,
-                        kv,
-                        slots,
-                        waiting,
-                        bestEffort,
-                        microBatch,
-                        running,
-                        timeline);
+                        stepTime, kv, slots, waiting, bestEffort, microBatch, running, timeline);
         this.counts = new int[shape.maxSequences()];
         Arrays.setAll(plans, _ -> new StepPlan());
         this.generation = new Generation(shape.maxSequences(), running, waiting, timeline);

@@ -14,8 +14,8 @@ import java.util.List;
 /// so that long prompts do not slow down those that decode.
 ///
 /// A number that the workers measured at their start is only the first one: a machine that was busy
-/// then gets more tokens once its steps are fast, and fewer when many in a row are slow. The time of
-/// a step comes in with its result, so that a recording replays to the same numbers.
+/// then gets more tokens once its steps are fast, and fewer when many in a row are slow. The time
+/// of a step comes in with its result, so that a recording replays to the same numbers.
 final class StepTime {
     /// A prefill row with fewer tokens is not worth its cost.
     static final int MIN_CHUNK = 16;

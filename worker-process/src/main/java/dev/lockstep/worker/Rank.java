@@ -134,10 +134,7 @@ final class Rank implements AutoCloseable {
     /// formation that keeps blocks skips it.
     StepBudget warm(Session session, StepRunner.Formation formation) {
         if (formation.keepBlocks()) {
-            return formation
-                    .maxBatchedTokens()
-                    .map(StepBudget::given)
-                    .orElse(measured);
+            return formation.maxBatchedTokens().map(StepBudget::given).orElse(measured);
         }
         held.clear();
         var warmUp = new WarmUp(kernels, session, (int) formation.kvBlocks());

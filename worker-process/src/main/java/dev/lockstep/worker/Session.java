@@ -126,12 +126,7 @@ final class Session implements AutoCloseable {
             nameBlocks(step.rows());
         }
         return new StepOutcome(
-                step.epoch(),
-                step.number(),
-                refused,
-                sampled,
-                outputs,
-                System.nanoTime() - start);
+                step.epoch(), step.number(), refused, sampled, outputs, System.nanoTime() - start);
     }
 
     /// Refuses an admission whose settings have ids outside the vocabulary; the same on all ranks.

@@ -102,16 +102,8 @@ record Step(
         private Admission with(
                 SamplingSettings sampling, OutputSettings wanted, Optional<String> reason) {
             return new Admission(
-                    requestId,
-                    slot,
-                    promptIds,
-                    outputIds,
-                    sampling,
-                    computed,
-                    wanted,
-                    generates,
-                    withoutKv,
-                    reason);
+                    requestId, slot, promptIds, outputIds, sampling, computed, wanted, generates,
+                    withoutKv, reason);
         }
     }
 

@@ -166,8 +166,7 @@ class HeldBlocksTest {
         }
     }
 
-    private static List<StepOutcome.Sampled> prefill(
-            Session session, int computed, int... blocks) {
+    private static List<StepOutcome.Sampled> prefill(Session session, int computed, int... blocks) {
         int[] prompt = new int[33];
         for (int i = 0; i < prompt.length; i++) {
             prompt[i] = 3 * i + 5;
@@ -178,7 +177,12 @@ class HeldBlocksTest {
                                 NONE,
                                 List.of(
                                         new Step.Admission(
-                                                "r", 0, prompt, NONE, TestWorker.seeded(1), computed)),
+                                                "r",
+                                                0,
+                                                prompt,
+                                                NONE,
+                                                TestWorker.seeded(1),
+                                                computed)),
                                 new Step.Row(
                                         0,
                                         computed,
@@ -202,8 +206,7 @@ class HeldBlocksTest {
                                 List.of(
                                         TestWorker.admission(
                                                 0, new int[33], NONE, TestWorker.seeded(1))),
-                                new Step.Row(
-                                        0, 0, 33, List.of(new int[] {5, 9, 7}), names));
+                                new Step.Row(0, 0, 33, List.of(new int[] {5, 9, 7}), names));
                 IllegalArgumentException refusal =
                         assertThrows(IllegalArgumentException.class, () -> session.run(step));
                 assertEquals(

@@ -113,8 +113,7 @@ class MalformedMessagesTest extends TinyWorkerSetting {
                 List.of(
                         new Refused(sampling(one -> one.setTopP(7)), "top_p is 7.0"),
                         new Refused(sampling(one -> one.setTopP(0)), "top_p is 0.0"),
-                        new Refused(
-                                sampling(one -> one.setTemperature(Float.NaN)), "temperature"),
+                        new Refused(sampling(one -> one.setTemperature(Float.NaN)), "temperature"),
                         new Refused(sampling(one -> one.setTopK(-1)), "top_k is -1"),
                         new Refused(sampling(one -> one.setMinP(2)), "min_p is 2.0"),
                         new Refused(sampling(one -> one.setTypicalP(-1)), "typical_p is -1.0"),
@@ -128,8 +127,10 @@ class MalformedMessagesTest extends TinyWorkerSetting {
                                 sampling(one -> one.setPresencePenalty(1 / 0f)),
                                 "presence_penalty is Infinity"),
                         new Refused(sampling(one -> one.setTopLogprobs(21)), "top_logprobs is 21"),
-                        new Refused(sampling(one -> one.addLogitBias(bias(512))), "logit_bias is 512"),
-                        new Refused(sampling(one -> one.addLogitBias(bias(-1))), "logit_bias is -1"),
+                        new Refused(
+                                sampling(one -> one.addLogitBias(bias(512))), "logit_bias is 512"),
+                        new Refused(
+                                sampling(one -> one.addLogitBias(bias(-1))), "logit_bias is -1"),
                         new Refused(
                                 admission(1, TestSteps.greedy()).addStopTokenIds(512),
                                 "stop_token_ids is 512"),
@@ -142,10 +143,8 @@ class MalformedMessagesTest extends TinyWorkerSetting {
                         new Refused(
                                 admission(1, TestSteps.greedy()).setOutputs(GARBAGE),
                                 "outputs of an admission cannot be read"),
-                        new Refused(
-                                outputs(PromptOutputs.newBuilder().setFrom(-1)), "position -1"),
-                        new Refused(
-                                outputs(PromptOutputs.newBuilder().setTopLogprobs(21)), "21"),
+                        new Refused(outputs(PromptOutputs.newBuilder().setFrom(-1)), "position -1"),
+                        new Refused(outputs(PromptOutputs.newBuilder().setTopLogprobs(21)), "21"),
                         new Refused(
                                 outputs(PromptOutputs.newBuilder().setPoolingValue(9)),
                                 "pooling 9"));
@@ -171,8 +170,7 @@ class MalformedMessagesTest extends TinyWorkerSetting {
                 assertEquals(2, result.getSampledCount(), bad.words);
                 assertEquals(0, result.getOutputsCount(), bad.words);
                 // The next step is in flight when the scheduler learns of the refusal.
-                scheduler.send(
-                        step(1, ++number).addRows(row(0, 10, 1)).addRows(row(1, 10, 1)));
+                scheduler.send(step(1, ++number).addRows(row(0, 10, 1)).addRows(row(1, 10, 1)));
                 assertEquals(2, scheduler.result().getSampledCount());
                 scheduler.send(step(1, ++number).addReleasedSlots(1));
                 scheduler.result();

@@ -58,7 +58,10 @@ class ReusedBuffersTest {
 
         Admission admission(int slot, int[] prompt) {
             Admission.Builder admission =
-                    Admission.newBuilder().setSlot(slot).setRequestId("r").setGenerates(generates());
+                    Admission.newBuilder()
+                            .setSlot(slot)
+                            .setRequestId("r")
+                            .setGenerates(generates());
             for (int id : prompt) {
                 admission.addPromptIds(id);
             }

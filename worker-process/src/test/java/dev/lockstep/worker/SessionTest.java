@@ -77,7 +77,8 @@ class SessionTest extends TinyWorkerSetting {
                             .getFirst();
             assertEquals(Optional.empty(), plain.logprobs());
             assertTrue(
-                    StepMessages.toProto(new StepOutcome(1, 1, List.of(), List.of(plain), List.of(), 0))
+                    StepMessages.toProto(
+                                    new StepOutcome(1, 1, List.of(), List.of(plain), List.of(), 0))
                             .getSampled(0)
                             .getLogprobs()
                             .isEmpty());

@@ -159,16 +159,20 @@ final class TestWorker implements AutoCloseable {
     }
 
     /// Asserts equal ids and equal bits of log-probabilities.
-    static void assertSame(
-            List<StepOutcome.Sampled> expected, List<StepOutcome.Sampled> actual) {
+    static void assertSame(List<StepOutcome.Sampled> expected, List<StepOutcome.Sampled> actual) {
         assertEquals(expected.size(), actual.size());
         for (int i = 0; i < expected.size(); i++) {
             StepOutcome.Sampled a = expected.get(i);
             StepOutcome.Sampled b = actual.get(i);
             assertEquals(a.id(), b.id(), "token " + i);
-            assertEquals(a.logprobs().orElseThrow().chosen(), b.logprobs().orElseThrow().chosen(), 0f);
-            assertArrayEquals(a.logprobs().orElseThrow().topIds(), b.logprobs().orElseThrow().topIds(), a.toString());
-            assertArrayEquals(a.logprobs().orElseThrow().top(), b.logprobs().orElseThrow().top(), 0f);
+            assertEquals(
+                    a.logprobs().orElseThrow().chosen(), b.logprobs().orElseThrow().chosen(), 0f);
+            assertArrayEquals(
+                    a.logprobs().orElseThrow().topIds(),
+                    b.logprobs().orElseThrow().topIds(),
+                    a.toString());
+            assertArrayEquals(
+                    a.logprobs().orElseThrow().top(), b.logprobs().orElseThrow().top(), 0f);
         }
     }
 

@@ -12,8 +12,6 @@ public final class InternalPort {
     public static void requireFree(Settings settings) {
         settings.find(ProcessKeys.INTERNAL_HOST)
                 .ifPresent(
-                        host ->
-                                FreePort.require(
-                                        host, settings.value(ProcessKeys.INTERNAL_PORT)));
+                        host -> FreePort.require(host, settings.value(ProcessKeys.INTERNAL_PORT)));
     }
 }

@@ -26,10 +26,7 @@ public final class SchedulerMain {
     ///
     /// @param notices receives lines for the person who started the process
     public static void run(
-            SchedulerConfig config,
-            ClusterAccess access,
-            Daemon daemon,
-            Consumer<String> notices) {
+            SchedulerConfig config, ClusterAccess access, Daemon daemon, Consumer<String> notices) {
         try {
             start(config, access, daemon, notices);
         } catch (IOException e) {
@@ -40,10 +37,7 @@ public final class SchedulerMain {
     }
 
     private static void start(
-            SchedulerConfig config,
-            ClusterAccess access,
-            Daemon daemon,
-            Consumer<String> notices)
+            SchedulerConfig config, ClusterAccess access, Daemon daemon, Consumer<String> notices)
             throws IOException {
         NettyTransport transport = daemon.own(new NettyTransport(access));
         ZooKeeperCluster cluster =

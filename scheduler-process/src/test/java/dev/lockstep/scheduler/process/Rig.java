@@ -127,7 +127,7 @@ final class Rig implements AutoCloseable {
     static final String NOWHERE = "nowhere";
 
     private static ManagedChannel dial(Member member) {
-        if (member.host().equals(NOWHERE)) {
+        if (member.address().host().equals(NOWHERE)) {
             throw new IllegalArgumentException("no such address");
         }
         return channel(member.incarnation());
