@@ -83,6 +83,7 @@ final class BenchCommand extends Command {
         var load =
                 new ServeBench.Load(
                         settings.find(ProcessKeys.SERVED_MODEL_NAME)
+                                .map(List::getFirst)
                                 .orElse(KnownModel.ALL.getFirst().name()),
                         settings.value(TENANT),
                         settings.value(CONCURRENCY),

@@ -183,6 +183,9 @@ public final class ZooKeeperCluster implements Cluster {
         } catch (IOException e) {
             LOG.debug("refreshing failed, retrying", e);
             var _ = tasks.schedule(this::refreshSoon, RETRY.toMillis(), TimeUnit.MILLISECONDS);
+        } catch (RuntimeException e) {
+            // The executor would keep it to itself; the next tick tries again.
+            LOG.error("refreshing failed", e);
         }
     }
 

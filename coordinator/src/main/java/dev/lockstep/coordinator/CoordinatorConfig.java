@@ -8,12 +8,13 @@ import dev.lockstep.cluster.process.SettingsException;
 import dev.lockstep.cluster.process.SettingsSpec;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 
 /// The settings of one coordinator, read once at its start.
 ///
 /// @param model the path of its tokenizer and chat template
-/// @param servedModelName the name of the model in requests; groups that serve another model are
-///   not used
+/// @param servedModelNames the names of the model in requests; groups that serve another model than
+///   the first are not used
 /// @param drainTimeout how long running requests may continue after SIGTERM
 public record CoordinatorConfig(
         String zookeeper,
@@ -21,7 +22,7 @@ public record CoordinatorConfig(
         String host,
         int port,
         Path model,
-        String servedModelName,
+        List<String> servedModelNames,
         int maxBodyBytes,
         Duration drainTimeout,
         boolean parentPipe,
@@ -64,7 +65,7 @@ public record CoordinatorConfig(
                 settings.value(ProcessKeys.HOST),
                 settings.value(PORT),
                 model,
-                settings.find(ProcessKeys.SERVED_MODEL_NAME).orElse(modelName),
+                settings.find(ProcessKeys.SERVED_MODEL_NAME).orElse(List.of(modelName)),
                 bodyBytes(settings.value(MAX_BODY)),
                 settings.value(ProcessKeys.DRAIN_TIMEOUT),
                 settings.value(ProcessKeys.PARENT_PIPE),

@@ -30,7 +30,7 @@ public final class CoordinatorMain {
         CompletableFuture<ServedModel> model =
                 start(
                         "model-text",
-                        () -> ServedModel.load(config.model(), config.servedModelName()));
+                        () -> ServedModel.load(config.model(), config.servedModelNames()));
         CompletableFuture<Cluster> connecting =
                 start(
                         "cluster-connect",

@@ -142,13 +142,16 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
     public void listModels(ListModelsRequest request, StreamObserver<ListModelsResponse> observer) {
         respond(
                 observer,
-                () ->
-                        ListModelsResponse.newBuilder()
-                                .addModels(
-                                        ModelInfo.newBuilder()
-                                                .setId(completions.model().name())
-                                                .setMaxModelLen(completions.context()))
-                                .build());
+                () -> {
+                    ListModelsResponse.Builder response = ListModelsResponse.newBuilder();
+                    for (String name : completions.model().names()) {
+                        response.addModels(
+                                ModelInfo.newBuilder()
+                                        .setId(name)
+                                        .setMaxModelLen(completions.context()));
+                    }
+                    return response.build();
+                });
     }
 
     private <T> void respond(StreamObserver<T> observer, Supplier<T> work) {

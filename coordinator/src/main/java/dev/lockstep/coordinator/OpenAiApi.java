@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.coordinator;
 
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.linecorp.armeria.common.HttpMethod;
 import com.linecorp.armeria.common.HttpRequest;
@@ -278,7 +279,8 @@ final class OpenAiApi implements HttpService {
 
     private ObjectNode models() {
         ObjectNode list = Json.object().put("object", "list");
-        list.putArray("data").add(model(completions.model().name()));
+        ArrayNode data = list.putArray("data");
+        completions.model().names().forEach(name -> data.add(model(name)));
         return list;
     }
 
@@ -287,7 +289,7 @@ final class OpenAiApi implements HttpService {
         model.requireName(name);
         ObjectNode node =
                 Json.object()
-                        .put("id", model.name())
+                        .put("id", name)
                         .put("object", "model")
                         .put("created", model.created())
                         .put("owned_by", "lockstep")

@@ -21,9 +21,10 @@ import java.util.Optional;
 /// and its chat template. Immutable.
 ///
 /// @param tokenizer empty for a model that serves token ids only
+/// @param names the names in requests, of which responses have the first
 /// @param created seconds since 1970, for the model list
 record ServedModel(
-        String name,
+        List<String> names,
         int vocabularySize,
         int contextLength,
         Optional<Tokenizer> tokenizer,
@@ -31,8 +32,17 @@ record ServedModel(
         EndTokens endTokens,
         long created) {
 
+    ServedModel {
+        names = List.copyOf(names);
+    }
+
+    /// Returns the name in responses.
+    String name() {
+        return names.getFirst();
+    }
+
     /// Reads the tokenizer and the chat template, but no weights.
-    static ServedModel load(Path path, String name) {
+    static ServedModel load(Path path, List<String> names) {
         ModelConfig config = Checkpoint.open(path).config();
         TokenizerSource source = TokenizerSource.open(path);
         Optional<Tokenizer> tokenizer =
@@ -40,7 +50,7 @@ record ServedModel(
         Optional<ChatTemplate> template =
                 tokenizer.flatMap(text -> source.chatTemplate().map(each -> parse(each, text)));
         return new ServedModel(
-                name,
+                names,
                 config.vocabularySize(),
                 config.contextLength(),
                 tokenizer,
@@ -55,8 +65,8 @@ record ServedModel(
 
     /// Refuses a request for another model.
     void requireName(String requested) {
-        if (!requested.equals(name)) {
-            throw ApiError.modelNotFound(requested, name);
+        if (!names.contains(requested)) {
+            throw ApiError.modelNotFound(requested, String.join("`, `", names));
         }
     }
 
@@ -109,7 +119,7 @@ record ServedModel(
                                 ApiError.invalid(
                                         "messages",
                                         "the model "
-                                                + name
+                                                + name()
                                                 + " has no chat template; use /v1/completions"));
         return new ConversationRenderer(template, Clock.system(ZoneId.systemDefault()))
                 .render(conversation);
@@ -128,7 +138,7 @@ record ServedModel(
                         ApiError.invalid(
                                 field,
                                 "the model "
-                                        + name
+                                        + name()
                                         + " has no tokenizer and serves only token ids: send them as \"prompt\" to /v1/completions"));
     }
 

@@ -46,7 +46,7 @@ final class ApplyTemplateTest {
 
     private static ServedModel with(ServedModel model, Optional<ChatTemplate> template) {
         return new ServedModel(
-                model.name(),
+                model.names(),
                 model.vocabularySize(),
                 model.contextLength(),
                 model.tokenizer(),
@@ -142,7 +142,7 @@ final class ApplyTemplateTest {
         }
         var idsOnly =
                 new ServedModel(
-                        model.name(),
+                        model.names(),
                         model.vocabularySize(),
                         model.contextLength(),
                         Optional.empty(),

@@ -424,7 +424,7 @@ final class BadInputTest {
                                 .getBytes(StandardCharsets.UTF_8));
         var model =
                 new ServedModel(
-                        "tiny",
+                        List.of("tiny"),
                         2,
                         4096,
                         Optional.of(hostile),

@@ -107,7 +107,7 @@ final class ChoiceTextTest {
     void anIdBeyondTheTokenizerHasNoTextButCounts() {
         var padded =
                 new ServedModel(
-                        "padded",
+                        List.of("padded"),
                         600,
                         512,
                         model.tokenizer(),
@@ -132,7 +132,7 @@ final class ChoiceTextTest {
     void aModelWithoutATokenizerReturnsTokensWithoutText() {
         var bare =
                 new ServedModel(
-                        "bare", 512, 512, Optional.empty(), Optional.empty(), model.endTokens(), 0);
+                        List.of("bare"), 512, 512, Optional.empty(), Optional.empty(), model.endTokens(), 0);
         ChoiceText choice = choice(bare, withStops(List.of()));
         Delta all = choice.push(token(300)).and(choice.push(token(301)));
         all = all.and(choice.finish(false, -1));

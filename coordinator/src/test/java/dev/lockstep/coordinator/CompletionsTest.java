@@ -343,6 +343,46 @@ final class CompletionsTest {
     }
 
     @Test
+    void aModelMayHaveSeveralNamesOfWhichResponsesHaveTheFirst() throws Exception {
+        ServedModel model = TestCoordinator.tinyModel();
+        var named =
+                new ServedModel(
+                        List.of("tiny", "gpt-4o"),
+                        model.vocabularySize(),
+                        model.contextLength(),
+                        model.tokenizer(),
+                        model.chatTemplate(),
+                        model.endTokens(),
+                        model.created());
+        try (TestCoordinator two = TestCoordinator.start(named)) {
+            two.scheduler.behave(
+                    call -> {
+                        call.oneByOne(0, two.ids("b"));
+                        call.finishByLength(0);
+                    });
+            JsonNode list = TestCoordinator.json(two.get("/v1/models").body()).get("data");
+            assertEquals(
+                    List.of("tiny", "gpt-4o"),
+                    list.findValuesAsText("id"));
+            assertEquals(
+                    list.get(1), TestCoordinator.json(two.get("/v1/models/gpt-4o").body()));
+            for (String name : List.of("tiny", "gpt-4o")) {
+                HttpResponse<String> response =
+                        two.post(
+                                "/v1/completions",
+                                "{\"model\":\"%s\",\"prompt\":\"a\",\"max_tokens\":1}"
+                                        .formatted(name));
+                assertEquals(200, response.statusCode(), response.body());
+                assertEquals(
+                        "tiny", TestCoordinator.json(response.body()).get("model").asText());
+            }
+            String refused =
+                    two.post("/v1/completions", "{\"model\":\"other\",\"prompt\":\"a\"}").body();
+            assertTrue(refused.contains("this server serves `tiny`, `gpt-4o`"), refused);
+        }
+    }
+
+    @Test
     void textIsTokenizedAndDetokenized() throws Exception {
         HttpResponse<String> there =
                 tiny.post("/tokenize", "{\"model\":\"tiny\",\"prompt\":\"Hello there\"}");

@@ -28,7 +28,7 @@ final class CoordinatorConfigTest {
         CoordinatorConfig config = config("--zookeeper=localhost:2181");
         assertEquals("127.0.0.1", config.host());
         assertEquals(8000, config.port());
-        assertEquals("the-model", config.servedModelName());
+        assertEquals(List.of("the-model"), config.servedModelNames());
         assertEquals(8 << 20, config.maxBodyBytes());
         assertEquals(Duration.ofSeconds(60), config.drainTimeout());
         assertFalse(config.parentPipe());
@@ -45,7 +45,7 @@ final class CoordinatorConfigTest {
                         "--max-body=1M",
                         "--drain-timeout=5s");
         assertEquals(0, config.port());
-        assertEquals("other", config.servedModelName());
+        assertEquals(List.of("other"), config.servedModelNames());
         assertEquals(1 << 20, config.maxBodyBytes());
         assertEquals(Duration.ofSeconds(5), config.drainTimeout());
     }

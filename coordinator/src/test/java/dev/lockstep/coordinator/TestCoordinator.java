@@ -72,7 +72,7 @@ public final class TestCoordinator implements AutoCloseable {
 
     static CoordinatorConfig config(Path model, int port) {
         return new CoordinatorConfig(
-                "unused:1", "default", "127.0.0.1", port, model, MODEL, MAX_BODY, NEVER, false, "");
+                "unused:1", "default", "127.0.0.1", port, model, List.of(MODEL), MAX_BODY, NEVER, false, "");
     }
 
     public static TestCoordinator start() throws Exception {
@@ -97,7 +97,7 @@ public final class TestCoordinator implements AutoCloseable {
         Path folder = Files.createTempDirectory("tiny");
         try {
             TinyCheckpoint.write(folder, 1);
-            return ServedModel.load(folder, MODEL);
+            return ServedModel.load(folder, List.of(MODEL));
         } finally {
             try (Stream<Path> files = Files.list(folder)) {
                 for (Path file : files.toList()) {

@@ -122,7 +122,9 @@ public record WorkerConfig(
                                         settings.value(ProcessKeys.GROUP),
                                         settings.value(ProcessKeys.RANK))),
                 model,
-                settings.find(ProcessKeys.SERVED_MODEL_NAME).orElse(modelName),
+                settings.find(ProcessKeys.SERVED_MODEL_NAME)
+                        .map(List::getFirst)
+                        .orElse(modelName),
                 settings.find(ProcessKeys.THREADS),
                 settings.find(CPUS).map(WorkerConfig::cpuList).orElse(List.of()),
                 settings.value(OVERSUBSCRIBED),

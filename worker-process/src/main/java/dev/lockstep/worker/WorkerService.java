@@ -240,13 +240,18 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
         }
 
         private void beat() {
-            send(
-                    WorkerMessage.newBuilder()
-                            .setHeartbeat(
-                                    Heartbeat.newBuilder()
-                                            .setEpoch(epoch)
-                                            .setLastStep(runner.lastFinished())
-                                            .setProgress(progress.getAsLong())));
+            try {
+                send(
+                        WorkerMessage.newBuilder()
+                                .setHeartbeat(
+                                        Heartbeat.newBuilder()
+                                                .setEpoch(epoch)
+                                                .setLastStep(runner.lastFinished())
+                                                .setProgress(progress.getAsLong())));
+            } catch (RuntimeException e) {
+                // A task that throws is never scheduled again, and the scheduler would see silence.
+                LOG.error("a heartbeat of epoch {} failed", epoch, e);
+            }
         }
 
         private synchronized void send(WorkerMessage.Builder message) {

@@ -58,6 +58,9 @@ public record ModelChoice(Path path, String name) {
 
     private static String nameOf(Path path) {
         String name = path.toAbsolutePath().normalize().getFileName().toString();
-        return name.endsWith(".gguf") ? name.substring(0, name.length() - ".gguf".length()) : name;
+        String plain =
+                name.endsWith(".gguf") ? name.substring(0, name.length() - ".gguf".length()) : name;
+        // A comma separates names of models.
+        return plain.replace(',', '-');
     }
 }

@@ -259,6 +259,7 @@ public final class Launcher {
                     "--served-model-name="
                             + config.settings()
                                     .find(ProcessKeys.SERVED_MODEL_NAME)
+                                    .map(names -> String.join(",", names))
                                     .orElse(config.model().name()));
         }
         Set<String> overridden =

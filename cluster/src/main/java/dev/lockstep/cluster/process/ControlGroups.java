@@ -39,7 +39,7 @@ final class ControlGroups {
     OptionalInt cpus() {
         OptionalLong cpus = lowest("cpu", ControlGroups::quota);
         return cpus.isPresent()
-                ? OptionalInt.of((int) Math.clamp(cpus.getAsLong(), 1, Integer.MAX_VALUE))
+                ? OptionalInt.of(Math.clamp(cpus.getAsLong(), 1, Integer.MAX_VALUE))
                 : OptionalInt.empty();
     }
 

@@ -3,6 +3,8 @@ package dev.lockstep.cluster.process;
 
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.function.Function;
@@ -62,6 +64,11 @@ public final class Key<T> {
     /// Creates a key for a text that may be empty.
     public static Key<String> anyText(String name, String values, String help) {
         return of(name, values, help, Function.identity());
+    }
+
+    /// Creates a key for one or more texts, separated by commas.
+    public static Key<List<String>> texts(String name, String values, String help) {
+        return of(name, values, help, text -> list(text, values));
     }
 
     /// Creates a key for the name of a group or cluster.
@@ -155,6 +162,18 @@ public final class Key<T> {
             throw new IllegalArgumentException("is empty, give " + values);
         }
         return text;
+    }
+
+    private static List<String> list(String text, String values) {
+        List<String> parts = Arrays.stream(text.split(",", -1)).map(String::strip).toList();
+        if (parts.stream().anyMatch(String::isEmpty)) {
+            throw new IllegalArgumentException(
+                    "\"" + text + "\" has an empty part, give " + values);
+        }
+        if (new HashSet<>(parts).size() < parts.size()) {
+            throw new IllegalArgumentException("\"" + text + "\" has a part twice");
+        }
+        return parts;
     }
 
     private static long number(String text, long min, long max) {

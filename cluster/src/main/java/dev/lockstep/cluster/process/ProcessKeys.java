@@ -2,6 +2,7 @@
 package dev.lockstep.cluster.process;
 
 import java.time.Duration;
+import java.util.List;
 
 /// The settings that more than one process accepts, declared once so that `serve` can pass them on.
 public final class ProcessKeys {
@@ -68,8 +69,13 @@ public final class ProcessKeys {
                             "a Hugging Face folder, a .gguf file, a known name or a hub's model")
                     .orElse("smollm2-135m-instruct");
 
-    public static final Key<String> SERVED_MODEL_NAME =
-            Key.text("served-model-name", "NAME", "the model's name in requests")
+    /// The first name is the one in responses, and the one by which groups and coordinators find
+    /// each other.
+    public static final Key<List<String>> SERVED_MODEL_NAME =
+            Key.texts(
+                            "served-model-name",
+                            "NAME[,NAME]",
+                            "the model's names in requests; responses have the first")
                     .orElseComputed("the model's name");
 
     public static final Key<Integer> TENSOR_PARALLEL =

@@ -198,6 +198,21 @@ class SettingsTest {
     }
 
     @Test
+    void severalTextsAreSeparatedByCommas() {
+        SettingsSpec spec = SettingsSpec.of(ProcessKeys.SERVED_MODEL_NAME);
+        assertEquals(
+                List.of("a", "org/b"),
+                Settings.parse(spec, List.of("--served-model-name=a, org/b"), Map.of())
+                        .value(ProcessKeys.SERVED_MODEL_NAME));
+        assertRefused(
+                "--served-model-name: \"a,,b\" has an empty part, give NAME[,NAME]",
+                () -> Settings.parse(spec, List.of("--served-model-name=a,,b"), Map.of()));
+        assertRefused(
+                "--served-model-name: \"a,b,a\" has a part twice",
+                () -> Settings.parse(spec, List.of("--served-model-name=a,b,a"), Map.of()));
+    }
+
+    @Test
     void groupAndClusterNamesAreCheckedWhenParsed() {
         SettingsSpec spec = SettingsSpec.of(ProcessKeys.GROUP, ProcessKeys.CLUSTER);
         assertRefused(

@@ -23,10 +23,12 @@ import org.jspecify.annotations.Nullable;
 ///
 /// Events arrive in order and without gaps while a stream lasts. When it breaks, the next stream
 /// resumes after the last received event, or begins with a snapshot where the scheduler cannot
-/// resume. A scheduler that cannot report its blocks is not asked again.
+/// resume. A scheduler that cannot report its blocks is not asked again, and one that has no room for it
+/// a minute later.
 final class BlockWatch {
     private static final Duration FIRST_RETRY = Duration.ofMillis(100);
     private static final Duration MAX_RETRY = Duration.ofSeconds(5);
+    private static final Duration EXHAUSTED_RETRY = Duration.ofMinutes(1);
     private static final Logger LOG = LogManager.getLogger(BlockWatch.class);
 
     private final BlockIndex index = new BlockIndex();
@@ -97,7 +99,7 @@ final class BlockWatch {
     private void streamEnded(Status status) {
         watching = false;
         watchNumber++;
-        if (isPermanent(status)) {
+        if (status.getCode() == Status.Code.UNIMPLEMENTED) {
             LOG.info(
                     "requests are routed to {} by load alone, it does not report its blocks: {}",
                     scheduler,
@@ -106,19 +108,23 @@ final class BlockWatch {
             index.clear();
             return;
         }
+        if (status.getCode() == Status.Code.RESOURCE_EXHAUSTED) {
+            // Its snapshot is too large to read now, or it has no room for a stream.
+            LOG.info(
+                    "requests are routed to {} by load alone for {} s: {}",
+                    scheduler,
+                    EXHAUSTED_RETRY.toSeconds(),
+                    status);
+            index.clear();
+            stream = "";
+            sequence = 0;
+            retryNanos = clock.nanoTime() + EXHAUSTED_RETRY.toNanos();
+            return;
+        }
         LOG.debug("the block events of {} ended: {}", scheduler, status);
         retryNanos = clock.nanoTime() + backoff.toNanos();
         Duration doubled = backoff.multipliedBy(2);
         backoff = doubled.compareTo(MAX_RETRY) < 0 ? doubled : MAX_RETRY;
-    }
-
-    /// Returns whether a retry is useless: the scheduler does not know the method, or its snapshot
-    /// is too large to read.
-    private static boolean isPermanent(Status status) {
-        return switch (status.getCode()) {
-            case UNIMPLEMENTED, RESOURCE_EXHAUSTED -> true;
-            default -> false;
-        };
     }
 
     /// One stream; events of earlier streams are ignored.

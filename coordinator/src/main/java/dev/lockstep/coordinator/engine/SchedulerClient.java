@@ -245,9 +245,18 @@ public final class SchedulerClient implements AutoCloseable {
         changed.run();
     }
 
+    /// Runs an action and logs its failure, which the executor would keep to itself.
+    private static void run(Runnable action) {
+        try {
+            action.run();
+        } catch (RuntimeException e) {
+            LOG.error("following the schedulers failed", e);
+        }
+    }
+
     private void execute(Runnable action) {
         try {
-            owner.execute(action);
+            owner.execute(() -> run(action));
         } catch (RejectedExecutionException e) {
             // The client is closed.
         }

@@ -12,6 +12,7 @@ import dev.lockstep.coordinator.TestCoordinator;
 import dev.lockstep.proto.v1.BlockEvents;
 import dev.lockstep.proto.v1.WatchBlocksRequest;
 import io.grpc.ManagedChannel;
+import io.grpc.Status;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.nio.NioIoHandler;
@@ -112,6 +113,20 @@ final class BlockWatchTest {
         assertEquals("epoch-1", resumed.getStream());
         assertEquals(2, resumed.getSequence());
         await(() -> holds(C) && !holds(A) && holds(B));
+    }
+
+    @Test
+    void aSchedulerWithoutRoomForAStreamIsAskedAgainAfterAMinute() throws Exception {
+        scheduler.blocks().store(A);
+        tickAfter(Duration.ZERO);
+        await(() -> holds(A));
+        scheduler.blocks().endStreams(Status.RESOURCE_EXHAUSTED);
+        await(() -> watch.index().size() == 0);
+        tickAfter(Duration.ofSeconds(59));
+        assertEquals(1, scheduler.blocks().requests().size());
+        tickAfter(Duration.ofSeconds(1));
+        await(() -> holds(A));
+        assertEquals("", scheduler.blocks().requests().get(1).getStream());
     }
 
     @Test

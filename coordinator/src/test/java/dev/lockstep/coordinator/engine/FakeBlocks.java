@@ -86,8 +86,12 @@ public final class FakeBlocks {
         watchers.forEach(watcher -> watcher.onNext(event));
     }
 
-    synchronized void endStreams() {
-        watchers.forEach(watcher -> watcher.onError(Status.UNAVAILABLE.asRuntimeException()));
+    void endStreams() {
+        endStreams(Status.UNAVAILABLE);
+    }
+
+    synchronized void endStreams(Status status) {
+        watchers.forEach(watcher -> watcher.onError(status.asRuntimeException()));
         watchers.clear();
     }
 
