@@ -128,8 +128,8 @@ final class ChoiceText {
         int id = token.id();
         // An id beyond the tokenizer's vocabulary is a padded row of the output, without text.
         Optional<Detokenizer> decoder = model.isText(id) ? detokenizer : Optional.empty();
-        boolean afterBroken = decoder.map(each -> each.breaksCharacter(id)).orElse(false);
-        withheld.add(new Placed(token, afterBroken ? produced + 1 : produced));
+        int broken = decoder.map(each -> each.brokenCharacters(id)).orElse(0);
+        withheld.add(new Placed(token, produced + broken));
         return release(decoder.map(each -> each.push(id)).orElse(""));
     }
 

@@ -36,7 +36,7 @@ final class EchoOffsets {
             if (detokenizer.isEmpty() || !model.isText(id)) {
                 continue;
             }
-            offsets[i] += detokenizer.get().breaksCharacter(id) ? 1 : 0;
+            offsets[i] += detokenizer.get().brokenCharacters(id);
             int before = at;
             advance(id, detokenizer.get().push(id));
             offset += text.codePointCount(before, at);

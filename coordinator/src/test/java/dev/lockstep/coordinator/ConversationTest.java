@@ -67,8 +67,7 @@ final class ConversationTest {
 
     private static ServedModel model(String template) throws Exception {
         ServedModel model = TestCoordinator.tinyModel();
-        return new ServedModel(
-                model.name(),
+        return new ServedModel(List.of(model.name()),
                 model.vocabularySize(),
                 model.contextLength(),
                 model.tokenizer(),

@@ -49,6 +49,16 @@ final class ByteRun {
         return rest;
     }
 
+    /// Returns the number of bytes of an incomplete character.
+    int unfinished() {
+        return unfinished;
+    }
+
+    /// Returns the number of bytes of a character that the next byte leaves incomplete.
+    int brokenBy(byte next) {
+        return broken || utf8.accepts(next) ? 0 : unfinished;
+    }
+
     boolean isEmpty() {
         return bytes == 0;
     }

@@ -50,15 +50,18 @@ public final class Detokenizer {
         return text.toString();
     }
 
-    /// Returns whether the id's text begins with the U+FFFD of an incomplete character before it,
-    /// which the id does not complete.
-    public boolean breaksCharacter(int id) {
-        if (tokenizer.special(id) && skipSpecial) {
-            return false;
+    /// Returns the number of U+FFFD with which the id's text begins that stand for bytes of earlier
+    /// ids: for an incomplete character that the id does not complete.
+    public int brokenCharacters(int id) {
+        if (tokenizer.isHole(id) || (skipSpecial && tokenizer.special(id))) {
+            return 0;
         }
-        TokenBytes bytes = tokenizer.decoding().bytes();
+        TokenBytes bytes = startsText ? decoding.first() : decoding.inside();
         int from = bytes.start(id);
-        return from < bytes.end(id) && utf8.isBrokenBy(bytes.at(from));
+        if (decoding.joining() == Decoding.Joining.ALL) {
+            return from < bytes.end(id) && utf8.isBrokenBy(bytes.at(from)) ? 1 : 0;
+        }
+        return bytes.isByteToken(id) ? run.brokenBy(bytes.at(from)) : run.unfinished();
     }
 
     /// Ends the text and returns U+FFFD for an incomplete character.

@@ -44,15 +44,15 @@ final class DetokenizerTest {
     void aTokenThatDoesNotCompleteACharacterBreaksIt() {
         int[] ids = bytes.encode("é!", false);
         var detokenizer = new Detokenizer(bytes, true, Detokenizer.Start.TEXT);
-        assertFalse(detokenizer.breaksCharacter(ids[0]));
+        assertEquals(0, detokenizer.brokenCharacters(ids[0]));
         detokenizer.push(ids[0]);
-        assertFalse(detokenizer.breaksCharacter(ids[1]));
-        assertTrue(detokenizer.breaksCharacter(ids[0]));
-        assertTrue(detokenizer.breaksCharacter(ids[2]));
+        assertEquals(0, detokenizer.brokenCharacters(ids[1]));
+        assertEquals(1, detokenizer.brokenCharacters(ids[0]));
+        assertEquals(1, detokenizer.brokenCharacters(ids[2]));
         int end = bytes.encode("<|end|>", true)[0];
-        assertFalse(detokenizer.breaksCharacter(end), "a skipped token has no text");
+        assertEquals(0, detokenizer.brokenCharacters(end), "a skipped token has no text");
         assertEquals("\uFFFD!", detokenizer.push(ids[2]));
-        assertFalse(detokenizer.breaksCharacter(ids[2]));
+        assertEquals(0, detokenizer.brokenCharacters(ids[2]));
     }
 
     @Test
