@@ -2,6 +2,7 @@
 package dev.lockstep.cli;
 
 import dev.lockstep.cli.launch.ProcessStart;
+import dev.lockstep.cluster.ClusterAccess;
 import dev.lockstep.cluster.EmbeddedZooKeeper;
 import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.Key;
@@ -26,7 +27,13 @@ final class ZooKeeperCommand extends Command {
                     .orElseComputed("a temporary folder, removed at the end");
 
     private static final SettingsSpec SPEC =
-            SettingsSpec.of(HOST, PORT, DATA, ProcessKeys.PARENT_PIPE);
+            SettingsSpec.of(
+                    HOST,
+                    PORT,
+                    DATA,
+                    ProcessKeys.CLUSTER_SECRET_FILE,
+                    ProcessKeys.ZOOKEEPER_AUTH,
+                    ProcessKeys.PARENT_PIPE);
 
     ZooKeeperCommand() {
         super("zookeeper", "[--key=value …]", "run one standalone ZooKeeper server", SPEC);
@@ -42,7 +49,8 @@ final class ZooKeeperCommand extends Command {
                                 EmbeddedZooKeeper.start(
                                         start.folder(DATA, name()),
                                         settings.value(HOST),
-                                        settings.value(PORT)));
+                                        settings.value(PORT),
+                                        ClusterAccess.of(settings)));
         System.out.println("ZooKeeper listens at " + server.connectString());
         start.daemon().run();
         return ExitCode.OK;

@@ -2,6 +2,7 @@
 package dev.lockstep.cluster;
 
 import java.time.Duration;
+import java.util.OptionalLong;
 
 /// The connection of one process to its cluster: membership, leadership and the block hash key.
 ///
@@ -23,6 +24,10 @@ public interface Cluster extends AutoCloseable {
     /// Enters the election of a group. `contender` is the incarnation of the scheduler, different
     /// for each.
     Leadership contend(String group, String contender, Leadership.Listener listener);
+
+    /// Returns the highest epoch that was given out for a group, 0 for none; empty when ZooKeeper
+    /// does not answer within 3 s.
+    OptionalLong givenEpoch(String group);
 
     /// Returns the 16-byte key of [BlockHasher], the same in the whole cluster; the first process
     /// that asks creates it.

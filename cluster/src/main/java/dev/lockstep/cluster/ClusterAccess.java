@@ -6,20 +6,42 @@ import dev.lockstep.cluster.process.Settings;
 import java.nio.file.Path;
 import java.util.Optional;
 
-/// What one process needs to be admitted by the others of its cluster, and to admit them.
-public record ClusterAccess(ClusterSecret secret) {
+/// What one process needs to be admitted by the others of its cluster and by ZooKeeper, and to
+/// admit them.
+public final class ClusterAccess {
+    private final ClusterSecret secret;
+    private final ZooKeeperAuth zooKeeper;
+
+    private ClusterAccess(ClusterSecret secret, ZooKeeperAuth zooKeeper) {
+        this.secret = secret;
+        this.zooKeeper = zooKeeper;
+    }
+
+    /// Creates the access to a cluster whose ZooKeeper server knows the same secret.
+    public static ClusterAccess of(ClusterSecret secret) {
+        return new ClusterAccess(secret, ZooKeeperAuth.of(secret));
+    }
 
     /// Reads the files that the settings name. Without a setting all processes of a user share one
     /// secret, which the first of them creates.
     public static ClusterAccess of(Settings settings) {
-        Optional<Path> file = settings.find(ProcessKeys.CLUSTER_SECRET_FILE).map(Path::of);
+        ClusterSecret secret = secret(settings);
+        Optional<Path> user = settings.find(ProcessKeys.ZOOKEEPER_AUTH).map(Path::of);
         return new ClusterAccess(
-                file.map(ClusterSecret::read)
-                        .orElseGet(
-                                () ->
-                                        ClusterSecret.readOrCreate(
-                                                ClusterSecret.fileOfUser(
-                                                        System.getenv(),
-                                                        System.getProperty("user.home")))));
+                secret, user.map(ZooKeeperAuth::read).orElseGet(() -> ZooKeeperAuth.of(secret)));
+    }
+
+    private static ClusterSecret secret(Settings settings) {
+        Optional<Path> file = settings.find(ProcessKeys.CLUSTER_SECRET_FILE).map(Path::of);
+        return file.map(ClusterSecret::read)
+                .orElseGet(() -> ClusterSecret.readOrCreate(ClusterSecret.fileOfUser()));
+    }
+
+    ClusterSecret secret() {
+        return secret;
+    }
+
+    ZooKeeperAuth zooKeeper() {
+        return zooKeeper;
     }
 }

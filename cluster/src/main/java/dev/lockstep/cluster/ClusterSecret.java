@@ -12,7 +12,6 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.GeneralSecurityException;
 import java.util.HexFormat;
-import java.util.Map;
 import java.util.regex.Pattern;
 import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
@@ -89,9 +88,12 @@ public final class ClusterSecret {
     }
 
     /// Returns the file that all processes of a user share unless a setting names another.
-    public static Path fileOfUser(Map<String, String> environment, String home) {
-        String state = environment.getOrDefault("XDG_STATE_HOME", "");
-        Path folder = state.isEmpty() ? Path.of(home, ".local", "state") : Path.of(state);
+    public static Path fileOfUser() {
+        String state = System.getenv().getOrDefault("XDG_STATE_HOME", "");
+        Path folder =
+                state.isEmpty()
+                        ? Path.of(System.getProperty("user.home"), ".local", "state")
+                        : Path.of(state);
         return folder.resolve("lockstep").resolve("cluster-secret");
     }
 

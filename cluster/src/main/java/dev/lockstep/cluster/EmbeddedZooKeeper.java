@@ -8,16 +8,19 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
+import org.apache.zookeeper.server.AuthenticationHelper;
 import org.apache.zookeeper.server.PurgeTxnLog;
 import org.apache.zookeeper.server.ServerCnxnFactory;
+import org.apache.zookeeper.server.ZooKeeperSaslServer;
 import org.apache.zookeeper.server.ZooKeeperServer;
+import org.apache.zookeeper.server.auth.SASLAuthenticationProvider;
 import org.apache.zookeeper.server.persistence.FileTxnSnapLog;
 
 /// A ZooKeeper server inside this process: one host, no ensemble. The caller that starts it closes
 /// it.
 ///
-/// It listens without authentication, so bind it to an address that only trusted processes reach;
-/// the default is loopback.
+/// It admits clients that know the cluster's secret and no others; passwords are proved, not sent,
+/// but content is sent in the clear.
 public final class EmbeddedZooKeeper implements AutoCloseable {
 
     public static final String LOOPBACK = "127.0.0.1";
@@ -37,7 +40,12 @@ public final class EmbeddedZooKeeper implements AutoCloseable {
         setUnlessSet("zookeeper.preAllocSize", "1024");
         setUnlessSet("zookeeper.nio.numSelectorThreads", "1");
         setUnlessSet("zookeeper.nio.numWorkerThreads", "1");
-        setUnlessSet("zookeeper.admin.enableServer", "false");
+        System.setProperty("zookeeper.admin.enableServer", "false");
+        // Leaves "srvr", which ZooKeeper always answers: its version and some counters.
+        System.setProperty("zookeeper.4lw.commands.whitelist", "");
+        System.setProperty(
+                "zookeeper.authProvider.sasl", SASLAuthenticationProvider.class.getName());
+        System.setProperty(AuthenticationHelper.SESSION_REQUIRE_CLIENT_SASL_AUTH, "true");
     }
 
     private final String host;
@@ -64,21 +72,22 @@ public final class EmbeddedZooKeeper implements AutoCloseable {
 
     /// Starts a server on loopback.
     ///
+    /// @param access names the only client that it admits
     /// @param data folder for its logs and snapshots, created if missing. A folder of an earlier
     ///   run restores its counters, but also its dead processes: for 6 s their members are listed
     ///   and their contenders are first in elections. A launcher that starts every process anew
     ///   passes a new folder.
     /// @param port 0 for any free one
-    public static EmbeddedZooKeeper start(Path data, int port) {
-        return start(data, LOOPBACK, port);
+    public static EmbeddedZooKeeper start(Path data, int port, ClusterAccess access) {
+        return start(data, LOOPBACK, port, access);
     }
 
     /// Starts a server.
     ///
     /// @param host address to listen on
     /// @throws UncheckedIOException naming address or folder when one of them cannot be used
-    public static EmbeddedZooKeeper start(Path data, String host, int port) {
-        ServerCnxnFactory connections = listen(host, port);
+    public static EmbeddedZooKeeper start(Path data, String host, int port, ClusterAccess access) {
+        ServerCnxnFactory connections = listen(host, port, access);
         try {
             Files.createDirectories(data);
             PurgeTxnLog.purge(data.toFile(), data.toFile(), SNAPSHOTS_KEPT);
@@ -101,8 +110,13 @@ public final class EmbeddedZooKeeper implements AutoCloseable {
         }
     }
 
-    private static ServerCnxnFactory listen(String host, int port) {
+    private static synchronized ServerCnxnFactory listen(
+            String host, int port, ClusterAccess access) {
         try {
+            // The server reads the name of its section from here, once.
+            System.setProperty(
+                    ZooKeeperSaslServer.LOGIN_CONTEXT_NAME_KEY,
+                    ZooKeeperLogins.server(access.zooKeeper()));
             return ServerCnxnFactory.createFactory(
                     new InetSocketAddress(host, port), MAX_CONNECTIONS);
         } catch (IOException | IllegalArgumentException e) {

@@ -10,10 +10,15 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
@@ -27,12 +32,15 @@ import org.apache.logging.log4j.Logger;
 ///                    /block-hash-key                                16 bytes
 /// ```
 ///
+/// All nodes belong to the cluster's user of ZooKeeper and admit no one else ([ZooKeeperAuth]).
+///
 /// Level-triggered: after any change, one thread reads the whole small tree again and reconciles it
 /// with the wanted state. A slow tick covers changes that a watch might miss.
 public final class ZooKeeperCluster implements Cluster {
 
     private static final Duration TICK = Duration.ofSeconds(5);
     private static final Duration RETRY = Duration.ofMillis(500);
+    private static final Duration EPOCH_TIMEOUT = Duration.ofSeconds(3);
     private static final Duration KEY_TIMEOUT = Duration.ofSeconds(10);
 
     /// The time for which members that are missing after a lost session remain listed: they
@@ -61,18 +69,20 @@ public final class ZooKeeperCluster implements Cluster {
     ///
     /// @param servers `host:port,host:port`
     /// @param cluster name that separates clusters that share a ZooKeeper
-    public static ZooKeeperCluster connect(String servers, String cluster) {
-        return new ZooKeeperCluster(servers, ClusterName.require(cluster, "cluster"));
+    public static ZooKeeperCluster connect(String servers, String cluster, ClusterAccess access) {
+        return new ZooKeeperCluster(servers, ClusterName.require(cluster, "cluster"), access);
     }
 
-    private ZooKeeperCluster(String servers, String cluster) {
+    private ZooKeeperCluster(String servers, String cluster, ClusterAccess access) {
         this.servers = servers;
         tasks =
                 new ScheduledThreadPoolExecutor(
                         1,
                         Thread.ofPlatform().daemon().name("cluster-zookeeper").factory(),
                         new ThreadPoolExecutor.DiscardPolicy());
-        tree = new ZooKeeperTree(servers, "/lockstep/" + cluster, this::refreshSoon);
+        tree =
+                new ZooKeeperTree(
+                        servers, "/lockstep", cluster, access.zooKeeper(), this::refreshSoon);
         tree.start();
         long tick = TICK.toMillis();
         var _ = tasks.scheduleWithFixedDelay(this::refreshSoon, tick, tick, TimeUnit.MILLISECONDS);
@@ -108,24 +118,53 @@ public final class ZooKeeperCluster implements Cluster {
     }
 
     @Override
+    public OptionalLong givenEpoch(String group) {
+        if (!tree.connected()) {
+            return OptionalLong.empty();
+        }
+        Future<Long> reading =
+                tasks.submit(
+                        () ->
+                                ZooKeeperLeadership.counter(
+                                        tree, ClusterName.require(group, "group")));
+        try {
+            return OptionalLong.of(reading.get(EPOCH_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS));
+        } catch (ExecutionException | TimeoutException | CancellationException e) {
+            reading.cancel(true);
+            LOG.debug("the epoch of group {} cannot be read", group, e);
+            return OptionalLong.empty();
+        } catch (InterruptedException e) {
+            reading.cancel(true);
+            Thread.currentThread().interrupt();
+            return OptionalLong.empty();
+        }
+    }
+
+    @Override
     public byte[] blockHashKey() {
         byte[] fresh = Randomness.secure().nextKey();
         long deadline = System.nanoTime() + KEY_TIMEOUT.toNanos();
         do {
             try {
                 if (awaitConnected(RETRY)) {
-                    tree.create(BLOCK_HASH_KEY, fresh, false);
-                    return tree.read(BLOCK_HASH_KEY).map(ZooKeeperTree.Node::data).orElse(fresh);
+                    try {
+                        tree.create(BLOCK_HASH_KEY, fresh, false);
+                        return tree.read(BLOCK_HASH_KEY)
+                                .map(ZooKeeperTree.Node::data)
+                                .orElse(fresh);
+                    } catch (IOException e) {
+                        LOG.debug("no block hash key yet", e);
+                        Thread.sleep(RETRY);
+                    }
                 }
-            } catch (IOException e) {
-                LOG.debug("no block hash key yet", e);
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
                 break;
             }
-        } while (System.nanoTime() < deadline);
+        } while (tree.problem().isEmpty() && System.nanoTime() < deadline);
         throw new IllegalStateException(
-                "ZooKeeper at " + servers + " does not answer; is it running?");
+                tree.problem()
+                        .orElse("ZooKeeper at " + servers + " does not answer; is it running?"));
     }
 
     @Override

@@ -52,7 +52,7 @@ final class ZooKeeperLeadership implements Leadership {
         this.group = group;
         this.listener = listener;
         this.onClose = onClose;
-        counterPath = "epochs/" + group;
+        counterPath = path(group);
         state = new LeadershipState(contender);
         election = tree.enter("election/" + group, contender);
     }
@@ -70,6 +70,15 @@ final class ZooKeeperLeadership implements Leadership {
         if (lagging.isPresent()) {
             compareAndSet(node, lagging.get());
         }
+    }
+
+    /// Reads the highest epoch that was given out for a group, on the thread of `tasks`.
+    static long counter(ZooKeeperTree tree, String group) throws IOException, InterruptedException {
+        return counter(tree.read(path(group))).epoch();
+    }
+
+    private static String path(String group) {
+        return "epochs/" + group;
     }
 
     private static LeadershipState.Counter counter(Optional<ZooKeeperTree.Node> node) {

@@ -11,6 +11,7 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import org.apache.curator.framework.CuratorFramework;
 import org.apache.curator.framework.CuratorFrameworkFactory;
+import org.apache.curator.framework.api.CuratorEventType;
 import org.apache.curator.framework.recipes.leader.LeaderLatch;
 import org.apache.curator.framework.recipes.leader.LeaderLatchListener;
 import org.apache.curator.framework.state.ConnectionState;
@@ -22,7 +23,6 @@ import org.apache.zookeeper.AddWatchMode;
 import org.apache.zookeeper.CreateMode;
 import org.apache.zookeeper.KeeperException;
 import org.apache.zookeeper.Watcher;
-import org.apache.zookeeper.client.ZKClientConfig;
 import org.apache.zookeeper.data.Stat;
 
 /// The nodes below one root in ZooKeeper; the only file that uses Curator.
@@ -59,24 +59,29 @@ final class ZooKeeperTree implements AutoCloseable {
 
     private final String servers;
     private final String root;
+    private final ZooKeeperAcl acl;
     private final Runnable changed;
     private final Watcher watcher;
     private final CuratorFramework curator;
     private volatile boolean watched;
+    private volatile boolean owned;
+    private volatile Optional<String> problem = Optional.empty();
 
     /// Creates a tree that does nothing before [#start].
     ///
+    /// @param base the parent of all roots, in which every user may create one
+    /// @param auth the user that owns the nodes
     /// @param changed called on Curator's threads, so it must not block
-    ZooKeeperTree(String servers, String root, Runnable changed) {
+    ZooKeeperTree(String servers, String base, String name, ZooKeeperAuth auth, Runnable changed) {
         this.servers = servers;
-        this.root = root;
+        this.root = base + "/" + name;
+        this.acl = new ZooKeeperAcl(auth, base);
         this.changed = changed;
         watcher = event -> changed.run();
-        var config = new ZKClientConfig();
-        config.setProperty(ZKClientConfig.ENABLE_CLIENT_SASL_KEY, "false");
+        CuratorFrameworkFactory.Builder builder = CuratorFrameworkFactory.builder();
+        acl.logIn(builder);
         curator =
-                CuratorFrameworkFactory.builder()
-                        .connectString(servers)
+                builder.connectString(servers)
                         .sessionTimeoutMs((int) SESSION_TIMEOUT.toMillis())
                         .connectionTimeoutMs((int) CONNECTION_TIMEOUT.toMillis())
                         // The caller retries later after a failure.
@@ -89,10 +94,33 @@ final class ZooKeeperTree implements AutoCloseable {
                         .simulatedSessionExpirationPercent(100)
                         // Otherwise the servers' own addresses replace the given ones.
                         .ensembleTracker(false)
-                        .zkClientConfig(config)
+                        .aclProvider(acl)
                         .build();
         curator.getConnectionStateListenable()
                 .addListener((client, state) -> connectionChanged(state));
+        curator.getCuratorListenable()
+                .addListener(
+                        (client, event) -> {
+                            if (event.getType() == CuratorEventType.WATCHED
+                                    && event.getWatchedEvent().getState()
+                                            == Watcher.Event.KeeperState.AuthFailed) {
+                                refused(
+                                        "ZooKeeper at %s does not admit %s: give the processes and lockstep zookeeper the same --cluster-secret-file, or --zookeeper-auth for another ensemble"
+                                                .formatted(servers, auth));
+                            }
+                        });
+    }
+
+    private void refused(String reason) {
+        if (!problem.equals(Optional.of(reason))) {
+            problem = Optional.of(reason);
+            LOG.error("{}", reason);
+        }
+    }
+
+    /// Returns why ZooKeeper cannot be used, although it answers; empty for no reason.
+    Optional<String> problem() {
+        return problem;
     }
 
     /// Starts to connect and returns at once; retries until it succeeds.
@@ -111,6 +139,7 @@ final class ZooKeeperTree implements AutoCloseable {
                             granted);
                 }
                 watched = false;
+                owned = false;
             }
             case SUSPENDED ->
                     LOG.warn("ZooKeeper at {} is unreachable; keeping the last content", servers);
@@ -300,9 +329,34 @@ final class ZooKeeperTree implements AutoCloseable {
         return root + "/" + path;
     }
 
+    /// Creates the root if it does not exist, and throws if others can change it: a foreign process
+    /// could announce itself as a scheduler and receive prompts.
+    private void own() throws Exception {
+        if (owned) {
+            return;
+        }
+        try {
+            curator.create().creatingParentsIfNeeded().forPath(root, new byte[0]);
+        } catch (KeeperException.NodeExistsException e) {
+            LOG.debug("{} exists", root);
+        }
+        if (!acl.isOwn(curator.getACL().forPath(root))) {
+            throw new KeeperException.NoAuthException();
+        }
+        owned = true;
+        problem = Optional.empty();
+    }
+
     private <T> T call(Callable<T> operation) throws IOException, InterruptedException {
         try {
+            own();
             return operation.call();
+        } catch (KeeperException.NoAuthException e) {
+            String reason =
+                    "%s in ZooKeeper at %s does not belong to %s alone: remove it, or choose another --cluster"
+                            .formatted(root, servers, acl.auth());
+            refused(reason);
+            throw new IOException(reason, e);
         } catch (InterruptedException | IOException e) {
             throw e;
         } catch (Exception e) {

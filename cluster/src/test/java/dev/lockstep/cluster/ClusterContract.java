@@ -182,6 +182,8 @@ abstract class ClusterContract {
         assertEquals(OptionalLong.of(8), leader.nextEpoch(7));
         assertFalse(standby.leading());
         assertEquals(OptionalLong.empty(), standby.nextEpoch(0));
+        assertEquals(OptionalLong.of(8), two.givenEpoch("a"));
+        assertEquals(OptionalLong.of(0), two.givenEpoch("b"));
         leader.close();
         second.awaitCalls("elected");
         assertTrue(standby.leading());

@@ -12,16 +12,17 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class EmbeddedZooKeeperTest {
+    private static final ClusterAccess ACCESS = ClusterAccess.of(ClusterSecret.random());
 
     @Test
     void aPortInUseIsNamed(@TempDir Path folder) {
-        try (EmbeddedZooKeeper first = EmbeddedZooKeeper.start(folder.resolve("a"), 0)) {
+        try (EmbeddedZooKeeper first = EmbeddedZooKeeper.start(folder.resolve("a"), 0, ACCESS)) {
             String refusal =
                     assertThrows(
                                     UncheckedIOException.class,
                                     () ->
                                             EmbeddedZooKeeper.start(
-                                                    folder.resolve("b"), first.port()))
+                                                    folder.resolve("b"), first.port(), ACCESS))
                             .toString();
             assertTrue(
                     refusal.contains(
@@ -36,7 +37,9 @@ class EmbeddedZooKeeperTest {
     void aFolderThatCannotBeUsedIsNamed(@TempDir Path folder) throws IOException {
         Path file = Files.writeString(folder.resolve("file"), "");
         String refusal =
-                assertThrows(UncheckedIOException.class, () -> EmbeddedZooKeeper.start(file, 0))
+                assertThrows(
+                                UncheckedIOException.class,
+                                () -> EmbeddedZooKeeper.start(file, 0, ACCESS))
                         .toString();
         assertTrue(refusal.contains("cannot use its data folder " + file), refusal);
     }

@@ -127,6 +127,14 @@ public final class FixedCluster implements Cluster {
     }
 
     @Override
+    public OptionalLong givenEpoch(String group) {
+        synchronized (world) {
+            Group contended = world.groups.get(group);
+            return OptionalLong.of(contended == null ? 0 : contended.counter.epoch());
+        }
+    }
+
+    @Override
     public byte[] blockHashKey() {
         return world.blockHashKey.clone();
     }

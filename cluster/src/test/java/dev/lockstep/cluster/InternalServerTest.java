@@ -40,7 +40,7 @@ class InternalServerTest {
     private static final String OTHER = "1".repeat(32);
     private static final InternalServer.Limits LIMITS = new InternalServer.Limits(1 << 10, 4, 10);
 
-    private final ClusterAccess access = new ClusterAccess(ClusterSecret.random());
+    private final ClusterAccess access = ClusterAccess.of(ClusterSecret.random());
     private final MultiThreadIoEventLoopGroup loop =
             new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
     private final AtomicInteger served = new AtomicInteger();
@@ -127,7 +127,7 @@ class InternalServerTest {
 
     @Test
     void everyOtherCallIsRefusedBeforeItsHandler() throws Exception {
-        var stranger = new ClusterAccess(ClusterSecret.random());
+        ClusterAccess stranger = ClusterAccess.of(ClusterSecret.random());
         try (InternalServer server = open(Optional.of("127.0.0.1"))) {
             MemberAddress tcp = MemberAddress.tcp("127.0.0.1", server.address().port());
             for (MemberAddress address : new MemberAddress[] {tcp, server.address()}) {
@@ -149,14 +149,14 @@ class InternalServerTest {
     @Test
     void theSocketAndItsFolderAreForTheirUserAloneWhateverTheRunFolderIs() throws Exception {
         Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwxrwxrwx"));
+        Path socket;
         try (InternalServer server = open(Optional.empty())) {
-            Path socket = Path.of(server.address().unixSocket());
+            socket = Path.of(server.address().unixSocket());
             assertEquals("rw-------", permissions(socket));
             assertEquals("rwx------", permissions(socket.getParent()));
             assertEquals(0, server.address().port());
-            server.close();
-            assertFalse(Files.exists(socket));
         }
+        assertFalse(Files.exists(socket));
     }
 
     @Test

@@ -4,6 +4,7 @@ package dev.lockstep.cluster;
 import static dev.lockstep.cluster.Refusal.assertRefused;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -11,13 +12,20 @@ import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.zookeeper.CreateMode;
 import org.apache.zookeeper.KeeperException;
+import org.apache.zookeeper.ZKUtil;
 import org.apache.zookeeper.ZooDefs;
 import org.apache.zookeeper.ZooKeeper;
+import org.apache.zookeeper.client.ZKClientConfig;
+import org.apache.zookeeper.common.X509Util;
+import org.apache.zookeeper.data.ACL;
+import org.apache.zookeeper.data.Id;
+import org.apache.zookeeper.data.Stat;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -28,6 +36,7 @@ import org.junit.jupiter.api.parallel.ExecutionMode;
 @Execution(ExecutionMode.CONCURRENT)
 class ZooKeeperClusterTest extends ClusterContract {
 
+    private static final ClusterAccess ACCESS = ClusterAccess.of(ClusterSecret.random());
     private static final AtomicInteger TESTS = new AtomicInteger();
 
     @TempDir
@@ -44,8 +53,16 @@ class ZooKeeperClusterTest extends ClusterContract {
 
     @BeforeAll
     static void startServer() throws IOException {
-        server = EmbeddedZooKeeper.start(data, 0);
-        direct = new ZooKeeper(server.connectString(), 6000, event -> {});
+        server = EmbeddedZooKeeper.start(data, 0, ACCESS);
+        direct = client(ACCESS.zooKeeper());
+    }
+
+    /// Returns a client of ZooKeeper as any program can make it.
+    private static ZooKeeper client(ZooKeeperAuth auth) throws IOException {
+        var config = new ZKClientConfig();
+        config.setProperty(ZKClientConfig.LOGIN_CONTEXT_NAME_KEY, ZooKeeperLogins.client(auth));
+        config.setProperty(X509Util.FIPS_MODE_PROPERTY, "false");
+        return new ZooKeeper(server.connectString(), 6000, event -> {}, config);
     }
 
     @AfterAll
@@ -56,7 +73,7 @@ class ZooKeeperClusterTest extends ClusterContract {
 
     @Override
     Cluster connect() {
-        return ZooKeeperCluster.connect(server.connectString(), name);
+        return ZooKeeperCluster.connect(server.connectString(), name, ACCESS);
     }
 
     @Override
@@ -76,7 +93,8 @@ class ZooKeeperClusterTest extends ClusterContract {
         Member member = worker("a", 0);
         one.register(member);
         awaitMembers(one, member);
-        try (Cluster other = ZooKeeperCluster.connect(server.connectString(), name + "-other")) {
+        try (Cluster other =
+                ZooKeeperCluster.connect(server.connectString(), name + "-other", ACCESS)) {
             assertTrue(other.awaitConnected(Eventually.TIMEOUT));
             Member stranger = worker("a", 1);
             other.register(stranger);
@@ -84,7 +102,8 @@ class ZooKeeperClusterTest extends ClusterContract {
             awaitMembers(one, member);
         }
         assertRefused(
-                "cluster \"a/b\"", () -> ZooKeeperCluster.connect(server.connectString(), "a/b"));
+                "cluster \"a/b\"",
+                () -> ZooKeeperCluster.connect(server.connectString(), "a/b", ACCESS));
     }
 
     @Test
@@ -98,22 +117,95 @@ class ZooKeeperClusterTest extends ClusterContract {
                 "{\"role\":".getBytes(StandardCharsets.UTF_8),
                 ZooDefs.Ids.OPEN_ACL_UNSAFE,
                 CreateMode.PERSISTENT);
+        // An address that nothing can connect to, or that would break who tries.
+        for (String address : List.of("\"host\":\"a b\"", "\"unixSocket\":\"\\u0000\"")) {
+            String json =
+                    new String(MemberJson.write(worker("a", 1)), StandardCharsets.UTF_8)
+                            .replaceFirst("\"attributes\"", address.replace("\\", "\\\\") + ",$0");
+            direct.create(
+                    "/lockstep/" + name + "/members/" + address.hashCode(),
+                    json.getBytes(StandardCharsets.UTF_8),
+                    ZooDefs.Ids.CREATOR_ALL_ACL,
+                    CreateMode.PERSISTENT);
+        }
         Member second = worker("a", 1);
         one.register(second);
         awaitMembers(one, first, second);
     }
 
     @Test
+    void everyNodeBelongsToTheClusterAlone() throws Exception {
+        Cluster one = open();
+        Member member = worker("a", 0);
+        one.register(member);
+        var listener = new RecordingListener();
+        Leadership leader = one.contend("a", "first", listener);
+        listener.awaitCalls("elected");
+        assertEquals(OptionalLong.of(1), leader.nextEpoch(0));
+        one.blockHashKey();
+        awaitMembers(one, member);
+        List<ACL> own = List.of(new ACL(ZooDefs.Perms.ALL, new Id("sasl", "lockstep")));
+        List<String> nodes = ZKUtil.listSubTreeBFS(direct, "/lockstep/" + name);
+        assertTrue(nodes.size() >= 8, nodes::toString);
+        for (String node : nodes) {
+            assertEquals(own, direct.getACL(node, new Stat()), node);
+        }
+    }
+
+    @Test
+    void whoDoesNotKnowTheSecretCanDoNothing() throws Exception {
+        ClusterAccess stranger = ClusterAccess.of(ClusterSecret.random());
+        var open = new ZKClientConfig();
+        open.setProperty(ZKClientConfig.ENABLE_CLIENT_SASL_KEY, "false");
+        for (ZooKeeper client :
+                List.of(
+                        client(stranger.zooKeeper()),
+                        new ZooKeeper(server.connectString(), 6000, event -> {}, open))) {
+            assertThrows(KeeperException.class, () -> client.getChildren("/", false));
+            assertThrows(
+                    KeeperException.class,
+                    () ->
+                            client.create(
+                                    "/x",
+                                    new byte[0],
+                                    ZooDefs.Ids.OPEN_ACL_UNSAFE,
+                                    CreateMode.PERSISTENT));
+            client.close();
+        }
+        try (Cluster cluster = ZooKeeperCluster.connect(server.connectString(), name, stranger)) {
+            String refusal =
+                    assertThrows(IllegalStateException.class, cluster::blockHashKey).toString();
+            assertTrue(refusal.contains("--cluster-secret-file"), refusal);
+        }
+    }
+
+    @Test
+    void aRootThatOthersCanChangeIsRefused() throws Exception {
+        open().blockHashKey();
+        String root = "/lockstep/" + name + "-open";
+        direct.create(root, new byte[0], ZooDefs.Ids.OPEN_ACL_UNSAFE, CreateMode.PERSISTENT);
+        try (Cluster cluster =
+                ZooKeeperCluster.connect(server.connectString(), name + "-open", ACCESS)) {
+            cluster.register(worker("a", 0));
+            String refusal =
+                    assertThrows(IllegalStateException.class, cluster::blockHashKey).toString();
+            assertTrue(refusal.contains(root + " in ZooKeeper"), refusal);
+            assertEquals(List.of(), direct.getChildren(root, false));
+            assertEquals(List.of(), cluster.membership().snapshot().members());
+        }
+    }
+
+    @Test
     void aProcessMayStartBeforeZooKeeper(@TempDir Path folder) throws Exception {
         int port = freePort();
-        try (Cluster early = ZooKeeperCluster.connect("127.0.0.1:" + port, name)) {
+        try (Cluster early = ZooKeeperCluster.connect("127.0.0.1:" + port, name, ACCESS)) {
             Member member = worker("a", 0);
             early.register(member);
             var listener = new RecordingListener();
             Leadership leader = early.contend("a", "early", listener);
             assertFalse(early.awaitConnected(Duration.ofMillis(300)));
             assertEquals(OptionalLong.empty(), leader.nextEpoch(0));
-            try (EmbeddedZooKeeper late = EmbeddedZooKeeper.start(folder, port)) {
+            try (EmbeddedZooKeeper late = EmbeddedZooKeeper.start(folder, port, ACCESS)) {
                 assertEquals(port, late.port());
                 assertTrue(early.awaitConnected(Eventually.TIMEOUT));
                 awaitMembers(early, member);
@@ -134,14 +226,14 @@ class ZooKeeperClusterTest extends ClusterContract {
     }
 
     private void outage(Path before, Path after) throws Exception {
-        EmbeddedZooKeeper running = EmbeddedZooKeeper.start(before, 0);
+        EmbeddedZooKeeper running = EmbeddedZooKeeper.start(before, 0, ACCESS);
         String address = running.connectString();
         int port = running.port();
         Member first = worker("a", 0);
         Member second = worker("a", 1);
         var listener = new RecordingListener();
-        try (Cluster one = ZooKeeperCluster.connect(address, name);
-                Cluster two = ZooKeeperCluster.connect(address, name)) {
+        try (Cluster one = ZooKeeperCluster.connect(address, name, ACCESS);
+                Cluster two = ZooKeeperCluster.connect(address, name, ACCESS)) {
             Registration registration = one.register(first);
             awaitMembers(two, first);
             two.register(second);
@@ -157,7 +249,7 @@ class ZooKeeperClusterTest extends ClusterContract {
             assertEquals(OptionalLong.of(2), leader.nextEpoch(1));
             registration.ready();
 
-            running = EmbeddedZooKeeper.start(after, EmbeddedZooKeeper.LOOPBACK, port);
+            running = EmbeddedZooKeeper.start(after, EmbeddedZooKeeper.LOOPBACK, port, ACCESS);
             Member ready = first.withState(Member.State.READY);
             Eventually.await(
                     "both announced",
@@ -166,7 +258,7 @@ class ZooKeeperClusterTest extends ClusterContract {
                                     .snapshot()
                                     .find(first.incarnation())
                                     .equals(Optional.of(ready)));
-            try (Cluster fresh = ZooKeeperCluster.connect(address, name)) {
+            try (Cluster fresh = ZooKeeperCluster.connect(address, name, ACCESS)) {
                 Eventually.await(
                         () -> "seen by a new process: " + fresh.membership().snapshot(),
                         () ->

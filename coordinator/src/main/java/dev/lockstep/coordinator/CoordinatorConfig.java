@@ -52,6 +52,7 @@ public record CoordinatorConfig(
                     ProcessKeys.DRAIN_TIMEOUT,
                     ProcessKeys.PARENT_PIPE,
                     ProcessKeys.CLUSTER_SECRET_FILE,
+                    ProcessKeys.ZOOKEEPER_AUTH,
                     ProcessKeys.FAILPOINTS);
 
     /// Reads the settings of a coordinator.

@@ -34,7 +34,9 @@ public final class CoordinatorMain {
         CompletableFuture<Cluster> connecting =
                 start(
                         "cluster-connect",
-                        () -> ZooKeeperCluster.connect(config.zookeeper(), config.cluster()));
+                        () ->
+                                ZooKeeperCluster.connect(
+                                        config.zookeeper(), config.cluster(), access));
         // From here on a signal closes the connection.
         daemon.atEnd(reason -> connecting.thenAccept(Cluster::close).join());
         var coordinator = new Coordinator(config, access, model, Timeouts.DEFAULT);

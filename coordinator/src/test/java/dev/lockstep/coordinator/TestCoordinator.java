@@ -42,7 +42,7 @@ public final class TestCoordinator implements AutoCloseable {
     static final Timeouts SHORT_TIMEOUTS =
             new Timeouts(NEVER, Duration.ofMillis(700), Duration.ofSeconds(2));
 
-    public static final ClusterAccess ACCESS = new ClusterAccess(ClusterSecret.random());
+    public static final ClusterAccess ACCESS = ClusterAccess.of(ClusterSecret.random());
 
     private static final ObjectMapper JSON = new ObjectMapper();
 

@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 
 /// One `lockstep` command that a test started: a real JVM in a separate process group. The
@@ -27,9 +28,14 @@ final class LockstepProcess {
 
     /// Starts a command; its output is written to `name.out` and `name.err` in `folder`.
     ///
+    /// @param environment additional variables
     /// @param jvmOptions additional options of its JVM and of the JVMs that it starts
     static LockstepProcess start(
-            String name, Path folder, List<String> command, String jvmOptions) {
+            String name,
+            Path folder,
+            List<String> command,
+            Map<String, String> environment,
+            String jvmOptions) {
         try {
             // A shell that starts tests in the background may make them ignore SIGINT, and children
             // inherit this.
@@ -39,6 +45,7 @@ final class LockstepProcess {
                     new ProcessBuilder(words)
                             .redirectOutput(folder.resolve(name + ".out").toFile())
                             .redirectError(folder.resolve(name + ".err").toFile());
+            builder.environment().putAll(environment);
             if (!jvmOptions.isEmpty()) {
                 builder.environment().put("JDK_JAVA_OPTIONS", jvmOptions);
             }

@@ -3,6 +3,8 @@ package dev.lockstep.it;
 
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.cluster.ClusterAccess;
+import dev.lockstep.cluster.ClusterSecret;
 import dev.lockstep.cluster.LoadAwareClock;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -15,6 +17,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
@@ -30,6 +33,7 @@ final class Sandbox implements AutoCloseable {
     private static final Path SHARED_MEMORY = Path.of("/dev/shm");
     private static final Pattern RESIDENT = Pattern.compile("VmRSS:\\s+(\\d+) kB");
     private static final Path PROC = Path.of("/proc");
+    private static final String SECRET = "lockstep/cluster-secret";
 
     /// The optimizing compiler is useless for processes that serve a tiny model for some seconds,
     /// and the tests start more than a hundred: this saves a third of their time.
@@ -74,6 +78,16 @@ final class Sandbox implements AutoCloseable {
         return folder;
     }
 
+    /// Returns the access of the processes that were started one by one.
+    ClusterAccess access() {
+        return ClusterAccess.of(ClusterSecret.readOrCreate(stateFolder().resolve(SECRET)));
+    }
+
+    /// Returns the folder that replaces the user's folder of state.
+    private Path stateFolder() {
+        return folder.resolve("state");
+    }
+
     /// Returns additional flags of `serve`: several quick clusters run at once, and with more
     /// compute threads than cores no thread spins.
     List<String> threads() {
@@ -103,7 +117,11 @@ final class Sandbox implements AutoCloseable {
         }
         LockstepProcess process =
                 LockstepProcess.start(
-                        name, folder, Distribution.command(command, arguments), jvmOptions);
+                        name,
+                        folder,
+                        Distribution.command(command, arguments),
+                        Map.of("XDG_STATE_HOME", stateFolder().toString()),
+                        jvmOptions);
         processes.add(process);
         return process;
     }

@@ -100,7 +100,9 @@ final class ZooKeeperAwayIT {
 
             zooKeeper = processes.zooKeeper(dataAfterwards);
             BoundedWait.await("ZooKeeper is back", () -> zooKeeper.output().contains("listens"));
-            try (Cluster cluster = ZooKeeperCluster.connect("127.0.0.1:" + zooKeeperPort, CLUSTER);
+            try (Cluster cluster =
+                            ZooKeeperCluster.connect(
+                                    "127.0.0.1:" + zooKeeperPort, CLUSTER, sandbox.access());
                     var clock = new LoadAwareClock()) {
                 Map<Member.Role, Integer> all =
                         Map.of(

@@ -78,6 +78,7 @@ public record WorkerConfig(
                     ProcessKeys.INTERNAL_HOST,
                     ProcessKeys.INTERNAL_PORT,
                     ProcessKeys.CLUSTER_SECRET_FILE,
+                    ProcessKeys.ZOOKEEPER_AUTH,
                     ProcessKeys.RUN_FOLDER,
                     ProcessKeys.MODEL,
                     ProcessKeys.SERVED_MODEL_NAME,

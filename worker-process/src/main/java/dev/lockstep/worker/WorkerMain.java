@@ -64,7 +64,7 @@ public final class WorkerMain {
                         List.of(BEFORE_STEP, AFTER_STEP, BEFORE_FORM));
         ModelSource source = ModelSource.open(config.model());
         Cluster cluster =
-                daemon.own(ZooKeeperCluster.connect(config.zookeeper(), config.cluster()));
+                daemon.own(ZooKeeperCluster.connect(config.zookeeper(), config.cluster(), access));
         Kernels kernels = CpuKernels.open(options(config));
         ComputeTypes types = source.computeTypes(config.dtype(), config.kvDtype(), kernels);
         Shard shard = source.shard(config.rank(), config.tensorParallel());
@@ -130,7 +130,12 @@ public final class WorkerMain {
                         Thread.ofPlatform().daemon().name("heartbeat").factory());
         var service =
                 new WorkerService(
-                        joinReply, runner, kernels::progress, timer, announcement::serving);
+                        joinReply,
+                        new EpochBound(() -> cluster.givenEpoch(config.group())),
+                        runner,
+                        kernels::progress,
+                        timer,
+                        announcement::serving);
         runner.start();
         daemon.own(runner);
         daemon.atEnd(reason -> timer.shutdownNow());

@@ -34,6 +34,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
     private static final Duration HEARTBEAT = Duration.ofSeconds(1);
 
     private final JoinReply joinReply;
+    private final EpochBound bound;
     private final StepRunner runner;
     private final LongSupplier progress;
     private final ScheduledExecutorService timer;
@@ -43,16 +44,19 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
 
     /// Creates a service without a stream.
     ///
+    /// @param bound of epochs
     /// @param progress number of ops finished since the start
     /// @param serving receives true when a group is formed, false when another one joins or the
     ///   stream ends
     WorkerService(
             JoinReply joinReply,
+            EpochBound bound,
             StepRunner runner,
             LongSupplier progress,
             ScheduledExecutorService timer,
             Consumer<Boolean> serving) {
         this.joinReply = joinReply;
+        this.bound = bound;
         this.runner = runner;
         this.progress = progress;
         this.timer = timer;
@@ -62,6 +66,10 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
     @Override
     public StreamObserver<SchedulerMessage> attach(StreamObserver<WorkerMessage> out) {
         return new Connection((ServerCallStreamObserver<WorkerMessage>) out);
+    }
+
+    private synchronized long highestEpoch() {
+        return highestEpoch;
     }
 
     /// Adopts an epoch for a connection, or returns the highest epoch seen.
@@ -134,6 +142,17 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
             Optional<String> misfit = joinReply.misfit(join);
             if (misfit.isPresent()) {
                 refuse(Status.FAILED_PRECONDITION.withDescription(misfit.get()), new Metadata());
+                return;
+            }
+            long seen = highestEpoch();
+            // A stale epoch is refused below, naming the highest one.
+            Optional<String> unknown =
+                    join.getEpoch() > seen
+                            ? bound.refusal(join.getEpoch(), seen)
+                            : Optional.empty();
+            if (unknown.isPresent()) {
+                LOG.warn("refused a Join of group {}: {}", join.getGroup(), unknown.get());
+                refuse(Status.FAILED_PRECONDITION.withDescription(unknown.get()), new Metadata());
                 return;
             }
             Optional<Long> highest = WorkerService.this.refuse(join, this);

@@ -9,8 +9,13 @@ import static dev.lockstep.worker.TestSteps.step;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.cluster.ClusterAccess;
+import dev.lockstep.cluster.ClusterSecret;
+import dev.lockstep.cluster.MemberAddress;
 import dev.lockstep.proto.v1.WorkerError;
 import io.grpc.Status;
+import java.util.List;
+import java.util.OptionalLong;
 import org.junit.jupiter.api.Test;
 
 /// A worker runs each step of the highest epoch once and in order, and nothing else.
@@ -30,6 +35,57 @@ class EpochFenceTest extends TinyWorkerSetting {
                 }
             }
             assertTrue(first.isOpenAfter(0), "a stale Join does not end the stream");
+        }
+    }
+
+    @Test
+    void anEpochThatZooKeeperDidNotGiveOutIsRefusedAndChangesNothing() throws Exception {
+        try (ServedWorker served = serve();
+                TestScheduler leader = served.dial()) {
+            served.given = OptionalLong.of(7);
+            leader.begin(7);
+            for (long forged : new long[] {8, Long.MAX_VALUE}) {
+                try (TestScheduler other = served.dial()) {
+                    other.sendJoin("default", forged, 0, 1);
+                    assertContains(other.end() + "", "epoch " + forged + " was not given out", "7");
+                }
+            }
+            assertTrue(leader.isOpenAfter(0), "a forged Join does not end the stream");
+            leader.send(prefill(7));
+            leader.result();
+            served.given = OptionalLong.of(8);
+            leader.begin(8);
+        }
+    }
+
+    @Test
+    void withoutZooKeeperAnEpochIsBoundedByTheOnesBefore() throws Exception {
+        try (ServedWorker served = serve();
+                TestScheduler leader = served.dial();
+                TestScheduler other = served.dial()) {
+            served.given = OptionalLong.of(7);
+            leader.begin(7);
+            served.given = OptionalLong.empty();
+            leader.begin(8);
+            other.sendJoin("default", 9 + EpochBound.WITHOUT_ZOOKEEPER, 0, 1);
+            assertContains(other.end() + "", "above 1008");
+            assertTrue(leader.isOpenAfter(0));
+        }
+    }
+
+    @Test
+    void aCallWithoutTheClustersSecretIsRefused() throws Exception {
+        ClusterAccess stranger = ClusterAccess.of(ClusterSecret.random());
+        try (ServedWorker served = serve();
+                TestScheduler leader = served.dial()) {
+            leader.begin(1);
+            for (MemberAddress address : List.of(served.port(), served.unixSocket())) {
+                try (TestScheduler forged = ServedWorker.dial(address, stranger)) {
+                    forged.sendJoin("default", Long.MAX_VALUE, 0, 1);
+                    assertEquals(Status.Code.UNAUTHENTICATED, forged.end().getCode());
+                }
+            }
+            leader.begin(2);
         }
     }
 

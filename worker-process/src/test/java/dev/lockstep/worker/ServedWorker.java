@@ -10,6 +10,7 @@ import dev.lockstep.cluster.process.Failpoints;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.Executors;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -18,13 +19,17 @@ import java.util.concurrent.TimeUnit;
 
 /// A worker as in its process, without ZooKeeper: server, service, step thread.
 final class ServedWorker implements AutoCloseable {
-    static final ClusterAccess ACCESS = new ClusterAccess(ClusterSecret.random());
+    static final ClusterAccess ACCESS = ClusterAccess.of(ClusterSecret.random());
 
     private final ScheduledExecutorService timer =
             Executors.newSingleThreadScheduledExecutor(
                     Thread.ofPlatform().daemon().name("heartbeat").factory());
     private final StepRunner runner;
     private boolean ready;
+
+    /// What ZooKeeper answers when the worker asks for the highest epoch.
+    volatile OptionalLong given = OptionalLong.of(Long.MAX_VALUE);
+
     final WorkerServer server;
 
     /// The changes of the announced state: whether a group is formed. The initial state is false.
@@ -55,6 +60,7 @@ final class ServedWorker implements AutoCloseable {
                         TestWorker.INCARNATION,
                         new WorkerService(
                                 worker.joinReply,
+                                new EpochBound(() -> given),
                                 runner,
                                 worker.rank.kernels()::progress,
                                 timer,

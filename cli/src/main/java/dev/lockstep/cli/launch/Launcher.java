@@ -4,6 +4,8 @@ package dev.lockstep.cli.launch;
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.console.UnusableException;
 import dev.lockstep.cluster.Cluster;
+import dev.lockstep.cluster.ClusterAccess;
+import dev.lockstep.cluster.ClusterSecret;
 import dev.lockstep.cluster.EmbeddedZooKeeper;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.MemberAddress;
@@ -65,6 +67,7 @@ public final class Launcher {
     private final HostPlan plan;
     private final Optional<RunFolder> zookeeperFiles;
     private final Optional<EmbeddedZooKeeper> zookeeper;
+    private final Optional<Path> ownSecret;
     private final String connectString;
     private final Cluster cluster;
     private final List<Child> workers = new ArrayList<>();
@@ -93,10 +96,18 @@ public final class Launcher {
                 config.zookeeper().isPresent()
                         ? Optional.empty()
                         : Optional.of(RunFolder.temporary(freshFolder(config.runFolder())));
-        this.zookeeper = zookeeperFiles.map(files -> EmbeddedZooKeeper.start(files.path(), 0));
+        this.ownSecret = zookeeperFiles.map(files -> files.path().resolve("cluster-secret"));
+        ClusterAccess access =
+                ownSecret
+                        .map(file -> ClusterAccess.of(ClusterSecret.readOrCreate(file)))
+                        .orElseGet(() -> ClusterAccess.of(settings));
+        this.zookeeper =
+                zookeeperFiles.map(files -> EmbeddedZooKeeper.start(files.path(), 0, access));
         this.connectString =
                 config.zookeeper().orElseGet(() -> zookeeper.orElseThrow().connectString());
-        this.cluster = ZooKeeperCluster.connect(connectString, settings.value(ProcessKeys.CLUSTER));
+        this.cluster =
+                ZooKeeperCluster.connect(
+                        connectString, settings.value(ProcessKeys.CLUSTER), access);
         for (int rank = 0; rank < size; rank++) {
             workers.add(worker(rank));
         }
@@ -254,6 +265,7 @@ public final class Launcher {
         own.add("--zookeeper=" + connectString);
         own.add("--run-folder=" + config.runFolder());
         own.add("--parent-pipe");
+        ownSecret.ifPresent(file -> own.add("--cluster-secret-file=" + file));
         if (spec.keyNames().contains(ProcessKeys.SERVED_MODEL_NAME.name())) {
             own.add(
                     "--served-model-name="

@@ -36,6 +36,13 @@ public final class ProcessKeys {
             Key.integer("port", 0, 65535, "the port on --internal-host; 0 takes a free one")
                     .orElse("0");
 
+    public static final Key<String> ZOOKEEPER_AUTH =
+            Key.text(
+                            "zookeeper-auth",
+                            "PATH",
+                            "the file with the user of an ensemble: sasl USER:PASSWORD, or digest USER:PASSWORD")
+                    .orElseComputed("the cluster's secret, which lockstep zookeeper demands");
+
     public static final Key<String> CLUSTER_SECRET_FILE =
             Key.text(
                             "cluster-secret-file",

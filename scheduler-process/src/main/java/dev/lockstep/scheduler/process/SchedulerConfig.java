@@ -89,6 +89,7 @@ public record SchedulerConfig(
                     ProcessKeys.INTERNAL_HOST,
                     ProcessKeys.INTERNAL_PORT,
                     ProcessKeys.CLUSTER_SECRET_FILE,
+                    ProcessKeys.ZOOKEEPER_AUTH,
                     ProcessKeys.TENSOR_PARALLEL,
                     ProcessKeys.MAX_NUM_SEQS,
                     ProcessKeys.MAX_NUM_BATCHED_TOKENS,

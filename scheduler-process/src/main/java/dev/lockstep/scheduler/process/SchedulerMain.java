@@ -41,7 +41,7 @@ public final class SchedulerMain {
             throws IOException {
         NettyTransport transport = daemon.own(new NettyTransport(access));
         ZooKeeperCluster cluster =
-                daemon.own(ZooKeeperCluster.connect(config.zooKeeper(), config.cluster()));
+                daemon.own(ZooKeeperCluster.connect(config.zooKeeper(), config.cluster(), access));
         Randomness randomness = Randomness.secure();
         var journal = new BlockJournal(randomness.nextIncarnation());
         var service = new SchedulerService(config.group(), journal);

@@ -23,7 +23,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class NettyTransportTest implements WorkerGroup.Listener {
-    private static final ClusterAccess ACCESS = new ClusterAccess(ClusterSecret.random());
+    private static final ClusterAccess ACCESS = ClusterAccess.of(ClusterSecret.random());
 
     private static final String INCARNATION = "0123456789abcdef0123456789abcdef";
 
@@ -99,7 +99,7 @@ class NettyTransportTest implements WorkerGroup.Listener {
 
     @Test
     void aWorkerOfAnotherClusterIsLostWithTheReason() throws Exception {
-        var stranger = new ClusterAccess(ClusterSecret.random());
+        ClusterAccess stranger = ClusterAccess.of(ClusterSecret.random());
         try (var theirs = new NettyTransport(stranger);
                 var ours = new NettyTransport(ACCESS);
                 InternalServer server =
