@@ -112,14 +112,21 @@ final class Sandbox implements AutoCloseable {
 
     /// Starts `lockstep command arguments…`.
     LockstepProcess start(String name, String command, List<String> arguments) {
+        return start(name, command, arguments, List.of());
+    }
+
+    /// Starts `lockstep command arguments…` by another command, whose last arguments are it.
+    LockstepProcess start(String name, String command, List<String> arguments, List<String> by) {
         if (closed) {
             throw new IllegalStateException("the sandbox is closed");
         }
+        List<String> words = new ArrayList<>(by);
+        words.addAll(Distribution.command(command, arguments));
         LockstepProcess process =
                 LockstepProcess.start(
                         name,
                         folder,
-                        Distribution.command(command, arguments),
+                        words,
                         Map.of("XDG_STATE_HOME", stateFolder().toString()),
                         jvmOptions);
         processes.add(process);

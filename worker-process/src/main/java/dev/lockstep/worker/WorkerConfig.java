@@ -123,9 +123,7 @@ public record WorkerConfig(
                                         settings.value(ProcessKeys.GROUP),
                                         settings.value(ProcessKeys.RANK))),
                 model,
-                settings.find(ProcessKeys.SERVED_MODEL_NAME)
-                        .map(List::getFirst)
-                        .orElse(modelName),
+                settings.find(ProcessKeys.SERVED_MODEL_NAME).map(List::getFirst).orElse(modelName),
                 settings.find(ProcessKeys.THREADS),
                 settings.find(CPUS).map(WorkerConfig::cpuList).orElse(List.of()),
                 settings.value(OVERSUBSCRIBED),
