@@ -5,6 +5,7 @@ import dev.lockstep.cli.hub.ModelChoice;
 import dev.lockstep.cli.launch.FreePort;
 import dev.lockstep.cli.launch.ProcessStart;
 import dev.lockstep.cluster.ClusterAccess;
+import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
@@ -41,7 +42,7 @@ final class CoordinatorCommand extends Command {
         ModelChoice model = start.model();
         CoordinatorMain.run(
                 CoordinatorConfig.of(start.settings(), model.path(), model.name()),
-                ClusterAccess.of(start.settings()),
+                ClusterAccess.of(start.settings(), Member.Role.COORDINATOR),
                 start.daemon());
         return ExitCode.OK;
     }

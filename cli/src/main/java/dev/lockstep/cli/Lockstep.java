@@ -33,6 +33,7 @@ public final class Lockstep {
                     new SchedulerCommand(),
                     new WorkerCommand(),
                     new ZooKeeperCommand(),
+                    new CertificatesCommand(),
                     new BenchCommand(),
                     new ReplayCommand(),
                     new TrainStartUpCommand());

@@ -4,6 +4,7 @@ package dev.lockstep.cli;
 import dev.lockstep.cli.launch.InternalPort;
 import dev.lockstep.cli.launch.ProcessStart;
 import dev.lockstep.cluster.ClusterAccess;
+import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
@@ -29,7 +30,7 @@ final class SchedulerCommand extends Command {
         InternalPort.requireFree(settings);
         SchedulerMain.run(
                 SchedulerConfig.of(settings, start.folder(ProcessKeys.RUN_FOLDER, name)),
-                ClusterAccess.of(settings),
+                ClusterAccess.of(settings, Member.Role.SCHEDULER),
                 start.daemon(),
                 start.notices());
         return ExitCode.OK;

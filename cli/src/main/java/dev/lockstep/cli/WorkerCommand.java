@@ -5,6 +5,7 @@ import dev.lockstep.cli.hub.ModelChoice;
 import dev.lockstep.cli.launch.InternalPort;
 import dev.lockstep.cli.launch.ProcessStart;
 import dev.lockstep.cluster.ClusterAccess;
+import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
@@ -45,7 +46,7 @@ final class WorkerCommand extends Command {
                         model.path(),
                         model.name(),
                         start.folder(ProcessKeys.RUN_FOLDER, name)),
-                ClusterAccess.of(start.settings()),
+                ClusterAccess.of(start.settings(), Member.Role.WORKER),
                 start.daemon(),
                 (done, total) ->
                         System.out.printf("progress\tloading weights\t%d\t%d%n", done, total));

@@ -30,7 +30,7 @@ public record InternalAddress(Path socket, Optional<String> host, int port) {
 
     /// Returns the address of a process with the settings.
     ///
-    /// @param name of the process, which is part of the name of its socket
+    /// @param name part of the name of its socket; short, because the path is limited
     public static InternalAddress of(Settings settings, Path runFolder, String name) {
         return new InternalAddress(
                 socket(runFolder, name),

@@ -23,11 +23,14 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
 
 /// Serves the other processes of the cluster, and refuses everyone else: its Unix socket is for its
 /// own user alone, and each call must prove the cluster's secret. The process that opens it closes
 /// it.
 public final class InternalServer implements AutoCloseable {
+    private static final Logger LOG = LogManager.getLogger(InternalServer.class);
     private static final int MAX_METADATA_BYTES = 8 << 10;
     private static final int RESET_WINDOW_SECONDS = 30;
     private static final long MIN_KEEP_ALIVE_SECONDS = 5;
@@ -77,7 +80,8 @@ public final class InternalServer implements AutoCloseable {
             BindableService service)
             throws IOException {
         CallProof proof = CallProof.of(access.secret(), incarnation);
-        return new InternalServer(where, new Starter(proof, limits, eventLoop, executor, service));
+        return new InternalServer(
+                where, new Starter(proof, access.tls(), limits, eventLoop, executor, service));
     }
 
     /// Returns the address to announce.
@@ -89,7 +93,7 @@ public final class InternalServer implements AutoCloseable {
         try {
             Server server =
                     starter.start(
-                            starter.builder(new InetSocketAddress(host, port))
+                            starter.secured(new InetSocketAddress(host, port))
                                     .channelType(NioServerSocketChannel.class));
             servers.add(server);
             return MemberAddress.tcp(reachable(host), server.getPort());
@@ -126,6 +130,7 @@ public final class InternalServer implements AutoCloseable {
     /// What both listeners have in common.
     private record Starter(
             CallProof proof,
+            Optional<TlsIdentity> tls,
             Limits limits,
             EventLoopGroup eventLoop,
             Optional<Executor> executor,
@@ -144,6 +149,20 @@ public final class InternalServer implements AutoCloseable {
                     .permitKeepAliveWithoutCalls(true)
                     .intercept(proof)
                     .addService(service);
+        }
+
+        /// Returns a builder for TCP. The interceptor that was added last runs first.
+        NettyServerBuilder secured(InetSocketAddress at) throws IOException {
+            NettyServerBuilder builder = builder(at);
+            if (tls.isPresent()) {
+                return builder.sslContext(tls.get().server()).intercept(tls.get().callers());
+            }
+            if (!at.isUnresolved() && !at.getAddress().isLoopbackAddress()) {
+                LOG.warn(
+                        "{} is not loopback and there is no --tls-folder: prompts are sent in the clear",
+                        at);
+            }
+            return builder;
         }
 
         Server start(NettyServerBuilder builder) throws IOException {

@@ -18,17 +18,24 @@ public final class MemberChannel {
     public static NettyChannelBuilder to(
             Member member, ClusterAccess access, EventLoopGroup eventLoop) {
         MemberAddress address = member.address();
+        boolean tcp = address.port() != 0 && !address.isOnThisHost();
         NettyChannelBuilder builder =
-                address.port() == 0 || address.isOnThisHost()
-                        ? NettyChannelBuilder.forAddress(address.socketAddress())
+                tcp
+                        // Resolves the name on another thread.
+                        ? NettyChannelBuilder.forAddress(address.host(), address.port())
+                                .channelType(NioSocketChannel.class, InetSocketAddress.class)
+                        : NettyChannelBuilder.forAddress(address.socketAddress())
                                 .channelType(
                                         NioDomainSocketChannel.class, UnixDomainSocketAddress.class)
-                                .overrideAuthority("localhost")
-                        // Resolves the name on another thread.
-                        : NettyChannelBuilder.forAddress(address.host(), address.port())
-                                .channelType(NioSocketChannel.class, InetSocketAddress.class);
+                                .overrideAuthority("localhost");
+        if (tcp && access.tls().isPresent()) {
+            // The server's certificate must name the role.
+            builder.sslContext(access.tls().get().client())
+                    .overrideAuthority(ClusterCertificates.name(member.role()));
+        } else {
+            builder.usePlaintext();
+        }
         return builder.eventLoopGroup(eventLoop)
-                .usePlaintext()
                 .intercept(CallProof.of(access.secret(), member.incarnation()))
                 .directExecutor()
                 .disableRetry();

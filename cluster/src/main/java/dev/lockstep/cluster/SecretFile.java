@@ -26,6 +26,16 @@ final class SecretFile {
     ///
     /// @param key the setting that names the file, for messages
     static String read(Path file, String key) {
+        requirePrivate(file, key);
+        try {
+            return Files.readString(file);
+        } catch (IOException e) {
+            throw unreadable(file, key, e);
+        }
+    }
+
+    /// Throws unless this user owns a file and no other can read it.
+    static void requirePrivate(Path file, String key) {
         try {
             Set<PosixFilePermission> permissions = Files.getPosixFilePermissions(file);
             if (!OWNER_ONLY.containsAll(permissions)) {
@@ -42,13 +52,13 @@ final class SecretFile {
                 throw new SettingsException(
                         "%s: %s has more than %d bytes".formatted(key, file, MAX_BYTES));
             }
-            return Files.readString(file);
         } catch (IOException e) {
-            throw new SettingsException("%s: cannot read %s: %s".formatted(key, file, reason(e)));
+            throw unreadable(file, key, e);
         }
     }
 
-    private static String reason(IOException failure) {
-        return failure.getClass().getSimpleName().replace("Exception", "");
+    private static SettingsException unreadable(Path file, String key, IOException failure) {
+        String reason = failure.getClass().getSimpleName().replace("Exception", "");
+        return new SettingsException("%s: cannot read %s: %s".formatted(key, file, reason));
     }
 }

@@ -75,6 +75,10 @@ class InternalServerTest {
                     .build();
 
     private InternalServer open(Optional<String> host) throws IOException {
+        return open(host, access);
+    }
+
+    private InternalServer open(Optional<String> host, ClusterAccess by) throws IOException {
         ServerCallHandler<byte[], byte[]> echo =
                 ServerCalls.asyncUnaryCall(
                         (request, response) -> {
@@ -86,7 +90,7 @@ class InternalServerTest {
                 () -> ServerServiceDefinition.builder("test.Echo").addMethod(ECHO, echo).build();
         return InternalServer.open(
                 new InternalAddress(InternalAddress.unix(folder, "w").socket(), host, 0),
-                access,
+                by,
                 INCARNATION,
                 LIMITS,
                 loop,
@@ -96,7 +100,7 @@ class InternalServerTest {
 
     @AfterEach
     void stop() {
-        loop.shutdownGracefully();
+        var _ = loop.shutdownGracefully();
     }
 
     private Status call(NettyChannelBuilder builder) {
@@ -153,10 +157,49 @@ class InternalServerTest {
         try (InternalServer server = open(Optional.empty())) {
             socket = Path.of(server.address().unixSocket());
             assertEquals("rw-------", permissions(socket));
-            assertEquals("rwx------", permissions(socket.getParent()));
+            assertEquals("rwx------", permissions(folder.resolve("sockets")));
             assertEquals(0, server.address().port());
         }
         assertFalse(Files.exists(socket));
+    }
+
+    @Test
+    void overTcpCertificatesProveTheRolesOfBothSides(@TempDir Path certificates) throws Exception {
+        ClusterCertificates.make(certificates);
+        assertRefused(
+                "has an authority already",
+                () -> {
+                    try {
+                        ClusterCertificates.make(certificates);
+                    } catch (IOException | InterruptedException e) {
+                        throw new IllegalArgumentException(e);
+                    }
+                });
+        ClusterAccess coordinator = access.withCertificates(certificates, Member.Role.COORDINATOR);
+        ClusterAccess worker = access.withCertificates(certificates, Member.Role.WORKER);
+        try (InternalServer server =
+                open(
+                        Optional.of("127.0.0.1"),
+                        access.withCertificates(certificates, Member.Role.SCHEDULER))) {
+            MemberAddress tcp = MemberAddress.tcp("127.0.0.1", server.address().port());
+            assertEquals(Status.OK, call(tcp, coordinator, INCARNATION));
+            assertEquals(Status.Code.PERMISSION_DENIED, call(tcp, worker, INCARNATION).getCode());
+            assertEquals(Status.Code.UNAVAILABLE, call(tcp, access, INCARNATION).getCode());
+            // A scheduler's certificate is not a worker's.
+            assertEquals(
+                    Status.Code.UNAVAILABLE,
+                    call(MemberChannel.to(
+                                    Member.worker("g", 0, 1, tcp, INCARNATION), coordinator, loop))
+                            .getCode());
+            assertEquals(Status.Code.UNAUTHENTICATED, call(tcp, coordinator, OTHER).getCode());
+            assertEquals(1, served.get());
+        }
+        Path file = certificates.resolve("worker.p12");
+        assertEquals("rw-------", permissions(file));
+        Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-r--r--"));
+        assertRefused(
+                "only its owner may read it",
+                () -> access.withCertificates(certificates, Member.Role.WORKER));
     }
 
     @Test
@@ -199,7 +242,7 @@ class InternalServerTest {
         Path file = folder.resolve("state").resolve("secret");
         byte[] first = ClusterSecret.readOrCreate(file).proof("x");
         assertEquals("rw-------", permissions(file));
-        assertEquals("rwx------", permissions(file.getParent()));
+        assertEquals("rwx------", permissions(folder.resolve("state")));
         assertArrayEquals(first, ClusterSecret.readOrCreate(file).proof("x"));
         Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-r-----"));
         assertRefused(

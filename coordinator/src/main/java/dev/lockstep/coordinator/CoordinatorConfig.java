@@ -52,6 +52,7 @@ public record CoordinatorConfig(
                     ProcessKeys.DRAIN_TIMEOUT,
                     ProcessKeys.PARENT_PIPE,
                     ProcessKeys.CLUSTER_SECRET_FILE,
+                    ProcessKeys.TLS_FOLDER,
                     ProcessKeys.ZOOKEEPER_AUTH,
                     ProcessKeys.FAILPOINTS);
 

@@ -132,7 +132,13 @@ final class ChoiceTextTest {
     void aModelWithoutATokenizerReturnsTokensWithoutText() {
         var bare =
                 new ServedModel(
-                        List.of("bare"), 512, 512, Optional.empty(), Optional.empty(), model.endTokens(), 0);
+                        List.of("bare"),
+                        512,
+                        512,
+                        Optional.empty(),
+                        Optional.empty(),
+                        model.endTokens(),
+                        0);
         ChoiceText choice = choice(bare, withStops(List.of()));
         Delta all = choice.push(token(300)).and(choice.push(token(301)));
         all = all.and(choice.finish(false, -1));

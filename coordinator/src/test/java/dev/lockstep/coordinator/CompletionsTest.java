@@ -361,11 +361,8 @@ final class CompletionsTest {
                         call.finishByLength(0);
                     });
             JsonNode list = TestCoordinator.json(two.get("/v1/models").body()).get("data");
-            assertEquals(
-                    List.of("tiny", "gpt-4o"),
-                    list.findValuesAsText("id"));
-            assertEquals(
-                    list.get(1), TestCoordinator.json(two.get("/v1/models/gpt-4o").body()));
+            assertEquals(List.of("tiny", "gpt-4o"), list.findValuesAsText("id"));
+            assertEquals(list.get(1), TestCoordinator.json(two.get("/v1/models/gpt-4o").body()));
             for (String name : List.of("tiny", "gpt-4o")) {
                 HttpResponse<String> response =
                         two.post(
@@ -373,8 +370,7 @@ final class CompletionsTest {
                                 "{\"model\":\"%s\",\"prompt\":\"a\",\"max_tokens\":1}"
                                         .formatted(name));
                 assertEquals(200, response.statusCode(), response.body());
-                assertEquals(
-                        "tiny", TestCoordinator.json(response.body()).get("model").asText());
+                assertEquals("tiny", TestCoordinator.json(response.body()).get("model").asText());
             }
             String refused =
                     two.post("/v1/completions", "{\"model\":\"other\",\"prompt\":\"a\"}").body();

@@ -72,7 +72,16 @@ public final class TestCoordinator implements AutoCloseable {
 
     static CoordinatorConfig config(Path model, int port) {
         return new CoordinatorConfig(
-                "unused:1", "default", "127.0.0.1", port, model, List.of(MODEL), MAX_BODY, NEVER, false, "");
+                "unused:1",
+                "default",
+                "127.0.0.1",
+                port,
+                model,
+                List.of(MODEL),
+                MAX_BODY,
+                NEVER,
+                false,
+                "");
     }
 
     public static TestCoordinator start() throws Exception {

@@ -75,7 +75,7 @@ final class AccessIT {
 
     @AfterAll
     void close() {
-        loop.shutdownGracefully();
+        var _ = loop.shutdownGracefully();
         cluster.close();
     }
 

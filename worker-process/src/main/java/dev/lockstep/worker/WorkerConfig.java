@@ -78,6 +78,7 @@ public record WorkerConfig(
                     ProcessKeys.INTERNAL_HOST,
                     ProcessKeys.INTERNAL_PORT,
                     ProcessKeys.CLUSTER_SECRET_FILE,
+                    ProcessKeys.TLS_FOLDER,
                     ProcessKeys.ZOOKEEPER_AUTH,
                     ProcessKeys.RUN_FOLDER,
                     ProcessKeys.MODEL,
@@ -116,12 +117,7 @@ public record WorkerConfig(
                 settings.value(ProcessKeys.RANK),
                 settings.value(ProcessKeys.TENSOR_PARALLEL),
                 InternalAddress.of(
-                        settings,
-                        runFolder,
-                        "worker-%s-%d"
-                                .formatted(
-                                        settings.value(ProcessKeys.GROUP),
-                                        settings.value(ProcessKeys.RANK))),
+                        settings, runFolder, "worker-" + settings.value(ProcessKeys.RANK)),
                 model,
                 settings.find(ProcessKeys.SERVED_MODEL_NAME).map(List::getFirst).orElse(modelName),
                 settings.find(ProcessKeys.THREADS),

@@ -7,6 +7,7 @@ import dev.lockstep.cluster.Cluster;
 import dev.lockstep.cluster.ClusterAccess;
 import dev.lockstep.cluster.ClusterSecret;
 import dev.lockstep.cluster.EmbeddedZooKeeper;
+import dev.lockstep.cluster.InternalAddress;
 import dev.lockstep.cluster.Member;
 import dev.lockstep.cluster.MemberAddress;
 import dev.lockstep.cluster.ZooKeeperCluster;
@@ -89,6 +90,8 @@ public final class Launcher {
         SchedulerConfig.requirePolicies(settings);
         int size = settings.value(ProcessKeys.TENSOR_PARALLEL);
         ModelSource source = ModelSource.open(config.model().path()).requireLoadable(size);
+        // Fails where the folder's path is too long for the sockets of the children.
+        var _ = InternalAddress.unix(config.runFolder(), JavaProcess.Role.SCHEDULER.name());
         this.parameters = source.parameterCount();
         this.memory = MemoryForecast.of(settings, source, size);
         this.plan = plan(settings, source, size, memory.kvBytes());

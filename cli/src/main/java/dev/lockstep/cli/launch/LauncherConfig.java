@@ -46,6 +46,7 @@ public record LauncherConfig(
                             ProcessKeys.MAX_NUM_BATCHED_TOKENS,
                             ProcessKeys.INTERNAL_HOST,
                             ProcessKeys.CLUSTER_SECRET_FILE,
+                            ProcessKeys.TLS_FOLDER,
                             ProcessKeys.ZOOKEEPER_AUTH,
                             ProcessKeys.ZOOKEEPER,
                             ProcessKeys.CLUSTER,

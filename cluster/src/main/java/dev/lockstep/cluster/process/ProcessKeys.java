@@ -43,6 +43,13 @@ public final class ProcessKeys {
                             "the file with the user of an ensemble: sasl USER:PASSWORD, or digest USER:PASSWORD")
                     .orElseComputed("the cluster's secret, which lockstep zookeeper demands");
 
+    public static final Key<String> TLS_FOLDER =
+            Key.text(
+                            "tls-folder",
+                            "PATH",
+                            "the certificates of lockstep certificates, for --internal-host")
+                    .orElseComputed("none: TCP between processes is in the clear");
+
     public static final Key<String> CLUSTER_SECRET_FILE =
             Key.text(
                             "cluster-secret-file",

@@ -23,8 +23,8 @@ import org.jspecify.annotations.Nullable;
 ///
 /// Events arrive in order and without gaps while a stream lasts. When it breaks, the next stream
 /// resumes after the last received event, or begins with a snapshot where the scheduler cannot
-/// resume. A scheduler that cannot report its blocks is not asked again, and one that has no room for it
-/// a minute later.
+/// resume. A scheduler that cannot report its blocks is not asked again, and one that has no room
+/// for it a minute later.
 final class BlockWatch {
     private static final Duration FIRST_RETRY = Duration.ofMillis(100);
     private static final Duration MAX_RETRY = Duration.ofSeconds(5);

@@ -89,6 +89,7 @@ public record SchedulerConfig(
                     ProcessKeys.INTERNAL_HOST,
                     ProcessKeys.INTERNAL_PORT,
                     ProcessKeys.CLUSTER_SECRET_FILE,
+                    ProcessKeys.TLS_FOLDER,
                     ProcessKeys.ZOOKEEPER_AUTH,
                     ProcessKeys.TENSOR_PARALLEL,
                     ProcessKeys.MAX_NUM_SEQS,
@@ -167,8 +168,7 @@ public record SchedulerConfig(
                 settings.value(ProcessKeys.ZOOKEEPER),
                 settings.value(ProcessKeys.CLUSTER),
                 settings.value(ProcessKeys.GROUP),
-                InternalAddress.of(
-                        settings, runFolder, "scheduler-" + settings.value(ProcessKeys.GROUP)),
+                InternalAddress.of(settings, runFolder, "scheduler"),
                 settings.value(ProcessKeys.TENSOR_PARALLEL),
                 settings.value(ProcessKeys.MAX_NUM_SEQS),
                 settings.find(ProcessKeys.MAX_NUM_BATCHED_TOKENS),
