@@ -41,6 +41,7 @@ public final class ZooKeeperCluster implements Cluster {
     private static final Duration TICK = Duration.ofSeconds(5);
     private static final Duration RETRY = Duration.ofMillis(500);
     private static final Duration EPOCH_TIMEOUT = Duration.ofSeconds(3);
+    private static final Duration REFUSED_TIMEOUT = Duration.ofSeconds(3);
     private static final Duration KEY_TIMEOUT = Duration.ofSeconds(10);
 
     /// The time for which members that are missing after a lost session remain listed: they
@@ -143,7 +144,7 @@ public final class ZooKeeperCluster implements Cluster {
     @Override
     public byte[] blockHashKey() {
         byte[] fresh = Randomness.secure().nextKey();
-        long deadline = System.nanoTime() + KEY_TIMEOUT.toNanos();
+        long start = System.nanoTime();
         do {
             try {
                 if (awaitConnected(RETRY)) {
@@ -161,7 +162,8 @@ public final class ZooKeeperCluster implements Cluster {
                 Thread.currentThread().interrupt();
                 break;
             }
-        } while (tree.problem().isEmpty() && System.nanoTime() < deadline);
+        } while (System.nanoTime() - start
+                < (tree.problem().isPresent() ? REFUSED_TIMEOUT : KEY_TIMEOUT).toNanos());
         throw new IllegalStateException(
                 tree.problem()
                         .orElse("ZooKeeper at " + servers + " does not answer; is it running?"));
@@ -201,6 +203,7 @@ public final class ZooKeeperCluster implements Cluster {
     private void refresh() {
         refreshWaiting.set(false);
         if (!tree.connected()) {
+            tree.logInAgain();
             return;
         }
         try {

@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.curator.framework.CuratorFramework;
 import org.apache.curator.framework.CuratorFrameworkFactory;
 import org.apache.curator.framework.api.CuratorEventType;
@@ -65,6 +66,7 @@ final class ZooKeeperTree implements AutoCloseable {
     private final CuratorFramework curator;
     private volatile boolean watched;
     private volatile boolean owned;
+    private final AtomicBoolean loginFailed = new AtomicBoolean();
     private volatile Optional<String> problem = Optional.empty();
 
     /// Creates a tree that does nothing before [#start].
@@ -104,6 +106,7 @@ final class ZooKeeperTree implements AutoCloseable {
                             if (event.getType() == CuratorEventType.WATCHED
                                     && event.getWatchedEvent().getState()
                                             == Watcher.Event.KeeperState.AuthFailed) {
+                                loginFailed.set(true);
                                 refused(
                                         "ZooKeeper at %s does not admit %s: give the processes and lockstep zookeeper the same --cluster-secret-file, or --zookeeper-auth for another ensemble"
                                                 .formatted(servers, auth));
@@ -115,6 +118,18 @@ final class ZooKeeperTree implements AutoCloseable {
         if (!problem.equals(Optional.of(reason))) {
             problem = Optional.of(reason);
             LOG.error("{}", reason);
+        }
+    }
+
+    /// Connects again after a failed login, which ends a client of ZooKeeper: another server may
+    /// have had the address for a while.
+    void logInAgain() {
+        if (loginFailed.compareAndSet(true, false)) {
+            try {
+                curator.getZookeeperClient().reset();
+            } catch (Exception e) {
+                LOG.warn("cannot connect to ZooKeeper at {} again", servers, e);
+            }
         }
     }
 

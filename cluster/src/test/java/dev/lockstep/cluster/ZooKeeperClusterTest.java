@@ -180,6 +180,27 @@ class ZooKeeperClusterTest extends ClusterContract {
     }
 
     @Test
+    void aForeignServerAtTheAddressOnlyDelaysTheCluster(@TempDir Path theirs, @TempDir Path ours)
+            throws Exception {
+        ClusterAccess stranger = ClusterAccess.of(ClusterSecret.random());
+        EmbeddedZooKeeper foreign = EmbeddedZooKeeper.start(theirs, 0, stranger);
+        int port = foreign.port();
+        try (Cluster cluster = ZooKeeperCluster.connect(foreign.connectString(), name, ACCESS)) {
+            try {
+                assertThrows(IllegalStateException.class, cluster::blockHashKey);
+            } finally {
+                foreign.close();
+            }
+            try (EmbeddedZooKeeper own = EmbeddedZooKeeper.start(ours, port, ACCESS)) {
+                Member member = worker("a", 0);
+                cluster.register(member);
+                awaitMembers(cluster, member);
+                assertEquals(port, own.port());
+            }
+        }
+    }
+
+    @Test
     void aRootThatOthersCanChangeIsRefused() throws Exception {
         open().blockHashKey();
         String root = "/lockstep/" + name + "-open";
