@@ -334,7 +334,7 @@ final class AccessIT {
         for (String table : List.of("tcp", "tcp6")) {
             Path file = PROC.resolve(Long.toString(pid)).resolve("net").resolve(table);
             for (String line : Files.readAllLines(file)) {
-                String[] words = line.strip().split("\\s+");
+                String[] words = line.strip().split("\\s+", -1);
                 // 0A: a listener.
                 if (words[3].equals("0A")) {
                     String port = words[1].substring(words[1].lastIndexOf(':') + 1);
