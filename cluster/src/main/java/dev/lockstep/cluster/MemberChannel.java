@@ -24,7 +24,8 @@ public final class MemberChannel {
                         // Resolves the name on another thread.
                         ? NettyChannelBuilder.forAddress(address.host(), address.port())
                                 .channelType(NioSocketChannel.class, InetSocketAddress.class)
-                        : NettyChannelBuilder.forAddress(address.socketAddress())
+                        : NettyChannelBuilder.forTarget(
+                                        SocketResolver.target(address.socketAddress()))
                                 .channelType(
                                         NioDomainSocketChannel.class, UnixDomainSocketAddress.class)
                                 .overrideAuthority("localhost");

@@ -9,12 +9,15 @@ import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.cluster.LoadAwareClock;
 import dev.lockstep.cluster.process.ExitCode;
+import java.io.Closeable;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -52,7 +55,15 @@ final class BadStartIT {
     Stream<DynamicTest> aBadStartEndsInOneLine() throws Exception {
         Sandbox models = Sandbox.quick();
         var occupied = new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
-        Map<String, BadStart> starts = badStarts(models.folder(), occupied.getLocalPort());
+        Path usedFolder = Files.createDirectory(models.folder().resolve("used"));
+        FileChannel lock =
+                FileChannel.open(
+                        usedFolder.resolve("serve.lock"),
+                        StandardOpenOption.CREATE,
+                        StandardOpenOption.WRITE);
+        lock.lock();
+        Map<String, BadStart> starts =
+                badStarts(models.folder(), occupied.getLocalPort(), usedFolder);
         ExecutorService threads = Executors.newFixedThreadPool(CONCURRENT);
         List<DynamicTest> tests = new ArrayList<>();
         starts.forEach(
@@ -66,12 +77,13 @@ final class BadStartIT {
                             threads.shutdownNow();
                             models.close();
                             close(occupied);
+                            close(lock);
                         });
     }
 
-    private static void close(ServerSocket socket) {
+    private static void close(Closeable resource) {
         try {
-            socket.close();
+            resource.close();
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
@@ -112,7 +124,7 @@ final class BadStartIT {
         assertEquals(start.usage(), outcome.exitCode() == ExitCode.USAGE, errors);
     }
 
-    private static Map<String, BadStart> badStarts(Path folder, int occupiedPort)
+    private static Map<String, BadStart> badStarts(Path folder, int occupiedPort, Path usedFolder)
             throws IOException {
         Path good = folder.resolve("good");
         TinyCheckpoint.write(good, 1);
@@ -172,12 +184,16 @@ final class BadStartIT {
         starts.put(
                 "more ranks than heads",
                 unusable(List.of("5", "4"), "--model=" + good, "--tensor-parallel=5"));
+        // Said before the model is looked for.
         starts.put(
                 "a port in use",
                 unusable(
                         List.of("" + occupiedPort, "--port"),
-                        "--model=" + good,
+                        "--model=no/such/model",
                         "--port=" + occupiedPort));
+        starts.put(
+                "a run folder in use",
+                usage(List.of("--run-folder", "another serve"), "--run-folder=" + usedFolder));
         starts.put(
                 "too little memory",
                 unusable(List.of("--kv-memory"), "--model=" + good, "--kv-memory=4000G"));

@@ -2,10 +2,13 @@
 package dev.lockstep.cli.launch;
 
 import dev.lockstep.cluster.process.Key;
+import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
+import dev.lockstep.cluster.process.SettingsException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Comparator;
@@ -45,7 +48,17 @@ record RunFolder(Path path, boolean temporary, Optional<FolderLock> lock) {
     }
 
     static Path chosen(String text) {
-        return Path.of(text).toAbsolutePath().normalize();
+        try {
+            return Path.of(text).toAbsolutePath().normalize();
+        } catch (InvalidPathException e) {
+            // With the locale "C", a JVM reads only ASCII names.
+            throw new SettingsException(
+                    "--%s: \"%s\" is no path in this locale (%s): set LC_ALL=C.UTF-8"
+                            .formatted(
+                                    ProcessKeys.RUN_FOLDER.name(),
+                                    text,
+                                    System.getProperty("sun.jnu.encoding")));
+        }
     }
 
     /// Returns a folder that is removed at the end.

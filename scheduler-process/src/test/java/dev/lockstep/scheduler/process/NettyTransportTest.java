@@ -21,6 +21,8 @@ import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class NettyTransportTest implements WorkerGroup.Listener {
     private static final ClusterAccess ACCESS = ClusterAccess.of(ClusterSecret.random());
@@ -92,6 +94,21 @@ class NettyTransportTest implements WorkerGroup.Listener {
                 InternalServer server =
                         transport.listen(address(Optional.empty(), 0), INCARNATION, rank())) {
             assertEquals(0, server.address().port());
+            Member member = Member.worker("g", 0, 1, server.address(), INCARNATION);
+            assertEquals(1, join(transport, member));
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"Stoß é", "日本", "a%20b#c?d", "[a]:1"})
+    void aFolderMayHaveAnyLetters(String name) throws Exception {
+        Path socket = InternalAddress.unix(folder.resolve(name), "w").socket();
+        try (var transport = new NettyTransport(ACCESS);
+                InternalServer server =
+                        transport.listen(
+                                new InternalAddress(socket, Optional.empty(), 0),
+                                INCARNATION,
+                                rank())) {
             Member member = Member.worker("g", 0, 1, server.address(), INCARNATION);
             assertEquals(1, join(transport, member));
         }
