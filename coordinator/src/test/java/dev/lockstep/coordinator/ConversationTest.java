@@ -67,7 +67,8 @@ final class ConversationTest {
 
     private static ServedModel model(String template) throws Exception {
         ServedModel model = TestCoordinator.tinyModel();
-        return new ServedModel(List.of(model.name()),
+        return new ServedModel(
+                model.names(),
                 model.vocabularySize(),
                 model.contextLength(),
                 model.tokenizer(),
