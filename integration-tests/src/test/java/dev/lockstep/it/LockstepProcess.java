@@ -45,8 +45,6 @@ final class LockstepProcess {
                     new ProcessBuilder(words)
                             .redirectOutput(folder.resolve(name + ".out").toFile())
                             .redirectError(folder.resolve(name + ".err").toFile());
-            // Logs of runs without a run folder.
-            builder.environment().put("XDG_STATE_HOME", folder.resolve("state").toString());
             builder.environment().putAll(environment);
             if (!jvmOptions.isEmpty()) {
                 builder.environment().put("JDK_JAVA_OPTIONS", jvmOptions);
