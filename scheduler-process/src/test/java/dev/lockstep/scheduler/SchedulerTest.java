@@ -87,8 +87,8 @@ class SchedulerTest {
     }
 
     private static StepResult refusing(StepPlan plan, int slot) {
-        var refused = List.of(new StepResult.Refused(slot, "top_p is 7"));
-        var sampled = List.of(new StepResult.Sampled(0, SampledToken.of(5)));
+        List<StepResult.Refused> refused = List.of(new StepResult.Refused(slot, "top_p is 7"));
+        List<StepResult.Sampled> sampled = List.of(new StepResult.Sampled(0, SampledToken.of(5)));
         return new StepResult(plan.epoch(), plan.number(), refused, sampled, List.of(), 0);
     }
 

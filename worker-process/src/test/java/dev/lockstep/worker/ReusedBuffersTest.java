@@ -10,6 +10,7 @@ import dev.lockstep.kernels.cpu.ReusedMemory;
 import dev.lockstep.proto.v1.Admission;
 import dev.lockstep.proto.v1.Pooling;
 import dev.lockstep.proto.v1.PromptOutputs;
+import dev.lockstep.proto.v1.SamplingParams;
 import dev.lockstep.proto.v1.Step;
 import dev.lockstep.proto.v1.StepResult;
 import java.io.IOException;
@@ -45,7 +46,7 @@ class ReusedBuffersTest {
     @TempDir Path folder;
 
     /// Every kind of request, each with the outputs that the worker has for it.
-    private enum Kind {
+    enum Kind {
         GREEDY,
         SAMPLED,
         LOGPROBS,
@@ -65,10 +66,10 @@ class ReusedBuffersTest {
             for (int id : prompt) {
                 admission.addPromptIds(id);
             }
-            var sampling = this == GREEDY ? TestSteps.greedy() : TestSteps.seeded(9);
+            SamplingParams.Builder sampling = this == GREEDY ? TestSteps.greedy() : TestSteps.seeded(9);
             sampling.setLogprobs(this == LOGPROBS || this == TOP_LOGPROBS)
                     .setTopLogprobs(this == TOP_LOGPROBS ? 5 : 0);
-            var outputs = PromptOutputs.newBuilder();
+            PromptOutputs.Builder outputs = PromptOutputs.newBuilder();
             switch (this) {
                 case GREEDY, SAMPLED, LOGPROBS, TOP_LOGPROBS -> {}
                 case PROMPT_LOGPROBS -> outputs.setLogprobs(true).setTopLogprobs(3);

@@ -45,6 +45,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
@@ -67,6 +68,7 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
     private boolean holding;
     private boolean stalled;
     private boolean silent;
+    private Consumer<dev.lockstep.proto.v1.StepResult.Builder> distortion = _ -> {};
 
     FakeRank(Member member, UnaryOperator<Joined.Builder> traits) {
         this.member = member;
@@ -114,6 +116,11 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
 
     synchronized void fallSilent() {
         silent = true;
+    }
+
+    /// Changes the next result before it is sent.
+    synchronized void distortNext(Consumer<dev.lockstep.proto.v1.StepResult.Builder> change) {
+        distortion = change;
     }
 
     /// Breaks the stream, as a process that is killed.
@@ -282,6 +289,8 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
                                 .setOutputs(toProto(one.values())));
             }
         }
+        distortion.accept(proto);
+        distortion = _ -> {};
         send(WorkerMessage.newBuilder().setResult(proto).build());
     }
 

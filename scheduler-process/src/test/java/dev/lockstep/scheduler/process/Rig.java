@@ -202,6 +202,9 @@ final class Rig implements AutoCloseable {
                 ends.put(event.getFinished().getChoice(), event.getFinished());
                 return;
             }
+            if (event.hasOutputs()) {
+                return;
+            }
             GenerateEvent.Tokens tokens = event.getTokens();
             List<Integer> known = ids.computeIfAbsent(tokens.getChoice(), _ -> new ArrayList<>());
             if (known.size() != tokens.getPosition() || ends.containsKey(tokens.getChoice())) {

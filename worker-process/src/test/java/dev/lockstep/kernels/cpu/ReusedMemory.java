@@ -6,6 +6,7 @@ import dev.lockstep.kernels.PagedKv;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Collection;
+import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
 
@@ -26,9 +27,9 @@ public final class ReusedMemory {
                         .map(kv -> ((CpuPagedKv) kv).address(0, 0))
                         .collect(Collectors.toSet());
         long filled = 0;
-        for (var buffer : cpu.memory().buffers().entrySet()) {
+        for (Map.Entry<Long, Long> buffer : cpu.memory().buffers().entrySet()) {
             if (!keep.contains(buffer.getKey())) {
-                fill(MemorySegment.ofAddress(buffer.getKey()).reinterpret(buffer.getValue()), word);
+                fill(AllMemory.SEGMENT.asSlice(buffer.getKey(), buffer.getValue()), word);
                 filled += buffer.getValue();
             }
         }
