@@ -124,7 +124,7 @@ final class Completion {
             Thread.currentThread().interrupt();
             sink.failed(ApiError.internal("the request was interrupted"));
         } catch (RuntimeException e) {
-            LOG.error("request {} failed", request.requestId(), e);
+            LOG.error("request {} failed", request.requestId(), new RequestFault(e));
             sink.failed(ApiError.internal("the request failed; the coordinator's log says why"));
         } finally {
             inbox.cancelCalls();

@@ -158,7 +158,7 @@ final class OpenAiApi implements HttpService {
     }
 
     private static void fail(HttpExchange exchange, RuntimeException e) {
-        LOG.error("request {} failed", exchange.requestId(), e);
+        LOG.error("request {} failed", exchange.requestId(), new RequestFault(e));
         exchange.fail(ApiError.internal("the request failed; the coordinator's log says why"));
     }
 

@@ -21,7 +21,7 @@ final class ProtocolErrors implements ServerErrorHandler {
 
     @Override
     public HttpResponse onServiceException(ServiceRequestContext context, Throwable cause) {
-        LOG.error("a request failed", cause);
+        LOG.error("a request failed", new RequestFault(cause));
         ApiError error = ApiError.internal("the request failed; the coordinator's log says why");
         return response(HttpStatus.INTERNAL_SERVER_ERROR, error).toHttpResponse();
     }
