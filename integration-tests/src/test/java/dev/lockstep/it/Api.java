@@ -11,12 +11,14 @@ import java.net.http.HttpClient;
 import java.net.http.HttpHeaders;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.util.Optional;
 import java.util.stream.Stream;
 
 /// The public HTTP API of one coordinator, as a client sees it. Its creator closes it.
 final class Api implements AutoCloseable {
     private final int port;
     private final HttpClient client;
+    private final Optional<String> tenant;
 
     /// A complete response.
     record Response(int status, JsonNode body, HttpHeaders headers) {
@@ -42,12 +44,24 @@ final class Api implements AutoCloseable {
     ///
     /// @param version HTTP/2 sends an upgrade with the first request, even one with a body
     Api(int port, HttpClient.Version version) {
-        this.port = port;
-        this.client =
+        this(
+                port,
                 HttpClient.newBuilder()
                         .version(version)
                         .connectTimeout(BoundedWait.TIMEOUT)
-                        .build();
+                        .build(),
+                Optional.empty());
+    }
+
+    private Api(int port, HttpClient client, Optional<String> tenant) {
+        this.port = port;
+        this.client = client;
+        this.tenant = tenant;
+    }
+
+    /// Returns this API as a tenant uses it; closed with this one.
+    Api ofTenant(String name) {
+        return new Api(port, client, Optional.of(name));
     }
 
     int port() {
@@ -55,15 +69,13 @@ final class Api implements AutoCloseable {
     }
 
     Response get(String path) {
-        return response(HttpRequest.newBuilder(uri(path)).timeout(BoundedWait.TIMEOUT).build());
+        return response(request(path).build());
     }
 
     /// Returns the body of a successful response that is not JSON.
     String text(String path) {
         HttpResponse<String> response =
-                send(
-                        HttpRequest.newBuilder(uri(path)).timeout(BoundedWait.TIMEOUT).build(),
-                        HttpResponse.BodyHandlers.ofString());
+                send(request(path).build(), HttpResponse.BodyHandlers.ofString());
         assertEquals(200, response.statusCode(), response::body);
         return response.body();
     }
@@ -92,8 +104,7 @@ final class Api implements AutoCloseable {
     /// Returns the status of the response, or 0 without a response.
     int statusOf(String path) {
         try {
-            HttpRequest request =
-                    HttpRequest.newBuilder(uri(path)).timeout(BoundedWait.TIMEOUT).build();
+            HttpRequest request = request(path).build();
             return client.send(request, HttpResponse.BodyHandlers.discarding()).statusCode();
         } catch (IOException e) {
             return 0;
@@ -107,9 +118,15 @@ final class Api implements AutoCloseable {
         return URI.create("http://127.0.0.1:" + port + path);
     }
 
+    private HttpRequest.Builder request(String path) {
+        HttpRequest.Builder request =
+                HttpRequest.newBuilder(uri(path)).timeout(BoundedWait.TIMEOUT);
+        tenant.ifPresent(name -> request.header("x-lockstep-tenant", name));
+        return request;
+    }
+
     private HttpRequest posting(String path, JsonNode body) {
-        return HttpRequest.newBuilder(uri(path))
-                .timeout(BoundedWait.TIMEOUT)
+        return request(path)
                 .header("content-type", "application/json")
                 .POST(HttpRequest.BodyPublishers.ofString(body.toString()))
                 .build();

@@ -47,7 +47,7 @@ final class Sandbox implements AutoCloseable {
     private final Thread lastResort;
     private volatile boolean closed;
 
-    private Sandbox(boolean quick) {
+    private Sandbox(boolean quick, String moreOptions) {
         this.quick = quick;
         try {
             // Short, because the path of a Unix socket is limited to 107 bytes.
@@ -57,7 +57,8 @@ final class Sandbox implements AutoCloseable {
             throw new UncheckedIOException(e);
         }
         group = "it-" + HexFormat.of().toHexDigits(ThreadLocalRandom.current().nextInt());
-        jvmOptions = quick ? NO_OPTIMIZER + " -Djava.io.tmpdir=" + temporaryFolder() : "";
+        jvmOptions =
+                quick ? NO_OPTIMIZER + " -Djava.io.tmpdir=" + temporaryFolder() + moreOptions : "";
         lastResort = new Thread(this::destroyAll, "sandbox-last-resort");
         Runtime.getRuntime().addShutdownHook(lastResort);
         LogsOnFailure.watch(this);
@@ -65,12 +66,17 @@ final class Sandbox implements AutoCloseable {
 
     /// Creates a sandbox for processes as users start them.
     static Sandbox plain() {
-        return new Sandbox(false);
+        return new Sandbox(false, "");
     }
 
     /// Creates a sandbox for processes that start fast and may run slowly.
     static Sandbox quick() {
-        return new Sandbox(true);
+        return new Sandbox(true, "");
+    }
+
+    /// Creates a sandbox for processes that start fast and log their debug lines.
+    static Sandbox verbose() {
+        return new Sandbox(true, " -Dlockstep.log.level=debug");
     }
 
     /// Returns the run folder of the processes, which also contains their output.

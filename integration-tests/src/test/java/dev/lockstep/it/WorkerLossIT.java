@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.cluster.LoadAwareClock;
 import dev.lockstep.proto.v1.GroupStatus;
 import java.time.Duration;
@@ -13,6 +14,9 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 
@@ -78,6 +82,46 @@ final class WorkerLossIT {
             GroupStatus group = cluster.group();
             assertEquals(
                     48, group.getCachedTokens(), "three full blocks of the prompt's 60 tokens");
+        }
+    }
+
+    /// The workers survive with blocks that the aborted step did not fill.
+    @Test
+    void aPromptHasTheSameBitsAfterItsPrefillWasAborted() throws Exception {
+        Sandbox sandbox = Sandbox.quick();
+        try (ServedCluster cluster =
+                ServedCluster.start(
+                        sandbox,
+                        Models.tiny(sandbox, 4),
+                        "--tensor-parallel=2",
+                        "--max-num-batched-tokens=48",
+                        // Longer than it takes to kill the scheduler, which happens within a step.
+                        "--failpoints=worker.before-step=sleep:400ms")) {
+            Api api = cluster.api();
+            List<Integer> prompt = new ArrayList<>();
+            for (int i = 0; i < 200; i++) {
+                prompt.add(3 + i);
+            }
+            ObjectNode body = CompletionBodies.greedy(prompt, 2).put("logprobs", 2);
+            // Another salt: none of its blocks is found below.
+            Generated fresh =
+                    Generated.of(
+                            api.post(
+                                            CompletionBodies.COMPLETIONS,
+                                            body.deepCopy().put("cache_salt", "fresh"))
+                                    .ok());
+            GroupStatus before = cluster.group();
+            try (ExecutorService client = Executors.newVirtualThreadPerTaskExecutor()) {
+                Future<Api.Response> aborted =
+                        client.submit(() -> api.post(CompletionBodies.COMPLETIONS, body));
+                BoundedWait.await(
+                        "the prefill runs", () -> cluster.group().getSteps() > before.getSteps());
+                PosixSignals.send("KILL", Long.toString(sandbox.processIdOf("scheduler")));
+                assertEquals(503, aborted.get().status());
+            }
+            BoundedWait.await(
+                    "another scheduler leads", () -> isReadyAfter(before.getEpoch(), cluster));
+            assertEquals(fresh, Generated.of(api.post(CompletionBodies.COMPLETIONS, body).ok()));
         }
     }
 

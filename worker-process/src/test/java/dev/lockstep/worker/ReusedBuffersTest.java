@@ -66,7 +66,8 @@ class ReusedBuffersTest {
             for (int id : prompt) {
                 admission.addPromptIds(id);
             }
-            SamplingParams.Builder sampling = this == GREEDY ? TestSteps.greedy() : TestSteps.seeded(9);
+            SamplingParams.Builder sampling =
+                    this == GREEDY ? TestSteps.greedy() : TestSteps.seeded(9);
             sampling.setLogprobs(this == LOGPROBS || this == TOP_LOGPROBS)
                     .setTopLogprobs(this == TOP_LOGPROBS ? 5 : 0);
             PromptOutputs.Builder outputs = PromptOutputs.newBuilder();

@@ -54,8 +54,7 @@ class StepFuzzTest extends TinyWorkerSetting {
             int[] prompt = TestSteps.PROMPT;
             int[] none = {};
             assertEquals(
-                    2,
-                    TestWorker.generate(session, prompt, none, 2, TestWorker.seeded(1)).size());
+                    2, TestWorker.generate(session, prompt, none, 2, TestWorker.seeded(1)).size());
         } finally {
             session.close();
         }
