@@ -8,6 +8,7 @@ import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsException;
 import dev.lockstep.cluster.process.SettingsSpec;
+import dev.lockstep.coordinator.ApiKeys;
 import java.io.IOException;
 import java.net.URI;
 import java.net.URISyntaxException;
@@ -20,6 +21,9 @@ final class BenchCommand extends Command {
 
     private static final Key<String> URL =
             Key.text("url", "URL", "the server to load").orElse(URL_OF_SERVE);
+
+    private static final Key<String> API_KEY =
+            Key.secret(ApiKeys.API_KEY.name(), "KEY", "the key of the server, if it needs one");
 
     private static final Key<Integer> CONCURRENCY =
             Key.integer("concurrency", 1, 4096, "concurrent clients").orElse("4");
@@ -56,6 +60,7 @@ final class BenchCommand extends Command {
     private static final SettingsSpec SPEC =
             SettingsSpec.of(
                             URL,
+                            API_KEY,
                             ProcessKeys.SERVED_MODEL_NAME,
                             CONCURRENCY,
                             RATE,
@@ -92,7 +97,7 @@ final class BenchCommand extends Command {
                         settings.value(SHARED_LENGTH),
                         settings.value(PROMPT_LENGTH),
                         settings.value(OUTPUT_LENGTH));
-        var bench = new ServeBench(url(settings.value(URL)), load);
+        var bench = new ServeBench(url(settings.value(URL)), settings.find(API_KEY), load);
         System.out.print(bench.run().text(load));
         return ExitCode.OK;
     }

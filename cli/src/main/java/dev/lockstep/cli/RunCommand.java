@@ -64,7 +64,7 @@ final class RunCommand extends Command {
         // The only completion is finished: no drain.
         start.daemon().atEnd(reason -> launcher.close(StopReason.FINISHED));
         Launcher.Ready ready = launcher.start();
-        try (LockstepClient client = LockstepClient.connect(ready.host(), ready.port(), TIMEOUT)) {
+        try (LockstepClient client = launcher.client(ready, TIMEOUT)) {
             client.stream(
                     request(settings, ready.group().getModel()), text -> print(System.out, text));
         }

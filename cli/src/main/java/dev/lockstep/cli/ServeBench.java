@@ -14,6 +14,7 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.CompletionService;
 import java.util.concurrent.ExecutionException;
@@ -40,6 +41,7 @@ final class ServeBench {
     private static final int LAST_ID = 500;
 
     private final URI uri;
+    private final Optional<String> apiKey;
     private final Load load;
     private final HttpClient http =
             HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
@@ -70,7 +72,9 @@ final class ServeBench {
     /// value of `Retry-After`.
     record Refused(long nanos, int retryAfterSeconds) implements Outcome {}
 
-    ServeBench(URI base, Load load) {
+    /// @param apiKey the server's, if it needs one
+    ServeBench(URI base, Optional<String> apiKey, Load load) {
+        this.apiKey = apiKey;
         this.uri = base.resolve("/v1/completions");
         this.load = load;
     }
@@ -133,6 +137,7 @@ final class ServeBench {
         if (!load.tenant.isEmpty()) {
             builder.header("x-lockstep-tenant", load.tenant);
         }
+        apiKey.ifPresent(key -> builder.header("Authorization", "Bearer " + key));
         HttpRequest request = builder.build();
         long start = System.nanoTime();
         HttpResponse<Stream<String>> response;

@@ -47,7 +47,7 @@ final class TrainStartUpCommand extends Command {
         Launcher launcher = start.launcher(new ModelChoice(model, "tiny"), 0, Optional.of(folder));
         StopReason reason = StopReason.FINISHED;
         try {
-            sendRequests(launcher.start());
+            sendRequests(launcher, launcher.start());
             // A drain lets every JVM exit normally, which writes its cache.
             reason = StopReason.TERMINATED;
         } finally {
@@ -57,27 +57,25 @@ final class TrainStartUpCommand extends Command {
     }
 
     /// Sends one streamed request over HTTP and one over gRPC, so that both load their classes.
-    private static void sendRequests(Launcher.Ready ready)
+    private static void sendRequests(Launcher launcher, Launcher.Ready ready)
             throws IOException, InterruptedException {
         String body =
                 """
                 {"model": "tiny", "stream": true, "max_tokens": 16,
                  "messages": [{"role": "user", "content": "Hello"}]}
                 """;
-        HttpRequest request =
+        HttpRequest.Builder request =
                 HttpRequest.newBuilder(
                                 URI.create(
                                         "http://%s:%d/v1/chat/completions"
                                                 .formatted(ready.host(), ready.port())))
                         .header("Content-Type", "application/json")
-                        .POST(HttpRequest.BodyPublishers.ofString(body))
-                        .build();
+                        .POST(HttpRequest.BodyPublishers.ofString(body));
+        launcher.apiKey().ifPresent(key -> request.header("Authorization", "Bearer " + key));
         try (HttpClient http = HttpClient.newHttpClient();
-                LockstepClient client =
-                        LockstepClient.connect(
-                                ready.host(), ready.port(), Duration.ofSeconds(60))) {
+                LockstepClient client = launcher.client(ready, Duration.ofSeconds(60))) {
             HttpResponse<String> response =
-                    http.send(request, HttpResponse.BodyHandlers.ofString());
+                    http.send(request.build(), HttpResponse.BodyHandlers.ofString());
             if (response.statusCode() != 200) {
                 throw new UnusableException("the training request failed: " + response.body());
             }

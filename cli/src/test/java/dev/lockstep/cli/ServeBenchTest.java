@@ -18,6 +18,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -30,6 +31,7 @@ import org.junit.jupiter.api.Test;
 class ServeBenchTest {
     private final List<String> bodies = Collections.synchronizedList(new ArrayList<>());
     private final List<String> tenants = new CopyOnWriteArrayList<>();
+    private final List<String> keys = new CopyOnWriteArrayList<>();
     private final AtomicInteger concurrent = new AtomicInteger();
     private final AtomicInteger maxConcurrent = new AtomicInteger();
     private int expectedConcurrent = 1;
@@ -55,6 +57,7 @@ class ServeBenchTest {
     /// Sends each event 5 ms after the previous one.
     private void answer(HttpExchange exchange) throws IOException {
         maxConcurrent.accumulateAndGet(concurrent.incrementAndGet(), Math::max);
+        keys.addAll(exchange.getRequestHeaders().getOrDefault("Authorization", List.of()));
         tenants.addAll(exchange.getRequestHeaders().getOrDefault("x-lockstep-tenant", List.of()));
         bodies.add(new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8));
         exchange.sendResponseHeaders(status, 0);
@@ -90,6 +93,7 @@ class ServeBenchTest {
     private ServeBench bench(int concurrency, int requests, int outputLength) {
         return new ServeBench(
                 URI.create("http://127.0.0.1:" + server.getAddress().getPort()),
+                Optional.of("a-key"),
                 new ServeBench.Load("tiny", "", concurrency, 0, requests, 0, 3, outputLength));
     }
 
@@ -116,6 +120,7 @@ class ServeBenchTest {
         assertEquals(6, LongStream.of(report.gapNanos()).filter(gap -> gap == 0).count());
         assertEquals(2, maxConcurrent.get(), "as many concurrent requests as configured");
         assertEquals(7, bodies.size(), "six, and one to warm up the server");
+        assertEquals(Collections.nCopies(7, "Bearer a-key"), List.copyOf(keys));
         assertEquals(7, bodies.stream().distinct().count(), "every prompt is different");
     }
 
@@ -126,7 +131,11 @@ class ServeBenchTest {
         long begin = System.nanoTime();
         URI uri = URI.create("http://127.0.0.1:" + server.getAddress().getPort());
         BenchReport report =
-                new ServeBench(uri, new ServeBench.Load("tiny", "a", 1, 200, 8, 0, 3, 3)).run();
+                new ServeBench(
+                                uri,
+                                Optional.empty(),
+                                new ServeBench.Load("tiny", "a", 1, 200, 8, 0, 3, 3))
+                        .run();
         assertEquals(8, report.firstNanos().length);
         // The last begins 35 ms after the first; each takes 15 ms.
         assertTrue(System.nanoTime() - begin >= 35_000_000);

@@ -10,6 +10,7 @@ import dev.lockstep.proto.v1.InferenceRequest;
 import dev.lockstep.proto.v1.ListModelsRequest;
 import dev.lockstep.proto.v1.ModelInfo;
 import dev.lockstep.proto.v1.Token;
+import io.grpc.ClientInterceptor;
 import io.grpc.Context;
 import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
@@ -38,6 +39,9 @@ public final class LockstepClient implements AutoCloseable {
     private static final Metadata.Key<String> RETRY_AFTER_MS =
             Metadata.Key.of("retry-after-ms", Metadata.ASCII_STRING_MARSHALLER);
 
+    private static final Metadata.Key<String> AUTHORIZATION =
+            Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
+
     private final ManagedChannel channel;
     private final Duration deadline;
     private final ExecutorService asynchronous = Executors.newVirtualThreadPerTaskExecutor();
@@ -52,8 +56,31 @@ public final class LockstepClient implements AutoCloseable {
     /// @param deadline total time limit of each request, rounded down to milliseconds; a request
     ///   that exceeds it fails with a [LockstepException]
     public static LockstepClient connect(String host, int port, Duration deadline) {
+        return connect(host, port, deadline, "");
+    }
+
+    /// Creates a client that sends an API key with its requests; they are not encrypted.
+    ///
+    /// @param deadline as in [#connect(String, int, Duration)]
+    /// @param apiKey empty for a server that needs none
+    public static LockstepClient connect(String host, int port, Duration deadline, String apiKey) {
         return new LockstepClient(
-                NettyChannelBuilder.forAddress(host, port).usePlaintext().build(), deadline);
+                NettyChannelBuilder.forAddress(host, port)
+                        .usePlaintext()
+                        .intercept(authorization(apiKey))
+                        .build(),
+                deadline);
+    }
+
+    /// Returns what adds an API key to calls.
+    ///
+    /// @param apiKey empty to add none
+    public static ClientInterceptor authorization(String apiKey) {
+        var headers = new Metadata();
+        if (!apiKey.isEmpty()) {
+            headers.put(AUTHORIZATION, "Bearer " + apiKey);
+        }
+        return MetadataUtils.newAttachHeadersInterceptor(headers);
     }
 
     /// Returns the names of the served models.

@@ -116,6 +116,19 @@ final class LockstepClientTest {
     }
 
     @Test
+    void anApiKeyIsSentWithEveryRequest() throws Exception {
+        Metadata.Key<String> authorization =
+                Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
+        client.generate(CompletionRequest.prompt("m", "Hello"));
+        assertFalse(headers.take().containsKey(authorization));
+        try (LockstepClient keyed =
+                LockstepClient.connect("127.0.0.1", server.getPort(), REQUEST_TIMEOUT, "sk-1")) {
+            keyed.generate(CompletionRequest.prompt("m", "Hello"));
+            assertEquals("Bearer sk-1", headers.take().get(authorization));
+        }
+    }
+
+    @Test
     void embedRequestsAVectorAndNoTokens() throws Exception {
         assertArrayEquals(
                 new float[] {0.5f, -2},

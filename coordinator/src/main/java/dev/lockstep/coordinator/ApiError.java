@@ -100,7 +100,8 @@ public final class ApiError extends RuntimeException {
         return new ApiError(500, SERVER, message, "", "internal_error", Duration.ZERO);
     }
 
-    /// Returns the error for a failed call to a scheduler.
+    /// Returns the error for a failed call to a scheduler. What is wrong in the cluster is for its
+    /// operator: the description may have addresses, processes and files.
     ///
     /// @param begun whether tokens of the request were already generated
     static ApiError of(Failure failure, boolean begun) {
@@ -113,11 +114,14 @@ public final class ApiError extends RuntimeException {
                             failure.retryAfter().isZero() ? SOON : failure.retryAfter());
             case EXPIRED -> expired(description);
             case UNAVAILABLE, NOT_LEADER ->
-                    begun ? groupLost(description) : unavailable("not_ready", description);
+                    begun
+                            ? groupLost()
+                            : unavailable(
+                                    "not_ready", "no group can run the request at the moment");
             case INVALID -> invalid("", description);
-            case GROUP_LOST -> groupLost(description);
+            case GROUP_LOST -> groupLost();
             case SLOW_READER -> slowReader();
-            case BROKEN -> internal("the scheduler failed: " + description);
+            case BROKEN -> internal("the scheduler failed; the coordinator's log says why");
         };
     }
 
@@ -129,9 +133,8 @@ public final class ApiError extends RuntimeException {
         return unavailable("slow_reader", "the client read too slowly; too much was left unread");
     }
 
-    private static ApiError groupLost(String description) {
-        return unavailable(
-                "group_lost", "the group was lost while the request ran: " + description);
+    private static ApiError groupLost() {
+        return unavailable("group_lost", "the group was lost while the request ran");
     }
 
     int status() {

@@ -227,6 +227,9 @@ final class Completion {
             return;
         }
         if (run.begun || !failure.isRetryable()) {
+            if (failure.isInternal()) {
+                LOG.info("request {} failed: {}", request.requestId(), failure.description());
+            }
             throw ApiError.of(failure, run.begun);
         }
         run.call.ifPresent(call -> run.refusedBy.add(call.scheduler()));

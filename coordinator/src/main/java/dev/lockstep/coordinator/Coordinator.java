@@ -101,25 +101,47 @@ final class Coordinator {
                                 timelines,
                                 new RequestBodies(config.maxBodyBytes(), memory, timeouts.body()),
                                 timeouts,
-                                threads));
+                                threads),
+                        timeouts);
         listen();
         var _ = model.thenRun(this::update);
     }
 
-    private Server server(OpenAiApi http) {
+    private Server server(OpenAiApi http, Timeouts timeouts) {
         ServerBuilder builder =
                 Server.builder()
                         .port(
-                                new InetSocketAddress(config.host(), config.port()),
+                                new InetSocketAddress(config.access().host(), config.port()),
                                 SessionProtocol.HTTP)
                         .workerGroup(EVENT_LOOPS)
+                        .childChannelPipelineCustomizer(Http1Pipeline::prepare)
+                        .absoluteUriTransformer(Coordinator::path)
                         .errorHandler(new ProtocolErrors())
                         .meterRegistry(new CompositeMeterRegistry())
                         // The duration of streams is unlimited, and RequestBodies limits bodies.
                         .requestTimeoutMillis(0)
+                        .idleTimeout(config.keepAlive())
+                        // The host of a request of HTTP/1.0 without a Host header.
+                        .defaultHostname("localhost")
                         .maxRequestLength(0)
                         .gracefulShutdownTimeout(Duration.ZERO, Duration.ZERO);
-        return builder.service(rpc).serviceUnder("/", http).build();
+        var gate =
+                new AccessGate(
+                        config.access(),
+                        timeouts,
+                        headers -> HttpExchange.requestId(headers, randomness));
+        return builder.service(rpc, gate::guard).serviceUnder("/", gate.guard(http)).build();
+    }
+
+    /// Returns the path of a request target in absolute form, `http://host/path`.
+    private static String path(String absolute) {
+        int authority = absolute.indexOf("://") + 3;
+        int path = authority;
+        while (path < absolute.length() && "/?#".indexOf(absolute.charAt(path)) < 0) {
+            path++;
+        }
+        String rest = absolute.substring(path);
+        return rest.startsWith("/") ? rest : "/" + rest;
     }
 
     private void listen() {
@@ -134,7 +156,7 @@ final class Coordinator {
                             : String.valueOf(cause);
             throw new UncheckedIOException(
                     "cannot listen on "
-                            + config.host()
+                            + config.access().host()
                             + ":"
                             + config.port()
                             + ": "
@@ -142,6 +164,11 @@ final class Coordinator {
                             + "; choose another --port or --host",
                     new IOException(cause));
         }
+    }
+
+    /// Returns how long a connection without a request stays open.
+    Duration idleTimeout() {
+        return Duration.ofMillis(server.config().idleTimeoutMillis());
     }
 
     int port() {
@@ -215,10 +242,10 @@ final class Coordinator {
 
     private String advertisedHost() {
         try {
-            boolean wildcard = InetAddress.getByName(config.host()).isAnyLocalAddress();
-            return wildcard ? InetAddress.getLocalHost().getHostAddress() : config.host();
+            boolean wildcard = InetAddress.getByName(config.access().host()).isAnyLocalAddress();
+            return wildcard ? InetAddress.getLocalHost().getHostAddress() : config.access().host();
         } catch (IOException e) {
-            return config.host();
+            return config.access().host();
         }
     }
 }

@@ -15,15 +15,17 @@ import java.util.List;
 /// @param model the path of its tokenizer and chat template
 /// @param servedModelNames the names of the model in requests; groups that serve another model than
 ///   the first are not used
+/// @param keepAlive how long a connection without a request stays open
 /// @param drainTimeout how long running requests may continue after SIGTERM
 public record CoordinatorConfig(
         String zookeeper,
         String cluster,
-        String host,
+        AccessConfig access,
         int port,
         Path model,
         List<String> servedModelNames,
         int maxBodyBytes,
+        Duration keepAlive,
         Duration drainTimeout,
         boolean parentPipe,
         String failpoints) {
@@ -37,24 +39,36 @@ public record CoordinatorConfig(
     public static final Key<Long> MAX_BODY =
             Key.bytes("max-body", 1 << 10, "the largest request body that is read").orElse("8M");
 
+    /// Longer than the 60 s for which common proxies keep their connections: they must close first,
+    /// because a request that is sent while the server closes is lost.
+    public static final Key<Duration> KEEP_ALIVE =
+            Key.duration(
+                            "keep-alive",
+                            Duration.ofSeconds(1),
+                            Duration.ofHours(24),
+                            "how long a client's connection without a request stays open")
+                    .orElse("75s");
+
     private static final int MAX_BODY_BYTES = 1 << 28;
 
     public static final SettingsSpec SPEC =
             SettingsSpec.of(
-                    ProcessKeys.ZOOKEEPER,
-                    ProcessKeys.CLUSTER,
-                    ProcessKeys.HOST,
-                    PORT,
-                    ProcessKeys.RUN_FOLDER,
-                    ProcessKeys.MODEL,
-                    ProcessKeys.SERVED_MODEL_NAME,
-                    MAX_BODY,
-                    ProcessKeys.DRAIN_TIMEOUT,
-                    ProcessKeys.PARENT_PIPE,
-                    ProcessKeys.CLUSTER_SECRET_FILE,
-                    ProcessKeys.TLS_FOLDER,
-                    ProcessKeys.ZOOKEEPER_AUTH,
-                    ProcessKeys.FAILPOINTS);
+                            ProcessKeys.ZOOKEEPER,
+                            ProcessKeys.CLUSTER,
+                            ProcessKeys.HOST,
+                            PORT,
+                            ProcessKeys.RUN_FOLDER,
+                            ProcessKeys.MODEL,
+                            ProcessKeys.SERVED_MODEL_NAME,
+                            MAX_BODY,
+                            KEEP_ALIVE,
+                            ProcessKeys.DRAIN_TIMEOUT,
+                            ProcessKeys.PARENT_PIPE,
+                            ProcessKeys.CLUSTER_SECRET_FILE,
+                            ProcessKeys.TLS_FOLDER,
+                            ProcessKeys.ZOOKEEPER_AUTH,
+                            ProcessKeys.FAILPOINTS)
+                    .and(AccessConfig.KEYS.toArray(Key<?>[]::new));
 
     /// Reads the settings of a coordinator.
     ///
@@ -64,11 +78,12 @@ public record CoordinatorConfig(
         return new CoordinatorConfig(
                 settings.value(ProcessKeys.ZOOKEEPER),
                 settings.value(ProcessKeys.CLUSTER),
-                settings.value(ProcessKeys.HOST),
+                AccessConfig.of(settings),
                 settings.value(PORT),
                 model,
                 settings.find(ProcessKeys.SERVED_MODEL_NAME).orElse(List.of(modelName)),
                 bodyBytes(settings.value(MAX_BODY)),
+                settings.value(KEEP_ALIVE),
                 settings.value(ProcessKeys.DRAIN_TIMEOUT),
                 settings.value(ProcessKeys.PARENT_PIPE),
                 settings.value(ProcessKeys.FAILPOINTS));

@@ -41,7 +41,10 @@ public final class CoordinatorMain {
         daemon.atEnd(reason -> connecting.thenAccept(Cluster::close).join());
         var coordinator = new Coordinator(config, access, model, Timeouts.DEFAULT);
         daemon.atEnd(coordinator::stop);
-        LOG.info("coordinator listens on {}:{}", config.host(), coordinator.port());
+        LOG.info("coordinator listens on {}:{}", config.access().host(), coordinator.port());
+        if (config.access().isOpen()) {
+            LOG.warn("{}", config.access().warning());
+        }
         coordinator.join(await(connecting));
         ServedModel loaded = await(model);
         if (loaded.tokenizer().isEmpty()) {

@@ -9,9 +9,11 @@ import com.linecorp.armeria.common.HttpObject;
 import com.linecorp.armeria.common.HttpResponseWriter;
 import com.linecorp.armeria.common.HttpStatus;
 import com.linecorp.armeria.common.MediaType;
+import com.linecorp.armeria.common.RequestHeaders;
 import com.linecorp.armeria.common.ResponseHeaders;
 import com.linecorp.armeria.common.ResponseHeadersBuilder;
 import com.linecorp.armeria.common.stream.ClosedStreamException;
+import dev.lockstep.cluster.process.Randomness;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelFutureListener;
 import java.nio.charset.StandardCharsets;
@@ -20,14 +22,25 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.regex.Pattern;
 
 /// One HTTP response: a JSON object, or events. Written by the request's virtual thread, which
 /// blocks here while the client does not read.
 final class HttpExchange {
     static final String REQUEST_ID = "x-request-id";
 
+    /// With the charset: without it, some clients read the text as Latin-1, as HTTP/1.1 once
+    /// prescribed for `text/*`.
+    private static final MediaType EVENT_STREAM =
+            MediaType.EVENT_STREAM.withCharset(StandardCharsets.UTF_8);
+
+    private static final Pattern GIVEN_ID = Pattern.compile("[!-~]{1,128}");
+
     private static final HttpData DONE = HttpData.ofUtf8("data: [DONE]\n\n");
-    private static final HttpData COMMENT = HttpData.ofUtf8(": still here\n\n");
+
+    /// What is sent in a stream of events that would be silent.
+    static final String COMMENT = ": still here\n\n";
+
     private static final byte[] EVENT_BEGIN = "data: ".getBytes(StandardCharsets.UTF_8);
     private static final byte[] EVENT_END = "\n\n".getBytes(StandardCharsets.UTF_8);
 
@@ -52,6 +65,12 @@ final class HttpExchange {
         this.slowClient = slowClient;
     }
 
+    /// Returns the id of a request: the client's if it sent one.
+    static String requestId(RequestHeaders headers, Randomness randomness) {
+        String given = headers.get(REQUEST_ID, "");
+        return GIVEN_ID.matcher(given).matches() ? given : randomness.nextIncarnation();
+    }
+
     String requestId() {
         return requestId;
     }
@@ -62,7 +81,7 @@ final class HttpExchange {
     }
 
     /// Adds a header to the response.
-    void addHeader(String name, String value) {
+    void addHeader(CharSequence name, String value) {
         extraHeaders = extraHeaders.toBuilder().add(name, value).build();
     }
 
@@ -94,6 +113,14 @@ final class HttpExchange {
         whole(HttpStatus.OK.code(), MediaType.parse(contentType), body);
     }
 
+    /// Sends a response without a body.
+    void empty(HttpStatus responseStatus, CharSequence headerName, String headerValue) {
+        addHeader(headerName, headerValue);
+        status = responseStatus.code();
+        write(headers(responseStatus.code()).build());
+        writer.close();
+    }
+
     private void whole(int responseStatus, MediaType type, byte[] body) {
         status = responseStatus;
         write(headers(responseStatus).contentType(type).contentLength(body.length).build());
@@ -103,20 +130,25 @@ final class HttpExchange {
 
     void event(byte[] json) {
         begin();
-        byte[] event = new byte[EVENT_BEGIN.length + json.length + EVENT_END.length];
-        System.arraycopy(EVENT_BEGIN, 0, event, 0, EVENT_BEGIN.length);
-        System.arraycopy(json, 0, event, EVENT_BEGIN.length, json.length);
-        System.arraycopy(EVENT_END, 0, event, EVENT_BEGIN.length + json.length, EVENT_END.length);
-        write(HttpData.wrap(event));
+        write(framed(json));
         if (++eventCount % EVENTS_PER_CHECK == 0) {
             awaitReader();
         }
     }
 
+    /// Returns an event as one piece of data: [Http1Connection] may put a comment between pieces.
+    private static HttpData framed(byte[] json) {
+        byte[] event = new byte[EVENT_BEGIN.length + json.length + EVENT_END.length];
+        System.arraycopy(EVENT_BEGIN, 0, event, 0, EVENT_BEGIN.length);
+        System.arraycopy(json, 0, event, EVENT_BEGIN.length, json.length);
+        System.arraycopy(EVENT_END, 0, event, EVENT_BEGIN.length + json.length, EVENT_END.length);
+        return HttpData.wrap(event);
+    }
+
     /// Sends a comment, so that the connection is not silent.
     void comment() {
         begin();
-        write(COMMENT);
+        write(HttpData.ofUtf8(COMMENT));
     }
 
     void endEvents() {
@@ -139,9 +171,7 @@ final class HttpExchange {
             writer.close();
             return;
         }
-        write(HttpData.ofUtf8("data: "));
-        write(HttpData.wrap(Json.bytes(error.toJson())));
-        write(HttpData.ofUtf8("\n\n"));
+        write(framed(Json.bytes(error.toJson())));
         write(DONE);
         writer.close();
         // A client that does not read must not hold its connection.
@@ -154,7 +184,7 @@ final class HttpExchange {
             streaming = true;
             write(
                     headers(HttpStatus.OK.code())
-                            .contentType(MediaType.EVENT_STREAM)
+                            .contentType(EVENT_STREAM)
                             .add(HttpHeaderNames.CACHE_CONTROL, "no-cache")
                             .add("x-accel-buffering", "no")
                             .build());

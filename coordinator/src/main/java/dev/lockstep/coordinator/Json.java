@@ -32,6 +32,11 @@ public final class Json {
         return MAPPER.createObjectNode();
     }
 
+    /// Reads the JSON object of a file of the model.
+    static ObjectNode readObject(byte[] file) throws IOException {
+        return MAPPER.readTree(file) instanceof ObjectNode object ? object : object();
+    }
+
     /// Parses a JSON object from a client; anything else is refused with the location of the error.
     static Fields parse(byte[] body) {
         JsonNode root;

@@ -3,13 +3,15 @@ package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.linecorp.armeria.common.HttpHeaderNames;
 import com.linecorp.armeria.common.HttpMethod;
 import com.linecorp.armeria.common.HttpRequest;
 import com.linecorp.armeria.common.HttpResponse;
 import com.linecorp.armeria.common.HttpResponseWriter;
-import com.linecorp.armeria.common.RequestHeaders;
+import com.linecorp.armeria.common.HttpStatus;
 import com.linecorp.armeria.server.HttpService;
 import com.linecorp.armeria.server.ServiceRequestContext;
+import dev.lockstep.cluster.process.Version;
 import dev.lockstep.coordinator.engine.CompletionInbox;
 import io.netty.channel.Channel;
 import java.net.URLDecoder;
@@ -19,7 +21,6 @@ import java.util.Objects;
 import java.util.concurrent.ExecutorService;
 import java.util.function.Consumer;
 import java.util.function.Function;
-import java.util.regex.Pattern;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
@@ -30,7 +31,6 @@ import org.apache.logging.log4j.Logger;
 /// requests are served at once, from memory.
 final class OpenAiApi implements HttpService {
     private static final Logger LOG = LogManager.getLogger(OpenAiApi.class);
-    private static final Pattern REQUEST_ID = Pattern.compile("[!-~]{1,128}");
     private static final String MODELS = "/v1/models";
     private static final String REQUESTS = "/v1/requests/";
 
@@ -109,6 +109,10 @@ final class OpenAiApi implements HttpService {
                         exchange -> exchange.json(200, models()),
                         "/metrics",
                         exchange -> exchange.text(Metrics.CONTENT_TYPE, metrics.text()),
+                        "/version",
+                        exchange -> exchange.json(200, Json.object().put("version", Version.TEXT)),
+                        "/tokenizer_info",
+                        exchange -> exchange.json(200, tokenizerInfo()),
                         "/livez",
                         exchange -> exchange.json(200, Json.object().put("status", "ok")),
                         "/readyz",
@@ -120,9 +124,12 @@ final class OpenAiApi implements HttpService {
     @Override
     public HttpResponse serve(ServiceRequestContext context, HttpRequest request) {
         HttpResponseWriter writer = HttpResponse.streaming();
-        String path = context.path();
+        String path = withoutTrailingSlash(context.path());
         var exchange =
-                new HttpExchange(writer, requestId(request.headers()), timeouts.slowClient());
+                new HttpExchange(
+                        writer,
+                        HttpExchange.requestId(request.headers(), completions.randomness()),
+                        timeouts.slowClient());
         if (isPostRoute(path) && request.method() == HttpMethod.POST) {
             var inbox = new CompletionInbox();
             Channel connection = context.log().partial().channel();
@@ -167,8 +174,7 @@ final class OpenAiApi implements HttpService {
         HttpMethod method = request.method();
         Consumer<HttpExchange> route = getRoutes.get(path);
         if (path.startsWith(MODELS + "/")) {
-            String name = decoded(path.substring(MODELS.length() + 1));
-            route = to -> to.json(200, model(name));
+            route = to -> to.json(200, model(decoded(path.substring(MODELS.length() + 1))));
         } else if (path.startsWith(REQUESTS)) {
             RequestContext context =
                     completions.requestContext(
@@ -178,23 +184,43 @@ final class OpenAiApi implements HttpService {
         if (route == null && !isPostRoute(path)) {
             throw ApiError.refused(404, "unknown_url", "there is nothing at " + Json.quoted(path));
         }
-        String allowed = route == null ? "POST" : "GET";
+        String use = route == null ? "POST" : "GET";
+        String allowed = route == null ? "POST, OPTIONS" : "GET, HEAD, OPTIONS";
+        if (method == HttpMethod.OPTIONS) {
+            return to -> to.empty(HttpStatus.NO_CONTENT, HttpHeaderNames.ALLOW, allowed);
+        }
         // The server omits the body of a response to HEAD.
         boolean reads = method == HttpMethod.GET || method == HttpMethod.HEAD;
         if (route == null || !reads) {
-            exchange.addHeader("allow", allowed);
+            exchange.addHeader(HttpHeaderNames.ALLOW, allowed);
             throw ApiError.refused(
                     405,
                     "method_not_allowed",
-                    method + " is not possible at " + path + ", use " + allowed);
+                    method + " is not possible at " + Json.quoted(path) + ", use " + use);
         }
         return route;
+    }
+
+    /// Returns the path by which a route is found: some clients write a `/` at its end.
+    private static String withoutTrailingSlash(String path) {
+        return path.length() > 1 && path.endsWith("/") && !path.equals(REQUESTS)
+                ? path.substring(0, path.length() - 1)
+                : path;
     }
 
     /// Decodes a name that may contain percent-encoded characters, such as `/` or a space; `+`
     /// stands for itself.
     private static String decoded(String name) {
-        return URLDecoder.decode(name.replace("+", "%2B"), StandardCharsets.UTF_8);
+        try {
+            return URLDecoder.decode(name.replace("+", "%2B"), StandardCharsets.UTF_8);
+        } catch (IllegalArgumentException e) {
+            throw ApiError.refused(
+                    400,
+                    "bad_request",
+                    "the model's name "
+                            + Json.quoted(name)
+                            + " in the path is not valid percent-encoding");
+        }
     }
 
     /// Responds with a timeline on another thread, which waits for the schedulers.
@@ -270,11 +296,20 @@ final class OpenAiApi implements HttpService {
     }
 
     private void ready(HttpExchange exchange) {
-        String obstacle = readiness.obstacle();
+        String obstacle = readiness.publicObstacle();
         if (!obstacle.isEmpty()) {
             throw ApiError.unavailable("not_ready", obstacle);
         }
         exchange.json(200, Json.object().put("status", "ok"));
+    }
+
+    private ObjectNode tokenizerInfo() {
+        ServedModel model = completions.model();
+        if (model.tokenizer().isEmpty()) {
+            throw ApiError.refused(
+                    404, "no_tokenizer", "the model " + model.name() + " has no tokenizer");
+        }
+        return model.tokenizerInfo();
     }
 
     private ObjectNode models() {
@@ -298,12 +333,5 @@ final class OpenAiApi implements HttpService {
                         .put("max_model_len", completions.context());
         node.putArray("permission");
         return node;
-    }
-
-    private String requestId(RequestHeaders headers) {
-        String given = headers.get(HttpExchange.REQUEST_ID, "");
-        return REQUEST_ID.matcher(given).matches()
-                ? given
-                : completions.randomness().nextIncarnation();
     }
 }

@@ -19,6 +19,8 @@ import org.apache.logging.log4j.Logger;
 final class Readiness {
     private static final Logger LOG = LogManager.getLogger(Readiness.class);
 
+    private static final String NO_GROUP = "no group is ready";
+
     private final CompletionFactory completions;
     private final SchedulerClient schedulers;
     private final OpenRequests requests;
@@ -40,7 +42,15 @@ final class Readiness {
         return health.getHealthService();
     }
 
-    /// Returns why this coordinator cannot serve, or an empty text if it can; does not block.
+    /// Returns why this coordinator cannot serve, or an empty text if it can, for everyone: without
+    /// the processes, addresses and files of the cluster. Does not block.
+    String publicObstacle() {
+        String obstacle = obstacle();
+        return obstacle.startsWith(NO_GROUP) ? NO_GROUP : obstacle;
+    }
+
+    /// Returns why this coordinator cannot serve, or an empty text if it can, for its operator;
+    /// does not block.
     String obstacle() {
         if (requests.isDraining()) {
             return "this coordinator is stopping";
@@ -55,7 +65,8 @@ final class Readiness {
         List<GroupView> groups = schedulers.groups();
         return groups.isEmpty()
                 ? "no scheduler has announced itself"
-                : "no group is ready: "
+                : NO_GROUP
+                        + ": "
                         + groups.stream()
                                 .map(group -> obstacle(group, model))
                                 .distinct()

@@ -47,9 +47,19 @@ final class RequestBodies {
             }
             throw tooLarge(declared + " bytes");
         }
-        var received = new AtomicLong();
+        // The bytes of this body that are in memory, encoded and decoded.
+        var held = new AtomicLong();
         try {
-            byte[] bytes = readWhole(request, received);
+            BodyEncoding encoding = BodyEncoding.of(request.headers());
+            byte[] sent = readWhole(request, held);
+            var decoded = new AtomicLong();
+            byte[] bytes =
+                    encoding.decode(
+                            sent,
+                            count -> {
+                                held.addAndGet(count);
+                                admit(decoded, count, " after decoding");
+                            });
             long weight = JsonWeight.of(bytes, memory.capacity());
             memory.requireFits(weight, bytes.length);
             RequestMemory.Reservation reservation = memory.reserve(weight, timeout);
@@ -57,10 +67,10 @@ final class RequestBodies {
                     bytes,
                     () -> {
                         reservation.close();
-                        inMemory.addAndGet(-received.get());
+                        inMemory.addAndGet(-held.get());
                     });
         } catch (ApiError e) {
-            inMemory.addAndGet(-received.get());
+            inMemory.addAndGet(-held.get());
             throw e;
         }
     }
@@ -75,19 +85,15 @@ final class RequestBodies {
         }
     }
 
-    private byte[] readWhole(HttpRequest request, AtomicLong received) throws InterruptedException {
+    private byte[] readWhole(HttpRequest request, AtomicLong held) throws InterruptedException {
         try {
             return request.mapData(
                             data -> {
-                                received.addAndGet(data.length());
-                                long all = inMemory.addAndGet(data.length());
-                                if (received.get() > maxBytes) {
+                                try {
+                                    admit(held, data.length(), "");
+                                } catch (ApiError e) {
                                     data.close();
-                                    throw tooLarge("more than " + maxBytes + " bytes");
-                                }
-                                if (all > (long) MAX_LARGE_BODIES * maxBytes) {
-                                    data.close();
-                                    throw RequestMemory.busy();
+                                    throw e;
                                 }
                                 return data;
                             })
@@ -106,6 +112,17 @@ final class RequestBodies {
                     408,
                     "slow_body",
                     "the body did not arrive within " + timeout.toSeconds() + " s");
+        }
+    }
+
+    /// Counts bytes of a body that is being read; throws if they are too many.
+    private void admit(AtomicLong counted, int bytes, String when) {
+        long all = inMemory.addAndGet(bytes);
+        if (counted.addAndGet(bytes) > maxBytes) {
+            throw tooLarge("more than " + maxBytes + " bytes" + when);
+        }
+        if (all > (long) MAX_LARGE_BODIES * maxBytes) {
+            throw RequestMemory.busy();
         }
     }
 

@@ -11,6 +11,7 @@ import com.linecorp.armeria.server.ServiceRequestContext;
 import com.linecorp.armeria.server.grpc.GrpcService;
 import com.linecorp.armeria.server.grpc.GrpcServiceBuilder;
 import io.grpc.BindableService;
+import io.grpc.ServerMethodDefinition;
 import io.grpc.Status;
 import io.grpc.protobuf.services.ProtoReflectionServiceV1;
 import io.grpc.reflection.v1.ServerReflectionGrpc;
@@ -21,6 +22,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /// The gRPC services, created after the server listens: at the end of the start-up, or at the first
@@ -29,6 +31,10 @@ import org.jspecify.annotations.Nullable;
 /// The framework's gRPC support generates classes for JSON, which are not used here, and that takes
 /// longer than the rest of the server's start. The first call waits for it, off the event loop.
 final class RpcEndpoint implements HttpServiceWithRoutes {
+    /// The older name of the reflection service, whose messages are the same; many clients know
+    /// only this one.
+    private static final String OLD_REFLECTION = "/grpc.reflection.v1alpha.ServerReflection";
+
     private static final String REFLECTION = "/" + ServerReflectionGrpc.SERVICE_NAME + "/";
 
     /// The limit of the bytes of the requests of one reflection call.
@@ -42,10 +48,17 @@ final class RpcEndpoint implements HttpServiceWithRoutes {
 
     // Guarded by this.
     private Optional<ServiceConfig> config = Optional.empty();
-    private Optional<CompletableFuture<GrpcService>> created = Optional.empty();
+    private Optional<CompletableFuture<Services>> created = Optional.empty();
 
     /// Set before it is added to the server, because reflection looks it up at that time.
     private volatile @Nullable GrpcService built;
+
+    /// The framework accepts one reflection service only, so the other name has its own.
+    private record Services(GrpcService all, GrpcService oldReflection) {
+        GrpcService of(ServiceRequestContext context) {
+            return isOldReflection(context) ? oldReflection : all;
+        }
+    }
 
     /// @param maxBytes the maximum size of a message
     /// @param memory the memory for messages that are being checked
@@ -57,10 +70,13 @@ final class RpcEndpoint implements HttpServiceWithRoutes {
         this.threads = threads;
         // The same routes as the framework's, which finds the method by its route.
         this.routes =
-                services.stream()
-                        .flatMap(service -> service.bindService().getMethods().stream())
-                        .map(method -> method.getMethodDescriptor().getFullMethodName())
-                        .map(name -> Route.builder().exact("/" + name).build())
+                Stream.concat(
+                                services.stream()
+                                        .flatMap(each -> each.bindService().getMethods().stream())
+                                        .map(ServerMethodDefinition::getMethodDescriptor)
+                                        .map(method -> "/" + method.getFullMethodName()),
+                                Stream.of(OLD_REFLECTION + "/ServerReflectionInfo"))
+                        .map(path -> Route.builder().exact(path).build())
                         .collect(Collectors.toUnmodifiableSet());
     }
 
@@ -76,9 +92,9 @@ final class RpcEndpoint implements HttpServiceWithRoutes {
 
     @Override
     public HttpResponse serve(ServiceRequestContext context, HttpRequest request) throws Exception {
-        CompletableFuture<GrpcService> service = created();
+        CompletableFuture<Services> service = created();
         if (service.isDone()) {
-            return service.join().serve(context, bounded(context, request));
+            return service.join().of(context).serve(context, bounded(context, request));
         }
         return HttpResponse.of(
                 service.thenApplyAsync(
@@ -100,9 +116,9 @@ final class RpcEndpoint implements HttpServiceWithRoutes {
     }
 
     private static HttpResponse serve(
-            GrpcService service, ServiceRequestContext context, HttpRequest request) {
+            Services services, ServiceRequestContext context, HttpRequest request) {
         try {
-            return service.serve(context, bounded(context, request));
+            return services.of(context).serve(context, bounded(context, request));
         } catch (Exception e) {
             return HttpResponse.ofFailure(e);
         }
@@ -115,7 +131,7 @@ final class RpcEndpoint implements HttpServiceWithRoutes {
     /// Limits the bytes of a reflection call. Its messages are small, so their memory is not
     /// estimated.
     private static HttpRequest bounded(ServiceRequestContext context, HttpRequest request) {
-        if (!context.path().startsWith(REFLECTION)) {
+        if (!context.path().startsWith(REFLECTION) && !isOldReflection(context)) {
             return request;
         }
         var received = new AtomicLong();
@@ -134,14 +150,18 @@ final class RpcEndpoint implements HttpServiceWithRoutes {
                 });
     }
 
-    private synchronized CompletableFuture<GrpcService> created() {
-        CompletableFuture<GrpcService> service =
+    private static boolean isOldReflection(ServiceRequestContext context) {
+        return context.path().startsWith(OLD_REFLECTION);
+    }
+
+    private synchronized CompletableFuture<Services> created() {
+        CompletableFuture<Services> service =
                 created.orElseGet(() -> CompletableFuture.supplyAsync(this::create, threads));
         created = Optional.of(service);
         return service;
     }
 
-    private GrpcService create() {
+    private Services create() {
         GrpcServiceBuilder builder =
                 GrpcService.builder()
                         .supportedSerializationFormats(GrpcSerializationFormats.PROTO)
@@ -154,14 +174,20 @@ final class RpcEndpoint implements HttpServiceWithRoutes {
                 builder.addService(RpcWeighing.of(service, memory));
             }
         }
-        GrpcService service = builder.build();
-        built = service;
+        GrpcService all = builder.build();
+        built = all;
+        GrpcService oldReflection =
+                GrpcService.builder()
+                        .supportedSerializationFormats(GrpcSerializationFormats.PROTO)
+                        .addService(OLD_REFLECTION, ProtoReflectionServiceV1.newInstance())
+                        .build();
         try {
-            service.serviceAdded(added());
+            all.serviceAdded(added());
+            oldReflection.serviceAdded(added());
         } catch (Exception e) {
             throw new IllegalStateException("the gRPC services cannot be added", e);
         }
-        return service;
+        return new Services(all, oldReflection);
     }
 
     private synchronized ServiceConfig added() {

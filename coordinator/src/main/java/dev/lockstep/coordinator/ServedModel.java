@@ -2,6 +2,7 @@
 package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.checkpoint.TokenizerSource;
@@ -23,6 +24,7 @@ import java.util.Optional;
 ///
 /// @param tokenizer empty for a model that serves token ids only
 /// @param names the names in requests, of which responses have the first
+/// @param tokenizerInfo the response of `GET /tokenizer_info`; nobody changes it
 /// @param created seconds since 1970, for the model list
 record ServedModel(
         List<String> names,
@@ -31,6 +33,7 @@ record ServedModel(
         Optional<Tokenizer> tokenizer,
         Optional<ChatTemplate> chatTemplate,
         EndTokens endTokens,
+        ObjectNode tokenizerInfo,
         long created) {
 
     ServedModel {
@@ -57,6 +60,7 @@ record ServedModel(
                 tokenizer,
                 template,
                 EndTokens.of(config.specialIds(), config.vocabularySize(), tokenizer),
+                tokenizer.map(text -> TokenizerInfo.of(source, text)).orElseGet(Json::object),
                 System.currentTimeMillis() / 1000);
     }
 

@@ -52,6 +52,7 @@ final class ApplyTemplateTest {
                 model.tokenizer(),
                 template,
                 model.endTokens(),
+                model.tokenizerInfo(),
                 model.created());
     }
 
@@ -148,6 +149,7 @@ final class ApplyTemplateTest {
                         Optional.empty(),
                         Optional.empty(),
                         model.endTokens(),
+                        model.tokenizerInfo(),
                         model.created());
         try (TestCoordinator ids = TestCoordinator.start(idsOnly)) {
             assertTrue(refused(ids, chat).get("message").asText().contains("has no tokenizer"));

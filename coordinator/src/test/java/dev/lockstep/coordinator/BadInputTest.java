@@ -336,7 +336,7 @@ final class BadInputTest {
         assertEquals("unknown_url", error(tiny.post("/v1/images", "{}"), 404).get("code").asText());
         HttpResponse<String> wrong = tiny.get(CHAT);
         assertEquals("method_not_allowed", error(wrong, 405).get("code").asText());
-        assertEquals("POST", wrong.headers().firstValue("allow").orElse(""));
+        assertEquals("POST, OPTIONS", wrong.headers().firstValue("allow").orElse(""));
         error(tiny.post("/v1/models", "{}"), 405);
     }
 
@@ -430,6 +430,7 @@ final class BadInputTest {
                         Optional.of(hostile),
                         Optional.empty(),
                         new EndTokens(List.of()),
+                        TestCoordinator.object(),
                         0);
         String text = "a".repeat(500);
         try (TestCoordinator other = TestCoordinator.start(model)) {

@@ -113,6 +113,7 @@ final class ChoiceTextTest {
                         model.tokenizer(),
                         model.chatTemplate(),
                         model.endTokens(),
+                        model.tokenizerInfo(),
                         0);
         ChoiceText choice = choice(padded, withStops(List.of()));
         Delta delta = choice.push(token(555));
@@ -138,6 +139,7 @@ final class ChoiceTextTest {
                         Optional.empty(),
                         Optional.empty(),
                         model.endTokens(),
+                        model.tokenizerInfo(),
                         0);
         ChoiceText choice = choice(bare, withStops(List.of()));
         Delta all = choice.push(token(300)).and(choice.push(token(301)));

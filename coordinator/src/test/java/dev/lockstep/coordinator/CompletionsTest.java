@@ -353,6 +353,7 @@ final class CompletionsTest {
                         model.tokenizer(),
                         model.chatTemplate(),
                         model.endTokens(),
+                        model.tokenizerInfo(),
                         model.created());
         try (TestCoordinator two = TestCoordinator.start(named)) {
             two.scheduler.behave(

@@ -6,6 +6,14 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.cluster.Eventually;
+import java.io.ByteArrayOutputStream;
+import java.io.OutputStream;
+import java.net.InetAddress;
+import java.net.Socket;
+import java.net.SocketException;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
@@ -43,7 +51,7 @@ final class ConnectionTest {
             raw.post(CHAT, TestCoordinator.chatBody("\"stream\":true"));
             String head = raw.readUntil("\r\n\r\n");
             assertTrue(head.startsWith("HTTP/1.1 200"), head);
-            assertTrue(head.contains("content-type: text/event-stream\r\n"), head);
+            assertTrue(head.contains("content-type: text/event-stream; charset=utf-8\r\n"), head);
             assertTrue(head.contains("cache-control: no-cache\r\n"), head);
             assertTrue(head.contains("transfer-encoding: chunked\r\n"), head);
             List<JsonNode> events = TestCoordinator.events(raw.readChunkedBody());
@@ -209,7 +217,7 @@ final class ConnectionTest {
     void aTooLargeBodyIsRefusedBeforeItArrives() throws Exception {
         try (var raw = new RawConnection(tiny.coordinator.port())) {
             raw.send(
-                    "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n{");
+                    "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000000\r\n\r\n{");
             String response = raw.readUntil("body_too_large");
             assertTrue(response.startsWith("HTTP/1.1 413"), response);
         }
@@ -219,7 +227,8 @@ final class ConnectionTest {
     void aBodyThatDoesNotArriveTimesOut() throws Exception {
         try (TestCoordinator other = TestCoordinator.start(TestCoordinator.SHORT_TIMEOUTS);
                 var raw = new RawConnection(other.coordinator.port())) {
-            raw.send("POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{");
+            raw.send(
+                    "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{");
             String response = raw.readUntil("slow_body");
             assertTrue(response.startsWith("HTTP/1.1 408"), response);
         }
@@ -228,9 +237,55 @@ final class ConnectionTest {
     @Test
     void anInvalidPathGetsTheErrorObject() throws Exception {
         try (var raw = new RawConnection(tiny.coordinator.port())) {
-            raw.send("GET /../etc HTTP/1.1\r\nHost: x\r\n\r\n");
+            raw.send("GET /../etc HTTP/1.1\r\nHost: localhost\r\n\r\n");
             String response = raw.readUntil("invalid_request_error");
             assertTrue(response.startsWith("HTTP/1.1 400"), response);
         }
+    }
+
+    @Test
+    void aFloodOfResetsClosesTheConnection() throws Exception {
+        try (var socket = new Socket(InetAddress.getLoopbackAddress(), tiny.coordinator.port())) {
+            socket.setSoTimeout((int) Eventually.TIMEOUT.toMillis());
+            OutputStream out = socket.getOutputStream();
+            out.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".getBytes(StandardCharsets.US_ASCII));
+            out.write(frame(4, 0, 0, new byte[0]));
+            // GET http://localhost/, from the static table.
+            var head = new ByteArrayOutputStream();
+            head.writeBytes(new byte[] {(byte) 0x82, (byte) 0x86, (byte) 0x84, 0x01, 9});
+            head.writeBytes("localhost".getBytes(StandardCharsets.US_ASCII));
+            for (int stream = 1; stream < 4000; stream += 2) {
+                out.write(frame(1, 5, stream, head.toByteArray()));
+                out.write(frame(3, 0, stream, new byte[] {0, 0, 0, 8}));
+            }
+            out.flush();
+            byte[] response = socket.getInputStream().readAllBytes();
+            assertTrue(isIn(frame(7, 0, 0, new byte[0]), response), "no GOAWAY frame");
+        } catch (SocketException e) {
+            // The server closed while the test was sending.
+        }
+    }
+
+    /// Returns a frame of HTTP/2.
+    private static byte[] frame(int type, int flags, int stream, byte[] payload) {
+        return ByteBuffer.allocate(9 + payload.length)
+                .put((byte) 0)
+                .putShort((short) payload.length)
+                .put((byte) type)
+                .put((byte) flags)
+                .putInt(stream)
+                .put(payload)
+                .array();
+    }
+
+    /// Returns whether there is a frame of the type and stream, of any length.
+    private static boolean isIn(byte[] frame, byte[] bytes) {
+        for (int at = 0; at + 9 <= bytes.length; ) {
+            if (Arrays.equals(frame, 3, 9, bytes, at + 3, at + 9)) {
+                return true;
+            }
+            at += 9 + (ByteBuffer.wrap(bytes).getInt(at) >>> 8);
+        }
+        return false;
     }
 }

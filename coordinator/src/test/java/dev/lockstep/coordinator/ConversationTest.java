@@ -74,6 +74,7 @@ final class ConversationTest {
                 model.tokenizer(),
                 Optional.of(ChatTemplate.parse(template, "", "")),
                 model.endTokens(),
+                model.tokenizerInfo(),
                 model.created());
     }
 

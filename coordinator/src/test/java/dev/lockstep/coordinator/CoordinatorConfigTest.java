@@ -26,7 +26,7 @@ final class CoordinatorConfigTest {
     @Test
     void onlyZooKeeperIsRequired() {
         CoordinatorConfig config = config("--zookeeper=localhost:2181");
-        assertEquals("127.0.0.1", config.host());
+        assertEquals("127.0.0.1", config.access().host());
         assertEquals(8000, config.port());
         assertEquals(List.of("the-model"), config.servedModelNames());
         assertEquals(8 << 20, config.maxBodyBytes());

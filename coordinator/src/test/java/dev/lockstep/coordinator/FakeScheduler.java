@@ -106,11 +106,16 @@ public final class FakeScheduler extends SchedulerGrpc.SchedulerImplBase impleme
 
     /// Reports to all coordinators that the group is ready or not.
     public void ready(boolean ready) {
-        publish(
-                status.toBuilder()
-                        .setReady(ready)
-                        .setReason(ready ? "" : "a rank is missing")
-                        .build());
+        report(ready, ready ? "" : "a rank is missing");
+    }
+
+    /// Reports that the group is not ready, and why.
+    void unready(String reason) {
+        report(false, reason);
+    }
+
+    private void report(boolean ready, String reason) {
+        publish(status.toBuilder().setReady(ready).setReason(reason).build());
     }
 
     /// Returns its prefix cache.

@@ -28,11 +28,20 @@ final class RawConnection implements AutoCloseable {
     }
 
     void post(String path, String body) throws IOException {
+        post(path, "1.1", body);
+    }
+
+    /// Sends a request.
+    ///
+    /// @param version of HTTP, and further lines of the head if wanted
+    void post(String path, String version, String body) throws IOException {
         byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
         String head =
                 "POST "
                         + path
-                        + " HTTP/1.1\r\nHost: x\r\nContent-Length: "
+                        + " HTTP/"
+                        + version
+                        + "\r\nHost: localhost\r\nContent-Length: "
                         + bytes.length
                         + "\r\n\r\n";
         socket.getOutputStream().write(head.getBytes(StandardCharsets.UTF_8));
@@ -43,6 +52,11 @@ final class RawConnection implements AutoCloseable {
     void send(String text) throws IOException {
         socket.getOutputStream().write(text.getBytes(StandardCharsets.UTF_8));
         socket.getOutputStream().flush();
+    }
+
+    /// Closes this side of the connection, and stays able to read.
+    void endOutput() throws IOException {
+        socket.shutdownOutput();
     }
 
     /// Reads until the text has arrived; returns all text received up to now.
@@ -59,6 +73,11 @@ final class RawConnection implements AutoCloseable {
             received.append(new String(buffer, 0, count, StandardCharsets.UTF_8));
         }
         return received.toString();
+    }
+
+    /// Removes the received text.
+    void forget() {
+        received.setLength(0);
     }
 
     /// Reads this many bytes.

@@ -30,9 +30,11 @@ import dev.lockstep.proto.v1.Token;
 import dev.lockstep.proto.v1.TokenIds;
 import dev.lockstep.proto.v1.TokenizeRequest;
 import dev.lockstep.proto.v1.TokenizeResponse;
+import io.grpc.CallOptions;
 import io.grpc.Context;
 import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
+import io.grpc.MethodDescriptor;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.health.v1.HealthCheckRequest;
@@ -42,6 +44,7 @@ import io.grpc.netty.NettyChannelBuilder;
 import io.grpc.reflection.v1.ServerReflectionGrpc;
 import io.grpc.reflection.v1.ServerReflectionRequest;
 import io.grpc.reflection.v1.ServerReflectionResponse;
+import io.grpc.stub.ClientCalls;
 import io.grpc.stub.StreamObserver;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -56,6 +59,8 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /// Tests of the public API over gRPC, on the port of the HTTP API.
 final class RpcApiTest {
@@ -411,26 +416,31 @@ final class RpcApiTest {
         tiny.awaitReady(true);
     }
 
-    @Test
-    void reflectionListsTheServices() throws Exception {
+    @ParameterizedTest
+    @ValueSource(strings = {"grpc.reflection.v1", "grpc.reflection.v1alpha"})
+    void reflectionListsTheServicesUnderBothOfItsNames(String name) throws Exception {
+        MethodDescriptor<ServerReflectionRequest, ServerReflectionResponse> method =
+                ServerReflectionGrpc.getServerReflectionInfoMethod().toBuilder()
+                        .setFullMethodName(name + ".ServerReflection/ServerReflectionInfo")
+                        .build();
         CompletableFuture<ServerReflectionResponse> result = new CompletableFuture<>();
         StreamObserver<ServerReflectionRequest> requests =
-                ServerReflectionGrpc.newStub(channel)
-                        .serverReflectionInfo(
-                                new StreamObserver<>() {
-                                    @Override
-                                    public void onNext(ServerReflectionResponse response) {
-                                        result.complete(response);
-                                    }
+                ClientCalls.asyncBidiStreamingCall(
+                        channel.newCall(method, CallOptions.DEFAULT),
+                        new StreamObserver<>() {
+                            @Override
+                            public void onNext(ServerReflectionResponse response) {
+                                result.complete(response);
+                            }
 
-                                    @Override
-                                    public void onError(Throwable failure) {
-                                        result.completeExceptionally(failure);
-                                    }
+                            @Override
+                            public void onError(Throwable failure) {
+                                result.completeExceptionally(failure);
+                            }
 
-                                    @Override
-                                    public void onCompleted() {}
-                                });
+                            @Override
+                            public void onCompleted() {}
+                        });
         requests.onNext(ServerReflectionRequest.newBuilder().setListServices("").build());
         List<String> names =
                 result
@@ -444,5 +454,22 @@ final class RpcApiTest {
         assertTrue(names.contains("lockstep.v1.Inference"), names.toString());
         assertTrue(names.contains("lockstep.v1.Admin"), names.toString());
         assertTrue(names.contains("grpc.health.v1.Health"), names.toString());
+    }
+
+    @Test
+    void aCompressedMessageIsLimitedByItsDecodedSize() {
+        String bomb = " ".repeat(10 * TestCoordinator.MAX_BODY);
+        StatusRuntimeException refused =
+                assertThrows(
+                        StatusRuntimeException.class,
+                        () ->
+                                stub.withCompression("gzip")
+                                        .withDeadlineAfter(Eventually.TIMEOUT)
+                                        .tokenize(
+                                                TokenizeRequest.newBuilder()
+                                                        .setModel("tiny")
+                                                        .setPrompt(bomb)
+                                                        .build()));
+        assertEquals(Status.Code.RESOURCE_EXHAUSTED, refused.getStatus().getCode());
     }
 }

@@ -10,6 +10,7 @@ import dev.lockstep.cluster.ClusterSecret;
 import dev.lockstep.cluster.Eventually;
 import dev.lockstep.cluster.FixedCluster;
 import dev.lockstep.cluster.process.Randomness;
+import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.StopReason;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -22,6 +23,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.stream.Stream;
 
@@ -52,12 +54,13 @@ public final class TestCoordinator implements AutoCloseable {
     final Coordinator coordinator;
     public final HttpClient client = HttpClient.newHttpClient();
 
-    private TestCoordinator(ServedModel model, Timeouts timeouts) throws IOException {
+    private TestCoordinator(ServedModel model, Timeouts timeouts, String... settings)
+            throws IOException {
         this.model = model;
         scheduler = scheduler("default");
         coordinator =
                 new Coordinator(
-                        config(Path.of("unused"), 0),
+                        config(Path.of("unused"), 0, settings),
                         ACCESS,
                         CompletableFuture.completedFuture(model),
                         timeouts);
@@ -70,18 +73,26 @@ public final class TestCoordinator implements AutoCloseable {
         return new FakeScheduler(group, MODEL, TinyCheckpoint.VOCABULARY, TinyCheckpoint.CONTEXT);
     }
 
-    static CoordinatorConfig config(Path model, int port) {
-        return new CoordinatorConfig(
-                "unused:1",
-                "default",
-                "127.0.0.1",
-                port,
-                model,
-                List.of(MODEL),
-                MAX_BODY,
-                NEVER,
-                false,
-                "");
+    static CoordinatorConfig config(Path model, int port, String... settings) {
+        List<String> words = new ArrayList<>(List.of(settings));
+        words.add("--zookeeper=unused:1");
+        words.add("--port=" + port);
+        words.add("--served-model-name=" + MODEL);
+        words.add("--max-body=" + MAX_BODY);
+        words.add("--drain-timeout=" + NEVER.toSeconds() + "s");
+        return CoordinatorConfig.of(
+                Settings.parse(CoordinatorConfig.SPEC, words, Map.of()), model, MODEL);
+    }
+
+    /// Starts a coordinator with settings of its command line.
+    static TestCoordinator startWith(String... settings) throws Exception {
+        return startWith(LONG_TIMEOUTS, settings);
+    }
+
+    static TestCoordinator startWith(Timeouts timeouts, String... settings) throws Exception {
+        var started = new TestCoordinator(tinyModel(), timeouts, settings);
+        started.awaitReady(true);
+        return started;
     }
 
     public static TestCoordinator start() throws Exception {

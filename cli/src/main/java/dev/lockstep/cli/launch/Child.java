@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.apache.logging.log4j.LogManager;
@@ -38,6 +39,7 @@ final class Child {
 
     private final String name;
     private final List<String> command;
+    private final Map<String, String> environment;
     private final Path logFolder;
     private final Listener listener;
     private final Thread watch;
@@ -60,9 +62,18 @@ final class Child {
         boolean restart(String child, int exitCode, String lastLine);
     }
 
-    Child(String name, List<String> command, Path logFolder, Listener listener) {
+    /// Creates a child, which has not started.
+    ///
+    /// @param environment variables that replace the settings of this process's environment
+    Child(
+            String name,
+            List<String> command,
+            Map<String, String> environment,
+            Path logFolder,
+            Listener listener) {
         this.name = name;
         this.command = List.copyOf(command);
+        this.environment = Map.copyOf(environment);
         this.logFolder = logFolder;
         this.listener = listener;
         this.watch = Thread.ofPlatform().daemon().name("watch-" + name).unstarted(this::watch);
@@ -163,10 +174,12 @@ final class Child {
             return null;
         }
         ProcessBuilder builder = new ProcessBuilder(command).redirectError(emptyErrorFile());
-        // The command line has all settings, those of this process's environment included.
+        // The command line has all settings, those of this process's environment included, except
+        // for secrets.
         builder.environment()
                 .keySet()
                 .removeIf(variable -> variable.startsWith(Settings.ENVIRONMENT_PREFIX));
+        builder.environment().putAll(environment);
         Process started = builder.start();
         process = started;
         Thread.ofVirtual().name("read-" + name).start(() -> read(started));

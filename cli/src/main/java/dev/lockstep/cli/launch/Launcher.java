@@ -3,6 +3,7 @@ package dev.lockstep.cli.launch;
 
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.console.UnusableException;
+import dev.lockstep.client.LockstepClient;
 import dev.lockstep.cluster.Cluster;
 import dev.lockstep.cluster.ClusterAccess;
 import dev.lockstep.cluster.ClusterSecret;
@@ -16,6 +17,8 @@ import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsSpec;
 import dev.lockstep.cluster.process.StopReason;
+import dev.lockstep.coordinator.AccessConfig;
+import dev.lockstep.coordinator.ApiKeys;
 import dev.lockstep.coordinator.CoordinatorConfig;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.model.ModelSource;
@@ -66,6 +69,7 @@ public final class Launcher {
     private final long parameters;
     private final MemoryPlan memory;
     private final HostPlan plan;
+    private final Optional<String> apiKey;
     private final Optional<RunFolder> zookeeperFiles;
     private final Optional<EmbeddedZooKeeper> zookeeper;
     private final Optional<Path> ownSecret;
@@ -83,10 +87,25 @@ public final class Launcher {
     /// A cluster that is ready for requests: the address of its coordinator, and its group.
     public record Ready(String host, int port, GroupStatus group) {}
 
+    /// Returns a key that the coordinator accepts; empty if it needs none.
+    public Optional<String> apiKey() {
+        return apiKey;
+    }
+
+    /// Returns a client of a ready coordinator, which its creator closes.
+    public LockstepClient client(Ready ready, Duration deadline) {
+        return LockstepClient.connect(ready.host(), ready.port(), deadline, apiKey.orElse(""));
+    }
+
     public Launcher(LauncherConfig config, Terminal terminal) {
         this.config = config;
         this.terminal = terminal;
         Settings settings = config.settings();
+        AccessConfig access = AccessConfig.of(settings);
+        if (access.isOpen()) {
+            terminal.say(access.warning());
+        }
+        this.apiKey = ApiKeys.any(settings);
         SchedulerConfig.requirePolicies(settings);
         int size = settings.value(ProcessKeys.TENSOR_PARALLEL);
         ModelSource source = ModelSource.open(config.model().path()).requireLoadable(size);
@@ -225,6 +244,7 @@ public final class Launcher {
         try {
             ClusterStatusResponse status =
                     AdminGrpc.newBlockingStub(channel)
+                            .withInterceptors(LockstepClient.authorization(apiKey.orElse("")))
                             .withDeadlineAfter(5, TimeUnit.SECONDS)
                             .clusterStatus(ClusterStatusRequest.getDefaultInstance());
             return status.getGroupsList().stream()
@@ -289,6 +309,7 @@ public final class Launcher {
         return new Child(
                 name,
                 JavaProcess.command(role, name, config.logFolder(), config.training(), flags),
+                config.settings().environmentFor(spec),
                 config.logFolder(),
                 new Watcher());
     }

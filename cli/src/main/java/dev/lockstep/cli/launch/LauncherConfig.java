@@ -6,6 +6,8 @@ import dev.lockstep.cluster.process.Key;
 import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsSpec;
+import dev.lockstep.coordinator.AccessConfig;
+import dev.lockstep.coordinator.CoordinatorConfig;
 import dev.lockstep.scheduler.process.SchedulerConfig;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -36,6 +38,8 @@ public record LauncherConfig(
                             ProcessKeys.SERVED_MODEL_NAME,
                             ProcessKeys.HOST,
                             PORT,
+                            CoordinatorConfig.MAX_BODY,
+                            CoordinatorConfig.KEEP_ALIVE,
                             ProcessKeys.TENSOR_PARALLEL,
                             ProcessKeys.THREADS,
                             ProcessKeys.DTYPE,
@@ -54,5 +58,6 @@ public record LauncherConfig(
                             ProcessKeys.RUN_FOLDER,
                             ProcessKeys.DRAIN_TIMEOUT,
                             ProcessKeys.FAILPOINTS)
+                    .and(AccessConfig.KEYS.toArray(Key<?>[]::new))
                     .and(SchedulerConfig.POLICY_KEYS.toArray(Key<?>[]::new));
 }

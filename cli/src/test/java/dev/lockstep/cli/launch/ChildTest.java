@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -76,7 +77,12 @@ class ChildTest {
     @TempDir Path folder;
 
     private Child child(Recorder recorder, String script) {
-        return new Child("tester", List.of("sh", "-c", script), folder, recorder);
+        return new Child(
+                "tester",
+                List.of("sh", "-c", script),
+                Map.of("LOCKSTEP_API_KEY", "k"),
+                folder,
+                recorder);
     }
 
     /// Waits until the child reports that it runs.
@@ -122,6 +128,13 @@ class ChildTest {
     }
 
     @Test
+    void aChildGetsItsSecretsInTheEnvironmentAndNoOtherSettings() throws Exception {
+        var recorder = new Recorder(0);
+        child(recorder, "env | grep ^LOCKSTEP_ >&2; exit 1").start();
+        assertEquals("LOCKSTEP_API_KEY=k", recorder.end().lastLine());
+    }
+
+    @Test
     void theReportedLineIsTheLastOfStandardErrorElseOfTheLog() throws Exception {
         var recorder = new Recorder(0);
         child(recorder, "echo first >&2; echo last >&2; echo >&2; exit 1").start();
@@ -141,7 +154,13 @@ class ChildTest {
     @Test
     void aCommandThatCannotStartIsReported() throws Exception {
         var recorder = new Recorder(0);
-        new Child("tester", List.of(folder.resolve("absent").toString()), folder, recorder).start();
+        new Child(
+                        "tester",
+                        List.of(folder.resolve("absent").toString()),
+                        Map.of(),
+                        folder,
+                        recorder)
+                .start();
         Event.End end = recorder.end();
         assertTrue(end.lastLine().startsWith("cannot be started: "), end.lastLine());
         assertTrue(end.lastLine().contains("absent"), end.lastLine());

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.function.Function;
+import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -28,7 +29,13 @@ public final class Key<T> {
     private final String defaultWords;
     private final String help;
     private final Function<String, T> parser;
-    private final boolean flag;
+    private final Kind kind;
+
+    private enum Kind {
+        VALUE,
+        FLAG,
+        SECRET
+    }
 
     private Key(
             String name,
@@ -37,7 +44,7 @@ public final class Key<T> {
             String defaultWords,
             String help,
             Function<String, T> parser,
-            boolean flag) {
+            Kind kind) {
         if (!NAME.matcher(name).matches()) {
             throw new IllegalArgumentException(
                     "key \"" + name + "\" is not lower-case words joined by '-'");
@@ -48,17 +55,30 @@ public final class Key<T> {
         this.defaultWords = defaultWords;
         this.help = help;
         this.parser = parser;
-        this.flag = flag;
+        this.kind = kind;
     }
 
     private static <T> Key<T> of(
             String name, String values, String help, Function<String, T> parser) {
-        return new Key<>(name, values, Optional.empty(), "", help, parser, false);
+        return new Key<>(name, values, Optional.empty(), "", help, parser, Kind.VALUE);
     }
 
     /// Creates a key for a text that is not empty.
     public static Key<String> text(String name, String values, String help) {
         return of(name, values, help, text -> filled(text, values));
+    }
+
+    /// Creates a key for a secret, which is not empty. It is passed to other processes in their
+    /// environment, because any user can read a command line, and no message contains it.
+    public static Key<String> secret(String name, String values, String help) {
+        return new Key<>(
+                name,
+                values,
+                Optional.empty(),
+                "",
+                help,
+                text -> filled(text, values),
+                Kind.SECRET);
     }
 
     /// Creates a key for a text that may be empty.
@@ -68,7 +88,14 @@ public final class Key<T> {
 
     /// Creates a key for one or more texts, separated by commas.
     public static Key<List<String>> texts(String name, String values, String help) {
-        return of(name, values, help, text -> list(text, values));
+        return texts(name, values, help, UnaryOperator.identity());
+    }
+
+    /// Creates a key for one or more texts, separated by commas; `part` checks and converts each,
+    /// and throws `IllegalArgumentException`.
+    public static Key<List<String>> texts(
+            String name, String values, String help, UnaryOperator<String> part) {
+        return of(name, values, help, text -> list(text, values).stream().map(part).toList());
     }
 
     /// Creates a key for the name of a group or cluster.
@@ -107,19 +134,19 @@ public final class Key<T> {
     /// Creates a key for a flag, false by default: `--name` alone means true; `--name=false` is
     /// possible.
     public static Key<Boolean> flag(String name, String help) {
-        return new Key<>(name, "", Optional.of("false"), "off", help, Key::truth, true);
+        return new Key<>(name, "", Optional.of("false"), "off", help, Key::truth, Kind.FLAG);
     }
 
     /// Returns this key with a default value, which is checked now.
     public Key<T> orElse(String value) {
         parse(value, "the default of --" + name);
-        return new Key<>(name, values, Optional.of(value), value, help, parser, flag);
+        return new Key<>(name, values, Optional.of(value), value, help, parser, kind);
     }
 
     /// Returns this key with a default described in words, for a value that the reader of the key
     /// computes.
     public Key<T> orElseComputed(String words) {
-        return new Key<>(name, values, Optional.empty(), words, help, parser, flag);
+        return new Key<>(name, values, Optional.empty(), words, help, parser, kind);
     }
 
     public String name() {
@@ -140,12 +167,21 @@ public final class Key<T> {
         return defaultWords;
     }
 
+    /// Returns the name in the environment: `LOCKSTEP_KV_MEMORY`.
+    public String environmentName() {
+        return Settings.ENVIRONMENT_PREFIX + name.toUpperCase(Locale.ROOT).replace('-', '_');
+    }
+
     Optional<String> defaultValue() {
         return defaultValue;
     }
 
+    boolean isSecret() {
+        return kind == Kind.SECRET;
+    }
+
     boolean isFlag() {
-        return flag;
+        return kind == Kind.FLAG;
     }
 
     /// @param source how the user wrote the key, so that the message points there

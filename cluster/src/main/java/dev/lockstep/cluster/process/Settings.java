@@ -13,6 +13,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /// The settings of a process: the command line overrides the environment, which overrides a file,
 /// which overrides the defaults.
@@ -113,12 +115,24 @@ public final class Settings {
     }
 
     /// Returns the flags that give another process the settings of this one, limited to the keys it
-    /// accepts.
+    /// accepts and without secrets ([#environmentFor]).
     public List<String> commandLineFor(SettingsSpec other) {
-        return other.keys().stream()
-                .filter(key -> given.containsKey(key.name()) && !key.name().equals(CONFIG.name()))
+        return givenOf(other)
+                .filter(key -> !key.isSecret() && !key.name().equals(CONFIG.name()))
                 .map(key -> "--" + key.name() + "=" + text(key.name()))
                 .toList();
+    }
+
+    /// Returns the variables that give another process the secrets of this one, limited to the keys
+    /// it accepts.
+    public Map<String, String> environmentFor(SettingsSpec other) {
+        return givenOf(other)
+                .filter(Key::isSecret)
+                .collect(Collectors.toMap(Key::environmentName, key -> text(key.name())));
+    }
+
+    private Stream<Key<?>> givenOf(SettingsSpec other) {
+        return other.keys().stream().filter(key -> given.containsKey(key.name()));
     }
 
     private String text(String name) {
@@ -213,7 +227,8 @@ public final class Settings {
             String where = file + ":" + (i + 1) + ": ";
             int equals = line.indexOf('=');
             if (equals < 0) {
-                throw new SettingsException(where + "\"" + line + "\" is not \"key = value\"");
+                // Without the line, which may have a secret.
+                throw new SettingsException(where + "the line is not \"key = value\"");
             }
             String name = line.substring(0, equals).strip();
             if (spec.find(name).isPresent()) {

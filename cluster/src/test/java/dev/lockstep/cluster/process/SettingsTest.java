@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -240,6 +241,32 @@ class SettingsTest {
         List<String> flags = settings.commandLineFor(other);
         assertEquals(List.of("--model=m", "--kv-memory=2G", "--parent-pipe=true"), flags);
         assertTrue(Settings.parse(other, flags, Map.of()).value(PIPE));
+    }
+
+    @Test
+    void aSecretIsPassedInTheEnvironment() {
+        Key<String> secret = Key.secret("api-key", "KEY", "a secret");
+        SettingsSpec spec = SettingsSpec.of(MODEL, secret);
+        Settings settings =
+                Settings.parse(spec, List.of("--model=m"), Map.of("LOCKSTEP_API_KEY", "hidden"));
+        assertEquals(List.of("--model=m"), settings.commandLineFor(spec));
+        Map<String, String> environment = settings.environmentFor(spec);
+        assertEquals(Map.of("LOCKSTEP_API_KEY", "hidden"), environment);
+        assertEquals("hidden", Settings.parse(spec, List.of(), environment).value(secret));
+        assertEquals(Map.of(), settings.environmentFor(SettingsSpec.of(MODEL)));
+    }
+
+    @Test
+    void eachPartOfAListIsConverted() {
+        Key<List<String>> list =
+                Key.texts("hosts", "NAME[,NAME]", "names", part -> part.toLowerCase(Locale.ROOT));
+        SettingsSpec spec = SettingsSpec.of(list);
+        assertEquals(
+                List.of("a", "b"),
+                Settings.parse(spec, List.of("--hosts=A, b"), Map.of()).value(list));
+        assertRefused(
+                "--hosts: \"a,,b\" has an empty part, give NAME[,NAME]",
+                () -> Settings.parse(spec, List.of("--hosts=a,,b"), Map.of()));
     }
 
     @Test

@@ -35,6 +35,15 @@ public record Failure(Kind kind, String description, Duration retryAfter) {
         };
     }
 
+    /// Returns whether the description is about the cluster and not about the request: it may have
+    /// addresses, processes and files, which are not shown to clients.
+    public boolean isInternal() {
+        return switch (kind) {
+            case UNAVAILABLE, NOT_LEADER, GROUP_LOST, BROKEN -> true;
+            case OVERLOADED, EXPIRED, INVALID, SLOW_READER -> false;
+        };
+    }
+
     /// Returns the refusal to report when two groups refused a request: a full queue rather than an
     /// absent group, because it will accept the request later; of two full queues the one that
     /// suggests the earlier retry.
