@@ -35,13 +35,7 @@ final class EmbeddingsApi {
             Fields fields, RequestContext context, HttpExchange exchange, CompletionInbox inbox) {
         ServedModel model = completions.model();
         model.requireName(fields.requireText("model"));
-        if (fields.has("dimensions")) {
-            throw ApiError.unserved(
-                    "dimensions",
-                    "dimensions is "
-                            + Json.describe(fields.value("dimensions"))
-                            + "; vectors have the model's hidden size, leave it out");
-        }
+        UnservedFields.refuseInEmbeddings(fields);
         boolean base64 = isBase64(fields);
         Pooling pooling = OutputFields.pooling(fields, Pooling.POOLING_LAST);
         boolean special = fields.flag("add_special_tokens", true);

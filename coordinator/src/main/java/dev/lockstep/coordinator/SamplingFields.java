@@ -11,7 +11,6 @@ import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.SortedMap;
 import java.util.TreeMap;
-import java.util.function.Predicate;
 import java.util.regex.Pattern;
 
 /// Reads the sampling fields that chat and completion requests share.
@@ -30,24 +29,6 @@ final class SamplingFields {
 
     /// The log-probabilities to report, which each route has its own fields for.
     record Logprobs(boolean requested, int top) {}
-
-    /// Sampling fields that clients know and that are not served yet, with the values without
-    /// effect; see [UnservedFields].
-    static final Map<String, Predicate<JsonNode>> UNSERVED =
-            Map.ofEntries(
-                    Map.entry("best_of", UnservedFields.number(1)),
-                    Map.entry("use_beam_search", UnservedFields.Harmless.OFF),
-                    Map.entry("length_penalty", UnservedFields.number(1)),
-                    Map.entry("early_stopping", UnservedFields.Harmless.OFF),
-                    Map.entry("allowed_token_ids", UnservedFields.Harmless.NEVER),
-                    Map.entry("bad_words", UnservedFields.Harmless.EMPTY),
-                    Map.entry("no_repeat_ngram_size", UnservedFields.number(0)),
-                    Map.entry("mirostat", UnservedFields.number(0)),
-                    Map.entry("dry_multiplier", UnservedFields.number(0)),
-                    Map.entry("xtc_probability", UnservedFields.number(0)),
-                    Map.entry("top_n_sigma", UnservedFields.number(-1)),
-                    Map.entry("logits_processors", UnservedFields.Harmless.EMPTY),
-                    Map.entry("repetition_detection", UnservedFields.Harmless.NEVER));
 
     private SamplingFields() {}
 

@@ -17,6 +17,7 @@ final class TokenizerApi {
     ObjectNode tokenize(Fields fields) {
         ServedModel model = completions.model();
         fields.text("model").ifPresent(model::requireName);
+        UnservedFields.refuseInTokenization(fields);
         int[] ids;
         if (fields.has("messages")) {
             if (fields.has("prompt")) {

@@ -1,134 +1,272 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.coordinator;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import java.util.List;
-import java.util.Map;
-import java.util.Set;
-import java.util.function.Predicate;
+import static dev.lockstep.coordinator.UnservedField.any;
+import static dev.lockstep.coordinator.UnservedField.of;
+import static dev.lockstep.coordinator.UnservedField.unlessDisabled;
+import static dev.lockstep.coordinator.UnservedField.unlessEmpty;
+import static dev.lockstep.coordinator.UnservedField.unlessNumber;
+import static dev.lockstep.coordinator.UnservedField.unlessOff;
+import static dev.lockstep.coordinator.UnservedField.unlessOn;
+import static dev.lockstep.coordinator.UnservedField.unlessText;
 
-/// Fields that other servers know and that are not served yet: each is refused by name, unless its
-/// value is null or has no effect.
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.Arrays;
+import java.util.Map;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/// The fields that change the response of other servers and are not served here: each is refused by
+/// name, unless its value is null or has no effect.
 ///
 /// To ignore such a field would change the meaning of the request. Fields in no list are ignored.
 final class UnservedFields {
-    /// The values of a field that have no effect.
-    enum Harmless implements Predicate<JsonNode> {
-        NEVER,
-        OFF,
-        ON,
-        EMPTY;
+    private static final String TEMPLATE_VARIABLE =
+            "chat_template_kwargs, if the model's chat template reads such a variable";
+    private static final String TEMPLATE_FILE = "a model whose chat template you want";
+    private static final String SYSTEM_MESSAGE = "a message of role \"system\"";
 
-        @Override
-        public boolean test(JsonNode value) {
-            return switch (this) {
-                case NEVER -> false;
-                case OFF -> value.isBoolean() && !value.asBoolean();
-                case ON -> value.isBoolean() && value.asBoolean();
-                case EMPTY -> value.isTextual() ? value.textValue().isEmpty() : value.isEmpty();
-            };
-        }
-    }
+    /// How tokens are chosen.
+    private static final UnservedField[] SAMPLING = {
+        unlessNumber("best_of", 1),
+        unlessOff("use_beam_search"),
+        unlessNumber("beam_width", 1),
+        unlessNumber("num_beams", 1),
+        unlessNumber("length_penalty", 1),
+        unlessOff("early_stopping"),
+        any("allowed_token_ids"),
+        unlessEmpty("bad_words"),
+        unlessEmpty("logits_processors"),
+        unlessEmpty("custom_logit_processor"),
+        unlessEmpty("vllm_xargs"),
+        any("repetition_detection"),
+        unlessNumber("no_repeat_ngram_size", 0),
+        unlessNumber("repeat_penalty", 1).use("repetition_penalty"),
+        unlessNumber("repeat_last_n", -1),
+        unlessNumber("prompt_ignore_length", 0),
+        unlessNumber("mirostat", 0),
+        unlessNumber("dry_multiplier", 0),
+        unlessNumber("xtc_probability", 0),
+        unlessNumber("top_n_sigma", -1),
+        unlessNumber("top_a", 0).use("min_p"),
+        unlessNumber("tfs_z", 1),
+        unlessNumber("eta_cutoff", 0),
+        unlessNumber("epsilon_cutoff", 0),
+        unlessNumber("dynatemp_range", 0),
+        unlessNumber("top_p_decay", 1),
+        unlessNumber("top_p_min", 0),
+        unlessNumber("min_keep", 0),
+        any("samplers"),
+        unlessOn("do_sample").use("temperature 0"),
+        any("random_seed").use("seed"),
+        any("sampling_seed").use("seed"),
+        unlessNumber("num_return_sequences", 1).use("n"),
+    };
 
-    /// The fields of all routes that generate text.
-    private static final Map<String, Predicate<JsonNode>> GENERATING =
-            Map.ofEntries(
-                    Map.entry("response_format", UnservedFields::isPlainText),
-                    Map.entry("structured_outputs", Harmless.NEVER),
-                    Map.entry("guided_json", Harmless.NEVER),
-                    Map.entry("guided_regex", Harmless.NEVER),
-                    Map.entry("guided_choice", Harmless.NEVER),
-                    Map.entry("guided_grammar", Harmless.NEVER),
-                    Map.entry("guided_decoding_backend", Harmless.NEVER),
-                    Map.entry("guided_whitespace_pattern", Harmless.NEVER),
-                    Map.entry("structural_tag", Harmless.NEVER),
-                    Map.entry("json_schema", Harmless.NEVER),
-                    Map.entry("grammar", Harmless.EMPTY),
-                    Map.entry("regex", Harmless.EMPTY),
-                    Map.entry("ebnf", Harmless.EMPTY),
-                    Map.entry("stop_regex", Harmless.EMPTY),
-                    Map.entry("truncate_prompt_tokens", Harmless.NEVER),
-                    Map.entry("spaces_between_special_tokens", Harmless.ON),
-                    Map.entry("return_tokens_as_token_ids", Harmless.OFF),
-                    Map.entry("detokenize", Harmless.ON),
-                    Map.entry("thinking_token_budget", Harmless.NEVER),
-                    Map.entry("tenant", Harmless.EMPTY),
-                    Map.entry("adapter", Harmless.EMPTY),
-                    Map.entry("lora_request", Harmless.NEVER),
-                    Map.entry("lora", Harmless.EMPTY),
-                    Map.entry("speculative", Harmless.EMPTY),
-                    Map.entry("kv_transfer_params", Harmless.NEVER),
-                    Map.entry("service_tier", text("auto", "default")),
-                    Map.entry("store", Harmless.OFF));
+    /// How long the text is, what it may be, and what is returned with it.
+    private static final UnservedField[] GENERATING = {
+        of("response_format", UnservedFields::isPlainText),
+        unlessEmpty("format"),
+        any("structured_outputs"),
+        any("guided_json"),
+        any("guided_regex"),
+        any("guided_choice"),
+        any("guided_grammar"),
+        any("guided_decoding_backend"),
+        any("guided_whitespace_pattern"),
+        any("structural_tag"),
+        any("json_schema"),
+        unlessEmpty("grammar"),
+        unlessEmpty("regex"),
+        unlessEmpty("ebnf"),
+        unlessEmpty("stop_regex"),
+        unlessEmpty("stop_sequences").use("stop"),
+        unlessOff("no_stop_trim").use("include_stop_str_in_output"),
+        any("max_new_tokens").use("max_tokens"),
+        any("max_output_tokens").use("max_tokens"),
+        any("max_tokens_to_sample").use("max_tokens"),
+        any("num_predict").use("max_tokens"),
+        unlessNumber("n_predict", -1).use("max_tokens"),
+        unlessNumber("min_new_tokens", 0).use("min_tokens"),
+        unlessNumber("n_indent", 0),
+        unlessNumber("t_max_predict_ms", 0).use("deadline_ms"),
+        any("truncate_prompt_tokens"),
+        any("prompt_truncate_len"),
+        unlessEmpty("transforms"),
+        unlessEmpty("plugins"),
+        unlessText("truncation", "disabled"),
+        unlessText("context_length_exceeded_behavior", "error"),
+        unlessOn("spaces_between_special_tokens"),
+        unlessOff("return_tokens_as_token_ids"),
+        unlessOff("return_tokens").use("return_token_ids"),
+        unlessNumber("n_probs", 0).use("logprobs"),
+        unlessOff("post_sampling_probs"),
+        unlessEmpty("response_fields"),
+        unlessOff("return_full_text").use("echo of /v1/completions"),
+        unlessOff("return_context_logits").use("prompt_logprobs"),
+        unlessOff("return_generation_logits").use("logprobs"),
+        unlessOn("detokenize"),
+        unlessEmpty("options"),
+        unlessEmpty("images"),
+        unlessEmpty("image_data"),
+        any("moderation"),
+        unlessEmpty("tenant").use("the header or metadata key x-lockstep-tenant"),
+        unlessEmpty("extra_key").use("cache_salt"),
+        unlessEmpty("adapter"),
+        unlessEmpty("adapter_id"),
+        any("lora_request"),
+        unlessEmpty("lora_path"),
+        unlessEmpty("lora"),
+        unlessEmpty("speculative"),
+        any("kv_transfer_params"),
+        any("disaggregated_params"),
+        any("session_params"),
+        unlessEmpty("previous_response_id"),
+        unlessText("service_tier", "auto", "default").use("priority"),
+        unlessOff("store"),
+    };
 
-    private static final Map<String, Predicate<JsonNode>> CHAT =
-            Map.ofEntries(
-                    Map.entry("tool_choice", text("none", "auto")),
-                    Map.entry("functions", Harmless.EMPTY),
-                    Map.entry("function_call", text("none", "auto")),
-                    Map.entry("modalities", value -> isOnly(value, "text")),
-                    Map.entry("audio", Harmless.NEVER),
-                    Map.entry("prediction", Harmless.NEVER),
-                    Map.entry("web_search_options", Harmless.NEVER),
-                    Map.entry("reasoning_effort", text("none")),
-                    Map.entry("chat_template", Harmless.EMPTY),
-                    Map.entry("continue_final_message", Harmless.OFF),
-                    Map.entry("echo", Harmless.OFF),
-                    Map.entry("mm_processor_kwargs", Harmless.NEVER));
+    /// What a model thinks before it answers.
+    private static final UnservedField[] REASONING = {
+        unlessText("reasoning_effort", "none").use(TEMPLATE_VARIABLE),
+        unlessDisabled("reasoning", "effort", "none").use(TEMPLATE_VARIABLE),
+        unlessDisabled("thinking", "type", "disabled").use(TEMPLATE_VARIABLE),
+        unlessOff("think").use(TEMPLATE_VARIABLE),
+        any("enable_thinking").use(TEMPLATE_VARIABLE),
+        any("thinking_token_budget"),
+        any("thinking_budget"),
+        unlessNumber("thinking_budget_tokens", -1),
+        unlessText("reasoning_format", "none"),
+        unlessOn("include_reasoning"),
+        unlessOff("separate_reasoning"),
+        unlessText("verbosity", "medium"),
+    };
 
-    private static final Map<String, Predicate<JsonNode>> COMPLETIONS =
-            Map.of("suffix", Harmless.EMPTY, "prompt_embeds", Harmless.NEVER);
+    /// How messages become a prompt.
+    private static final UnservedField[] TEMPLATES = {
+        unlessEmpty("chat_template").use(TEMPLATE_FILE),
+        unlessOff("continue_final_message"),
+        unlessEmpty("system").use(SYSTEM_MESSAGE),
+        unlessEmpty("instructions").use(SYSTEM_MESSAGE),
+        unlessOff("safe_prompt").use(SYSTEM_MESSAGE),
+        unlessEmpty("input_ids").use("prompt of /v1/completions"),
+        unlessEmpty("prompt_token_ids").use("prompt of /v1/completions"),
+        unlessEmpty("mm_processor_kwargs"),
+        unlessEmpty("media_io_kwargs"),
+    };
 
-    private static final Map<String, Predicate<JsonNode>> TEMPLATES =
-            Map.of("chat_template", Harmless.EMPTY, "continue_final_message", Harmless.OFF);
+    private static final UnservedField[] CHATS = {
+        unlessText("tool_choice", "none", "auto"),
+        unlessEmpty("functions"),
+        unlessText("function_call", "none", "auto"),
+        of("modalities", value -> isOnly(value, "text")),
+        any("audio"),
+        any("prediction"),
+        any("web_search_options"),
+        unlessOff("echo"),
+    };
+
+    private static final Map<String, UnservedField> IN_CHAT =
+            table(SAMPLING, GENERATING, REASONING, TEMPLATES, CHATS);
+
+    private static final Map<String, UnservedField> IN_COMPLETIONS =
+            table(
+                    SAMPLING,
+                    GENERATING,
+                    REASONING,
+                    new UnservedField[] {
+                        unlessEmpty("suffix"),
+                        any("prompt_embeds"),
+                        unlessEmpty("system").use("prompt"),
+                        unlessEmpty("template").use("prompt"),
+                    });
+
+    private static final Map<String, UnservedField> IN_TEMPLATES = table(TEMPLATES);
+
+    private static final Map<String, UnservedField> IN_EMBEDDINGS =
+            table(
+                    new UnservedField[] {
+                        any("dimensions"),
+                        any("output_dimension"),
+                        any("truncate_prompt_tokens"),
+                        unlessOff("truncate"),
+                        unlessOn("normalize"),
+                        unlessNumber("embd_normalize", 2),
+                        unlessText("embed_dtype", "float32"),
+                        unlessText("output_dtype", "float"),
+                        unlessText("endianness", "little"),
+                        unlessEmpty("input_type").use("a prefix of input"),
+                        unlessEmpty("prompt_name").use("a prefix of input"),
+                        unlessEmpty("instruction").use("a prefix of input"),
+                        unlessEmpty("task").use("a prefix of input"),
+                        unlessEmpty("tenant").use("the header x-lockstep-tenant"),
+                        unlessEmpty("adapter"),
+                        unlessEmpty("lora"),
+                    });
+
+    private static final Map<String, UnservedField> IN_TOKENIZATION =
+            table(
+                    new UnservedField[] {
+                        unlessOff("return_token_strs").use("/detokenize"),
+                        unlessOff("with_pieces").use("/detokenize"),
+                        unlessOn("add_special").use("add_special_tokens"),
+                        unlessOn("parse_special"),
+                        any("truncate_prompt_tokens"),
+                    });
 
     private UnservedFields() {}
 
     static void refuseInChat(Fields fields) {
-        refuse(fields, GENERATING);
-        refuse(fields, SamplingFields.UNSERVED);
-        refuse(fields, CHAT);
+        refuse(fields, IN_CHAT);
         boolean toolsUsed = !fields.value("tool_choice").asText().equals("none");
-        if (toolsUsed && fields.has("tools") && !Harmless.EMPTY.test(fields.value("tools"))) {
-            throw refusal(fields, "tools");
+        if (toolsUsed && fields.has("tools") && !UnservedField.isEmpty(fields.value("tools"))) {
+            throw refusal(fields, any("tools"));
         }
     }
 
     static void refuseInCompletions(Fields fields) {
-        refuse(fields, GENERATING);
-        refuse(fields, SamplingFields.UNSERVED);
-        refuse(fields, COMPLETIONS);
+        refuse(fields, IN_COMPLETIONS);
     }
 
     static void refuseInTemplates(Fields fields) {
-        refuse(fields, TEMPLATES);
+        refuse(fields, IN_TEMPLATES);
     }
 
-    private static void refuse(Fields fields, Map<String, Predicate<JsonNode>> harmless) {
-        harmless.forEach(
-                (field, isHarmless) -> {
-                    if (fields.has(field) && !isHarmless.test(fields.value(field))) {
-                        throw refusal(fields, field);
-                    }
-                });
+    static void refuseInEmbeddings(Fields fields) {
+        refuse(fields, IN_EMBEDDINGS);
     }
 
-    private static ApiError refusal(Fields fields, String field) {
+    static void refuseInTokenization(Fields fields) {
+        refuse(fields, IN_TOKENIZATION);
+    }
+
+    /// Refuses the first such field of the request.
+    private static void refuse(Fields fields, Map<String, UnservedField> unserved) {
+        for (Map.Entry<String, JsonNode> entry : fields.entries()) {
+            UnservedField field = unserved.get(entry.getKey());
+            if (field != null
+                    && fields.has(field.name())
+                    && !field.harmless().test(entry.getValue())) {
+                throw refusal(fields, field);
+            }
+        }
+    }
+
+    private static ApiError refusal(Fields fields, UnservedField field) {
         return ApiError.unserved(
-                fields.name(field),
-                fields.name(field)
+                fields.name(field.name()),
+                fields.name(field.name())
                         + " is "
-                        + Json.describe(fields.value(field))
-                        + ", and this field is not served; leave it out");
+                        + Json.describe(fields.value(field.name()))
+                        + ", and this field is not served; "
+                        + field.instead());
     }
 
-    static Predicate<JsonNode> number(int harmless) {
-        return value -> value.isNumber() && value.doubleValue() == harmless;
-    }
-
-    private static Predicate<JsonNode> text(String... harmless) {
-        Set<String> words = Set.copyOf(List.of(harmless));
-        return value -> value.isTextual() && words.contains(value.textValue());
+    private static Map<String, UnservedField> table(UnservedField[]... lists) {
+        return Stream.of(lists)
+                .flatMap(Arrays::stream)
+                .collect(Collectors.toUnmodifiableMap(UnservedField::name, Function.identity()));
     }
 
     private static boolean isPlainText(JsonNode value) {

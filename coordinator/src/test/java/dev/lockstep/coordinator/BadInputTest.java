@@ -196,49 +196,6 @@ final class BadInputTest {
     }
 
     @ParameterizedTest
-    @CsvSource(
-            delimiter = '|',
-            quoteCharacter = '`',
-            value = {
-                "response_format | {'type':'json_object'} | {'type':'text'}",
-                "best_of | 2 | 1",
-                "structured_outputs | {'regex':'a'} | null",
-                "guided_json | {} | null",
-                "tenant | 'a' | ''",
-                "adapter | 'a' | ''",
-                "use_beam_search | true | false",
-                "tools | [{'type':'function'}] | []",
-                "tool_choice | 'required' | 'none'",
-                "functions | [{}] | []",
-                "modalities | ['text','audio'] | ['text']",
-                "chat_template | 'x' | ''",
-                "store | true | false",
-                "spaces_between_special_tokens | false | true"
-            })
-    void anUnservedFieldIsAcceptedOnlyWithAValueWithoutEffect(
-            String field, String refused, String harmless) throws Exception {
-        JsonNode error =
-                refused(
-                        CHAT,
-                        TestCoordinator.chatBody(
-                                "\"" + field + "\":" + refused.replace('\'', '"')));
-        assertEquals(field, error.get("param").asText());
-        assertEquals("unsupported_parameter", error.get("code").asText());
-        tiny.chat("\"" + field + "\":" + harmless.replace('\'', '"'));
-        tiny.chat("\"" + field + "\":null");
-    }
-
-    @Test
-    void toolsAreAcceptedWithToolChoiceNone() throws Exception {
-        tiny.chat("\"tools\":[{\"type\":\"function\"}],\"tool_choice\":\"none\"");
-    }
-
-    @Test
-    void anUnknownFieldIsIgnored() throws Exception {
-        tiny.chat("\"frobnicate\":{\"a\":[1,2]}");
-    }
-
-    @ParameterizedTest
     @ValueSource(strings = {"{\"model\": \"tiny\",, }", "{", "", "[1]", "\"a\"", "{} {}", "nul"})
     void malformedJsonIsRefused(String body) throws Exception {
         JsonNode error = refused(CHAT, body);
