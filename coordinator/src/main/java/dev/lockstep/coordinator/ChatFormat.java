@@ -83,7 +83,9 @@ final class ChatFormat implements ResponseFormat {
 
     private void putLogprobsAndIds(ObjectNode node, Delta delta) {
         if (sampling.logprobs()) {
-            ArrayNode content = node.putObject("logprobs").putArray("content");
+            ObjectNode logprobs = node.putObject("logprobs");
+            ArrayNode content = logprobs.putArray("content");
+            logprobs.putNull("refusal");
             delta.inText().forEach(shown -> content.add(entry(shown.token())));
         } else {
             node.putNull("logprobs");

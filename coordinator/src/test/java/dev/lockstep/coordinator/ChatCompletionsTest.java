@@ -280,6 +280,7 @@ final class ChatCompletionsTest {
         generate("Hi é");
         JsonNode choice = tiny.chat("\"logprobs\":true,\"top_logprobs\":2").at("/choices/0");
         JsonNode content = choice.at("/logprobs/content");
+        assertTrue(choice.get("logprobs").has("refusal"), "OpenAI's schema requires it");
         assertEquals(tiny.ids("Hi é").length + 1, content.size());
         assertEquals(-0.125, content.get(0).get("logprob").doubleValue());
         assertEquals(2, content.get(0).get("top_logprobs").size());

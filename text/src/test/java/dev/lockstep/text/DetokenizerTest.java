@@ -56,6 +56,27 @@ final class DetokenizerTest {
     }
 
     @Test
+    void aTokenMayBreakARunOfByteTokens() {
+        int[] ids = words.encode("ü", false);
+        int first = ids[ids.length - 2];
+        int h = words.idOf("h").orElseThrow();
+        var detokenizer = new Detokenizer(words, true, Detokenizer.Start.CONTINUATION);
+        assertBroken(detokenizer, first, 0, "");
+        assertBroken(detokenizer, h, 1, "\uFFFDh");
+        assertBroken(detokenizer, first, 0, "");
+        assertBroken(detokenizer, ids[ids.length - 1], 0, "ü");
+        assertBroken(detokenizer, first, 0, "");
+        assertBroken(detokenizer, first, 1, "\uFFFD\uFFFD");
+        assertBroken(detokenizer, first, 0, "\uFFFD");
+        assertBroken(detokenizer, h, 0, "h");
+    }
+
+    private static void assertBroken(Detokenizer detokenizer, int id, int broken, String text) {
+        assertEquals(broken, detokenizer.brokenCharacters(id));
+        assertEquals(text, detokenizer.push(id));
+    }
+
+    @Test
     void specialTokensAreSkippedOrKeptOnRequest() {
         int[] ids = bytes.encode("hello<|end|><|tool|>", true);
         assertEquals("hello<|tool|>", bytes.decode(ids, true));
