@@ -8,7 +8,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.google.protobuf.CodedOutputStream;
 import com.google.protobuf.UnknownFieldSet;
 import dev.lockstep.cluster.Eventually;
-import dev.lockstep.cluster.process.StopReason;
 import dev.lockstep.coordinator.engine.SchedulerCall;
 import dev.lockstep.proto.v1.AdminGrpc;
 import dev.lockstep.proto.v1.ChatMessage;
@@ -48,7 +47,6 @@ import io.grpc.stub.ClientCalls;
 import io.grpc.stub.StreamObserver;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
@@ -58,7 +56,6 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -324,39 +321,6 @@ final class RpcApiTest {
                 assertThrows(
                         StatusRuntimeException.class, () -> generate(request().setPrompt("a")));
         assertEquals(Status.Code.ABORTED, lost.getStatus().getCode());
-    }
-
-    @Test
-    void aFailureOfTheCoordinatorIsAnInternalErrorThatSaysNothingAboutIt() throws Exception {
-        var coordinator =
-                new Coordinator(
-                        TestCoordinator.config(Path.of("unused"), 0),
-                        TestCoordinator.ACCESS,
-                        CompletableFuture.failedFuture(new IllegalStateException("/secret/path")),
-                        TestCoordinator.LONG_TIMEOUTS);
-        ManagedChannel failing =
-                NettyChannelBuilder.forAddress("127.0.0.1", coordinator.port())
-                        .usePlaintext()
-                        .build();
-        try {
-            InferenceGrpc.InferenceBlockingStub calls =
-                    InferenceGrpc.newBlockingStub(failing).withDeadlineAfter(Eventually.TIMEOUT);
-            assertInternal(() -> calls.generate(request().setPrompt("a").build()).hasNext());
-            assertInternal(() -> calls.listModels(ListModelsRequest.getDefaultInstance()));
-            assertInternal(
-                    () -> calls.tokenize(TokenizeRequest.newBuilder().setPrompt("a").build()));
-        } finally {
-            failing.shutdownNow();
-            coordinator.stop(StopReason.FINISHED);
-        }
-    }
-
-    private static void assertInternal(Executable call) {
-        StatusRuntimeException failed = assertThrows(StatusRuntimeException.class, call);
-        assertEquals(Status.Code.INTERNAL, failed.getStatus().getCode());
-        assertEquals(
-                "the request failed; the coordinator's log says why",
-                failed.getStatus().getDescription());
     }
 
     @Test
