@@ -261,7 +261,7 @@ final class AccessIT {
         assumeTrue(run("ip", "-V"), "skipped: the command ip is missing");
         try (Sandbox apart = Sandbox.quick()) {
             List<String> flags = new ArrayList<>(ServedCluster.flags(apart, model));
-            flags.add("--host=0.0.0.0");
+            flags.addAll(List.of("--host=0.0.0.0", "--insecure-bind"));
             LockstepProcess launcher =
                     apart.start(
                             "serve",
