@@ -86,7 +86,7 @@ public final class ZooKeeperCluster implements Cluster {
                         servers, "/lockstep", cluster, access.zooKeeper(), this::refreshSoon);
         tree.start();
         long tick = TICK.toMillis();
-        var _ = tasks.scheduleWithFixedDelay(this::refreshSoon, tick, tick, TimeUnit.MILLISECONDS);
+        var _ = tasks.scheduleWithFixedDelay(this::tick, tick, tick, TimeUnit.MILLISECONDS);
     }
 
     @Override
@@ -194,6 +194,11 @@ public final class ZooKeeperCluster implements Cluster {
         return tree.session();
     }
 
+    private void tick() {
+        tree.logInAgain();
+        refreshSoon();
+    }
+
     private void refreshSoon() {
         if (refreshWaiting.compareAndSet(false, true)) {
             tasks.execute(this::refresh);
@@ -203,7 +208,6 @@ public final class ZooKeeperCluster implements Cluster {
     private void refresh() {
         refreshWaiting.set(false);
         if (!tree.connected()) {
-            tree.logInAgain();
             return;
         }
         try {
