@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.cluster.Eventually;
 import dev.lockstep.proto.v1.GenerateRequest;
 import java.net.http.HttpResponse;
 import java.util.ArrayList;
@@ -376,6 +377,21 @@ final class CompletionsTest {
             String refused =
                     two.post("/v1/completions", "{\"model\":\"other\",\"prompt\":\"a\"}").body();
             assertTrue(refused.contains("this server serves `tiny`, `gpt-4o`"), refused);
+        }
+    }
+
+    @Test
+    void theContextIsThatOfTheGroupAlsoBeyondTheConfiguredOne() throws Exception {
+        try (TestCoordinator own = TestCoordinator.start()) {
+            own.scheduler.publish(
+                    own.scheduler.status().toBuilder().setMaxModelLen(2048).build());
+            Eventually.await(
+                    "the group's context is listed",
+                    () ->
+                            TestCoordinator.json(own.get("/v1/models").body())
+                                            .at("/data/0/max_model_len")
+                                            .asInt()
+                                    == 2048);
         }
     }
 

@@ -182,6 +182,17 @@ final class BadStartIT {
                         "--model=" + good,
                         "--max-model-len=513"));
         starts.put(
+                "more context than its rope is scaled for",
+                usage(
+                        List.of("--max-model-len", "2049", "2048", "512"),
+                        "--model=" + BrokenModels.scaledRope(folder),
+                        "--max-model-len=2049"));
+        starts.put(
+                "a missing tensor",
+                unusable(
+                        List.of("tensor model.layers.2.input_layernorm.weight is missing"),
+                        "--model=" + BrokenModels.missingTensor(folder)));
+        starts.put(
                 "more ranks than heads",
                 unusable(List.of("5", "4"), "--model=" + good, "--tensor-parallel=5"));
         // Said before the model is looked for.

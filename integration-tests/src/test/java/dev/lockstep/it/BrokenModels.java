@@ -48,7 +48,27 @@ final class BrokenModels {
         Path file = model.resolve("config.json");
         var config = (ObjectNode) JsonNodes.read(file);
         config.putArray("architectures").add("MambaForCausalLM");
-        config.put("model_type", "mamba").put("state_size", 16);
+        config.put("model_type", "mamba").put("state_size", 16).remove("num_attention_heads");
+        Files.writeString(file, config.toString());
+        return model;
+    }
+
+    /// Writes a model with a linear rope of factor 4.
+    static Path scaledRope(Path folder) throws IOException {
+        Path model = written(folder, "scaled-rope");
+        Path file = model.resolve("config.json");
+        var config = (ObjectNode) JsonNodes.read(file);
+        config.putObject("rope_scaling").put("type", "linear").put("factor", 4);
+        Files.writeString(file, config.toString());
+        return model;
+    }
+
+    /// Writes a model without one of its tensors.
+    static Path missingTensor(Path folder) throws IOException {
+        Path model = written(folder, "missing-tensor");
+        Path file = model.resolve("config.json");
+        var config = (ObjectNode) JsonNodes.read(file);
+        config.put("num_hidden_layers", TinyCheckpoint.LAYERS + 1);
         Files.writeString(file, config.toString());
         return model;
     }

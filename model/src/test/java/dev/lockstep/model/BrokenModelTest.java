@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.model;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -74,13 +75,20 @@ class BrokenModelTest {
         requireRefused("lm_head.weight is missing");
     }
 
-    /// Requires a one-line refusal when the model is opened or loaded.
+    /// Requires a one-line refusal when the model is opened or loaded, and the same one from
+    /// headers.
     private void requireRefused(String... named) {
         RuntimeException refusal =
                 assertThrows(
                         RuntimeException.class,
                         () -> TestGroup.load(folder, 1, "f32", "f32").close());
         String line = String.valueOf(refusal.getMessage());
+        assertEquals(
+                line,
+                assertThrows(
+                                CheckpointException.class,
+                                () -> ModelSource.open(folder).requireLoadable(1))
+                        .getMessage());
         assertTrue(refusal instanceof CheckpointException, refusal::toString);
         assertTrue(line.contains(folder.toString()), line);
         assertFalse(line.contains("\n"), line);

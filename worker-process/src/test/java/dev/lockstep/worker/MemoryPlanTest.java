@@ -53,6 +53,13 @@ class MemoryPlanTest {
     }
 
     @Test
+    void aRequestedLengthBeyondTheContextGetsItsMemory() {
+        MemoryPlan plan = plan(GIB, asked(4 * CONTEXT, 1, 0), 100 * GIB);
+        assertEquals(4 * CONTEXT, plan.maxModelLen());
+        assertEquals((4L * CONTEXT + 16) * TOKEN, plan.kvBytes());
+    }
+
+    @Test
     void kvMemoryIsAtMostTheNeedOfAllSequences() {
         assertEquals((3 * 7 + 1) * 16 * TOKEN, plan(GIB, asked(100, 3, 0), 100 * GIB).kvBytes());
         assertEquals((3 * 6 + 1) * 16 * TOKEN, plan(GIB, asked(96, 3, 0), 100 * GIB).kvBytes());

@@ -6,14 +6,18 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsException;
+import dev.lockstep.model.ModelSource;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class WorkerConfigTest {
     private static WorkerConfig config(String... flags) {
@@ -49,6 +53,40 @@ class WorkerConfigTest {
         assertEquals(64, config.maxNumSeqs());
         assertEquals(Optional.empty(), config.maxNumBatchedTokens());
         assertFalse(config.parentPipe());
+    }
+
+    @Test
+    void aRequestedLengthReachesAsFarAsTheRopeIsScaled(@TempDir Path folder) throws Exception {
+        TinyCheckpoint.write(folder, 1);
+        ModelSource plain = ModelSource.open(folder);
+        assertEquals(512, WorkerConfig.maxModelLen(Optional.empty(), plain));
+        assertEquals(512, WorkerConfig.maxModelLen(Optional.of(512), plain));
+        assertTooLong(
+                "--max-model-len 513 exceeds the model's context of 512, which its rope does not scale",
+                513,
+                plain);
+        Path config = folder.resolve("config.json");
+        String text = Files.readString(config).replaceAll("\"rope_scaling\"\\s*:\\s*null", "%s");
+        for (String type : List.of("linear", "dynamic", "yarn")) {
+            String scaling = "\"rope_scaling\": {\"type\": \"%s\", \"factor\": 4}".formatted(type);
+            Files.writeString(config, text.formatted(scaling));
+            ModelSource scaled = ModelSource.open(folder);
+            assertEquals(512, WorkerConfig.maxModelLen(Optional.empty(), scaled));
+            assertEquals(2048, WorkerConfig.maxModelLen(Optional.of(2048), scaled));
+            assertTooLong(
+                    "--max-model-len 2049 exceeds 2048, to which the model's rope scales its context of 512",
+                    2049,
+                    scaled);
+        }
+    }
+
+    private static void assertTooLong(String message, int length, ModelSource source) {
+        assertEquals(
+                message,
+                assertThrows(
+                                SettingsException.class,
+                                () -> WorkerConfig.maxModelLen(Optional.of(length), source))
+                        .getMessage());
     }
 
     @Test
