@@ -160,6 +160,7 @@ class ModelRefusalTest {
                         0,
                         Optional.empty(),
                         folder,
+                        folder,
                         Optional.empty());
         var terminal = new Terminal(new PrintStream(OutputStream.nullOutputStream()), false);
         return String.valueOf(
