@@ -25,12 +25,22 @@ import dev.lockstep.kernels.WeightRows;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 
-/// Kernels that hold shapes and no memory: a family that loads with them has checked the name and
-/// the shape of every tensor it needs, from headers. They run nothing.
+/// Kernels without memory: a family that loads with them has checked the name and the shape of
+/// every tensor it needs, from headers. They run nothing.
 final class HeaderKernels implements Kernels {
     private static final DevicePointer NOWHERE = new DevicePointer(0);
 
-    private record Shape(int rows, int columns) implements PackedWeight, EmbeddingTable {
+    private record Nothing() implements PackedWeight, EmbeddingTable {
+        @Override
+        public int rows() {
+            return 0;
+        }
+
+        @Override
+        public int columns() {
+            return 0;
+        }
+
         @Override
         public long bytes() {
             return 0;
@@ -62,13 +72,12 @@ final class HeaderKernels implements Kernels {
 
     @Override
     public PackedWeight prepare(List<WeightRows> segments, DType compute) {
-        int rows = segments.stream().mapToInt(each -> each.rows().length).sum();
-        return new Shape(rows, segments.isEmpty() ? 0 : segments.getFirst().columns());
+        return new Nothing();
     }
 
     @Override
     public EmbeddingTable prepareEmbedding(WeightRows table) {
-        return new Shape(table.rows().length, table.columns());
+        return new Nothing();
     }
 
     @Override

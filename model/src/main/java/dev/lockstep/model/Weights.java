@@ -115,11 +115,7 @@ public final class Weights {
     /// transposed copy lives until it is packed.
     public OutputRows transposedLinear(String name, int rows, int columns) {
         WeightMatrix stored = matrix(name + ".weight", columns, rows);
-        return linear(
-                name,
-                kernels instanceof HeaderKernels
-                        ? Transposed.shape(stored)
-                        : Transposed.of(stored));
+        return linear(name, headersOnly() ? Transposed.shape(stored) : Transposed.of(stored));
     }
 
     private OutputRows linear(String name, WeightMatrix matrix) {
@@ -227,14 +223,19 @@ public final class Weights {
         return weight;
     }
 
-    private static WeightRows source(OutputRows outputs, Span columns) {
+    private boolean headersOnly() {
+        return kernels instanceof HeaderKernels;
+    }
+
+    private WeightRows source(OutputRows outputs, Span columns) {
         WeightMatrix matrix = outputs.matrix();
+        IntStream rows = headersOnly() ? IntStream.empty() : IntStream.of(outputs.rows().numbers());
         return new WeightRows(
                 matrix.name(),
                 matrix.data(),
                 matrix.type(),
                 matrix.columns(),
-                IntStream.of(outputs.rows().numbers()).map(matrix::storedRow).toArray(),
+                rows.map(matrix::storedRow).toArray(),
                 columns.from(),
                 columns.to());
     }
