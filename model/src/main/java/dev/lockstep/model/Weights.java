@@ -32,6 +32,7 @@ public final class Weights {
     private final Shard shard;
     private final Kernels kernels;
     private final LoadSettings settings;
+    private final long sourceTotal;
     private final Map<RopeConfig, RotaryTable> rotaryTables = new HashMap<>();
     private Optional<RotaryTable> emptyRotaryTable = Optional.empty();
     private long bytes;
@@ -42,6 +43,7 @@ public final class Weights {
         this.shard = shard;
         this.kernels = kernels;
         this.settings = settings;
+        this.sourceTotal = checkpoint.byteSize() / shard.size();
     }
 
     /// Returns the weights of a shard without their bytes: a family that loads from them checks
@@ -219,7 +221,7 @@ public final class Weights {
             long blocks = (long) source.rows().length * source.columns() / type.blockSize();
             sourceBytes += blocks * type.blockBytes();
         }
-        settings.progress().loaded(sourceBytes, checkpoint.byteSize() / shard.size());
+        settings.progress().loaded(sourceBytes, sourceTotal);
         return weight;
     }
 
