@@ -78,6 +78,6 @@ enum BodyEncoding {
     private static boolean isZlib(byte[] body) {
         return body.length >= 2
                 && (body[0] & 0xF) == ZLIB_DEFLATE
-                && ((body[0] & 0xFF) << 8 | body[1] & 0xFF) % ZLIB_CHECK == 0;
+                && (((body[0] & 0xFF) << 8) | (body[1] & 0xFF)) % ZLIB_CHECK == 0;
     }
 }

@@ -93,9 +93,10 @@ final class Http1Connection extends ChannelDuplexHandler {
         if (!responseBegun) {
             statusLine.sendNext(context.pipeline().context(statusLine));
         } else if (sendsEvents) {
-            context.writeAndFlush(
+            var comment =
                     new DefaultHttpContent(
-                            Unpooled.copiedBuffer(HttpExchange.COMMENT, CharsetUtil.UTF_8)));
+                            Unpooled.copiedBuffer(HttpExchange.COMMENT, CharsetUtil.UTF_8));
+            var _ = context.writeAndFlush(comment);
         }
         Duration longer = pause.multipliedBy(PAUSE_FACTOR);
         Duration next = longer.compareTo(MAX_PAUSE) < 0 ? longer : MAX_PAUSE;
@@ -117,7 +118,7 @@ final class Http1Connection extends ChannelDuplexHandler {
             written = promise.unvoid();
             end(context.channel(), written);
         }
-        context.write(message, written);
+        var _ = context.write(message, written);
         if (switched) {
             context.pipeline().remove(statusLine);
             context.pipeline().remove(this);

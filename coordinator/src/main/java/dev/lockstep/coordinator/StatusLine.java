@@ -25,7 +25,7 @@ final class StatusLine extends ChannelOutboundHandlerAdapter {
         // Before the write, which passes this handler, so that it is not shortened.
         int before = sent;
         sent = 0;
-        encoder.writeAndFlush(next, encoder.voidPromise());
+        var _ = encoder.writeAndFlush(next, encoder.voidPromise());
         sent = before + 1;
     }
 
@@ -39,6 +39,6 @@ final class StatusLine extends ChannelOutboundHandlerAdapter {
             bytes.skipBytes(sent);
             sent = 0;
         }
-        context.write(message, promise);
+        var _ = context.write(message, promise);
     }
 }
