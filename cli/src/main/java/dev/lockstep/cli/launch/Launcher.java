@@ -101,9 +101,9 @@ public final class Launcher {
         this.config = config;
         this.terminal = terminal;
         Settings settings = config.settings();
-        AccessConfig access = AccessConfig.of(settings);
-        if (access.isOpen()) {
-            terminal.say(access.warning());
+        AccessConfig clients = AccessConfig.of(settings);
+        if (clients.isOpen()) {
+            terminal.say(clients.warning());
         }
         this.apiKey = ApiKeys.any(settings);
         SchedulerConfig.requirePolicies(settings);
