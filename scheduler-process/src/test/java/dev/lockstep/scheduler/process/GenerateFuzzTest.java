@@ -48,7 +48,7 @@ class GenerateFuzzTest {
         try (var rig = new Rig()) {
             rig.startRank(0, 1);
             long epoch = rig.awaitReady().getEpoch();
-            GenerateRequest good = Rig.request("good", 9, 5, 20).setIgnoreEos(true).build();
+            GenerateRequest good = Rig.request("good", 9, 5, 20).build();
             for (int i = 0; i < REQUESTS; i++) {
                 GenerateRequest.Builder request = request(mutations, i);
                 List<String> changes = mutations.mutate(request);
@@ -92,7 +92,7 @@ class GenerateFuzzTest {
                     default -> throw new AssertionError("request " + i + " ended with " + end);
                 }
             }
-            GenerateRequest good = Rig.request("good", 9, 5, 20).setIgnoreEos(true).build();
+            GenerateRequest good = Rig.request("good", 9, 5, 20).build();
             rank.distortNext(_ -> {});
             rig.awaitReady();
             assertEquals(Rig.expected(good, 0), rig.generate(good).await().ids.get(0));
