@@ -35,7 +35,11 @@ final class Filters {
         if (filter == null) {
             throw new TemplateException("no filter named '" + name + "'");
         }
-        return filter.apply(input, arguments, budget);
+        // The filter map may apply itself.
+        budget.enter();
+        Object result = filter.apply(input, arguments, budget);
+        budget.leave();
+        return result;
     }
 
     private static Object fallback(Object input, CallArguments arguments, Budget budget) {

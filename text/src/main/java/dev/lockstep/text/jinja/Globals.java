@@ -18,16 +18,17 @@ final class Globals {
     }
 
     void define(Scope scope) {
-        define(scope, "range", this::range);
-        define(scope, "dict", this::dict);
-        define(scope, "namespace", this::namespace);
-        define(scope, "raise_exception", this::raise);
-        define(scope, "strftime_now", this::strftimeNow);
-        define(scope, "joiner", this::joiner);
+        scope.assign("range", Function.named("safe_range", this::range));
+        scope.assign("dict", new Function("<class 'dict'>", this::dict));
+        define(scope, "namespace", "Namespace", this::namespace);
+        define(scope, "joiner", "Joiner", this::joiner);
+        define(scope, "cycler", "Cycler", this::cycler);
+        scope.assign("raise_exception", Function.named("raise_exception", this::raise));
+        scope.assign("strftime_now", Function.named("strftime_now", this::strftimeNow));
     }
 
-    private static void define(Scope scope, String name, Callable function) {
-        scope.assign(name, function);
+    private static void define(Scope scope, String name, String type, Callable function) {
+        scope.assign(name, new Function("<class 'jinja2.utils." + type + "'>", function));
     }
 
     private Object range(CallArguments arguments) {
@@ -89,15 +90,14 @@ final class Globals {
         return Strftime.format(now.get(), bound.text("format", ""), budget);
     }
 
-    /// Returns a function that yields an empty text on its first call and the separator afterwards.
     private Object joiner(CallArguments arguments) {
-        String separator = arguments.bind("joiner", "sep").text("sep", ", ");
-        boolean[] used = {false};
-        return (Callable)
-                ignored -> {
-                    String text = used[0] ? separator : "";
-                    used[0] = true;
-                    return text;
-                };
+        return new Joiner(arguments.bind("joiner", "sep").value("sep", ", "));
+    }
+
+    private Object cycler(CallArguments arguments) {
+        if (!arguments.named().isEmpty()) {
+            throw new TemplateException("cycler() takes no named arguments");
+        }
+        return new Cycler(arguments.positional());
     }
 }

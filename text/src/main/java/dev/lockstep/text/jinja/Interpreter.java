@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 
 /// An interpreter that renders blocks as text; one per rendering, used by one thread.
 final class Interpreter {
@@ -32,12 +33,17 @@ final class Interpreter {
         return output.toString();
     }
 
-    /// Returns the text of a called body instead of writing it to the output.
-    String capture(List<Node> body, Scope scope) {
+    /// Runs a call, which includes the evaluation of its defaults.
+    String called(Supplier<String> call) {
         budget.enterCall();
-        String text = buffered(() -> run(body, scope));
+        String text = call.get();
         budget.leaveCall();
         return text;
+    }
+
+    /// Returns the text of a body instead of writing it to the output.
+    String capture(List<Node> body, Scope scope) {
+        return buffered(() -> run(body, scope));
     }
 
     Object evaluate(Expression expression, Scope scope) {
@@ -174,6 +180,9 @@ final class Interpreter {
             Flow flow = run(node.body(), iteration);
             completed |= flow == Flow.NORMAL;
             if (flow == Flow.BREAK) {
+                if (iterable instanceof Items taken && node.condition().isEmpty()) {
+                    taken.giveBack(loop.remaining());
+                }
                 break;
             }
         }
@@ -181,10 +190,7 @@ final class Interpreter {
     }
 
     private String recurse(Node.For node, Object items, Scope scope, int depth) {
-        budget.enterCall();
-        String text = buffered(() -> loop(node, items, scope, depth));
-        budget.leaveCall();
-        return text;
+        return called(() -> buffered(() -> loop(node, items, scope, depth)));
     }
 
     /// Returns the items to loop over, without those that the loop's own condition excludes.

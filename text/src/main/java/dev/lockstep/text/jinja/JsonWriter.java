@@ -142,7 +142,9 @@ final class JsonWriter {
             case String text -> text;
             case Boolean truth -> truth ? "true" : "false";
             case None ignored -> "null";
+            case Markup markup -> markup.text();
             case Long number -> number.toString();
+            case BigInteger number -> number.toString();
             case Double number -> number(number);
             default ->
                     throw new TemplateException(

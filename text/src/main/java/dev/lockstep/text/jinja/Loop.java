@@ -61,10 +61,15 @@ final class Loop implements Callable {
                     index + 1 < size
                             ? items.get(index + 1)
                             : new Undefined("there is no next item");
-            case "cycle" -> (Callable) this::cycle;
-            case "changed" -> (Callable) this::changed;
+            case "cycle" -> Function.named("LoopContext.cycle", this::cycle);
+            case "changed" -> Function.named("LoopContext.changed", this::changed);
             default -> Undefined.attribute(this, name);
         };
+    }
+
+    @Override
+    public String toString() {
+        return "<LoopContext " + (index + 1) + "/" + items.size() + ">";
     }
 
     private Object cycle(CallArguments arguments) {

@@ -42,6 +42,10 @@ final class Macro implements Callable {
 
     @Override
     public Object call(CallArguments arguments) {
+        return interpreter.called(() -> expand(arguments));
+    }
+
+    private String expand(CallArguments arguments) {
         Scope scope = around.inner();
         Map<String, Object> named = new LinkedHashMap<>(arguments.named());
         List<Parameter> parameters = definition.signature().parameters();

@@ -27,19 +27,27 @@ final class Methods {
         }
         return switch (object) {
             case String text when StringMethods.has(name) ->
-                    method(arguments -> StringMethods.call(text, text, name, arguments, budget));
+                    Function.of(
+                            text,
+                            name,
+                            arguments -> StringMethods.call(text, text, name, arguments, budget));
             case Markup text when StringMethods.has(name) ->
-                    method(
+                    Function.of(
+                            text,
+                            name,
                             arguments ->
                                     StringMethods.call(text, text.text(), name, arguments, budget));
             case Map<?, ?> map when DICT_METHODS.contains(name) ->
-                    method(arguments -> dict(map, name, arguments, budget));
+                    Function.of(map, name, arguments -> dict(map, name, arguments, budget));
             case List<?> list when listMethods(list).contains(name) ->
-                    method(arguments -> list(list, name, arguments, budget));
+                    Function.of(list, name, arguments -> list(list, name, arguments, budget));
             case Namespace namespace when namespace.attributes().containsKey(name) ->
                     namespace.attributes().getOrDefault(name, None.NONE);
             case Loop loop -> loop.attribute(name);
             case Macro macro -> macro.attribute(name);
+            case Cycler cycler -> cycler.attribute(name);
+            case Joiner joiner -> joiner.attribute(name);
+            case Tuple tuple -> tuple.attribute(name);
             default -> Undefined.attribute(object, name);
         };
     }
@@ -57,10 +65,6 @@ final class Methods {
             case Map<?, ?> ignored -> DICT_CHANGES.contains(name);
             default -> false;
         };
-    }
-
-    private static Callable method(Callable callable) {
-        return callable;
     }
 
     private static Set<String> listMethods(List<?> list) {

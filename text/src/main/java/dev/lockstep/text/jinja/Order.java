@@ -156,14 +156,23 @@ final class Order {
                                     + Values.typeName(container)
                                     + "' is not iterable");
                 }
-                for (Object each : Values.iterate(container, budget)) {
-                    if (equal(each, value, budget)) {
-                        yield true;
-                    }
-                }
-                yield false;
+                yield finds(container, value, budget);
             }
         };
+    }
+
+    /// Returns whether an item equals the value; a generator goes on after that item.
+    private static boolean finds(Object container, Object value, Budget budget) {
+        List<Object> items = Values.iterate(container, budget);
+        for (int index = 0; index < items.size(); index++) {
+            if (equal(items.get(index), value, budget)) {
+                if (container instanceof Items taken) {
+                    taken.giveBack(items.subList(index + 1, items.size()));
+                }
+                return true;
+            }
+        }
+        return false;
     }
 
     private static boolean containsText(String text, Object value, Budget budget) {

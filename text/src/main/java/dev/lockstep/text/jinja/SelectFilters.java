@@ -57,8 +57,12 @@ final class SelectFilters {
     }
 
     private static Object map(Object input, CallArguments arguments, Budget budget) {
+        return Items.generator("sync_do_map", budget, () -> mapped(input, arguments, budget));
+    }
+
+    private static List<Object> mapped(Object input, CallArguments arguments, Budget budget) {
         if (!Values.truth(input)) {
-            return Items.generator(List.of());
+            return List.of();
         }
         UnaryOperator<Object> change = change(arguments, budget);
         List<Object> mapped = new ArrayList<>();
@@ -66,7 +70,7 @@ final class SelectFilters {
             budget.step();
             mapped.add(change.apply(item));
         }
-        return Items.generator(mapped);
+        return mapped;
     }
 
     private static UnaryOperator<Object> change(CallArguments arguments, Budget budget) {
@@ -89,8 +93,20 @@ final class SelectFilters {
             boolean byAttribute,
             boolean keeps,
             Budget budget) {
+        return Items.generator(
+                "select_or_reject",
+                budget,
+                () -> selected(input, arguments, byAttribute, keeps, budget));
+    }
+
+    private static List<Object> selected(
+            Object input,
+            CallArguments arguments,
+            boolean byAttribute,
+            boolean keeps,
+            Budget budget) {
         if (!Values.truth(input)) {
-            return Items.generator(List.of());
+            return List.of();
         }
         if (byAttribute && arguments.positional().isEmpty()) {
             throw new TemplateException("Missing parameter for attribute name");
@@ -106,7 +122,7 @@ final class SelectFilters {
                 selected.add(item);
             }
         }
-        return Items.generator(selected);
+        return selected;
     }
 
     private static Predicate<Object> test(CallArguments arguments, Budget budget) {

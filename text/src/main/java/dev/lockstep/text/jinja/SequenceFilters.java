@@ -33,15 +33,19 @@ final class SequenceFilters {
     private static Object first(Object input, CallArguments arguments, Budget budget) {
         arguments.bind("first");
         List<Object> items = Values.iterate(input, budget);
-        return items.isEmpty()
-                ? new Undefined("No first item, sequence was empty.")
-                : items.getFirst();
+        if (items.isEmpty()) {
+            return new Undefined("No first item, sequence was empty.");
+        }
+        if (input instanceof Items taken) {
+            taken.giveBack(items.subList(1, items.size()));
+        }
+        return items.getFirst();
     }
 
     private static Object last(Object input, CallArguments arguments, Budget budget) {
         arguments.bind("last");
-        if (input instanceof Items items && items.isGenerator()) {
-            throw new TemplateException("'generator' object is not reversible");
+        if (input instanceof Items items && items.isOnce()) {
+            throw new TemplateException("'" + items.typeName() + "' object is not reversible");
         }
         List<Object> items = Values.iterate(input, budget);
         return items.isEmpty()
@@ -84,17 +88,40 @@ final class SequenceFilters {
         List<Object> items = new ArrayList<>(Values.iterate(input, budget));
         budget.items(items.size());
         Collections.reverse(items);
-        boolean reversible = !(input instanceof Items walked && walked.isGenerator());
-        return reversible ? Items.generator(items) : items;
+        return input instanceof Items walked && walked.isOnce()
+                ? items
+                : Items.iterator(reverseIterator(input), items);
+    }
+
+    private static String reverseIterator(Object input) {
+        return switch (input) {
+            case Tuple ignored -> "reversed";
+            case Range ignored -> "range_iterator";
+            case List<?> ignored -> "list_reverseiterator";
+            case Map<?, ?> ignored -> "dict_reversekeyiterator";
+            case Items view ->
+                    switch (view.typeName()) {
+                        case "dict_items" -> "dict_reverseitemiterator";
+                        case "dict_values" -> "dict_reversevalueiterator";
+                        default -> "dict_reversekeyiterator";
+                    };
+            default -> "reversed";
+        };
     }
 
     private static Object items(Object input, CallArguments arguments, Budget budget) {
         arguments.bind("items");
-        return switch (input) {
-            case Undefined ignored -> Items.generator(List.of());
-            case Map<?, ?> map -> Items.generator(Values.pairs(map, budget));
-            default -> throw new TemplateException("Can only get item pairs from a mapping.");
-        };
+        return Items.generator(
+                "do_items",
+                budget,
+                () ->
+                        switch (input) {
+                            case Undefined ignored -> List.of();
+                            case Map<?, ?> map -> Values.pairs(map, budget);
+                            default ->
+                                    throw new TemplateException(
+                                            "Can only get item pairs from a mapping.");
+                        });
     }
 
     private static Object sum(Object input, CallArguments arguments, Budget budget) {
@@ -110,6 +137,10 @@ final class SequenceFilters {
     private static Object batch(Object input, CallArguments arguments, Budget budget) {
         CallArguments.Bound bound = arguments.bind("batch", "linecount", "fill_with");
         bound.required("linecount");
+        return Items.generator("do_batch", budget, () -> batches(input, bound, budget));
+    }
+
+    private static List<Object> batches(Object input, CallArguments.Bound bound, Budget budget) {
         long size = bound.integer("linecount", 1);
         Object fill = bound.value("fill_with", None.NONE);
         List<Object> batches = new ArrayList<>();
@@ -126,7 +157,7 @@ final class SequenceFilters {
             fill(batch, fill, size, budget);
             batches.add(batch);
         }
-        return Items.generator(batches);
+        return batches;
     }
 
     private static void fill(List<Object> items, Object fill, long size, Budget budget) {
@@ -142,6 +173,10 @@ final class SequenceFilters {
     private static Object slice(Object input, CallArguments arguments, Budget budget) {
         CallArguments.Bound bound = arguments.bind("slice", "slices", "fill_with");
         bound.required("slices");
+        return Items.generator("sync_do_slice", budget, () -> slices(input, bound, budget));
+    }
+
+    private static List<Object> slices(Object input, CallArguments.Bound bound, Budget budget) {
         int count = budget.items(bound.integer("slices", 1));
         if (count < 1) {
             throw new TemplateException("slice() needs at least one slice");
@@ -160,6 +195,6 @@ final class SequenceFilters {
             }
             slices.add(slice);
         }
-        return Items.generator(slices);
+        return slices;
     }
 }

@@ -80,7 +80,9 @@ final class SortFilters {
             Object key =
                     path(bound)
                             .map(each -> (Object) parts(item, each, caseSensitive, budget))
-                            .orElseGet(() -> fold(item, caseSensitive));
+                            // As the only part: equal items need no order, so that several
+                            // values of none can be sorted.
+                            .orElseGet(() -> Tuple.of(fold(item, caseSensitive)));
             keyed.add(new Keyed(key, item));
         }
         return sorted(keyed, bound.truth("reverse", false), budget);
@@ -110,14 +112,20 @@ final class SortFilters {
 
     private static Object unique(Object input, CallArguments arguments, Budget budget) {
         CallArguments.Bound bound = arguments.bind("unique", "case_sensitive", "attribute");
+        return Items.generator("sync_do_unique", budget, () -> unique(input, bound, budget));
+    }
+
+    private static List<Object> unique(Object input, CallArguments.Bound bound, Budget budget) {
         List<Object> kept = new ArrayList<>();
         Set<Object> seen = new HashSet<>();
         for (Keyed each : keyed(input, path(bound), bound.truth("case_sensitive", false), budget)) {
-            if (seen.add(Values.key(each.key(), budget))) {
+            // True and 1 are equal, also as keys.
+            Object key = each.key() instanceof Boolean ? Numbers.widened(each.key()) : each.key();
+            if (seen.add(Values.key(key, budget))) {
                 kept.add(each.item());
             }
         }
-        return Items.generator(kept);
+        return kept;
     }
 
     private static Object groupBy(Object input, CallArguments arguments, Budget budget) {
@@ -143,7 +151,7 @@ final class SortFilters {
             if (ends) {
                 Object part = SelectFilters.attribute(group.getFirst(), path, budget);
                 Object grouper = part instanceof Undefined ? bound.value("default", part) : part;
-                groups.add(Tuple.of(grouper, group));
+                groups.add(Tuple.group(grouper, group));
                 group = new ArrayList<>();
             }
         }
@@ -158,7 +166,7 @@ final class SortFilters {
             return new Undefined("No aggregated item, sequence was empty.");
         }
         Keyed best = keyed.getFirst();
-        for (Keyed each : keyed) {
+        for (Keyed each : keyed.subList(1, keyed.size())) {
             int order =
                     Order.compare(each.key(), best.key(), name.equals("min") ? "<" : ">", budget);
             if (name.equals("min") ? order < 0 : order > 0) {

@@ -49,7 +49,7 @@ final class Text {
             case Range range -> range(range);
             case List<?> list -> sequence("[", Values.elements(list), "]");
             case Map<?, ?> map -> dict(map);
-            case Items items when items.isGenerator() -> output.append("<generator object>");
+            case Items items when items.isOnce() -> output.append(items.text());
             case Items items -> sequence(items.typeName() + "([", items.take(), "])");
             case Namespace namespace -> {
                 output.append("<Namespace ");
@@ -57,7 +57,12 @@ final class Text {
                 output.append('>');
             }
             case Macro macro -> output.append("<Macro '" + macro.name() + "'>");
-            case Callable ignored -> output.append("<function>");
+            case Loop loop -> output.append(loop.toString());
+            case Cycler ignored ->
+                    output.append("<jinja2.utils.Cycler object" + Function.ADDRESS + ">");
+            case Joiner ignored ->
+                    output.append("<jinja2.utils.Joiner object" + Function.ADDRESS + ">");
+            case Function function -> output.append(function.text());
             default -> output.append(value.toString());
         }
         budget.leave();

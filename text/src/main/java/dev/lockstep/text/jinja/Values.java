@@ -13,8 +13,11 @@ import org.jspecify.annotations.Nullable;
 ///
 /// A value is a [String], [Markup], [Long] (a [BigInteger] beyond its range), [Double], [Boolean],
 /// [None], [List] ([Tuple] and [Range] are distinct types), [Map], [Items], [Namespace],
-/// [Undefined] or [Callable].
+/// [Undefined], [Cycler] or [Callable].
 final class Values {
+    /// The key for every missing value: these are equal, whatever is missing.
+    private static final Undefined UNDEFINED_KEY = new Undefined("the key is undefined");
+
     private Values() {}
 
     /// Copies a caller's plain value, so that a rendering sees no null and no later change.
@@ -73,6 +76,8 @@ final class Values {
             case Undefined ignored -> "Undefined";
             case Macro ignored -> "Macro";
             case Loop ignored -> "LoopContext";
+            case Cycler ignored -> "Cycler";
+            case Joiner ignored -> "Joiner";
             default -> "function";
         };
     }
@@ -97,7 +102,7 @@ final class Values {
             case Undefined ignored -> false;
             case List<?> list -> !list.isEmpty();
             case Map<?, ?> map -> !map.isEmpty();
-            case Items items -> items.isGenerator() || !items.take().isEmpty();
+            case Items items -> items.isOnce() || !items.take().isEmpty();
             case Loop loop -> loop.length() > 0;
             default -> true;
         };
@@ -109,7 +114,7 @@ final class Values {
             case Markup markup -> markup.text().codePointCount(0, markup.text().length());
             case List<?> list -> list.size();
             case Map<?, ?> map -> map.size();
-            case Items items when !items.isGenerator() -> items.take().size();
+            case Items items when !items.isOnce() -> items.take().size();
             case Undefined ignored -> 0;
             case Loop loop -> loop.length();
             default ->
@@ -188,9 +193,10 @@ final class Values {
                 yield new Tuple(parts);
             }
             case Range range -> range;
+            case Undefined ignored -> UNDEFINED_KEY;
             case List<?> ignored -> throw unhashable(value);
             case Map<?, ?> ignored -> throw unhashable(value);
-            case Items items when !items.isGenerator() -> throw unhashable(value);
+            case Items items when !items.isOnce() -> throw unhashable(value);
             default -> value;
         };
     }

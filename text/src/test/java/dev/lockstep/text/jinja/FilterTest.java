@@ -74,7 +74,7 @@ final class FilterTest {
                 "'abc' | list", "['a', 'b', 'c']",
                 "[] | first", "");
         assertFails(
-                "{{ numbers | items }}", "Can only get item pairs from a mapping.",
+                "{{ numbers | items | list }}", "Can only get item pairs from a mapping.",
                 "{{ none | length }}", "object of type 'NoneType' has no len()");
     }
 
@@ -111,6 +111,70 @@ final class FilterTest {
                 "messages | groupby('role') | map('first') | list", "['tool', 'user']");
         assertFails(
                 "{{ [1, 'a'] | sort }}", "'<' not supported between instances of 'str' and 'int'");
+    }
+
+    @Test
+    void valuesWithoutAnOrderAreSortedWhereTheyAreEqual() {
+        assertValues(
+                "[none, none] | sort", "[None, None]",
+                "[dict, dict] | sort | length", "2",
+                "[dict] | min == dict", "True",
+                "[missing, absent] | sort", "[Undefined, Undefined]",
+                "[missing, absent] | unique | list | length", "1",
+                "[1, 2.0, true] | unique | list", "[1, 2.0]");
+        assertFails(
+                "{{ [none, 1] | sort }}",
+                        "'<' not supported between instances of 'int' and 'NoneType'",
+                "{{ [none, none] | min }}",
+                        "'<' not supported between instances of 'NoneType' and 'NoneType'");
+    }
+
+    @Test
+    void theGroupsOfGroupByHaveNamedParts() {
+        assertRenders(
+                "{% for g in messages | groupby('role') %}{{ g.grouper }}:{{ g.list | map(attribute='content') | join }};{% endfor %}",
+                        "tool:3;user:hi;",
+                "{% for name, list in messages | groupby('role') %}{{ name }}:{{ list | length }};{% endfor %}",
+                        "tool:1;user:1;",
+                "{{ messages | groupby('role') | map(attribute='grouper') | list }}",
+                        "['tool', 'user']",
+                "{{ (messages | groupby('content'))[0]['grouper'] }}{{ (messages | groupby('content'))[0].other }}",
+                        "3",
+                "{{ [('a', 1)] | groupby(0) }}", "[('a', [('a', 1)])]");
+    }
+
+    @Test
+    void generatorsPrintWithTheNameOfTheirFunction() {
+        String address = " at 0x7f0000000000>";
+        assertValues(
+                "numbers | map('string')", "<generator object sync_do_map" + address,
+                "numbers | batch(2)", "<generator object do_batch" + address,
+                "numbers | slice(2)", "<generator object sync_do_slice" + address,
+                "numbers | select", "<generator object select_or_reject" + address,
+                "numbers | unique", "<generator object sync_do_unique" + address,
+                "dict | items", "<generator object do_items" + address,
+                "numbers | reverse", "<list_reverseiterator object" + address,
+                "[dict.values() | reverse]", "[<dict_reversevalueiterator object" + address + "]",
+                "(1, 2) | reverse", "<reversed object" + address,
+                "text.upper", "<built-in method upper of str object" + address,
+                "range", "<function safe_range" + address,
+                "dict.items() | reverse | list", "[('a', [1.5, None, True]), ('b', 1)]");
+    }
+
+    @Test
+    void aGeneratorComputesItsValuesWhenTheyAreTakenAndYieldsThemOnce() {
+        assertRenders(
+                "{% set g = numbers | map('nope') %}{{ 'fine' if g }}", "fine",
+                "{% set g = numbers | map('string') %}{{ g | first }}{{ g | list }}{{ g | list }}",
+                        "1['2', '3'][]",
+                "{% set g = numbers | reverse %}{{ 3 in g }}{{ g | list }}", "True[2, 1]",
+                "{% set g = numbers | map('string') %}{% for x in g %}{{ x }}{% break %}{% endfor %}{{ g | list }}",
+                        "1['2', '3']");
+        assertFails(
+                "{{ numbers | map('nope') | list }}", "no filter named 'nope'",
+                "{{ numbers | reverse | last }}", "'list_reverseiterator' object is not reversible",
+                "{{ numbers | reverse | length }}",
+                        "object of type 'list_reverseiterator' has no len()");
     }
 
     @Test

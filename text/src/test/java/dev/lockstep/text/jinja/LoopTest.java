@@ -94,4 +94,18 @@ final class LoopTest {
                 "{% for x in numbers %}{{ loop.cycle('a', 'b') }}{% endfor %}", "aba",
                 "{% for x in [1, 1, 2] %}{{ loop.changed(x) }} {% endfor %}", "True False True ");
     }
+
+    @Test
+    void aCyclerYieldsItsValuesInTurn() {
+        assertRenders(
+                "{% set c = cycler('a', 'b') %}{% for n in numbers %}{{ c.next() }}{% endfor %}{{ c.current }}",
+                        "abab",
+                "{% set c = cycler(1, 2) %}{{ c.next() }}{% set _ = c.reset() %}{{ c.next() }}{{ c.pos }}{{ c.items }}",
+                        "111(1, 2)",
+                "{{ cycler(1) }}", "<jinja2.utils.Cycler object at 0x7f0000000000>",
+                "{% set j = joiner('-') %}{{ j.used }}{{ j() }}{{ j() }}{{ j.sep }}", "False--",
+                "{% for n in numbers %}{{ loop }}{% endfor %}",
+                        "<LoopContext 1/3><LoopContext 2/3><LoopContext 3/3>");
+        assertFails("{{ cycler() }}", "at least one item has to be provided");
+    }
 }

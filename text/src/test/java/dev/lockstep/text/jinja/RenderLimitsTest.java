@@ -52,7 +52,8 @@ final class RenderLimitsTest {
                 "{{ ('9' * 99999) | int ** 9 }}{{ 2 ** 5000 }}",
                 "{{ ('a' * 99999).replace('a', 'a' * 99999) }}",
                 "{% for i in range(99999) %}{{ ('a' * 50000).find('a' * 25000 ~ 'b') }}{% endfor %}",
-                "{{ numbers | map('map', 'map', 'map') | list }}"
+                "{% set ns = namespace(g=[1]) %}{% for i in range(9999) %}{% set ns.g = ns.g | map('int') %}{% endfor %}{{ ns.g | list }}",
+                "{% macro m(x=m()) %}{% endmacro %}{{ m() }}"
             })
     void aHostileTemplateFailsSoon(String template) throws InterruptedException {
         // Seconds, not milliseconds: the limit is on steps.
@@ -117,10 +118,17 @@ final class RenderLimitsTest {
         }
         List<Object> deep = data;
         String failed = onSmallStack(() -> renderDeep("{{ x }}", deep));
-        assertTrue(failed.endsWith("nested deeper than 500"), failed);
+        assertTrue(failed.endsWith("nested deeper than 250"), failed);
         withSmallStack(
                 "{% set ns = namespace(x=1) %}{% for i in range(5000) %}{% set ns.x = [ns.x] %}"
                         + "{% endfor %}{{ ns.x }}");
+        withSmallStack(
+                "{% set ns = namespace(x=1) %}{% for i in range(5000) %}{% set ns.x = [ns.x] %}"
+                        + "{% endfor %}{{ ns.x | map(*(['map'] * 4000 + ['sum'])) | map('list') | list }}");
+        withSmallStack(
+                "{% set ns = namespace(g=[1]) %}{% for i in range(5000) %}"
+                        + "{% set ns.g = ns.g | map('int') %}{% endfor %}{{ ns.g | list }}");
+        withSmallStack("{% macro m(n, x=m(n)) %}{% endmacro %}{{ m(60) }}");
         withSmallStack(
                 "{% macro m(n) %}{{ 1"
                         + " + 1".repeat(450)

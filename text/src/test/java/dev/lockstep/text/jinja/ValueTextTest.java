@@ -52,6 +52,8 @@ final class ValueTextTest {
                 "\"\\u00e9\\ud83d\\ude00\"",
                 "dict | tojson(indent=2)",
                 "{\n  \"b\": 1,\n  \"a\": [\n    1.5,\n    null,\n    true\n  ]\n}",
+                "{12345678901234567890123: 1, 'a'|e: 2, 1.5: 3} | tojson",
+                "{\"12345678901234567890123\": 1, \"a\": 2, \"1.5\": 3}",
                 "dict | tojson(separators=(',', ':'))",
                 "{\"b\":1,\"a\":[1.5,null,true]}",
                 "dict | tojson(sort_keys=true)",
