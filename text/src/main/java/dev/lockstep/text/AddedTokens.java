@@ -70,12 +70,13 @@ final class AddedTokens {
                 continue;
             }
             int start = token.stripLeft() ? spaceStart(text, done, from) : from;
-            if (token.stripRight()) {
-                end = spaceEnd(text, end);
-            }
+            int stop = token.stripRight() ? spaceEnd(text, end) : end;
             text(text, done, start, startsInput, sections);
-            sections.token(token.id());
-            done = end;
+            if (start < stop) {
+                sections.token(token.id());
+            }
+            // A token of white space may begin in the white space that this one removed.
+            done = stop;
             from = end;
         }
         text(text, done, text.length(), startsInput, sections);
@@ -112,7 +113,7 @@ final class AddedTokens {
     }
 
     private static int spaceStart(String text, int from, int to) {
-        int start = to;
+        int start = Math.max(from, to);
         while (start > from && Characters.is(text.charAt(start - 1), Characters.SPACE)) {
             start--;
         }

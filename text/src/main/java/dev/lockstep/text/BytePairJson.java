@@ -24,16 +24,19 @@ record BytePairJson(JsonPart part) implements ModelJson {
         String suffix = part.text("end_of_word_suffix", "");
         String unknown = part.text("unk_token", "");
         boolean affixes = !prefix.isEmpty() || !suffix.isEmpty();
+        boolean wholeWordsFirst = part.flag("ignore_merges", false);
         // Where a character may vanish, the text around it becomes one.
         boolean drops = unknown.isEmpty() && !(byteFallback() && vocabulary.hasAllBytes());
         var rules =
                 new BytePairModel.Rules(
-                        part.flag("ignore_merges", false),
+                        wholeWordsFirst,
                         byteFallback(),
                         unknown.isEmpty() ? Vocabulary.NONE : vocabulary.id(unknown),
                         part.flag("fuse_unk", false),
                         false,
-                        affixes || drops ? Vocabulary.NONE : SentencePiece.wordStart(vocabulary));
+                        affixes || drops || wholeWordsFirst
+                                ? Vocabulary.NONE
+                                : SentencePiece.wordStart(vocabulary));
         var symbols = new Symbols(vocabulary, prefix, suffix);
         return new BytePairModel(vocabulary, symbols, merges(vocabulary, prefix.length()), rules);
     }

@@ -100,7 +100,8 @@ final class BytePairModel implements TokenModel {
                 }
                 pending = false;
                 ids.add(word[i]);
-            } else if (!addBytes(~word[i], ids) && rules.unknown != Vocabulary.NONE) {
+            } else if (!addBytes(symbols.piece(~word[i], i == 0, i == count - 1), ids)
+                    && rules.unknown != Vocabulary.NONE) {
                 if (pending && !rules.fuseUnknown) {
                     ids.add(rules.unknown);
                 }
@@ -113,11 +114,11 @@ final class BytePairModel implements TokenModel {
         return ids;
     }
 
-    private boolean addBytes(int codePoint, IntList ids) {
+    private boolean addBytes(String piece, IntList ids) {
         if (!rules.byteFallback) {
             return false;
         }
-        byte[] bytes = Character.toString(codePoint).getBytes(StandardCharsets.UTF_8);
+        byte[] bytes = piece.getBytes(StandardCharsets.UTF_8);
         for (byte b : bytes) {
             if (byteIds[b & 0xFF] == Vocabulary.NONE) {
                 return false;

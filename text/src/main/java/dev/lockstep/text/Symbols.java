@@ -51,16 +51,19 @@ final class Symbols {
         return id == Vocabulary.NONE ? ~codePoint : id;
     }
 
+    /// Returns the piece of a character, with the affixes of its place in the word.
+    String piece(int codePoint, boolean first, boolean last) {
+        return (first ? "" : continuingPrefix)
+                + Character.toString(codePoint)
+                + (last ? endOfWord : "");
+    }
+
     private int symbol(int codePoint, boolean first, boolean last) {
         boolean plain = (first || continuingPrefix.isEmpty()) && (!last || endOfWord.isEmpty());
         if (plain) {
             return symbol(codePoint);
         }
-        String piece =
-                (first ? "" : continuingPrefix)
-                        + Character.toString(codePoint)
-                        + (last ? endOfWord : "");
-        int id = vocabulary.textId(piece);
+        int id = vocabulary.textId(piece(codePoint, first, last));
         return id == Vocabulary.NONE ? ~codePoint : id;
     }
 

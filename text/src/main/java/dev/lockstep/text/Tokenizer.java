@@ -3,6 +3,7 @@ package dev.lockstep.text;
 
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.stream.Stream;
 
 /// The conversion between text and token ids that one model's tokenizer file defines; immutable,
 /// shared by all request threads.
@@ -54,7 +55,7 @@ public final class Tokenizer {
                 new AddedTokens(
                         encoding.addedTokens.stream()
                                 .filter(AddedToken::normalized)
-                                .map(token -> token.withContent(normalizer.apply(token.content())))
+                                .flatMap(token -> normalized(token, normalizer))
                                 .toList());
         this.decoding = decoding;
         this.framing = framing;
@@ -62,6 +63,12 @@ public final class Tokenizer {
         framing.prefix().forEach(this::piece);
         framing.suffix().forEach(this::piece);
         framing.eos().ifPresent(this::piece);
+    }
+
+    /// Returns the token in its normalized form, nothing if that is empty and so never matches.
+    private static Stream<AddedToken> normalized(AddedToken token, Normalizer normalizer) {
+        String content = normalizer.apply(token.content());
+        return content.isEmpty() ? Stream.empty() : Stream.of(token.withContent(content));
     }
 
     /// Returns the ids of the text alone; added tokens that are not special are always recognised,

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -97,8 +98,11 @@ final class TokenizerJson {
                     boolean isByte = model.byteFallback() && Vocabulary.byteOf(piece) >= 0;
                     kinds.put(id, isByte ? Vocabulary.Kind.BYTE : Vocabulary.Kind.NORMAL);
                 });
+        var outsideModel = new BitSet();
         for (AddedToken token : added) {
-            pieces.put(token.id(), token.content());
+            if (pieces.put(token.id(), token.content()) == null && token.id() >= 0) {
+                outsideModel.set(token.id());
+            }
             kinds.put(
                     token.id(), token.special() ? Vocabulary.Kind.SPECIAL : Vocabulary.Kind.ADDED);
         }
@@ -123,7 +127,7 @@ final class TokenizerJson {
             all.add(pieces.getOrDefault(id, ""));
             allKinds.add(kinds.getOrDefault(id, Vocabulary.Kind.UNUSED));
         }
-        return Vocabulary.of(all, allKinds);
+        return Vocabulary.of(all, allKinds, outsideModel);
     }
 
     /// Returns the added tokens: those of the file, then those of `names` that it lacks. One that

@@ -2,6 +2,7 @@
 package dev.lockstep.text;
 
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
@@ -31,15 +32,25 @@ final class Vocabulary {
     private final String[] pieces;
     private final Kind[] kinds;
     private final Map<String, Integer> ids;
+    private final BitSet outsideModel;
 
-    private Vocabulary(String[] pieces, Kind[] kinds, Map<String, Integer> ids) {
+    private Vocabulary(
+            String[] pieces, Kind[] kinds, Map<String, Integer> ids, BitSet outsideModel) {
         this.pieces = pieces;
         this.kinds = kinds;
         this.ids = ids;
+        this.outsideModel = outsideModel;
     }
 
     /// Creates a vocabulary; if two ids share a piece, lookups find the later id.
     static Vocabulary of(List<String> pieces, List<Kind> kinds) {
+        return of(pieces, kinds, new BitSet());
+    }
+
+    /// Creates a vocabulary with some tokens that the model does not know.
+    ///
+    /// @param outsideModel ids that only added tokens have, not the model
+    static Vocabulary of(List<String> pieces, List<Kind> kinds, BitSet outsideModel) {
         if (pieces.size() != kinds.size() || pieces.isEmpty()) {
             throw new IllegalArgumentException(
                     "a vocabulary of "
@@ -54,7 +65,11 @@ final class Vocabulary {
                 ids.put(pieces.get(id), id);
             }
         }
-        return new Vocabulary(pieces.toArray(new String[0]), kinds.toArray(new Kind[0]), ids);
+        return new Vocabulary(
+                pieces.toArray(new String[0]),
+                kinds.toArray(new Kind[0]),
+                ids,
+                (BitSet) outsideModel.clone());
     }
 
     int size() {
@@ -82,7 +97,11 @@ final class Vocabulary {
     /// Returns the id of the piece if the model may produce it from text, or [#NONE].
     int textId(String piece) {
         int id = id(piece);
-        return id != NONE && (kinds[id] == Kind.NORMAL || kinds[id] == Kind.ADDED) ? id : NONE;
+        boolean produced =
+                id != NONE
+                        && (kinds[id] == Kind.NORMAL || kinds[id] == Kind.ADDED)
+                        && !outsideModel.get(id);
+        return produced ? id : NONE;
     }
 
     /// Returns the ids of `<0x00>` to `<0xFF>`, [#NONE] if the vocabulary has no such token.

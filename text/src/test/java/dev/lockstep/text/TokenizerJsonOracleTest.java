@@ -185,6 +185,28 @@ final class TokenizerJsonOracleTest {
     }
 
     @Test
+    void addedTokensOfWhiteSpaceOverlapWhatOthersRemove() {
+        for (String flag : new String[] {"special", "lstrip", "rstrip", "normalized"}) {
+            compare(
+                    root -> {
+                        ((ArrayNode) root.get("added_tokens")).add(addedToken(1024, "  ", flag));
+                    });
+        }
+    }
+
+    @Test
+    void theModelProducesNoTokenThatOnlyTheListOfAddedTokensHas() {
+        compare(
+                root -> {
+                    var model = (ObjectNode) root.get("model");
+                    model.put("ignore_merges", true);
+                    ((ArrayNode) root.get("added_tokens"))
+                            .add(addedToken(1024, "the", "single_word"))
+                            .add(addedToken(1025, "ĠThe", "single_word"));
+                });
+    }
+
+    @Test
     void sentencePieceLikeFilesWithByteFallback() {
         compare(
                 root -> {
@@ -223,13 +245,17 @@ final class TokenizerJsonOracleTest {
                     "'unk_token':'<unk>','fuse_unk':true,",
                     "'unk_token':'<unk>','fuse_unk':false,",
                     "'byte_fallback':true,",
-                    "'byte_fallback':true,'unk_token':'<unk>','fuse_unk':true,"
+                    "'byte_fallback':true,'unk_token':'<unk>','fuse_unk':true,",
+                    "'byte_fallback':true,'continuing_subword_prefix':'##',"
                 }) {
             byte[] json =
                     ("{'added_tokens':[],'model':{'type':'BPE',"
                                     + part
-                                    + "'vocab':{'<unk>':0,'a':1,'b':2,'ab':3,'▁':4,'▁▁':5,'<0xC3>':6,'<0xA9>':7,'<unk>a':8},"
-                                    + "'merges':['a b','▁ ▁','<unk> a']}}")
+                                    + "'vocab':{'<unk>':0,'a':1,'b':2,'ab':3,'▁':4,'▁▁':5,'<0xC3>':6,'<0xA9>':7,'<unk>a':8,"
+                                    + "'##b':9,'<0x23>':10},"
+                                    + (part.contains("##")
+                                            ? "'merges':['a ##b']}}"
+                                            : "'merges':['a b','▁ ▁','<unk> a']}}"))
                             .replace('\'', '"')
                             .getBytes(StandardCharsets.UTF_8);
             try (var reference = new ReferenceTokenizer(json)) {
@@ -247,6 +273,19 @@ final class TokenizerJsonOracleTest {
     @Test
     void wordsThatAreTokensTakePrecedenceOverTheirMerges() {
         compare(root -> ((ObjectNode) root.get("model")).put("ignore_merges", true));
+        // Only whole words, not their parts before a space.
+        byte[] json =
+                "{'added_tokens':[],'model':{'type':'BPE','ignore_merges':true,'vocab':{'▁':0,'a':1,'b':2,'ab':3},'merges':[]}}"
+                        .replace('\'', '"')
+                        .getBytes(StandardCharsets.UTF_8);
+        try (var reference = new ReferenceTokenizer(json)) {
+            for (String text : new String[] {"ab", "ab▁ab", "▁ab"}) {
+                assertArrayEquals(
+                        reference.encode(text, false),
+                        Tokenizers.ofJson(json).encode(text, true),
+                        text);
+            }
+        }
     }
 
     @Test

@@ -29,13 +29,21 @@ final class ToolCallsTest {
     void argumentsBecomeAnObject() throws JsonProcessingException {
         assertEquals("{\"a\":[1]}", arguments(",\"arguments\":\"{\\\"a\\\": [1]}\""));
         assertEquals("{\"a\":1}", arguments(",\"arguments\":{\"a\":1}"));
-        assertEquals("{\"a\":12345678901234567890}", arguments(",\"arguments\":\"{\\\"a\\\":12345678901234567890}\""));
+        assertEquals(
+                "{\"a\":12345678901234567890}",
+                arguments(",\"arguments\":\"{\\\"a\\\":12345678901234567890}\""));
     }
 
     @Test
     void aCallWithoutArgumentsHasAnEmptyObject() throws JsonProcessingException {
         for (String written :
-                new String[] {"", ",\"arguments\":\"\"", ",\"arguments\":\"  \"", ",\"arguments\":null", ",\"arguments\":\"null\""}) {
+                new String[] {
+                    "",
+                    ",\"arguments\":\"\"",
+                    ",\"arguments\":\"  \"",
+                    ",\"arguments\":null",
+                    ",\"arguments\":\"null\""
+                }) {
             assertEquals("{}", arguments(written), written);
         }
     }
@@ -43,14 +51,25 @@ final class ToolCallsTest {
     @Test
     void argumentsThatAreNoObjectAreRefused() {
         for (String written :
-                new String[] {"\"[1]\"", "\"3\"", "\"\\\"text\\\"\"", "[1]", "3", "true", "\"{\"", "\"{} {}\"", "\"{'a': 1}\""}) {
+                new String[] {
+                    "\"[1]\"",
+                    "\"3\"",
+                    "\"\\\"text\\\"\"",
+                    "[1]",
+                    "3",
+                    "true",
+                    "\"{\"",
+                    "\"{} {}\"",
+                    "\"{'a': 1}\""
+                }) {
             IllegalArgumentException refusal =
                     assertThrows(
                             IllegalArgumentException.class,
                             () -> arguments(",\"arguments\":" + written),
                             written);
             assertTrue(
-                    String.valueOf(refusal.getMessage()).startsWith("arguments of a tool call are "),
+                    String.valueOf(refusal.getMessage())
+                            .startsWith("arguments of a tool call are "),
                     refusal::getMessage);
         }
     }
