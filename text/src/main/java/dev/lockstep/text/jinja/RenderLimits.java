@@ -5,7 +5,7 @@ package dev.lockstep.text.jinja;
 ///
 /// A step is an evaluated part of the template, an element touched or 32 characters copied; 5
 /// million take a few tenths of a second. Nesting counts the template's own blocks and brackets and
-/// the data it traverses. A level takes at most 1.3 KB of stack and a call 2 KB more, interpreted
+/// the data it traverses. A level takes at most 1.5 KB of stack and a call 2 KB more, interpreted
 /// or compiled by any compiler of the JVM, so that half of the default stack holds both limits.
 public record RenderLimits(
         int templateCharacters,

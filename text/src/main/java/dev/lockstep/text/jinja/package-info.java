@@ -3,8 +3,8 @@
 ///
 /// Laws: a template never reaches a Java object, only the plain values of `Values`; every value is
 /// immutable, except a namespace and what yields values in turn; every loop, text and call is
-/// charged to a `Budget`, so a hostile template ends in a `TemplateException`; user text is data and
-/// is never parsed. The dialect is Jinja 3.1 with the usual settings for chat templates:
+/// charged to a `Budget`, so a hostile template ends in a `TemplateException`; user text is data
+/// and is never parsed. The dialect is Jinja 3.1 with the usual settings for chat templates:
 /// `trim_blocks`, `lstrip_blocks`, loop controls, the immutable sandbox, no escaping. Intended
 /// differences: an unknown filter or test is an error when it is reached, not when it is parsed; no
 /// template includes, imports or extends another; `raw` must be closed; a whole number has at most
