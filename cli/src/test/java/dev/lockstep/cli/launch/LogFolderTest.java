@@ -86,6 +86,6 @@ final class LogFolderTest {
                         "logs go to %s: %s/lockstep/logs cannot".formatted(made.path(), file)),
                 line);
         made.lock().close();
-        RunFolder.temporary(made.path().getParent().getParent()).remove();
+        RunFolder.temporary(made.path().resolve("../..").normalize()).remove();
     }
 }
