@@ -2,7 +2,9 @@
 package dev.lockstep.checkpoint;
 
 import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -23,8 +25,29 @@ public sealed interface TokenizerSource {
     /// Returns false for a model that serves token ids only.
     boolean hasTokenizer();
 
-    /// Returns the model's own chat template, as text.
-    Optional<String> chatTemplate();
+    /// Returns the model's own chat template.
+    ///
+    /// @throws CheckpointException when its file cannot be read as text
+    Optional<Template> chatTemplate();
+
+    /// The source of a chat template.
+    ///
+    /// @param place the file, with the key in it if it is part of one
+    record Template(String place, String text) {
+        /// Reads a file that holds only a template.
+        public static Template read(Path file) {
+            try {
+                return new Template(file.toString(), Files.readString(file));
+            } catch (NoSuchFileException e) {
+                throw new CheckpointException(file + " does not exist", e);
+            } catch (CharacterCodingException e) {
+                throw new CheckpointException(file + " is not UTF-8 text", e);
+            } catch (IOException e) {
+                throw new CheckpointException(
+                        "%s cannot be read (%s)".formatted(file, e.getMessage()), e);
+            }
+        }
+    }
 
     /// Returns a hex digest of everything that decides which ids a text becomes: equal for equal
     /// tokenizers, for any weights.
@@ -32,6 +55,7 @@ public sealed interface TokenizerSource {
 
     /// A folder, in which each file may be missing.
     record Folder(Path folder) implements TokenizerSource {
+        private static final String TEMPLATE = "chat_template";
         private static final List<String> DIGESTED =
                 List.of(
                         "tokenizer.json",
@@ -73,15 +97,13 @@ public sealed interface TokenizerSource {
         }
 
         @Override
-        public Optional<String> chatTemplate() {
+        public Optional<Template> chatTemplate() {
             Optional<Path> own = file("chat_template.jinja");
             if (own.isPresent()) {
-                return Optional.of(text(own.get()));
+                return own.map(Template::read);
             }
             for (String name : List.of("chat_template.json", "tokenizer_config.json")) {
-                Optional<String> template =
-                        file(name)
-                                .flatMap(path -> JsonObject.read(path).namedText("chat_template"));
+                Optional<Template> template = file(name).flatMap(Folder::keyed);
                 if (template.isPresent()) {
                     return template;
                 }
@@ -101,26 +123,26 @@ public sealed interface TokenizerSource {
             return Files.isRegularFile(path) ? Optional.of(path) : Optional.empty();
         }
 
-        private static String text(Path path) {
-            try {
-                return Files.readString(path);
-            } catch (IOException e) {
-                throw new CheckpointException(
-                        "%s cannot be read (%s)".formatted(path, e.getMessage()), e);
-            }
+        private static Optional<Template> keyed(Path path) {
+            return JsonObject.read(path)
+                    .namedText(TEMPLATE)
+                    .map(text -> new Template(path + ": " + TEMPLATE, text));
         }
     }
 
     /// A GGUF file: its keys `tokenizer.ggml.*` and `tokenizer.chat_template`.
     record Gguf(GgufMetadata metadata) implements TokenizerSource {
+        private static final String TEMPLATE = "tokenizer.chat_template";
+
         @Override
         public boolean hasTokenizer() {
             return metadata.has("tokenizer.ggml.tokens");
         }
 
         @Override
-        public Optional<String> chatTemplate() {
-            return metadata.text("tokenizer.chat_template");
+        public Optional<Template> chatTemplate() {
+            return metadata.text(TEMPLATE)
+                    .map(text -> new Template(metadata.path() + ": " + TEMPLATE, text));
         }
 
         @Override

@@ -37,7 +37,7 @@ class TinyCheckpointTest {
                 a.tokenizerDigest(), Checkpoint.open(temporary.resolve("c")).tokenizerDigest());
         assertEquals(TinyCheckpoint.HIDDEN, a.config().hiddenSize());
         assertEquals(List.of(2), a.config().specialIds().eos());
-        assertTrue(a.tokenizer().chatTemplate().orElseThrow().contains("<|im_start|>"));
+        assertTrue(a.tokenizer().chatTemplate().orElseThrow().text().contains("<|im_start|>"));
     }
 
     @Test
@@ -153,12 +153,15 @@ class TinyCheckpointTest {
         Files.writeString(temporary.resolve("chat_template.jinja"), "own {{ file }}");
         TokenizerSource changed = TokenizerSource.open(temporary);
         assertNotEquals(digest, changed.digest());
-        assertEquals("own {{ file }}", changed.chatTemplate().orElseThrow());
+        assertEquals(
+                new TokenizerSource.Template(
+                        temporary.resolve("chat_template.jinja").toString(), "own {{ file }}"),
+                changed.chatTemplate().orElseThrow());
         Files.delete(temporary.resolve("chat_template.jinja"));
         Files.writeString(
                 temporary.resolve("tokenizer_config.json"),
                 "{\"chat_template\": [{\"name\": \"tool_use\", \"template\": \"t\"}, {\"name\": \"default\", \"template\": \"d\"}]}");
-        assertEquals("d", changed.chatTemplate().orElseThrow());
+        assertEquals("d", changed.chatTemplate().orElseThrow().text());
         Files.delete(temporary.resolve("tokenizer.json"));
         assertTrue(!changed.hasTokenizer());
     }

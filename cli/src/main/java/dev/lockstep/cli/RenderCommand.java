@@ -15,8 +15,6 @@ import dev.lockstep.text.ChatTemplate;
 import dev.lockstep.text.Tokenizer;
 import dev.lockstep.text.Tokenizers;
 import dev.lockstep.text.jinja.TemplateException;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.LocalDateTime;
@@ -40,18 +38,24 @@ final class RenderCommand extends JsonLinesCommand {
                     .orElseComputed("the clock");
 
     private static final SettingsSpec SPEC =
-            SettingsSpec.of(TEMPLATE, ProcessKeys.MODEL, BOS_TOKEN, EOS_TOKEN, NOW);
+            SettingsSpec.of(
+                    TEMPLATE,
+                    ProcessKeys.MODEL,
+                    ProcessKeys.CHAT_TEMPLATE,
+                    BOS_TOKEN,
+                    EOS_TOKEN,
+                    NOW);
 
     RenderCommand() {
         super(
                 "render",
-                "[--template=FILE|--model=PATH] [--key=value …] < requests.jsonl\n\nReads one chat request per line (messages, tools, add_generation_prompt, and other\nvariables of the template) and writes one {\"text\": …} or {\"error\": …} per line.",
+                "[--template=FILE|--model=PATH [--chat-template=FILE]] [--key=value …] < requests.jsonl\n\nReads one chat request per line (messages, tools, add_generation_prompt, and other\nvariables of the template) and writes one {\"text\": …} or {\"error\": …} per line.",
                 "chat requests to prompts: JSON lines in, {\"text\": …} or {\"error\": …} out",
                 SPEC);
     }
 
     @Override
-    JsonLines.Step step(Settings settings) throws IOException, InterruptedException {
+    JsonLines.Step step(Settings settings) throws InterruptedException {
         ChatTemplate template = template(settings);
         Clock clock =
                 settings.find(NOW)
@@ -70,16 +74,17 @@ final class RenderCommand extends JsonLinesCommand {
         }
     }
 
-    private static ChatTemplate template(Settings settings)
-            throws IOException, InterruptedException {
+    private static ChatTemplate template(Settings settings) throws InterruptedException {
         boolean hasTemplate = settings.isGiven(TEMPLATE);
         if (hasTemplate && settings.isGiven(ProcessKeys.MODEL)) {
             throw new SettingsException("give --template or --model, not both");
         }
+        if (hasTemplate && settings.isGiven(ProcessKeys.CHAT_TEMPLATE)) {
+            throw new SettingsException("give --chat-template with --model, --template alone");
+        }
         return hasTemplate
                 ? parse(
-                        Path.of(settings.value(TEMPLATE)),
-                        Files.readString(Path.of(settings.value(TEMPLATE))),
+                        TokenizerSource.Template.read(Path.of(settings.value(TEMPLATE))),
                         settings.find(BOS_TOKEN).orElse(""),
                         settings.find(EOS_TOKEN).orElse(""))
                 : ofModel(settings);
@@ -88,29 +93,30 @@ final class RenderCommand extends JsonLinesCommand {
     private static ChatTemplate ofModel(Settings settings) throws InterruptedException {
         Path path = ModelChoice.of(settings, Terminal.standardError()).path();
         TokenizerSource source = TokenizerSource.open(path);
-        String text =
-                source.chatTemplate()
+        TokenizerSource.Template template =
+                settings.find(ProcessKeys.CHAT_TEMPLATE)
+                        .map(file -> TokenizerSource.Template.read(Path.of(file)))
+                        .or(source::chatTemplate)
                         .orElseThrow(
                                 () ->
                                         new UnusableException(
                                                 path
-                                                        + " has no chat template: name one with --template"));
+                                                        + " has no chat template: name one with --chat-template"));
         Optional<Tokenizer> tokenizer =
                 source.hasTokenizer() ? Optional.of(Tokenizers.of(source)) : Optional.empty();
         return parse(
-                path,
-                text,
+                template,
                 settings.find(BOS_TOKEN)
                         .orElseGet(() -> tokenizer.map(Tokenizer::bosText).orElse("")),
                 settings.find(EOS_TOKEN)
                         .orElseGet(() -> tokenizer.map(Tokenizer::eosText).orElse("")));
     }
 
-    private static ChatTemplate parse(Path path, String text, String bos, String eos) {
+    private static ChatTemplate parse(TokenizerSource.Template template, String bos, String eos) {
         try {
-            return ChatTemplate.parse(text, bos, eos);
+            return ChatTemplate.parse(template.text(), bos, eos);
         } catch (TemplateException e) {
-            throw new UnusableException(path + ": " + e.getMessage());
+            throw new UnusableException(template.place() + ": " + e.getMessage());
         }
     }
 

@@ -27,7 +27,7 @@ final class RunCommand extends Command {
                     .orElseComputed("the rest of the context");
     private static final Key<Double> TEMPERATURE =
             Key.decimal("temperature", 0, 2, "0 always chooses the most likely token")
-                    .orElseComputed("the server's, 1");
+                    .orElseComputed("the model's, or 1");
     private static final SettingsSpec SPEC =
             LauncherConfig.SPEC.and(MAX_TOKENS, TEMPERATURE).takingArguments("PROMPT");
 

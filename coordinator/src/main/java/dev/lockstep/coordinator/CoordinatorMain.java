@@ -5,6 +5,8 @@ import dev.lockstep.cluster.Cluster;
 import dev.lockstep.cluster.ClusterAccess;
 import dev.lockstep.cluster.ZooKeeperCluster;
 import dev.lockstep.cluster.process.Daemon;
+import dev.lockstep.text.ModelTemplate;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executor;
@@ -25,12 +27,18 @@ public final class CoordinatorMain {
     ///
     /// @throws java.io.UncheckedIOException when the port is not available
     /// @throws dev.lockstep.checkpoint.CheckpointException when the tokenizer or the chat template
-    ///   cannot be read
+    ///   of the settings cannot be read
     public static void run(CoordinatorConfig config, ClusterAccess access, Daemon daemon) {
+        // Before anything waits for ZooKeeper.
+        config.text()
+                .chatTemplate()
+                .ifPresent(file -> ModelTemplate.ofFile(file, Optional.empty()));
         CompletableFuture<ServedModel> model =
                 start(
                         "model-text",
-                        () -> ServedModel.load(config.model(), config.servedModelNames()));
+                        () ->
+                                ServedModel.load(
+                                        config.model(), config.servedModelNames(), config.text()));
         CompletableFuture<Cluster> connecting =
                 start(
                         "cluster-connect",
@@ -49,6 +57,9 @@ public final class CoordinatorMain {
         ServedModel loaded = await(model);
         if (loaded.tokenizer().isEmpty()) {
             LOG.warn("{} has no tokenizer: only prompts of token ids are served", loaded.name());
+        }
+        if (loaded.chatTemplate() instanceof ModelTemplate.Broken(String fault)) {
+            LOG.warn("chats are refused, the chat template is broken: {}", fault);
         }
         coordinator.warmUp();
         daemon.run();

@@ -2,6 +2,7 @@
 package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.checkpoint.GenerationDefaults;
 import dev.lockstep.coordinator.engine.Sampling;
 import dev.lockstep.proto.v1.LogitBias;
 import dev.lockstep.proto.v1.SamplingParams;
@@ -23,9 +24,6 @@ final class SamplingFields {
     private static final int MAX_STOP_IDS = 1024;
     private static final int MAX_BIASES = 1024;
     private static final Pattern TOKEN_ID = Pattern.compile("0|-?[1-9][0-9]{0,8}");
-
-    /// 1 has no effect, and far larger penalties leave no token to choose.
-    private static final double MAX_REPETITION_PENALTY = 1000;
 
     /// The log-probabilities to report, which each route has its own fields for.
     record Logprobs(boolean requested, int top) {}
@@ -62,18 +60,29 @@ final class SamplingFields {
 
     /// Reads the fields for the workers, complete except for the seed.
     private static SamplingParams params(Fields fields, ServedModel model, Logprobs logprobs) {
-        float temperature = fields.number("temperature", 0, 2, 1);
-        float topP = fields.number("top_p", 0, 1, 1);
+        GenerationDefaults defaults = model.defaults();
+        float temperature =
+                fields.number(
+                        "temperature",
+                        0,
+                        GenerationDefaults.MAX_TEMPERATURE,
+                        (float) defaults.temperature());
+        float topP = fields.number("top_p", 0, 1, (float) defaults.topP());
         return SamplingParams.newBuilder()
                 // top_p 0 leaves only the most likely token, as temperature 0 does.
                 .setTemperature(topP == 0 ? 0 : temperature)
                 .setTopP(topP == 0 ? 1 : topP)
                 // -1 disables it too, as in other servers.
-                .setTopK(Math.max(0, fields.integer("top_k", -1, Integer.MAX_VALUE, 0)))
-                .setMinP(fields.number("min_p", 0, 1, 0))
+                .setTopK(
+                        Math.max(
+                                0, fields.integer("top_k", -1, Integer.MAX_VALUE, defaults.topK())))
+                .setMinP(fields.number("min_p", 0, 1, (float) defaults.minP()))
                 .setTypicalP(fields.positive("typical_p", 1, 1))
                 .setRepetitionPenalty(
-                        fields.positive("repetition_penalty", MAX_REPETITION_PENALTY, 1))
+                        fields.positive(
+                                "repetition_penalty",
+                                GenerationDefaults.MAX_REPETITION_PENALTY,
+                                (float) defaults.repetitionPenalty()))
                 .setFrequencyPenalty(fields.number("frequency_penalty", -2, 2, 0))
                 .setPresencePenalty(fields.number("presence_penalty", -2, 2, 0))
                 .addAllLogitBias(logitBias(fields, model))

@@ -4,12 +4,14 @@ package dev.lockstep.coordinator;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.checkpoint.Checkpoint;
+import dev.lockstep.checkpoint.GenerationDefaults;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.checkpoint.TokenizerSource;
 import dev.lockstep.text.ChatTemplate;
 import dev.lockstep.text.ChatVariables;
 import dev.lockstep.text.EncodeOptions;
 import dev.lockstep.text.EndTokens;
+import dev.lockstep.text.ModelTemplate;
 import dev.lockstep.text.Tokenizer;
 import dev.lockstep.text.Tokenizers;
 import java.nio.file.Path;
@@ -25,15 +27,17 @@ import java.util.Optional;
 /// @param tokenizer empty for a model that serves token ids only
 /// @param names the names in requests, of which responses have the first
 /// @param tokenizerInfo the response of `GET /tokenizer_info`; nobody changes it
+/// @param defaults sampling values of requests that have none of their own
 /// @param created seconds since 1970, for the model list
 record ServedModel(
         List<String> names,
         int vocabularySize,
         int contextLength,
         Optional<Tokenizer> tokenizer,
-        Optional<ChatTemplate> chatTemplate,
+        ModelTemplate chatTemplate,
         EndTokens endTokens,
         ObjectNode tokenizerInfo,
+        GenerationDefaults defaults,
         long created) {
 
     ServedModel {
@@ -45,14 +49,17 @@ record ServedModel(
         return names.getFirst();
     }
 
-    /// Reads the tokenizer and the chat template, but no weights.
-    static ServedModel load(Path path, List<String> names) {
+    /// Reads the tokenizer, the chat template and the sampling values, but no weights.
+    static ServedModel load(Path path, List<String> names, TextSettings settings) {
         ModelConfig config = Checkpoint.open(path).config();
         TokenizerSource source = TokenizerSource.open(path);
         Optional<Tokenizer> tokenizer =
                 source.hasTokenizer() ? Optional.of(Tokenizers.of(source)) : Optional.empty();
-        Optional<ChatTemplate> template =
-                tokenizer.flatMap(text -> source.chatTemplate().map(each -> parse(each, text)));
+        ModelTemplate template =
+                settings.chatTemplate().isPresent()
+                        ? new ModelTemplate.Usable(
+                                ModelTemplate.ofFile(settings.chatTemplate().get(), tokenizer))
+                        : ModelTemplate.of(source, tokenizer);
         return new ServedModel(
                 names,
                 config.vocabularySize(),
@@ -60,12 +67,13 @@ record ServedModel(
                 tokenizer,
                 template,
                 EndTokens.of(config.specialIds(), config.vocabularySize(), tokenizer),
-                tokenizer.map(text -> TokenizerInfo.of(source, text)).orElseGet(Json::object),
+                tokenizer
+                        .map(text -> TokenizerInfo.of(source, text, template))
+                        .orElseGet(Json::object),
+                settings.generationDefaults()
+                        ? GenerationDefaults.of(source)
+                        : GenerationDefaults.NONE,
                 System.currentTimeMillis() / 1000);
-    }
-
-    private static ChatTemplate parse(String source, Tokenizer tokenizer) {
-        return ChatTemplate.parse(source, tokenizer.bosText(), tokenizer.eosText());
     }
 
     /// Refuses a request for another model.
@@ -118,16 +126,26 @@ record ServedModel(
     /// Renders a conversation with the chat template.
     String render(ChatVariables conversation) {
         requireTokenizer("messages");
-        ChatTemplate template =
-                chatTemplate.orElseThrow(
-                        () ->
-                                ApiError.invalid(
-                                        "messages",
-                                        "the model "
-                                                + name()
-                                                + " has no chat template; use /v1/completions"));
-        return new ConversationRenderer(template, Clock.system(ZoneId.systemDefault()))
+        return new ConversationRenderer(requireTemplate(), Clock.system(ZoneId.systemDefault()))
                 .render(conversation);
+    }
+
+    private ChatTemplate requireTemplate() {
+        return switch (chatTemplate) {
+            case ModelTemplate.Usable(ChatTemplate template) -> template;
+            case ModelTemplate.Missing() ->
+                    throw ApiError.invalid(
+                            "messages",
+                            "the model " + name() + " has no chat template; use /v1/completions");
+            case ModelTemplate.Broken(String fault) ->
+                    throw ApiError.invalid(
+                            "messages",
+                            "broken_chat_template",
+                            "the chat template of the model "
+                                    + name()
+                                    + " is broken, use /v1/completions: "
+                                    + Json.explained(fault));
+        };
     }
 
     /// Returns the text of ids; without a tokenizer it is empty.

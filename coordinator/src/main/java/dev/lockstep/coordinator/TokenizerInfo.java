@@ -3,6 +3,8 @@ package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.checkpoint.TokenizerSource;
+import dev.lockstep.text.ChatTemplate;
+import dev.lockstep.text.ModelTemplate;
 import dev.lockstep.text.Tokenizer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -21,7 +23,8 @@ final class TokenizerInfo {
 
     private TokenizerInfo() {}
 
-    static ObjectNode of(TokenizerSource source, Tokenizer tokenizer) {
+    static ObjectNode of(
+            TokenizerSource source, Tokenizer tokenizer, ModelTemplate template) {
         ObjectNode info =
                 switch (source) {
                     case TokenizerSource.Folder folder ->
@@ -36,7 +39,9 @@ final class TokenizerInfo {
         }
         putIfAbsent(info, "bos_token", tokenizer.bosText());
         putIfAbsent(info, "eos_token", tokenizer.eosText());
-        source.chatTemplate().ifPresent(template -> info.put("chat_template", template));
+        if (template instanceof ModelTemplate.Usable(ChatTemplate used)) {
+            info.put("chat_template", used.source());
+        }
         return info;
     }
 

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.text.ChatTemplate;
+import dev.lockstep.text.ModelTemplate;
 import java.net.http.HttpResponse;
 import java.util.Optional;
 import org.junit.jupiter.api.AfterAll;
@@ -36,7 +37,9 @@ final class ApplyTemplateTest {
         ServedModel model = TestCoordinator.tinyModel();
         tiny =
                 TestCoordinator.start(
-                        with(model, Optional.of(ChatTemplate.parse(TEMPLATE, "", ""))));
+                        with(
+                                model,
+                                new ModelTemplate.Usable(ChatTemplate.parse(TEMPLATE, "", ""))));
     }
 
     @AfterAll
@@ -44,7 +47,7 @@ final class ApplyTemplateTest {
         tiny.close();
     }
 
-    private static ServedModel with(ServedModel model, Optional<ChatTemplate> template) {
+    private static ServedModel with(ServedModel model, ModelTemplate template) {
         return new ServedModel(
                 model.names(),
                 model.vocabularySize(),
@@ -53,6 +56,7 @@ final class ApplyTemplateTest {
                 template,
                 model.endTokens(),
                 model.tokenizerInfo(),
+                model.defaults(),
                 model.created());
     }
 
@@ -137,7 +141,8 @@ final class ApplyTemplateTest {
     void aMissingTemplateOrTokenizerIsReported() throws Exception {
         ServedModel model = TestCoordinator.tinyModel();
         String chat = "'messages':[{'role':'user','content':'a'}]";
-        try (TestCoordinator plain = TestCoordinator.start(with(model, Optional.empty()))) {
+        try (TestCoordinator plain =
+                TestCoordinator.start(with(model, new ModelTemplate.Missing()))) {
             assertTrue(
                     refused(plain, chat).get("message").asText().contains("has no chat template"));
         }
@@ -147,9 +152,10 @@ final class ApplyTemplateTest {
                         model.vocabularySize(),
                         model.contextLength(),
                         Optional.empty(),
-                        Optional.empty(),
+                        new ModelTemplate.Missing(),
                         model.endTokens(),
                         model.tokenizerInfo(),
+                        model.defaults(),
                         model.created());
         try (TestCoordinator ids = TestCoordinator.start(idsOnly)) {
             assertTrue(refused(ids, chat).get("message").asText().contains("has no tokenizer"));

@@ -6,8 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.checkpoint.GenerationDefaults;
 import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.text.EndTokens;
+import dev.lockstep.text.ModelTemplate;
 import dev.lockstep.text.Tokenizer;
 import dev.lockstep.text.Tokenizers;
 import java.io.ByteArrayInputStream;
@@ -385,9 +387,10 @@ final class BadInputTest {
                         2,
                         4096,
                         Optional.of(hostile),
-                        Optional.empty(),
+                        new ModelTemplate.Missing(),
                         new EndTokens(List.of()),
                         TestCoordinator.object(),
+                        GenerationDefaults.NONE,
                         0);
         String text = "a".repeat(500);
         try (TestCoordinator other = TestCoordinator.start(model)) {

@@ -114,6 +114,7 @@ final class ChoiceTextTest {
                         model.chatTemplate(),
                         model.endTokens(),
                         model.tokenizerInfo(),
+                        model.defaults(),
                         0);
         ChoiceText choice = choice(padded, withStops(List.of()));
         Delta delta = choice.push(token(555));
@@ -137,9 +138,10 @@ final class ChoiceTextTest {
                         512,
                         512,
                         Optional.empty(),
-                        Optional.empty(),
+                        model.chatTemplate(),
                         model.endTokens(),
                         model.tokenizerInfo(),
+                        model.defaults(),
                         0);
         ChoiceText choice = choice(bare, withStops(List.of()));
         Delta all = choice.push(token(300)).and(choice.push(token(301)));

@@ -355,6 +355,7 @@ final class CompletionsTest {
                         model.chatTemplate(),
                         model.endTokens(),
                         model.tokenizerInfo(),
+                        model.defaults(),
                         model.created());
         try (TestCoordinator two = TestCoordinator.start(named)) {
             two.scheduler.behave(

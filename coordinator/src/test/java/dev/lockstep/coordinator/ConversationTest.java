@@ -11,6 +11,7 @@ import dev.lockstep.proto.v1.InferenceGrpc;
 import dev.lockstep.proto.v1.InferenceRequest;
 import dev.lockstep.proto.v1.ToolCall;
 import dev.lockstep.text.ChatTemplate;
+import dev.lockstep.text.ModelTemplate;
 import io.grpc.ManagedChannel;
 import io.grpc.netty.NettyChannelBuilder;
 import java.net.http.HttpResponse;
@@ -72,9 +73,10 @@ final class ConversationTest {
                 model.vocabularySize(),
                 model.contextLength(),
                 model.tokenizer(),
-                Optional.of(ChatTemplate.parse(template, "", "")),
+                new ModelTemplate.Usable(ChatTemplate.parse(template, "", "")),
                 model.endTokens(),
                 model.tokenizerInfo(),
+                model.defaults(),
                 model.created());
     }
 

@@ -124,6 +124,7 @@ final class RoutesTest {
                         model.chatTemplate(),
                         model.endTokens(),
                         model.tokenizerInfo(),
+                        model.defaults(),
                         0);
         var other =
                 new Coordinator(

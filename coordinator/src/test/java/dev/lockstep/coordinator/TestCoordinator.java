@@ -114,10 +114,21 @@ public final class TestCoordinator implements AutoCloseable {
     }
 
     static ServedModel tinyModel() throws IOException {
+        return tinyModel(folder -> {}, TextSettings.OF_MODEL);
+    }
+
+    /// A change to the files of a model.
+    interface Edit {
+        void apply(Path folder) throws IOException;
+    }
+
+    /// Returns the tiny model after a change to its files.
+    static ServedModel tinyModel(Edit edit, TextSettings settings) throws IOException {
         Path folder = Files.createTempDirectory("tiny");
         try {
             TinyCheckpoint.write(folder, 1);
-            return ServedModel.load(folder, List.of(MODEL));
+            edit.apply(folder);
+            return ServedModel.load(folder, List.of(MODEL), settings);
         } finally {
             try (Stream<Path> files = Files.list(folder)) {
                 for (Path file : files.toList()) {

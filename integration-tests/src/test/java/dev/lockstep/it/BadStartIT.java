@@ -171,6 +171,18 @@ final class BadStartIT {
                         List.of("model.norm.weight", "I32"),
                         "--model=" + BrokenModels.otherType(folder)));
         starts.put(
+                "a broken chat template",
+                unusable(
+                        List.of("own.jinja", "template line 1"),
+                        "--model=" + good,
+                        "--chat-template="
+                                + Files.writeString(folder.resolve("own.jinja"), "{% if %}")));
+        starts.put(
+                "a sampling value out of range",
+                unusable(
+                        List.of("generation_config.json", "top_p", "1.5", "--generation-config"),
+                        "--model=" + BrokenModels.badSampling(folder)));
+        starts.put(
                 "an empty folder",
                 unusable(
                         List.of("empty", "config.json"),

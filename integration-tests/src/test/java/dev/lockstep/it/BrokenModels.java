@@ -73,6 +73,12 @@ final class BrokenModels {
         return model;
     }
 
+    static Path badSampling(Path folder) throws IOException {
+        Path model = written(folder, "bad-sampling");
+        Files.writeString(model.resolve("generation_config.json"), "{\"top_p\":1.5}");
+        return model;
+    }
+
     /// Writes a model with a tensor of the same size but of a type that no weight may have.
     static Path otherType(Path folder) throws IOException {
         Path model = written(folder, "other-type");

@@ -106,6 +106,32 @@ final class OpenAiClientIT {
         assertEquals(List.of((long) TOKENS), usages);
     }
 
+    /// Token 0 is the marker `<|endoftext|>`, and no file of the model lists it as an end.
+    @Test
+    void aKnownMarkerEndsTheTextInTheSchedulerToo() {
+        assertEquals(List.of(0), generated("stop", "{}"));
+        List<Integer> later = generated("stop", "{\"min_tokens\":3}");
+        assertEquals(4, later.size());
+        assertEquals(3, later.indexOf(0));
+        assertEquals(List.of(0, 0, 0, 0), generated("length", "{\"ignore_eos\":true}"));
+    }
+
+    /// Returns the ids of at most 4 tokens, of which 0 is the most likely.
+    private List<Integer> generated(String finishReason, String more) {
+        ObjectNode body =
+                (ObjectNode)
+                        JsonNodes.parse(
+                                """
+                                {"model":"%s","prompt":[5,6,7],"max_tokens":4,"logit_bias":{"0":100},"temperature":0,
+                                 "return_token_ids":true}"""
+                                        .formatted(ServedCluster.MODEL));
+        body.setAll((ObjectNode) JsonNodes.parse(more));
+        Generated generated =
+                Generated.of(cluster.api().post(CompletionBodies.COMPLETIONS, body).ok());
+        assertEquals(finishReason, generated.finishReason());
+        return generated.ids();
+    }
+
     @Test
     void theOpenAiClientCompletesAndListsModels() {
         CompletionCreateParams params =

@@ -38,6 +38,10 @@ public final class ChatTemplate {
         return new ChatTemplate(source, JinjaTemplate.parse(source, limits), bosToken, eosToken);
     }
 
+    public String source() {
+        return source;
+    }
+
     /// Returns whether the template's source contains a name; without it, the template cannot
     /// render the variable or the field of a message that has this name.
     public boolean names(String name) {

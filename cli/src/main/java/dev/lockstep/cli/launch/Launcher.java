@@ -20,6 +20,7 @@ import dev.lockstep.cluster.process.StopReason;
 import dev.lockstep.coordinator.AccessConfig;
 import dev.lockstep.coordinator.ApiKeys;
 import dev.lockstep.coordinator.CoordinatorConfig;
+import dev.lockstep.coordinator.TextSettings;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.model.ModelSource;
 import dev.lockstep.model.Shard;
@@ -67,6 +68,7 @@ public final class Launcher {
     private final LauncherConfig config;
     private final Terminal terminal;
     private final long parameters;
+    private final TextCheck text;
     private final MemoryPlan memory;
     private final HostPlan plan;
     private final Optional<String> apiKey;
@@ -112,6 +114,7 @@ public final class Launcher {
         // Fails where the folder's path is too long for the sockets of the children.
         var _ = InternalAddress.unix(config.runFolder(), JavaProcess.Role.SCHEDULER.name());
         this.parameters = source.parameterCount();
+        this.text = TextCheck.of(TextSettings.of(settings), config.model().path());
         this.memory = MemoryForecast.of(settings, source, size);
         this.plan = plan(settings, source, size, memory.kvBytes());
         this.zookeeperFiles =
@@ -168,7 +171,7 @@ public final class Launcher {
 
     /// Returns the start screen, a description of the running cluster.
     public String startScreen(Ready ready, Duration timeToReady) {
-        return StartScreen.text(ready, config, plan, memory, parameters, timeToReady);
+        return StartScreen.text(ready, config, plan, memory, text, parameters, timeToReady);
     }
 
     /// Starts every process and waits until the cluster serves.

@@ -36,6 +36,8 @@ public record LauncherConfig(
             SettingsSpec.of(
                             ProcessKeys.MODEL,
                             ProcessKeys.SERVED_MODEL_NAME,
+                            ProcessKeys.CHAT_TEMPLATE,
+                            ProcessKeys.GENERATION_CONFIG,
                             ProcessKeys.HOST,
                             PORT,
                             CoordinatorConfig.MAX_BODY,

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli.launch;
 
+import dev.lockstep.checkpoint.GenerationDefaults;
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.model.KvCapacity;
 import dev.lockstep.proto.v1.GroupStatus;
 import dev.lockstep.proto.v1.RankInfo;
+import dev.lockstep.text.ModelTemplate;
 import dev.lockstep.worker.MemoryPlan;
 import java.time.Duration;
 import java.util.List;
@@ -19,6 +21,7 @@ public final class StartScreen {
             LauncherConfig config,
             HostPlan plan,
             MemoryPlan memory,
+            TextCheck check,
             long parameters,
             Duration timeToReady) {
         GroupStatus group = ready.group();
@@ -74,6 +77,12 @@ public final class StartScreen {
             row(text, "lowered", line);
         }
         row(text, "memory", memory(group.getRanksList()));
+        if (!check.defaults().equals(GenerationDefaults.NONE)) {
+            row(text, "sampling", check.defaults().describe() + ", where a request gives no value");
+        }
+        if (check.template() instanceof ModelTemplate.Broken(String fault)) {
+            row(text, "no chats", fault + "; see --chat-template");
+        }
         String url = "http://%s:%d".formatted(host(ready.host()), ready.port());
         row(text, "OpenAI API", url + "/v1");
         row(text, "gRPC", "%s:%d".formatted(host(ready.host()), ready.port()));

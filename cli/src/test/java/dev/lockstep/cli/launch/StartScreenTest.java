@@ -3,6 +3,7 @@ package dev.lockstep.cli.launch;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.lockstep.checkpoint.GenerationDefaults;
 import dev.lockstep.checkpoint.KvGroup;
 import dev.lockstep.cli.hub.ModelChoice;
 import dev.lockstep.cluster.process.HostCpus;
@@ -10,6 +11,7 @@ import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.model.KvCapacity;
 import dev.lockstep.proto.v1.GroupStatus;
 import dev.lockstep.proto.v1.RankInfo;
+import dev.lockstep.text.ModelTemplate;
 import dev.lockstep.worker.MemoryPlan;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -20,6 +22,8 @@ import org.junit.jupiter.api.Test;
 
 class StartScreenTest {
     private static final long MIB = 1L << 20;
+    private static final TextCheck TEXT =
+            new TextCheck(GenerationDefaults.NONE, new ModelTemplate.Missing());
 
     private static RankInfo.Builder rank(int rank, int threads, String shard) {
         return RankInfo.newBuilder()
@@ -47,6 +51,15 @@ class StartScreenTest {
 
     private static String screen(
             String host, HostPlan plan, MemoryPlan memory, RankInfo.Builder... ranks) {
+        return screen(host, plan, memory, TEXT, ranks);
+    }
+
+    private static String screen(
+            String host,
+            HostPlan plan,
+            MemoryPlan memory,
+            TextCheck check,
+            RankInfo.Builder... ranks) {
         GroupStatus.Builder group =
                 GroupStatus.newBuilder()
                         .setModel("smollm2-135m-instruct")
@@ -72,6 +85,7 @@ class StartScreenTest {
                 config,
                 plan,
                 memory,
+                check,
                 134_515_008,
                 Duration.ofMillis(4321));
     }
@@ -121,6 +135,26 @@ class StartScreenTest {
         assertEquals(
                 "  lowered      --max-model-len 8,192 to 512: little memory",
                 line(text, "lowered"));
+    }
+
+    @Test
+    void samplingValuesOfTheModelAndABrokenTemplateAreShown() {
+        String text =
+                screen(
+                        "127.0.0.1",
+                        plan(List.of(0, 1), 2),
+                        memory(List.of(), KvGroup.full(List.of(0))),
+                        new TextCheck(
+                                new GenerationDefaults(0.6, 20, 0.95, 0.1, 1.05),
+                                new ModelTemplate.Broken("/m/t.jinja: template line 1: odd")),
+                        rank(0, 2, "all"));
+        assertEquals(
+                "  sampling     temperature 0.6, top_k 20, top_p 0.95, min_p 0.1, repetition_penalty 1.05,"
+                        + " where a request gives no value",
+                line(text, "sampling"));
+        assertEquals(
+                "  no chats     /m/t.jinja: template line 1: odd; see --chat-template",
+                line(text, "no chats"));
     }
 
     @Test

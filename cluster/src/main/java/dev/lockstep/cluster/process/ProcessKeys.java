@@ -92,6 +92,17 @@ public final class ProcessKeys {
                             "the model's names in requests; responses have the first")
                     .orElseComputed("the model's name");
 
+    public static final Key<String> CHAT_TEMPLATE =
+            Key.text("chat-template", "FILE", "a chat template that replaces the model's")
+                    .orElseComputed("the model's");
+
+    public static final Key<GenerationConfig> GENERATION_CONFIG =
+            Key.choice(
+                            "generation-config",
+                            GenerationConfig.class,
+                            "whether the model's sampling values are the defaults of requests")
+                    .orElse("auto");
+
     public static final Key<Integer> TENSOR_PARALLEL =
             Key.integer("tensor-parallel", 1, 1024, "ranks that share one copy of the model")
                     .orElse("1");
@@ -143,6 +154,12 @@ public final class ProcessKeys {
         F32,
         F16,
         BF16
+    }
+
+    /// Values of [#GENERATION_CONFIG].
+    public enum GenerationConfig {
+        AUTO,
+        NONE
     }
 
     private ProcessKeys() {}
