@@ -14,6 +14,8 @@ public sealed interface ModelTemplate {
 
     record Missing() implements ModelTemplate {}
 
+    /// A template that cannot be used.
+    ///
     /// @param fault one line that names the file
     record Broken(String fault) implements ModelTemplate {}
 
