@@ -50,6 +50,7 @@ final class FolderSpecialNames {
                 config.part("add_bos_token").isPresent()
                         ? Optional.of(config.flag("add_bos_token", false))
                         : Optional.empty(),
+                config.flag("add_eos_token", false),
                 config.part(DECODER).isPresent()
                         ? decoder(config.require(DECODER))
                         : olderAdded(file(folder.addedTokens()), named(config, map)),

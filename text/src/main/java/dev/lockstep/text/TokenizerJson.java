@@ -57,8 +57,8 @@ final class TokenizerJson {
         return new TokenizerJson(new JsonPart("", root));
     }
 
-    /// Builds the tokenizer with the tokens in `names` that the file lacks; the BOS rule in `names`
-    /// overrides the post-processor.
+    /// Builds the tokenizer with the tokens in `names` that the file lacks; the BOS and EOS rules
+    /// in `names` override the post-processor.
     Tokenizer tokenizer(SpecialNames names) {
         List<AddedToken> added = added(names);
         Vocabulary vocabulary = vocabulary(added);
@@ -86,7 +86,11 @@ final class TokenizerJson {
             }
         }
         OptionalInt eos = names.eos().map(vocabulary::find).orElse(OptionalInt.empty());
-        return new Tokenizer.Framing(bos, eos, prefix, template.suffix());
+        List<Integer> suffix = new ArrayList<>(template.suffix());
+        if (eos.isPresent() && names.addEos() && !suffix.contains(eos.getAsInt())) {
+            suffix.add(eos.getAsInt());
+        }
+        return new Tokenizer.Framing(bos, eos, prefix, suffix);
     }
 
     private Vocabulary vocabulary(List<AddedToken> added) {

@@ -43,6 +43,15 @@ final class TokenizersTest {
     }
 
     @Test
+    void theEndTokenFollowsATextWhereTheConfigurationSaysSo() throws IOException {
+        write("tokenizer.json", TOKENIZER.formatted("\"a b\""));
+        write("tokenizer_config.json", "{\"eos_token\":\"</s>\",\"add_eos_token\":true}");
+        Tokenizer tokenizer = Tokenizers.of(TokenizerSource.open(folder));
+        assertArrayEquals(new int[] {4, 1}, tokenizer.encode("ab", new EncodeOptions(false, true)));
+        assertArrayEquals(new int[] {4}, tokenizer.encode("ab", false));
+    }
+
+    @Test
     void aFolderWithOnlyATokenizerIsAccepted() throws IOException {
         write("tokenizer.json", TOKENIZER.formatted("[\"a\",\"b\"]"));
         Tokenizer tokenizer = Tokenizers.of(TokenizerSource.open(folder));
