@@ -86,7 +86,20 @@ final class GenerateIT {
                 assertGreedyIsExact(cluster.api(), each);
                 assertFirstLogprobsAreClose(cluster.admin(), each);
             }
+            assertTheMarkerEndsAText(cluster.api());
         }
+    }
+
+    /// Asserts that `<|im_end|>`, token 4, ends a text, although the end token of the file is 2.
+    private static void assertTheMarkerEndsAText(Api api) {
+        JsonNode body =
+                JsonNodes.parse(
+                        """
+                        {"model":"%s","prompt":[5,6],"max_tokens":4,"logit_bias":{"4":100},"return_token_ids":true}"""
+                                .formatted(ServedCluster.MODEL));
+        Generated generated = Generated.of(api.post(CompletionBodies.COMPLETIONS, body).ok());
+        assertEquals("stop", generated.finishReason());
+        assertEquals(List.of(4), generated.ids());
     }
 
     /// Needs no recorded outputs, and is redundant with them.
