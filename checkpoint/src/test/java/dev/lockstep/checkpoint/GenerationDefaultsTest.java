@@ -66,7 +66,7 @@ class GenerationDefaultsTest {
             value = {
                 "temperature | 2.5 | a number from 0 to 2",
                 "temperature | -1 | a number from 0 to 2",
-                "temperature | NaN | a number from 0 to 2",
+                "temperature | NaN | a finite number",
                 "temperature | \"hot\" | a number",
                 "top_k | 1.5 | a whole number",
                 "top_k | -2 | a number from -1 to 2147483647",
