@@ -23,8 +23,7 @@ final class TokenizerInfo {
 
     private TokenizerInfo() {}
 
-    static ObjectNode of(
-            TokenizerSource source, Tokenizer tokenizer, ModelTemplate template) {
+    static ObjectNode of(TokenizerSource source, Tokenizer tokenizer, ModelTemplate template) {
         ObjectNode info =
                 switch (source) {
                     case TokenizerSource.Folder folder ->

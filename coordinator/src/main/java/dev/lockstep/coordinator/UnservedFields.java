@@ -2,7 +2,6 @@
 package dev.lockstep.coordinator;
 
 import static dev.lockstep.coordinator.UnservedField.any;
-import static dev.lockstep.coordinator.UnservedField.of;
 import static dev.lockstep.coordinator.UnservedField.unlessDisabled;
 import static dev.lockstep.coordinator.UnservedField.unlessEmpty;
 import static dev.lockstep.coordinator.UnservedField.unlessNumber;
@@ -66,7 +65,7 @@ final class UnservedFields {
 
     /// How long the text is, what it may be, and what is returned with it.
     private static final UnservedField[] GENERATING = {
-        of("response_format", UnservedFields::isPlainText),
+        UnservedField.of("response_format", UnservedFields::isPlainText),
         unlessEmpty("format"),
         any("structured_outputs"),
         any("guided_json"),
@@ -160,7 +159,7 @@ final class UnservedFields {
         unlessText("tool_choice", "none", "auto"),
         unlessEmpty("functions"),
         unlessText("function_call", "none", "auto"),
-        of("modalities", value -> isOnly(value, "text")),
+        UnservedField.of("modalities", value -> isOnly(value, "text")),
         any("audio"),
         any("prediction"),
         any("web_search_options"),

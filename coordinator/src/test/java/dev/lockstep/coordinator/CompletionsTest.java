@@ -384,8 +384,7 @@ final class CompletionsTest {
     @Test
     void theContextIsThatOfTheGroupAlsoBeyondTheConfiguredOne() throws Exception {
         try (TestCoordinator own = TestCoordinator.start()) {
-            own.scheduler.publish(
-                    own.scheduler.status().toBuilder().setMaxModelLen(2048).build());
+            own.scheduler.publish(own.scheduler.status().toBuilder().setMaxModelLen(2048).build());
             Eventually.await(
                     "the group's context is listed",
                     () ->

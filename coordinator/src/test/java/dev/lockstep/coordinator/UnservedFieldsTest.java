@@ -122,9 +122,13 @@ final class UnservedFieldsTest {
             })
     void aRefusalNamesWhatIsServedInstead(String field, String instead) throws Exception {
         for (String path : new String[] {CHAT, COMPLETIONS}) {
-            String body =
-                    "{'model':'tiny','messages':[{'role':'user','content':'a'}],'prompt':'a',%s}";
-            JsonNode error = refused(path, body.formatted(field).replace('\'', '"'));
+            JsonNode error =
+                    refused(
+                            path,
+                            ("{'model':'tiny','messages':[{'role':'user','content':'a'}],'prompt':'a',"
+                                            + field
+                                            + "}")
+                                    .replace('\'', '"'));
             assertTrue(
                     error.get("message").asText().contains("not served; use " + instead),
                     error.toString());

@@ -70,7 +70,8 @@ final class Libc {
     /// Binds the calling thread to one CPU. Threads that it starts later inherit the binding.
     static void pinThread(int cpu) {
         if (cpu < 0 || cpu >= MAX_CPUS) {
-            throw new IllegalArgumentException("CPU %d, must be 0 to %d".formatted(cpu, MAX_CPUS - 1));
+            throw new IllegalArgumentException(
+                    "CPU %d, must be 0 to %d".formatted(cpu, MAX_CPUS - 1));
         }
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment mask = arena.allocate(MAX_CPUS / 8, 8);
