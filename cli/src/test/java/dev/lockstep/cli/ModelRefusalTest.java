@@ -68,7 +68,10 @@ class ModelRefusalTest {
                             "\"rope_theta\":Infinity",
                             "rope_theta is Infinity"),
                     configured(
-                            "a missing key", "\"vocab_size\"", "\"x\"", "key vocab_size is missing"),
+                            "a missing key",
+                            "\"vocab_size\"",
+                            "\"x\"",
+                            "key vocab_size is missing"),
                     configured(
                             "an unknown architecture without a key",
                             "\"LlamaForCausalLM\"],\"model_type\":\"llama\",\"hidden_size\"",
@@ -136,7 +139,8 @@ class ModelRefusalTest {
         writeBase(folder);
         Path config = folder.resolve("config.json");
         Files.writeString(
-                config, Files.readString(config).replace("embeddings\":false", "embeddings\":true"));
+                config,
+                Files.readString(config).replace("embeddings\":false", "embeddings\":true"));
         assertEquals(Optional.empty(), Inspection.of(folder, 2, "auto").refusal());
     }
 
