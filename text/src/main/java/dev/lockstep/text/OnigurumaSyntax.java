@@ -16,6 +16,7 @@ final class OnigurumaSyntax {
     private static final Pattern INTERVAL = Pattern.compile("\\{(\\d+)(,\\d*)?}|\\{(,\\d+)}");
     private static final Pattern GROUP =
             Pattern.compile("\\(\\?(?:[:=!>]|<[=!]|<[A-Za-z]\\w*>|([im]*(?:-[im]*)?)([:)]))");
+    private static final Pattern POSIX = Pattern.compile("\\[:(\\^?)([^:\\]]*):]");
     private static final Pattern COMMENT = Pattern.compile("\\(\\?#(?:[^)\\\\]|\\\\.)*\\)");
 
     private final String source;
@@ -194,9 +195,10 @@ final class OnigurumaSyntax {
                 throw wrong("a bracket expression that is not closed");
             }
             char c = source.charAt(at);
-            if (source.startsWith("[:", at) && source.indexOf(":]", at) > 0) {
-                posix();
-            } else if (c == '[') {
+            if (posix()) {
+                continue;
+            }
+            if (c == '[') {
                 bracket();
             } else if (c == '\\') {
                 result.append(set(true));
@@ -212,13 +214,18 @@ final class OnigurumaSyntax {
         at++;
     }
 
-    private void posix() {
-        int end = source.indexOf(":]", at);
-        String name = source.substring(at + 2, end);
-        boolean negated = name.startsWith("^");
-        String set = OnigurumaSet.posix(negated ? name.substring(1) : name);
-        result.append(negated ? "[^" : "[").append(set).append(']');
-        at = end + 2;
+    /// Translates `[:name:]` or `[:^name:]`, and returns whether it is here; other brackets that
+    /// begin with a colon, such as `[:]`, are expressions of their own.
+    private boolean posix() {
+        Matcher posix = POSIX.matcher(source).region(at, source.length());
+        if (!posix.lookingAt()) {
+            return false;
+        }
+        result.append(posix.group(1).isEmpty() ? "[" : "[^")
+                .append(OnigurumaSet.posix(posix.group(2)))
+                .append(']');
+        at = posix.end();
+        return true;
     }
 
     /// Translates an escape that may stand within brackets, and moves past it.
