@@ -90,7 +90,8 @@ final class BadStartIT {
     }
 
     private static Outcome attempt(List<String> flags) throws Exception {
-        try (Sandbox sandbox = Sandbox.quick()) {
+        Sandbox sandbox = Sandbox.quick();
+        try (sandbox) {
             List<String> all = new ArrayList<>();
             all.add("--run-folder=" + sandbox.folder());
             all.add("--group=" + sandbox.group());
@@ -106,6 +107,9 @@ final class BadStartIT {
                 // The outcome lists what is left.
             }
             return new Outcome(exitCode, launcher.errors(), launcher.output(), sandbox.leftovers());
+        } finally {
+            // Other sandboxes are removed for the thread of a test.
+            sandbox.remove();
         }
     }
 
