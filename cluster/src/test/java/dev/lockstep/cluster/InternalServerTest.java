@@ -11,7 +11,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.lockstep.cluster.process.SettingsException;
 import io.grpc.BindableService;
 import io.grpc.CallOptions;
+import io.grpc.ClientCall;
+import io.grpc.ConnectivityState;
 import io.grpc.ManagedChannel;
+import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
 import io.grpc.ServerCallHandler;
 import io.grpc.ServerServiceDefinition;
@@ -30,6 +33,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -127,6 +132,35 @@ class InternalServerTest {
             assertEquals(Status.OK, call(tcp, access, INCARNATION));
             assertEquals(2, served.get());
         }
+    }
+
+    @Test
+    void aConnectionThatBreaksOffTooManyCallsIsClosed() throws Exception {
+        try (InternalServer server = open(Optional.empty())) {
+            Member member = Member.scheduler("g", server.address(), INCARNATION);
+            ManagedChannel channel = MemberChannel.to(member, access, loop).build();
+            try {
+                // Before there is a connection, a call that breaks off is never sent.
+                ClientCalls.blockingUnaryCall(channel, ECHO, CallOptions.DEFAULT, new byte[] {7});
+                var goneAway = new CompletableFuture<Void>();
+                channel.notifyWhenStateChanged(
+                        ConnectivityState.READY, () -> goneAway.complete(null));
+                for (int i = 0; i <= LIMITS.resets(); i++) {
+                    breakOff(channel);
+                }
+                goneAway.get(60, TimeUnit.SECONDS);
+            } finally {
+                channel.shutdownNow();
+            }
+            assertEquals(Status.OK, call(server.address(), access, INCARNATION));
+        }
+    }
+
+    private static void breakOff(ManagedChannel channel) {
+        ClientCall<byte[], byte[]> call = channel.newCall(ECHO, CallOptions.DEFAULT);
+        call.start(new ClientCall.Listener<>() {}, new Metadata());
+        call.sendMessage(new byte[] {7});
+        call.cancel("broken off", null);
     }
 
     @Test
