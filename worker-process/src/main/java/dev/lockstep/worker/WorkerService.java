@@ -152,7 +152,8 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
                             : Optional.empty();
             if (unknown.isPresent()) {
                 LOG.warn("refused a Join of group {}: {}", join.getGroup(), unknown.get());
-                refuse(Status.FAILED_PRECONDITION.withDescription(unknown.get()), new Metadata());
+                // A leader that took the epoch without ZooKeeper takes its next one through it.
+                refuse(Status.UNAVAILABLE.withDescription(unknown.get()), new Metadata());
                 return;
             }
             Optional<Long> highest = WorkerService.this.refuse(join, this);
