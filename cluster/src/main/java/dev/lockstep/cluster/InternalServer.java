@@ -17,10 +17,12 @@ import java.net.UnixDomainSocketAddress;
 import java.nio.channels.UnresolvedAddressException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import org.apache.logging.log4j.LogManager;
@@ -60,7 +62,11 @@ public final class InternalServer implements AutoCloseable {
                             ? listen(where.host().get(), where.port(), starter).andUnix(socket)
                             : MemberAddress.unix(socket);
         } catch (IOException | RuntimeException e) {
-            close();
+            try {
+                close();
+            } catch (UncheckedIOException inner) {
+                e.addSuppressed(inner);
+            }
             throw e;
         }
     }
@@ -120,11 +126,18 @@ public final class InternalServer implements AutoCloseable {
 
     private static void makeFolder(Path socket) throws IOException {
         Path folder = socket.getParent();
-        Files.createDirectories(
-                folder,
-                PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
-        // Fails for a folder of another user.
-        Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwx------"));
+        Set<PosixFilePermission> owner = PosixFilePermissions.fromString("rwx------");
+        try {
+            Files.createDirectories(folder, PosixFilePermissions.asFileAttribute(owner));
+            // Fails for a folder of another user.
+            Files.setPosixFilePermissions(folder, owner);
+        } catch (IOException e) {
+            throw new IOException(
+                    "cannot use the folder %s for Unix sockets: %s; choose another --run-folder"
+                            .formatted(
+                                    folder, e.getClass().getSimpleName().replace("Exception", "")),
+                    e);
+        }
     }
 
     /// What both listeners have in common.

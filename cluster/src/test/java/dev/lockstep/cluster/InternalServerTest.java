@@ -198,6 +198,15 @@ class InternalServerTest {
     }
 
     @Test
+    void aFolderThatCannotBeUsedIsNamedWithTheSettingToChange() throws Exception {
+        Files.createFile(folder.resolve("sockets"));
+        IOException refusal = assertThrows(IOException.class, () -> open(Optional.empty()));
+        String message = String.valueOf(refusal.getMessage());
+        assertTrue(message.contains(folder.resolve("sockets").toString()), message);
+        assertTrue(message.contains("--run-folder"), message);
+    }
+
+    @Test
     void overTcpCertificatesProveTheRolesOfBothSides(@TempDir Path certificates) throws Exception {
         ClusterCertificates.make(certificates);
         assertRefused(
