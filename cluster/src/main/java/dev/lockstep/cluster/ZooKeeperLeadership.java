@@ -74,6 +74,7 @@ final class ZooKeeperLeadership implements Leadership {
 
     /// Reads the highest epoch that was given out for a group, on the thread of `tasks`.
     static long counter(ZooKeeperTree tree, String group) throws IOException, InterruptedException {
+        tree.sync(path(group));
         return counter(tree.read(path(group))).epoch();
     }
 

@@ -199,6 +199,19 @@ final class ZooKeeperTree implements AutoCloseable {
         }
     }
 
+    /// Makes the following reads see every write that was complete before this call: a server of an
+    /// ensemble may lag behind the one that another process writes to.
+    void sync(String path) throws IOException, InterruptedException {
+        call(
+                () -> {
+                    // Without waiting for the answer: a session's requests are served in order.
+                    curator.getZookeeperClient()
+                            .getZooKeeper()
+                            .sync(full(path), (_, _, _) -> {}, this);
+                    return this;
+                });
+    }
+
     Optional<Node> read(String path) throws IOException, InterruptedException {
         return call(
                 () -> {
