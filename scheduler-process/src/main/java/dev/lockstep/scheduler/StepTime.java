@@ -54,7 +54,7 @@ final class StepTime {
     ///
     /// @param micros 0 if it is unknown
     void ended(StepPlan plan, long micros) {
-        if (!measures || micros <= 0) {
+        if (!measures || micros <= 0 || plan.prefillCount() == 0) {
             return;
         }
         double all = 0;
