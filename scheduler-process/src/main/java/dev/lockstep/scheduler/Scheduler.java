@@ -276,7 +276,7 @@ public final class Scheduler {
         inFlight.remove();
         lookAhead.ended(plan, result, nanos);
         prefillPace.ended(plan, stepTime.tokens(), nanos);
-        stepTime.ended(plan, result.computeMicros());
+        stepTime.ended(plan, running.all().size(), result.computeMicros());
         resources.updateResources(plan);
         return events;
     }

@@ -31,7 +31,6 @@ final class StepTime {
 
     private final int doublingPosition;
     private final boolean measures;
-    private final int min;
     private final int limit;
     private final double[] fitting = new double[WINDOW];
     private int measurements;
@@ -41,7 +40,6 @@ final class StepTime {
         this.doublingPosition = shape.doublingPosition();
         this.measures = shape.measuredTokens() > 0;
         this.limit = shape.maxBatchedTokens();
-        this.min = Math.min(limit, 2 * MIN_CHUNK);
         this.tokens = measures ? shape.measuredTokens() : limit;
     }
 
@@ -52,8 +50,10 @@ final class StepTime {
 
     /// Records how long a step took.
     ///
+    /// @param running sequences that run now: each of them keeps its token in a step, and prefills
+    ///   keep a chunk
     /// @param micros 0 if it is unknown
-    void ended(StepPlan plan, long micros) {
+    void ended(StepPlan plan, int running, long micros) {
         if (!measures || micros <= 0 || plan.prefillCount() == 0) {
             return;
         }
@@ -69,11 +69,11 @@ final class StepTime {
         if (prefills >= cost(0, tokens) / 2) {
             fitting[measurements % WINDOW] = all * GOAL_MICROS / micros;
             measurements++;
-            adjust();
+            adjust(Math.min(limit, running + 2 * MIN_CHUNK));
         }
     }
 
-    private void adjust() {
+    private void adjust(int min) {
         double best = 0;
         for (int i = 0; i < Math.min(measurements, WINDOW); i++) {
             best = Math.max(best, fitting[i]);
@@ -83,7 +83,8 @@ final class StepTime {
         boolean fewer = measurements >= WINDOW && fits * NOTICEABLE <= tokens && tokens > min;
         if (more || fewer) {
             // Steps of other sizes have other costs: one measurement says little about them.
-            tokens = (int) Math.clamp(Math.clamp(fits, tokens / 2.0, 2.0 * tokens), min, limit);
+            double lower = Math.max(tokens / 2.0, Math.min(min, tokens));
+            tokens = (int) Math.clamp(fits, lower, Math.min(2.0 * tokens, limit));
             measurements = 0;
         }
     }

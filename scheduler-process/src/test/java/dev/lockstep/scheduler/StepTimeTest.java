@@ -100,7 +100,7 @@ class StepTimeTest {
     /// Ends full steps on a machine that computes a token in this time.
     private static void run(StepTime time, int steps, long microsPerToken) {
         for (int i = 0; i < steps; i++) {
-            time.ended(step(time.tokens(), 0), time.tokens() * microsPerToken);
+            time.ended(step(time.tokens(), 0), 1, time.tokens() * microsPerToken);
         }
     }
 
@@ -127,30 +127,40 @@ class StepTimeTest {
         run(time, 1, 5000);
         assertEquals(200, time.tokens());
         run(time, 20 * StepTime.WINDOW, 50_000);
-        assertEquals(2 * StepTime.MIN_CHUNK, time.tokens());
+        int min = 1 + 2 * StepTime.MIN_CHUNK;
+        assertEquals(min, time.tokens());
         run(time, 1, 625);
-        assertEquals(4 * StepTime.MIN_CHUNK, time.tokens());
+        assertEquals(2 * min, time.tokens());
+    }
+
+    @Test
+    void everySequenceThatRunsKeepsItsTokenHoweverSlowTheStepsAre() {
+        StepTime time = time(1024, 0, 400);
+        for (int i = 0; i < 5 * StepTime.WINDOW; i++) {
+            time.ended(step(400, 0), 300, 20 * StepTime.GOAL_MICROS);
+        }
+        assertEquals(300 + 2 * StepTime.MIN_CHUNK, time.tokens());
     }
 
     @Test
     void theCostOfPositionsIsCountedInAMeasurement() {
         StepTime time = time(1024, 100, 256);
         // As long as the goal: 256 tokens cost 583.
-        time.ended(step(256, 0), StepTime.GOAL_MICROS);
+        time.ended(step(256, 0), 1, StepTime.GOAL_MICROS);
         assertEquals(256, time.tokens());
         // Four times as fast: 2,335 is the cost of 590 tokens, more than twice as many.
-        time.ended(step(256, 0), StepTime.GOAL_MICROS / 4);
+        time.ended(step(256, 0), 1, StepTime.GOAL_MICROS / 4);
         assertEquals(512, time.tokens());
     }
 
     @Test
     void smallStepsAndUnknownTimesAndGivenNumbersChangeNothing() {
         StepTime measured = time(1024, 0, 256);
-        measured.ended(step(100, 150), 1000);
-        measured.ended(step(256, 0), 0);
+        measured.ended(step(100, 150), 1, 1000);
+        measured.ended(step(256, 0), 1, 0);
         assertEquals(256, measured.tokens());
         StepTime given = time(256, 0);
-        given.ended(step(256, 0), 1000);
+        given.ended(step(256, 0), 1, 1000);
         assertEquals(256, given.tokens());
     }
 
