@@ -22,10 +22,14 @@ import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
-import java.nio.file.Files;
+import java.nio.channels.Channels;
+import java.nio.channels.FileChannel;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.Locale;
+import java.util.Set;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
@@ -46,11 +50,20 @@ final class Recording implements Recorder, AutoCloseable {
         this.out = out;
     }
 
-    /// Creates the file, or overwrites it.
+    /// Creates the file, for its owner alone: it has prompts. Or overwrites it.
     static Recording to(Path file) {
         try {
+            FileChannel channel =
+                    FileChannel.open(
+                            file,
+                            Set.of(
+                                    StandardOpenOption.CREATE,
+                                    StandardOpenOption.TRUNCATE_EXISTING,
+                                    StandardOpenOption.WRITE),
+                            PosixFilePermissions.asFileAttribute(
+                                    PosixFilePermissions.fromString("rw-------")));
             return new Recording(
-                    file, new BufferedOutputStream(Files.newOutputStream(file), BUFFER));
+                    file, new BufferedOutputStream(Channels.newOutputStream(channel), BUFFER));
         } catch (IOException e) {
             throw new UncheckedIOException("--record: cannot write " + file, e);
         }

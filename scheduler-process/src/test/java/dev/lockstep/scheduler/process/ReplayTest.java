@@ -25,6 +25,7 @@ import dev.lockstep.scheduler.WantedOutputs;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -133,6 +134,14 @@ class ReplayTest {
         Replay.Report report = Replay.of(record(order));
         assertEquals(List.of(), report.differences());
         assertTrue(report.plans() > 100 && report.requests() > 50, () -> "" + report);
+    }
+
+    @Test
+    void aRecordingWithItsPromptsIsForItsOwnerAlone() throws IOException {
+        Path file = folder.resolve("recording");
+        Recording.to(file).close();
+        assertEquals(
+                "rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(file)));
     }
 
     /// After a lost group each waiting choice is submitted on its own to the next one.
