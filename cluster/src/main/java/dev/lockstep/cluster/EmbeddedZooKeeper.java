@@ -6,6 +6,7 @@ import java.io.UncheckedIOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.apache.zookeeper.server.AuthenticationHelper;
@@ -73,10 +74,10 @@ public final class EmbeddedZooKeeper implements AutoCloseable {
     /// Starts a server on loopback.
     ///
     /// @param access names the only client that it admits
-    /// @param data folder for its logs and snapshots, created if missing. A folder of an earlier
-    ///   run restores its counters, but also its dead processes: for 6 s their members are listed
-    ///   and their contenders are first in elections. A launcher that starts every process anew
-    ///   passes a new folder.
+    /// @param data folder for its logs and snapshots, created for its owner alone if missing. A
+    ///   folder of an earlier run restores its counters, but also its dead processes: for 6 s their
+    ///   members are listed and their contenders are first in elections. A launcher that starts
+    ///   every process anew passes a new folder.
     /// @param port 0 for any free one
     public static EmbeddedZooKeeper start(Path data, int port, ClusterAccess access) {
         return start(data, LOOPBACK, port, access);
@@ -89,7 +90,10 @@ public final class EmbeddedZooKeeper implements AutoCloseable {
     public static EmbeddedZooKeeper start(Path data, String host, int port, ClusterAccess access) {
         ServerCnxnFactory connections = listen(host, port, access);
         try {
-            Files.createDirectories(data);
+            Files.createDirectories(
+                    data,
+                    PosixFilePermissions.asFileAttribute(
+                            PosixFilePermissions.fromString("rwx------")));
             PurgeTxnLog.purge(data.toFile(), data.toFile(), SNAPSHOTS_KEPT);
             var files = new FileTxnSnapLog(data.toFile(), data.toFile());
             var server = new ZooKeeperServer(files, TICK_MILLIS, "");

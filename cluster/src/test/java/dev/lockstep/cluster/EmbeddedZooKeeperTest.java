@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cluster;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -8,6 +9,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -30,6 +32,18 @@ class EmbeddedZooKeeperTest {
                                     + first.connectString()
                                     + ": Address already in use"),
                     refusal);
+        }
+    }
+
+    /// It has the key of the names of blocks.
+    @Test
+    void theDataFolderIsForItsOwnerAlone(@TempDir Path folder) throws IOException {
+        Path data = folder.resolve("data");
+        try (EmbeddedZooKeeper server = EmbeddedZooKeeper.start(data, 0, ACCESS)) {
+            assertTrue(server.port() > 0);
+            assertEquals(
+                    "rwx------",
+                    PosixFilePermissions.toString(Files.getPosixFilePermissions(data)));
         }
     }
 
