@@ -257,7 +257,7 @@ class InternalServerTest {
     }
 
     @Test
-    void anAddressThatNobodyServesFailsTheCallAndNothingElse() {
+    void anAddressWithoutAServerFailsTheCallAndNothingElse() {
         for (MemberAddress address :
                 new MemberAddress[] {
                     MemberAddress.tcp("no-such-host.invalid", 1),

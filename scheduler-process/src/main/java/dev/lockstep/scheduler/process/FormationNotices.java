@@ -3,8 +3,8 @@ package dev.lockstep.scheduler.process;
 
 import java.util.function.Consumer;
 
-/// Tells the person who started the cluster why a group does not form, once for each reason; a
-/// first failure that may pass is not reported.
+/// Reports to the terminal why a group does not form, once for each reason; a first failure that
+/// may pass is not reported.
 ///
 /// Belongs to the thread of [GroupKeeper].
 final class FormationNotices {
@@ -13,7 +13,7 @@ final class FormationNotices {
     private int failures;
     private String lastReason = "";
 
-    /// @param notices receives lines without a final point
+    /// @param notices receives lines without a full stop
     FormationNotices(String group, Consumer<String> notices) {
         this.group = group;
         this.notices = notices;
