@@ -175,8 +175,11 @@ final class GgufTokenizer {
             }
             String left = merge.substring(0, space);
             String right = merge.substring(space + 1);
-            int result = vocabulary.textId(left + right);
-            if (result == Vocabulary.NONE || vocabulary.id(left) < 0 || vocabulary.id(right) < 0) {
+            int result = vocabulary.id(left + right);
+            boolean special =
+                    result != Vocabulary.NONE && vocabulary.kind(result) == Vocabulary.Kind.SPECIAL;
+            boolean known = special || vocabulary.textId(left + right) != Vocabulary.NONE;
+            if (!known || vocabulary.id(left) < 0 || vocabulary.id(right) < 0) {
                 throw new IllegalArgumentException(
                         "tokenizer.ggml.merges["
                                 + rank
@@ -184,7 +187,10 @@ final class GgufTokenizer {
                                 + merge
                                 + "', whose parts and result must be tokens");
             }
-            merges.put(vocabulary.id(left), vocabulary.id(right), rank, result);
+            // Text never becomes a special token, even if the merges spell one.
+            if (!special) {
+                merges.put(vocabulary.id(left), vocabulary.id(right), rank, result);
+            }
         }
         return merges;
     }

@@ -14,6 +14,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -46,6 +47,17 @@ final class EndTokensTest {
     void aMarkerOfPhi3EndsATextAndTheSameNameWithinHarmonyDoesNot() throws IOException {
         assertEquals(List.of(2, 3, 4), ends(gguf(NORMAL, "<|end|>", "<|endoftext|>")));
         assertEquals(List.of(2, 4, 5), ends(gguf(NORMAL, "<|end|>", "<|return|>", "<|call|>")));
+    }
+
+    @Test
+    void aMarkerThatTheMergesSpellIsSpecialAndNoTextBecomesIt() {
+        Tokenizer tokenizer =
+                TinyVocabularies.byteLevel("", "[ E", "[E O", "[EO T", "[EOT ]", "[EOT] s");
+        int marker = tokenizer.idOf("[EOT]").orElseThrow();
+        assertTrue(tokenizer.special(marker));
+        int[] ids = tokenizer.encode("[EOT]", false);
+        assertTrue(Arrays.stream(ids).noneMatch(id -> id == marker));
+        assertEquals("[EOT]", tokenizer.decode(ids, true));
     }
 
     @Test
