@@ -36,6 +36,7 @@ final class SelectFilters {
             return Access.item(item, path, budget);
         }
         Object part = item;
+        budget.text(path.toString().length());
         for (String name : path.toString().split("\\.", -1)) {
             budget.step();
             boolean index =

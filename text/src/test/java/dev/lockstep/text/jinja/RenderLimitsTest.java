@@ -20,6 +20,13 @@ final class RenderLimitsTest {
     private static final RenderLimits SMALL =
             RenderLimits.DEFAULT.withSteps(200_000).withOutputCharacters(100_000);
 
+    @Test
+    void theLengthOfAnAttributesPathCostsStepsForEachItem() {
+        String template =
+                "{% set s = 'a' * 99999 %}{{ range(100) | map(attribute=s) | list | length }}";
+        assertThrows(TemplateException.class, () -> render(template, SMALL.withSteps(50_000)));
+    }
+
     @ParameterizedTest
     @ValueSource(
             strings = {
