@@ -58,6 +58,7 @@ final class AddedTokens {
     void split(String text, boolean startsInput, boolean parseSpecial, Sections sections) {
         int done = 0;
         int from = 0;
+        int spaceEnd = 0;
         while (!tokens.isEmpty() && from < text.length()) {
             AddedToken token = longestAt(text, from, parseSpecial);
             if (token == null) {
@@ -70,7 +71,12 @@ final class AddedTokens {
                 continue;
             }
             int start = token.stripLeft() ? spaceStart(text, done, from) : from;
-            int stop = token.stripRight() ? spaceEnd(text, end) : end;
+            int stop = end;
+            if (token.stripRight()) {
+                // Within a run of white space that was read, its end is known.
+                spaceEnd = end < spaceEnd ? spaceEnd : spaceEnd(text, end);
+                stop = spaceEnd;
+            }
             text(text, done, start, startsInput, sections);
             if (start < stop) {
                 sections.token(token.id());

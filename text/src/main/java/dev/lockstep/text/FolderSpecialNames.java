@@ -13,6 +13,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
 
 /// A reader for the tokens that a model folder declares outside `tokenizer.json`:
 /// `tokenizer_config.json`, and for what that lacks the older `special_tokens_map.json` and
@@ -78,9 +80,10 @@ final class FolderSpecialNames {
 
     /// Reads `added_tokens.json`, an object of ids by token.
     private static List<AddedToken> olderAdded(JsonPart file, List<AddedToken> named) {
+        Set<String> contents = named.stream().map(AddedToken::content).collect(Collectors.toSet());
         List<AddedToken> tokens = new ArrayList<>();
         for (String content : file.keys()) {
-            boolean special = named.stream().anyMatch(token -> token.content().equals(content));
+            boolean special = contents.contains(content);
             int id = file.require(content).integer();
             tokens.add(new AddedToken(id, content, false, false, false, !special, special));
         }
