@@ -6,8 +6,8 @@ import java.util.function.Supplier;
 
 /// A configuration that was read, or the reason why it cannot be.
 ///
-/// The reason waits until somebody asks for the configuration: of an architecture that nobody runs,
-/// the name says more than the first of its keys that is unknown or missing.
+/// The reason is thrown only when the configuration is used: if no family runs the architecture,
+/// its name says more than the first of its keys that is unknown or missing.
 record ReadConfig(Optional<ModelConfig> config, Optional<CheckpointException> failure) {
 
     static ReadConfig of(Supplier<ModelConfig> reader) {

@@ -137,8 +137,8 @@ public interface Kernels extends AutoCloseable {
     void activateMultiply(Activation activation, Tensor gateUp, Tensor out);
 
     /// Routes each token to its `perToken` most likely experts, by the softmax of a router's
-    /// logits; the lower expert number comes first among ties. A token with a NaN or infinite logit
-    /// is routed to the first experts, each with the weight NaN.
+    /// logits; the lower expert number comes first among ties. A token with a logit that is NaN or
+    /// +∞ is routed to the first experts, each with the weight NaN.
     ///
     /// @param logits `[T, experts]` F32
     /// @param renormalized whether the weights of a token's experts are scaled to sum to 1

@@ -11,9 +11,9 @@ import org.jspecify.annotations.Nullable;
 /// A model's chat template: converts a conversation to the text that the model continues.
 ///
 /// Immutable and safe for any number of threads: parse once, render per request. Both steps throw
-/// [dev.lockstep.text.jinja.TemplateException] with the template's line: a template that does not
-/// parse stops the start, and one that refuses a conversation makes that request invalid. User text
-/// is data: braces in a message are rendered unchanged.
+/// [dev.lockstep.text.jinja.TemplateException] with the template's line: a template of the model
+/// that does not parse is [ModelTemplate.Broken], and one that refuses a conversation makes that
+/// request invalid. User text is data: braces in a message are rendered unchanged.
 public final class ChatTemplate {
     private final String source;
     private final JinjaTemplate template;
