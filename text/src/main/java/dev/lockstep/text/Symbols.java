@@ -27,7 +27,7 @@ final class Symbols {
         for (int id = 0; id < vocabulary.size(); id++) {
             int codePoint = singleCharacter(vocabulary.piece(id));
             if (codePoint >= 0) {
-                idOfCharacter[codePoint] = vocabulary.textId(vocabulary.piece(id));
+                idOfCharacter[codePoint] = vocabulary.characterId(vocabulary.piece(id));
             }
         }
     }

@@ -104,6 +104,14 @@ final class Vocabulary {
         return produced ? id : NONE;
     }
 
+    /// Returns the id of a single character if the model knows it, or [#NONE]: also of a special
+    /// token, because a text with this character has no other spelling.
+    int characterId(String piece) {
+        int id = id(piece);
+        boolean special = id != NONE && kinds[id] == Kind.SPECIAL && !outsideModel.get(id);
+        return special ? id : textId(piece);
+    }
+
     /// Returns the ids of `<0x00>` to `<0xFF>`, [#NONE] if the vocabulary has no such token.
     int[] byteIds() {
         int[] byteIds = new int[256];

@@ -89,6 +89,14 @@ final class EndTokensTest {
     }
 
     @Test
+    void aCharacterThatTheFilesNameAsASpecialTokenIsNotLostFromText() throws IOException {
+        TinyCheckpoint.write(folder, 1);
+        int[] ids = tokenizer(folder).encode("!a!", false);
+        Files.writeString(folder.resolve("tokenizer_config.json"), "{\"pad_token\":\"!\"}");
+        assertArrayEquals(ids, tokenizer(folder).encode("!a!", false));
+    }
+
+    @Test
     void theTemplateGetsTheEndTokenOfTheTokenizerAndNotTheFirstOfTheConfiguration()
             throws IOException {
         TinyCheckpoint.write(folder, 1);
