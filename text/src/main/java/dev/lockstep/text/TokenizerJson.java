@@ -156,7 +156,7 @@ final class TokenizerJson {
             String other = taken.putIfAbsent(token.id(), token.content());
             if (other != null && !other.equals(token.content())) {
                 throw new IllegalArgumentException(
-                        "token %d is \"%s\", and a file next to it adds \"%s\" with this id: download the model again"
+                        "token %d is \"%s\", and a file next to it adds \"%s\" with this id: one of the two files is wrong"
                                 .formatted(token.id(), other, token.content()));
             }
             added.add(token);
