@@ -38,7 +38,7 @@ final class CoordinatorCommand extends Command {
                         "coordinator-" + (port == 0 ? ProcessHandle.current().pid() : port),
                         settings,
                         settings.value(ProcessKeys.DRAIN_TIMEOUT).plus(CLOSING));
-        FreePort.require(settings.value(ProcessKeys.HOST), (int) port);
+        FreePort.require(ProcessKeys.HOST, settings.value(ProcessKeys.HOST), (int) port);
         ModelChoice model = start.model();
         CoordinatorMain.run(
                 CoordinatorConfig.of(start.settings(), model.path(), model.name()),

@@ -12,6 +12,10 @@ public final class InternalPort {
     public static void requireFree(Settings settings) {
         settings.find(ProcessKeys.INTERNAL_HOST)
                 .ifPresent(
-                        host -> FreePort.require(host, settings.value(ProcessKeys.INTERNAL_PORT)));
+                        host ->
+                                FreePort.require(
+                                        ProcessKeys.INTERNAL_HOST,
+                                        host,
+                                        settings.value(ProcessKeys.INTERNAL_PORT)));
     }
 }

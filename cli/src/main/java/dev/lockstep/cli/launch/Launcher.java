@@ -40,6 +40,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -301,7 +302,10 @@ public final class Launcher {
                                     .orElse(config.model().name()));
         }
         Set<String> overridden =
-                own.stream().map(flag -> flag.split("=", 2)[0]).collect(Collectors.toSet());
+                own.stream()
+                        .map(flag -> flag.split("=", 2)[0])
+                        .collect(Collectors.toCollection(HashSet::new));
+        ownSecret.ifPresent(_ -> overridden.add("--" + ProcessKeys.ZOOKEEPER_AUTH.name()));
         List<String> flags = new ArrayList<>();
         for (String flag : config.settings().commandLineFor(spec)) {
             if (!overridden.contains(flag.split("=", 2)[0])) {

@@ -5,6 +5,7 @@ import dev.lockstep.cli.hub.ModelChoice;
 import dev.lockstep.cluster.process.Key;
 import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
+import dev.lockstep.cluster.process.SettingsException;
 import dev.lockstep.cluster.process.SettingsSpec;
 import dev.lockstep.coordinator.AccessConfig;
 import dev.lockstep.coordinator.CoordinatorConfig;
@@ -62,4 +63,14 @@ public record LauncherConfig(
                             ProcessKeys.FAILPOINTS)
                     .and(AccessConfig.KEYS.toArray(Key<?>[]::new))
                     .and(SchedulerConfig.POLICY_KEYS.toArray(Key<?>[]::new));
+
+    /// Refuses the user of an ensemble without the ensemble: the embedded server admits the
+    /// processes of this launcher only.
+    static void requireEnsembleOfUser(Settings settings) {
+        if (settings.isGiven(ProcessKeys.ZOOKEEPER_AUTH)
+                && !settings.isGiven(ProcessKeys.ZOOKEEPER)) {
+            throw new SettingsException(
+                    "--zookeeper-auth is the user of an ensemble: name the ensemble with --zookeeper");
+        }
+    }
 }

@@ -4,6 +4,7 @@ package dev.lockstep.cli.launch;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.cluster.process.ProcessKeys;
 import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
@@ -12,12 +13,14 @@ import org.junit.jupiter.api.Test;
 final class FreePortTest {
     private static void assertRefused(String host, int port, String message) {
         UncheckedIOException refusal =
-                assertThrows(UncheckedIOException.class, () -> FreePort.require(host, port));
+                assertThrows(
+                        UncheckedIOException.class,
+                        () -> FreePort.require(ProcessKeys.INTERNAL_HOST, host, port));
         String line = refusal.getMessage() + "";
         assertTrue(
                 line.startsWith("cannot listen on %s:%d: ".formatted(host, port))
                         && line.contains(message)
-                        && line.endsWith("; choose another --port or --host"),
+                        && line.endsWith("; choose another --port or --internal-host"),
                 line);
     }
 
@@ -28,9 +31,9 @@ final class FreePortTest {
             port = taken.getLocalPort();
             assertRefused("127.0.0.1", port, "in use");
         }
-        FreePort.require("127.0.0.1", port);
+        FreePort.require(ProcessKeys.HOST, "127.0.0.1", port);
         new ServerSocket(port, 1, InetAddress.getLoopbackAddress()).close();
-        FreePort.require("127.0.0.1", 0);
+        FreePort.require(ProcessKeys.HOST, "127.0.0.1", 0);
     }
 
     @Test

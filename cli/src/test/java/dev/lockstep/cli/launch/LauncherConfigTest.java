@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.cli.launch;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import dev.lockstep.cluster.process.Settings;
+import dev.lockstep.cluster.process.SettingsException;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+class LauncherConfigTest {
+    private static Settings settings(String... words) {
+        return Settings.parse(LauncherConfig.SPEC, List.of(words), Map.of());
+    }
+
+    @Test
+    void theUserOfAnEnsembleNeedsTheEnsemble() {
+        SettingsException refusal =
+                assertThrows(
+                        SettingsException.class,
+                        () ->
+                                LauncherConfig.requireEnsembleOfUser(
+                                        settings("--zookeeper-auth=user")));
+        assertEquals(
+                "--zookeeper-auth is the user of an ensemble: name the ensemble with --zookeeper",
+                refusal.getMessage());
+        LauncherConfig.requireEnsembleOfUser(settings());
+        LauncherConfig.requireEnsembleOfUser(
+                settings("--zookeeper-auth=user", "--zookeeper=host:2181"));
+    }
+}
