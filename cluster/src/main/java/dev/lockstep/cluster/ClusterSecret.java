@@ -3,6 +3,7 @@ package dev.lockstep.cluster;
 
 import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.cluster.process.SettingsException;
+import dev.lockstep.cluster.process.StateFolder;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
@@ -89,12 +90,7 @@ public final class ClusterSecret {
 
     /// Returns the file that all processes of a user share unless a setting names another.
     public static Path fileOfUser() {
-        String state = System.getenv().getOrDefault("XDG_STATE_HOME", "");
-        Path folder =
-                state.isEmpty()
-                        ? Path.of(System.getProperty("user.home"), ".local", "state")
-                        : Path.of(state);
-        return folder.resolve("lockstep").resolve("cluster-secret");
+        return StateFolder.of(System.getenv()).resolve("cluster-secret");
     }
 
     /// Returns what proves this secret for one purpose and no other.

@@ -7,14 +7,15 @@ import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 
 /// A lock on a folder that one process may use at a time. The kernel releases it when the process
@@ -28,9 +29,16 @@ final class FolderLock implements AutoCloseable {
     private static final int POLL_MILLIS = 50;
     private static final int MAX_PID_LENGTH = 20;
 
+    /// The locks of this process. It keeps them alive: a channel that nothing refers to is closed.
+    /// And it keeps their files from being opened twice: the kernel drops a lock of a process that
+    /// closes any of its channels of the file.
+    private static final Map<Path, FolderLock> HELD = new ConcurrentHashMap<>();
+
+    private final Path path;
     private final FileChannel file;
 
-    private FolderLock(FileChannel file) {
+    private FolderLock(Path path, FileChannel file) {
+        this.path = path;
         this.file = file;
     }
 
@@ -67,8 +75,12 @@ final class FolderLock implements AutoCloseable {
         }
     }
 
-    /// Takes the lock of a file; empty while another process has it.
-    static Optional<FolderLock> tryTake(Path path) throws IOException {
+    /// Takes the lock of a file until it is closed; empty while it is taken.
+    static synchronized Optional<FolderLock> tryTake(Path path) throws IOException {
+        Path real = real(path);
+        if (HELD.containsKey(real)) {
+            return Optional.empty();
+        }
         FileChannel file =
                 FileChannel.open(
                         path,
@@ -81,10 +93,10 @@ final class FolderLock implements AutoCloseable {
                 file.truncate(0);
                 String pid = ProcessHandle.current().pid() + "\n";
                 var _ = file.write(ByteBuffer.wrap(pid.getBytes(StandardCharsets.UTF_8)));
-                return Optional.of(new FolderLock(file));
+                var taken = new FolderLock(real, file);
+                HELD.put(real, taken);
+                return Optional.of(taken);
             }
-        } catch (OverlappingFileLockException e) {
-            // Another lock of this process.
         } catch (IOException e) {
             file.close();
             throw e;
@@ -93,7 +105,14 @@ final class FolderLock implements AutoCloseable {
         return Optional.empty();
     }
 
+    private static Path real(Path path) throws IOException {
+        return path.toAbsolutePath().getParent().toRealPath().resolve(path.getFileName());
+    }
+
     private static String holder(Path path) throws IOException {
+        if (HELD.containsKey(real(path))) {
+            return Long.toString(ProcessHandle.current().pid());
+        }
         try (FileChannel file = FileChannel.open(path, StandardOpenOption.READ)) {
             ByteBuffer text = ByteBuffer.allocate(MAX_PID_LENGTH);
             var _ = file.read(text);
@@ -106,7 +125,9 @@ final class FolderLock implements AutoCloseable {
         try {
             file.close();
         } catch (IOException e) {
-            throw new UncheckedIOException("cannot release a lock", e);
+            throw new UncheckedIOException("cannot release the lock " + path, e);
+        } finally {
+            HELD.remove(path, this);
         }
     }
 }

@@ -2,6 +2,7 @@
 package dev.lockstep.cli.launch;
 
 import dev.lockstep.cli.console.Terminal;
+import dev.lockstep.cluster.process.StateFolder;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.DirectoryStream;
@@ -44,7 +45,7 @@ record LogFolder(Path path, FolderLock lock) {
     /// Creates the folder of a new run and removes those of the oldest runs that have ended. Where
     /// the user has no such folder, a temporary one that stays is used, and said.
     static LogFolder ofNewRun(Map<String, String> environment, Terminal terminal) {
-        Path all = folderOfAll(environment);
+        Path all = StateFolder.of(environment).resolve("logs");
         try {
             return create(all);
         } catch (IOException e) {
@@ -62,22 +63,6 @@ record LogFolder(Path path, FolderLock lock) {
                 throw new UncheckedIOException("cannot make a folder for logs", second);
             }
         }
-    }
-
-    /// Returns `$XDG_STATE_HOME/lockstep/logs`, by default in `~/.local/state`.
-    private static Path folderOfAll(Map<String, String> environment) {
-        Path state =
-                Optional.ofNullable(environment.get("XDG_STATE_HOME"))
-                        .filter(text -> text.startsWith("/"))
-                        .map(Path::of)
-                        .orElseGet(
-                                () ->
-                                        Path.of(
-                                                environment.getOrDefault(
-                                                        "HOME", System.getProperty("user.home")),
-                                                ".local",
-                                                "state"));
-        return state.resolve("lockstep").resolve("logs").toAbsolutePath();
     }
 
     static LogFolder create(Path all) throws IOException {
@@ -103,10 +88,15 @@ record LogFolder(Path path, FolderLock lock) {
         }
         runs.sort(Comparator.comparing(run -> run.getFileName().toString()));
         for (Path run : runs.subList(0, Math.max(0, runs.size() - KEPT_RUNS))) {
-            Optional<FolderLock> lock = FolderLock.tryTake(run.resolve(LOCK));
-            if (lock.isPresent()) {
-                remove(run);
-                lock.get().close();
+            try {
+                Optional<FolderLock> lock = FolderLock.tryTake(run.resolve(LOCK));
+                if (lock.isPresent()) {
+                    try (FolderLock _ = lock.get()) {
+                        remove(run);
+                    }
+                }
+            } catch (IOException | UncheckedIOException e) {
+                // Of another user, or another run removes it now: it stays, and this run starts.
             }
         }
     }

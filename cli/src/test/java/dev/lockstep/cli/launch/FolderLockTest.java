@@ -3,10 +3,16 @@ package dev.lockstep.cli.launch;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.cluster.process.SettingsException;
+import java.lang.ref.Cleaner;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -27,5 +33,36 @@ final class FolderLockTest {
                     refusal.getMessage());
         }
         FolderLock.require("run-folder", folder, "serve").close();
+    }
+
+    @Test
+    void aLockLastsThoughNothingRefersToItAndThisProcessAsksAgain() throws Exception {
+        Path file = folder.resolve("run.lock");
+        assertTrue(FolderLock.tryTake(file).isPresent());
+        assertTrue(isLocked(file));
+        for (int i = 0; i < 3; i++) {
+            collectGarbage();
+        }
+        assertTrue(isLocked(file));
+        assertEquals(Optional.empty(), FolderLock.tryTake(file));
+        assertThrows(
+                SettingsException.class,
+                () -> FolderLock.require("run-folder", folder, "run", Duration.ZERO));
+        assertTrue(isLocked(file));
+    }
+
+    /// Returns whether the kernel has a lock of this process on a file.
+    private static boolean isLocked(Path file) throws Exception {
+        String process = " " + ProcessHandle.current().pid() + " ";
+        String inode = ":" + Files.getAttribute(file, "unix:ino") + " ";
+        return Files.readAllLines(Path.of("/proc/locks")).stream()
+                .anyMatch(line -> line.contains(process) && line.contains(inode));
+    }
+
+    private static void collectGarbage() throws Exception {
+        var collected = new CountDownLatch(1);
+        Cleaner.create().register(new Object(), collected::countDown);
+        System.gc();
+        assertTrue(collected.await(10, TimeUnit.SECONDS));
     }
 }

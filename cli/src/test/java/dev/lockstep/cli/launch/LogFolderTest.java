@@ -41,15 +41,18 @@ final class LogFolderTest {
             oldRun("202601%d-120000-x".formatted(day));
         }
         Files.writeString(folder.resolve("notes"), "mine");
+        // Nothing in it can be removed.
+        Files.writeString(folder.resolve("20260101-120000-x"), "no folder");
         Path lasting = folder.resolve("20260110-120000-x").resolve("run.lock");
         try (FolderLock _ = FolderLock.tryTake(lasting).orElseThrow()) {
             LogFolder made = LogFolder.create(folder);
             List<String> left = runs();
-            assertEquals("20260110-120000-x", left.getFirst());
-            assertEquals("20260116-120000-x", left.get(1));
+            assertEquals("20260101-120000-x", left.getFirst());
+            assertEquals("20260110-120000-x", left.get(1));
+            assertEquals("20260116-120000-x", left.get(2));
             assertTrue(left.contains("notes") && left.contains(made.path().getFileName() + ""));
-            // The lasting run, the notes, and the newest runs with this one.
-            assertEquals(2 + LogFolder.KEPT_RUNS, left.size(), left::toString);
+            // The file, the lasting run, the notes, and the newest runs with this one.
+            assertEquals(3 + LogFolder.KEPT_RUNS, left.size(), left::toString);
             assertEquals(
                     "rwx------",
                     PosixFilePermissions.toString(Files.getPosixFilePermissions(made.path())));
