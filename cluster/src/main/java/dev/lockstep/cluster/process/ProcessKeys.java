@@ -58,8 +58,9 @@ public final class ProcessKeys {
                     .orElseComputed("one file for all processes of a user");
 
     public static final Key<String> RUN_FOLDER =
-            Key.text("run-folder", "PATH", "where logs and Unix sockets go")
-                    .orElseComputed("a new folder in the temporary folder");
+            Key.text("run-folder", "PATH", "the folder of Unix sockets and logs")
+                    .orElseComputed(
+                            "a temporary one; serve logs to the user's folder of state, others to standard error");
 
     public static final Key<Duration> DRAIN_TIMEOUT =
             Key.duration(
