@@ -10,6 +10,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Stream;
 
 /// Makes the certificate authority of a cluster and one certificate for each role, with the JDK's
 /// `keytool`.
@@ -32,13 +33,15 @@ public final class ClusterCertificates {
 
     /// Writes the files of a new authority.
     ///
-    /// @param folder created if missing, for its owner alone
-    /// @throws IOException when the folder has such files already, or they cannot be written
+    /// @param folder empty or missing; becomes its owner's alone
+    /// @throws IOException when the folder has files, or these cannot be written
     public static void make(Path folder) throws IOException, InterruptedException {
         Set<PosixFilePermission> owner = PosixFilePermissions.fromString("rwx------");
         Files.createDirectories(folder, PosixFilePermissions.asFileAttribute(owner));
-        if (Files.exists(folder.resolve("ca.p12"))) {
-            throw new IOException(folder + " has an authority already: name another folder");
+        try (Stream<Path> files = Files.list(folder)) {
+            if (files.findAny().isPresent()) {
+                throw new IOException(folder + " is not empty: name another folder");
+            }
         }
         // Everything is private before it exists.
         Files.setPosixFilePermissions(folder, owner);
