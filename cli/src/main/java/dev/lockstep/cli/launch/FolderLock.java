@@ -13,6 +13,7 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -106,7 +107,8 @@ final class FolderLock implements AutoCloseable {
     }
 
     private static Path real(Path path) throws IOException {
-        return path.toAbsolutePath().getParent().toRealPath().resolve(path.getFileName());
+        Path folder = Objects.requireNonNull(path.toAbsolutePath().getParent());
+        return folder.toRealPath().resolve(path.getFileName());
     }
 
     private static String holder(Path path) throws IOException {
