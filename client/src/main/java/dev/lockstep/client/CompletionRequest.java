@@ -13,7 +13,7 @@ import java.util.OptionalLong;
 /// @param input a prompt, or the messages of a chat
 /// @param maxTokens limit of generated tokens, at least 1; default 16 for a prompt, the rest of the
 ///   context for a chat
-/// @param temperature 0 to 2, 0 is greedy; default 1
+/// @param temperature 0 to 2, 0 is greedy; default the model's, or else 1
 /// @param seed of the sampler; default random
 /// @param stop up to 64 texts of 1 to 4096 characters that end the completion and are not part of
 ///   it
