@@ -52,7 +52,9 @@ enum BodyEncoding {
         }
         var decoded = new ByteArrayOutputStream();
         byte[] piece = new byte[PIECE];
-        try (InputStream in = open(body)) {
+        // The stream does not end an inflater that it was given.
+        try (var inflater = new Inflater(!isZlib(body));
+                InputStream in = open(body, inflater)) {
             for (int count = in.read(piece); count >= 0; count = in.read(piece)) {
                 admit.accept(count);
                 decoded.write(piece, 0, count);
@@ -66,11 +68,9 @@ enum BodyEncoding {
         return decoded.toByteArray();
     }
 
-    private InputStream open(byte[] body) throws IOException {
+    private InputStream open(byte[] body, Inflater inflater) throws IOException {
         var in = new ByteArrayInputStream(body);
-        return this == GZIP
-                ? new GZIPInputStream(in)
-                : new InflaterInputStream(in, new Inflater(!isZlib(body)));
+        return this == GZIP ? new GZIPInputStream(in) : new InflaterInputStream(in, inflater);
     }
 
     /// Returns whether the body begins as the zlib format, which the name `deflate` means; some
