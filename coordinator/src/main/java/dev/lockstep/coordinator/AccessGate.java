@@ -96,8 +96,7 @@ final class AccessGate implements DecoratingHttpServiceFunction {
         if (error.status() == HttpStatus.UNAUTHORIZED.code()) {
             exchange.addHeader(HttpHeaderNames.WWW_AUTHENTICATE, "Bearer realm=\"lockstep\"");
         }
-        // A client that is still sending would take an early response for a broken stream.
-        var _ = request.subscribe().whenComplete((_, _) -> exchange.fail(error));
+        UnusedBody.discard(request, timeouts.body(), () -> exchange.fail(error));
         return writer;
     }
 

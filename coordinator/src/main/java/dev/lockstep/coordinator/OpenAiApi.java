@@ -149,8 +149,7 @@ final class OpenAiApi implements HttpService {
                     });
             return writer;
         }
-        // A client that is still sending would take an early response for a broken stream.
-        var _ = request.subscribe().whenComplete((_, _) -> get(path, request, exchange));
+        UnusedBody.discard(request, timeouts.body(), () -> get(path, request, exchange));
         return writer;
     }
 

@@ -167,6 +167,21 @@ final class AccessTest {
         }
     }
 
+    /// The second path needs no key, and its method is wrong.
+    @ParameterizedTest
+    @CsvSource({"/tokenize, 401, invalid_api_key", "/livez, 405, method_not_allowed"})
+    void aBodyThatIsNotUsedIsReadUpToALimit(String path, String status, String code)
+            throws Exception {
+        try (var raw = new RawConnection(locked.coordinator.port())) {
+            raw.send(
+                    "POST "
+                            + path
+                            + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000000\r\n\r\n");
+            raw.send(" ".repeat(9 << 20));
+            assertTrue(raw.readUntil(code).startsWith("HTTP/1.1 " + status));
+        }
+    }
+
     @Test
     void gRpcNeedsAKeyExceptForHealth() throws Exception {
         ManagedChannel channel =
