@@ -10,7 +10,6 @@ import dev.lockstep.proto.v1.ClusterStatusResponse;
 import dev.lockstep.proto.v1.MemberStatus;
 import dev.lockstep.proto.v1.RequestTimeline;
 import dev.lockstep.proto.v1.RequestTimelineRequest;
-import io.grpc.Status;
 import io.grpc.stub.StreamObserver;
 import java.util.Locale;
 import java.util.concurrent.Executor;
@@ -40,12 +39,15 @@ final class AdminService extends AdminGrpc.AdminImplBase {
     @Override
     public void clusterStatus(
             ClusterStatusRequest request, StreamObserver<ClusterStatusResponse> observer) {
+        UnaryResponse.send(observer, this::status);
+    }
+
+    private ClusterStatusResponse status() {
         ClusterStatusResponse.Builder proto =
                 ClusterStatusResponse.newBuilder().setReady(readiness.obstacle().isEmpty());
         GroupView.byGroup(schedulers.groups()).forEach(view -> proto.addGroups(view.status()));
         schedulers.members().members().forEach(member -> proto.addMembers(toProto(member)));
-        observer.onNext(proto.build());
-        observer.onCompleted();
+        return proto.build();
     }
 
     @Override
@@ -53,18 +55,10 @@ final class AdminService extends AdminGrpc.AdminImplBase {
             RequestTimelineRequest request, StreamObserver<RequestTimeline> observer) {
         RequestContext context = completions.currentCall();
         threads.execute(
-                () -> {
-                    try {
-                        observer.onNext(
-                                timelines.message(request.getRequestId(), context.tenant()));
-                        observer.onCompleted();
-                    } catch (ApiError e) {
-                        observer.onError(RpcResponse.status(e));
-                    } catch (InterruptedException e) {
-                        Thread.currentThread().interrupt();
-                        observer.onError(Status.CANCELLED.asRuntimeException());
-                    }
-                });
+                () ->
+                        UnaryResponse.send(
+                                observer,
+                                () -> timelines.message(request.getRequestId(), context.tenant())));
     }
 
     private static MemberStatus toProto(Member member) {

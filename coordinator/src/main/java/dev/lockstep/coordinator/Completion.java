@@ -123,9 +123,8 @@ final class Completion {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             sink.failed(ApiError.internal("the request was interrupted"));
-        } catch (RuntimeException e) {
-            LOG.error("request {} failed", request.requestId(), new RequestFault(e));
-            sink.failed(ApiError.internal("the request failed; the coordinator's log says why"));
+        } catch (RuntimeException | StackOverflowError e) {
+            sink.failed(RequestFault.logged("request " + request.requestId(), e));
         } finally {
             inbox.cancelCalls();
         }

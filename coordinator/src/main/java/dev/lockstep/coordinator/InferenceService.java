@@ -18,8 +18,6 @@ import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import java.util.concurrent.Executor;
 import java.util.function.Supplier;
-import org.apache.logging.log4j.LogManager;
-import org.apache.logging.log4j.Logger;
 
 /// The public API over gRPC.
 ///
@@ -27,8 +25,6 @@ import org.apache.logging.log4j.Logger;
 /// conversion to the same tree.
 final class InferenceService extends InferenceGrpc.InferenceImplBase {
     static final String NAME = InferenceGrpc.SERVICE_NAME;
-
-    private static final Logger LOG = LogManager.getLogger(InferenceService.class);
 
     private final CompletionFactory completions;
     private final OpenRequests requests;
@@ -83,7 +79,7 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
         } catch (ApiError e) {
             response.failed(e);
         } catch (RuntimeException | StackOverflowError e) {
-            response.failed(failure(e));
+            response.failed(RequestFault.logged("a gRPC request", e));
         } finally {
             requests.leave(inbox);
             metrics.countRequest(response.status());
@@ -155,29 +151,6 @@ final class InferenceService extends InferenceGrpc.InferenceImplBase {
     }
 
     private <T> void respond(StreamObserver<T> observer, Supplier<T> work) {
-        threads.execute(
-                () -> {
-                    try {
-                        observer.onNext(work.get());
-                        observer.onCompleted();
-                        metrics.countRequest(200);
-                    } catch (ApiError e) {
-                        refuse(observer, e);
-                    } catch (RuntimeException | StackOverflowError e) {
-                        refuse(observer, failure(e));
-                    }
-                });
-    }
-
-    private void refuse(StreamObserver<?> observer, ApiError error) {
-        observer.onError(RpcResponse.status(error));
-        metrics.countRequest(error.status());
-    }
-
-    /// Logs a failure of the coordinator and returns the error for the client, which says nothing
-    /// about it.
-    private static ApiError failure(Throwable e) {
-        LOG.error("a gRPC request failed", e);
-        return ApiError.internal("the request failed; the coordinator's log says why");
+        threads.execute(() -> metrics.countRequest(UnaryResponse.send(observer, work::get)));
     }
 }

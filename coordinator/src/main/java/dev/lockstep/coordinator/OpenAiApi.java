@@ -158,14 +158,13 @@ final class OpenAiApi implements HttpService {
             getRoute(path, request, exchange).accept(exchange);
         } catch (ApiError e) {
             exchange.fail(e);
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | StackOverflowError e) {
             fail(exchange, e);
         }
     }
 
-    private static void fail(HttpExchange exchange, RuntimeException e) {
-        LOG.error("request {} failed", exchange.requestId(), new RequestFault(e));
-        exchange.fail(ApiError.internal("the request failed; the coordinator's log says why"));
+    private static void fail(HttpExchange exchange, Throwable e) {
+        exchange.fail(RequestFault.logged("request " + exchange.requestId(), e));
     }
 
     private Consumer<HttpExchange> getRoute(
@@ -248,7 +247,7 @@ final class OpenAiApi implements HttpService {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             exchange.fail(ApiError.internal("the request was interrupted"));
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | StackOverflowError e) {
             fail(exchange, e);
         } finally {
             requests.leave(inbox);

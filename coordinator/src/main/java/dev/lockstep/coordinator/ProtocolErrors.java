@@ -10,19 +10,14 @@ import com.linecorp.armeria.common.RequestHeaders;
 import com.linecorp.armeria.server.ServerErrorHandler;
 import com.linecorp.armeria.server.ServiceConfig;
 import com.linecorp.armeria.server.ServiceRequestContext;
-import org.apache.logging.log4j.LogManager;
-import org.apache.logging.log4j.Logger;
 import org.jspecify.annotations.Nullable;
 
 /// The responses to requests that never reach a route, with the error object of the API: an invalid
 /// path, headers that are too long.
 final class ProtocolErrors implements ServerErrorHandler {
-    private static final Logger LOG = LogManager.getLogger(ProtocolErrors.class);
-
     @Override
     public HttpResponse onServiceException(ServiceRequestContext context, Throwable cause) {
-        LOG.error("a request failed", new RequestFault(cause));
-        ApiError error = ApiError.internal("the request failed; the coordinator's log says why");
+        ApiError error = RequestFault.logged("a request", cause);
         return response(HttpStatus.INTERNAL_SERVER_ERROR, error).toHttpResponse();
     }
 
