@@ -3,6 +3,7 @@ package dev.lockstep.coordinator;
 
 import com.linecorp.armeria.common.HttpRequest;
 import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -86,27 +87,21 @@ final class RequestBodies {
     }
 
     private byte[] readWhole(HttpRequest request, AtomicLong held) throws InterruptedException {
+        CompletableFuture<byte[]> body =
+                BodyReader.read(
+                        request,
+                        length -> admit(held, length, ""),
+                        (long) MAX_LARGE_BODIES * maxBytes);
         try {
-            return request.mapData(
-                            data -> {
-                                try {
-                                    admit(held, data.length(), "");
-                                } catch (ApiError e) {
-                                    data.close();
-                                    throw e;
-                                }
-                                return data;
-                            })
-                    .aggregate()
-                    .get(timeout.toNanos(), TimeUnit.NANOSECONDS)
-                    .content()
-                    .array();
+            return body.get(timeout.toNanos(), TimeUnit.NANOSECONDS);
         } catch (ExecutionException e) {
             if (e.getCause() instanceof ApiError error) {
                 throw error;
             }
             throw ApiError.refused(400, "broken_body", "the body is incomplete");
         } catch (TimeoutException e) {
+            // Pieces that still arrive are not counted.
+            body.cancel(false);
             request.abort();
             throw ApiError.refused(
                     408,

@@ -224,6 +224,19 @@ final class ConnectionTest {
     }
 
     @Test
+    void aTooLargeBodyOfUnknownSizeIsRefusedBeforeItsEnd() throws Exception {
+        try (var raw = new RawConnection(tiny.coordinator.port())) {
+            raw.send(
+                    "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
+            for (int i = 0; i < 8; i++) {
+                raw.send("10000\r\n" + " ".repeat(1 << 16) + "\r\n");
+            }
+            String response = raw.readUntil("body_too_large");
+            assertTrue(response.startsWith("HTTP/1.1 413"), response);
+        }
+    }
+
+    @Test
     void aBodyThatDoesNotArriveTimesOut() throws Exception {
         try (TestCoordinator other = TestCoordinator.start(TestCoordinator.SHORT_TIMEOUTS);
                 var raw = new RawConnection(other.coordinator.port())) {
