@@ -13,10 +13,6 @@ import dev.lockstep.kernels.DType;
 public record LoadSettings(
         DType compute, DType kvType, int blockSize, int maxPositions, Progress progress) {
 
-    LoadSettings withProgress(Progress other) {
-        return new LoadSettings(compute, kvType, blockSize, maxPositions, other);
-    }
-
     /// Receives the progress of loading.
     @FunctionalInterface
     public interface Progress {

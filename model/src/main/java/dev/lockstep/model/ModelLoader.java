@@ -61,8 +61,9 @@ record ModelLoader(Checkpoint checkpoint, ModelFamily family) {
         return family == GENERIC;
     }
 
-    Model load(Shard shard, Kernels kernels, LoadSettings settings) {
-        return family.load(new Weights(checkpoint, shard, kernels, settings));
+    /// @param storedBytes of the shard in the files, estimated, for the progress
+    Model load(Shard shard, Kernels kernels, LoadSettings settings, long storedBytes) {
+        return family.load(new Weights(checkpoint, shard, kernels, settings, storedBytes));
     }
 
     /// Checks from headers that the family can load these shards: names, types and shapes of

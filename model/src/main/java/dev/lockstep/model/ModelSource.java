@@ -94,14 +94,7 @@ public final class ModelSource {
     }
 
     public Model load(Shard shard, Kernels kernels, LoadSettings settings) {
-        // The rank reads more or less than its share of the files: what a matrix is used for twice
-        // is read twice, and heads are not always divided evenly.
-        long total = Math.max(1, storedWeightBytes(shard));
-        return loader.load(
-                shard,
-                kernels,
-                settings.withProgress(
-                        (bytes, _) -> settings.progress().loaded(Math.min(bytes, total), total)));
+        return loader.load(shard, kernels, settings, storedWeightBytes(shard));
     }
 
     /// Returns the bytes of a token in the KV cache of one rank, all KV groups together.

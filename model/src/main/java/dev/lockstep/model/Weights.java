@@ -38,19 +38,25 @@ public final class Weights {
     private long bytes;
     private long sourceBytes;
 
-    Weights(Checkpoint checkpoint, Shard shard, Kernels kernels, LoadSettings settings) {
+    /// @param storedBytes of the shard in the files, estimated
+    Weights(
+            Checkpoint checkpoint,
+            Shard shard,
+            Kernels kernels,
+            LoadSettings settings,
+            long storedBytes) {
         this.checkpoint = checkpoint;
         this.shard = shard;
         this.kernels = kernels;
         this.settings = settings;
-        this.sourceTotal = checkpoint.byteSize() / shard.size();
+        this.sourceTotal = Math.max(1, storedBytes);
     }
 
     /// Returns the weights of a shard without their bytes: a family that loads from them checks
     /// names and shapes.
     static Weights ofHeaders(Checkpoint checkpoint, Shard shard) {
         var settings = new LoadSettings(DType.F32, DType.F32, 16, 1, LoadSettings.Progress.none());
-        return new Weights(checkpoint, shard, new HeaderKernels(), settings);
+        return new Weights(checkpoint, shard, new HeaderKernels(), settings, 0);
     }
 
     public ModelConfig config() {
@@ -221,7 +227,9 @@ public final class Weights {
             long blocks = (long) source.rows().length * source.columns() / type.blockSize();
             sourceBytes += blocks * type.blockBytes();
         }
-        settings.progress().loaded(sourceBytes, sourceTotal);
+        // The rank reads more or less than its share of the files: what a matrix is used for twice
+        // is read twice, and heads are not always divided evenly.
+        settings.progress().loaded(Math.min(sourceBytes, sourceTotal), sourceTotal);
         return weight;
     }
 
