@@ -26,7 +26,7 @@ final class ConversationRenderer {
         }
         int firstCall = firstCall(conversation);
         Optional<ToolCallForm> form =
-                firstCall < 0 ? Optional.empty() : ToolCallForm.of(template, clock);
+                firstCall < 0 ? Optional.empty() : template.toolCallForm(clock);
         String prompt = rendered(form.map(each -> each.apply(conversation)).orElse(conversation));
         if (firstCall >= 0 && form.isEmpty()) {
             throw unrendered("messages[" + firstCall + "]." + ToolCallFields.FIELD);

@@ -6,11 +6,12 @@ import dev.lockstep.text.jinja.RenderLimits;
 import java.time.Clock;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /// A model's chat template: converts a conversation to the text that the model continues.
 ///
-/// Immutable and safe for any number of threads: parse once, render per request. Both steps throw
+/// Safe for any number of threads: parse once, render per request. Both steps throw
 /// [dev.lockstep.text.jinja.TemplateException] with the template's line: a template of the model
 /// that does not parse is [ModelTemplate.Broken], and one that refuses a conversation makes that
 /// request invalid. User text is data: braces in a message are rendered unchanged.
@@ -19,6 +20,12 @@ public final class ChatTemplate {
     private final JinjaTemplate template;
     private final String bosToken;
     private final String eosToken;
+
+    /// Made when it is first needed; several threads may make the same.
+    @Nullable private volatile Trial trial;
+
+    /// What a trial of the template's tool calls showed.
+    private record Trial(Optional<ToolCallForm> form) {}
 
     private ChatTemplate(String source, JinjaTemplate template, String bosToken, String eosToken) {
         this.source = source;
@@ -36,6 +43,16 @@ public final class ChatTemplate {
     public static ChatTemplate parse(
             String source, String bosToken, String eosToken, RenderLimits limits) {
         return new ChatTemplate(source, JinjaTemplate.parse(source, limits), bosToken, eosToken);
+    }
+
+    /// Returns the form in which this template renders tool calls; empty if it renders none.
+    public Optional<ToolCallForm> toolCallForm(Clock clock) {
+        Trial made = trial;
+        if (made == null) {
+            made = new Trial(ToolCallForm.of(this, clock));
+            trial = made;
+        }
+        return made.form();
     }
 
     public String source() {
