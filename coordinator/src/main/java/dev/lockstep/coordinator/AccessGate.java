@@ -96,7 +96,8 @@ final class AccessGate implements DecoratingHttpServiceFunction {
         if (error.status() == HttpStatus.UNAUTHORIZED.code()) {
             exchange.addHeader(HttpHeaderNames.WWW_AUTHENTICATE, "Bearer realm=\"lockstep\"");
         }
-        UnusedBody.discard(request, timeouts.body(), () -> exchange.fail(error));
+        UnusedBody.discard(
+                request, UnusedBody.MAX_BYTES, timeouts.body(), () -> exchange.fail(error));
         return writer;
     }
 

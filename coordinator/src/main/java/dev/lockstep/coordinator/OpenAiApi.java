@@ -149,7 +149,8 @@ final class OpenAiApi implements HttpService {
                     });
             return writer;
         }
-        UnusedBody.discard(request, timeouts.body(), () -> get(path, request, exchange));
+        UnusedBody.discard(
+                request, UnusedBody.MAX_BYTES, timeouts.body(), () -> get(path, request, exchange));
         return writer;
     }
 

@@ -4,6 +4,7 @@ package dev.lockstep.coordinator;
 import com.linecorp.armeria.common.HttpRequest;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -43,8 +44,11 @@ final class RequestBodies {
     Body read(HttpRequest request) throws InterruptedException {
         long declared = request.headers().contentLength();
         if (declared > maxBytes) {
-            if (declared <= (long) MAX_LARGE_BODIES * maxBytes) {
-                discard(request);
+            long unused = (long) MAX_LARGE_BODIES * maxBytes;
+            if (declared <= unused) {
+                var ended = new CountDownLatch(1);
+                UnusedBody.discard(request, unused, timeout, ended::countDown);
+                ended.await();
             }
             throw tooLarge(declared + " bytes");
         }
@@ -73,16 +77,6 @@ final class RequestBodies {
         } catch (ApiError e) {
             inMemory.addAndGet(-held.get());
             throw e;
-        }
-    }
-
-    /// Lets a client finish that is not far over the limit: while it sends, it might take a
-    /// response for a broken stream.
-    private void discard(HttpRequest request) throws InterruptedException {
-        try {
-            request.subscribe().get(timeout.toNanos(), TimeUnit.NANOSECONDS);
-        } catch (ExecutionException | TimeoutException e) {
-            request.abort();
         }
     }
 

@@ -12,17 +12,18 @@ import java.util.concurrent.atomic.AtomicLong;
 /// The client gets the response early nevertheless if the body is too large or takes too long; the
 /// server closes the connection then.
 final class UnusedBody {
-    private static final long MAX_BYTES = 8 << 20;
+    /// The limit where none is configured.
+    static final long MAX_BYTES = 8 << 20;
 
     private UnusedBody() {}
 
     /// Runs `respond` once at the end of the body or at the limit.
-    static void discard(HttpRequest request, Duration timeout, Runnable respond) {
+    static void discard(HttpRequest request, long maxBytes, Duration timeout, Runnable respond) {
         var received = new AtomicLong();
         var _ =
                 request.mapData(
                                 data -> {
-                                    if (received.addAndGet(data.length()) > MAX_BYTES) {
+                                    if (received.addAndGet(data.length()) > maxBytes) {
                                         data.close();
                                         throw new IllegalStateException("the body is too large");
                                     }
