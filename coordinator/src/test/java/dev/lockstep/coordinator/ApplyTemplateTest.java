@@ -8,7 +8,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.lockstep.text.ChatTemplate;
 import dev.lockstep.text.ModelTemplate;
 import java.net.http.HttpResponse;
-import java.util.Optional;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -37,7 +36,7 @@ final class ApplyTemplateTest {
         ServedModel model = TestCoordinator.tinyModel();
         tiny =
                 TestCoordinator.start(
-                        with(
+                        Models.templated(
                                 model,
                                 new ModelTemplate.Usable(ChatTemplate.parse(TEMPLATE, "", ""))));
     }
@@ -45,19 +44,6 @@ final class ApplyTemplateTest {
     @AfterAll
     static void stop() {
         tiny.close();
-    }
-
-    private static ServedModel with(ServedModel model, ModelTemplate template) {
-        return new ServedModel(
-                model.names(),
-                model.vocabularySize(),
-                model.contextLength(),
-                model.tokenizer(),
-                template,
-                model.endTokens(),
-                model.tokenizerInfo(),
-                model.defaults(),
-                model.created());
     }
 
     private static String body(String fields) {
@@ -142,21 +128,11 @@ final class ApplyTemplateTest {
         ServedModel model = TestCoordinator.tinyModel();
         String chat = "'messages':[{'role':'user','content':'a'}]";
         try (TestCoordinator plain =
-                TestCoordinator.start(with(model, new ModelTemplate.Missing()))) {
+                TestCoordinator.start(Models.templated(model, new ModelTemplate.Missing()))) {
             assertTrue(
                     refused(plain, chat).get("message").asText().contains("has no chat template"));
         }
-        var idsOnly =
-                new ServedModel(
-                        model.names(),
-                        model.vocabularySize(),
-                        model.contextLength(),
-                        Optional.empty(),
-                        new ModelTemplate.Missing(),
-                        model.endTokens(),
-                        model.tokenizerInfo(),
-                        model.defaults(),
-                        model.created());
+        ServedModel idsOnly = Models.withoutTokenizer(model);
         try (TestCoordinator ids = TestCoordinator.start(idsOnly)) {
             assertTrue(refused(ids, chat).get("message").asText().contains("has no tokenizer"));
         }

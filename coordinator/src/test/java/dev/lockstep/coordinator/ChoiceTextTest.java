@@ -10,7 +10,6 @@ import dev.lockstep.coordinator.engine.GeneratedToken;
 import dev.lockstep.coordinator.engine.Sampling;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Random;
 import org.junit.jupiter.api.BeforeAll;
@@ -132,17 +131,7 @@ final class ChoiceTextTest {
 
     @Test
     void aModelWithoutATokenizerReturnsTokensWithoutText() {
-        var bare =
-                new ServedModel(
-                        List.of("bare"),
-                        512,
-                        512,
-                        Optional.empty(),
-                        model.chatTemplate(),
-                        model.endTokens(),
-                        model.tokenizerInfo(),
-                        model.defaults(),
-                        0);
+        ServedModel bare = Models.withoutTokenizer(model);
         ChoiceText choice = choice(bare, withStops(List.of()));
         Delta all = choice.push(token(300)).and(choice.push(token(301)));
         all = all.and(choice.finish(false, -1));

@@ -345,18 +345,7 @@ final class CompletionsTest {
 
     @Test
     void aModelMayHaveSeveralNamesOfWhichResponsesHaveTheFirst() throws Exception {
-        ServedModel model = TestCoordinator.tinyModel();
-        var named =
-                new ServedModel(
-                        List.of("tiny", "gpt-4o"),
-                        model.vocabularySize(),
-                        model.contextLength(),
-                        model.tokenizer(),
-                        model.chatTemplate(),
-                        model.endTokens(),
-                        model.tokenizerInfo(),
-                        model.defaults(),
-                        model.created());
+        ServedModel named = Models.named(TestCoordinator.tinyModel(), "tiny", "gpt-4o");
         try (TestCoordinator two = TestCoordinator.start(named)) {
             two.scheduler.behave(
                     call -> {

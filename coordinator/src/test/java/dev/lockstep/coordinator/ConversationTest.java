@@ -66,17 +66,9 @@ final class ConversationTest {
     }
 
     private static ServedModel model(String template) throws Exception {
-        ServedModel model = TestCoordinator.tinyModel();
-        return new ServedModel(
-                model.names(),
-                model.vocabularySize(),
-                model.contextLength(),
-                model.tokenizer(),
-                new ModelTemplate.Usable(ChatTemplate.parse(template, "", "")),
-                model.endTokens(),
-                model.tokenizerInfo(),
-                model.defaults(),
-                model.created());
+        return Models.templated(
+                TestCoordinator.tinyModel(),
+                new ModelTemplate.Usable(ChatTemplate.parse(template, "", "")));
     }
 
     /// Writes `'` for the quotes of JSON and `#` for those of JSON in a text.

@@ -17,7 +17,6 @@ import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.zip.Deflater;
 import java.util.zip.DeflaterOutputStream;
@@ -114,18 +113,7 @@ final class RoutesTest {
 
     @Test
     void aModelWithASlashInItsNameIsFound() throws Exception {
-        ServedModel model = tiny.model;
-        var named =
-                new ServedModel(
-                        List.of("org/na me+1"),
-                        model.vocabularySize(),
-                        model.contextLength(),
-                        model.tokenizer(),
-                        model.chatTemplate(),
-                        model.endTokens(),
-                        model.tokenizerInfo(),
-                        model.defaults(),
-                        0);
+        ServedModel named = Models.named(tiny.model, "org/na me+1");
         var other =
                 new Coordinator(
                         TestCoordinator.config(Path.of("unused"), 0),
