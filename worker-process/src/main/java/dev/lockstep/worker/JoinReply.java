@@ -4,6 +4,7 @@ package dev.lockstep.worker;
 import com.google.protobuf.ByteString;
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.cluster.HostIdentity;
+import dev.lockstep.cluster.WorkerProtocol;
 import dev.lockstep.cluster.process.Version;
 import dev.lockstep.kernels.Device;
 import dev.lockstep.model.ComputeTypes;
@@ -24,9 +25,6 @@ import java.util.Optional;
 /// The answer to a Join: the properties that must be equal on all ranks, and the resources of this
 /// rank.
 final class JoinReply {
-    /// Raised when schedulers and workers of different versions must not work together.
-    static final String PROTOCOL_VERSION = "3";
-
     private final WorkerConfig config;
     private final String incarnation;
     private final Joined joined;
@@ -70,7 +68,7 @@ final class JoinReply {
         Joined.Builder builder =
                 Joined.newBuilder()
                         .setRank(config.rank())
-                        .setProtocolVersion(PROTOCOL_VERSION)
+                        .setProtocolVersion(WorkerProtocol.VERSION)
                         .setBuild(Version.TEXT)
                         .setModel(config.servedModelName())
                         .setModelDigest(source.digest())

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
+import dev.lockstep.cluster.WorkerProtocol;
 import dev.lockstep.proto.v1.Form;
 import dev.lockstep.proto.v1.Joined;
 import dev.lockstep.proto.v1.KvGroupInfo;
@@ -10,9 +11,6 @@ import java.util.function.Function;
 /// Decides from what the ranks report about themselves whether they form one group, and with which
 /// limits.
 final class Handshake {
-    /// Changes when an older peer would misread `worker.proto`.
-    static final String PROTOCOL_VERSION = "3";
-
     private record Field(String name, Function<Joined, String> value) {}
 
     // In the order in which a user would look for the mistake.
@@ -41,10 +39,10 @@ final class Handshake {
     static Form agree(List<Joined> ranks, String rendezvous, int maxSequences, int maxBatchedTokens)
             throws FormationException {
         Joined first = ranks.getFirst();
-        if (!first.getProtocolVersion().equals(PROTOCOL_VERSION)) {
+        if (!first.getProtocolVersion().equals(WorkerProtocol.VERSION)) {
             throw FormationException.refused(
                     "protocol version differs: the scheduler has "
-                            + PROTOCOL_VERSION
+                            + WorkerProtocol.VERSION
                             + ", rank 0 has "
                             + first.getProtocolVersion());
         }
