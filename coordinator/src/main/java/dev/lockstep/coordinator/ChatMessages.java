@@ -2,6 +2,7 @@
 package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.text.ToolCalls;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -58,14 +59,14 @@ final class ChatMessages {
         message.put("role", role);
         List<Map<String, @Nullable Object>> calls =
                 fields.list(
-                        ToolCallFields.FIELD,
+                        ToolCalls.FIELD,
                         MAX_MESSAGES,
                         (path, call) -> ToolCallFields.parse(path, call, arguments));
-        requireRole(fields, ToolCallFields.FIELD, !calls.isEmpty(), role, ASSISTANT);
+        requireRole(fields, ToolCalls.FIELD, !calls.isEmpty(), role, ASSISTANT);
         message.put("content", calls.isEmpty() || fields.has("content") ? content(fields) : "");
         fields.text("name").ifPresent(text -> message.put("name", text));
         if (!calls.isEmpty()) {
-            message.put(ToolCallFields.FIELD, calls);
+            message.put(ToolCalls.FIELD, calls);
         }
         putText(fields, "tool_call_id", message, role, TOOL);
         // Other servers return it as "reasoning"; templates know the older name.

@@ -4,6 +4,7 @@ package dev.lockstep.coordinator;
 import dev.lockstep.text.ChatTemplate;
 import dev.lockstep.text.ChatVariables;
 import dev.lockstep.text.ToolCallForm;
+import dev.lockstep.text.ToolCalls;
 import dev.lockstep.text.jinja.TemplateException;
 import java.time.Clock;
 import java.util.Optional;
@@ -29,7 +30,7 @@ final class ConversationRenderer {
                 firstCall < 0 ? Optional.empty() : template.toolCallForm(clock);
         String prompt = rendered(form.map(each -> each.apply(conversation)).orElse(conversation));
         if (firstCall >= 0 && form.isEmpty()) {
-            throw unrendered("messages[" + firstCall + "]." + ToolCallFields.FIELD);
+            throw unrendered("messages[" + firstCall + "]." + ToolCalls.FIELD);
         }
         return prompt;
     }
@@ -49,7 +50,7 @@ final class ConversationRenderer {
     /// Returns the index of the first message with tool calls, or -1.
     private static int firstCall(ChatVariables conversation) {
         for (int i = 0; i < conversation.messages().size(); i++) {
-            if (conversation.messages().get(i).containsKey(ToolCallFields.FIELD)) {
+            if (conversation.messages().get(i).containsKey(ToolCalls.FIELD)) {
                 return i;
             }
         }

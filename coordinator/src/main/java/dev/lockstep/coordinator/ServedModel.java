@@ -55,11 +55,7 @@ record ServedModel(
         TokenizerSource source = TokenizerSource.open(path);
         Optional<Tokenizer> tokenizer =
                 source.hasTokenizer() ? Optional.of(Tokenizers.of(source)) : Optional.empty();
-        ModelTemplate template =
-                settings.chatTemplate().isPresent()
-                        ? new ModelTemplate.Usable(
-                                ModelTemplate.ofFile(settings.chatTemplate().get(), tokenizer))
-                        : ModelTemplate.of(source, tokenizer);
+        ModelTemplate template = settings.template(source, tokenizer);
         return new ServedModel(
                 names,
                 config.vocabularySize(),
@@ -70,9 +66,7 @@ record ServedModel(
                 tokenizer
                         .map(text -> TokenizerInfo.of(source, text, template))
                         .orElseGet(Json::object),
-                settings.generationDefaults()
-                        ? GenerationDefaults.of(source)
-                        : GenerationDefaults.NONE,
+                settings.defaults(source),
                 System.currentTimeMillis() / 1000);
     }
 

@@ -9,9 +9,6 @@ import org.jspecify.annotations.Nullable;
 /// Reads a tool call of an earlier message of the assistant. Clients send its arguments as JSON
 /// text, templates need an object.
 final class ToolCallFields {
-    /// The field of a message with its tool calls.
-    static final String FIELD = "tool_calls";
-
     private static final String ARGUMENTS = "arguments";
 
     private ToolCallFields() {}

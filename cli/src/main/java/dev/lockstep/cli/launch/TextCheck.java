@@ -18,13 +18,6 @@ record TextCheck(GenerationDefaults defaults, ModelTemplate template) {
     static TextCheck of(TextSettings settings, Path model) {
         TokenizerSource source = TokenizerSource.open(model);
         return new TextCheck(
-                settings.generationDefaults()
-                        ? GenerationDefaults.of(source)
-                        : GenerationDefaults.NONE,
-                settings.chatTemplate().isPresent()
-                        ? new ModelTemplate.Usable(
-                                ModelTemplate.ofFile(
-                                        settings.chatTemplate().get(), Optional.empty()))
-                        : ModelTemplate.of(source, Optional.empty()));
+                settings.defaults(source), settings.template(source, Optional.empty()));
     }
 }
