@@ -46,6 +46,7 @@ final class FolderSpecialNames {
     private static SpecialNames names(TokenizerSource.Folder folder) {
         JsonPart config = file(folder.tokenizerConfig());
         JsonPart map = file(folder.specialTokensMap());
+        List<AddedToken> named = named(config, map);
         return new SpecialNames(
                 name(config, map, "bos_token"),
                 name(config, map, "eos_token"),
@@ -55,8 +56,8 @@ final class FolderSpecialNames {
                 config.flag("add_eos_token", false),
                 config.part(DECODER).isPresent()
                         ? decoder(config.require(DECODER))
-                        : olderAdded(file(folder.addedTokens()), named(config, map)),
-                named(config, map));
+                        : olderAdded(file(folder.addedTokens()), named),
+                named);
     }
 
     private static Optional<String> name(JsonPart config, JsonPart map, String key) {

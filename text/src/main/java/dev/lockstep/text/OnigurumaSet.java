@@ -4,6 +4,7 @@ package dev.lockstep.text;
 import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /// The named character sets of Oniguruma, each as the content of a bracket expression of the JDK.
 final class OnigurumaSet {
@@ -63,7 +64,7 @@ final class OnigurumaSet {
         return required(PROPERTIES.get(folded(name)), "\\p{" + name + "}");
     }
 
-    private static String required(@org.jspecify.annotations.Nullable String set, String written) {
+    private static String required(@Nullable String set, String written) {
         if (set == null) {
             throw new IllegalArgumentException("the class " + written + " is not supported");
         }

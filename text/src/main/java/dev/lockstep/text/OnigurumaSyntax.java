@@ -17,6 +17,9 @@ final class OnigurumaSyntax {
     private static final Pattern GROUP =
             Pattern.compile("\\(\\?(?:[:=!>]|<[=!]|<[A-Za-z]\\w*>|([im]*(?:-[im]*)?)([:)]))");
     private static final Pattern POSIX = Pattern.compile("\\[:(\\^?)([^:\\]]*):]");
+    private static final Pattern FOUR_DIGITS = Pattern.compile("([0-9A-Fa-f]{4})");
+    private static final Pattern CODE =
+            Pattern.compile("\\{([0-9A-Fa-f]{1,6})}|([0-7][0-9A-Fa-f])");
     private static final Pattern COMMENT = Pattern.compile("\\(\\?#(?:[^)\\\\]|\\\\.)*\\)");
 
     private final String source;
@@ -277,12 +280,7 @@ final class OnigurumaSyntax {
     /// Translates a code point: `\xHH`, `\x{H…}`, or `u` and four digits.
     private String code(char kind) {
         Matcher code =
-                Pattern.compile(
-                                kind == 'u'
-                                        ? "([0-9A-Fa-f]{4})"
-                                        : "\\{([0-9A-Fa-f]{1,6})}|([0-7][0-9A-Fa-f])")
-                        .matcher(source)
-                        .region(at, source.length());
+                (kind == 'u' ? FOUR_DIGITS : CODE).matcher(source).region(at, source.length());
         if (!code.lookingAt()) {
             throw wrong("the escape \\" + kind);
         }
