@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cluster;
 
+import dev.lockstep.cluster.process.OwnerOnly;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermission;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Set;
 import java.util.stream.Stream;
 
 /// Makes the certificate authority of a cluster and one certificate for each role, with the JDK's
@@ -36,15 +34,14 @@ public final class ClusterCertificates {
     /// @param folder empty or missing; becomes its owner's alone
     /// @throws IOException when the folder has files, or these cannot be written
     public static void make(Path folder) throws IOException, InterruptedException {
-        Set<PosixFilePermission> owner = PosixFilePermissions.fromString("rwx------");
-        Files.createDirectories(folder, PosixFilePermissions.asFileAttribute(owner));
+        Files.createDirectories(folder, OwnerOnly.FOLDER);
         try (Stream<Path> files = Files.list(folder)) {
             if (files.findAny().isPresent()) {
                 throw new IOException(folder + " is not empty: name another folder");
             }
         }
         // Everything is private before it exists.
-        Files.setPosixFilePermissions(folder, owner);
+        Files.setPosixFilePermissions(folder, OwnerOnly.FOLDER.value());
         new ClusterCertificates(folder).make();
     }
 
@@ -127,8 +124,7 @@ public final class ClusterCertificates {
     }
 
     private void restrict(String file) throws IOException {
-        Files.setPosixFilePermissions(
-                folder.resolve(file), PosixFilePermissions.fromString("rw-------"));
+        Files.setPosixFilePermissions(folder.resolve(file), OwnerOnly.FILE.value());
     }
 
     private void keytool(String... words) throws IOException, InterruptedException {

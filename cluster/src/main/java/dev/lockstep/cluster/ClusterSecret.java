@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cluster;
 
+import dev.lockstep.cluster.process.OwnerOnly;
 import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.cluster.process.SettingsException;
 import dev.lockstep.cluster.process.StateFolder;
@@ -10,7 +11,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.security.GeneralSecurityException;
 import java.util.HexFormat;
 import java.util.regex.Pattern;
@@ -63,10 +63,7 @@ public final class ClusterSecret {
     private static void create(Path file) {
         try {
             Path folder = file.toAbsolutePath().getParent();
-            Files.createDirectories(
-                    folder,
-                    PosixFilePermissions.asFileAttribute(
-                            PosixFilePermissions.fromString("rwx------")));
+            Files.createDirectories(folder, OwnerOnly.FOLDER);
             Path whole = Files.createTempFile(folder, "secret-", "");
             try {
                 Files.writeString(whole, randomText() + "\n");

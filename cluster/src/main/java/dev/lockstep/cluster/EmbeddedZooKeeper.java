@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cluster;
 
+import dev.lockstep.cluster.process.OwnerOnly;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.apache.zookeeper.server.AuthenticationHelper;
@@ -90,10 +90,7 @@ public final class EmbeddedZooKeeper implements AutoCloseable {
     public static EmbeddedZooKeeper start(Path data, String host, int port, ClusterAccess access) {
         ServerCnxnFactory connections = listen(host, port, access);
         try {
-            Files.createDirectories(
-                    data,
-                    PosixFilePermissions.asFileAttribute(
-                            PosixFilePermissions.fromString("rwx------")));
+            Files.createDirectories(data, OwnerOnly.FOLDER);
             PurgeTxnLog.purge(data.toFile(), data.toFile(), SNAPSHOTS_KEPT);
             var files = new FileTxnSnapLog(data.toFile(), data.toFile());
             var server = new ZooKeeperServer(files, TICK_MILLIS, "");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cluster;
 
+import dev.lockstep.cluster.process.OwnerOnly;
 import io.grpc.BindableService;
 import io.grpc.Server;
 import io.grpc.netty.NettyServerBuilder;
@@ -17,12 +18,9 @@ import java.net.UnixDomainSocketAddress;
 import java.nio.channels.UnresolvedAddressException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermission;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import org.apache.logging.log4j.LogManager;
@@ -56,7 +54,7 @@ public final class InternalServer implements AutoCloseable {
                     starter.start(
                             starter.builder(UnixDomainSocketAddress.of(socket))
                                     .channelType(NioServerDomainSocketChannel.class)));
-            Files.setPosixFilePermissions(socket, PosixFilePermissions.fromString("rw-------"));
+            Files.setPosixFilePermissions(socket, OwnerOnly.FILE.value());
             address =
                     where.host().isPresent()
                             ? listen(where.host().get(), where.port(), starter).andUnix(socket)
@@ -126,11 +124,10 @@ public final class InternalServer implements AutoCloseable {
 
     private static void makeFolder(Path socket) throws IOException {
         Path folder = socket.getParent();
-        Set<PosixFilePermission> owner = PosixFilePermissions.fromString("rwx------");
         try {
-            Files.createDirectories(folder, PosixFilePermissions.asFileAttribute(owner));
+            Files.createDirectories(folder, OwnerOnly.FOLDER);
             // Fails for a folder of another user.
-            Files.setPosixFilePermissions(folder, owner);
+            Files.setPosixFilePermissions(folder, OwnerOnly.FOLDER.value());
         } catch (IOException e) {
             throw new IOException(
                     "cannot use the folder %s for Unix sockets: %s; choose another --run-folder"

@@ -2,6 +2,7 @@
 package dev.lockstep.cli.launch;
 
 import dev.lockstep.cluster.process.ExitCode;
+import dev.lockstep.cluster.process.OwnerOnly;
 import dev.lockstep.cluster.process.Settings;
 import java.io.BufferedReader;
 import java.io.File;
@@ -9,7 +10,6 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -242,9 +242,7 @@ final class Child {
     private File emptyErrorFile() throws IOException {
         Path file = errorFile();
         Files.deleteIfExists(file);
-        Files.createFile(
-                file,
-                PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+        Files.createFile(file, OwnerOnly.FILE);
         return file.toFile();
     }
 

@@ -2,13 +2,13 @@
 package dev.lockstep.cli.launch;
 
 import dev.lockstep.cli.console.Terminal;
+import dev.lockstep.cluster.process.OwnerOnly;
 import dev.lockstep.cluster.process.StateFolder;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.time.LocalDateTime;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
@@ -17,7 +17,6 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.stream.Stream;
 
 /// The folder of the logs of one run, which outlives the run: one folder for each run in the user's
 /// folder of program states, which keeps the newest ones.
@@ -68,12 +67,7 @@ record LogFolder(Path path, FolderLock lock) {
     static LogFolder create(Path all) throws IOException {
         Files.createDirectories(all);
         String name = LocalDateTime.now(ZoneOffset.UTC).format(START);
-        Path own =
-                Files.createTempDirectory(
-                        all,
-                        name + "-",
-                        PosixFilePermissions.asFileAttribute(
-                                PosixFilePermissions.fromString("rwx------")));
+        Path own = Files.createTempDirectory(all, name + "-", OwnerOnly.FOLDER);
         FolderLock lock =
                 FolderLock.tryTake(own.resolve(LOCK))
                         .orElseThrow(() -> new IOException(own + " is locked"));
@@ -92,19 +86,11 @@ record LogFolder(Path path, FolderLock lock) {
                 Optional<FolderLock> lock = FolderLock.tryTake(run.resolve(LOCK));
                 if (lock.isPresent()) {
                     try (FolderLock _ = lock.get()) {
-                        remove(run);
+                        RunFolder.delete(run);
                     }
                 }
             } catch (IOException | UncheckedIOException e) {
                 // Of another user, or another run removes it now: it stays, and this run starts.
-            }
-        }
-    }
-
-    private static void remove(Path run) throws IOException {
-        try (Stream<Path> files = Files.walk(run)) {
-            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-                Files.deleteIfExists(file);
             }
         }
     }

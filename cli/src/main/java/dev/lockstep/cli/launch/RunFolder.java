@@ -2,6 +2,7 @@
 package dev.lockstep.cli.launch;
 
 import dev.lockstep.cluster.process.Key;
+import dev.lockstep.cluster.process.OwnerOnly;
 import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsException;
@@ -10,7 +11,6 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Comparator;
 import java.util.Optional;
 import java.util.stream.Stream;
@@ -34,11 +34,7 @@ record RunFolder(Path path, boolean temporary, Optional<FolderLock> lock) {
                         path, false, Optional.of(FolderLock.require(key.name(), path, use)));
             }
             // Short: the path of a Unix socket has at most 107 bytes.
-            return temporary(
-                    Files.createTempDirectory(
-                            "lockstep-",
-                            PosixFilePermissions.asFileAttribute(
-                                    PosixFilePermissions.fromString("rwx------"))));
+            return temporary(Files.createTempDirectory("lockstep-", OwnerOnly.FOLDER));
         } catch (IOException e) {
             throw new UncheckedIOException(
                     "--%s: cannot make %s"
@@ -80,12 +76,19 @@ record RunFolder(Path path, boolean temporary, Optional<FolderLock> lock) {
         if (!temporary || Files.notExists(path)) {
             return;
         }
-        try (Stream<Path> files = Files.walk(path)) {
+        try {
+            delete(path);
+        } catch (IOException | UncheckedIOException e) {
+            System.err.println("lockstep: " + path + " could not be removed: " + e.getMessage());
+        }
+    }
+
+    /// Deletes a folder with its files.
+    static void delete(Path folder) throws IOException {
+        try (Stream<Path> files = Files.walk(folder)) {
             for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
                 Files.deleteIfExists(file);
             }
-        } catch (IOException | UncheckedIOException e) {
-            System.err.println("lockstep: " + path + " could not be removed: " + e.getMessage());
         }
     }
 }

@@ -2,6 +2,7 @@
 package dev.lockstep.scheduler.process;
 
 import com.google.protobuf.ByteString;
+import dev.lockstep.cluster.process.OwnerOnly;
 import dev.lockstep.proto.v1.HeldBlocks;
 import dev.lockstep.proto.v1.KvGroupInfo;
 import dev.lockstep.proto.v1.RecordedArrival;
@@ -26,7 +27,6 @@ import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
@@ -60,8 +60,7 @@ final class Recording implements Recorder, AutoCloseable {
                                     StandardOpenOption.CREATE,
                                     StandardOpenOption.TRUNCATE_EXISTING,
                                     StandardOpenOption.WRITE),
-                            PosixFilePermissions.asFileAttribute(
-                                    PosixFilePermissions.fromString("rw-------")));
+                            OwnerOnly.FILE);
             return new Recording(
                     file, new BufferedOutputStream(Channels.newOutputStream(channel), BUFFER));
         } catch (IOException e) {
