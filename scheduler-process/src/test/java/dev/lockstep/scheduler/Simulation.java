@@ -11,12 +11,14 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.PriorityQueue;
 import java.util.Random;
+import java.util.function.Consumer;
 
 /// A whole cluster in one thread on virtual time, everything drawn from one seed: groups with
 /// random policies and tiny pools, requests of several tenants that share prefixes, cancels,
 /// deadlines and lost groups.
 final class Simulation {
     private final Random random;
+    private final Consumer<Scheduler> beforePlan;
     private final PriorityQueue<Event> events = new PriorityQueue<>();
     private final Map<Sequence, Progress> progress = new LinkedHashMap<>();
     private final List<SimulatedGroup> groups = new ArrayList<>();
@@ -81,6 +83,12 @@ final class Simulation {
     }
 
     Simulation(long seed) {
+        this(seed, any -> {});
+    }
+
+    /// @param beforePlan receives each scheduler before it plans a step
+    Simulation(long seed, Consumer<Scheduler> beforePlan) {
+        this.beforePlan = beforePlan;
         random = new Random(seed);
         for (int i = 1 + random.nextInt(3); i > 0; i--) {
             groups.add(new SimulatedGroup(random));
@@ -342,7 +350,11 @@ final class Simulation {
     /// arrive.
     private void pump(int group) {
         SimulatedGroup it = groups.get(group);
-        while (it.ready() && it.scheduler().canPlan() && it.planAndSend(now)) {
+        while (it.ready() && it.scheduler().canPlan()) {
+            beforePlan.accept(it.scheduler());
+            if (!it.planAndSend(now)) {
+                return;
+            }
             // The worker runs one step after the other; a result may be late.
             long free = Math.max(workerFreeAt.get(group), now) + 5 + random.nextInt(20);
             workerFreeAt.set(group, free);
