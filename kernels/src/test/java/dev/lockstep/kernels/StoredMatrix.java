@@ -31,7 +31,7 @@ public record StoredMatrix(TensorType type, int rows, int columns, MemorySegment
         switch (type) {
             case F32 -> block.set(FLOAT, 0, (float) random.nextGaussian());
             case F16 -> setHalf(block, 0, random.nextGaussian());
-            case BF16 -> block.set(SHORT, 0, toBf16((float) random.nextGaussian()));
+            case BF16 -> block.set(SHORT, 0, Rounding.toBf16((float) random.nextGaussian()));
             case Q8_0, IQ4_NL -> setHalf(block, 0, random.nextGaussian() / 64);
             case Q4_0, Q5_0 -> setHalf(block, 0, random.nextGaussian() / 8);
             case Q4_1, Q5_1 -> {
@@ -76,15 +76,6 @@ public record StoredMatrix(TensorType type, int rows, int columns, MemorySegment
     public WeightRows shard(int[] rows, int columnFrom, int columnTo) {
         return new WeightRows(
                 "test." + type, data, type, stored(type, columns), rows, columnFrom, columnTo);
-    }
-
-    /// Rounds half to even, in integers.
-    public static short toBf16(float value) {
-        int bits = Float.floatToIntBits(value);
-        int kept = bits >>> 16;
-        int rest = bits & 0xFFFF;
-        boolean up = rest > 0x8000 || (rest == 0x8000 && (kept & 1) == 1);
-        return (short) (up ? kept + 1 : kept);
     }
 
     private long blockAt(int row, int column) {

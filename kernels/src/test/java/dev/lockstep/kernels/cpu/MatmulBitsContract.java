@@ -8,6 +8,7 @@ import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.KernelsContract;
 import dev.lockstep.kernels.MatmulContract;
 import dev.lockstep.kernels.PackedWeight;
+import dev.lockstep.kernels.Rounding;
 import dev.lockstep.kernels.StoredElement;
 import dev.lockstep.kernels.StoredMatrix;
 import dev.lockstep.kernels.Tensor;
@@ -157,15 +158,9 @@ interface MatmulBitsContract extends KernelsContract {
             float sum = 0;
             for (int column = 0; column < x.length; column++) {
                 float w = (float) stored.at(row, FIRST + column);
-                sum = Math.fma(rounded(w, compute), rounded(x[column], compute), sum);
+                sum = Math.fma(Rounding.of(w, compute), Rounding.of(x[column], compute), sum);
             }
             return sum;
-        }
-
-        private static float rounded(float value, DType compute) {
-            return compute == DType.BF16
-                    ? Float.intBitsToFloat(StoredMatrix.toBf16(value) << 16)
-                    : value;
         }
 
         private static float quantized(StoredMatrix stored, int row, float[] x) {

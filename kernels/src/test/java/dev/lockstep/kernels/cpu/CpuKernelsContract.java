@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.kernels.cpu;
+
+import dev.lockstep.kernels.AttentionContract;
+import dev.lockstep.kernels.ExpertContract;
+import dev.lockstep.kernels.FurtherRowContract;
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.MatmulContract;
+import dev.lockstep.kernels.MemoryContract;
+import dev.lockstep.kernels.RowContract;
+import dev.lockstep.kernels.SamplerContract;
+import dev.lockstep.kernels.ScoreContract;
+import dev.lockstep.kernels.Tolerances;
+import dev.lockstep.kernels.WindowContract;
+
+/// All contracts, for the CPU kernels of one instruction set.
+interface CpuKernelsContract
+        extends MemoryContract,
+                MatmulContract,
+                MatmulBitsContract,
+                RowContract,
+                FurtherRowContract,
+                ExpertContract,
+                WindowContract,
+                AttentionContract,
+                SamplerContract,
+                ScoreContract {
+    InstructionSet instructionSet();
+
+    @Override
+    default Kernels open(int threads) {
+        return OpenKernels.of(instructionSet(), threads);
+    }
+
+    @Override
+    default boolean hasSameBitsInAnyBatch() {
+        return true;
+    }
+
+    @Override
+    default Tolerances tolerances() {
+        return Tolerances.STATED;
+    }
+
+    @Override
+    default boolean hasBf16Instruction() {
+        return instructionSet().hasBf16();
+    }
+}
