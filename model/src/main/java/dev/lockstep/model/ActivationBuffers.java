@@ -21,8 +21,8 @@ import java.util.Map;
 ///
 /// They live as long as a group's epoch, with its communicator: tensors that are summed or gathered
 /// over the ranks are in the communicator's memory. H is the hidden size, T the tokens, N the logit
-/// rows, I the feed-forward columns; all shard sizes are this rank's. Only [#squareSums] and
-/// [#partial] share memory.
+/// rows, I the feed-forward columns; all shard sizes are this rank's. [#squareSums] shares memory
+/// with [#partial], and a single rank's [#shardLogits] are its [#logits].
 ///
 /// Not thread-safe: used by the step thread only.
 public final class ActivationBuffers implements AutoCloseable {
@@ -70,16 +70,12 @@ public final class ActivationBuffers implements AutoCloseable {
         this.expertInput = take(type, maxTokens, sizes.expertHidden);
         this.expertOutput = take(type, maxTokens, sizes.expertHidden);
         this.logitInput = take(type, maxLogitRows, sizes.hidden);
-        this.logits = take(DType.F32, maxLogitRows, config.vocabularySize());
-        int widestShard = widestShard(config, shard.size());
+        this.logits = take(DType.F32, maxLogitRows, gatheredLogits(config, shard));
         this.partial =
                 communicator
                         .allocate((long) maxTokens * sizes.hidden * type.bytes())
                         .tensor(0, type, maxTokens, sizes.hidden);
-        this.shardLogits =
-                communicator
-                        .allocate((long) maxLogitRows * widestShard * DType.F32.bytes())
-                        .tensor(0, DType.F32, maxLogitRows, shard.vocabulary().size());
+        this.shardLogits = shard.size() == 1 ? logits : allocateShardLogits(config, shard);
         Map<KvLayout, PagedKv> pools = new HashMap<>();
         for (KvLayout layout : model.kvLayouts()) {
             KvLayout one = layout.ofOneLayer();
@@ -127,7 +123,7 @@ public final class ActivationBuffers implements AutoCloseable {
             bytes += aligned((long) maxTokens * columns * type.bytes());
         }
         bytes += aligned((long) maxLogitRows * sizes.hidden * type.bytes());
-        bytes += aligned((long) maxLogitRows * config.vocabularySize() * DType.F32.bytes());
+        bytes += aligned((long) maxLogitRows * gatheredLogits(config, shard) * DType.F32.bytes());
         return bytes;
     }
 
@@ -143,8 +139,24 @@ public final class ActivationBuffers implements AutoCloseable {
                 + aligned((long) maxLogitRows * widestShard(config, size) * DType.F32.bytes());
     }
 
-    /// Returns the logits of the widest shard of any rank, so that every rank allocates the same.
+    private Tensor allocateShardLogits(ModelConfig config, Shard shard) {
+        long bytes = (long) maxLogitRows * widestShard(config, shard.size()) * DType.F32.bytes();
+        return communicator
+                .allocate(bytes)
+                .tensor(0, DType.F32, maxLogitRows, shard.vocabulary().size());
+    }
+
+    /// Returns the columns of a rank's [#logits].
+    private static int gatheredLogits(ModelConfig config, Shard shard) {
+        return shard.rank() == 0 ? config.vocabularySize() : 0;
+    }
+
+    /// Returns the logits of the widest shard of any rank, so that every rank allocates the same; 0
+    /// for a single rank, which gathers nothing.
     private static int widestShard(ModelConfig config, int size) {
+        if (size == 1) {
+            return 0;
+        }
         return Shard.cut(config, size).stream()
                 .mapToInt(each -> each.vocabulary().size())
                 .max()
@@ -222,12 +234,13 @@ public final class ActivationBuffers implements AutoCloseable {
         return logitInput.rows(0, rows);
     }
 
-    /// Returns this rank's logits, `[N, vocabulary of this rank]` in the communicator's memory.
+    /// Returns this rank's logits, `[N, vocabulary of this rank]`: in the communicator's memory if
+    /// there are other ranks.
     public Tensor shardLogits(int rows) {
         return shardLogits.rows(0, rows);
     }
 
-    /// Returns the logits, `[N, vocabulary]`.
+    /// Returns the logits, `[N, vocabulary]` on rank 0, `[N, 0]` on the others.
     public Tensor logits(int rows) {
         return logits.rows(0, rows);
     }

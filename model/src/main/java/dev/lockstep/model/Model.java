@@ -38,10 +38,10 @@ public interface Model {
         return shard().describe(config());
     }
 
-    /// Runs one step: stores keys and values, returns the logits `[logit rows, vocabulary]` in F32.
+    /// Runs one step: stores keys and values, returns the logits in F32.
     ///
-    /// Every rank calls it with equal batches. The logits are complete on every rank and valid
-    /// until the next call.
+    /// Every rank calls it with equal batches. Rank 0 gets `[logit rows, vocabulary]`, the other
+    /// ranks `[logit rows, 0]`: only rank 0 samples. Valid until the next call.
     ///
     /// @param kv the blocks of each KV group, in the order of [#kvLayouts]
     Tensor forward(ForwardBatch batch, List<PagedKv> kv, ActivationBuffers activations);
@@ -52,8 +52,8 @@ public interface Model {
         return activations.hidden(tokens);
     }
 
-    /// Returns the logits of other tokens of the last step; every rank calls it with equal
-    /// arguments. They overwrite the previous logits.
+    /// Returns the logits of other tokens of the last step, on rank 0 alone as [#forward] does;
+    /// every rank calls it with equal arguments. They overwrite the previous logits.
     ///
     /// @param rows `[1, n]` I32, n at most the logit rows of the activations
     Tensor logits(int tokens, Tensor rows, ActivationBuffers activations);

@@ -15,37 +15,80 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class ActivationsTest {
+    private static final int MAX_TOKENS = 33;
+    private static final int MAX_ROWS = 5;
+
     @TempDir Path folder;
 
     @Test
     void theMemoryPlanEqualsTheAllocatedBytes() throws IOException {
         TinyCheckpoint.write(folder, 3);
+        requirePlanned(0, 1);
+        requirePlanned(0, 2);
+        requirePlanned(1, 2);
+    }
+
+    private void requirePlanned(int rank, int size) {
         ModelSource source = ModelSource.open(folder);
         try (Kernels kernels = CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning())) {
             ComputeTypes types = source.computeTypes("auto", "auto", kernels);
-            Model model =
-                    source.load(
-                            source.shard(0, 1),
-                            kernels,
-                            new LoadSettings(
-                                    types.compute(),
-                                    types.kv(),
-                                    16,
-                                    64,
-                                    LoadSettings.Progress.none()));
+            Model model = load(source, source.shard(rank, size), types, kernels);
             DType type = kernels.activationType();
             long before = kernels.allocatedBytes();
+            // Its memory counts with that of the kernels.
             try (var communicator = new SoloCommunicator(kernels)) {
                 long own = kernels.allocatedBytes();
                 try (ActivationBuffers _ =
-                        new ActivationBuffers(model, kernels, communicator, 33, 5)) {
+                        new ActivationBuffers(model, kernels, communicator, MAX_TOKENS, MAX_ROWS)) {
                     // On a CPU the 64 bytes after the last block are read, never used.
                     assertEquals(
-                            64 + source.activationBytes(model.shard(), type, types.kv(), 16, 33, 5),
-                            kernels.allocatedBytes() - own);
+                            64
+                                    + source.activationBytes(
+                                            model.shard(),
+                                            type,
+                                            types.kv(),
+                                            16,
+                                            MAX_TOKENS,
+                                            MAX_ROWS),
+                            kernels.allocatedBytes() - own,
+                            "rank %d of %d".formatted(rank, size));
                 }
             }
             assertEquals(before, kernels.allocatedBytes(), "everything is freed");
         }
+    }
+
+    @Test
+    void theLogitsOfTheWholeVocabularyAreHeldOnceAndByRankZero() throws IOException {
+        TinyCheckpoint.write(folder, 3);
+        ModelSource source = ModelSource.open(folder);
+        int vocabulary = source.vocabularySize();
+        try (Kernels kernels = CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning())) {
+            ComputeTypes types = source.computeTypes("auto", "auto", kernels);
+            int[][] ranks = {{0, 1, vocabulary}, {0, 2, vocabulary}, {1, 2, 0}};
+            for (int[] rank : ranks) {
+                Model model = load(source, source.shard(rank[0], rank[1]), types, kernels);
+                try (var communicator = new SoloCommunicator(kernels);
+                        ActivationBuffers activations =
+                                new ActivationBuffers(
+                                        model, kernels, communicator, MAX_TOKENS, MAX_ROWS)) {
+                    assertEquals(rank[2], activations.logits(MAX_ROWS).columns());
+                    boolean alone = rank[1] == 1;
+                    assertEquals(
+                            alone,
+                            activations.shardLogits(2).equals(activations.logits(2)),
+                            "a single rank's head writes the logits");
+                }
+            }
+        }
+    }
+
+    private static Model load(
+            ModelSource source, Shard shard, ComputeTypes types, Kernels kernels) {
+        return source.load(
+                shard,
+                kernels,
+                new LoadSettings(
+                        types.compute(), types.kv(), 16, 64, LoadSettings.Progress.none()));
     }
 }

@@ -4,7 +4,7 @@ package dev.lockstep.nccl;
 /// The call that a rank publishes to its peers, in one word: ranks whose calls differ abort instead
 /// of mixing their data.
 record CallWord(long word) {
-    private static final String[] NAMES = {"barrier", "allReduceSum", "allGather", "broadcast"};
+    private static final String[] NAMES = {"barrier", "allReduceSum", "gather", "broadcast"};
     private static final int ROOT_SHIFT = 48;
     private static final int NAME_SHIFT = 56;
     private static final long BYTES_MASK = (1L << ROOT_SHIFT) - 1;
@@ -17,8 +17,8 @@ record CallWord(long word) {
         return of(1, bytes, 0);
     }
 
-    static CallWord allGather(long bytes) {
-        return of(2, bytes, 0);
+    static CallWord gather(long bytes, int root) {
+        return of(2, bytes, root);
     }
 
     static CallWord broadcast(long bytes, int root) {

@@ -7,7 +7,7 @@ import dev.lockstep.kernels.Tensor;
 /// Collectives among the ranks of one group.
 ///
 /// Every rank calls the same collectives in the same order with equal shapes, from its step thread.
-/// When a collective returns, all ranks hold equal bits, and a rerun gives the same bits; the host
+/// Sums and broadcasts leave equal bits on all ranks, and a rerun gives the same bits; the host
 /// implementation also guarantees rank-ordered fp32 sums that do not depend on message size. A
 /// collective that cannot finish because a peer is gone or [#abort] was called throws
 /// [CommunicatorAbortedException] within 5 s on every rank.
@@ -34,12 +34,13 @@ public interface Communicator extends AutoCloseable {
     /// @param out `[T, H]`
     void allReduceAddRmsNorm(Tensor x, Tensor residual, Tensor weight, float epsilon, Tensor out);
 
-    /// Concatenates the columns of all ranks.
+    /// Concatenates the columns of all ranks on the root.
     ///
-    /// @param part `[n, columns[rank]]` F32, dense, from [#allocate]
+    /// @param part `[n, columns[rank]]` F32, dense, from [#allocate]; a single rank may pass `out`
+    ///   and copies nothing
     /// @param columns the number of columns of each rank; zeros allowed
-    /// @param out `[n, Σ columns]`, complete on every rank
-    void allGather(Tensor part, int[] columns, Tensor out);
+    /// @param out `[n, Σ columns]` F32 on the root; on other ranks any tensor, which stays as it is
+    void gather(Tensor part, int[] columns, int root, Tensor out);
 
     /// Copies the root's `x` to every rank; dense, any memory, any type.
     void broadcast(Tensor x, int root);

@@ -8,6 +8,7 @@ import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
+import java.util.Arrays;
 
 /// A communicator of the ranks of one host, one process each, through shared memory; for kernels
 /// whose tensors are in host memory.
@@ -174,20 +175,29 @@ public final class HostCommunicator implements Communicator {
 
     // Copies.
 
+    /// The others publish their parts, the root reads them.
     @Override
-    public void allGather(Tensor part, int[] columns, Tensor out) {
-        Preconditions.requireGather(part, columns, rank, size(), out);
+    public void gather(Tensor part, int[] columns, int root, Tensor out) {
+        Preconditions.requireGather(part, columns, root, rank, size(), out);
         begin();
-        int rows = out.rows();
-        if (out.elements() == 0) {
+        long bytes = 4L * part.rows() * Arrays.stream(columns).sum();
+        if (bytes == 0) {
             return;
         }
         long at = part.elements() == 0 ? layout.arena(rank) : offsetOf("part", part);
-        long[] parts = barrier.arriveAndWait(CallWord.allGather(out.bytes()), at);
+        long[] parts = barrier.arriveAndWait(CallWord.gather(bytes, root), at);
+        if (rank == root) {
+            readParts(parts, columns, out);
+        }
+        // The parts may be overwritten once the root has read them.
+        barrier.arriveAndWait(CallWord.gather(bytes, root), at);
+    }
+
+    private void readParts(long[] parts, int[] columns, Tensor out) {
         int start = 0;
         for (int each = 0; each < columns.length; each++) {
             long rowBytes = 4L * columns[each];
-            for (int row = 0; row < rows; row++) {
+            for (int row = 0; row < out.rows(); row++) {
                 MemorySegment.copy(
                         memory,
                         parts[each] + row * rowBytes,
@@ -197,8 +207,6 @@ public final class HostCommunicator implements Communicator {
             }
             start += columns[each];
         }
-        // The parts may be overwritten once all ranks have read them.
-        barrier.arriveAndWait(CallWord.allGather(out.bytes()), at);
     }
 
     @Override

@@ -31,7 +31,9 @@ final class Preconditions {
         }
     }
 
-    static void requireGather(Tensor part, int[] columns, int rank, int size, Tensor out) {
+    static void requireGather(
+            Tensor part, int[] columns, int root, int rank, int size, Tensor out) {
+        requireRank("root", root, size);
         if (columns.length != size) {
             throw new IllegalArgumentException(
                     "columns has %d entries, the group has %d ranks"
@@ -39,6 +41,8 @@ final class Preconditions {
         }
         requireDense("part", part);
         part.require("part", DType.F32, part.rows(), columns[rank]);
-        out.require("out", DType.F32, part.rows(), Arrays.stream(columns).sum());
+        if (rank == root) {
+            out.require("out", DType.F32, part.rows(), Arrays.stream(columns).sum());
+        }
     }
 }

@@ -49,13 +49,12 @@ public final class SoloCommunicator implements Communicator {
     }
 
     @Override
-    public void allGather(Tensor part, int[] columns, Tensor out) {
-        Preconditions.requireGather(part, columns, 0, 1, out);
+    public void gather(Tensor part, int[] columns, int root, Tensor out) {
+        Preconditions.requireGather(part, columns, root, 0, 1, out);
         requireRunning();
-        if (part.equals(out) || part.elements() == 0) {
-            return;
+        if (!part.equals(out) && part.elements() > 0) {
+            kernels.copy(part, out);
         }
-        kernels.copy(part, out);
     }
 
     @Override

@@ -127,19 +127,20 @@ abstract class CommunicatorContract {
     }
 
     @Test
-    void unevenColumnsAreGatheredSideBySide() throws Exception {
-        int[][] cuts = {{5}, {64, 32}, {0, 7}, {33, 0, 31}, {1, 2, 0, 40_000}};
+    void unevenColumnsAreGatheredSideBySideOnTheRootAlone() throws Exception {
+        int[][] cuts = {{5}, {64, 32}, {0, 7}, {0, 0}, {33, 0, 31}, {1, 2, 0, 40_000}};
         for (int size : sizes()) {
             for (int[] columns : cuts) {
                 if (columns.length == size) {
-                    gather(columns, 1);
-                    gather(columns, 9);
+                    gather(columns, 1, 0);
+                    gather(columns, 9, 0);
+                    gather(columns, 9, size - 1);
                 }
             }
         }
     }
 
-    private void gather(int[] columns, int rows) throws Exception {
+    private void gather(int[] columns, int rows, int root) throws Exception {
         int total = Arrays.stream(columns).sum();
         onEveryRank(
                 columns.length,
@@ -155,11 +156,11 @@ abstract class CommunicatorContract {
                     for (int round = 0; round < 3; round++) {
                         FakeKernels.fill(
                                 part, RankValues.floats(round, rank, rows * columns[rank]));
-                        communicator.allGather(part, columns, wide.columns(0, total));
+                        communicator.gather(part, columns, root, wide.columns(0, total));
                         FakeKernels.fill(part, new float[rows * columns[rank]]);
                         float[] expected = new float[rows * (total + 3)];
                         int start = 0;
-                        for (int from = 0; from < columns.length; from++) {
+                        for (int from = 0; from < columns.length && rank == root; from++) {
                             float[] theirs = RankValues.floats(round, from, rows * columns[from]);
                             for (int row = 0; row < rows; row++) {
                                 System.arraycopy(
@@ -174,6 +175,62 @@ abstract class CommunicatorContract {
                         assertArrayEquals(expected, FakeKernels.floats(wide));
                     }
                 });
+    }
+
+    @Test
+    void onlyTheRootNeedsMemoryForWhatIsGathered() throws Exception {
+        for (int size : sizes()) {
+            onEveryRank(
+                    size,
+                    (communicator, kernels) -> {
+                        boolean isRoot = communicator.rank() == size - 1;
+                        Tensor part = communicator.allocate(2 * 4).tensor(0, DType.F32, 2, 1);
+                        FakeKernels.fill(part, RankValues.floats(1, communicator.rank(), 2));
+                        Tensor out = kernels.tensor(DType.F32, 2, isRoot ? size : 0);
+                        int[] columns = new int[size];
+                        Arrays.fill(columns, 1);
+                        communicator.gather(part, columns, size - 1, out);
+                        float[] gathered = FakeKernels.floats(out);
+                        for (int from = 0; isRoot && from < size; from++) {
+                            float[] theirs = RankValues.floats(1, from, 2);
+                            assertEquals(theirs[0], gathered[from]);
+                            assertEquals(theirs[1], gathered[size + from]);
+                        }
+                        communicator.barrier();
+                    });
+        }
+    }
+
+    @Test
+    void gatheringWithTheWrongShapesIsRefused() throws Exception {
+        for (int size : sizes()) {
+            onEveryRank(
+                    size,
+                    (communicator, kernels) -> {
+                        Tensor part = communicator.allocate(3 * 4).tensor(0, DType.F32, 1, 3);
+                        int[] columns = new int[size];
+                        Arrays.fill(columns, 3);
+                        int rank = communicator.rank();
+                        assertRefused(
+                                "out is F32 [1, 1], needs F32 [1, %d]".formatted(3 * size),
+                                () -> communicator.gather(part, columns, rank, part.columns(0, 1)));
+                        assertRefused(
+                                "columns has %d entries, the group has %d ranks"
+                                        .formatted(size + 1, size),
+                                () -> communicator.gather(part, new int[size + 1], 0, part));
+                        columns[rank] = 2;
+                        assertRefused(
+                                "part is F32 [1, 3], needs F32 [1, 2]",
+                                () -> communicator.gather(part, columns, 0, part));
+                        assertRefused(
+                                "root is rank -1, the group has ranks 0 to %d".formatted(size - 1),
+                                () -> communicator.gather(part, columns, -1, part));
+                    });
+        }
+    }
+
+    static void assertRefused(String reason, Runnable call) {
+        assertEquals(reason, assertThrows(IllegalArgumentException.class, call::run).getMessage());
     }
 
     @Test

@@ -170,10 +170,6 @@ final class HostCommunicatorTest extends CommunicatorContract {
                 });
     }
 
-    private static void assertRefused(String reason, Runnable call) {
-        assertEquals(reason, assertThrows(IllegalArgumentException.class, call::run).getMessage());
-    }
-
     @Test
     void closingTwiceAndAbortingAfterwardsDoNothing() throws Exception {
         onEveryRank(

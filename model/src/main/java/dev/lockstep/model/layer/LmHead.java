@@ -11,7 +11,7 @@ import dev.lockstep.model.OutputRows;
 import dev.lockstep.model.Shard;
 import dev.lockstep.model.Weights;
 
-/// The output head, cut by vocabulary; the ranks' logits are gathered on every rank.
+/// The output head, cut by vocabulary; the ranks' logits are gathered on rank 0, which samples.
 ///
 /// @param columns the number of vocabulary rows of each rank
 /// @param multiplier of the logits, 1 for none
@@ -41,7 +41,7 @@ public record LmHead(
                 (float) details.logitCap().orElse(0));
     }
 
-    /// Returns the logits `[n, vocabulary]` of some rows of `x`.
+    /// Returns the logits `[n, vocabulary]` of some rows of `x` on rank 0, `[n, 0]` on the others.
     ///
     /// @param x `[T, H]`, normed
     /// @param rows `[1, n]` I32
@@ -61,7 +61,7 @@ public record LmHead(
         if (softCap != 0) {
             kernels.softCap(shardLogits, softCap);
         }
-        activations.communicator().allGather(shardLogits, columns, logits);
+        activations.communicator().gather(shardLogits, columns, 0, logits);
         return logits;
     }
 }
