@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Compiles a .cu file into a shared object that runs its kernels on the CPU.
+# Usage: compile.sh SOURCE.cu OBJECT.so [g++ options, such as -DACTIVATION=BF16]
+# No contraction: a fused operation is written as one, as for --fmad=false.
+set -euo pipefail
+source=$1 object=$2
+shift 2
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+temporary=$(mktemp "$object.XXXXXX")
+trap 'rm -f "$temporary"' EXIT
+"${CXX:-g++}" -std=c++17 -O2 -mavx2 -mfma -ffp-contract=off -fno-exceptions -fno-strict-aliasing -fvisibility=hidden \
+  -fvisibility-inlines-hidden -fno-gnu-unique -fPIC -shared -Wl,-z,start-stop-visibility=hidden -Wall -Wextra -Wno-unused-parameter -I"$here/../../main/cuda" \
+  -include "$here/device.h" "$@" -x c++ "$source" -o "$temporary"
+mv "$temporary" "$object"

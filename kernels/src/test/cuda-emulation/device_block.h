@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+// The threads of one block, and the order in which they run.
+#pragma once
+
+#include <stdarg.h>
+
+#include "device_fiber.h"
+
+struct dim3 {
+  unsigned x, y, z;
+};
+
+namespace ls_emulated {
+
+constexpr int WARP = 32;
+constexpr int MAX_THREADS = 1024;
+constexpr int POISON = 0xff;  // NaN as a float, -1 as an integer
+
+enum class State : uint8_t { READY, AT_BARRIER, AT_COLLECTIVE, ENDED };
+
+enum class Collective : uint8_t { SYNC, SHUFFLE, BALLOT, ADD, MIN_SIGNED, MAX_SIGNED, MIN_UNSIGNED, MAX_UNSIGNED, AND, OR, XOR, MATCH };
+
+struct Thread {
+  void* stack_pointer;
+  dim3 index;
+  State state;
+  Collective kind;
+  int line;         // where it waits
+  unsigned mask;    // the lanes of the collective
+  int source;       // the lane whose value a shuffle returns; -1 for one outside the mask
+  uint64_t value;   // what the thread brings
+  uint64_t result;  // what it gets
+};
+
+// The order of a number of items, chosen by a seed.
+class Order {
+ public:
+  void begin(unsigned long seed) {
+    seed_ = seed;
+    state_ = seed * 0x9e3779b97f4a7c15ull;
+  }
+
+  void fill(unsigned* items, unsigned count) {
+    for (unsigned i = 0; i < count; i++) items[i] = seed_ == 1 ? count - 1 - i : i;
+    if (seed_ < 2) return;
+    for (unsigned i = count; i > 1; i--) {
+      unsigned other = static_cast<unsigned>(next() % i);
+      unsigned item = items[i - 1];
+      items[i - 1] = items[other];
+      items[other] = item;
+    }
+  }
+
+ private:
+  // SplitMix64.
+  uint64_t next() {
+    uint64_t z = state_ += 0x9e3779b97f4a7c15ull;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+    return z ^ z >> 31;
+  }
+
+  unsigned long seed_;
+  uint64_t state_;
+};
+
+class Block {
+ public:
+  dim3 index, size, grid;
+  Thread* current;
+  unsigned char* shared;  // dynamic
+  char error[512];
+
+  // Runs every thread to its end. Returns false with `error` set where threads wait for ever.
+  bool run(void (*entry)(), Stacks& stacks, Order& order) {
+    prepare(entry, stacks);
+    unsigned warps = (count_ + WARP - 1) / WARP;
+    unsigned sequence[MAX_THREADS / WARP], lanes[WARP];
+    while (true) {
+      bool ran = false;
+      order.fill(sequence, warps);
+      for (unsigned i = 0; i < warps; i++) {
+        order.fill(lanes, WARP);
+        ran |= run_warp(sequence[i], lanes);
+      }
+      if (all(State::ENDED)) break;
+      if (!ran && !pass_barrier()) return fail_waiting(warps);
+    }
+    for (unsigned i = 0; i < count_; i++) {
+      if (stacks.overflowed(i)) return fail("block (%u, %u, %u): the stack of thread %u overflowed", index.x, index.y, index.z, i);
+    }
+    return true;
+  }
+
+  // Called by the current thread: waits until the scheduler lets it go on.
+  uint64_t wait(State state, int line) {
+    current->state = state;
+    current->line = line;
+    ls_emulated_switch(&current->stack_pointer, scheduler_);
+    return current->result;
+  }
+
+  uint64_t collective(Collective kind, unsigned mask, uint64_t value, int source, int line) {
+    current->kind = kind;
+    current->mask = mask;
+    current->value = value;
+    current->source = source;
+    return wait(State::AT_COLLECTIVE, line);
+  }
+
+  uint64_t barrier(uint64_t value, int line) {
+    current->value = value;
+    return wait(State::AT_BARRIER, line);
+  }
+
+  int lane() const { return static_cast<int>((current - threads_) % WARP); }
+
+  bool fail(const char* format, ...) __attribute__((format(printf, 2, 3))) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(error, sizeof error, format, arguments);
+    va_end(arguments);
+    return false;
+  }
+
+ private:
+  Thread threads_[MAX_THREADS];
+  unsigned count_;
+  void* scheduler_;
+
+  void prepare(void (*entry)(), Stacks& stacks) {
+    count_ = size.x * size.y * size.z;
+    for (unsigned i = 0; i < count_; i++) {
+      Thread& thread = threads_[i];
+      thread.index = {i % size.x, i / size.x % size.y, i / size.x / size.y};
+      thread.state = State::READY;
+      thread.stack_pointer = stacks.prepare(static_cast<int>(i), entry);
+    }
+  }
+
+  // Runs a warp until all its lanes wait or have ended; returns whether one ran.
+  bool run_warp(unsigned warp, const unsigned* lanes) {
+    bool ran = false;
+    do {
+      for (int i = 0; i < WARP; i++) {
+        unsigned at = warp * WARP + lanes[i];
+        if (at >= count_ || threads_[at].state != State::READY) continue;
+        current = &threads_[at];
+        ls_emulated_switch(&scheduler_, current->stack_pointer);
+        ran = true;
+      }
+    } while (pass_collectives(warp));
+    return ran;
+  }
+
+  // Lets lanes go on whose collective is complete; returns whether there were any.
+  bool pass_collectives(unsigned warp) {
+    bool passed = false;
+    for (int lane = 0; lane < WARP; lane++) {
+      unsigned at = warp * WARP + lane;
+      if (at >= count_ || threads_[at].state != State::AT_COLLECTIVE || !complete(warp, threads_[at])) continue;
+      finish(warp, threads_[at].mask);
+      passed = true;
+    }
+    return passed;
+  }
+
+  // Lanes that the block does not have are ignored. A lane that has ended never arrives.
+  bool complete(unsigned warp, const Thread& first) {
+    if (!(first.mask >> ((&first - threads_) % WARP) & 1)) return false;
+    for (int lane = 0; lane < WARP; lane++) {
+      unsigned at = warp * WARP + lane;
+      if (at >= count_ || !(first.mask >> lane & 1)) continue;
+      const Thread& other = threads_[at];
+      if (other.state != State::AT_COLLECTIVE || other.kind != first.kind || other.mask != first.mask || other.line != first.line) return false;
+    }
+    return true;
+  }
+
+  void finish(unsigned warp, unsigned mask) {
+    Thread* lanes = threads_ + warp * WARP;
+    unsigned existing = 0;
+    for (int lane = 0; lane < WARP; lane++) {
+      if ((mask >> lane & 1) && warp * WARP + lane < count_) existing |= 1u << lane;
+    }
+    for (int lane = 0; lane < WARP; lane++) {
+      if (existing >> lane & 1) lanes[lane].result = result(lanes, existing, lanes[lane]);
+    }
+    for (int lane = 0; lane < WARP; lane++) {
+      if (existing >> lane & 1) lanes[lane].state = State::READY;
+    }
+  }
+
+  static uint64_t result(const Thread* lanes, unsigned existing, const Thread& own) {
+    if (own.kind == Collective::SHUFFLE) {
+      bool present = own.source >= 0 && (existing >> own.source & 1);
+      return present ? lanes[own.source].value : ~0ull;
+    }
+    bool begun = false;
+    uint32_t sum = 0;
+    for (int lane = 0; lane < WARP; lane++) {
+      if (!(existing >> lane & 1)) continue;
+      uint32_t value = static_cast<uint32_t>(lanes[lane].value);
+      if (own.kind == Collective::BALLOT) value = value ? 1u << lane : 0;
+      if (own.kind == Collective::MATCH) value = lanes[lane].value == own.value ? 1u << lane : 0;
+      sum = begun ? join(own.kind, sum, value) : value;
+      begun = true;
+    }
+    return sum;
+  }
+
+  static uint32_t join(Collective kind, uint32_t a, uint32_t b) {
+    switch (kind) {
+      case Collective::ADD: return a + b;
+      case Collective::MIN_SIGNED: return static_cast<int32_t>(a) < static_cast<int32_t>(b) ? a : b;
+      case Collective::MAX_SIGNED: return static_cast<int32_t>(a) > static_cast<int32_t>(b) ? a : b;
+      case Collective::MIN_UNSIGNED: return a < b ? a : b;
+      case Collective::MAX_UNSIGNED: return a > b ? a : b;
+      case Collective::AND: return a & b;
+      case Collective::XOR: return a ^ b;
+      default: return a | b;
+    }
+  }
+
+  bool all(State state) const {
+    for (unsigned i = 0; i < count_; i++) {
+      if (threads_[i].state != state) return false;
+    }
+    return true;
+  }
+
+  // Lets all threads go on if all wait at the same barrier; each gets the number of those that brought a value.
+  bool pass_barrier() {
+    if (!all(State::AT_BARRIER)) return false;
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < count_; i++) {
+      if (threads_[i].line != threads_[0].line) return false;
+      sum += threads_[i].value != 0;
+    }
+    for (unsigned i = 0; i < count_; i++) {
+      threads_[i].result = sum;
+      threads_[i].state = State::READY;
+    }
+    return true;
+  }
+
+  // Names the first warp with lanes that do not wait for the same thing as thread 0 of those that wait.
+  bool fail_waiting(unsigned warps) {
+    const Thread* first = threads_;
+    while (first->state == State::ENDED) first++;
+    unsigned other = 0;
+    while (other < count_ && threads_[other].state == first->state && threads_[other].line == first->line) other++;
+    if (other == count_) {
+      return fail("block (%u, %u, %u): all threads wait in line %d, with masks that no lanes complete", index.x, index.y, index.z, first->line);
+    }
+    unsigned waiting = static_cast<unsigned>(first - threads_);
+    char what[64];
+    if (threads_[other].state == State::ENDED) {
+      snprintf(what, sizeof what, "has ended");
+    } else {
+      snprintf(what, sizeof what, "waits at a %s in line %d", name(threads_[other].state), threads_[other].line);
+    }
+    return fail("block (%u, %u, %u) of %u warps: a divergent %s: lane %u of warp %u waits in line %d, lane %u of warp %u %s", index.x,
+                index.y, index.z, warps, name(first->state), waiting % WARP, waiting / WARP, first->line, other % WARP, other / WARP, what);
+  }
+
+  static const char* name(State state) { return state == State::AT_BARRIER ? "barrier" : "collective of a warp"; }
+};
+
+// The block that runs; launches take turns.
+inline Block& block() {
+  static Block one;
+  return one;
+}
+
+inline unsigned char* dynamic_shared() { return block().shared; }
+
+}  // namespace ls_emulated
+
+#define threadIdx (ls_emulated::block().current->index)
+#define blockIdx (ls_emulated::block().index)
+#define blockDim (ls_emulated::block().size)
+#define gridDim (ls_emulated::block().grid)
+#define warpSize 32

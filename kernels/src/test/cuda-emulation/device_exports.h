@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a shared object exports: its kernels, the layouts of their parameters, a launch.
+#pragma once
+
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "device_block.h"
+
+namespace ls_emulated {
+
+struct Kernel {
+  const char* name;
+  size_t bytes;
+  void (*body)(const void*);
+
+  Kernel(const char* name, size_t bytes, void (*body)(const void*)) : name(name), bytes(bytes), body(body) { all().push_back(*this); }
+
+  static std::vector<Kernel>& all() {
+    static std::vector<Kernel> kernels;
+    return kernels;
+  }
+
+  static const Kernel* find(const char* name) {
+    for (const Kernel& kernel : all()) {
+      if (strcmp(kernel.name, name) == 0) return &kernel;
+    }
+    return nullptr;
+  }
+};
+
+// Lines "struct field offset size" of one struct.
+struct Fields {
+  const char* name;
+  std::string& lines;
+
+  void add(const char* field, size_t offset, size_t size) {
+    lines += std::string(name) + " " + field + " " + std::to_string(offset) + " " + std::to_string(size) + "\n";
+  }
+};
+
+struct Layout {
+  Layout(const char* name, void (*describe)(Fields&)) {
+    Fields fields{name, all()};
+    describe(fields);
+  }
+
+  static std::string& all() {
+    static std::string lines;
+    return lines;
+  }
+};
+
+// The section of static shared memory; the anchor makes it exist.
+__attribute__((section("ls_shared"), used)) static unsigned char shared_anchor[16];
+extern "C" __attribute__((visibility("hidden"))) unsigned char __start_ls_shared[], __stop_ls_shared[];
+
+// Dynamic shared memory, up to its limit on the largest devices; a page behind it cannot be accessed.
+class DynamicShared {
+ public:
+  static constexpr size_t MAX_BYTES = 227 * 1024;
+
+  // Returns `bytes` poisoned bytes that end at that page, up to the alignment of 16; null if there is no memory.
+  unsigned char* poisoned(size_t bytes) {
+    if (memory_ == nullptr) {
+      void* mapped = mmap(nullptr, CAPACITY + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      if (mapped == MAP_FAILED) return nullptr;
+      memory_ = static_cast<unsigned char*>(mapped);
+      mprotect(memory_ + CAPACITY, PAGE, PROT_NONE);
+    }
+    size_t rounded = (bytes + 15) / 16 * 16;
+    unsigned char* start = memory_ + CAPACITY - rounded;
+    memset(start, POISON, rounded);
+    return start;
+  }
+
+ private:
+  static constexpr size_t PAGE = 4096;
+  static constexpr size_t CAPACITY = (MAX_BYTES + PAGE - 1) / PAGE * PAGE;
+  unsigned char* memory_ = nullptr;
+};
+
+// The launch that runs.
+struct Launch {
+  const Kernel* kernel;
+  const void* params;
+  Stacks stacks;
+  DynamicShared shared;
+  Order order;
+};
+
+inline Launch& launch() {
+  static Launch one;
+  return one;
+}
+
+inline void begin_thread() {
+  launch().kernel->body(launch().params);
+  block().wait(State::ENDED, 0);
+}
+
+inline bool run_block(unsigned at, size_t dynamic_shared) {
+  Block& one = block();
+  one.index = {at % one.grid.x, at / one.grid.x % one.grid.y, at / one.grid.x / one.grid.y};
+  memset(__start_ls_shared, POISON, static_cast<size_t>(__stop_ls_shared - __start_ls_shared));
+  one.shared = launch().shared.poisoned(dynamic_shared);
+  if (one.shared == nullptr || !launch().stacks.reserve(MAX_THREADS)) return one.fail("out of memory");
+  return one.run(begin_thread, launch().stacks, launch().order);
+}
+
+// As the driver numbers errors.
+enum { SUCCESS = 0, INVALID_VALUE = 1, NOT_FOUND = 500, LAUNCH_FAILED = 719 };
+
+inline int run(const char* name, const unsigned grid[3], const unsigned size[3], unsigned dynamic_shared, const void* params, unsigned long seed) {
+  Block& one = block();
+  one.error[0] = 0;
+  const Kernel* kernel = Kernel::find(name);
+  if (kernel == nullptr) return one.fail("no kernel %s", name), NOT_FOUND;
+  uint64_t blocks = static_cast<uint64_t>(grid[0]) * grid[1] * grid[2], threads = static_cast<uint64_t>(size[0]) * size[1] * size[2];
+  if (blocks < 1 || grid[0] > 0x7fffffff || grid[1] > 0xffff || grid[2] > 0xffff || threads < 1 || threads > 256 ||
+      dynamic_shared > DynamicShared::MAX_BYTES) {
+    return one.fail("%s: a grid of %u x %u x %u blocks of %u x %u x %u threads with %u bytes of shared memory", name, grid[0], grid[1], grid[2],
+                    size[0], size[1], size[2], dynamic_shared),
+           INVALID_VALUE;
+  }
+  launch().kernel = kernel;
+  launch().params = params;
+  launch().order.begin(seed);
+  one.grid = {grid[0], grid[1], grid[2]};
+  one.size = {size[0], size[1], size[2]};
+  std::vector<unsigned> order(blocks);
+  launch().order.fill(order.data(), static_cast<unsigned>(blocks));
+  for (unsigned at : order) {
+    if (!run_block(at, dynamic_shared)) {
+      fprintf(stderr, "emulated kernel %s: %s\n", name, one.error);
+      return LAUNCH_FAILED;
+    }
+  }
+  return SUCCESS;
+}
+
+}  // namespace ls_emulated
+
+#define LS_EXPORT extern "C" __attribute__((visibility("default")))
+
+// Runs a kernel; returns 0 or a number of the driver's errors. Threads of the host take turns.
+LS_EXPORT int ls_emulated_launch(const char* kernel, const unsigned grid[3], const unsigned block[3], unsigned dynamic_shared,
+                                 const void* params, unsigned long seed) {
+  static std::mutex one_at_a_time;
+  std::lock_guard<std::mutex> lock(one_at_a_time);
+  return ls_emulated::run(kernel, grid, block, dynamic_shared, params, seed);
+}
+
+// The bytes of a kernel's parameter struct; 0 if there is no such kernel.
+LS_EXPORT unsigned long ls_emulated_params_bytes(const char* kernel) {
+  const ls_emulated::Kernel* found = ls_emulated::Kernel::find(kernel);
+  return found == nullptr ? 0 : found->bytes;
+}
+
+// The names of the kernels, one a line.
+LS_EXPORT const char* ls_emulated_kernels(void) {
+  static const std::string names = [] {
+    std::string all;
+    for (const ls_emulated::Kernel& kernel : ls_emulated::Kernel::all()) all += std::string(kernel.name) + "\n";
+    return all;
+  }();
+  return names.c_str();
+}
+
+// The bytes of static shared memory that the kernels of the file have together.
+LS_EXPORT unsigned long ls_emulated_static_shared(void) {
+  return static_cast<unsigned long>(ls_emulated::__stop_ls_shared - ls_emulated::__start_ls_shared) - sizeof ls_emulated::shared_anchor;
+}
+
+// Lines "struct field offset size" of the structs that the host fills.
+LS_EXPORT const char* ls_emulated_layouts(void) { return ls_emulated::Layout::all().c_str(); }
+
+// Why the last launch failed; empty if it did not.
+LS_EXPORT const char* ls_emulated_error(void) { return ls_emulated::block().error; }
