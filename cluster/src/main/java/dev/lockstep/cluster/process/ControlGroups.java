@@ -20,6 +20,8 @@ final class ControlGroups {
     /// Version 1 says "no limit" with the largest whole number of pages.
     private static final long UNLIMITED = 1L << 62;
 
+    private static final String LIMIT_1 = "memory.limit_in_bytes";
+
     private static final String MAX = "max";
 
     private final Path root;
@@ -35,6 +37,11 @@ final class ControlGroups {
         return lowest("memory", ControlGroups::room);
     }
 
+    /// Returns the bytes that may be allocated in all, where there is a limit.
+    OptionalLong limitBytes() {
+        return lowest("memory", ControlGroups::limit);
+    }
+
     /// Returns the number of CPUs whose time the quota allows, rounded up, where there is one.
     OptionalInt cpus() {
         OptionalLong cpus = lowest("cpu", ControlGroups::quota);
@@ -47,18 +54,26 @@ final class ControlGroups {
         return folders(controller).stream().map(limit).flatMapToLong(OptionalLong::stream).min();
     }
 
+    private static OptionalLong limit(Path folder) {
+        OptionalLong limit =
+                isVersion1(folder)
+                        ? number(folder, LIMIT_1)
+                        : min(number(folder, "memory.max"), number(folder, "memory.high"));
+        return limit.isEmpty() || limit.getAsLong() >= UNLIMITED ? OptionalLong.empty() : limit;
+    }
+
+    private static boolean isVersion1(Path folder) {
+        return Files.exists(folder.resolve(LIMIT_1));
+    }
+
     private static OptionalLong room(Path folder) {
-        OptionalLong limit = min(number(folder, "memory.max"), number(folder, "memory.high"));
-        long used = number(folder, "memory.current").orElse(0);
-        String prefix = "";
-        if (Files.exists(folder.resolve("memory.limit_in_bytes"))) {
-            limit = number(folder, "memory.limit_in_bytes");
-            used = number(folder, "memory.usage_in_bytes").orElse(0);
-            prefix = "total_";
-        }
-        if (limit.isEmpty() || limit.getAsLong() >= UNLIMITED) {
+        OptionalLong limit = limit(folder);
+        if (limit.isEmpty()) {
             return OptionalLong.empty();
         }
+        boolean version1 = isVersion1(folder);
+        String prefix = version1 ? "total_" : "";
+        long used = number(folder, version1 ? "memory.usage_in_bytes" : "memory.current").orElse(0);
         long droppable =
                 statistic(folder, prefix + "inactive_file")
                         + statistic(folder, prefix + "active_file");

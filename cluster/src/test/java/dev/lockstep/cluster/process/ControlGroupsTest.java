@@ -24,6 +24,7 @@ class ControlGroupsTest {
     void withoutControlGroupsTheHostCounts() throws Exception {
         HostTree host = HostTree.in(folder);
         assertEquals(HostTree.HOST_BYTES, host.availableBytes());
+        assertEquals(128 * GIB, host.totalBytes());
         assertEquals(new HostCpus(8, ALL), host.cpus());
     }
 
@@ -46,6 +47,7 @@ class ControlGroupsTest {
                                 "250000 100000");
         // 4 GiB, of which 3 are used, 1.5 of these by pages of files.
         assertEquals(5 * GIB / 2, host.availableBytes());
+        assertEquals(4 * GIB, host.totalBytes());
         assertEquals(new HostCpus(3, List.of()), host.cpus());
     }
 
@@ -65,6 +67,7 @@ class ControlGroupsTest {
                         .group("pods.slice/pod1/box", "memory.current", "0")
                         .group("pods.slice/pod1/box", "cpu.max", "max 100000");
         assertEquals(GIB, host.availableBytes());
+        assertEquals(2 * GIB, host.totalBytes());
         assertEquals(new HostCpus(2, List.of()), host.cpus());
     }
 
@@ -76,6 +79,7 @@ class ControlGroupsTest {
                         .group("user.slice", "memory.max", "max", "memory.current", "5")
                         .group("user.slice", "cpu.max", "max 100000");
         assertEquals(HostTree.HOST_BYTES, host.availableBytes());
+        assertEquals(128 * GIB, host.totalBytes());
         assertEquals(new HostCpus(8, ALL), host.cpus());
     }
 
@@ -87,6 +91,7 @@ class ControlGroupsTest {
                         .group("", "memory.max", "" + 8 * GIB, "memory.high", "" + 2 * GIB)
                         .group("", "memory.current", "" + 3 * GIB);
         assertEquals(0, host.availableBytes());
+        assertEquals(2 * GIB, host.totalBytes());
     }
 
     @Test
@@ -111,6 +116,7 @@ class ControlGroupsTest {
                         .group("cpu,cpuacct/docker/box", "cpu.cfs_quota_us", "400000")
                         .group("cpu,cpuacct/docker/box", "cpu.cfs_period_us", "100000");
         assertEquals(3 * GIB, host.availableBytes());
+        assertEquals(4 * GIB, host.totalBytes());
         assertEquals(new HostCpus(4, List.of()), host.cpus());
     }
 
@@ -126,11 +132,13 @@ class ControlGroupsTest {
                         .group("memory", "memory.limit_in_bytes", "" + 4 * GIB)
                         .group("memory", "memory.usage_in_bytes", "0");
         assertEquals(4 * GIB, host.availableBytes());
+        assertEquals(4 * GIB, host.totalBytes());
         HostTree moved =
                 host.process(
                         "4:memory:/../other",
                         "35 31 0:32 / /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory");
         assertEquals(4 * GIB, moved.availableBytes());
+        assertEquals(4 * GIB, moved.totalBytes());
     }
 
     @Test
@@ -152,5 +160,6 @@ class ControlGroupsTest {
                         .process("0::/", HostTree.VERSION_2)
                         .group("", "memory.max", "" + 500 * GIB, "memory.current", "0");
         assertEquals(HostTree.HOST_BYTES, host.availableBytes());
+        assertEquals(128 * GIB, host.totalBytes());
     }
 }

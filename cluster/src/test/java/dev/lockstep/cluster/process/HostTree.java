@@ -6,7 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /// A file system with a `/proc` and a `/sys/fs/cgroup` of a test, of a host with 8 CPUs and 64 GiB
-/// of free memory.
+/// of free memory, of 128.
 record HostTree(Path root) {
     static final long GIB = 1L << 30;
     static final long HOST_BYTES = 64 * GIB;
@@ -45,6 +45,10 @@ record HostTree(Path root) {
 
     long availableBytes() {
         return HostMemory.availableBytes(root);
+    }
+
+    long totalBytes() {
+        return HostMemory.totalBytes(root);
     }
 
     HostCpus cpus() {
