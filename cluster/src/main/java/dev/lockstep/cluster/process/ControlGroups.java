@@ -2,7 +2,6 @@
 package dev.lockstep.cluster.process;
 
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -13,10 +12,20 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.function.Function;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.LongStream;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
 
 /// The limits of the control groups of this process, versions 1 and 2: those of a container, and
 /// those of all groups that it can see around its own. The lowest limit applies.
 final class ControlGroups {
+    private static final Logger LOG = LogManager.getLogger(ControlGroups.class);
+
+    /// `mountinfo` writes white space and backslashes as three octal digits.
+    private static final Pattern ESCAPE = Pattern.compile("\\\\([0-7]{3})");
+
     /// Version 1 says "no limit" with the largest whole number of pages.
     private static final long UNLIMITED = 1L << 62;
 
@@ -86,23 +95,21 @@ final class ControlGroups {
 
     private static OptionalLong quota(Path folder) {
         Optional<String> max = text(folder, "cpu.max");
-        if (max.isPresent()) {
-            String[] words = max.get().split(" ", -1);
-            return words.length < 2 || words[0].equals(MAX)
-                    ? OptionalLong.empty()
-                    : cpus(Long.parseLong(words[0]), Long.parseLong(words[1]));
+        if (max.isEmpty()) {
+            return cpus(number(folder, "cpu.cfs_quota_us"), number(folder, "cpu.cfs_period_us"));
         }
-        OptionalLong quota = number(folder, "cpu.cfs_quota_us");
-        OptionalLong period = number(folder, "cpu.cfs_period_us");
-        return quota.isEmpty() || period.isEmpty()
+        String[] words = max.get().split(" ", -1);
+        return words.length < 2 || words[0].equals(MAX)
                 ? OptionalLong.empty()
-                : cpus(quota.getAsLong(), period.getAsLong());
+                : cpus(
+                        number(folder, "cpu.max", words[0]).findFirst(),
+                        number(folder, "cpu.max", words[1]).findFirst());
     }
 
-    private static OptionalLong cpus(long quota, long period) {
-        return quota <= 0 || period <= 0
+    private static OptionalLong cpus(OptionalLong quota, OptionalLong period) {
+        return quota.orElse(0) <= 0 || period.orElse(0) <= 0
                 ? OptionalLong.empty()
-                : OptionalLong.of(Math.ceilDiv(quota, period));
+                : OptionalLong.of(Math.ceilDiv(quota.getAsLong(), period.getAsLong()));
     }
 
     /// Returns the folders of the process's group for a controller and of all groups around it,
@@ -173,37 +180,48 @@ final class ControlGroups {
                                     && Arrays.asList(system[2].split(",", -1)).contains(controller)
                             : system[0].equals("cgroup2");
             if (matches) {
-                return Optional.of(new Mount(mount[3], mount[4]));
+                return Optional.of(new Mount(unescape(mount[3]), unescape(mount[4])));
             }
         }
         return Optional.empty();
     }
 
+    private static String unescape(String path) {
+        return ESCAPE.matcher(path)
+                .replaceAll(
+                        match -> {
+                            char character = (char) Integer.parseInt(match.group(1), 8);
+                            return Matcher.quoteReplacement(String.valueOf(character));
+                        });
+    }
+
+    /// Returns the lines of a file; none on a kernel without control groups.
     private List<String> lines(String file) {
-        try {
-            return Files.readAllLines(root.resolve(file));
-        } catch (NoSuchFileException e) {
-            // A kernel without control groups.
-            return List.of();
-        } catch (IOException e) {
-            throw new UncheckedIOException("cannot read " + root.resolve(file), e);
-        }
+        return text(root, file).map(text -> text.lines().toList()).orElse(List.of());
     }
 
     private static long statistic(Path folder, String name) {
         return text(folder, "memory.stat").stream()
                 .flatMap(String::lines)
                 .filter(line -> line.startsWith(name + " "))
-                .mapToLong(line -> Long.parseLong(line.substring(name.length() + 1).strip()))
+                .flatMapToLong(line -> number(folder, "memory.stat", line.substring(name.length())))
                 .findFirst()
                 .orElse(0);
     }
 
     private static OptionalLong number(Path folder, String file) {
-        Optional<String> text = text(folder, file).filter(each -> !each.equals(MAX));
-        return text.isPresent()
-                ? OptionalLong.of(Long.parseLong(text.get()))
-                : OptionalLong.empty();
+        return text(folder, file).filter(each -> !each.equals(MAX)).stream()
+                .flatMapToLong(text -> number(folder, file, text))
+                .findFirst();
+    }
+
+    private static LongStream number(Path folder, String file, String text) {
+        try {
+            return LongStream.of(Long.parseLong(text.strip()));
+        } catch (NumberFormatException e) {
+            LOG.warn("{} in {} is not a number, and is passed over", text, folder.resolve(file));
+            return LongStream.empty();
+        }
     }
 
     /// Returns the content of a file; empty if the group does not have it: the outermost group of
@@ -214,7 +232,8 @@ final class ControlGroups {
         } catch (NoSuchFileException e) {
             return Optional.empty();
         } catch (IOException e) {
-            throw new UncheckedIOException("cannot read " + folder.resolve(file), e);
+            LOG.warn("Cannot read {}, which may limit this process", folder.resolve(file), e);
+            return Optional.empty();
         }
     }
 }

@@ -3,6 +3,7 @@ package dev.lockstep.cluster.process;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -161,5 +162,32 @@ class ControlGroupsTest {
                         .group("", "memory.max", "" + 500 * GIB, "memory.current", "0");
         assertEquals(HostTree.HOST_BYTES, host.availableBytes());
         assertEquals(128 * GIB, host.totalBytes());
+    }
+
+    @Test
+    void aMountPathMayHaveASpace() throws Exception {
+        HostTree host =
+                HostTree.in(folder)
+                        .process(
+                                "0::/a box",
+                                "29 23 0:26 / /my\\040groups\\134x rw - cgroup2 cgroup2 rw")
+                        .with("my groups\\x/a box/memory.max", "" + 3 * GIB);
+        assertEquals(3 * GIB, host.availableBytes());
+    }
+
+    /// As where a security module forbids it: what the host has counts.
+    @Test
+    void aFileThatCannotBeReadIsPassedOver() throws Exception {
+        HostTree host =
+                HostTree.in(folder)
+                        .process("0::/", HostTree.VERSION_2)
+                        .group("memory.max", "is a folder", "5")
+                        .group("memory.stat", "is a folder", "5")
+                        .group("", "memory.high", "" + 3 * GIB, "cpu.max", "not a number");
+        assertEquals(3 * GIB, host.availableBytes());
+        assertEquals(new HostCpus(8, ALL), host.cpus());
+        Files.delete(folder.resolve("proc/self/cgroup"));
+        Files.createDirectory(folder.resolve("proc/self/cgroup"));
+        assertEquals(HostTree.HOST_BYTES, host.availableBytes());
     }
 }
