@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.util.List;
+
 /// The base of every contract: the test class of an implementation opens its kernels and implements
 /// the contract of each op family. An implementation with several activation types has a test class
 /// for each.
@@ -23,6 +25,13 @@ public interface KernelsContract {
     boolean hasSameBitsInAnyBatch();
 
     Tolerances tolerances();
+
+    /// Returns the types that plain weights may be prepared for.
+    List<DType> computeTypes();
+
+    /// Returns whether activations are quantized to int8 for quantized weights; otherwise these are
+    /// decoded to the compute type.
+    boolean quantizesActivations();
 
     /// Opens kernels with the memory of a test, freed together.
     default TestDevice device() {

@@ -25,11 +25,12 @@ public interface MemoryContract extends KernelsContract {
     @Test
     default void copiesRespectTheGapsBetweenRows() {
         try (TestDevice device = device()) {
-            Tensor all = device.floats(2, 4, 1, 2, 3, 4, 5, 6, 7, 8);
-            assertArrayEquals(new float[] {2, 3, 6, 7}, device.floats(all.columns(1, 3)));
-            device.kernels()
-                    .copyToDevice(MemorySegment.ofArray(new float[] {9, 10}), all.columns(3, 4));
-            assertArrayEquals(new float[] {1, 2, 3, 9, 5, 6, 7, 10}, device.floats(all));
+            for (DType type : new DType[] {DType.F32, DType.F16, DType.BF16}) {
+                Tensor all = device.tensor(type, 2, 4, 1, 2, 3, 4, 5, 6, 7, 8);
+                assertArrayEquals(new float[] {2, 3, 6, 7}, device.floats(all.columns(1, 3)));
+                device.write(all.columns(3, 4), 9, 10);
+                assertArrayEquals(new float[] {1, 2, 3, 9, 5, 6, 7, 10}, device.floats(all));
+            }
         }
     }
 

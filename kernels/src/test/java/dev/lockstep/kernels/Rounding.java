@@ -40,13 +40,13 @@ public final class Rounding {
     ///
     /// @param bound of F32 arithmetic, with the rounding of its result to F32
     public static void requireClose(
-            double expected, float actual, double bound, DType stored, String what) {
+            double expected, double actual, double bound, DType stored, String what) {
         double tolerance =
                 stored == DType.F32 ? bound : bound + unit(stored) * (Math.abs(expected) + bound);
         assertEquals(expected, actual, tolerance, what);
     }
 
-    public static void requireClose(double expected, float actual, double bound, DType stored) {
+    public static void requireClose(double expected, double actual, double bound, DType stored) {
         requireClose(expected, actual, bound, stored, "stored as " + stored);
     }
 

@@ -7,6 +7,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.List;
 
 /// Kernels, and tensors with the values of host arrays; a test opens one and closes it with all its
 /// memory.
@@ -24,6 +25,13 @@ public final class TestDevice implements AutoCloseable {
 
     public DType activationType() {
         return kernels.activationType();
+    }
+
+    /// Returns F32 and the activation type, each once: the types of tensors that are either.
+    public List<DType> floatTypes() {
+        return activationType() == DType.F32
+                ? List.of(DType.F32)
+                : List.of(DType.F32, activationType());
     }
 
     public Tensor zeros(DType type, int rows, int columns) {

@@ -2,6 +2,7 @@
 package dev.lockstep.kernels.cpu;
 
 import dev.lockstep.kernels.AttentionContract;
+import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.ExpertContract;
 import dev.lockstep.kernels.FurtherRowContract;
 import dev.lockstep.kernels.Kernels;
@@ -12,6 +13,7 @@ import dev.lockstep.kernels.SamplerContract;
 import dev.lockstep.kernels.ScoreContract;
 import dev.lockstep.kernels.Tolerances;
 import dev.lockstep.kernels.WindowContract;
+import java.util.List;
 
 /// All contracts, for the CPU kernels of one instruction set.
 interface CpuKernelsContract
@@ -40,6 +42,16 @@ interface CpuKernelsContract
     @Override
     default Tolerances tolerances() {
         return Tolerances.STATED;
+    }
+
+    @Override
+    default List<DType> computeTypes() {
+        return List.of(DType.F32, DType.BF16);
+    }
+
+    @Override
+    default boolean quantizesActivations() {
+        return true;
     }
 
     @Override
