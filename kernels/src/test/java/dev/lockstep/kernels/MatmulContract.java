@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.checkpoint.TensorType;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
@@ -22,23 +23,26 @@ public interface MatmulContract extends KernelsContract {
     @EnumSource(TensorType.class)
     default void productsStayWithinTheirErrorBound(TensorType type) {
         try (TestDevice device = device()) {
+            DType compute = computeTypes().getFirst();
             for (int rows : new int[] {1, 7, 16, 33, 80}) {
                 for (int tokens : new int[] {1, 2, 3, 5, 8, 13, 17}) {
-                    check(device, type, DType.F32, rows, 96, tokens);
+                    check(device, type, compute, rows, 96, tokens);
                 }
             }
-            check(device, type, DType.F32, 7, 32, 33);
-            check(device, type, DType.F32, 100, 1536, 3);
+            check(device, type, compute, 7, 32, 33);
+            check(device, type, compute, 100, 1536, 3);
         }
     }
 
     @ParameterizedTest
     @EnumSource(names = {"F32", "F16", "BF16"})
-    default void plainWeightsComputeInBf16OnRequest(TensorType type) {
+    default void plainWeightsComputeInEveryTypeOnRequest(TensorType type) {
         try (TestDevice device = device()) {
-            for (int tokens : new int[] {1, 4, 9}) {
-                check(device, type, DType.BF16, 33, 576, tokens);
-                check(device, type, DType.BF16, 7, 31, tokens);
+            for (DType compute : computeTypes()) {
+                for (int tokens : new int[] {1, 4, 9}) {
+                    check(device, type, compute, 33, 576, tokens);
+                    check(device, type, compute, 7, 31, tokens);
+                }
             }
         }
     }
@@ -47,9 +51,10 @@ public interface MatmulContract extends KernelsContract {
     @EnumSource(names = {"F32", "F16", "BF16"})
     default void plainTypesAcceptAnyNumberOfColumns(TensorType type) {
         try (TestDevice device = device()) {
-            for (int columns : new int[] {1, 7, 33}) {
-                check(device, type, DType.F32, 17, columns, 5);
-                check(device, type, DType.BF16, 17, columns, 5);
+            for (DType compute : computeTypes()) {
+                for (int columns : new int[] {1, 7, 33}) {
+                    check(device, type, compute, 17, columns, 5);
+                }
             }
         }
     }
@@ -63,20 +68,19 @@ public interface MatmulContract extends KernelsContract {
             Tensor x = activations(device, 3, 160, 8);
             double[] sum = new double[3 * picked.length];
             for (int[] cut : new int[][] {{0, 32}, {32, 128}, {128, 160}}) {
-                PackedWeight weight =
-                        device.kernels()
-                                .prepare(List.of(stored.shard(picked, cut[0], cut[1])), DType.F32);
+                PackedWeight weight = prepare(device, stored.shard(picked, cut[0], cut[1]));
                 Tensor out = device.zeros(DType.F32, 3, picked.length);
                 device.kernels().matmul(x.columns(cut[0], cut[1]), weight, out);
                 float[] partial = device.floats(out);
                 IntStream.range(0, sum.length).forEach(i -> sum[i] += partial[i]);
             }
+            DType compute = computeTypes().getFirst();
             float[] inputs = device.floats(x);
             for (int t = 0; t < 3; t++) {
                 for (int r = 0; r < picked.length; r++) {
-                    Product expected =
-                            Product.of(stored, picked[r], DType.F32, inputs, t * 160, 160);
-                    expected.check(sum[t * picked.length + r], type + " shard");
+                    Product product =
+                            product(stored, picked[r], compute, x.type(), inputs, t * 160, 160);
+                    product.check(sum[t * picked.length + r], DType.F32, type + " shard");
                 }
             }
         }
@@ -87,9 +91,11 @@ public interface MatmulContract extends KernelsContract {
     default void aPackedWeightHasThePredictedBytes(TensorType type) {
         try (TestDevice device = device()) {
             StoredMatrix stored = StoredMatrix.random(type, 32, 512, 3);
-            PackedWeight weight = device.kernels().prepare(List.of(stored.whole()), DType.F32);
-            double predicted = device.kernels().bytesPerWeight(type, DType.F32) * 32 * 512;
-            assertEquals(predicted, (double) weight.bytes());
+            for (DType compute : computeTypes()) {
+                PackedWeight weight = device.kernels().prepare(List.of(stored.whole()), compute);
+                double predicted = device.kernels().bytesPerWeight(type, compute) * 32 * 512;
+                assertEquals(predicted, (double) weight.bytes());
+            }
         }
     }
 
@@ -102,11 +108,11 @@ public interface MatmulContract extends KernelsContract {
                             StoredMatrix.random(TensorType.Q4_1, 9, 64, 2),
                             StoredMatrix.random(TensorType.Q6_K, 16, 64, 4),
                             StoredMatrix.random(TensorType.F16, 17, 64, 3));
+            DType compute = computeTypes().getLast();
             PackedWeight weight =
                     device.kernels()
                             .prepare(
-                                    segments.stream().map(StoredMatrix::whole).toList(),
-                                    DType.BF16);
+                                    segments.stream().map(StoredMatrix::whole).toList(), compute);
             assertEquals(62, weight.rows());
             Tensor x = activations(device, 5, 64, 4);
             Tensor out = device.zeros(DType.F32, 5, 62);
@@ -117,8 +123,11 @@ public interface MatmulContract extends KernelsContract {
                 int column = 0;
                 for (StoredMatrix segment : segments) {
                     for (int r = 0; r < segment.rows(); r++) {
-                        Product.of(segment, r, DType.BF16, inputs, t * 64, 64)
-                                .check(outputs[t * 62 + column++], segment.type() + " segment");
+                        product(segment, r, compute, x.type(), inputs, t * 64, 64)
+                                .check(
+                                        outputs[t * 62 + column++],
+                                        out.type(),
+                                        segment.type() + " segment");
                     }
                 }
             }
@@ -130,10 +139,10 @@ public interface MatmulContract extends KernelsContract {
     default void onlyTheOutputsOfTheWeightAreWritten(TensorType type) {
         try (TestDevice device = device()) {
             StoredMatrix stored = StoredMatrix.random(type, 7, 32, 5);
-            PackedWeight weight = device.kernels().prepare(List.of(stored.whole()), DType.F32);
+            PackedWeight weight = prepare(device, stored.whole());
             float[] before = new float[4 * 30];
             Arrays.fill(before, 42);
-            Tensor wide = device.floats(4, 30, before);
+            Tensor wide = device.activations(4, 30, before);
             device.kernels().matmul(activations(device, 4, 32, 6), weight, wide.columns(10, 17));
             float[] after = device.floats(wide);
             for (int i = 0; i < after.length; i++) {
@@ -160,17 +169,17 @@ public interface MatmulContract extends KernelsContract {
     default void anEmptyShardGivesZerosOrNoOutputs() {
         try (TestDevice device = device()) {
             StoredMatrix stored = StoredMatrix.random(TensorType.Q8_0, 3, 64, 9);
-            PackedWeight noColumns =
-                    device.kernels()
-                            .prepare(List.of(stored.shard(new int[] {0, 1, 2}, 32, 32)), DType.F32);
-            Tensor out = device.floats(2, 3, 1, 2, 3, 4, 5, 6);
-            device.kernels().matmul(device.zeros(DType.F32, 2, 0), noColumns, out);
-            assertArrayEquals(new float[6], device.floats(out));
-            PackedWeight noRows =
-                    device.kernels().prepare(List.of(stored.shard(new int[0], 0, 64)), DType.F32);
+            PackedWeight noColumns = prepare(device, stored.shard(new int[] {0, 1, 2}, 32, 32));
+            for (DType type : device.floatTypes()) {
+                Tensor out = device.tensor(type, 2, 3, 1, 2, 3, 4, 5, 6);
+                device.kernels().matmul(device.zeros(2, 0), noColumns, out);
+                assertArrayEquals(new float[6], device.floats(out));
+            }
+            PackedWeight noRows = prepare(device, stored.shard(new int[0], 0, 64));
             assertEquals(0, noRows.rows());
-            device.kernels()
-                    .matmul(device.zeros(DType.F32, 2, 64), noRows, device.zeros(DType.F32, 2, 0));
+            device.kernels().matmul(device.zeros(2, 64), noRows, device.zeros(2, 0));
+            PackedWeight weight = prepare(device, stored.whole());
+            device.kernels().matmul(device.zeros(0, 64), weight, device.zeros(0, 3));
         }
     }
 
@@ -178,15 +187,12 @@ public interface MatmulContract extends KernelsContract {
     default void zeroAndTinyActivationsGiveZeroNotNaN() {
         try (TestDevice device = device()) {
             for (TensorType type : TensorType.values()) {
-                PackedWeight weight =
-                        device.kernels()
-                                .prepare(
-                                        List.of(StoredMatrix.random(type, 5, 32, 3).whole()),
-                                        DType.F32);
+                StoredMatrix stored = StoredMatrix.random(type, 5, 32, 3);
+                PackedWeight weight = prepare(device, stored.whole());
                 float[] x = new float[2 * 32];
                 Arrays.fill(x, 32, 64, Float.MIN_VALUE);
                 Tensor out = device.zeros(DType.F32, 2, 5);
-                device.kernels().matmul(device.floats(2, 32, x), weight, out);
+                device.kernels().matmul(device.activations(2, 32, x), weight, out);
                 for (float value : device.floats(out)) {
                     // 32 products of at most 6 standard deviations and the smallest float.
                     assertEquals(0, value, 1e-40, type.toString());
@@ -200,11 +206,11 @@ public interface MatmulContract extends KernelsContract {
     default void aNaNAffectsOnlyItsOwnRow(TensorType type) {
         try (TestDevice device = device()) {
             StoredMatrix stored = StoredMatrix.random(type, 5, 64, 3);
-            PackedWeight weight = device.kernels().prepare(List.of(stored.whole()), DType.F32);
+            PackedWeight weight = prepare(device, stored.whole());
             float[] x = new float[3 * 64];
             x[64 + 40] = Float.NaN;
             Tensor out = device.zeros(DType.F32, 3, 5);
-            device.kernels().matmul(device.floats(3, 64, x), weight, out);
+            device.kernels().matmul(device.activations(3, 64, x), weight, out);
             float[] values = device.floats(out);
             for (int i = 0; i < values.length; i++) {
                 assertEquals(i / 5 == 1, Float.isNaN(values[i]), "element " + i);
@@ -216,26 +222,39 @@ public interface MatmulContract extends KernelsContract {
     default void mismatchedShapesAreRefusedByName() {
         try (TestDevice device = device()) {
             PackedWeight weight =
-                    device.kernels()
-                            .prepare(
-                                    List.of(StoredMatrix.random(TensorType.F32, 5, 8, 1).whole()),
-                                    DType.F32);
-            Tensor out = device.zeros(DType.F32, 2, 5);
+                    prepare(device, StoredMatrix.random(TensorType.F32, 5, 8, 1).whole());
+            Tensor out = device.zeros(2, 5);
             IllegalArgumentException wrong =
                     assertThrows(
                             IllegalArgumentException.class,
-                            () ->
-                                    device.kernels()
-                                            .matmul(device.zeros(DType.F32, 2, 9), weight, out));
-            assertEquals("x is F32 [2, 9], needs F32 [2, 8]", wrong.getMessage());
+                            () -> device.kernels().matmul(device.zeros(2, 9), weight, out));
+            assertEquals(
+                    "x is %1$s [2, 9], needs %1$s [2, 8]".formatted(device.activationType()),
+                    wrong.getMessage());
             assertThrows(
                     IllegalArgumentException.class,
                     () ->
                             device.kernels()
-                                    .matmul(
-                                            device.zeros(DType.F32, 2, 8),
-                                            weight,
-                                            device.zeros(DType.F32, 3, 5)));
+                                    .matmul(device.zeros(2, 8), weight, device.zeros(3, 5)));
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(TensorType.class)
+    default void aRerunGivesTheSameBits(TensorType type) {
+        StoredMatrix stored = StoredMatrix.random(type, 33, 576, 2);
+        for (DType compute : computeTypes()) {
+            List<int[]> runs = new ArrayList<>();
+            for (int run = 0; run < 2; run++) {
+                try (TestDevice device = device()) {
+                    PackedWeight weight =
+                            device.kernels().prepare(List.of(stored.whole()), compute);
+                    Tensor out = device.zeros(9, 33);
+                    device.kernels().matmul(activations(device, 9, 576, 5), weight, out);
+                    runs.add(device.bits(out));
+                }
+            }
+            assertArrayEquals(runs.getFirst(), runs.getLast(), "computed in " + compute);
         }
     }
 
@@ -246,37 +265,65 @@ public interface MatmulContract extends KernelsContract {
         for (int i = 0; i < values.length; i++) {
             values[i] = (float) random.nextGaussian() * (i / columns == 1 ? 100 : 1);
         }
-        return device.floats(tokens, columns, values);
+        return device.activations(tokens, columns, values);
     }
 
-    private static void check(
+    private PackedWeight prepare(TestDevice device, WeightRows rows) {
+        return device.kernels().prepare(List.of(rows), computeTypes().getFirst());
+    }
+
+    private void check(
             TestDevice device, TensorType type, DType compute, int rows, int columns, int tokens) {
         StoredMatrix stored = StoredMatrix.random(type, rows, columns, rows * 31L + columns);
         PackedWeight weight = device.kernels().prepare(List.of(stored.whole()), compute);
         Tensor x = activations(device, tokens, columns, tokens);
-        Tensor out = device.zeros(DType.F32, tokens, rows);
-        device.kernels().matmul(x, weight, out);
         float[] inputs = device.floats(x);
-        float[] outputs = device.floats(out);
-        for (int t = 0; t < tokens; t++) {
-            for (int r = 0; r < rows; r++) {
-                Product.of(stored, r, compute, inputs, t * columns, columns)
-                        .check(
-                                outputs[t * rows + r],
-                                "%s rows %d columns %d tokens %d at [%d, %d]"
-                                        .formatted(type, rows, columns, tokens, t, r));
+        for (DType result : device.floatTypes()) {
+            Tensor out = device.zeros(result, tokens, rows);
+            device.kernels().matmul(x, weight, out);
+            float[] outputs = device.floats(out);
+            for (int t = 0; t < tokens; t++) {
+                for (int r = 0; r < rows; r++) {
+                    product(stored, r, compute, x.type(), inputs, t * columns, columns)
+                            .check(
+                                    outputs[t * rows + r],
+                                    result,
+                                    "%s rows %d columns %d tokens %d at [%d, %d]"
+                                            .formatted(type, rows, columns, tokens, t, r));
+                }
             }
         }
     }
 
-    /// A dot product in double and the tolerance for an implementation.
-    record Product(double value, double tolerance) {
-        // Half a unit in the last place, relative.
-        private static final double F32 = 0x1p-24;
-        private static final double BF16 = 0x1p-8;
+    private Product product(
+            StoredMatrix stored,
+            int row,
+            DType compute,
+            DType activation,
+            float[] x,
+            int at,
+            int columns) {
+        boolean int8 = stored.type().isQuantized() && quantizesActivations();
+        Product product = Product.of(stored, row, int8, compute, activation, x, at, columns);
+        return new Product(product.value(), product.bound() * tolerances().products());
+    }
 
+    /// A dot product in double and the bound of its error, before its rounding to a shorter type.
+    record Product(double value, double bound) {
+
+        /// Returns the product of a row of weights and `x`, whose values are those of the type
+        /// `activation`.
+        ///
+        /// @param int8 whether the activations are quantized to int8 for it
         static Product of(
-                StoredMatrix stored, int row, DType compute, float[] x, int at, int columns) {
+                StoredMatrix stored,
+                int row,
+                boolean int8,
+                DType compute,
+                DType activation,
+                float[] x,
+                int at,
+                int columns) {
             double value = 0;
             double magnitude = 0;
             double rounding = 0;
@@ -284,24 +331,27 @@ public interface MatmulContract extends KernelsContract {
                 double w = stored.at(row, column);
                 value += w * x[at + column];
                 magnitude += Math.abs(w * x[at + column]);
-                if (stored.type().isQuantized()) {
+                if (int8) {
                     rounding += Math.abs(w) * halfStep(x, at + column / 32 * 32);
                 }
             }
+            double f32 = Rounding.unit(DType.F32);
             // Every addition rounds once; a quantized block rounds its few terms, which may cancel.
-            double tolerance = magnitude * F32 * (columns + 8) + rounding * 1.0001;
+            double bound = magnitude * f32 * (columns + 8) + rounding * 1.0001;
             if (stored.type().isQuantized()) {
-                tolerance += cancelled(stored, row, x, at, columns) * F32 * 8;
+                bound += cancelled(stored, row, x, at, columns) * f32 * 8;
             }
-            if (compute == DType.BF16 && !stored.type().isQuantized()) {
-                // Weight and activation are rounded; products of both roundings are below 1 %.
-                tolerance += magnitude * 2.01 * BF16;
+            if (compute == DType.BF16 && !int8) {
+                // The weight is rounded, and so are activations of a longer type; products of both
+                // roundings are below 1 %.
+                double roundings = activation == DType.BF16 ? 1.005 : 2.01;
+                bound += magnitude * roundings * Rounding.unit(DType.BF16);
             }
-            return new Product(value, tolerance);
+            return new Product(value, bound);
         }
 
-        void check(double actual, String what) {
-            assertEquals(value, actual, tolerance, what);
+        void check(double actual, DType stored, String what) {
+            Rounding.requireClose(value, actual, bound, stored, what);
         }
 
         // Activations are rounded to a multiple of absmax / 127.
