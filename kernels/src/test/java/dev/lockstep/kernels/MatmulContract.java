@@ -241,7 +241,7 @@ public interface MatmulContract extends KernelsContract {
 
     @ParameterizedTest
     @EnumSource(TensorType.class)
-    default void aRerunGivesTheSameBits(TensorType type) {
+    default void aProductHasTheSameBitsInARerun(TensorType type) {
         StoredMatrix stored = StoredMatrix.random(type, 33, 576, 2);
         for (DType compute : computeTypes()) {
             List<int[]> runs = new ArrayList<>();

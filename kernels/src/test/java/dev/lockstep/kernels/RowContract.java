@@ -240,7 +240,7 @@ public interface RowContract extends KernelsContract {
     }
 
     @Test
-    default void aRerunGivesTheSameBits() {
+    default void rowOpsGiveTheSameBitsInARerun() {
         int width = 1537;
         float[] x = TestValues.normal(new Random(9), 5 * 2 * width);
         float[] weights = TestValues.normal(new Random(10), width);

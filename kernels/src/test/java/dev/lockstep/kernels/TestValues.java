@@ -14,4 +14,13 @@ public final class TestValues {
         }
         return values;
     }
+
+    /// Returns whole numbers below `limit`, of which many are equal.
+    static float[] whole(Random random, int count, int limit) {
+        float[] values = new float[count];
+        for (int i = 0; i < count; i++) {
+            values[i] = random.nextInt(limit);
+        }
+        return values;
+    }
 }

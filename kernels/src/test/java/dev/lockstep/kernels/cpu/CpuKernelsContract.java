@@ -3,6 +3,7 @@ package dev.lockstep.kernels.cpu;
 
 import dev.lockstep.kernels.AttentionContract;
 import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.DistributionContract;
 import dev.lockstep.kernels.ExpertContract;
 import dev.lockstep.kernels.FurtherRowContract;
 import dev.lockstep.kernels.Kernels;
@@ -26,6 +27,7 @@ interface CpuKernelsContract
                 WindowContract,
                 AttentionContract,
                 SamplerContract,
+                DistributionContract,
                 ScoreContract {
     InstructionSet instructionSet();
 
