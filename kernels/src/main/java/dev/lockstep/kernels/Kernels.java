@@ -8,7 +8,8 @@ import java.util.List;
 /// The operations that a model runs on hardware. Every implementation passes one contract suite.
 ///
 /// Shapes: T tokens of the step, H hidden size, I columns of the feed-forward shard. Activations
-/// have [#activationType]. The worker that opened the kernels closes them, after everything
+/// have [#activationType]; logits, sums, and vectors such as weights of norms and biases are F32. An
+/// op computes in F32 or better and rounds its result once. The worker that opened the kernels closes them, after everything
 /// allocated from them.
 public interface Kernels extends AutoCloseable {
 
@@ -80,7 +81,8 @@ public interface Kernels extends AutoCloseable {
     /// @param x `[T, H]`
     void rmsNorm(Tensor x, Tensor weight, float epsilon, Tensor out);
 
-    /// Computes `residual += x`, then `out = rmsNorm(residual)`. `out` may be `x`.
+    /// Computes `residual += x`, then `out = rmsNorm(residual)` of the sums as stored. `out` may be
+    /// `x`.
     void addRmsNorm(Tensor x, Tensor residual, Tensor weight, float epsilon, Tensor out);
 
     /// Computes `out[t][r] = Σ x[t][c] · weight[r][c]`, `out` F32 or the activation type.
@@ -97,12 +99,12 @@ public interface Kernels extends AutoCloseable {
     /// Computes `out = Σ x²`, row by row: this rank's partial sum for a norm over columns split
     /// across ranks.
     ///
-    /// @param out `[T, 1]`
+    /// @param out `[T, 1]` F32
     void squareSums(Tensor x, Tensor out);
 
     /// Computes `x = x / sqrt(sums / count + epsilon) · weight`, row by row, in place.
     ///
-    /// @param sums `[T, 1]`: sums of the squares of `count` columns, over all ranks
+    /// @param sums `[T, 1]` F32: sums of the squares of `count` columns, over all ranks
     /// @param weight for the columns of `x`
     void normalizeBySums(Tensor x, Tensor sums, int count, Tensor weight, float epsilon);
 
@@ -110,21 +112,21 @@ public interface Kernels extends AutoCloseable {
     /// may be `x`.
     void layerNorm(Tensor x, Tensor weight, Tensor bias, float epsilon, Tensor out);
 
-    /// Computes `x += y`, in place.
+    /// Computes `x += y`, in place, of activations or F32.
     ///
-    /// @param y has as many rows as `x`, or one row that is added to every row
+    /// @param y of the type of `x` with as many rows, or one row of F32 that is added to every row
     void add(Tensor x, Tensor y);
 
-    /// Copies `x` to `out`.
+    /// Copies `x` to `out`, of the same type.
     void copy(Tensor x, Tensor out);
 
     /// Sets `x` to 0.
     void clear(Tensor x);
 
-    /// Computes `x = x · factor`, in place.
+    /// Computes `x = x · factor`, in place, of activations or F32.
     void scale(Tensor x, float factor);
 
-    /// Computes `x = cap · tanh(x / cap)`, in place.
+    /// Computes `x = cap · tanh(x / cap)` of logits, in place.
     void softCap(Tensor x, float cap);
 
     /// Computes `out = activation(x)`; `out` may be `x`.
@@ -150,7 +152,7 @@ public interface Kernels extends AutoCloseable {
     /// @param weights `[1, n]` F32
     void addWeightedRows(Tensor x, Tensor rows, Tensor weights, Tensor out);
 
-    /// Computes `out[i] = x[rows[i]]`.
+    /// Computes `out[i] = x[rows[i]]`, of the same type.
     ///
     /// @param rows `[1, n]` I32
     void gatherRows(Tensor x, Tensor rows, Tensor out);
