@@ -56,6 +56,9 @@ public interface Kernels extends AutoCloseable {
 
     EmbeddingTable prepareEmbedding(WeightRows table);
 
+    /// Prepares packed experts for [#experts]; their weights stay where they are.
+    ExpertSet prepareExperts(ExpertLayer layer);
+
     /// Prepares a vector of at least one value, such as the weight of a norm: one row, as F32.
     Tensor prepareVector(float[] values);
 
@@ -138,19 +141,15 @@ public interface Kernels extends AutoCloseable {
     /// @param out `[T, I]`
     void activateMultiply(Activation activation, Tensor gateUp, Tensor out);
 
-    /// Routes each token to its `perToken` most likely experts, by the softmax of a router's
-    /// logits; the lower expert number comes first among ties. A token with a logit that is NaN or
-    /// +∞ is routed to the first experts, each with the weight NaN.
+    /// Computes `out = Σ weightₑ · downₑ(activation(gateₑ · x) · upₑ · x)` over the experts e that
+    /// a token chooses by its logits, e ascending, in any batch: this rank's partial sum.
     ///
-    /// @param logits `[T, experts]` F32
-    /// @param renormalized whether the weights of a token's experts are scaled to sum to 1
-    ExpertRouting route(Tensor logits, int perToken, boolean renormalized);
-
-    /// Computes `out[rows[i]] += weights[i] · x[i]`, i ascending.
+    /// A token with a logit that is NaN or +∞ gets an output of NaN and changes no other token.
     ///
-    /// @param rows `[1, n]` I32
-    /// @param weights `[1, n]` F32
-    void addWeightedRows(Tensor x, Tensor rows, Tensor weights, Tensor out);
+    /// @param x `[T, H]`
+    /// @param routerLogits `[T, experts]` F32
+    /// @param out `[T, H]`, overwritten; shares no memory with `x`
+    void experts(ExpertSet set, Tensor x, Tensor routerLogits, ExpertScratch scratch, Tensor out);
 
     /// Computes `out[i] = x[rows[i]]`, of the same type.
     ///

@@ -5,6 +5,7 @@ import dev.lockstep.checkpoint.ExpertConfig;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceBuffer;
+import dev.lockstep.kernels.ExpertScratch;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.KvLayout;
 import dev.lockstep.kernels.PagedKv;
@@ -213,20 +214,15 @@ public final class ActivationBuffers implements AutoCloseable {
         return new Tensor(partial.pointer(), DType.F32, tokens, 2, 2);
     }
 
-    /// Returns the router's logits, `[T, experts]` F32. This tensor and the next two have no
-    /// columns in dense models.
+    /// Returns the router's logits, `[T, experts]` F32; no columns in dense models.
     public Tensor routerLogits(int tokens) {
         return routerLogits.rows(0, tokens);
     }
 
-    /// Returns the inputs of one expert, `[n, H]`.
-    public Tensor expertInput(int tokens) {
-        return expertInput.rows(0, tokens);
-    }
-
-    /// Returns the outputs of one expert, `[n, H]`.
-    public Tensor expertOutput(int tokens) {
-        return expertOutput.rows(0, tokens);
+    /// Returns the memory that experts are computed in, of the largest step's rows: with the memory
+    /// of [#gateUp] and [#feedForward].
+    public ExpertScratch expertScratch() {
+        return new ExpertScratch(expertInput, gateUp, feedForward, expertOutput);
     }
 
     /// Returns the rows whose logits are computed, `[N, H]`.

@@ -12,7 +12,9 @@ import dev.lockstep.kernels.Device;
 import dev.lockstep.kernels.DeviceBuffer;
 import dev.lockstep.kernels.DevicePointer;
 import dev.lockstep.kernels.EmbeddingTable;
-import dev.lockstep.kernels.ExpertRouting;
+import dev.lockstep.kernels.ExpertLayer;
+import dev.lockstep.kernels.ExpertScratch;
+import dev.lockstep.kernels.ExpertSet;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.KvLayout;
 import dev.lockstep.kernels.PackedWeight;
@@ -47,6 +49,8 @@ final class HeaderKernels implements Kernels {
         }
     }
 
+    private record NoExperts(ExpertLayer layer) implements ExpertSet {}
+
     private record NoAttention() implements AttentionBackend {
         @Override
         public AttentionPlan plan(PagedBatch batch) {
@@ -78,6 +82,11 @@ final class HeaderKernels implements Kernels {
     @Override
     public EmbeddingTable prepareEmbedding(WeightRows table) {
         return new Nothing();
+    }
+
+    @Override
+    public ExpertSet prepareExperts(ExpertLayer layer) {
+        return new NoExperts(layer);
     }
 
     @Override
@@ -238,12 +247,8 @@ final class HeaderKernels implements Kernels {
     }
 
     @Override
-    public ExpertRouting route(Tensor logits, int perToken, boolean renormalized) {
-        throw runsNothing();
-    }
-
-    @Override
-    public void addWeightedRows(Tensor x, Tensor rows, Tensor weights, Tensor out) {
+    public void experts(
+            ExpertSet set, Tensor x, Tensor routerLogits, ExpertScratch scratch, Tensor out) {
         throw runsNothing();
     }
 

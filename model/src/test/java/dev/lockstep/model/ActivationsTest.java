@@ -10,6 +10,8 @@ import dev.lockstep.kernels.cpu.CpuKernels;
 import dev.lockstep.kernels.cpu.CpuOptions;
 import dev.lockstep.nccl.SoloCommunicator;
 import java.io.IOException;
+import java.net.URISyntaxException;
+import java.net.URL;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -23,13 +25,19 @@ class ActivationsTest {
     @Test
     void theMemoryPlanEqualsTheAllocatedBytes() throws IOException {
         TinyCheckpoint.write(folder, 3);
-        requirePlanned(0, 1);
-        requirePlanned(0, 2);
-        requirePlanned(1, 2);
+        ModelSource source = ModelSource.open(folder);
+        requirePlanned(source, 0, 1);
+        requirePlanned(source, 0, 2);
+        requirePlanned(source, 1, 2);
     }
 
-    private void requirePlanned(int rank, int size) {
-        ModelSource source = ModelSource.open(folder);
+    @Test
+    void theMemoryPlanCountsTheScratchMemoryOfExperts() throws URISyntaxException {
+        URL file = getClass().getResource("/references/gguf-qwen3moe/model.gguf");
+        requirePlanned(ModelSource.open(Path.of(file.toURI())), 0, 1);
+    }
+
+    private static void requirePlanned(ModelSource source, int rank, int size) {
         try (Kernels kernels = CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning())) {
             ComputeTypes types = source.computeTypes("auto", "auto", kernels);
             Model model = load(source, source.shard(rank, size), types, kernels);
@@ -38,7 +46,7 @@ class ActivationsTest {
             // Its memory counts with that of the kernels.
             try (var communicator = new SoloCommunicator(kernels)) {
                 long own = kernels.allocatedBytes();
-                try (ActivationBuffers _ =
+                try (ActivationBuffers activations =
                         new ActivationBuffers(model, kernels, communicator, MAX_TOKENS, MAX_ROWS)) {
                     // On a CPU the 64 bytes after the last block are read, never used.
                     assertEquals(
@@ -52,6 +60,10 @@ class ActivationsTest {
                                             MAX_ROWS),
                             kernels.allocatedBytes() - own,
                             "rank %d of %d".formatted(rank, size));
+                    boolean experts = source.config().details().experts().isPresent();
+                    assertEquals(
+                            experts ? source.config().hiddenSize() : 0,
+                            activations.expertScratch().input().columns());
                 }
             }
             assertEquals(before, kernels.allocatedBytes(), "everything is freed");

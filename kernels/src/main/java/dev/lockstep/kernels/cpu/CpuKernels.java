@@ -10,7 +10,9 @@ import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.Device;
 import dev.lockstep.kernels.DeviceBuffer;
 import dev.lockstep.kernels.EmbeddingTable;
-import dev.lockstep.kernels.ExpertRouting;
+import dev.lockstep.kernels.ExpertLayer;
+import dev.lockstep.kernels.ExpertScratch;
+import dev.lockstep.kernels.ExpertSet;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.KvLayout;
 import dev.lockstep.kernels.PackedWeight;
@@ -36,7 +38,7 @@ public final class CpuKernels implements Kernels {
     private final Matmul matmul;
     private final RowKernels rows;
     private final ElementKernels elements;
-    private final CpuRouter router;
+    private final CpuExperts experts;
     private final Constants constants;
     private final List<CpuAttention> attentions = new ArrayList<>();
     private volatile long progress;
@@ -49,7 +51,7 @@ public final class CpuKernels implements Kernels {
         matmul = new Matmul(ops.matmul(), team, memory);
         rows = new RowKernels(ops.rows(), team);
         elements = new ElementKernels(ops.elements(), team);
-        router = new CpuRouter(memory);
+        experts = new CpuExperts(matmul, rows, elements, this::finished, memory);
         constants = new Constants(memory);
     }
 
@@ -124,6 +126,11 @@ public final class CpuKernels implements Kernels {
     @Override
     public EmbeddingTable prepareEmbedding(WeightRows table) {
         return CpuEmbedding.of(table);
+    }
+
+    @Override
+    public ExpertSet prepareExperts(ExpertLayer layer) {
+        return experts.prepare(layer);
     }
 
     @Override
@@ -245,16 +252,9 @@ public final class CpuKernels implements Kernels {
     }
 
     @Override
-    public ExpertRouting route(Tensor logits, int perToken, boolean renormalized) {
-        ExpertRouting routing = router.route(logits, perToken, renormalized);
-        finished();
-        return routing;
-    }
-
-    @Override
-    public void addWeightedRows(Tensor x, Tensor rows, Tensor weights, Tensor out) {
-        router.addWeightedRows(x, rows, weights, out);
-        finished();
+    public void experts(
+            ExpertSet set, Tensor x, Tensor routerLogits, ExpertScratch scratch, Tensor out) {
+        experts.run(set, x, routerLogits, scratch, out);
     }
 
     @Override
@@ -276,7 +276,7 @@ public final class CpuKernels implements Kernels {
     public void close() {
         team.close();
         matmul.close();
-        router.close();
+        experts.close();
         attentions.forEach(CpuAttention::close);
         memory.close();
     }

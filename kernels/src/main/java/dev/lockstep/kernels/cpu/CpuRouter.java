@@ -2,18 +2,14 @@
 package dev.lockstep.kernels.cpu;
 
 import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
-import static dev.lockstep.kernels.cpu.VectorLanes.INT;
 import static dev.lockstep.kernels.cpu.VectorLanes.MEMORY;
 
-import dev.lockstep.kernels.DType;
-import dev.lockstep.kernels.DevicePointer;
-import dev.lockstep.kernels.ExpertRouting;
 import dev.lockstep.kernels.Tensor;
 
 /// The router of tokens to experts. The experts of a token are a function of its own logits. The
 /// work is too small for threads or C++.
 ///
-/// The kernels that created it close it.
+/// The owner of the experts closes it.
 final class CpuRouter implements AutoCloseable {
     /// Marks the share of a chosen expert; no share is negative.
     private static final float CHOSEN = -1;
@@ -24,14 +20,11 @@ final class CpuRouter implements AutoCloseable {
         this.memory = new GrowingMemory(memory);
     }
 
-    ExpertRouting route(Tensor logits, int perToken, boolean renormalized) {
+    /// Routes each token; a token with a logit that is NaN or +∞ goes to the first experts, each
+    /// with the weight NaN. The result is valid until the next call.
+    CpuRouting route(Tensor logits, int perToken, boolean renormalized) {
         int tokens = logits.rows();
         int experts = logits.columns();
-        logits.require("logits", DType.F32, tokens, experts);
-        if (perToken < 1 || perToken > experts) {
-            throw new IllegalArgumentException(
-                    "%d experts a token of %d".formatted(perToken, experts));
-        }
         int[][] chosen = new int[tokens][perToken];
         float[][] weights = new float[tokens][perToken];
         int[] counts = new int[experts];
@@ -45,29 +38,8 @@ final class CpuRouter implements AutoCloseable {
                 counts[expert]++;
             }
         }
-        return new Routing(memory.atLeast(8L * Math.max(1, tokens * perToken)), counts)
+        return new CpuRouting(memory.atLeast(8L * Math.max(1, tokens * perToken)), counts)
                 .fill(chosen, weights);
-    }
-
-    void addWeightedRows(Tensor x, Tensor rows, Tensor weights, Tensor out) {
-        int count = rows.columns();
-        x.require("x", DType.F32, count, out.columns());
-        rows.require("rows", DType.I32, 1, count);
-        weights.require("weights", DType.F32, 1, count);
-        out.require("out", DType.F32, out.rows(), out.columns());
-        for (int i = 0; i < count; i++) {
-            int row = MEMORY.get(INT, rows.pointer().address() + 4L * i);
-            if (row < 0 || row >= out.rows()) {
-                throw new IllegalArgumentException("row %d of %d".formatted(row, out.rows()));
-            }
-            float weight = MEMORY.get(FLOAT, weights.pointer().address() + 4L * i);
-            long from = x.pointer().address() + 4L * i * x.stride();
-            long to = out.pointer().address() + 4L * row * out.stride();
-            for (int c = 0; c < out.columns(); c++) {
-                float sum = Math.fma(weight, MEMORY.get(FLOAT, from + 4L * c), at(to, c));
-                MEMORY.set(FLOAT, to + 4L * c, sum);
-            }
-        }
     }
 
     @Override
@@ -121,56 +93,5 @@ final class CpuRouter implements AutoCloseable {
 
     private static float at(long floats, int i) {
         return MEMORY.get(FLOAT, floats + 4L * i);
-    }
-
-    /// The rows of all experts, expert by expert, followed by their weights.
-    private static final class Routing implements ExpertRouting {
-        private final long rows;
-        private final long weights;
-        private final int[] counts;
-        private final int[] starts;
-
-        Routing(long address, int[] counts) {
-            this.counts = counts;
-            starts = new int[counts.length + 1];
-            for (int expert = 0; expert < counts.length; expert++) {
-                starts[expert + 1] = starts[expert] + counts[expert];
-            }
-            rows = address;
-            weights = address + 4L * starts[counts.length];
-        }
-
-        Routing fill(int[][] chosen, float[][] shares) {
-            int[] next = starts.clone();
-            for (int t = 0; t < chosen.length; t++) {
-                for (int k = 0; k < chosen[t].length; k++) {
-                    int place = next[chosen[t][k]]++;
-                    MEMORY.set(INT, rows + 4L * place, t);
-                    MEMORY.set(FLOAT, weights + 4L * place, shares[t][k]);
-                }
-            }
-            return this;
-        }
-
-        @Override
-        public int experts() {
-            return counts.length;
-        }
-
-        @Override
-        public Tensor rows(int expert) {
-            return tensor(rows, DType.I32, expert);
-        }
-
-        @Override
-        public Tensor weights(int expert) {
-            return tensor(weights, DType.F32, expert);
-        }
-
-        private Tensor tensor(long from, DType type, int expert) {
-            int count = counts[expert];
-            var pointer = new DevicePointer(from + 4L * starts[expert]);
-            return new Tensor(pointer, type, 1, count, count);
-        }
     }
 }

@@ -55,9 +55,7 @@ final class Matmul implements AutoCloseable {
     }
 
     void run(Tensor x, PackedWeight packed, Tensor out) {
-        if (!(packed instanceof CpuWeight own) || !own.owner().equals(ops)) {
-            throw new IllegalArgumentException("the weight was packed by other kernels");
-        }
+        CpuWeight own = requireOwn(packed);
         x.require("x", DType.F32, x.rows(), own.columns());
         out.require("out", DType.F32, x.rows(), own.rows());
         if (out.elements() == 0) {
@@ -68,6 +66,14 @@ final class Matmul implements AutoCloseable {
         weight = own;
         prepareActivations();
         team.run(multiplyShare, out.elements() * own.columns());
+    }
+
+    /// Throws unless these kernels packed the weight.
+    CpuWeight requireOwn(PackedWeight packed) {
+        if (!(packed instanceof CpuWeight own) || !own.owner().equals(ops)) {
+            throw new IllegalArgumentException("the weight was packed by other kernels");
+        }
+        return own;
     }
 
     @Override

@@ -4,8 +4,9 @@ package dev.lockstep.model.layer;
 import dev.lockstep.checkpoint.ExpertConfig;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.checkpoint.WeightMatrix;
-import dev.lockstep.kernels.Activation;
-import dev.lockstep.kernels.ExpertRouting;
+import dev.lockstep.kernels.ExpertLayer;
+import dev.lockstep.kernels.ExpertSet;
+import dev.lockstep.kernels.ExpertWeights;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.Tensor;
@@ -24,22 +25,8 @@ import java.util.Optional;
 /// A token's experts are added in ascending order whatever else is in the batch.
 ///
 /// @param router rows are experts
-public record MixtureOfExperts(
-        Kernels kernels,
-        ExpertConfig config,
-        Activation activation,
-        PackedWeight router,
-        List<Expert> experts)
+public record MixtureOfExperts(Kernels kernels, PackedWeight router, ExpertSet experts)
         implements FeedForward {
-
-    public MixtureOfExperts {
-        experts = List.copyOf(experts);
-    }
-
-    /// This rank's shard of one expert.
-    ///
-    /// @param gateUp gate rows, then up rows
-    public record Expert(PackedWeight gateUp, PackedWeight down) {}
 
     @Override
     public Tensor forward(ForwardStep step) {
@@ -47,34 +34,13 @@ public record MixtureOfExperts(
         Tensor logits = activations.routerLogits(step.tokens());
         Tensor sum = activations.partial(step.tokens());
         kernels.matmul(step.x(), router, logits);
-        ExpertRouting routing = kernels.route(logits, config.perToken(), config.renormalized());
-        kernels.clear(sum);
-        for (int expert = 0; expert < experts.size(); expert++) {
-            Tensor rows = routing.rows(expert);
-            if (rows.columns() > 0) {
-                Tensor output = forward(experts.get(expert), rows, step);
-                kernels.addWeightedRows(output, rows, routing.weights(expert), sum);
-            }
-        }
+        kernels.experts(experts, step.x(), logits, activations.expertScratch(), sum);
         return sum;
     }
 
     @Override
     public Optional<Tensor> bias() {
         return Optional.empty();
-    }
-
-    private Tensor forward(Expert expert, Tensor rows, ForwardStep step) {
-        int count = rows.columns();
-        Tensor input = step.activations().expertInput(count);
-        Tensor both = step.activations().gateUp(count);
-        Tensor product = step.activations().feedForward(count);
-        Tensor output = step.activations().expertOutput(count);
-        kernels.gatherRows(step.x(), rows, input);
-        kernels.matmul(input, expert.gateUp(), both);
-        kernels.activateMultiply(activation, both, product);
-        kernels.matmul(product, expert.down(), output);
-        return output;
     }
 
     /// Loads a router and its experts.
@@ -85,16 +51,20 @@ public record MixtureOfExperts(
         ExpertConfig experts = config.details().experts().orElseThrow();
         int count = experts.count();
         WeightMatrix routing = weights.matrix(router + ".weight", count, config.hiddenSize());
-        List<Expert> loaded = new ArrayList<>();
+        List<ExpertWeights> loaded = new ArrayList<>();
         for (int expert = 0; expert < count; expert++) {
             loaded.add(names.load(weights, expert));
         }
+        var layer =
+                new ExpertLayer(
+                        loaded,
+                        ActivationNames.of(config),
+                        experts.perToken(),
+                        experts.renormalized());
         return new MixtureOfExperts(
                 weights.kernels(),
-                experts,
-                ActivationNames.of(config),
                 weights.packRows(OutputRows.of(routing)),
-                loaded);
+                weights.kernels().prepareExperts(layer));
     }
 
     /// How a checkpoint names the matrices of a layer's experts: `prefix.5.gate.weight` for one,
@@ -106,14 +76,14 @@ public record MixtureOfExperts(
             return new Names(prefix, "gate_proj", "up_proj", "down_proj");
         }
 
-        private Expert load(Weights weights, int expert) {
+        private ExpertWeights load(Weights weights, int expert) {
             int width = weights.config().feedForwardSize();
             int hidden = weights.config().hiddenSize();
             Span own = weights.shard().feedForward();
             OutputRows gateRows = matrix(weights, gate, expert, width, hidden);
             OutputRows upRows = matrix(weights, up, expert, width, hidden);
             OutputRows downRows = matrix(weights, down, expert, hidden, width);
-            return new Expert(
+            return new ExpertWeights(
                     weights.packRows(gateRows.cut(own), upRows.cut(own)),
                     weights.packColumns(downRows, own));
         }
