@@ -2,8 +2,10 @@
 package dev.lockstep.kernels;
 
 import dev.lockstep.checkpoint.TensorType;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Optional;
 
 /// The operations that a model runs on hardware. Every implementation passes one contract suite.
 ///
@@ -26,9 +28,23 @@ public interface Kernels extends AutoCloseable {
 
     DeviceBuffer allocate(long bytes);
 
+    /// Allocates host memory that a copy from the device writes to directly, freed with `arena`.
+    MemorySegment allocateHost(long bytes, Arena arena);
+
     /// Returns the bytes of device memory this process holds: buffers, weights, KV blocks, and the
-    /// scratch memory of ops, which grows.
+    /// scratch memory of ops, which grows until [#reserve].
     long allocatedBytes();
+
+    /// Returns the bytes of device memory that can still be allocated.
+    long freeBytes();
+
+    /// Allocates the scratch memory of ops for everything prepared until now: afterwards no op
+    /// allocates device memory. Throws [OutOfDeviceMemoryException] if it does not fit.
+    ///
+    /// @param maxTokens tokens of a step
+    /// @param maxRows rows of a step, also logit rows
+    /// @param maxPositions tokens of a sequence
+    void reserve(int maxTokens, int maxRows, int maxPositions);
 
     /// Copies host memory to the device, in stream order; `host` may be reused when the call
     /// returns.
@@ -37,8 +53,31 @@ public interface Kernels extends AutoCloseable {
     /// Copies device memory to the host; returns when the copy is complete.
     void copyToHost(Tensor source, MemorySegment host);
 
+    // Waiting. Ops are in stream order and none of them waits: an op may run after its call has
+    // returned.
+
+    /// Attaches the calling thread to the device. A thread does so before it calls anything else
+    /// here, the thread that opened the kernels excepted.
+    void attachThread();
+
+    /// Copies device memory to the host, in stream order: `host` has the values, which later ops do
+    /// not change, once a later mark is reached. Until then nothing else may use it.
+    ///
+    /// @param host from [#allocateHost]
+    void copyToHostLater(Tensor source, MemorySegment host);
+
+    /// Returns the point of the stream after the ops called until now.
+    Mark mark();
+
     /// Waits until every preceding op has finished.
-    void synchronize();
+    default void synchronize() {
+        mark().await();
+    }
+
+    /// Records the ops that `ops` calls instead of running them. Returns empty where a device
+    /// cannot record; then `ops` is not called. A wait or an allocation inside `ops` is refused
+    /// with an [IllegalStateException], as is a recording within a recording.
+    Optional<Recording> record(Runnable ops);
 
     /// Returns the number of ops finished since start, which grows while a long step computes. Any
     /// thread may call it.

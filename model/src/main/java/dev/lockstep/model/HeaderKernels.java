@@ -17,15 +17,19 @@ import dev.lockstep.kernels.ExpertScratch;
 import dev.lockstep.kernels.ExpertSet;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.KvLayout;
+import dev.lockstep.kernels.Mark;
 import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.PagedBatch;
 import dev.lockstep.kernels.PagedKv;
+import dev.lockstep.kernels.Recording;
 import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.kernels.Sampler;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.WeightRows;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Optional;
 
 /// Kernels without memory: a family that loads with them has checked the name and the shape of
 /// every tensor it needs, from headers. They run nothing.
@@ -132,9 +136,6 @@ final class HeaderKernels implements Kernels {
     }
 
     @Override
-    public void synchronize() {}
-
-    @Override
     public void close() {}
 
     @Override
@@ -148,6 +149,41 @@ final class HeaderKernels implements Kernels {
 
     @Override
     public DeviceBuffer allocate(long bytes) {
+        throw runsNothing();
+    }
+
+    @Override
+    public MemorySegment allocateHost(long bytes, Arena arena) {
+        throw runsNothing();
+    }
+
+    @Override
+    public long freeBytes() {
+        throw runsNothing();
+    }
+
+    @Override
+    public void reserve(int maxTokens, int maxRows, int maxPositions) {
+        throw runsNothing();
+    }
+
+    @Override
+    public void attachThread() {
+        throw runsNothing();
+    }
+
+    @Override
+    public void copyToHostLater(Tensor source, MemorySegment host) {
+        throw runsNothing();
+    }
+
+    @Override
+    public Mark mark() {
+        throw runsNothing();
+    }
+
+    @Override
+    public Optional<Recording> record(Runnable ops) {
         throw runsNothing();
     }
 

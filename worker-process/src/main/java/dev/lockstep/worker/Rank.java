@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
-import dev.lockstep.cluster.process.HostMemory;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.KvLayout;
+import dev.lockstep.kernels.OutOfDeviceMemoryException;
 import dev.lockstep.kernels.PagedKv;
 import dev.lockstep.model.ActivationBuffers;
 import dev.lockstep.model.Model;
@@ -108,6 +108,7 @@ final class Rank implements AutoCloseable {
                     "cannot keep %d KV blocks, this rank held another number"
                             .formatted(formation.kvBlocks()));
         }
+        reserve(session);
         long bytes =
                 ActivationBuffers.collectiveBytes(
                         model, kernels.activationType(), tokens, formation.maxSequences());
@@ -138,7 +139,6 @@ final class Rank implements AutoCloseable {
         }
         held.clear();
         var warmUp = new WarmUp(kernels, session, (int) formation.kvBlocks());
-        requireScratch(session, warmUp.dummyStep());
         if (formation.maxBatchedTokens().isPresent()) {
             warmUp.warm();
             return StepBudget.given(formation.maxBatchedTokens().get());
@@ -147,20 +147,20 @@ final class Rank implements AutoCloseable {
         return measured;
     }
 
-    /// Throws if the scratch memory of the session's largest step exceeds the free memory,
-    /// estimated from a small step. Activations are allocated when a session opens; scratch memory
-    /// of ops grows with the tokens of a step.
-    private void requireScratch(Session session, int tokens) {
-        long scratch = session.scratchBytes();
-        int maxTokens = session.limits().maxTokens();
-        long missing = scratch * (maxTokens - tokens) / tokens;
-        LOG.info("a step of {} tokens uses {} KiB of scratch memory", tokens, scratch >> 10);
-        long available = HostMemory.availableBytes();
-        if (missing > available) {
+    /// Allocates the scratch memory of ops, so that no step does.
+    private void reserve(SessionLimits session) {
+        long before = kernels.allocatedBytes();
+        try {
+            kernels.reserve(session.maxTokens(), session.maxSequences(), session.maxPositions());
+        } catch (OutOfDeviceMemoryException e) {
             throw new OutOfHostMemoryException(
-                    "a step of %d tokens needs %d MiB more of scratch memory, %d MiB are free: lower --max-num-batched-tokens"
-                            .formatted(maxTokens, missing >> 20, available >> 20));
+                    "a step of %d tokens: %s, lower --max-num-batched-tokens"
+                            .formatted(session.maxTokens(), e.getMessage()));
         }
+        LOG.info(
+                "a step of {} tokens has {} KiB more of scratch memory",
+                session.maxTokens(),
+                (kernels.allocatedBytes() - before) >> 10);
     }
 
     /// Keeps the blocks of the previous epoch and returns true if their number is `blocks`;

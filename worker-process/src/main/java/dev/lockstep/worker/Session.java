@@ -36,7 +36,6 @@ final class Session implements AutoCloseable {
     private final SlotTable slots;
     private final SampleReader samples;
     private final PositionReader positions;
-    private final long bytesAtStart;
     private long lastNumber;
 
     Session(
@@ -62,12 +61,6 @@ final class Session implements AutoCloseable {
         this.slots = new SlotTable(limits.maxSequences());
         this.samples = new SampleReader(kernels, limits.maxSequences());
         this.positions = new PositionReader(model, kernels, activations, sampler, samples, slots);
-        this.bytesAtStart = kernels.allocatedBytes();
-    }
-
-    /// Returns the device bytes that ops have allocated since this session was opened.
-    long scratchBytes() {
-        return kernels.allocatedBytes() - bytesAtStart;
     }
 
     long epoch() {

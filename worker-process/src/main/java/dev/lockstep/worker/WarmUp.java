@@ -95,13 +95,6 @@ final class WarmUp {
         return run(List.of(count), computed);
     }
 
-    /// Runs one small step, so that its scratch memory can be read; returns its tokens.
-    int dummyStep() {
-        int tokens = Math.min(SMALLEST_CHUNK, session.limits().maxTokens());
-        prefill(tokens);
-        return tokens;
-    }
-
     /// Warms up decode batches without measuring.
     void warm() {
         int maxRows = Math.min(session.limits().maxSequences(), session.limits().maxTokens());

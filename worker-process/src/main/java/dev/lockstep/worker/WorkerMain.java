@@ -65,7 +65,7 @@ public final class WorkerMain {
         ModelSource source = ModelSource.open(config.model());
         Cluster cluster =
                 daemon.own(ZooKeeperCluster.connect(config.zookeeper(), config.cluster(), access));
-        Kernels kernels = CpuKernels.open(options(config));
+        Kernels kernels = CpuKernels.open(options(config), HostMemory::availableBytes);
         ComputeTypes types = source.computeTypes(config.dtype(), config.kvDtype(), kernels);
         Shard shard = source.shard(config.rank(), config.tensorParallel());
         MemoryPlan plan = plan(config, source, shard, types, kernels);

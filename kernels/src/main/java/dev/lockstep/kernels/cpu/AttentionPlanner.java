@@ -43,6 +43,24 @@ final class AttentionPlanner implements AutoCloseable {
         return Math.max(TILE_VECTORS, heads.largest());
     }
 
+    /// Returns what a step needs: the place of each token, and the states of the tiles that are
+    /// cut. Less than twice as many tiles as threads have more than half a thread's share of the
+    /// work.
+    List<ScratchNeed> scratchNeeds(int maxTokens, int maxPositions) {
+        long vectors = (long) maxTokens * heads.shape().queryHeads();
+        long cut = (2L * threads - 1) * maxVectors(heads);
+        int segments = Math.ceilDiv(maxPositions, AttentionOps.SEGMENT_TOKENS);
+        long floats =
+                threads == 1 || segments == 1
+                        ? 0
+                        : Math.min(vectors, cut)
+                                * segments
+                                * AttentionOps.stateFloats(heads.shape().headSize());
+        return List.of(
+                new ScratchNeed(places, 8L * Math.max(1, maxTokens)),
+                new ScratchNeed(states, 4 * floats));
+    }
+
     CpuAttentionPlan plan(PagedBatch batch) {
         long blocks = places.atLeast(8L * Math.max(1, batch.tokens()));
         long offsets = blocks + 4L * batch.tokens();

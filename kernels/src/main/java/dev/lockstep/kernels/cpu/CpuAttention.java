@@ -10,6 +10,7 @@ import dev.lockstep.kernels.PagedBatch;
 import dev.lockstep.kernels.PagedKv;
 import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.kernels.Tensor;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /// Attention of one shape: checks sizes, then threads take tiles from a counter, most work first.
@@ -60,6 +61,10 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
         for (int thread = 0; thread < scratch.length; thread++) {
             scratch[thread] = first + thread * bytes;
         }
+    }
+
+    List<ScratchNeed> scratchNeeds(int maxTokens, int maxPositions) {
+        return planner.scratchNeeds(maxTokens, maxPositions);
     }
 
     @Override

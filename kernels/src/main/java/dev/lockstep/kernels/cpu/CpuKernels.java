@@ -15,21 +15,37 @@ import dev.lockstep.kernels.ExpertScratch;
 import dev.lockstep.kernels.ExpertSet;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.KvLayout;
+import dev.lockstep.kernels.Mark;
+import dev.lockstep.kernels.OutOfDeviceMemoryException;
 import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.PagedKv;
+import dev.lockstep.kernels.Recording;
 import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.kernels.Sampler;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.WeightRows;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import java.util.function.LongSupplier;
 
-/// Kernels on CPU cores. An op has finished when its call returns, so [#synchronize] has nothing to
-/// wait for.
+/// Kernels on CPU cores. An op has finished when its call returns, so every [#mark] is reached.
 ///
 /// The code that opened it closes it, after every buffer allocated from it.
 public final class CpuKernels implements Kernels {
+    private static final Mark REACHED =
+            new Mark() {
+                @Override
+                public boolean reached() {
+                    return true;
+                }
+
+                @Override
+                public void await() {}
+            };
+
     private final InstructionSet set;
     private final Device device;
     private final ThreadTeam team;
@@ -41,10 +57,12 @@ public final class CpuKernels implements Kernels {
     private final CpuExperts experts;
     private final Constants constants;
     private final List<CpuAttention> attentions = new ArrayList<>();
+    private final LongSupplier freeBytes;
     private volatile long progress;
 
-    private CpuKernels(InstructionSet set, CpuOps ops, ThreadTeam team) {
+    private CpuKernels(InstructionSet set, CpuOps ops, ThreadTeam team, LongSupplier freeBytes) {
         this.set = set;
+        this.freeBytes = freeBytes;
         this.ops = ops;
         this.team = team;
         device = new Device(CpuFeatures.current().name(), set.key(), team.size());
@@ -55,11 +73,18 @@ public final class CpuKernels implements Kernels {
         constants = new Constants(memory);
     }
 
-    /// Starts the thread team; throws if a requested instruction set or CPU is not available.
+    /// Opens kernels that take any amount of memory to be free.
     public static CpuKernels open(CpuOptions options) {
+        return open(options, () -> Long.MAX_VALUE);
+    }
+
+    /// Starts the thread team; throws if a requested instruction set or CPU is not available.
+    ///
+    /// @param freeBytes the free memory of the host, asked each time
+    public static CpuKernels open(CpuOptions options, LongSupplier freeBytes) {
         InstructionSet set = options.instructionSet().orElseGet(InstructionSet::best);
         set.require(CpuFeatures.current());
-        return new CpuKernels(set, CpuOps.of(set), new ThreadTeam(options));
+        return new CpuKernels(set, CpuOps.of(set), new ThreadTeam(options), freeBytes);
     }
 
     @Override
@@ -96,6 +121,34 @@ public final class CpuKernels implements Kernels {
     }
 
     @Override
+    public long freeBytes() {
+        return freeBytes.getAsLong();
+    }
+
+    @Override
+    public MemorySegment allocateHost(long bytes, Arena arena) {
+        return arena.allocate(bytes, CpuMemory.ALIGNMENT);
+    }
+
+    @Override
+    public void reserve(int maxTokens, int maxRows, int maxPositions) {
+        List<ScratchNeed> needs =
+                new ArrayList<>(matmul.scratchNeeds(Math.max(maxTokens, maxRows)));
+        for (CpuAttention attention : attentions) {
+            needs.addAll(attention.scratchNeeds(maxTokens, maxPositions));
+        }
+        long missing = needs.stream().mapToLong(ScratchNeed::missing).sum();
+        long free = freeBytes();
+        if (missing > free) {
+            throw new OutOfDeviceMemoryException(missing, free);
+        }
+        needs.forEach(ScratchNeed::reserve);
+    }
+
+    @Override
+    public void attachThread() {}
+
+    @Override
     public void copyToDevice(MemorySegment host, Tensor target) {
         HostCopy.toDevice(host, target);
     }
@@ -106,7 +159,19 @@ public final class CpuKernels implements Kernels {
     }
 
     @Override
-    public void synchronize() {}
+    public void copyToHostLater(Tensor source, MemorySegment host) {
+        HostCopy.toHost(source, host);
+    }
+
+    @Override
+    public Mark mark() {
+        return REACHED;
+    }
+
+    @Override
+    public Optional<Recording> record(Runnable ops) {
+        return Optional.empty();
+    }
 
     @Override
     public long progress() {

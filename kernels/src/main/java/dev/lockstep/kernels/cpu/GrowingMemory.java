@@ -16,11 +16,21 @@ final class GrowingMemory implements AutoCloseable {
     /// Returns the address of at least `bytes` bytes.
     long atLeast(long bytes) {
         if (bytes > buffer.bytes()) {
-            long grown = Math.max(bytes, 2 * buffer.bytes());
-            buffer.close();
-            buffer = memory.buffer(grown);
+            reserve(Math.max(bytes, 2 * buffer.bytes()));
         }
         return buffer.pointer().address();
+    }
+
+    /// Grows to exactly `bytes`, if it is smaller.
+    void reserve(long bytes) {
+        if (bytes > buffer.bytes()) {
+            buffer.close();
+            buffer = memory.buffer(bytes);
+        }
+    }
+
+    long bytes() {
+        return buffer.bytes();
     }
 
     @Override

@@ -46,7 +46,17 @@ final class Matmul implements AutoCloseable {
     }
 
     PackedWeight prepare(List<WeightRows> segments, DType compute) {
-        return packer.pack(segments, compute);
+        CpuWeight packed = packer.pack(segments, compute);
+        for (CpuWeight.Segment segment : packed.segments()) {
+            activations(segment.format())
+                    .fit(ops.activationBytes(prepared(segment.format()), packed.columns()));
+        }
+        return packed;
+    }
+
+    /// Returns what a step of `rows` rows needs for any weight prepared until now.
+    List<ScratchNeed> scratchNeeds(int rows) {
+        return List.of(f32.need(rows), bf16.need(rows), int8.need(rows));
     }
 
     double bytesPerWeight(WeightFormat format) {
@@ -116,7 +126,7 @@ final class Matmul implements AutoCloseable {
 
     private void prepare(WeightFormat format) {
         preparing = format;
-        activations(format).reserve(x.rows(), ops.activationBytes(format, x.columns()));
+        activations(format).take(x.rows(), ops.activationBytes(format, x.columns()));
         team.run(prepareShare, x.elements());
     }
 
@@ -184,6 +194,11 @@ final class Matmul implements AutoCloseable {
         }
     }
 
+    /// Returns the format that activations are prepared in for weights of `format`.
+    private static WeightFormat prepared(WeightFormat format) {
+        return format.isQuantized() ? WeightFormat.Q8_0 : format;
+    }
+
     private Activations activations(WeightFormat format) {
         return switch (format) {
             case F32 -> f32;
@@ -198,17 +213,30 @@ final class Matmul implements AutoCloseable {
         private final GrowingMemory memory;
         private long address;
         private long rowBytes;
+        private long widest;
 
         Activations(CpuMemory memory) {
             this.memory = new GrowingMemory(memory);
         }
 
-        void reserve(int rows, long bytes) {
-            rowBytes = CpuMemory.roundUp(bytes, 64);
-            if (rowBytes % ALIASING_BYTES == 0) {
-                rowBytes += 64;
-            }
+        /// Notes that rows may have this many bytes.
+        void fit(long bytes) {
+            widest = Math.max(widest, apart(bytes));
+        }
+
+        ScratchNeed need(int rows) {
+            return new ScratchNeed(memory, rows * widest);
+        }
+
+        void take(int rows, long bytes) {
+            rowBytes = apart(bytes);
             address = memory.atLeast(rows * rowBytes);
+        }
+
+        /// Returns the bytes from row to row.
+        private static long apart(long bytes) {
+            long rounded = CpuMemory.roundUp(bytes, 64);
+            return rounded % ALIASING_BYTES == 0 ? rounded + 64 : rounded;
         }
 
         void borrow(long address, long rowBytes) {

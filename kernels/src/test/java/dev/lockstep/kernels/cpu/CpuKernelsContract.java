@@ -13,6 +13,7 @@ import dev.lockstep.kernels.RowContract;
 import dev.lockstep.kernels.SamplerContract;
 import dev.lockstep.kernels.ScoreContract;
 import dev.lockstep.kernels.Tolerances;
+import dev.lockstep.kernels.WaitingContract;
 import dev.lockstep.kernels.WindowContract;
 import java.util.List;
 
@@ -28,7 +29,8 @@ interface CpuKernelsContract
                 AttentionContract,
                 SamplerContract,
                 DistributionContract,
-                ScoreContract {
+                ScoreContract,
+                WaitingContract {
     InstructionSet instructionSet();
 
     @Override
