@@ -28,6 +28,7 @@ final class JoinReply {
     private final WorkerConfig config;
     private final String incarnation;
     private final Joined joined;
+    private final Connector connector;
 
     JoinReply(
             WorkerConfig config,
@@ -41,6 +42,7 @@ final class JoinReply {
             long activationBytes) {
         this.config = config;
         this.incarnation = incarnation;
+        this.connector = rank.connector();
         String settings =
                 "max-model-len=%d block-size=%d dtype=%s kv-dtype=%s tensor-parallel=%d"
                         .formatted(
@@ -78,8 +80,11 @@ final class JoinReply {
                         .setInstructionSet(device.instructionSet())
                         .setComputeType(types.computeName())
                         .setKvType(types.kvName())
-                        // The ranks of a CPU group share memory.
                         .setHost(HostIdentity.current())
+                        .setNeedsOneHost(connector.needsOneHost())
+                        .setDeviceId(device.id())
+                        .putAllVersions(device.versions())
+                        .putAllVersions(connector.versions())
                         .setMaxModelLen(maxModelLen)
                         .setVocabSize(source.vocabularySize())
                         .setBlockSize(WorkerConfig.BLOCK_SIZE)
@@ -104,8 +109,13 @@ final class JoinReply {
         return joined.getModelDigest();
     }
 
+    /// Returns the reply for an epoch, with a new id for its ranks to meet. The step thread calls
+    /// it.
     Joined joined(long epoch, HeldBlocks held) {
         Joined.Builder builder = joined.toBuilder().setEpoch(epoch);
+        if (config.rank() == 0 && config.tensorParallel() > 1) {
+            builder.setCollectiveId(ByteString.copyFrom(connector.newCollectiveId()));
+        }
         for (int group = 0; group < held.kvGroups(); group++) {
             List<Integer> blocks = held.blocks(group);
             ByteString.Output names = ByteString.newOutput(blocks.size() * BlockHash.BYTES);

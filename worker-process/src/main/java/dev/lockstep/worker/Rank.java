@@ -33,15 +33,6 @@ final class Rank implements AutoCloseable {
     private byte[] hashKey = {};
     private StepBudget measured = StepBudget.given(1);
 
-    /// Creates the communicator of an epoch.
-    @FunctionalInterface
-    interface Connector {
-        /// Connects to the other ranks.
-        ///
-        /// @param bytes collective memory that this rank will allocate from the communicator
-        Communicator connect(StepRunner.Formation formation, long bytes);
-    }
-
     /// The limits of a rank.
     ///
     /// @param maxPositions upper bound of prompt and output tokens of a sequence
@@ -59,6 +50,10 @@ final class Rank implements AutoCloseable {
 
     Kernels kernels() {
         return kernels;
+    }
+
+    Connector connector() {
+        return connector;
     }
 
     /// Returns the KV blocks of each KV group.

@@ -37,6 +37,7 @@ final class StepMessages {
         return new StepRunner.Formation(
                 form.getEpoch(),
                 form.getRendezvous(),
+                form.getCollectiveId().toByteArray(),
                 form.getKvBlocks(),
                 form.getMaxNumSeqs(),
                 form.getMaxNumBatchedTokens() == 0

@@ -52,12 +52,15 @@ final class StepRunner implements AutoCloseable {
     /// The parameters of an epoch, on which all ranks have agreed.
     ///
     /// @param rendezvous name of the shared memory that rank 0 creates and the other ranks open
+    /// @param collectiveId the id that rank 0's [Connector] created for this epoch; nobody changes
+    ///   it
     /// @param maxBatchedTokens empty if warm-up measures it
     /// @param keepBlocks whether blocks of an earlier epoch are kept, so that warm-up must not
     ///   write to them
     record Formation(
             long epoch,
             String rendezvous,
+            byte[] collectiveId,
             long kvBlocks,
             int maxSequences,
             Optional<Integer> maxBatchedTokens,

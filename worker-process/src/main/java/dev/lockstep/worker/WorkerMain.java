@@ -23,12 +23,6 @@ import dev.lockstep.model.LoadSettings;
 import dev.lockstep.model.Model;
 import dev.lockstep.model.ModelSource;
 import dev.lockstep.model.Shard;
-import dev.lockstep.nccl.Communicator;
-import dev.lockstep.nccl.HostCommunicator;
-import dev.lockstep.nccl.Rendezvous;
-import dev.lockstep.nccl.SoloCommunicator;
-import dev.lockstep.nccl.Waiting;
-import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -44,8 +38,6 @@ public final class WorkerMain {
     static final Failpoint BEFORE_FORM = new Failpoint("worker.before-form");
 
     private static final Logger LOG = LogManager.getLogger(WorkerMain.class);
-
-    private static final Duration MEETING_TIMEOUT = Duration.ofSeconds(30);
 
     private WorkerMain() {}
 
@@ -85,7 +77,7 @@ public final class WorkerMain {
                 new Rank(
                         model,
                         kernels,
-                        (formation, bytes) -> connect(config, kernels, formation, bytes),
+                        new HostConnector(config, kernels),
                         new Rank.RankLimits(
                                 plan.maxModelLen(),
                                 WorkerConfig.BLOCK_SIZE,
@@ -220,21 +212,6 @@ public final class WorkerMain {
 
     private static int maxTokens(WorkerConfig config) {
         return config.maxNumBatchedTokens().orElse(WorkerConfig.MAX_MEASURED_TOKENS);
-    }
-
-    private static Communicator connect(
-            WorkerConfig config, Kernels kernels, StepRunner.Formation formation, long bytes) {
-        if (config.tensorParallel() == 1) {
-            return new SoloCommunicator(kernels);
-        }
-        return HostCommunicator.open(
-                Rendezvous.inSharedMemory(
-                        formation.rendezvous(), formation.epoch(), config.tensorParallel()),
-                config.rank(),
-                bytes,
-                kernels,
-                config.oversubscribed() ? Waiting.BLOCK : Waiting.SPIN,
-                MEETING_TIMEOUT);
     }
 
     /// The announced state of this worker: READY while a group is formed. A change that precedes

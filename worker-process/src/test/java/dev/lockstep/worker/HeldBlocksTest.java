@@ -41,6 +41,7 @@ class HeldBlocksTest {
                 new StepRunner.Formation(
                         epoch,
                         "test",
+                        new byte[0],
                         blocks,
                         TestWorker.MAX_SEQUENCES,
                         Optional.of(TestWorker.MAX_TOKENS),
@@ -97,6 +98,7 @@ class HeldBlocksTest {
                 new StepRunner.Formation(
                         2,
                         "test",
+                        new byte[0],
                         TestWorker.BLOCKS,
                         TestWorker.MAX_SEQUENCES,
                         Optional.of(TestWorker.MAX_TOKENS),

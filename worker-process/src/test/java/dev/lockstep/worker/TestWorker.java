@@ -15,13 +15,13 @@ import dev.lockstep.model.LoadSettings;
 import dev.lockstep.model.Model;
 import dev.lockstep.model.ModelSource;
 import dev.lockstep.model.Shard;
-import dev.lockstep.nccl.SoloCommunicator;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
 
 /// A single rank on a tiny random model, and the steps that a scheduler would send to it.
 final class TestWorker implements AutoCloseable {
@@ -49,6 +49,19 @@ final class TestWorker implements AutoCloseable {
     }
 
     static TestWorker onModel(Path folder, int maxPositions) {
+        return onModel(
+                folder,
+                maxPositions,
+                kernels -> new HostConnector(config(folder, List.of()), kernels),
+                List.of());
+    }
+
+    /// @param settings further ones of the worker
+    static TestWorker onModel(
+            Path folder,
+            int maxPositions,
+            Function<Kernels, Connector> connector,
+            List<String> settings) {
         ModelSource source = ModelSource.open(folder);
         Kernels kernels = CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning());
         ComputeTypes types = source.computeTypes("auto", "auto", kernels);
@@ -68,13 +81,13 @@ final class TestWorker implements AutoCloseable {
                 new Rank(
                         model,
                         kernels,
-                        (formation, bytes) -> new SoloCommunicator(kernels),
+                        connector.apply(kernels),
                         new Rank.RankLimits(
                                 maxPositions, WorkerConfig.BLOCK_SIZE, MAX_TOKENS, kvBytes));
         return new TestWorker(
                 rank,
                 new JoinReply(
-                        config(folder),
+                        config(folder, settings),
                         INCARNATION,
                         source,
                         model,
@@ -85,19 +98,24 @@ final class TestWorker implements AutoCloseable {
                         4096));
     }
 
-    private static WorkerConfig config(Path folder) {
-        Settings settings =
-                Settings.parse(
-                        WorkerConfig.SPEC,
-                        List.of("--zookeeper=unused:1", "--max-num-seqs=" + MAX_SEQUENCES),
-                        Map.of());
-        return WorkerConfig.of(settings, folder, "tiny", folder);
+    private static WorkerConfig config(Path folder, List<String> settings) {
+        List<String> arguments = new ArrayList<>(settings);
+        arguments.add("--zookeeper=unused:1");
+        arguments.add("--max-num-seqs=" + MAX_SEQUENCES);
+        return WorkerConfig.of(
+                Settings.parse(WorkerConfig.SPEC, arguments, Map.of()), folder, "tiny", folder);
     }
 
     Session open(long epoch) {
         return rank.open(
                 new StepRunner.Formation(
-                        epoch, "test", BLOCKS, MAX_SEQUENCES, Optional.of(MAX_TOKENS), false));
+                        epoch,
+                        "test",
+                        new byte[0],
+                        BLOCKS,
+                        MAX_SEQUENCES,
+                        Optional.of(MAX_TOKENS),
+                        false));
     }
 
     static Step.Admission admission(

@@ -15,7 +15,9 @@ class WarmUpTest extends TinyWorkerSetting {
 
     /// Warms up, then generates within one block; returns the tokens that a step may have.
     private static int warm(int blocks, int maxSequences, Optional<Integer> maxTokens) {
-        var formation = new StepRunner.Formation(1, "test", blocks, maxSequences, maxTokens, false);
+        var formation =
+                new StepRunner.Formation(
+                        1, "test", new byte[0], blocks, maxSequences, maxTokens, false);
         try (Session session = worker.rank.open(formation)) {
             int tokens = worker.rank.warm(session, formation).tokens();
             assertEquals(0, session.lastNumber(), "warm-up steps are not numbered");
@@ -44,6 +46,7 @@ class WarmUpTest extends TinyWorkerSetting {
                 new StepRunner.Formation(
                         1,
                         "test",
+                        new byte[0],
                         TestWorker.BLOCKS,
                         TestWorker.MAX_SEQUENCES,
                         Optional.empty(),
@@ -74,7 +77,9 @@ class WarmUpTest extends TinyWorkerSetting {
     void aSequenceMayBeShorterThanTheSmallestChunk() {
         for (int maxPositions : new int[] {2, 17}) {
             try (TestWorker small = TestWorker.onTinyModel(folder, maxPositions)) {
-                var formation = new StepRunner.Formation(1, "test", 2, 3, Optional.empty(), false);
+                var formation =
+                        new StepRunner.Formation(
+                                1, "test", new byte[0], 2, 3, Optional.empty(), false);
                 try (Session session = small.rank.open(formation)) {
                     int chunk = small.rank.warm(session, formation).tokens();
                     assertTrue(chunk >= 16 && chunk <= TestWorker.MAX_TOKENS, "chunk " + chunk);

@@ -5,7 +5,10 @@ import dev.lockstep.cluster.WorkerProtocol;
 import dev.lockstep.proto.v1.Form;
 import dev.lockstep.proto.v1.Joined;
 import dev.lockstep.proto.v1.KvGroupInfo;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.function.Function;
 
 /// Decides from what the ranks report about themselves whether they form one group, and with which
@@ -26,7 +29,6 @@ final class Handshake {
                     new Field("settings", Joined::getSettings),
                     new Field("settings digest", Joined::getSettingsDigest),
                     new Field("instruction set", Joined::getInstructionSet),
-                    new Field("host", Joined::getHost),
                     new Field("max-model-len", joined -> "" + joined.getMaxModelLen()),
                     new Field("vocabulary", joined -> "" + joined.getVocabSize()),
                     new Field("block size", joined -> "" + joined.getBlockSize()),
@@ -44,13 +46,23 @@ final class Handshake {
                     "protocol version differs: the scheduler has "
                             + WorkerProtocol.VERSION
                             + ", rank 0 has "
-                            + first.getProtocolVersion());
+                            + first.getProtocolVersion()
+                            + "; a group's processes must be of the same version of Lockstep");
         }
         for (Field field : EQUAL_ON_ALL_RANKS) {
-            for (int rank = 1; rank < ranks.size(); rank++) {
-                requireEqual(field, first, rank, ranks.get(rank));
-            }
+            requireEqual(field, ranks);
         }
+        for (String name : versionNames(ranks)) {
+            requireEqual(
+                    new Field(name, joined -> joined.getVersionsOrDefault(name, "none")), ranks);
+        }
+        if (ranks.stream().anyMatch(Joined::getNeedsOneHost)) {
+            requireEqual(new Field("host", Joined::getHost), ranks);
+        } else if (ranks.size() > 1 && first.getCollectiveId().isEmpty()) {
+            throw FormationException.refused(
+                    "rank 0 has no collective id, with which ranks meet that need not share a host");
+        }
+        requireOwnDevices(ranks);
         long blocks = Long.MAX_VALUE;
         int sequences = maxSequences;
         int tokens = maxBatchedTokens;
@@ -81,23 +93,50 @@ final class Handshake {
                 .setKvBlocks(blocks)
                 .setMaxNumSeqs(sequences)
                 .setMaxNumBatchedTokens(tokens)
+                .setCollectiveId(first.getCollectiveId())
                 .build();
     }
 
-    private static void requireEqual(Field field, Joined first, int rank, Joined other)
-            throws FormationException {
-        String expected = field.value().apply(first);
-        String found = field.value().apply(other);
-        if (!expected.equals(found)) {
-            throw FormationException.refused(
-                    field.name()
-                            + " differs: rank 0 has "
-                            + expected
-                            + ", rank "
-                            + rank
-                            + " has "
-                            + found
-                            + "; it must be the same on all ranks of a group");
+    private static void requireEqual(Field field, List<Joined> ranks) throws FormationException {
+        String expected = field.value().apply(ranks.getFirst());
+        for (int rank = 1; rank < ranks.size(); rank++) {
+            String found = field.value().apply(ranks.get(rank));
+            if (!expected.equals(found)) {
+                throw FormationException.refused(
+                        field.name()
+                                + " differs: rank 0 has "
+                                + expected
+                                + ", rank "
+                                + rank
+                                + " has "
+                                + found
+                                + "; it must be the same on all ranks of a group");
+            }
+        }
+    }
+
+    /// Returns the names of the versions that any rank has, in their order.
+    private static Set<String> versionNames(List<Joined> ranks) {
+        var names = new TreeSet<String>();
+        ranks.forEach(rank -> names.addAll(rank.getVersionsMap().keySet()));
+        return names;
+    }
+
+    private static void requireOwnDevices(List<Joined> ranks) throws FormationException {
+        var owners = new HashMap<String, Integer>();
+        for (int rank = 0; rank < ranks.size(); rank++) {
+            String device = ranks.get(rank).getDeviceId();
+            Integer owner = device.isEmpty() ? null : owners.putIfAbsent(device, rank);
+            if (owner != null) {
+                throw FormationException.refused(
+                        "rank "
+                                + owner
+                                + " and rank "
+                                + rank
+                                + " both run on device "
+                                + device
+                                + "; each rank of a group needs its own");
+            }
         }
     }
 

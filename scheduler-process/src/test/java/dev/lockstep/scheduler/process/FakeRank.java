@@ -5,6 +5,7 @@ import com.google.protobuf.ByteString;
 import com.google.protobuf.InvalidProtocolBufferException;
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.cluster.Member;
+import dev.lockstep.cluster.WorkerProtocol;
 import dev.lockstep.proto.v1.Admission;
 import dev.lockstep.proto.v1.BlockCopy;
 import dev.lockstep.proto.v1.EncodedOutputs;
@@ -221,7 +222,7 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
     static Joined.Builder joined(Member member) {
         return Joined.newBuilder()
                 .setRank(member.rank())
-                .setProtocolVersion("3")
+                .setProtocolVersion(WorkerProtocol.VERSION)
                 .setModel("fake")
                 .setModelDigest("d1")
                 .setTokenizerDigest("t1")
@@ -231,6 +232,7 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
                 .setComputeType("f32")
                 .setKvType("f32")
                 .setHost("here")
+                .setNeedsOneHost(true)
                 .setMaxModelLen(CONTEXT)
                 .setVocabSize(FakeWorker.VOCABULARY)
                 .setBlockSize(BLOCK_SIZE)

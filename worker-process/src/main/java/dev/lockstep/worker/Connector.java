@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.worker;
+
+import dev.lockstep.nccl.Communicator;
+import java.util.Map;
+
+/// How this rank meets the others of its group and exchanges tensors with them.
+///
+/// The step thread calls it.
+interface Connector {
+    /// Returns whether ranks exchange tensors through shared memory, so that all are on one host.
+    boolean needsOneHost();
+
+    /// Returns the versions, by name, of the libraries that exchange tensors: equal on all ranks.
+    Map<String, String> versions();
+
+    /// Creates the id with which the ranks of the next epoch meet: a new one for each, on rank 0
+    /// alone. Empty if the name of the rendezvous is enough.
+    byte[] newCollectiveId();
+
+    /// Connects to the other ranks.
+    ///
+    /// @param bytes collective memory that this rank will allocate from the communicator
+    Communicator connect(StepRunner.Formation formation, long bytes);
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.worker;
+
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.nccl.Communicator;
+import dev.lockstep.nccl.HostCommunicator;
+import dev.lockstep.nccl.Rendezvous;
+import dev.lockstep.nccl.SoloCommunicator;
+import dev.lockstep.nccl.Waiting;
+import java.time.Duration;
+import java.util.Map;
+
+/// Ranks that meet in the shared memory of their host, by the name of the rendezvous.
+record HostConnector(WorkerConfig config, Kernels kernels) implements Connector {
+    private static final Duration MEETING_TIMEOUT = Duration.ofSeconds(30);
+
+    @Override
+    public boolean needsOneHost() {
+        return true;
+    }
+
+    @Override
+    public Map<String, String> versions() {
+        return Map.of();
+    }
+
+    @Override
+    public byte[] newCollectiveId() {
+        return new byte[0];
+    }
+
+    @Override
+    public Communicator connect(StepRunner.Formation formation, long bytes) {
+        if (config.tensorParallel() == 1) {
+            return new SoloCommunicator(kernels);
+        }
+        return HostCommunicator.open(
+                Rendezvous.inSharedMemory(
+                        formation.rendezvous(), formation.epoch(), config.tensorParallel()),
+                config.rank(),
+                bytes,
+                kernels,
+                config.oversubscribed() ? Waiting.BLOCK : Waiting.SPIN,
+                MEETING_TIMEOUT);
+    }
+}
