@@ -1,0 +1,482 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.kernels.cuda;
+
+import static org.bytedeco.cuda.global.cudart.cuCtxSetCurrent;
+import static org.bytedeco.cuda.global.cudart.cuDeviceGet;
+import static org.bytedeco.cuda.global.cudart.cuDevicePrimaryCtxRelease;
+import static org.bytedeco.cuda.global.cudart.cuDevicePrimaryCtxRetain;
+import static org.bytedeco.cuda.global.cudart.cuDriverGetVersion;
+import static org.bytedeco.cuda.global.cudart.cuEventCreate;
+import static org.bytedeco.cuda.global.cudart.cuEventDestroy;
+import static org.bytedeco.cuda.global.cudart.cuEventElapsedTime;
+import static org.bytedeco.cuda.global.cudart.cuEventQuery;
+import static org.bytedeco.cuda.global.cudart.cuEventRecord;
+import static org.bytedeco.cuda.global.cudart.cuEventSynchronize;
+import static org.bytedeco.cuda.global.cudart.cuFuncGetAttribute;
+import static org.bytedeco.cuda.global.cudart.cuFuncSetAttribute;
+import static org.bytedeco.cuda.global.cudart.cuGetErrorName;
+import static org.bytedeco.cuda.global.cudart.cuGetErrorString;
+import static org.bytedeco.cuda.global.cudart.cuGraphDestroy;
+import static org.bytedeco.cuda.global.cudart.cuGraphExecDestroy;
+import static org.bytedeco.cuda.global.cudart.cuGraphInstantiate;
+import static org.bytedeco.cuda.global.cudart.cuGraphLaunch;
+import static org.bytedeco.cuda.global.cudart.cuGraphUpload;
+import static org.bytedeco.cuda.global.cudart.cuInit;
+import static org.bytedeco.cuda.global.cudart.cuKernelGetFunction;
+import static org.bytedeco.cuda.global.cudart.cuLaunchKernel;
+import static org.bytedeco.cuda.global.cudart.cuLibraryGetKernel;
+import static org.bytedeco.cuda.global.cudart.cuLibraryLoadData;
+import static org.bytedeco.cuda.global.cudart.cuLibraryUnload;
+import static org.bytedeco.cuda.global.cudart.cuMemAlloc;
+import static org.bytedeco.cuda.global.cudart.cuMemFree;
+import static org.bytedeco.cuda.global.cudart.cuMemFreeHost;
+import static org.bytedeco.cuda.global.cudart.cuMemGetInfo;
+import static org.bytedeco.cuda.global.cudart.cuMemHostAlloc;
+import static org.bytedeco.cuda.global.cudart.cuMemHostGetDevicePointer;
+import static org.bytedeco.cuda.global.cudart.cuMemcpyDtoDAsync;
+import static org.bytedeco.cuda.global.cudart.cuMemcpyDtoHAsync;
+import static org.bytedeco.cuda.global.cudart.cuMemcpyHtoDAsync;
+import static org.bytedeco.cuda.global.cudart.cuMemsetD8Async;
+import static org.bytedeco.cuda.global.cudart.cuStreamBeginCapture;
+import static org.bytedeco.cuda.global.cudart.cuStreamCreateWithPriority;
+import static org.bytedeco.cuda.global.cudart.cuStreamDestroy;
+import static org.bytedeco.cuda.global.cudart.cuStreamEndCapture;
+import static org.bytedeco.cuda.global.cudart.cuStreamQuery;
+import static org.bytedeco.cuda.global.cudart.cuStreamSynchronize;
+import static org.bytedeco.cuda.global.cudart.cuStreamWaitEvent;
+import static org.bytedeco.cuda.global.cudart.cudaRuntimeGetVersion;
+
+import dev.lockstep.kernels.DevicePointer;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.ref.Reference;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+import org.bytedeco.cuda.cudart.CUctx_st;
+import org.bytedeco.cuda.cudart.CUevent_st;
+import org.bytedeco.cuda.cudart.CUfunc_st;
+import org.bytedeco.cuda.cudart.CUgraphExec_st;
+import org.bytedeco.cuda.cudart.CUgraph_st;
+import org.bytedeco.cuda.cudart.CUkern_st;
+import org.bytedeco.cuda.cudart.CUlib_st;
+import org.bytedeco.cuda.cudart.CUstream_st;
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.javacpp.IntPointer;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.javacpp.PointerPointer;
+import org.bytedeco.javacpp.SizeTPointer;
+import org.jspecify.annotations.Nullable;
+
+/// The driver's calls on one device, in its primary context; the worker that opened it closes it.
+///
+/// Every call is checked; a failure is a [CudaException]. A thread calls [#attachThread] once
+/// before all other calls. Which thread uses a stream at a time is the caller's business, all other
+/// calls may come from any attached thread.
+public final class Cuda implements AutoCloseable {
+    private static final Logger LOG = LogManager.getLogger(Cuda.class);
+    private static final int SUCCESS = 0;
+    private static final int NOT_READY = 600;
+    private static final int STREAM_NON_BLOCKING = 1;
+    private static final int EVENT_DISABLE_TIMING = 2;
+    private static final int HOST_PORTABLE_MAPPED = 1 | 2;
+    private static final int CAPTURE_THREAD_LOCAL = 1;
+    private static final int MAX_THREADS = 0;
+    private static final int STATIC_SHARED = 1;
+    private static final int LOCAL_BYTES = 3;
+    private static final int REGISTERS = 4;
+    private static final int MAX_DYNAMIC_SHARED = 8;
+
+    /// Graph launch and capture limit the struct of a kernel's parameters to this.
+    static final int MAX_PARAMETERS = 4096;
+
+    private final CudaDevice device;
+    private final CudaLibraries libraries;
+    private final int handle;
+    private final CUctx_st context = new CUctx_st();
+    private volatile @Nullable CudaKernel lastKernel;
+
+    private Cuda(CudaDevice device, CudaLibraries libraries) {
+        this.device = device;
+        this.libraries = libraries;
+        check(cuInit(0), "cuInit");
+        int[] number = new int[1];
+        check(cuDeviceGet(number, device.ordinal()), "cuDeviceGet");
+        handle = number[0];
+        check(cuDevicePrimaryCtxRetain(context, handle), "cuDevicePrimaryCtxRetain");
+    }
+
+    /// Opens a device that [CudaProbe] found and attaches the calling thread.
+    public static Cuda open(CudaLibraries libraries, CudaDevice device) {
+        var cuda = new Cuda(device, libraries);
+        try {
+            cuda.attachThread();
+            libraries.requireOneCopyEach();
+        } catch (RuntimeException failure) {
+            cuda.close();
+            throw failure;
+        }
+        LOG.info(
+                "GPU {}: {}, {}, {}; driver for CUDA {}, runtime {}",
+                device.ordinal(),
+                device.name(),
+                device.architecture(),
+                device.uuid(),
+                CudaProbe.text(cuda.driverVersion()),
+                CudaProbe.text(cuda.runtimeVersion()));
+        return cuda;
+    }
+
+    public CudaDevice device() {
+        return device;
+    }
+
+    public CudaLibraries libraries() {
+        return libraries;
+    }
+
+    public int driverVersion() {
+        int[] version = new int[1];
+        check(cuDriverGetVersion(version), "cuDriverGetVersion");
+        return version[0];
+    }
+
+    public int runtimeVersion() {
+        int[] version = new int[1];
+        check(cudaRuntimeGetVersion(version), "cudaRuntimeGetVersion");
+        return version[0];
+    }
+
+    /// Makes this device's context the calling thread's.
+    public void attachThread() {
+        check(cuCtxSetCurrent(context), "cuCtxSetCurrent");
+    }
+
+    /// Releases the context; whatever is still allocated in it goes with it.
+    @Override
+    public void close() {
+        check(cuDevicePrimaryCtxRelease(handle), "cuDevicePrimaryCtxRelease");
+    }
+
+    // Memory.
+
+    /// Allocates device memory, aligned to 256 bytes, of undefined content.
+    public DevicePointer allocate(long bytes) {
+        long[] address = new long[1];
+        check(cuMemAlloc(address, bytes), "cuMemAlloc");
+        return new DevicePointer(address[0]);
+    }
+
+    public void free(DevicePointer memory) {
+        check(cuMemFree(memory.address()), "cuMemFree");
+    }
+
+    /// Allocates memory of the host that the device reaches too.
+    @SuppressWarnings("restricted")
+    public PinnedMemory pin(long bytes) {
+        var memory = new NativeAddress();
+        check(cuMemHostAlloc(memory, bytes, HOST_PORTABLE_MAPPED), "cuMemHostAlloc");
+        long[] mapped = new long[1];
+        check(cuMemHostGetDevicePointer(mapped, memory, 0), "cuMemHostGetDevicePointer");
+        MemorySegment host = MemorySegment.ofAddress(memory.address()).reinterpret(bytes);
+        host.fill((byte) 0);
+        return new PinnedMemory(host, new DevicePointer(mapped[0]));
+    }
+
+    public void free(PinnedMemory memory) {
+        check(cuMemFreeHost(new NativeAddress().set(memory.host().address())), "cuMemFreeHost");
+    }
+
+    public long freeBytes() {
+        return memory(true);
+    }
+
+    public long totalBytes() {
+        return memory(false);
+    }
+
+    private long memory(boolean free) {
+        try (var freeBytes = new SizeTPointer(1);
+                var totalBytes = new SizeTPointer(1)) {
+            check(cuMemGetInfo(freeBytes, totalBytes), "cuMemGetInfo");
+            return (free ? freeBytes : totalBytes).get();
+        }
+    }
+
+    /// Sets `bytes` bytes to `value`, in stream order.
+    public void fill(DevicePointer to, byte value, long bytes, CudaStream stream) {
+        check(cuMemsetD8Async(to.address(), value, bytes, stream.handle()), "cuMemsetD8Async");
+    }
+
+    /// Copies `from` in stream order. Memory that is not pinned is read before this returns.
+    public void copyToDevice(DevicePointer to, MemorySegment from, CudaStream stream) {
+        requireNative(from);
+        check(
+                cuMemcpyHtoDAsync(
+                        to.address(),
+                        stream.host(from.address()),
+                        from.byteSize(),
+                        stream.handle()),
+                "cuMemcpyHtoDAsync");
+        Reference.reachabilityFence(from);
+    }
+
+    /// Fills `to` in stream order. Memory that is not pinned is filled before this returns.
+    public void copyToHost(MemorySegment to, DevicePointer from, CudaStream stream) {
+        requireNative(to);
+        check(
+                cuMemcpyDtoHAsync(
+                        stream.host(to.address()), from.address(), to.byteSize(), stream.handle()),
+                "cuMemcpyDtoHAsync");
+        Reference.reachabilityFence(to);
+    }
+
+    /// Copies within the device, in stream order; the ranges must not overlap.
+    public void copy(DevicePointer to, DevicePointer from, long bytes, CudaStream stream) {
+        check(
+                cuMemcpyDtoDAsync(to.address(), from.address(), bytes, stream.handle()),
+                "cuMemcpyDtoDAsync");
+    }
+
+    private static void requireNative(MemorySegment memory) {
+        if (!memory.isNative()) {
+            throw new IllegalArgumentException(
+                    "a copy needs native memory, was given %s".formatted(memory));
+        }
+    }
+
+    // Streams and events.
+
+    /// Creates a stream that never waits for the default stream.
+    ///
+    /// @param priority 0, or negative for one that goes before others; the device clamps it
+    public CudaStream stream(int priority) {
+        var stream = new CUstream_st();
+        check(
+                cuStreamCreateWithPriority(stream, STREAM_NON_BLOCKING, priority),
+                "cuStreamCreateWithPriority");
+        return new CudaStream(stream);
+    }
+
+    public void destroy(CudaStream stream) {
+        check(cuStreamDestroy(stream.handle()), "cuStreamDestroy");
+        stream.close();
+    }
+
+    /// Waits until all that was enqueued has run.
+    public void synchronize(CudaStream stream) {
+        check(cuStreamSynchronize(stream.handle()), "cuStreamSynchronize");
+    }
+
+    /// Returns whether all that was enqueued has run.
+    public boolean isIdle(CudaStream stream) {
+        return isReady(cuStreamQuery(stream.handle()), "cuStreamQuery");
+    }
+
+    public CudaEvent event() {
+        return event(EVENT_DISABLE_TIMING);
+    }
+
+    /// Creates an event that [#elapsedMillis] can measure with.
+    public CudaEvent timingEvent() {
+        return event(0);
+    }
+
+    private CudaEvent event(int flags) {
+        var event = new CUevent_st();
+        check(cuEventCreate(event, flags), "cuEventCreate");
+        return new CudaEvent(event);
+    }
+
+    public void destroy(CudaEvent event) {
+        check(cuEventDestroy(event.handle()), "cuEventDestroy");
+    }
+
+    public void record(CudaEvent event, CudaStream stream) {
+        check(cuEventRecord(event.handle(), stream.handle()), "cuEventRecord");
+    }
+
+    /// Returns whether the device has passed the point recorded last; true if none was.
+    public boolean isReached(CudaEvent event) {
+        return isReady(cuEventQuery(event.handle()), "cuEventQuery");
+    }
+
+    /// Waits until the device has passed the point recorded last.
+    public void await(CudaEvent event) {
+        check(cuEventSynchronize(event.handle()), "cuEventSynchronize");
+    }
+
+    /// Lets what is enqueued to `stream` from now on wait for the point recorded last.
+    public void await(CudaEvent event, CudaStream stream) {
+        check(cuStreamWaitEvent(stream.handle(), event.handle(), 0), "cuStreamWaitEvent");
+    }
+
+    /// Returns the time between two points that were both reached.
+    public float elapsedMillis(CudaEvent from, CudaEvent to) {
+        float[] millis = new float[1];
+        check(cuEventElapsedTime(millis, from.handle(), to.handle()), "cuEventElapsedTime");
+        return millis[0];
+    }
+
+    // Kernels.
+
+    /// Loads machine code that [Nvrtc] compiled for this device.
+    public KernelImage load(byte[] image) {
+        var library = new CUlib_st();
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment bytes = arena.allocate(image.length + 1L);
+            MemorySegment.copy(image, 0, bytes, ValueLayout.JAVA_BYTE, 0, image.length);
+            check(
+                    cuLibraryLoadData(
+                            library,
+                            new NativeAddress().set(bytes.address()),
+                            (IntPointer) null,
+                            (Pointer) null,
+                            0,
+                            (IntPointer) null,
+                            (Pointer) null,
+                            0),
+                    "cuLibraryLoadData");
+        }
+        return new KernelImage(library);
+    }
+
+    public void unload(KernelImage image) {
+        check(cuLibraryUnload(image.handle()), "cuLibraryUnload");
+    }
+
+    /// Finds a kernel and loads it to this device. A block of it may have `dynamicSharedBytes` of
+    /// dynamic shared memory.
+    public CudaKernel kernel(KernelImage image, String name, int dynamicSharedBytes) {
+        var kernel = new CUkern_st();
+        check(cuLibraryGetKernel(kernel, image.handle(), name), "cuLibraryGetKernel of " + name);
+        var function = new CUfunc_st();
+        check(cuKernelGetFunction(function, kernel), "cuKernelGetFunction of " + name);
+        if (dynamicSharedBytes > 0) {
+            check(
+                    cuFuncSetAttribute(function, MAX_DYNAMIC_SHARED, dynamicSharedBytes),
+                    "cuFuncSetAttribute of " + name);
+        }
+        return new CudaKernel(
+                function,
+                name,
+                attribute(function, REGISTERS),
+                attribute(function, STATIC_SHARED),
+                attribute(function, LOCAL_BYTES),
+                attribute(function, MAX_THREADS));
+    }
+
+    private int attribute(CUfunc_st function, int attribute) {
+        int[] value = new int[1];
+        check(cuFuncGetAttribute(value, attribute, function), "cuFuncGetAttribute");
+        return value[0];
+    }
+
+    /// Enqueues a kernel; the driver copies `parameters` before this returns.
+    public void launch(
+            CudaKernel kernel,
+            int gridX,
+            int gridY,
+            int gridZ,
+            int threads,
+            int sharedBytes,
+            MemorySegment parameters,
+            CudaStream stream) {
+        requireNative(parameters);
+        if (parameters.byteSize() > MAX_PARAMETERS) {
+            throw new IllegalArgumentException(
+                    "the parameters of %s take %d bytes, at most %d"
+                            .formatted(kernel.name(), parameters.byteSize(), MAX_PARAMETERS));
+        }
+        lastKernel = kernel;
+        check(
+                cuLaunchKernel(
+                        kernel.handle(),
+                        gridX,
+                        gridY,
+                        gridZ,
+                        threads,
+                        1,
+                        1,
+                        sharedBytes,
+                        stream.handle(),
+                        stream.parameters(parameters.address()),
+                        (Pointer) null),
+                "cuLaunchKernel");
+        Reference.reachabilityFence(parameters);
+    }
+
+    // Graphs.
+
+    /// Lets `stream` collect what is enqueued instead of running it, until [#endCapture] by the
+    /// same thread. In between this thread's waits, allocations and copies of memory that is not
+    /// pinned fail.
+    public void beginCapture(CudaStream stream) {
+        check(cuStreamBeginCapture(stream.handle(), CAPTURE_THREAD_LOCAL), "cuStreamBeginCapture");
+    }
+
+    /// Ends the capture; throws if anything in it was refused.
+    public CudaGraph endCapture(CudaStream stream) {
+        var graph = new CUgraph_st();
+        check(cuStreamEndCapture(stream.handle(), graph), "cuStreamEndCapture");
+        try {
+            var executable = new CUgraphExec_st();
+            check(cuGraphInstantiate(executable, graph, 0), "cuGraphInstantiate");
+            return new CudaGraph(executable);
+        } finally {
+            check(cuGraphDestroy(graph), "cuGraphDestroy");
+        }
+    }
+
+    /// Ends a capture in which something failed and drops what it has collected.
+    public void abandonCapture(CudaStream stream) {
+        var graph = new CUgraph_st();
+        if (cuStreamEndCapture(stream.handle(), graph) == SUCCESS && !graph.isNull()) {
+            check(cuGraphDestroy(graph), "cuGraphDestroy");
+        }
+    }
+
+    /// Brings a graph to the device, so that its first launch costs no more than the others.
+    public void upload(CudaGraph graph, CudaStream stream) {
+        check(cuGraphUpload(graph.handle(), stream.handle()), "cuGraphUpload");
+    }
+
+    public void launch(CudaGraph graph, CudaStream stream) {
+        check(cuGraphLaunch(graph.handle(), stream.handle()), "cuGraphLaunch");
+    }
+
+    public void destroy(CudaGraph graph) {
+        check(cuGraphExecDestroy(graph.handle()), "cuGraphExecDestroy");
+    }
+
+    // Errors.
+
+    private boolean isReady(int code, String function) {
+        if (code == NOT_READY) {
+            return false;
+        }
+        check(code, function);
+        return true;
+    }
+
+    private void check(int code, String function) {
+        if (code != SUCCESS) {
+            throw failure(code, function);
+        }
+    }
+
+    private CudaException failure(int code, String function) {
+        CudaKernel kernel = lastKernel;
+        try (var text = new PointerPointer<BytePointer>(1)) {
+            String name = cuGetErrorName(code, text) == SUCCESS ? string(text) : "unknown error";
+            String description = cuGetErrorString(code, text) == SUCCESS ? string(text) : "";
+            return new CudaException(
+                    function, code, name, description, kernel == null ? "" : kernel.name());
+        }
+    }
+
+    private static String string(PointerPointer<BytePointer> text) {
+        BytePointer string = text.get(BytePointer.class, 0);
+        return string == null || string.isNull() ? "" : string.getString();
+    }
+}
