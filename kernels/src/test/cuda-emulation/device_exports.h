@@ -2,53 +2,67 @@
 // What a shared object exports: its kernels, the layouts of their parameters, a launch.
 #pragma once
 
-#include <mutex>
-#include <string>
-#include <vector>
+#include <pthread.h>
+#include <stdlib.h>
 
 #include "device_block.h"
 
 namespace ls_emulated {
 
+// A kernel of the file; all form a list.
 struct Kernel {
   const char* name;
   size_t bytes;
   void (*body)(const void*);
+  const Kernel* next;
 
-  Kernel(const char* name, size_t bytes, void (*body)(const void*)) : name(name), bytes(bytes), body(body) { all().push_back(*this); }
+  Kernel(const char* name, size_t bytes, void (*body)(const void*)) : name(name), bytes(bytes), body(body), next(first()) { first() = this; }
 
-  static std::vector<Kernel>& all() {
-    static std::vector<Kernel> kernels;
-    return kernels;
+  static const Kernel*& first() {
+    static const Kernel* one = nullptr;
+    return one;
   }
 
   static const Kernel* find(const char* name) {
-    for (const Kernel& kernel : all()) {
-      if (strcmp(kernel.name, name) == 0) return &kernel;
-    }
-    return nullptr;
+    const Kernel* kernel = first();
+    while (kernel != nullptr && strcmp(kernel->name, name) != 0) kernel = kernel->next;
+    return kernel;
   }
 };
 
-// Lines "struct field offset size" of one struct.
+// Text of a fixed size.
+struct Text {
+  char chars[1 << 16];
+  size_t length;
+
+  void append(const char* line) {
+    size_t bytes = strlen(line);
+    if (length + bytes >= sizeof chars) abort();
+    memcpy(chars + length, line, bytes + 1);
+    length += bytes;
+  }
+};
+
+inline Text& layout_lines() {
+  static Text lines;
+  return lines;
+}
+
+// Adds lines "struct field offset size" of one struct.
 struct Fields {
   const char* name;
-  std::string& lines;
 
   void add(const char* field, size_t offset, size_t size) {
-    lines += std::string(name) + " " + field + " " + std::to_string(offset) + " " + std::to_string(size) + "\n";
+    char line[256];
+    snprintf(line, sizeof line, "%s %s %zu %zu\n", name, field, offset, size);
+    layout_lines().append(line);
   }
 };
 
 struct Layout {
   Layout(const char* name, void (*describe)(Fields&)) {
-    Fields fields{name, all()};
+    Fields fields{name};
     describe(fields);
-  }
-
-  static std::string& all() {
-    static std::string lines;
-    return lines;
   }
 };
 
@@ -129,15 +143,14 @@ inline int run(const char* name, const unsigned grid[3], const unsigned size[3],
   launch().order.begin(seed);
   one.grid = {grid[0], grid[1], grid[2]};
   one.size = {size[0], size[1], size[2]};
-  std::vector<unsigned> order(blocks);
-  launch().order.fill(order.data(), static_cast<unsigned>(blocks));
-  for (unsigned at : order) {
-    if (!run_block(at, dynamic_shared)) {
-      fprintf(stderr, "emulated kernel %s: %s\n", name, one.error);
-      return LAUNCH_FAILED;
-    }
-  }
-  return SUCCESS;
+  if (blocks > UINT32_MAX / 4) return one.fail("%s: more blocks than can be emulated", name), INVALID_VALUE;
+  unsigned* order = static_cast<unsigned*>(malloc(blocks * sizeof(unsigned)));
+  launch().order.fill(order, static_cast<unsigned>(blocks));
+  bool right = true;
+  for (uint64_t i = 0; right && i < blocks; i++) right = run_block(order[i], dynamic_shared);
+  free(order);
+  if (!right) fprintf(stderr, "emulated kernel %s: %s\n", name, one.error);
+  return right ? SUCCESS : LAUNCH_FAILED;
 }
 
 }  // namespace ls_emulated
@@ -147,9 +160,11 @@ inline int run(const char* name, const unsigned grid[3], const unsigned size[3],
 // Runs a kernel; returns 0 or a number of the driver's errors. Threads of the host take turns.
 LS_EXPORT int ls_emulated_launch(const char* kernel, const unsigned grid[3], const unsigned block[3], unsigned dynamic_shared,
                                  const void* params, unsigned long seed) {
-  static std::mutex one_at_a_time;
-  std::lock_guard<std::mutex> lock(one_at_a_time);
-  return ls_emulated::run(kernel, grid, block, dynamic_shared, params, seed);
+  static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+  pthread_mutex_lock(&one_at_a_time);
+  int code = ls_emulated::run(kernel, grid, block, dynamic_shared, params, seed);
+  pthread_mutex_unlock(&one_at_a_time);
+  return code;
 }
 
 // The bytes of a kernel's parameter struct; 0 if there is no such kernel.
@@ -158,14 +173,17 @@ LS_EXPORT unsigned long ls_emulated_params_bytes(const char* kernel) {
   return found == nullptr ? 0 : found->bytes;
 }
 
-// The names of the kernels, one a line.
-LS_EXPORT const char* ls_emulated_kernels(void) {
-  static const std::string names = [] {
-    std::string all;
-    for (const ls_emulated::Kernel& kernel : ls_emulated::Kernel::all()) all += std::string(kernel.name) + "\n";
-    return all;
-  }();
-  return names.c_str();
+// The number of kernels, and the name of one of them.
+LS_EXPORT int ls_emulated_kernel_count(void) {
+  int count = 0;
+  for (const ls_emulated::Kernel* kernel = ls_emulated::Kernel::first(); kernel != nullptr; kernel = kernel->next) count++;
+  return count;
+}
+
+LS_EXPORT const char* ls_emulated_kernel_name(int index) {
+  const ls_emulated::Kernel* kernel = ls_emulated::Kernel::first();
+  while (kernel != nullptr && index-- > 0) kernel = kernel->next;
+  return kernel == nullptr ? nullptr : kernel->name;
 }
 
 // The bytes of static shared memory that the kernels of the file have together.
@@ -174,7 +192,7 @@ LS_EXPORT unsigned long ls_emulated_static_shared(void) {
 }
 
 // Lines "struct field offset size" of the structs that the host fills.
-LS_EXPORT const char* ls_emulated_layouts(void) { return ls_emulated::Layout::all().c_str(); }
+LS_EXPORT const char* ls_emulated_layouts(void) { return ls_emulated::layout_lines().chars; }
 
 // Why the last launch failed; empty if it did not.
 LS_EXPORT const char* ls_emulated_error(void) { return ls_emulated::block().error; }

@@ -92,41 +92,6 @@ final class EmulatedObject {
         }
     }
 
-    /// Runs a kernel in three orders of its threads; every order must give the same bits in
-    /// `outputs`, which are reset in between.
-    void run(
-            String kernel,
-            int blocks,
-            int threads,
-            int shared,
-            MemorySegment params,
-            MemorySegment... outputs) {
-        byte[][] before = new byte[outputs.length][];
-        for (int i = 0; i < outputs.length; i++) {
-            before[i] = outputs[i].toArray(ValueLayout.JAVA_BYTE);
-        }
-        for (long seed = 0; seed < 3; seed++) {
-            byte[][] expected = new byte[outputs.length][];
-            for (int i = 0; i < outputs.length; i++) {
-                expected[i] = outputs[i].toArray(ValueLayout.JAVA_BYTE);
-                outputs[i].copyFrom(MemorySegment.ofArray(before[i]));
-            }
-            int code =
-                    launch(
-                            kernel,
-                            new int[] {blocks, 1, 1},
-                            new int[] {threads, 1, 1},
-                            shared,
-                            params,
-                            seed);
-            assertEquals(0, code, error());
-            for (int i = 0; seed > 0 && i < outputs.length; i++) {
-                long at = outputs[i].mismatch(MemorySegment.ofArray(expected[i]));
-                assertEquals(-1, at, "%s, output %d, order %d".formatted(kernel, i, seed));
-            }
-        }
-    }
-
     /// Returns lines "struct field offset size".
     List<String> layouts() {
         return text(layouts).lines().toList();

@@ -35,7 +35,7 @@ final class EmulationTest {
         IntStream.range(0, values.length).forEach(i -> values[i] = i % 17 - 8);
         MemorySegment x = arena.allocateFrom(ValueLayout.JAVA_FLOAT, values);
         MemorySegment out = floats(3);
-        checks.run("sum_rows", 3, 256, 0, params(x, 3, 1000, out, 0), out);
+        call("sum_rows", x, 3, 1000, out, 0).run(3, 256);
         for (int row = 0; row < 3; row++) {
             double sum = 0;
             for (int c = 0; c < 1000; c++) {
@@ -48,8 +48,8 @@ final class EmulationTest {
     @Test
     void collectivesExchangeValuesOfLanes() {
         MemorySegment out = floats(64 * 12);
-        checks.run("collectives", 1, 64, 0, params(out, 0, 0, out, 0), out);
-        float[] found = KernelParams.floats(out);
+        call("collectives", out, 0, 0, out, 0).run(1, 64);
+        float[] found = out.toArray(ValueLayout.JAVA_FLOAT);
         for (int t = 0; t < 64; t++) {
             int lane = t % 32;
             float[] expected = {
@@ -76,9 +76,9 @@ final class EmulationTest {
         Arrays.setAll(new Float[64], i -> values[i] = i);
         MemorySegment x = arena.allocateFrom(ValueLayout.JAVA_FLOAT, values);
         MemorySegment out = floats(64);
-        checks.run("reverse", 1, 64, 256, params(x, 1, 64, out, 64), out);
+        call("reverse", x, 1, 64, out, 64).run(ONE, 64, 256);
         assertEquals(63, out.getAtIndex(ValueLayout.JAVA_FLOAT, 0));
-        launch("reverse_without_barrier", 64, 256, params(x, 1, 64, out, 64), 0);
+        call("reverse_without_barrier", x, 1, 64, out, 64).launch(ONE, 64, 256, 0);
         assertTrue(Float.isNaN(out.getAtIndex(ValueLayout.JAVA_FLOAT, 0)), "poison");
         assertEquals(0, out.getAtIndex(ValueLayout.JAVA_FLOAT, 63));
     }
@@ -86,17 +86,20 @@ final class EmulationTest {
     @Test
     void threadsThatWaitForEverAreReportedWithBlockAndWarp() {
         MemorySegment out = floats(64);
-        MemorySegment params = params(out, 0, 0, out, 0);
-        assertEquals(EmulatedObject.LAUNCH_FAILED, launch("divergent_barrier", 64, 0, params, 0));
+        assertEquals(
+                EmulatedObject.LAUNCH_FAILED,
+                call("divergent_barrier", out, 0, 0, out, 0).launch(ONE, 64, 0, 0));
         String barrier = checks.error();
         assertTrue(barrier.contains("block (0, 0, 0) of 2 warps: a divergent barrier"), barrier);
         assertTrue(barrier.contains("lane 0 of warp 0 waits"), barrier);
         assertTrue(barrier.contains("lane 0 of warp 1 has ended"), barrier);
-        assertEquals(EmulatedObject.LAUNCH_FAILED, launch("divergent_shuffle", 32, 0, params, 0));
+        assertEquals(
+                EmulatedObject.LAUNCH_FAILED,
+                call("divergent_shuffle", out, 0, 0, out, 0).launch(ONE, 32, 0, 0));
         String shuffle = checks.error();
         assertTrue(shuffle.contains("a divergent collective of a warp"), shuffle);
         assertTrue(shuffle.contains("lane 16 of warp 0 has ended"), shuffle);
-        assertEquals(0, launch("report_all", 32, 0, params, 0));
+        assertEquals(0, call("report_all", out, 0, 0, out, 0).launch(ONE, 32, 0, 0));
         assertEquals("", checks.error());
     }
 
@@ -118,21 +121,20 @@ final class EmulationTest {
     @Test
     void launchesThatADeviceWouldRefuseAreRefused() {
         MemorySegment out = floats(1);
-        MemorySegment params = params(out, 0, 0, out, 0);
-        assertEquals(1, launch("report_all", 257, 0, params, 0));
-        assertEquals(1, launch("report_all", 1, 228 * 1024, params, 0));
+        assertEquals(1, call("report_all", out, 0, 0, out, 0).launch(ONE, 257, 0, 0));
+        assertEquals(1, call("report_all", out, 0, 0, out, 0).launch(ONE, 1, 228 * 1024, 0));
         int[] none = {0, 1, 1};
-        assertEquals(1, checks.launch("report_all", none, ONE, 0, params, 0));
+        assertEquals(1, call("report_all", out, 0, 0, out, 0).launch(none, 1, 0, 0));
         assertTrue(checks.error().contains("a grid of 0 x 1 x 1 blocks"), checks.error());
     }
 
     @Test
     void theFirstIndexOutOfRangeIsReportedOnce() {
         MemorySegment out = floats(1);
-        launch("report_all", 64, 0, params(out, 0, 0, out, 0), 0);
+        call("report_all", out, 0, 0, out, 0).launch(ONE, 64, 0, 0);
         assertArrayEquals(
                 new int[] {1, 7, 0, 0, 100, 0, 50, 0}, word.toArray(ValueLayout.JAVA_INT));
-        launch("report_all", 64, 0, params(out, 0, 0, out, 0), 1);
+        call("report_all", out, 0, 0, out, 0).launch(ONE, 64, 0, 1);
         assertEquals(100, word.get(ValueLayout.JAVA_LONG, 16), "the first stays");
     }
 
@@ -152,9 +154,8 @@ final class EmulationTest {
         }
         MemorySegment x = arena.allocateFrom(ValueLayout.JAVA_INT, bits);
         MemorySegment out = floats(4 * count);
-        MemorySegment params = params(x, 1, count, out, count);
         int[] grid = {count / 256, 1, 1};
-        assertEquals(0, checks.launch("convert", grid, new int[] {256, 1, 1}, 0, params, 0));
+        assertEquals(0, call("convert", x, 1, count, out, count).launch(grid, 256, 0, 0));
         for (int i = 0; i < count; i++) {
             float value = Float.intBitsToFloat(bits[i]);
             assertEquals(bf16(value), out.getAtIndex(ValueLayout.JAVA_FLOAT, 4L * i));
@@ -198,28 +199,22 @@ final class EmulationTest {
     private float[] order(long seed) {
         MemorySegment out = floats(512);
         counter.set(ValueLayout.JAVA_INT, 0, 0);
-        MemorySegment params = params(out, 0, 0, out, 0);
         int[] grid = {4, 1, 1};
-        int[] block = {128, 1, 1};
-        assertEquals(0, checks.launch("take_numbers", grid, block, 0, params, seed));
-        return KernelParams.floats(out);
-    }
-
-    private int launch(String kernel, int threads, int shared, MemorySegment params, long seed) {
-        return checks.launch(kernel, ONE, new int[] {threads, 1, 1}, shared, params, seed);
+        assertEquals(0, call("take_numbers", out, 0, 0, out, 0).launch(grid, 128, 0, seed));
+        return out.toArray(ValueLayout.JAVA_FLOAT);
     }
 
     private MemorySegment floats(int count) {
         return arena.allocate(4L * count, 16);
     }
 
-    private MemorySegment params(MemorySegment x, int rows, int columns, MemorySegment out, int n) {
-        return new KernelParams()
-                .view(x, rows, columns)
-                .pointer(out)
+    private KernelCall call(
+            String kernel, MemorySegment x, int rows, int columns, MemorySegment out, int size) {
+        return new KernelCall(arena, checks, kernel)
+                .view(x, rows, columns, columns)
+                .output(out)
                 .pointer(counter)
                 .report(word)
-                .number((long) n)
-                .in(arena);
+                .number((long) size);
     }
 }

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// One element of a row as a checkpoint stores it: plain floats, or blocks that share scales, as GGUF has them.
+//
+// A quantized weight is scale · q + minimum; both are exact in a float. Bytes are read one by one: a row may begin at
+// any address.
+#pragma once
+
+#include "ls_types.cuh"
+
+// In the order of the host's enum TensorType.
+enum StoredType {
+  STORED_F32,
+  STORED_F16,
+  STORED_BF16,
+  STORED_Q4_0,
+  STORED_Q4_1,
+  STORED_Q5_0,
+  STORED_Q5_1,
+  STORED_Q8_0,
+  STORED_IQ4_NL,
+  STORED_Q2_K,
+  STORED_Q3_K,
+  STORED_Q4_K,
+  STORED_Q5_K,
+  STORED_Q6_K
+};
+
+__device__ __forceinline__ uint32_t two_bytes(const uint8_t* at) { return at[0] | static_cast<uint32_t>(at[1]) << 8; }
+
+__device__ __forceinline__ uint32_t four_bytes(const uint8_t* at) { return two_bytes(at) | two_bytes(at + 2) << 16; }
+
+__device__ __forceinline__ float half_at(const uint8_t* at) { return f16_value(static_cast<uint16_t>(two_bytes(at))); }
+
+// Columns c and c + 16 share a byte.
+__device__ __forceinline__ int nibble(const uint8_t* pairs, int c) { return c < 16 ? pairs[c] & 15 : pairs[c - 16] >> 4; }
+
+__device__ __forceinline__ int bit(const uint8_t* bits, int index) { return bits[index / 8] >> index % 8 & 1; }
+
+// The signed bytes that the codes of IQ4_NL stand for.
+__device__ __forceinline__ int iq4_nl_value(int code) {
+  const uint64_t low = 0xf6eaddcfbfad9881ull;   // -127 -104 -83 -65 -49 -35 -22 -10, first in the lowest byte
+  const uint64_t high = 0x7159453526190d01ull;  // 1 13 25 38 53 69 89 113
+  return static_cast<int8_t>((code < 8 ? low : high) >> code % 8 * 8 & 255);
+}
+
+// 16 scales of 6 bits, signed: low 4 bits, then high 2.
+__device__ __forceinline__ int q3_scale(const uint8_t* packed, int half) {
+  int low = half < 8 ? packed[half] & 15 : packed[half - 8] >> 4;
+  int high = packed[8 + half % 4] >> half / 4 * 2 & 3;
+  return (low | high << 4) - 32;
+}
+
+// Scale and minimum of 6 bits of a sub-block of Q4_K and Q5_K.
+__device__ __forceinline__ float six_bits(const uint8_t* block, int sub_block, int q) {
+  const uint8_t* packed = block + 4;
+  int scale, minimum;
+  if (sub_block < 4) {
+    scale = packed[sub_block] & 63;
+    minimum = packed[sub_block + 4] & 63;
+  } else {
+    scale = (packed[sub_block + 4] & 15) | packed[sub_block - 4] >> 6 << 4;
+    minimum = packed[sub_block + 4] >> 4 | packed[sub_block] >> 6 << 4;
+  }
+  return fmaf(half_at(block) * scale, q, -half_at(block + 2) * minimum);
+}
+
+// Returns element `column` of a row that begins at `row`.
+__device__ __forceinline__ float stored_element(int type, const uint8_t* row, int64_t column) {
+  if (type == STORED_F32) return __uint_as_float(four_bytes(row + 4 * column));
+  if (type == STORED_F16) return half_at(row + 2 * column);
+  if (type == STORED_BF16) return __uint_as_float(two_bytes(row + 2 * column) << 16);
+  int i = static_cast<int>(column % (type >= STORED_Q2_K ? 256 : 32));
+  int64_t at = column / (type >= STORED_Q2_K ? 256 : 32);
+  switch (type) {
+    case STORED_Q4_0: {
+      const uint8_t* block = row + at * 18;
+      return half_at(block) * (nibble(block + 2, i) - 8);
+    }
+    case STORED_Q4_1: {
+      const uint8_t* block = row + at * 20;
+      return fmaf(half_at(block), nibble(block + 4, i), half_at(block + 2));
+    }
+    case STORED_Q5_0: {
+      const uint8_t* block = row + at * 22;
+      return half_at(block) * ((nibble(block + 6, i) | bit(block + 2, i) << 4) - 16);
+    }
+    case STORED_Q5_1: {
+      const uint8_t* block = row + at * 24;
+      return fmaf(half_at(block), nibble(block + 8, i) | bit(block + 4, i) << 4, half_at(block + 2));
+    }
+    case STORED_Q8_0: {
+      const uint8_t* block = row + at * 34;
+      return half_at(block) * static_cast<int8_t>(block[2 + i]);
+    }
+    case STORED_IQ4_NL: {
+      const uint8_t* block = row + at * 18;
+      return half_at(block) * iq4_nl_value(nibble(block + 2, i));
+    }
+    case STORED_Q2_K: {
+      const uint8_t* block = row + at * 84;
+      int q = block[16 + i / 128 * 32 + i % 32] >> i % 128 / 32 * 2 & 3;
+      uint8_t both = block[i / 16];
+      return fmaf(half_at(block + 80) * (both & 15), q, -half_at(block + 82) * (both >> 4));
+    }
+    case STORED_Q3_K: {
+      const uint8_t* block = row + at * 110;
+      int low = block[32 + i / 128 * 32 + i % 32] >> i % 128 / 32 * 2 & 3;
+      int q = (low | (block[i % 32] >> i / 32 & 1) << 2) - 4;
+      return half_at(block + 108) * q3_scale(block + 96, i / 16) * q;
+    }
+    case STORED_Q4_K: {
+      const uint8_t* block = row + at * 144;
+      return six_bits(block, i / 32, block[16 + i / 64 * 32 + i % 32] >> i / 32 % 2 * 4 & 15);
+    }
+    case STORED_Q5_K: {
+      const uint8_t* block = row + at * 176;
+      int low = block[48 + i / 64 * 32 + i % 32] >> i / 32 % 2 * 4 & 15;
+      return six_bits(block, i / 32, low | (block[16 + i % 32] >> i / 32 & 1) << 4);
+    }
+    default: {
+      const uint8_t* block = row + at * 210;
+      int low = block[i / 128 * 64 + i % 64] >> i % 128 / 64 * 4 & 15;
+      int high = block[128 + i / 128 * 32 + i % 32] >> i % 128 / 32 * 2 & 3;
+      float scale = half_at(block + 208) * static_cast<int8_t>(block[192 + i / 16]);
+      return scale * ((low | high << 4) - 32);
+    }
+  }
+}
