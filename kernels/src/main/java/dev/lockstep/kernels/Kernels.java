@@ -10,9 +10,9 @@ import java.util.Optional;
 /// The operations that a model runs on hardware. Every implementation passes one contract suite.
 ///
 /// Shapes: T tokens of the step, H hidden size, I columns of the feed-forward shard. Activations
-/// have [#activationType]; logits, sums, and vectors such as weights of norms and biases are F32. An
-/// op computes in F32 or better and rounds its result once. The worker that opened the kernels closes them, after everything
-/// allocated from them.
+/// have [#activationType]; logits, sums, and vectors such as weights of norms and biases are F32.
+/// An op computes in F32 or better and rounds its result once. The worker that opened the kernels
+/// closes them, after everything allocated from them.
 public interface Kernels extends AutoCloseable {
 
     Device device();

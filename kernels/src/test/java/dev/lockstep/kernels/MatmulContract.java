@@ -111,8 +111,7 @@ public interface MatmulContract extends KernelsContract {
             DType compute = computeTypes().getLast();
             PackedWeight weight =
                     device.kernels()
-                            .prepare(
-                                    segments.stream().map(StoredMatrix::whole).toList(), compute);
+                            .prepare(segments.stream().map(StoredMatrix::whole).toList(), compute);
             assertEquals(62, weight.rows());
             Tensor x = activations(device, 5, 64, 4);
             Tensor out = device.zeros(DType.F32, 5, 62);
@@ -233,9 +232,7 @@ public interface MatmulContract extends KernelsContract {
                     wrong.getMessage());
             assertThrows(
                     IllegalArgumentException.class,
-                    () ->
-                            device.kernels()
-                                    .matmul(device.zeros(2, 8), weight, device.zeros(3, 5)));
+                    () -> device.kernels().matmul(device.zeros(2, 8), weight, device.zeros(3, 5)));
         }
     }
 

@@ -50,7 +50,8 @@ public final class Rounding {
         requireClose(expected, actual, bound, stored, "stored as " + stored);
     }
 
-    static short toBf16(float value) {
+    /// Returns the bits of the nearest bf16.
+    public static short toBf16(float value) {
         if (Float.isNaN(value)) {
             return 0x7FC0;
         }

@@ -2,7 +2,7 @@
 package dev.lockstep.kernels.cuda;
 
 import dev.lockstep.kernels.DType;
-import dev.lockstep.kernels.StoredMatrix;
+import dev.lockstep.kernels.Rounding;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -26,12 +26,7 @@ record DeviceValues(DType type, MemorySegment memory) {
     }
 
     static float round(DType type, float value) {
-        return switch (type) {
-            case F32 -> value;
-            case F16 -> Float.float16ToFloat(Float.floatToFloat16(value));
-            case BF16 -> Float.intBitsToFloat(StoredMatrix.toBf16(value) << 16);
-            case I32, I8 -> throw new IllegalArgumentException(type + " is not a float");
-        };
+        return Rounding.of(value, type);
     }
 
     float get(long index) {
@@ -49,8 +44,7 @@ record DeviceValues(DType type, MemorySegment memory) {
             case F32 -> memory.setAtIndex(ValueLayout.JAVA_FLOAT, index, value);
             case F16 ->
                     memory.setAtIndex(ValueLayout.JAVA_SHORT, index, Float.floatToFloat16(value));
-            case BF16 ->
-                    memory.setAtIndex(ValueLayout.JAVA_SHORT, index, StoredMatrix.toBf16(value));
+            case BF16 -> memory.setAtIndex(ValueLayout.JAVA_SHORT, index, Rounding.toBf16(value));
             case I32, I8 -> throw new IllegalArgumentException(type + " is not a float");
         }
     }
