@@ -57,4 +57,14 @@ final class CoordinatorConfigTest {
                         SettingsException.class, () -> config("--zookeeper=a:1", "--max-body=1G"));
         assertTrue(String.valueOf(refused.getMessage()).contains("--max-body"));
     }
+
+    @Test
+    void theDrainTimeOutIsATimeOfAnHourAtMost() {
+        assertEquals(Duration.ZERO, config("--zookeeper=a:1", "--drain-timeout=0s").drainTimeout());
+        SettingsException refused =
+                assertThrows(
+                        SettingsException.class,
+                        () -> config("--zookeeper=a:1", "--drain-timeout=61m"));
+        assertEquals("--drain-timeout: 61m is outside [0s, 3600s]", refused.getMessage());
+    }
 }

@@ -82,6 +82,42 @@ final class StoppingTest {
         }
     }
 
+    /// Of two streams the one that ends in time is complete; only the other one is cut.
+    @Test
+    void aStreamThatIsLongerThanTheDrainTimeOutIsEndedThen() throws Exception {
+        try (TestCoordinator tiny = TestCoordinator.startWith("--drain-timeout=2s");
+                var longer = new RawConnection(tiny.coordinator.port());
+                var shorter = new RawConnection(tiny.coordinator.port())) {
+            var resume = new CountDownLatch(1);
+            tiny.scheduler.behave(
+                    call -> {
+                        call.oneByOne(0, tiny.ids("Hello"));
+                        call.awaitCancelled();
+                    });
+            longer.post(CHAT, TestCoordinator.chatBody("\"stream\":true"));
+            longer.readUntil("Hel");
+            FakeScheduler.Call cancelled = tiny.scheduler.nextCall();
+            tiny.scheduler.behave(
+                    call -> {
+                        call.oneByOne(0, tiny.ids("Hello"));
+                        resume.await();
+                        call.finishByLength(0);
+                    });
+            shorter.post(CHAT, TestCoordinator.chatBody("\"stream\":true"));
+            shorter.readUntil("Hel");
+            Thread stopping =
+                    Thread.ofPlatform().start(() -> tiny.coordinator.stop(StopReason.TERMINATED));
+            tiny.awaitReady(false);
+            resume.countDown();
+            List<JsonNode> cut = TestCoordinator.events(longer.readChunkedBody());
+            assertEquals("shutting_down", cut.getLast().at("/error/code").asText());
+            List<JsonNode> complete = TestCoordinator.events(shorter.readChunkedBody());
+            assertEquals("length", complete.getLast().at("/choices/0/finish_reason").asText());
+            assertTrue(cancelled.awaitCancelled());
+            stopping.join();
+        }
+    }
+
     @Test
     void aPortInUseIsReportedInOneLineWithAddressAndRemedy() throws Exception {
         try (TestCoordinator tiny = TestCoordinator.start()) {

@@ -79,7 +79,9 @@ public final class TestCoordinator implements AutoCloseable {
         words.add("--port=" + port);
         words.add("--served-model-name=" + MODEL);
         words.add("--max-body=" + MAX_BODY);
-        words.add("--drain-timeout=" + NEVER.toSeconds() + "s");
+        if (words.stream().noneMatch(word -> word.startsWith("--drain-timeout"))) {
+            words.add("--drain-timeout=" + NEVER.toSeconds() + "s");
+        }
         return CoordinatorConfig.of(
                 Settings.parse(CoordinatorConfig.SPEC, words, Map.of()), model, MODEL);
     }

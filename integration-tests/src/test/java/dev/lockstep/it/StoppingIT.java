@@ -72,6 +72,25 @@ final class StoppingIT {
         }
     }
 
+    /// Its steps are so slow that the stream takes many times the drain time-out.
+    @Test
+    void sigtermEndsAStreamThatIsLongerThanTheDrainTimeOut() throws Exception {
+        Sandbox sandbox = Sandbox.quick();
+        try (ServedCluster cluster =
+                        ServedCluster.start(
+                                sandbox,
+                                Models.tiny(sandbox, 3),
+                                "--drain-timeout=1s",
+                                "--failpoints=worker.before-step=sleep:100ms");
+                EventReader events = begunStream(cluster.api());
+                var clock = new LoadAwareClock()) {
+            cluster.launcher().signal("TERM");
+            assertEndsInError(events);
+            assertEquals(ExitCode.OK, cluster.launcher().awaitExit());
+            cluster.awaitNothingLeft(CLEAN_UP_LIMIT, clock);
+        }
+    }
+
     private static boolean isOfZooKeeper(Path file) {
         return file.getFileName().toString().startsWith("zookeeper");
     }

@@ -3,9 +3,12 @@ package dev.lockstep.cli.launch;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsException;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -29,5 +32,14 @@ class LauncherConfigTest {
         LauncherConfig.requireEnsembleOfUser(settings());
         LauncherConfig.requireEnsembleOfUser(
                 settings("--zookeeper-auth=user", "--zookeeper=host:2181"));
+    }
+
+    @Test
+    void theDrainTimeOutOfServeIsATimeOfAnHourAtMost() {
+        Duration drain = settings("--drain-timeout=5m").value(ProcessKeys.DRAIN_TIMEOUT);
+        assertEquals(Duration.ofMinutes(5), drain);
+        SettingsException refusal =
+                assertThrows(SettingsException.class, () -> settings("--drain-timeout=2h"));
+        assertTrue(String.valueOf(refusal.getMessage()).startsWith("--drain-timeout"));
     }
 }
