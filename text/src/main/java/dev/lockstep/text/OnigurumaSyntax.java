@@ -3,15 +3,20 @@ package dev.lockstep.text;
 
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.Map;
+import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /// A translator of regular expressions from Oniguruma's dialect, which tokenizer files use, to the
 /// JDK's.
 ///
 /// The dialects differ in the members of `\w`, `\b`, `\h`, `\v` and `[[:…:]]`, in the names of
 /// properties, in the scope of `(?i)`, and in an interval with a suffix: `a{1,3}+` repeats
-/// `a{1,3}`, `a{3}?` makes it optional. What has no equal in the JDK's dialect is refused.
+/// `a{1,3}`, `a{3}?` makes it optional. What has no equal in the JDK's dialect is refused, and so
+/// are groups that repeat too often: a repetition may read no character, so that no budget of steps
+/// bounds it.
 final class OnigurumaSyntax {
     private static final Pattern INTERVAL = Pattern.compile("\\{(\\d+)(,\\d*)?}|\\{(,\\d+)}");
     private static final Pattern GROUP =
@@ -22,20 +27,37 @@ final class OnigurumaSyntax {
             Pattern.compile("\\{([0-9A-Fa-f]{1,6})}|([0-7][0-9A-Fa-f])");
     private static final Pattern COMMENT = Pattern.compile("\\(\\?#(?:[^)\\\\]|\\\\.)*\\)");
 
+    private static final int MAX_REPETITIONS = 1000;
+
     private final String source;
     private final StringBuilder result = new StringBuilder();
     private final Deque<Group> groups = new ArrayDeque<>();
+
+    /// Places in the result before which groups open, and how many: the result is the same text
+    /// without them until the end.
+    private final TreeMap<Integer, Integer> opened = new TreeMap<>();
+
     private int at;
 
     /// The start of the expression that a quantifier would repeat, in the result.
     private int operand;
+
+    /// Whether that expression reads a character whenever it matches.
+    private boolean reads;
+
+    /// How often what is inside of that expression is repeated at least, in all.
+    private long operandRepetitions;
+
+    /// As [#operandRepetitions], of what is before it in the same group.
+    private long repetitions;
 
     /// An open group.
     ///
     /// @param start its start in the result
     /// @param closes the number of brackets that end it: options without a colon open a group that
     ///   lasts to the end of the one around it
-    private record Group(int start, int closes) {}
+    /// @param repetitions those before it in the group around it
+    private record Group(int start, int closes, long repetitions) {}
 
     private OnigurumaSyntax(String source) {
         this.source = source;
@@ -48,12 +70,12 @@ final class OnigurumaSyntax {
     }
 
     private String translate() {
-        groups.push(new Group(0, 0));
+        groups.push(new Group(0, 0, 0));
         while (at < source.length()) {
             switch (source.charAt(at)) {
                 case '\\' -> escape();
                 case '[' -> {
-                    operand = result.length();
+                    begin(true);
                     bracket();
                 }
                 case '(' -> open();
@@ -66,7 +88,21 @@ final class OnigurumaSyntax {
         if (groups.size() > 1) {
             throw wrong("a group that is not closed");
         }
-        return result.append(")".repeat(groups.pop().closes)).toString();
+        result.append(")".repeat(groups.pop().closes));
+        return withOpenedGroups();
+    }
+
+    private String withOpenedGroups() {
+        if (opened.isEmpty()) {
+            return result.toString();
+        }
+        var whole = new StringBuilder();
+        int copied = 0;
+        for (Map.Entry<Integer, Integer> each : opened.entrySet()) {
+            whole.append(result, copied, each.getKey()).repeat("(?:", each.getValue());
+            copied = each.getKey();
+        }
+        return whole.append(result, copied, result.length()).toString();
     }
 
     private IllegalArgumentException wrong(String reason) {
@@ -74,14 +110,22 @@ final class OnigurumaSyntax {
                 "pattern '" + source + "' is not supported: " + reason + " at index " + at);
     }
 
-    private void literal(int codePoint) {
+    /// Begins an expression that a quantifier may repeat.
+    private void begin(boolean readsCharacter) {
         operand = result.length();
+        reads = readsCharacter;
+        repetitions += operandRepetitions;
+        operandRepetitions = 0;
+    }
+
+    private void literal(int codePoint) {
+        begin(codePoint != '^' && codePoint != '$');
         result.appendCodePoint(codePoint);
         at += Character.charCount(codePoint);
     }
 
     private void atom(String java, int width) {
-        operand = result.length();
+        begin(false);
         result.append(java);
         at += width;
     }
@@ -93,8 +137,9 @@ final class OnigurumaSyntax {
             return;
         }
         int start = result.length();
+        begin(false);
         if (!source.startsWith("(?", at)) {
-            groups.push(new Group(start, 1));
+            push(start);
             result.append('(');
             at++;
             return;
@@ -105,18 +150,23 @@ final class OnigurumaSyntax {
         }
         at = group.end();
         if (group.group(1) == null) {
-            groups.push(new Group(start, 1));
+            push(start);
             result.append(group.group());
             return;
         }
         // The letter m lets a point match line ends, which the JDK calls s.
         result.append("(?").append(group.group(1).replace('m', 's')).append(':');
         if (group.group(2).equals(":")) {
-            groups.push(new Group(start, 1));
+            push(start);
         } else {
             Group around = groups.pop();
-            groups.push(new Group(around.start, around.closes + 1));
+            groups.push(new Group(around.start, around.closes + 1, around.repetitions));
         }
+    }
+
+    private void push(int start) {
+        groups.push(new Group(start, 1, repetitions));
+        repetitions = 0;
     }
 
     private void close() {
@@ -126,6 +176,10 @@ final class OnigurumaSyntax {
         Group group = groups.pop();
         result.append(")".repeat(group.closes));
         operand = group.start;
+        reads = false;
+        operandRepetitions += repetitions;
+        repetitions = group.repetitions;
+        requireFewRepetitions();
         at++;
     }
 
@@ -135,13 +189,36 @@ final class OnigurumaSyntax {
             atom("\\{", 1);
             return;
         }
+        if (!reads) {
+            repeat(interval.group(1));
+        }
         at = interval.end();
         result.append(
                 interval.group(3) == null ? interval.group() : "{0" + interval.group(3) + "}");
         boolean exact = interval.group(2) == null && interval.group(3) == null;
         char suffix = at < source.length() ? source.charAt(at) : ' ';
         if (suffix == '+' || (suffix == '?' && exact)) {
-            result.insert(operand, "(?:").append(')');
+            opened.merge(operand, 1, Integer::sum);
+            result.append(')');
+        }
+    }
+
+    /// Counts the repetitions of an operand that may match without reading a character.
+    ///
+    /// @param atLeast the least number of times; null for none
+    private void repeat(@Nullable String atLeast) {
+        String digits = atLeast == null ? "0" : atLeast;
+        long times = digits.length() > 9 ? Integer.MAX_VALUE : Long.parseLong(digits);
+        operandRepetitions = Math.max(1, times) * (1 + operandRepetitions);
+        requireFewRepetitions();
+    }
+
+    private void requireFewRepetitions() {
+        long all = repetitions + operandRepetitions;
+        if (all > MAX_REPETITIONS) {
+            throw wrong(
+                    "its groups repeat %d times, at most %d are possible"
+                            .formatted(all, MAX_REPETITIONS));
         }
     }
 
@@ -168,7 +245,7 @@ final class OnigurumaSyntax {
                 atom(source.substring(at, end + 1), end + 1 - at);
             }
             default -> {
-                operand = result.length();
+                begin(true);
                 result.append(set(false));
             }
         }

@@ -2,10 +2,13 @@
 package dev.lockstep.text;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.time.Duration;
 import org.junit.jupiter.api.Test;
 
 final class RegexPatternTest {
@@ -48,6 +51,40 @@ final class RegexPatternTest {
                     String.valueOf(refusal.getMessage()).contains("not supported"),
                     refusal::getMessage);
         }
+    }
+
+    /// Repetitions that read no character are not in the budget of steps.
+    @Test
+    void groupsThatRepeatTooOftenAreRefused() {
+        for (String expression :
+                new String[] {
+                    "(?:(?:){3000}){3000}",
+                    "(?:(?:(?:a?){30}){30,}){30}+",
+                    "(?:){10}+{10}+{10}+",
+                    "(?:^{40}){40}",
+                    "(?:){600}|(?:){600}",
+                    "(?=(\\b){1001})a",
+                    "(?:(?:){999999}){999999}".repeat(4)
+                }) {
+            IllegalArgumentException refusal =
+                    assertThrows(
+                            IllegalArgumentException.class,
+                            () -> new RegexPattern(expression),
+                            expression);
+            String message = String.valueOf(refusal.getMessage());
+            assertTrue(message.contains("times, at most 1000 are possible"), message);
+        }
+        assertArrayEquals(new int[] {0, 4}, find("(?:(?:a{2}){2}){1,900}a{0,2000}", "aaaab", 0, 5));
+        assertArrayEquals(new int[] {0, 3}, find("(?:x?){900}(?:){0,9999}", "xxx", 0, 3));
+    }
+
+    @Test
+    void aSuffixOfAnIntervalIsTranslatedInLinearTime() {
+        assertEquals(
+                "(?:(?:(?:a{1,2})+b(?:(?:c){2})?))+",
+                OnigurumaSyntax.toJava("(?:a{1,2}+b(?:c){2}?){1}+").replace("{1}", ""));
+        assertTimeoutPreemptively(
+                Duration.ofSeconds(60), () -> OnigurumaSyntax.toJava("a{1}?".repeat(500_000)));
     }
 
     @Test
