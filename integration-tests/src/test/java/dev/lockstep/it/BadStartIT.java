@@ -46,7 +46,28 @@ final class BadStartIT {
     ///
     /// @param usage whether the settings themselves are wrong, which has a separate exit code
     /// @param words the cause and the remedy, which the message must contain
-    private record BadStart(boolean usage, List<String> words, List<String> flags) {}
+    /// @param by the command that starts `serve`, if not the test
+    private record BadStart(
+            boolean usage, List<String> words, List<String> flags, List<String> by) {}
+
+    /// Starts a command whose shared memory has this many KiB, in a mount namespace of its own.
+    private static List<String> withSharedMemory(int kibibytes) {
+        String script = "mount -t tmpfs -o size=" + kibibytes + "k tmpfs /dev/shm && exec \"$@\"";
+        return List.of("unshare", "-Urm", "bash", "-c", script, "bash");
+    }
+
+    private static boolean mayMount() throws IOException, InterruptedException {
+        List<String> words = new ArrayList<>(withSharedMemory(4));
+        words.add("true");
+        try {
+            Process process = new ProcessBuilder(words).redirectErrorStream(true).start();
+            process.getInputStream().readAllBytes();
+            return process.waitFor() == 0;
+        } catch (IOException e) {
+            // No `unshare` on this host.
+            return false;
+        }
+    }
 
     /// The result of a start.
     private record Outcome(int exitCode, String errors, String output, List<String> leftovers) {}
@@ -68,7 +89,7 @@ final class BadStartIT {
         List<DynamicTest> tests = new ArrayList<>();
         starts.forEach(
                 (name, start) -> {
-                    Future<Outcome> outcome = threads.submit(() -> attempt(start.flags()));
+                    Future<Outcome> outcome = threads.submit(() -> attempt(start));
                     tests.add(DynamicTest.dynamicTest(name, () -> check(start, outcome.get())));
                 });
         return tests.stream()
@@ -89,7 +110,8 @@ final class BadStartIT {
         }
     }
 
-    private static Outcome attempt(List<String> flags) throws Exception {
+    private static Outcome attempt(BadStart start) throws Exception {
+        List<String> flags = start.flags();
         Sandbox sandbox = Sandbox.quick();
         try (sandbox) {
             List<String> all = new ArrayList<>();
@@ -99,7 +121,7 @@ final class BadStartIT {
                 all.add("--port=0");
             }
             all.addAll(flags);
-            LockstepProcess launcher = sandbox.start("serve", "serve", all);
+            LockstepProcess launcher = sandbox.start("serve", "serve", all, start.by());
             int exitCode = launcher.awaitExit();
             try (var clock = new LoadAwareClock()) {
                 sandbox.awaitNothingLeft(CLEAN_UP_LIMIT, clock);
@@ -126,10 +148,13 @@ final class BadStartIT {
         assertEquals(List.of(), outcome.leftovers());
         assertNotEquals(ExitCode.OK, outcome.exitCode());
         assertEquals(start.usage(), outcome.exitCode() == ExitCode.USAGE, errors);
+        if (!start.by().isEmpty()) {
+            assertEquals(ExitCode.UNUSABLE, outcome.exitCode(), errors);
+        }
     }
 
     private static Map<String, BadStart> badStarts(Path folder, int occupiedPort, Path usedFolder)
-            throws IOException {
+            throws IOException, InterruptedException {
         Path good = folder.resolve("good");
         TinyCheckpoint.write(good, 1);
         Map<String, BadStart> starts = new LinkedHashMap<>();
@@ -231,6 +256,20 @@ final class BadStartIT {
                         "--model=" + good,
                         "--kv-memory=1K",
                         "--tensor-parallel=4"));
+        if (mayMount()) {
+            starts.put(
+                    "shared memory that is too small",
+                    new BadStart(
+                            false,
+                            List.of(
+                                    "/dev/shm has 65536 bytes free, the group needs ",
+                                    "--shm-size",
+                                    "--max-num-batched-tokens"),
+                            List.of("--model=" + good, "--tensor-parallel=2"),
+                            withSharedMemory(64)));
+        } else {
+            System.out.println("skipped: shared memory that is too small needs a mount namespace");
+        }
         Fixtures.find("gguf/llama-Q8_0.gguf")
                 .ifPresent(
                         quantized ->
@@ -244,10 +283,10 @@ final class BadStartIT {
     }
 
     private static BadStart usage(List<String> words, String... flags) {
-        return new BadStart(true, words, List.of(flags));
+        return new BadStart(true, words, List.of(flags), List.of());
     }
 
     private static BadStart unusable(List<String> words, String... flags) {
-        return new BadStart(false, words, List.of(flags));
+        return new BadStart(false, words, List.of(flags), List.of());
     }
 }
