@@ -30,8 +30,9 @@ final class RegionFile {
         removeLeftovers(path);
         try (FileChannel file = createNew(path)) {
             try {
+                requireSpace(path, layout.totalBytes());
                 new RegionHeader(layout, epoch, ProcessIdentity.own(), false).write(file);
-                fill(file, path, layout.totalBytes());
+                fill(file, layout.totalBytes());
                 var region = new SharedRegion(file, layout);
                 region.writeInt(RegionLayout.STAGE, RegionHeader.OPEN);
                 return region;
@@ -62,14 +63,17 @@ final class RegionFile {
         }
     }
 
-    /// Allocates every page now: memory that runs out later is a SIGBUS.
-    private static void fill(FileChannel file, Path path, long needed) throws IOException {
+    private static void requireSpace(Path path, long needed) throws IOException {
         long available = Files.getFileStore(path).getUsableSpace();
         if (available < needed) {
             throw new OutOfSharedMemoryException(
                     "%s has %d bytes free, the group needs %d: enlarge it (containers: --shm-size) or lower --max-num-batched-tokens or --max-num-seqs"
                             .formatted(path.getParent(), available, needed));
         }
+    }
+
+    /// Allocates every page now: memory that runs out later is a SIGBUS.
+    private static void fill(FileChannel file, long needed) throws IOException {
         ByteBuffer zeros = ByteBuffer.allocateDirect(FILL_BYTES);
         long at = RegionLayout.HEADER_BYTES;
         while (at < needed) {
