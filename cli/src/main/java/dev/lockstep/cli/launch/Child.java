@@ -7,6 +7,8 @@ import dev.lockstep.cluster.process.Settings;
 import java.io.BufferedReader;
 import java.io.File;
 import java.io.IOException;
+import java.nio.channels.Channels;
+import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -36,6 +38,9 @@ final class Child {
 
     /// A child that ran longer restarts with the first back-off.
     private static final Duration STEADY = Duration.ofSeconds(60);
+
+    /// The bytes of a log in which its last line is searched.
+    private static final int END_BYTES = 1 << 16;
 
     private final String name;
     private final List<String> command;
@@ -224,9 +229,8 @@ final class Child {
     private String lastLine(int exitCode) {
         for (Path file : List.of(errorFile(), logFolder.resolve(name + ".log"))) {
             try {
-                var text = new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
                 Optional<String> last =
-                        text.lines().filter(line -> !line.isBlank()).reduce((a, b) -> b);
+                        end(file).lines().filter(line -> !line.isBlank()).reduce((a, b) -> b);
                 if (last.isPresent()) {
                     return last.get();
                 }
@@ -235,6 +239,15 @@ final class Child {
             }
         }
         return "ended with exit code " + exitCode + " without a message";
+    }
+
+    /// Returns the end of a file that may be long.
+    private static String end(Path file) throws IOException {
+        try (SeekableByteChannel channel = Files.newByteChannel(file)) {
+            channel.position(Math.max(0, channel.size() - END_BYTES));
+            return new String(
+                    Channels.newInputStream(channel).readNBytes(END_BYTES), StandardCharsets.UTF_8);
+        }
     }
 
     /// Creates the file for its error output, which only this user reads: a crash may print what a

@@ -127,6 +127,16 @@ class ChildTest {
         assertEquals(new Event.Notice("group a is formed"), recorder.next());
     }
 
+    /// A log of days does not fit into this process's memory.
+    @Test
+    void onlyTheEndOfALongLogIsRead() throws Exception {
+        var recorder = new Recorder(0);
+        String log = folder.resolve("tester.log").toString();
+        child(recorder, "truncate -s 3G " + log + "; printf '\\nlast\\n\\n' >>" + log + "; exit 1")
+                .start();
+        assertEquals("last", recorder.end().lastLine());
+    }
+
     @Test
     void aChildGetsItsSecretsInTheEnvironmentAndNoOtherSettings() throws Exception {
         var recorder = new Recorder(0);
