@@ -9,6 +9,7 @@ import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsException;
 import dev.lockstep.cluster.process.SettingsSpec;
+import dev.lockstep.kernels.cpu.InstructionSet;
 import java.util.List;
 import java.util.Locale;
 
@@ -40,7 +41,8 @@ final class InspectCommand extends Command {
                 Inspection.of(
                         model.path(),
                         settings.value(ProcessKeys.TENSOR_PARALLEL),
-                        settings.value(ProcessKeys.KV_DTYPE).name().toLowerCase(Locale.ROOT));
+                        settings.value(ProcessKeys.KV_DTYPE).name().toLowerCase(Locale.ROOT),
+                        InstructionSet.best().capabilities());
         System.out.print(inspection.text());
         if (inspection.refusal().isPresent()) {
             throw new UnusableException(inspection.refusal().get());

@@ -12,6 +12,8 @@ import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.launch.StartScreen;
 import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.DeviceCapabilities;
+import dev.lockstep.model.ComputeTypes;
 import dev.lockstep.model.ModelSource;
 import dev.lockstep.model.Shard;
 import dev.lockstep.text.EndTokens;
@@ -22,7 +24,6 @@ import dev.lockstep.worker.WorkerConfig;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.Collectors;
 
@@ -31,26 +32,30 @@ import java.util.stream.Collectors;
 final class Inspection {
     private final StringBuilder text = new StringBuilder();
     private final Checkpoint checkpoint;
+    private final DeviceCapabilities device;
     private Optional<Tokenizer> tokenizer = Optional.empty();
     private Optional<String> refusal = Optional.empty();
 
-    private Inspection(Checkpoint checkpoint) {
+    private Inspection(Checkpoint checkpoint, DeviceCapabilities device) {
         this.checkpoint = checkpoint;
+        this.device = device;
     }
 
     /// Describes the model in a folder or file.
     ///
     /// @param ranks number of ranks that share the model
     /// @param kvDtype a value of `--kv-dtype`
-    static Inspection of(Path path, int ranks, String kvDtype) {
-        var inspection = new Inspection(Checkpoint.openFiles(path));
+    /// @param device the one that would run it
+    static Inspection of(Path path, int ranks, String kvDtype, DeviceCapabilities device) {
+        var inspection = new Inspection(Checkpoint.openFiles(path), device);
         inspection.files();
         inspection.tried(inspection::tokenizer);
         inspection.tried(
                 () -> {
                     ModelSource source = ModelSource.open(path);
-                    inspection.configuration(source.config());
-                    inspection.ranks(source, ranks, kvDtype);
+                    ComputeTypes types = source.computeTypes("auto", kvDtype, device);
+                    inspection.configuration(source.config(), types);
+                    inspection.ranks(source, ranks, types);
                 });
         inspection.tensors();
         return inspection;
@@ -107,7 +112,7 @@ final class Inspection {
                                 Terminal.bytes(checkpoint.byteSize())));
     }
 
-    private void configuration(ModelConfig config) {
+    private void configuration(ModelConfig config, ComputeTypes types) {
         row("architecture", config.architecture());
         row(
                 "shape",
@@ -137,7 +142,7 @@ final class Inspection {
                                                 .formatted(config.maxContextLength()),
                                 rope(config.rope())));
         row("norm epsilon", String.valueOf(config.normEpsilon()));
-        row("weights", weights(config.weightType()));
+        row("weights", weights(types));
         row(
                 "special ids",
                 "BOS %s, end of text %s"
@@ -172,19 +177,19 @@ final class Inspection {
                 .formatted(rope.theta(), rope.rotaryDim(), scaling);
     }
 
-    private String weights(TensorType mostCommon) {
-        String types =
+    private String weights(ComputeTypes types) {
+        String stored =
                 checkpoint.matrixValues().keySet().stream()
                         .map(TensorType::name)
                         .collect(Collectors.joining(", "));
-        String computed =
-                switch (mostCommon) {
-                    case F32, F16 -> "computed in f32";
-                    case BF16 -> "computed in bf16 where the CPU has it, else f32";
-                    case Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL ->
-                            "multiplied by int8 activations";
-                };
-        return "matrices in %s, mostly %s: %s".formatted(types, mostCommon, computed);
+        return "matrices in %s, mostly %s: %s (%s)"
+                .formatted(
+                        stored,
+                        types.weights(),
+                        types.multiplied() == DType.I8
+                                ? "multiplied by int8 activations"
+                                : "computed in " + types.computeName(),
+                        device.architecture());
     }
 
     private static String group(KvGroup group) {
@@ -212,8 +217,7 @@ final class Inspection {
         return spans.toString();
     }
 
-    private void ranks(ModelSource source, int ranks, String kvDtype) {
-        DType kv = source.kvType(kvDtype);
+    private void ranks(ModelSource source, int ranks, ComputeTypes types) {
         if (source.isGeneric()) {
             row("runs as", "a plain decoder: no model family has its architecture name");
         }
@@ -228,17 +232,16 @@ final class Inspection {
                                     StartScreen.tokenBytes(
                                             source.kvCapacity(
                                                     WorkerConfig.BLOCK_SIZE,
-                                                    source.kvBytesPerToken(shard, kv))),
-                                    kv.name().toLowerCase(Locale.ROOT),
-                                    WorkerConfig.MAX_MEASURED_TOKENS,
+                                                    source.kvBytesPerToken(shard, types.kv()))),
+                                    types.kvName(),
+                                    device.maxStepTokens(),
                                     MemoryPlan.DEFAULT_SEQUENCES,
                                     Terminal.bytes(
                                             source.activationBytes(
                                                     shard,
-                                                    DType.F32,
-                                                    kv,
+                                                    types,
                                                     WorkerConfig.BLOCK_SIZE,
-                                                    WorkerConfig.MAX_MEASURED_TOKENS,
+                                                    device.maxStepTokens(),
                                                     MemoryPlan.DEFAULT_SEQUENCES))));
         }
     }

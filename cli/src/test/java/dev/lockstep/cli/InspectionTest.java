@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.checkpoint.TinyCheckpoint;
+import dev.lockstep.kernels.DeviceCapabilities;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -13,12 +14,14 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class InspectionTest {
+    private static final DeviceCapabilities CPU = DeviceCapabilities.ofCpu("vector_api", false);
+
     @TempDir Path folder;
 
     @Test
     void aModelIsDescribedWithWhatEachRankHolds() throws Exception {
         TinyCheckpoint.write(folder, 1);
-        List<String> lines = Inspection.of(folder, 2, "auto").text().lines().toList();
+        List<String> lines = Inspection.of(folder, 2, "auto", CPU).text().lines().toList();
         assertHas(lines, "architecture  LlamaForCausalLM");
         assertHas(lines, "shape         2 layers, hidden 64, FFN 128, vocabulary 512, ");
         assertHas(lines, "attention     4 heads, 2 KV heads of 16");
@@ -41,7 +44,7 @@ class InspectionTest {
     @Test
     void aModelThatDoesNotRunIsDescribedWithTheReason() throws Exception {
         TinyCheckpoint.write(folder, 1);
-        List<String> tooMany = Inspection.of(folder, 5, "auto").text().lines().toList();
+        List<String> tooMany = Inspection.of(folder, 5, "auto", CPU).text().lines().toList();
         assertHas(tooMany, "does not run  tensor-parallel 5: must be between 1 and ");
         List<String> other = inspectAs("HeliumForCausalLM");
         assertHas(
@@ -63,17 +66,26 @@ class InspectionTest {
         Path config = folder.resolve("config.json");
         Files.writeString(
                 config, Files.readString(config).replace("LlamaForCausalLM", architecture));
-        return Inspection.of(folder, 1, "auto").text().lines().toList();
+        return Inspection.of(folder, 1, "auto", CPU).text().lines().toList();
     }
 
     @Test
     void quantizedTypesAndAVocabularyFileAreReported() {
         Path model = Fixtures.require("gguf/llama-Q4_K_M.gguf");
-        List<String> lines = Inspection.of(model, 3, "f16").text().lines().toList();
+        List<String> lines = Inspection.of(model, 3, "f16", CPU).text().lines().toList();
         assertHas(lines, "weights       matrices in Q4_K, mostly Q4_K: multiplied by int8");
+        List<String> onGpu =
+                Inspection.of(model, 1, "auto", DeviceCapabilities.ofCuda(9, 0))
+                        .text()
+                        .lines()
+                        .toList();
+        assertHas(
+                onGpu,
+                "weights       matrices in Q4_K, mostly Q4_K: computed in bf16 (compute capability 9.0)");
+        assertTrue(onGpu.stream().anyMatch(line -> line.contains("in bf16, activations of 8,192")));
         assertHas(lines, "rank 2 ");
         Path vocabulary = Fixtures.require("tokenizers/ggml-vocab-gpt-2.gguf");
-        String vocabularyOnly = Inspection.of(vocabulary, 1, "auto").text();
+        String vocabularyOnly = Inspection.of(vocabulary, 1, "auto", CPU).text();
         assertEquals(
                 "model         %s\ntext          tokenizer, no chat template\ntensors       none: vocabulary only\ndoes not run  %s holds a vocabulary without weights: name a complete model\n"
                         .formatted(vocabulary, vocabulary),

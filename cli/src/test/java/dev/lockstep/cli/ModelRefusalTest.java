@@ -12,6 +12,7 @@ import dev.lockstep.cli.hub.ModelChoice;
 import dev.lockstep.cli.launch.Launcher;
 import dev.lockstep.cli.launch.LauncherConfig;
 import dev.lockstep.cluster.process.Settings;
+import dev.lockstep.kernels.DeviceCapabilities;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintStream;
@@ -33,6 +34,7 @@ import org.junit.jupiter.api.io.TempDir;
 class ModelRefusalTest {
     private static final String WEIGHTS = "model.safetensors";
     private static final String INDEX = "model.safetensors.index.json";
+    private static final DeviceCapabilities CPU = DeviceCapabilities.ofCpu("vector_api", false);
 
     @TempDir Path folder;
 
@@ -141,12 +143,12 @@ class ModelRefusalTest {
         Files.writeString(
                 config,
                 Files.readString(config).replace("embeddings\":false", "embeddings\":true"));
-        assertEquals(Optional.empty(), Inspection.of(folder, 2, "auto").refusal());
+        assertEquals(Optional.empty(), Inspection.of(folder, 2, "auto", CPU).refusal());
     }
 
     private static String inspected(Path model, int ranks) {
         try {
-            return Inspection.of(model, ranks, "auto").refusal().orElse("not refused");
+            return Inspection.of(model, ranks, "auto", CPU).refusal().orElse("not refused");
         } catch (RuntimeException e) {
             return String.valueOf(e.getMessage());
         }

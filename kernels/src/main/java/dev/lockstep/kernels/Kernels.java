@@ -17,12 +17,10 @@ public interface Kernels extends AutoCloseable {
 
     Device device();
 
-    /// Returns the type of activations: F32 on a CPU for any weights; a GPU has its own.
-    DType activationType();
+    DeviceCapabilities capabilities();
 
-    /// Returns whether plain weights can be multiplied in `type`: F32 always, BF16 where the
-    /// hardware supports it.
-    boolean canCompute(DType type);
+    /// Returns the type of activations, which these kernels were opened for.
+    DType activationType();
 
     // Memory.
 
@@ -85,8 +83,8 @@ public interface Kernels extends AutoCloseable {
 
     // Preparation.
 
-    /// Packs the segments for [#matmul] and concatenates their rows. `compute` is F32 or BF16 and
-    /// applies to plain types only; quantized types multiply int8 activations.
+    /// Packs the segments for [#matmul] and concatenates their rows. `compute` is one of the
+    /// device's compute types; [DeviceCapabilities#multiplied] says how quantized types use it.
     PackedWeight prepare(List<WeightRows> segments, DType compute);
 
     /// Returns the device bytes per weight of a packed matrix; the padding at the end of a matrix

@@ -87,7 +87,7 @@ final class TestDeviceTest {
         }
     }
 
-    private static TestDevice open() {
+    static TestDevice open() {
         return new TestDevice(
                 CpuKernels.open(CpuOptions.ofThreads(1).with(InstructionSet.VECTOR_API)));
     }

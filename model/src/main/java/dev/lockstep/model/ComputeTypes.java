@@ -3,65 +3,56 @@ package dev.lockstep.model;
 
 import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.kernels.DType;
-import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.DeviceCapabilities;
 import java.util.Locale;
 
 /// The types that a model computes with, every `auto` resolved.
 ///
-/// @param compute F32 or BF16, for plain weights
-/// @param kv the type of keys and values
 /// @param weights the type of most of the checkpoint's bytes
-public record ComputeTypes(DType compute, DType kv, TensorType weights) {
+/// @param compute F32 or BF16
+/// @param multiplied the type in which most weights are multiplied; I8 for int8 activations
+/// @param activation the type of activations
+/// @param kv the type of keys and values
+public record ComputeTypes(
+        TensorType weights, DType compute, DType multiplied, DType activation, DType kv) {
 
-    /// Resolves `--dtype` (auto, f32, bf16) and `--kv-dtype` (auto, f32, f16, bf16).
-    ///
-    /// `auto` computes f32 and f16 weights in f32, bf16 weights in bf16 if the hardware supports
-    /// it, and multiplies quantized weights by int8 activations. KV is f32 for f32 weights, else
-    /// f16.
+    /// Resolves `--dtype` (auto, f32, bf16) and `--kv-dtype` (auto, f32, f16, bf16) for a device.
     public static ComputeTypes resolve(
-            TensorType weights, String dtype, String kvDtype, Kernels kernels) {
-        return new ComputeTypes(compute(weights, dtype, kernels), kv(weights, kvDtype), weights);
+            TensorType weights, String dtype, String kvDtype, DeviceCapabilities device) {
+        DType compute = compute(weights, dtype, device);
+        return new ComputeTypes(
+                weights,
+                compute,
+                device.multiplied(weights, compute),
+                device.activationType(compute),
+                kvDtype.equals("auto") ? device.kvType(weights) : type(kvDtype));
     }
 
-    static DType kv(TensorType weights, String kvDtype) {
-        if (kvDtype.equals("auto")) {
-            return weights == TensorType.F32 ? DType.F32 : DType.F16;
-        }
-        return DType.valueOf(kvDtype.toUpperCase(Locale.ROOT));
-    }
-
-    /// Returns the type that `--dtype` requests for plain weights, supported or not.
-    static DType requested(TensorType weights, String dtype, boolean hasBf16) {
+    private static DType compute(TensorType weights, String dtype, DeviceCapabilities device) {
         if (dtype.equals("auto")) {
-            return weights == TensorType.BF16 && hasBf16 ? DType.BF16 : DType.F32;
+            return device.computeType(weights);
         }
-        return DType.valueOf(dtype.toUpperCase(Locale.ROOT));
-    }
-
-    private static DType compute(TensorType weights, String dtype, Kernels kernels) {
-        DType compute = requested(weights, dtype, kernels.canCompute(DType.BF16));
-        if (dtype.equals("auto")) {
-            return compute;
-        }
-        if (weights.isQuantized()) {
+        DType compute = type(dtype);
+        if (device.multiplied(weights, compute) == DType.I8) {
             throw new IllegalArgumentException(
                     "dtype %s: the weights are %s, which multiply int8 activations; leave dtype at auto"
                             .formatted(dtype, weights));
         }
-        if (!kernels.canCompute(compute)) {
+        if (!device.computeTypes().contains(compute)) {
             throw new IllegalArgumentException(
-                    "dtype %s: %s (%s) cannot multiply it; use f32 or auto"
-                            .formatted(
-                                    dtype,
-                                    kernels.device().name(),
-                                    kernels.device().instructionSet()));
+                    "dtype %s: %s cannot multiply it; use f32 or auto"
+                            .formatted(dtype, device.architecture()));
         }
         return compute;
     }
 
+    private static DType type(String word) {
+        return DType.valueOf(word.toUpperCase(Locale.ROOT));
+    }
+
     /// Returns the name for display and for the handshake: `int8`, `bf16` or `f32`.
     public String computeName() {
-        return weights.isQuantized() ? "int8" : compute.name().toLowerCase(Locale.ROOT);
+        return multiplied == DType.I8 ? "int8" : name(compute);
     }
 
     /// Returns the name of the type of most weights, such as `q4_1`.
@@ -70,6 +61,10 @@ public record ComputeTypes(DType compute, DType kv, TensorType weights) {
     }
 
     public String kvName() {
-        return kv.name().toLowerCase(Locale.ROOT);
+        return name(kv);
+    }
+
+    private static String name(DType type) {
+        return type.name().toLowerCase(Locale.ROOT);
     }
 }

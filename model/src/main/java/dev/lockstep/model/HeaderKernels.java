@@ -10,6 +10,7 @@ import dev.lockstep.kernels.BlockCopy;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.Device;
 import dev.lockstep.kernels.DeviceBuffer;
+import dev.lockstep.kernels.DeviceCapabilities;
 import dev.lockstep.kernels.DevicePointer;
 import dev.lockstep.kernels.EmbeddingTable;
 import dev.lockstep.kernels.ExpertLayer;
@@ -116,8 +117,8 @@ final class HeaderKernels implements Kernels {
     }
 
     @Override
-    public boolean canCompute(DType type) {
-        return true;
+    public DeviceCapabilities capabilities() {
+        throw runsNothing();
     }
 
     @Override

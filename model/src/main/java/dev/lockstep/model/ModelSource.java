@@ -5,6 +5,7 @@ import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.DeviceCapabilities;
 import dev.lockstep.kernels.Kernels;
 import java.nio.file.Path;
 import java.util.Map;
@@ -84,13 +85,10 @@ public final class ModelSource {
         return Shard.cut(config(), size).get(rank);
     }
 
-    public ComputeTypes computeTypes(String dtype, String kvDtype, Kernels kernels) {
-        return ComputeTypes.resolve(config().weightType(), dtype, kvDtype, kernels);
-    }
-
-    /// Returns the type of keys and values for `--kv-dtype`.
-    public DType kvType(String kvDtype) {
-        return ComputeTypes.kv(config().weightType(), kvDtype);
+    /// Returns the types for `--dtype` and `--kv-dtype` on a device.
+    public ComputeTypes computeTypes(
+            String dtype, String kvDtype, DeviceCapabilities capabilities) {
+        return ComputeTypes.resolve(config().weightType(), dtype, kvDtype, capabilities);
     }
 
     public Model load(Shard shard, Kernels kernels, LoadSettings settings) {
@@ -115,10 +113,11 @@ public final class ModelSource {
 
     /// Returns the bytes of a rank's activations, its share of the communicator's memory included.
     public long activationBytes(
-            Shard shard, DType type, DType kvType, int blockSize, int maxTokens, int maxLogitRows) {
+            Shard shard, ComputeTypes types, int blockSize, int maxTokens, int maxLogitRows) {
+        DType type = types.activation();
         return ActivationBuffers.localBytes(config(), shard, type, maxTokens, maxLogitRows)
                 + ActivationBuffers.stepKvBytes(
-                        config(), shard, kvType, blockSize, maxTokens, maxLogitRows)
+                        config(), shard, types.kv(), blockSize, maxTokens, maxLogitRows)
                 + ActivationBuffers.collectiveBytes(
                         config(), shard.size(), type, maxTokens, maxLogitRows);
     }
@@ -129,19 +128,16 @@ public final class ModelSource {
         return weightBytes(shard, type -> kernels.bytesPerWeight(type, compute));
     }
 
-    /// Returns an estimate of [#weightBytes] without kernels: quantized weights have their size in
-    /// the files, others that of the type they are computed in.
-    ///
-    /// @param dtype as `--dtype`
-    /// @param hasBf16 whether `auto` computes bf16 weights in bf16
-    public long expectedWeightBytes(Shard shard, String dtype, boolean hasBf16) {
-        DType compute = ComputeTypes.requested(config().weightType(), dtype, hasBf16);
+    /// Returns an estimate of [#weightBytes] without kernels: weights that multiply int8 have their
+    /// size in the files, others that of the compute type.
+    public long expectedWeightBytes(
+            Shard shard, ComputeTypes types, DeviceCapabilities capabilities) {
         return weightBytes(
                 shard,
                 type ->
-                        type.isQuantized()
+                        capabilities.multiplied(type, types.compute()) == DType.I8
                                 ? (double) type.blockBytes() / type.blockSize()
-                                : compute.bytes());
+                                : types.compute().bytes());
     }
 
     /// Returns the bytes of the matrices that a rank reads from the files, estimated in the same

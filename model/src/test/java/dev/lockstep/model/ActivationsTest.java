@@ -4,7 +4,6 @@ package dev.lockstep.model;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.lockstep.checkpoint.TinyCheckpoint;
-import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.cpu.CpuKernels;
 import dev.lockstep.kernels.cpu.CpuOptions;
@@ -39,9 +38,8 @@ class ActivationsTest {
 
     private static void requirePlanned(ModelSource source, int rank, int size) {
         try (Kernels kernels = CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning())) {
-            ComputeTypes types = source.computeTypes("auto", "auto", kernels);
+            ComputeTypes types = source.computeTypes("auto", "auto", kernels.capabilities());
             Model model = load(source, source.shard(rank, size), types, kernels);
-            DType type = kernels.activationType();
             long before = kernels.allocatedBytes();
             // Its memory counts with that of the kernels.
             try (var communicator = new SoloCommunicator(kernels)) {
@@ -52,12 +50,7 @@ class ActivationsTest {
                     assertEquals(
                             64
                                     + source.activationBytes(
-                                            model.shard(),
-                                            type,
-                                            types.kv(),
-                                            16,
-                                            MAX_TOKENS,
-                                            MAX_ROWS),
+                                            model.shard(), types, 16, MAX_TOKENS, MAX_ROWS),
                             kernels.allocatedBytes() - own,
                             "rank %d of %d".formatted(rank, size));
                     boolean experts = source.config().details().experts().isPresent();
@@ -76,7 +69,7 @@ class ActivationsTest {
         ModelSource source = ModelSource.open(folder);
         int vocabulary = source.vocabularySize();
         try (Kernels kernels = CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning())) {
-            ComputeTypes types = source.computeTypes("auto", "auto", kernels);
+            ComputeTypes types = source.computeTypes("auto", "auto", kernels.capabilities());
             int[][] ranks = {{0, 1, vocabulary}, {0, 2, vocabulary}, {1, 2, 0}};
             for (int[] rank : ranks) {
                 Model model = load(source, source.shard(rank[0], rank[1]), types, kernels);

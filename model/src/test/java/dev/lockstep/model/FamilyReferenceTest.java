@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.CheckpointException;
+import dev.lockstep.kernels.DType;
 import dev.lockstep.model.ReferenceDecoder.Rope;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -62,7 +63,7 @@ class FamilyReferenceTest {
         ModelSource source = ModelSource.open(folder);
         assertEquals(
                 loaded.kvLayouts().stream().mapToLong(layout -> layout.bytesPerToken()).sum(),
-                source.kvBytesPerToken(source.shard(0, 1), source.kvType("f32")));
+                source.kvBytesPerToken(source.shard(0, 1), DType.F32));
     }
 
     @Test

@@ -37,7 +37,7 @@ class LoadProgressTest {
     private static List<Loaded> load(ModelSource source, int rank, int size) {
         List<Loaded> progress = new ArrayList<>();
         try (Kernels kernels = CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning())) {
-            ComputeTypes types = source.computeTypes("auto", "auto", kernels);
+            ComputeTypes types = source.computeTypes("auto", "auto", kernels.capabilities());
             var _ =
                     source.load(
                             source.shard(rank, size),

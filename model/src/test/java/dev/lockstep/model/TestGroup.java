@@ -178,7 +178,7 @@ final class TestGroup implements AutoCloseable {
                 int positions) {
             ModelSource source = ModelSource.open(path);
             Kernels kernels = CpuKernels.open(options);
-            ComputeTypes types = source.computeTypes(dtype, kvDtype, kernels);
+            ComputeTypes types = source.computeTypes(dtype, kvDtype, kernels.capabilities());
             Model model =
                     source.load(
                             source.shard(rank, size),

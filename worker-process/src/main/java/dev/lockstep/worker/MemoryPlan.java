@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
-import dev.lockstep.kernels.DType;
+import dev.lockstep.model.ComputeTypes;
 import dev.lockstep.model.KvCapacity;
 import dev.lockstep.model.ModelSource;
 import dev.lockstep.model.Shard;
@@ -45,23 +45,13 @@ public record MemoryPlan(
         ///
         /// @param maxTokens the largest number of tokens of a step
         public static Rank of(
-                ModelSource source,
-                Shard shard,
-                long weights,
-                DType activationType,
-                DType kvType,
-                int maxTokens) {
+                ModelSource source, Shard shard, long weights, ComputeTypes types, int maxTokens) {
             return new Rank(
                     weights,
                     sequences ->
                             source.activationBytes(
-                                    shard,
-                                    activationType,
-                                    kvType,
-                                    WorkerConfig.BLOCK_SIZE,
-                                    maxTokens,
-                                    sequences),
-                    source.kvBytesPerToken(shard, kvType));
+                                    shard, types, WorkerConfig.BLOCK_SIZE, maxTokens, sequences),
+                    source.kvBytesPerToken(shard, types.kv()));
         }
     }
 

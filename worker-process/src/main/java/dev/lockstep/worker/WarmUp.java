@@ -18,10 +18,6 @@ import java.util.List;
 ///
 /// All ranks run the same steps and use the times that rank 0 measures.
 final class WarmUp {
-    /// The goal for a step's time: decoding sequences wait no longer for another sequence's
-    /// prefill.
-    static final Duration STEP_GOAL = Duration.ofMillis(250);
-
     private static final int SMALLEST_CHUNK = 32;
 
     /// The position of the far chunk: attention has a measurable cost there, and the measurement is
@@ -31,12 +27,14 @@ final class WarmUp {
     private final Kernels kernels;
     private final Session session;
     private final int blocks;
+    private final Duration goal;
 
     /// @param blocks number of blocks of a KV pool, the null block included
     WarmUp(Kernels kernels, Session session, int blocks) {
         this.kernels = kernels;
         this.session = session;
         this.blocks = blocks;
+        this.goal = kernels.capabilities().stepGoal();
     }
 
     /// Warms up decode batches of 1, 4, 16 … sequences, then doubles a prefill chunk while its step
@@ -47,7 +45,7 @@ final class WarmUp {
         int maxTokens = session.limits().maxTokens();
         int chunk = Math.min(SMALLEST_CHUNK, maxTokens);
         long nanos = fromRankZero(prefill(chunk));
-        while (chunk < maxTokens && 2 * nanos <= STEP_GOAL.toNanos()) {
+        while (chunk < maxTokens && 2 * nanos <= goal.toNanos()) {
             chunk = Math.min(2 * chunk, maxTokens);
             nanos = fromRankZero(prefill(chunk));
         }
@@ -55,10 +53,11 @@ final class WarmUp {
         nanos = Math.min(nanos, fromRankZero(prefill(chunk)));
         int doublingPosition = doublingPosition();
         int tokens =
-                2 * nanos <= STEP_GOAL.toNanos()
+                2 * nanos <= goal.toNanos()
                         ? chunk
                         : Math.min(
-                                maxTokens, Math.max(chunk, within(chunk, nanos, doublingPosition)));
+                                maxTokens,
+                                Math.max(chunk, within(goal, chunk, nanos, doublingPosition)));
         int block = session.limits().blockSize();
         return new StepBudget(
                 tokens <= block ? tokens : tokens / block * block, doublingPosition, maxTokens);
@@ -66,8 +65,8 @@ final class WarmUp {
 
     /// Returns the number of tokens that take as long as the goal if `chunk` tokens take `nanos`.
     /// Each attends to all preceding ones: n tokens cost n · (1 + n / 2d).
-    static int within(int chunk, long nanos, int doublingPosition) {
-        double times = (double) STEP_GOAL.toNanos() / nanos;
+    static int within(Duration goal, int chunk, long nanos, int doublingPosition) {
+        double times = (double) goal.toNanos() / nanos;
         if (doublingPosition == 0) {
             return (int) (chunk * times);
         }

@@ -48,10 +48,6 @@ public record WorkerConfig(
     /// Tokens of a KV block.
     public static final int BLOCK_SIZE = 16;
 
-    /// The upper bound of a step's tokens if they are measured; on few cores the result is far
-    /// lower.
-    public static final int MAX_MEASURED_TOKENS = 1024;
-
     public static final Key<String> CPUS =
             Key.text("cpus", "LIST", "CPU numbers to pin the compute threads to, such as 0,1")
                     .orElseComputed("no pinning");

@@ -14,6 +14,7 @@ import dev.lockstep.cluster.process.HostCpus;
 import dev.lockstep.cluster.process.HostMemory;
 import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.cluster.process.SettingsException;
+import dev.lockstep.kernels.DeviceCapabilities;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.cpu.CpuKernels;
 import dev.lockstep.kernels.cpu.CpuOptions;
@@ -57,8 +58,13 @@ public final class WorkerMain {
         ModelSource source = ModelSource.open(config.model());
         Cluster cluster =
                 daemon.own(ZooKeeperCluster.connect(config.zookeeper(), config.cluster(), access));
-        Kernels kernels = CpuKernels.open(options(config), HostMemory::availableBytes);
-        ComputeTypes types = source.computeTypes(config.dtype(), config.kvDtype(), kernels);
+        InstructionSet set =
+                config.instructionSet()
+                        .map(WorkerMain::instructionSet)
+                        .orElseGet(InstructionSet::best);
+        DeviceCapabilities capabilities = set.capabilities();
+        ComputeTypes types = source.computeTypes(config.dtype(), config.kvDtype(), capabilities);
+        Kernels kernels = CpuKernels.open(options(config, set), HostMemory::availableBytes);
         Shard shard = source.shard(config.rank(), config.tensorParallel());
         MemoryPlan plan = plan(config, source, shard, types, kernels);
         plan.lowered().forEach(line -> LOG.warn("lowered {}", line));
@@ -81,7 +87,7 @@ public final class WorkerMain {
                         new Rank.RankLimits(
                                 plan.maxModelLen(),
                                 WorkerConfig.BLOCK_SIZE,
-                                maxTokens(config),
+                                maxTokens(config, capabilities),
                                 bill.kv()));
         daemon.own(rank);
         String incarnation = Randomness.secure().nextIncarnation();
@@ -157,18 +163,14 @@ public final class WorkerMain {
         daemon.run();
     }
 
-    private static CpuOptions options(WorkerConfig config) {
+    private static CpuOptions options(WorkerConfig config, InstructionSet set) {
         int threads =
                 config.threads()
                         .orElse(
                                 config.cpus().isEmpty()
                                         ? HostCpus.ofProcess().count()
                                         : config.cpus().size());
-        return new CpuOptions(
-                threads,
-                config.cpus(),
-                config.instructionSet().map(WorkerMain::instructionSet),
-                !config.oversubscribed());
+        return new CpuOptions(threads, config.cpus(), Optional.of(set), !config.oversubscribed());
     }
 
     private static InstructionSet instructionSet(String key) {
@@ -196,9 +198,8 @@ public final class WorkerMain {
                         source,
                         shard,
                         source.weightBytes(shard, kernels, types.compute()),
-                        kernels.activationType(),
-                        types.kv(),
-                        maxTokens(config));
+                        types,
+                        maxTokens(config, kernels.capabilities()));
         return MemoryPlan.of(
                 MemoryPlan.Needs.of(source, List.of(rank)),
                 new MemoryPlan.Asked(
@@ -210,8 +211,8 @@ public final class WorkerMain {
                 HostMemory.availableBytes());
     }
 
-    private static int maxTokens(WorkerConfig config) {
-        return config.maxNumBatchedTokens().orElse(WorkerConfig.MAX_MEASURED_TOKENS);
+    private static int maxTokens(WorkerConfig config, DeviceCapabilities capabilities) {
+        return config.maxNumBatchedTokens().orElse(capabilities.maxStepTokens());
     }
 
     /// The announced state of this worker: READY while a group is formed. A change that precedes

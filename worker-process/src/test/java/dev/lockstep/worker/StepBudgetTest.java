@@ -3,20 +3,22 @@ package dev.lockstep.worker;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import java.time.Duration;
 import org.junit.jupiter.api.Test;
 
 class StepBudgetTest {
     private static final long MILLI = 1_000_000;
+    private static final Duration GOAL = Duration.ofMillis(250);
 
     @Test
     void withoutAttentionTimeIsInProportionToTokens() {
-        assertEquals(500, WarmUp.within(200, 100 * MILLI, 0));
+        assertEquals(500, WarmUp.within(GOAL, 200, 100 * MILLI, 0));
     }
 
     @Test
     void aStepOfTheBudgetTakesTheGoal() {
         int d = 1040;
-        int tokens = WarmUp.within(256, 138 * MILLI, d);
+        int tokens = WarmUp.within(GOAL, 256, 138 * MILLI, d);
         double nanos = 138e6 * cost(tokens, d) / cost(256, d);
         // Tokens are integers: one of about 430 is less than 1/400.
         assertEquals(250e6, nanos, 250e6 / 400);

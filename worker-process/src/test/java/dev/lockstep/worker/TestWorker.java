@@ -64,7 +64,7 @@ final class TestWorker implements AutoCloseable {
             List<String> settings) {
         ModelSource source = ModelSource.open(folder);
         Kernels kernels = CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning());
-        ComputeTypes types = source.computeTypes("auto", "auto", kernels);
+        ComputeTypes types = source.computeTypes("auto", "auto", kernels.capabilities());
         Shard shard = source.shard(0, 1);
         Model model =
                 source.load(

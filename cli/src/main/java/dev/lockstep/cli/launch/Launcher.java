@@ -22,6 +22,9 @@ import dev.lockstep.coordinator.ApiKeys;
 import dev.lockstep.coordinator.CoordinatorConfig;
 import dev.lockstep.coordinator.TextSettings;
 import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.DeviceCapabilities;
+import dev.lockstep.kernels.cpu.InstructionSet;
+import dev.lockstep.model.ComputeTypes;
 import dev.lockstep.model.ModelSource;
 import dev.lockstep.model.Shard;
 import dev.lockstep.proto.v1.AdminGrpc;
@@ -42,6 +45,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
@@ -116,8 +120,14 @@ public final class Launcher {
         var _ = InternalAddress.unix(config.runFolder(), JavaProcess.Role.SCHEDULER.name());
         this.parameters = source.parameterCount();
         this.text = TextCheck.of(TextSettings.of(settings), config.model().path());
-        this.memory = MemoryForecast.of(settings, source, size);
-        this.plan = plan(settings, source, size, memory.kvBytes());
+        DeviceCapabilities capabilities = InstructionSet.best().capabilities();
+        ComputeTypes types =
+                source.computeTypes(
+                        lowerCase(settings.value(ProcessKeys.DTYPE)),
+                        lowerCase(settings.value(ProcessKeys.KV_DTYPE)),
+                        capabilities);
+        this.memory = MemoryForecast.of(settings, source, size, types, capabilities);
+        this.plan = plan(settings, source, size, types.kv(), memory.kvBytes());
         this.zookeeperFiles =
                 config.zookeeper().isPresent()
                         ? Optional.empty()
@@ -151,8 +161,12 @@ public final class Launcher {
                         List.of("--port=" + config.port(), "--model=" + config.model().path()));
     }
 
-    private static HostPlan plan(Settings settings, ModelSource source, int size, long kvBytes) {
-        DType kvType = MemoryForecast.kvType(settings, source);
+    private static String lowerCase(Enum<?> value) {
+        return value.name().toLowerCase(Locale.ROOT);
+    }
+
+    private static HostPlan plan(
+            Settings settings, ModelSource source, int size, DType kvType, long kvBytes) {
         List<Long> kvBytesPerToken = new ArrayList<>();
         for (Shard shard : Shard.cut(source.config(), size)) {
             kvBytesPerToken.add(source.kvBytesPerToken(shard, kvType));

@@ -4,15 +4,14 @@ package dev.lockstep.cli.launch;
 import dev.lockstep.cluster.process.HostMemory;
 import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
-import dev.lockstep.kernels.DType;
-import dev.lockstep.kernels.cpu.InstructionSet;
+import dev.lockstep.kernels.DeviceCapabilities;
+import dev.lockstep.model.ComputeTypes;
 import dev.lockstep.model.ModelSource;
 import dev.lockstep.model.Shard;
 import dev.lockstep.worker.MemoryPlan;
 import dev.lockstep.worker.WorkerConfig;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 
 /// A forecast of the memory that the ranks of a cluster on this host need, before a process starts.
@@ -29,23 +28,24 @@ final class MemoryForecast {
     /// Computes the forecast from the headers of the model.
     ///
     /// @param size number of ranks that share the model
-    static MemoryPlan of(Settings settings, ModelSource source, int size) {
+    static MemoryPlan of(
+            Settings settings,
+            ModelSource source,
+            int size,
+            ComputeTypes types,
+            DeviceCapabilities capabilities) {
         WorkerConfig.maxModelLen(settings.find(ProcessKeys.MAX_MODEL_LEN), source);
-        DType kvType = kvType(settings, source);
-        String dtype = lowerCase(settings.value(ProcessKeys.DTYPE));
-        boolean hasBf16 = InstructionSet.best().hasBf16();
         int maxTokens =
                 settings.find(ProcessKeys.MAX_NUM_BATCHED_TOKENS)
-                        .orElse(WorkerConfig.MAX_MEASURED_TOKENS);
+                        .orElse(capabilities.maxStepTokens());
         List<MemoryPlan.Rank> ranks = new ArrayList<>();
         for (Shard shard : Shard.cut(source.config(), size)) {
             ranks.add(
                     MemoryPlan.Rank.of(
                             source,
                             shard,
-                            source.expectedWeightBytes(shard, dtype, hasBf16),
-                            DType.F32,
-                            kvType,
+                            source.expectedWeightBytes(shard, types, capabilities),
+                            types,
                             maxTokens));
         }
         return MemoryPlan.of(
@@ -57,14 +57,5 @@ final class MemoryForecast {
                                 : Optional.empty(),
                         settings.find(ProcessKeys.KV_MEMORY)),
                 HostMemory.availableBytes() - PROCESS_BYTES - size * WORKER_BYTES);
-    }
-
-    /// Returns the type of stored keys and values.
-    static DType kvType(Settings settings, ModelSource source) {
-        return source.kvType(lowerCase(settings.value(ProcessKeys.KV_DTYPE)));
-    }
-
-    private static String lowerCase(Enum<?> value) {
-        return value.name().toLowerCase(Locale.ROOT);
     }
 }

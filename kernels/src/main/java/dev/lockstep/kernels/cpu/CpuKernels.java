@@ -9,6 +9,7 @@ import dev.lockstep.kernels.BlockCopy;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.Device;
 import dev.lockstep.kernels.DeviceBuffer;
+import dev.lockstep.kernels.DeviceCapabilities;
 import dev.lockstep.kernels.EmbeddingTable;
 import dev.lockstep.kernels.ExpertLayer;
 import dev.lockstep.kernels.ExpertScratch;
@@ -93,17 +94,13 @@ public final class CpuKernels implements Kernels {
     }
 
     @Override
-    public DType activationType() {
-        return DType.F32;
+    public DeviceCapabilities capabilities() {
+        return set.capabilities();
     }
 
     @Override
-    public boolean canCompute(DType type) {
-        return switch (type) {
-            case F32 -> true;
-            case BF16 -> set.hasBf16();
-            case F16, I32, I8 -> false;
-        };
+    public DType activationType() {
+        return DType.F32;
     }
 
     CpuMemory memory() {

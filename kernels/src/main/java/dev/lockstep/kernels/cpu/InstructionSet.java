@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
+import dev.lockstep.kernels.DeviceCapabilities;
 import java.util.Locale;
 import java.util.Set;
 
@@ -21,8 +22,13 @@ public enum InstructionSet {
         return this != VECTOR_API;
     }
 
+    /// Returns what CPU kernels of this instruction set compute with.
+    public DeviceCapabilities capabilities() {
+        return DeviceCapabilities.ofCpu(key(), hasBf16());
+    }
+
     /// Returns whether bf16 products have an instruction; elsewhere they are computed as f32.
-    public boolean hasBf16() {
+    boolean hasBf16() {
         return this == AVX512_BF16;
     }
 

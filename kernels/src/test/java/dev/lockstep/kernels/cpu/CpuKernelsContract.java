@@ -55,7 +55,7 @@ interface CpuKernelsContract
 
     @Override
     default boolean quantizesActivations() {
-        return true;
+        return instructionSet().capabilities().quantizesActivations();
     }
 
     @Override

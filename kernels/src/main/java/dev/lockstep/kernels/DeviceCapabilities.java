@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.kernels;
+
+import dev.lockstep.checkpoint.TensorType;
+import java.time.Duration;
+import java.util.EnumSet;
+import java.util.Set;
+
+/// What a device computes with, and how large its steps may be; known without opening the device.
+///
+/// @param architecture the instruction set or the compute capability
+/// @param hasBf16 whether it multiplies bf16
+public record DeviceCapabilities(Kind kind, String architecture, boolean hasBf16) {
+
+    public enum Kind {
+        CPU,
+        CUDA
+    }
+
+    private static final int LEAST_COMPUTE_CAPABILITY = 8;
+
+    public static DeviceCapabilities ofCpu(String instructionSet, boolean hasBf16) {
+        return new DeviceCapabilities(Kind.CPU, instructionSet, hasBf16);
+    }
+
+    /// Returns the capabilities of a GPU by its compute capability, such as 9.0.
+    public static DeviceCapabilities ofCuda(int major, int minor) {
+        String capability = "compute capability %d.%d".formatted(major, minor);
+        if (major < LEAST_COMPUTE_CAPABILITY) {
+            throw new IllegalArgumentException(
+                    "%s is below %d.0".formatted(capability, LEAST_COMPUTE_CAPABILITY));
+        }
+        return new DeviceCapabilities(Kind.CUDA, capability, true);
+    }
+
+    /// Returns the types that weights can be multiplied in.
+    public Set<DType> computeTypes() {
+        return hasBf16 ? EnumSet.of(DType.F32, DType.BF16) : EnumSet.of(DType.F32);
+    }
+
+    /// Returns the compute type of a model without `--dtype`.
+    public DType computeType(TensorType weights) {
+        boolean bf16 =
+                weights == TensorType.BF16 || (weights.isQuantized() && !quantizesActivations());
+        return bf16 && hasBf16 ? DType.BF16 : DType.F32;
+    }
+
+    /// Returns the type of activations of a model that computes in `compute`.
+    public DType activationType(DType compute) {
+        return switch (kind) {
+            case CPU -> DType.F32;
+            case CUDA -> compute;
+        };
+    }
+
+    /// Returns whether quantized weights multiply activations that are quantized to int8; elsewhere
+    /// they are decoded to the compute type when they are loaded.
+    public boolean quantizesActivations() {
+        return kind == Kind.CPU;
+    }
+
+    /// Returns the type in which weights of that stored type are multiplied; I8 for int8
+    /// activations.
+    public DType multiplied(TensorType weights, DType compute) {
+        return weights.isQuantized() && quantizesActivations() ? DType.I8 : compute;
+    }
+
+    /// Returns the type of keys and values without `--kv-dtype`.
+    public DType kvType(TensorType weights) {
+        if (weights == TensorType.F32) {
+            return DType.F32;
+        }
+        return switch (kind) {
+            case CPU -> DType.F16;
+            case CUDA -> DType.BF16;
+        };
+    }
+
+    /// Returns the goal for a step's time: decoding sequences wait no longer for another sequence's
+    /// prefill.
+    public Duration stepGoal() {
+        return switch (kind) {
+            case CPU -> Duration.ofMillis(250);
+            case CUDA -> Duration.ofMillis(50);
+        };
+    }
+
+    /// Returns the most tokens of a step without `--max-num-batched-tokens`. How many stay within
+    /// the goal is measured; on few cores that is far less.
+    public int maxStepTokens() {
+        return switch (kind) {
+            case CPU -> 1024;
+            case CUDA -> 8192;
+        };
+    }
+}

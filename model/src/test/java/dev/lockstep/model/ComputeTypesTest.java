@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.model;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import dev.lockstep.checkpoint.TensorType;
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.DeviceCapabilities;
+import java.util.Locale;
+import org.junit.jupiter.api.Test;
+
+class ComputeTypesTest {
+    private static final DeviceCapabilities CPU = DeviceCapabilities.ofCpu("avx512_bf16", true);
+    private static final DeviceCapabilities OLD_CPU = DeviceCapabilities.ofCpu("vector_api", false);
+    private static final DeviceCapabilities GPU = DeviceCapabilities.ofCuda(8, 0);
+
+    @Test
+    void autoFollowsWeightsAndDevice() {
+        assertEquals("f32 f32 f32", auto(TensorType.F32, CPU));
+        assertEquals("f32 f32 f16", auto(TensorType.F16, CPU));
+        assertEquals("bf16 f32 f16", auto(TensorType.BF16, CPU));
+        assertEquals("f32 f32 f16", auto(TensorType.BF16, OLD_CPU));
+        assertEquals("int8 f32 f16", auto(TensorType.Q4_K, CPU));
+        assertEquals("f32 f32 f32", auto(TensorType.F32, GPU));
+        assertEquals("bf16 bf16 bf16", auto(TensorType.BF16, GPU));
+        assertEquals("bf16 bf16 bf16", auto(TensorType.Q4_K, GPU));
+    }
+
+    @Test
+    void aGpuMultipliesQuantizedWeightsInEitherType() {
+        for (String dtype : new String[] {"f32", "bf16"}) {
+            ComputeTypes types = ComputeTypes.resolve(TensorType.Q8_0, dtype, "auto", GPU);
+            assertEquals(dtype, types.computeName());
+            assertEquals(types.compute(), types.activation());
+            assertEquals("q8_0", types.weightsName());
+        }
+    }
+
+    @Test
+    void anExplicitKvTypeIsTaken() {
+        for (DeviceCapabilities device : new DeviceCapabilities[] {CPU, GPU}) {
+            assertEquals(
+                    DType.F16, ComputeTypes.resolve(TensorType.F32, "auto", "f16", device).kv());
+        }
+    }
+
+    @Test
+    void whatTheDeviceCannotMultiplyIsRefused() {
+        assertRefused(
+                "dtype f32: the weights are Q8_0, which multiply int8 activations; leave dtype at auto",
+                TensorType.Q8_0,
+                "f32",
+                CPU);
+        assertRefused(
+                "dtype bf16: vector_api cannot multiply it; use f32 or auto",
+                TensorType.F16,
+                "bf16",
+                OLD_CPU);
+    }
+
+    private static void assertRefused(
+            String message, TensorType weights, String dtype, DeviceCapabilities device) {
+        IllegalArgumentException refused =
+                assertThrows(
+                        IllegalArgumentException.class,
+                        () -> ComputeTypes.resolve(weights, dtype, "auto", device));
+        assertEquals(message, refused.getMessage());
+    }
+
+    private static String auto(TensorType weights, DeviceCapabilities device) {
+        ComputeTypes types = ComputeTypes.resolve(weights, "auto", "auto", device);
+        return "%s %s %s"
+                .formatted(
+                        types.computeName(),
+                        types.activation().name().toLowerCase(Locale.ROOT),
+                        types.kvName());
+    }
+}
