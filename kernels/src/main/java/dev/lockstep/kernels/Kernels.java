@@ -193,6 +193,7 @@ public interface Kernels extends AutoCloseable {
     /// @param rows `[1, n]` I32
     void gatherRows(Tensor x, Tensor rows, Tensor out);
 
+    /// Copies blocks, one copy after the other; does none if one of them is refused.
     void copyBlocks(PagedKv kv, List<BlockCopy> copies);
 
     @Override

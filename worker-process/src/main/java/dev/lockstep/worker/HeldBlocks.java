@@ -46,6 +46,18 @@ final class HeldBlocks {
         }
     }
 
+    /// Throws unless each block that a row adds to a table exists; the null block stands for one
+    /// outside the window.
+    void requireExisting(int kvGroup, int[] blocks) {
+        for (int block : blocks) {
+            if (block < 0 || block >= names[kvGroup].length) {
+                throw new IllegalArgumentException(
+                        "KV block %d in KV group %d, must be 0 to %d"
+                                .formatted(block, kvGroup, names[kvGroup].length - 1));
+            }
+        }
+    }
+
     /// Names a full block. The null block, which replaces a block outside the window, gets no name.
     void named(int kvGroup, int block, BlockHash name) {
         if (block != 0) {

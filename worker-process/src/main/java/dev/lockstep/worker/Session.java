@@ -144,6 +144,9 @@ final class Session implements AutoCloseable {
             Slot slot = slots.at(row.slot());
             slot.advance(row, limits);
             if (!slot.withoutKv()) {
+                for (int group = 0; group < kv.size(); group++) {
+                    held.requireExisting(group, row.newBlocks().get(group));
+                }
                 removeNames(row, slot);
             }
         }

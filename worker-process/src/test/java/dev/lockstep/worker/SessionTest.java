@@ -137,6 +137,35 @@ class SessionTest extends TinyWorkerSetting {
         }
     }
 
+    /// The row writes neither: it only reads the first block.
+    @Test
+    void blocksThatDoNotExistAreRefusedBeforeTheDeviceReadsThem() {
+        for (int block : new int[] {TestWorker.BLOCKS, -1, Integer.MAX_VALUE}) {
+            try (Session session = worker.open(1)) {
+                int[] outputs = new int[10];
+                Step step =
+                        TestWorker.step(
+                                session,
+                                NONE,
+                                List.of(
+                                        new Step.Admission(
+                                                "r",
+                                                0,
+                                                PROMPT,
+                                                outputs,
+                                                SamplingSettings.greedy(),
+                                                16)),
+                                TestWorker.row(0, 16, 4, block, 3));
+                IllegalArgumentException refusal =
+                        assertThrows(IllegalArgumentException.class, () -> session.run(step));
+                assertEquals(
+                        "KV block %d in KV group 0, must be 0 to %d"
+                                .formatted(block, TestWorker.BLOCKS - 1),
+                        refusal.getMessage());
+            }
+        }
+    }
+
     @Test
     void warmUpMeasuresAChunkWithinTheLimits() {
         try (Session session = worker.open(1)) {

@@ -29,6 +29,8 @@ final class AttentionPlanner implements AutoCloseable {
     private final GrowingMemory states;
     private int minBlock;
     private int maxBlock;
+    private long minAddress;
+    private long maxAddress;
 
     AttentionPlanner(CpuAttention owner, HeadGroups heads, int threads, CpuMemory memory) {
         this.owner = owner;
@@ -89,7 +91,15 @@ final class AttentionPlanner implements AutoCloseable {
         List<AttentionTile> merged = threads == 1 ? List.of() : cut(tiles, work);
         tiles.sort(MOST_WORK_FIRST);
         return new CpuAttentionPlan(
-                owner, batch, tiles, merged, blocks, offsets, work, minBlock, maxBlock);
+                owner,
+                batch,
+                tiles,
+                merged,
+                blocks,
+                offsets,
+                work,
+                entry(batch.blockTable(), minBlock, minAddress),
+                entry(batch.blockTable(), maxBlock, maxAddress));
     }
 
     @Override
@@ -103,14 +113,27 @@ final class AttentionPlanner implements AutoCloseable {
         int last = computed + end - token - 1;
         int first = heads.shape().firstSeen(computed);
         for (int i = first / CpuPagedKv.BLOCK; i <= last / CpuPagedKv.BLOCK; i++) {
-            minBlock = Math.min(minBlock, at(table, i));
-            maxBlock = Math.max(maxBlock, at(table, i));
+            int block = at(table, i);
+            if (block < minBlock) {
+                minBlock = block;
+                minAddress = table + 4L * i;
+            }
+            if (block > maxBlock) {
+                maxBlock = block;
+                maxAddress = table + 4L * i;
+            }
         }
         for (int t = token; t < end; t++) {
             int position = computed + t - token;
             put(blocks + 4L * t, at(table, position / CpuPagedKv.BLOCK));
             put(offsets + 4L * t, position % CpuPagedKv.BLOCK);
         }
+    }
+
+    private static CpuAttentionPlan.Entry entry(Tensor table, int block, long address) {
+        long at = (address - table.pointer().address()) / 4;
+        int stride = Math.max(1, table.stride());
+        return new CpuAttentionPlan.Entry(block, at / stride * table.columns() + at % stride);
     }
 
     private void addTiles(

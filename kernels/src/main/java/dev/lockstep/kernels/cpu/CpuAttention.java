@@ -4,6 +4,7 @@ package dev.lockstep.kernels.cpu;
 import dev.lockstep.kernels.AttentionBackend;
 import dev.lockstep.kernels.AttentionPlan;
 import dev.lockstep.kernels.AttentionShape;
+import dev.lockstep.kernels.CheckedIndex;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.KvLayout;
 import dev.lockstep.kernels.PagedBatch;
@@ -81,7 +82,7 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
             PagedKv kv,
             int layer) {
         CpuAttentionPlan own = requireOwn(plan, qkv);
-        CpuPagedKv cache = requireCache(own, kv, layer);
+        CpuPagedKv cache = requireCache(own, kv, layer, CheckedIndex.STORED_BLOCK);
         int tokens = own.batch().tokens();
         positions.require("positions", DType.I32, 1, tokens);
         requireRotary(rotary, positions);
@@ -112,7 +113,7 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
     @Override
     public void attend(AttentionPlan plan, Tensor qkv, PagedKv kv, int layer, Tensor out) {
         CpuAttentionPlan own = requireOwn(plan, qkv);
-        CpuPagedKv cache = requireCache(own, kv, layer);
+        CpuPagedKv cache = requireCache(own, kv, layer, CheckedIndex.ATTENDED_BLOCK);
         out.require("out", DType.F32, own.batch().tokens(), shape.queryHeads() * shape.headSize());
         long from = qkv.pointer().address();
         long to = out.pointer().address();
@@ -154,7 +155,8 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
         return own;
     }
 
-    private CpuPagedKv requireCache(CpuAttentionPlan plan, PagedKv kv, int layer) {
+    private CpuPagedKv requireCache(
+            CpuAttentionPlan plan, PagedKv kv, int layer, CheckedIndex entry) {
         if (!(kv instanceof CpuPagedKv cache) || !cache.layout().equals(layout)) {
             throw new IllegalArgumentException(
                     "the KV cache has layout %s, needs %s".formatted(kv.layout(), layout));
@@ -163,8 +165,8 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
             throw new IllegalArgumentException("layer %d of %d".formatted(layer, layout.layers()));
         }
         if (plan.batch().tokens() > 0) {
-            cache.requireWritable(plan.minBlock());
-            cache.requireWritable(plan.maxBlock());
+            entry.require(plan.lowest().index(), plan.lowest().block(), cache.blocks());
+            entry.require(plan.highest().index(), plan.highest().block(), cache.blocks());
         }
         return cache;
     }
@@ -178,11 +180,7 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
         long at = positions.pointer().address();
         for (int t = 0; t < positions.columns(); t++) {
             int position = AllMemory.SEGMENT.get(VectorLanes.INT, at + 4L * t);
-            if (position < 0 || position >= rotary.positions()) {
-                throw new IllegalArgumentException(
-                        "position %d of token %d, the rotary table has %d"
-                                .formatted(position, t, rotary.positions()));
-            }
+            CheckedIndex.ROTATED_POSITION.require(t, position, rotary.positions());
         }
     }
 }

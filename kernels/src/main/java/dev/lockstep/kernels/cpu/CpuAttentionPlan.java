@@ -11,8 +11,8 @@ import java.util.List;
 /// @param tokenBlocks address of ints: the block of each token
 /// @param tokenOffsets address of ints: the offset of each token in its block
 /// @param work multiply-adds of one layer
-/// @param minBlock the lowest id of all blocks read or written
-/// @param maxBlock the highest id of these blocks
+/// @param lowest the entry with the lowest id of all blocks read or written
+/// @param highest the one with the highest id
 record CpuAttentionPlan(
         CpuAttention owner,
         PagedBatch batch,
@@ -21,6 +21,12 @@ record CpuAttentionPlan(
         long tokenBlocks,
         long tokenOffsets,
         long work,
-        int minBlock,
-        int maxBlock)
-        implements AttentionPlan {}
+        Entry lowest,
+        Entry highest)
+        implements AttentionPlan {
+
+    /// An entry of the block table.
+    ///
+    /// @param index where it stands, counted line after line
+    record Entry(int block, long index) {}
+}

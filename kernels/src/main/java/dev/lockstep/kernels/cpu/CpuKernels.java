@@ -330,6 +330,7 @@ public final class CpuKernels implements Kernels {
         if (!(kv instanceof CpuPagedKv cache)) {
             throw new IllegalArgumentException("the KV cache was allocated by other kernels");
         }
+        copies.forEach(copy -> copy.require(kv));
         copies.forEach(cache::copy);
         finished();
     }

@@ -81,24 +81,10 @@ final class CpuPagedKv implements PagedKv {
     }
 
     void copy(BlockCopy copy) {
-        requireWritable(copy.from());
-        requireWritable(copy.to());
-        if (copy.tokens() < 0 || copy.tokens() > BLOCK) {
-            throw new IllegalArgumentException(
-                    "copy of %d tokens of a block of %d".formatted(copy.tokens(), BLOCK));
-        }
         if (copy.tokens() == BLOCK) {
             move(address(0, 0), copy, blockBytes());
         } else {
             copyPrefix(copy);
-        }
-    }
-
-    /// Throws for the null block and for block numbers out of range.
-    void requireWritable(int block) {
-        if (block < 1 || block >= blocks) {
-            throw new IllegalArgumentException(
-                    "KV block %d, must be 1 to %d".formatted(block, blocks - 1));
         }
     }
 

@@ -5,6 +5,7 @@ import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
 import static dev.lockstep.kernels.cpu.VectorLanes.INT;
 import static dev.lockstep.kernels.cpu.VectorLanes.MEMORY;
 
+import dev.lockstep.kernels.CheckedIndex;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.Sampler;
 import dev.lockstep.kernels.Samples;
@@ -77,6 +78,7 @@ final class CpuSampler implements Sampler {
         for (int i = 0; i < ids.columns(); i++) {
             int id = MEMORY.get(INT, at + i * 4L);
             if (id < 0) {
+                CheckedIndex.RESOLVED_SLOT.require(i, -1 - id, slots.length);
                 MEMORY.set(INT, at + i * 4L, admitted(-1 - id).last());
             }
         }
@@ -87,6 +89,11 @@ final class CpuSampler implements Sampler {
     public void sample(Tensor logits, Tensor slots, Samples out) {
         requireFits(logits, out);
         slots.require("slots", DType.I32, 1, logits.rows());
+        for (int row = 0; row < logits.rows(); row++) {
+            int slot = element(slots, row);
+            CheckedIndex.SAMPLED_SLOT.require(row, slot, this.slots.length);
+            admitted(slot);
+        }
         eachRow(logits, (chooser, row) -> sampleRow(chooser, logits, slots, row, out));
     }
 
@@ -100,7 +107,7 @@ final class CpuSampler implements Sampler {
                             .formatted(top, SamplingSettings.MAX_TOP_LOGPROBS));
         }
         for (int row = 0; row < logits.rows(); row++) {
-            requireId("scored id", element(targets, row));
+            CheckedIndex.SCORED_TARGET.require(row, element(targets, row), vocabulary);
         }
         eachRow(
                 logits,
@@ -149,9 +156,11 @@ final class CpuSampler implements Sampler {
         slots.require("slots", DType.I32, 1, ids.columns());
         ids.require("ids", DType.I32, 1, ids.columns());
         for (int i = 0; i < ids.columns(); i++) {
+            int slot = element(slots, i);
             int id = element(ids, i);
-            requireId("chosen id", id);
-            admitted(element(slots, i)).record(id);
+            CheckedIndex.RECORDED_SLOT.require(i, slot, this.slots.length);
+            CheckedIndex.RECORDED_ID.require(i, id, vocabulary);
+            admitted(slot).record(id);
         }
         finished.run();
     }
@@ -229,7 +238,6 @@ final class CpuSampler implements Sampler {
     }
 
     private SamplingSlot admitted(int slot) {
-        requireSlot(slot);
         SamplingSlot admitted = slots[slot];
         if (admitted == null) {
             throw new IllegalStateException("slot %d was not admitted".formatted(slot));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
+import dev.lockstep.kernels.CheckedIndex;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.EmbeddingTable;
 import dev.lockstep.kernels.Tensor;
@@ -23,7 +24,7 @@ final class RowKernels {
         int tokens = ids.columns();
         ids.require("ids", DType.I32, 1, tokens);
         out.require("out", DType.F32, tokens, embedding.columns());
-        requireBelow("id", ids, embedding.rows());
+        requireAll(CheckedIndex.EMBEDDED_ID, ids, embedding.rows());
         team.shareRows(
                 tokens,
                 embedding.columns(),
@@ -178,7 +179,7 @@ final class RowKernels {
     void gatherRows(Tensor x, Tensor rows, Tensor out) {
         rows.require("rows", DType.I32, 1, out.rows());
         out.require("out", x.type(), out.rows(), x.columns());
-        requireBelow("row", rows, x.rows());
+        requireAll(CheckedIndex.GATHERED_ROW, rows, x.rows());
         long width = (long) x.columns() * x.type().bytes();
         long from = (long) x.stride() * x.type().bytes();
         long to = (long) out.stride() * x.type().bytes();
@@ -192,13 +193,9 @@ final class RowKernels {
         }
     }
 
-    private static void requireBelow(String what, Tensor indices, int limit) {
+    private static void requireAll(CheckedIndex checked, Tensor indices, int limit) {
         for (int i = 0; i < indices.columns(); i++) {
-            int index = element(indices, i);
-            if (index < 0 || index >= limit) {
-                throw new IllegalArgumentException(
-                        "%s %d of %d at index %d".formatted(what, index, limit, i));
-            }
+            checked.require(i, element(indices, i), limit);
         }
     }
 

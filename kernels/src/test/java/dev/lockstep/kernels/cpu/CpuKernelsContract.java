@@ -6,6 +6,7 @@ import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DistributionContract;
 import dev.lockstep.kernels.ExpertContract;
 import dev.lockstep.kernels.FurtherRowContract;
+import dev.lockstep.kernels.IndexContract;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.MatmulContract;
 import dev.lockstep.kernels.MemoryContract;
@@ -25,6 +26,7 @@ interface CpuKernelsContract
                 RowContract,
                 FurtherRowContract,
                 ExpertContract,
+                IndexContract,
                 WindowContract,
                 AttentionContract,
                 SamplerContract,
