@@ -21,6 +21,7 @@ final class CpuExperts implements AutoCloseable {
     private final ElementKernels elements;
     private final Runnable finished;
     private final CpuRouter router;
+    private int mostPerToken;
 
     /// Creates the driver; `finished` runs after each part of an op, which may be most of a step.
     CpuExperts(
@@ -43,7 +44,13 @@ final class CpuExperts implements AutoCloseable {
             matmul.requireOwn(expert.gateUp());
             matmul.requireOwn(expert.down());
         }
+        mostPerToken = Math.max(mostPerToken, layer.perToken());
         return new Prepared(this, layer);
+    }
+
+    /// Returns what the experts prepared until now need besides the products of their matrices.
+    ScratchNeed scratchNeed(int maxTokens) {
+        return router.scratchNeed(maxTokens, mostPerToken);
     }
 
     void run(ExpertSet set, Tensor x, Tensor routerLogits, ExpertScratch scratch, Tensor out) {

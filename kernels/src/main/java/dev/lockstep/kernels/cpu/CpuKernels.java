@@ -131,6 +131,7 @@ public final class CpuKernels implements Kernels {
     public void reserve(int maxTokens, int maxRows, int maxPositions) {
         List<ScratchNeed> needs =
                 new ArrayList<>(matmul.scratchNeeds(Math.max(maxTokens, maxRows)));
+        needs.add(experts.scratchNeed(maxTokens));
         for (CpuAttention attention : attentions) {
             needs.addAll(attention.scratchNeeds(maxTokens, maxPositions));
         }

@@ -38,8 +38,17 @@ final class CpuRouter implements AutoCloseable {
                 counts[expert]++;
             }
         }
-        return new CpuRouting(memory.atLeast(8L * Math.max(1, tokens * perToken)), counts)
+        return new CpuRouting(memory.atLeast(bytes(tokens, perToken)), counts)
                 .fill(chosen, weights);
+    }
+
+    ScratchNeed scratchNeed(int tokens, int perToken) {
+        return new ScratchNeed(memory, bytes(tokens, perToken));
+    }
+
+    /// Returns the bytes of the row and the weight of each token of each expert.
+    private static long bytes(int tokens, int perToken) {
+        return 8L * tokens * perToken;
     }
 
     @Override

@@ -68,6 +68,22 @@ class CpuExpertsTest {
         }
     }
 
+    @Test
+    void reservedMemoryIsEnoughForTheFirstStep() {
+        try (var device = new TestDevice(OpenKernels.of(InstructionSet.VECTOR_API, 2))) {
+            Kernels kernels = device.kernels();
+            ExpertSet set = kernels.prepareExperts(layer(kernels, TensorType.Q8_0, DType.F32));
+            ExpertScratch scratch = scratch(device, TOKENS);
+            Tensor x = device.floats(TOKENS, HIDDEN, values);
+            Tensor router = device.floats(TOKENS, EXPERTS, logits);
+            Tensor out = device.zeros(DType.F32, TOKENS, HIDDEN);
+            kernels.reserve(TOKENS, 1, 16);
+            long allocated = kernels.allocatedBytes();
+            kernels.experts(set, x, router, scratch, out);
+            assertEquals(allocated, kernels.allocatedBytes());
+        }
+    }
+
     private static float[] separately(
             TestDevice device, ExpertLayer layer, Tensor x, Tensor router) {
         Kernels kernels = device.kernels();
