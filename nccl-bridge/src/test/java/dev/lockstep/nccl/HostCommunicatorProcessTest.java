@@ -105,7 +105,7 @@ final class HostCommunicatorProcessTest {
         alone.signal("KILL");
         alone.awaitEnd();
         assertEquals(1, group.files().size());
-        group.onEveryRank(2, (communicator, kernels) -> communicator.barrier());
+        group.onEveryRank(2, (communicator, _) -> communicator.barrier());
         assertEquals(List.of(), group.files());
     }
 

@@ -7,17 +7,17 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.Tensor;
+import dev.lockstep.kernels.Tolerances;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
-import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/// The contract over shared memory, and the tests of this communicator alone;
+/// The contracts over shared memory, and the tests of this communicator alone;
 /// [HostCommunicatorProcessTest] runs it across processes.
-final class HostCommunicatorTest extends CommunicatorContract {
+final class HostCommunicatorTest implements SumContract, CopyContract, AbortContract {
     /// How long a rank whose wake-up is lost sleeps.
     private static final Duration SLICE = Duration.ofMillis(100);
 
@@ -36,13 +36,28 @@ final class HostCommunicatorTest extends CommunicatorContract {
     }
 
     @Override
-    int[] sizes() {
+    public int[] sizes() {
         return new int[] {1, 2, 3, 4};
     }
 
     @Override
-    void onEveryRank(int size, RankBody body) throws Exception {
+    public void onEveryRank(int size, RankBody body) throws Exception {
         group.onEveryRank(size, body);
+    }
+
+    @Override
+    public boolean sumsInRankOrder() {
+        return true;
+    }
+
+    @Override
+    public boolean sharesReasons() {
+        return true;
+    }
+
+    @Override
+    public Tolerances tolerances() {
+        return Tolerances.STATED;
     }
 
     @Test
@@ -51,54 +66,24 @@ final class HostCommunicatorTest extends CommunicatorContract {
             group.onEveryRank(
                     3,
                     waiting,
-                    (communicator, kernels) -> {
+                    (communicator, device) -> {
                         Tensor x = communicator.allocate(4000).tensor(0, DType.F32, 1, 1000);
                         for (int round = 0; round < 20; round++) {
-                            FakeKernels.fill(
-                                    x, RankValues.floats(round, communicator.rank(), 1000));
+                            device.write(x, RankValues.floats(round, communicator.rank(), 1000));
                             communicator.allReduceSum(x);
                             assertEquals(
                                     RankValues.rankOrderedSum(round, 3, 1000)[999],
-                                    FakeKernels.floats(x)[999]);
+                                    device.floats(x)[999]);
                         }
                     });
         }
     }
 
     @Test
-    void anAbortByAnotherThreadEndsAWait() throws Exception {
-        var aborted = new CountDownLatch(1);
-        onEveryRank(
-                2,
-                (communicator, kernels) -> {
-                    if (communicator.rank() == 0) {
-                        Thread other =
-                                Thread.ofPlatform().start(() -> abortSoon(communicator, aborted));
-                        assertAborted("aborted by rank 0: no stream", communicator::barrier);
-                        other.join();
-                    } else {
-                        // Does not arrive at the barrier, and gets the abort at its next call.
-                        aborted.await();
-                        assertAborted("aborted by rank 0: no stream", communicator::barrier);
-                    }
-                });
-    }
-
-    private static void abortSoon(Communicator communicator, CountDownLatch aborted) {
-        try {
-            Thread.sleep(50);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-        }
-        communicator.abort("no stream");
-        aborted.countDown();
-    }
-
-    @Test
     void ranksWithDifferentCallsAbortAndNameBothCalls() throws Exception {
         onEveryRank(
                 2,
-                (communicator, kernels) -> {
+                (communicator, device) -> {
                     Tensor x = communicator.allocate(64).tensor(0, DType.F32, 1, 16);
                     CommunicatorAbortedException thrown =
                             assertThrows(
@@ -120,13 +105,13 @@ final class HostCommunicatorTest extends CommunicatorContract {
     void aReceiveOfAnotherLengthAborts() throws Exception {
         onEveryRank(
                 2,
-                (communicator, kernels) -> {
+                (communicator, device) -> {
                     if (communicator.rank() == 0) {
-                        communicator.send(kernels.tensor(DType.I32, 1, 3), 1);
+                        communicator.send(device.zeros(DType.I32, 1, 3), 1);
                     } else {
                         assertAborted(
                                 "rank 0 sends 12 bytes where rank 1 receives 8",
-                                () -> communicator.receive(kernels.tensor(DType.I32, 1, 2), 0));
+                                () -> communicator.receive(device.zeros(DType.I32, 1, 2), 0));
                     }
                 });
     }
@@ -135,7 +120,7 @@ final class HostCommunicatorTest extends CommunicatorContract {
     void waitingForAClosedRankAborts() throws Exception {
         onEveryRank(
                 2,
-                (communicator, kernels) -> {
+                (communicator, device) -> {
                     communicator.barrier();
                     if (communicator.rank() == 0) {
                         assertAborted(
@@ -154,16 +139,16 @@ final class HostCommunicatorTest extends CommunicatorContract {
     void invalidTensorsAndSizesAreRefused() throws Exception {
         onEveryRank(
                 2,
-                (communicator, kernels) -> {
+                (communicator, device) -> {
                     Tensor half = communicator.allocate(64).tensor(0, DType.BF16, 1, 16);
-                    assertRefused(
+                    CopyContract.assertRefused(
                             "x is BF16 [1, 16], needs F32 [1, 16]",
                             () -> communicator.allReduceSum(half));
-                    Tensor elsewhere = kernels.tensor(DType.F32, 1, 16);
-                    assertRefused(
+                    Tensor elsewhere = device.zeros(DType.F32, 1, 16);
+                    CopyContract.assertRefused(
                             "x is not in memory that allocate() of this communicator returned",
                             () -> communicator.allReduceSum(elsewhere));
-                    assertRefused(
+                    CopyContract.assertRefused(
                             "%d bytes for a collective, %d of %d are free: open the communicator with more"
                                     .formatted(BYTES, BYTES - 64, BYTES),
                             () -> communicator.allocate(BYTES));
@@ -171,21 +156,10 @@ final class HostCommunicatorTest extends CommunicatorContract {
     }
 
     @Test
-    void closingTwiceAndAbortingAfterwardsDoNothing() throws Exception {
-        onEveryRank(
-                1,
-                (communicator, kernels) -> {
-                    communicator.close();
-                    communicator.abort("too late");
-                    communicator.close();
-                });
-    }
-
-    @Test
     void lateRanksCauseNoLostWakeUps() throws Exception {
         onEveryRank(
                 3,
-                (communicator, kernels) -> {
+                (communicator, device) -> {
                     int slow = 0;
                     for (int round = 0; round < 60; round++) {
                         if (round % 3 == communicator.rank()) {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.nccl;
 
+import dev.lockstep.kernels.TestDevice;
+import dev.lockstep.kernels.cpu.CpuKernels;
+import dev.lockstep.kernels.cpu.CpuOptions;
 import dev.lockstep.nccl.CommunicatorContract.RankBody;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -51,19 +54,24 @@ final class HostGroup implements AutoCloseable {
         together(ranks);
     }
 
+    /// Opens the kernels of a rank, whose tensors are in host memory.
+    static TestDevice openDevice() {
+        return new TestDevice(CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning()));
+    }
+
     private static void runRank(Rendezvous rendezvous, int rank, Waiting waiting, RankBody body)
             throws Exception {
-        try (var kernels = new FakeKernels();
+        try (TestDevice device = openDevice();
                 Communicator communicator =
                         HostCommunicator.open(
                                 rendezvous,
                                 rank,
                                 CommunicatorContract.BYTES,
-                                kernels.kernels(),
+                                device.kernels(),
                                 waiting,
                                 TIMEOUT)) {
             try {
-                body.run(communicator, kernels);
+                body.run(communicator, device);
             } catch (Exception | AssertionError e) {
                 communicator.abort(e.toString());
                 throw e;

@@ -5,6 +5,7 @@ import dev.lockstep.cluster.LoadAwareClock;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceBuffer;
 import dev.lockstep.kernels.Tensor;
+import dev.lockstep.kernels.TestDevice;
 import java.io.BufferedReader;
 import java.io.File;
 import java.io.IOException;
@@ -136,32 +137,33 @@ final class RankProcess implements AutoCloseable {
         var rendezvous = new Rendezvous("processes", 1, size, Path.of(arguments[0]));
         var out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
         out.println("started");
-        try (var kernels = new FakeKernels();
+        try (TestDevice device = HostGroup.openDevice();
                 Communicator communicator =
                         HostCommunicator.open(
                                 rendezvous,
                                 rank,
                                 4 * MAX_COUNT,
-                                kernels.kernels(),
+                                device.kernels(),
                                 Waiting.BLOCK,
                                 HostGroup.TIMEOUT)) {
             out.println("formed");
-            out.println("done " + sumAll(communicator, rounds, out));
+            out.println("done " + sumAll(communicator, device, rounds, out));
         } catch (CommunicatorAbortedException e) {
             out.println("aborted: " + e.getMessage());
         }
     }
 
-    private static int sumAll(Communicator communicator, int rounds, PrintStream out) {
+    private static int sumAll(
+            Communicator communicator, TestDevice device, int rounds, PrintStream out) {
         var sizes = new Random(1);
         DeviceBuffer buffer = communicator.allocate(4 * MAX_COUNT);
         int digest = 0;
         for (int round = 0; round < rounds; round++) {
             int count = 1 + sizes.nextInt(round % 8 == 0 ? MAX_COUNT : 600);
             Tensor x = buffer.tensor(0, DType.F32, 1, count);
-            FakeKernels.fill(x, RankValues.floats(round, communicator.rank(), count));
+            device.write(x, RankValues.floats(round, communicator.rank(), count));
             communicator.allReduceSum(x);
-            digest = 31 * digest + Arrays.hashCode(FakeKernels.floats(x));
+            digest = 31 * digest + Arrays.hashCode(device.floats(x));
             if (round == 20) {
                 out.println("running");
             }
