@@ -35,7 +35,9 @@ final class RankProcess implements AutoCloseable {
     }
 
     /// @param rounds the number of sums; the rank then prints `done` and a digest of all results
-    static RankProcess fork(Path folder, int rank, int size, int rounds) throws IOException {
+    static RankProcess fork(
+            Class<? extends RankOpening> opening, Path folder, int rank, int size, int rounds)
+            throws IOException {
         Process process =
                 new ProcessBuilder(
                                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
@@ -48,6 +50,7 @@ final class RankProcess implements AutoCloseable {
                                 "-cp",
                                 System.getProperty("java.class.path"),
                                 RankProcess.class.getName(),
+                                opening.getName(),
                                 folder.toString(),
                                 Integer.toString(rank),
                                 Integer.toString(size),
@@ -131,21 +134,20 @@ final class RankProcess implements AutoCloseable {
     // What the forked JVM runs.
 
     public static void main(String[] arguments) throws Exception {
-        int rank = Integer.parseInt(arguments[1]);
-        int size = Integer.parseInt(arguments[2]);
-        int rounds = Integer.parseInt(arguments[3]);
-        var rendezvous = new Rendezvous("processes", 1, size, Path.of(arguments[0]));
+        RankOpening opening =
+                Class.forName(arguments[0])
+                        .asSubclass(RankOpening.class)
+                        .getDeclaredConstructor()
+                        .newInstance();
+        Path folder = Path.of(arguments[1]);
+        int rank = Integer.parseInt(arguments[2]);
+        int size = Integer.parseInt(arguments[3]);
+        int rounds = Integer.parseInt(arguments[4]);
         var out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
         out.println("started");
-        try (TestDevice device = HostGroup.openDevice();
+        try (TestDevice device = opening.openDevice();
                 Communicator communicator =
-                        HostCommunicator.open(
-                                rendezvous,
-                                rank,
-                                4 * MAX_COUNT,
-                                device.kernels(),
-                                Waiting.BLOCK,
-                                HostGroup.TIMEOUT)) {
+                        opening.meet(folder, rank, size, 4 * MAX_COUNT, device.kernels())) {
             out.println("formed");
             out.println("done " + sumAll(communicator, device, rounds, out));
         } catch (CommunicatorAbortedException e) {

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.nccl;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Collections;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/// The contract of ranks in separate processes, as in production.
+interface ProcessContract {
+
+    Class<? extends RankOpening> opening();
+
+    /// Returns the folder in which the ranks of one test meet.
+    Path folder();
+
+    boolean sumsInRankOrder();
+
+    /// How long a rank may wait for a lost peer.
+    Duration abortLimit();
+
+    /// Requires what a rank says when another is gone.
+    void requireLost(String line, RankProcess gone);
+
+    default ForkedRanks fork(int size, int rounds) throws Exception {
+        return new ForkedRanks(opening(), folder(), size, rounds);
+    }
+
+    @Test
+    default void processesGetTheSameBits() throws Exception {
+        try (ForkedRanks ranks = fork(3, 200)) {
+            List<String> done = ranks.awaitLines("done");
+            String expected =
+                    sumsInRankOrder()
+                            ? "done " + RankProcess.expectedDigest(3, 200)
+                            : done.getFirst();
+            assertEquals(Collections.nCopies(3, expected), done);
+        }
+    }
+
+    @Test
+    default void theOthersFailSoonAfterARankIsKilled() throws Exception {
+        try (ForkedRanks ranks = fork(3, ForkedRanks.ENDLESS)) {
+            ranks.awaitRunning();
+            ranks.rank(1).signal("KILL");
+            for (RankProcess rank : ranks.others(1)) {
+                requireLost(rank.awaitLine("aborted", abortLimit()), ranks.rank(1));
+            }
+        }
+    }
+}
