@@ -10,6 +10,6 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 temporary=$(mktemp "$object.XXXXXX")
 trap 'rm -f "$temporary"' EXIT
 "${CXX:-g++}" -std=c++17 -O2 -mavx2 -mfma -ffp-contract=off -fno-exceptions -fno-strict-aliasing -fvisibility=hidden \
-  -fvisibility-inlines-hidden -fno-gnu-unique -fPIC -shared -Wl,-z,start-stop-visibility=hidden -Wall -Wextra -Wno-unused-parameter -Wno-unknown-pragmas -I"$here/../../main/cuda" \
+  -fvisibility-inlines-hidden -fno-gnu-unique -fPIC -shared -Wl,-z,start-stop-visibility=hidden -Wall -Wextra -Wno-unused-parameter -Wno-unknown-pragmas -I"${LS_HEADERS:-$here/../../main/cuda}" \
   -include "$here/device.h" "$@" -x c++ "$source" -o "$temporary"
 mv "$temporary" "$object"

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Compiles the emulated libraries of CUDA, for tests only.
+# Usage: build.sh FOLDER. Libraries newer than every source are not rebuilt; processes take turns.
+# Version definitions are those of the real libraries: without them the loader ends a process whose glue asks for one.
+set -euo pipefail
+mkdir -p "$1"
+target=$(cd "$1" && pwd)
+cd "$(dirname "${BASH_SOURCE[0]}")"
+here=$PWD
+exec 9>"$target/lock"
+flock 9
+stamp=$target/built
+[ -f "$stamp" ] && [ -z "$(find . -newer "$stamp" -print -quit)" ] && exit 0
+
+# library SONAME SOURCE VERSIONED [options]
+library() {
+  local soname=$1 source=$2 versioned=$3 script=()
+  shift 3
+  if [ "$versioned" = versioned ]; then
+    echo "$soname { global: cu*; nvrtc*; ls_*; local: *; };" > "$target/$soname.map"
+    script=("-Wl,--version-script=$target/$soname.map")
+  fi
+  "${CXX:-g++}" -std=c++17 -O2 -g1 -fPIC -shared -fvisibility=hidden -ffp-contract=off -pthread -Wall -Wextra -Werror \
+    -Wl,-soname,"$soname" "${script[@]}" -Wl,-rpath,'$ORIGIN' -o "$target/$soname.new" "$source" "$@"
+  mv "$target/$soname.new" "$target/$soname"
+}
+
+library libcuda.so.1 driver.cpp plain
+needs=("-L$target" -l:libcuda.so.1)
+library libcublasLt.so.13 cublas_lt.cpp versioned "${needs[@]}" &
+lt=$!
+library libnccl.so.2 nccl.cpp plain "${needs[@]}"
+library libcudart.so.13 runtime.cpp versioned
+library libcublas.so.13 cublas.cpp versioned
+library libnvrtc.so.13 nvrtc.cpp versioned "-DLS_SOURCES=\"$(dirname "$here")\""
+# A minor version that no real NVRTC asks for.
+library libnvrtc-builtins.so.13.9 builtins.cpp plain
+wait $lt
+touch "$stamp"

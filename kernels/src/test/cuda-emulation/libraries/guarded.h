@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs code of a kernel, of which an access to memory that it may not touch is an error and not the end of the process.
+#pragma once
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <mutex>
+
+namespace ls_emulation {
+
+class Guarded {
+ public:
+  // Returns what `body` returns, or `failure` if it touched such memory.
+  template <class Body>
+  static int run(Body body, int failure) {
+    install();
+    // A fiber's stack may be too small for a signal's frame.
+    static thread_local char* stack = static_cast<char*>(malloc(STACK_BYTES));
+    stack_t alternate{}, before{};
+    alternate.ss_sp = stack;
+    alternate.ss_size = STACK_BYTES;
+    sigaltstack(&alternate, &before);
+    sigjmp_buf back;
+    int result = failure;
+    if (sigsetjmp(back, 1) == 0) {
+      way_back = &back;
+      result = body();
+    }
+    way_back = nullptr;
+    sigaltstack(&before, nullptr);
+    return result;
+  }
+
+ private:
+  static constexpr size_t STACK_BYTES = 64 * 1024;
+
+  static void install() {
+    static std::once_flag once;
+    std::call_once(once, [] {
+      for (int signal : {SIGSEGV, SIGBUS}) {
+        struct sigaction action {};
+        action.sa_sigaction = handle;
+        action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
+        sigfillset(&action.sa_mask);
+        sigaction(signal, &action, &earlier[signal]);
+      }
+    });
+  }
+
+  static void handle(int signal, siginfo_t* info, void* context) {
+    if (way_back != nullptr) siglongjmp(*way_back, 1);
+    // Not a kernel's: the Java machine's own handler knows what to do.
+    const struct sigaction& next = earlier[signal];
+    if (next.sa_flags & SA_SIGINFO) {
+      next.sa_sigaction(signal, info, context);
+    } else {
+      sigaction(signal, &next, nullptr);
+    }
+  }
+
+  // Initial-exec: a handler must not allocate.
+  static __thread sigjmp_buf* way_back __attribute__((tls_model("initial-exec")));
+  static struct sigaction earlier[32];
+};
+
+inline __thread sigjmp_buf* Guarded::way_back __attribute__((tls_model("initial-exec"))) = nullptr;
+inline struct sigaction Guarded::earlier[32];
+
+}  // namespace ls_emulation
