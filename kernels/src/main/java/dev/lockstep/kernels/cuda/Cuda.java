@@ -260,7 +260,6 @@ public final class Cuda implements AutoCloseable {
 
     public void destroy(CudaStream stream) {
         check(cuStreamDestroy(stream.handle()), "cuStreamDestroy");
-        stream.close();
     }
 
     /// Waits until all that was enqueued has run.
