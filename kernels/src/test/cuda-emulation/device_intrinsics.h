@@ -55,7 +55,7 @@ unsigned match(int line, unsigned mask, T value) {
 #define __syncthreads_count(predicate) static_cast<int>(ls_emulated::block().barrier((predicate) ? 1 : 0, __LINE__))
 #define __syncthreads_or(predicate) static_cast<int>(ls_emulated::block().barrier((predicate) ? 1 : 0, __LINE__) != 0)
 #define __syncthreads_and(predicate) static_cast<int>(ls_emulated::block().barrier((predicate) ? 0 : 1, __LINE__) == 0)
-#define __syncwarp(...) ls_emulated::synchronize(__LINE__, ##__VA_ARGS__)
+#define __syncwarp(...) ls_emulated::synchronize(__LINE__ __VA_OPT__(, ) __VA_ARGS__)
 #define __shfl_sync(...) ls_emulated::shuffle(ls_emulated::Direction::TO, __LINE__, __VA_ARGS__)
 #define __shfl_xor_sync(...) ls_emulated::shuffle(ls_emulated::Direction::XOR, __LINE__, __VA_ARGS__)
 #define __shfl_up_sync(...) ls_emulated::shuffle(ls_emulated::Direction::UP, __LINE__, __VA_ARGS__)

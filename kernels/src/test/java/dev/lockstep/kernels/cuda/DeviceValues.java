@@ -25,10 +25,6 @@ record DeviceValues(DType type, MemorySegment memory) {
         return new DeviceValues(type, memory.fill((byte) 0xff));
     }
 
-    static float round(DType type, float value) {
-        return Rounding.of(value, type);
-    }
-
     float get(long index) {
         return switch (type) {
             case F32 -> memory.getAtIndex(ValueLayout.JAVA_FLOAT, index);
@@ -44,7 +40,11 @@ record DeviceValues(DType type, MemorySegment memory) {
             case F32 -> memory.setAtIndex(ValueLayout.JAVA_FLOAT, index, value);
             case F16 ->
                     memory.setAtIndex(ValueLayout.JAVA_SHORT, index, Float.floatToFloat16(value));
-            case BF16 -> memory.setAtIndex(ValueLayout.JAVA_SHORT, index, Rounding.toBf16(value));
+            case BF16 ->
+                    memory.setAtIndex(
+                            ValueLayout.JAVA_SHORT,
+                            index,
+                            (short) (Float.floatToRawIntBits(Rounding.of(value, type)) >>> 16));
             case I32, I8 -> throw new IllegalArgumentException(type + " is not a float");
         }
     }

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.lockstep.checkpoint.TensorType;
 import dev.lockstep.kernels.Activation;
 import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.Rounding;
 import dev.lockstep.kernels.StoredMatrix;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -43,7 +44,7 @@ final class RowKernelsTest {
         DeviceMatrix residual = random(type, 2);
         DeviceValues weight = random(DType.F32, 3).values();
         double[][] sums = x.toArray();
-        map(sums, (r, c, a) -> DeviceValues.round(type, (float) (a + residual.at(r, c))));
+        map(sums, (r, c, a) -> Rounding.of((float) (a + residual.at(r, c)), type));
 
         DeviceMatrix out = poisoned(type);
         call("rms_norm", type)
@@ -239,7 +240,7 @@ final class RowKernelsTest {
                     expected,
                     (r, c, _) -> {
                         float exact = (float) matrix.at(new int[] {4, 0, 2}[r], skipped + c);
-                        return DeviceValues.round(type, exact);
+                        return Rounding.of(exact, type);
                     });
             out.requireClose(expected, type == DType.F32 ? 0.01 : 1);
 

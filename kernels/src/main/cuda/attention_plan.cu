@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads the rows of a step: the position and the line of each token, and the list of work for `attend`.
+#include "ls_kv.cuh"
+#include "ls_reduce.cuh"
+
+// The inputs of a step's KV group. Row r has tokens [row_starts[r], row_starts[r + 1]) at positions computed[r] … of
+// line lines[r] of the table; line -1 is padding. `partials` results of splits can be held.
+#define ATTENTION_PLAN_PARAMS_FIELDS(F)                                                                             \
+  F(const int32_t*, row_starts) F(const int32_t*, computed) F(const int32_t*, lines) F(View, table) F(AttentionPlan, plan) \
+      F(int32_t, rows) F(int32_t, tokens) F(int32_t, block_size) F(int32_t, window) F(int32_t, partials) F(int32_t, unused) F(Report, report)
+LS_STRUCT(AttentionPlanParams, ATTENTION_PLAN_PARAMS_FIELDS, 128)
+
+namespace {
+
+// Returns the row of a token: the last that does not begin after it.
+__device__ int row_of_token(const int32_t* row_starts, int rows, int token) {
+  int low = 0, high = rows - 1;
+  while (low < high) {
+    int middle = (low + high + 1) / 2;
+    if (row_starts[middle] <= token) {
+      low = middle;
+    } else {
+      high = middle - 1;
+    }
+  }
+  return low;
+}
+
+// A row whose line or last block is not in the table becomes padding; thread `reports` tells.
+__device__ int checked_line(const AttentionPlanParams& p, int row, bool reports) {
+  int line = p.lines[row];
+  if (line == -1) return -1;
+  int count = p.row_starts[row + 1] - p.row_starts[row];
+  int64_t last = (static_cast<int64_t>(p.computed[row]) + count - 1) / p.block_size;
+  bool right = line >= 0 && line < p.table.rows && p.computed[row] >= 0 && last < p.table.columns;
+  if (right) return line;
+  if (reports && in_range(p.report, row, line, p.table.rows) && in_range(p.report, row, p.computed[row], 0x7fffffff)) {
+    in_range(p.report, row, last, p.table.columns);
+  }
+  return -1;
+}
+
+__device__ __forceinline__ int first_split(const AttentionPlanParams& p, int position) {
+  return position < p.window ? 0 : (position + 1 - p.window) / LS_SPLIT;
+}
+
+}  // namespace
+
+// Grid: one block of LS_MAX_THREADS threads.
+LS_KERNEL(attention_plan, AttentionPlanParams) {
+  __shared__ int sums[LS_WARPS];
+  __shared__ int shared_end;
+  if (threadIdx.x == 0) shared_end = 0;
+  for (int t = threadIdx.x; t < p.tokens; t += blockDim.x) {
+    int row = row_of_token(p.row_starts, p.rows, t);
+    int line = checked_line(p, row, t == p.row_starts[row]);
+    int position = line < 0 ? 0 : p.computed[row] + t - p.row_starts[row];
+    int first = first_split(p, position);
+    p.plan.positions[t] = position;
+    p.plan.lines[t] = line;
+    p.plan.items[t] = {t, first, line < 0 ? 0 : position / LS_SPLIT + 1 - first, -1};
+  }
+  __syncthreads();
+  // Rows of one token and several splits share the partial results, in order, as far as these last: a row is refused
+  // only if all later ones are.
+  int used = 0;
+  for (int from = 0; from < p.rows; from += blockDim.x) {
+    int row = from + static_cast<int>(threadIdx.x);
+    bool single = row < p.rows && p.row_starts[row + 1] - p.row_starts[row] == 1;
+    AttendItem whole = single ? p.plan.items[p.row_starts[row]] : AttendItem{-1, 0, 0, -1};
+    int wanted = whole.count > 1 ? whole.count : 0;
+    int sum = wanted;  // of the threads of the warp up to this one
+    for (int distance = 1; distance < LS_WARP; distance *= 2) {
+      int other = __shfl_up_sync(LS_ALL_LANES, sum, distance);
+      if (static_cast<int>(threadIdx.x % LS_WARP) >= distance) sum += other;
+    }
+    if (threadIdx.x % LS_WARP == LS_WARP - 1) sums[threadIdx.x / LS_WARP] = sum;
+    __syncthreads();
+    int partial = used + sum - wanted;
+    for (unsigned warp = 0; warp < LS_WARPS; warp++) {
+      if (warp < threadIdx.x / LS_WARP) partial += sums[warp];
+      used += sums[warp];
+    }
+    bool shared = wanted > 0 && partial + wanted <= p.partials;
+    if (row < p.rows) p.plan.merges[row] = shared ? AttendItem{whole.token, whole.first, wanted, partial} : AttendItem{-1, 0, 0, -1};
+    if (shared) {
+      p.plan.items[whole.token].count = -1;
+      for (int i = 0; i < wanted; i++) p.plan.items[p.tokens + partial + i] = {whole.token, whole.first + i, 1, partial + i};
+      atomicMax(&shared_end, partial + wanted);
+    }
+    __syncthreads();
+  }
+  if (threadIdx.x == 0) *p.plan.count = p.tokens + shared_end;
+}
