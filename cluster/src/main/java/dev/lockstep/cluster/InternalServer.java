@@ -11,7 +11,6 @@ import io.netty.channel.socket.nio.NioServerSocketChannel;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.BindException;
-import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.net.UnixDomainSocketAddress;
@@ -100,7 +99,7 @@ public final class InternalServer implements AutoCloseable {
                             starter.secured(new InetSocketAddress(host, port))
                                     .channelType(NioServerSocketChannel.class));
             servers.add(server);
-            return MemberAddress.tcp(reachable(host), server.getPort());
+            return MemberAddress.tcp(AnnouncedHost.of(host), server.getPort());
         } catch (IOException e) {
             throw new IOException(
                     "cannot listen on %s:%d: %s; choose another --port or --internal-host"
@@ -115,11 +114,6 @@ public final class InternalServer implements AutoCloseable {
             case UnresolvedAddressException _ -> "no such address";
             case null, default -> String.valueOf(failure.getMessage());
         };
-    }
-
-    private static String reachable(String host) throws IOException {
-        boolean any = InetAddress.getByName(host).isAnyLocalAddress();
-        return any ? InetAddress.getLocalHost().getHostAddress() : host;
     }
 
     private static void makeFolder(Path socket) throws IOException {

@@ -4,6 +4,7 @@ package dev.lockstep.coordinator;
 import com.linecorp.armeria.common.SessionProtocol;
 import com.linecorp.armeria.server.Server;
 import com.linecorp.armeria.server.ServerBuilder;
+import dev.lockstep.cluster.AnnouncedHost;
 import dev.lockstep.cluster.BlockHasher;
 import dev.lockstep.cluster.Cluster;
 import dev.lockstep.cluster.ClusterAccess;
@@ -19,7 +20,6 @@ import io.micrometer.core.instrument.composite.CompositeMeterRegistry;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.BindException;
-import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.List;
@@ -180,7 +180,7 @@ final class Coordinator {
         schedulers.follow(cluster.membership());
         Registration registered =
                 cluster.register(
-                        Member.coordinator(advertisedHost(), port(), randomness.nextIncarnation()));
+                        Member.coordinator(announcedHost(), port(), randomness.nextIncarnation()));
         registration = Optional.of(registered);
         readiness.announce(registered);
         keyWaiter =
@@ -240,10 +240,9 @@ final class Coordinator {
         threads.shutdownNow();
     }
 
-    private String advertisedHost() {
+    private String announcedHost() {
         try {
-            boolean wildcard = InetAddress.getByName(config.access().host()).isAnyLocalAddress();
-            return wildcard ? InetAddress.getLocalHost().getHostAddress() : config.access().host();
+            return AnnouncedHost.of(config.access().host());
         } catch (IOException e) {
             return config.access().host();
         }
