@@ -103,7 +103,8 @@ record RopeReader(JsonObject config, int headDim, int context) {
             JsonObject older = config.object("rope_scaling").orElseThrow();
             for (Map.Entry<String, JsonNode> entry : older.entries()) {
                 String key = entry.getKey().equals("type") ? "rope_type" : entry.getKey();
-                if (!entry.getValue().equals(parameters.get().node().get(key))) {
+                JsonNode newer = parameters.get().node().path(key);
+                if (!entry.getValue().equals(RopeReader::compare, newer)) {
                     throw older.wrong(
                             entry.getKey(),
                             entry.getValue(),
@@ -113,6 +114,15 @@ record RopeReader(JsonObject config, int headDim, int context) {
             }
         }
         return parameters;
+    }
+
+    /// Returns 0 for equal values: 4 and 4.0 are.
+    private static int compare(JsonNode a, JsonNode b) {
+        boolean equal =
+                a.isNumber() && b.isNumber()
+                        ? a.decimalValue().compareTo(b.decimalValue()) == 0
+                        : a.equals(b);
+        return equal ? 0 : 1;
     }
 
     private int rotaryDim(JsonObject nearest) {

@@ -207,7 +207,14 @@ class HuggingFaceConfigTest {
                 read("\"rope_parameters\": {\"rope_type\": \"yarn\", " + yarn + "}"),
                 read(
                         "\"rope_parameters\": {\"rope_type\": \"yarn\", %s}, \"rope_scaling\": {\"type\": \"yarn\", %s}"
-                                .formatted(yarn, yarn)));
+                                .formatted(yarn, yarn.replace("4,", "4.0,"))));
+        Refused.naming(
+                () ->
+                        read(
+                                "\"rope_parameters\": {\"rope_type\": \"yarn\", %s}, \"rope_scaling\": {\"type\": \"yarn\", %s}"
+                                        .formatted(yarn, yarn.replace("4,", "4.5,"))),
+                PATH.toString(),
+                "rope_scaling.factor is 4.5, expected the value of rope_parameters.factor");
     }
 
     @Test
