@@ -16,6 +16,8 @@ public final class AnnouncedHost {
 
     private AnnouncedHost() {}
 
+    /// Returns the host to announce.
+    ///
     /// @param host a name or an address that this process listens on
     public static String of(String host) throws IOException {
         if (!InetAddress.getByName(host).isAnyLocalAddress()) {
