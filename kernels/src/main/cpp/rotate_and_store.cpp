@@ -37,6 +37,7 @@ void rotate_and_store(float* qkv, int64_t stride, const int32_t* positions, cons
                       uint8_t* layer, int64_t block_bytes, const int32_t* blocks,
                       const int32_t* offsets, int64_t from, int64_t to) {
   for (int64_t t = from; t < to; t++) {
+    if (blocks[t] < 0) continue;
     float* row = qkv + t * stride;
     const float* c = cosine + static_cast<int64_t>(positions[t]) * half;
     const float* s = sine + static_cast<int64_t>(positions[t]) * half;
@@ -61,7 +62,7 @@ void rotate_and_store(float* qkv, int64_t stride, const int32_t* positions, cons
 }  // namespace
 
 // Tokens [from, to) of qkv [tokens, (queries + 2 · KV) · head_size]. Token t is stored at offset
-// offsets[t] of block blocks[t]; `layer` is the address of the layer in block 0. kv_type: 0 F32, 1
+// offsets[t] of block blocks[t], and left as it is where blocks[t] is negative; `layer` is the address of the layer in block 0. kv_type: 0 F32, 1
 // F16, 2 BF16.
 LOCKSTEP void lockstep_rotate_and_store(float* qkv, int64_t stride, const int32_t* positions,
                                         const float* cosine, const float* sine, int32_t half,

@@ -4,14 +4,14 @@ package dev.lockstep.kernels;
 /// Attention over paged keys and values; layers of equal shape share a backend.
 ///
 /// With a window, blocks that end before the window are not looked up: their entries of the block
-/// table may be the null block.
+/// table may be the null block, or a block that the row no longer has.
 public interface AttentionBackend {
 
     /// Reads the batch of one step; the returned plan is valid for every layer of that step.
     AttentionPlan plan(PagedBatch batch);
 
     /// Rotates the queries and keys of `qkv` in place and stores the keys and values of `layer` in
-    /// the cache.
+    /// the cache. Tokens of padding rows are not stored; their part of `qkv` may be rotated.
     ///
     /// @param qkv `[tokens, qkvColumns]`
     /// @param positions `[1, tokens]`
@@ -24,7 +24,7 @@ public interface AttentionBackend {
             int layer);
 
     /// Computes causal softmax attention of every token over its sequence, or over its window of
-    /// the sequence, the token itself included.
+    /// the sequence, the token itself included; 0 for tokens of padding rows.
     ///
     /// @param qkv only its query columns are read
     /// @param out `[tokens, queryHeads · headSize]`

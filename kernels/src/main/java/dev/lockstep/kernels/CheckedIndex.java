@@ -5,13 +5,15 @@ package dev.lockstep.kernels;
 public enum CheckedIndex {
     EMBEDDED_ID("embed", "id", 0),
     GATHERED_ROW("gatherRows", "row", 0),
+    SCATTERED_INDEX("scatter", "index", -1),
+    PLANNED_LINE("plan", "line", -1),
     ROTATED_POSITION("rotateAndStore", "position", 0),
     STORED_BLOCK("rotateAndStore", "block", 1),
     ATTENDED_BLOCK("attend", "block", 1),
     RESOLVED_SLOT("resolve", "slot", 0),
-    SAMPLED_SLOT("sample", "slot", 0),
+    SAMPLED_SLOT("sample", "slot", -1),
     SCORED_TARGET("score", "target", 0),
-    RECORDED_SLOT("record", "slot", 0),
+    RECORDED_SLOT("record", "slot", -1),
     RECORDED_ID("record", "id", 0);
 
     private final String op;
@@ -33,7 +35,8 @@ public enum CheckedIndex {
         return noun;
     }
 
-    /// Returns the lowest value in range: 1 where the null block is refused.
+    /// Returns the lowest value in range: 1 where the null block is refused, -1 where that is
+    /// padding.
     public int first() {
         return first;
     }

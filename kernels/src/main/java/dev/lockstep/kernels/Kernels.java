@@ -193,6 +193,14 @@ public interface Kernels extends AutoCloseable {
     /// @param rows `[1, n]` I32
     void gatherRows(Tensor x, Tensor rows, Tensor out);
 
+    /// Writes `out[indices[i]] = values[i]`, where `out` counts as one vector, row after row. A
+    /// pair whose index is -1 writes nothing; no other index occurs twice.
+    ///
+    /// @param indices `[1, n]` I32
+    /// @param values `[1, n]` I32
+    /// @param out dense I32
+    void scatter(Tensor indices, Tensor values, Tensor out);
+
     /// Copies blocks, one copy after the other; does none if one of them is refused.
     void copyBlocks(PagedKv kv, List<BlockCopy> copies);
 

@@ -4,19 +4,27 @@ package dev.lockstep.kernels;
 /// The rows of one step for one KV group; all tensors are I32 in device memory.
 ///
 /// Row r's tokens are `[rowStarts[r], rowStarts[r + 1])` of the step, at positions `computed[r] …`
-/// of their sequence; the token at position p is stored in block `blockTable[r][p / blockSize]`.
+/// of their sequence; the token at position p is stored in block `blockTable[lines[r]][p /
+/// blockSize]`. Entries of a line after the block of the row's last token, and with a window those
+/// before it, are not read.
+///
+/// A row of line [#PADDING] fills a batch up to a fixed size: nothing is stored for its tokens, and
+/// they attend to nothing.
 ///
 /// @param rowStarts `[1, rows + 1]`
 /// @param computed `[1, rows]`: tokens already in the cache before this step
-/// @param blockTable `[rows, maximum number of blocks of a row]`
+/// @param lines `[1, rows]`: the line of the block table that each row reads
+/// @param blockTable `[lines, maximum number of blocks of a sequence]`; stays on the device from
+///   step to step
 public record PagedBatch(
-        int rows, int tokens, Tensor rowStarts, Tensor computed, Tensor blockTable) {
+        int rows, int tokens, Tensor rowStarts, Tensor computed, Tensor lines, Tensor blockTable) {
+    /// The line of a row that is padding.
+    public static final int PADDING = -1;
 
     public PagedBatch {
         rowStarts.require("rowStarts", DType.I32, 1, rows + 1);
         computed.require("computed", DType.I32, 1, rows);
-        if (blockTable.type() != DType.I32 || blockTable.rows() != rows) {
-            throw new IllegalArgumentException("block table is not I32 of %d rows".formatted(rows));
-        }
+        lines.require("lines", DType.I32, 1, rows);
+        blockTable.require("blockTable", DType.I32, blockTable.rows(), blockTable.columns());
     }
 }

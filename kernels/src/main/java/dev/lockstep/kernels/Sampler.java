@@ -7,20 +7,27 @@ package dev.lockstep.kernels;
 /// Every rank has one; only the rank that holds the logits calls [#sample], and every rank calls
 /// [#record] with the chosen ids. All state is on the device, so that a decode step needs nothing
 /// from the host.
+///
+/// A row of slot [#PADDING] fills a step up to a fixed size: nothing is sampled or recorded for it.
 public interface Sampler extends AutoCloseable {
+    /// The slot of a row that is padding.
+    int PADDING = -1;
 
     /// Assigns a slot to a sequence. `outputIds` are the ids generated before it was preempted.
     void admit(int slot, SamplingSettings settings, int[] promptIds, int[] outputIds);
 
     void release(int slot);
 
-    /// Replaces each id `-1 - slot` by the last id recorded for that slot.
+    /// Replaces each id `-1 - slot` by the last id recorded for that slot; other ids, such as the 0
+    /// of a padding row, stay.
     ///
     /// @param ids `[1, tokens]` I32, changed in place
     void resolve(Tensor ids);
 
     /// Chooses one id for each row: computes the raw log-probabilities, applies the settings in the
     /// order that [SamplingSettings] gives, and takes the arg max (the lowest id wins a tie).
+    ///
+    /// `out` is not written for a padding row.
     ///
     /// @param logits `[rows, vocabulary]` F32, overwritten
     /// @param slots `[1, rows]` I32
@@ -35,7 +42,8 @@ public interface Sampler extends AutoCloseable {
     ///   `out` are not written
     void score(Tensor logits, Tensor targets, int top, Samples out);
 
-    /// Records `ids` as the last ids of `slots` and counts them.
+    /// Records `ids` as the last ids of `slots` and counts them. The id of a padding row may be any
+    /// number.
     ///
     /// @param slots `[1, rows]` I32
     /// @param ids `[1, rows]` I32

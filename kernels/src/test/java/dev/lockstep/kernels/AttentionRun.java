@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -22,12 +25,25 @@ public final class AttentionRun {
     /// A sequence of NaN only, whose blocks keep the NaN after [#release].
     static final int POISON = -1;
 
+    /// Tokens of NaN in a padding row.
+    public static final int PADDING = -2;
+
+    static final int LINES = 200;
+    private static final int COLUMNS = POSITIONS / BLOCK + 1;
+
+    /// An entry of the block table that nothing may read.
+    private static final int GUARD = Integer.MIN_VALUE;
+
     private final TestDevice device;
     private final AttentionShape shape;
     private final KvLayout layout;
     private final AttentionBackend backend;
     private final PagedKv kv;
     private final RotaryTable rotary;
+    private final Tensor blockTable;
+    private final int[] entries = new int[LINES * COLUMNS];
+    private final List<Integer> freeLines = new ArrayList<>();
+    private final Map<Integer, Integer> lines = new HashMap<>();
     private final List<Integer> free = new ArrayList<>();
     private final Map<Integer, List<Integer>> tables = new HashMap<>();
     private final Map<List<Integer>, int[]> outputs = new HashMap<>();
@@ -49,6 +65,10 @@ public final class AttentionRun {
         rotary = device.kernels().prepareRotary(table(half, Math::cos), table(half, Math::sin));
         IntStream.range(1, blocks).forEach(free::add);
         Collections.shuffle(free, new Random(blockOrder));
+        blockTable = device.zeros(DType.I32, LINES, COLUMNS);
+        Arrays.fill(entries, GUARD);
+        IntStream.range(0, LINES).forEach(freeLines::add);
+        Collections.shuffle(freeLines, new Random(blockOrder));
     }
 
     public PagedKv kv() {
@@ -64,10 +84,17 @@ public final class AttentionRun {
         return tables.computeIfAbsent(sequence, _ -> new ArrayList<>());
     }
 
-    /// Frees a sequence's blocks; the next sequence that grows gets them with their content.
+    /// Frees a sequence's blocks and its line; the next sequence that grows gets them with their
+    /// content.
     public void release(int sequence) {
         free.addAll(0, table(sequence));
         tables.remove(sequence);
+        freeLines.addFirst(lines.remove(sequence));
+    }
+
+    /// Returns where the entry of a sequence's block stands in the block table, line after line.
+    int entry(int sequence, int block) {
+        return lines.get(sequence) * COLUMNS + block;
     }
 
     public int takeBlock() {
@@ -75,32 +102,33 @@ public final class AttentionRun {
     }
 
     public void step(Chunk... chunks) {
-        int tokens = 0;
-        int width = 1;
-        for (Chunk chunk : chunks) {
-            tokens += chunk.count();
-            List<Integer> table = table(chunk.sequence());
-            while (table.size() * BLOCK < chunk.computed() + chunk.count()) {
-                table.add(takeBlock());
-            }
-            width = Math.max(width, table.size());
+        int[] rowLines = new int[chunks.length];
+        for (int row = 0; row < chunks.length; row++) {
+            rowLines[row] = writtenLine(chunks[row]);
         }
+        step(chunks, rowLines);
+    }
+
+    /// Runs a step of one token in a row of this line.
+    void stepOfLine(int line) {
+        step(new Chunk[] {new Chunk(PADDING, 0, 1)}, new int[] {line});
+    }
+
+    private void step(Chunk[] chunks, int[] rowLines) {
         int[] starts = new int[chunks.length + 1];
         int[] computed = new int[chunks.length];
-        int[] blocks = new int[chunks.length * width];
+        for (int row = 0; row < chunks.length; row++) {
+            starts[row + 1] = starts[row] + chunks[row].count();
+            computed[row] = chunks[row].computed();
+        }
+        int tokens = starts[chunks.length];
         int[] positions = new int[tokens];
         for (int row = 0; row < chunks.length; row++) {
-            Chunk chunk = chunks[row];
-            starts[row + 1] = starts[row] + chunk.count();
-            computed[row] = chunk.computed();
-            List<Integer> table = table(chunk.sequence());
-            for (int i = 0; i < table.size(); i++) {
-                blocks[row * width + i] = table.get(i);
-            }
-            for (int i = 0; i < chunk.count(); i++) {
-                positions[starts[row] + i] = chunk.computed() + i;
+            for (int i = 0; i < chunks[row].count(); i++) {
+                positions[starts[row] + i] = computed[row] + i;
             }
         }
+        device.kernels().copyToDevice(MemorySegment.ofArray(entries), blockTable);
         AttentionPlan plan =
                 backend.plan(
                         new PagedBatch(
@@ -108,10 +136,28 @@ public final class AttentionRun {
                                 tokens,
                                 device.ints(1, starts.length, starts),
                                 device.ints(1, computed.length, computed),
-                                device.ints(chunks.length, width, blocks)));
+                                device.ints(1, rowLines.length, rowLines),
+                                blockTable));
         for (int layer = 0; layer < layout.layers(); layer++) {
             run(plan, layer, chunks, device.ints(1, tokens, positions));
         }
+    }
+
+    /// Returns the line of a chunk's sequence, with the entries of its blocks; the later ones are
+    /// those of an earlier sequence. The sequence gets the blocks that it needs.
+    private int writtenLine(Chunk chunk) {
+        if (chunk.sequence() == PADDING) {
+            return PagedBatch.PADDING;
+        }
+        List<Integer> table = table(chunk.sequence());
+        while (table.size() * BLOCK < chunk.computed() + chunk.count()) {
+            table.add(takeBlock());
+        }
+        int line = lines.computeIfAbsent(chunk.sequence(), _ -> freeLines.removeFirst());
+        for (int i = 0; i < table.size(); i++) {
+            entries[line * COLUMNS + i] = table.get(i);
+        }
+        return line;
     }
 
     private void run(AttentionPlan plan, int layer, Chunk[] chunks, Tensor positions) {
@@ -125,8 +171,11 @@ public final class AttentionRun {
                 System.arraycopy(row, 0, qkv, token++ * columns, columns);
             }
         }
-        Tensor fused = device.floats(tokens, columns, qkv);
-        Tensor out = device.zeros(DType.F32, tokens, shape.queryHeads() * shape.headSize());
+        Tensor fused = device.activations(tokens, columns, qkv);
+        int outColumns = shape.queryHeads() * shape.headSize();
+        float[] unwritten = new float[tokens * outColumns];
+        Arrays.fill(unwritten, Float.NaN);
+        Tensor out = device.activations(tokens, outColumns, unwritten);
         backend.rotateAndStore(plan, fused, rotary, positions, kv, layer);
         backend.attend(plan, fused, kv, layer, out);
         int[] bits = device.bits(out);
@@ -162,10 +211,52 @@ public final class AttentionRun {
                 .toArray();
     }
 
-    /// Returns the fused row of a token, before rotation.
+    /// Returns how far a result may be from [#reference], besides its rounding to the activation
+    /// type: the bound of the cache's rounding, and where activations are shorter than F32 that of
+    /// the rotated queries and keys.
+    private double bound(KernelsContract contract) {
+        double activations =
+                device.activationType() == DType.F32 ? 0 : bound(device.activationType());
+        return contract.tolerances().attention() * (bound(layout.type()) + activations);
+    }
+
+    private static double bound(DType type) {
+        return switch (type) {
+            // A few hundred roundings of values near 1.
+            case F32 -> 2e-5;
+            // Keys and values are rounded to 11 and to 8 bits; a score is a sum of up to 128 such
+            // products.
+            case F16 -> 4e-3;
+            case BF16 -> 3e-2;
+            case I32, I8 -> throw new IllegalArgumentException("no attention over " + type);
+        };
+    }
+
+    /// Requires the output of a token in layer 0 to be close to the reference.
+    void requireReference(KernelsContract contract, int sequence, int position) {
+        double[] expected = reference(sequence, position, 0);
+        int[] bits = output(sequence, position, 0);
+        assertEquals(expected.length, bits.length);
+        for (int i = 0; i < bits.length; i++) {
+            Rounding.requireClose(
+                    expected[i],
+                    Float.intBitsToFloat(bits[i]),
+                    bound(contract),
+                    device.activationType(),
+                    "element " + i);
+        }
+    }
+
+    /// Requires the outputs of sequence 0 to be those that another run computed, in other steps.
+    void requireSame(KernelsContract contract, int[] expected, int length, String what) {
+        contract.requireSameInAnyBatch(
+                expected, outputs(0, length), bound(contract), device.activationType(), what);
+    }
+
+    /// Returns the fused row of a token, before rotation, as the activation type stores it.
     public float[] token(int sequence, int position, int layer) {
         float[] values = new float[shape.qkvColumns()];
-        if (sequence == POISON) {
+        if (sequence == POISON || sequence == PADDING) {
             Arrays.fill(values, Float.NaN);
             return values;
         }
@@ -174,10 +265,10 @@ public final class AttentionRun {
         for (int i = 0; i < values.length; i++) {
             values[i] = (float) random.nextGaussian();
         }
-        return values;
+        return device.stored(values);
     }
 
-    /// Computes attention of one token in double; the tolerance covers the cache's rounding.
+    /// Computes attention of one token in double.
     public double[] reference(int sequence, int position, int layer) {
         int size = shape.headSize();
         double[] own = rotated(sequence, position, layer);
@@ -219,13 +310,13 @@ public final class AttentionRun {
         return shape.softCap() == 0 ? score : shape.softCap() * Math.tanh(score / shape.softCap());
     }
 
-    /// Frees the blocks that no token from `position` on attends to: their entries become the null
-    /// block, and other sequences get them.
+    /// Frees the blocks that no token from `position` on attends to, and other sequences get them:
+    /// their entries become the null block or a guard.
     void dropBeforeWindow(int sequence, int position) {
         List<Integer> table = table(sequence);
         for (int i = 0; i < shape.firstSeen(position) / BLOCK; i++) {
-            if (table.get(i) != 0) {
-                free.addFirst(table.set(i, 0));
+            if (table.get(i) > 0) {
+                free.addFirst(table.set(i, i % 2 == 0 ? 0 : GUARD));
             }
         }
     }

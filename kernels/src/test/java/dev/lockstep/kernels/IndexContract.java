@@ -85,7 +85,7 @@ public interface IndexContract extends KernelsContract {
                 run.table(stored).add(wrong);
                 IndexException refused = refused(device, () -> run.step(new Chunk(stored, 0, 20)));
                 assertEquals(CheckedIndex.STORED_BLOCK, refused.checked());
-                assertEquals(1, refused.index());
+                assertEquals(run.entry(stored, 1), refused.index());
                 assertEquals(wrong, refused.value());
                 assertEquals(blocks, refused.limit());
                 // An earlier block of the sequence is wrong, and attention reads it.

@@ -295,6 +295,11 @@ final class HeaderKernels implements Kernels {
     }
 
     @Override
+    public void scatter(Tensor indices, Tensor values, Tensor out) {
+        throw runsNothing();
+    }
+
+    @Override
     public void copyBlocks(PagedKv kv, List<BlockCopy> copies) {
         throw runsNothing();
     }

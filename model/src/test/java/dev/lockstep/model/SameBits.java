@@ -7,7 +7,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/// Requires that a sequence has the same bits alone, in a mixed batch and in chunks of any size.
+/// Requires that a sequence has the same bits alone, in a mixed batch among padding, and in chunks
+/// of any size.
 final class SameBits {
     private SameBits() {}
 
@@ -21,11 +22,13 @@ final class SameBits {
             block += blocks.length;
             var row = new TestGroup.Row(prompt, 0, blocks);
             alone.add(group.forward(List.of(row)));
+            together.add(TestGroup.Row.padding(1));
             together.add(row);
         }
+        together.add(TestGroup.Row.padding(2));
         float[][] mixed = group.forward(together.reversed());
-        int token = 0;
-        for (int i = alone.size() - 1; i >= 0; i--) {
+        int token = 2;
+        for (int i = alone.size() - 1; i >= 0; i--, token++) {
             for (float[] row : alone.get(i)) {
                 assertArrayEquals(row, mixed[token++]);
             }

@@ -43,7 +43,16 @@ final class TestGroup implements AutoCloseable {
 
     /// One row: `ids` of a sequence at positions from `computed` on; `blocks` is the sequence's
     /// whole table. In a KV group with a window, blocks before the window become the null block.
-    record Row(int[] ids, int computed, int[] blocks) {}
+    record Row(int[] ids, int computed, int[] blocks) {
+        /// Returns a padding row.
+        static Row padding(int tokens) {
+            return new Row(new int[tokens], 0, new int[0]);
+        }
+
+        boolean isPadding() {
+            return blocks.length == 0;
+        }
+    }
 
     private TestGroup(ExecutorService threads, List<Rank> ranks) {
         this.threads = threads;
@@ -227,9 +236,11 @@ final class TestGroup implements AutoCloseable {
             int[] all = new int[tokens];
             int[] starts = new int[rows.size() + 1];
             int[] computed = new int[rows.size()];
+            int[] lines = new int[rows.size()];
             int token = 0;
             for (int r = 0; r < rows.size(); r++) {
                 Row row = rows.get(r);
+                lines[r] = row.isPadding() ? PagedBatch.PADDING : r;
                 computed[r] = row.computed();
                 for (int i = 0; i < row.ids().length; i++, token++) {
                     ids[token] = row.ids()[i];
@@ -247,6 +258,7 @@ final class TestGroup implements AutoCloseable {
                                 tokens,
                                 upload(cursor, starts, 1),
                                 upload(cursor, computed, 1),
+                                upload(cursor, lines, 1),
                                 upload(cursor, table(group, rows, width), rows.size())));
             }
             var batch =

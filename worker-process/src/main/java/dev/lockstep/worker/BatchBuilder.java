@@ -1,31 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
-import dev.lockstep.kernels.DType;
-import dev.lockstep.kernels.DeviceBuffer;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.PagedBatch;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.ForwardBatch;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
+import dev.lockstep.worker.StepInputs.Array;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
-/// Turns the rows of a step into index arrays. They are filled on the host and copied to the device
-/// in one piece.
+/// Turns the rows of a step into index arrays and new entries of the block tables. They are filled
+/// on the host and copied to the device in one piece.
 ///
 /// Not thread-safe; belongs to the step thread. The session that creates it closes it.
 final class BatchBuilder implements AutoCloseable {
-    private final Kernels kernels;
+    private static final RowArrays KEPT = new RowArrays(Array.STARTS, Array.COMPUTED, Array.LINES);
+    private static final RowArrays WITHOUT_KV =
+            new RowArrays(
+                    Array.STARTS_WITHOUT_KV, Array.COMPUTED_WITHOUT_KV, Array.LINES_WITHOUT_KV);
+
     private final int kvGroups;
     private final int blockSize;
-    private final Arena arena = Arena.ofShared();
-    private final MemorySegment host;
-    private final DeviceBuffer device;
-    private int cursor;
+    private final StepInputs inputs;
+    private final BlockTables tables;
+    private int entries;
+
+    /// The arrays of the rows that share a table.
+    private record RowArrays(Array starts, Array computed, Array lines) {}
 
     /// The batch of a step and the slots that its logit rows belong to.
     ///
@@ -57,65 +60,58 @@ final class BatchBuilder implements AutoCloseable {
     record Scored(Tensor rows, Tensor targets, int[] slots) {}
 
     BatchBuilder(Kernels kernels, int kvGroups, SessionLimits limits) {
-        this.kernels = kernels;
         this.kvGroups = kvGroups;
         this.blockSize = limits.blockSize();
-        int maxTokens = limits.maxTokens();
-        int maxRows = limits.maxSequences();
-        int maxBlocksPerRow = Math.ceilDiv(limits.maxPositions(), blockSize);
-        // Ids, positions, tokens to score and their targets; one more table for rows without KV.
-        long integers =
-                4L * maxTokens
-                        + 2L * maxRows
-                        + (2L * maxRows + 1 + (long) maxRows * maxBlocksPerRow) * (kvGroups + 1);
-        this.host = arena.allocate(integers * Integer.BYTES, 64);
-        this.device = kernels.allocate(integers * Integer.BYTES);
+        // A row has a start, and the last one an end.
+        this.inputs =
+                new StepInputs(kernels, Math.max(limits.maxTokens(), limits.maxSequences()) + 1);
+        this.tables = new BlockTables(kernels, kvGroups, limits);
+    }
+
+    BlockTables tables() {
+        return tables;
     }
 
     Batch build(List<Step.Row> step, SlotTable slots) {
-        cursor = 0;
         List<Placed> rows = place(step, slots);
-        int tokens = step.stream().mapToInt(Step.Row::count).sum();
-        int ids = take(tokens);
-        int positions = take(tokens);
-        List<Integer> logitRows = new ArrayList<>();
-        List<Integer> logitSlots = new ArrayList<>();
+        int tokens = 0;
+        int kept = 0;
+        int added = 0;
         for (Placed placed : rows) {
-            Step.Row row = placed.row();
-            Slot slot = slots.at(row.slot());
-            for (int i = 0; i < row.count(); i++) {
-                put(ids + placed.start() + i, slot.idAt(row.computed() + i, row.slot()));
-                put(positions + placed.start() + i, row.computed() + i);
-            }
-            if (slot.samplesAt(row.computed() + row.count())) {
-                logitRows.add(placed.start() + row.count() - 1);
-                logitSlots.add(row.slot());
-            }
+            Slot slot = slots.at(placed.row().slot());
+            tokens += placed.row().count();
+            kept += slot.withoutKv() ? 0 : 1;
+            added += newBlocks(placed.row(), slot);
         }
-        int sampled = logitRows.size();
-        int logitIndex = putAll(logitRows);
-        int slotIndex = putAll(logitSlots);
+        int columns = Math.max(Math.max(tokens, rows.size() + 1), added);
+        inputs.begin(Math.min(columns, inputs.maxColumns()));
+        addEntries(rows, slots);
+        int[] samplingSlots = fillTokens(rows, slots);
+        int sampled = samplingSlots.length;
         Scored scored = score(rows, slots);
-        List<Placed> kept = rows.stream().filter(each -> !withoutKv(each, slots)).toList();
-        List<Placed> others = rows.subList(kept.size(), rows.size());
-        List<PagedBatch> paged = new ArrayList<>();
+        List<PagedBatch> paged = new ArrayList<>(kvGroups);
+        int keptTokens = fillRows(rows.subList(0, kept), KEPT);
         for (int group = 0; group < kvGroups; group++) {
-            paged.add(page(kept, new RowBlocks.OfSlots(slots, group)));
+            paged.add(page(kept, keptTokens, KEPT, tables.ofGroup(group)));
         }
-        Optional<PagedBatch> withoutKv =
-                others.isEmpty()
-                        ? Optional.empty()
-                        : Optional.of(page(others, new RowBlocks.OfStep(blockSize)));
-        kernels.copyToDevice(slice(0, cursor), device.tensor(0, DType.I32, 1, cursor));
+        Optional<PagedBatch> withoutKv = Optional.empty();
+        if (kept < rows.size()) {
+            int others = rows.size() - kept;
+            int otherTokens = fillRows(rows.subList(kept, rows.size()), WITHOUT_KV);
+            withoutKv = Optional.of(page(others, otherTokens, WITHOUT_KV, tables.withoutKv()));
+        }
+        inputs.copy();
+        writeEntries();
         var forward =
                 new ForwardBatch(
                         tokens,
-                        vector(ids, tokens),
-                        vector(positions, tokens),
+                        inputs.array(Array.IDS, tokens),
+                        inputs.array(Array.POSITIONS, tokens),
                         paged,
                         withoutKv,
-                        vector(logitIndex, sampled));
-        return new Batch(forward, rows, vector(slotIndex, sampled), integers(logitSlots), scored);
+                        inputs.array(Array.LOGIT_ROWS, sampled));
+        return new Batch(
+                forward, rows, inputs.array(Array.LOGIT_SLOTS, sampled), samplingSlots, scored);
     }
 
     /// Places rows with KV first, then rows without; each kind in the order of the step.
@@ -142,89 +138,136 @@ final class BatchBuilder implements AutoCloseable {
         return new Placed(row, start, first, Math.max(0, scored));
     }
 
+    private int newBlocks(Step.Row row, Slot slot) {
+        if (slot.withoutKv()) {
+            return Math.ceilDiv(row.count(), blockSize);
+        }
+        int added = 0;
+        for (int[] blocks : row.newBlocks()) {
+            added += blocks.length;
+        }
+        return added;
+    }
+
+    /// Adds an entry for each new block. Rows without KV use the blocks of
+    /// [dev.lockstep.model.ActivationBuffers#stepKv], numbered from 1 on.
+    private void addEntries(List<Placed> rows, SlotTable slots) {
+        entries = 0;
+        int next = 1;
+        for (Placed placed : rows) {
+            Step.Row row = placed.row();
+            Slot slot = slots.at(row.slot());
+            if (slot.withoutKv()) {
+                for (int i = 0; i < newBlocks(row, slot); i++) {
+                    addEntry(tables.entryWithoutKv(row.slot(), i), next++);
+                }
+                continue;
+            }
+            for (int group = 0; group < kvGroups; group++) {
+                int[] added = row.newBlocks().get(group);
+                int first = slot.blockCount(group) - added.length;
+                for (int i = 0; i < added.length; i++) {
+                    addEntry(tables.entry(group, row.slot(), first + i), added[i]);
+                }
+            }
+        }
+        // The rest of the array has no entries.
+        for (int i = entries; i < inputs.columns(); i++) {
+            inputs.put(Array.ENTRIES, i, -1);
+        }
+    }
+
+    /// Adds an entry. Where sequences are admitted with long cached prefixes, a step has more than
+    /// its array holds: then those before are written first.
+    private void addEntry(int index, int block) {
+        if (entries == inputs.columns()) {
+            inputs.copyPair(Array.ENTRIES);
+            writeEntries();
+            entries = 0;
+        }
+        inputs.put(Array.ENTRIES, entries, index);
+        inputs.put(Array.BLOCKS, entries, block);
+        entries++;
+    }
+
+    /// Writes the entries of the array to the tables: whatever their number, it is one op.
+    private void writeEntries() {
+        tables.write(
+                inputs.array(Array.ENTRIES, inputs.columns()),
+                inputs.array(Array.BLOCKS, inputs.columns()));
+    }
+
+    /// Fills ids, positions and logit rows; returns the slots of the logit rows.
+    private int[] fillTokens(List<Placed> rows, SlotTable slots) {
+        int[] samplingSlots = new int[rows.size()];
+        int sampled = 0;
+        for (Placed placed : rows) {
+            Step.Row row = placed.row();
+            Slot slot = slots.at(row.slot());
+            for (int i = 0; i < row.count(); i++) {
+                inputs.put(
+                        Array.IDS, placed.start() + i, slot.idAt(row.computed() + i, row.slot()));
+                inputs.put(Array.POSITIONS, placed.start() + i, row.computed() + i);
+            }
+            if (slot.samplesAt(row.computed() + row.count())) {
+                inputs.put(Array.LOGIT_ROWS, sampled, placed.start() + row.count() - 1);
+                inputs.put(Array.LOGIT_SLOTS, sampled, row.slot());
+                samplingSlots[sampled++] = row.slot();
+            }
+        }
+        return Arrays.copyOf(samplingSlots, sampled);
+    }
+
     private Scored score(List<Placed> rows, SlotTable slots) {
-        List<Integer> tokens = new ArrayList<>();
-        List<Integer> targets = new ArrayList<>();
-        List<Integer> owners = new ArrayList<>();
+        int count = 0;
+        for (Placed placed : rows) {
+            count += placed.scored();
+        }
+        int[] owners = new int[count];
+        int next = 0;
         for (Placed placed : rows) {
             int slot = placed.row().slot();
             for (int i = 0; i < placed.scored(); i++) {
                 int position = placed.firstWanted() + i;
-                tokens.add(placed.start() + position - placed.row().computed());
-                targets.add(slots.at(slot).idAt(position + 1, slot));
-                owners.add(slot);
+                int token = placed.start() + position - placed.row().computed();
+                inputs.put(Array.SCORED_ROWS, next, token);
+                inputs.put(Array.SCORED_TARGETS, next, slots.at(slot).idAt(position + 1, slot));
+                owners[next++] = slot;
             }
         }
-        int count = tokens.size();
         return new Scored(
-                vector(putAll(tokens), count), vector(putAll(targets), count), integers(owners));
+                inputs.array(Array.SCORED_ROWS, count),
+                inputs.array(Array.SCORED_TARGETS, count),
+                owners);
     }
 
-    private static boolean withoutKv(Placed placed, SlotTable slots) {
-        return slots.at(placed.row().slot()).withoutKv();
-    }
-
-    private PagedBatch page(List<Placed> rows, RowBlocks blocks) {
-        int width = 1;
-        for (Placed placed : rows) {
-            width = Math.max(width, blocks.count(placed));
-        }
-        int starts = take(rows.size() + 1);
-        int computed = take(rows.size());
-        int table = take(rows.size() * width);
+    /// Fills the arrays of rows that share a table; returns their tokens.
+    private int fillRows(List<Placed> rows, RowArrays arrays) {
         int tokens = 0;
         for (int r = 0; r < rows.size(); r++) {
-            Placed placed = rows.get(r);
-            put(starts + r, tokens);
-            put(computed + r, placed.row().computed());
-            MemorySegment blockRow = slice(table + r * width, width);
-            blocks.write(placed, blockRow);
-            // The memory still holds block ids of an earlier step.
-            blockRow.asSlice((long) blocks.count(placed) * Integer.BYTES).fill((byte) 0);
-            tokens += placed.row().count();
+            Step.Row row = rows.get(r).row();
+            inputs.put(arrays.starts(), r, tokens);
+            inputs.put(arrays.computed(), r, row.computed());
+            inputs.put(arrays.lines(), r, row.slot());
+            tokens += row.count();
         }
-        put(starts + rows.size(), tokens);
+        inputs.put(arrays.starts(), rows.size(), tokens);
+        return tokens;
+    }
+
+    private PagedBatch page(int rows, int tokens, RowArrays arrays, Tensor table) {
         return new PagedBatch(
-                rows.size(),
+                rows,
                 tokens,
-                vector(starts, rows.size() + 1),
-                vector(computed, rows.size()),
-                device.tensor((long) table * Integer.BYTES, DType.I32, rows.size(), width));
-    }
-
-    private int putAll(List<Integer> values) {
-        int start = take(values.size());
-        for (int i = 0; i < values.size(); i++) {
-            put(start + i, values.get(i));
-        }
-        return start;
-    }
-
-    private static int[] integers(List<Integer> values) {
-        return values.stream().mapToInt(Integer::intValue).toArray();
-    }
-
-    private int take(int integers) {
-        int start = cursor;
-        cursor += integers;
-        return start;
-    }
-
-    private MemorySegment slice(int start, int count) {
-        return host.asSlice((long) start * Integer.BYTES, (long) count * Integer.BYTES);
-    }
-
-    private void put(int index, int value) {
-        host.setAtIndex(ValueLayout.JAVA_INT, index, value);
-    }
-
-    private Tensor vector(int start, int count) {
-        return device.tensor((long) start * Integer.BYTES, DType.I32, 1, count);
+                inputs.array(arrays.starts(), rows + 1),
+                inputs.array(arrays.computed(), rows),
+                inputs.array(arrays.lines(), rows),
+                table);
     }
 
     @Override
     public void close() {
-        device.close();
-        arena.close();
+        inputs.close();
+        tables.close();
     }
 }

@@ -3,6 +3,8 @@ package dev.lockstep.worker;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.PagedBatch;
@@ -15,7 +17,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -24,6 +28,8 @@ class BatchBuilderTest {
     private static final SessionLimits LIMITS = new SessionLimits(64, 4, 64, 16);
     private static final int KV_GROUPS = 2;
     private static final int[] NONE = {};
+    private static final OutputSettings LOGPROBS =
+            new OutputSettings(0, true, 0, false, OutputSettings.Pooling.NONE);
 
     private final SlotTable slots = new SlotTable(4);
     private Kernels kernels;
@@ -87,16 +93,16 @@ class BatchBuilderTest {
         }
     }
 
-    private List<int[]> table(PagedBatch batch) {
+    /// Requires the lines of the batch's rows to begin with these blocks.
+    private void requireLines(PagedBatch batch, int[]... expected) {
         int[] all = read(batch.blockTable());
-        int width = batch.blockTable().columns();
-        List<int[]> rows = new ArrayList<>();
+        int[] lines = read(batch.lines());
+        assertEquals(expected.length, batch.rows());
         for (int row = 0; row < batch.rows(); row++) {
-            int[] blocks = new int[width];
-            System.arraycopy(all, row * width, blocks, 0, width);
-            rows.add(blocks);
+            int from = lines[row] * batch.blockTable().columns();
+            assertArrayEquals(
+                    expected[row], Arrays.copyOfRange(all, from, from + expected[row].length));
         }
-        return rows;
     }
 
     @Test
@@ -132,19 +138,148 @@ class BatchBuilderTest {
     }
 
     @Test
-    void everyKvGroupHasItsTablePaddedWithTheNullBlock() {
-        admit(0, 1, 2, 3);
+    void everyKvGroupHasItsTableWithALineForEachSlot() {
+        admit(3, 1, 2, 3);
         admit(1, 4, 5);
         BatchBuilder.Batch batch =
                 build(
-                        row(0, 0, 3, new int[] {11, 12, 13}, new int[] {21}),
+                        row(3, 0, 3, new int[] {11, 12, 13}, new int[] {21}),
                         row(1, 0, 2, new int[] {14}, new int[] {22, 23}));
-        List<int[]> first = table(batch.forward().kv().get(0));
-        assertArrayEquals(new int[] {11, 12, 13}, first.get(0));
-        assertArrayEquals(new int[] {14, 0, 0}, first.get(1));
-        List<int[]> second = table(batch.forward().kv().get(1));
-        assertArrayEquals(new int[] {21, 0}, second.get(0));
-        assertArrayEquals(new int[] {22, 23}, second.get(1));
+        PagedBatch first = batch.forward().kv().get(0);
+        PagedBatch second = batch.forward().kv().get(1);
+        assertArrayEquals(new int[] {3, 1}, read(first.lines()));
+        assertArrayEquals(new int[] {3, 1}, read(second.lines()));
+        assertEquals(4, first.blockTable().rows());
+        assertEquals(4, first.blockTable().columns(), "64 positions in blocks of 16");
+        requireLines(first, new int[] {11, 12, 13}, new int[] {14});
+        requireLines(second, new int[] {21}, new int[] {22, 23});
+    }
+
+    @Test
+    void aLineKeepsItsEntriesAndGetsOnlyNewOnes() {
+        admit(0, new int[40]);
+        admit(1, 4, 5);
+        PagedBatch table =
+                build(row(0, 0, 16, new int[] {11}, new int[] {21})).forward().kv().get(0);
+        build(row(1, 0, 2, new int[] {12}, new int[] {22, 23}));
+        BatchBuilder.Batch batch =
+                build(
+                        row(0, 16, 17, new int[] {13, 14}, new int[] {24, 25}),
+                        row(1, 2, 1, NONE, NONE));
+        assertEquals(table.blockTable(), batch.forward().kv().get(0).blockTable());
+        requireLines(batch.forward().kv().get(0), new int[] {11, 13, 14}, new int[] {12});
+        requireLines(batch.forward().kv().get(1), new int[] {21, 24, 25}, new int[] {22, 23});
+    }
+
+    @Test
+    void aSlotThatIsUsedAgainWritesItsLineFromTheBeginning() {
+        admit(2, new int[64]);
+        int[] full = {91, 92, 93, 94};
+        build(row(2, 0, 64, full, full));
+        slots.clear(2);
+        admit(2, 1, 2);
+        BatchBuilder.Batch batch = build(row(2, 0, 2, new int[] {5}, new int[] {6, 7}));
+        requireLines(batch.forward().kv().get(0), new int[] {5});
+        requireLines(batch.forward().kv().get(1), new int[] {6, 7});
+    }
+
+    @Test
+    void moreNewBlocksThanTheStepHasTokensAreAllWritten() {
+        var limits = new SessionLimits(8, 4, 4096, 16);
+        int perSlot = 250;
+        try (var small = new BatchBuilder(kernels, KV_GROUPS, limits)) {
+            List<Step.Row> rows = new ArrayList<>();
+            for (int slot = 0; slot < 4; slot++) {
+                int computed = (perSlot - 1) * 16;
+                slots.put(
+                        slot,
+                        new Slot(
+                                new Step.Admission(
+                                        "r",
+                                        slot,
+                                        new int[computed + 1],
+                                        NONE,
+                                        SamplingSettings.greedy(),
+                                        computed),
+                                KV_GROUPS));
+                rows.add(row(slot, computed, 1, blocks(slot, perSlot), blocks(9 + slot, perSlot)));
+                slots.at(slot).advance(rows.getLast(), limits);
+            }
+            BatchBuilder.Batch batch = small.build(rows, slots);
+            for (int group = 0; group < KV_GROUPS; group++) {
+                requireLines(
+                        batch.forward().kv().get(group),
+                        blocks(9 * group, perSlot),
+                        blocks(9 * group + 1, perSlot),
+                        blocks(9 * group + 2, perSlot),
+                        blocks(9 * group + 3, perSlot));
+            }
+            assertArrayEquals(
+                    new int[] {0, 1, 2, 3, 4}, read(batch.forward().kv().getFirst().rowStarts()));
+        }
+    }
+
+    private static int[] blocks(int sequence, int count) {
+        int[] blocks = new int[count];
+        Arrays.setAll(blocks, i -> 1000 * sequence + i);
+        return blocks;
+    }
+
+    @Test
+    void aSequenceOfMoreBlocksThanItsPositionsNeedIsRefused() {
+        admit(0, 1, 2);
+        admit(1, 3, 4);
+        IllegalArgumentException refusal =
+                assertThrows(
+                        IllegalArgumentException.class,
+                        () -> build(row(0, 0, 2, new int[] {1, 2, 3, 4, 5}, new int[] {1})));
+        assertTrue(refusal.getMessage().contains("slot 0: 5 blocks in KV group 0"));
+    }
+
+    @Test
+    void everyArrayHasTheSameAddressInEveryStep() {
+        Map<String, Long> first = new HashMap<>();
+        for (int count : new int[] {1, 16, 5, 32}) {
+            admit(0, LOGPROBS, true, new int[count]);
+            admit(1, new int[count]);
+            admit(2, new int[64]);
+            build(row(2, 0, 1, blocks(2, count % 3 + 1), blocks(2, 1)));
+            BatchBuilder.Batch batch =
+                    build(
+                            row(0, 0, count, NONE, NONE),
+                            row(1, 0, count, blocks(1, 2), blocks(1, 4)));
+            addresses(batch)
+                    .forEach(
+                            (name, address) -> {
+                                Long before = first.putIfAbsent(name, address);
+                                assertTrue(before == null || before.equals(address), name);
+                            });
+            for (int slot = 0; slot < 3; slot++) {
+                slots.clear(slot);
+            }
+        }
+        assertEquals(6 + 4 * (KV_GROUPS + 1), first.size());
+    }
+
+    private static Map<String, Long> addresses(BatchBuilder.Batch batch) {
+        Map<String, Tensor> tensors = new HashMap<>();
+        tensors.put("ids", batch.forward().ids());
+        tensors.put("positions", batch.forward().positions());
+        tensors.put("logit rows", batch.forward().logitRows());
+        tensors.put("logit slots", batch.logitSlots());
+        tensors.put("scored rows", batch.scored().rows());
+        tensors.put("scored targets", batch.scored().targets());
+        List<PagedBatch> batches = new ArrayList<>(batch.forward().kv());
+        batches.add(batch.forward().withoutKv().orElseThrow());
+        for (int i = 0; i < batches.size(); i++) {
+            tensors.put("starts " + i, batches.get(i).rowStarts());
+            tensors.put("computed " + i, batches.get(i).computed());
+            tensors.put("lines " + i, batches.get(i).lines());
+            tensors.put("table " + i, batches.get(i).blockTable());
+        }
+        Map<String, Long> addresses = new HashMap<>();
+        tensors.forEach((name, tensor) -> addresses.put(name, tensor.pointer().address()));
+        return addresses;
     }
 
     @Test
@@ -187,15 +322,14 @@ class BatchBuilderTest {
                         row(3, 0, 1, NONE, NONE));
         assertEquals(1, batch.forward().kv().getFirst().rows());
         assertArrayEquals(new int[] {0, 3}, read(batch.forward().kv().getFirst().rowStarts()));
-        assertArrayEquals(new int[] {11, 12, 13}, table(batch.forward().kv().getFirst()).get(0));
+        requireLines(batch.forward().kv().getFirst(), new int[] {11, 12, 13});
         PagedBatch without = batch.forward().withoutKv().orElseThrow();
         assertEquals(3, without.rows());
         assertEquals(51, without.tokens());
         assertArrayEquals(new int[] {0, 17, 50, 51}, read(without.rowStarts()));
         assertArrayEquals(new int[] {0, 0, 0}, read(without.computed()));
-        assertArrayEquals(new int[] {1, 2, 0}, table(without).get(0));
-        assertArrayEquals(new int[] {3, 4, 5}, table(without).get(1));
-        assertArrayEquals(new int[] {6, 0, 0}, table(without).get(2));
+        assertArrayEquals(new int[] {0, 2, 3}, read(without.lines()));
+        requireLines(without, new int[] {1, 2}, new int[] {3, 4, 5}, new int[] {6});
     }
 
     @Test
@@ -208,37 +342,7 @@ class BatchBuilderTest {
             assertArrayEquals(new int[] {0}, read(paged.rowStarts()));
         }
         PagedBatch without = batch.forward().withoutKv().orElseThrow();
-        assertArrayEquals(new int[] {1}, table(without).getFirst());
-    }
-
-    @Test
-    void noTableHasBlocksOfAnEarlierStep() {
-        int[] full = {91, 92, 93, 94};
-        List<Step.Row> rows = new ArrayList<>();
-        for (int slot = 0; slot < 4; slot++) {
-            int[] prompt = new int[16];
-            Arrays.fill(prompt, 99);
-            admit(slot, prompt);
-            rows.add(row(slot, 0, 16, full, full));
-        }
-        build(rows.toArray(Step.Row[]::new));
-        for (int slot = 0; slot < 4; slot++) {
-            slots.clear(slot);
-        }
-        admit(0, 1);
-        admit(1, 2);
-        admit(2, OutputSettings.NONE, true, new int[20]);
-        admit(3, OutputSettings.NONE, true, 3);
-        BatchBuilder.Batch batch =
-                build(
-                        row(0, 0, 1, new int[] {7}, new int[] {8}),
-                        row(1, 0, 1, new int[] {5, 6, 9, 4}, new int[] {3, 2, 1}),
-                        row(2, 0, 20, NONE, NONE),
-                        row(3, 0, 1, NONE, NONE));
-        assertArrayEquals(new int[] {7, 0, 0, 0}, table(batch.forward().kv().get(0)).get(0));
-        assertArrayEquals(new int[] {8, 0, 0}, table(batch.forward().kv().get(1)).get(0));
-        PagedBatch without = batch.forward().withoutKv().orElseThrow();
-        assertArrayEquals(new int[] {3, 0}, table(without).get(1));
+        requireLines(without, new int[] {1});
     }
 
     @Test
@@ -252,13 +356,7 @@ class BatchBuilderTest {
                 42,
                 43);
         admit(2, 50, 51);
-        admit(
-                3,
-                new OutputSettings(0, true, 0, false, OutputSettings.Pooling.NONE),
-                true,
-                60,
-                61,
-                62);
+        admit(3, LOGPROBS, true, 60, 61, 62);
         BatchBuilder.Batch batch =
                 build(
                         row(3, 0, 3, NONE, NONE),

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.google.protobuf.ByteString;
 import dev.lockstep.kernels.PagedKv;
+import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.cpu.ReusedMemory;
 import dev.lockstep.proto.v1.Admission;
 import dev.lockstep.proto.v1.Pooling;
@@ -36,7 +37,8 @@ import org.junit.jupiter.params.provider.EnumSource;
 ///
 /// The answer to a request has the same bits on a new worker and on one whose memory was used by
 /// another request and then overwritten with a marker, before every step. All native memory of the
-/// kernels and every memory segment that a session holds is overwritten, whatever it is for.
+/// kernels and every memory segment that a session holds is overwritten, whatever it is for; of KV
+/// blocks and block tables, which stay from step to step, what no running sequence has.
 class ReusedBuffersTest {
     /// As a float a NaN, as an id or a block far out of range.
     private static final int MARKER = 0x7fc0_dead;
@@ -109,13 +111,15 @@ class ReusedBuffersTest {
                 run(session, other, OTHERS_PROMPT, () -> {});
             }
             List<PagedKv> kv = used.rank.kv();
-            assertTrue(ReusedMemory.fill(used.rank.kernels(), MARKER, List.of()) > 1 << 16);
+            assertTrue(
+                    ReusedMemory.fill(used.rank.kernels(), MARKER, List.of(), List.of()) > 1 << 16);
             List<StepResult> actual =
                     answers(
                             session,
                             kind,
                             () -> {
-                                ReusedMemory.fill(used.rank.kernels(), MARKER, kv);
+                                ReusedMemory.fill(used.rank.kernels(), MARKER, kv, tables(session));
+                                fillUnusedEntries(session);
                                 segments(session).forEach(each -> ReusedMemory.fill(each, MARKER));
                             });
             assertEquals(expected, actual);
@@ -197,6 +201,39 @@ class ReusedBuffersTest {
         before.run();
         StepOutcome outcome = session.run(StepMessages.fromProto(step.build()));
         return StepMessages.toProto(outcome).toBuilder().clearNumber().clearComputeMicros().build();
+    }
+
+    private static List<Tensor> tables(Session session) {
+        return List.of(held(session, BlockTables.class).ofGroup(0));
+    }
+
+    /// Overwrites the entries of the block tables after the blocks of running sequences.
+    private static void fillUnusedEntries(Session session) {
+        BlockTables tables = held(session, BlockTables.class);
+        SlotTable slots = held(session, SlotTable.class);
+        for (int group = 0; group < session.kvGroups(); group++) {
+            Tensor table = tables.ofGroup(group);
+            for (int slot = 0; slot < table.rows(); slot++) {
+                int used = blocks(slots, slot, group);
+                ReusedMemory.fill(
+                        table.rows(slot, slot + 1).columns(used, table.columns()), MARKER);
+            }
+        }
+        ReusedMemory.fill(tables.withoutKv(), MARKER);
+    }
+
+    private static int blocks(SlotTable slots, int slot, int group) {
+        try {
+            return slots.at(slot).blockCount(group);
+        } catch (IllegalArgumentException empty) {
+            return 0;
+        }
+    }
+
+    private static <T> T held(Session session, Class<T> type) {
+        Set<Object> seen = Collections.newSetFromMap(new IdentityHashMap<>());
+        collect(session, seen, new ArrayList<>());
+        return seen.stream().filter(type::isInstance).map(type::cast).findFirst().orElseThrow();
     }
 
     /// Returns every writable memory segment that an object of this package holds, directly or

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cpu;
 
+import dev.lockstep.kernels.CheckedIndex;
 import dev.lockstep.kernels.PagedBatch;
 import dev.lockstep.kernels.Tensor;
 import java.util.ArrayList;
@@ -70,14 +71,19 @@ final class AttentionPlanner implements AutoCloseable {
         minBlock = Integer.MAX_VALUE;
         maxBlock = Integer.MIN_VALUE;
         int token = 0;
+        int padding = 0;
         requireStart(batch, element(batch.rowStarts(), 0));
         for (int row = 0; row < batch.rows(); row++) {
             int end = element(batch.rowStarts(), row + 1);
             int computed = element(batch.computed(), row);
-            requireRow(batch, row, token, end, computed);
-            long table =
-                    batch.blockTable().pointer().address() + 4L * row * batch.blockTable().stride();
-            if (token < end) {
+            int line = element(batch.lines(), row);
+            requireRow(batch, row, token, end, computed, line);
+            if (line == PagedBatch.PADDING) {
+                skip(token, end, blocks);
+                padding += end - token;
+            } else if (token < end) {
+                Tensor tables = batch.blockTable();
+                long table = tables.pointer().address() + 4L * line * tables.stride();
                 lookUp(table, token, end, computed, blocks, offsets);
                 addTiles(tiles, table, token, end - token, computed);
             }
@@ -97,6 +103,7 @@ final class AttentionPlanner implements AutoCloseable {
                 merged,
                 blocks,
                 offsets,
+                padding,
                 work,
                 entry(batch.blockTable(), minBlock, minAddress),
                 entry(batch.blockTable(), maxBlock, maxAddress));
@@ -134,6 +141,12 @@ final class AttentionPlanner implements AutoCloseable {
         long at = (address - table.pointer().address()) / 4;
         int stride = Math.max(1, table.stride());
         return new CpuAttentionPlan.Entry(block, at / stride * table.columns() + at % stride);
+    }
+
+    private static void skip(int token, int end, long blocks) {
+        for (int t = token; t < end; t++) {
+            put(blocks + 4L * t, PagedBatch.PADDING);
+        }
     }
 
     private void addTiles(
@@ -210,12 +223,14 @@ final class AttentionPlanner implements AutoCloseable {
         }
     }
 
-    private static void requireRow(PagedBatch batch, int row, int token, int end, int computed) {
+    private static void requireRow(
+            PagedBatch batch, int row, int token, int end, int computed, int line) {
         if (end < token || end > batch.tokens() || computed < 0) {
             throw new IllegalArgumentException(
                     "row %d: tokens [%d, %d) of %d after %d computed"
                             .formatted(row, token, end, batch.tokens(), computed));
         }
+        CheckedIndex.PLANNED_LINE.require(row, line, batch.blockTable().rows());
         long last = (long) computed + end - token;
         if (last > (long) batch.blockTable().columns() * CpuPagedKv.BLOCK) {
             throw new IllegalArgumentException(

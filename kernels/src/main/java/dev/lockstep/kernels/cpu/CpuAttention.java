@@ -138,6 +138,9 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
         for (AttentionTile first : own.merged()) {
             ops.merge(first, heads, to, out.stride());
         }
+        if (own.padding() > 0) {
+            clearPadding(own, out);
+        }
         finished.run();
     }
 
@@ -145,6 +148,15 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
     public void close() {
         planner.close();
         memory.close();
+    }
+
+    private static void clearPadding(CpuAttentionPlan plan, Tensor out) {
+        for (int t = 0; t < out.rows(); t++) {
+            if (AllMemory.SEGMENT.get(VectorLanes.INT, plan.tokenBlocks() + 4L * t) < 0) {
+                long row = out.pointer().address() + 4L * t * out.stride();
+                AllMemory.SEGMENT.asSlice(row, 4L * out.columns()).fill((byte) 0);
+            }
+        }
     }
 
     private CpuAttentionPlan requireOwn(AttentionPlan plan, Tensor qkv) {
@@ -164,7 +176,7 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
         if (layer < 0 || layer >= layout.layers()) {
             throw new IllegalArgumentException("layer %d of %d".formatted(layer, layout.layers()));
         }
-        if (plan.batch().tokens() > 0) {
+        if (plan.batch().tokens() > plan.padding()) {
             entry.require(plan.lowest().index(), plan.lowest().block(), cache.blocks());
             entry.require(plan.highest().index(), plan.highest().block(), cache.blocks());
         }

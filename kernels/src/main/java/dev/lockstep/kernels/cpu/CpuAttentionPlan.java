@@ -8,8 +8,9 @@ import java.util.List;
 /// The tiles of one step, most work first, and where the keys and values of each token are stored.
 ///
 /// @param merged the first tile of each row that was cut into segments
-/// @param tokenBlocks address of ints: the block of each token
+/// @param tokenBlocks address of ints: the block of each token, negative in a padding row
 /// @param tokenOffsets address of ints: the offset of each token in its block
+/// @param padding number of tokens in padding rows
 /// @param work multiply-adds of one layer
 /// @param lowest the entry with the lowest id of all blocks read or written
 /// @param highest the one with the highest id
@@ -20,6 +21,7 @@ record CpuAttentionPlan(
         List<AttentionTile> merged,
         long tokenBlocks,
         long tokenOffsets,
+        int padding,
         long work,
         Entry lowest,
         Entry highest)

@@ -327,6 +327,12 @@ public final class CpuKernels implements Kernels {
     }
 
     @Override
+    public void scatter(Tensor indices, Tensor values, Tensor out) {
+        rows.scatter(indices, values, out);
+        finished();
+    }
+
+    @Override
     public void copyBlocks(PagedKv kv, List<BlockCopy> copies) {
         if (!(kv instanceof CpuPagedKv cache)) {
             throw new IllegalArgumentException("the KV cache was allocated by other kernels");

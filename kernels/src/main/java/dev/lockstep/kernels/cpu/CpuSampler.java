@@ -92,9 +92,18 @@ final class CpuSampler implements Sampler {
         for (int row = 0; row < logits.rows(); row++) {
             int slot = element(slots, row);
             CheckedIndex.SAMPLED_SLOT.require(row, slot, this.slots.length);
-            admitted(slot);
+            if (slot != PADDING) {
+                admitted(slot);
+            }
         }
-        eachRow(logits, (chooser, row) -> sampleRow(chooser, logits, slots, row, out));
+        eachRow(
+                logits,
+                (chooser, row) -> {
+                    int slot = element(slots, row);
+                    if (slot != PADDING) {
+                        sampleRow(chooser, logits, admitted(slot), row, out);
+                    }
+                });
     }
 
     @Override
@@ -157,10 +166,12 @@ final class CpuSampler implements Sampler {
         ids.require("ids", DType.I32, 1, ids.columns());
         for (int i = 0; i < ids.columns(); i++) {
             int slot = element(slots, i);
-            int id = element(ids, i);
             CheckedIndex.RECORDED_SLOT.require(i, slot, this.slots.length);
-            CheckedIndex.RECORDED_ID.require(i, id, vocabulary);
-            admitted(slot).record(id);
+            if (slot != PADDING) {
+                int id = element(ids, i);
+                CheckedIndex.RECORDED_ID.require(i, id, vocabulary);
+                admitted(slot).record(id);
+            }
         }
         finished.run();
     }
@@ -173,8 +184,7 @@ final class CpuSampler implements Sampler {
     }
 
     private void sampleRow(
-            TokenChooser chooser, Tensor logits, Tensor slots, int row, Samples out) {
-        SamplingSlot slot = admitted(element(slots, row));
+            TokenChooser chooser, Tensor logits, SamplingSlot slot, int row, Samples out) {
         SamplingSettings settings = slot.settings();
         long address = address(logits, row);
         double normalizer = 0;

@@ -193,6 +193,26 @@ final class RowKernels {
         }
     }
 
+    void scatter(Tensor indices, Tensor values, Tensor out) {
+        int count = indices.columns();
+        indices.require("indices", DType.I32, 1, count);
+        values.require("values", DType.I32, 1, count);
+        out.require("out", DType.I32, out.rows(), out.columns());
+        if (!out.isDense()) {
+            throw new IllegalArgumentException(
+                    "out has rows of %d, %d apart".formatted(out.columns(), out.stride()));
+        }
+        int limit = Math.toIntExact(out.elements());
+        for (int i = 0; i < count; i++) {
+            int index = element(indices, i);
+            CheckedIndex.SCATTERED_INDEX.require(i, index, limit);
+            if (index >= 0) {
+                AllMemory.SEGMENT.set(
+                        VectorLanes.INT, address(out) + 4L * index, element(values, i));
+            }
+        }
+    }
+
     private static void requireAll(CheckedIndex checked, Tensor indices, int limit) {
         for (int i = 0; i < indices.columns(); i++) {
             checked.require(i, element(indices, i), limit);

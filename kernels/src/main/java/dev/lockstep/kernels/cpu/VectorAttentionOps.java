@@ -34,6 +34,10 @@ final class VectorAttentionOps implements AttentionOps {
         int kvHeads = heads.shape().kvHeads();
         int half = rotary.dimensions() / 2;
         for (int t = from; t < to; t++) {
+            int number = MEMORY.get(INT, plan.tokenBlocks() + t * 4L);
+            if (number < 0) {
+                continue;
+            }
             long row = qkv + t * stride * 4;
             long angle = 4L * MEMORY.get(INT, positions + t * 4L) * half;
             long cosine = rotary.cos().pointer().address() + angle;
@@ -41,7 +45,7 @@ final class VectorAttentionOps implements AttentionOps {
             for (int head = 0; head < queryHeads + kvHeads; head++) {
                 rotate(row + (long) head * headSize * 4, cosine, sine, half);
             }
-            long block = MEMORY.get(INT, plan.tokenBlocks() + t * 4L) * kv.blockBytes();
+            long block = number * kv.blockBytes();
             int offset = MEMORY.get(INT, plan.tokenOffsets() + t * 4L);
             for (int head = 0; head < kvHeads; head++) {
                 long key = row + (long) (queryHeads + head) * headSize * 4;

@@ -10,8 +10,10 @@ import dev.lockstep.kernels.IndexContract;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.MatmulContract;
 import dev.lockstep.kernels.MemoryContract;
+import dev.lockstep.kernels.PaddingContract;
 import dev.lockstep.kernels.RowContract;
 import dev.lockstep.kernels.SamplerContract;
+import dev.lockstep.kernels.ScatterContract;
 import dev.lockstep.kernels.ScoreContract;
 import dev.lockstep.kernels.Tolerances;
 import dev.lockstep.kernels.WaitingContract;
@@ -29,6 +31,8 @@ interface CpuKernelsContract
                 IndexContract,
                 WindowContract,
                 AttentionContract,
+                PaddingContract,
+                ScatterContract,
                 SamplerContract,
                 DistributionContract,
                 ScoreContract,

@@ -21,7 +21,10 @@ final class CpuPagedKvTest {
             var shape = new AttentionShape(new int[] {0, 0, 1}, 2, 32, 1);
             var run = new AttentionRun(device, shape, DType.F16, 2, 1);
             run.step(new Chunk(0, 0, 33), new Chunk(1, 0, 16));
-            run.step(new Chunk(0, 33, 1), new Chunk(1, 16, 1));
+            run.step(
+                    new Chunk(0, 33, 1),
+                    new Chunk(AttentionRun.PADDING, 0, 3),
+                    new Chunk(1, 16, 1));
             var kv = (CpuPagedKv) run.kv();
             for (long at = 0; at < kv.blockBytes(); at++) {
                 assertEquals(

@@ -3,28 +3,33 @@ package dev.lockstep.kernels.cpu;
 
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.PagedKv;
+import dev.lockstep.kernels.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Collection;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /// Overwrites what CPU kernels allocated and write to again and again: activations, index arrays,
 /// samples, scratch memory of every op, KV blocks. A buffer that is added later is among them.
 public final class ReusedMemory {
     private ReusedMemory() {}
 
-    /// Fills every buffer with `word`, except the blocks to keep.
+    /// Fills every buffer with `word`, except the blocks, and the tensors at the beginning of a
+    /// buffer, to keep.
     ///
     /// @return the number of bytes that were overwritten
-    public static long fill(Kernels kernels, int word, Collection<PagedKv> kept) {
+    public static long fill(
+            Kernels kernels, int word, Collection<PagedKv> kept, Collection<Tensor> keptTensors) {
         if (!(kernels instanceof CpuKernels cpu)) {
             throw new IllegalArgumentException("not CPU kernels: " + kernels);
         }
         Set<Long> keep =
-                kept.stream()
-                        .map(kv -> ((CpuPagedKv) kv).address(0, 0))
+                Stream.concat(
+                                kept.stream().map(kv -> ((CpuPagedKv) kv).address(0, 0)),
+                                keptTensors.stream().map(each -> each.pointer().address()))
                         .collect(Collectors.toSet());
         long filled = 0;
         for (Map.Entry<Long, Long> buffer : cpu.memory().buffers().entrySet()) {
@@ -34,6 +39,14 @@ public final class ReusedMemory {
             }
         }
         return filled;
+    }
+
+    /// Fills a tensor of whole words.
+    public static void fill(Tensor tensor, int word) {
+        for (int row = 0; row < tensor.rows(); row++) {
+            Tensor one = tensor.rows(row, row + 1);
+            fill(AllMemory.SEGMENT.asSlice(one.pointer().address(), one.bytes()), word);
+        }
     }
 
     /// Fills the whole words of a segment.

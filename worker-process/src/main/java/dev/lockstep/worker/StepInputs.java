@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.worker;
+
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.DeviceBuffer;
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/// The index arrays of a step, I32. On the device they are the rows of one matrix, so that an array
+/// has the same address in every step; a step copies the first columns of its arrays in one piece.
+///
+/// Not thread-safe; belongs to the step thread. The batch builder that creates it closes it.
+final class StepInputs implements AutoCloseable {
+    private static final int ALIGNMENT = 64;
+
+    private final Kernels kernels;
+    private final Arena arena = Arena.ofShared();
+    private final MemorySegment host;
+    private final DeviceBuffer memory;
+    private final Tensor device;
+    private int columns;
+    private int used;
+
+    /// The arrays, those first that every step has.
+    enum Array {
+        IDS,
+        POSITIONS,
+        STARTS,
+        COMPUTED,
+        LINES,
+        LOGIT_ROWS,
+        LOGIT_SLOTS,
+        /// Indices into the block tables, and the new values of these entries.
+        ENTRIES,
+        BLOCKS,
+        /// Of rows without KV.
+        STARTS_WITHOUT_KV,
+        COMPUTED_WITHOUT_KV,
+        LINES_WITHOUT_KV,
+        SCORED_ROWS,
+        SCORED_TARGETS
+    }
+
+    private static final int ARRAYS = Array.values().length;
+
+    /// @param maxColumns the most values of an array
+    StepInputs(Kernels kernels, int maxColumns) {
+        this.kernels = kernels;
+        int aligned = Math.ceilDiv(maxColumns, ALIGNMENT / Integer.BYTES);
+        int width = aligned * (ALIGNMENT / Integer.BYTES);
+        long bytes = (long) ARRAYS * width * Integer.BYTES;
+        host = arena.allocate(bytes, ALIGNMENT);
+        memory = kernels.allocate(bytes);
+        device = memory.tensor(0, DType.I32, ARRAYS, width);
+    }
+
+    int maxColumns() {
+        return device.columns();
+    }
+
+    /// Returns the columns that this step copies.
+    int columns() {
+        return columns;
+    }
+
+    /// Begins a step whose arrays have at most so many values.
+    void begin(int columns) {
+        if (columns > maxColumns()) {
+            throw new IllegalArgumentException(
+                    "%d values for an array of %d".formatted(columns, maxColumns()));
+        }
+        this.columns = columns;
+        used = 0;
+    }
+
+    void put(Array array, int index, int value) {
+        if (index >= columns) {
+            throw new IndexOutOfBoundsException(
+                    "%s has %d values, not %d".formatted(array, columns, index + 1));
+        }
+        used = Math.max(used, array.ordinal() + 1);
+        host.setAtIndex(ValueLayout.JAVA_INT, (long) array.ordinal() * columns + index, value);
+    }
+
+    /// Returns the first values of an array on the device.
+    Tensor array(Array array, int count) {
+        return device.rows(array.ordinal(), array.ordinal() + 1).columns(0, count);
+    }
+
+    /// Copies the arrays up to the last one that has values.
+    void copy() {
+        copy(0, used);
+    }
+
+    /// Copies one array and the next one, before the rest is complete.
+    void copyPair(Array first) {
+        copy(first.ordinal(), first.ordinal() + 2);
+    }
+
+    private void copy(int from, int to) {
+        long rowBytes = (long) columns * Integer.BYTES;
+        kernels.copyToDevice(
+                host.asSlice(from * rowBytes, (to - from) * rowBytes),
+                device.rows(from, to).columns(0, columns));
+    }
+
+    @Override
+    public void close() {
+        memory.close();
+        arena.close();
+    }
+}
