@@ -16,15 +16,26 @@ import org.jspecify.annotations.Nullable;
 /// Belongs to the step thread.
 final class HeldBlocks {
     private final @Nullable BlockHash[][] names;
+    // How often each block was written; KV groups that share memory share the counts.
+    private final long[][] writes;
     private final List<PagedKv> kv;
 
     HeldBlocks(List<PagedKv> kv) {
         this.kv = List.copyOf(kv);
         names = new BlockHash[kv.size()][];
+        writes = new long[kv.size()][];
         for (int group = 0; group < names.length; group++) {
-            names[group] = new BlockHash[kv.get(group).blocks()];
+            int blocks = kv.get(group).blocks();
+            int sharing = kv.indexOf(kv.get(group));
+            names[group] = new BlockHash[blocks];
+            writes[group] = sharing < group ? writes[sharing] : new long[blocks];
         }
     }
+
+    /// A block that a launched step fills, and its name once that step has completed.
+    ///
+    /// @param writes how often the block had been written when the step was launched
+    record Filled(int kvGroup, int block, BlockHash name, long writes) {}
 
     void clear() {
         for (BlockHash[] group : names) {
@@ -39,6 +50,7 @@ final class HeldBlocks {
             throw new IllegalArgumentException(
                     "KV block %d, must be 1 to %d".formatted(block, names[kvGroup].length - 1));
         }
+        writes[kvGroup][block]++;
         for (int group = 0; group < names.length; group++) {
             if (kv.get(group).equals(kv.get(kvGroup))) {
                 names[group][block] = null;
@@ -58,10 +70,18 @@ final class HeldBlocks {
         }
     }
 
-    /// Names a full block. The null block, which replaces a block outside the window, gets no name.
-    void named(int kvGroup, int block, BlockHash name) {
-        if (block != 0) {
-            names[kvGroup][block] = name;
+    /// Returns the block that a step being launched fills, for [#named] once it has completed.
+    Filled filled(int kvGroup, int block, BlockHash name) {
+        return new Filled(kvGroup, block, name, writes[kvGroup][block]);
+    }
+
+    /// Names a block that is full, unless a step launched later writes to it. The null block, which
+    /// replaces a block outside the window, gets no name.
+    void named(Filled filled) {
+        int group = filled.kvGroup();
+        int block = filled.block();
+        if (block != 0 && writes[group][block] == filled.writes()) {
+            names[group][block] = filled.name();
         }
     }
 

@@ -47,8 +47,16 @@ final class PositionReader {
         this.slots = slots;
     }
 
-    /// Returns the outputs of a step that has run and is sampled; empty on ranks that do not
-    /// sample. All ranks call it, because logits are gathered.
+    /// Returns whether any row of a step that is being launched requests outputs.
+    boolean reads(BatchBuilder.Batch batch) {
+        return batch.scored().slots().length > 0
+                || batch.rows().stream()
+                        .anyMatch(
+                                each -> slots.at(each.row().slot()).outputs().readsHiddenStates());
+    }
+
+    /// Returns the outputs of a step that has run, before another one is launched; empty on ranks
+    /// that do not sample. All ranks call it, because logits are gathered.
     List<StepOutcome.Outputs> read(BatchBuilder.Batch batch) {
         List<StepOutcome.Sampled> scored = score(batch);
         if (activations.communicator().rank() != 0) {
@@ -84,7 +92,6 @@ final class PositionReader {
         int maxTop = Arrays.stream(owners).map(this::top).max().orElse(0);
         List<StepOutcome.Sampled> scored = new ArrayList<>(count);
         for (int from = 0; from < count; from += activations.maxLogitRows()) {
-            int first = from;
             int to = Math.min(count, from + activations.maxLogitRows());
             Tensor logits =
                     model.logits(
@@ -94,9 +101,10 @@ final class PositionReader {
             if (activations.communicator().rank() == 0) {
                 Tensor targets = batch.scored().targets().columns(from, to);
                 sampler.score(logits, targets, maxTop, samples.rows(to - from));
-                scored.addAll(
-                        samples.read(
-                                to - from, i -> owners[first + i], i -> top(owners[first + i])));
+                SampleReader.Coming coming =
+                        samples.later(Arrays.copyOfRange(owners, from, to), this::top);
+                kernels.synchronize();
+                scored.addAll(samples.read(coming));
             }
         }
         return scored;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
+import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceBuffer;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Samples;
@@ -10,11 +11,12 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.IntUnaryOperator;
 
-/// The device buffer that the sampler writes to, and its copy to the host.
+/// The device buffer that the sampler writes to, and its copies to the host.
 ///
 /// Belongs to the step thread. The session that creates it closes it.
 final class SampleReader implements AutoCloseable {
@@ -26,39 +28,59 @@ final class SampleReader implements AutoCloseable {
 
     private final Kernels kernels;
     private final DeviceBuffer device;
-    private final Samples samples;
     private final Arena arena = Arena.ofShared();
-    private final MemorySegment host;
+    // One for each step in flight. The device needs only one: the copy precedes the next step in
+    // the stream.
+    private final MemorySegment[] hosts = new MemorySegment[StepsInFlight.DEPTH];
+    private int nextHost;
 
     SampleReader(Kernels kernels, int maxRows) {
         this.kernels = kernels;
         this.device = kernels.allocate(Samples.bytes(maxRows));
-        this.samples = Samples.in(device, 0, maxRows);
-        this.host = arena.allocate(Samples.bytes(maxRows), 64);
+        for (int i = 0; i < hosts.length; i++) {
+            hosts[i] = kernels.allocateHost(Samples.bytes(maxRows), arena);
+        }
     }
 
-    /// Returns the first `count` rows for the sampler to write.
-    Samples rows(int count) {
-        return samples.rows(count);
-    }
-
-    /// Reads the first `count` rows.
+    /// Samples on their way to the host, which holds them once a mark made since is reached.
     ///
-    /// @param slot the slot of each row
-    /// @param top the number of most likely ids that a row reports, or [#NO_LOGPROBS]
-    List<StepOutcome.Sampled> read(int count, IntUnaryOperator slot, IntUnaryOperator top) {
-        Samples rows = samples.rows(count);
-        MemorySegment ids = copied(rows.ids(), 0);
-        MemorySegment logprobs = copied(rows.logprobs(), 4L * count);
-        MemorySegment topIds = copied(rows.topIds(), 8L * count);
-        MemorySegment topLogprobs = copied(rows.topLogprobs(), (8L + 4L * WIDTH) * count);
-        List<StepOutcome.Sampled> read = new ArrayList<>(count);
+    /// @param slots the slot of each row
+    /// @param tops the number of most likely ids that each row reports, or [#NO_LOGPROBS]
+    record Coming(MemorySegment host, int[] slots, int[] tops) {}
+
+    /// Returns the first `count` rows for the sampler to write, one after the other, so that they
+    /// can be read in one piece.
+    Samples rows(int count) {
+        return Samples.in(device, 0, count);
+    }
+
+    /// Copies what the sampler wrote to [#rows]; only what the rows report.
+    ///
+    /// @param slots the slot of each row
+    /// @param top the number of most likely ids that a row of this slot reports, or [#NO_LOGPROBS]
+    Coming later(int[] slots, IntUnaryOperator top) {
+        int[] tops = Arrays.stream(slots).map(top).toArray();
+        int most = Arrays.stream(tops).max().orElse(NO_LOGPROBS);
+        int words = most == NO_LOGPROBS ? 1 : most == 0 ? 2 : 2 + 2 * WIDTH;
+        MemorySegment host = hosts[nextHost];
+        nextHost = (nextHost + 1) % hosts.length;
+        Tensor source = device.tensor(0, DType.I32, 1, words * slots.length);
+        kernels.copyToHostLater(source, host);
+        return new Coming(host, slots, tops);
+    }
+
+    List<StepOutcome.Sampled> read(Coming rows) {
+        long count = rows.slots.length;
+        MemorySegment logprobs = rows.host.asSlice(4 * count);
+        MemorySegment topIds = rows.host.asSlice(8 * count);
+        MemorySegment topLogprobs = rows.host.asSlice((8 + 4L * WIDTH) * count);
+        List<StepOutcome.Sampled> read = new ArrayList<>(rows.slots.length);
         for (int i = 0; i < count; i++) {
-            int likely = top.applyAsInt(i);
+            int likely = rows.tops[i];
             read.add(
                     new StepOutcome.Sampled(
-                            slot.applyAsInt(i),
-                            ids.getAtIndex(ValueLayout.JAVA_INT, i),
+                            rows.slots[i],
+                            rows.host.getAtIndex(ValueLayout.JAVA_INT, i),
                             likely == NO_LOGPROBS
                                     ? Optional.empty()
                                     : Optional.of(
@@ -81,12 +103,6 @@ final class SampleReader implements AutoCloseable {
         }
         return new StepOutcome.Logprobs(
                 chosen.getAtIndex(ValueLayout.JAVA_FLOAT, row), ids, logprobs);
-    }
-
-    private MemorySegment copied(Tensor tensor, long offset) {
-        MemorySegment target = host.asSlice(offset, tensor.bytes());
-        kernels.copyToHost(tensor, target);
-        return target;
     }
 
     @Override

@@ -3,6 +3,7 @@ package dev.lockstep.worker;
 
 import dev.lockstep.kernels.BlockCopy;
 import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.Mark;
 import dev.lockstep.kernels.PagedKv;
 import dev.lockstep.kernels.Sampler;
 import dev.lockstep.kernels.Samples;
@@ -11,17 +12,22 @@ import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.ActivationBuffers;
 import dev.lockstep.model.Model;
 import dev.lockstep.nccl.Communicator;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.locks.LockSupport;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/// The state of one epoch of a group: communicator, activations, slots. Runs steps.
+/// The state of one epoch of a group: communicator, activations, slots. Launches and completes
+/// steps.
 ///
 /// Belongs to the step thread, except for [#abort]. [StepRunner] closes it when the epoch ends.
 final class Session implements AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(Session.class);
+    private static final long POLL_NANOS = 200_000;
 
     private final long epoch;
     private final Model model;
@@ -37,6 +43,7 @@ final class Session implements AutoCloseable {
     private final SampleReader samples;
     private final PositionReader positions;
     private long lastNumber;
+    private long lastEndNanos = System.nanoTime();
 
     Session(
             long epoch,
@@ -83,20 +90,63 @@ final class Session implements AutoCloseable {
         return lastNumber;
     }
 
-    /// Runs the next step of the epoch. Throws if the step is not the next one.
-    StepOutcome run(Step step) {
+    /// Launches the next step of the epoch: calls its ops, without waiting for them. Throws if the
+    /// step is not the next one.
+    LaunchedStep launch(Step step) {
         if (step.epoch() != epoch || step.number() != lastNumber + 1) {
             throw new IllegalStateException(
                     "step (%d, %d) after (%d, %d)"
                             .formatted(step.epoch(), step.number(), epoch, lastNumber));
         }
-        StepOutcome outcome = execute(step);
+        LaunchedStep launched = enqueue(step);
         lastNumber = step.number();
-        return outcome;
+        return launched;
     }
 
-    /// Runs a step without numbering it, for warm-up.
+    /// Waits for a launched step and returns its outcome. Steps complete in the order in which they
+    /// were launched.
+    StepOutcome complete(LaunchedStep step) {
+        step.mark().await();
+        List<StepOutcome.Sampled> sampled = step.sampled().map(samples::read).orElse(List.of());
+        List<StepOutcome.Outputs> outputs = step.readBack().map(positions::read).orElse(List.of());
+        step.filled().forEach(held::named);
+        long end = System.nanoTime();
+        // A step that was launched while another one ran began at the end of that one.
+        long nanos = Math.min(end - step.launchedNanos(), end - lastEndNanos);
+        lastEndNanos = end;
+        return new StepOutcome(
+                step.epoch(), step.number(), step.refused(), sampled, outputs, nanos);
+    }
+
+    /// Runs the next step of the epoch to its end, with no other one in flight.
+    StepOutcome run(Step step) {
+        return complete(launch(step));
+    }
+
+    /// Runs a step to its end without numbering it, for warm-up.
     StepOutcome execute(Step step) {
+        return complete(enqueue(step));
+    }
+
+    /// Returns whether all ops of this epoch have finished, also those of a step that failed; waits
+    /// until `limit` after it has aborted what still runs.
+    boolean drained(Duration limit) {
+        Mark last = kernels.mark();
+        if (last.reached()) {
+            return true;
+        }
+        abort("the epoch ends");
+        long deadline = System.nanoTime() + limit.toNanos();
+        while (!last.reached()) {
+            if (System.nanoTime() - deadline > 0) {
+                return false;
+            }
+            LockSupport.parkNanos(POLL_NANOS);
+        }
+        return true;
+    }
+
+    private LaunchedStep enqueue(Step step) {
         long start = System.nanoTime();
         for (int slot : step.releasedSlots()) {
             release(slot);
@@ -110,16 +160,24 @@ final class Session implements AutoCloseable {
             admit(checked);
         }
         copy(step.copies());
-        List<StepOutcome.Sampled> sampled = List.of();
-        List<StepOutcome.Outputs> outputs = List.of();
+        Optional<SampleReader.Coming> sampled = Optional.empty();
+        Optional<BatchBuilder.Batch> readBack = Optional.empty();
+        List<HeldBlocks.Filled> filled = List.of();
         if (!step.rows().isEmpty()) {
             BatchBuilder.Batch batch = batch(step);
             sampled = forward(batch);
-            outputs = positions.read(batch);
-            nameBlocks(step.rows());
+            readBack = Optional.of(batch).filter(positions::reads);
+            filled = filled(step.rows());
         }
-        return new StepOutcome(
-                step.epoch(), step.number(), refused, sampled, outputs, System.nanoTime() - start);
+        return new LaunchedStep(
+                step.epoch(),
+                step.number(),
+                kernels.mark(),
+                start,
+                refused,
+                sampled,
+                readBack,
+                filled);
     }
 
     /// Refuses an admission whose settings have ids outside the vocabulary; the same on all ranks.
@@ -153,13 +211,12 @@ final class Session implements AutoCloseable {
         return batches.build(step.rows(), slots);
     }
 
-    private List<StepOutcome.Sampled> forward(BatchBuilder.Batch batch) {
+    private Optional<SampleReader.Coming> forward(BatchBuilder.Batch batch) {
         sampler.resolve(batch.forward().ids());
         Tensor logits = model.forward(batch.forward(), kv, activations);
         int[] sampling = batch.samplingSlots();
         if (sampling.length == 0) {
-            kernels.synchronize();
-            return List.of();
+            return Optional.empty();
         }
         Samples out = samples.rows(sampling.length);
         boolean samplesHere = communicator.rank() == 0;
@@ -169,11 +226,9 @@ final class Session implements AutoCloseable {
         communicator.broadcast(out.ids(), 0);
         sampler.record(batch.logitSlots(), out.ids());
         return samplesHere
-                ? samples.read(
-                        sampling.length,
-                        i -> sampling[i],
-                        i -> topLogprobs(slots.at(sampling[i]).settings()))
-                : List.of();
+                ? Optional.of(
+                        samples.later(sampling, slot -> topLogprobs(slots.at(slot).settings())))
+                : Optional.empty();
     }
 
     private static int topLogprobs(SamplingSettings settings) {
@@ -194,20 +249,22 @@ final class Session implements AutoCloseable {
         }
     }
 
-    /// Names the full blocks once the step has computed them. A step that fails before names none,
-    /// so that no later epoch takes a block with old values for a computed one.
-    private void nameBlocks(List<Step.Row> rows) {
-        kernels.synchronize();
+    /// Returns the blocks that the rows fill. They get their names when the step has completed: a
+    /// step that fails before names none, so that no later epoch takes a block with old values for
+    /// a computed one.
+    private List<HeldBlocks.Filled> filled(List<Step.Row> rows) {
+        List<HeldBlocks.Filled> filled = new ArrayList<>();
         for (Step.Row row : rows) {
             Slot slot = slots.at(row.slot());
             for (int group = 0; group < kv.size(); group++) {
                 int[] table = slot.blocks(group);
                 for (int i = 0; i < row.names().size(); i++) {
-                    held.named(group, table[slot.named() + i], row.names().get(i));
+                    filled.add(held.filled(group, table[slot.named() + i], row.names().get(i)));
                 }
             }
             slot.named(slot.named() + row.names().size());
         }
+        return filled;
     }
 
     private void requireFits(Step step) {

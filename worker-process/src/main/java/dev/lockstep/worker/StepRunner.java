@@ -2,8 +2,10 @@
 package dev.lockstep.worker;
 
 import dev.lockstep.cluster.process.Failpoints;
+import dev.lockstep.kernels.DeviceLostException;
 import dev.lockstep.nccl.OutOfSharedMemoryException;
 import java.time.Duration;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
@@ -16,18 +18,26 @@ import org.jspecify.annotations.Nullable;
 /// The one thread that owns the device: it runs commands in order and replies to the connection of
 /// each.
 ///
-/// A command that fails ends the epoch with an error message to the scheduler, not the thread. The
-/// inbox is bounded; a step that finds it full is refused with an error message. A correct
+/// A step is launched while the preceding one still runs on the device; a step that has finished
+/// when its launch returns, as on a CPU, completes at once. A command that fails ends the epoch,
+/// and every step in flight with it, with one error message to the scheduler; the thread goes on.
+/// The inbox is bounded; a step that finds it full is refused with an error message. A correct
 /// scheduler has two steps in flight.
 final class StepRunner implements AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(StepRunner.class);
     private static final int INBOX = 16;
+
+    /// How long an aborted device may take to finish its ops before this process gives it up.
+    private static final Duration DRAIN_LIMIT = Duration.ofSeconds(2);
 
     private final Rank rank;
     private final Failpoints failpoints;
     private final Consumer<Throwable> unusable;
     private final BlockingQueue<Command> inbox = new ArrayBlockingQueue<>(INBOX);
     private final Thread thread = Thread.ofPlatform().name("step-runner").unstarted(this::loop);
+
+    private final CompletionWatcher watcher;
+    private final StepsInFlight inFlight = new StepsInFlight();
 
     /// Written by the step thread; other threads read it only to abort.
     private volatile @Nullable Session session;
@@ -42,6 +52,9 @@ final class StepRunner implements AutoCloseable {
         record Form(Formation formation, Replies replies) implements Command {}
 
         record Run(Step step, Replies replies) implements Command {}
+
+        /// The watcher has seen the end of a step.
+        record Ended(LaunchedStep step, Optional<Throwable> failure) implements Command {}
 
         record Stop() implements Command {}
     }
@@ -84,6 +97,10 @@ final class StepRunner implements AutoCloseable {
         this.rank = rank;
         this.failpoints = failpoints;
         this.unusable = unusable;
+        this.watcher =
+                new CompletionWatcher(
+                        rank.kernels(),
+                        (step, failure) -> inbox.put(new Command.Ended(step, failure)));
     }
 
     void start() {
@@ -128,6 +145,8 @@ final class StepRunner implements AutoCloseable {
             thread.join(Duration.ofSeconds(5));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
+        } finally {
+            watcher.close();
         }
     }
 
@@ -145,11 +164,13 @@ final class StepRunner implements AutoCloseable {
 
     private void loop() {
         try {
+            rank.kernels().attachThread();
             while (!Thread.currentThread().isInterrupted()) {
                 switch (inbox.take()) {
                     case Join join -> join(join);
                     case Command.Form form -> form(form);
                     case Command.Run run -> run(run);
+                    case Command.Ended ended -> ended(ended);
                     case Command.Stop stop -> {
                         return;
                     }
@@ -203,26 +224,89 @@ final class StepRunner implements AutoCloseable {
     }
 
     private void run(Command.Run run) {
-        Session current = session;
         Step step = run.step;
         if (refuses(step.epoch(), step.number(), run.replies)) {
             return;
         }
+        completeReached();
+        if (inFlight.isFull()) {
+            completeOldest();
+        }
+        Session current = session;
         if (current == null || current.epoch() != step.epoch()) {
             run.replies.failed(
                     step.epoch(), step.number(), "epoch %d is not formed".formatted(step.epoch()));
             return;
         }
+        LaunchedStep launched;
         try {
             failpoints.hit(WorkerMain.BEFORE_STEP);
-            StepOutcome outcome = current.run(step);
+            launched = current.launch(step);
+        } catch (RuntimeException | Error e) {
+            fail(step.epoch(), step.number(), run.replies, e);
+            return;
+        }
+        inFlight.add(launched, run.replies);
+        if (launched.readBack().isPresent()) {
+            completeThrough(launched);
+        } else {
+            completeReached();
+        }
+        if (inFlight.contains(launched)) {
+            watcher.watch(launched);
+        }
+    }
+
+    /// A step that completed without its watcher, or belongs to an epoch that has ended, needs
+    /// nothing.
+    private void ended(Command.Ended ended) {
+        if (!inFlight.contains(ended.step)) {
+            return;
+        }
+        if (ended.failure.isEmpty()) {
+            completeThrough(ended.step);
+            return;
+        }
+        StepsInFlight.Flight oldest = inFlight.removeOldest();
+        fail(oldest.step().epoch(), oldest.step().number(), oldest.replies(), ended.failure.get());
+    }
+
+    private void completeReached() {
+        while (inFlight.oldestReached()) {
+            completeOldest();
+        }
+    }
+
+    private void completeThrough(LaunchedStep step) {
+        while (inFlight.contains(step)) {
+            completeOldest();
+        }
+    }
+
+    /// Completes the oldest step in flight, or fails it and ends the epoch.
+    private void completeOldest() {
+        Session current = Objects.requireNonNull(session, "steps are in flight without a session");
+        StepsInFlight.Flight flight = inFlight.removeOldest();
+        LaunchedStep step = flight.step();
+        try {
+            StepOutcome outcome = current.complete(step);
             failpoints.hit(WorkerMain.AFTER_STEP);
             lastFinished = step.number();
-            run.replies.finished(outcome);
+            flight.replies().finished(outcome);
         } catch (RuntimeException | Error e) {
-            LOG.warn("step ({}, {}) failed", step.epoch(), step.number(), e);
+            fail(step.epoch(), step.number(), flight.replies(), e);
+        }
+    }
+
+    private void fail(long epoch, long number, Replies replies, Throwable failure) {
+        LOG.warn("step ({}, {}) failed", epoch, number, failure);
+        // The scheduler hears of it first: it tells the other ranks, which may wait for this one.
+        replies.failed(epoch, number, failure.getMessage() + "");
+        if (failure instanceof DeviceLostException lost) {
+            forget();
+            unusable.accept(lost);
+        } else {
             drop();
-            run.replies.failed(step.epoch(), step.number(), e.getMessage() + "");
         }
     }
 
@@ -236,12 +320,31 @@ final class StepRunner implements AutoCloseable {
         return refuses;
     }
 
+    /// Ends the session. Steps in flight are abandoned; what they compute in is freed only once the
+    /// device has finished them.
     private void drop() {
+        Session current = forget();
+        if (current == null) {
+            return;
+        }
+        try {
+            if (!current.drained(DRAIN_LIMIT)) {
+                throw new DeviceLostException(
+                        "the device has not finished its ops %d s after they were aborted"
+                                .formatted(DRAIN_LIMIT.toSeconds()));
+            }
+            current.close();
+        } catch (DeviceLostException e) {
+            LOG.error("epoch {} leaves a device that cannot be used", current.epoch(), e);
+            unusable.accept(e);
+        }
+    }
+
+    private @Nullable Session forget() {
         Session current = session;
         session = null;
         lastFinished = 0;
-        if (current != null) {
-            current.close();
-        }
+        inFlight.clear();
+        return current;
     }
 }

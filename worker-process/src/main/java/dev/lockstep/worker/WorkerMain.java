@@ -15,6 +15,7 @@ import dev.lockstep.cluster.process.HostMemory;
 import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.cluster.process.SettingsException;
 import dev.lockstep.kernels.DeviceCapabilities;
+import dev.lockstep.kernels.DeviceLostException;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.cpu.CpuKernels;
 import dev.lockstep.kernels.cpu.CpuOptions;
@@ -120,7 +121,10 @@ public final class WorkerMain {
                         failpoints,
                         failure -> {
                             System.err.println("lockstep worker: " + failure.getMessage());
-                            daemon.exitWith(ExitCode.UNUSABLE);
+                            daemon.exitWith(
+                                    failure instanceof DeviceLostException
+                                            ? ExitCode.DEVICE_LOST
+                                            : ExitCode.UNUSABLE);
                         });
         var announcement = new Announcement();
         ScheduledExecutorService timer =

@@ -50,13 +50,15 @@ class HeldBlocksTest {
 
     /// Fills blocks 5 and 9 and one token of block 7.
     private static void fillTwo(Session session) {
-        session.run(
-                TestWorker.step(
-                        session,
-                        NONE,
-                        List.of(TestWorker.admission(0, new int[33], NONE, TestWorker.seeded(1))),
-                        new Step.Row(
-                                0, 0, 33, List.of(new int[] {5, 9, 7}), List.of(FIRST, SECOND))));
+        session.run(filling(session, FIRST, SECOND));
+    }
+
+    private static Step filling(Session session, BlockHash... names) {
+        return TestWorker.step(
+                session,
+                NONE,
+                List.of(TestWorker.admission(0, new int[33], NONE, TestWorker.seeded(1))),
+                new Step.Row(0, 0, 33, List.of(new int[] {5, 9, 7}), List.of(names)));
     }
 
     @Test
@@ -141,6 +143,70 @@ class HeldBlocksTest {
             assertThrows(CommunicatorAbortedException.class, () -> fillTwo(session));
         }
         assertEquals(List.of(), worker.rank.held(KEY).blocks(0));
+    }
+
+    @Test
+    void aStepThatIsLaunchedAndNeverCompletedNamesNoBlock() {
+        try (Session session = open(1, TestWorker.BLOCKS, false)) {
+            LaunchedStep _ = session.launch(filling(session, FIRST, SECOND));
+            assertEquals(List.of(), worker.rank.held(KEY).blocks(0));
+        }
+        try (Session session = open(2, TestWorker.BLOCKS, true)) {
+            assertEquals(List.of(), worker.rank.held(KEY).blocks(0));
+            session.run(filling(session, FIRST, SECOND));
+        }
+        assertEquals(List.of(5, 9), worker.rank.held(KEY).blocks(0));
+    }
+
+    @Test
+    void aStepThatIsLaunchedRemovesTheNamesOfTheBlocksItWrites() {
+        try (Session session = open(1, TestWorker.BLOCKS, false)) {
+            fillTwo(session);
+            session.run(TestWorker.step(session, new int[] {0}, List.of()));
+            LaunchedStep _ = session.launch(filling(session, FIRST, SECOND));
+            assertEquals(List.of(), worker.rank.held(KEY).blocks(0));
+        }
+        assertEquals(List.of(), worker.rank.held(KEY).blocks(0));
+    }
+
+    /// The next step gives block 9 to another sequence before the name of its content is recorded.
+    @Test
+    void aBlockThatALaterStepWritesGetsNoNameWhenTheEarlierOneCompletes() {
+        try (Session session = open(1, TestWorker.BLOCKS, false)) {
+            LaunchedStep fills = session.launch(filling(session, FIRST, SECOND));
+            LaunchedStep writes =
+                    session.launch(
+                            TestWorker.step(
+                                    session,
+                                    new int[] {0},
+                                    List.of(
+                                            TestWorker.admission(
+                                                    0, new int[3], NONE, TestWorker.seeded(1))),
+                                    TestWorker.row(0, 0, 3, 9)));
+            session.complete(fills);
+            assertEquals(List.of(5), worker.rank.held(KEY).blocks(0));
+            session.complete(writes);
+            assertEquals(List.of(5), worker.rank.held(KEY).blocks(0));
+        }
+    }
+
+    @Test
+    void aBlockThatALaterStepCopiesToGetsNoNameWhenTheEarlierOneCompletes() {
+        try (Session session = open(1, TestWorker.BLOCKS, false)) {
+            LaunchedStep fills = session.launch(filling(session, FIRST, SECOND));
+            LaunchedStep copies =
+                    session.launch(
+                            new Step(
+                                    1,
+                                    2,
+                                    new int[] {0},
+                                    List.of(),
+                                    List.of(new Step.Copy(0, 7, 5, 1)),
+                                    List.of()));
+            session.complete(fills);
+            session.complete(copies);
+            assertEquals(List.of(9), worker.rank.held(KEY).blocks(0));
+        }
     }
 
     /// A chain of prompt tokens has the same bits whether its blocks were kept by an aborted epoch

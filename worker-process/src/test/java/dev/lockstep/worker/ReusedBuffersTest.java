@@ -133,7 +133,8 @@ class ReusedBuffersTest {
     void theSegmentsOfASessionAreFound() throws IOException {
         try (TestWorker worker = TestWorker.onTinyModel(folder);
                 Session session = worker.open(1)) {
-            assertEquals(2, segments(session).size(), "of the batch and of the samples");
+            assertEquals(
+                    3, segments(session).size(), "of the batch and of the samples of two steps");
         }
     }
 

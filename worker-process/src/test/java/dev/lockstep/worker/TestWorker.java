@@ -49,10 +49,16 @@ final class TestWorker implements AutoCloseable {
     }
 
     static TestWorker onModel(Path folder, int maxPositions) {
+        return onModel(folder, maxPositions, openKernels());
+    }
+
+    /// @param kernels closed with the worker
+    static TestWorker onModel(Path folder, int maxPositions, Kernels kernels) {
         return onModel(
                 folder,
                 maxPositions,
-                kernels -> new HostConnector(config(folder, List.of()), kernels),
+                kernels,
+                new HostConnector(config(folder, List.of()), kernels),
                 List.of());
     }
 
@@ -62,8 +68,21 @@ final class TestWorker implements AutoCloseable {
             int maxPositions,
             Function<Kernels, Connector> connector,
             List<String> settings) {
+        Kernels kernels = openKernels();
+        return onModel(folder, maxPositions, kernels, connector.apply(kernels), settings);
+    }
+
+    static Kernels openKernels() {
+        return CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning());
+    }
+
+    private static TestWorker onModel(
+            Path folder,
+            int maxPositions,
+            Kernels kernels,
+            Connector connector,
+            List<String> settings) {
         ModelSource source = ModelSource.open(folder);
-        Kernels kernels = CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning());
         ComputeTypes types = source.computeTypes("auto", "auto", kernels.capabilities());
         Shard shard = source.shard(0, 1);
         Model model =
@@ -81,7 +100,7 @@ final class TestWorker implements AutoCloseable {
                 new Rank(
                         model,
                         kernels,
-                        connector.apply(kernels),
+                        connector,
                         new Rank.RankLimits(
                                 maxPositions, WorkerConfig.BLOCK_SIZE, MAX_TOKENS, kvBytes));
         return new TestWorker(

@@ -15,6 +15,9 @@ public final class ExitCode {
     /// A model, device or peer that does not fit the settings: a restart cannot help.
     public static final int UNUSABLE = 78;
 
+    /// A device that this process can no longer use: a new process may.
+    public static final int DEVICE_LOST = 86;
+
     /// Stopped by SIGINT, in the convention of shells.
     public static final int INTERRUPTED = 130;
 

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.worker;
+
+import dev.lockstep.kernels.Mark;
+import java.util.List;
+import java.util.Optional;
+
+/// A step whose ops are called, and all that its completion needs: later steps may release and
+/// reassign its slots meanwhile.
+///
+/// @param mark reached once the step's ops have finished
+/// @param launchedNanos the time of [System#nanoTime] when the launch began
+/// @param sampled the samples on their way to the host; empty on ranks that do not sample
+/// @param readBack the batch, if positions are read back: then the step completes before the next
+///   one is launched
+/// @param filled the blocks that get names when the step completes
+record LaunchedStep(
+        long epoch,
+        long number,
+        Mark mark,
+        long launchedNanos,
+        List<StepOutcome.Refused> refused,
+        Optional<SampleReader.Coming> sampled,
+        Optional<BatchBuilder.Batch> readBack,
+        List<HeldBlocks.Filled> filled) {
+    LaunchedStep {
+        refused = List.copyOf(refused);
+        filled = List.copyOf(filled);
+    }
+}
