@@ -147,6 +147,23 @@ public interface WaitingContract extends KernelsContract {
         }
     }
 
+    @Test
+    default void expertsDoNotAllocateAfterMemoryIsReserved() {
+        ExpertRun run = ExpertRun.of(TensorType.F32, TensorType.Q8_0, DType.F32);
+        int tokens = 40;
+        float[] x = new float[tokens * ExpertRun.HIDDEN];
+        float[] logits = new float[tokens * ExpertRun.EXPERTS];
+        try (TestDevice device = device()) {
+            Kernels kernels = device.kernels();
+            ExpertSet set = kernels.prepareExperts(run.layer(kernels));
+            Tensor out = device.zeros(tokens, ExpertRun.HIDDEN);
+            kernels.reserve(tokens, 4, 64);
+            long first = growth(kernels, () -> ExpertRun.run(device, set, x, logits, out));
+            long again = growth(kernels, () -> ExpertRun.run(device, set, x, logits, out));
+            assertEquals(again, first);
+        }
+    }
+
     private static long growth(Kernels kernels, Runnable ops) {
         long before = kernels.allocatedBytes();
         ops.run();
