@@ -59,6 +59,11 @@ public interface Communicator extends AutoCloseable {
     /// than once.
     void abort(String reason);
 
+    /// Throws [CommunicatorAbortedException] if the group is aborted. Where collectives run on a
+    /// device, the ops that follow one that was aborted have read undefined values, so a step asks
+    /// once it has completed.
+    void requireRunning();
+
     @Override
     void close();
 }

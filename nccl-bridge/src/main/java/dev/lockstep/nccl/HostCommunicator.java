@@ -281,6 +281,11 @@ public final class HostCommunicator implements Communicator {
     }
 
     @Override
+    public void requireRunning() {
+        barrier.requireRunning();
+    }
+
+    @Override
     public synchronized void close() {
         if (closed) {
             return;

@@ -86,15 +86,16 @@ public final class SoloCommunicator implements Communicator {
     }
 
     @Override
-    public void close() {
-        buffers.forEach(DeviceBuffer::close);
-        buffers.clear();
-    }
-
-    private void requireRunning() {
+    public void requireRunning() {
         String reason = abortReason;
         if (!reason.isEmpty()) {
             throw new CommunicatorAbortedException(reason);
         }
+    }
+
+    @Override
+    public void close() {
+        buffers.forEach(DeviceBuffer::close);
+        buffers.clear();
     }
 }

@@ -19,6 +19,7 @@ interface AbortContract extends CommunicatorContract {
                     (communicator, _) -> {
                         communicator.barrier();
                         if (communicator.rank() == size - 1) {
+                            communicator.requireRunning();
                             communicator.abort("the stream broke");
                             communicator.abort("a second reason");
                         }
@@ -27,11 +28,12 @@ interface AbortContract extends CommunicatorContract {
                                 communicator,
                                 size - 1,
                                 "the stream broke",
-                                () -> {
-                                    while (true) {
-                                        communicator.barrier();
-                                    }
-                                });
+                                () -> meetForEver(communicator));
+                        requireAborted(
+                                communicator,
+                                size - 1,
+                                "the stream broke",
+                                communicator::requireRunning);
                     });
         }
     }
@@ -47,7 +49,7 @@ interface AbortContract extends CommunicatorContract {
                     size,
                     (communicator, _) -> {
                         if (communicator.rank() == size - 1) {
-                            // Does not arrive at the barrier, and gets the abort at its next call.
+                            // Does not arrive at the barrier before the abort.
                             aborted.await();
                         }
                         if (communicator.rank() == 0) {
@@ -60,8 +62,16 @@ interface AbortContract extends CommunicatorContract {
                                                 aborted.countDown();
                                             });
                         }
-                        requireAborted(communicator, 0, "no stream", communicator::barrier);
+                        // What rank 0 has sent before may still arrive.
+                        requireAborted(
+                                communicator, 0, "no stream", () -> meetForEver(communicator));
                     });
+        }
+    }
+
+    private static void meetForEver(Communicator communicator) {
+        while (true) {
+            communicator.barrier();
         }
     }
 

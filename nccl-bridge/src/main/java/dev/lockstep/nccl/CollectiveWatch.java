@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.nccl;
+
+import java.time.Duration;
+import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
+import java.util.function.LongSupplier;
+
+/// The watchdog of collectives that run on a device, where a lost peer shows as a kernel that never
+/// ends: it polls for errors that came up later, and aborts when a wait sees no progress.
+///
+/// Everything is counted in ticks of this thread, not by the clock, so that a rank that was stopped
+/// and continued does not abort. The communicator that starts it closes it.
+final class CollectiveWatch implements AutoCloseable {
+    static final Duration TICK = Duration.ofMillis(100);
+    static final int IDLE_TICKS = 50;
+
+    private final int rank;
+    private final LongSupplier progress;
+    private final BooleanSupplier awaited;
+    private final Runnable poll;
+    private final Consumer<String> abort;
+    private final Thread thread;
+    private volatile boolean closed;
+
+    private long lastProgress;
+    private int idleTicks;
+
+    /// All of these are called by this thread.
+    ///
+    /// @param progress the number of ops finished on the device
+    /// @param awaited whether a thread waits for the device or for NCCL
+    /// @param poll throws what NCCL has reported
+    /// @param abort receives the reason to abort, more than once if it does not help
+    CollectiveWatch(
+            int rank,
+            LongSupplier progress,
+            BooleanSupplier awaited,
+            Runnable poll,
+            Consumer<String> abort) {
+        this.rank = rank;
+        this.progress = progress;
+        this.awaited = awaited;
+        this.poll = poll;
+        this.abort = abort;
+        this.thread =
+                Thread.ofPlatform().daemon().name("collective-watch-" + rank).unstarted(this::run);
+    }
+
+    void start() {
+        thread.start();
+    }
+
+    private void run() {
+        while (!closed) {
+            tick();
+            try {
+                Thread.sleep(TICK);
+            } catch (InterruptedException e) {
+                return;
+            }
+        }
+    }
+
+    void tick() {
+        try {
+            poll.run();
+        } catch (RuntimeException e) {
+            abort.accept(e.getMessage() + "");
+            return;
+        }
+        long finished = progress.getAsLong();
+        idleTicks = awaited.getAsBoolean() && finished == lastProgress ? idleTicks + 1 : 0;
+        lastProgress = finished;
+        if (idleTicks >= IDLE_TICKS) {
+            abort.accept(
+                    "rank %d waits for its device, which finished no op for %.1f s"
+                            .formatted(rank, IDLE_TICKS * TICK.toMillis() / 1000.0));
+        }
+    }
+
+    @Override
+    public void close() {
+        closed = true;
+        thread.interrupt();
+        try {
+            thread.join(TICK.multipliedBy(20));
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.nccl;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/// Tests that tick by hand instead of waiting for seconds.
+final class CollectiveWatchTest {
+    private final List<String> aborts = new ArrayList<>();
+    private long progress;
+    private boolean awaited = true;
+    private String error = "";
+
+    private final CollectiveWatch watch =
+            new CollectiveWatch(1, () -> progress, () -> awaited, this::poll, aborts::add);
+
+    private void poll() {
+        if (!error.isEmpty()) {
+            throw new IllegalStateException(error);
+        }
+    }
+
+    private void tick(int times) {
+        for (int i = 0; i < times; i++) {
+            watch.tick();
+        }
+    }
+
+    @Test
+    void aWaitWithoutProgressAborts() {
+        tick(CollectiveWatch.IDLE_TICKS - 1);
+        assertEquals(List.of(), aborts);
+        tick(1);
+        assertEquals(
+                List.of("rank 1 waits for its device, which finished no op for 5.0 s"), aborts);
+    }
+
+    @Test
+    void aLongStepWithProgressIsNotAborted() {
+        for (int layer = 0; layer < 100; layer++) {
+            progress++;
+            tick(CollectiveWatch.IDLE_TICKS - 1);
+        }
+        assertEquals(List.of(), aborts);
+    }
+
+    @Test
+    void anIdleRankIsNotAborted() {
+        awaited = false;
+        tick(10 * CollectiveWatch.IDLE_TICKS);
+        awaited = true;
+        tick(CollectiveWatch.IDLE_TICKS - 1);
+        assertEquals(List.of(), aborts);
+    }
+
+    @Test
+    void anErrorThatCameUpLaterAborts() {
+        tick(1);
+        error = "NCCL failed: unhandled system error (2)";
+        tick(1);
+        assertEquals(List.of(error), aborts);
+    }
+}
