@@ -119,7 +119,6 @@ int compile(Program& program, const std::string& architecture, const std::vector
     command.insert(command.end(), options.begin(), options.end());
     bool works = run(command, work, work + "/log");
     program.log = read(work + "/log");
-    if (!works) fprintf(stderr, "emulated NVRTC: %s\n", program.log.c_str());
     std::vector<std::string> remove = {"rm", "-rf", work};
     run(remove, "", "/dev/null");
     if (!works) return COMPILATION;

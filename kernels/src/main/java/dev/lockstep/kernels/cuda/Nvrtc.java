@@ -155,18 +155,18 @@ public final class Nvrtc {
                         program,
                         options.size(),
                         strings(options, arena));
-        byte[] text = bytes("nvrtcGetProgramLog", program, arena);
+        byte[] text = bytes("nvrtcGetProgramLogSize", "nvrtcGetProgramLog", program, arena);
         // The log ends with a zero byte.
         String log = new String(text, 0, Math.max(text.length - 1, 0), UTF_8);
         if (result != 0) {
             throw new KernelCompileException(name, text(result), log);
         }
-        return new CompiledKernel(bytes("nvrtcGetCUBIN", program, arena), log);
+        return new CompiledKernel(bytes("nvrtcGetCUBINSize", "nvrtcGetCUBIN", program, arena), log);
     }
 
-    private byte[] bytes(String function, MemorySegment program, Arena arena) {
+    private byte[] bytes(String sizeFunction, String function, MemorySegment program, Arena arena) {
         MemorySegment size = arena.allocate(JAVA_LONG);
-        check(functions.call(function + "Size", OF_PROGRAM, program, size), function + "Size");
+        check(functions.call(sizeFunction, OF_PROGRAM, program, size), sizeFunction);
         MemorySegment bytes = arena.allocate(Math.max(size.get(JAVA_LONG, 0), 1));
         check(functions.call(function, OF_PROGRAM, program, bytes), function);
         return bytes.asSlice(0, size.get(JAVA_LONG, 0)).toArray(JAVA_BYTE);

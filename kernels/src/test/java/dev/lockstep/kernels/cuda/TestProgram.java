@@ -25,8 +25,8 @@ final class TestProgram {
               if (i < p.size) p.x[i] = p.x[i] * p.factor + p.summand + MORE;
             }
 
-            // Writes far behind x.
-            LS_KERNEL(stray, AffineParams) { p.x[p.size + (1 << 20)] = 1; }
+            // Writes into the pages behind x.
+            LS_KERNEL(stray, AffineParams) { p.x[p.size + 1000] = 1; }
 
             // Writes one float behind x.
             LS_KERNEL(overrun, AffineParams) { p.x[p.size] = 1; }

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.kernels.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.kernels.DevicePointer;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+/// Errors after which a process is done for, each in a process of its own.
+final class CudaFaultTest {
+
+    @Test
+    void aKernelThatStraysIsReportedByTheNextWaitAndEveryCallAfterIt()
+            throws IOException, InterruptedException {
+        String expected =
+                """
+                launched
+                cuStreamSynchronize failed: CUDA_ERROR_ILLEGAL_ADDRESS (700), an illegal memory access was encountered; the last kernel was %s
+                sticky true
+                cuMemAlloc failed: CUDA_ERROR_ILLEGAL_ADDRESS (700), an illegal memory access was encountered; the last kernel was %s
+                """;
+        assertEquals(expected.formatted("stray", "stray"), run(Map.of(), "stray"));
+        assertEquals(expected.formatted("overrun", "overrun"), run(Map.of(), "overrun"));
+    }
+
+    @Test
+    void aFaultOfTheDeviceComesLateAndStays() throws IOException, InterruptedException {
+        String output = run(Map.of("LOCKSTEP_EMULATION_FAULTS", "cuLaunchKernel:1:719"), "affine");
+        assertTrue(
+                output.startsWith(
+                        "launched\ncuStreamSynchronize failed: CUDA_ERROR_LAUNCH_FAILED (719)"),
+                output);
+        assertTrue(output.contains("sticky true\ncuMemAlloc failed"), output);
+    }
+
+    @Test
+    void aFaultOfACallComesAtOnceAndPasses() throws IOException, InterruptedException {
+        assertEquals(
+                """
+                cuLaunchKernel failed: CUDA_ERROR_OUT_OF_MEMORY (2), out of memory; the last kernel was affine
+                sticky false
+                works
+                """,
+                run(Map.of("LOCKSTEP_EMULATION_FAULTS", "cuLaunchKernel:1:2"), "affine"));
+    }
+
+    private static String run(Map<String, String> environment, String kernel)
+            throws IOException, InterruptedException {
+        EmulatedCuda.folder();
+        ForkedJava run = ForkedJava.run(Launch.class, environment, List.of(), kernel);
+        assertEquals(0, run.code(), run.output());
+        return String.join(
+                        "\n",
+                        run.output()
+                                .lines()
+                                .filter(
+                                        line ->
+                                                !line.startsWith("emulated ")
+                                                        && !line.contains("WARN")
+                                                        && !line.contains(" INFO "))
+                                .toList())
+                + "\n";
+    }
+
+    /// Launches a kernel in a process of its own and goes on calling the driver.
+    static final class Launch {
+
+        private Launch() {}
+
+        public static void main(String[] arguments) {
+            Cuda cuda = EmulatedCuda.open();
+            Nvrtc nvrtc = Nvrtc.open(cuda.libraries());
+            byte[] code =
+                    nvrtc.compile(
+                                    TestProgram.source(),
+                                    cuda.device().architecture(),
+                                    List.of("-DMORE=0", "--fmad=false"))
+                            .image();
+            CudaKernel kernel = cuda.kernel(cuda.load(code), arguments[0], 0);
+            CudaStream stream = cuda.stream(0);
+            DevicePointer memory = cuda.allocate(100);
+            try (Arena arena = Arena.ofConfined()) {
+                MemorySegment parameters =
+                        TestProgram.parameters(arena, memory.address(), 25, 1, 1);
+                cuda.launch(kernel, 1, 1, 1, 32, 0, parameters, stream);
+                System.out.println("launched");
+                cuda.synchronize(stream);
+            } catch (CudaException failure) {
+                System.out.println(failure.getMessage());
+                System.out.println("sticky " + failure.isSticky());
+            }
+            try {
+                cuda.allocate(16);
+                System.out.println("works");
+            } catch (CudaException failure) {
+                System.out.println(failure.getMessage());
+            }
+        }
+    }
+}
