@@ -40,7 +40,7 @@ constexpr int LS_MAX_THREADS = 256;  // of every block
 #else
 // A kernel has one parameter, the struct `p`.
 #define LS_KERNEL(name, Params) \
-  extern "C" __global__ void __launch_bounds__(LS_MAX_THREADS) name(const __grid_constant__ Params p)
+  extern "C" __global__ void __launch_bounds__(LS_MAX_THREADS, 1) name(const __grid_constant__ Params p)
 #define LS_DYN_SMEM(T, name)                                      \
   extern __shared__ __align__(16) unsigned char ls_dynamic_shared[]; \
   T* name = reinterpret_cast<T*>(ls_dynamic_shared)
