@@ -118,11 +118,10 @@ record RopeReader(JsonObject config, int headDim, int context) {
 
     /// Returns 0 for equal values: 4 and 4.0 are.
     private static int compare(JsonNode a, JsonNode b) {
-        boolean equal =
-                a.isNumber() && b.isNumber()
-                        ? a.decimalValue().compareTo(b.decimalValue()) == 0
-                        : a.equals(b);
-        return equal ? 0 : 1;
+        if (a.isNumber() && b.isNumber()) {
+            return a.decimalValue().compareTo(b.decimalValue());
+        }
+        return a.equals(b) ? 0 : 1;
     }
 
     private int rotaryDim(JsonObject nearest) {
