@@ -207,6 +207,11 @@ final class BadStartIT {
                         "--chat-template="
                                 + Files.writeString(folder.resolve("own.jinja"), "{% if %}")));
         starts.put(
+                "a broken tokenizer",
+                unusable(
+                        List.of("tokenizer.json", "merge"),
+                        "--model=" + BrokenModels.brokenTokenizer(folder)));
+        starts.put(
                 "a sampling value out of range",
                 unusable(
                         List.of("generation_config.json", "top_p", "1.5", "--generation-config"),

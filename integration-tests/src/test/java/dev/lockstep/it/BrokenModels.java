@@ -73,6 +73,17 @@ final class BrokenModels {
         return model;
     }
 
+    /// Writes a model whose tokenizer has a merge of a piece that is not in its vocabulary.
+    static Path brokenTokenizer(Path folder) throws IOException {
+        Path model = written(folder, "broken-tokenizer");
+        Path file = model.resolve("tokenizer.json");
+        var tokenizer = (ObjectNode) JsonNodes.read(file);
+        var text = (ObjectNode) tokenizer.get("model");
+        text.putArray("merges").add("no such pieces");
+        Files.writeString(file, tokenizer.toString());
+        return model;
+    }
+
     static Path badSampling(Path folder) throws IOException {
         Path model = written(folder, "bad-sampling");
         Files.writeString(model.resolve("generation_config.json"), "{\"top_p\":1.5}");
