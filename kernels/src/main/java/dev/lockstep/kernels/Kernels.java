@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
-import dev.lockstep.checkpoint.TensorType;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
@@ -13,7 +12,7 @@ import java.util.Optional;
 /// have [#activationType]; logits, sums, and vectors such as weights of norms and biases are F32.
 /// An op computes in F32 or better and rounds its result once. The worker that opened the kernels
 /// closes them, after everything allocated from them.
-public interface Kernels extends AutoCloseable {
+public interface Kernels extends Preparation, AutoCloseable {
 
     Device device();
 
@@ -80,29 +79,6 @@ public interface Kernels extends AutoCloseable {
     /// Returns the number of ops finished since start, which grows while a long step computes. Any
     /// thread may call it.
     long progress();
-
-    // Preparation.
-
-    /// Packs the segments for [#matmul] and concatenates their rows. `compute` is one of the
-    /// device's compute types; [DeviceCapabilities#multiplied] says how quantized types use it.
-    PackedWeight prepare(List<WeightRows> segments, DType compute);
-
-    /// Returns the device bytes per weight of a packed matrix; the padding at the end of a matrix
-    /// is not counted.
-    double bytesPerWeight(TensorType type, DType compute);
-
-    EmbeddingTable prepareEmbedding(WeightRows table);
-
-    /// Prepares packed experts for [#experts]; their weights stay where they are.
-    ExpertSet prepareExperts(ExpertLayer layer);
-
-    /// Prepares a vector of at least one value, such as the weight of a norm: one row, as F32.
-    Tensor prepareVector(float[] values);
-
-    /// Prepares tables of `[positions][dimensions / 2]`.
-    RotaryTable prepareRotary(float[][] cos, float[][] sin);
-
-    AttentionBackend attention(AttentionShape shape, KvLayout layout);
 
     PagedKv allocateKv(KvLayout layout, int blocks);
 

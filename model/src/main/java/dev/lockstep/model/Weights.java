@@ -33,6 +33,7 @@ public final class Weights {
     private final Kernels kernels;
     private final LoadSettings settings;
     private final long sourceTotal;
+    private final boolean headersOnly;
     private final Map<RopeConfig, RotaryTable> rotaryTables = new HashMap<>();
     private Optional<RotaryTable> emptyRotaryTable = Optional.empty();
     private long bytes;
@@ -45,18 +46,30 @@ public final class Weights {
             Kernels kernels,
             LoadSettings settings,
             long storedBytes) {
+        this(checkpoint, shard, kernels, settings, storedBytes, false);
+    }
+
+    private Weights(
+            Checkpoint checkpoint,
+            Shard shard,
+            Kernels kernels,
+            LoadSettings settings,
+            long storedBytes,
+            boolean headersOnly) {
         this.checkpoint = checkpoint;
         this.shard = shard;
         this.kernels = kernels;
         this.settings = settings;
         this.sourceTotal = Math.max(1, storedBytes);
+        this.headersOnly = headersOnly;
     }
 
     /// Returns the weights of a shard without their bytes: a family that loads from them checks
     /// names and shapes.
     static Weights ofHeaders(Checkpoint checkpoint, Shard shard) {
         var settings = new LoadSettings(DType.F32, DType.F32, 16, 1, LoadSettings.Progress.none());
-        return new Weights(checkpoint, shard, new HeaderKernels(), settings, 0);
+        Kernels kernels = new HeaderPreparation().kernels();
+        return new Weights(checkpoint, shard, kernels, settings, 0, true);
     }
 
     public ModelConfig config() {
@@ -123,7 +136,7 @@ public final class Weights {
     /// transposed copy lives until it is packed.
     public OutputRows transposedLinear(String name, int rows, int columns) {
         WeightMatrix stored = matrix(name + ".weight", columns, rows);
-        return linear(name, headersOnly() ? Transposed.shape(stored) : Transposed.of(stored));
+        return linear(name, headersOnly ? Transposed.shape(stored) : Transposed.of(stored));
     }
 
     private OutputRows linear(String name, WeightMatrix matrix) {
@@ -233,13 +246,9 @@ public final class Weights {
         return weight;
     }
 
-    private boolean headersOnly() {
-        return kernels instanceof HeaderKernels;
-    }
-
     private WeightRows source(OutputRows outputs, Span columns) {
         WeightMatrix matrix = outputs.matrix();
-        IntStream rows = headersOnly() ? IntStream.empty() : IntStream.of(outputs.rows().numbers());
+        IntStream rows = headersOnly ? IntStream.empty() : IntStream.of(outputs.rows().numbers());
         return new WeightRows(
                 matrix.name(),
                 matrix.data(),

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.kernels;
+
+import dev.lockstep.checkpoint.TensorType;
+import java.util.List;
+
+/// What a model prepares once, when it loads; [Kernels] with ops run on it.
+public interface Preparation {
+
+    /// Packs the segments for [Kernels#matmul] and concatenates their rows. `compute` is one of the
+    /// device's compute types; [DeviceCapabilities#multiplied] says how quantized types use it.
+    PackedWeight prepare(List<WeightRows> segments, DType compute);
+
+    /// Returns the device bytes per weight of a packed matrix; the padding at the end of a matrix
+    /// is not counted.
+    double bytesPerWeight(TensorType type, DType compute);
+
+    EmbeddingTable prepareEmbedding(WeightRows table);
+
+    /// Prepares packed experts for [Kernels#experts]; their weights stay where they are.
+    ExpertSet prepareExperts(ExpertLayer layer);
+
+    /// Prepares a vector of at least one value, such as the weight of a norm: one row, as F32.
+    Tensor prepareVector(float[] values);
+
+    /// Prepares tables of `[positions][dimensions / 2]`.
+    RotaryTable prepareRotary(float[][] cos, float[][] sin);
+
+    AttentionBackend attention(AttentionShape shape, KvLayout layout);
+}

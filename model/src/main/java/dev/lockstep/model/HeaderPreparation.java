@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.model;
+
+import dev.lockstep.checkpoint.TensorType;
+import dev.lockstep.kernels.AttentionBackend;
+import dev.lockstep.kernels.AttentionShape;
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.DevicePointer;
+import dev.lockstep.kernels.EmbeddingTable;
+import dev.lockstep.kernels.ExpertLayer;
+import dev.lockstep.kernels.ExpertSet;
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.KvLayout;
+import dev.lockstep.kernels.PackedWeight;
+import dev.lockstep.kernels.Preparation;
+import dev.lockstep.kernels.RotaryTable;
+import dev.lockstep.kernels.Tensor;
+import dev.lockstep.kernels.WeightRows;
+import java.lang.reflect.Proxy;
+import java.util.List;
+
+/// A preparation without memory: a family that loads with it has checked the name and the shape of
+/// every tensor it needs, from headers.
+final class HeaderPreparation implements Preparation {
+    private static final DevicePointer NOWHERE = new DevicePointer(0);
+
+    private record Nothing() implements PackedWeight, EmbeddingTable {
+        @Override
+        public int rows() {
+            return 0;
+        }
+
+        @Override
+        public int columns() {
+            return 0;
+        }
+
+        @Override
+        public long bytes() {
+            return 0;
+        }
+    }
+
+    private record NoExperts(ExpertLayer layer) implements ExpertSet {}
+
+    /// Returns kernels that prepare like this and refuse everything else.
+    Kernels kernels() {
+        return withoutOps(Kernels.class);
+    }
+
+    @Override
+    public PackedWeight prepare(List<WeightRows> segments, DType compute) {
+        return new Nothing();
+    }
+
+    @Override
+    public double bytesPerWeight(TensorType type, DType compute) {
+        return 0;
+    }
+
+    @Override
+    public EmbeddingTable prepareEmbedding(WeightRows table) {
+        return new Nothing();
+    }
+
+    @Override
+    public ExpertSet prepareExperts(ExpertLayer layer) {
+        return new NoExperts(layer);
+    }
+
+    @Override
+    public Tensor prepareVector(float[] values) {
+        return new Tensor(NOWHERE, DType.F32, 1, values.length, values.length);
+    }
+
+    @Override
+    public RotaryTable prepareRotary(float[][] cos, float[][] sin) {
+        int pairs = cos[0].length;
+        var table = new Tensor(NOWHERE, DType.F32, cos.length, pairs, pairs);
+        return new RotaryTable(table, table, 2 * pairs);
+    }
+
+    @Override
+    public AttentionBackend attention(AttentionShape shape, KvLayout layout) {
+        return withoutOps(AttentionBackend.class);
+    }
+
+    /// Returns an instance that has the methods of this class and refuses all others of `type`.
+    private <T> T withoutOps(Class<T> type) {
+        return type.cast(
+                Proxy.newProxyInstance(
+                        type.getClassLoader(),
+                        new Class<?>[] {type},
+                        (_, method, arguments) -> {
+                            if (method.getDeclaringClass().isInstance(this)) {
+                                return method.invoke(this, arguments);
+                            }
+                            throw new UnsupportedOperationException(
+                                    "%s of a model that was loaded from headers"
+                                            .formatted(method.getName()));
+                        }));
+    }
+}
