@@ -2,8 +2,9 @@
 package dev.lockstep.kernels;
 
 /// The memory that [Kernels#experts] computes in, which the caller has counted; all of the same R
-/// rows in the type of activations, R at least the tokens of a step. More rows let an
-/// implementation compute more experts at a time. Its content has no meaning before and after.
+/// rows in the type of activations, R at least the tokens of a step and the experts of a token.
+/// More rows let an implementation compute more experts at a time. Its content has no meaning
+/// before and after.
 ///
 /// @param input `[R, H]`: the tokens of an expert
 /// @param gateUp `[R, 2I]`
@@ -25,9 +26,10 @@ public record ExpertScratch(Tensor input, Tensor gateUp, Tensor product, Tensor 
 
     /// Throws unless this memory fits the experts of a layer and that many tokens.
     public void require(ExpertLayer layer, DType type, int tokens) {
-        if (rows() < tokens) {
+        if (rows() < Math.max(tokens, layer.perToken())) {
             throw new IllegalArgumentException(
-                    "scratch memory of %d rows for %d tokens".formatted(rows(), tokens));
+                    "scratch memory of %d rows for %d tokens of %d experts each"
+                            .formatted(rows(), tokens, layer.perToken()));
         }
         input.require("input", type, rows(), layer.hiddenSize());
         product.require("product", type, rows(), layer.columns());

@@ -255,7 +255,7 @@ public interface ExpertContract extends KernelsContract {
             Tensor logits = device.zeros(DType.F32, 3, EXPERTS);
             Tensor out = device.zeros(3, HIDDEN);
             refused(
-                    "scratch memory of 2 rows for 3 tokens",
+                    "scratch memory of 2 rows for 3 tokens of 3 experts each",
                     () -> kernels.experts(set, x, logits, scratch, out));
             assertThrows(
                     IllegalArgumentException.class,

@@ -94,7 +94,10 @@ record ExpertRun(
                         set,
                         device.activations(tokens, HIDDEN, x),
                         device.floats(tokens, EXPERTS, logits),
-                        scratch(device, tokens, set.layer().columns()),
+                        scratch(
+                                device,
+                                Math.max(tokens, set.layer().perToken()),
+                                set.layer().columns()),
                         out);
     }
 

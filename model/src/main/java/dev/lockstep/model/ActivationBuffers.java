@@ -65,11 +65,12 @@ public final class ActivationBuffers implements AutoCloseable {
         this.hidden = take(type, maxTokens, sizes.hidden);
         this.qkv = take(type, maxTokens, sizes.qkv);
         this.attended = take(type, maxTokens, sizes.attended);
-        this.gateUp = take(type, maxTokens, sizes.gateUp);
-        this.feedForward = take(type, maxTokens, sizes.feedForward);
+        int rows = sizes.feedForwardRows(maxTokens);
+        this.gateUp = take(type, rows, sizes.gateUp);
+        this.feedForward = take(type, rows, sizes.feedForward);
         this.routerLogits = take(DType.F32, maxTokens, sizes.experts);
-        this.expertInput = take(type, maxTokens, sizes.expertHidden);
-        this.expertOutput = take(type, maxTokens, sizes.expertHidden);
+        this.expertInput = take(type, rows, sizes.expertHidden);
+        this.expertOutput = take(type, rows, sizes.expertHidden);
         this.logitInput = take(type, maxLogitRows, sizes.hidden);
         this.logits = take(DType.F32, maxLogitRows, gatheredLogits(config, shard));
         this.partial =
@@ -109,19 +110,16 @@ public final class ActivationBuffers implements AutoCloseable {
     public static long localBytes(
             ModelConfig config, Shard shard, DType type, int maxTokens, int maxLogitRows) {
         Sizes sizes = Sizes.of(config, shard);
-        int[] tokenColumns = {
-            sizes.hidden,
-            sizes.hidden,
-            sizes.qkv,
-            sizes.attended,
-            sizes.gateUp,
-            sizes.feedForward,
-            sizes.expertHidden,
-            sizes.expertHidden
+        int[] tokenColumns = {sizes.hidden, sizes.hidden, sizes.qkv, sizes.attended};
+        int[] feedForwardColumns = {
+            sizes.gateUp, sizes.feedForward, sizes.expertHidden, sizes.expertHidden
         };
         long bytes = aligned((long) maxTokens * sizes.experts * DType.F32.bytes());
         for (int columns : tokenColumns) {
             bytes += aligned((long) maxTokens * columns * type.bytes());
+        }
+        for (int columns : feedForwardColumns) {
+            bytes += aligned((long) sizes.feedForwardRows(maxTokens) * columns * type.bytes());
         }
         bytes += aligned((long) maxLogitRows * sizes.hidden * type.bytes());
         bytes += aligned((long) maxLogitRows * gatheredLogits(config, shard) * DType.F32.bytes());
@@ -270,6 +268,7 @@ public final class ActivationBuffers implements AutoCloseable {
             int gateUp,
             int feedForward,
             int experts,
+            int perToken,
             int expertHidden) {
         static Sizes of(ModelConfig config, Shard shard) {
             int headSize = config.attention().headDim();
@@ -280,7 +279,14 @@ public final class ActivationBuffers implements AutoCloseable {
                     2 * shard.feedForward().size(),
                     shard.feedForward().size(),
                     config.details().experts().map(ExpertConfig::count).orElse(0),
+                    config.details().experts().map(ExpertConfig::perToken).orElse(0),
                     config.details().experts().isPresent() ? config.hiddenSize() : 0);
+        }
+
+        /// Returns the rows of a feed-forward, or of all experts of a token, which are more if a
+        /// step may have very few tokens.
+        int feedForwardRows(int maxTokens) {
+            return Math.max(maxTokens, perToken);
         }
     }
 }

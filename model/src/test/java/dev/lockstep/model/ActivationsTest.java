@@ -33,7 +33,18 @@ class ActivationsTest {
     @Test
     void theMemoryPlanCountsTheScratchMemoryOfExperts() throws URISyntaxException {
         URL file = getClass().getResource("/references/gguf-qwen3moe/model.gguf");
-        requirePlanned(ModelSource.open(Path.of(file.toURI())), 0, 1);
+        ModelSource source = ModelSource.open(Path.of(file.toURI()));
+        requirePlanned(source, 0, 1);
+        int perToken = source.config().details().experts().orElseThrow().perToken();
+        try (Kernels kernels = CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning())) {
+            ComputeTypes types = source.computeTypes("auto", "auto", kernels.capabilities());
+            Model model = load(source, source.shard(0, 1), types, kernels);
+            try (var communicator = new SoloCommunicator(kernels);
+                    ActivationBuffers activations =
+                            new ActivationBuffers(model, kernels, communicator, 1, 1)) {
+                assertEquals(perToken, activations.expertScratch().rows());
+            }
+        }
     }
 
     private static void requirePlanned(ModelSource source, int rank, int size) {
