@@ -89,12 +89,19 @@ public final class AttentionRun {
     public void release(int sequence) {
         free.addAll(0, table(sequence));
         tables.remove(sequence);
-        freeLines.addFirst(lines.remove(sequence));
+        Integer line = lines.remove(sequence);
+        if (line != null) {
+            freeLines.addFirst(line);
+        }
     }
 
     /// Returns where the entry of a sequence's block stands in the block table, line after line.
     int entry(int sequence, int block) {
-        return lines.get(sequence) * COLUMNS + block;
+        return line(sequence) * COLUMNS + block;
+    }
+
+    private int line(int sequence) {
+        return lines.computeIfAbsent(sequence, _ -> freeLines.removeFirst());
     }
 
     public int takeBlock() {
@@ -153,7 +160,7 @@ public final class AttentionRun {
         while (table.size() * BLOCK < chunk.computed() + chunk.count()) {
             table.add(takeBlock());
         }
-        int line = lines.computeIfAbsent(chunk.sequence(), _ -> freeLines.removeFirst());
+        int line = line(chunk.sequence());
         for (int i = 0; i < table.size(); i++) {
             entries[line * COLUMNS + i] = table.get(i);
         }

@@ -24,24 +24,30 @@ final class StepInputs implements AutoCloseable {
     private int columns;
     private int used;
 
-    /// The arrays, those first that every step has.
+    /// The arrays by their rows of the matrix, those first that every step has.
     enum Array {
-        IDS,
-        POSITIONS,
-        STARTS,
-        COMPUTED,
-        LINES,
-        LOGIT_ROWS,
-        LOGIT_SLOTS,
+        IDS(0),
+        POSITIONS(1),
+        STARTS(2),
+        COMPUTED(3),
+        LINES(4),
+        LOGIT_ROWS(5),
+        LOGIT_SLOTS(6),
         /// Indices into the block tables, and the new values of these entries.
-        ENTRIES,
-        BLOCKS,
+        ENTRIES(7),
+        BLOCKS(8),
         /// Of rows without KV.
-        STARTS_WITHOUT_KV,
-        COMPUTED_WITHOUT_KV,
-        LINES_WITHOUT_KV,
-        SCORED_ROWS,
-        SCORED_TARGETS
+        STARTS_WITHOUT_KV(9),
+        COMPUTED_WITHOUT_KV(10),
+        LINES_WITHOUT_KV(11),
+        SCORED_ROWS(12),
+        SCORED_TARGETS(13);
+
+        private final int row;
+
+        Array(int row) {
+            this.row = row;
+        }
     }
 
     private static final int ARRAYS = Array.values().length;
@@ -81,13 +87,13 @@ final class StepInputs implements AutoCloseable {
             throw new IndexOutOfBoundsException(
                     "%s has %d values, not %d".formatted(array, columns, index + 1));
         }
-        used = Math.max(used, array.ordinal() + 1);
-        host.setAtIndex(ValueLayout.JAVA_INT, (long) array.ordinal() * columns + index, value);
+        used = Math.max(used, array.row + 1);
+        host.setAtIndex(ValueLayout.JAVA_INT, (long) array.row * columns + index, value);
     }
 
     /// Returns the first values of an array on the device.
     Tensor array(Array array, int count) {
-        return device.rows(array.ordinal(), array.ordinal() + 1).columns(0, count);
+        return device.rows(array.row, array.row + 1).columns(0, count);
     }
 
     /// Copies the arrays up to the last one that has values.
@@ -97,7 +103,7 @@ final class StepInputs implements AutoCloseable {
 
     /// Copies one array and the next one, before the rest is complete.
     void copyPair(Array first) {
-        copy(first.ordinal(), first.ordinal() + 2);
+        copy(first.row, first.row + 2);
     }
 
     private void copy(int from, int to) {
