@@ -7,7 +7,7 @@ package dev.lockstep.kernels;
 /// Any thread that has called [Kernels#attachThread] may ask and wait.
 public interface Mark {
 
-    /// Returns whether the point is reached, without waiting.
+    /// Returns whether [#await] returns or throws at once. Does not throw.
     boolean reached();
 
     /// Waits until the point is reached. Throws what an op before it found wrong on the device,

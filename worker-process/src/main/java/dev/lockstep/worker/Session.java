@@ -2,6 +2,7 @@
 package dev.lockstep.worker;
 
 import dev.lockstep.kernels.BlockCopy;
+import dev.lockstep.kernels.DeviceLostException;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Mark;
 import dev.lockstep.kernels.PagedKv;
@@ -132,16 +133,22 @@ final class Session implements AutoCloseable {
     /// until `limit` after it has aborted what still runs.
     boolean drained(Duration limit) {
         Mark last = kernels.mark();
-        if (last.reached()) {
-            return true;
+        if (!last.reached()) {
+            abort("the epoch ends");
         }
-        abort("the epoch ends");
         long deadline = System.nanoTime() + limit.toNanos();
         while (!last.reached()) {
             if (System.nanoTime() - deadline > 0) {
                 return false;
             }
             LockSupport.parkNanos(POLL_NANOS);
+        }
+        try {
+            last.await();
+        } catch (DeviceLostException e) {
+            throw e;
+        } catch (RuntimeException e) {
+            LOG.warn("an op of epoch {} failed, which has ended", epoch, e);
         }
         return true;
     }

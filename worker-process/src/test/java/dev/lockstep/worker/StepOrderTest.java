@@ -174,9 +174,11 @@ class StepOrderTest {
         test.awaitLaunched(2);
         test.kernels.fail(new IllegalArgumentException("embed: id 9 of 5"));
         assertEquals(new Reply.Failed(1, 1, "embed: id 9 of 5"), test.next());
-        test.kernels.mend();
         test.kernels.late(false);
-        test.begin(2, true);
+        test.runner.join(2, RunnerUnderTest.KEY, test);
+        assertInstanceOf(Reply.Joined.class, test.next());
+        test.kernels.mend();
+        test.form(2, true);
         send(prefill(2, 1, TestWorker.seeded(3)));
         assertEquals(2, test.finished().epoch());
         assertTrue(test.replies.isEmpty());

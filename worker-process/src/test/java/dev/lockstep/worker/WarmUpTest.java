@@ -2,9 +2,12 @@
 package dev.lockstep.worker;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.cpu.CpuKernels;
+import dev.lockstep.kernels.cpu.CpuOptions;
 import java.io.IOException;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
@@ -60,6 +63,21 @@ class WarmUpTest extends TinyWorkerSetting {
             assertEquals(before, kernels.allocatedBytes());
         } catch (IOException e) {
             throw new AssertionError(e);
+        }
+    }
+
+    @Test
+    void scratchMemoryThatDoesNotFitIsRefused() {
+        Kernels kernels =
+                CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning(), () -> 4L << 10);
+        try (TestWorker small = TestWorker.onModel(folder, TestWorker.MAX_POSITIONS, kernels)) {
+            for (int i = 0; i < 2; i++) {
+                OutOfHostMemoryException refusal =
+                        assertThrows(OutOfHostMemoryException.class, () -> small.open(1));
+                assertEquals(
+                        "a step of 64 tokens: ops need 0 MiB more of scratch memory, 0 MiB are free, lower --max-num-batched-tokens",
+                        refusal.getMessage());
+            }
         }
     }
 
