@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.kernels.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.fail;
+import static org.junit.jupiter.api.Assumptions.abort;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.TreeMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import org.junit.jupiter.api.Test;
+
+/// Every variant of every kernel compiles with NVRTC 13.0 for every architecture, without a warning
+/// and without spilled registers; registers and shared memory are those of `kernels.lock`.
+///
+/// What did not change is not compiled again. With `-Dlockstep.kernels.lock=write` the file is
+/// written instead of compared.
+final class KernelCompilationTest {
+    private static final List<String> ARCHITECTURES =
+            List.of("sm_80", "sm_90a", "sm_100a", "sm_120a");
+    private static final String VERSION = "13.0";
+    private static final Path LOCK = Path.of("src/test/cuda-emulation/kernels.lock");
+    private static final Path DONE = Path.of("target/kernel-compilation");
+
+    @Test
+    void registersAndSharedMemoryAreThoseOfTheLock()
+            throws IOException, InterruptedException, ExecutionException {
+        Nvrtc nvrtc = nvrtc();
+        Files.createDirectories(DONE);
+        var lines = new ArrayList<String>();
+        lines.add("# Registers/bytes of shared memory for " + String.join(", ", ARCHITECTURES));
+        int threads = Runtime.getRuntime().availableProcessors();
+        try (ExecutorService executor = Executors.newFixedThreadPool(threads)) {
+            var compiled = new ArrayList<Future<List<String>>>();
+            for (KernelVariant variant : KernelVariant.all()) {
+                compiled.add(executor.submit(() -> lines(nvrtc, variant)));
+            }
+            for (Future<List<String>> each : compiled) {
+                lines.addAll(each.get());
+            }
+        }
+        String actual = String.join("\n", lines) + "\n";
+        if ("write".equals(System.getProperty("lockstep.kernels.lock"))) {
+            Files.writeString(LOCK, actual);
+        }
+        assertEquals(
+                Files.readString(LOCK),
+                actual,
+                "run with -Dlockstep.kernels.lock=write if the new numbers are right");
+    }
+
+    @Test
+    void everyFileHasAVariant() {
+        List<String> compiled =
+                KernelVariant.all().stream().map(KernelVariant::file).distinct().sorted().toList();
+        assertEquals(KernelFolder.files(".cu"), compiled);
+    }
+
+    @Test
+    void aReportWithAWarningIsRefused() {
+        String report =
+                """
+                ptxas info    : 0 bytes gmem
+                ptxas info    : Compiling entry function 'b' for 'sm_80'
+                ptxas info    : Function properties for b
+                ptxas         .     16 bytes stack frame, 28 bytes spill stores, 20 bytes spill loads
+                ptxas info    : Used 48 registers, used 1 barriers, 2080 bytes smem, 4 bytes cmem[0]
+                ptxas info    : Compiling entry function 'a' for 'sm_80'
+                ptxas info    : Function properties for a
+                ptxas         .     0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
+                ptxas info    : Used 8 registers, used 0 barriers
+                """;
+        assertEquals(
+                List.of(new KernelResources("a", 8, 0, 0), new KernelResources("b", 48, 2080, 64)),
+                KernelResources.parse(report));
+        assertThrows(
+                IllegalArgumentException.class,
+                () ->
+                        KernelResources.parse(
+                                report + "ptxas warning : setmaxnreg ignored to maintain\n"));
+    }
+
+    /// Returns a line for each kernel of a variant.
+    private static List<String> lines(Nvrtc nvrtc, KernelVariant variant) throws IOException {
+        var numbers = new TreeMap<String, List<String>>();
+        for (String architecture : ARCHITECTURES) {
+            for (KernelResources kernel : resources(nvrtc, variant, architecture)) {
+                assertEquals(
+                        0,
+                        kernel.localBytes(),
+                        () ->
+                                "%s for %s: kernel %s spills registers"
+                                        .formatted(variant.label(), architecture, kernel.kernel()));
+                numbers.computeIfAbsent(kernel.kernel(), _ -> new ArrayList<>())
+                        .add(kernel.registers() + "/" + kernel.sharedBytes());
+            }
+        }
+        return numbers.entrySet().stream()
+                .map(
+                        each ->
+                                "%s: %s %s"
+                                        .formatted(
+                                                variant.label(),
+                                                each.getKey(),
+                                                String.join(" ", each.getValue())))
+                .toList();
+    }
+
+    /// Compiles, unless the same was compiled before: then reads what the compiler said.
+    private static List<KernelResources> resources(
+            Nvrtc nvrtc, KernelVariant variant, String architecture) throws IOException {
+        KernelSource source = KernelFolder.source(variant.file());
+        var options = new ArrayList<>(variant.options());
+        options.add("--ptxas-options=-v");
+        String key = KernelCache.key(source, architecture, options, nvrtc.version());
+        Path done = DONE.resolve(key.substring(0, 32));
+        String log;
+        if (Files.exists(done)) {
+            log = Files.readString(done);
+        } else {
+            // The text ends as C's do.
+            log = nvrtc.compile(source, architecture, options).log().replace("\0", "");
+            Path fresh = Files.createTempFile(DONE, "fresh", "");
+            Files.writeString(fresh, log);
+            Files.move(fresh, done, StandardCopyOption.ATOMIC_MOVE);
+        }
+        return KernelResources.parse(log);
+    }
+
+    /// Opens the pinned compiler, which `scripts/test` installs; another version counts other
+    /// registers.
+    private static Nvrtc nvrtc() {
+        Path folder =
+                Path.of(
+                        System.getProperty("user.home"),
+                        ".cache/lockstep/nvrtc-13.0.88/nvidia/cu13/lib");
+        if (!Files.isDirectory(folder)) {
+            String message =
+                    "no NVRTC in %s: kernels are not compiled for GPUs; scripts/test installs it"
+                            .formatted(folder);
+            if ("true".equals(System.getenv("CI"))) {
+                fail(message);
+            }
+            System.out.println("skipped: " + message);
+            abort(message);
+        }
+        Nvrtc nvrtc = Nvrtc.open(LibrarySearch.only(List.of(folder)));
+        assertEquals(VERSION, nvrtc.version());
+        return nvrtc;
+    }
+}
