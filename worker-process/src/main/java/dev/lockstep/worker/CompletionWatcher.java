@@ -21,6 +21,8 @@ final class CompletionWatcher implements AutoCloseable {
     /// The receiver of steps that have come to their end; the watcher thread calls it.
     @FunctionalInterface
     interface Receiver {
+        /// Receives a step whose mark is reached.
+        ///
         /// @param failure what the wait for the step threw
         void ended(LaunchedStep step, Optional<Throwable> failure) throws InterruptedException;
     }

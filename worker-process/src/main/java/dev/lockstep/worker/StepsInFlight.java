@@ -35,7 +35,9 @@ final class StepsInFlight {
     }
 
     boolean contains(LaunchedStep step) {
-        return flights.stream().anyMatch(each -> each.step() == step);
+        return flights.stream()
+                .map(Flight::step)
+                .anyMatch(each -> each.epoch() == step.epoch() && each.number() == step.number());
     }
 
     /// Returns whether the oldest step can complete without waiting.

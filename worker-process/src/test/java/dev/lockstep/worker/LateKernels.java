@@ -11,6 +11,7 @@ import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /// Kernels that compute at once, as the ones they wrap, but whose marks are reached when the test
@@ -89,8 +90,10 @@ final class LateKernels {
                 return mark();
             }
             case "synchronize" -> mark().await();
-            case "copyToHostLater" ->
-                    copyLater((Tensor) arguments[0], (MemorySegment) arguments[1]);
+            case "copyToHostLater" -> {
+                Object[] copy = Objects.requireNonNull(arguments);
+                copyLater((Tensor) copy[0], (MemorySegment) copy[1]);
+            }
             default -> {
                 if (called.getName().equals("copyToHost")) {
                     mark().await();

@@ -26,6 +26,8 @@ final class RunnerUnderTest implements AutoCloseable, StepRunner.Replies {
     final CompletableFuture<Throwable> unusable = new CompletableFuture<>();
 
     sealed interface Reply {
+        /// The device is free for an epoch.
+        ///
         /// @param names by block of KV group 0
         record Joined(long epoch, Map<Integer, BlockHash> names) implements Reply {}
 

@@ -54,7 +54,7 @@ class StepSimulationTest {
         Progress progress = run(test, random, steps.all().subList(0, stop));
         assertEquals(expected.results.subList(0, progress.completed), progress.results, what);
         test.runner.join(epoch + 1, RunnerUnderTest.KEY, test);
-        Map<Integer, BlockHash> names = joined(test, random, expected, progress, what);
+        Map<Integer, BlockHash> names = joined(test, expected, progress, what);
         test.kernels.late(false);
         int completed = progress.results.size();
         assertNames(expected, steps, completed, progress.sent, names, what);
@@ -95,9 +95,6 @@ class StepSimulationTest {
             if (random.nextBoolean()) {
                 test.kernels.reachNext();
             }
-            if (random.nextInt(6) == 0) {
-                Thread.yield();
-            }
         }
         return progress;
     }
@@ -105,7 +102,7 @@ class StepSimulationTest {
     /// Returns the names that the next epoch finds. Steps in flight may complete meanwhile, or
     /// fail.
     private static Map<Integer, BlockHash> joined(
-            RunnerUnderTest test, Random random, Expected expected, Progress progress, String what)
+            RunnerUnderTest test, Expected expected, Progress progress, String what)
             throws InterruptedException {
         while (true) {
             switch (test.nextLater()) {
