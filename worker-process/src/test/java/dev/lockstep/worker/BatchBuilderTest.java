@@ -233,7 +233,7 @@ class BatchBuilderTest {
                 assertThrows(
                         IllegalArgumentException.class,
                         () -> build(row(0, 0, 2, new int[] {1, 2, 3, 4, 5}, new int[] {1})));
-        assertTrue(refusal.getMessage().contains("slot 0: 5 blocks in KV group 0"));
+        assertTrue((refusal.getMessage() + "").contains("slot 0: 5 blocks in KV group 0"));
     }
 
     @Test

@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.TreeMap;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -180,7 +181,8 @@ class BlockTablesTest {
             PagedBatch paged = batch.forward().kv().get(group);
             int[] lines = ints(kernels, paged.lines());
             for (int line : lines) {
-                List<Integer> expected = running.get(line).blocks.get(group);
+                Running sequence = Objects.requireNonNull(running.get(line));
+                List<Integer> expected = sequence.blocks.get(group);
                 int[] actual = ints(kernels, paged.blockTable().rows(line, line + 1));
                 assertEquals(
                         expected, Arrays.stream(actual).limit(expected.size()).boxed().toList());
