@@ -21,7 +21,7 @@ size_t setting(const char* name, size_t absent) {
 // LOCKSTEP_EMULATION_DEVICES devices of LOCKSTEP_EMULATION_MEMORY bytes and compute capability
 // LOCKSTEP_EMULATION_CAPABILITY (90 is 9.0); the driver serves CUDA LOCKSTEP_EMULATION_DRIVER (13000 is 13.0).
 struct Machine {
-  const size_t device_count = setting("LOCKSTEP_EMULATION_DEVICES", 1);
+  const size_t device_count = setting("LOCKSTEP_EMULATION_DEVICES", 4);
   const size_t memory = setting("LOCKSTEP_EMULATION_MEMORY", size_t{2} << 30);
   const int capability = static_cast<int>(setting("LOCKSTEP_EMULATION_CAPABILITY", 90));
   const int version = static_cast<int>(setting("LOCKSTEP_EMULATION_DRIVER", 13000));
@@ -118,6 +118,7 @@ int ls_emulation_enqueue(void* stream, Operation* operation) {
 }
 
 bool ls_emulation_is_device_memory(const void* address, size_t bytes) {
+  Lock lock(Device::lock());
   return current != nullptr && reachable(reinterpret_cast<uintptr_t>(address), bytes);
 }
 

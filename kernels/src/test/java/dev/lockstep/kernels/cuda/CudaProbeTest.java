@@ -26,12 +26,12 @@ final class CudaProbeTest {
         assertEquals("GPU-eeeeeeee-eeee-eeee-eeee-eeeeeeeeee00", device.uuid());
         assertEquals(227 * 1024, device.sharedBytes());
         assertEquals(
-                "libcuda.so.1 cuInit CUDA of the driver GPU 0",
+                "libcuda.so.1 cuInit CUDA of the driver GPU 0 GPU 1 GPU 2 GPU 3",
                 String.join(" ", probe.steps().stream().map(CudaProbe.Step::what).toList()));
         CudaUnavailableException refused =
-                assertThrows(CudaUnavailableException.class, () -> probe.require(1));
+                assertThrows(CudaUnavailableException.class, () -> probe.require(4));
         assertEquals(
-                "GPU 1 was asked for, there are 1, numbered from 0: name one of them",
+                "GPU 4 was asked for, there are 4, numbered from 0: name one of them",
                 refused.getMessage());
     }
 

@@ -44,9 +44,14 @@ public final class EmulatedCuda {
         return CudaLibraries.open(search(), folder().resolve("bytedeco"), true);
     }
 
-    /// Opens a device in this process.
+    /// Opens the first device in this process.
     public static Cuda open() {
-        return Cuda.open(libraries(), CudaProbe.run(search()).require(0));
+        return open(0);
+    }
+
+    /// Opens one of this process's devices, four unless the environment says otherwise.
+    public static Cuda open(int ordinal) {
+        return Cuda.open(libraries(), CudaProbe.run(search()).require(ordinal));
     }
 
     /// Lets work of this process run only when it is waited or asked for, or soon as usual.

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.nccl;
+
+import static java.util.stream.Collectors.toCollection;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.cuda.CalledSymbols;
+import dev.lockstep.kernels.cuda.Cuda;
+import dev.lockstep.kernels.cuda.CudaStream;
+import dev.lockstep.kernels.cuda.EmulatedCuda;
+import dev.lockstep.kernels.cuda.PinnedMemory;
+import java.io.IOException;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+final class NcclTest {
+
+    @BeforeAll
+    static void load() {
+        EmulatedCuda.open();
+    }
+
+    @Test
+    void twoRanksExchange() throws IOException, InterruptedException {
+        List<List<String>> ranks = run("collectives", 2, Map.of());
+        assertEquals(
+                List.of(
+                        "version 22703",
+                        "sum [2.0, 2.0]",
+                        "broadcast [2.0, 2.0]",
+                        "gathered [11.0, 11.0, 0.0]",
+                        "graph [8.0, 8.0]",
+                        "done"),
+                ranks.get(0));
+        assertEquals(
+                List.of(
+                        "version 22703",
+                        "sum [2.0, 2.0]",
+                        "broadcast [2.0, 2.0]",
+                        "graph [8.0, 8.0]",
+                        "done"),
+                ranks.get(1));
+    }
+
+    @Test
+    void threeRanksExchangeUnevenParts() throws IOException, InterruptedException {
+        List<List<String>> ranks = run("collectives", 3, Map.of());
+        assertEquals(
+                List.of(
+                        "version 22703",
+                        "sum [4.5, 4.5]",
+                        "broadcast [3.0, 3.0]",
+                        "gathered [11.0, 11.0, 0.0, 12.0, 12.0, 0.0]",
+                        "graph [27.0, 27.0]",
+                        "done"),
+                ranks.get(0));
+        assertEquals(ranks.get(1), ranks.get(2));
+    }
+
+    @Test
+    void anAbortEndsASumThatOthersNeverCall() throws IOException, InterruptedException {
+        List<List<String>> ranks = run("abort", 2, Map.of());
+        assertEquals(List.of("idle false", "ended 50000"), ranks.get(0));
+    }
+
+    @Test
+    void twoRanksOnOneDeviceAreRefused() throws IOException, InterruptedException {
+        for (List<String> rank : run("duplicate", 2, Map.of())) {
+            assertTrue(
+                    rank.getLast()
+                            .endsWith(
+                                    "invalid usage (run with NCCL_DEBUG=WARN for details) (5), Duplicate GPU detected: two ranks have device 0"),
+                    rank.toString());
+        }
+    }
+
+    @Test
+    void aCollectiveBeforeTheFirstIsDoneIsRefused() throws IOException, InterruptedException {
+        for (List<String> rank : run("impatient", 2, Map.of())) {
+            assertEquals("done false", rank.getFirst());
+            assertTrue(rank.getLast().contains("another call is in progress"), rank.toString());
+        }
+    }
+
+    @Test
+    void theBindingCallsTheFunctionsOfTheListAndIsTheOnlyOne() throws IOException {
+        Set<String> listed =
+                CalledSymbols.allowed().stream()
+                        .map(CalledSymbols.Symbol::name)
+                        .filter(name -> name.startsWith("nccl"))
+                        .collect(toCollection(TreeSet::new));
+        assertEquals(listed, CalledSymbols.ofBytedeco(Nccl.class, Set.of("Nccl")));
+    }
+
+    @Test
+    void ranksMayBeThreadsOfOneProcess() throws Exception {
+        byte[] id = Nccl.uniqueId();
+        try (ExecutorService threads = Executors.newFixedThreadPool(2)) {
+            var sums = new ArrayList<Future<Float>>();
+            for (int rank = 0; rank < 2; rank++) {
+                int own = rank;
+                sums.add(threads.submit(() -> sum(id, own)));
+            }
+            for (Future<Float> sum : sums) {
+                assertEquals(5, sum.get());
+            }
+        }
+    }
+
+    /// Adds 2 of rank 0 and 3 of rank 1.
+    private static float sum(byte[] id, int rank) throws InterruptedException {
+        Cuda cuda = EmulatedCuda.open(rank);
+        CudaStream stream = cuda.stream(0);
+        PinnedMemory memory = cuda.pin(4);
+        memory.host().set(ValueLayout.JAVA_FLOAT, 0, 2 + rank);
+        Nccl nccl = Nccl.begin(cuda, id, 2, rank);
+        await(nccl);
+        if (!nccl.allReduceSum(memory.device(), memory.device(), 1, DType.F32, stream)) {
+            await(nccl);
+        }
+        cuda.synchronize(stream);
+        nccl.finish();
+        await(nccl);
+        nccl.destroy();
+        float sum = memory.host().get(ValueLayout.JAVA_FLOAT, 0);
+        cuda.free(memory);
+        cuda.destroy(stream);
+        cuda.close();
+        return sum;
+    }
+
+    private static void await(Nccl nccl) throws InterruptedException {
+        while (!nccl.isReady()) {
+            Thread.sleep(1);
+        }
+    }
+
+    private static List<List<String>> run(
+            String scenario, int ranks, Map<String, String> environment)
+            throws IOException, InterruptedException {
+        byte[] id = Nccl.uniqueId();
+        var processes = new ArrayList<NcclProcess>();
+        try {
+            for (int rank = 0; rank < ranks; rank++) {
+                processes.add(NcclProcess.fork(scenario, id, ranks, rank, environment));
+            }
+            var outputs = new ArrayList<List<String>>();
+            for (NcclProcess process : processes) {
+                outputs.add(process.await());
+            }
+            return outputs;
+        } finally {
+            processes.forEach(NcclProcess::close);
+        }
+    }
+}
