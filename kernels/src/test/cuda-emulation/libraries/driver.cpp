@@ -545,15 +545,18 @@ LS_EXPORT int cuStreamBeginCapture_v2(void* stream, int mode) {
 }
 
 LS_EXPORT int cuStreamEndCapture(void* stream, void** graph) {
-  CONTEXT_CALL("cuStreamEndCapture");
+  LS_CALL("cuStreamEndCapture");
+  Lock lock(Device::lock());
   *graph = nullptr;
+  if (Device::sticky() != SUCCESS) return Device::sticky();
   Stream* on = static_cast<Stream*>(stream);
   if (machine().streams.count(on) == 0) return INVALID_HANDLE;
   Capture* capture = on->capture;
   if (capture == nullptr) return ILLEGAL_STATE;
   if (capture->origin != on) return CAPTURE_UNMATCHED;
   if (capture->thread != std::this_thread::get_id()) return CAPTURE_WRONG_THREAD;
-  int code = capture->valid ? SUCCESS : CAPTURE_INVALIDATED;
+  // A failure ends the capture, too.
+  int code = fault != SUCCESS ? fault : capture->valid ? SUCCESS : CAPTURE_INVALIDATED;
   for (auto& [joined, awaited] : capture->joined) {
     if (code == SUCCESS && awaited < joined->captured) code = CAPTURE_UNJOINED;
     joined->capture = nullptr;

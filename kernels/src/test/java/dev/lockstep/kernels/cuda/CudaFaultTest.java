@@ -1,16 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cuda;
 
+import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.kernels.DevicePointer;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /// Errors after which a process is done for, each in a process of its own.
 final class CudaFaultTest {
@@ -50,6 +59,33 @@ final class CudaFaultTest {
                 run(Map.of("LOCKSTEP_EMULATION_FAULTS", "cuLaunchKernel:1:2"), "affine"));
     }
 
+    @Test
+    void theHostCannotReadDeviceMemory() throws IOException, InterruptedException {
+        EmulatedCuda.folder();
+        ForkedJava run =
+                ForkedJava.run(
+                        Launch.class,
+                        Map.of(),
+                        List.of("-XX:ErrorFile=/dev/null", "-XX:-CreateCoredumpOnCrash"),
+                        "read");
+        assertTrue(run.output().contains("SIGSEGV"), run.output());
+        assertFalse(run.output().contains("works"), run.output());
+    }
+
+    @Test
+    void callsAreCountedForOtherProcesses(@TempDir Path folder)
+            throws IOException, InterruptedException {
+        run(Map.of("LOCKSTEP_EMULATION_CALLS", folder.toString()), "affine");
+        byte[] counts = Files.readAllBytes(Folders.matching(folder, "cuda.*").getFirst());
+        ByteBuffer buffer = ByteBuffer.wrap(counts).order(ByteOrder.nativeOrder());
+        var calls = new HashMap<String, Long>();
+        for (int at = 0; at < counts.length && counts[at] != 0; at += 64) {
+            calls.put(new String(counts, at, 56, US_ASCII).trim(), buffer.getLong(at + 56));
+        }
+        assertEquals(1, calls.get("cuLaunchKernel"));
+        assertEquals(2, calls.get("cuMemAlloc_v2"));
+    }
+
     private static String run(Map<String, String> environment, String kernel)
             throws IOException, InterruptedException {
         EmulatedCuda.folder();
@@ -73,6 +109,7 @@ final class CudaFaultTest {
 
         private Launch() {}
 
+        @SuppressWarnings("restricted")
         public static void main(String[] arguments) {
             Cuda cuda = EmulatedCuda.open();
             Nvrtc nvrtc = Nvrtc.open(cuda.libraries());
@@ -82,9 +119,14 @@ final class CudaFaultTest {
                                     cuda.device().architecture(),
                                     List.of("-DMORE=0", "--fmad=false"))
                             .image();
-            CudaKernel kernel = cuda.kernel(cuda.load(code), arguments[0], 0);
             CudaStream stream = cuda.stream(0);
             DevicePointer memory = cuda.allocate(100);
+            if (arguments[0].equals("read")) {
+                MemorySegment host = MemorySegment.ofAddress(memory.address()).reinterpret(4);
+                System.out.println("works " + host.get(ValueLayout.JAVA_INT, 0));
+                return;
+            }
+            CudaKernel kernel = cuda.kernel(cuda.load(code), arguments[0], 0);
             try (Arena arena = Arena.ofConfined()) {
                 MemorySegment parameters =
                         TestProgram.parameters(arena, memory.address(), 25, 1, 1);

@@ -248,7 +248,7 @@ final class CudaTest {
     }
 
     @Test
-    void theHostCannotReadDeviceMemoryAndMemoryHasBounds() {
+    void copiesBeyondAnAllocationAreRefused() {
         MemorySegment host = arena.allocate(BYTES + 4, 4);
         CudaException failure =
                 assertThrows(CudaException.class, () -> cuda.copyToDevice(device, host, stream));
@@ -328,6 +328,64 @@ final class CudaTest {
         assertEquals(
                 200,
                 assertThrows(CudaException.class, () -> cuda.load("no image".getBytes())).code());
+    }
+
+    @Test
+    void machineCodeOfAnotherArchitectureIsRefused() {
+        Nvrtc nvrtc = Nvrtc.open(cuda.libraries());
+        byte[] other = nvrtc.compile(TestProgram.source(), "sm_80", List.of("-DMORE=0")).image();
+        assertEquals(209, assertThrows(CudaException.class, () -> cuda.load(other)).code());
+    }
+
+    @Test
+    void anErrorOfAnyCallIsThrownAndDoesNoHarm() {
+        int failed = 0;
+        boolean ran = false;
+        for (int call = 1; !ran; call++) {
+            assertTrue(call < 100, "no run without an error");
+            EmulatedCuda.failOn(CudaLibrary.DRIVER, "*:%d:2".formatted(call));
+            try {
+                runAll();
+                ran = true;
+            } catch (CudaException failure) {
+                assertEquals(2, failure.code());
+                failed++;
+            }
+            EmulatedCuda.failOn(CudaLibrary.DRIVER, "");
+            cuda.synchronize(stream);
+        }
+        assertTrue(failed >= 20, failed + " calls");
+    }
+
+    /// Calls most of what there is, each a fixed number of times.
+    private void runAll() {
+        CudaStream own = cuda.stream(0);
+        CudaEvent event = cuda.event();
+        DevicePointer memory = cuda.allocate(BYTES);
+        PinnedMemory host = cuda.pin(BYTES);
+        CudaKernel kernel = cuda.kernel(image, "affine", 1024);
+        cuda.copyToDevice(memory, host.host(), own);
+        cuda.beginCapture(own);
+        CudaGraph graph;
+        try {
+            MemorySegment parameters = TestProgram.parameters(arena, memory.address(), SIZE, 1, 1);
+            cuda.launch(kernel, 4, 1, 1, 256, 0, parameters, own);
+            cuda.fill(memory, (byte) 1, 8, own);
+            cuda.copy(memory, memory.plus(8), 8, own);
+        } catch (CudaException failure) {
+            cuda.abandonCapture(own);
+            throw failure;
+        }
+        graph = cuda.endCapture(own);
+        cuda.launch(graph, own);
+        cuda.copyToHost(host.host(), memory, own);
+        cuda.record(event, own);
+        cuda.await(event);
+        cuda.destroy(graph);
+        cuda.free(host);
+        cuda.free(memory);
+        cuda.destroy(event);
+        cuda.destroy(own);
     }
 
     @Test
