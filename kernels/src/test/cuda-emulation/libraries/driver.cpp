@@ -206,12 +206,23 @@ LS_EXPORT int cuDeviceGetAttribute(int* value, int attribute, int) {
 LS_EXPORT int cuDevicePrimaryCtxRetain(void** context, int device) {
   LS_CALL("cuDevicePrimaryCtxRetain");
   if (fault != SUCCESS) return fault;
-  *context = machine().devices[static_cast<size_t>(device)].get();
+  Lock lock(Device::lock());
+  Device* one = machine().devices[static_cast<size_t>(device)].get();
+  one->retained++;
+  *context = one;
   return SUCCESS;
 }
 
-LS_EXPORT int cuDevicePrimaryCtxRelease_v2(int) {
+// The last release frees the device's memory.
+LS_EXPORT int cuDevicePrimaryCtxRelease_v2(int device) {
   LS_CALL("cuDevicePrimaryCtxRelease_v2");
+  Lock lock(Device::lock());
+  Device* one = machine().devices[static_cast<size_t>(device)].get();
+  if (one->retained == 0) return INVALID_CONTEXT;
+  if (--one->retained > 0) return fault;
+  if (one->wait(lock, [one] { return one->idle(); }) != SUCCESS) return Device::sticky();
+  Memory::all().free_all(one->ordinal);
+  one->used = 0;
   return fault;
 }
 

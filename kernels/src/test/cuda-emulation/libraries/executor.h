@@ -111,6 +111,8 @@ class Device {
  public:
   const int ordinal;
   size_t used = 0;
+  // How often the context was retained and not released.
+  int retained = 0;
 
   explicit Device(int ordinal) : ordinal(ordinal) {
     const char* seed = getenv("LOCKSTEP_EMULATION_SEED");

@@ -49,6 +49,19 @@ class Memory {
     return allocation.bytes;
   }
 
+  void free_all(int device) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    for (auto at = allocations_.begin(); at != allocations_.end();) {
+      const Allocation& allocation = at->second;
+      if (allocation.device == device) {
+        munmap(allocation.pages - PAGE, allocation.page_bytes + 2 * PAGE);
+        at = allocations_.erase(at);
+      } else {
+        ++at;
+      }
+    }
+  }
+
   bool contains(int device, uintptr_t address, size_t bytes) {
     std::lock_guard<std::mutex> lock(mutex_);
     auto next = allocations_.upper_bound(address);

@@ -166,9 +166,15 @@ public final class CudaLibraries {
         String chosen =
                 files.values().stream().map(Path::toString).collect(Collectors.joining(":"));
         Path links = cache.resolve("libraries-" + digest(chosen));
+        Path glue = cache.resolve("javacpp");
         link(links, files);
+        try {
+            Folders.createPrivate(glue);
+        } catch (IOException failure) {
+            throw new UncheckedIOException("cannot write to " + glue, failure);
+        }
         System.setProperty(BYTEDECO + "platform.linkpath", links.toString());
-        System.setProperty(BYTEDECO + "cachedir", cache.resolve("javacpp").toString());
+        System.setProperty(BYTEDECO + "cachedir", glue.toString());
         // By default Bytedeco collects garbage and fails when the process's memory, pinned and
         // mapped pages included, exceeds a multiple of the heap.
         System.setProperty(BYTEDECO + "nopointergc", "true");
@@ -179,7 +185,7 @@ public final class CudaLibraries {
     /// Makes one folder that has a link to each library, for Bytedeco to find them in.
     private static void link(Path folder, Map<CudaLibrary, Path> files) {
         try {
-            Files.createDirectories(folder);
+            Folders.createPrivate(folder);
             for (Map.Entry<CudaLibrary, Path> entry : files.entrySet()) {
                 Path link = folder.resolve(entry.getKey().soname());
                 try {

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -16,6 +17,13 @@ import java.util.Set;
 final class Folders {
 
     private Folders() {}
+
+    /// Makes a folder, and those it lies in, that nobody but this user can write code to.
+    static void createPrivate(Path folder) throws IOException {
+        Files.createDirectories(
+                folder,
+                PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+    }
 
     /// Returns the entries of `folder` whose names match `glob`, sorted by name.
     static List<Path> matching(Path folder, String glob) {

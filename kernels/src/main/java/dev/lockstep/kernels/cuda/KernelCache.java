@@ -124,7 +124,7 @@ public final class KernelCache {
     }
 
     private void write(Path file, String key, byte[] image) throws IOException {
-        Files.createDirectories(folder);
+        Folders.createPrivate(folder);
         Path fresh = Files.createTempFile(folder, "fresh-", ".cubin");
         try {
             String line = "%s %s %s\n".formatted(FORMAT, key, digest(image));

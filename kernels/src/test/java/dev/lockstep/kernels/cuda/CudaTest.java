@@ -275,6 +275,19 @@ final class CudaTest {
     }
 
     @Test
+    void theLastOfAContextFreesItsMemory() {
+        Cuda other = EmulatedCuda.open(1);
+        long free = other.freeBytes();
+        other.allocate(1 << 20);
+        assertTrue(other.freeBytes() < free);
+        other.close();
+        Cuda again = EmulatedCuda.open(1);
+        assertEquals(free, again.freeBytes());
+        again.close();
+        cuda.attachThread();
+    }
+
+    @Test
     void aChosenCallFailsOnce() {
         long before = EmulatedCuda.calls(CudaLibrary.DRIVER, "cuMemAlloc_v2");
         EmulatedCuda.failOn(CudaLibrary.DRIVER, "cuMemAlloc_v2:%d:2".formatted(before + 2));
