@@ -211,24 +211,33 @@ public final class Cuda implements AutoCloseable {
     /// Copies `from` in stream order. Memory that is not pinned is read before this returns.
     public void copyToDevice(DevicePointer to, MemorySegment from, CudaStream stream) {
         requireNative(from);
-        check(
-                cuMemcpyHtoDAsync(
-                        to.address(),
-                        stream.host(from.address()),
-                        from.byteSize(),
-                        stream.handle()),
-                "cuMemcpyHtoDAsync");
-        Reference.reachabilityFence(from);
+        try {
+            check(
+                    cuMemcpyHtoDAsync(
+                            to.address(),
+                            stream.host(from.address()),
+                            from.byteSize(),
+                            stream.handle()),
+                    "cuMemcpyHtoDAsync");
+        } finally {
+            Reference.reachabilityFence(from);
+        }
     }
 
     /// Fills `to` in stream order. Memory that is not pinned is filled before this returns.
     public void copyToHost(MemorySegment to, DevicePointer from, CudaStream stream) {
         requireNative(to);
-        check(
-                cuMemcpyDtoHAsync(
-                        stream.host(to.address()), from.address(), to.byteSize(), stream.handle()),
-                "cuMemcpyDtoHAsync");
-        Reference.reachabilityFence(to);
+        try {
+            check(
+                    cuMemcpyDtoHAsync(
+                            stream.host(to.address()),
+                            from.address(),
+                            to.byteSize(),
+                            stream.handle()),
+                    "cuMemcpyDtoHAsync");
+        } finally {
+            Reference.reachabilityFence(to);
+        }
     }
 
     /// Copies within the device, in stream order; the ranges must not overlap.
@@ -388,21 +397,24 @@ public final class Cuda implements AutoCloseable {
                             .formatted(kernel.name(), parameters.byteSize(), MAX_PARAMETERS));
         }
         lastKernel = kernel;
-        check(
-                cuLaunchKernel(
-                        kernel.handle(),
-                        gridX,
-                        gridY,
-                        gridZ,
-                        threads,
-                        1,
-                        1,
-                        sharedBytes,
-                        stream.handle(),
-                        stream.parameters(parameters.address()),
-                        (Pointer) null),
-                "cuLaunchKernel");
-        Reference.reachabilityFence(parameters);
+        try {
+            check(
+                    cuLaunchKernel(
+                            kernel.handle(),
+                            gridX,
+                            gridY,
+                            gridZ,
+                            threads,
+                            1,
+                            1,
+                            sharedBytes,
+                            stream.handle(),
+                            stream.parameters(parameters.address()),
+                            (Pointer) null),
+                    "cuLaunchKernel");
+        } finally {
+            Reference.reachabilityFence(parameters);
+        }
     }
 
     // Graphs.

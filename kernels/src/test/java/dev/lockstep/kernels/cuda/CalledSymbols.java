@@ -42,7 +42,7 @@ public final class CalledSymbols {
             for (String line :
                     new String(requireNonNull(file).readAllBytes(), UTF_8).lines().toList()) {
                 if (!line.startsWith("#")) {
-                    String[] words = line.split(" ");
+                    String[] words = line.split(" ", -1);
                     allowed.add(new Symbol(words[0], words[1], words[words.length - 1]));
                 }
             }

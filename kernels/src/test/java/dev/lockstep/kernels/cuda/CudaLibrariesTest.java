@@ -32,7 +32,7 @@ final class CudaLibrariesTest {
                         CudaUnavailableException.class,
                         () -> CudaLibraries.requireOneCopyEach(List.of(own, glue, other), files));
         assertTrue(
-                refused.getMessage().contains("/usr/local/cuda/lib64/libcudart.so.13.1.80"),
+                refused.toString().contains("/usr/local/cuda/lib64/libcudart.so.13.1.80"),
                 refused.getMessage());
     }
 

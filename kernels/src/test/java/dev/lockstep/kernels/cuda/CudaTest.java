@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cuda;
 
+import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -340,7 +341,8 @@ final class CudaTest {
                 () -> cuda.launch(affine, 1, 1, 1, 32, 0, arena.allocate(8192), stream));
         assertEquals(
                 200,
-                assertThrows(CudaException.class, () -> cuda.load("no image".getBytes())).code());
+                assertThrows(CudaException.class, () -> cuda.load("no image".getBytes(US_ASCII)))
+                        .code());
     }
 
     @Test
@@ -430,9 +432,8 @@ final class CudaTest {
     private String afterLaunch(CudaException failure) {
         // The order of tests decides whether a kernel was launched before.
         String kernel = "; the last kernel was affine";
-        return failure.getMessage().endsWith(kernel)
-                ? failure.getMessage()
-                : failure.getMessage() + kernel;
+        String message = String.valueOf(failure.getMessage());
+        return message.endsWith(kernel) ? message : message + kernel;
     }
 
     private void launch(CudaStream on, float factor, float summand) {

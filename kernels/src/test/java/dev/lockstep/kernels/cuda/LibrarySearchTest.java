@@ -101,7 +101,7 @@ final class LibrarySearchTest {
                         () ->
                                 LibrarySearch.only(
                                         List.of(root.resolve("usr/local/cuda/lib64/stubs"))));
-        assertTrue(refused.getMessage().contains("--cuda-libraries names"), refused.getMessage());
+        assertTrue(refused.toString().contains("--cuda-libraries names"), refused.getMessage());
         assertThrows(
                 CudaUnavailableException.class,
                 () -> LibrarySearch.only(List.of(root.resolve("absent"))));
