@@ -12,11 +12,13 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /// Every variant of every kernel compiles with NVRTC 13.0 for every architecture, without a warning
@@ -28,6 +30,7 @@ final class KernelCompilationTest {
     private static final List<String> ARCHITECTURES =
             List.of("sm_80", "sm_90a", "sm_100a", "sm_120a");
     private static final String VERSION = "13.0";
+    private static final Path SOURCES = Path.of("src/main/cuda");
     private static final Path LOCK = Path.of("src/test/cuda-emulation/kernels.lock");
     private static final Path DONE = Path.of("target/kernel-compilation");
 
@@ -59,10 +62,19 @@ final class KernelCompilationTest {
     }
 
     @Test
-    void everyFileHasAVariant() {
+    void everyFileHasAVariant() throws IOException {
         List<String> compiled =
                 KernelVariant.all().stream().map(KernelVariant::file).distinct().sorted().toList();
-        assertEquals(KernelFolder.files(".cu"), compiled);
+        assertEquals(files(), compiled);
+    }
+
+    @Test
+    void aSourceComesWithTheHeadersThatItIncludes() {
+        KernelSource source = KernelSources.of("sample.cu");
+        assertEquals(
+                Set.of("ls_math.cuh", "ls_types.cuh", "ls_sampling.cuh", "ls_reduce.cuh"),
+                source.headers().keySet());
+        assertThrows(IllegalArgumentException.class, () -> KernelSources.of("absent.cu"));
     }
 
     @Test
@@ -87,6 +99,16 @@ final class KernelCompilationTest {
                 () ->
                         KernelResources.parse(
                                 report + "ptxas warning : setmaxnreg ignored to maintain\n"));
+    }
+
+    /// Returns the names of all sources, sorted.
+    private static List<String> files() throws IOException {
+        try (Stream<Path> files = Files.list(SOURCES)) {
+            return files.map(file -> file.getFileName().toString())
+                    .filter(name -> name.endsWith(".cu"))
+                    .sorted()
+                    .toList();
+        }
     }
 
     /// Returns a line for each kernel of a variant.
@@ -118,7 +140,7 @@ final class KernelCompilationTest {
     /// Compiles, unless the same was compiled before: then reads what the compiler said.
     private static List<KernelResources> resources(
             Nvrtc nvrtc, KernelVariant variant, String architecture) throws IOException {
-        KernelSource source = KernelFolder.source(variant.file());
+        KernelSource source = KernelSources.of(variant.file());
         var options = new ArrayList<>(variant.options());
         options.add("--ptxas-options=-v");
         String key = KernelCache.key(source, architecture, options, nvrtc.version());
