@@ -22,7 +22,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 /// The kernels of a mixture of experts against plain loops.
 final class ExpertKernelsTest {
     private static final int HIDDEN = 37;
-    private static final int COLUMNS = 21;
+    private static final int COLUMNS = 41;
 
     private final Arena arena = Arena.ofConfined();
 
