@@ -154,8 +154,8 @@ final class AttentionKernelsTest {
             boolean written) {
         long head = (long) blockSize * headSize;
         return (written ? call.output(cache) : call.pointer(cache))
-                .number(2 * layers * heads * head)
-                .number(2 * heads * head)
+                .number(2L * layers * heads * head)
+                .number(2L * heads * head)
                 .number(heads * head)
                 .number(head)
                 .number(blockSize)
@@ -180,8 +180,9 @@ final class AttentionKernelsTest {
         private int rows;
         private int rotaryPositions = 2000;
         private DeviceMatrix qkv;
-        private double[][] rotated;
         private DeviceMatrix out;
+        private double[][] original = {};
+        private double[][] rotated = {};
         private final float[] cosines;
         private final float[] sines;
 
@@ -193,6 +194,8 @@ final class AttentionKernelsTest {
             this.window = window;
             this.softCap = softCap;
             half = headSize / 2 - 2;
+            qkv = DeviceMatrix.poisoned(arena, type, 0, 0);
+            out = qkv;
             var random = new Random(5);
             int count = BLOCKS * LAYERS * 2 * KV_HEADS * blockSize * headSize;
             cache = DeviceValues.poisoned(arena, kvType, count);
@@ -218,7 +221,8 @@ final class AttentionKernelsTest {
             cosines = new float[2000 * half];
             sines = new float[2000 * half];
             for (int i = 0; i < cosines.length; i++) {
-                double angle = i / half * Math.pow(100, -(double) (i % half) / half);
+                int position = i / half;
+                double angle = position * Math.pow(100, -(double) (i % half) / half);
                 cosines[i] = (float) Math.cos(angle);
                 sines[i] = (float) Math.sin(angle);
             }
@@ -247,8 +251,6 @@ final class AttentionKernelsTest {
                 qkv.values().set(qkv.stride() + c, (float) other.original[token][c]);
             }
         }
-
-        private double[][] original;
 
         void run(int partials) {
             int tokens = starts[rows];

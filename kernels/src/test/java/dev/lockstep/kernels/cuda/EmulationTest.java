@@ -145,11 +145,11 @@ final class EmulationTest {
         int[] bits = new int[count];
         for (int i = 0; i < count; i++) {
             // Every pattern of 16 bits in the lower half, all exponents in the upper.
-            bits[i] = random.nextInt() & 0xffff0000 | i;
+            bits[i] = (random.nextInt() & 0xffff0000) | i;
             if (i % 4 == 0) {
                 // Within the range of f16 and at its halfway points.
                 int exponent = 100 + random.nextInt(45);
-                bits[i] = exponent << 23 | random.nextInt(1 << 11) << 12 | i & 0xffff & ~0xfff;
+                bits[i] = (exponent << 23) | (random.nextInt(1 << 11) << 12) | (i & 0xf000);
             }
         }
         MemorySegment x = arena.allocateFrom(ValueLayout.JAVA_INT, bits);

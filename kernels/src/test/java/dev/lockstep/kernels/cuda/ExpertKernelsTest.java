@@ -67,7 +67,7 @@ final class ExpertKernelsTest {
         int[] order =
                 IntStream.range(0, 360)
                         .boxed()
-                        .sorted(Comparator.comparing((Integer pair) -> chosen[pair]))
+                        .sorted(Comparator.comparingInt((Integer pair) -> chosen[pair]))
                         .mapToInt(pair -> pair)
                         .toArray();
         for (int e = 0; e <= 70; e++) {
@@ -166,9 +166,9 @@ final class ExpertKernelsTest {
             route(logits, renormalized);
             sort(x.rows());
             DeviceMatrix product = DeviceMatrix.poisoned(arena, type, pairs, COLUMNS);
-            multiply("experts_gate_up", gateUps, x, product, HIDDEN, pairs);
+            multiply("experts_gate_up", gateUps, x, product, pairs);
             DeviceMatrix output = DeviceMatrix.poisoned(arena, type, pairs, HIDDEN);
-            multiply("experts_down", downs, product, output, COLUMNS, pairs);
+            multiply("experts_down", downs, product, output, pairs);
             DeviceMatrix out = DeviceMatrix.poisoned(arena, type, x.rows(), HIDDEN);
             call("experts_sum")
                     .view(output)
@@ -186,7 +186,6 @@ final class ExpertKernelsTest {
                 List<DeviceMatrix> matrices,
                 DeviceMatrix x,
                 DeviceMatrix out,
-                int columns,
                 int pairs) {
             MemorySegment addresses =
                     arena.allocateFrom(
@@ -201,7 +200,7 @@ final class ExpertKernelsTest {
                     .output(out)
                     .number((long) matrices.getFirst().stride())
                     .number(experts)
-                    .number(Activation.SILU.ordinal())
+                    .number(KernelCall.numberOf(Activation.SILU))
                     .run(grid, 256, 0);
         }
 
@@ -217,7 +216,7 @@ final class ExpertKernelsTest {
                 int[] best =
                         IntStream.range(0, experts)
                                 .boxed()
-                                .sorted(Comparator.comparing((Integer e) -> -row[e]))
+                                .sorted(Comparator.comparingDouble((Integer e) -> -row[e]))
                                 .mapToInt(e -> e)
                                 .limit(perToken)
                                 .toArray();

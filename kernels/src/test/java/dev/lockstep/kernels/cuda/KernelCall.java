@@ -7,8 +7,6 @@ import java.io.ByteArrayOutputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -29,6 +27,11 @@ final class KernelCall {
         this.object = object;
         this.kernel = kernel;
         this.arena = arena;
+    }
+
+    /// Returns the place of a value in its enum, by which kernels know it.
+    static int numberOf(Enum<?> value) {
+        return List.of(value.getDeclaringClass().getEnumConstants()).indexOf(value);
     }
 
     KernelCall pointer(MemorySegment memory) {
@@ -56,11 +59,11 @@ final class KernelCall {
     }
 
     KernelCall number(int value) {
-        return put(ByteBuffer.allocate(4).order(ByteOrder.LITTLE_ENDIAN).putInt(value));
+        return put(value, Integer.BYTES);
     }
 
     KernelCall number(long value) {
-        return put(ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN).putLong(value));
+        return put(value, Long.BYTES);
     }
 
     KernelCall number(float value) {
@@ -118,11 +121,14 @@ final class KernelCall {
         return outputs.stream().map(each -> each.toArray(ValueLayout.JAVA_BYTE)).toList();
     }
 
-    private KernelCall put(ByteBuffer value) {
-        while (bytes.size() % value.capacity() != 0) {
+    /// Adds a little-endian number at the next multiple of its size.
+    private KernelCall put(long value, int size) {
+        while (bytes.size() % size != 0) {
             bytes.write(0);
         }
-        bytes.writeBytes(value.array());
+        for (int i = 0; i < size; i++) {
+            bytes.write((int) (value >>> (8 * i)));
+        }
         return this;
     }
 }

@@ -201,14 +201,14 @@ final class RowKernelsTest {
             call("activate_multiply", type)
                     .view(x)
                     .output(out)
-                    .number(activation.ordinal())
+                    .number(KernelCall.numberOf(activation))
                     .number(0)
                     .run(ROWS, 96);
             out.requireClose(products, 2);
             call("activate", type)
                     .view(x)
                     .output(x)
-                    .number(activation.ordinal())
+                    .number(KernelCall.numberOf(activation))
                     .number(0)
                     .run(new int[] {ROWS, 2, 1}, 96, 0);
             x.requireClose(expected, 2);
@@ -231,7 +231,7 @@ final class RowKernelsTest {
                     .pointer(data)
                     .number(stored.rowBytes(columns))
                     .pointer(sources)
-                    .number(stored.ordinal())
+                    .number(KernelCall.numberOf(stored))
                     .number(skipped)
                     .output(out)
                     .run(new int[] {ROWS, 3, 1}, 32, 0);
@@ -249,7 +249,7 @@ final class RowKernelsTest {
                     .pointer(data)
                     .number(stored.rowBytes(columns))
                     .pointer(sources)
-                    .number(stored.ordinal())
+                    .number(KernelCall.numberOf(stored))
                     .number(skipped)
                     .pointer(arena.allocateFrom(ValueLayout.JAVA_INT, 2, 0, 3, 1))
                     .number(3L)

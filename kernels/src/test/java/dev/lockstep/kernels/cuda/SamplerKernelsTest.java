@@ -20,6 +20,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Random;
+import java.util.TreeMap;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -229,11 +230,12 @@ final class SamplerKernelsTest {
             int[] outputs = random.ints(random.nextInt(9), 0, vocabulary).toArray();
             cpuSampler.admit(slot, admitted, prompt, outputs);
             int[] all = IntStream.concat(IntStream.of(prompt), IntStream.of(outputs)).toArray();
-            int[] biased =
-                    admitted.logitBias().keySet().stream().mapToInt(i -> i).sorted().toArray();
+            var sorted = new TreeMap<Integer, Float>(admitted.logitBias());
+            int[] biased = sorted.keySet().stream().mapToInt(i -> i).toArray();
             float[] biases = new float[biased.length];
-            for (int i = 0; i < biased.length; i++) {
-                biases[i] = admitted.logitBias().get(biased[i]);
+            int next = 0;
+            for (float bias : sorted.values()) {
+                biases[next++] = bias;
             }
             boolean penalties =
                     admitted.repetitionPenalty() != 1
