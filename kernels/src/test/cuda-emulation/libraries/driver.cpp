@@ -89,6 +89,17 @@ bool reachable(uintptr_t address, size_t bytes) {
   return on_device(address, bytes) || machine().is_pinned(reinterpret_cast<void*>(address), bytes);
 }
 
+// Whether a word of a kernel's parameters is an address of host memory that no device reaches. A number that happens to
+// look like one would have to name a page that this process has mapped.
+bool is_host_address(uint64_t word) {
+  constexpr uint64_t PAGE = 4096, LOWEST = uint64_t{1} << 40, HIGHEST = uint64_t{1} << 47;
+  if (word < LOWEST || word >= HIGHEST) return false;
+  void* address = reinterpret_cast<void*>(word);
+  if (Memory::all().is_near(word) || machine().is_pinned(address, 0)) return false;
+  unsigned char resident;
+  return mincore(reinterpret_cast<void*>(word / PAGE * PAGE), 1, &resident) == 0;
+}
+
 }  // namespace
 
 // Begins a function that works on the context: counts, fails if it shall, and takes the lock.
@@ -535,6 +546,14 @@ LS_EXPORT int cuLaunchKernel(void* function, unsigned grid_x, unsigned grid_y, u
   uint64_t threads = static_cast<uint64_t>(block_x) * block_y * block_z;
   if (grid_x == 0 || grid_y == 0 || grid_z == 0 || grid_y > 65535 || grid_z > 65535 || threads == 0 || threads > 1024) return INVALID_VALUE;
   if (params == nullptr || extra != nullptr || shared > static_cast<unsigned>(kernel->max_dynamic_shared)) return INVALID_VALUE;
+  for (size_t at = 0; at + 8 <= kernel->params_bytes; at += 8) {
+    uint64_t word;
+    memcpy(&word, static_cast<const char*>(params[0]) + at, 8);
+    if (is_host_address(word)) {
+      fprintf(stderr, "emulated driver: byte %zu of the parameters of %s is an address of the host\n", at, kernel->name.c_str());
+      return enqueue(on, std::make_shared<Failure>(ILLEGAL_ADDRESS));
+    }
+  }
   return enqueue(on, std::make_shared<KernelLaunch>(kernel, grid, block, shared, params[0], current->random() % 4));
 }
 

@@ -71,6 +71,16 @@ class Memory {
     return allocation.device == device && address + bytes <= start + allocation.bytes;
   }
 
+  // Whether an address belongs to an allocation of any device, its end and the pages around it included.
+  bool is_near(uintptr_t address) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    auto next = allocations_.upper_bound(address + PAGE);
+    if (next == allocations_.begin()) return false;
+    const Allocation& allocation = (--next)->second;
+    uintptr_t first = reinterpret_cast<uintptr_t>(allocation.pages);
+    return address >= first - PAGE && address <= first + allocation.page_bytes + PAGE;
+  }
+
   // Lets the calling executor touch all device memory until close(), with other executors.
   void open() {
     std::lock_guard<std::mutex> lock(mutex_);

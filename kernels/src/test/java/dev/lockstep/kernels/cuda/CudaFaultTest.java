@@ -36,6 +36,7 @@ final class CudaFaultTest {
                 """;
         assertEquals(expected.formatted("stray", "stray"), run(Map.of(), "stray"));
         assertEquals(expected.formatted("overrun", "overrun"), run(Map.of(), "overrun"));
+        assertEquals(expected.formatted("affine", "affine"), run(Map.of(), "affine", "host"));
     }
 
     @Test
@@ -86,10 +87,10 @@ final class CudaFaultTest {
         assertEquals(2, calls.get("cuMemAlloc_v2"));
     }
 
-    private static String run(Map<String, String> environment, String kernel)
+    private static String run(Map<String, String> environment, String... arguments)
             throws IOException, InterruptedException {
         EmulatedCuda.folder();
-        ForkedJava run = ForkedJava.run(Launch.class, environment, List.of(), kernel);
+        ForkedJava run = ForkedJava.run(Launch.class, environment, List.of(), arguments);
         assertEquals(0, run.code(), run.output());
         return String.join(
                         "\n",
@@ -129,7 +130,14 @@ final class CudaFaultTest {
             CudaKernel kernel = cuda.kernel(cuda.load(code), arguments[0], 0);
             try (Arena arena = Arena.ofConfined()) {
                 MemorySegment parameters =
-                        TestProgram.parameters(arena, memory.address(), 25, 1, 1);
+                        TestProgram.parameters(
+                                arena,
+                                arguments.length == 1
+                                        ? memory.address()
+                                        : arena.allocate(100).address(),
+                                25,
+                                1,
+                                1);
                 cuda.launch(kernel, 1, 1, 1, 32, 0, parameters, stream);
                 System.out.println("launched");
                 cuda.synchronize(stream);
