@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cuda;
 
+import dev.lockstep.kernels.DeviceLostException;
+
 /// A call into CUDA that failed.
 ///
 /// After a sticky error every later call of this process fails too: the process has to end.
@@ -38,6 +40,16 @@ public final class CudaException extends RuntimeException {
 
     public boolean isSticky() {
         return sticky;
+    }
+
+    /// Returns what an op throws for this failure: a [DeviceLostException] if it is sticky.
+    RuntimeException orLost() {
+        if (!sticky) {
+            return this;
+        }
+        var lost = new DeviceLostException(getMessage());
+        lost.initCause(this);
+        return lost;
     }
 
     /// Returns whether the driver's error number `code` leaves the context unusable.

@@ -6,43 +6,100 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
-import java.util.LinkedHashMap;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.List;
 import java.util.Map;
-import java.util.regex.MatchResult;
+import java.util.TreeMap;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/// The kernels' sources in this jar.
-public final class KernelSources {
+/// The CUDA sources of this build.
+final class KernelSources {
+    /// Every `.cu` file, without its suffix.
+    static final List<String> FILES =
+            List.of(
+                    "activate",
+                    "activate_multiply",
+                    "add",
+                    "add_rms_norm",
+                    "advance",
+                    "attend",
+                    "attention_plan",
+                    "clear",
+                    "copy",
+                    "copy_blocks",
+                    "decode_rows",
+                    "embed",
+                    "experts",
+                    "gather_rows",
+                    "layer_norm",
+                    "normalize_by_sums",
+                    "rms_norm",
+                    "rms_norm_heads",
+                    "rotate_and_store",
+                    "sample",
+                    "sampler",
+                    "scale",
+                    "scatter",
+                    "soft_cap",
+                    "square_sums");
+
+    private static final String FOLDER = "/cuda/";
     private static final Pattern INCLUDE = Pattern.compile("(?m)^#include \"([^\"]+)\"");
+    private static final int DIGEST_CHARACTERS = 16;
 
     private KernelSources() {}
 
-    /// Returns a program such as `rms_norm.cu`, with all headers that it includes.
-    public static KernelSource of(String file) {
-        String text = text(file);
-        var headers = new LinkedHashMap<String, String>();
+    /// Returns a file, named without its suffix, with the headers that it includes.
+    static KernelSource of(String file) {
+        String name = file + ".cu";
+        String text = read(name);
+        var headers = new TreeMap<String, String>();
         include(text, headers);
-        return new KernelSource(file, text, headers);
+        return new KernelSource(name, text, headers);
+    }
+
+    /// Returns a digest of all files: kernels of equal ones give equal bits.
+    static String digest() {
+        try {
+            MessageDigest digest = MessageDigest.getInstance("SHA-256");
+            var all = new TreeMap<String, String>();
+            for (String file : FILES) {
+                KernelSource source = of(file);
+                all.put(source.name(), source.text());
+                all.putAll(source.headers());
+            }
+            for (Map.Entry<String, String> each : all.entrySet()) {
+                digest.update((each.getKey() + "\0" + each.getValue() + "\0").getBytes(UTF_8));
+            }
+            return HexFormat.of().formatHex(digest.digest()).substring(0, DIGEST_CHARACTERS);
+        } catch (NoSuchAlgorithmException failure) {
+            throw new IllegalStateException("every JDK has SHA-256", failure);
+        }
     }
 
     private static void include(String text, Map<String, String> headers) {
-        for (MatchResult include : INCLUDE.matcher(text).results().toList()) {
-            String header = include.group(1);
+        Matcher includes = INCLUDE.matcher(text);
+        while (includes.find()) {
+            String header = includes.group(1);
             if (!headers.containsKey(header)) {
-                headers.put(header, text(header));
-                include(headers.get(header), headers);
+                String content = read(header);
+                headers.put(header, content);
+                include(content, headers);
             }
         }
     }
 
-    private static String text(String file) {
-        try (InputStream source = KernelSources.class.getResourceAsStream("/cuda/" + file)) {
-            if (source == null) {
-                throw new IllegalArgumentException("no CUDA source " + file);
+    private static String read(String name) {
+        try (InputStream stream = KernelSources.class.getResourceAsStream(FOLDER + name)) {
+            if (stream == null) {
+                throw new IllegalArgumentException("no CUDA source " + name);
             }
-            return new String(source.readAllBytes(), UTF_8);
+            return new String(stream.readAllBytes(), UTF_8);
         } catch (IOException failure) {
-            throw new UncheckedIOException("cannot read the CUDA source " + file, failure);
+            throw new UncheckedIOException(failure);
         }
     }
 }

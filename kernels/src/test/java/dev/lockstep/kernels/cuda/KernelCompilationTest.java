@@ -70,11 +70,11 @@ final class KernelCompilationTest {
 
     @Test
     void aSourceComesWithTheHeadersThatItIncludes() {
-        KernelSource source = KernelSources.of("sample.cu");
+        KernelSource source = KernelSources.of("sample");
         assertEquals(
                 Set.of("ls_math.cuh", "ls_types.cuh", "ls_sampling.cuh", "ls_reduce.cuh"),
                 source.headers().keySet());
-        assertThrows(IllegalArgumentException.class, () -> KernelSources.of("absent.cu"));
+        assertThrows(IllegalArgumentException.class, () -> KernelSources.of("absent"));
     }
 
     @Test

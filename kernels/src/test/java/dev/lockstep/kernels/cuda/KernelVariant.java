@@ -5,7 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 
-/// A `.cu` file with the options of one program.
+/// A `.cu` file, named without its suffix, with the options of one program.
 record KernelVariant(String file, List<String> options) {
     private static final List<String> ACTIVATIONS = List.of("F32", "BF16");
     private static final List<String> CACHES = List.of("F32", "F16", "BF16");
@@ -60,11 +60,11 @@ record KernelVariant(String file, List<String> options) {
     }
 
     private static KernelVariant of(String file, String... options) {
-        return new KernelVariant(file + ".cu", List.of(options));
+        return new KernelVariant(file, List.of(options));
     }
 
     /// Returns the file and the options, without spaces at their ends.
     String label() {
-        return String.join(" ", Stream.concat(Stream.of(file), options.stream()).toList());
+        return String.join(" ", Stream.concat(Stream.of(file + ".cu"), options.stream()).toList());
     }
 }

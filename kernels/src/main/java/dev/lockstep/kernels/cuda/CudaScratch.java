@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.kernels.cuda;
+
+import dev.lockstep.kernels.DeviceBuffer;
+import dev.lockstep.kernels.DevicePointer;
+
+/// Scratch memory that only grows; growing loses its content. The op that owns it closes it.
+final class CudaScratch implements AutoCloseable {
+    private final CudaMemory memory;
+    private DeviceBuffer buffer;
+
+    CudaScratch(CudaMemory memory) {
+        this.memory = memory;
+        buffer = memory.buffer(0);
+    }
+
+    /// Returns at least `bytes` bytes, 256-byte aligned.
+    DevicePointer atLeast(long bytes) {
+        reserve(bytes);
+        return buffer.pointer();
+    }
+
+    /// Grows to exactly `bytes`, if it is smaller.
+    void reserve(long bytes) {
+        if (bytes > buffer.bytes()) {
+            buffer.close();
+            buffer = memory.buffer(bytes);
+        }
+    }
+
+    long bytes() {
+        return buffer.bytes();
+    }
+
+    @Override
+    public void close() {
+        buffer.close();
+    }
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.kernels.cuda;
+
+import dev.lockstep.kernels.DevicePointer;
+import dev.lockstep.kernels.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/// Copies between host segments, dense, and tensors, which may have gaps between rows.
+final class HostCopies {
+    private static final long PIECE = 1 << 20;
+
+    private final Cuda cuda;
+    private final CudaStream stream;
+    private final CudaMemory memory;
+    private final CudaStaging staging;
+    private final CudaMarks marks;
+    private final MemorySegment received;
+
+    HostCopies(
+            Cuda cuda, CudaStream stream, CudaMemory memory, CudaStaging staging, CudaMarks marks) {
+        this.cuda = cuda;
+        this.stream = stream;
+        this.memory = memory;
+        this.staging = staging;
+        this.marks = marks;
+        received = memory.pin(PIECE, Arena.global());
+    }
+
+    void toDevice(MemorySegment host, Tensor target) {
+        requireRoom(host, target);
+        long rowBytes = rowBytes(target);
+        for (int row = 0; row < rows(target); row++) {
+            staging.copy(host.asSlice(row * rowBytes, rowBytes), address(target, row));
+        }
+    }
+
+    void toHostLater(Tensor source, MemorySegment host) {
+        requireRoom(host, source);
+        if (!memory.isPinned(host)) {
+            throw new IllegalArgumentException("a later copy needs memory of allocateHost");
+        }
+        long rowBytes = rowBytes(source);
+        for (int row = 0; row < rows(source); row++) {
+            enqueue(host.asSlice(row * rowBytes, rowBytes), address(source, row));
+        }
+    }
+
+    void toHost(Tensor source, MemorySegment host) {
+        requireRoom(host, source);
+        long rowBytes = rowBytes(source);
+        long filled = 0;
+        long begun = 0;
+        for (int row = 0; row < rows(source); row++) {
+            for (long at = 0; at < rowBytes; ) {
+                long bytes = Math.min(rowBytes - at, PIECE - filled);
+                enqueue(received.asSlice(filled, bytes), address(source, row).plus(at));
+                at += bytes;
+                filled += bytes;
+                if (filled == PIECE) {
+                    begun = receive(host, begun, filled);
+                    filled = 0;
+                }
+            }
+        }
+        receive(host, begun, filled);
+    }
+
+    /// Waits for what was enqueued and returns where the next piece begins.
+    private long receive(MemorySegment host, long at, long bytes) {
+        marks.mark().await();
+        MemorySegment.copy(received, 0, host, at, bytes);
+        return at + bytes;
+    }
+
+    private void enqueue(MemorySegment to, DevicePointer from) {
+        try {
+            cuda.copyToHost(to, from, stream);
+        } catch (CudaException failure) {
+            throw failure.orLost();
+        }
+    }
+
+    // A dense tensor is copied as one row.
+
+    private static int rows(Tensor tensor) {
+        return tensor.isDense() ? 1 : tensor.rows();
+    }
+
+    private static long rowBytes(Tensor tensor) {
+        return tensor.isDense() ? tensor.bytes() : (long) tensor.columns() * tensor.type().bytes();
+    }
+
+    private static DevicePointer address(Tensor tensor, int row) {
+        return tensor.pointer().plus((long) row * tensor.stride() * tensor.type().bytes());
+    }
+
+    private static void requireRoom(MemorySegment host, Tensor tensor) {
+        if (host.byteSize() < tensor.bytes()) {
+            throw new IllegalArgumentException(
+                    "host segment of %d bytes for a tensor of %d"
+                            .formatted(host.byteSize(), tensor.bytes()));
+        }
+    }
+}
