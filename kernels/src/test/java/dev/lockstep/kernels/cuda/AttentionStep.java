@@ -69,8 +69,7 @@ final class AttentionStep {
         cache = DeviceValues.poisoned(arena, kvType, count);
         int[] blocks = new int[4 * TABLE_BLOCKS];
         for (int i = 0; i < blocks.length; i++) {
-            // Lines share blocks, as sequences with a common prefix do; line 0 has its own
-            // last.
+            // All lines have the same blocks, as sequences with a common prefix do.
             blocks[i] = 1 + i % TABLE_BLOCKS;
         }
         table = arena.allocateFrom(ValueLayout.JAVA_INT, blocks);
