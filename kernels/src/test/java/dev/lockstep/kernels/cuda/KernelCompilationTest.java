@@ -66,6 +66,7 @@ final class KernelCompilationTest {
         List<String> compiled =
                 KernelVariant.all().stream().map(KernelVariant::file).distinct().sorted().toList();
         assertEquals(files(), compiled);
+        assertEquals(files(), KernelSources.FILES);
     }
 
     @Test
@@ -101,11 +102,12 @@ final class KernelCompilationTest {
                                 report + "ptxas warning : setmaxnreg ignored to maintain\n"));
     }
 
-    /// Returns the names of all sources, sorted.
+    /// Returns the names of all sources without their suffix, sorted.
     private static List<String> files() throws IOException {
         try (Stream<Path> files = Files.list(SOURCES)) {
             return files.map(file -> file.getFileName().toString())
                     .filter(name -> name.endsWith(".cu"))
+                    .map(name -> name.substring(0, name.length() - ".cu".length()))
                     .sorted()
                     .toList();
         }
