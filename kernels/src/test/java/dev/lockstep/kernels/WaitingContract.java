@@ -107,13 +107,14 @@ public interface WaitingContract extends KernelsContract {
     default void noOpAllocatesAfterMemoryIsReserved() {
         int tokens = 40;
         int[] columns = {96, 1024};
+        DType compute = computeTypes().getFirst();
         try (TestDevice device = device()) {
             Kernels kernels = device.kernels();
             List<PackedWeight> weights = new ArrayList<>();
             for (int width : columns) {
                 for (TensorType type : List.of(TensorType.F32, TensorType.Q8_0)) {
                     StoredMatrix stored = StoredMatrix.random(type, 33, width, 5);
-                    weights.add(kernels.prepare(List.of(stored.whole()), DType.F32));
+                    weights.add(kernels.prepare(List.of(stored.whole()), compute));
                 }
             }
             var shape = new AttentionShape(new int[] {0, 0, 1}, 2, 32, 0.2f);
@@ -149,7 +150,7 @@ public interface WaitingContract extends KernelsContract {
 
     @Test
     default void expertsDoNotAllocateAfterMemoryIsReserved() {
-        ExpertRun run = ExpertRun.of(TensorType.F32, TensorType.Q8_0, DType.F32);
+        ExpertRun run = ExpertRun.of(TensorType.F32, TensorType.Q8_0, computeTypes().getFirst());
         int tokens = 40;
         float[] x = new float[tokens * ExpertRun.HIDDEN];
         float[] logits = new float[tokens * ExpertRun.EXPERTS];

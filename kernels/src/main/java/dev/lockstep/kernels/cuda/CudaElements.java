@@ -1,38 +1,119 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cuda;
 
-import dev.lockstep.kernels.Activation;
-import dev.lockstep.kernels.Tensor;
+import static dev.lockstep.kernels.cuda.KernelStruct.named;
 
-/// The element-wise ops.
+import dev.lockstep.kernels.Activation;
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.Tensor;
+import java.util.List;
+
+/// The element-wise ops: they check types and sizes and enqueue a kernel.
 final class CudaElements {
-    CudaElements(CudaContext context) {}
+    static final KernelDeclaration ADD =
+            KernelDeclaration.of("add", named("AddParams").view("x").view("y"));
+    static final KernelDeclaration COPY =
+            KernelDeclaration.of("copy", named("CopyParams").view("x").view("out"));
+    static final KernelDeclaration CLEAR =
+            KernelDeclaration.of("clear", named("ClearParams").view("x"));
+    static final KernelDeclaration SCALE =
+            KernelDeclaration.of(
+                    "scale", named("ScaleParams").view("x").f32("factor").i32("unused"));
+    static final KernelDeclaration SOFT_CAP =
+            KernelDeclaration.of(
+                    "soft_cap", named("SoftCapParams").view("x").f32("cap").i32("unused"));
+    static final KernelDeclaration ACTIVATE =
+            KernelDeclaration.of(
+                    "activate",
+                    named("ActivateParams").view("x").view("out").i32("kind").i32("unused"));
+    static final KernelDeclaration ACTIVATE_MULTIPLY =
+            KernelDeclaration.of(
+                    "activate_multiply",
+                    named("ActivateMultiplyParams")
+                            .view("gate_up")
+                            .view("out")
+                            .i32("kind")
+                            .i32("unused"));
+
+    private final DType type;
+    private final TypedOps add;
+    private final CudaOp addFloats;
+    private final TypedOps copy;
+    private final TypedOps clear;
+    private final TypedOps scale;
+    private final CudaOp softCap;
+    private final CudaOp activate;
+    private final CudaOp activateMultiply;
+
+    CudaElements(CudaContext context) {
+        type = context.activationType();
+        String ofActivations = "-DACTIVATION=" + type;
+        CudaPrograms programs = context.programs();
+        add = TypedOps.load(context, ADD, "ACTIVATION", "OTHER");
+        addFloats = programs.op(ADD, ofActivations, "-DOTHER=F32");
+        copy = TypedOps.load(context, COPY, "FROM", "TO");
+        clear = TypedOps.load(context, CLEAR, "ACTIVATION");
+        scale = TypedOps.load(context, SCALE, "ACTIVATION");
+        softCap = programs.op(SOFT_CAP, "-DACTIVATION=F32");
+        activate = programs.op(ACTIVATE, ofActivations);
+        activateMultiply = programs.op(ACTIVATE_MULTIPLY, ofActivations);
+    }
+
+    static List<KernelDeclaration> declarations() {
+        return List.of(ADD, COPY, CLEAR, SCALE, SOFT_CAP, ACTIVATE, ACTIVATE_MULTIPLY);
+    }
 
     void add(Tensor x, Tensor y) {
-        throw new UnsupportedOperationException("CudaElements");
+        boolean one = y.rows() == 1;
+        CudaOp same = add.of("x", x.type());
+        boolean floats = one && y.type() == DType.F32 && x.type() != DType.F32;
+        y.require("y", floats ? DType.F32 : x.type(), one ? 1 : x.rows(), x.columns());
+        (floats ? addFloats : same).begin().view(x).view(y).launchTiles(x.rows(), x.columns());
     }
 
     void copy(Tensor x, Tensor out) {
-        throw new UnsupportedOperationException("CudaElements");
+        out.require("out", x.type(), x.rows(), x.columns());
+        copy.copying("x", x.type()).begin().view(x).view(out).launchTiles(x.rows(), x.columns());
     }
 
     void clear(Tensor x) {
-        throw new UnsupportedOperationException("CudaElements");
+        clear.copying("x", x.type()).begin().view(x).launchTiles(x.rows(), x.columns());
     }
 
     void scale(Tensor x, float factor) {
-        throw new UnsupportedOperationException("CudaElements");
+        scale.of("x", x.type())
+                .begin()
+                .view(x)
+                .f32(factor)
+                .i32(0)
+                .launchTiles(x.rows(), x.columns());
     }
 
     void softCap(Tensor x, float cap) {
-        throw new UnsupportedOperationException("CudaElements");
+        x.require("x", DType.F32, x.rows(), x.columns());
+        softCap.begin().view(x).f32(cap).i32(0).launchTiles(x.rows(), x.columns());
     }
 
     void activate(Activation activation, Tensor x, Tensor out) {
-        throw new UnsupportedOperationException("CudaElements");
+        x.require("x", type, out.rows(), out.columns());
+        out.require("out", type, out.rows(), out.columns());
+        activate.begin()
+                .view(x)
+                .view(out)
+                .i32(activation.ordinal())
+                .i32(0)
+                .launchTiles(out.rows(), out.columns());
     }
 
     void activateMultiply(Activation activation, Tensor gateUp, Tensor out) {
-        throw new UnsupportedOperationException("CudaElements");
+        gateUp.require("gateUp", type, out.rows(), 2 * out.columns());
+        out.require("out", type, out.rows(), out.columns());
+        activateMultiply
+                .begin()
+                .view(gateUp)
+                .view(out)
+                .i32(activation.ordinal())
+                .i32(0)
+                .launchTiles(out.rows(), out.columns());
     }
 }

@@ -54,9 +54,9 @@ public final class CudaKernels implements Kernels {
         context =
                 new CudaContext(cuda, options.compute(), nvrtc, options.cache().resolve("kernels"));
         loading = new CudaLoading(context);
-        matmul = new CudaMatmul(context, cublasLt, options.workspaceBytes());
         rows = new CudaRows(context);
         elements = new CudaElements(context);
+        matmul = new CudaMatmul(context, cublasLt, elements, options.workspaceBytes());
         experts = new CudaExperts(context);
         CudaDevice gpu = cuda.device();
         device =
@@ -360,6 +360,7 @@ public final class CudaKernels implements Kernels {
         attentions.forEach(CudaAttention::close);
         experts.close();
         matmul.close();
+        loading.close();
         cublasLt.close();
         context.close();
         cuda.close();

@@ -11,6 +11,12 @@ import java.lang.foreign.ValueLayout;
 /// A kernel and the struct of its parameters, which is filled number by number, in order, for each
 /// launch; one thread at a time uses it.
 final class CudaOp {
+    static final int MAX_THREADS = 256;
+
+    private static final int WARP = 32;
+    private static final int COLUMNS_OF_THREAD = 4;
+    private static final int MAX_TILES = 65535;
+
     private final Cuda cuda;
     private final CudaStream stream;
     private final DevicePointer reports;
@@ -96,6 +102,36 @@ final class CudaOp {
             parameters.set(ValueLayout.JAVA_INT, offset, (int) bits);
         }
         return this;
+    }
+
+    /// Enqueues the kernel for tiles of rows: a grid of rows and tiles of columns, or nothing for a
+    /// matrix without elements.
+    void launchTiles(int rows, int columns) {
+        if (rows > 0 && columns > 0) {
+            int threads = threads(columns);
+            int tiles = (columns - 1) / (threads * COLUMNS_OF_THREAD) + 1;
+            launch(rows, Math.min(tiles, MAX_TILES), 1, threads);
+        }
+    }
+
+    /// Enqueues the kernel with a block of whole warps for each row.
+    void launchRows(int rows, int columns) {
+        if (rows > 0) {
+            launch(rows, 1, 1, threads(columns));
+        }
+    }
+
+    /// Enqueues the kernel with a thread for each of `count` elements.
+    void launchThreads(int count) {
+        if (count > 0) {
+            int threads = threads(count);
+            launch((count - 1) / threads + 1, 1, 1, threads);
+        }
+    }
+
+    /// Returns the threads of a block for `work` elements.
+    static int threads(int work) {
+        return work >= MAX_THREADS ? MAX_THREADS : Math.max((work + WARP - 1) / WARP * WARP, WARP);
     }
 
     /// Enqueues the kernel with the numbers given since [#begin], all of them.

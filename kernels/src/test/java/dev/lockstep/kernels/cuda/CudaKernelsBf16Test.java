@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.kernels.cuda;
+
+import dev.lockstep.kernels.DType;
+
+final class CudaKernelsBf16Test implements CudaKernelsContract {
+    @Override
+    public DType type() {
+        return DType.BF16;
+    }
+}

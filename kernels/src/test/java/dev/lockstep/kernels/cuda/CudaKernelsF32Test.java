@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.kernels.cuda;
+
+import dev.lockstep.kernels.DType;
+
+final class CudaKernelsF32Test implements CudaKernelsContract {
+    @Override
+    public DType type() {
+        return DType.F32;
+    }
+}
