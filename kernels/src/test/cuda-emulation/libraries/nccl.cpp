@@ -3,6 +3,7 @@
 //
 // Sums are those of F32 in rank order, rounded once. As in the real library a communicator that does not block connects
 // late: the first collective of a kind is in progress until it was asked for twice, and nothing else may be enqueued.
+// Its end waits for the graphs that hold collectives of it.
 #define LS_LIBRARY "nccl"
 #include <chrono>
 #include <map>
@@ -56,6 +57,8 @@ struct State {
   Exchange* exchange = nullptr;
   std::atomic<int> result{IN_PROGRESS};
   std::atomic<bool> aborted{false};
+  // Collectives in graphs that were not destroyed.
+  std::atomic<int> captured{0};
   std::mutex mutex;
   std::string error;
   // Kinds of connections that were made: -1 of collectives, else of a peer.
@@ -115,7 +118,12 @@ struct Call {
 // Collectives that run together.
 class Group : public Operation {
  public:
-  Group(std::shared_ptr<State> state, std::vector<Call> calls) : state_(std::move(state)), calls_(std::move(calls)) {}
+  Group(std::shared_ptr<State> state, std::vector<Call> calls, bool captured)
+      : state_(std::move(state)), calls_(std::move(calls)), captured_(captured) {
+    state_->captured += captured_;
+  }
+
+  ~Group() override { state_->captured -= captured_; }
 
   std::unique_ptr<Run> start() override { return std::make_unique<Exchanging>(state_, calls_); }
 
@@ -216,6 +224,7 @@ class Group : public Operation {
 
   std::shared_ptr<State> state_;
   std::vector<Call> calls_;
+  int captured_;
 };
 
 struct Communicator {
@@ -243,9 +252,10 @@ int submit(Communicator* communicator, std::vector<Call> calls, void* stream) {
   for (const Call& call : calls) {
     connects = state.connected.insert(call.kind == POINT_TO_POINT ? call.peer : -1).second || connects;
   }
-  auto group = std::make_unique<Group>(communicator->state, std::move(calls));
+  bool captures = ls_emulation_is_capturing(stream);
+  auto group = std::make_unique<Group>(communicator->state, std::move(calls), captures);
   if (!connects || state.blocking) return enqueue(std::move(group), stream);
-  if (ls_emulation_is_capturing(stream)) return state.fail(BAD_USAGE, "a capture has the first collective of its kind"), BAD_USAGE;
+  if (captures) return state.fail(BAD_USAGE, "a capture has the first collective of its kind"), BAD_USAGE;
   std::lock_guard<std::mutex> lock(state.mutex);
   state.pending = std::move(group);
   state.pending_stream = stream;
@@ -286,6 +296,20 @@ void connect(const std::shared_ptr<State>& state) {
     }
   }
   state->result = OK;
+}
+
+// Frees a communicator once no graph holds a collective of it. The real library would leave a context on the first device
+// where the thread has none.
+int end(Communicator* communicator) {
+  std::shared_ptr<State> state = communicator->state;
+  if (ls_emulation_device() != state->device) {
+    state->fail(BAD_USAGE, "a communicator is ended by a thread without the context of its device");
+    return BAD_USAGE;
+  }
+  while (state->captured > 0) std::this_thread::sleep_for(std::chrono::microseconds(200));
+  unlink(state->path.c_str());
+  delete communicator;
+  return OK;
 }
 
 }  // namespace
@@ -374,9 +398,8 @@ LS_EXPORT int ncclCommGetAsyncError(Communicator* communicator, int* result) {
 LS_EXPORT int ncclCommAbort(Communicator* communicator) {
   LS_CALL("ncclCommAbort");
   communicator->state->aborted = true;
-  unlink(communicator->state->path.c_str());
-  delete communicator;
-  return fault;
+  int code = end(communicator);
+  return fault != 0 ? fault : code;
 }
 
 LS_EXPORT int ncclCommFinalize(Communicator*) {
@@ -386,9 +409,8 @@ LS_EXPORT int ncclCommFinalize(Communicator*) {
 
 LS_EXPORT int ncclCommDestroy(Communicator* communicator) {
   LS_CALL("ncclCommDestroy");
-  unlink(communicator->state->path.c_str());
-  delete communicator;
-  return fault;
+  int code = end(communicator);
+  return fault != 0 ? fault : code;
 }
 
 LS_EXPORT int ncclGroupStart() {

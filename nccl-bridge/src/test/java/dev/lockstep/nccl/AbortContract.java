@@ -62,9 +62,13 @@ interface AbortContract extends CommunicatorContract {
                                                 aborted.countDown();
                                             });
                         }
-                        // What rank 0 has sent before may still arrive.
+                        boolean first = communicator.rank() == 0 || sharesReasons();
                         requireAborted(
-                                communicator, 0, "no stream", () -> meetForEver(communicator));
+                                communicator,
+                                0,
+                                "no stream",
+                                // What rank 0 has sent before may still reach the others.
+                                first ? communicator::barrier : () -> meetForEver(communicator));
                     });
         }
     }
