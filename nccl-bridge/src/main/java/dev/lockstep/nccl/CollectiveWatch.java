@@ -7,17 +7,20 @@ import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 
 /// The watchdog of collectives that run on a device, where a lost peer shows as a kernel that never
-/// ends: it polls for errors that came up later, and aborts when a wait sees no progress.
+/// ends: it polls for errors that came up later, and aborts when the device is busy without
+/// progress.
 ///
 /// Everything is counted in ticks of this thread, not by the clock, so that a rank that was stopped
 /// and continued does not abort. The communicator that starts it closes it.
 final class CollectiveWatch implements AutoCloseable {
     static final Duration TICK = Duration.ofMillis(100);
-    static final int IDLE_TICKS = 50;
+    static final Duration PATIENCE = Duration.ofSeconds(5);
 
     private final int rank;
+    private final Runnable attach;
+    private final Duration patience;
     private final LongSupplier progress;
-    private final BooleanSupplier awaited;
+    private final BooleanSupplier busy;
     private final Runnable poll;
     private final Consumer<String> abort;
     private final Thread thread;
@@ -28,19 +31,25 @@ final class CollectiveWatch implements AutoCloseable {
 
     /// All of these are called by this thread.
     ///
+    /// @param attach attaches this thread to the device
+    /// @param patience how long the device may be busy without progress
     /// @param progress the number of ops finished on the device
-    /// @param awaited whether a thread waits for the device or for NCCL
+    /// @param busy whether the device has work that it has not finished
     /// @param poll throws what NCCL has reported
     /// @param abort receives the reason to abort, more than once if it does not help
     CollectiveWatch(
             int rank,
+            Runnable attach,
+            Duration patience,
             LongSupplier progress,
-            BooleanSupplier awaited,
+            BooleanSupplier busy,
             Runnable poll,
             Consumer<String> abort) {
         this.rank = rank;
+        this.attach = attach;
+        this.patience = patience;
         this.progress = progress;
-        this.awaited = awaited;
+        this.busy = busy;
         this.poll = poll;
         this.abort = abort;
         this.thread =
@@ -52,6 +61,7 @@ final class CollectiveWatch implements AutoCloseable {
     }
 
     private void run() {
+        attach.run();
         while (!closed) {
             tick();
             try {
@@ -70,12 +80,12 @@ final class CollectiveWatch implements AutoCloseable {
             return;
         }
         long finished = progress.getAsLong();
-        idleTicks = awaited.getAsBoolean() && finished == lastProgress ? idleTicks + 1 : 0;
+        idleTicks = busy.getAsBoolean() && finished == lastProgress ? idleTicks + 1 : 0;
         lastProgress = finished;
-        if (idleTicks >= IDLE_TICKS) {
+        if (TICK.multipliedBy(idleTicks).compareTo(patience) >= 0) {
             abort.accept(
                     "rank %d waits for its device, which finished no op for %.1f s"
-                            .formatted(rank, IDLE_TICKS * TICK.toMillis() / 1000.0));
+                            .formatted(rank, patience.toMillis() / 1000.0));
         }
     }
 

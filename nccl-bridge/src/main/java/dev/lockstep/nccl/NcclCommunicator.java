@@ -3,6 +3,7 @@ package dev.lockstep.nccl;
 
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceBuffer;
+import dev.lockstep.kernels.DeviceLostException;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.cuda.Cuda;
@@ -14,15 +15,18 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
+import org.jspecify.annotations.Nullable;
 
 /// A communicator of ranks with a GPU each, one process per rank, through NCCL.
 ///
-/// Collectives are enqueued to the stream of the kernels and may be recorded with them; only
-/// [#barrier], [#open] and [#close] wait. An abort ends the collectives that wait on the device
-/// with undefined values, so a step calls [#requireRunning] once it has completed. Where a peer is
-/// lost this rank aborts itself after 5 s without progress, see [CollectiveWatch].
+/// Collectives are enqueued to the stream of the kernels and may be recorded with them once each
+/// was run: a first one connects ranks. Only [#barrier], [#open] and [#close] wait for the device.
+/// An abort ends the collectives that wait there with undefined values, so a step calls
+/// [#requireRunning] once it has completed. Where a peer is lost this rank aborts itself, see
+/// [CollectiveWatch].
 ///
-/// The step thread calls and closes, before its [Kernels]; any thread may call [#abort].
+/// The step thread calls and closes, before its [Kernels] and after all recordings; any thread may
+/// call [#abort].
 public final class NcclCommunicator implements Communicator {
     private static final Logger LOG = LogManager.getLogger(NcclCommunicator.class);
     private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(2);
@@ -38,12 +42,17 @@ public final class NcclCommunicator implements Communicator {
     private final List<DeviceBuffer> buffers = new ArrayList<>();
     private final Tensor arrivals;
 
-    /// Guards every call of [#nccl] and `ended`: nobody may call NCCL once an abort has begun.
+    /// Guards every call of [#nccl] and `ended`: nobody may call NCCL once it ends.
     private final Object calls = new Object();
 
     private boolean ended;
     private volatile String abortReason = "";
-    private volatile boolean waiting;
+
+    /// The thread that aborts. NCCL returns from it only once every recording of a collective is
+    /// closed, which the thread that asks for the abort may be about to do.
+    private volatile @Nullable Thread aborting;
+
+    private boolean closed;
 
     private NcclCommunicator(
             Nccl nccl,
@@ -51,8 +60,9 @@ public final class NcclCommunicator implements Communicator {
             Kernels kernels,
             int rank,
             int size,
-            BooleanSupplier awaited,
-            Duration timeout) {
+            BooleanSupplier busy,
+            Duration timeout,
+            Duration patience) {
         this.nccl = nccl;
         this.stream = stream;
         this.kernels = kernels;
@@ -63,8 +73,10 @@ public final class NcclCommunicator implements Communicator {
         this.watch =
                 new CollectiveWatch(
                         rank,
+                        kernels::attachThread,
+                        patience,
                         kernels::progress,
-                        () -> waiting || awaited.getAsBoolean(),
+                        busy,
                         this::poll,
                         this::abortAs);
     }
@@ -73,7 +85,8 @@ public final class NcclCommunicator implements Communicator {
     ///
     /// @param stream on which the kernels run
     /// @param id which [Nccl#uniqueId] created for these ranks alone
-    /// @param awaited whether a thread waits for the device; any thread may call it
+    /// @param busy whether the device has work that it has not finished; any thread that is
+    ///   attached may call it
     /// @param timeout to meet, and later to connect for the first collective of a kind
     public static NcclCommunicator open(
             Cuda cuda,
@@ -82,8 +95,31 @@ public final class NcclCommunicator implements Communicator {
             byte[] id,
             int rank,
             int size,
-            BooleanSupplier awaited,
+            BooleanSupplier busy,
             Duration timeout) {
+        return open(
+                cuda,
+                stream,
+                kernels,
+                id,
+                rank,
+                size,
+                busy,
+                timeout,
+                CollectiveWatch.PATIENCE);
+    }
+
+    /// @param patience how long the device may be busy without progress
+    static NcclCommunicator open(
+            Cuda cuda,
+            CudaStream stream,
+            Kernels kernels,
+            byte[] id,
+            int rank,
+            int size,
+            BooleanSupplier busy,
+            Duration timeout,
+            Duration patience) {
         Preconditions.requireRank("rank", rank, size);
         Nccl nccl = Nccl.begin(cuda, id, size, rank);
         try {
@@ -93,7 +129,8 @@ public final class NcclCommunicator implements Communicator {
                                 .formatted(rank, size, timeout.toSeconds()));
             }
             var communicator =
-                    new NcclCommunicator(nccl, stream, kernels, rank, size, awaited, timeout);
+                    new NcclCommunicator(
+                            nccl, stream, kernels, rank, size, busy, timeout, patience);
             communicator.watch.start();
             return communicator;
         } catch (NcclException e) {
@@ -141,24 +178,15 @@ public final class NcclCommunicator implements Communicator {
         if (x.type() != DType.F32) {
             x.require("x", kernels.activationType(), x.rows(), x.columns());
         }
-        if (x.elements() == 0) {
-            requireRunning();
-            return;
-        }
         sum(x);
     }
 
     private void sum(Tensor x) {
-        boolean done;
-        synchronized (calls) {
+        if (x.elements() == 0) {
             requireRunning();
-            try {
-                done = nccl.allReduceSum(x.pointer(), x.pointer(), x.elements(), x.type(), stream);
-            } catch (NcclException e) {
-                throw failed(e);
-            }
+            return;
         }
-        awaitEnqueued(done);
+        enqueue(() -> nccl.allReduceSum(x.pointer(), x.pointer(), x.elements(), x.type(), stream));
     }
 
     @Override
@@ -170,8 +198,8 @@ public final class NcclCommunicator implements Communicator {
 
     // Copies.
 
-    /// The root receives each row of each part where it belongs, so that nothing is copied twice
-    /// and no part may be larger than memory kept for it.
+    /// The root receives each row of each part where it belongs: in one piece a part would need as
+    /// much memory again.
     @Override
     public void gather(Tensor part, int[] columns, int root, Tensor out) {
         Preconditions.requireGather(part, columns, root, rank, size, out);
@@ -179,49 +207,37 @@ public final class NcclCommunicator implements Communicator {
             int start = start(columns, root);
             kernels.copy(part, out.columns(start, start + columns[root]));
         }
-        boolean done;
-        synchronized (calls) {
-            requireRunning();
-            try {
-                done = rank == root ? receiveParts(columns, out) : sendPart(part, root);
-            } catch (NcclException e) {
-                throw failed(e);
-            }
-        }
-        awaitEnqueued(done);
+        enqueue(() -> grouped(rank == root ? () -> receiveParts(columns, out) : () -> sendPart(part, root)));
     }
 
-    private boolean receiveParts(int[] columns, Tensor out) {
+    private boolean grouped(Runnable messages) {
         boolean done;
         nccl.beginGroup();
         try {
-            int start = 0;
-            for (int from = 0; from < size; from++) {
-                long bytes = (long) columns[from] * DType.F32.bytes();
-                for (int row = 0; row < out.rows() && from != rank && bytes > 0; row++) {
-                    long at = ((long) row * out.stride() + start) * DType.F32.bytes();
-                    nccl.receive(out.pointer().plus(at), bytes, from, stream);
-                }
-                start += columns[from];
-            }
+            messages.run();
         } finally {
             done = nccl.endGroup();
         }
         return done;
     }
 
-    private boolean sendPart(Tensor part, int root) {
-        boolean done;
-        nccl.beginGroup();
-        try {
-            long bytes = (long) part.columns() * DType.F32.bytes();
-            for (int row = 0; row < part.rows() && bytes > 0; row++) {
-                nccl.send(part.pointer().plus(row * bytes), bytes, root, stream);
+    private void receiveParts(int[] columns, Tensor out) {
+        int start = 0;
+        for (int from = 0; from < size; from++) {
+            long bytes = (long) columns[from] * DType.F32.bytes();
+            for (int row = 0; row < out.rows() && from != rank && bytes > 0; row++) {
+                long at = ((long) row * out.stride() + start) * DType.F32.bytes();
+                nccl.receive(out.pointer().plus(at), bytes, from, stream);
             }
-        } finally {
-            done = nccl.endGroup();
+            start += columns[from];
         }
-        return done;
+    }
+
+    private void sendPart(Tensor part, int root) {
+        long bytes = (long) part.columns() * DType.F32.bytes();
+        for (int row = 0; row < part.rows() && bytes > 0; row++) {
+            nccl.send(part.pointer().plus(row * bytes), bytes, root, stream);
+        }
     }
 
     private static int start(int[] columns, int rank) {
@@ -235,86 +251,64 @@ public final class NcclCommunicator implements Communicator {
     @Override
     public void broadcast(Tensor x, int root) {
         Preconditions.requireRank("root", root, size);
-        Preconditions.requireDense("x", x);
-        if (x.bytes() == 0) {
-            requireRunning();
-            return;
-        }
-        boolean done;
-        synchronized (calls) {
-            requireRunning();
-            try {
-                done = nccl.broadcast(x.pointer(), x.bytes(), root, stream);
-            } catch (NcclException e) {
-                throw failed(e);
-            }
-        }
-        awaitEnqueued(done);
+        move(x, () -> nccl.broadcast(x.pointer(), x.bytes(), root, stream));
     }
 
     @Override
     public void send(Tensor x, int peer) {
-        exchange(x, peer, true);
+        Preconditions.requirePeer(peer, rank, size);
+        move(x, () -> nccl.send(x.pointer(), x.bytes(), peer, stream));
     }
 
     @Override
     public void receive(Tensor x, int peer) {
-        exchange(x, peer, false);
+        Preconditions.requirePeer(peer, rank, size);
+        move(x, () -> nccl.receive(x.pointer(), x.bytes(), peer, stream));
     }
 
-    private void exchange(Tensor x, int peer, boolean sends) {
-        Preconditions.requirePeer(peer, rank, size);
+    private void move(Tensor x, BooleanSupplier call) {
         Preconditions.requireDense("x", x);
         if (x.bytes() == 0) {
             requireRunning();
             return;
         }
-        boolean done;
-        synchronized (calls) {
-            requireRunning();
-            try {
-                done =
-                        sends
-                                ? nccl.send(x.pointer(), x.bytes(), peer, stream)
-                                : nccl.receive(x.pointer(), x.bytes(), peer, stream);
-            } catch (NcclException e) {
-                throw failed(e);
-            }
-        }
-        awaitEnqueued(done);
+        enqueue(call);
     }
 
     @Override
     public void barrier() {
-        waiting = true;
-        try {
-            sum(arrivals);
-            kernels.synchronize();
-        } finally {
-            waiting = false;
-        }
+        sum(arrivals);
+        kernels.synchronize();
         requireRunning();
     }
 
-    /// Waits until NCCL has enqueued what it was given; nothing else may be enqueued before.
-    /// Connecting to peers for the first time takes longer than any wait in a step.
-    private void awaitEnqueued(boolean alreadyDone) {
-        boolean done = alreadyDone;
+    /// Makes a call of NCCL and waits until it has enqueued what it was given; nothing else may be
+    /// enqueued before. Connecting to peers for the first time takes longer than any wait in a
+    /// step.
+    ///
+    /// @param call returns whether it is done already
+    private void enqueue(BooleanSupplier call) {
+        boolean done = called(call);
         long start = System.nanoTime();
         while (!done) {
             LockSupport.parkNanos(POLL_NANOS);
-            synchronized (calls) {
-                requireRunning();
-                try {
-                    done = nccl.isReady();
-                } catch (NcclException e) {
-                    throw failed(e);
-                }
-            }
+            done = called(nccl::isReady);
             if (!done && System.nanoTime() - start > timeout.toNanos()) {
                 abortAs(
                         "rank %d did not connect to its peers within %d s"
                                 .formatted(rank, timeout.toSeconds()));
+            }
+        }
+    }
+
+    private boolean called(BooleanSupplier call) {
+        synchronized (calls) {
+            requireRunning();
+            try {
+                return call.getAsBoolean();
+            } catch (NcclException e) {
+                abortAs("rank %d: %s".formatted(rank, e.getMessage()));
+                throw new CommunicatorAbortedException(abortReason);
             }
         }
     }
@@ -344,11 +338,6 @@ public final class NcclCommunicator implements Communicator {
         }
     }
 
-    private CommunicatorAbortedException failed(NcclException failure) {
-        abortAs("rank %d: %s".formatted(rank, failure.getMessage()));
-        return new CommunicatorAbortedException(abortReason);
-    }
-
     /// Aborts with the first reason given; collectives on the device end, those of peers do not.
     private void abortAs(String reason) {
         synchronized (calls) {
@@ -357,51 +346,79 @@ public final class NcclCommunicator implements Communicator {
             }
             ended = true;
             abortReason = reason;
-            try {
-                nccl.abort();
-            } catch (NcclException e) {
-                LOG.warn("rank {} could not abort its collectives", rank, e);
-            }
+            aborting =
+                    Thread.ofPlatform()
+                            .daemon()
+                            .name("collective-abort-" + rank)
+                            .start(this::abortNccl);
+        }
+    }
+
+    private void abortNccl() {
+        try {
+            kernels.attachThread();
+            nccl.abort();
+        } catch (RuntimeException e) {
+            LOG.warn("rank {} could not abort its collectives", rank, e);
         }
     }
 
     /// Waits until the ranks have used what this one sent; aborts if they do not.
     @Override
     public void close() {
-        synchronized (calls) {
-            if (ended && buffers.isEmpty()) {
-                return;
-            }
+        if (closed) {
+            return;
         }
-        if (abortReason.isEmpty()) {
+        closed = true;
+        try {
             finish();
+        } finally {
+            awaitAbort();
+            watch.close();
+            buffers.forEach(DeviceBuffer::close);
+            buffers.clear();
         }
-        watch.close();
-        buffers.forEach(DeviceBuffer::close);
-        buffers.clear();
     }
 
     private void finish() {
-        waiting = true;
         try {
-            kernels.synchronize();
+            if (abortReason.isEmpty()) {
+                kernels.synchronize();
+            }
             synchronized (calls) {
                 if (ended) {
                     return;
                 }
                 nccl.finish();
                 if (becomesReady(nccl, CLOSE_TIMEOUT)) {
-                    nccl.destroy();
                     ended = true;
                     abortReason = "rank %d has closed its communicator".formatted(rank);
+                } else {
+                    abortAs("rank %d closed its communicator before its peers".formatted(rank));
                     return;
                 }
             }
-            abortAs("rank %d closed its communicator before its peers".formatted(rank));
-        } catch (NcclException e) {
+            nccl.destroy();
+        } catch (DeviceLostException e) {
             abortAs("rank %d: %s".formatted(rank, e.getMessage()));
-        } finally {
-            waiting = false;
+            throw e;
+        } catch (RuntimeException e) {
+            LOG.warn("rank {} could not end its collectives", rank, e);
+            abortAs("rank %d: %s".formatted(rank, e.getMessage()));
+        }
+    }
+
+    private void awaitAbort() {
+        Thread thread = aborting;
+        if (thread == null) {
+            return;
+        }
+        try {
+            if (!thread.join(CLOSE_TIMEOUT)) {
+                LOG.warn("rank {} still waits for NCCL, which has not ended", rank);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
         }
     }
 }

@@ -9,13 +9,23 @@ import org.junit.jupiter.api.Test;
 
 /// Tests that tick by hand instead of waiting for seconds.
 final class CollectiveWatchTest {
+    private static final int IDLE_TICKS =
+            (int) CollectiveWatch.PATIENCE.dividedBy(CollectiveWatch.TICK);
+
     private final List<String> aborts = new ArrayList<>();
     private long progress;
-    private boolean awaited = true;
+    private boolean busy = true;
     private String error = "";
 
     private final CollectiveWatch watch =
-            new CollectiveWatch(1, () -> progress, () -> awaited, this::poll, aborts::add);
+            new CollectiveWatch(
+                    1,
+                    () -> {},
+                    CollectiveWatch.PATIENCE,
+                    () -> progress,
+                    () -> busy,
+                    this::poll,
+                    aborts::add);
 
     private void poll() {
         if (!error.isEmpty()) {
@@ -30,8 +40,8 @@ final class CollectiveWatchTest {
     }
 
     @Test
-    void aWaitWithoutProgressAborts() {
-        tick(CollectiveWatch.IDLE_TICKS - 1);
+    void aBusyDeviceWithoutProgressAborts() {
+        tick(IDLE_TICKS - 1);
         assertEquals(List.of(), aborts);
         tick(1);
         assertEquals(
@@ -42,17 +52,17 @@ final class CollectiveWatchTest {
     void aLongStepWithProgressIsNotAborted() {
         for (int layer = 0; layer < 100; layer++) {
             progress++;
-            tick(CollectiveWatch.IDLE_TICKS - 1);
+            tick(IDLE_TICKS - 1);
         }
         assertEquals(List.of(), aborts);
     }
 
     @Test
     void anIdleRankIsNotAborted() {
-        awaited = false;
-        tick(10 * CollectiveWatch.IDLE_TICKS);
-        awaited = true;
-        tick(CollectiveWatch.IDLE_TICKS - 1);
+        busy = false;
+        tick(10 * IDLE_TICKS);
+        busy = true;
+        tick(IDLE_TICKS - 1);
         assertEquals(List.of(), aborts);
     }
 

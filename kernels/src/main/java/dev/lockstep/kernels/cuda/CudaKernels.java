@@ -184,9 +184,18 @@ public final class CudaKernels implements Kernels {
         return Optional.of(CudaRecording.of(context, ops));
     }
 
+    /// Counts a mark as an op, since copies and collectives of other classes may be all there is
+    /// between two.
     @Override
     public long progress() {
-        return context.progress().ops();
+        return context.progress().ops() + context.marks().reached();
+    }
+
+    /// Returns whether the device is not known to have finished all ops, for a watchdog. Any thread
+    /// that is attached may ask.
+    public boolean busy() {
+        return context.progress().ops() < context.progress().announced()
+                || context.marks().pending();
     }
 
     @Override

@@ -33,7 +33,7 @@ final class CudaMarks implements AutoCloseable {
     private final DevicePointer word;
     private final MemorySegment places;
     private final CudaEvent[] events = new CudaEvent[PLACES];
-    private long made;
+    private volatile long made;
     private volatile long settled;
     private @Nullable IndexException refusal;
     private long refusedBefore;
@@ -71,6 +71,16 @@ final class CudaMarks implements AutoCloseable {
         }
         made = number;
         return new Point(number);
+    }
+
+    /// Returns how many marks are known to be reached. Any thread may ask.
+    long reached() {
+        return settled;
+    }
+
+    /// Returns whether the last mark is not reached. Any attached thread may ask.
+    boolean pending() {
+        return !new Point(made).reached();
     }
 
     /// A mark, by its number, counted from 1.

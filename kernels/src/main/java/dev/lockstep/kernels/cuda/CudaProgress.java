@@ -21,6 +21,7 @@ final class CudaProgress {
     private final DevicePointer address;
     private final CudaOp advance;
     private int pending;
+    private volatile long announced;
 
     CudaProgress(CudaMemory memory, CudaPrograms programs) {
         word = memory.pin(Long.BYTES, Arena.global());
@@ -39,8 +40,20 @@ final class CudaProgress {
     void advance() {
         if (pending > 0) {
             advance.begin().pointer(address).i64(pending).launch(1, 1, 1, 1);
+            announce(pending);
             pending = 0;
         }
+    }
+
+    /// Adds ops that the device will tell of. Those of a recording are told of by its launches, so
+    /// their number is taken back.
+    void announce(long ops) {
+        announced = announced + ops;
+    }
+
+    /// Returns the ops that the device has told of or will; any thread may ask.
+    long announced() {
+        return announced;
     }
 
     /// Returns the ops that are known to have finished; any thread may ask.

@@ -7,10 +7,12 @@ import dev.lockstep.kernels.Recording;
 final class CudaRecording implements Recording {
     private final CudaContext context;
     private final CudaGraph graph;
+    private final long ops;
 
-    private CudaRecording(CudaContext context, CudaGraph graph) {
+    private CudaRecording(CudaContext context, CudaGraph graph, long ops) {
         this.context = context;
         this.graph = graph;
+        this.ops = ops;
     }
 
     /// Captures what `ops` enqueue.
@@ -21,6 +23,8 @@ final class CudaRecording implements Recording {
         try {
             context.progress().advance();
             cuda.beginCapture(stream);
+            long before = context.progress().announced();
+            long recorded;
             CudaGraph graph;
             try {
                 ops.run();
@@ -28,10 +32,13 @@ final class CudaRecording implements Recording {
             } catch (Throwable failure) {
                 cuda.abandonCapture(stream);
                 throw failure;
+            } finally {
+                recorded = context.progress().announced() - before;
+                context.progress().announce(-recorded);
             }
             graph = cuda.endCapture(stream);
             cuda.upload(graph, stream);
-            return new CudaRecording(context, graph);
+            return new CudaRecording(context, graph, recorded);
         } catch (CudaException failure) {
             throw failure.orLost();
         } finally {
@@ -44,6 +51,7 @@ final class CudaRecording implements Recording {
         context.guard().refuse("a recording");
         try {
             context.cuda().launch(graph, context.stream());
+            context.progress().announce(ops);
         } catch (CudaException failure) {
             throw failure.orLost();
         }
