@@ -4,19 +4,24 @@ package dev.lockstep.cli;
 import dev.lockstep.cli.console.Terminal;
 import dev.lockstep.cli.console.UnusableException;
 import dev.lockstep.cli.hub.ModelChoice;
+import dev.lockstep.cli.launch.DeviceListing;
 import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsException;
 import dev.lockstep.cluster.process.SettingsSpec;
-import dev.lockstep.kernels.cpu.InstructionSet;
+import dev.lockstep.worker.DeviceSettings;
 import java.util.List;
 import java.util.Locale;
 
 /// Prints what a model is and what each rank would hold; reads only its headers.
 final class InspectCommand extends Command {
     private static final SettingsSpec SPEC =
-            SettingsSpec.of(ProcessKeys.TENSOR_PARALLEL, ProcessKeys.KV_DTYPE)
+            SettingsSpec.of(
+                            ProcessKeys.TENSOR_PARALLEL,
+                            ProcessKeys.KV_DTYPE,
+                            ProcessKeys.DEVICE,
+                            ProcessKeys.CUDA_LIBRARIES)
                     .takingArguments("PATH");
 
     InspectCommand() {
@@ -42,7 +47,8 @@ final class InspectCommand extends Command {
                         model.path(),
                         settings.value(ProcessKeys.TENSOR_PARALLEL),
                         settings.value(ProcessKeys.KV_DTYPE).name().toLowerCase(Locale.ROOT),
-                        InstructionSet.best().capabilities());
+                        DeviceListing.choose(DeviceSettings.ofDescription(settings), 1)
+                                .capabilities());
         System.out.print(inspection.text());
         if (inspection.refusal().isPresent()) {
             throw new UnusableException(inspection.refusal().get());

@@ -8,7 +8,11 @@ import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.Nearest;
 import dev.lockstep.cluster.process.SettingsException;
 import dev.lockstep.cluster.process.Version;
-import dev.lockstep.worker.OutOfHostMemoryException;
+import dev.lockstep.kernels.DeviceLostException;
+import dev.lockstep.kernels.cuda.CudaException;
+import dev.lockstep.kernels.cuda.CudaUnavailableException;
+import dev.lockstep.kernels.cuda.KernelCompileException;
+import dev.lockstep.worker.TooLittleMemoryException;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.io.UncheckedIOException;
@@ -34,6 +38,8 @@ public final class Lockstep {
                     new WorkerCommand(),
                     new ZooKeeperCommand(),
                     new CertificatesCommand(),
+                    new DoctorCommand(),
+                    new DevicesCommand(),
                     new BenchCommand(),
                     new ReplayCommand(),
                     new TrainStartUpCommand());
@@ -95,7 +101,11 @@ public final class Lockstep {
             case IllegalArgumentException e -> ExitCode.UNUSABLE;
             case UnsupportedOperationException e -> ExitCode.UNUSABLE;
             case LockstepException e -> ExitCode.UNUSABLE;
-            case OutOfHostMemoryException e -> ExitCode.UNUSABLE;
+            case TooLittleMemoryException e -> ExitCode.UNUSABLE;
+            case CudaUnavailableException e -> ExitCode.UNUSABLE;
+            case KernelCompileException e -> ExitCode.UNUSABLE;
+            case CudaException e -> ExitCode.FAILED;
+            case DeviceLostException e -> ExitCode.DEVICE_LOST;
             case UnusableException e -> ExitCode.UNUSABLE;
             case IOException e -> ExitCode.FAILED;
             case UncheckedIOException e -> ExitCode.FAILED;

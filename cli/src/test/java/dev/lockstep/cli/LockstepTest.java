@@ -128,7 +128,7 @@ class LockstepTest {
         assertRefused(
                 ExitCode.USAGE,
                 "lockstep answer: no such command; commands are serve, run, models, inspect, tokenize, render, coordinator,"
-                        + " scheduler, worker, zookeeper, certificates, bench, replay, train-start-up",
+                        + " scheduler, worker, zookeeper, certificates, doctor, devices, bench, replay, train-start-up",
                 "answer");
     }
 

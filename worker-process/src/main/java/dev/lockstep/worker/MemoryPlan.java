@@ -6,6 +6,7 @@ import dev.lockstep.model.KvCapacity;
 import dev.lockstep.model.ModelSource;
 import dev.lockstep.model.Shard;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.IntToLongFunction;
@@ -71,6 +72,27 @@ public record MemoryPlan(
                     source.kvCapacity(WorkerConfig.BLOCK_SIZE, bytesPerToken));
         }
 
+        /// Returns the needs as if every rank needed as much as the largest one: what then fits into
+        /// equal GPUs together fits into each.
+        private Needs alike() {
+            long weights = ranks.stream().mapToLong(Rank::weights).max().orElseThrow();
+            long kvBytes = ranks.stream().mapToLong(Rank::kvBytesPerToken).max().orElseThrow();
+            var largest =
+                    new Rank(
+                            weights,
+                            sequences ->
+                                    ranks.stream()
+                                            .mapToLong(
+                                                    rank ->
+                                                            rank.activations()
+                                                                    .applyAsLong(sequences))
+                                            .max()
+                                            .orElseThrow(),
+                            kvBytes);
+            return new Needs(
+                    context, Collections.nCopies(ranks.size(), largest), new KvCapacity(kv.groups(), kv.blockSize(), kvBytes * ranks.size()));
+        }
+
         private long weights() {
             return ranks.stream().mapToLong(Rank::weights).sum();
         }
@@ -97,19 +119,45 @@ public record MemoryPlan(
                 new Asked(Optional.empty(), Optional.empty(), Optional.empty());
     }
 
-    /// Decides the limits.
+    /// The memory that ranks may use.
+    ///
+    /// @param onGpus whether it is memory of GPUs, whose rest nothing else needs
+    private record Room(long bytes, boolean onGpus) {}
+
+    /// Decides the limits of ranks on CPUs.
     ///
     /// @param available free bytes of the host
-    /// @throws OutOfHostMemoryException with the numbers and the settings that fit, if any do
+    /// @throws TooLittleMemoryException with the numbers and the settings that fit, if any do
     public static MemoryPlan of(Needs needs, Asked asked, long available) {
+        return of(needs, asked, new Room(available, false));
+    }
+
+    /// Decides the limits of ranks that have a GPU each: KV blocks take what is left.
+    ///
+    /// @param available bytes that a rank may use of its GPU
+    /// @throws TooLittleMemoryException with the numbers and the settings that fit, if any do
+    public static MemoryPlan ofGpus(Needs needs, Asked asked, long available) {
+        MemoryPlan plan =
+                of(needs.alike(), asked, new Room(needs.ranks().size() * available, true));
+        return new MemoryPlan(
+                plan.ranks(), needs.kv(), plan.maxModelLen(), plan.maxNumSeqs(), plan.lowered());
+    }
+
+    private static MemoryPlan of(Needs needs, Asked asked, Room memory) {
+        long available = memory.bytes();
         int sequences = sequences(needs, asked, available);
         long room = available - needs.weights() - needs.activations(sequences);
         int length = asked.maxModelLen().orElse(needs.context());
         long kv =
                 asked.kvMemory()
-                        .orElseGet(() -> defaultKv(needs, asked, sequences, room, available));
+                        .orElseGet(
+                                () ->
+                                        memory.onGpus()
+                                                ? Math.max(0, room)
+                                                : defaultKv(
+                                                        needs, asked, sequences, room, available));
         if (room < 0 || kv > room || (asked.kvMemory().isEmpty() && kv < minKv(needs, asked))) {
-            throw tooMuch(needs, asked, available, sequences);
+            throw tooMuch(needs, asked, memory, sequences);
         }
         int holds = needs.kv().maxTokens(kv);
         if (holds < (asked.maxModelLen().isPresent() ? length : Math.min(2, length))) {
@@ -191,9 +239,9 @@ public record MemoryPlan(
         return bills;
     }
 
-    private static OutOfHostMemoryException tooLittleKv(
+    private static TooLittleMemoryException tooLittleKv(
             Needs needs, long kv, int holds, int length) {
-        return new OutOfHostMemoryException(
+        return new TooLittleMemoryException(
                 "%s of KV memory hold a sequence of %,d tokens, --max-model-len is %,d: %s--kv-memory=%dK fits"
                         .formatted(
                                 mebibytes(kv),
@@ -203,27 +251,30 @@ public record MemoryPlan(
                                 Math.ceilDiv(needs.kv().bytesFor(length), 1024)));
     }
 
-    private static OutOfHostMemoryException tooMuch(
-            Needs needs, Asked asked, long available, int sequences) {
+    private static TooLittleMemoryException tooMuch(
+            Needs needs, Asked asked, Room memory, int sequences) {
         long kv = asked.kvMemory().orElse(minKv(needs, asked));
         String numbers =
-                "weights take %s, activations of %d sequences %s, KV memory %s %s; %s are free"
+                "weights take %s, activations of %d sequences %s, KV memory %s %s; %s %s"
                         .formatted(
                                 mebibytes(needs.weights()),
                                 sequences,
                                 mebibytes(needs.activations(sequences)),
                                 asked.kvMemory().isPresent() ? "is" : "at least",
                                 mebibytes(kv),
-                                mebibytes(available));
+                                mebibytes(memory.bytes()),
+                                memory.onGpus()
+                                        ? "of GPU memory may be used"
+                                        : "are free");
         if (asked.equals(Asked.NOTHING)) {
-            return new OutOfHostMemoryException(
+            return new TooLittleMemoryException(
                     numbers
                             + ": --max-model-len and --max-num-seqs cannot be lowered enough, use a smaller or more quantized model");
         }
         MemoryPlan fits;
         try {
-            fits = of(needs, Asked.NOTHING, available);
-        } catch (OutOfHostMemoryException e) {
+            fits = of(needs, Asked.NOTHING, memory);
+        } catch (TooLittleMemoryException e) {
             return e;
         }
         long fittingKv = Math.min(asked.kvMemory().orElse(Long.MAX_VALUE), fits.kvBytes());
@@ -231,7 +282,7 @@ public record MemoryPlan(
                 Math.min(
                         asked.maxModelLen().orElse(needs.context()),
                         needs.kv().maxTokens(fittingKv));
-        return new OutOfHostMemoryException(
+        return new TooLittleMemoryException(
                 "%s: --max-model-len=%d --max-num-seqs=%d%s would fit"
                         .formatted(
                                 numbers,

@@ -148,7 +148,7 @@ final class Rank implements AutoCloseable {
         try {
             kernels.reserve(session.maxTokens(), session.maxSequences(), session.maxPositions());
         } catch (OutOfDeviceMemoryException e) {
-            throw new OutOfHostMemoryException(
+            throw new TooLittleMemoryException(
                     "a step of %d tokens: %s, lower --max-num-batched-tokens"
                             .formatted(session.maxTokens(), e.getMessage()));
         }

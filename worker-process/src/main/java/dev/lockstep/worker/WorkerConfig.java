@@ -16,6 +16,7 @@ import java.util.Optional;
 
 /// The settings of one worker, read once at its start.
 ///
+/// @param device what computes
 /// @param threads empty: the cores
 /// @param cpus the CPUs that the threads are pinned to; empty: the threads are not pinned
 /// @param oversubscribed whether the host has more compute threads than cores, so that no thread
@@ -32,6 +33,7 @@ public record WorkerConfig(
         InternalAddress address,
         Path model,
         String servedModelName,
+        DeviceSettings device,
         Optional<Integer> threads,
         List<Integer> cpus,
         boolean oversubscribed,
@@ -79,6 +81,11 @@ public record WorkerConfig(
                     ProcessKeys.RUN_FOLDER,
                     ProcessKeys.MODEL,
                     ProcessKeys.SERVED_MODEL_NAME,
+                    ProcessKeys.DEVICE,
+                    ProcessKeys.GPUS,
+                    ProcessKeys.CUDA_LIBRARIES,
+                    ProcessKeys.GPU_MEMORY_UTILIZATION,
+                    ProcessKeys.DISABLE_CUDA_GRAPH,
                     ProcessKeys.THREADS,
                     CPUS,
                     OVERSUBSCRIBED,
@@ -94,6 +101,7 @@ public record WorkerConfig(
 
     public WorkerConfig {
         cpus = List.copyOf(cpus);
+        instructionSet.ifPresent(_ -> device.requireCpu("--" + INSTRUCTION_SET.name()));
         if (rank >= tensorParallel) {
             throw new SettingsException(
                     "--rank %d must be below --tensor-parallel %d".formatted(rank, tensorParallel));
@@ -116,6 +124,7 @@ public record WorkerConfig(
                         settings, runFolder, "worker-" + settings.value(ProcessKeys.RANK)),
                 model,
                 settings.find(ProcessKeys.SERVED_MODEL_NAME).map(List::getFirst).orElse(modelName),
+                DeviceSettings.of(settings),
                 settings.find(ProcessKeys.THREADS),
                 settings.find(CPUS).map(WorkerConfig::cpuList).orElse(List.of()),
                 settings.value(OVERSUBSCRIBED),

@@ -37,7 +37,7 @@ class MemoryPlanTest {
     }
 
     private static String refusal(long weights, MemoryPlan.Asked asked, long available) {
-        return assertThrows(OutOfHostMemoryException.class, () -> plan(weights, asked, available))
+        return assertThrows(TooLittleMemoryException.class, () -> plan(weights, asked, available))
                         .getMessage()
                 + "";
     }

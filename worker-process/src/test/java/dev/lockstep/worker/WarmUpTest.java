@@ -72,8 +72,8 @@ class WarmUpTest extends TinyWorkerSetting {
                 CpuKernels.open(CpuOptions.ofThreads(1).withoutSpinning(), () -> 4L << 10);
         try (TestWorker small = TestWorker.onModel(folder, TestWorker.MAX_POSITIONS, kernels)) {
             for (int i = 0; i < 2; i++) {
-                OutOfHostMemoryException refusal =
-                        assertThrows(OutOfHostMemoryException.class, () -> small.open(1));
+                TooLittleMemoryException refusal =
+                        assertThrows(TooLittleMemoryException.class, () -> small.open(1));
                 assertEquals(
                         "a step of 64 tokens: ops need 0 MiB more of scratch memory, 0 MiB are free, lower --max-num-batched-tokens",
                         refusal.getMessage());

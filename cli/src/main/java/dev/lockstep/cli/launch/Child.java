@@ -184,6 +184,8 @@ final class Child {
         builder.environment()
                 .keySet()
                 .removeIf(variable -> variable.startsWith(Settings.ENVIRONMENT_PREFIX));
+        // With it CUDA's libraries cannot be loaded.
+        builder.environment().remove("LD_BIND_NOW");
         builder.environment().putAll(environment);
         Process started = builder.start();
         process = started;

@@ -77,6 +77,24 @@ final class JavaProcess {
         return command;
     }
 
+    /// Returns the command line of a process that prints and ends at once.
+    static List<String> brief(String command, List<String> arguments) {
+        List<String> words = new ArrayList<>();
+        words.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+        words.addAll(
+                List.of(
+                        "-Xmx64m",
+                        "-XX:TieredStopAtLevel=1",
+                        "-XX:+UseSerialGC",
+                        "--enable-native-access=ALL-UNNAMED",
+                        "-cp",
+                        System.getProperty("java.class.path"),
+                        MAIN_CLASS,
+                        command));
+        words.addAll(arguments);
+        return words;
+    }
+
     private static List<String> startUpCache(Role role, Optional<Path> training) {
         String file = role.command + ".aot";
         if (training.isPresent()) {

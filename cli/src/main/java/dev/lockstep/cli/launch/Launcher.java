@@ -23,7 +23,6 @@ import dev.lockstep.coordinator.CoordinatorConfig;
 import dev.lockstep.coordinator.TextSettings;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceCapabilities;
-import dev.lockstep.kernels.cpu.InstructionSet;
 import dev.lockstep.model.ComputeTypes;
 import dev.lockstep.model.ModelSource;
 import dev.lockstep.model.Shard;
@@ -32,6 +31,8 @@ import dev.lockstep.proto.v1.ClusterStatusRequest;
 import dev.lockstep.proto.v1.ClusterStatusResponse;
 import dev.lockstep.proto.v1.GroupStatus;
 import dev.lockstep.scheduler.process.SchedulerConfig;
+import dev.lockstep.worker.DeviceChoice;
+import dev.lockstep.worker.DeviceSettings;
 import dev.lockstep.worker.MemoryPlan;
 import dev.lockstep.worker.WorkerConfig;
 import io.grpc.ManagedChannel;
@@ -43,9 +44,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
@@ -70,10 +73,21 @@ public final class Launcher {
     /// Exit codes of processes that a signal ended begin after this one.
     private static final int KILLED = 128;
 
+    /// What NCCL is told where the user's environment says nothing: the ranks of this launcher are
+    /// on one host and meet on its loopback interface; no port is opened for its inspection; its
+    /// warnings are in the log. Sums in switches have not been tested.
+    private static final Map<String, String> NCCL_VARIABLES =
+            Map.of(
+                    "NCCL_DEBUG", "WARN",
+                    "NCCL_SOCKET_IFNAME", "lo",
+                    "NCCL_RAS_ENABLE", "0",
+                    "NCCL_NVLS_ENABLE", "0");
+
     private final LauncherConfig config;
     private final Terminal terminal;
     private final long parameters;
     private final TextCheck text;
+    private final DeviceChoice device;
     private final MemoryPlan memory;
     private final HostPlan plan;
     private final Optional<String> apiKey;
@@ -120,13 +134,14 @@ public final class Launcher {
         var _ = InternalAddress.unix(config.runFolder(), JavaProcess.Role.SCHEDULER.name());
         this.parameters = source.parameterCount();
         this.text = TextCheck.of(TextSettings.of(settings), config.model().path());
-        DeviceCapabilities capabilities = InstructionSet.best().capabilities();
+        this.device = device(settings, source, size);
+        DeviceCapabilities capabilities = device.capabilities();
         ComputeTypes types =
                 source.computeTypes(
                         lowerCase(settings.value(ProcessKeys.DTYPE)),
                         lowerCase(settings.value(ProcessKeys.KV_DTYPE)),
                         capabilities);
-        this.memory = MemoryForecast.of(settings, source, size, types, capabilities);
+        this.memory = MemoryForecast.of(settings, source, size, types, device);
         this.plan = plan(settings, source, size, types.kv(), memory.kvBytes());
         this.zookeeperFiles =
                 config.zookeeper().isPresent()
@@ -161,6 +176,16 @@ public final class Launcher {
                         List.of("--port=" + config.port(), "--model=" + config.model().path()));
     }
 
+    private static DeviceChoice device(Settings settings, ModelSource source, int size) {
+        DeviceChoice choice = DeviceListing.choose(DeviceSettings.of(settings), size);
+        if (choice instanceof DeviceChoice.Gpus gpus) {
+            gpus.require(
+                    source.config().attention().headDim(), settings.isGiven(ProcessKeys.THREADS));
+        }
+        LOG.info("{}", choice.reason());
+        return choice;
+    }
+
     private static String lowerCase(Enum<?> value) {
         return value.name().toLowerCase(Locale.ROOT);
     }
@@ -186,7 +211,8 @@ public final class Launcher {
 
     /// Returns the start screen, a description of the running cluster.
     public String startScreen(Ready ready, Duration timeToReady) {
-        return StartScreen.text(ready, config, plan, memory, text, parameters, timeToReady);
+        return StartScreen.text(
+                ready, config, device, plan, memory, text, parameters, timeToReady);
     }
 
     /// Starts every process and waits until the cluster serves.
@@ -283,17 +309,30 @@ public final class Launcher {
         flags.add("--port=0");
         flags.add("--rank=" + rank);
         flags.add("--model=" + config.model().path());
-        flags.add("--threads=" + own.threads());
-        flags.add("--kv-memory=" + own.kvBytes());
         flags.add("--max-model-len=" + memory.maxModelLen());
         flags.add("--max-num-seqs=" + memory.maxNumSeqs());
-        flags.add("--oversubscribed=" + plan.oversubscribed());
-        if (!own.cpus().isEmpty()) {
-            flags.add(
-                    "--cpus="
-                            + own.cpus().stream()
-                                    .map(String::valueOf)
-                                    .collect(Collectors.joining(",")));
+        switch (device) {
+            case DeviceChoice.Cpu _ -> {
+                flags.add("--device=cpu");
+                flags.add("--kv-memory=" + own.kvBytes());
+                flags.add("--threads=" + own.threads());
+                flags.add("--oversubscribed=" + plan.oversubscribed());
+                if (!own.cpus().isEmpty()) {
+                    flags.add(
+                            "--cpus="
+                                    + own.cpus().stream()
+                                            .map(String::valueOf)
+                                            .collect(Collectors.joining(",")));
+                }
+            }
+            case DeviceChoice.Gpus gpus -> {
+                flags.add("--device=cuda");
+                flags.add("--gpus=" + gpus.gpus().get(rank).ordinal());
+                // Without it, KV blocks take what is left on the GPU.
+                if (config.settings().isGiven(ProcessKeys.KV_MEMORY)) {
+                    flags.add("--kv-memory=" + own.kvBytes());
+                }
+            }
         }
         return child(JavaProcess.Role.WORKER, "worker-" + rank, WorkerConfig.SPEC, flags);
     }
@@ -319,6 +358,8 @@ public final class Launcher {
                 own.stream()
                         .map(flag -> flag.split("=", 2)[0])
                         .collect(Collectors.toCollection(HashSet::new));
+        overridden.add("--" + ProcessKeys.THREADS.name());
+        overridden.add("--" + ProcessKeys.GPUS.name());
         ownSecret.ifPresent(_ -> overridden.add("--" + ProcessKeys.ZOOKEEPER_AUTH.name()));
         List<String> flags = new ArrayList<>();
         for (String flag : config.settings().commandLineFor(spec)) {
@@ -330,9 +371,18 @@ public final class Launcher {
         return new Child(
                 name,
                 JavaProcess.command(role, name, config.logFolder(), config.training(), flags),
-                config.settings().environmentFor(spec),
+                environment(role, spec),
                 config.logFolder(),
                 new Watcher());
+    }
+
+    private Map<String, String> environment(JavaProcess.Role role, SettingsSpec spec) {
+        var variables = new HashMap<>(config.settings().environmentFor(spec));
+        if (role == JavaProcess.Role.WORKER && device instanceof DeviceChoice.Gpus) {
+            NCCL_VARIABLES.forEach(
+                    (name, value) -> variables.put(name, System.getenv().getOrDefault(name, value)));
+        }
+        return variables;
     }
 
     /// Creates a new folder: sessions of an earlier run would delay the election of this one.

@@ -5,9 +5,13 @@ import dev.lockstep.cluster.process.HostMemory;
 import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.kernels.DeviceCapabilities;
+import dev.lockstep.kernels.cuda.CudaDevice;
 import dev.lockstep.model.ComputeTypes;
 import dev.lockstep.model.ModelSource;
 import dev.lockstep.model.Shard;
+import dev.lockstep.worker.DeviceChoice;
+import dev.lockstep.worker.DeviceSettings;
+import dev.lockstep.worker.GpuReserve;
 import dev.lockstep.worker.MemoryPlan;
 import dev.lockstep.worker.WorkerConfig;
 import java.util.ArrayList;
@@ -33,7 +37,8 @@ final class MemoryForecast {
             ModelSource source,
             int size,
             ComputeTypes types,
-            DeviceCapabilities capabilities) {
+            DeviceChoice device) {
+        DeviceCapabilities capabilities = device.capabilities();
         WorkerConfig.maxModelLen(settings.find(ProcessKeys.MAX_MODEL_LEN), source);
         int maxTokens =
                 settings.find(ProcessKeys.MAX_NUM_BATCHED_TOKENS)
@@ -48,14 +53,37 @@ final class MemoryForecast {
                             types,
                             maxTokens));
         }
-        return MemoryPlan.of(
-                MemoryPlan.Needs.of(source, ranks),
+        MemoryPlan.Needs needs = MemoryPlan.Needs.of(source, ranks);
+        var asked =
                 new MemoryPlan.Asked(
                         settings.find(ProcessKeys.MAX_MODEL_LEN),
                         settings.isGiven(ProcessKeys.MAX_NUM_SEQS)
                                 ? settings.find(ProcessKeys.MAX_NUM_SEQS)
                                 : Optional.empty(),
-                        settings.find(ProcessKeys.KV_MEMORY)),
-                HostMemory.availableBytes() - PROCESS_BYTES - size * WORKER_BYTES);
+                        settings.find(ProcessKeys.KV_MEMORY));
+        return switch (device) {
+            case DeviceChoice.Cpu _ ->
+                    MemoryPlan.of(
+                            needs,
+                            asked,
+                            HostMemory.availableBytes() - PROCESS_BYTES - size * WORKER_BYTES);
+            case DeviceChoice.Gpus gpus ->
+                    MemoryPlan.ofGpus(
+                            needs, asked, gpuBytes(settings, gpus, source.vocabularySize()));
+        };
+    }
+
+    /// Returns the bytes that a rank may use of the smallest GPU.
+    private static long gpuBytes(Settings settings, DeviceChoice.Gpus gpus, int vocabularySize) {
+        DeviceSettings device = DeviceSettings.of(settings);
+        long total =
+                gpus.gpus().stream().mapToLong(CudaDevice::memoryBytes).min().orElseThrow();
+        GpuReserve reserve =
+                GpuReserve.of(
+                        device,
+                        settings.value(ProcessKeys.MAX_NUM_SEQS),
+                        vocabularySize,
+                        gpus.gpus().size());
+        return (long) (total * device.memoryUtilization()) - reserve.bytes();
     }
 }

@@ -3,10 +3,12 @@ package dev.lockstep.cli.launch;
 
 import dev.lockstep.checkpoint.GenerationDefaults;
 import dev.lockstep.cli.console.Terminal;
+import dev.lockstep.kernels.cuda.CudaDevice;
 import dev.lockstep.model.KvCapacity;
 import dev.lockstep.proto.v1.GroupStatus;
 import dev.lockstep.proto.v1.RankInfo;
 import dev.lockstep.text.ModelTemplate;
+import dev.lockstep.worker.DeviceChoice;
 import dev.lockstep.worker.MemoryPlan;
 import java.time.Duration;
 import java.util.List;
@@ -19,6 +21,7 @@ public final class StartScreen {
     static String text(
             Launcher.Ready ready,
             LauncherConfig config,
+            DeviceChoice device,
             HostPlan plan,
             MemoryPlan memory,
             TextCheck check,
@@ -35,23 +38,18 @@ public final class StartScreen {
                 "weights %s, compute %s, KV %s"
                         .formatted(
                                 first.getWeightType(), first.getComputeType(), first.getKvType()));
-        row(text, "device", "%s, %s".formatted(first.getDevice(), first.getInstructionSet()));
         row(
                 text,
-                "ranks",
-                "%d, %d of %d cores%s"
+                "device",
+                "%s, %s (%s)"
                         .formatted(
-                                group.getRanksCount(),
-                                group.getRanksList().stream().mapToInt(RankInfo::getThreads).sum(),
-                                plan.cores(),
-                                plan.oversubscribed()
-                                        ? " (more threads than cores: no thread spins)"
-                                        : ""));
+                                first.getDevice(), first.getInstructionSet(), device.reason()));
+        row(text, "ranks", ranks(group, device, plan));
         for (RankInfo rank : group.getRanksList()) {
             row(
                     text,
                     "  rank " + rank.getRank(),
-                    "%s; %s".formatted(threads(rank.getThreads()), rank.getShard()));
+                    "%s; %s".formatted(share(rank, device), rank.getShard()));
             if (group.getRanksCount() > 1) {
                 row(text, "", memory(List.of(rank)));
             }
@@ -130,8 +128,33 @@ public final class StartScreen {
         text.append("  %-12s %s%n".formatted(key, value));
     }
 
-    private static String threads(int count) {
-        return count == 1 ? "1 thread" : count + " threads";
+    private static String ranks(GroupStatus group, DeviceChoice device, HostPlan plan) {
+        return switch (device) {
+            case DeviceChoice.Gpus _ -> "%d, a GPU each".formatted(group.getRanksCount());
+            case DeviceChoice.Cpu _ ->
+                    "%d, %d of %d cores%s"
+                            .formatted(
+                                    group.getRanksCount(),
+                                    group.getRanksList().stream()
+                                            .mapToInt(RankInfo::getThreads)
+                                            .sum(),
+                                    plan.cores(),
+                                    plan.oversubscribed()
+                                            ? " (more threads than cores: no thread spins)"
+                                            : "");
+        };
+    }
+
+    /// Returns what a rank computes on.
+    private static String share(RankInfo rank, DeviceChoice device) {
+        return switch (device) {
+            case DeviceChoice.Gpus gpus -> {
+                CudaDevice gpu = gpus.gpus().get(rank.getRank());
+                yield "GPU %d, %s".formatted(gpu.ordinal(), gpu.uuid());
+            }
+            case DeviceChoice.Cpu _ ->
+                    rank.getThreads() == 1 ? "1 thread" : rank.getThreads() + " threads";
+        };
     }
 
     private static String count(long parameters) {

@@ -12,6 +12,7 @@ import dev.lockstep.model.KvCapacity;
 import dev.lockstep.proto.v1.GroupStatus;
 import dev.lockstep.proto.v1.RankInfo;
 import dev.lockstep.text.ModelTemplate;
+import dev.lockstep.worker.DeviceChoice;
 import dev.lockstep.worker.MemoryPlan;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -83,6 +84,7 @@ class StartScreenTest {
         return StartScreen.text(
                 new Launcher.Ready(host, 8000, group.build()),
                 config,
+                new DeviceChoice.Cpu("--device is cpu"),
                 plan,
                 memory,
                 check,
@@ -101,7 +103,7 @@ class StartScreenTest {
                   model        smollm2-135m-instruct, /models/smollm2.gguf
                   parameters   134.5 million
                   types        weights q4_1, compute f32, KV f16
-                  device       AMD EPYC 9B14, avx512_bf16
+                  device       AMD EPYC 9B14, avx512_bf16 (--device is cpu)
                   ranks        2, 2 of 2 cores
                     rank 0     1 thread; heads 0-5 of 9
                                weights 50.0 MiB + KV 600.0 MiB + activations 25.0 MiB = 675.0 MiB

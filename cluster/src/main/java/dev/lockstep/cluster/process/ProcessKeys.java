@@ -111,8 +111,34 @@ public final class ProcessKeys {
     public static final Key<Integer> RANK =
             Key.integer("rank", 0, 1023, "the rank of this worker").orElse("0");
 
+    public static final Key<Device> DEVICE =
+            Key.choice("device", Device.class, "what computes: auto takes a GPU where there is one")
+                    .orElse("auto");
+
+    public static final Key<List<String>> GPUS =
+            Key.texts("gpus", "NUMBER[,NUMBER]", "GPUs by their numbers, one for each rank")
+                    .orElseComputed("the first ones");
+
+    public static final Key<String> CUDA_LIBRARIES =
+            Key.text(
+                            "cuda-libraries",
+                            "PATH[:PATH]",
+                            "folders to search first for the libraries of CUDA and NCCL")
+                    .orElseComputed("those of the toolkit, the loader and Python packages");
+
+    public static final Key<Double> GPU_MEMORY_UTILIZATION =
+            Key.decimal(
+                            "gpu-memory-utilization",
+                            0.05,
+                            0.99,
+                            "the part of a GPU's memory that Lockstep may use")
+                    .orElse("0.92");
+
+    public static final Key<Boolean> DISABLE_CUDA_GRAPH =
+            Key.flag("disable-cuda-graph", "launch every op of a decode step by itself");
+
     public static final Key<Integer> THREADS =
-            Key.integer("threads", 1, 4096, "compute threads; for serve, of the whole host")
+            Key.integer("threads", 1, 4096, "compute threads of CPUs; for serve, of the whole host")
                     .orElseComputed("the cores");
 
     public static final Key<Dtype> DTYPE =
@@ -128,7 +154,7 @@ public final class ProcessKeys {
     public static final Key<Long> KV_MEMORY =
             Key.bytes("kv-memory", 1, "memory for KV blocks; for serve, of the whole host")
                     .orElseComputed(
-                            "what max-num-seqs x max-model-len needs, at most half the free memory, and 2G or one longest sequence");
+                            "on CPUs what max-num-seqs x max-model-len needs, at most half the free memory, and 2G or one longest sequence; on GPUs what is left");
 
     public static final Key<Integer> MAX_NUM_SEQS =
             Key.integer(
@@ -140,7 +166,14 @@ public final class ProcessKeys {
 
     public static final Key<Integer> MAX_NUM_BATCHED_TOKENS =
             Key.integer("max-num-batched-tokens", 1, 1 << 20, "tokens of one step")
-                    .orElseComputed("measured on a CPU: a step of at most 250 ms");
+                    .orElseComputed("measured: a step of at most 250 ms on CPUs, 50 ms on GPUs");
+
+    /// Values of [#DEVICE].
+    public enum Device {
+        AUTO,
+        CPU,
+        CUDA
+    }
 
     /// Values of [#DTYPE].
     public enum Dtype {

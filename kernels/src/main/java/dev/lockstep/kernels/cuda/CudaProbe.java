@@ -37,6 +37,25 @@ public record CudaProbe(
         }
     }
 
+    /// Adds where the libraries are that a rank opens next, or which is missing; opens none.
+    ///
+    /// @param nccl whether a rank has others to talk to
+    public CudaProbe withLibraries(LibrarySearch search, boolean nccl) {
+        var all = new ArrayList<Step>(steps);
+        Optional<CudaUnavailableException> missing = problem;
+        for (CudaLibrary library : CudaLibrary.values()) {
+            if (library == CudaLibrary.DRIVER || (library == CudaLibrary.NCCL && !nccl)) {
+                continue;
+            }
+            Optional<Path> file = search.find(library);
+            all.add(new Step(library.soname(), file.map(Path::toString).orElse("not found")));
+            if (file.isEmpty()) {
+                missing = missing.or(() -> Optional.of(search.missing(library)));
+            }
+        }
+        return new CudaProbe(all, devices, missing);
+    }
+
     /// Returns device `ordinal`, or throws with what is missing and the remedy.
     public CudaDevice require(int ordinal) {
         if (ordinal < 0 || (ordinal >= devices.size() && !devices.isEmpty())) {

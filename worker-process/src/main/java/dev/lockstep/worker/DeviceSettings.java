@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.worker;
+
+import dev.lockstep.cluster.process.ProcessKeys;
+import dev.lockstep.cluster.process.Settings;
+import dev.lockstep.cluster.process.SettingsException;
+import dev.lockstep.kernels.cuda.LibrarySearch;
+import java.nio.file.Path;
+import java.util.List;
+
+/// The settings that choose a device and say how it is used.
+///
+/// @param asked the value of `--device`
+/// @param gpus ordinals of GPUs, one for each rank; empty: the first ones
+/// @param libraries folders to search first
+/// @param memoryUtilization the part of a GPU's memory that may be used
+/// @param graphs whether decode steps are recorded as CUDA graphs
+public record DeviceSettings(
+        ProcessKeys.Device asked,
+        List<Integer> gpus,
+        List<Path> libraries,
+        double memoryUtilization,
+        boolean graphs) {
+
+    public DeviceSettings {
+        gpus = List.copyOf(gpus);
+        libraries = List.copyOf(libraries);
+        if (asked == ProcessKeys.Device.CPU && !gpus.isEmpty()) {
+            throw new SettingsException("--gpus names GPUs, --device is cpu");
+        }
+    }
+
+    /// Reads the settings of a process that runs a model, or forecasts its memory.
+    public static DeviceSettings of(Settings settings) {
+        var device =
+                new DeviceSettings(
+                        settings.value(ProcessKeys.DEVICE),
+                        settings.find(ProcessKeys.GPUS).orElse(List.of()).stream()
+                                .map(DeviceSettings::ordinal)
+                                .toList(),
+                        libraries(settings),
+                        settings.value(ProcessKeys.GPU_MEMORY_UTILIZATION),
+                        !settings.value(ProcessKeys.DISABLE_CUDA_GRAPH));
+        if (settings.isGiven(ProcessKeys.THREADS)) {
+            device.requireCpu("--" + ProcessKeys.THREADS.name());
+        }
+        return device;
+    }
+
+    /// Reads the settings of a command that describes what a device would run, and runs nothing.
+    public static DeviceSettings ofDescription(Settings settings) {
+        return new DeviceSettings(
+                settings.value(ProcessKeys.DEVICE), List.of(), libraries(settings), 1, false);
+    }
+
+    /// Returns the folders of `--cuda-libraries`.
+    public static List<Path> libraries(Settings settings) {
+        return settings.find(ProcessKeys.CUDA_LIBRARIES)
+                .map(LibrarySearch::parse)
+                .orElse(List.of());
+    }
+
+    /// Throws if a setting of CPUs is given together with GPUs.
+    void requireCpu(String key) {
+        if (needsGpu()) {
+            throw cpuOnly(key);
+        }
+    }
+
+    static SettingsException cpuOnly(String key) {
+        return new SettingsException(
+                key + " is for CPUs, the device is cuda: leave it out, or choose --device=cpu");
+    }
+
+    /// Returns whether GPUs are asked for, so that a CPU is no substitute.
+    boolean needsGpu() {
+        return asked == ProcessKeys.Device.CUDA || !gpus.isEmpty();
+    }
+
+    /// Returns where the libraries of CUDA are searched.
+    public LibrarySearch search() {
+        return LibrarySearch.of(libraries);
+    }
+
+    private static int ordinal(String word) {
+        if (!word.matches("[0-9]{1,4}")) {
+            throw new SettingsException(
+                    "--gpus: \"%s\" is no number of a GPU, such as 0,1".formatted(word));
+        }
+        return Integer.parseInt(word);
+    }
+}
