@@ -35,7 +35,9 @@ class DefaultModelGoldenTest {
                         1,
                         "auto",
                         "auto",
-                        CpuOptions.ofThreads(Runtime.getRuntime().availableProcessors()))) {
+                        new CpuRanks(
+                                CpuOptions.ofThreads(
+                                        Runtime.getRuntime().availableProcessors())))) {
             for (JsonNode one : golden.get("cases")) {
                 int[] prompt = Goldens.integers(one.get("prompt_ids"));
                 int[] greedy = Goldens.integers(one.get("greedy_ids"));

@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.checkpoint.Fixtures;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -71,15 +70,10 @@ class FamilyGoldenTest {
         "qwen3-moe, 4"
     })
     void logitsAndGreedyIdsMatchTheRecordedOnes(String name, int ranks) throws Exception {
-        Path folder = Fixtures.require("models/" + name);
-        Goldens goldens = goldens(folder);
-        double tolerance = name.equals("granite") ? GRANITE_TOLERANCE : TOLERANCE;
-        try (TestGroup group = TestGroup.load(folder, ranks, "f32", "f32")) {
-            for (Goldens.Case golden : goldens.cases()) {
-                int[] blocks = TestGroup.blocks(1, golden.prompt().length);
-                float[][] logits =
-                        group.forward(List.of(new TestGroup.Row(golden.prompt(), 0, blocks)));
-                assertClose(golden.logits(), logits, tolerance);
+        try (TestGroup group =
+                TestGroup.load(Fixtures.require("models/" + name), ranks, "f32", "f32")) {
+            for (Goldens.Case golden : goldens(name).cases()) {
+                requireLogits(name, group, golden);
                 assertArrayEquals(
                         golden.greedy(), group.greedy(golden.prompt(), golden.greedy().length, 1));
             }
@@ -94,12 +88,25 @@ class FamilyGoldenTest {
     })
     void aSequenceHasTheSameBitsAloneInAMixedBatchAndInChunks(String name, int ranks)
             throws Exception {
-        Path folder = Fixtures.require("models/" + name);
-        List<int[]> prompts = new ArrayList<>();
-        goldens(folder).cases().forEach(golden -> prompts.add(golden.prompt()));
-        try (TestGroup group = TestGroup.load(folder, ranks, "f32", "f32")) {
-            SameBits.require(group, prompts);
+        try (TestGroup group =
+                TestGroup.load(Fixtures.require("models/" + name), ranks, "f32", "f32")) {
+            AnyBatch.requireSameBits(group, goldens(name).prompts());
         }
+    }
+
+    static Goldens goldens(String name) {
+        return goldens(Fixtures.require("models/" + name));
+    }
+
+    /// Requires the recorded logits of a prompt, computed in one step.
+    static void requireLogits(String name, TestGroup group, Goldens.Case golden) throws Exception {
+        int[] blocks = TestGroup.blocks(1, golden.prompt().length);
+        float[][] logits = group.forward(List.of(new TestGroup.Row(golden.prompt(), 0, blocks)));
+        assertClose(golden.logits(), logits, tolerance(name));
+    }
+
+    static double tolerance(String name) {
+        return name.equals("granite") ? GRANITE_TOLERANCE : TOLERANCE;
     }
 
     static Goldens goldens(Path folder) {

@@ -288,7 +288,7 @@ class FamilyReferenceTest {
                         assertEquals(expected[t][v], actual[t][v], TOLERANCE, ranks + " ranks");
                     }
                 }
-                SameBits.require(group, List.of(new int[] {3, 1, 4}, ids));
+                AnyBatch.requireSameBits(group, List.of(new int[] {3, 1, 4}, ids));
             }
         }
     }

@@ -75,12 +75,12 @@ class GgufGoldenTest {
         }
     }
 
-    private static float[][] logits(TestGroup group, Goldens.Case golden) throws Exception {
+    static float[][] logits(TestGroup group, Goldens.Case golden) throws Exception {
         int[] blocks = TestGroup.blocks(1, golden.prompt().length);
         return group.forward(List.of(new TestGroup.Row(golden.prompt(), 0, blocks)));
     }
 
-    private static Goldens goldens(String type) {
+    static Goldens goldens(String type) {
         JsonNode cases = Goldens.json(Fixtures.require("gguf/golden.json")).get(type).get("cases");
         return Goldens.of(cases, Fixtures.require("gguf/golden-logits.safetensors"), type + ".");
     }

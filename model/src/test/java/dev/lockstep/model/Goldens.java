@@ -19,6 +19,10 @@ record Goldens(List<Case> cases) {
     /// @param logits `[prompt length][vocabulary]`; the row at position p predicts p + 1
     record Case(int[] prompt, int[] greedy, float[][] logits) {}
 
+    List<int[]> prompts() {
+        return cases.stream().map(Case::prompt).toList();
+    }
+
     private static final ObjectMapper JSON = new ObjectMapper();
 
     static Goldens of(JsonNode cases, Path logits, String prefix) {

@@ -4,7 +4,6 @@ package dev.lockstep.model;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.lockstep.kernels.cpu.CpuOptions;
 import java.io.IOException;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
@@ -54,8 +53,8 @@ class RecordedLogitsTest {
         String type = rounded ? "auto" : "f32";
         int positions = longest(goldens);
         assertTrue(positions <= ModelSource.open(model).maxContextLength());
-        CpuOptions options = CpuOptions.ofThreads(1).withoutSpinning();
-        try (TestGroup group = TestGroup.load(model, ranks, type, type, options, positions)) {
+        try (TestGroup group =
+                TestGroup.load(model, ranks, type, type, new CpuRanks(), positions)) {
             for (Goldens.Case golden : goldens.cases()) {
                 float[][] logits =
                         group.forward(

@@ -6,14 +6,35 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.junit.jupiter.api.Assertions;
 
-/// Requires that a sequence has the same bits alone, in a mixed batch among padding, and in chunks
-/// of any size.
-final class SameBits {
-    private SameBits() {}
+/// Requires that a sequence has the same logits alone, in a mixed batch among padding, and in
+/// chunks of any size.
+final class AnyBatch {
+    private AnyBatch() {}
 
+    /// Requires the same bits.
+    ///
     /// @param prompts the last of them is cut into chunks
-    static void require(TestGroup group, List<int[]> prompts) throws Exception {
+    static void requireSameBits(TestGroup group, List<int[]> prompts) throws Exception {
+        require(group, prompts, Assertions::assertArrayEquals);
+    }
+
+    /// Requires logits that differ by at most `tolerance`.
+    static void requireClose(TestGroup group, List<int[]> prompts, float tolerance)
+            throws Exception {
+        require(
+                group,
+                prompts,
+                (expected, actual) -> assertArrayEquals(expected, actual, tolerance));
+    }
+
+    private interface Comparison {
+        void require(float[] expected, float[] actual);
+    }
+
+    private static void require(TestGroup group, List<int[]> prompts, Comparison comparison)
+            throws Exception {
         List<float[][]> alone = new ArrayList<>();
         List<TestGroup.Row> together = new ArrayList<>();
         int block = 1;
@@ -30,7 +51,7 @@ final class SameBits {
         int token = 2;
         for (int i = alone.size() - 1; i >= 0; i--, token++) {
             for (float[] row : alone.get(i)) {
-                assertArrayEquals(row, mixed[token++]);
+                comparison.require(row, mixed[token++]);
             }
         }
         int[] last = prompts.getLast();
@@ -41,7 +62,7 @@ final class SameBits {
                 int[] ids = Arrays.copyOfRange(last, from, to);
                 float[][] cut = group.forward(List.of(new TestGroup.Row(ids, from, blocks)));
                 for (int i = 0; i < ids.length; i++) {
-                    assertArrayEquals(alone.getLast()[from + i], cut[i]);
+                    comparison.require(alone.getLast()[from + i], cut[i]);
                 }
             }
         }

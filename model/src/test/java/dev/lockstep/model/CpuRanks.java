@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.model;
+
+import dev.lockstep.kernels.DeviceCapabilities;
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.cpu.CpuKernels;
+import dev.lockstep.kernels.cpu.CpuOptions;
+import dev.lockstep.kernels.cpu.InstructionSet;
+import dev.lockstep.nccl.Communicator;
+import dev.lockstep.nccl.HostCommunicator;
+import dev.lockstep.nccl.Rendezvous;
+import dev.lockstep.nccl.SoloCommunicator;
+import dev.lockstep.nccl.Waiting;
+import java.time.Duration;
+import java.util.UUID;
+
+/// Ranks on the CPU, which exchange through shared memory.
+final class CpuRanks implements TestRanks {
+    private final CpuOptions options;
+    private final String name = "model-test-" + UUID.randomUUID();
+
+    CpuRanks(CpuOptions options) {
+        this.options = options;
+    }
+
+    /// Creates ranks with a thread each.
+    CpuRanks() {
+        this(CpuOptions.ofThreads(1).withoutSpinning());
+    }
+
+    @Override
+    public DeviceCapabilities capabilities() {
+        return options.instructionSet().orElseGet(InstructionSet::best).capabilities();
+    }
+
+    @Override
+    public Kernels open(int rank, ComputeTypes types) {
+        return CpuKernels.open(options);
+    }
+
+    @Override
+    public Communicator meet(int rank, int size, long bytes, Kernels kernels) {
+        return size == 1
+                ? new SoloCommunicator(kernels)
+                : HostCommunicator.open(
+                        Rendezvous.inSharedMemory(name, 1, size),
+                        rank,
+                        bytes,
+                        kernels,
+                        Waiting.BLOCK,
+                        Duration.ofMinutes(2));
+    }
+}
