@@ -29,7 +29,9 @@ record ForkedJava(int code, String output) {
                         "--enable-native-access=ALL-UNNAMED",
                         "-XX:+UseSerialGC",
                         "-XX:TieredStopAtLevel=1",
-                        "-Xmx128m"));
+                        "-Xmx128m",
+                        // The output has what the process prints and no remark of the logger.
+                        "-Dlog4j2.statusLoggerLevel=OFF"));
         command.addAll(options);
         command.addAll(List.of("-cp", System.getProperty("java.class.path"), main.getName()));
         command.addAll(List.of(arguments));
