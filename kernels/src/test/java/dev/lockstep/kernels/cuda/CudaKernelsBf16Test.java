@@ -2,7 +2,9 @@
 package dev.lockstep.kernels.cuda;
 
 import dev.lockstep.kernels.DType;
+import org.junit.jupiter.api.Tag;
 
+@Tag("gpu")
 final class CudaKernelsBf16Test implements CudaKernelsContract {
     @Override
     public DType type() {

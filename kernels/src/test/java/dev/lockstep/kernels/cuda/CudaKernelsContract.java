@@ -14,7 +14,7 @@ import dev.lockstep.kernels.Tolerances;
 import dev.lockstep.kernels.WaitingContract;
 import java.util.List;
 
-/// All contracts, for CUDA kernels of one type on the emulated device.
+/// All contracts, for CUDA kernels of one type on the emulated device, or on a machine's own.
 interface CudaKernelsContract
         extends MemoryContract,
                 MatmulContract,
@@ -38,7 +38,7 @@ interface CudaKernelsContract
 
     @Override
     default Kernels open(int threads) {
-        return EmulatedCuda.kernels(type());
+        return CudaUnderTest.open(type());
     }
 
     @Override

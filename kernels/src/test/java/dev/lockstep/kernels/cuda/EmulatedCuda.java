@@ -8,7 +8,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.fail;
 import static org.junit.jupiter.api.Assumptions.abort;
 
-import dev.lockstep.kernels.DType;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
@@ -25,7 +24,6 @@ import java.util.List;
 /// sources in `src/test/cuda-emulation/libraries`.
 @SuppressWarnings("restricted")
 public final class EmulatedCuda {
-    private static final long WORKSPACE = 1 << 16;
     private static final long NEVER = -1;
     private static final long USUAL_DELAY_MICROS = 1000;
 
@@ -54,12 +52,6 @@ public final class EmulatedCuda {
     /// Opens one of this process's devices, four unless the environment says otherwise.
     public static Cuda open(int ordinal) {
         return Cuda.open(libraries(), CudaProbe.run(search()).require(ordinal));
-    }
-
-    /// Opens kernels on the device of this process.
-    public static CudaKernels kernels(DType compute) {
-        return CudaKernels.open(
-                new CudaOptions(0, compute, search(), folder().resolve("cache"), true, WORKSPACE));
     }
 
     /// Lets work of this process run only when it is waited or asked for, or soon as usual.
