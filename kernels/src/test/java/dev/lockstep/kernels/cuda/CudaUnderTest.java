@@ -13,6 +13,8 @@ import java.util.stream.Stream;
 /// `-Dlockstep.cuda.libraries`, and compiled kernels go to the folder of `-Dlockstep.cuda.cache`.
 public final class CudaUnderTest {
     private static final String EMULATED = "emulated";
+    // Nothing works in it there, and a test opens many devices.
+    private static final long SMALL_WORKSPACE = 1 << 12;
 
     private CudaUnderTest() {}
 
@@ -48,7 +50,9 @@ public final class CudaUnderTest {
     public static CudaOptions options(int ordinal, DType compute) {
         LibrarySearch search = search();
         boolean nccl = search.find(CudaLibrary.NCCL).isPresent();
-        return new CudaOptions(ordinal, compute, search, cache(), nccl);
+        return isEmulated()
+                ? new CudaOptions(ordinal, compute, search, cache(), nccl, SMALL_WORKSPACE)
+                : new CudaOptions(ordinal, compute, search, cache(), nccl);
     }
 
     /// Opens the device of a rank. Where there are fewer devices than ranks, these share them.
