@@ -86,10 +86,10 @@ __device__ __forceinline__ Result attend_split(const AttendParams& p, const floa
 }
 
 // Returns whether all blocks of positions [from, to) are in the cache.
-__device__ bool blocks_exist(const AttendParams& p, int token, const int32_t* blocks, int from, int to) {
+__device__ bool blocks_exist(const AttendParams& p, int line, int from, int to) {
   int wrong = 0;
-  for (int b = from / p.kv.block_size + static_cast<int>(threadIdx.x); b <= (to - 1) / p.kv.block_size; b += THREADS) {
-    wrong |= !in_range(p.report, token, blocks[b] == 0 ? -1 : blocks[b], p.kv.blocks);
+  for (int entry = from / p.kv.block_size + static_cast<int>(threadIdx.x); entry <= (to - 1) / p.kv.block_size; entry += THREADS) {
+    wrong |= !names_block(p.report, p.table, line, entry, p.kv);
   }
   return !__syncthreads_or(wrong);
 }
@@ -106,8 +106,9 @@ LS_KERNEL(attend, AttendParams) {
     ACTIVATION* out = row_of<ACTIVATION>(p.out, item.token) + static_cast<int64_t>(head) * p.head_size;
     int end = p.plan.positions[item.token] + 1, begin = end > p.window ? end - p.window : 0;
     int from = max(begin, item.first * LS_SPLIT), to = min(end, (item.first + item.count) * LS_SPLIT);
-    const int32_t* blocks = row_of<const int32_t>(p.table, max(p.plan.lines[item.token], 0));
-    if (item.count == 0 || !blocks_exist(p, item.token, blocks, from, to)) {
+    int line = max(p.plan.lines[item.token], 0);
+    const int32_t* blocks = row_of<const int32_t>(p.table, line);
+    if (item.count == 0 || !blocks_exist(p, line, from, to)) {
       for (int d = threadIdx.x; d < p.head_size; d += THREADS) put(out + d, 0.0f);
       continue;
     }

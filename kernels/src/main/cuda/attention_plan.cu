@@ -7,8 +7,9 @@
 // line lines[r] of the table; line -1 is padding. `partials` results of splits can be held.
 #define ATTENTION_PLAN_PARAMS_FIELDS(F)                                                                             \
   F(const int32_t*, row_starts) F(const int32_t*, computed) F(const int32_t*, lines) F(View, table) F(AttentionPlan, plan) \
-      F(int32_t, rows) F(int32_t, tokens) F(int32_t, block_size) F(int32_t, window) F(int32_t, partials) F(int32_t, unused) F(Report, report)
-LS_STRUCT(AttentionPlanParams, ATTENTION_PLAN_PARAMS_FIELDS, 128)
+      F(int32_t, rows) F(int32_t, tokens) F(int32_t, block_size) F(int32_t, window) F(int32_t, partials) F(int32_t, unused) F(Report, line_report) \
+      F(Report, length_report)
+LS_STRUCT(AttentionPlanParams, ATTENTION_PLAN_PARAMS_FIELDS, 144)
 
 namespace {
 
@@ -26,17 +27,15 @@ __device__ int row_of_token(const int32_t* row_starts, int rows, int token) {
   return low;
 }
 
-// A row whose line or last block is not in the table becomes padding; thread `reports` tells.
-__device__ int checked_line(const AttentionPlanParams& p, int row, bool reports) {
-  int line = p.lines[row];
-  if (line == -1) return -1;
-  int count = p.row_starts[row + 1] - p.row_starts[row];
-  int64_t last = (static_cast<int64_t>(p.computed[row]) + count - 1) / p.block_size;
-  bool right = line >= 0 && line < p.table.rows && p.computed[row] >= 0 && last < p.table.columns;
-  if (right) return line;
-  if (reports && in_range(p.report, row, line, p.table.rows) && in_range(p.report, row, p.computed[row], 0x7fffffff)) {
-    in_range(p.report, row, last, p.table.columns);
-  }
+// A token of a line that does not exist, or beyond the end of its line, becomes padding; its row is reported.
+__device__ int checked_line(const AttentionPlanParams& p, int row, int token) {
+  int line = p.lines[row], computed = p.computed[row];
+  if (line == -1 || !in_range(p.line_report, row, line, p.table.rows)) return -1;
+  int64_t position = static_cast<int64_t>(computed) + token - p.row_starts[row];
+  int64_t room = static_cast<int64_t>(p.table.columns) * p.block_size;
+  if (computed >= 0 && position >= 0 && position < room) return line;
+  int64_t length = static_cast<int64_t>(computed) + p.row_starts[row + 1] - p.row_starts[row];
+  out_of_range(p.length_report, row, computed < 0 ? computed : length, room + 1);
   return -1;
 }
 
@@ -53,7 +52,7 @@ LS_KERNEL(attention_plan, AttentionPlanParams) {
   if (threadIdx.x == 0) shared_end = 0;
   for (int t = threadIdx.x; t < p.tokens; t += blockDim.x) {
     int row = row_of_token(p.row_starts, p.rows, t);
-    int line = checked_line(p, row, t == p.row_starts[row]);
+    int line = checked_line(p, row, t);
     int position = line < 0 ? 0 : p.computed[row] + t - p.row_starts[row];
     int first = first_split(p, position);
     p.plan.positions[t] = position;

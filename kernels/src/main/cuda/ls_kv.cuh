@@ -22,6 +22,14 @@ __device__ __forceinline__ T* keys_of(const KvCache& kv, int block, int layer, i
   return static_cast<T*>(kv.data) + block * kv.block_stride + layer * kv.layer_stride + head * kv.head_stride;
 }
 
+// Returns whether an entry of the block table names a block of the cache, not the null block; reports it if not.
+__device__ __forceinline__ bool names_block(const Report& report, const View& table, int line, int entry, const KvCache& kv) {
+  int block = row_of<const int32_t>(table, line)[entry];
+  if (block > 0 && block < kv.blocks) return true;
+  out_of_range(report, static_cast<int64_t>(line) * table.columns + entry, block, kv.blocks);
+  return false;
+}
+
 // Splits [first, first + count) of a token's positions. Without a place for a partial result (-1) one block computes and
 // merges them; else there is one split, whose result goes there. A padding token has 0 splits; -1: nothing is to be done,
 // other items have the token's splits.

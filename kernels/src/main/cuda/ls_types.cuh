@@ -82,15 +82,20 @@ LS_STRUCT(Reported, REPORTED_FIELDS, 32)
 #define REPORT_FIELDS(F) F(Reported*, word) F(int64_t, op)
 LS_STRUCT(Report, REPORT_FIELDS, 16)
 
-// Returns whether 0 <= value < limit; reports it if not. `index` tells where `value` was read.
-__device__ __forceinline__ bool in_range(const Report& report, int64_t index, int64_t value, int64_t limit) {
-  if (value >= 0 && value < limit) return true;
+// Reports a value that is out of range. `index` tells where it was read.
+__device__ __forceinline__ void out_of_range(const Report& report, int64_t index, int64_t value, int64_t limit) {
   if (atomicCAS(&report.word->set, 0u, 1u) == 0u) {
     report.word->op = static_cast<int32_t>(report.op);
     report.word->index = index;
     report.word->value = value;
     report.word->limit = limit;
   }
+}
+
+// Returns whether 0 <= value < limit; reports it if not.
+__device__ __forceinline__ bool in_range(const Report& report, int64_t index, int64_t value, int64_t limit) {
+  if (value >= 0 && value < limit) return true;
+  out_of_range(report, index, value, limit);
   return false;
 }
 

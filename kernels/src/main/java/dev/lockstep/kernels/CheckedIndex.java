@@ -7,6 +7,7 @@ public enum CheckedIndex {
     GATHERED_ROW("gatherRows", "row", 0),
     SCATTERED_INDEX("scatter", "index", -1),
     PLANNED_LINE("plan", "line", -1),
+    PLANNED_LENGTH("plan", "length", 0),
     ROTATED_POSITION("rotateAndStore", "position", 0),
     STORED_BLOCK("rotateAndStore", "block", 1),
     ATTENDED_BLOCK("attend", "block", 1),

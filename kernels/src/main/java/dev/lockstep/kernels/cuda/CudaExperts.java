@@ -1,31 +1,281 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cuda;
 
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.DevicePointer;
 import dev.lockstep.kernels.ExpertLayer;
 import dev.lockstep.kernels.ExpertScratch;
 import dev.lockstep.kernels.ExpertSet;
+import dev.lockstep.kernels.ExpertWeights;
+import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.Tensor;
+import java.lang.foreign.MemorySegment;
 import java.util.List;
 
-/// Mixtures of experts.
+/// Mixtures of experts. The device routes the tokens and sorts their pairs with experts; what is
+/// enqueued depends on the number of tokens only.
+///
+/// A pair has a row of scratch memory of its own, so that tokens are computed as many at a time as
+/// their pairs have rows.
 final class CudaExperts implements AutoCloseable {
+    static final KernelDeclaration ROUTE =
+            new KernelDeclaration(
+                    "experts",
+                    "experts_route",
+                    KernelStruct.named("ExpertsRouteParams")
+                            .view("logits")
+                            .pointer("chosen")
+                            .pointer("weights")
+                            .i32("per_token")
+                            .i32("renormalized"));
 
-    CudaExperts(CudaContext context) {}
+    static final KernelDeclaration SORT =
+            new KernelDeclaration(
+                    "experts",
+                    "experts_sort",
+                    KernelStruct.named("ExpertsSortParams")
+                            .pointer("chosen")
+                            .pointer("starts")
+                            .pointer("tokens")
+                            .pointer("places")
+                            .i32("pairs")
+                            .i32("per_token"));
 
-    /// The weights of the experts are [CudaWeight]s.
-    ExpertSet prepare(ExpertLayer layer) {
-        throw new UnsupportedOperationException("CudaExperts");
+    static final KernelDeclaration GATE_UP =
+            new KernelDeclaration(
+                    "experts",
+                    "experts_gate_up",
+                    KernelStruct.named("ExpertsMultiplyParams")
+                            .pointer("weights")
+                            .pointer("starts")
+                            .pointer("tokens")
+                            .view("x")
+                            .view("out")
+                            .i64("weight_stride")
+                            .i32("experts")
+                            .i32("kind"));
+
+    static final KernelDeclaration DOWN =
+            new KernelDeclaration("experts", "experts_down", GATE_UP.parameters());
+
+    static final KernelDeclaration SUM =
+            new KernelDeclaration(
+                    "experts",
+                    "experts_sum",
+                    KernelStruct.named("ExpertsSumParams")
+                            .view("x")
+                            .pointer("places")
+                            .pointer("weights")
+                            .view("out")
+                            .i32("per_token")
+                            .i32("unused"));
+
+    /// What a block has of dynamic shared memory without asking for more.
+    private static final int ROUTE_SHARED_BYTES = 48 << 10;
+
+    private static final int WARP = 32;
+    private static final int THREADS = 256;
+    private static final int TILE = 16;
+    private static final int NUMBER = 4;
+
+    private final CudaContext context;
+    private final CudaOp route;
+    private final CudaOp sort;
+    private final CudaOp gateUp;
+    private final CudaOp down;
+    private final CudaOp sum;
+    private final CudaScratch routing;
+    private int mostExperts;
+    private int mostPerToken;
+
+    CudaExperts(CudaContext context) {
+        this.context = context;
+        String activation = "-DACTIVATION=" + context.activationType();
+        route = context.programs().op(ROUTE, ROUTE_SHARED_BYTES, activation);
+        sort = context.programs().op(SORT, activation);
+        gateUp = context.programs().op(GATE_UP, activation);
+        down = context.programs().op(DOWN, activation);
+        sum = context.programs().op(SUM, activation);
+        routing = new CudaScratch(context.memory());
     }
 
-    /// Returns the scratch memory for the largest step.
+    /// @param weights the addresses of all gate and up matrices, then of all down matrices
+    private record Prepared(
+            CudaExperts owner,
+            ExpertLayer layer,
+            DevicePointer weights,
+            int gateUpStride,
+            int downStride)
+            implements ExpertSet {
+
+        DevicePointer downWeights() {
+            return weights.plus((long) Long.BYTES * layer.experts().size());
+        }
+    }
+
+    /// Where the routing of some tokens lies: for each pair the expert, the weight, the token at
+    /// its place and its place; then the first place of each expert.
+    private record Routing(DevicePointer memory, int pairs) {
+
+        static long bytes(long pairs, int experts) {
+            return NUMBER * (4 * pairs + experts + 1);
+        }
+
+        DevicePointer chosen() {
+            return memory;
+        }
+
+        DevicePointer weights() {
+            return array(1);
+        }
+
+        DevicePointer tokens() {
+            return array(2);
+        }
+
+        DevicePointer places() {
+            return array(3);
+        }
+
+        DevicePointer starts() {
+            return array(4);
+        }
+
+        private DevicePointer array(int index) {
+            return memory.plus((long) NUMBER * index * pairs);
+        }
+    }
+
+    ExpertSet prepare(ExpertLayer layer) {
+        int count = layer.experts().size();
+        if (routeBytes(layer) > ROUTE_SHARED_BYTES) {
+            throw new IllegalArgumentException(
+                    "%d experts, %d a token, must be %d together on a GPU"
+                            .formatted(count, layer.perToken(), ROUTE_SHARED_BYTES / NUMBER));
+        }
+        long[] addresses = new long[2 * count];
+        for (int i = 0; i < count; i++) {
+            ExpertWeights expert = layer.experts().get(i);
+            addresses[i] = requireOwn(expert.gateUp()).pointer().address();
+            addresses[count + i] = requireOwn(expert.down()).pointer().address();
+        }
+        DevicePointer weights = context.memory().reserve((long) Long.BYTES * addresses.length);
+        context.staging().copy(MemorySegment.ofArray(addresses), weights);
+        mostExperts = Math.max(mostExperts, count);
+        mostPerToken = Math.max(mostPerToken, layer.perToken());
+        ExpertWeights first = layer.experts().getFirst();
+        return new Prepared(
+                this,
+                layer,
+                weights,
+                requireOwn(first.gateUp()).stride(),
+                requireOwn(first.down()).stride());
+    }
+
+    private CudaWeight requireOwn(PackedWeight weight) {
+        if (!(weight instanceof CudaWeight own) || own.owner() != context) {
+            throw new IllegalArgumentException("the weight was prepared by other kernels");
+        }
+        if (own.type() != context.activationType()) {
+            throw new IllegalArgumentException(
+                    "experts have weights of %s, must be %s as activations are"
+                            .formatted(own.type(), context.activationType()));
+        }
+        return own;
+    }
+
+    /// Returns the scratch memory for the largest step of what was prepared until now.
     List<ScratchNeed> scratchNeeds(int maxTokens) {
-        return List.of();
+        if (mostPerToken == 0) {
+            return List.of();
+        }
+        long pairs = (long) maxTokens * mostPerToken;
+        return List.of(new ScratchNeed(routing, Routing.bytes(pairs, mostExperts)));
     }
 
     void run(ExpertSet set, Tensor x, Tensor routerLogits, ExpertScratch scratch, Tensor out) {
-        throw new UnsupportedOperationException("CudaExperts");
+        if (!(set instanceof Prepared own) || own.owner() != this) {
+            throw new IllegalArgumentException("the experts were prepared by other kernels");
+        }
+        ExpertLayer layer = own.layer();
+        DType type = context.activationType();
+        x.require("x", type, x.rows(), layer.hiddenSize());
+        routerLogits.require("routerLogits", DType.F32, x.rows(), layer.experts().size());
+        out.require("out", type, x.rows(), layer.hiddenSize());
+        scratch.require(layer, type, x.rows());
+        int together = scratch.rows() / layer.perToken();
+        for (int from = 0; from < x.rows(); from += together) {
+            int to = Math.min(from + together, x.rows());
+            run(own, x.rows(from, to), routerLogits.rows(from, to), scratch, out.rows(from, to));
+        }
+    }
+
+    private void run(Prepared set, Tensor x, Tensor logits, ExpertScratch scratch, Tensor out) {
+        ExpertLayer layer = set.layer();
+        int experts = layer.experts().size();
+        int pairs = x.rows() * layer.perToken();
+        var sorted = new Routing(routing.atLeast(Routing.bytes(pairs, experts)), pairs);
+        route.begin()
+                .view(logits)
+                .pointer(sorted.chosen())
+                .pointer(sorted.weights())
+                .i32(layer.perToken())
+                .i32(layer.renormalized() ? 1 : 0)
+                .launch(x.rows(), 1, 1, WARP, routeBytes(layer));
+        sort.begin()
+                .pointer(sorted.chosen())
+                .pointer(sorted.starts())
+                .pointer(sorted.tokens())
+                .pointer(sorted.places())
+                .i32(pairs)
+                .i32(layer.perToken())
+                .launch(experts, 1, 1, THREADS);
+        Tensor product = scratch.product().rows(0, pairs);
+        Tensor output = scratch.output().rows(0, pairs);
+        if (layer.columns() > 0) {
+            multiply(gateUp, set.weights(), set.gateUpStride(), layer, sorted, x, product);
+        }
+        multiply(down, set.downWeights(), set.downStride(), layer, sorted, product, output);
+        sum.begin()
+                .view(output)
+                .pointer(sorted.places())
+                .pointer(sorted.weights())
+                .view(out)
+                .i32(layer.perToken())
+                .i32(0)
+                .launch(x.rows(), Math.ceilDiv(out.columns(), THREADS), 1, THREADS);
+    }
+
+    private static void multiply(
+            CudaOp op,
+            DevicePointer weights,
+            int stride,
+            ExpertLayer layer,
+            Routing sorted,
+            Tensor x,
+            Tensor out) {
+        int experts = layer.experts().size();
+        // The last tile of each expert may be short.
+        int tiles = sorted.pairs() / TILE + Math.min(experts, sorted.pairs());
+        op.begin()
+                .pointer(weights)
+                .pointer(sorted.starts())
+                .pointer(sorted.tokens())
+                .view(x)
+                .view(out)
+                .i64(stride)
+                .i32(experts)
+                .i32(layer.activation().ordinal())
+                .launch(tiles, Math.ceilDiv(out.columns(), TILE), 1, TILE * TILE);
+    }
+
+    /// Returns the shared memory of a token: a share of each expert, and its choices.
+    private static int routeBytes(ExpertLayer layer) {
+        return NUMBER * (layer.experts().size() + layer.perToken());
     }
 
     @Override
-    public void close() {}
+    public void close() {
+        routing.close();
+    }
 }

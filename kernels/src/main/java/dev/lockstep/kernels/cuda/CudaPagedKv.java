@@ -2,19 +2,82 @@
 package dev.lockstep.kernels.cuda;
 
 import dev.lockstep.kernels.BlockCopy;
+import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.DeviceBuffer;
 import dev.lockstep.kernels.KvLayout;
 import dev.lockstep.kernels.PagedKv;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.List;
 
-/// The KV blocks of one KV group.
+/// A paged cache: `[blocks][layers][keys, values][heads][blockSize][headSize]`, so that a block is
+/// one range of memory and a head's keys of a block are another.
 final class CudaPagedKv implements PagedKv {
+    /// A cache as kernels see it: `KvCache` of `ls_kv.cuh`.
+    static final KernelStruct CACHE =
+            KernelStruct.named("KvCache")
+                    .pointer("data")
+                    .i64("block_stride")
+                    .i64("layer_stride")
+                    .i64("values_stride")
+                    .i64("head_stride")
+                    .i32("block_size")
+                    .i32("blocks");
+
+    static final KernelDeclaration COPY_BLOCKS =
+            KernelDeclaration.of(
+                    "copy_blocks",
+                    KernelStruct.named("CopyBlocksParams")
+                            .struct("kv", CACHE)
+                            .pointer("copies")
+                            .i32("count")
+                            .i32("head_size"));
+
+    private static final int THREADS = 256;
+
+    /// The most copies of a launch, and the numbers of each.
+    private static final int COPIES = 1024;
+
+    private static final int NUMBERS = 3;
+
+    private final CudaContext context;
     private final KvLayout layout;
     private final int blocks;
+    private final DeviceBuffer memory;
+    private final DeviceBuffer copies;
+    private final CudaOp copyBlocks;
 
     CudaPagedKv(CudaContext context, KvLayout layout, int blocks) {
+        requireSupported(layout);
+        if (blocks < 1) {
+            throw new IllegalArgumentException(
+                    "%d KV blocks, needs at least the null block".formatted(blocks));
+        }
+        this.context = context;
         this.layout = layout;
         this.blocks = blocks;
-        throw new UnsupportedOperationException("CudaPagedKv");
+        copyBlocks = context.programs().op(COPY_BLOCKS, "-DKV=" + layout.type());
+        copies = context.memory().buffer((long) COPIES * NUMBERS * Integer.BYTES);
+        try {
+            memory = context.memory().buffer(layout.bytesPerBlock() * blocks);
+        } catch (RuntimeException failure) {
+            copies.close();
+            throw failure;
+        }
+    }
+
+    static void requireSupported(KvLayout layout) {
+        switch (layout.type()) {
+            case F32, F16, BF16 -> {}
+            case I32, I8 ->
+                    throw new IllegalArgumentException(
+                            "KV type %s, must be %s, %s or %s"
+                                    .formatted(layout.type(), DType.F32, DType.F16, DType.BF16));
+        }
+    }
+
+    CudaContext owner() {
+        return context;
     }
 
     @Override
@@ -27,11 +90,49 @@ final class CudaPagedKv implements PagedKv {
         return blocks;
     }
 
+    /// Adds this cache to the parameters of a kernel.
+    CudaOp put(CudaOp op) {
+        long head = (long) layout.blockSize() * layout.headSize();
+        long values = layout.kvHeads() * head;
+        return op.pointer(memory.pointer())
+                .i64(layout.layers() * 2 * values)
+                .i64(2 * values)
+                .i64(values)
+                .i64(head)
+                .i32(layout.blockSize())
+                .i32(blocks);
+    }
+
     /// Does copies that were checked, one after the other.
-    void copy(List<BlockCopy> copies) {
-        throw new UnsupportedOperationException("CudaPagedKv");
+    void copy(List<BlockCopy> all) {
+        for (int from = 0; from < all.size(); from += COPIES) {
+            copyTogether(all.subList(from, Math.min(from + COPIES, all.size())));
+        }
+    }
+
+    private void copyTogether(List<BlockCopy> some) {
+        if (layout.kvHeads() == 0) {
+            return;
+        }
+        MemorySegment numbers =
+                context.staging().claim((long) some.size() * NUMBERS * Integer.BYTES);
+        int at = 0;
+        for (BlockCopy copy : some) {
+            numbers.setAtIndex(ValueLayout.JAVA_INT, at++, copy.from());
+            numbers.setAtIndex(ValueLayout.JAVA_INT, at++, copy.to());
+            numbers.setAtIndex(ValueLayout.JAVA_INT, at++, copy.tokens());
+        }
+        context.staging().enqueue(numbers, copies.pointer());
+        put(copyBlocks.begin())
+                .pointer(copies.pointer())
+                .i32(some.size())
+                .i32(layout.headSize())
+                .launch(layout.layers(), layout.kvHeads(), 2, THREADS);
     }
 
     @Override
-    public void close() {}
+    public void close() {
+        copies.close();
+        memory.close();
+    }
 }

@@ -147,6 +147,7 @@ final class AttentionStep {
                 .number(partials)
                 .number(0)
                 .report(word)
+                .report(word)
                 .run(1, 256);
         int[] absolute = new int[tokens];
         for (int r = 0; r < rows; r++) {
@@ -178,6 +179,7 @@ final class AttentionStep {
                         headSize,
                         BLOCKS,
                         true)
+                .report(word)
                 .report(word)
                 .run(new int[] {tokens, QUERY_HEADS + KV_HEADS, 1}, 32, 0);
         rotated = qkv.toArray();
