@@ -15,28 +15,28 @@ flock 9
 stamp=$target/built
 [ -f "$stamp" ] && [ -z "$(find . -newer "$stamp" -print -quit)" ] && exit 0
 
-# library SONAME SOURCE VERSIONED [options]
+# library SONAME VERSIONED SOURCES [options]
 library() {
-  local soname=$1 source=$2 versioned=$3 script=()
-  shift 3
+  local soname=$1 versioned=$2 script=()
+  shift 2
   if [ "$versioned" = versioned ]; then
     echo "$soname { global: cu*; nvrtc*; ls_*; local: *; };" > "$target/$soname.map"
     script=("-Wl,--version-script=$target/$soname.map")
   fi
   "${CXX:-g++}" -std=c++17 -O2 -g1 -fPIC -shared -fvisibility=hidden -ffp-contract=off -pthread -Wall -Wextra -Werror \
-    -Wl,-soname,"$soname" "${script[@]}" -Wl,-rpath,'$ORIGIN' -o "$target/$soname.new" "$source" "$@"
+    -Wl,-soname,"$soname" "${script[@]}" -Wl,-rpath,'$ORIGIN' -o "$target/$soname.new" "$@"
   mv "$target/$soname.new" "$target/$soname"
 }
 
-library libcuda.so.1 driver.cpp plain
+library libcuda.so.1 plain driver.cpp memory.cpp streams.cpp kernels.cpp
 needs=("-L$target" -l:libcuda.so.1)
-library libcublasLt.so.13 cublas_lt.cpp versioned "${needs[@]}" &
+library libcublasLt.so.13 versioned cublas_lt.cpp "${needs[@]}" &
 lt=$!
-library libnccl.so.2 nccl.cpp plain "${needs[@]}"
-library libcudart.so.13 runtime.cpp versioned
-library libcublas.so.13 cublas.cpp versioned
-library libnvrtc.so.13 nvrtc.cpp versioned "-DLS_SOURCES=\"$(dirname "$here")\""
+library libnccl.so.2 plain nccl.cpp "${needs[@]}"
+library libcudart.so.13 versioned runtime.cpp
+library libcublas.so.13 versioned cublas.cpp
+library libnvrtc.so.13 versioned nvrtc.cpp "-DLS_SOURCES=\"$(dirname "$here")\""
 # A minor version that no real NVRTC asks for.
-library libnvrtc-builtins.so.13.9 builtins.cpp plain
+library libnvrtc-builtins.so.13.9 plain builtins.cpp
 wait $lt
 touch "$stamp"
