@@ -17,7 +17,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
-import java.util.Map;
+import java.util.function.Consumer;
 
 /// One rank of an emulated NCCL communicator, in a process of its own; it prints what it gets.
 final class NcclProcess implements AutoCloseable {
@@ -29,9 +29,7 @@ final class NcclProcess implements AutoCloseable {
         this.process = process;
     }
 
-    static NcclProcess fork(
-            String scenario, byte[] id, int ranks, int rank, Map<String, String> environment)
-            throws IOException {
+    static NcclProcess fork(String scenario, byte[] id, int ranks, int rank) throws IOException {
         ProcessBuilder builder =
                 new ProcessBuilder(
                                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
@@ -47,7 +45,6 @@ final class NcclProcess implements AutoCloseable {
                                 Integer.toString(ranks),
                                 Integer.toString(rank))
                         .redirectErrorStream(true);
-        builder.environment().putAll(environment);
         return new NcclProcess(builder.start());
     }
 
@@ -76,23 +73,33 @@ final class NcclProcess implements AutoCloseable {
         byte[] id = HexFormat.of().parseHex(arguments[1]);
         int ranks = Integer.parseInt(arguments[2]);
         int rank = Integer.parseInt(arguments[3]);
-        int device = arguments[0].equals("duplicate") ? 0 : rank;
-        Cuda cuda = EmulatedCuda.open(device);
+        run(arguments[0], id, ranks, rank, System.out::println);
+        System.exit(0);
+    }
+
+    /// Runs a rank on the calling thread. A failure is told as a line, and what waits is aborted.
+    static void run(String scenario, byte[] id, int ranks, int rank, Consumer<String> out)
+            throws InterruptedException {
+        Cuda cuda = EmulatedCuda.open(scenario.equals("duplicate") ? 0 : rank);
         CudaStream stream = cuda.stream(0);
         Nccl nccl = Nccl.begin(cuda, id, ranks, rank);
         try {
             awaitReady(nccl);
-            var rankOf = new NcclProcess.Rank(cuda, stream, nccl, ranks, rank);
-            switch (arguments[0]) {
-                case "collectives" -> rankOf.collectives();
-                case "abort" -> rankOf.abort();
-                case "impatient" -> rankOf.impatient();
-                default -> throw new IllegalArgumentException(arguments[0]);
+            var own = new Rank(cuda, stream, nccl, ranks, rank, out);
+            switch (scenario) {
+                case "collectives" -> own.collectives();
+                case "abort" -> own.abort();
+                case "impatient" -> own.impatient();
+                case "mismatch" -> own.mismatch();
+                default -> throw new IllegalArgumentException(scenario);
             }
         } catch (NcclException failure) {
-            System.out.println(failure.getMessage());
+            out.accept(String.valueOf(failure.getMessage()));
         }
-        System.exit(0);
+        nccl.abort();
+        cuda.synchronize(stream);
+        cuda.destroy(stream);
+        cuda.close();
     }
 
     private static void awaitReady(Nccl nccl) throws InterruptedException {
@@ -101,15 +108,16 @@ final class NcclProcess implements AutoCloseable {
         }
     }
 
-    private record Rank(Cuda cuda, CudaStream stream, Nccl nccl, int ranks, int rank) {
+    private record Rank(
+            Cuda cuda, CudaStream stream, Nccl nccl, int ranks, int rank, Consumer<String> out) {
 
         /// Sums, eager and by a graph, broadcasts, and gathers uneven parts on rank 0.
         void collectives() throws InterruptedException {
-            System.out.println("version " + Nccl.version());
+            out.accept("version " + Nccl.version());
             sums(DType.F32);
             DevicePointer memory = floats(rank + 1);
             await(nccl.broadcast(memory, ELEMENTS * 4L, ranks - 1, stream));
-            System.out.println("broadcast " + Arrays.toString(ends(memory)));
+            out.accept("broadcast " + Arrays.toString(ends(memory)));
             gather();
             cuda.beginCapture(stream);
             nccl.allReduceSum(memory, memory, ELEMENTS, DType.F32, stream);
@@ -117,19 +125,19 @@ final class NcclProcess implements AutoCloseable {
             CudaGraph graph = cuda.endCapture(stream);
             cuda.launch(graph, stream);
             cuda.launch(graph, stream);
-            System.out.println("graph " + Arrays.toString(ends(memory)));
+            out.accept("graph " + Arrays.toString(ends(memory)));
             cuda.destroy(graph);
             nccl.finish();
             awaitReady(nccl);
             nccl.destroy();
             nccl.destroy();
-            System.out.println("done");
+            out.accept("done");
         }
 
         private void sums(DType type) throws InterruptedException {
             DevicePointer memory = floats(rank + 0.5f);
             await(nccl.allReduceSum(memory, memory, ELEMENTS, type, stream));
-            System.out.println("sum " + Arrays.toString(ends(memory)));
+            out.accept("sum " + Arrays.toString(ends(memory)));
         }
 
         private void gather() throws InterruptedException {
@@ -153,7 +161,7 @@ final class NcclProcess implements AutoCloseable {
                     got.add(values[first + bytes(peer) / 4 - 1]);
                     got.add(values[first + bytes(peer) / 4]);
                 }
-                System.out.println("gathered " + got);
+                out.accept("gathered " + got);
             }
         }
 
@@ -168,19 +176,29 @@ final class NcclProcess implements AutoCloseable {
             cuda.synchronize(stream);
             if (rank == 0) {
                 nccl.allReduceSum(memory, memory, ELEMENTS, DType.F32, stream);
-                System.out.println("idle " + cuda.isIdle(stream));
+                out.accept("idle " + cuda.isIdle(stream));
                 nccl.abort();
                 cuda.synchronize(stream);
-                System.out.println("ended " + values(memory).length);
+                out.accept("ended " + values(memory).length);
             }
         }
 
         /// Calls a collective before the first is done.
         void impatient() {
             DevicePointer memory = floats(1);
-            System.out.println(
-                    "done " + nccl.allReduceSum(memory, memory, ELEMENTS, DType.F32, stream));
+            out.accept("done " + nccl.allReduceSum(memory, memory, ELEMENTS, DType.F32, stream));
             nccl.allReduceSum(memory, memory, ELEMENTS, DType.F32, stream);
+        }
+
+        /// Calls a sum of other elements than the other rank, and asks until that shows.
+        void mismatch() throws InterruptedException {
+            DevicePointer memory = floats(1);
+            nccl.allReduceSum(memory, memory, ELEMENTS - rank, DType.F32, stream);
+            while (true) {
+                nccl.isReady();
+                cuda.isIdle(stream);
+                Thread.sleep(1);
+            }
         }
 
         private void await(boolean done) throws InterruptedException {

@@ -15,7 +15,6 @@ import java.io.IOException;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.ExecutorService;
@@ -33,7 +32,7 @@ final class NcclTest {
 
     @Test
     void twoRanksExchange() throws IOException, InterruptedException {
-        List<List<String>> ranks = run("collectives", 2, Map.of());
+        List<List<String>> ranks = run("collectives", 2);
         assertEquals(
                 List.of(
                         "version 22703",
@@ -55,7 +54,7 @@ final class NcclTest {
 
     @Test
     void threeRanksExchangeUnevenParts() throws IOException, InterruptedException {
-        List<List<String>> ranks = run("collectives", 3, Map.of());
+        List<List<String>> ranks = run("collectives", 3);
         assertEquals(
                 List.of(
                         "version 22703",
@@ -70,13 +69,13 @@ final class NcclTest {
 
     @Test
     void anAbortEndsASumThatOthersNeverCall() throws IOException, InterruptedException {
-        List<List<String>> ranks = run("abort", 2, Map.of());
+        List<List<String>> ranks = run("abort", 2);
         assertEquals(List.of("idle false", "ended 50000"), ranks.get(0));
     }
 
     @Test
-    void twoRanksOnOneDeviceAreRefused() throws IOException, InterruptedException {
-        for (List<String> rank : run("duplicate", 2, Map.of())) {
+    void twoRanksOnOneDeviceAreRefused() throws Exception {
+        for (List<String> rank : inThreads("duplicate")) {
             assertTrue(
                     rank.getLast()
                             .endsWith(
@@ -86,10 +85,19 @@ final class NcclTest {
     }
 
     @Test
-    void aCollectiveBeforeTheFirstIsDoneIsRefused() throws IOException, InterruptedException {
-        for (List<String> rank : run("impatient", 2, Map.of())) {
+    void aCollectiveBeforeTheFirstIsDoneIsRefused() throws Exception {
+        for (List<String> rank : inThreads("impatient")) {
             assertEquals("done false", rank.getFirst());
             assertTrue(rank.getLast().contains("another call is in progress"), rank.toString());
+        }
+    }
+
+    @Test
+    void ranksThatCallDifferentCollectivesHearOfItLater() throws Exception {
+        for (List<String> rank : inThreads("mismatch")) {
+            assertTrue(
+                    rank.getLast().contains("do not call the same collectives in the same order"),
+                    rank.toString());
         }
     }
 
@@ -146,14 +154,32 @@ final class NcclTest {
         }
     }
 
-    private static List<List<String>> run(
-            String scenario, int ranks, Map<String, String> environment)
+    /// Runs two ranks as threads of this process, a device each.
+    private static List<List<String>> inThreads(String scenario) throws Exception {
+        byte[] id = Nccl.uniqueId();
+        try (ExecutorService threads = Executors.newFixedThreadPool(2)) {
+            var ranks = new ArrayList<Future<List<String>>>();
+            for (int rank = 0; rank < 2; rank++) {
+                int own = rank;
+                ranks.add(
+                        threads.submit(
+                                () -> {
+                                    var lines = new ArrayList<String>();
+                                    NcclProcess.run(scenario, id, 2, own, lines::add);
+                                    return lines;
+                                }));
+            }
+            return List.of(ranks.get(0).get(), ranks.get(1).get());
+        }
+    }
+
+    private static List<List<String>> run(String scenario, int ranks)
             throws IOException, InterruptedException {
         byte[] id = Nccl.uniqueId();
         var processes = new ArrayList<NcclProcess>();
         try {
             for (int rank = 0; rank < ranks; rank++) {
-                processes.add(NcclProcess.fork(scenario, id, ranks, rank, environment));
+                processes.add(NcclProcess.fork(scenario, id, ranks, rank));
             }
             var outputs = new ArrayList<List<String>>();
             for (NcclProcess process : processes) {
