@@ -26,10 +26,8 @@ struct Stream;
 // A point of a stream. It was reached when `reached` has come to `recorded`.
 struct Event {
   Device* device;
-  bool timed;
   uint64_t recorded = 0;
   uint64_t reached = 0;
-  std::chrono::steady_clock::time_point when;
   // Of a capture: where it was recorded. Recorded in a stream that does not capture it is null again.
   struct Capture* capture = nullptr;
   Stream* captured_in = nullptr;
@@ -281,10 +279,7 @@ class Device {
       stream->work.push_front(std::move(work));
       return false;
     }
-    if (work.record != nullptr) {
-      work.record->reached = work.version;
-      work.record->when = std::chrono::steady_clock::now();
-    }
+    if (work.record != nullptr) work.record->reached = work.version;
     if (error != SUCCESS) sticky() = error;
     return true;
   }

@@ -46,11 +46,10 @@ LS_EXPORT int cuStreamQuery(void* stream) {
 
 // Events.
 
-LS_EXPORT int cuEventCreate(void** event, unsigned flags) {
+LS_EXPORT int cuEventCreate(void** event, unsigned) {
   CONTEXT_CALL("cuEventCreate");
   auto made = std::make_shared<Event>();
   made->device = current;
-  made->timed = (flags & 2) == 0;
   *event = made.get();
   machine().events[made.get()] = made;
   return SUCCESS;
@@ -97,17 +96,6 @@ LS_EXPORT int cuEventSynchronize(void* event) {
   std::shared_ptr<Event> held = found->second;
   uint64_t version = held->recorded;
   return held->device->wait(lock, [&] { return held->reached >= version; });
-}
-
-LS_EXPORT int cuEventElapsedTime_v2(float* millis, void* from, void* to) {
-  CONTEXT_CALL("cuEventElapsedTime_v2");
-  auto first = machine().events.find(static_cast<Event*>(from)), second = machine().events.find(static_cast<Event*>(to));
-  if (first == machine().events.end() || second == machine().events.end()) return INVALID_HANDLE;
-  const Event &a = *first->second, &b = *second->second;
-  if (!a.timed || !b.timed || a.recorded == 0 || b.recorded == 0) return INVALID_HANDLE;
-  if (a.reached != a.recorded || b.reached != b.recorded) return NOT_READY;
-  *millis = std::chrono::duration<float, std::milli>(b.when - a.when).count();
-  return SUCCESS;
 }
 
 LS_EXPORT int cuStreamWaitEvent(void* stream, void* event, unsigned) {

@@ -4,21 +4,6 @@ package dev.lockstep.kernels.cuda;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
-import static org.bytedeco.cuda.global.cublas.cublasLtCreate;
-import static org.bytedeco.cuda.global.cublas.cublasLtDestroy;
-import static org.bytedeco.cuda.global.cublas.cublasLtGetStatusName;
-import static org.bytedeco.cuda.global.cublas.cublasLtGetStatusString;
-import static org.bytedeco.cuda.global.cublas.cublasLtGetVersion;
-import static org.bytedeco.cuda.global.cublas.cublasLtMatmul;
-import static org.bytedeco.cuda.global.cublas.cublasLtMatmulAlgoGetHeuristic;
-import static org.bytedeco.cuda.global.cublas.cublasLtMatmulDescCreate;
-import static org.bytedeco.cuda.global.cublas.cublasLtMatmulDescDestroy;
-import static org.bytedeco.cuda.global.cublas.cublasLtMatmulDescSetAttribute;
-import static org.bytedeco.cuda.global.cublas.cublasLtMatmulPreferenceCreate;
-import static org.bytedeco.cuda.global.cublas.cublasLtMatmulPreferenceDestroy;
-import static org.bytedeco.cuda.global.cublas.cublasLtMatmulPreferenceSetAttribute;
-import static org.bytedeco.cuda.global.cublas.cublasLtMatrixLayoutCreate;
-import static org.bytedeco.cuda.global.cublas.cublasLtMatrixLayoutDestroy;
 
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DevicePointer;
@@ -29,6 +14,7 @@ import org.bytedeco.cuda.cublas.cublasLtMatmulDescOpaque_t;
 import org.bytedeco.cuda.cublas.cublasLtMatmulHeuristicResult_t;
 import org.bytedeco.cuda.cublas.cublasLtMatmulPreferenceOpaque_t;
 import org.bytedeco.cuda.cublas.cublasLtMatrixLayoutOpaque_t;
+import org.bytedeco.cuda.global.cublas;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerPointer;
@@ -62,7 +48,7 @@ public final class CublasLt implements AutoCloseable {
     private CublasLt() {
         one = new NativeAddress().set(arena.allocateFrom(JAVA_FLOAT, 1).address());
         zero = new NativeAddress().set(arena.allocateFrom(JAVA_FLOAT, 0).address());
-        check(cublasLtCreate(context), "cublasLtCreate");
+        check(cublas.cublasLtCreate(context), "cublasLtCreate");
     }
 
     /// Opens cuBLASLt on a device, to which the calling thread is attached.
@@ -73,12 +59,12 @@ public final class CublasLt implements AutoCloseable {
     }
 
     public long version() {
-        return cublasLtGetVersion();
+        return cublas.cublasLtGetVersion();
     }
 
     @Override
     public void close() {
-        check(cublasLtDestroy(context), "cublasLtDestroy");
+        check(cublas.cublasLtDestroy(context), "cublasLtDestroy");
         arena.close();
     }
 
@@ -86,11 +72,13 @@ public final class CublasLt implements AutoCloseable {
     public MatmulPlan plan(MatmulShape shape, long workspaceBytes) {
         try (var made = new PointerPointer<Pointer>(1);
                 Arena values = Arena.ofConfined()) {
-            check(cublasLtMatmulDescCreate(made, COMPUTE_F32, F32), "cublasLtMatmulDescCreate");
+            check(
+                    cublas.cublasLtMatmulDescCreate(made, COMPUTE_F32, F32),
+                    "cublasLtMatmulDescCreate");
             var description = new cublasLtMatmulDescOpaque_t(made.get());
             // A row-major matrix is the transpose of a column-major one: outputᵀ = weight · inputᵀ.
             check(
-                    cublasLtMatmulDescSetAttribute(
+                    cublas.cublasLtMatmulDescSetAttribute(
                             description,
                             TRANSPOSE_A,
                             address(values.allocateFrom(JAVA_INT, TRANSPOSED)),
@@ -113,7 +101,7 @@ public final class CublasLt implements AutoCloseable {
             var choice = new cublasLtMatmulHeuristicResult_t(1);
             int[] found = new int[1];
             int code =
-                    cublasLtMatmulAlgoGetHeuristic(
+                    cublas.cublasLtMatmulAlgoGetHeuristic(
                             context,
                             description,
                             weight,
@@ -124,7 +112,9 @@ public final class CublasLt implements AutoCloseable {
                             1,
                             choice,
                             found);
-            check(cublasLtMatmulPreferenceDestroy(preference), "cublasLtMatmulPreferenceDestroy");
+            check(
+                    cublas.cublasLtMatmulPreferenceDestroy(preference),
+                    "cublasLtMatmulPreferenceDestroy");
             check(code, "cublasLtMatmulAlgoGetHeuristic for " + shape);
             if (found[0] < 1 || choice.state() != 0) {
                 throw new IllegalStateException("cuBLASLt has no algorithm for " + shape);
@@ -134,10 +124,10 @@ public final class CublasLt implements AutoCloseable {
     }
 
     public void destroy(MatmulPlan plan) {
-        check(cublasLtMatrixLayoutDestroy(plan.weight), "cublasLtMatrixLayoutDestroy");
-        check(cublasLtMatrixLayoutDestroy(plan.input), "cublasLtMatrixLayoutDestroy");
-        check(cublasLtMatrixLayoutDestroy(plan.output), "cublasLtMatrixLayoutDestroy");
-        check(cublasLtMatmulDescDestroy(plan.description), "cublasLtMatmulDescDestroy");
+        check(cublas.cublasLtMatrixLayoutDestroy(plan.weight), "cublasLtMatrixLayoutDestroy");
+        check(cublas.cublasLtMatrixLayoutDestroy(plan.input), "cublasLtMatrixLayoutDestroy");
+        check(cublas.cublasLtMatrixLayoutDestroy(plan.output), "cublasLtMatrixLayoutDestroy");
+        check(cublas.cublasLtMatmulDescDestroy(plan.description), "cublasLtMatmulDescDestroy");
         plan.close();
     }
 
@@ -151,7 +141,7 @@ public final class CublasLt implements AutoCloseable {
             CudaStream stream) {
         Pointer d = outputAddress.set(output.address());
         int code =
-                cublasLtMatmul(
+                cublas.cublasLtMatmul(
                         context,
                         plan.description,
                         one,
@@ -174,17 +164,17 @@ public final class CublasLt implements AutoCloseable {
     private static cublasLtMatrixLayoutOpaque_t layout(
             PointerPointer<Pointer> made, int type, long rows, long columns, long stride) {
         check(
-                cublasLtMatrixLayoutCreate(made, type, rows, columns, stride),
+                cublas.cublasLtMatrixLayoutCreate(made, type, rows, columns, stride),
                 "cublasLtMatrixLayoutCreate");
         return new cublasLtMatrixLayoutOpaque_t(made.get());
     }
 
     private static cublasLtMatmulPreferenceOpaque_t preference(
             PointerPointer<Pointer> made, MatmulShape shape, long workspaceBytes, Arena values) {
-        check(cublasLtMatmulPreferenceCreate(made), "cublasLtMatmulPreferenceCreate");
+        check(cublas.cublasLtMatmulPreferenceCreate(made), "cublasLtMatmulPreferenceCreate");
         var preference = new cublasLtMatmulPreferenceOpaque_t(made.get());
         check(
-                cublasLtMatmulPreferenceSetAttribute(
+                cublas.cublasLtMatmulPreferenceSetAttribute(
                         preference,
                         MAX_WORKSPACE,
                         address(values.allocateFrom(JAVA_LONG, workspaceBytes)),
@@ -201,7 +191,7 @@ public final class CublasLt implements AutoCloseable {
     private static void set(
             cublasLtMatmulPreferenceOpaque_t preference, int attribute, int value, Arena values) {
         check(
-                cublasLtMatmulPreferenceSetAttribute(
+                cublas.cublasLtMatmulPreferenceSetAttribute(
                         preference,
                         attribute,
                         address(values.allocateFrom(JAVA_INT, value)),
@@ -227,8 +217,8 @@ public final class CublasLt implements AutoCloseable {
             throw new CudaException(
                     function,
                     status,
-                    string(cublasLtGetStatusName(status)),
-                    string(cublasLtGetStatusString(status)),
+                    string(cublas.cublasLtGetStatusName(status)),
+                    string(cublas.cublasLtGetStatusString(status)),
                     "");
         }
     }

@@ -1,51 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cuda;
 
-import static org.bytedeco.cuda.global.cudart.cuCtxSetCurrent;
-import static org.bytedeco.cuda.global.cudart.cuDeviceGet;
-import static org.bytedeco.cuda.global.cudart.cuDevicePrimaryCtxRelease;
-import static org.bytedeco.cuda.global.cudart.cuDevicePrimaryCtxRetain;
-import static org.bytedeco.cuda.global.cudart.cuDriverGetVersion;
-import static org.bytedeco.cuda.global.cudart.cuEventCreate;
-import static org.bytedeco.cuda.global.cudart.cuEventDestroy;
-import static org.bytedeco.cuda.global.cudart.cuEventElapsedTime;
-import static org.bytedeco.cuda.global.cudart.cuEventQuery;
-import static org.bytedeco.cuda.global.cudart.cuEventRecord;
-import static org.bytedeco.cuda.global.cudart.cuEventSynchronize;
-import static org.bytedeco.cuda.global.cudart.cuFuncGetAttribute;
-import static org.bytedeco.cuda.global.cudart.cuFuncSetAttribute;
-import static org.bytedeco.cuda.global.cudart.cuGetErrorName;
-import static org.bytedeco.cuda.global.cudart.cuGetErrorString;
-import static org.bytedeco.cuda.global.cudart.cuGraphDestroy;
-import static org.bytedeco.cuda.global.cudart.cuGraphExecDestroy;
-import static org.bytedeco.cuda.global.cudart.cuGraphInstantiate;
-import static org.bytedeco.cuda.global.cudart.cuGraphLaunch;
-import static org.bytedeco.cuda.global.cudart.cuGraphUpload;
-import static org.bytedeco.cuda.global.cudart.cuInit;
-import static org.bytedeco.cuda.global.cudart.cuKernelGetFunction;
-import static org.bytedeco.cuda.global.cudart.cuLaunchKernel;
-import static org.bytedeco.cuda.global.cudart.cuLibraryGetKernel;
-import static org.bytedeco.cuda.global.cudart.cuLibraryLoadData;
-import static org.bytedeco.cuda.global.cudart.cuLibraryUnload;
-import static org.bytedeco.cuda.global.cudart.cuMemAlloc;
-import static org.bytedeco.cuda.global.cudart.cuMemFree;
-import static org.bytedeco.cuda.global.cudart.cuMemFreeHost;
-import static org.bytedeco.cuda.global.cudart.cuMemGetInfo;
-import static org.bytedeco.cuda.global.cudart.cuMemHostAlloc;
-import static org.bytedeco.cuda.global.cudart.cuMemHostGetDevicePointer;
-import static org.bytedeco.cuda.global.cudart.cuMemcpyDtoDAsync;
-import static org.bytedeco.cuda.global.cudart.cuMemcpyDtoHAsync;
-import static org.bytedeco.cuda.global.cudart.cuMemcpyHtoDAsync;
-import static org.bytedeco.cuda.global.cudart.cuMemsetD8Async;
-import static org.bytedeco.cuda.global.cudart.cuStreamBeginCapture;
-import static org.bytedeco.cuda.global.cudart.cuStreamCreateWithPriority;
-import static org.bytedeco.cuda.global.cudart.cuStreamDestroy;
-import static org.bytedeco.cuda.global.cudart.cuStreamEndCapture;
-import static org.bytedeco.cuda.global.cudart.cuStreamQuery;
-import static org.bytedeco.cuda.global.cudart.cuStreamSynchronize;
-import static org.bytedeco.cuda.global.cudart.cuStreamWaitEvent;
-import static org.bytedeco.cuda.global.cudart.cudaRuntimeGetVersion;
-
 import dev.lockstep.kernels.DevicePointer;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -61,6 +16,7 @@ import org.bytedeco.cuda.cudart.CUgraph_st;
 import org.bytedeco.cuda.cudart.CUkern_st;
 import org.bytedeco.cuda.cudart.CUlib_st;
 import org.bytedeco.cuda.cudart.CUstream_st;
+import org.bytedeco.cuda.global.cudart;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.IntPointer;
 import org.bytedeco.javacpp.Pointer;
@@ -99,11 +55,11 @@ public final class Cuda implements AutoCloseable {
     private Cuda(CudaDevice device, CudaLibraries libraries) {
         this.device = device;
         this.libraries = libraries;
-        check(cuInit(0), "cuInit");
+        check(cudart.cuInit(0), "cuInit");
         int[] number = new int[1];
-        check(cuDeviceGet(number, device.ordinal()), "cuDeviceGet");
+        check(cudart.cuDeviceGet(number, device.ordinal()), "cuDeviceGet");
         handle = number[0];
-        check(cuDevicePrimaryCtxRetain(context, handle), "cuDevicePrimaryCtxRetain");
+        check(cudart.cuDevicePrimaryCtxRetain(context, handle), "cuDevicePrimaryCtxRetain");
     }
 
     /// Opens a device that [CudaProbe] found and attaches the calling thread.
@@ -137,25 +93,25 @@ public final class Cuda implements AutoCloseable {
 
     public int driverVersion() {
         int[] version = new int[1];
-        check(cuDriverGetVersion(version), "cuDriverGetVersion");
+        check(cudart.cuDriverGetVersion(version), "cuDriverGetVersion");
         return version[0];
     }
 
     public int runtimeVersion() {
         int[] version = new int[1];
-        check(cudaRuntimeGetVersion(version), "cudaRuntimeGetVersion");
+        check(cudart.cudaRuntimeGetVersion(version), "cudaRuntimeGetVersion");
         return version[0];
     }
 
     /// Makes this device's context the calling thread's.
     public void attachThread() {
-        check(cuCtxSetCurrent(context), "cuCtxSetCurrent");
+        check(cudart.cuCtxSetCurrent(context), "cuCtxSetCurrent");
     }
 
     /// Releases the context; whatever is still allocated in it goes with it.
     @Override
     public void close() {
-        check(cuDevicePrimaryCtxRelease(handle), "cuDevicePrimaryCtxRelease");
+        check(cudart.cuDevicePrimaryCtxRelease(handle), "cuDevicePrimaryCtxRelease");
     }
 
     // Memory.
@@ -163,28 +119,30 @@ public final class Cuda implements AutoCloseable {
     /// Allocates device memory, aligned to 256 bytes, of undefined content.
     public DevicePointer allocate(long bytes) {
         long[] address = new long[1];
-        check(cuMemAlloc(address, bytes), "cuMemAlloc");
+        check(cudart.cuMemAlloc(address, bytes), "cuMemAlloc");
         return new DevicePointer(address[0]);
     }
 
     public void free(DevicePointer memory) {
-        check(cuMemFree(memory.address()), "cuMemFree");
+        check(cudart.cuMemFree(memory.address()), "cuMemFree");
     }
 
     /// Allocates memory of the host that the device reaches too.
     @SuppressWarnings("restricted")
     public PinnedMemory pin(long bytes) {
         var memory = new NativeAddress();
-        check(cuMemHostAlloc(memory, bytes, HOST_PORTABLE_MAPPED), "cuMemHostAlloc");
+        check(cudart.cuMemHostAlloc(memory, bytes, HOST_PORTABLE_MAPPED), "cuMemHostAlloc");
         long[] mapped = new long[1];
-        check(cuMemHostGetDevicePointer(mapped, memory, 0), "cuMemHostGetDevicePointer");
+        check(cudart.cuMemHostGetDevicePointer(mapped, memory, 0), "cuMemHostGetDevicePointer");
         MemorySegment host = MemorySegment.ofAddress(memory.address()).reinterpret(bytes);
         host.fill((byte) 0);
         return new PinnedMemory(host, new DevicePointer(mapped[0]));
     }
 
     public void free(PinnedMemory memory) {
-        check(cuMemFreeHost(new NativeAddress().set(memory.host().address())), "cuMemFreeHost");
+        check(
+                cudart.cuMemFreeHost(new NativeAddress().set(memory.host().address())),
+                "cuMemFreeHost");
     }
 
     public long freeBytes() {
@@ -198,14 +156,16 @@ public final class Cuda implements AutoCloseable {
     private long memory(boolean free) {
         try (var freeBytes = new SizeTPointer(1);
                 var totalBytes = new SizeTPointer(1)) {
-            check(cuMemGetInfo(freeBytes, totalBytes), "cuMemGetInfo");
+            check(cudart.cuMemGetInfo(freeBytes, totalBytes), "cuMemGetInfo");
             return (free ? freeBytes : totalBytes).get();
         }
     }
 
     /// Sets `bytes` bytes to `value`, in stream order.
     public void fill(DevicePointer to, byte value, long bytes, CudaStream stream) {
-        check(cuMemsetD8Async(to.address(), value, bytes, stream.handle()), "cuMemsetD8Async");
+        check(
+                cudart.cuMemsetD8Async(to.address(), value, bytes, stream.handle()),
+                "cuMemsetD8Async");
     }
 
     /// Copies `from` in stream order. Memory that is not pinned is read before this returns.
@@ -213,7 +173,7 @@ public final class Cuda implements AutoCloseable {
         requireNative(from);
         try {
             check(
-                    cuMemcpyHtoDAsync(
+                    cudart.cuMemcpyHtoDAsync(
                             to.address(),
                             stream.host(from.address()),
                             from.byteSize(),
@@ -229,7 +189,7 @@ public final class Cuda implements AutoCloseable {
         requireNative(to);
         try {
             check(
-                    cuMemcpyDtoHAsync(
+                    cudart.cuMemcpyDtoHAsync(
                             stream.host(to.address()),
                             from.address(),
                             to.byteSize(),
@@ -243,7 +203,7 @@ public final class Cuda implements AutoCloseable {
     /// Copies within the device, in stream order; the ranges must not overlap.
     public void copy(DevicePointer to, DevicePointer from, long bytes, CudaStream stream) {
         check(
-                cuMemcpyDtoDAsync(to.address(), from.address(), bytes, stream.handle()),
+                cudart.cuMemcpyDtoDAsync(to.address(), from.address(), bytes, stream.handle()),
                 "cuMemcpyDtoDAsync");
     }
 
@@ -262,68 +222,52 @@ public final class Cuda implements AutoCloseable {
     public CudaStream stream(int priority) {
         var stream = new CUstream_st();
         check(
-                cuStreamCreateWithPriority(stream, STREAM_NON_BLOCKING, priority),
+                cudart.cuStreamCreateWithPriority(stream, STREAM_NON_BLOCKING, priority),
                 "cuStreamCreateWithPriority");
         return new CudaStream(stream);
     }
 
     public void destroy(CudaStream stream) {
-        check(cuStreamDestroy(stream.handle()), "cuStreamDestroy");
+        check(cudart.cuStreamDestroy(stream.handle()), "cuStreamDestroy");
     }
 
     /// Waits until all that was enqueued has run.
     public void synchronize(CudaStream stream) {
-        check(cuStreamSynchronize(stream.handle()), "cuStreamSynchronize");
+        check(cudart.cuStreamSynchronize(stream.handle()), "cuStreamSynchronize");
     }
 
     /// Returns whether all that was enqueued has run.
     public boolean isIdle(CudaStream stream) {
-        return isReady(cuStreamQuery(stream.handle()), "cuStreamQuery");
+        return isReady(cudart.cuStreamQuery(stream.handle()), "cuStreamQuery");
     }
 
     public CudaEvent event() {
-        return event(EVENT_DISABLE_TIMING);
-    }
-
-    /// Creates an event that [#elapsedMillis] can measure with.
-    public CudaEvent timingEvent() {
-        return event(0);
-    }
-
-    private CudaEvent event(int flags) {
         var event = new CUevent_st();
-        check(cuEventCreate(event, flags), "cuEventCreate");
+        check(cudart.cuEventCreate(event, EVENT_DISABLE_TIMING), "cuEventCreate");
         return new CudaEvent(event);
     }
 
     public void destroy(CudaEvent event) {
-        check(cuEventDestroy(event.handle()), "cuEventDestroy");
+        check(cudart.cuEventDestroy(event.handle()), "cuEventDestroy");
     }
 
     public void record(CudaEvent event, CudaStream stream) {
-        check(cuEventRecord(event.handle(), stream.handle()), "cuEventRecord");
+        check(cudart.cuEventRecord(event.handle(), stream.handle()), "cuEventRecord");
     }
 
     /// Returns whether the device has passed the point recorded last; true if none was.
     public boolean isReached(CudaEvent event) {
-        return isReady(cuEventQuery(event.handle()), "cuEventQuery");
+        return isReady(cudart.cuEventQuery(event.handle()), "cuEventQuery");
     }
 
     /// Waits until the device has passed the point recorded last.
     public void await(CudaEvent event) {
-        check(cuEventSynchronize(event.handle()), "cuEventSynchronize");
+        check(cudart.cuEventSynchronize(event.handle()), "cuEventSynchronize");
     }
 
     /// Lets what is enqueued to `stream` from now on wait for the point recorded last.
     public void await(CudaEvent event, CudaStream stream) {
-        check(cuStreamWaitEvent(stream.handle(), event.handle(), 0), "cuStreamWaitEvent");
-    }
-
-    /// Returns the time between two points that were both reached.
-    public float elapsedMillis(CudaEvent from, CudaEvent to) {
-        float[] millis = new float[1];
-        check(cuEventElapsedTime(millis, from.handle(), to.handle()), "cuEventElapsedTime");
-        return millis[0];
+        check(cudart.cuStreamWaitEvent(stream.handle(), event.handle(), 0), "cuStreamWaitEvent");
     }
 
     // Kernels.
@@ -335,7 +279,7 @@ public final class Cuda implements AutoCloseable {
             MemorySegment bytes = arena.allocate(image.length + 1L);
             MemorySegment.copy(image, 0, bytes, ValueLayout.JAVA_BYTE, 0, image.length);
             check(
-                    cuLibraryLoadData(
+                    cudart.cuLibraryLoadData(
                             library,
                             new NativeAddress().set(bytes.address()),
                             (IntPointer) null,
@@ -350,19 +294,21 @@ public final class Cuda implements AutoCloseable {
     }
 
     public void unload(KernelImage image) {
-        check(cuLibraryUnload(image.handle()), "cuLibraryUnload");
+        check(cudart.cuLibraryUnload(image.handle()), "cuLibraryUnload");
     }
 
     /// Finds a kernel and loads it to this device. A block of it may have `dynamicSharedBytes` of
     /// dynamic shared memory.
     public CudaKernel kernel(KernelImage image, String name, int dynamicSharedBytes) {
         var kernel = new CUkern_st();
-        check(cuLibraryGetKernel(kernel, image.handle(), name), "cuLibraryGetKernel of " + name);
+        check(
+                cudart.cuLibraryGetKernel(kernel, image.handle(), name),
+                "cuLibraryGetKernel of " + name);
         var function = new CUfunc_st();
-        check(cuKernelGetFunction(function, kernel), "cuKernelGetFunction of " + name);
+        check(cudart.cuKernelGetFunction(function, kernel), "cuKernelGetFunction of " + name);
         if (dynamicSharedBytes > 0) {
             check(
-                    cuFuncSetAttribute(function, MAX_DYNAMIC_SHARED, dynamicSharedBytes),
+                    cudart.cuFuncSetAttribute(function, MAX_DYNAMIC_SHARED, dynamicSharedBytes),
                     "cuFuncSetAttribute of " + name);
         }
         return new CudaKernel(
@@ -376,7 +322,7 @@ public final class Cuda implements AutoCloseable {
 
     private int attribute(CUfunc_st function, int attribute) {
         int[] value = new int[1];
-        check(cuFuncGetAttribute(value, attribute, function), "cuFuncGetAttribute");
+        check(cudart.cuFuncGetAttribute(value, attribute, function), "cuFuncGetAttribute");
         return value[0];
     }
 
@@ -399,7 +345,7 @@ public final class Cuda implements AutoCloseable {
         lastKernel = kernel;
         try {
             check(
-                    cuLaunchKernel(
+                    cudart.cuLaunchKernel(
                             kernel.handle(),
                             gridX,
                             gridY,
@@ -423,41 +369,43 @@ public final class Cuda implements AutoCloseable {
     /// same thread. In between this thread's waits, allocations and copies of memory that is not
     /// pinned fail.
     public void beginCapture(CudaStream stream) {
-        check(cuStreamBeginCapture(stream.handle(), CAPTURE_THREAD_LOCAL), "cuStreamBeginCapture");
+        check(
+                cudart.cuStreamBeginCapture(stream.handle(), CAPTURE_THREAD_LOCAL),
+                "cuStreamBeginCapture");
     }
 
     /// Ends the capture; throws if anything in it was refused.
     public CudaGraph endCapture(CudaStream stream) {
         var graph = new CUgraph_st();
-        check(cuStreamEndCapture(stream.handle(), graph), "cuStreamEndCapture");
+        check(cudart.cuStreamEndCapture(stream.handle(), graph), "cuStreamEndCapture");
         try {
             var executable = new CUgraphExec_st();
-            check(cuGraphInstantiate(executable, graph, 0), "cuGraphInstantiate");
+            check(cudart.cuGraphInstantiate(executable, graph, 0), "cuGraphInstantiate");
             return new CudaGraph(executable);
         } finally {
-            check(cuGraphDestroy(graph), "cuGraphDestroy");
+            check(cudart.cuGraphDestroy(graph), "cuGraphDestroy");
         }
     }
 
     /// Ends a capture in which something failed and drops what it has collected.
     public void abandonCapture(CudaStream stream) {
         var graph = new CUgraph_st();
-        if (cuStreamEndCapture(stream.handle(), graph) == SUCCESS && !graph.isNull()) {
-            check(cuGraphDestroy(graph), "cuGraphDestroy");
+        if (cudart.cuStreamEndCapture(stream.handle(), graph) == SUCCESS && !graph.isNull()) {
+            check(cudart.cuGraphDestroy(graph), "cuGraphDestroy");
         }
     }
 
     /// Brings a graph to the device, so that its first launch costs no more than the others.
     public void upload(CudaGraph graph, CudaStream stream) {
-        check(cuGraphUpload(graph.handle(), stream.handle()), "cuGraphUpload");
+        check(cudart.cuGraphUpload(graph.handle(), stream.handle()), "cuGraphUpload");
     }
 
     public void launch(CudaGraph graph, CudaStream stream) {
-        check(cuGraphLaunch(graph.handle(), stream.handle()), "cuGraphLaunch");
+        check(cudart.cuGraphLaunch(graph.handle(), stream.handle()), "cuGraphLaunch");
     }
 
     public void destroy(CudaGraph graph) {
-        check(cuGraphExecDestroy(graph.handle()), "cuGraphExecDestroy");
+        check(cudart.cuGraphExecDestroy(graph.handle()), "cuGraphExecDestroy");
     }
 
     // Errors.
@@ -479,8 +427,9 @@ public final class Cuda implements AutoCloseable {
     private CudaException failure(int code, String function) {
         CudaKernel kernel = lastKernel;
         try (var text = new PointerPointer<BytePointer>(1)) {
-            String name = cuGetErrorName(code, text) == SUCCESS ? string(text) : "unknown error";
-            String description = cuGetErrorString(code, text) == SUCCESS ? string(text) : "";
+            String name =
+                    cudart.cuGetErrorName(code, text) == SUCCESS ? string(text) : "unknown error";
+            String description = cudart.cuGetErrorString(code, text) == SUCCESS ? string(text) : "";
             return new CudaException(
                     function, code, name, description, kernel == null ? "" : kernel.name());
         }
