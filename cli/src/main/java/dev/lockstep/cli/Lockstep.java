@@ -9,6 +9,7 @@ import dev.lockstep.cluster.process.Nearest;
 import dev.lockstep.cluster.process.SettingsException;
 import dev.lockstep.cluster.process.Version;
 import dev.lockstep.kernels.DeviceLostException;
+import dev.lockstep.kernels.OutOfDeviceMemoryException;
 import dev.lockstep.kernels.cuda.CudaException;
 import dev.lockstep.kernels.cuda.CudaUnavailableException;
 import dev.lockstep.kernels.cuda.KernelCompileException;
@@ -102,6 +103,7 @@ public final class Lockstep {
             case UnsupportedOperationException e -> ExitCode.UNUSABLE;
             case LockstepException e -> ExitCode.UNUSABLE;
             case TooLittleMemoryException e -> ExitCode.UNUSABLE;
+            case OutOfDeviceMemoryException e -> ExitCode.UNUSABLE;
             case CudaUnavailableException e -> ExitCode.UNUSABLE;
             case KernelCompileException e -> ExitCode.UNUSABLE;
             case CudaException e -> ExitCode.FAILED;

@@ -22,6 +22,7 @@ import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
@@ -36,7 +37,10 @@ final class TrainStartUpCommand extends Command {
 
     @Override
     int run(List<String> arguments) throws IOException, InterruptedException {
-        Settings settings = settings(arguments);
+        // A build has no use for a GPU.
+        List<String> onCpus = new ArrayList<>(List.of("--device=cpu"));
+        onCpus.addAll(arguments);
+        Settings settings = settings(onCpus);
         if (settings.arguments().size() != 1) {
             throw new SettingsException("name one folder: lockstep train-start-up FOLDER");
         }

@@ -18,6 +18,7 @@ import java.util.Comparator;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
@@ -38,6 +39,9 @@ final class Sandbox implements AutoCloseable {
     /// The optimizing compiler is useless for processes that serve a tiny model for some seconds,
     /// and the tests start more than a hundred: this saves a third of their time.
     private static final String NO_OPTIMIZER = "-XX:TieredStopAtLevel=1";
+
+    /// The commands that compute: on a host with a GPU, too, tests have them use CPUs.
+    private static final Set<String> COMPUTING = Set.of("serve", "run", "worker");
 
     private final boolean quick;
     private final String jvmOptions;
@@ -126,8 +130,13 @@ final class Sandbox implements AutoCloseable {
         if (closed) {
             throw new IllegalStateException("the sandbox is closed");
         }
+        List<String> flags = new ArrayList<>(arguments);
+        if (COMPUTING.contains(command)
+                && flags.stream().noneMatch(flag -> flag.startsWith("--device"))) {
+            flags.addFirst("--device=cpu");
+        }
         List<String> words = new ArrayList<>(by);
-        words.addAll(Distribution.command(command, arguments));
+        words.addAll(Distribution.command(command, flags));
         LockstepProcess process =
                 LockstepProcess.start(
                         name,

@@ -6,6 +6,7 @@ import dev.lockstep.cluster.process.SettingsException;
 import dev.lockstep.kernels.DeviceCapabilities;
 import dev.lockstep.kernels.cpu.InstructionSet;
 import dev.lockstep.kernels.cuda.CudaDevice;
+import dev.lockstep.kernels.cuda.CudaLibrary;
 import dev.lockstep.kernels.cuda.CudaProbe;
 import dev.lockstep.kernels.cuda.CudaUnavailableException;
 import java.util.List;
@@ -76,28 +77,33 @@ public sealed interface DeviceChoice {
             }
             return new Cpu(
                     "--device is auto, and "
-                            + (found.steps().isEmpty()
-                                    ? "NVIDIA's driver was not found"
-                                    : problem.missing()));
+                            + (hasDriver(found)
+                                    ? problem.missing()
+                                    : "NVIDIA's driver was not found"));
         }
         List<CudaDevice> gpus =
-                settings.gpus().isEmpty()
-                        ? first(found, ranks)
-                        : chosen(settings, ranks, found);
+                settings.gpus().isEmpty() ? first(found, ranks) : chosen(settings, ranks, found);
         String numbers =
                 gpus.stream().map(gpu -> "" + gpu.ordinal()).collect(Collectors.joining(", "));
         return new Gpus(
                 gpus,
                 settings.asked() == ProcessKeys.Device.CUDA
                         ? "--device is cuda, GPU " + numbers
-                        : "--device is auto, GPU %s of %d".formatted(numbers, found.devices().size()));
+                        : "--device is auto, GPU %s of %d"
+                                .formatted(numbers, found.devices().size()));
+    }
+
+    private static boolean hasDriver(CudaProbe found) {
+        return found.steps().stream()
+                .anyMatch(step -> step.what().equals(CudaLibrary.DRIVER.soname()));
     }
 
     private static List<CudaDevice> first(CudaProbe found, int ranks) {
         List<CudaDevice> usable = found.devices().stream().filter(CudaProbe::usable).toList();
         if (usable.size() < ranks) {
             throw new CudaUnavailableException(
-                    "--tensor-parallel is %d, and %d GPUs can be used".formatted(ranks, usable.size()),
+                    "--tensor-parallel is %d, and %d GPUs can be used"
+                            .formatted(ranks, usable.size()),
                     "every rank needs a GPU of its own; choose fewer ranks or --device=cpu");
         }
         return usable.subList(0, ranks);

@@ -72,8 +72,8 @@ public record MemoryPlan(
                     source.kvCapacity(WorkerConfig.BLOCK_SIZE, bytesPerToken));
         }
 
-        /// Returns the needs as if every rank needed as much as the largest one: what then fits into
-        /// equal GPUs together fits into each.
+        /// Returns the needs as if every rank needed as much as the largest one: what then fits
+        /// into equal GPUs together fits into each.
         private Needs alike() {
             long weights = ranks.stream().mapToLong(Rank::weights).max().orElseThrow();
             long kvBytes = ranks.stream().mapToLong(Rank::kvBytesPerToken).max().orElseThrow();
@@ -90,7 +90,9 @@ public record MemoryPlan(
                                             .orElseThrow(),
                             kvBytes);
             return new Needs(
-                    context, Collections.nCopies(ranks.size(), largest), new KvCapacity(kv.groups(), kv.blockSize(), kvBytes * ranks.size()));
+                    context,
+                    Collections.nCopies(ranks.size(), largest),
+                    new KvCapacity(kv.groups(), kv.blockSize(), kvBytes * ranks.size()));
         }
 
         private long weights() {
@@ -263,9 +265,7 @@ public record MemoryPlan(
                                 asked.kvMemory().isPresent() ? "is" : "at least",
                                 mebibytes(kv),
                                 mebibytes(memory.bytes()),
-                                memory.onGpus()
-                                        ? "of GPU memory may be used"
-                                        : "are free");
+                                memory.onGpus() ? "of GPU memory may be used" : "are free");
         if (asked.equals(Asked.NOTHING)) {
             return new TooLittleMemoryException(
                     numbers

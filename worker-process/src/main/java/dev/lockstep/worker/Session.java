@@ -108,6 +108,7 @@ final class Session implements AutoCloseable {
     /// were launched.
     StepOutcome complete(LaunchedStep step) {
         step.mark().await();
+        communicator.requireRunning();
         List<StepOutcome.Sampled> sampled = step.sampled().map(samples::read).orElse(List.of());
         List<StepOutcome.Outputs> outputs = step.readBack().map(positions::read).orElse(List.of());
         step.filled().forEach(held::named);

@@ -217,7 +217,7 @@ final class StepRunner implements AutoCloseable {
             LOG.warn("epoch {} could not form", formation.epoch, e);
             drop();
             form.replies.failed(formation.epoch, 0, e.getMessage() + "");
-            if (e instanceof OutOfSharedMemoryException) {
+            if (e instanceof OutOfSharedMemoryException || e instanceof DeviceLostException) {
                 unusable.accept(e);
             }
         }

@@ -10,16 +10,11 @@ import dev.lockstep.cluster.process.Daemon;
 import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.Failpoint;
 import dev.lockstep.cluster.process.Failpoints;
-import dev.lockstep.cluster.process.HostCpus;
 import dev.lockstep.cluster.process.HostMemory;
 import dev.lockstep.cluster.process.Randomness;
-import dev.lockstep.cluster.process.SettingsException;
 import dev.lockstep.kernels.DeviceCapabilities;
 import dev.lockstep.kernels.DeviceLostException;
 import dev.lockstep.kernels.Kernels;
-import dev.lockstep.kernels.cpu.CpuKernels;
-import dev.lockstep.kernels.cpu.CpuOptions;
-import dev.lockstep.kernels.cpu.InstructionSet;
 import dev.lockstep.model.ComputeTypes;
 import dev.lockstep.model.LoadSettings;
 import dev.lockstep.model.Model;
@@ -59,15 +54,13 @@ public final class WorkerMain {
         ModelSource source = ModelSource.open(config.model());
         Cluster cluster =
                 daemon.own(ZooKeeperCluster.connect(config.zookeeper(), config.cluster(), access));
-        InstructionSet set =
-                config.instructionSet()
-                        .map(WorkerMain::instructionSet)
-                        .orElseGet(InstructionSet::best);
-        DeviceCapabilities capabilities = set.capabilities();
+        WorkerDevice device = WorkerDevice.of(config, source);
+        DeviceCapabilities capabilities = device.capabilities();
         ComputeTypes types = source.computeTypes(config.dtype(), config.kvDtype(), capabilities);
-        Kernels kernels = CpuKernels.open(options(config, set), HostMemory::availableBytes);
+        WorkerDevice.Opened opened = device.open(types);
+        Kernels kernels = opened.kernels();
         Shard shard = source.shard(config.rank(), config.tensorParallel());
-        MemoryPlan plan = plan(config, source, shard, types, kernels);
+        MemoryPlan plan = plan(config, source, shard, types, device, kernels);
         plan.lowered().forEach(line -> LOG.warn("lowered {}", line));
         MemoryBill bill = plan.ranks().getFirst();
         Model model =
@@ -80,16 +73,26 @@ public final class WorkerMain {
                                 WorkerConfig.BLOCK_SIZE,
                                 plan.maxModelLen(),
                                 progress));
+        long kvBytes =
+                switch (device) {
+                    case WorkerDevice.Cpu _ -> bill.kv();
+                    case WorkerDevice.Gpu gpu ->
+                            gpu.memory(kernels, source.vocabularySize())
+                                    .kvBytes(
+                                            plan,
+                                            config.kvMemory().orElse(0L),
+                                            model.weightBytes());
+                };
         var rank =
                 new Rank(
                         model,
                         kernels,
-                        new HostConnector(config, kernels),
+                        opened.connector(),
                         new Rank.RankLimits(
                                 plan.maxModelLen(),
                                 WorkerConfig.BLOCK_SIZE,
                                 maxTokens(config, capabilities),
-                                bill.kv()));
+                                kvBytes));
         daemon.own(rank);
         String incarnation = Randomness.secure().nextIncarnation();
         var joinReply =
@@ -167,27 +170,6 @@ public final class WorkerMain {
         daemon.run();
     }
 
-    private static CpuOptions options(WorkerConfig config, InstructionSet set) {
-        int threads =
-                config.threads()
-                        .orElse(
-                                config.cpus().isEmpty()
-                                        ? HostCpus.ofProcess().count()
-                                        : config.cpus().size());
-        return new CpuOptions(threads, config.cpus(), Optional.of(set), !config.oversubscribed());
-    }
-
-    private static InstructionSet instructionSet(String key) {
-        for (InstructionSet set : InstructionSet.values()) {
-            if (set.key().equals(key)) {
-                return set;
-            }
-        }
-        throw new SettingsException(
-                "--instruction-set: \"%s\" is none of avx512_bf16, avx512_vnni, vector_api"
-                        .formatted(key));
-    }
-
     /// Plans this rank's memory. The ranks of a group must have the same limits, so one of several
     /// ranks does not lower its own.
     private static MemoryPlan plan(
@@ -195,6 +177,7 @@ public final class WorkerMain {
             ModelSource source,
             Shard shard,
             ComputeTypes types,
+            WorkerDevice device,
             Kernels kernels) {
         int maxModelLen = WorkerConfig.maxModelLen(config.maxModelLen(), source);
         MemoryPlan.Rank rank =
@@ -204,15 +187,20 @@ public final class WorkerMain {
                         source.weightBytes(shard, kernels, types.compute()),
                         types,
                         maxTokens(config, kernels.capabilities()));
-        return MemoryPlan.of(
-                MemoryPlan.Needs.of(source, List.of(rank)),
+        MemoryPlan.Needs needs = MemoryPlan.Needs.of(source, List.of(rank));
+        var asked =
                 new MemoryPlan.Asked(
                         config.tensorParallel() == 1
                                 ? config.maxModelLen()
                                 : Optional.of(maxModelLen),
                         Optional.of(config.maxNumSeqs()),
-                        config.kvMemory()),
-                HostMemory.availableBytes());
+                        config.kvMemory());
+        return switch (device) {
+            case WorkerDevice.Cpu _ -> MemoryPlan.of(needs, asked, HostMemory.availableBytes());
+            case WorkerDevice.Gpu gpu ->
+                    MemoryPlan.ofGpus(
+                            needs, asked, gpu.memory(kernels, source.vocabularySize()).available());
+        };
     }
 
     private static int maxTokens(WorkerConfig config, DeviceCapabilities capabilities) {

@@ -51,7 +51,9 @@ class DeviceChoiceTest {
 
     private static CudaProbe none() {
         return new CudaProbe(
-                List.of(new CudaProbe.Step("cuInit", "code 100")), List.of(), Optional.of(NO_GPU));
+                List.of(new CudaProbe.Step("libcuda.so.1", "/lib")),
+                List.of(),
+                Optional.of(NO_GPU));
     }
 
     private static List<Integer> taken(CudaProbe probe, int ranks, String... flags) {
@@ -89,6 +91,14 @@ class DeviceChoiceTest {
     }
 
     @Test
+    void aHostWithoutADriverIsDescribedInFewWords() {
+        var nothing = new CudaProbe(List.of(), List.of(), Optional.of(NO_GPU));
+        assertEquals(
+                "--device is auto, and NVIDIA's driver was not found",
+                DeviceChoice.of(settings(), 1, () -> nothing).reason());
+    }
+
+    @Test
     void ranksGetTheGpusThatAreNamedInTheirOrder() {
         assertEquals(List.of(2, 0), taken(gpus(3), 2, "--gpus=2,0"));
         assertEquals(List.of(1), taken(gpus(2), 1, "--device=cuda", "--gpus=1"));
@@ -114,9 +124,7 @@ class DeviceChoiceTest {
 
     @Test
     void oldGpusArePassedOver() {
-        var mixed =
-                new CudaProbe(
-                        List.of(), List.of(gpu(0, 7), gpu(1, 8)), Optional.empty());
+        var mixed = new CudaProbe(List.of(), List.of(gpu(0, 7), gpu(1, 8)), Optional.empty());
         assertEquals(List.of(1), taken(mixed, 1));
         assertEquals(
                 "--gpus: GPU 0, GPU of tests, has compute capability 7.0, Lockstep needs 8.0 or newer:"
@@ -134,15 +142,12 @@ class DeviceChoiceTest {
                         .getMessage());
         assertEquals(
                 "--gpus names GPUs, --device is cpu",
-                assertThrows(
-                                SettingsException.class,
-                                () -> settings("--device=cpu", "--gpus=0"))
+                assertThrows(SettingsException.class, () -> settings("--device=cpu", "--gpus=0"))
                         .getMessage());
         var gpus = new DeviceChoice.Gpus(List.of(gpu(0, 9)), "");
         assertEquals(
                 "--device cuda: the model has heads of 320, at most 256 are served: choose --device=cpu",
-                assertThrows(SettingsException.class, () -> gpus.require(320, false))
-                        .getMessage());
+                assertThrows(SettingsException.class, () -> gpus.require(320, false)).getMessage());
         assertThrows(SettingsException.class, () -> gpus.require(64, true));
         gpus.require(256, false);
     }

@@ -211,8 +211,7 @@ public final class Launcher {
 
     /// Returns the start screen, a description of the running cluster.
     public String startScreen(Ready ready, Duration timeToReady) {
-        return StartScreen.text(
-                ready, config, device, plan, memory, text, parameters, timeToReady);
+        return StartScreen.text(ready, config, device, plan, memory, text, parameters, timeToReady);
     }
 
     /// Starts every process and waits until the cluster serves.
@@ -380,7 +379,8 @@ public final class Launcher {
         var variables = new HashMap<>(config.settings().environmentFor(spec));
         if (role == JavaProcess.Role.WORKER && device instanceof DeviceChoice.Gpus) {
             NCCL_VARIABLES.forEach(
-                    (name, value) -> variables.put(name, System.getenv().getOrDefault(name, value)));
+                    (name, value) ->
+                            variables.put(name, System.getenv().getOrDefault(name, value)));
         }
         return variables;
     }

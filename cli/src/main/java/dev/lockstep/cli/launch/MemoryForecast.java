@@ -76,8 +76,7 @@ final class MemoryForecast {
     /// Returns the bytes that a rank may use of the smallest GPU.
     private static long gpuBytes(Settings settings, DeviceChoice.Gpus gpus, int vocabularySize) {
         DeviceSettings device = DeviceSettings.of(settings);
-        long total =
-                gpus.gpus().stream().mapToLong(CudaDevice::memoryBytes).min().orElseThrow();
+        long total = gpus.gpus().stream().mapToLong(CudaDevice::memoryBytes).min().orElseThrow();
         GpuReserve reserve =
                 GpuReserve.of(
                         device,

@@ -37,7 +37,8 @@ public final class ProbeLines {
                             gpu.memoryBytes()));
         }
         probe.problem()
-                .ifPresent(problem -> lines.add(line(PROBLEM, problem.missing(), problem.remedy())));
+                .ifPresent(
+                        problem -> lines.add(line(PROBLEM, problem.missing(), problem.remedy())));
         lines.add(END);
         return lines;
     }

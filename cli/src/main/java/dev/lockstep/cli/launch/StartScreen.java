@@ -42,8 +42,7 @@ public final class StartScreen {
                 text,
                 "device",
                 "%s, %s (%s)"
-                        .formatted(
-                                first.getDevice(), first.getInstructionSet(), device.reason()));
+                        .formatted(first.getDevice(), first.getInstructionSet(), device.reason()));
         row(text, "ranks", ranks(group, device, plan));
         for (RankInfo rank : group.getRanksList()) {
             row(

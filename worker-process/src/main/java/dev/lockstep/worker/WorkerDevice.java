@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.worker;
+
+import dev.lockstep.cluster.process.HostCpus;
+import dev.lockstep.cluster.process.HostMemory;
+import dev.lockstep.cluster.process.SettingsException;
+import dev.lockstep.cluster.process.StateFolder;
+import dev.lockstep.kernels.DeviceCapabilities;
+import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.cpu.CpuKernels;
+import dev.lockstep.kernels.cpu.CpuOptions;
+import dev.lockstep.kernels.cpu.InstructionSet;
+import dev.lockstep.kernels.cuda.CudaDevice;
+import dev.lockstep.kernels.cuda.CudaKernels;
+import dev.lockstep.kernels.cuda.CudaOptions;
+import dev.lockstep.kernels.cuda.CudaProbe;
+import dev.lockstep.kernels.cuda.LibrarySearch;
+import dev.lockstep.model.ComputeTypes;
+import dev.lockstep.model.ModelSource;
+import java.util.Optional;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+
+/// The device of a worker: chosen first, opened once the types are known that it computes in.
+sealed interface WorkerDevice {
+    Logger LOG = LogManager.getLogger(WorkerDevice.class);
+
+    DeviceCapabilities capabilities();
+
+    /// Opens the device. [Rank] closes the kernels.
+    Opened open(ComputeTypes types);
+
+    /// An open device and how its rank meets the others.
+    record Opened(Kernels kernels, Connector connector) {}
+
+    record Cpu(WorkerConfig config, InstructionSet set) implements WorkerDevice {
+        @Override
+        public DeviceCapabilities capabilities() {
+            return set.capabilities();
+        }
+
+        @Override
+        public Opened open(ComputeTypes types) {
+            int threads =
+                    config.threads()
+                            .orElse(
+                                    config.cpus().isEmpty()
+                                            ? HostCpus.ofProcess().count()
+                                            : config.cpus().size());
+            var options =
+                    new CpuOptions(
+                            threads, config.cpus(), Optional.of(set), !config.oversubscribed());
+            Kernels kernels = CpuKernels.open(options, HostMemory::availableBytes);
+            return new Opened(kernels, new HostConnector(config, kernels));
+        }
+    }
+
+    record Gpu(WorkerConfig config, LibrarySearch search, CudaDevice gpu) implements WorkerDevice {
+        @Override
+        public DeviceCapabilities capabilities() {
+            return DeviceCapabilities.ofCuda(gpu.major(), gpu.minor());
+        }
+
+        @Override
+        public Opened open(ComputeTypes types) {
+            var options =
+                    new CudaOptions(
+                            gpu.ordinal(),
+                            types.compute(),
+                            search,
+                            StateFolder.of(System.getenv()).resolve("cuda"),
+                            config.tensorParallel() > 1);
+            CudaKernels kernels = CudaKernels.open(options);
+            return new Opened(kernels, new NcclConnector(config, kernels));
+        }
+
+        GpuMemory memory(Kernels kernels, int vocabularySize) {
+            return new GpuMemory(
+                    kernels,
+                    gpu.memoryBytes(),
+                    config.device().memoryUtilization(),
+                    GpuReserve.of(
+                            config.device(),
+                            config.maxNumSeqs(),
+                            vocabularySize,
+                            config.tensorParallel()));
+        }
+    }
+
+    /// Chooses the device of a worker, in whose process the driver may be loaded.
+    static WorkerDevice of(WorkerConfig config, ModelSource source) {
+        DeviceSettings settings = config.device();
+        DeviceChoice choice =
+                DeviceChoice.of(
+                        settings,
+                        1,
+                        () -> {
+                            LibrarySearch search = settings.search();
+                            return CudaProbe.run(search)
+                                    .withLibraries(search, config.tensorParallel() > 1);
+                        });
+        LOG.info("{}", choice.reason());
+        return switch (choice) {
+            case DeviceChoice.Cpu _ ->
+                    new Cpu(
+                            config,
+                            config.instructionSet()
+                                    .map(WorkerDevice::instructionSet)
+                                    .orElseGet(InstructionSet::best));
+            case DeviceChoice.Gpus gpus -> {
+                config.instructionSet()
+                        .ifPresent(
+                                _ -> {
+                                    throw DeviceSettings.cpuOnly(
+                                            "--" + WorkerConfig.INSTRUCTION_SET.name());
+                                });
+                gpus.require(source.config().attention().headDim(), config.threads().isPresent());
+                yield new Gpu(config, settings.search(), gpus.gpus().getFirst());
+            }
+        };
+    }
+
+    private static InstructionSet instructionSet(String key) {
+        for (InstructionSet set : InstructionSet.values()) {
+            if (set.key().equals(key)) {
+                return set;
+            }
+        }
+        throw new SettingsException(
+                "--instruction-set: \"%s\" is none of avx512_bf16, avx512_vnni, vector_api"
+                        .formatted(key));
+    }
+}
