@@ -97,16 +97,7 @@ public final class NcclCommunicator implements Communicator {
             int size,
             BooleanSupplier busy,
             Duration timeout) {
-        return open(
-                cuda,
-                stream,
-                kernels,
-                id,
-                rank,
-                size,
-                busy,
-                timeout,
-                CollectiveWatch.PATIENCE);
+        return open(cuda, stream, kernels, id, rank, size, busy, timeout, CollectiveWatch.PATIENCE);
     }
 
     /// @param patience how long the device may be busy without progress
@@ -207,7 +198,12 @@ public final class NcclCommunicator implements Communicator {
             int start = start(columns, root);
             kernels.copy(part, out.columns(start, start + columns[root]));
         }
-        enqueue(() -> grouped(rank == root ? () -> receiveParts(columns, out) : () -> sendPart(part, root)));
+        enqueue(
+                () ->
+                        grouped(
+                                rank == root
+                                        ? () -> receiveParts(columns, out)
+                                        : () -> sendPart(part, root)));
     }
 
     private boolean grouped(Runnable messages) {

@@ -15,8 +15,8 @@ import dev.lockstep.kernels.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 
-/// Attention of one shape. What is enqueued depends on the numbers of rows and tokens only, never on
-/// lengths: the device lists the work, so that a recorded step serves sequences of any length.
+/// Attention of one shape. What is enqueued depends on the numbers of rows and tokens only, never
+/// on lengths: the device lists the work, so that a recorded step serves sequences of any length.
 ///
 /// The kernels that created it close it.
 final class CudaAttention implements AttentionBackend, AutoCloseable {
@@ -121,8 +121,7 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
         }
         if (shape.headSize() > MAX_HEAD) {
             throw new IllegalArgumentException(
-                    "head size %d, must be 1 to %d on a GPU"
-                            .formatted(shape.headSize(), MAX_HEAD));
+                    "head size %d, must be 1 to %d on a GPU".formatted(shape.headSize(), MAX_HEAD));
         }
         this.context = context;
         this.shape = shape;

@@ -5,8 +5,8 @@ import dev.lockstep.kernels.AttentionPlan;
 import dev.lockstep.kernels.DevicePointer;
 import dev.lockstep.kernels.PagedBatch;
 
-/// Where a step's list of work lies, which a kernel makes from the rows on the device: positions and
-/// lines of tokens, items, merges of rows, and the number of items.
+/// Where a step's list of work lies, which a kernel makes from the rows on the device: positions
+/// and lines of tokens, items, merges of rows, and the number of items.
 ///
 /// @param partials how many results of splits there is room for
 /// @param results of the splits

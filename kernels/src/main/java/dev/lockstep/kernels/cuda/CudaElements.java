@@ -100,7 +100,7 @@ final class CudaElements {
         activate.begin()
                 .view(x)
                 .view(out)
-                .i32(activation.ordinal())
+                .i32(KernelNumbers.of(activation))
                 .i32(0)
                 .launchTiles(out.rows(), out.columns());
     }
@@ -112,7 +112,7 @@ final class CudaElements {
                 .begin()
                 .view(gateUp)
                 .view(out)
-                .i32(activation.ordinal())
+                .i32(KernelNumbers.of(activation))
                 .i32(0)
                 .launchTiles(out.rows(), out.columns());
     }

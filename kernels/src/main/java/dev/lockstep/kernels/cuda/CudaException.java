@@ -47,7 +47,7 @@ public final class CudaException extends RuntimeException {
         if (!sticky) {
             return this;
         }
-        var lost = new DeviceLostException(getMessage());
+        var lost = new DeviceLostException(String.valueOf(getMessage()));
         lost.initCause(this);
         return lost;
     }

@@ -265,7 +265,7 @@ final class CudaExperts implements AutoCloseable {
                 .view(out)
                 .i64(stride)
                 .i32(experts)
-                .i32(layer.activation().ordinal())
+                .i32(KernelNumbers.of(layer.activation()))
                 .launch(tiles, Math.ceilDiv(out.columns(), TILE), 1, TILE * TILE);
     }
 

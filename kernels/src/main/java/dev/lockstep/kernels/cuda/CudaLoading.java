@@ -92,7 +92,7 @@ final class CudaLoading implements AutoCloseable {
                     .pointer(from)
                     .i64(slices.bytes())
                     .nullPointer()
-                    .i32(segment.type().ordinal())
+                    .i32(KernelNumbers.of(segment.type()))
                     .i32(segment.skippedColumns())
                     .view(out)
                     .launchTiles(count, out.columns());

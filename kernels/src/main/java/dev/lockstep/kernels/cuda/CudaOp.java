@@ -60,36 +60,36 @@ final class CudaOp {
     }
 
     CudaOp pointer(DevicePointer memory) {
-        return put(KernelStruct.Number.POINTER, memory.address());
+        return put(KernelStruct.NumberType.POINTER, memory.address());
     }
 
     /// Adds the pointer to nothing.
     CudaOp nullPointer() {
-        return put(KernelStruct.Number.POINTER, 0);
+        return put(KernelStruct.NumberType.POINTER, 0);
     }
 
     CudaOp i64(long value) {
-        return put(KernelStruct.Number.I64, value);
+        return put(KernelStruct.NumberType.I64, value);
     }
 
     CudaOp i32(int value) {
-        return put(KernelStruct.Number.I32, value);
+        return put(KernelStruct.NumberType.I32, value);
     }
 
     CudaOp f32(float value) {
-        return put(KernelStruct.Number.F32, Float.floatToRawIntBits(value));
+        return put(KernelStruct.NumberType.F32, Float.floatToRawIntBits(value));
     }
 
     CudaOp f64(double value) {
-        return put(KernelStruct.Number.F64, Double.doubleToRawLongBits(value));
+        return put(KernelStruct.NumberType.F64, Double.doubleToRawLongBits(value));
     }
 
     /// Adds where the kernel reports indices out of range, and as what.
     CudaOp report(CheckedIndex checked) {
-        return pointer(reports).i64(checked.ordinal());
+        return pointer(reports).i64(KernelNumbers.of(checked));
     }
 
-    private CudaOp put(KernelStruct.Number number, long bits) {
+    private CudaOp put(KernelStruct.NumberType number, long bits) {
         if (next == leaves.length || leaves[next].number() != number) {
             throw new IllegalStateException(
                     "number %d of the parameters of %s is no %s"

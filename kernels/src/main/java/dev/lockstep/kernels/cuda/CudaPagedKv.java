@@ -95,7 +95,7 @@ final class CudaPagedKv implements PagedKv {
         long head = (long) layout.blockSize() * layout.headSize();
         long values = layout.kvHeads() * head;
         return op.pointer(memory.pointer())
-                .i64(layout.layers() * 2 * values)
+                .i64(2L * layout.layers() * values)
                 .i64(2 * values)
                 .i64(values)
                 .i64(head)

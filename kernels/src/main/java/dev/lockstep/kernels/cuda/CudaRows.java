@@ -140,7 +140,7 @@ final class CudaRows {
                 .pointer(stored.pointer())
                 .i64(stored.rowBytes())
                 .nullPointer()
-                .i32(stored.type().ordinal())
+                .i32(KernelNumbers.of(stored.type()))
                 .i32(stored.skipped())
                 .pointer(ids)
                 .i64(stored.rows())

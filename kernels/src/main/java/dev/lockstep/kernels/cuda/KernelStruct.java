@@ -8,7 +8,7 @@ import java.util.List;
 /// the alignment of its type. A test compares it with the layout that the compiler of kernels
 /// gives.
 final class KernelStruct {
-    enum Number {
+    enum NumberType {
         I32(4),
         I64(8),
         F32(4),
@@ -17,7 +17,7 @@ final class KernelStruct {
 
         private final int bytes;
 
-        Number(int bytes) {
+        NumberType(int bytes) {
             this.bytes = bytes;
         }
 
@@ -27,7 +27,7 @@ final class KernelStruct {
     }
 
     /// A number at its offset in the whole struct.
-    record Leaf(Number number, int offset) {}
+    record Leaf(NumberType number, int offset) {}
 
     record Field(String name, int offset, int bytes) {}
 
@@ -59,23 +59,23 @@ final class KernelStruct {
     }
 
     KernelStruct pointer(String field) {
-        return with(field, Number.POINTER);
+        return with(field, NumberType.POINTER);
     }
 
     KernelStruct i32(String field) {
-        return with(field, Number.I32);
+        return with(field, NumberType.I32);
     }
 
     KernelStruct i64(String field) {
-        return with(field, Number.I64);
+        return with(field, NumberType.I64);
     }
 
     KernelStruct f32(String field) {
-        return with(field, Number.F32);
+        return with(field, NumberType.F32);
     }
 
     KernelStruct f64(String field) {
-        return with(field, Number.F64);
+        return with(field, NumberType.F64);
     }
 
     KernelStruct view(String field) {
@@ -90,7 +90,7 @@ final class KernelStruct {
         return with(field, type.leaves, type.alignment, type.bytes());
     }
 
-    private KernelStruct with(String field, Number number) {
+    private KernelStruct with(String field, NumberType number) {
         return with(field, List.of(new Leaf(number, 0)), number.bytes(), number.bytes());
     }
 

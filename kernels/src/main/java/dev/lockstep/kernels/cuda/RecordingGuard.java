@@ -20,7 +20,7 @@ final class RecordingGuard {
 
     /// Throws if the calling thread records.
     void refuse(String what) {
-        if (recording == Thread.currentThread()) {
+        if (Thread.currentThread().equals(recording)) {
             throw new IllegalStateException(what + " within a recording");
         }
     }

@@ -113,9 +113,7 @@ final class AttentionKernelsTest {
                         headSize,
                         4,
                         true)
-                .pointer(
-                        arena.allocateFrom(
-                                ValueLayout.JAVA_INT, 1, 2, 3, 2, 3, 2))
+                .pointer(arena.allocateFrom(ValueLayout.JAVA_INT, 1, 2, 3, 2, 3, 2))
                 .number(2)
                 .number(headSize)
                 .run(new int[] {2, 3, 2}, 32, 0);
