@@ -34,6 +34,7 @@ public final class Cuda implements AutoCloseable {
     private static final int SUCCESS = 0;
     private static final int NOT_READY = 600;
     private static final int STREAM_NON_BLOCKING = 1;
+    private static final int EVENT_BLOCKING_SYNC = 1;
     private static final int EVENT_DISABLE_TIMING = 2;
     private static final int HOST_PORTABLE_MAPPED = 1 | 2;
     private static final int CAPTURE_THREAD_LOCAL = 1;
@@ -241,9 +242,10 @@ public final class Cuda implements AutoCloseable {
         return isReady(cudart.cuStreamQuery(stream.handle()), "cuStreamQuery");
     }
 
+    /// Creates an event; a thread that waits for it sleeps.
     public CudaEvent event() {
         var event = new CUevent_st();
-        check(cudart.cuEventCreate(event, EVENT_DISABLE_TIMING), "cuEventCreate");
+        check(cudart.cuEventCreate(event, EVENT_DISABLE_TIMING | EVENT_BLOCKING_SYNC), "cuEventCreate");
         return new CudaEvent(event);
     }
 

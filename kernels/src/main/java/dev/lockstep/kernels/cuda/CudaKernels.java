@@ -364,15 +364,22 @@ public final class CudaKernels implements Kernels {
         enqueued();
     }
 
+    /// Frees everything; of a lost device there is nothing left to free.
     @Override
     public void close() {
-        attentions.forEach(CudaAttention::close);
-        experts.close();
-        matmul.close();
-        loading.close();
-        cublasLt.close();
-        context.close();
-        cuda.close();
+        try {
+            attentions.forEach(CudaAttention::close);
+            experts.close();
+            matmul.close();
+            loading.close();
+            cublasLt.close();
+            context.close();
+            cuda.close();
+        } catch (CudaException failure) {
+            if (!failure.isSticky()) {
+                throw failure;
+            }
+        }
     }
 
     private void enqueued() {

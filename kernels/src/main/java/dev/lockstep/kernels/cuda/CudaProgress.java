@@ -45,6 +45,11 @@ final class CudaProgress {
         }
     }
 
+    /// Drops the ops since the last [#advance], which will not run.
+    void forget() {
+        pending = 0;
+    }
+
     /// Adds ops that the device will tell of. Those of a recording are told of by its launches, so
     /// their number is taken back.
     void announce(long ops) {

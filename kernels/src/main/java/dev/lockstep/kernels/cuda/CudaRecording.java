@@ -30,6 +30,7 @@ final class CudaRecording implements Recording {
                 ops.run();
                 context.progress().advance();
             } catch (Throwable failure) {
+                context.progress().forget();
                 cuda.abandonCapture(stream);
                 throw failure;
             } finally {

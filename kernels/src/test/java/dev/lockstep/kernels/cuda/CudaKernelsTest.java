@@ -285,6 +285,7 @@ final class CudaKernelsTest {
                             Lost.class, Map.of("LOCKSTEP_EMULATION_FAULTS", fault), List.of());
             assertTrue(run.output().contains("wait: DeviceLostException"), run.output());
             assertTrue(run.output().contains("op: DeviceLostException"), run.output());
+            assertEquals(0, run.code(), run.output());
         }
     }
 
