@@ -43,6 +43,6 @@ final class CudaRanks implements TestRanks {
         }
         byte[] shared = id.orTimeout(TIMEOUT.toSeconds(), TimeUnit.SECONDS).join();
         return NcclCommunicator.open(
-                cuda.cuda(), cuda.stream(), kernels, shared, rank, size, () -> true, TIMEOUT);
+                cuda.cuda(), cuda.stream(), kernels, shared, rank, size, cuda::busy, TIMEOUT);
     }
 }

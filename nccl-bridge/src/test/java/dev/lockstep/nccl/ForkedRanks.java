@@ -14,10 +14,15 @@ final class ForkedRanks implements AutoCloseable {
     private final List<RankProcess> ranks = new ArrayList<>();
 
     /// Forks every rank; each sums `rounds` times.
-    ForkedRanks(Class<? extends RankOpening> opening, Path folder, int size, int rounds)
+    ForkedRanks(
+            Class<? extends RankOpening> opening,
+            List<String> jvmOptions,
+            Path folder,
+            int size,
+            int rounds)
             throws IOException {
         for (int rank = 0; rank < size; rank++) {
-            ranks.add(RankProcess.fork(opening, folder, rank, size, rounds));
+            ranks.add(RankProcess.fork(opening, jvmOptions, folder, rank, size, rounds));
         }
     }
 

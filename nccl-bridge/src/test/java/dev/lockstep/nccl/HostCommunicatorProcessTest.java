@@ -86,7 +86,7 @@ final class HostCommunicatorProcessTest implements ProcessContract {
 
     @Test
     void theNextGroupRemovesTheFileOfARankZeroKilledWhileForming() throws Exception {
-        try (RankProcess alone = RankProcess.fork(opening(), group.folder, 0, 2, 1)) {
+        try (RankProcess alone = RankProcess.fork(opening(), List.of(), group.folder, 0, 2, 1)) {
             alone.awaitLine("started");
             while (group.files().isEmpty() || Files.size(group.files().getFirst()) == 0) {
                 Thread.sleep(5);

@@ -14,6 +14,16 @@ interface ProcessContract {
 
     Class<? extends RankOpening> opening();
 
+    /// Returns the number of ranks of a group.
+    default int ranks() {
+        return 3;
+    }
+
+    /// Returns further options of the forked JVMs.
+    default List<String> jvmOptions() {
+        return List.of();
+    }
+
     /// Returns the folder in which the ranks of one test meet.
     Path folder();
 
@@ -26,24 +36,24 @@ interface ProcessContract {
     void requireLost(String line, RankProcess gone);
 
     default ForkedRanks fork(int size, int rounds) throws Exception {
-        return new ForkedRanks(opening(), folder(), size, rounds);
+        return new ForkedRanks(opening(), jvmOptions(), folder(), size, rounds);
     }
 
     @Test
     default void processesGetTheSameBits() throws Exception {
-        try (ForkedRanks ranks = fork(3, 200)) {
+        try (ForkedRanks ranks = fork(ranks(), 200)) {
             List<String> done = ranks.awaitLines("done");
             String expected =
                     sumsInRankOrder()
-                            ? "done " + RankProcess.expectedDigest(3, 200)
+                            ? "done " + RankProcess.expectedDigest(ranks(), 200)
                             : done.getFirst();
-            assertEquals(Collections.nCopies(3, expected), done);
+            assertEquals(Collections.nCopies(ranks(), expected), done);
         }
     }
 
     @Test
     default void theOthersFailSoonAfterARankIsKilled() throws Exception {
-        try (ForkedRanks ranks = fork(3, ForkedRanks.ENDLESS)) {
+        try (ForkedRanks ranks = fork(ranks(), ForkedRanks.ENDLESS)) {
             ranks.awaitRunning();
             ranks.rank(1).signal("KILL");
             for (RankProcess rank : ranks.others(1)) {

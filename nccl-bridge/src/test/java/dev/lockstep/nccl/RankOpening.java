@@ -8,7 +8,7 @@ import java.nio.file.Path;
 /// How a rank in a separate JVM opens its device and meets the others; has a constructor without
 /// arguments.
 interface RankOpening {
-    TestDevice openDevice();
+    TestDevice openDevice(int rank);
 
     /// Meets the ranks that were forked with the same folder.
     ///
@@ -18,7 +18,7 @@ interface RankOpening {
     /// Ranks in the shared memory of this host.
     final class OfHost implements RankOpening {
         @Override
-        public TestDevice openDevice() {
+        public TestDevice openDevice(int rank) {
             return HostGroup.openDevice();
         }
 

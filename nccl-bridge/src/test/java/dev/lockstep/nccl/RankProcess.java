@@ -14,7 +14,9 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -36,27 +38,35 @@ final class RankProcess implements AutoCloseable {
 
     /// @param rounds the number of sums; the rank then prints `done` and a digest of all results
     static RankProcess fork(
-            Class<? extends RankOpening> opening, Path folder, int rank, int size, int rounds)
+            Class<? extends RankOpening> opening,
+            List<String> jvmOptions,
+            Path folder,
+            int rank,
+            int size,
+            int rounds)
             throws IOException {
-        Process process =
-                new ProcessBuilder(
-                                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                                "--add-modules",
-                                "jdk.incubator.vector",
-                                "--enable-native-access=ALL-UNNAMED",
-                                "-XX:+UseSerialGC",
-                                "-XX:TieredStopAtLevel=1",
-                                "-Xmx128m",
-                                "-cp",
-                                System.getProperty("java.class.path"),
-                                RankProcess.class.getName(),
-                                opening.getName(),
-                                folder.toString(),
-                                Integer.toString(rank),
-                                Integer.toString(size),
-                                Integer.toString(rounds))
-                        .redirectErrorStream(true)
-                        .start();
+        List<String> command = new ArrayList<>();
+        command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+        command.addAll(
+                List.of(
+                        "--add-modules",
+                        "jdk.incubator.vector",
+                        "--enable-native-access=ALL-UNNAMED",
+                        "-XX:+UseSerialGC",
+                        "-XX:TieredStopAtLevel=1",
+                        "-Xmx128m"));
+        command.addAll(jvmOptions);
+        command.addAll(
+                List.of(
+                        "-cp",
+                        System.getProperty("java.class.path"),
+                        RankProcess.class.getName(),
+                        opening.getName(),
+                        folder.toString(),
+                        Integer.toString(rank),
+                        Integer.toString(size),
+                        Integer.toString(rounds)));
+        Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
         var forked = new RankProcess(process);
         Thread.ofPlatform().daemon().start(forked::read);
         return forked;
@@ -145,7 +155,7 @@ final class RankProcess implements AutoCloseable {
         int rounds = Integer.parseInt(arguments[4]);
         var out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
         out.println("started");
-        try (TestDevice device = opening.openDevice();
+        try (TestDevice device = opening.openDevice(rank);
                 Communicator communicator =
                         opening.meet(folder, rank, size, 4 * MAX_COUNT, device.kernels())) {
             out.println("formed");
