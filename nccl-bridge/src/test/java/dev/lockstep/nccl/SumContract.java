@@ -15,7 +15,8 @@ import org.junit.jupiter.api.Test;
 
 /// The contract of sums over the ranks.
 interface SumContract extends CommunicatorContract {
-    int[] COUNTS = {1, 7, 576, 4096, 10_922, 10_923, 16_384, 16_385, 100_003, 300_000};
+    List<Integer> COUNTS =
+            List.of(1, 7, 576, 4096, 10_922, 10_923, 16_384, 16_385, 100_003, 300_000);
     float EPSILON = 1e-5f;
 
     @Test

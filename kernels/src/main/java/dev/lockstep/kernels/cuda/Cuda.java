@@ -245,7 +245,9 @@ public final class Cuda implements AutoCloseable {
     /// Creates an event; a thread that waits for it sleeps.
     public CudaEvent event() {
         var event = new CUevent_st();
-        check(cudart.cuEventCreate(event, EVENT_DISABLE_TIMING | EVENT_BLOCKING_SYNC), "cuEventCreate");
+        check(
+                cudart.cuEventCreate(event, EVENT_DISABLE_TIMING | EVENT_BLOCKING_SYNC),
+                "cuEventCreate");
         return new CudaEvent(event);
     }
 

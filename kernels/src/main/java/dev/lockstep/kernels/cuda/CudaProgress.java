@@ -6,6 +6,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.VarHandle;
+import java.util.concurrent.atomic.AtomicLong;
 
 /// How many ops the device has finished: a word of mapped memory that a kernel advances after some
 /// of them, at least once a layer.
@@ -21,7 +22,7 @@ final class CudaProgress {
     private final DevicePointer address;
     private final CudaOp advance;
     private int pending;
-    private volatile long announced;
+    private final AtomicLong announced = new AtomicLong();
 
     CudaProgress(CudaMemory memory, CudaPrograms programs) {
         word = memory.pin(Long.BYTES, Arena.global());
@@ -53,12 +54,12 @@ final class CudaProgress {
     /// Adds ops that the device will tell of. Those of a recording are told of by its launches, so
     /// their number is taken back.
     void announce(long ops) {
-        announced = announced + ops;
+        announced.addAndGet(ops);
     }
 
     /// Returns the ops that the device has told of or will; any thread may ask.
     long announced() {
-        return announced;
+        return announced.get();
     }
 
     /// Returns the ops that are known to have finished; any thread may ask.
