@@ -3,6 +3,7 @@ package dev.lockstep.worker;
 
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.PagedBatch;
+import dev.lockstep.kernels.Sampler;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.ForwardBatch;
 import dev.lockstep.worker.StepInputs.Array;
@@ -34,7 +35,7 @@ final class BatchBuilder implements AutoCloseable {
     ///
     /// @param rows the rows in the order of their tokens
     /// @param logitSlots `[1, n]` I32 on the device
-    /// @param samplingSlots the same slots on the host
+    /// @param samplingSlots the same slots on the host, without those of padding rows
     /// @param scored the positions whose next prompt token's log-probability is requested
     record Batch(
             ForwardBatch forward,
@@ -73,9 +74,22 @@ final class BatchBuilder implements AutoCloseable {
     }
 
     Batch build(List<Step.Row> step, SlotTable slots) {
+        return build(step, slots, 0);
+    }
+
+    /// Builds a decode step that is filled up to `size` rows: padding rows have a token each, and
+    /// store, read and sample nothing.
+    ///
+    /// @param step rows of one token each, all of which keep their keys and values and sample; none
+    ///   is a step of padding alone
+    Batch decode(List<Step.Row> step, SlotTable slots, int size) {
+        return build(step, slots, size - step.size());
+    }
+
+    private Batch build(List<Step.Row> step, SlotTable slots, int padding) {
         List<Placed> rows = place(step, slots);
-        int tokens = 0;
-        int kept = 0;
+        int tokens = padding;
+        int kept = padding;
         int added = 0;
         for (Placed placed : rows) {
             Slot slot = slots.at(placed.row().slot());
@@ -83,21 +97,23 @@ final class BatchBuilder implements AutoCloseable {
             kept += slot.withoutKv() ? 0 : 1;
             added += newBlocks(placed.row(), slot);
         }
-        int columns = Math.max(Math.max(tokens, rows.size() + 1), added);
+        int columns = Math.max(Math.max(tokens, rows.size() + padding + 1), added);
         inputs.begin(Math.min(columns, inputs.maxColumns()));
         addEntries(rows, slots);
         int[] samplingSlots = fillTokens(rows, slots);
-        int sampled = samplingSlots.length;
+        int sampled = samplingSlots.length + padding;
         Scored scored = score(rows, slots);
         List<PagedBatch> paged = new ArrayList<>(kvGroups);
-        int keptTokens = fillRows(rows.subList(0, kept), KEPT);
+        int keptRows = kept - padding;
+        int keptTokens = fillRows(rows.subList(0, keptRows), KEPT) + padding;
+        pad(keptRows, padding);
         for (int group = 0; group < kvGroups; group++) {
             paged.add(page(kept, keptTokens, KEPT, tables.ofGroup(group)));
         }
         Optional<PagedBatch> withoutKv = Optional.empty();
-        if (kept < rows.size()) {
-            int others = rows.size() - kept;
-            int otherTokens = fillRows(rows.subList(kept, rows.size()), WITHOUT_KV);
+        if (keptRows < rows.size()) {
+            int others = rows.size() - keptRows;
+            int otherTokens = fillRows(rows.subList(keptRows, rows.size()), WITHOUT_KV);
             withoutKv = Optional.of(page(others, otherTokens, WITHOUT_KV, tables.withoutKv()));
         }
         inputs.copy();
@@ -253,6 +269,19 @@ final class BatchBuilder implements AutoCloseable {
         }
         inputs.put(arrays.starts(), rows.size(), tokens);
         return tokens;
+    }
+
+    /// Fills the arrays of the padding rows after `rows` rows of one token each.
+    private void pad(int rows, int padding) {
+        for (int r = rows; r < rows + padding; r++) {
+            inputs.put(Array.IDS, r, 0);
+            inputs.put(Array.POSITIONS, r, 0);
+            inputs.put(Array.STARTS, r + 1, r + 1);
+            inputs.put(Array.COMPUTED, r, 0);
+            inputs.put(Array.LINES, r, PagedBatch.PADDING);
+            inputs.put(Array.LOGIT_ROWS, r, r);
+            inputs.put(Array.LOGIT_SLOTS, r, Sampler.PADDING);
+        }
     }
 
     private PagedBatch page(int rows, int tokens, RowArrays arrays, Tensor table) {

@@ -39,7 +39,9 @@ final class Rank implements AutoCloseable {
     /// @param maxBatchedTokens upper bound of a step's tokens if a formation leaves it to
     ///   measurement
     /// @param kvBytes upper bound of the memory of KV blocks
-    record RankLimits(int maxPositions, int blockSize, int maxBatchedTokens, long kvBytes) {}
+    /// @param graphs whether decode steps are recorded where the device can
+    record RankLimits(
+            int maxPositions, int blockSize, int maxBatchedTokens, long kvBytes, boolean graphs) {}
 
     Rank(Model model, Kernels kernels, Connector connector, RankLimits limits) {
         this.model = model;
@@ -126,9 +128,15 @@ final class Rank implements AutoCloseable {
         return held;
     }
 
-    /// Warms up a new session and returns the budget of a step. Warm-up writes to blocks, so a
+    /// Warms up a new session and returns the budget of a step. Decode steps are recorded on rows
+    /// that write nothing; the rest writes to blocks, so a
     /// formation that keeps blocks skips it.
     StepBudget warm(Session session, StepRunner.Formation formation) {
+        if (limits.graphs) {
+            SessionLimits steps = session.limits();
+            session.record(
+                    DecodeSizes.upTo(Math.min(steps.maxSequences(), steps.maxTokens())));
+        }
         if (formation.keepBlocks()) {
             return formation.maxBatchedTokens().map(StepBudget::given).orElse(measured);
         }

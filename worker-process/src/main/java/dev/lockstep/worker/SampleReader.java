@@ -44,9 +44,10 @@ final class SampleReader implements AutoCloseable {
 
     /// Samples on their way to the host, which holds them once a mark made since is reached.
     ///
-    /// @param slots the slot of each row
+    /// @param rows that the sampler wrote, padding rows included
+    /// @param slots the slot of each row before the padding rows
     /// @param tops the number of most likely ids that each row reports, or [#NO_LOGPROBS]
-    record Coming(MemorySegment host, int[] slots, int[] tops) {}
+    record Coming(MemorySegment host, int rows, int[] slots, int[] tops) {}
 
     /// Returns the first `count` rows for the sampler to write, one after the other, so that they
     /// can be read in one piece.
@@ -56,26 +57,27 @@ final class SampleReader implements AutoCloseable {
 
     /// Copies what the sampler wrote to [#rows]; only what the rows report.
     ///
-    /// @param slots the slot of each row
+    /// @param rows the count given to [#rows]
+    /// @param slots the slot of each row; the rows after them are padding
     /// @param top the number of most likely ids that a row of this slot reports, or [#NO_LOGPROBS]
-    Coming later(int[] slots, IntUnaryOperator top) {
+    Coming later(int rows, int[] slots, IntUnaryOperator top) {
         int[] tops = Arrays.stream(slots).map(top).toArray();
         int most = Arrays.stream(tops).max().orElse(NO_LOGPROBS);
         int words = most == NO_LOGPROBS ? 1 : most == 0 ? 2 : 2 + 2 * WIDTH;
         MemorySegment host = hosts[nextHost];
         nextHost = (nextHost + 1) % hosts.length;
-        Tensor source = device.tensor(0, DType.I32, 1, words * slots.length);
+        Tensor source = device.tensor(0, DType.I32, 1, words * rows);
         kernels.copyToHostLater(source, host);
-        return new Coming(host, slots, tops);
+        return new Coming(host, rows, slots, tops);
     }
 
     List<StepOutcome.Sampled> read(Coming rows) {
-        long count = rows.slots.length;
+        long count = rows.rows;
         MemorySegment logprobs = rows.host.asSlice(4 * count);
         MemorySegment topIds = rows.host.asSlice(8 * count);
         MemorySegment topLogprobs = rows.host.asSlice((8 + 4L * WIDTH) * count);
         List<StepOutcome.Sampled> read = new ArrayList<>(rows.slots.length);
-        for (int i = 0; i < count; i++) {
+        for (int i = 0; i < rows.slots.length; i++) {
             int likely = rows.tops[i];
             read.add(
                     new StepOutcome.Sampled(

@@ -6,6 +6,7 @@ import dev.lockstep.kernels.DeviceLostException;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Mark;
 import dev.lockstep.kernels.PagedKv;
+import dev.lockstep.kernels.Recording;
 import dev.lockstep.kernels.Sampler;
 import dev.lockstep.kernels.Samples;
 import dev.lockstep.kernels.SamplingSettings;
@@ -18,6 +19,7 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.concurrent.locks.LockSupport;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
@@ -29,6 +31,7 @@ import org.apache.logging.log4j.Logger;
 final class Session implements AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(Session.class);
     private static final long POLL_NANOS = 200_000;
+    private static final int RUNS_BEFORE_RECORDING = 2;
 
     private final long epoch;
     private final Model model;
@@ -43,6 +46,7 @@ final class Session implements AutoCloseable {
     private final SlotTable slots;
     private final SampleReader samples;
     private final PositionReader positions;
+    private final DecodeGraphs graphs = new DecodeGraphs();
     private long lastNumber;
     private long lastEndNanos = System.nanoTime();
 
@@ -172,8 +176,10 @@ final class Session implements AutoCloseable {
         Optional<BatchBuilder.Batch> readBack = Optional.empty();
         List<HeldBlocks.Filled> filled = List.of();
         if (!step.rows().isEmpty()) {
-            BatchBuilder.Batch batch = batch(step);
-            sampled = forward(batch);
+            requireFits(step);
+            OptionalInt recorded = recorded(step.rows());
+            BatchBuilder.Batch batch = batch(step, recorded);
+            sampled = forward(batch, recorded);
             readBack = Optional.of(batch).filter(positions::reads);
             filled = filled(step.rows());
         }
@@ -204,8 +210,48 @@ final class Session implements AutoCloseable {
         communicator.abort(reason);
     }
 
-    private BatchBuilder.Batch batch(Step step) {
-        requireFits(step);
+    /// Records a decode step of each size, the largest first; a device that cannot record has none.
+    /// They are recorded on padding rows alone, so that blocks stay as they are. All ranks do this
+    /// together.
+    void record(List<Integer> sizes) {
+        long before = kernels.freeBytes();
+        for (int size : sizes.reversed()) {
+            BatchBuilder.Batch batch = batches.decode(List.of(), slots, size);
+            Samples out = samples.rows(size);
+            // What is loaded, connected or allocated at a first call is not to be recorded.
+            for (int i = 0; i < RUNS_BEFORE_RECORDING; i++) {
+                ops(batch, out);
+            }
+            kernels.synchronize();
+            communicator.requireRunning();
+            Optional<Recording> recording = kernels.record(() -> ops(batch, out));
+            if (recording.isEmpty()) {
+                return;
+            }
+            graphs.add(size, recording.get());
+        }
+        LOG.info(
+                "decode steps of {} rows are recorded, in {} KiB",
+                sizes,
+                (before - kernels.freeBytes()) >> 10);
+    }
+
+    /// Returns the rows of the recorded step that runs these rows; empty if none does, because a
+    /// row does anything but sample one token. The same on all ranks.
+    private OptionalInt recorded(List<Step.Row> rows) {
+        for (Step.Row row : rows) {
+            Slot slot = slots.at(row.slot());
+            if (row.count() != 1
+                    || slot.withoutKv()
+                    || slot.outputs().readsHiddenStates()
+                    || !slot.samplesAt(row.computed() + 1)) {
+                return OptionalInt.empty();
+            }
+        }
+        return graphs.size(rows.size());
+    }
+
+    private BatchBuilder.Batch batch(Step step, OptionalInt recorded) {
         for (Step.Row row : step.rows()) {
             Slot slot = slots.at(row.slot());
             slot.advance(row, limits);
@@ -216,27 +262,40 @@ final class Session implements AutoCloseable {
                 removeNames(row, slot);
             }
         }
-        return batches.build(step.rows(), slots);
+        return recorded.isPresent()
+                ? batches.decode(step.rows(), slots, recorded.getAsInt())
+                : batches.build(step.rows(), slots);
     }
 
-    private Optional<SampleReader.Coming> forward(BatchBuilder.Batch batch) {
+    private Optional<SampleReader.Coming> forward(
+            BatchBuilder.Batch batch, OptionalInt recorded) {
+        int[] sampling = batch.samplingSlots();
+        int rows = batch.logitSlots().columns();
+        if (recorded.isPresent()) {
+            communicator.requireRunning();
+            graphs.launch(recorded.getAsInt());
+        } else {
+            ops(batch, samples.rows(rows));
+        }
+        return sampling.length > 0 && communicator.rank() == 0
+                ? Optional.of(
+                        samples.later(
+                                rows, sampling, slot -> topLogprobs(slots.at(slot).settings())))
+                : Optional.empty();
+    }
+
+    /// Calls the ops of a step, to its sampled ids.
+    private void ops(BatchBuilder.Batch batch, Samples out) {
         sampler.resolve(batch.forward().ids());
         Tensor logits = model.forward(batch.forward(), kv, activations);
-        int[] sampling = batch.samplingSlots();
-        if (sampling.length == 0) {
-            return Optional.empty();
+        if (out.ids().columns() == 0) {
+            return;
         }
-        Samples out = samples.rows(sampling.length);
-        boolean samplesHere = communicator.rank() == 0;
-        if (samplesHere) {
+        if (communicator.rank() == 0) {
             sampler.sample(logits, batch.logitSlots(), out);
         }
         communicator.broadcast(out.ids(), 0);
         sampler.record(batch.logitSlots(), out.ids());
-        return samplesHere
-                ? Optional.of(
-                        samples.later(sampling, slot -> topLogprobs(slots.at(slot).settings())))
-                : Optional.empty();
     }
 
     private static int topLogprobs(SamplingSettings settings) {
@@ -329,6 +388,7 @@ final class Session implements AutoCloseable {
 
     @Override
     public void close() {
+        graphs.close();
         batches.close();
         sampler.close();
         activations.close();

@@ -27,6 +27,9 @@ sealed interface WorkerDevice {
 
     DeviceCapabilities capabilities();
 
+    /// Returns whether decode steps are recorded.
+    boolean records();
+
     /// Opens the device. [Rank] closes the kernels.
     Opened open(ComputeTypes types);
 
@@ -37,6 +40,11 @@ sealed interface WorkerDevice {
         @Override
         public DeviceCapabilities capabilities() {
             return set.capabilities();
+        }
+
+        @Override
+        public boolean records() {
+            return false;
         }
 
         @Override
@@ -59,6 +67,11 @@ sealed interface WorkerDevice {
         @Override
         public DeviceCapabilities capabilities() {
             return DeviceCapabilities.ofCuda(gpu.major(), gpu.minor());
+        }
+
+        @Override
+        public boolean records() {
+            return config.device().graphs();
         }
 
         @Override

@@ -92,7 +92,8 @@ public final class WorkerMain {
                                 plan.maxModelLen(),
                                 WorkerConfig.BLOCK_SIZE,
                                 maxTokens(config, capabilities),
-                                kvBytes));
+                                kvBytes,
+                                device.records()));
         daemon.own(rank);
         String incarnation = Randomness.secure().nextIncarnation();
         var joinReply =

@@ -102,7 +102,11 @@ final class TestWorker implements AutoCloseable {
                         kernels,
                         connector,
                         new Rank.RankLimits(
-                                maxPositions, WorkerConfig.BLOCK_SIZE, MAX_TOKENS, kvBytes));
+                                maxPositions,
+                                WorkerConfig.BLOCK_SIZE,
+                                MAX_TOKENS,
+                                kvBytes,
+                                false));
         return new TestWorker(
                 rank,
                 new JoinReply(

@@ -41,6 +41,15 @@ public final class ReusedMemory {
         return filled;
     }
 
+    /// Returns a copy of every block.
+    public static byte[] blocks(PagedKv kv) {
+        return AllMemory.SEGMENT
+                .asSlice(
+                        ((CpuPagedKv) kv).address(0, 0),
+                        kv.layout().bytesPerBlock() * kv.blocks())
+                .toArray(ValueLayout.JAVA_BYTE);
+    }
+
     /// Fills a tensor of whole words.
     public static void fill(Tensor tensor, int word) {
         for (int row = 0; row < tensor.rows(); row++) {
