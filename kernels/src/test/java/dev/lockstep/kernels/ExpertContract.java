@@ -30,14 +30,14 @@ public interface ExpertContract extends KernelsContract {
     default void outputsAreTheWeightedSumsOfTheChosenExperts(
             TensorType gateUp, TensorType down, DType compute) {
         try (TestDevice device = device()) {
-            check(device, ExpertRun.of(gateUp, down, compute), 20, 1);
+            check(device, experts(gateUp, down, compute), 20, 1);
         }
     }
 
     @ParameterizedTest
     @EnumSource(names = {"SILU", "GELU_TANH"})
     default void anyNumberOfExpertsIsChosen(Activation activation) {
-        ExpertRun run = ExpertRun.of(TensorType.F32, TensorType.F32, DType.F32);
+        ExpertRun run = experts(TensorType.F32, TensorType.F32, DType.F32);
         for (int perToken : new int[] {1, 2, EXPERTS}) {
             for (boolean renormalized : new boolean[] {true, false}) {
                 try (TestDevice device = device()) {
@@ -49,7 +49,7 @@ public interface ExpertContract extends KernelsContract {
 
     @Test
     default void oneTokenAndManyTokensAreComputed() {
-        ExpertRun run = ExpertRun.of(TensorType.F32, TensorType.F32, DType.F32);
+        ExpertRun run = experts(TensorType.F32, TensorType.F32, DType.F32);
         for (int tokens : new int[] {1, 2, 150}) {
             try (TestDevice device = device()) {
                 check(device, run, tokens, tokens);
@@ -59,7 +59,7 @@ public interface ExpertContract extends KernelsContract {
 
     @Test
     default void tiedExpertsAreChosenInAscendingOrder() {
-        ExpertRun run = ExpertRun.of(TensorType.F32, TensorType.F32, DType.F32);
+        ExpertRun run = experts(TensorType.F32, TensorType.F32, DType.F32);
         try (TestDevice device = device()) {
             float[] x = device.stored(TestValues.normal(new Random(3), 3 * HIDDEN));
             float[] logits = new float[3 * EXPERTS];
@@ -73,7 +73,7 @@ public interface ExpertContract extends KernelsContract {
 
     @Test
     default void aTokenWithANanGetsNaNsAndChangesNoOtherToken() {
-        ExpertRun run = ExpertRun.of(TensorType.F32, TensorType.F32, DType.F32);
+        ExpertRun run = experts(TensorType.F32, TensorType.F32, DType.F32);
         try (TestDevice device = device()) {
             float[] x = device.stored(TestValues.normal(new Random(4), 5 * HIDDEN));
             float[] logits = TestValues.normal(new Random(5), 5 * EXPERTS);
@@ -96,7 +96,7 @@ public interface ExpertContract extends KernelsContract {
 
     @Test
     default void anExpertWithoutTokensContributesNothing() {
-        ExpertRun plain = ExpertRun.of(TensorType.F32, TensorType.F32, DType.F32);
+        ExpertRun plain = experts(TensorType.F32, TensorType.F32, DType.F32);
         try (TestDevice device = device()) {
             float[] x = device.stored(TestValues.normal(new Random(6), 4 * HIDDEN));
             float[] logits = TestValues.normal(new Random(7), 4 * EXPERTS);
@@ -114,7 +114,7 @@ public interface ExpertContract extends KernelsContract {
     @EnumSource(names = {"F32", "BF16", "Q8_0", "Q4_K"})
     default void aTokenHasTheSameBitsInAnyBatch(TensorType type) {
         DType compute = type == TensorType.BF16 ? DType.BF16 : DType.F32;
-        ExpertRun run = ExpertRun.of(type, type, compute);
+        ExpertRun run = experts(type, type, compute);
         int tokens = 9;
         float[] x = TestValues.normal(new Random(8), tokens * HIDDEN);
         float[] logits = TestValues.normal(new Random(9), tokens * EXPERTS);
@@ -140,7 +140,7 @@ public interface ExpertContract extends KernelsContract {
     @ParameterizedTest
     @EnumSource(names = {"F32", "Q8_0", "Q6_K"})
     default void shardsAddUpToTheWhole(TensorType type) {
-        ExpertRun run = ExpertRun.of(type, type, DType.F32);
+        ExpertRun run = experts(type, type, DType.F32);
         try (TestDevice device = device()) {
             float[] x = device.stored(TestValues.normal(new Random(10), 6 * HIDDEN));
             float[] logits = TestValues.normal(new Random(11), 6 * EXPERTS);
@@ -164,7 +164,7 @@ public interface ExpertContract extends KernelsContract {
     default void anEmptyShardGivesZeros(TensorType type) {
         try (TestDevice device = device()) {
             ExpertLayer layer =
-                    ExpertRun.of(type, type, DType.F32).layer(device.kernels(), COLUMNS, COLUMNS);
+                    experts(type, type, DType.F32).layer(device.kernels(), COLUMNS, COLUMNS);
             float[] ones = new float[2 * HIDDEN];
             Arrays.fill(ones, 1);
             Tensor out = device.activations(2, HIDDEN, ones);
@@ -179,7 +179,7 @@ public interface ExpertContract extends KernelsContract {
     @EnumSource(names = {"F32", "Q4_K"})
     default void preparingCopiesNoWeights(TensorType type) {
         try (TestDevice device = device()) {
-            ExpertLayer layer = ExpertRun.of(type, type, DType.F32).layer(device.kernels());
+            ExpertLayer layer = experts(type, type, DType.F32).layer(device.kernels());
             long weights =
                     layer.experts().stream()
                             .mapToLong(each -> each.gateUp().bytes() + each.down().bytes())
@@ -193,7 +193,7 @@ public interface ExpertContract extends KernelsContract {
 
     @Test
     default void onlyTheOutputIsOverwritten() {
-        ExpertRun run = ExpertRun.of(TensorType.F32, TensorType.F32, DType.F32);
+        ExpertRun run = experts(TensorType.F32, TensorType.F32, DType.F32);
         try (TestDevice device = device()) {
             float[] x = device.stored(TestValues.normal(new Random(12), 3 * HIDDEN));
             float[] logits = TestValues.normal(new Random(13), 3 * EXPERTS);
@@ -218,7 +218,7 @@ public interface ExpertContract extends KernelsContract {
     @Test
     default void aStepWithoutTokensIsAccepted() {
         try (TestDevice device = device()) {
-            ExpertRun run = ExpertRun.of(TensorType.F32, TensorType.F32, DType.F32);
+            ExpertRun run = experts(TensorType.F32, TensorType.F32, DType.F32);
             run.run(device, new float[0], new float[0]);
             device.kernels().synchronize();
         }
@@ -226,7 +226,7 @@ public interface ExpertContract extends KernelsContract {
 
     @Test
     default void whatDoesNotFitIsRefusedByName() {
-        ExpertRun run = ExpertRun.of(TensorType.F32, TensorType.F32, DType.F32);
+        ExpertRun run = experts(TensorType.F32, TensorType.F32, DType.F32);
         try (TestDevice device = device();
                 TestDevice other = device()) {
             Kernels kernels = device.kernels();
@@ -268,6 +268,12 @@ public interface ExpertContract extends KernelsContract {
         }
     }
 
+    /// Returns experts that compute in `preferred`, or else in a type that the implementation has.
+    private ExpertRun experts(TensorType gateUp, TensorType down, DType preferred) {
+        DType compute = computeTypes().contains(preferred) ? preferred : computeTypes().getFirst();
+        return ExpertRun.of(gateUp, down, compute);
+    }
+
     private static void refused(String message, Runnable op) {
         IllegalArgumentException refused = assertThrows(IllegalArgumentException.class, op::run);
         assertEquals(message, refused.getMessage());
@@ -282,7 +288,8 @@ public interface ExpertContract extends KernelsContract {
 
     private void requireClose(
             ExpertRun run, double[][] expected, float[] actual, TestDevice device) {
-        double allowed = tolerances().experts() * run.bound(device.activationType());
+        double allowed =
+                tolerances().experts() * run.bound(device.activationType(), quantizesActivations());
         for (int t = 0; t < expected.length; t++) {
             double errors = 0;
             for (int h = 0; h < HIDDEN; h++) {
@@ -302,7 +309,10 @@ public interface ExpertContract extends KernelsContract {
     private double bound(ExpertRun run, double[][] expected, TestDevice device) {
         double largest =
                 Arrays.stream(expected).mapToDouble(ExpertContract::rootMeanSquare).max().orElse(0);
-        return 5 * tolerances().experts() * run.bound(device.activationType()) * largest;
+        return 5
+                * tolerances().experts()
+                * run.bound(device.activationType(), quantizesActivations())
+                * largest;
     }
 
     private static double rootMeanSquare(double[] values) {

@@ -170,21 +170,22 @@ record ExpertRun(
     /// the row.
     ///
     /// @param stored the type of activations
-    double bound(DType stored) {
-        boolean quantized = gateUp.getFirst().type().isQuantized();
+    /// @param quantizesActivations for quantized weights, which are decoded otherwise
+    double bound(DType stored, boolean quantizesActivations) {
+        boolean quantizedGateUp = gateUp.getFirst().type().isQuantized();
+        boolean quantized = quantizedGateUp || down.getFirst().type().isQuantized();
         // Sums of 64 and 96 terms, an exponential, and a sum of three experts.
         double bound = 1e-5;
         if (stored != DType.F32) {
             // Gate and up, their product, and the output of an expert.
             bound += 4 * Rounding.unit(stored);
         }
-        if (compute == DType.BF16 && !quantized) {
+        if (compute == DType.BF16 && !(quantizedGateUp && quantizesActivations)) {
             // Both inputs of both products.
             bound += 4 * Rounding.unit(DType.BF16);
         }
         // Where activations are rounded to int8, those of x and of the product, whose largest
-        // values
-        // are far from the others: some percent; another expert would be an error near 1.
-        return quantized || down.getFirst().type().isQuantized() ? bound + 0.08 : bound;
+        // values are far from the others: some percent; another expert would be an error near 1.
+        return quantized && quantizesActivations ? bound + 0.08 : bound;
     }
 }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cuda;
 
-import static org.junit.jupiter.api.Assumptions.abort;
-
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.FurtherRowContract;
 import dev.lockstep.kernels.Kernels;
@@ -23,18 +21,6 @@ interface CudaKernelsContract
                 ScatterContract,
                 WaitingContract {
     DType type();
-
-    // Attention and experts are classes of their own, CudaAttention and CudaExperts.
-
-    @Override
-    default void noOpAllocatesAfterMemoryIsReserved() {
-        abort("CudaAttention is not there");
-    }
-
-    @Override
-    default void expertsDoNotAllocateAfterMemoryIsReserved() {
-        abort("CudaExperts is not there");
-    }
 
     @Override
     default Kernels open(int threads) {
