@@ -24,6 +24,10 @@ public record KvCapacity(List<KvGroup> groups, int blockSize, long bytesPerToken
         }
     }
 
+    public KvCapacity withBytesPerToken(long bytes) {
+        return new KvCapacity(groups, blockSize, bytes);
+    }
+
     /// Groups whose blocks come from one pool.
     ///
     /// @param full the number of groups without a window

@@ -104,6 +104,10 @@ public final class ModelSource {
                 * kvType.bytes();
     }
 
+    public int headSize() {
+        return config().attention().headDim();
+    }
+
     /// Returns how many tokens and sequences KV memory holds.
     ///
     /// @param bytesPerToken of all ranks that share the memory

@@ -17,6 +17,8 @@ public record GpuReserve(long scratch, long sampler, long graphs, long nccl) {
     /// Bytes for each token of the vocabulary and each sequence.
     private static final long SAMPLER_BYTES = 3L * Integer.BYTES;
 
+    /// Estimates the reserve of one rank.
+    ///
     /// @param sequences the most that run at once
     /// @param ranks of the group
     public static GpuReserve of(

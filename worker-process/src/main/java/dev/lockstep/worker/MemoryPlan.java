@@ -92,7 +92,7 @@ public record MemoryPlan(
             return new Needs(
                     context,
                     Collections.nCopies(ranks.size(), largest),
-                    new KvCapacity(kv.groups(), kv.blockSize(), kvBytes * ranks.size()));
+                    kv.withBytesPerToken(kvBytes * ranks.size()));
         }
 
         private long weights() {

@@ -127,7 +127,7 @@ sealed interface WorkerDevice {
                                     throw DeviceSettings.cpuOnly(
                                             "--" + WorkerConfig.INSTRUCTION_SET.name());
                                 });
-                gpus.require(source.config().attention().headDim(), config.threads().isPresent());
+                gpus.require(source.headSize(), config.threads().isPresent());
                 yield new Gpu(config, settings.search(), gpus.gpus().getFirst());
             }
         };
