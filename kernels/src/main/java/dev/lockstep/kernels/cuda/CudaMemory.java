@@ -43,9 +43,15 @@ final class CudaMemory implements AutoCloseable {
         long held = Math.max(bytes, 1);
         try {
             DevicePointer memory = cuda.allocate(held);
-            cuda.fill(memory, (byte) 0, held, stream);
             allocated.addAndGet(bytes);
-            return new DeviceBuffer(memory, bytes, () -> free(memory, bytes));
+            var buffer = new DeviceBuffer(memory, bytes, () -> free(memory, bytes));
+            try {
+                cuda.fill(memory, (byte) 0, held, stream);
+            } catch (CudaException failure) {
+                buffer.close();
+                throw failure;
+            }
+            return buffer;
         } catch (CudaException failure) {
             throw failure.orLost();
         }

@@ -32,7 +32,7 @@ final class CudaProgress {
 
     /// Counts an op that was enqueued.
     void enqueued() {
-        if (++pending == OPS) {
+        if (++pending >= OPS) {
             advance();
         }
     }

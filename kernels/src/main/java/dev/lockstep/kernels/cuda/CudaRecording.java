@@ -29,6 +29,7 @@ final class CudaRecording implements Recording {
             try {
                 ops.run();
                 context.progress().advance();
+                graph = cuda.endCapture(stream);
             } catch (Throwable failure) {
                 context.progress().forget();
                 cuda.abandonCapture(stream);
@@ -37,9 +38,14 @@ final class CudaRecording implements Recording {
                 recorded = context.progress().announced() - before;
                 context.progress().announce(-recorded);
             }
-            graph = cuda.endCapture(stream);
-            cuda.upload(graph, stream);
-            return new CudaRecording(context, graph, recorded);
+            var recording = new CudaRecording(context, graph, recorded);
+            try {
+                cuda.upload(graph, stream);
+            } catch (CudaException failure) {
+                recording.close();
+                throw failure;
+            }
+            return recording;
         } catch (CudaException failure) {
             throw failure.orLost();
         } finally {

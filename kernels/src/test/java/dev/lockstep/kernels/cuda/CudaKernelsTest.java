@@ -266,6 +266,21 @@ final class CudaKernelsTest {
     }
 
     @Test
+    void closedKernelsHoldNoMemoryOfTheDevice() {
+        Cuda other = EmulatedCuda.open();
+        long before = other.freeBytes();
+        try (CudaKernels closed = CudaUnderTest.open(DType.BF16)) {
+            StoredMatrix stored = StoredMatrix.random(TensorType.Q4_K, 3, 256, 1);
+            closed.prepare(List.of(stored.whole()), DType.BF16);
+            closed.prepareEmbedding(stored.whole());
+            closed.reserve(32, 4, 64);
+            assertTrue(other.freeBytes() < before);
+        }
+        assertEquals(before, other.freeBytes());
+        other.close();
+    }
+
+    @Test
     void theDeviceIsNamedWithWhatDecidesItsBits() {
         assertEquals("Emulated GPU 0", kernels.device().name());
         assertEquals("sm_90a", kernels.device().instructionSet());
