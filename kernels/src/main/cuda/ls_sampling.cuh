@@ -6,31 +6,28 @@
 #include "ls_reduce.cuh"
 
 // The settings of a slot and what a sequence has generated. `factor` is 1 / temperature and `depth` -log(min_p), or
-// infinity, both in double; temperature 0 is greedy. `masked` [masked_count] cannot be chosen until `min_tokens` tokens
-// are generated; biased_ids [bias_count] are ascending. outputs: tokens generated, the position of the next.
+// infinity, both in double; temperature 0 is greedy. MASKED tokens cannot be chosen until `min_tokens` tokens are
+// generated; biased_ids [bias_count] are ascending. reads_counts: whether the slot's row of counts is valid. outputs:
+// tokens generated, the position of the next.
 #define SAMPLING_SLOT_FIELDS(F)                                                                                       \
-  F(double, factor) F(double, depth) F(int64_t, seed) F(const int32_t*, masked) F(const int32_t*, biased_ids) F(const float*, biases) \
+  F(double, factor) F(double, depth) F(int64_t, seed) F(const int32_t*, biased_ids) F(const float*, biases)            \
       F(float, temperature) F(float, top_p) F(float, typical_p) F(float, repetition_penalty) F(float, frequency_penalty) \
-      F(float, presence_penalty) F(int32_t, top_k) F(int32_t, choice) F(int32_t, min_tokens) F(int32_t, masked_count) \
-      F(int32_t, bias_count) F(int32_t, has_penalties) F(int32_t, logprobs) F(int32_t, top_logprobs) F(int32_t, admitted) \
+      F(float, presence_penalty) F(int32_t, top_k) F(int32_t, choice) F(int32_t, min_tokens) F(int32_t, bias_count)    \
+      F(int32_t, has_penalties) F(int32_t, reads_counts) F(int32_t, logprobs) F(int32_t, top_logprobs) F(int32_t, admitted) \
       F(int32_t, outputs) F(int32_t, last) F(int32_t, unused)
-LS_STRUCT(SamplingSlot, SAMPLING_SLOT_FIELDS, 120)
+LS_STRUCT(SamplingSlot, SAMPLING_SLOT_FIELDS, 112)
 
-// slots [slot_count]. counts [slot_count, vocabulary]: of each token of a slot, see below; a row is valid where the slot
-// has penalties, masks or biases.
+// slots [slot_count]. counts [slot_count, vocabulary]: of each token of a slot, see below.
 #define SAMPLER_STATE_FIELDS(F) F(SamplingSlot*, slots) F(uint32_t*, counts) F(int32_t, slot_count) F(int32_t, vocabulary)
 LS_STRUCT(SamplerState, SAMPLER_STATE_FIELDS, 24)
 
 constexpr uint32_t IN_PROMPT = 0x80000000u;
-constexpr uint32_t MASKED_OR_BIASED = 0x40000000u;
-constexpr uint32_t TIMES_GENERATED = 0x3fffffffu;
+constexpr uint32_t MASKED = 0x40000000u;
+constexpr uint32_t BIASED = 0x20000000u;
+constexpr uint32_t TIMES_GENERATED = 0x1fffffffu;
 
 constexpr int LS_SAMPLING_CHUNK = 64;  // tokens that share four rounds of random words, and one sum of exponentials
 constexpr int LS_MAX_TOP_LOGPROBS = 20;
-
-__device__ __forceinline__ bool reads_counts(const SamplingSlot& slot) {
-  return slot.has_penalties || slot.masked_count > 0 || slot.bias_count > 0;
-}
 
 // Returns slot `index`, or null with a report where it is out of range or, with limit 0, not admitted.
 __device__ __forceinline__ SamplingSlot* admitted(const SamplerState& sampler, const Report& report, int64_t at, int index) {

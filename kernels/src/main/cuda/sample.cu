@@ -7,16 +7,16 @@
 #include "ls_math.cuh"
 #include "ls_sampling.cuh"
 
-// logits [rows, vocabulary] F32; slots [rows], -1 for padding. top_ids and top_logprobs [rows, LS_MAX_TOP_LOGPROBS].
-#define SAMPLE_FIELDS(F)                                                                                              \
-  F(SamplerState, sampler) F(View, logits) F(const int32_t*, slots) F(int32_t*, ids) F(float*, logprobs) F(int32_t*, top_ids) \
-      F(float*, top_logprobs) F(int64_t, top_stride) F(Report, report)
-LS_STRUCT(SampleParams, SAMPLE_FIELDS, 112)
+// What a row's choice is written to: ids and logprobs [rows], top_ids and top_logprobs [rows, LS_MAX_TOP_LOGPROBS].
+#define SAMPLES_FIELDS(F) F(int32_t*, ids) F(float*, logprobs) F(View, top_ids) F(View, top_logprobs)
+LS_STRUCT(Samples, SAMPLES_FIELDS, 64)
 
-#define SCORE_FIELDS(F)                                                                                             \
-  F(View, logits) F(const int32_t*, targets) F(int32_t*, ids) F(float*, logprobs) F(int32_t*, top_ids) F(float*, top_logprobs) \
-      F(int64_t, top_stride) F(int64_t, top) F(Report, report)
-LS_STRUCT(ScoreParams, SCORE_FIELDS, 96)
+// logits [rows, vocabulary] F32; slots [rows], -1 for padding.
+#define SAMPLE_FIELDS(F) F(SamplerState, sampler) F(View, logits) F(const int32_t*, slots) F(Samples, out) F(Report, report)
+LS_STRUCT(SampleParams, SAMPLE_FIELDS, 136)
+
+#define SCORE_FIELDS(F) F(View, logits) F(const int32_t*, targets) F(Samples, out) F(int64_t, top) F(Report, report)
+LS_STRUCT(ScoreParams, SCORE_FIELDS, 120)
 
 namespace {
 
@@ -181,21 +181,27 @@ struct Row {
   double mean;
   Rank typical_last;
 
+  __device__ __forceinline__ float bias(int id) const {
+    int low = 0, high = slot->bias_count - 1;
+#pragma unroll 1
+    while (low < high) {
+      int middle = (low + high) / 2;
+      if (slot->biased_ids[middle] < id) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    return slot->biases[low];
+  }
+
   // Mask, bias, penalties, in this order.
   __device__ __forceinline__ float processed(int id) const {
     float x = measured ? cleaned(logits[id]) : logits[id];
     if (counts == nullptr || counts[id] == 0) return x;
     uint32_t count = counts[id];
-    if (count & MASKED_OR_BIASED) {
-#pragma unroll 1
-      for (int i = 0; slot->outputs < slot->min_tokens && i < slot->masked_count; i++) {
-        if (slot->masked[i] == id) x = -infinity();
-      }
-#pragma unroll 1
-      for (int i = 0; i < slot->bias_count; i++) {
-        if (slot->biased_ids[i] == id) x += slot->biases[i];
-      }
-    }
+    if (count & MASKED && slot->outputs < slot->min_tokens) x = -infinity();
+    if (count & BIASED) x += bias(id);
     if (!slot->has_penalties || !(count & (IN_PROMPT | TIMES_GENERATED))) return x;
     x = x > 0 ? x / slot->repetition_penalty : x * slot->repetition_penalty;
     int times = static_cast<int>(count & TIMES_GENERATED);
@@ -310,7 +316,7 @@ __device__ __forceinline__ int choose(Row& row, int count, float* sums, Shared& 
 }
 
 // Writes the `top` most likely ids of a row, and returns the logarithm of the denominator of its softmax.
-__device__ __forceinline__ double measure(const float* logits, int count, int top, int32_t* top_ids, float* top_logprobs, float* sums, Shared& shared) {
+__device__ __forceinline__ double measure(const float* logits, int count, int top, const Samples& out, int at, float* sums, Shared& shared) {
   auto logit = [&](int i) { return cleaned(logits[i]); };
   float greatest = static_cast<float>(arg_max(count, shared, [&](int i) { return static_cast<double>(logit(i)); }).score);
   double normalizer = 0;
@@ -326,8 +332,8 @@ __device__ __forceinline__ double measure(const float* logits, int count, int to
     bool exists = next.score != -static_cast<double>(infinity());
     last = {0, key_of(static_cast<float>(next.score)), static_cast<uint32_t>(next.id)};
     if (threadIdx.x == 0) {
-      top_ids[k] = exists ? next.id : -1;
-      top_logprobs[k] = exists ? static_cast<float>(next.score - normalizer) : -infinity();
+      row_of<int32_t>(out.top_ids, at)[k] = exists ? next.id : -1;
+      row_of<float>(out.top_logprobs, at)[k] = exists ? static_cast<float>(next.score - normalizer) : -infinity();
     }
   }
   return normalizer;
@@ -347,20 +353,18 @@ LS_KERNEL(sample, SampleParams) {
   if (threadIdx.x == 0) {
     row.slot = slot;
     row.logits = row_of<const float>(p.logits, at);
-    row.counts = reads_counts(*slot) ? p.sampler.counts + static_cast<int64_t>(p.slots[at]) * count : nullptr;
+    row.counts = slot->reads_counts ? p.sampler.counts + static_cast<int64_t>(p.slots[at]) * count : nullptr;
     row.measured = slot->logprobs || slot->top_logprobs > 0;
     row.last = {0xffffffffu, 0xffffffffu, 0xffffffffu};
     row.typical = false;
   }
   __syncthreads();
   double normalizer = 0;
-  if (row.measured) {
-    normalizer = measure(row.logits, count, slot->top_logprobs, p.top_ids + at * p.top_stride, p.top_logprobs + at * p.top_stride, sums, shared);
-  }
+  if (row.measured) normalizer = measure(row.logits, count, slot->top_logprobs, p.out, at, sums, shared);
   int id = choose(row, count, sums, shared);
   if (threadIdx.x != 0) return;
-  p.ids[at] = id;
-  if (row.measured) p.logprobs[at] = static_cast<float>(cleaned(row.logits[id]) - normalizer);
+  p.out.ids[at] = id;
+  if (row.measured) p.out.logprobs[at] = static_cast<float>(cleaned(row.logits[id]) - normalizer);
 }
 
 // Writes what `sample` would write had it chosen the targets. Grid and threads as above.
@@ -370,9 +374,8 @@ LS_KERNEL(score, ScoreParams) {
   int at = blockIdx.x, id = p.targets[at], count = p.logits.columns;
   if (!in_range(p.report, at, id, count)) return;
   const float* logits = row_of<const float>(p.logits, at);
-  double normalizer =
-      measure(logits, count, static_cast<int>(p.top), p.top_ids + at * p.top_stride, p.top_logprobs + at * p.top_stride, sums, shared);
+  double normalizer = measure(logits, count, static_cast<int>(p.top), p.out, at, sums, shared);
   if (threadIdx.x != 0) return;
-  p.ids[at] = id;
-  p.logprobs[at] = static_cast<float>(cleaned(logits[id]) - normalizer);
+  p.out.ids[at] = id;
+  p.out.logprobs[at] = static_cast<float>(cleaned(logits[id]) - normalizer);
 }

@@ -13,17 +13,20 @@ public final class IndexException extends IllegalArgumentException {
     private final long limit;
 
     /// @param index where the value stands in its tensor, counted row after row
-    /// @param limit the lowest value above the range
+    /// @param limit the lowest value above the range; 0 if the device has no sequence in a slot
+    ///   that exists
     public IndexException(CheckedIndex checked, long index, long value, long limit) {
         super(
-                "%s: %s %d at index %d, must be %d to %d"
+                "%s: %s %d at index %d, %s"
                         .formatted(
                                 checked.op(),
                                 checked.noun(),
                                 value,
                                 index,
-                                checked.first(),
-                                limit - 1));
+                                limit == 0
+                                        ? "which is empty"
+                                        : "must be %d to %d"
+                                                .formatted(checked.first(), limit - 1)));
         this.checked = checked;
         this.index = index;
         this.value = value;

@@ -41,6 +41,9 @@ public record SamplingSettings(
 
     public static final int MAX_TOP_LOGPROBS = 20;
 
+    /// The most entries of `logitBias`; a device keeps so many per slot.
+    public static final int MAX_BIASES = 1024;
+
     public SamplingSettings {
         logitBias = Map.copyOf(logitBias);
         require(
@@ -59,6 +62,11 @@ public record SamplingSettings(
                 "more than 0");
         require(Float.isFinite(frequencyPenalty), "frequency_penalty", frequencyPenalty, "finite");
         require(Float.isFinite(presencePenalty), "presence_penalty", presencePenalty, "finite");
+        require(
+                logitBias.size() <= MAX_BIASES,
+                "the number of entries of logit_bias",
+                logitBias.size(),
+                "at most " + MAX_BIASES);
         logitBias
                 .values()
                 .forEach(bias -> require(Float.isFinite(bias), "logit_bias", bias, "finite"));

@@ -11,37 +11,11 @@ import dev.lockstep.kernels.Tolerances;
 import dev.lockstep.kernels.WindowContract;
 import java.util.List;
 
-/// The contracts of attention and experts, for CUDA kernels of one type. These ops promise the same
-/// bits in any batch, which products by cuBLASLt do not.
+/// The contracts of attention, experts, padding and checked indices, for CUDA kernels of one type.
+/// These ops promise the same bits in any batch, which products by cuBLASLt do not.
 interface CudaAttentionContract
         extends AttentionContract, WindowContract, PaddingContract, IndexContract, ExpertContract {
     DType type();
-
-    // The sampler is tested apart.
-
-    @Override
-    default void paddingIsNeitherSampledNorRecorded() {}
-
-    @Override
-    default void paddingChangesNoCount() {}
-
-    @Override
-    default void otherNegativeSlotsAreRefused() {}
-
-    @Override
-    default void aSampledSlotThatDoesNotExistIsRefused(int wrong) {}
-
-    @Override
-    default void aRecordedSlotThatDoesNotExistIsRefused(int wrong) {}
-
-    @Override
-    default void aRecordedIdOutsideTheVocabularyIsRefused(int wrong) {}
-
-    @Override
-    default void anIdOfASlotThatDoesNotExistIsRefused(int wrong) {}
-
-    @Override
-    default void aScoredIdOutsideTheVocabularyIsRefused(int wrong) {}
 
     @Override
     default Kernels open(int threads) {

@@ -79,11 +79,6 @@ final class KernelCall {
         return pointer(word).number(7L);
     }
 
-    /// Adds the state of a sampler, which the kernel may write.
-    KernelCall sampler(MemorySegment slots, MemorySegment counts, int count, int vocabulary) {
-        return output(slots).output(counts).number(count).number(vocabulary);
-    }
-
     /// Runs the kernel in three orders of its threads; each must give the same bits in the outputs,
     /// which are reset in between.
     void run(int blocks, int threads) {
