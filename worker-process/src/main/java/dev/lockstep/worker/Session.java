@@ -14,6 +14,7 @@ import dev.lockstep.kernels.Tensor;
 import dev.lockstep.model.ActivationBuffers;
 import dev.lockstep.model.Model;
 import dev.lockstep.nccl.Communicator;
+import dev.lockstep.nccl.CommunicatorAbortedException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.BitSet;
@@ -156,6 +157,23 @@ final class Session implements AutoCloseable {
             LOG.warn("an op of epoch {} failed, which has ended", epoch, e);
         }
         return true;
+    }
+
+    /// Returns why a step failed: ops that follow an aborted collective read undefined values, so
+    /// what they find wrong is the abort's doing.
+    Throwable cause(Throwable failure) {
+        if (failure instanceof DeviceLostException) {
+            return failure;
+        }
+        try {
+            communicator.requireRunning();
+            return failure;
+        } catch (CommunicatorAbortedException aborted) {
+            if (aborted != failure) {
+                aborted.addSuppressed(failure);
+            }
+            return aborted;
+        }
     }
 
     private LaunchedStep enqueue(Step step) {

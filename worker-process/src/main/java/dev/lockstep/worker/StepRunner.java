@@ -298,7 +298,9 @@ final class StepRunner implements AutoCloseable {
         }
     }
 
-    private void fail(long epoch, long number, Replies replies, Throwable failure) {
+    private void fail(long epoch, long number, Replies replies, Throwable thrown) {
+        Session current = session;
+        Throwable failure = current == null ? thrown : current.cause(thrown);
         LOG.warn("step ({}, {}) failed", epoch, number, failure);
         // The scheduler hears of it first: it tells the other ranks, which may wait for this one.
         replies.failed(epoch, number, failure.getMessage() + "");

@@ -125,10 +125,7 @@ public final class WorkerMain {
                         failpoints,
                         failure -> {
                             System.err.println("lockstep worker: " + failure.getMessage());
-                            daemon.exitWith(
-                                    failure instanceof DeviceLostException
-                                            ? ExitCode.DEVICE_LOST
-                                            : ExitCode.UNUSABLE);
+                            daemon.exitWith(exitCode(failure));
                         });
         var announcement = new Announcement();
         ScheduledExecutorService timer =
@@ -169,6 +166,11 @@ public final class WorkerMain {
                 joinReply.info().getShard(),
                 server.address());
         daemon.run();
+    }
+
+    /// Returns the exit code for what a [StepRunner] cannot mend.
+    static int exitCode(Throwable failure) {
+        return failure instanceof DeviceLostException ? ExitCode.DEVICE_LOST : ExitCode.UNUSABLE;
     }
 
     /// Plans this rank's memory. The ranks of a group must have the same limits, so one of several

@@ -185,6 +185,25 @@ class StepOrderTest {
     }
 
     @Test
+    void aStepWhoseCollectivesAreAbortedSendsNothingAndNamesNoBlock() throws Exception {
+        send(fill(1, 1));
+        test.awaitLaunched(1);
+        test.runner.abort("the stream broke");
+        test.kernels.late(false);
+        assertEquals(new Reply.Failed(1, 1, "aborted by rank 0: the stream broke"), test.next());
+        assertEquals(Map.of(), test.begin(2, true));
+    }
+
+    @Test
+    void whatAStepFindsWrongAfterAnAbortIsTheAbort() throws Exception {
+        send(prefill(1, 1, TestWorker.seeded(3)));
+        test.awaitLaunched(1);
+        test.runner.abort("the stream broke");
+        test.kernels.fail(new IllegalArgumentException("embed: id 9 of 5"));
+        assertEquals(new Reply.Failed(1, 1, "aborted by rank 0: the stream broke"), test.next());
+    }
+
+    @Test
     void aStepThatCannotBeLaunchedEndsTheEpochAndTheStepInFlight() throws Exception {
         send(prefill(1, 1, TestWorker.seeded(3)));
         send(decode(1, 7));
