@@ -37,8 +37,8 @@ final class GpuCheck {
     private record Options(Path folder, Duration limit, Duration silence, Pattern only) {
 
         static Options parse(String[] arguments) {
-            Path folder = Path.of("gpu-check");
-            Duration limit = Duration.ofMinutes(8);
+            Path folder = Path.of("gpu-check-report");
+            Duration limit = Duration.ofSeconds(460);
             Duration silence = Duration.ofSeconds(60);
             Pattern only = Pattern.compile("");
             for (String argument : arguments) {

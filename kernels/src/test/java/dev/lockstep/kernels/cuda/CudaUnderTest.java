@@ -5,6 +5,7 @@ import dev.lockstep.kernels.DType;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Assumptions;
 
 /// The devices of tests with the tag `gpu`: contract and golden tests, which run on emulated
 /// devices, and on the GPUs of a machine with `-Dlockstep.cuda=device`.
@@ -69,6 +70,18 @@ public final class CudaUnderTest {
         CudaProbe probe = CudaProbe.run(search());
         probe.require(0);
         return probe.devices().size();
+    }
+
+    /// Skips a test of several ranks, visibly, where the devices cannot hold them.
+    public static void assumeRanks(int ranks) {
+        int devices = devices();
+        boolean two = ranks == 2 && "1".equals(System.getenv("NCCL_MULTI_RANK_GPU_ENABLE"));
+        if (devices < ranks && !two) {
+            String reason =
+                    "skipped: %d ranks on %d GPUs, which NCCL refuses".formatted(ranks, devices);
+            System.out.println(reason);
+            Assumptions.abort(reason);
+        }
     }
 
     /// Returns the JVM options with which a process that a test forks has the same devices.

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.model;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+
+import dev.lockstep.checkpoint.Fixtures;
+import dev.lockstep.kernels.cuda.CudaUnderTest;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/// Every family on CUDA devices, eager and by recordings, against logits and greedy ids recorded
+/// from transformers in f32. Emulated devices are slow: several ranks and stored types are samples
+/// unless the run is a long one.
+@Tag("gpu")
+@Tag("processes")
+final class CudaGoldenTest {
+    private static final boolean LONG = Boolean.getBoolean("lockstep.long");
+
+    private static final List<String> FAMILIES =
+            List.of(
+                    "llama",
+                    "llama3-rope",
+                    "llama-yarn",
+                    "mistral-swa",
+                    "qwen2",
+                    "qwen3",
+                    "phi3",
+                    "gpt2",
+                    "starcoder2",
+                    "gemma2",
+                    "gemma3",
+                    "olmo2",
+                    "granite",
+                    "mixtral",
+                    "qwen3-moe");
+
+    static List<String> families() {
+        return FAMILIES;
+    }
+
+    static List<Arguments> ranks() {
+        var ranks = new ArrayList<Arguments>();
+        for (String each : LONG ? FAMILIES : List.of("llama", "olmo2", "granite")) {
+            ranks.add(Arguments.of(each, 2));
+        }
+        for (String each :
+                LONG
+                        ? List.of("llama", "qwen3", "gemma3", "mixtral")
+                        : List.of("gemma3", "mixtral")) {
+            ranks.add(Arguments.of(each, 3));
+        }
+        return ranks;
+    }
+
+    static List<String> storedTypes() {
+        return LONG
+                ? List.of(
+                        "F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q2_K",
+                        "Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K", "IQ4_NL")
+                : List.of("BF16", "Q4_1", "Q2_K", "Q6_K", "IQ4_NL");
+    }
+
+    @ParameterizedTest
+    @MethodSource("families")
+    void oneRankGivesTheRecordedLogitsAndIds(String name) throws Exception {
+        requireGoldens(name, 1);
+    }
+
+    @ParameterizedTest
+    @MethodSource("ranks")
+    @Tag("ranks")
+    void severalRanksGiveTheRecordedLogitsAndIds(String name, int ranks) throws Exception {
+        requireGoldens(name, ranks);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"BF16", "F16", "F32"})
+    void llamaInBf16StaysWithinTheBoundsOfItsRounding(String type) throws Exception {
+        Path file = Fixtures.require("gguf/llama-" + type + ".gguf");
+        try (TestGroup group = TestGroup.load(file, 1, "bf16", "bf16", new CudaRanks())) {
+            for (Goldens.Case golden : GgufGoldenTest.goldens(type).cases()) {
+                GgufGoldenTest.assertNear(golden.logits(), GgufGoldenTest.logits(group, golden));
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("storedTypes")
+    void everyStoredTypeAtF32GivesTheRecordedLogitsAndIds(String type) throws Exception {
+        Path file = Fixtures.require("gguf/llama-" + type + ".gguf");
+        try (TestGroup group = TestGroup.load(file, 1, "f32", "f32", new CudaRanks())) {
+            for (Goldens.Case golden : GgufGoldenTest.goldens(type).cases()) {
+                FamilyGoldenTest.assertClose(golden.logits(), GgufGoldenTest.logits(group, golden));
+                assertArrayEquals(
+                        golden.greedy(),
+                        group.greedyReplayed(golden.prompt(), golden.greedy().length, 1));
+            }
+        }
+    }
+
+    private static void requireGoldens(String name, int ranks) throws Exception {
+        CudaUnderTest.assumeRanks(ranks);
+        Path folder = Fixtures.require("models/" + name);
+        Goldens goldens = FamilyGoldenTest.goldens(name);
+        try (TestGroup group = TestGroup.load(folder, ranks, "f32", "f32", new CudaRanks())) {
+            for (Goldens.Case golden : goldens.cases()) {
+                FamilyGoldenTest.requireLogits(name, group, golden);
+                int count = golden.greedy().length;
+                assertArrayEquals(golden.greedy(), group.greedy(golden.prompt(), count, 1));
+                assertArrayEquals(golden.greedy(), group.greedyReplayed(golden.prompt(), count, 1));
+            }
+            AnyBatch.requireClose(
+                    group, goldens.prompts(), (float) FamilyGoldenTest.tolerance(name));
+        }
+    }
+}
