@@ -28,7 +28,8 @@ final class DecodeGraphs implements AutoCloseable {
     void launch(int size) {
         Recording recording = bySize.get(size);
         if (recording == null) {
-            throw new IllegalStateException("no decode step of %d rows is recorded".formatted(size));
+            throw new IllegalStateException(
+                    "no decode step of %d rows is recorded".formatted(size));
         }
         recording.launch();
     }

@@ -102,8 +102,7 @@ final class PositionReader {
                 Tensor targets = batch.scored().targets().columns(from, to);
                 sampler.score(logits, targets, maxTop, samples.rows(to - from));
                 SampleReader.Coming coming =
-                        samples.later(
-                                to - from, Arrays.copyOfRange(owners, from, to), this::top);
+                        samples.later(to - from, Arrays.copyOfRange(owners, from, to), this::top);
                 kernels.synchronize();
                 scored.addAll(samples.read(coming));
             }

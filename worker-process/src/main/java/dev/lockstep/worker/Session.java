@@ -285,8 +285,7 @@ final class Session implements AutoCloseable {
                 : batches.build(step.rows(), slots);
     }
 
-    private Optional<SampleReader.Coming> forward(
-            BatchBuilder.Batch batch, OptionalInt recorded) {
+    private Optional<SampleReader.Coming> forward(BatchBuilder.Batch batch, OptionalInt recorded) {
         int[] sampling = batch.samplingSlots();
         int rows = batch.logitSlots().columns();
         if (recorded.isPresent()) {

@@ -29,10 +29,6 @@ class DeviceChoiceTest {
                     ProcessKeys.DISABLE_CUDA_GRAPH,
                     ProcessKeys.THREADS);
 
-    private static final CudaUnavailableException NO_GPU =
-            new CudaUnavailableException(
-                    "cuInit of libcuda.so.1 failed with code 100 (no device)", "see nvidia-smi");
-
     private static DeviceSettings settings(String... flags) {
         return DeviceSettings.of(Settings.parse(SPEC, List.of(flags), Map.of()));
     }
@@ -53,7 +49,10 @@ class DeviceChoiceTest {
         return new CudaProbe(
                 List.of(new CudaProbe.Step("libcuda.so.1", "/lib")),
                 List.of(),
-                Optional.of(NO_GPU));
+                Optional.of(
+                        new CudaUnavailableException(
+                                "cuInit of libcuda.so.1 failed with code 100 (no device)",
+                                "see nvidia-smi")));
     }
 
     private static List<Integer> taken(CudaProbe probe, int ranks, String... flags) {
@@ -66,9 +65,11 @@ class DeviceChoiceTest {
 
     private static String refused(CudaProbe probe, int ranks, String... flags) {
         DeviceSettings settings = settings(flags);
-        return assertThrows(
-                        RuntimeException.class, () -> DeviceChoice.of(settings, ranks, () -> probe))
-                .getMessage();
+        return String.valueOf(
+                assertThrows(
+                                RuntimeException.class,
+                                () -> DeviceChoice.of(settings, ranks, () -> probe))
+                        .getMessage());
     }
 
     @Test
@@ -92,7 +93,14 @@ class DeviceChoiceTest {
 
     @Test
     void aHostWithoutADriverIsDescribedInFewWords() {
-        var nothing = new CudaProbe(List.of(), List.of(), Optional.of(NO_GPU));
+        var nothing =
+                new CudaProbe(
+                        List.of(),
+                        List.of(),
+                        Optional.of(
+                                new CudaUnavailableException(
+                                        "cuInit of libcuda.so.1 failed with code 100 (no device)",
+                                        "see nvidia-smi")));
         assertEquals(
                 "--device is auto, and NVIDIA's driver was not found",
                 DeviceChoice.of(settings(), 1, () -> nothing).reason());

@@ -75,9 +75,7 @@ class RecordedStepsTest {
         TinyCheckpoint.write(folder, 7);
         worker =
                 TestWorker.onModel(
-                        folder,
-                        TestWorker.MAX_POSITIONS,
-                        repeating.on(TestWorker.openKernels()));
+                        folder, TestWorker.MAX_POSITIONS, repeating.on(TestWorker.openKernels()));
     }
 
     @AfterEach

@@ -102,11 +102,7 @@ final class TestWorker implements AutoCloseable {
                         kernels,
                         connector,
                         new Rank.RankLimits(
-                                maxPositions,
-                                WorkerConfig.BLOCK_SIZE,
-                                MAX_TOKENS,
-                                kvBytes,
-                                false));
+                                maxPositions, WorkerConfig.BLOCK_SIZE, MAX_TOKENS, kvBytes, false));
         return new TestWorker(
                 rank,
                 new JoinReply(

@@ -44,9 +44,7 @@ public final class ReusedMemory {
     /// Returns a copy of every block.
     public static byte[] blocks(PagedKv kv) {
         return AllMemory.SEGMENT
-                .asSlice(
-                        ((CpuPagedKv) kv).address(0, 0),
-                        kv.layout().bytesPerBlock() * kv.blocks())
+                .asSlice(((CpuPagedKv) kv).address(0, 0), kv.layout().bytesPerBlock() * kv.blocks())
                 .toArray(ValueLayout.JAVA_BYTE);
     }
 
