@@ -20,7 +20,7 @@ import java.util.List;
 ///
 /// The kernels that created it close it.
 final class CudaAttention implements AttentionBackend, AutoCloseable {
-    static final KernelDeclaration PLAN =
+    private static final KernelDeclaration PLAN =
             KernelDeclaration.of(
                     "attention_plan",
                     KernelStruct.named("AttentionPlanParams")
@@ -38,7 +38,7 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
                             .struct("line_report", KernelStruct.REPORT)
                             .struct("length_report", KernelStruct.REPORT));
 
-    static final KernelDeclaration ROTATE_AND_STORE =
+    private static final KernelDeclaration ROTATE_AND_STORE =
             KernelDeclaration.of(
                     "rotate_and_store",
                     KernelStruct.named("RotateAndStoreParams")
@@ -58,7 +58,7 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
                             .struct("position_report", KernelStruct.REPORT)
                             .struct("block_report", KernelStruct.REPORT));
 
-    static final KernelDeclaration ATTEND =
+    private static final KernelDeclaration ATTEND =
             KernelDeclaration.of(
                     "attend",
                     KernelStruct.named("AttendParams")
@@ -77,7 +77,7 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
                             .f32("soft_cap")
                             .report());
 
-    static final KernelDeclaration MERGE =
+    private static final KernelDeclaration MERGE =
             new KernelDeclaration("attend", "attend_merge", ATTEND.parameters());
 
     private static final int MAX_HEAD = 256;
@@ -136,6 +136,10 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
         results = new CudaScratch(context.memory());
         kvHeadOf = context.memory().reserve((long) Integer.BYTES * shape.queryHeads());
         context.staging().copy(MemorySegment.ofArray(shape.kvHeadOf()), kvHeadOf);
+    }
+
+    static List<KernelDeclaration> declarations() {
+        return List.of(PLAN, ROTATE_AND_STORE, ATTEND, MERGE);
     }
 
     /// Returns the scratch memory for the largest step. Later steps use no more for results, even

@@ -18,7 +18,7 @@ import java.util.List;
 /// A pair has a row of scratch memory of its own, so that tokens are computed as many at a time as
 /// their pairs have rows.
 final class CudaExperts implements AutoCloseable {
-    static final KernelDeclaration ROUTE =
+    private static final KernelDeclaration ROUTE =
             new KernelDeclaration(
                     "experts",
                     "experts_route",
@@ -29,7 +29,7 @@ final class CudaExperts implements AutoCloseable {
                             .i32("per_token")
                             .i32("renormalized"));
 
-    static final KernelDeclaration SORT =
+    private static final KernelDeclaration SORT =
             new KernelDeclaration(
                     "experts",
                     "experts_sort",
@@ -41,7 +41,7 @@ final class CudaExperts implements AutoCloseable {
                             .i32("pairs")
                             .i32("per_token"));
 
-    static final KernelDeclaration GATE_UP =
+    private static final KernelDeclaration GATE_UP =
             new KernelDeclaration(
                     "experts",
                     "experts_gate_up",
@@ -55,10 +55,10 @@ final class CudaExperts implements AutoCloseable {
                             .i32("experts")
                             .i32("kind"));
 
-    static final KernelDeclaration DOWN =
+    private static final KernelDeclaration DOWN =
             new KernelDeclaration("experts", "experts_down", GATE_UP.parameters());
 
-    static final KernelDeclaration SUM =
+    private static final KernelDeclaration SUM =
             new KernelDeclaration(
                     "experts",
                     "experts_sum",
@@ -97,6 +97,10 @@ final class CudaExperts implements AutoCloseable {
         down = context.programs().op(DOWN, activation);
         sum = context.programs().op(SUM, activation);
         routing = new CudaScratch(context.memory());
+    }
+
+    static List<KernelDeclaration> declarations() {
+        return List.of(ROUTE, SORT, GATE_UP, DOWN, SUM);
     }
 
     /// @param weights the addresses of all gate and up matrices, then of all down matrices

@@ -21,6 +21,9 @@ final class KernelStructTest {
         declarations.addAll(CudaElements.declarations());
         declarations.add(CudaLoading.DECODE_ROWS);
         declarations.add(CudaProgress.ADVANCE);
+        declarations.add(CudaPagedKv.COPY_BLOCKS);
+        declarations.addAll(CudaAttention.declarations());
+        declarations.addAll(CudaExperts.declarations());
         declarations.addAll(CudaSampler.declarations());
         for (KernelDeclaration each : declarations) {
             requireSame(each.file(), each.parameters());
@@ -32,6 +35,8 @@ final class KernelStructTest {
         requireSame("scatter", KernelStruct.VIEW);
         requireSame("scatter", KernelStruct.REPORT);
         requireSame("scatter", CudaMarks.REPORTED);
+        requireSame("attend", CudaPagedKv.CACHE);
+        requireSame("attend", CudaAttentionPlan.PLAN);
         requireSame("sampler", SamplerSlots.STATE);
         requireSame("sampler", SamplerSlots.SLOT);
         requireSame("sample", CudaSampler.SAMPLES);
