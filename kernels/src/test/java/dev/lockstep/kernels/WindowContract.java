@@ -45,7 +45,7 @@ public interface WindowContract extends KernelsContract {
                     for (int at = 0; at < 100; at += size) {
                         run.step(
                                 new Chunk(0, at, Math.min(size, 100 - at)),
-                                new Chunk(1 + at, 0, 1 + at % 30));
+                                new Chunk(1 + at, 0, 1 + at % 10));
                     }
                     run.requireSame(this, expected, 100, "window %d by %d".formatted(window, size));
                 }
