@@ -28,13 +28,18 @@ final class CudaGroup {
         return IntStream.rangeClosed(2, maxRanks()).toArray();
     }
 
+    /// Returns an id with which ranks meet once.
+    static byte[] newId() {
+        CudaLibraries.open(CudaUnderTest.search(), CudaUnderTest.cache(), true);
+        return Nccl.uniqueId();
+    }
+
     /// Runs `body` on every rank of a new group at once.
     ///
     /// @param patience of the watchdog
     static void onEveryRank(int size, DType compute, Duration patience, RankBody body)
             throws Exception {
-        CudaLibraries.open(CudaUnderTest.search(), CudaUnderTest.cache(), true);
-        byte[] id = Nccl.uniqueId();
+        byte[] id = newId();
         List<Callable<Void>> ranks = new ArrayList<>();
         for (int i = 0; i < size; i++) {
             int rank = i;

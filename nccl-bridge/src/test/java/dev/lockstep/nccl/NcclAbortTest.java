@@ -1,16 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.nccl;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+
 import dev.lockstep.kernels.DType;
+import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.Tolerances;
+import dev.lockstep.kernels.cuda.CudaKernels;
 import java.time.Duration;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
 
 /// Aborts and lost peers over NCCL on CUDA devices.
 @Tag("gpu")
 final class NcclAbortTest implements AbortContract {
     /// Shorter than in production, so that a test takes less time.
     private static final Duration PATIENCE = Duration.ofSeconds(1);
+
+    @Test
+    void ranksMeetAgainOnTheSameDevicesAfterAnAbort() throws Exception {
+        byte[] next = CudaGroup.newId();
+        onEveryRank(
+                2,
+                (communicator, device) -> {
+                    var kernels = (CudaKernels) device.kernels();
+                    int rank = communicator.rank();
+                    Tensor kept = device.floats(1, 2, rank, 7);
+                    Tensor x = communicator.allocate(8).tensor(0, DType.F32, 1, 2);
+                    communicator.barrier();
+                    if (rank == 0) {
+                        // The other rank never calls it.
+                        communicator.allReduceSum(x);
+                    }
+                    communicator.abort("an epoch begins");
+                    kernels.synchronize();
+                    communicator.close();
+                    try (Communicator again =
+                            CudaGroup.meet(next, rank, 2, kernels, HostGroup.TIMEOUT)) {
+                        assertArrayEquals(new float[] {rank, 7}, device.floats(kept));
+                        again.allReduceSum(kept);
+                        assertArrayEquals(new float[] {1, 14}, device.floats(kept));
+                    }
+                });
+    }
 
     @Override
     public int[] sizes() {

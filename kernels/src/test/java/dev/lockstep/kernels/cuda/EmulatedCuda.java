@@ -65,7 +65,7 @@ public final class EmulatedCuda {
 
     /// Lets the calls of `faults`, such as `cuLaunchKernel:3:1`, fail in this process; empty: none.
     /// The calls of a function count from the start of the process, those of `*` from now.
-    static void failOn(CudaLibrary library, String faults) {
+    public static void failOn(CudaLibrary library, String faults) {
         try (Arena arena = Arena.ofConfined()) {
             invoke(
                     library,
