@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
-import dev.lockstep.kernels.Kernels;
+import java.util.function.LongSupplier;
 
 /// What a rank may use of its GPU.
 ///
+/// @param free the bytes that can be allocated now
 /// @param total bytes of the GPU
 /// @param utilization the part of them that may be used, by all processes together
-record GpuMemory(Kernels kernels, long total, double utilization, GpuReserve reserve) {
+record GpuMemory(LongSupplier free, long total, double utilization, GpuReserve reserve) {
 
     /// Returns the bytes that can be allocated now and are in no reserve.
     long available() {
-        return kernels.freeBytes() - (long) ((1 - utilization) * total) - reserve.bytes();
+        return free.getAsLong() - (total - (long) (utilization * total)) - reserve.bytes();
     }
 
     /// Returns the bytes for KV blocks once the weights are loaded: those that were asked for, or

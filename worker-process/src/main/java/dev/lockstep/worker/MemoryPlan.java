@@ -26,6 +26,8 @@ public record MemoryPlan(
     /// Default of `--max-num-seqs`.
     public static final int DEFAULT_SEQUENCES = 64;
 
+    private static final int SLACK = 20;
+
     private static final long KV_CEILING = 2L << 30;
 
     /// The number of sequences is lowered before their length falls below this many tokens.
@@ -134,13 +136,17 @@ public record MemoryPlan(
         return of(needs, asked, new Room(available, false));
     }
 
-    /// Decides the limits of ranks that have a GPU each: KV blocks take what is left.
+    /// Decides the limits of ranks that have a GPU each: KV blocks take what is left. A part of it
+    /// is not planned with, since less may be left once the weights are loaded.
     ///
     /// @param available bytes that a rank may use of its GPU
     /// @throws TooLittleMemoryException with the numbers and the settings that fit, if any do
     public static MemoryPlan ofGpus(Needs needs, Asked asked, long available) {
         MemoryPlan plan =
-                of(needs.alike(), asked, new Room(needs.ranks().size() * available, true));
+                of(
+                        needs.alike(),
+                        asked,
+                        new Room(needs.ranks().size() * (available - available / SLACK), true));
         return new MemoryPlan(
                 plan.ranks(), needs.kv(), plan.maxModelLen(), plan.maxNumSeqs(), plan.lowered());
     }

@@ -89,7 +89,7 @@ sealed interface WorkerDevice {
 
         GpuMemory memory(Kernels kernels, int vocabularySize) {
             return new GpuMemory(
-                    kernels,
+                    kernels::freeBytes,
                     gpu.memoryBytes(),
                     config.device().memoryUtilization(),
                     GpuReserve.of(

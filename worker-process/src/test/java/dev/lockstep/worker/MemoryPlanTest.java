@@ -53,6 +53,39 @@ class MemoryPlanTest {
     }
 
     @Test
+    void onGpusKvMemoryTakesWhatIsLeft() {
+        MemoryPlan plan = MemoryPlan.ofGpus(needs(GIB), asked(0, 0, 0), 100 * GIB);
+        assertEquals(CONTEXT, plan.maxModelLen());
+        assertEquals(95 * GIB - GIB - 64 * MIB, plan.kvBytes());
+    }
+
+    @Test
+    void theLargestRankDecidesWhatFitsIntoEveryGpu() {
+        MemoryPlan.Needs one = needs(GIB);
+        MemoryPlan.Rank large = one.ranks().getFirst();
+        var small = new MemoryPlan.Rank(MIB, large.activations(), large.kvBytesPerToken());
+        var both =
+                new MemoryPlan.Needs(
+                        CONTEXT,
+                        List.of(small, large),
+                        new KvCapacity(one.kv().groups(), 16, 2 * large.kvBytesPerToken()));
+        MemoryPlan alone = MemoryPlan.ofGpus(one, asked(0, 0, 0), 2 * GIB);
+        MemoryPlan plan = MemoryPlan.ofGpus(both, asked(0, 0, 0), 2 * GIB);
+        assertEquals(2 * alone.kvBytes(), plan.kvBytes());
+        assertEquals(alone.maxModelLen(), plan.maxModelLen());
+    }
+
+    @Test
+    void tooLittleMemoryOfAGpuIsRefusedWithTheBill() {
+        TooLittleMemoryException refusal =
+                assertThrows(
+                        TooLittleMemoryException.class,
+                        () -> MemoryPlan.ofGpus(needs(3 * GIB), asked(8192, 0, 0), 3 * GIB));
+        assertTrue(refusal.getMessage().contains("weights take 3,072 MiB"), refusal.getMessage());
+        assertTrue(refusal.getMessage().contains("of GPU memory"), refusal.getMessage());
+    }
+
+    @Test
     void aRequestedLengthBeyondTheContextGetsItsMemory() {
         MemoryPlan plan = plan(GIB, asked(4 * CONTEXT, 1, 0), 100 * GIB);
         assertEquals(4 * CONTEXT, plan.maxModelLen());

@@ -27,6 +27,9 @@ final class MemoryForecast {
     /// Bytes of a worker's JVM without its model.
     private static final long WORKER_BYTES = 128L << 20;
 
+    /// Bytes of a GPU that the driver takes for a process, an estimate.
+    private static final long CONTEXT_BYTES = 512L << 20;
+
     private MemoryForecast() {}
 
     /// Computes the forecast from the headers of the model.
@@ -83,6 +86,6 @@ final class MemoryForecast {
                         settings.value(ProcessKeys.MAX_NUM_SEQS),
                         vocabularySize,
                         gpus.gpus().size());
-        return (long) (total * device.memoryUtilization()) - reserve.bytes();
+        return (long) (total * device.memoryUtilization()) - CONTEXT_BYTES - reserve.bytes();
     }
 }
