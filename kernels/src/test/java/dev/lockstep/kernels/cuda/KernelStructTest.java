@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 
@@ -25,9 +26,29 @@ final class KernelStructTest {
         declarations.addAll(CudaAttention.declarations());
         declarations.addAll(CudaExperts.declarations());
         declarations.addAll(CudaSampler.declarations());
+        declarations.addAll(
+                List.of(
+                        CudaAttention.PLAN,
+                        CudaAttention.ROTATE_AND_STORE,
+                        CudaAttention.ATTEND,
+                        CudaAttention.MERGE,
+                        CudaPagedKv.COPY_BLOCKS));
+        declarations.addAll(
+                List.of(
+                        CudaExperts.ROUTE,
+                        CudaExperts.SORT,
+                        CudaExperts.GATE_UP,
+                        CudaExperts.DOWN,
+                        CudaExperts.SUM));
+        var declared = new TreeSet<String>();
         for (KernelDeclaration each : declarations) {
             requireSame(each.file(), each.parameters());
+            declared.add(each.parameters().name());
         }
+        var compiled = new TreeSet<String>();
+        KernelSources.FILES.forEach(file -> compiled.addAll(layouts(file).keySet()));
+        compiled.removeIf(name -> !name.endsWith("Params"));
+        assertEquals(compiled, declared);
     }
 
     @Test
@@ -40,6 +61,8 @@ final class KernelStructTest {
         requireSame("sampler", SamplerSlots.STATE);
         requireSame("sampler", SamplerSlots.SLOT);
         requireSame("sample", CudaSampler.SAMPLES);
+        requireSame("attend", CudaPagedKv.CACHE);
+        requireSame("attend", CudaAttentionPlan.PLAN);
     }
 
     static void requireSame(String file, KernelStruct struct) {
