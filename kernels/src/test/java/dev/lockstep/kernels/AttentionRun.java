@@ -29,7 +29,7 @@ public final class AttentionRun {
     public static final int PADDING = -2;
 
     static final int LINES = 200;
-    private static final int COLUMNS = POSITIONS / BLOCK + 1;
+    static final int COLUMNS = POSITIONS / BLOCK + 1;
 
     /// An entry of the block table that nothing may read.
     private static final int GUARD = Integer.MIN_VALUE;
@@ -118,7 +118,12 @@ public final class AttentionRun {
 
     /// Runs a step of one token in a row of this line.
     void stepOfLine(int line) {
-        step(new Chunk[] {new Chunk(PADDING, 0, 1)}, new int[] {line});
+        stepOfLine(line, 0);
+    }
+
+    /// Runs a step of one token after `computed` others.
+    void stepOfLine(int line, int computed) {
+        step(new Chunk[] {new Chunk(PADDING, computed, 1)}, new int[] {line});
     }
 
     private void step(Chunk[] chunks, int[] rowLines) {

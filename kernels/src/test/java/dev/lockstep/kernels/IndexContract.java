@@ -102,6 +102,21 @@ public interface IndexContract extends KernelsContract {
     }
 
     @Test
+    default void aRowThatEndsBeyondItsLineIsRefused() {
+        try (TestDevice device = device()) {
+            var run = attention(device);
+            int room = AttentionRun.COLUMNS * AttentionRun.BLOCK;
+            requireRefused(
+                    device,
+                    () -> run.stepOfLine(3, room),
+                    CheckedIndex.PLANNED_LENGTH,
+                    0,
+                    room + 1,
+                    room + 1);
+        }
+    }
+
+    @Test
     default void aPositionBeyondTheRotaryTableIsRefused() {
         int[] whole = wholeSequence();
         try (TestDevice device = device()) {

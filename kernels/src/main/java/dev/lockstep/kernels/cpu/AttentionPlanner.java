@@ -2,6 +2,7 @@
 package dev.lockstep.kernels.cpu;
 
 import dev.lockstep.kernels.CheckedIndex;
+import dev.lockstep.kernels.IndexException;
 import dev.lockstep.kernels.PagedBatch;
 import dev.lockstep.kernels.Tensor;
 import java.util.ArrayList;
@@ -232,10 +233,9 @@ final class AttentionPlanner implements AutoCloseable {
         }
         CheckedIndex.PLANNED_LINE.require(row, line, batch.blockTable().rows());
         long last = (long) computed + end - token;
-        if (last > (long) batch.blockTable().columns() * CpuPagedKv.BLOCK) {
-            throw new IllegalArgumentException(
-                    "row %d: %d tokens in a table of %d blocks"
-                            .formatted(row, last, batch.blockTable().columns()));
+        long room = (long) batch.blockTable().columns() * CpuPagedKv.BLOCK;
+        if (last > room) {
+            throw new IndexException(CheckedIndex.PLANNED_LENGTH, row, last, room + 1);
         }
     }
 
