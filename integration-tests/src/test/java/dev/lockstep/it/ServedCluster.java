@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /// A cluster started by `lockstep serve`, ready for requests. The test closes it.
 final class ServedCluster implements AutoCloseable {
@@ -63,7 +64,9 @@ final class ServedCluster implements AutoCloseable {
         flags.add("--run-folder=" + sandbox.folder());
         flags.add("--group=" + sandbox.group());
         flags.add("--port=0");
-        flags.addAll(sandbox.threads());
+        if (Stream.of(further).noneMatch("--device=cuda"::equals)) {
+            flags.addAll(sandbox.threads());
+        }
         flags.addAll(List.of(further));
         return flags;
     }
