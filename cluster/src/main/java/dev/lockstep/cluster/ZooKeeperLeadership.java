@@ -190,11 +190,34 @@ final class ZooKeeperLeadership implements Leadership {
 
     @Override
     public void close() {
+        if (leading() && tree.connected()) {
+            writeEpoch();
+        }
         open = false;
         synchronized (state) {
             state.resign();
         }
         election.close();
         onClose.accept(this);
+    }
+
+    /// Writes the epochs that this leader took without ZooKeeper, before another contender can be
+    /// elected: it would take them again, and the workers refuse them.
+    private void writeEpoch() {
+        Future<?> writing =
+                tasks.submit(
+                        () -> {
+                            reconcile();
+                            return null;
+                        });
+        try {
+            writing.get(TIMEOUT.toMillis(), TimeUnit.MILLISECONDS);
+        } catch (ExecutionException | TimeoutException e) {
+            writing.cancel(true);
+            LOG.warn("the last epoch of group {} may not be in ZooKeeper", group, e);
+        } catch (InterruptedException e) {
+            writing.cancel(true);
+            Thread.currentThread().interrupt();
+        }
     }
 }
