@@ -24,6 +24,8 @@ final class LostDevice implements StepRunner.Replies {
         this.fault = fault;
     }
 
+    /// Runs a step that works and one that breaks.
+    ///
     /// @param arguments the folder of a model, and the fault of the first kernel of a step
     public static void main(String[] arguments) {
         TestWorker worker =
