@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counts the calls of each function of a library, and lets chosen ones fail.
 //
-// LOCKSTEP_EMULATION_FAULTS is a list such as "cuLaunchKernel:3:700,*:20:1": the third call of the first fails with 700,
-// the 20th call of all functions of one library with 1. LOCKSTEP_EMULATION_CALLS names a folder that gets a file
+// CUDA_EMULATION_FAULTS is a list such as "cuLaunchKernel:3:700,*:20:1": the third call of the first fails with 700,
+// the 20th call of all functions of one library with 1. CUDA_EMULATION_CALLS names a folder that gets a file
 // LIBRARY.PID of the counts; the counts in it are live.
 #pragma once
 
@@ -94,18 +94,18 @@ class Calls {
 
   Calls() {
     counts_ = map_counts();
-    const char* text = getenv("LOCKSTEP_EMULATION_FAULTS");
+    const char* text = getenv("CUDA_EMULATION_FAULTS");
     fail(text == nullptr ? "" : text);
   }
 
   static Count* map_counts() {
     size_t bytes = MAX_FUNCTIONS * sizeof(Count);
     int file = -1;
-    if (const char* folder = getenv("LOCKSTEP_EMULATION_CALLS")) {
+    if (const char* folder = getenv("CUDA_EMULATION_CALLS")) {
       std::string path = std::string(folder) + "/" LS_LIBRARY "." + std::to_string(getpid());
       file = open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
       if (file < 0 || ftruncate(file, static_cast<off_t>(bytes)) != 0) {
-        fprintf(stderr, "LOCKSTEP_EMULATION_CALLS: cannot write %s\n", path.c_str());
+        fprintf(stderr, "CUDA_EMULATION_CALLS: cannot write %s\n", path.c_str());
         abort();
       }
     }
@@ -135,5 +135,5 @@ LS_EXPORT inline __attribute__((used)) uint64_t ls_emulation_calls(const char* f
   return strcmp(function, "*") == 0 ? calls.total() : calls.of(function)->calls.load();
 }
 
-// Replaces what LOCKSTEP_EMULATION_FAULTS says for this library. The calls of a function count from the process's start.
+// Replaces what CUDA_EMULATION_FAULTS says for this library. The calls of a function count from the process's start.
 LS_EXPORT inline __attribute__((used)) void ls_emulation_set_faults(const char* list) { ls_emulation::Calls::all().fail(list); }

@@ -23,7 +23,7 @@ bool ls_emulation_is_capturing(void* stream) {
   return machine().streams.count(static_cast<Stream*>(stream)) != 0 && static_cast<Stream*>(stream)->capture != nullptr;
 }
 
-// Replaces LOCKSTEP_EMULATION_DELAY for every device; -1 is never.
+// Replaces CUDA_EMULATION_DELAY for every device; -1 is never.
 LS_EXPORT void ls_emulation_set_delay(long micros) {
   Lock lock(Device::lock());
   for (const auto& device : machine().devices) device->set_delay(micros);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A device: streams whose work runs late, on a thread of its own.
 //
-// Work waits until somebody waits for it or asks, or until a moment that a seed chooses. LOCKSTEP_EMULATION_DELAY is the
+// Work waits until somebody waits for it or asks, or until a moment that a seed chooses. CUDA_EMULATION_DELAY is the
 // longest wait in microseconds (1000 if absent), or "never": then work runs only when it is waited or asked for.
 #pragma once
 
@@ -113,13 +113,13 @@ class Device {
   int retained = 0;
 
   explicit Device(int ordinal) : ordinal(ordinal) {
-    const char* seed = getenv("LOCKSTEP_EMULATION_SEED");
+    const char* seed = getenv("CUDA_EMULATION_SEED");
     random_.seed(seed == nullptr ? 1 : strtoul(seed, nullptr, 10));
-    const char* delay = getenv("LOCKSTEP_EMULATION_DELAY");
+    const char* delay = getenv("CUDA_EMULATION_DELAY");
     delay_ = delay == nullptr ? 1000 : strcmp(delay, "never") == 0 ? -1 : strtol(delay, nullptr, 10);
   }
 
-  // Replaces LOCKSTEP_EMULATION_DELAY; -1 is never.
+  // Replaces CUDA_EMULATION_DELAY; -1 is never.
   void set_delay(long micros) {
     delay_ = micros;
     changed_.notify_all();

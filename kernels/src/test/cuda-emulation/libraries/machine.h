@@ -18,13 +18,13 @@ inline size_t setting(const char* name, size_t absent) {
   return text == nullptr ? absent : strtoull(text, nullptr, 10);
 }
 
-// LOCKSTEP_EMULATION_DEVICES devices of LOCKSTEP_EMULATION_MEMORY bytes and compute capability
-// LOCKSTEP_EMULATION_CAPABILITY (90 is 9.0); the driver serves CUDA LOCKSTEP_EMULATION_DRIVER (13000 is 13.0).
+// CUDA_EMULATION_DEVICES devices of CUDA_EMULATION_MEMORY bytes and compute capability
+// CUDA_EMULATION_CAPABILITY (90 is 9.0); the driver serves CUDA CUDA_EMULATION_DRIVER (13000 is 13.0).
 struct Machine {
-  const size_t device_count = setting("LOCKSTEP_EMULATION_DEVICES", 4);
-  const size_t memory = setting("LOCKSTEP_EMULATION_MEMORY", size_t{2} << 30);
-  const int capability = static_cast<int>(setting("LOCKSTEP_EMULATION_CAPABILITY", 90));
-  const int version = static_cast<int>(setting("LOCKSTEP_EMULATION_DRIVER", 13000));
+  const size_t device_count = setting("CUDA_EMULATION_DEVICES", 4);
+  const size_t memory = setting("CUDA_EMULATION_MEMORY", size_t{2} << 30);
+  const int capability = static_cast<int>(setting("CUDA_EMULATION_CAPABILITY", 90));
+  const int version = static_cast<int>(setting("CUDA_EMULATION_DRIVER", 13000));
   bool initialized = false;
   std::vector<std::unique_ptr<Device>> devices;
   std::set<Stream*> streams;

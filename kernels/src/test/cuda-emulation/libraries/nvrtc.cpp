@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // libnvrtc.so.13 of the emulation: g++ with the emulation's header compiles a program; its "machine code" is a text that
-// names the object. Objects are kept by content in LOCKSTEP_EMULATION_CACHE, or else beside this library.
+// names the object. Objects are kept by content in CUDA_EMULATION_CACHE, or else beside this library.
 #define LS_LIBRARY "nvrtc"
 #include <dlfcn.h>
 #include <errno.h>
@@ -48,7 +48,7 @@ void write(const std::string& path, const std::string& text) {
 }
 
 std::string cache() {
-  if (const char* named = getenv("LOCKSTEP_EMULATION_CACHE")) return named;
+  if (const char* named = getenv("CUDA_EMULATION_CACHE")) return named;
   Dl_info info;
   dladdr(reinterpret_cast<void*>(&cache), &info);
   std::string library = info.dli_fname;

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.kernels.cuda.EmulatedCuda;
@@ -109,39 +110,63 @@ final class CudaServeIT {
         Sandbox sandbox = Sandbox.quick();
         try (sandbox) {
             Path model = Models.tiny(sandbox, 1);
+            String found = "--cuda-libraries=" + libraries;
+            String cuda = "--device=cuda";
+            assertRefused(
+                    sandbox, model, "", List.of("--gpus", "GPU 7", "4"), cuda, found, "--gpus=7");
             assertRefused(
                     sandbox,
-                    ExitCode.UNUSABLE,
-                    List.of("--gpus", "GPU 7", "4"),
-                    "--model=" + model,
-                    "--device=cuda",
-                    "--gpus=7",
-                    "--cuda-libraries=" + libraries);
-            assertRefused(
-                    sandbox,
-                    ExitCode.USAGE,
-                    List.of("--threads", "cuda", "--device=cpu"),
-                    "--model=" + model,
-                    "--device=cuda",
-                    "--threads=2",
-                    "--cuda-libraries=" + libraries);
-            assertRefused(
-                    sandbox,
-                    ExitCode.UNUSABLE,
+                    model,
+                    "",
                     List.of("--cuda-libraries", "no/such/folder"),
-                    "--model=" + model,
-                    "--device=cuda",
+                    cuda,
                     "--cuda-libraries=no/such/folder");
+            assertRefused(
+                    sandbox,
+                    model,
+                    "CUDA_EMULATION_DEVICES=1",
+                    List.of("--tensor-parallel is 2", "1 GPUs"),
+                    cuda,
+                    found,
+                    "--tensor-parallel=2");
+            assertRefused(
+                    sandbox,
+                    model,
+                    "CUDA_EMULATION_DEVICES=0",
+                    List.of("--device cuda", "code 100 (no device)", "nvidia-smi"),
+                    cuda,
+                    found);
+            assertRefused(
+                    sandbox,
+                    model,
+                    "CUDA_EMULATION_DRIVER=12080",
+                    List.of("--device cuda", "12.8", "13.0", "driver 580"),
+                    cuda,
+                    found);
+            assertRefused(
+                    sandbox,
+                    model,
+                    "CUDA_EMULATION_CAPABILITY=75",
+                    List.of("--device cuda", "compute capability 7.5", "8.0"),
+                    cuda,
+                    found);
         }
     }
 
     private static void assertRefused(
-            Sandbox sandbox, int exitCode, List<String> words, String... flags) throws Exception {
+            Sandbox sandbox, Path model, String variable, List<String> words, String... flags)
+            throws Exception {
         List<String> all = new ArrayList<>(List.of(flags));
+        all.add("--model=" + model);
         all.add("--port=0");
         all.add("--run-folder=" + sandbox.folder());
-        LockstepProcess launcher = sandbox.start("refused", "serve", all);
-        assertEquals(exitCode, launcher.awaitExit(), launcher::errors);
+        LockstepProcess launcher =
+                sandbox.start(
+                        "refused",
+                        "serve",
+                        all,
+                        variable.isEmpty() ? List.of() : List.of("env", variable));
+        assertEquals(ExitCode.UNUSABLE, launcher.awaitExit(), launcher::errors);
         List<String> lines =
                 launcher.errors()
                         .lines()
@@ -153,11 +178,42 @@ final class CudaServeIT {
         }
     }
 
+    /// An illegal address in a step: the context of the process cannot be used any more.
+    @Test
+    void aWorkerWhoseDeviceIsLostEndsWithItsOwnCodeAndIsReplaced() throws Exception {
+        Sandbox sandbox = Sandbox.quick();
+        try (ServedCluster cluster =
+                onGpus(
+                        sandbox,
+                        List.of("env", "CUDA_EMULATION_FAULTS=cuLaunchKernel:3000:700"),
+                        Models.tiny(sandbox, 4),
+                        1,
+                        "--disable-cuda-graph")) {
+            GroupStatus before = cluster.group();
+            ObjectNode body = CompletionBodies.greedy(List.of(5, 6, 7), 400);
+            assertEquals(503, cluster.api().post(CompletionBodies.COMPLETIONS, body).status());
+            awaitEpochAfter(before.getEpoch(), cluster);
+            assertTrue(
+                    cluster.launcher()
+                            .errors()
+                            .contains("worker-0 ended with exit code 86 and is restarted"),
+                    cluster.launcher()::errors);
+            assertEquals(4, generate(cluster, CompletionBodies.greedy(List.of(5, 6, 7), 4)).size());
+        }
+    }
+
     private static ServedCluster onGpus(Path model, int ranks, String... more) throws Exception {
         return onGpus(Sandbox.quick(), model, ranks, more);
     }
 
     private static ServedCluster onGpus(Sandbox sandbox, Path model, int ranks, String... more)
+            throws Exception {
+        return onGpus(sandbox, List.of(), model, ranks, more);
+    }
+
+    /// @param by the command that starts `serve`
+    private static ServedCluster onGpus(
+            Sandbox sandbox, List<String> by, Path model, int ranks, String... more)
             throws Exception {
         List<String> flags =
                 new ArrayList<>(
@@ -171,7 +227,7 @@ final class CudaServeIT {
                                 "--max-num-seqs=8",
                                 "--max-num-batched-tokens=64"));
         flags.addAll(List.of(more));
-        return ServedCluster.start(sandbox, model, flags.toArray(String[]::new));
+        return ServedCluster.startBy(by, sandbox, model, flags.toArray(String[]::new));
     }
 
     private static List<List<Integer>> sampled(ServedCluster cluster) throws Exception {

@@ -40,7 +40,14 @@ final class ServedCluster implements AutoCloseable {
     /// Starts `lockstep serve` with additional flags and waits until it reports that it serves.
     /// Closing the cluster closes the sandbox.
     static ServedCluster start(Sandbox sandbox, Path model, String... flags) throws Exception {
-        LockstepProcess launcher = sandbox.start("serve", "serve", flags(sandbox, model, flags));
+        return startBy(List.of(), sandbox, model, flags);
+    }
+
+    /// Starts it by another command, whose last arguments are `serve`.
+    static ServedCluster startBy(List<String> by, Sandbox sandbox, Path model, String... flags)
+            throws Exception {
+        LockstepProcess launcher =
+                sandbox.start("serve", "serve", flags(sandbox, model, flags), by);
         int port =
                 BoundedWait.find(
                         () -> "serve prints its address",

@@ -41,7 +41,7 @@ final class CudaFaultTest {
 
     @Test
     void aFaultOfTheDeviceComesLateAndStays() throws IOException, InterruptedException {
-        String output = run(Map.of("LOCKSTEP_EMULATION_FAULTS", "cuLaunchKernel:1:719"), "affine");
+        String output = run(Map.of("CUDA_EMULATION_FAULTS", "cuLaunchKernel:1:719"), "affine");
         assertTrue(
                 output.startsWith(
                         "launched\ncuStreamSynchronize failed: CUDA_ERROR_LAUNCH_FAILED (719)"),
@@ -57,7 +57,7 @@ final class CudaFaultTest {
                 sticky false
                 works
                 """,
-                run(Map.of("LOCKSTEP_EMULATION_FAULTS", "cuLaunchKernel:1:2"), "affine"));
+                run(Map.of("CUDA_EMULATION_FAULTS", "cuLaunchKernel:1:2"), "affine"));
     }
 
     @Test
@@ -76,7 +76,7 @@ final class CudaFaultTest {
     @Test
     void callsAreCountedForOtherProcesses(@TempDir Path folder)
             throws IOException, InterruptedException {
-        run(Map.of("LOCKSTEP_EMULATION_CALLS", folder.toString()), "affine");
+        run(Map.of("CUDA_EMULATION_CALLS", folder.toString()), "affine");
         byte[] counts = Files.readAllBytes(Folders.matching(folder, "cuda.*").getFirst());
         ByteBuffer buffer = ByteBuffer.wrap(counts).order(ByteOrder.nativeOrder());
         var calls = new HashMap<String, Long>();

@@ -296,8 +296,7 @@ final class CudaKernelsTest {
     void aLostDeviceIsToldByOpsAndWaits() throws IOException, InterruptedException {
         for (String fault : List.of("cuLaunchKernel:3:719", "cuEventRecord:1:700")) {
             ForkedJava run =
-                    ForkedJava.run(
-                            Lost.class, Map.of("LOCKSTEP_EMULATION_FAULTS", fault), List.of());
+                    ForkedJava.run(Lost.class, Map.of("CUDA_EMULATION_FAULTS", fault), List.of());
             assertTrue(run.output().contains("wait: DeviceLostException"), run.output());
             assertTrue(run.output().contains("op: DeviceLostException"), run.output());
             assertEquals(0, run.code(), run.output());

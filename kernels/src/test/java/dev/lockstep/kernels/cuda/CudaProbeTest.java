@@ -53,14 +53,14 @@ final class CudaProbeTest {
         assertEquals(
                 "problem cuInit of %s/libcuda.so.1 failed with code 100 (no device): see what nvidia-smi and CUDA_VISIBLE_DEVICES say"
                         .formatted(emulated),
-                problem(Map.of("LOCKSTEP_EMULATION_DEVICES", "0"), emulated));
+                problem(Map.of("CUDA_EMULATION_DEVICES", "0"), emulated));
         assertEquals(
                 "problem the driver %s/libcuda.so.1 serves CUDA 12.8, Lockstep needs 13.0 or newer: install driver 580 or newer"
                         .formatted(emulated),
-                problem(Map.of("LOCKSTEP_EMULATION_DRIVER", "12080"), emulated));
+                problem(Map.of("CUDA_EMULATION_DRIVER", "12080"), emulated));
         assertEquals(
                 "problem GPU 0, Emulated GPU 0, has compute capability 7.5, Lockstep needs 8.0 or newer: use another GPU, or the CPU",
-                problem(Map.of("LOCKSTEP_EMULATION_CAPABILITY", "75"), emulated));
+                problem(Map.of("CUDA_EMULATION_CAPABILITY", "75"), emulated));
         Files.writeString(folder.resolve("libcuda.so.1"), "no library");
         assertTrue(
                 problem(Map.of(), folder)
