@@ -25,15 +25,17 @@ record CheckReport(Map<String, String> facts, List<CheckedStep> steps) {
                         .toList();
     }
 
+    /// Returns whether every step passed or was skipped, and at least one passed.
     boolean passed() {
-        return steps.stream()
-                .map(CheckedStep::outcome)
-                .noneMatch(
-                        outcome ->
-                                switch (outcome) {
-                                    case PASSED, SKIPPED -> false;
-                                    case NOT_RUN, CUT_OFF, FAILED -> true;
-                                });
+        return steps.stream().anyMatch(step -> step.outcome() == CheckedStep.Outcome.PASSED)
+                && steps.stream()
+                        .map(CheckedStep::outcome)
+                        .noneMatch(
+                                outcome ->
+                                        switch (outcome) {
+                                            case PASSED, SKIPPED -> false;
+                                            case NOT_RUN, CUT_OFF, FAILED -> true;
+                                        });
     }
 
     String table() {
