@@ -29,6 +29,15 @@ public record AttentionShape(
         this(kvHeadOf, kvHeads, headSize, scale, NO_WINDOW, 0);
     }
 
+    /// Throws unless a cache of this layout holds the keys and values of these heads.
+    public void requireCache(KvLayout layout) {
+        if (kvHeads != layout.kvHeads() || headSize != layout.headSize()) {
+            throw new IllegalArgumentException(
+                    "attention of %d KV heads of %d over a cache of %d of %d"
+                            .formatted(kvHeads, headSize, layout.kvHeads(), layout.headSize()));
+        }
+    }
+
     public int queryHeads() {
         return kvHeadOf.length;
     }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
+import java.lang.foreign.MemorySegment;
+
 /// A borrowed view `[rows, columns]`, row-major, of device memory; consecutive rows are `stride`
 /// elements apart.
 ///
@@ -42,6 +44,28 @@ public record Tensor(DevicePointer pointer, DType type, int rows, int columns, i
     /// Returns the bytes of the elements, without the gaps between rows.
     public long bytes() {
         return elements() * type.bytes();
+    }
+
+    /// Returns how many runs of adjoining elements a copy has: one if this tensor is dense.
+    public int runs() {
+        return isDense() ? 1 : rows;
+    }
+
+    public long runBytes() {
+        return isDense() ? bytes() : (long) columns * type.bytes();
+    }
+
+    public DevicePointer run(int index) {
+        return pointer.plus((long) index * stride * type.bytes());
+    }
+
+    /// Throws if a dense copy of this tensor does not fit into `host`.
+    public void requireRoom(MemorySegment host) {
+        if (host.byteSize() < bytes()) {
+            throw new IllegalArgumentException(
+                    "host segment of %d bytes for a tensor of %d"
+                            .formatted(host.byteSize(), bytes()));
+        }
     }
 
     /// Throws unless this tensor has the type and the shape an op needs; `name` is the op's

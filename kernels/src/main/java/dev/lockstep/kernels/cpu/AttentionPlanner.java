@@ -4,6 +4,7 @@ package dev.lockstep.kernels.cpu;
 import dev.lockstep.kernels.CheckedIndex;
 import dev.lockstep.kernels.IndexException;
 import dev.lockstep.kernels.PagedBatch;
+import dev.lockstep.kernels.ScratchNeed;
 import dev.lockstep.kernels.Tensor;
 import java.util.ArrayList;
 import java.util.Comparator;

@@ -10,6 +10,7 @@ import dev.lockstep.kernels.KvLayout;
 import dev.lockstep.kernels.PagedBatch;
 import dev.lockstep.kernels.PagedKv;
 import dev.lockstep.kernels.RotaryTable;
+import dev.lockstep.kernels.ScratchNeed;
 import dev.lockstep.kernels.Tensor;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -37,15 +38,7 @@ final class CpuAttention implements AttentionBackend, AutoCloseable {
             AttentionShape shape,
             KvLayout layout) {
         CpuPagedKv.requireSupported(layout);
-        if (shape.kvHeads() != layout.kvHeads() || shape.headSize() != layout.headSize()) {
-            throw new IllegalArgumentException(
-                    "attention of %d KV heads of %d over a cache of %d of %d"
-                            .formatted(
-                                    shape.kvHeads(),
-                                    shape.headSize(),
-                                    layout.kvHeads(),
-                                    layout.headSize()));
-        }
+        shape.requireCache(layout);
         this.ops = ops;
         this.team = team;
         this.finished = finished;

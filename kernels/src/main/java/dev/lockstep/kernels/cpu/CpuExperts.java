@@ -9,6 +9,7 @@ import dev.lockstep.kernels.ExpertLayer;
 import dev.lockstep.kernels.ExpertScratch;
 import dev.lockstep.kernels.ExpertSet;
 import dev.lockstep.kernels.ExpertWeights;
+import dev.lockstep.kernels.ScratchNeed;
 import dev.lockstep.kernels.Tensor;
 
 /// The driver of a mixture of experts: expert by expert, it gathers the tokens, multiplies them and

@@ -17,12 +17,12 @@ import dev.lockstep.kernels.ExpertSet;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.KvLayout;
 import dev.lockstep.kernels.Mark;
-import dev.lockstep.kernels.OutOfDeviceMemoryException;
 import dev.lockstep.kernels.PackedWeight;
 import dev.lockstep.kernels.PagedKv;
 import dev.lockstep.kernels.Recording;
 import dev.lockstep.kernels.RotaryTable;
 import dev.lockstep.kernels.Sampler;
+import dev.lockstep.kernels.ScratchNeed;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.WeightRows;
 import java.lang.foreign.Arena;
@@ -135,12 +135,7 @@ public final class CpuKernels implements Kernels {
         for (CpuAttention attention : attentions) {
             needs.addAll(attention.scratchNeeds(maxTokens, maxPositions));
         }
-        long missing = needs.stream().mapToLong(ScratchNeed::missing).sum();
-        long free = freeBytes();
-        if (missing > free) {
-            throw new OutOfDeviceMemoryException(missing, free);
-        }
-        needs.forEach(ScratchNeed::reserve);
+        ScratchNeed.reserve(needs, freeBytes());
     }
 
     @Override

@@ -4,6 +4,7 @@ package dev.lockstep.kernels.cpu;
 import static dev.lockstep.kernels.cpu.VectorLanes.FLOAT;
 import static dev.lockstep.kernels.cpu.VectorLanes.MEMORY;
 
+import dev.lockstep.kernels.ScratchNeed;
 import dev.lockstep.kernels.Tensor;
 
 /// The router of tokens to experts. The experts of a token are a function of its own logits. The

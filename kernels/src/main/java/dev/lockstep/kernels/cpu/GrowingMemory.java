@@ -2,9 +2,10 @@
 package dev.lockstep.kernels.cpu;
 
 import dev.lockstep.kernels.DeviceBuffer;
+import dev.lockstep.kernels.ScratchNeed;
 
 /// Scratch memory that only grows; growing loses its content. The op that owns it closes it.
-final class GrowingMemory implements AutoCloseable {
+final class GrowingMemory implements ScratchNeed.Memory, AutoCloseable {
     private final CpuMemory memory;
     private DeviceBuffer buffer;
 
@@ -22,14 +23,16 @@ final class GrowingMemory implements AutoCloseable {
     }
 
     /// Grows to exactly `bytes`, if it is smaller.
-    void reserve(long bytes) {
+    @Override
+    public void reserve(long bytes) {
         if (bytes > buffer.bytes()) {
             buffer.close();
             buffer = memory.buffer(bytes);
         }
     }
 
-    long bytes() {
+    @Override
+    public long bytes() {
         return buffer.bytes();
     }
 

@@ -9,42 +9,20 @@ final class HostCopy {
     private HostCopy() {}
 
     static void toDevice(MemorySegment host, Tensor target) {
-        requireRoom(host, target);
-        long rowBytes = rowBytes(target);
-        for (int row = 0; row < rows(target); row++) {
+        target.requireRoom(host);
+        long rowBytes = target.runBytes();
+        for (int row = 0; row < target.runs(); row++) {
             MemorySegment.copy(
-                    host, row * rowBytes, AllMemory.SEGMENT, address(target, row), rowBytes);
+                    host, row * rowBytes, AllMemory.SEGMENT, target.run(row).address(), rowBytes);
         }
     }
 
     static void toHost(Tensor source, MemorySegment host) {
-        requireRoom(host, source);
-        long rowBytes = rowBytes(source);
-        for (int row = 0; row < rows(source); row++) {
+        source.requireRoom(host);
+        long rowBytes = source.runBytes();
+        for (int row = 0; row < source.runs(); row++) {
             MemorySegment.copy(
-                    AllMemory.SEGMENT, address(source, row), host, row * rowBytes, rowBytes);
-        }
-    }
-
-    // A dense tensor is copied as one row.
-
-    private static int rows(Tensor tensor) {
-        return tensor.isDense() ? 1 : tensor.rows();
-    }
-
-    private static long rowBytes(Tensor tensor) {
-        return tensor.isDense() ? tensor.bytes() : (long) tensor.columns() * tensor.type().bytes();
-    }
-
-    private static long address(Tensor tensor, int row) {
-        return tensor.pointer().address() + (long) row * tensor.stride() * tensor.type().bytes();
-    }
-
-    private static void requireRoom(MemorySegment host, Tensor tensor) {
-        if (host.byteSize() < tensor.bytes()) {
-            throw new IllegalArgumentException(
-                    "host segment of %d bytes for a tensor of %d"
-                            .formatted(host.byteSize(), tensor.bytes()));
+                    AllMemory.SEGMENT, source.run(row).address(), host, row * rowBytes, rowBytes);
         }
     }
 }

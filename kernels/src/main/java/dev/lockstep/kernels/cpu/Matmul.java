@@ -4,6 +4,7 @@ package dev.lockstep.kernels.cpu;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DevicePointer;
 import dev.lockstep.kernels.PackedWeight;
+import dev.lockstep.kernels.ScratchNeed;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.WeightRows;
 import java.lang.foreign.MemorySegment;

@@ -11,6 +11,7 @@ import dev.lockstep.kernels.KvLayout;
 import dev.lockstep.kernels.PagedBatch;
 import dev.lockstep.kernels.PagedKv;
 import dev.lockstep.kernels.RotaryTable;
+import dev.lockstep.kernels.ScratchNeed;
 import dev.lockstep.kernels.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
@@ -110,15 +111,7 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
 
     CudaAttention(CudaContext context, AttentionShape shape, KvLayout layout) {
         CudaPagedKv.requireSupported(layout);
-        if (shape.kvHeads() != layout.kvHeads() || shape.headSize() != layout.headSize()) {
-            throw new IllegalArgumentException(
-                    "attention of %d KV heads of %d over a cache of %d of %d"
-                            .formatted(
-                                    shape.kvHeads(),
-                                    shape.headSize(),
-                                    layout.kvHeads(),
-                                    layout.headSize()));
-        }
+        shape.requireCache(layout);
         if (shape.headSize() > MAX_HEAD) {
             throw new IllegalArgumentException(
                     "head size %d, must be 1 to %d on a GPU".formatted(shape.headSize(), MAX_HEAD));

@@ -8,6 +8,7 @@ import dev.lockstep.kernels.ExpertScratch;
 import dev.lockstep.kernels.ExpertSet;
 import dev.lockstep.kernels.ExpertWeights;
 import dev.lockstep.kernels.PackedWeight;
+import dev.lockstep.kernels.ScratchNeed;
 import dev.lockstep.kernels.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.util.List;

@@ -3,9 +3,10 @@ package dev.lockstep.kernels.cuda;
 
 import dev.lockstep.kernels.DeviceBuffer;
 import dev.lockstep.kernels.DevicePointer;
+import dev.lockstep.kernels.ScratchNeed;
 
 /// Scratch memory that only grows; growing loses its content. The op that owns it closes it.
-final class CudaScratch implements AutoCloseable {
+final class CudaScratch implements ScratchNeed.Memory, AutoCloseable {
     private final CudaMemory memory;
     private DeviceBuffer buffer;
 
@@ -21,14 +22,16 @@ final class CudaScratch implements AutoCloseable {
     }
 
     /// Grows to exactly `bytes`, if it is smaller.
-    void reserve(long bytes) {
+    @Override
+    public void reserve(long bytes) {
         if (bytes > buffer.bytes()) {
             buffer.close();
             buffer = memory.buffer(bytes);
         }
     }
 
-    long bytes() {
+    @Override
+    public long bytes() {
         return buffer.bytes();
     }
 

@@ -28,33 +28,33 @@ final class HostCopies {
     }
 
     void toDevice(MemorySegment host, Tensor target) {
-        requireRoom(host, target);
-        long rowBytes = rowBytes(target);
-        for (int row = 0; row < rows(target); row++) {
-            staging.copy(host.asSlice(row * rowBytes, rowBytes), address(target, row));
+        target.requireRoom(host);
+        long rowBytes = target.runBytes();
+        for (int row = 0; row < target.runs(); row++) {
+            staging.copy(host.asSlice(row * rowBytes, rowBytes), target.run(row));
         }
     }
 
     void toHostLater(Tensor source, MemorySegment host) {
-        requireRoom(host, source);
+        source.requireRoom(host);
         if (!memory.isPinned(host)) {
             throw new IllegalArgumentException("a later copy needs memory of allocateHost");
         }
-        long rowBytes = rowBytes(source);
-        for (int row = 0; row < rows(source); row++) {
-            enqueue(host.asSlice(row * rowBytes, rowBytes), address(source, row));
+        long rowBytes = source.runBytes();
+        for (int row = 0; row < source.runs(); row++) {
+            enqueue(host.asSlice(row * rowBytes, rowBytes), source.run(row));
         }
     }
 
     void toHost(Tensor source, MemorySegment host) {
-        requireRoom(host, source);
-        long rowBytes = rowBytes(source);
+        source.requireRoom(host);
+        long rowBytes = source.runBytes();
         long filled = 0;
         long begun = 0;
-        for (int row = 0; row < rows(source); row++) {
+        for (int row = 0; row < source.runs(); row++) {
             for (long at = 0; at < rowBytes; ) {
                 long bytes = Math.min(rowBytes - at, PIECE - filled);
-                enqueue(received.asSlice(filled, bytes), address(source, row).plus(at));
+                enqueue(received.asSlice(filled, bytes), source.run(row).plus(at));
                 at += bytes;
                 filled += bytes;
                 if (filled == PIECE) {
@@ -78,28 +78,6 @@ final class HostCopies {
             cuda.copyToHost(to, from, stream);
         } catch (CudaException failure) {
             throw failure.orLost();
-        }
-    }
-
-    // A dense tensor is copied as one row.
-
-    private static int rows(Tensor tensor) {
-        return tensor.isDense() ? 1 : tensor.rows();
-    }
-
-    private static long rowBytes(Tensor tensor) {
-        return tensor.isDense() ? tensor.bytes() : (long) tensor.columns() * tensor.type().bytes();
-    }
-
-    private static DevicePointer address(Tensor tensor, int row) {
-        return tensor.pointer().plus((long) row * tensor.stride() * tensor.type().bytes());
-    }
-
-    private static void requireRoom(MemorySegment host, Tensor tensor) {
-        if (host.byteSize() < tensor.bytes()) {
-            throw new IllegalArgumentException(
-                    "host segment of %d bytes for a tensor of %d"
-                            .formatted(host.byteSize(), tensor.bytes()));
         }
     }
 }
