@@ -20,9 +20,11 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /// An error of any one call of the driver, while ops run and while kernels are opened.
+@Tag("processes")
 final class CudaErrorTest {
     private static final int INVALID_VALUE = 1;
 

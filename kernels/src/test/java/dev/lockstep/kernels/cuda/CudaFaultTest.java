@@ -18,10 +18,12 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /// Errors after which a process is done for, each in a process of its own.
+@Tag("processes")
 final class CudaFaultTest {
 
     @Test

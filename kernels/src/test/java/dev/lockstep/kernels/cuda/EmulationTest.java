@@ -13,9 +13,11 @@ import java.util.Arrays;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /// The emulation of a GPU's threads, by kernels that need it right or are wrong themselves.
+@Tag("processes")
 final class EmulationTest {
     private static final int[] ONE = {1, 1, 1};
 

@@ -15,11 +15,13 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /// The kernels of a mixture of experts against plain loops.
+@Tag("processes")
 final class ExpertKernelsTest {
     private static final int HIDDEN = 37;
     private static final int COLUMNS = 41;

@@ -19,6 +19,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /// Every variant of every kernel compiles with NVRTC 13.0 for every architecture, without a warning
@@ -26,6 +27,7 @@ import org.junit.jupiter.api.Test;
 ///
 /// What did not change is not compiled again. With `-Dlockstep.kernels.lock=write` the file is
 /// written instead of compared.
+@Tag("processes")
 final class KernelCompilationTest {
     private static final List<String> ARCHITECTURES =
             List.of("sm_80", "sm_90a", "sm_100a", "sm_120a");

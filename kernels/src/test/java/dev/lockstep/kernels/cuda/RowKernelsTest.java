@@ -16,12 +16,14 @@ import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.function.DoubleUnaryOperator;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /// Norms, element ops and look-ups of rows against plain loops, at odd sizes and with gaps between
 /// rows, in several orders of their threads.
+@Tag("processes")
 final class RowKernelsTest {
     private static final int ROWS = 3;
     private static final int COLUMNS = 157;
