@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.grammar;
+
+import java.util.Map;
+
+/// Rules by name, and the rule that a whole text must match.
+public record Grammar(Map<String, Expression> rules, String start) {
+    public Grammar {
+        rules = Map.copyOf(rules);
+        if (!rules.containsKey(start)) {
+            throw new IllegalArgumentException("a grammar without its first rule " + start);
+        }
+    }
+}
