@@ -8,18 +8,20 @@
 // The settings of a slot and what a sequence has generated. `factor` is 1 / temperature and `depth` -log(min_p), or
 // infinity, both in double; temperature 0 is greedy. MASKED tokens cannot be chosen until `min_tokens` tokens are
 // generated; biased_ids [bias_count] are ascending. reads_counts: whether the slot's row of counts is valid. outputs:
-// tokens generated, the position of the next.
+// tokens generated, the position of the next. restricted: whether only the ids of the slot's row of masks may be chosen.
 #define SAMPLING_SLOT_FIELDS(F)                                                                                       \
   F(double, factor) F(double, depth) F(int64_t, seed) F(const int32_t*, biased_ids) F(const float*, biases)            \
       F(float, temperature) F(float, top_p) F(float, typical_p) F(float, repetition_penalty) F(float, frequency_penalty) \
       F(float, presence_penalty) F(int32_t, top_k) F(int32_t, choice) F(int32_t, min_tokens) F(int32_t, bias_count)    \
       F(int32_t, has_penalties) F(int32_t, reads_counts) F(int32_t, logprobs) F(int32_t, top_logprobs) F(int32_t, admitted) \
-      F(int32_t, outputs) F(int32_t, last) F(int32_t, unused)
+      F(int32_t, outputs) F(int32_t, last) F(int32_t, restricted)
 LS_STRUCT(SamplingSlot, SAMPLING_SLOT_FIELDS, 112)
 
-// slots [slot_count]. counts [slot_count, vocabulary]: of each token of a slot, see below.
-#define SAMPLER_STATE_FIELDS(F) F(SamplingSlot*, slots) F(uint32_t*, counts) F(int32_t, slot_count) F(int32_t, vocabulary)
-LS_STRUCT(SamplerState, SAMPLER_STATE_FIELDS, 24)
+// slots [slot_count]. counts [slot_count, vocabulary]: of each token of a slot, see below. masks [slot_count, words of
+// the vocabulary]: id i is bit i % 64 of word i / 64.
+#define SAMPLER_STATE_FIELDS(F) \
+  F(SamplingSlot*, slots) F(uint32_t*, counts) F(uint64_t*, masks) F(int32_t, slot_count) F(int32_t, vocabulary)
+LS_STRUCT(SamplerState, SAMPLER_STATE_FIELDS, 32)
 
 constexpr uint32_t IN_PROMPT = 0x80000000u;
 constexpr uint32_t MASKED = 0x40000000u;

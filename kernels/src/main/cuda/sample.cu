@@ -13,7 +13,7 @@ LS_STRUCT(Samples, SAMPLES_FIELDS, 64)
 
 // logits [rows, vocabulary] F32; slots [rows], -1 for padding.
 #define SAMPLE_FIELDS(F) F(SamplerState, sampler) F(View, logits) F(const int32_t*, slots) F(Samples, out) F(Report, report)
-LS_STRUCT(SampleParams, SAMPLE_FIELDS, 136)
+LS_STRUCT(SampleParams, SAMPLE_FIELDS, 144)
 
 #define SCORE_FIELDS(F) F(View, logits) F(const int32_t*, targets) F(Samples, out) F(int64_t, top) F(Report, report)
 LS_STRUCT(ScoreParams, SCORE_FIELDS, 120)
@@ -174,6 +174,7 @@ struct Row {
   const SamplingSlot* slot;
   const float* logits;
   const uint32_t* counts;  // null if they change nothing
+  const uint64_t* mask;    // null if every id is allowed
   bool measured;
   float greatest;
   Rank last;      // of the prefix that is kept so far
@@ -195,9 +196,10 @@ struct Row {
     return slot->biases[low];
   }
 
-  // Mask, bias, penalties, in this order.
+  // Masks, bias, penalties, in this order.
   __device__ __forceinline__ float processed(int id) const {
     float x = measured ? cleaned(logits[id]) : logits[id];
+    if (mask != nullptr && !(mask[id / 64] >> (id % 64) & 1)) x = -infinity();
     if (counts == nullptr || counts[id] == 0) return x;
     uint32_t count = counts[id];
     if (count & MASKED && slot->outputs < slot->min_tokens) x = -infinity();
@@ -354,6 +356,7 @@ LS_KERNEL(sample, SampleParams) {
     row.slot = slot;
     row.logits = row_of<const float>(p.logits, at);
     row.counts = slot->reads_counts ? p.sampler.counts + static_cast<int64_t>(p.slots[at]) * count : nullptr;
+    row.mask = slot->restricted ? p.sampler.masks + static_cast<int64_t>(p.slots[at]) * ((count + 63) / 64) : nullptr;
     row.measured = slot->logprobs || slot->top_logprobs > 0;
     row.last = {0xffffffffu, 0xffffffffu, 0xffffffffu};
     row.typical = false;

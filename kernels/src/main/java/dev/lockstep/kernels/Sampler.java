@@ -18,6 +18,17 @@ public interface Sampler extends AutoCloseable {
 
     void release(int slot);
 
+    /// Restricts what [#sample] chooses for a slot: from now until the next call, or the next
+    /// admission, an id that is not allowed counts as one with a logit of minus infinity. What
+    /// follows may still mask some of the allowed ids; if none remains, id 0 is chosen.
+    ///
+    /// @param allowed a bit for each id: id `i` is bit `i % 64` of word `i / 64`
+    void allow(int slot, long[] allowed);
+
+    /// Records ids that follow the last one of a slot without having been sampled, as [#record]
+    /// would have one after the other.
+    void append(int slot, int[] ids);
+
     /// Replaces each id `-1 - slot` by the last id recorded for that slot; other ids, such as the 0
     /// of a padding row, stay.
     ///

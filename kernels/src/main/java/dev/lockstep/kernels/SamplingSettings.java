@@ -5,9 +5,9 @@ import java.util.Map;
 
 /// The sampling settings of one slot; every value is resolved and checked.
 ///
-/// Applied in this order: masked ids, logit bias, repetition, frequency and presence penalty;
-/// greedy rows choose; temperature, min-p, top-k, top-p, typical-p, noise. The noise of a token is
-/// a function of (seed, choice, position, token id) only.
+/// Applied in this order: ids that are not allowed, masked ids, logit bias, repetition, frequency
+/// and presence penalty; greedy rows choose; temperature, min-p, top-k, top-p, typical-p, noise.
+/// The noise of a token is a function of (seed, choice, position, token id) only.
 ///
 /// @param temperature 0 is greedy
 /// @param topP (0, 1], 1 is off
@@ -84,6 +84,16 @@ public record SamplingSettings(
             requireId("stop_token_ids", id, size);
         }
         logitBias.keySet().forEach(id -> requireId("logit_bias", id, size));
+    }
+
+    /// Throws unless a mask has a bit for each id of a vocabulary.
+    public static void requireMask(long[] allowed, int vocabulary) {
+        int words = (vocabulary + Long.SIZE - 1) / Long.SIZE;
+        require(
+                allowed.length >= words,
+                "the number of words of a mask",
+                allowed.length,
+                "at least " + words);
     }
 
     private static void requireId(String name, int id, int size) {

@@ -4,8 +4,11 @@ package dev.lockstep.kernels;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.Map;
 import java.util.Random;
 import java.util.stream.IntStream;
@@ -73,6 +76,118 @@ public interface SamplerContract extends KernelsContract {
                 int greedy = first(logits);
                 assertArrayEquals(new int[] {greedy, greedy}, run.sampleAll(logits, 0, 1));
             }
+        }
+    }
+
+    /// A mask holds for the samples until the next one or the next admission; it changes neither
+    /// the raw log-probabilities nor the noise of the ids that it allows.
+    @Test
+    default void onlyAllowedIdsAreChosen() {
+        SamplingSettings[] all = {
+            SamplingSettings.greedy(),
+            SamplingRun.measured(SamplingRun.settings(1, 1, 0, 0, 7, 0), 3),
+            SamplingRun.settings(0.9f, 0.9f, 0, 0, 7, 0),
+            SamplingRun.settings(0.9f, 1, 5, 0.01f, 7, 0)
+        };
+        int[] slots = IntStream.range(0, all.length).toArray();
+        try (TestDevice device = device()) {
+            for (int vocabulary : new int[] {1, 63, 64, 65, VOCABULARY, LARGE_VOCABULARY}) {
+                var run = new SamplingRun(device, all.length, vocabulary);
+                var random = new Random(vocabulary);
+                for (int trial = 0; trial < 8; trial++) {
+                    float[] logits = TestValues.normal(random, vocabulary);
+                    BitSet allowed = allowed(random, vocabulary);
+                    float[] masked = logits.clone();
+                    for (int id = 0; id < vocabulary; id++) {
+                        masked[id] = allowed.get(id) ? logits[id] : Float.NEGATIVE_INFINITY;
+                    }
+                    for (int slot : slots) {
+                        run.sampler().admit(slot, all[slot], new int[] {0}, new int[0]);
+                    }
+                    int[] expected = run.sampleAll(masked, slots);
+                    int[] free = run.sampleAll(logits, slots);
+                    float[] freeLogprobs = device.floats(run.samples().rows(2).topLogprobs());
+                    for (int slot : slots) {
+                        run.sampler().allow(slot, mask(new BitSet(), vocabulary));
+                        run.sampler().allow(slot, mask(allowed, vocabulary));
+                    }
+                    for (int again = 0; again < 2; again++) {
+                        assertArrayEquals(expected, run.sampleAll(logits, slots));
+                        for (int id : expected) {
+                            assertTrue(allowed.get(id));
+                        }
+                        Samples measured = run.samples().rows(2);
+                        assertArrayEquals(freeLogprobs, device.floats(measured.topLogprobs()));
+                    }
+                    for (int slot : slots) {
+                        run.sampler().admit(slot, all[slot], new int[] {0}, new int[0]);
+                    }
+                    assertArrayEquals(free, run.sampleAll(logits, slots));
+                }
+            }
+        }
+    }
+
+    private static BitSet allowed(Random random, int vocabulary) {
+        var allowed = new BitSet();
+        int density = random.nextInt(3);
+        for (int id = 0; id < vocabulary; id++) {
+            allowed.set(id, random.nextInt(100) < 5 + 45 * density);
+        }
+        allowed.set(random.nextInt(vocabulary));
+        return allowed;
+    }
+
+    private static long[] mask(BitSet allowed, int vocabulary) {
+        return Arrays.copyOf(allowed.toLongArray(), (vocabulary + 63) / 64);
+    }
+
+    @Test
+    default void aMaskThatIsTooShortIsRefused() {
+        try (TestDevice device = device()) {
+            var run = new SamplingRun(device, 1, 65);
+            run.sampler().admit(0, SamplingSettings.greedy(), new int[0], new int[0]);
+            assertThrows(
+                    IllegalArgumentException.class, () -> run.sampler().allow(0, new long[] {1}));
+            assertThrows(
+                    IllegalArgumentException.class,
+                    () -> run.sampler().allow(1, new long[] {1, 1}));
+        }
+    }
+
+    /// Ids that were not sampled count as those that were: for the noise of later ids, penalties
+    /// and the last id.
+    @Test
+    default void appendedIdsCountAsRecordedOnes() {
+        SamplingSettings settings =
+                SamplingRun.settings(0.9f, 0.95f, 0, 0, 5, 1).toBuilder()
+                        .frequencyPenalty(0.7f)
+                        .repetitionPenalty(1.3f)
+                        .build();
+        try (TestDevice device = device()) {
+            var run = new SamplingRun(device, 2, VOCABULARY);
+            float[] logits = TestValues.normal(new Random(8), VOCABULARY);
+            for (int slot = 0; slot < 2; slot++) {
+                run.sampler().admit(slot, settings, new int[] {1, 2}, new int[] {3});
+            }
+            for (int trial = 0; trial < 10; trial++) {
+                int[] ids = new Random(trial).ints(trial, 0, VOCABULARY).toArray();
+                run.sampler().append(0, ids);
+                for (int id : ids) {
+                    run.record(1, id);
+                }
+                int[] both = run.sampleAll(logits, 0, 1);
+                assertEquals(both[1], both[0]);
+                run.record(new int[] {0, 1}, both);
+            }
+            run.sampler().append(0, new int[] {9, 11});
+            Tensor last = device.zeros(DType.I32, 1, 1);
+            device.kernels().copyToDevice(MemorySegment.ofArray(new int[] {-1}), last);
+            run.sampler().resolve(last);
+            assertArrayEquals(new int[] {11}, device.ints(last));
+            assertThrows(
+                    IllegalArgumentException.class,
+                    () -> run.sampler().append(0, new int[] {VOCABULARY}));
         }
     }
 

@@ -72,6 +72,24 @@ final class CpuSampler implements Sampler {
     }
 
     @Override
+    public void allow(int slot, long[] allowed) {
+        requireSlot(slot);
+        SamplingSettings.requireMask(allowed, vocabulary);
+        admitted(slot).allow(allowed);
+    }
+
+    @Override
+    public void append(int slot, int[] ids) {
+        requireSlot(slot);
+        for (int id : ids) {
+            requireId("appended id", id);
+        }
+        for (int id : ids) {
+            admitted(slot).record(id);
+        }
+    }
+
+    @Override
     public void resolve(Tensor ids) {
         ids.require("ids", DType.I32, 1, ids.columns());
         long at = ids.pointer().address();
@@ -193,7 +211,7 @@ final class CpuSampler implements Sampler {
             normalizer = measure(chooser, address, settings.topLogprobs(), row, out);
             MemorySegment.copy(MEMORY, address, MEMORY, chooser.copy(), vocabulary * 4L);
         }
-        slot.process(address);
+        slot.process(address, vocabulary);
         int id = chooser.choose(address, slot);
         writeId(id, row, out);
         if (measured) {

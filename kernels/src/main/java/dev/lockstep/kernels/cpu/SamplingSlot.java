@@ -14,6 +14,7 @@ final class SamplingSlot {
     private final TokenCounts counts = new TokenCounts();
     private final int[] biasedIds;
     private final float[] biases;
+    private long[] allowed = {};
     private int outputs;
     private int last;
 
@@ -58,8 +59,14 @@ final class SamplingSlot {
         }
     }
 
-    /// Applies masks, biases and penalties, in the order of [dev.lockstep.kernels.Sampler#sample].
-    void process(long logits) {
+    /// Restricts the ids to those with a bit here. The caller may change the array afterwards.
+    void allow(long[] mask) {
+        allowed = mask.clone();
+    }
+
+    /// Applies masks, biases and penalties, in the order of [SamplingSettings].
+    void process(long logits, int vocabulary) {
+        restrict(logits, vocabulary);
         if (outputs < settings.minTokens()) {
             for (int id : settings.maskedIds()) {
                 MEMORY.set(FLOAT, logits + id * 4L, Float.NEGATIVE_INFINITY);
@@ -72,6 +79,19 @@ final class SamplingSlot {
         for (int i = 0; i < counts.size(); i++) {
             long at = logits + counts.id(i) * 4L;
             MEMORY.set(FLOAT, at, penalize(MEMORY.get(FLOAT, at), counts.count(i)));
+        }
+    }
+
+    private void restrict(long logits, int vocabulary) {
+        for (int word = 0; word < allowed.length && word * Long.SIZE < vocabulary; word++) {
+            int first = word * Long.SIZE;
+            int count = Math.min(Long.SIZE, vocabulary - first);
+            long masked = ~allowed[word] & (-1L >>> (Long.SIZE - count));
+            while (masked != 0) {
+                int id = first + Long.numberOfTrailingZeros(masked);
+                MEMORY.set(FLOAT, logits + id * 4L, Float.NEGATIVE_INFINITY);
+                masked &= masked - 1;
+            }
         }
     }
 

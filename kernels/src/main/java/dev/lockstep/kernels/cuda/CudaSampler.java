@@ -101,6 +101,8 @@ final class CudaSampler implements Sampler {
         return List.of(
                 SamplerSlots.ADMIT,
                 SamplerSlots.RELEASE,
+                SamplerSlots.ALLOW,
+                SamplerSlots.APPEND,
                 SamplerSlots.COUNT,
                 RESOLVE,
                 RECORD,
@@ -121,6 +123,20 @@ final class CudaSampler implements Sampler {
     public void release(int slot) {
         requireSlot(slot);
         slots.release(slot);
+    }
+
+    @Override
+    public void allow(int slot, long[] allowed) {
+        requireSlot(slot);
+        SamplingSettings.requireMask(allowed, vocabulary);
+        slots.allow(slot, allowed);
+    }
+
+    @Override
+    public void append(int slot, int[] ids) {
+        requireSlot(slot);
+        requireIds("appended id", ids);
+        slots.append(slot, ids);
     }
 
     @Override

@@ -40,11 +40,12 @@ final class SamplerSlots implements AutoCloseable {
                     .i32("admitted")
                     .i32("outputs")
                     .i32("last")
-                    .i32("unused");
+                    .i32("restricted");
     static final KernelStruct STATE =
             named("SamplerState")
                     .pointer("slots")
                     .pointer("counts")
+                    .pointer("masks")
                     .i32("slot_count")
                     .i32("vocabulary");
     static final KernelDeclaration ADMIT =
@@ -60,6 +61,20 @@ final class SamplerSlots implements AutoCloseable {
                     "sampler",
                     "sampler_release",
                     named("SamplerReleaseParams").struct("sampler", STATE).i64("slot"));
+    static final KernelDeclaration ALLOW =
+            new KernelDeclaration(
+                    "sampler",
+                    "sampler_allow",
+                    named("SamplerAllowParams").struct("sampler", STATE).i64("slot"));
+    static final KernelDeclaration APPEND =
+            new KernelDeclaration(
+                    "sampler",
+                    "sampler_append",
+                    named("SamplerAppendParams")
+                            .struct("sampler", STATE)
+                            .i64("slot")
+                            .pointer("ids")
+                            .i64("count"));
     static final KernelDeclaration COUNT =
             new KernelDeclaration(
                     "sampler",
@@ -91,8 +106,11 @@ final class SamplerSlots implements AutoCloseable {
     private final DevicePointer biases;
     private final DevicePointer piece;
     private final DevicePointer counts;
+    private final DevicePointer masks;
     private final CudaOp admit;
     private final CudaOp release;
+    private final CudaOp allow;
+    private final CudaOp append;
     private final CudaOp count;
 
     SamplerSlots(CudaContext context, int slots, int vocabulary) {
@@ -103,9 +121,12 @@ final class SamplerSlots implements AutoCloseable {
         biasedIds = memory.pointer().plus(aligned((long) SLOT.bytes() * slots));
         biases = biasedIds.plus(biasBytes(slots));
         piece = biases.plus(biasBytes(slots));
-        counts = piece.plus(Integer.BYTES * PIECE);
+        masks = piece.plus(Integer.BYTES * PIECE);
+        counts = masks.plus(maskBytes(vocabulary) * slots);
         admit = context.programs().op(ADMIT, UNFUSED);
         release = context.programs().op(RELEASE, UNFUSED);
+        allow = context.programs().op(ALLOW, UNFUSED);
+        append = context.programs().op(APPEND, UNFUSED);
         count = context.programs().op(COUNT, UNFUSED);
     }
 
@@ -114,11 +135,16 @@ final class SamplerSlots implements AutoCloseable {
         return aligned((long) SLOT.bytes() * slots)
                 + 2 * biasBytes(slots)
                 + (long) Integer.BYTES * PIECE
+                + maskBytes(vocabulary) * slots
                 + (long) Integer.BYTES * slots * vocabulary;
     }
 
     private static long biasBytes(int slots) {
         return (long) Float.BYTES * SamplingSettings.MAX_BIASES * slots;
+    }
+
+    private static long maskBytes(int vocabulary) {
+        return (long) Long.BYTES * ((vocabulary + Long.SIZE - 1) / Long.SIZE);
     }
 
     private static long aligned(long bytes) {
@@ -135,7 +161,11 @@ final class SamplerSlots implements AutoCloseable {
 
     /// Adds where the slots are to the parameters of `op`.
     CudaOp addTo(CudaOp op) {
-        return op.pointer(memory.pointer()).pointer(counts).i32(slots).i32(vocabulary);
+        return op.pointer(memory.pointer())
+                .pointer(counts)
+                .pointer(masks)
+                .i32(slots)
+                .i32(vocabulary);
     }
 
     /// Assigns a slot; slot, settings and ids are in range.
@@ -201,6 +231,25 @@ final class SamplerSlots implements AutoCloseable {
         addTo(release.begin()).i64(slot).launch(1, 1, 1, 1);
     }
 
+    /// Restricts the ids of a slot; slot and mask fit.
+    void allow(int slot, long[] allowed) {
+        context.guard().refuse("a mask of a sampler");
+        long bytes = maskBytes(vocabulary);
+        context.staging()
+                .copy(MemorySegment.ofArray(allowed).asSlice(0, bytes), masks.plus(bytes * slot));
+        addTo(allow.begin()).i64(slot).launch(1, 1, 1, 1);
+    }
+
+    /// Counts ids that follow the last one of a slot; slot and ids are in range.
+    void append(int slot, int[] ids) {
+        context.guard().refuse("ids of a sampler");
+        for (int from = 0; from < ids.length; from += PIECE) {
+            int length = Math.min(PIECE, ids.length - from);
+            copyPiece(ids, from, length);
+            addTo(append.begin()).i64(slot).pointer(piece).i64(length).launchThreads(length);
+        }
+    }
+
     private DevicePointer countsOf(int slot) {
         return counts.plus((long) Integer.BYTES * slot * vocabulary);
     }
@@ -235,14 +284,16 @@ final class SamplerSlots implements AutoCloseable {
     private void count(int slot, int[] ids, int flag) {
         for (int from = 0; from < ids.length; from += PIECE) {
             int length = Math.min(PIECE, ids.length - from);
-            MemorySegment host = MemorySegment.ofArray(ids);
-            context.staging()
-                    .copy(
-                            host.asSlice(
-                                    (long) Integer.BYTES * from, (long) Integer.BYTES * length),
-                            piece);
+            copyPiece(ids, from, length);
             count(slot, piece, length, flag);
         }
+    }
+
+    private void copyPiece(int[] ids, int from, int length) {
+        long offset = (long) Integer.BYTES * from;
+        MemorySegment host =
+                MemorySegment.ofArray(ids).asSlice(offset, (long) Integer.BYTES * length);
+        context.staging().copy(host, piece);
     }
 
     private void count(int slot, DevicePointer ids, int length, int flag) {
