@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // libnccl.so.2 of the emulation: collectives between processes of one host.
 //
-// Sums are those of F32 in rank order, rounded once. As in the real library a communicator that does not block connects
-// late: the first collective of a kind is in progress until it was asked for twice, and nothing else may be enqueued.
-// Its end waits for the graphs that hold collectives of it.
+// Sums are those of F32 in rank order, rounded once. As in the real library a communicator that does not block enqueues
+// late: every collective is in progress until it was asked for, the first of a kind, which connects, until it was asked
+// for twice; nothing else may be enqueued meanwhile. Its end waits for the graphs that hold collectives of it.
 #define LS_LIBRARY "nccl"
 #include <chrono>
 #include <map>
@@ -167,12 +167,12 @@ int submit(Communicator* communicator, std::vector<Call> calls, void* stream) {
   }
   bool captures = ls_emulation_is_capturing(stream);
   auto group = std::make_unique<Group>(communicator->state, std::move(calls), captures);
-  if (!connects || state.blocking) return enqueue(std::move(group), stream);
-  if (captures) return state.fail(BAD_USAGE, "a capture has the first collective of its kind"), BAD_USAGE;
+  if (state.blocking) return enqueue(std::move(group), stream);
+  if (connects && captures) return state.fail(BAD_USAGE, "a capture has the first collective of its kind"), BAD_USAGE;
   std::lock_guard<std::mutex> lock(state.mutex);
   state.pending = std::move(group);
   state.pending_stream = stream;
-  state.asked = 0;
+  state.awaited = connects ? 2 : 1;
   return state.result = IN_PROGRESS;
 }
 
@@ -218,6 +218,12 @@ int end(Communicator* communicator) {
   if (ls_emulation_device() != state->device) {
     state->fail(BAD_USAGE, "a communicator is ended by a thread without the context of its device");
     return BAD_USAGE;
+  }
+  {
+    // What was not enqueued yet never is.
+    std::lock_guard<std::mutex> lock(state->mutex);
+    state->pending = nullptr;
+    state->awaited = 0;
   }
   while (state->captured > 0) std::this_thread::sleep_for(std::chrono::microseconds(200));
   unlink(state->path.c_str());
@@ -299,10 +305,12 @@ LS_EXPORT int ncclCommGetAsyncError(Communicator* communicator, int* result) {
   if (fault != 0) return fault;
   State& state = *communicator->state;
   std::unique_lock<std::mutex> lock(state.mutex);
-  if (state.pending != nullptr && ++state.asked >= 2) {
+  if (state.awaited > 0 && --state.awaited == 0) {
     std::unique_ptr<Operation> operation = std::move(state.pending);
     lock.unlock();
-    state.result = enqueue(std::move(operation), state.pending_stream);
+    int code = operation == nullptr ? static_cast<int>(OK) : enqueue(std::move(operation), state.pending_stream);
+    int before = IN_PROGRESS;
+    state.result.compare_exchange_strong(before, code);
   }
   *result = state.result;
   return OK;
@@ -315,13 +323,20 @@ LS_EXPORT int ncclCommAbort(Communicator* communicator) {
   return fault != 0 ? fault : code;
 }
 
-LS_EXPORT int ncclCommFinalize(Communicator*) {
+LS_EXPORT int ncclCommFinalize(Communicator* communicator) {
   LS_CALL("ncclCommFinalize");
-  return fault;
+  if (fault != 0) return fault;
+  State& state = *communicator->state;
+  if (state.result == IN_PROGRESS) return state.fail(BAD_USAGE, "a communicator is finalized while a call is in progress"), BAD_USAGE;
+  if (state.result != OK || state.blocking) return state.result;
+  std::lock_guard<std::mutex> lock(state.mutex);
+  state.awaited = 1;
+  return state.result = IN_PROGRESS;
 }
 
 LS_EXPORT int ncclCommDestroy(Communicator* communicator) {
   LS_CALL("ncclCommDestroy");
+  if (communicator->state->result == IN_PROGRESS) return BAD_ARGUMENT;
   int code = end(communicator);
   return fault != 0 ? fault : code;
 }

@@ -58,10 +58,10 @@ struct State {
   std::string error;
   // Kinds of connections that were made: -1 of collectives, else of a peer.
   std::set<int> connected;
-  // What is in progress: an operation that is enqueued when it was asked for often enough.
+  // What is in progress: an operation that is enqueued when it was asked for so often.
   std::unique_ptr<Operation> pending;
   void* pending_stream = nullptr;
-  int asked = 0;
+  int awaited = 0;
 
   void fail(int code, const std::string& why) {
     std::lock_guard<std::mutex> lock(mutex);

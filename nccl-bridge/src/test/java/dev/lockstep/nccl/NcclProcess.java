@@ -120,8 +120,8 @@ final class NcclProcess implements AutoCloseable {
             out.accept("broadcast " + Arrays.toString(ends(memory)));
             gather();
             cuda.beginCapture(stream);
-            nccl.allReduceSum(memory, memory, ELEMENTS, DType.F32, stream);
-            nccl.broadcast(memory, 4, 0, stream);
+            await(nccl.allReduceSum(memory, memory, ELEMENTS, DType.F32, stream));
+            await(nccl.broadcast(memory, 4, 0, stream));
             CudaGraph graph = cuda.endCapture(stream);
             cuda.launch(graph, stream);
             cuda.launch(graph, stream);
@@ -175,7 +175,7 @@ final class NcclProcess implements AutoCloseable {
             await(nccl.allReduceSum(memory, memory, ELEMENTS, DType.F32, stream));
             cuda.synchronize(stream);
             if (rank == 0) {
-                nccl.allReduceSum(memory, memory, ELEMENTS, DType.F32, stream);
+                await(nccl.allReduceSum(memory, memory, ELEMENTS, DType.F32, stream));
                 out.accept("idle " + cuda.isIdle(stream));
                 nccl.abort();
                 cuda.synchronize(stream);
