@@ -124,7 +124,21 @@ inline bool run_block(unsigned at, size_t dynamic_shared) {
 }
 
 // As the driver numbers errors.
-enum { SUCCESS = 0, INVALID_VALUE = 1, NOT_FOUND = 500, LAUNCH_FAILED = 719 };
+enum { SUCCESS = 0, INVALID_VALUE = 1, NOT_FOUND = 500, MISALIGNED_ADDRESS = 716, LAUNCH_FAILED = 719 };
+
+// Where the compiler has checked an access.
+struct CheckedAccess {
+  const char* file;
+  uint32_t line, column;
+  const void* type;
+  unsigned char alignment_bits, kind;
+};
+
+// Whether the launch that runs has accessed an address that is no multiple of its type's size.
+inline bool& misaligned() {
+  static bool one = false;
+  return one;
+}
 
 inline int run(const char* name, const unsigned grid[3], const unsigned size[3], unsigned dynamic_shared, const void* params, unsigned long seed) {
   Block& one = block();
@@ -141,6 +155,7 @@ inline int run(const char* name, const unsigned grid[3], const unsigned size[3],
   launch().kernel = kernel;
   launch().params = params;
   launch().order.begin(seed);
+  misaligned() = false;
   one.grid = {grid[0], grid[1], grid[2]};
   one.size = {size[0], size[1], size[2]};
   if (blocks > UINT32_MAX / 4) return one.fail("%s: more blocks than can be emulated", name), INVALID_VALUE;
@@ -149,11 +164,20 @@ inline int run(const char* name, const unsigned grid[3], const unsigned size[3],
   bool right = true;
   for (uint64_t i = 0; right && i < blocks; i++) right = run_block(order[i], dynamic_shared);
   free(order);
-  if (!right) fprintf(stderr, "emulated kernel %s: %s\n", name, one.error);
-  return right ? SUCCESS : LAUNCH_FAILED;
+  if (!right || misaligned()) fprintf(stderr, "emulated kernel %s: %s\n", name, one.error);
+  return !right ? LAUNCH_FAILED : misaligned() ? MISALIGNED_ADDRESS : SUCCESS;
 }
 
 }  // namespace ls_emulated
+
+// The compiler calls it for a wrong address; the access follows.
+extern "C" __attribute__((visibility("hidden"), used)) inline void __ubsan_handle_type_mismatch_v1(const ls_emulated::CheckedAccess* access,
+                                                                                                   uintptr_t address) {
+  if (ls_emulated::misaligned()) return;
+  ls_emulated::misaligned() = true;
+  ls_emulated::block().fail("line %u: address %lx is no multiple of %d", access->line, static_cast<unsigned long>(address),
+                            1 << access->alignment_bits);
+}
 
 #define LS_EXPORT extern "C" __attribute__((visibility("default")))
 

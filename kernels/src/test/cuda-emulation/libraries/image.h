@@ -19,7 +19,10 @@ struct Kernel {
   Image* image;
   std::string name;
   size_t params_bytes;
-  int max_dynamic_shared = 48 * 1024;
+  // Of all kernels of its file together.
+  int static_shared;
+  // What is left of 48 KiB, unless an attribute asks for more.
+  int max_dynamic_shared;
 };
 
 struct Image {
@@ -68,6 +71,8 @@ struct Image {
     kernel->image = this;
     kernel->name = name;
     kernel->params_bytes = bytes;
+    kernel->static_shared = static_shared == nullptr ? 0 : static_cast<int>(static_shared());
+    kernel->max_dynamic_shared = kernel->static_shared > 48 * 1024 ? 0 : 48 * 1024 - kernel->static_shared;
     return (kernels[name] = std::move(kernel)).get();
   }
 

@@ -58,7 +58,7 @@ LS_EXPORT int cuFuncGetAttribute(int* value, int attribute, void* function) {
   const Kernel* kernel = static_cast<Kernel*>(function);
   switch (attribute) {
     case 0: *value = 1024; return SUCCESS;
-    case 1: *value = kernel->image->static_shared == nullptr ? 0 : static_cast<int>(kernel->image->static_shared()); return SUCCESS;
+    case 1: *value = kernel->static_shared; return SUCCESS;
     case 3: *value = 0; return SUCCESS;
     case 4: *value = 32; return SUCCESS;
     case 8: *value = kernel->max_dynamic_shared; return SUCCESS;
@@ -68,8 +68,9 @@ LS_EXPORT int cuFuncGetAttribute(int* value, int attribute, void* function) {
 
 LS_EXPORT int cuFuncSetAttribute(void* function, int attribute, int value) {
   CONTEXT_CALL("cuFuncSetAttribute");
-  if (attribute != 8 || value < 0 || value > 227 * 1024) return INVALID_VALUE;
-  static_cast<Kernel*>(function)->max_dynamic_shared = value;
+  Kernel* kernel = static_cast<Kernel*>(function);
+  if (attribute != 8 || value < 0 || value > 227 * 1024 - kernel->static_shared) return INVALID_VALUE;
+  kernel->max_dynamic_shared = value;
   return SUCCESS;
 }
 

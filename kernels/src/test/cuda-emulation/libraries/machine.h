@@ -68,6 +68,13 @@ inline int refuse_in_capture() {
   return code;
 }
 
+// Ends the capture of a stream whose progress a thread, be it any, asks or waits for.
+inline int refuse_captured(Stream* stream) {
+  if (stream->capture == nullptr) return refuse_in_capture();
+  stream->capture->valid = false;
+  return CAPTURE_UNSUPPORTED;
+}
+
 inline int enqueue(Stream* stream, std::shared_ptr<Operation> operation) {
   if (machine().streams.count(stream) == 0) return INVALID_HANDLE;
   if (stream->capture != nullptr) {

@@ -30,7 +30,7 @@ LS_EXPORT int cuStreamSynchronize(void* stream) {
   CONTEXT_CALL("cuStreamSynchronize");
   Stream* on = static_cast<Stream*>(stream);
   if (machine().streams.count(on) == 0) return INVALID_HANDLE;
-  if (int code = refuse_in_capture()) return code;
+  if (int code = refuse_captured(on)) return code;
   return on->device->wait(lock, [on] { return on->idle(); });
 }
 
@@ -38,7 +38,7 @@ LS_EXPORT int cuStreamQuery(void* stream) {
   CONTEXT_CALL("cuStreamQuery");
   Stream* on = static_cast<Stream*>(stream);
   if (machine().streams.count(on) == 0) return INVALID_HANDLE;
-  if (int code = refuse_in_capture()) return code;
+  if (int code = refuse_captured(on)) return code;
   if (on->idle()) return SUCCESS;
   on->device->ask();
   return NOT_READY;

@@ -25,6 +25,7 @@ import org.bytedeco.javacpp.PointerPointer;
 /// runs them. Every algorithm adds in the same order in every run: sums that are cut are kept in
 /// F32 and added in a step of their own.
 public final class CublasLt implements AutoCloseable {
+    private static final int SUCCESS = 0;
     private static final int F32 = 0;
     private static final int BF16 = 14;
     private static final int COMPUTE_F32 = 68;
@@ -36,6 +37,7 @@ public final class CublasLt implements AutoCloseable {
     private static final int ALIGNMENT_OF_A = 5;
     private static final int ALIGNMENT_OF_D = 8;
 
+    private final Cuda cuda;
     private final cublasLtContext context = new cublasLtContext();
     private final Arena arena = Arena.ofShared();
     private final NativeAddress one;
@@ -45,7 +47,8 @@ public final class CublasLt implements AutoCloseable {
     private final NativeAddress outputAddress = new NativeAddress();
     private final NativeAddress workspaceAddress = new NativeAddress();
 
-    private CublasLt() {
+    private CublasLt(Cuda cuda) {
+        this.cuda = cuda;
         one = new NativeAddress().set(arena.allocateFrom(JAVA_FLOAT, 1).address());
         zero = new NativeAddress().set(arena.allocateFrom(JAVA_FLOAT, 0).address());
         check(cublas.cublasLtCreate(context), "cublasLtCreate");
@@ -53,7 +56,7 @@ public final class CublasLt implements AutoCloseable {
 
     /// Opens cuBLASLt on a device, to which the calling thread is attached.
     public static CublasLt open(Cuda cuda) {
-        var cublasLt = new CublasLt();
+        var cublasLt = new CublasLt(cuda);
         cuda.libraries().requireOneCopyEach();
         return cublasLt;
     }
@@ -158,7 +161,11 @@ public final class CublasLt implements AutoCloseable {
                         workspaceAddress.set(workspace.address()),
                         plan.workspaceBytes(),
                         stream.handle());
-        check(code, "cublasLtMatmul");
+        if (code != SUCCESS) {
+            // cuBLASLt does not tell that the device is lost; every call of the driver does.
+            cuda.freeBytes();
+            check(code, "cublasLtMatmul");
+        }
     }
 
     private static cublasLtMatrixLayoutOpaque_t layout(
@@ -213,7 +220,7 @@ public final class CublasLt implements AutoCloseable {
     }
 
     private static void check(int status, String function) {
-        if (status != 0) {
+        if (status != SUCCESS) {
             throw new CudaException(
                     function,
                     status,

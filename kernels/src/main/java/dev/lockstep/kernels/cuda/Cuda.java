@@ -11,33 +11,26 @@ import org.apache.logging.log4j.Logger;
 import org.bytedeco.cuda.cudart.CUctx_st;
 import org.bytedeco.cuda.cudart.CUevent_st;
 import org.bytedeco.cuda.cudart.CUfunc_st;
-import org.bytedeco.cuda.cudart.CUgraphExec_st;
-import org.bytedeco.cuda.cudart.CUgraph_st;
 import org.bytedeco.cuda.cudart.CUkern_st;
 import org.bytedeco.cuda.cudart.CUlib_st;
 import org.bytedeco.cuda.cudart.CUstream_st;
 import org.bytedeco.cuda.global.cudart;
-import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.IntPointer;
 import org.bytedeco.javacpp.Pointer;
-import org.bytedeco.javacpp.PointerPointer;
 import org.bytedeco.javacpp.SizeTPointer;
-import org.jspecify.annotations.Nullable;
 
 /// The driver's calls on one device, in its primary context; the worker that opened it closes it.
 ///
-/// Every call is checked; a failure is a [CudaException]. A thread calls [#attachThread] once
-/// before all other calls. Which thread uses a stream at a time is the caller's business, all other
-/// calls may come from any attached thread.
+/// Every call is checked; a failure is a [CudaException], or a
+/// [dev.lockstep.kernels.DeviceLostException] where only a new process can use the device. A thread
+/// calls [#attachThread] once before all other calls. Which thread uses a stream at a time is the
+/// caller's business, all other calls may come from any attached thread.
 public final class Cuda implements AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(Cuda.class);
-    private static final int SUCCESS = 0;
-    private static final int NOT_READY = 600;
     private static final int STREAM_NON_BLOCKING = 1;
     private static final int EVENT_BLOCKING_SYNC = 1;
     private static final int EVENT_DISABLE_TIMING = 2;
     private static final int HOST_PORTABLE_MAPPED = 1 | 2;
-    private static final int CAPTURE_THREAD_LOCAL = 1;
     private static final int MAX_THREADS = 0;
     private static final int STATIC_SHARED = 1;
     private static final int LOCAL_BYTES = 3;
@@ -51,7 +44,8 @@ public final class Cuda implements AutoCloseable {
     private final CudaLibraries libraries;
     private final int handle;
     private final CUctx_st context = new CUctx_st();
-    private volatile @Nullable CudaKernel lastKernel;
+    private final CudaErrors errors = new CudaErrors();
+    private final CudaGraphs graphs = new CudaGraphs(errors);
 
     private Cuda(CudaDevice device, CudaLibraries libraries) {
         this.device = device;
@@ -90,6 +84,11 @@ public final class Cuda implements AutoCloseable {
 
     public CudaLibraries libraries() {
         return libraries;
+    }
+
+    /// Returns the calls that capture streams and launch what they captured.
+    public CudaGraphs graphs() {
+        return graphs;
     }
 
     public int driverVersion() {
@@ -239,7 +238,7 @@ public final class Cuda implements AutoCloseable {
 
     /// Returns whether all that was enqueued has run.
     public boolean isIdle(CudaStream stream) {
-        return isReady(cudart.cuStreamQuery(stream.handle()), "cuStreamQuery");
+        return errors.isReady(cudart.cuStreamQuery(stream.handle()), "cuStreamQuery");
     }
 
     /// Creates an event; a thread that waits for it sleeps.
@@ -261,7 +260,7 @@ public final class Cuda implements AutoCloseable {
 
     /// Returns whether the device has passed the point recorded last; true if none was.
     public boolean isReached(CudaEvent event) {
-        return isReady(cudart.cuEventQuery(event.handle()), "cuEventQuery");
+        return errors.isReady(cudart.cuEventQuery(event.handle()), "cuEventQuery");
     }
 
     /// Waits until the device has passed the point recorded last.
@@ -346,7 +345,7 @@ public final class Cuda implements AutoCloseable {
                     "the parameters of %s take %d bytes, at most %d"
                             .formatted(kernel.name(), parameters.byteSize(), MAX_PARAMETERS));
         }
-        lastKernel = kernel;
+        errors.launched(kernel);
         try {
             check(
                     cudart.cuLaunchKernel(
@@ -367,80 +366,7 @@ public final class Cuda implements AutoCloseable {
         }
     }
 
-    // Graphs.
-
-    /// Lets `stream` collect what is enqueued instead of running it, until [#endCapture] by the
-    /// same thread. In between this thread's waits, allocations and copies of memory that is not
-    /// pinned fail.
-    public void beginCapture(CudaStream stream) {
-        check(
-                cudart.cuStreamBeginCapture(stream.handle(), CAPTURE_THREAD_LOCAL),
-                "cuStreamBeginCapture");
-    }
-
-    /// Ends the capture; throws if anything in it was refused.
-    public CudaGraph endCapture(CudaStream stream) {
-        var graph = new CUgraph_st();
-        check(cudart.cuStreamEndCapture(stream.handle(), graph), "cuStreamEndCapture");
-        try {
-            var executable = new CUgraphExec_st();
-            check(cudart.cuGraphInstantiate(executable, graph, 0), "cuGraphInstantiate");
-            return new CudaGraph(executable);
-        } finally {
-            check(cudart.cuGraphDestroy(graph), "cuGraphDestroy");
-        }
-    }
-
-    /// Ends a capture in which something failed and drops what it has collected.
-    public void abandonCapture(CudaStream stream) {
-        var graph = new CUgraph_st();
-        if (cudart.cuStreamEndCapture(stream.handle(), graph) == SUCCESS && !graph.isNull()) {
-            check(cudart.cuGraphDestroy(graph), "cuGraphDestroy");
-        }
-    }
-
-    /// Brings a graph to the device, so that its first launch costs no more than the others.
-    public void upload(CudaGraph graph, CudaStream stream) {
-        check(cudart.cuGraphUpload(graph.handle(), stream.handle()), "cuGraphUpload");
-    }
-
-    public void launch(CudaGraph graph, CudaStream stream) {
-        check(cudart.cuGraphLaunch(graph.handle(), stream.handle()), "cuGraphLaunch");
-    }
-
-    public void destroy(CudaGraph graph) {
-        check(cudart.cuGraphExecDestroy(graph.handle()), "cuGraphExecDestroy");
-    }
-
-    // Errors.
-
-    private boolean isReady(int code, String function) {
-        if (code == NOT_READY) {
-            return false;
-        }
-        check(code, function);
-        return true;
-    }
-
     private void check(int code, String function) {
-        if (code != SUCCESS) {
-            throw failure(code, function);
-        }
-    }
-
-    private CudaException failure(int code, String function) {
-        CudaKernel kernel = lastKernel;
-        try (var text = new PointerPointer<BytePointer>(1)) {
-            String name =
-                    cudart.cuGetErrorName(code, text) == SUCCESS ? string(text) : "unknown error";
-            String description = cudart.cuGetErrorString(code, text) == SUCCESS ? string(text) : "";
-            return new CudaException(
-                    function, code, name, description, kernel == null ? "" : kernel.name());
-        }
-    }
-
-    private static String string(PointerPointer<BytePointer> text) {
-        BytePointer string = text.get(BytePointer.class, 0);
-        return string == null || string.isNull() ? "" : string.getString();
+        errors.check(code, function);
     }
 }

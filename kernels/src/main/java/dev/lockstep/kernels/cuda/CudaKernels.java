@@ -10,6 +10,7 @@ import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.Device;
 import dev.lockstep.kernels.DeviceBuffer;
 import dev.lockstep.kernels.DeviceCapabilities;
+import dev.lockstep.kernels.DeviceLostException;
 import dev.lockstep.kernels.EmbeddingTable;
 import dev.lockstep.kernels.ExpertLayer;
 import dev.lockstep.kernels.ExpertScratch;
@@ -31,11 +32,15 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
 
 /// Kernels on one GPU: ops are enqueued to one stream, from one thread at a time.
 ///
 /// The code that opened it closes it, after every buffer, recording and cache allocated from it.
 public final class CudaKernels implements Kernels {
+    private static final Logger LOG = LogManager.getLogger(CudaKernels.class);
+
     private final Cuda cuda;
     private final CublasLt cublasLt;
     private final Device device;
@@ -370,10 +375,8 @@ public final class CudaKernels implements Kernels {
             cublasLt.close();
             context.close();
             cuda.close();
-        } catch (CudaException failure) {
-            if (!failure.isSticky()) {
-                throw failure;
-            }
+        } catch (DeviceLostException lost) {
+            LOG.debug("A lost device has nothing left to free", lost);
         }
     }
 

@@ -2,6 +2,7 @@
 package dev.lockstep.kernels.cuda;
 
 import dev.lockstep.kernels.CheckedIndex;
+import dev.lockstep.kernels.DeviceLostException;
 import dev.lockstep.kernels.DevicePointer;
 import dev.lockstep.kernels.IndexException;
 import dev.lockstep.kernels.Mark;
@@ -58,17 +59,13 @@ final class CudaMarks implements AutoCloseable {
     synchronized Mark mark() {
         guard.refuse("a mark");
         long number = made + 1;
-        try {
-            if (number - PLACES > settled) {
-                cuda.await(event(number));
-                settle(number - PLACES);
-            }
-            cuda.copyToHost(place(number), word, stream);
-            cuda.fill(word, (byte) 0, Integer.BYTES, stream);
-            cuda.record(event(number), stream);
-        } catch (CudaException failure) {
-            throw failure.orLost();
+        if (number - PLACES > settled) {
+            cuda.await(event(number));
+            settle(number - PLACES);
         }
+        cuda.copyToHost(place(number), word, stream);
+        cuda.fill(word, (byte) 0, Integer.BYTES, stream);
+        cuda.record(event(number), stream);
         made = number;
         return new Point(number);
     }
@@ -98,7 +95,7 @@ final class CudaMarks implements AutoCloseable {
             }
             try {
                 return cuda.isReached(event(number));
-            } catch (CudaException failure) {
+            } catch (CudaException | DeviceLostException failure) {
                 return true;
             }
         }
@@ -107,12 +104,8 @@ final class CudaMarks implements AutoCloseable {
         public void await() {
             guard.refuse("a wait");
             if (settled < number) {
-                try {
-                    // If the event has become that of a later mark, this wait is longer.
-                    cuda.await(event(number));
-                } catch (CudaException failure) {
-                    throw failure.orLost();
-                }
+                // If the event has become that of a later mark, this wait is longer.
+                cuda.await(event(number));
                 settle(number);
             }
             throwRefusal(number);

@@ -2,6 +2,7 @@
 package dev.lockstep.kernels.cuda;
 
 import dev.lockstep.kernels.DeviceBuffer;
+import dev.lockstep.kernels.DeviceLostException;
 import dev.lockstep.kernels.DevicePointer;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -10,12 +11,15 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicLong;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
 
 /// Zeroed device memory, and host memory that the device reaches.
 ///
 /// [#buffer] allocates memory that its caller closes; [#reserve] allocates memory for weights,
 /// which is freed when the kernels close this. Nothing is allocated within a recording.
 final class CudaMemory implements AutoCloseable {
+    private static final Logger LOG = LogManager.getLogger(CudaMemory.class);
     private static final long CHUNK = 2 << 20;
     private static final long ALIGNMENT = 256;
 
@@ -41,20 +45,16 @@ final class CudaMemory implements AutoCloseable {
         }
         guard.refuse("an allocation of device memory");
         long held = Math.max(bytes, 1);
+        DevicePointer memory = cuda.allocate(held);
+        allocated.addAndGet(bytes);
+        var buffer = new DeviceBuffer(memory, bytes, () -> free(memory, bytes));
         try {
-            DevicePointer memory = cuda.allocate(held);
-            allocated.addAndGet(bytes);
-            var buffer = new DeviceBuffer(memory, bytes, () -> free(memory, bytes));
-            try {
-                cuda.fill(memory, (byte) 0, held, stream);
-            } catch (CudaException failure) {
-                buffer.close();
-                throw failure;
-            }
-            return buffer;
-        } catch (CudaException failure) {
-            throw failure.orLost();
+            cuda.fill(memory, (byte) 0, held, stream);
+        } catch (RuntimeException failure) {
+            buffer.close();
+            throw failure;
         }
+        return buffer;
     }
 
     private void free(DevicePointer memory, long bytes) {
@@ -62,11 +62,8 @@ final class CudaMemory implements AutoCloseable {
         allocated.addAndGet(-bytes);
         try {
             cuda.free(memory);
-        } catch (CudaException failure) {
-            // The memory of a lost device is lost with it.
-            if (!failure.isSticky()) {
-                throw failure;
-            }
+        } catch (DeviceLostException lost) {
+            LOG.debug("The memory of a lost device is lost with it", lost);
         }
     }
 

@@ -148,10 +148,6 @@ final class CudaOp {
                     "%d of %d numbers of the parameters of %s"
                             .formatted(next, leaves.length, kernel.name()));
         }
-        try {
-            cuda.launch(kernel, gridX, gridY, gridZ, threads, sharedBytes, parameters, stream);
-        } catch (CudaException failure) {
-            throw failure.orLost();
-        }
+        cuda.launch(kernel, gridX, gridY, gridZ, threads, sharedBytes, parameters, stream);
     }
 }

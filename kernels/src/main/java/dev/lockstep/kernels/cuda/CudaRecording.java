@@ -22,17 +22,17 @@ final class CudaRecording implements Recording {
         context.guard().begin();
         try {
             context.progress().advance();
-            cuda.beginCapture(stream);
+            cuda.graphs().beginCapture(stream);
             long before = context.progress().announced();
             long recorded;
             CudaGraph graph;
             try {
                 ops.run();
                 context.progress().advance();
-                graph = cuda.endCapture(stream);
+                graph = cuda.graphs().endCapture(stream);
             } catch (Throwable failure) {
                 context.progress().forget();
-                cuda.abandonCapture(stream);
+                cuda.graphs().abandonCapture(stream);
                 throw failure;
             } finally {
                 recorded = context.progress().announced() - before;
@@ -40,14 +40,12 @@ final class CudaRecording implements Recording {
             }
             var recording = new CudaRecording(context, graph, recorded);
             try {
-                cuda.upload(graph, stream);
+                cuda.graphs().upload(graph, stream);
             } catch (CudaException failure) {
                 recording.close();
                 throw failure;
             }
             return recording;
-        } catch (CudaException failure) {
-            throw failure.orLost();
         } finally {
             context.guard().end();
         }
@@ -56,16 +54,12 @@ final class CudaRecording implements Recording {
     @Override
     public void launch() {
         context.guard().refuse("a recording");
-        try {
-            context.cuda().launch(graph, context.stream());
-            context.progress().announce(ops);
-        } catch (CudaException failure) {
-            throw failure.orLost();
-        }
+        context.cuda().graphs().launch(graph, context.stream());
+        context.progress().announce(ops);
     }
 
     @Override
     public void close() {
-        context.cuda().destroy(graph);
+        context.cuda().graphs().destroy(graph);
     }
 }

@@ -8,11 +8,14 @@ import dev.lockstep.kernels.ScratchNeed;
 /// Scratch memory that only grows; growing loses its content. The op that owns it closes it.
 final class CudaScratch implements ScratchNeed.Memory, AutoCloseable {
     private final CudaMemory memory;
-    private DeviceBuffer buffer;
+    private DeviceBuffer buffer = nothing();
 
     CudaScratch(CudaMemory memory) {
         this.memory = memory;
-        buffer = memory.buffer(0);
+    }
+
+    private static DeviceBuffer nothing() {
+        return new DeviceBuffer(new DevicePointer(0), 0, () -> {});
     }
 
     /// Returns at least `bytes` bytes, 256-byte aligned.
@@ -25,7 +28,7 @@ final class CudaScratch implements ScratchNeed.Memory, AutoCloseable {
     @Override
     public void reserve(long bytes) {
         if (bytes > buffer.bytes()) {
-            buffer.close();
+            close();
             buffer = memory.buffer(bytes);
         }
     }
@@ -38,5 +41,7 @@ final class CudaScratch implements ScratchNeed.Memory, AutoCloseable {
     @Override
     public void close() {
         buffer.close();
+        // What cannot grow holds nothing.
+        buffer = nothing();
     }
 }

@@ -44,14 +44,10 @@ final class CudaStaging implements AutoCloseable {
     MemorySegment claim(long bytes) {
         guard.refuse("a copy from the host");
         if (used + bytes > SLOT_BYTES) {
-            try {
-                cuda.record(read[slot], stream);
-                slot = (slot + 1) % SLOTS;
-                // An event that was not recorded yet counts as reached.
-                cuda.await(read[slot]);
-            } catch (CudaException failure) {
-                throw failure.orLost();
-            }
+            cuda.record(read[slot], stream);
+            slot = (slot + 1) % SLOTS;
+            // An event that was not recorded yet counts as reached.
+            cuda.await(read[slot]);
             used = 0;
         }
         MemorySegment claimed = memory.asSlice(slot * SLOT_BYTES + used, bytes);
@@ -61,11 +57,7 @@ final class CudaStaging implements AutoCloseable {
 
     /// Copies claimed memory, or a part of it, to the device.
     void enqueue(MemorySegment claimed, DevicePointer to) {
-        try {
-            cuda.copyToDevice(to, claimed, stream);
-        } catch (CudaException failure) {
-            throw failure.orLost();
-        }
+        cuda.copyToDevice(to, claimed, stream);
     }
 
     @Override

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels.cuda;
 
-import dev.lockstep.kernels.DevicePointer;
 import dev.lockstep.kernels.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -42,7 +41,7 @@ final class HostCopies {
         }
         long rowBytes = source.runBytes();
         for (int row = 0; row < source.runs(); row++) {
-            enqueue(host.asSlice(row * rowBytes, rowBytes), source.run(row));
+            cuda.copyToHost(host.asSlice(row * rowBytes, rowBytes), source.run(row), stream);
         }
     }
 
@@ -54,7 +53,7 @@ final class HostCopies {
         for (int row = 0; row < source.runs(); row++) {
             for (long at = 0; at < rowBytes; ) {
                 long bytes = Math.min(rowBytes - at, PIECE - filled);
-                enqueue(received.asSlice(filled, bytes), source.run(row).plus(at));
+                cuda.copyToHost(received.asSlice(filled, bytes), source.run(row).plus(at), stream);
                 at += bytes;
                 filled += bytes;
                 if (filled == PIECE) {
@@ -71,13 +70,5 @@ final class HostCopies {
         marks.mark().await();
         MemorySegment.copy(received, 0, host, at, bytes);
         return at + bytes;
-    }
-
-    private void enqueue(MemorySegment to, DevicePointer from) {
-        try {
-            cuda.copyToHost(to, from, stream);
-        } catch (CudaException failure) {
-            throw failure.orLost();
-        }
     }
 }

@@ -259,16 +259,8 @@ final class SamplerSlots implements AutoCloseable {
     }
 
     private void clearCounts(int slot) {
-        try {
-            context.cuda()
-                    .fill(
-                            countsOf(slot),
-                            (byte) 0,
-                            (long) Integer.BYTES * vocabulary,
-                            context.stream());
-        } catch (CudaException failure) {
-            throw failure.orLost();
-        }
+        long bytes = (long) Integer.BYTES * vocabulary;
+        context.cuda().fill(countsOf(slot), (byte) 0, bytes, context.stream());
     }
 
     private void copyBiases(int slot, Map<Integer, Float> logitBias) {

@@ -103,14 +103,14 @@ final class CublasLtTest {
         DevicePointer input = upload(DType.F32, 1, 1, 1, 1);
         DevicePointer output = upload(DType.F32, 0, 0, 0, 0);
         MatmulPlan plan = cublasLt.plan(shape, WORKSPACE);
-        cuda.beginCapture(stream);
+        cuda.graphs().beginCapture(stream);
         cublasLt.matmul(plan, weight, input, output, workspace, stream);
-        CudaGraph graph = cuda.endCapture(stream);
-        cuda.launch(graph, stream);
+        CudaGraph graph = cuda.graphs().endCapture(stream);
+        cuda.graphs().launch(graph, stream);
         float once = download(DType.F32, output, 4)[2];
-        cuda.launch(graph, stream);
+        cuda.graphs().launch(graph, stream);
         assertEquals(2 * once, download(DType.F32, output, 4)[2], 1e-5);
-        cuda.destroy(graph);
+        cuda.graphs().destroy(graph);
         cublasLt.destroy(plan);
     }
 

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.lockstep.kernels.DeviceLostException;
 import dev.lockstep.kernels.DevicePointer;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -33,7 +34,7 @@ final class CudaFaultTest {
                 """
                 launched
                 cuStreamSynchronize failed: CUDA_ERROR_ILLEGAL_ADDRESS (700), an illegal memory access was encountered; the last kernel was %s
-                sticky true
+                lost true
                 cuMemAlloc failed: CUDA_ERROR_ILLEGAL_ADDRESS (700), an illegal memory access was encountered; the last kernel was %s
                 """;
         assertEquals(expected.formatted("stray", "stray"), run(Map.of(), "stray"));
@@ -48,7 +49,7 @@ final class CudaFaultTest {
                 output.startsWith(
                         "launched\ncuStreamSynchronize failed: CUDA_ERROR_LAUNCH_FAILED (719)"),
                 output);
-        assertTrue(output.contains("sticky true\ncuMemAlloc failed"), output);
+        assertTrue(output.contains("lost true\ncuMemAlloc failed"), output);
     }
 
     @Test
@@ -56,7 +57,7 @@ final class CudaFaultTest {
         assertEquals(
                 """
                 cuLaunchKernel failed: CUDA_ERROR_OUT_OF_MEMORY (2), out of memory; the last kernel was affine
-                sticky false
+                lost false
                 works
                 """,
                 run(Map.of("CUDA_EMULATION_FAULTS", "cuLaunchKernel:1:2"), "affine"));
@@ -143,14 +144,14 @@ final class CudaFaultTest {
                 cuda.launch(kernel, 1, 1, 1, 32, 0, parameters, stream);
                 System.out.println("launched");
                 cuda.synchronize(stream);
-            } catch (CudaException failure) {
+            } catch (CudaException | DeviceLostException failure) {
                 System.out.println(failure.getMessage());
-                System.out.println("sticky " + failure.isSticky());
+                System.out.println("lost " + (failure instanceof DeviceLostException));
             }
             try {
                 cuda.allocate(16);
                 System.out.println("works");
-            } catch (CudaException failure) {
+            } catch (CudaException | DeviceLostException failure) {
                 System.out.println(failure.getMessage());
             }
         }

@@ -294,11 +294,13 @@ final class CudaKernelsTest {
 
     @Test
     void aLostDeviceIsToldByOpsAndWaits() throws IOException, InterruptedException {
-        for (String fault : List.of("cuLaunchKernel:3:719", "cuEventRecord:1:700")) {
+        for (String fault : List.of("cuLaunchKernel:4:719", "cuEventRecord:2:700")) {
             ForkedJava run =
                     ForkedJava.run(Lost.class, Map.of("CUDA_EMULATION_FAULTS", fault), List.of());
             assertTrue(run.output().contains("wait: DeviceLostException"), run.output());
             assertTrue(run.output().contains("op: DeviceLostException"), run.output());
+            assertTrue(run.output().contains("product: DeviceLostException"), run.output());
+            assertFalse(run.output().contains("CudaException"), run.output());
             assertEquals(0, run.code(), run.output());
         }
     }
@@ -310,9 +312,12 @@ final class CudaKernelsTest {
         public static void main(String[] arguments) {
             CudaKernels kernels = CudaUnderTest.open(DType.F32);
             Tensor x = kernels.allocate(64).tensor(0, DType.F32, 2, 8);
+            StoredMatrix stored = StoredMatrix.random(TensorType.F32, 8, 8, 1);
+            PackedWeight weight = kernels.prepare(List.of(stored.whole()), DType.F32);
             tell("before", () -> kernels.scale(x, 1));
             for (int i = 0; i < 4; i++) {
                 tell("wait", kernels::synchronize);
+                tell("product", () -> kernels.matmul(x, weight, x));
                 tell("op", () -> kernels.scale(x, 1));
             }
             kernels.close();

@@ -30,6 +30,7 @@ import java.util.stream.Stream;
 /// options is compiled once; its object is never unloaded.
 @SuppressWarnings("restricted")
 final class EmulatedObject {
+    static final int MISALIGNED_ADDRESS = 716;
     static final int LAUNCH_FAILED = 719;
 
     private static final Path EMULATION = Path.of("src/test/cuda-emulation");

@@ -131,6 +131,19 @@ final class EmulationTest {
     }
 
     @Test
+    void anAddressThatIsNoMultipleOfItsTypeFailsTheLaunch() {
+        MemorySegment x = arena.allocateFrom(ValueLayout.JAVA_FLOAT, 1, 2);
+        MemorySegment out = floats(1);
+        assertEquals(0, call("copy_float", x, 1, 2, out, 4).launch(ONE, 1, 0, 0));
+        assertEquals(2, out.get(ValueLayout.JAVA_FLOAT, 0));
+        assertEquals(
+                EmulatedObject.MISALIGNED_ADDRESS,
+                call("copy_float", x, 1, 2, out, 2).launch(ONE, 1, 0, 0));
+        assertTrue(checks.error().contains("is no multiple of 4"), checks.error());
+        assertEquals(0, call("copy_float", x, 1, 2, out, 0).launch(ONE, 1, 0, 0));
+    }
+
+    @Test
     void theFirstIndexOutOfRangeIsReportedOnce() {
         MemorySegment out = floats(1);
         call("report_all", out, 0, 0, out, 0).launch(ONE, 64, 0, 0);

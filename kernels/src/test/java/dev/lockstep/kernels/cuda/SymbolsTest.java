@@ -21,7 +21,9 @@ final class SymbolsTest {
     void bindingsCallTheFunctionsOfTheListAndNoOthers() throws IOException {
         var called =
                 new TreeSet<String>(
-                        CalledSymbols.ofBytedeco(Cuda.class, Set.of("Cuda", "CublasLt")));
+                        CalledSymbols.ofBytedeco(
+                                Cuda.class,
+                                Set.of("Cuda", "CudaErrors", "CudaGraphs", "CublasLt")));
         called.addAll(CalledSymbols.byName(DriverLibrary.class));
         called.addAll(CalledSymbols.byName(Nvrtc.class));
         Set<String> expected =
