@@ -11,6 +11,6 @@ public interface Mark {
     boolean reached();
 
     /// Waits until the point is reached. Throws what an op before it found wrong on the device,
-    /// such as an index out of range.
+    /// such as an index out of range: every wait for this mark does, and none for another one.
     void await();
 }

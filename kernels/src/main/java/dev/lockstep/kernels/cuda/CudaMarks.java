@@ -83,6 +83,7 @@ final class CudaMarks implements AutoCloseable {
     /// A mark, by its number, counted from 1.
     private final class Point implements Mark {
         private final long number;
+        private @Nullable IndexException refused;
 
         Point(long number) {
             this.number = number;
@@ -108,7 +109,7 @@ final class CudaMarks implements AutoCloseable {
                 cuda.await(event(number));
                 settle(number);
             }
-            throwRefusal(number);
+            throwRefusal(this);
         }
     }
 
@@ -137,11 +138,16 @@ final class CudaMarks implements AutoCloseable {
         }
     }
 
-    /// Throws, once, what was found before a mark.
-    private synchronized void throwRefusal(long number) {
-        IndexException found = refusal;
-        if (found != null && refusedBefore <= number) {
+    /// Throws what was found before a mark. The first mark that is asked keeps it, so that every
+    /// thread that waits for this one gets it, and no other mark does.
+    private synchronized void throwRefusal(Point mark) {
+        IndexException found = mark.refused;
+        if (found == null && refusal != null && refusedBefore <= mark.number) {
+            found = refusal;
+            mark.refused = found;
             refusal = null;
+        }
+        if (found != null) {
             throw found;
         }
     }
