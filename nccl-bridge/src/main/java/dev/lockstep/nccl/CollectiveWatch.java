@@ -16,6 +16,10 @@ final class CollectiveWatch implements AutoCloseable {
     static final Duration TICK = Duration.ofMillis(100);
     static final Duration PATIENCE = Duration.ofSeconds(5);
 
+    /// The patience until the group has formed: a rank may compile kernels while the others wait in
+    /// a collective.
+    static final Duration FORMING_PATIENCE = Duration.ofSeconds(60);
+
     private final int rank;
     private final Runnable attach;
     private final Duration patience;
@@ -24,6 +28,7 @@ final class CollectiveWatch implements AutoCloseable {
     private final Runnable poll;
     private final Consumer<String> abort;
     private final Thread thread;
+    private volatile boolean formed;
     private volatile boolean closed;
 
     private long lastProgress;
@@ -32,7 +37,7 @@ final class CollectiveWatch implements AutoCloseable {
     /// All of these are called by this thread.
     ///
     /// @param attach attaches this thread to the device
-    /// @param patience how long the device may be busy without progress
+    /// @param patience how long the device may be busy without progress once the group has formed
     /// @param progress the number of ops finished on the device
     /// @param busy whether the device has work that it has not finished
     /// @param poll throws what NCCL has reported
@@ -60,6 +65,11 @@ final class CollectiveWatch implements AutoCloseable {
         thread.start();
     }
 
+    /// Ends [#FORMING_PATIENCE]. Any thread may call it.
+    void formed() {
+        formed = true;
+    }
+
     private void run() {
         attach.run();
         while (!closed) {
@@ -82,10 +92,11 @@ final class CollectiveWatch implements AutoCloseable {
         long finished = progress.getAsLong();
         idleTicks = busy.getAsBoolean() && finished == lastProgress ? idleTicks + 1 : 0;
         lastProgress = finished;
-        if (TICK.multipliedBy(idleTicks).compareTo(patience) >= 0) {
+        Duration limit = formed ? patience : FORMING_PATIENCE;
+        if (TICK.multipliedBy(idleTicks).compareTo(limit) >= 0) {
             abort.accept(
                     "rank %d waits for its device, which finished no op for %.1f s"
-                            .formatted(rank, patience.toMillis() / 1000.0));
+                            .formatted(rank, limit.toMillis() / 1000.0));
         }
     }
 

@@ -10,7 +10,7 @@ import dev.lockstep.kernels.Tensor;
 /// Sums and broadcasts leave equal bits on all ranks, and a rerun gives the same bits; the host
 /// implementation also guarantees rank-ordered fp32 sums that do not depend on message size. A
 /// collective that cannot finish because a peer is gone or [#abort] was called throws
-/// [CommunicatorAbortedException] within 5 s on every rank.
+/// [CommunicatorAbortedException] on every rank, within 5 s once the group has formed.
 public interface Communicator extends AutoCloseable {
 
     int rank();
@@ -54,6 +54,10 @@ public interface Communicator extends AutoCloseable {
     void receive(Tensor x, int peer);
 
     void barrier();
+
+    /// Reports that the ranks have warmed up and nothing is left to compile. A communicator that
+    /// takes a device without progress for a lost peer is more patient before.
+    default void formed() {}
 
     /// Makes every current and later collective fail on all ranks. Any thread may call it, more
     /// than once.

@@ -100,7 +100,7 @@ public final class NcclCommunicator implements Communicator {
         return open(cuda, stream, kernels, id, rank, size, busy, timeout, CollectiveWatch.PATIENCE);
     }
 
-    /// @param patience how long the device may be busy without progress
+    /// @param patience how long the device may be busy without progress once the group has formed
     static NcclCommunicator open(
             Cuda cuda,
             CudaStream stream,
@@ -276,6 +276,11 @@ public final class NcclCommunicator implements Communicator {
         sum(arrivals);
         kernels.synchronize();
         requireRunning();
+    }
+
+    @Override
+    public void formed() {
+        watch.formed();
     }
 
     /// Makes a call of NCCL and waits until it has enqueued what it was given; nothing else may be

@@ -40,7 +40,18 @@ final class CollectiveWatchTest {
     }
 
     @Test
+    void aRankMayCompileForAMinuteWhileTheGroupForms() {
+        int ticks = (int) CollectiveWatch.FORMING_PATIENCE.dividedBy(CollectiveWatch.TICK);
+        tick(ticks - 1);
+        assertEquals(List.of(), aborts);
+        tick(1);
+        assertEquals(
+                List.of("rank 1 waits for its device, which finished no op for 60.0 s"), aborts);
+    }
+
+    @Test
     void aBusyDeviceWithoutProgressAborts() {
+        watch.formed();
         tick(IDLE_TICKS - 1);
         assertEquals(List.of(), aborts);
         tick(1);
@@ -50,6 +61,7 @@ final class CollectiveWatchTest {
 
     @Test
     void aLongStepWithProgressIsNotAborted() {
+        watch.formed();
         for (int layer = 0; layer < 100; layer++) {
             progress++;
             tick(IDLE_TICKS - 1);
@@ -59,6 +71,7 @@ final class CollectiveWatchTest {
 
     @Test
     void anIdleRankIsNotAborted() {
+        watch.formed();
         busy = false;
         tick(10 * IDLE_TICKS);
         busy = true;

@@ -69,15 +69,18 @@ final class CudaGroup {
 
     static NcclCommunicator meet(
             byte[] id, int rank, int size, CudaKernels kernels, Duration patience) {
-        return NcclCommunicator.open(
-                kernels.cuda(),
-                kernels.stream(),
-                kernels,
-                id,
-                rank,
-                size,
-                kernels::busy,
-                HostGroup.TIMEOUT,
-                patience);
+        NcclCommunicator communicator =
+                NcclCommunicator.open(
+                        kernels.cuda(),
+                        kernels.stream(),
+                        kernels,
+                        id,
+                        rank,
+                        size,
+                        kernels::busy,
+                        HostGroup.TIMEOUT,
+                        patience);
+        communicator.formed();
+        return communicator;
     }
 }

@@ -42,6 +42,9 @@ final class StepRunner implements AutoCloseable {
     /// Written by the step thread; other threads read it only to abort.
     private volatile @Nullable Session session;
 
+    /// Why the epoch is aborted; empty if it is not. A group that is forming has no session yet.
+    private volatile String abortReason = "";
+
     private volatile long lastFinished;
 
     /// The join whose commands run; belongs to the step thread.
@@ -124,8 +127,10 @@ final class StepRunner implements AutoCloseable {
         return inbox.offer(new Command.Run(step, replies));
     }
 
-    /// Makes the collectives of the current epoch fail, if there is one. Any thread may call it.
+    /// Makes the collectives of the current epoch fail, also of one that is forming. Any thread may
+    /// call it.
     void abort(String reason) {
+        abortReason = reason;
         Session current = session;
         if (current != null) {
             current.abort(reason);
@@ -186,6 +191,7 @@ final class StepRunner implements AutoCloseable {
     private void join(Join join) {
         try {
             drop();
+            abortReason = "";
             joined = join;
             join.replies.joined(join.epoch, rank.held(join.hashKey));
         } catch (RuntimeException e) {
@@ -205,7 +211,12 @@ final class StepRunner implements AutoCloseable {
             long start = System.nanoTime();
             Session formed = rank.open(formation);
             session = formed;
+            String aborted = abortReason;
+            if (!aborted.isEmpty()) {
+                formed.abort(aborted);
+            }
             StepBudget budget = rank.warm(formed, formation);
+            formed.communicator().formed();
             LOG.info(
                     "epoch {} formed in {} ms: {} KV blocks, at most {} tokens a step",
                     formation.epoch,
