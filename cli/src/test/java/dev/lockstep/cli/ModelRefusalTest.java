@@ -160,7 +160,7 @@ class ModelRefusalTest {
                 new LauncherConfig(
                         Settings.parse(
                                 LauncherConfig.SPEC,
-                                List.of("--tensor-parallel=" + ranks),
+                                List.of("--device=cpu", "--tensor-parallel=" + ranks),
                                 Map.of()),
                         new ModelChoice(model, "m"),
                         0,
