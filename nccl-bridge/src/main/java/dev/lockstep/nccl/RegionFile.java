@@ -31,8 +31,7 @@ final class RegionFile {
         try (FileChannel file = createNew(path)) {
             try {
                 requireSpace(path, layout.totalBytes());
-                new RegionHeader(layout, epoch, ProcessIdentity.own(), false).write(file);
-                fill(file, layout.totalBytes());
+                write(path, file, new RegionHeader(layout, epoch, ProcessIdentity.own(), false));
                 var region = new SharedRegion(file, layout);
                 region.writeInt(RegionLayout.STAGE, RegionHeader.OPEN);
                 return region;
@@ -69,6 +68,18 @@ final class RegionFile {
             throw new OutOfSharedMemoryException(
                     "%s has %d bytes free, the group needs %d: enlarge it (containers: --shm-size) or lower --max-num-batched-tokens or --max-num-seqs"
                             .formatted(path.getParent(), available, needed));
+        }
+    }
+
+    /// Writes a whole region. Another process may have taken the space since it was checked.
+    static void write(Path path, FileChannel file, RegionHeader header) throws IOException {
+        long needed = header.layout().totalBytes();
+        try {
+            header.write(file);
+            fill(file, needed);
+        } catch (IOException e) {
+            requireSpace(path, needed - file.size());
+            throw e;
         }
     }
 

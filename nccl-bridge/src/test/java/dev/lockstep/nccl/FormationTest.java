@@ -6,8 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
@@ -106,6 +108,23 @@ final class FormationTest {
         String message =
                 assertThrows(OutOfSharedMemoryException.class, formation::join).getMessage() + "";
         assertTrue(message.contains("bytes free, the group needs 11258"), message);
+    }
+
+    /// `/dev/full` refuses every write, as a folder does whose space another process has taken.
+    @Test
+    void sharedMemoryThatRunsOutWhileItIsFilledIsReportedInBytes() throws Exception {
+        Path full = Path.of("/dev/full");
+        var header =
+                new RegionHeader(new RegionLayout(1, 1L << 50), 7, ProcessIdentity.own(), false);
+        try (FileChannel file = FileChannel.open(full, StandardOpenOption.WRITE)) {
+            String message =
+                    assertThrows(
+                                            OutOfSharedMemoryException.class,
+                                            () -> RegionFile.write(full, file, header))
+                                    .getMessage()
+                            + "";
+            assertTrue(message.startsWith("/dev has "), message);
+        }
     }
 
     @Test
