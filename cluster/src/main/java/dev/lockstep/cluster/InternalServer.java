@@ -49,6 +49,7 @@ public final class InternalServer implements AutoCloseable {
         socket = where.socket();
         try {
             makeFolder(socket);
+            DeadSockets.remove(socket.resolveSibling(""));
             servers.add(
                     starter.start(
                             starter.builder(UnixDomainSocketAddress.of(socket))
