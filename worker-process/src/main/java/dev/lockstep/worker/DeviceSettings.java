@@ -85,7 +85,7 @@ public record DeviceSettings(
     private static int ordinal(String word) {
         if (!word.matches("[0-9]{1,4}")) {
             throw new SettingsException(
-                    "--gpus: \"%s\" is no number of a GPU, such as 0,1".formatted(word));
+                    "--gpus: \"%s\" is not the number of a GPU, such as 0".formatted(word));
         }
         return Integer.parseInt(word);
     }

@@ -3,6 +3,7 @@ package dev.lockstep.worker;
 
 import dev.lockstep.cluster.process.Failpoints;
 import dev.lockstep.kernels.DeviceLostException;
+import dev.lockstep.kernels.OutOfDeviceMemoryException;
 import dev.lockstep.nccl.OutOfSharedMemoryException;
 import java.time.Duration;
 import java.util.Objects;
@@ -68,7 +69,7 @@ final class StepRunner implements AutoCloseable {
     /// The parameters of an epoch, on which all ranks have agreed.
     ///
     /// @param rendezvous name of the shared memory that rank 0 creates and the other ranks open
-    /// @param collectiveId the id that rank 0's [Connector] created for this epoch; nobody changes
+    /// @param collectiveId the id that rank 0's [Connector] created for this epoch; no code changes
     ///   it
     /// @param maxBatchedTokens empty if warm-up measures it
     /// @param keepBlocks whether blocks of an earlier epoch are kept, so that warm-up must not
@@ -228,10 +229,19 @@ final class StepRunner implements AutoCloseable {
             LOG.warn("epoch {} could not form", formation.epoch, e);
             drop();
             form.replies.failed(formation.epoch, 0, e.getMessage() + "");
-            if (e instanceof OutOfSharedMemoryException || e instanceof DeviceLostException) {
+            if (isUnusable(e)) {
                 unusable.accept(e);
             }
         }
+    }
+
+    /// Returns whether another attempt of this process fails too. What it allocated before memory
+    /// ran out is freed with it.
+    private static boolean isUnusable(Throwable failure) {
+        return failure instanceof OutOfSharedMemoryException
+                || failure instanceof OutOfDeviceMemoryException
+                || failure instanceof TooLittleMemoryException
+                || failure instanceof DeviceLostException;
     }
 
     private void run(Command.Run run) {

@@ -2,29 +2,31 @@
 package dev.lockstep.worker;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.checkpoint.TinyCheckpoint;
+import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.Failpoints;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.nccl.Communicator;
 import dev.lockstep.nccl.SoloCommunicator;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/// Aborts of an epoch whose ranks are still meeting.
+/// Failures of an epoch whose ranks are still meeting.
 class FormingTest {
     @TempDir Path folder;
-    private final CountDownLatch meeting = new CountDownLatch(1);
-    private final CountDownLatch met = new CountDownLatch(1);
     private final Replies replies = new Replies();
 
     private static final class Replies implements StepRunner.Replies {
@@ -55,9 +57,11 @@ class FormingTest {
         }
     }
 
-    /// Meets once the test lets it.
-    private record LateConnector(Kernels kernels, CountDownLatch meeting, CountDownLatch met)
-            implements Connector {
+    private interface Meeting {
+        Communicator meet(Kernels kernels) throws InterruptedException;
+    }
+
+    private record TestConnector(Kernels kernels, Meeting meeting) implements Connector {
         @Override
         public boolean needsOneHost() {
             return false;
@@ -75,25 +79,34 @@ class FormingTest {
 
         @Override
         public Communicator connect(StepRunner.Formation formation, long bytes) {
-            meeting.countDown();
             try {
-                assertTrue(met.await(TestScheduler.SECONDS, TimeUnit.SECONDS));
+                return meeting.meet(kernels);
             } catch (InterruptedException e) {
                 throw new IllegalStateException("interrupted", e);
             }
-            return new SoloCommunicator(kernels);
         }
+    }
+
+    private TestWorker worker(Meeting meeting) throws IOException {
+        TinyCheckpoint.write(folder, 7);
+        return TestWorker.onModel(
+                folder,
+                TestWorker.MAX_POSITIONS,
+                kernels -> new TestConnector(kernels, meeting),
+                List.of());
     }
 
     @Test
     void anAbortWhileRanksMeetFailsTheFormationAndTheNextOneForms() throws Exception {
-        TinyCheckpoint.write(folder, 7);
-        try (TestWorker worker =
-                        TestWorker.onModel(
-                                folder,
-                                TestWorker.MAX_POSITIONS,
-                                kernels -> new LateConnector(kernels, meeting, met),
-                                List.of());
+        var meeting = new CountDownLatch(1);
+        var met = new CountDownLatch(1);
+        Meeting late =
+                kernels -> {
+                    meeting.countDown();
+                    assertTrue(met.await(TestScheduler.SECONDS, TimeUnit.SECONDS));
+                    return new SoloCommunicator(kernels);
+                };
+        try (TestWorker worker = worker(late);
                 var runner = new StepRunner(worker.rank, Failpoints.NONE, _ -> {})) {
             runner.start();
             join(runner, 1);
@@ -107,6 +120,26 @@ class FormingTest {
             join(runner, 2);
             runner.form(formation(2), replies);
             assertEquals("formed 2", replies.next());
+        }
+    }
+
+    @Test
+    void tooLittleMemoryForAnEpochEndsTheProcess() throws Exception {
+        var unusable = new CompletableFuture<Throwable>();
+        var tooLittle = new TooLittleMemoryException("1 MiB is free, lower --max-num-seqs");
+        Meeting full =
+                _ -> {
+                    throw tooLittle;
+                };
+        try (TestWorker worker = worker(full);
+                var runner = new StepRunner(worker.rank, Failpoints.NONE, unusable::complete)) {
+            runner.start();
+            join(runner, 1);
+            runner.form(formation(1), replies);
+            assertEquals("failed 1: 1 MiB is free, lower --max-num-seqs", replies.next());
+            Throwable failure = unusable.get(TestScheduler.SECONDS, TimeUnit.SECONDS);
+            assertSame(tooLittle, failure);
+            assertEquals(ExitCode.UNUSABLE, WorkerMain.exitCode(failure));
         }
     }
 
