@@ -27,12 +27,16 @@ final class DoctorCommand extends Command {
     int run(List<String> arguments) {
         Settings settings = settings(arguments);
         LibrarySearch search = LibrarySearch.of(DeviceSettings.libraries(settings));
-        CudaProbe probe = CudaProbe.run(search).withLibraries(search, true);
+        CudaProbe probe = CudaProbe.run(search);
         System.out.print(text(search, probe));
-        return probe.problem().isEmpty() ? ExitCode.OK : ExitCode.UNUSABLE;
+        return probe.withLibraries(search, false).problem().isEmpty()
+                ? ExitCode.OK
+                : ExitCode.UNUSABLE;
     }
 
-    static String text(LibrarySearch search, CudaProbe probe) {
+    /// @param found on this host, without the libraries
+    static String text(LibrarySearch search, CudaProbe found) {
+        CudaProbe probe = found.withLibraries(search, true);
         var text = new StringBuilder();
         row(text, "CPU", InstructionSet.best().key());
         for (int i = 0; i < search.folders().size(); i++) {
@@ -40,11 +44,15 @@ final class DoctorCommand extends Command {
         }
         probe.steps().forEach(step -> row(text, step.what(), step.found()));
         Optional<CudaUnavailableException> problem = probe.problem();
-        if (problem.isPresent()) {
-            row(text, "missing", problem.get().missing());
-            row(text, "remedy", problem.get().remedy());
-        } else {
+        if (problem.isEmpty()) {
             row(text, "result", "--device cuda can be used");
+            return text.toString();
+        }
+        row(text, "missing", problem.get().missing());
+        row(text, "remedy", problem.get().remedy());
+        // Only ranks that have others need NCCL.
+        if (found.withLibraries(search, false).problem().isEmpty()) {
+            row(text, "result", "--device cuda can be used by one rank");
         }
         return text.toString();
     }

@@ -24,7 +24,7 @@ class DoctorCommandTest {
 
     private static List<String> lines(Path folder) {
         LibrarySearch search = LibrarySearch.only(List.of(folder));
-        return DoctorCommand.text(search, FOUND.withLibraries(search, true)).lines().toList();
+        return DoctorCommand.text(search, FOUND).lines().toList();
     }
 
     @Test
@@ -43,15 +43,29 @@ class DoctorCommandTest {
 
     @Test
     void aHostWithEverythingIsToldSo(@TempDir Path folder) throws IOException {
+        libraries(folder);
+        Files.createFile(folder.resolve("libnccl.so.2"));
+        assertEquals("result             --device cuda can be used", lines(folder).getLast());
+    }
+
+    @Test
+    void aHostWithoutNcclServesOneRank(@TempDir Path folder) throws IOException {
+        libraries(folder);
+        List<String> lines = lines(folder);
+        assertEquals(
+                "missing            libnccl.so.2 was not found in " + folder,
+                lines.get(lines.size() - 3));
+        assertEquals("result             --device cuda can be used by one rank", lines.getLast());
+    }
+
+    private static void libraries(Path folder) throws IOException {
         for (String file :
                 List.of(
                         "libcudart.so.13",
                         "libnvrtc.so.13",
                         "libcublasLt.so.13",
-                        "libcublas.so.13",
-                        "libnccl.so.2")) {
+                        "libcublas.so.13")) {
             Files.createFile(folder.resolve(file));
         }
-        assertEquals("result             --device cuda can be used", lines(folder).getLast());
     }
 }

@@ -323,7 +323,7 @@ final class StepRunner implements AutoCloseable {
         Session current = session;
         Throwable failure = current == null ? thrown : current.cause(thrown);
         LOG.warn("step ({}, {}) failed", epoch, number, failure);
-        // The scheduler hears of it first: it tells the other ranks, which may wait for this one.
+        // The scheduler is notified first: it stops the other ranks, which may wait for this one.
         replies.failed(epoch, number, failure.getMessage() + "");
         if (failure instanceof DeviceLostException lost) {
             forget();

@@ -28,7 +28,7 @@ public final class DeviceListing {
 
     private DeviceListing() {}
 
-    /// Chooses the devices of so many ranks on this host.
+    /// Chooses a device for each rank on this host.
     public static DeviceChoice choose(DeviceSettings settings, int ranks) {
         return DeviceChoice.of(settings, ranks, () -> probe(settings, ranks > 1));
     }

@@ -73,8 +73,8 @@ public final class Launcher {
     /// Exit codes of processes that a signal ended begin after this one.
     private static final int KILLED = 128;
 
-    /// What NCCL is told where the user's environment says nothing: the ranks of this launcher are
-    /// on one host and meet on its loopback interface; no port is opened for its inspection; its
+    /// Variables of NCCL that the user's environment may replace: the ranks of this launcher are on
+    /// one host and meet on its loopback interface; no port is opened for its inspection; its
     /// warnings are in the log. Sums in switches have not been tested.
     private static final Map<String, String> NCCL_VARIABLES =
             Map.of(
