@@ -8,8 +8,8 @@
 #define ATTENTION_PLAN_PARAMS_FIELDS(F)                                                                             \
   F(const int32_t*, row_starts) F(const int32_t*, computed) F(const int32_t*, lines) F(View, table) F(AttentionPlan, plan) \
       F(int32_t, rows) F(int32_t, tokens) F(int32_t, block_size) F(int32_t, window) F(int32_t, partials) F(int32_t, unused) F(Report, line_report) \
-      F(Report, length_report)
-LS_STRUCT(AttentionPlanParams, ATTENTION_PLAN_PARAMS_FIELDS, 144)
+      F(Report, length_report) F(Report, token_report)
+LS_STRUCT(AttentionPlanParams, ATTENTION_PLAN_PARAMS_FIELDS, 160)
 
 namespace {
 
@@ -27,8 +27,21 @@ __device__ int row_of_token(const int32_t* row_starts, int rows, int token) {
   return low;
 }
 
-// A token of a line that does not exist, or beyond the end of its line, becomes padding; its row is reported.
+// Reports rows that do not have tokens 0 to `tokens` - 1, each once and in order. A token that no row has becomes
+// padding.
+__device__ void check_rows(const AttentionPlanParams& p) {
+  for (int row = threadIdx.x; row < p.rows; row += blockDim.x) {
+    int start = p.row_starts[row], end = p.row_starts[row + 1];
+    if (row == 0 && start != 0) out_of_range(p.token_report, row, start, 1);
+    if (end < start) out_of_range(p.token_report, row, static_cast<int64_t>(end) - start, p.tokens);
+    if (end > p.tokens) out_of_range(p.token_report, row, static_cast<int64_t>(end) - 1, p.tokens);
+    if (row == p.rows - 1 && end < p.tokens) out_of_range(p.token_report, row, p.tokens - 1, end);
+  }
+}
+
+// A token of no row, of a line that does not exist, or beyond the end of its line, becomes padding; its row is reported.
 __device__ int checked_line(const AttentionPlanParams& p, int row, int token) {
+  if (token < p.row_starts[row] || token >= p.row_starts[row + 1]) return -1;
   int line = p.lines[row], computed = p.computed[row];
   if (line == -1 || !in_range(p.line_report, row, line, p.table.rows)) return -1;
   int64_t position = static_cast<int64_t>(computed) + token - p.row_starts[row];
@@ -50,6 +63,7 @@ LS_KERNEL(attention_plan, AttentionPlanParams) {
   __shared__ int sums[LS_WARPS];
   __shared__ int shared_end;
   if (threadIdx.x == 0) shared_end = 0;
+  check_rows(p);
   for (int t = threadIdx.x; t < p.tokens; t += blockDim.x) {
     int row = row_of_token(p.row_starts, p.rows, t);
     int line = checked_line(p, row, t);
@@ -65,8 +79,9 @@ LS_KERNEL(attention_plan, AttentionPlanParams) {
   int used = 0;
   for (int from = 0; from < p.rows; from += blockDim.x) {
     int row = from + static_cast<int>(threadIdx.x);
-    bool single = row < p.rows && p.row_starts[row + 1] - p.row_starts[row] == 1;
-    AttendItem whole = single ? p.plan.items[p.row_starts[row]] : AttendItem{-1, 0, 0, -1};
+    int start = row < p.rows ? p.row_starts[row] : -1;
+    bool single = start >= 0 && start < p.tokens && p.row_starts[row + 1] == start + 1;
+    AttendItem whole = single ? p.plan.items[start] : AttendItem{-1, 0, 0, -1};
     int wanted = whole.count > 1 ? whole.count : 0;
     int sum = wanted;  // of the threads of the warp up to this one
     for (int distance = 1; distance < LS_WARP; distance *= 2) {

@@ -8,6 +8,8 @@ public enum CheckedIndex {
     SCATTERED_INDEX("scatter", "index", -1),
     PLANNED_LINE("plan", "line", -1),
     PLANNED_LENGTH("plan", "length", 0),
+    /// A token by its row: the rows of a step have its tokens in order.
+    PLANNED_TOKEN("plan", "token", 0),
     ROTATED_POSITION("rotateAndStore", "position", 0),
     STORED_BLOCK("rotateAndStore", "block", 1),
     ATTENDED_BLOCK("attend", "block", 1),

@@ -22,6 +22,9 @@ public record PagedBatch(
     public static final int PADDING = -1;
 
     public PagedBatch {
+        if (rows == 0 && tokens > 0) {
+            throw new IllegalArgumentException("%d tokens in no row".formatted(tokens));
+        }
         rowStarts.require("rowStarts", DType.I32, 1, rows + 1);
         computed.require("computed", DType.I32, 1, rows);
         lines.require("lines", DType.I32, 1, rows);

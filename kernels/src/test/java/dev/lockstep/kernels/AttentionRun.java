@@ -126,6 +126,22 @@ public final class AttentionRun {
         step(new Chunk[] {new Chunk(PADDING, computed, 1)}, new int[] {line});
     }
 
+    /// Plans a step of padding rows that begin at these tokens, the last start being the end.
+    void planOfStarts(int tokens, int... starts) {
+        int rows = starts.length - 1;
+        int[] padding = new int[rows];
+        Arrays.fill(padding, PagedBatch.PADDING);
+        var _ =
+                backend.plan(
+                        new PagedBatch(
+                                rows,
+                                tokens,
+                                device.ints(1, rows + 1, starts),
+                                device.zeros(DType.I32, 1, rows),
+                                device.ints(1, rows, padding),
+                                blockTable));
+    }
+
     private void step(Chunk[] chunks, int[] rowLines) {
         int[] starts = new int[chunks.length + 1];
         int[] computed = new int[chunks.length];

@@ -117,6 +117,31 @@ public interface IndexContract extends KernelsContract {
     }
 
     @Test
+    default void rowsThatDoNotHaveTheTokensOfAStepInOrderAreRefused() {
+        int[] whole = wholeSequence();
+        try (TestDevice device = device()) {
+            var run = attention(device);
+            run.step(new Chunk(0, 0, 20));
+            run.planOfStarts(3, 0, 1, 1, 3);
+            device.kernels().synchronize();
+            for (int[] starts :
+                    List.of(
+                            new int[] {0, 1, 2},
+                            new int[] {0, 1, 4},
+                            new int[] {0, 3, 4},
+                            new int[] {1, 2, 3},
+                            new int[] {-1, 0, 3},
+                            new int[] {0, 2, 1, 3},
+                            new int[] {0, Integer.MAX_VALUE, 3},
+                            new int[] {0, Integer.MIN_VALUE, 3})) {
+                device.requireRefused(() -> run.planOfStarts(3, starts));
+            }
+            run.step(new Chunk(0, 20, 20));
+            assertArrayEquals(whole, run.outputs(0, 40));
+        }
+    }
+
+    @Test
     default void aPositionBeyondTheRotaryTableIsRefused() {
         int[] whole = wholeSequence();
         try (TestDevice device = device()) {

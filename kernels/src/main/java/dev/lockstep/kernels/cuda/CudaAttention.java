@@ -37,7 +37,8 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
                             .i32("partials")
                             .i32("unused")
                             .struct("line_report", KernelStruct.REPORT)
-                            .struct("length_report", KernelStruct.REPORT));
+                            .struct("length_report", KernelStruct.REPORT)
+                            .struct("token_report", KernelStruct.REPORT));
 
     private static final KernelDeclaration ROTATE_AND_STORE =
             KernelDeclaration.of(
@@ -173,6 +174,7 @@ final class CudaAttention implements AttentionBackend, AutoCloseable {
                     .i32(0)
                     .report(CheckedIndex.PLANNED_LINE)
                     .report(CheckedIndex.PLANNED_LENGTH)
+                    .report(CheckedIndex.PLANNED_TOKEN)
                     .launch(1, 1, 1, PLAN_THREADS);
         }
         context.progress().enqueued();

@@ -148,6 +148,7 @@ final class AttentionStep {
                 .number(0)
                 .report(word)
                 .report(word)
+                .report(word)
                 .run(1, 256);
         int[] absolute = new int[tokens];
         for (int r = 0; r < rows; r++) {
