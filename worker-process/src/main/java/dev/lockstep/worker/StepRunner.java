@@ -226,12 +226,7 @@ final class StepRunner implements AutoCloseable {
                     budget.tokens());
             form.replies.formed(formation.epoch, budget);
         } catch (RuntimeException | Error e) {
-            LOG.warn("epoch {} could not form", formation.epoch, e);
-            drop();
-            form.replies.failed(formation.epoch, 0, e.getMessage() + "");
-            if (isUnusable(e)) {
-                unusable.accept(e);
-            }
+            fail(formation.epoch, 0, form.replies, e);
         }
     }
 
@@ -319,17 +314,24 @@ final class StepRunner implements AutoCloseable {
         }
     }
 
+    /// @param number of a step, or 0 if the epoch could not form
     private void fail(long epoch, long number, Replies replies, Throwable thrown) {
         Session current = session;
         Throwable failure = current == null ? thrown : current.cause(thrown);
-        LOG.warn("step ({}, {}) failed", epoch, number, failure);
+        if (number == 0) {
+            LOG.warn("epoch {} could not form", epoch, failure);
+        } else {
+            LOG.warn("step ({}, {}) failed", epoch, number, failure);
+        }
         // The scheduler is notified first: it stops the other ranks, which may wait for this one.
         replies.failed(epoch, number, failure.getMessage() + "");
-        if (failure instanceof DeviceLostException lost) {
+        if (failure instanceof DeviceLostException) {
             forget();
-            unusable.accept(lost);
         } else {
             drop();
+        }
+        if (isUnusable(failure)) {
+            unusable.accept(failure);
         }
     }
 
