@@ -2,7 +2,8 @@
 // Counts the calls of each function of a library, and lets chosen ones fail.
 //
 // CUDA_EMULATION_FAULTS is a list such as "cuLaunchKernel:3:700,*:20:1": the third call of the first fails with 700,
-// the 20th call of all functions of one library with 1. CUDA_EMULATION_CALLS names a folder that gets a file
+// the 20th call of all functions of one library with 1. A driver's call that enqueues work and fails with -1 does so, but
+// what it enqueues never begins, see Hold. CUDA_EMULATION_CALLS names a folder that gets a file
 // LIBRARY.PID of the counts; the counts in it are live.
 #pragma once
 

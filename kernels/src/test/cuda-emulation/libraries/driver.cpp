@@ -29,6 +29,9 @@ LS_EXPORT void ls_emulation_set_delay(long micros) {
   for (const auto& device : machine().devices) device->set_delay(micros);
 }
 
+// Lets streams go on that a fault holds.
+LS_EXPORT void ls_emulation_release() { Hold::releases()++; }
+
 // NVIDIA's own libraries look for it when they find a driver.
 LS_EXPORT int cuGetExportTable(const void** table, const void*) { return *table = nullptr, NOT_FOUND; }
 

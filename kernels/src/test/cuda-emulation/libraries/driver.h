@@ -12,6 +12,8 @@ namespace ls_emulation {
 
 // The driver's error numbers that the emulation returns.
 enum {
+  // No error of the driver: a fault that holds the stream.
+  HELD = -1,
   SUCCESS = 0,
   INVALID_VALUE = 1,
   OUT_OF_MEMORY = 2,

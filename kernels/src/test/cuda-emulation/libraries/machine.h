@@ -119,4 +119,7 @@ inline int failed(int code) {
   if (current == nullptr) return INVALID_CONTEXT;                             \
   Stream* on = static_cast<Stream*>(stream);                                  \
   if (is_sticky(fault)) return enqueue(on, std::make_shared<Failure>(fault)); \
-  if (fault != SUCCESS) return fault
+  if (fault != SUCCESS && fault != HELD) return fault;                        \
+  if (fault == HELD) {                                                        \
+    if (int code = enqueue(on, std::make_shared<Hold>())) return code;        \
+  }

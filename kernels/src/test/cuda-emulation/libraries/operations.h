@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include <atomic>
 #include <vector>
 
 #include "driver.h"
@@ -89,6 +90,29 @@ class Failure : public Operation {
 
  private:
   int code_;
+};
+
+// Keeps the stream from going on, as a kernel that does not end, until everything held is released.
+class Hold : public Operation {
+ public:
+  static std::atomic<uint64_t>& releases() {
+    static std::atomic<uint64_t> count{0};
+    return count;
+  }
+
+  std::unique_ptr<Run> start() override { return std::make_unique<Waiting>(made_); }
+
+ private:
+  class Waiting : public Run {
+   public:
+    explicit Waiting(uint64_t made) : made_(made) {}
+    bool step() override { return releases() != made_; }
+
+   private:
+    const uint64_t made_;
+  };
+
+  const uint64_t made_ = releases();
 };
 
 }  // namespace ls_emulation

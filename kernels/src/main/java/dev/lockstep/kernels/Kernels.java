@@ -76,6 +76,12 @@ public interface Kernels extends Preparation, AutoCloseable {
     /// with an [IllegalStateException], as is a recording within a recording.
     Optional<Recording> record(Runnable ops);
 
+    /// Returns whether the device may have ops that it has not finished. Any attached thread may
+    /// ask.
+    default boolean busy() {
+        return false;
+    }
+
     /// Returns the number of ops finished since start, which grows while a long step computes. Any
     /// thread may call it.
     long progress();

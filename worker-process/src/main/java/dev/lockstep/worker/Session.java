@@ -21,6 +21,7 @@ import java.util.BitSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
@@ -48,6 +49,7 @@ final class Session implements AutoCloseable {
     private final SampleReader samples;
     private final PositionReader positions;
     private final DecodeGraphs graphs = new DecodeGraphs();
+    private final AtomicBoolean aborted = new AtomicBoolean();
     private long lastNumber;
     private long lastEndNanos = System.nanoTime();
 
@@ -140,7 +142,7 @@ final class Session implements AutoCloseable {
     boolean drained(Duration limit) {
         Mark last = kernels.mark();
         if (!last.reached()) {
-            abort("the epoch ends");
+            communicator.abort("the epoch ends");
         }
         long deadline = System.nanoTime() + limit.toNanos();
         while (!last.reached()) {
@@ -222,10 +224,11 @@ final class Session implements AutoCloseable {
         }
     }
 
-    /// Makes every collective of this epoch fail, also one that the step thread is in. Any thread
-    /// may call it.
-    void abort(String reason) {
+    /// Makes every collective of this epoch fail, also one that the step thread is in; returns
+    /// whether this is the first abort. Any thread may call it.
+    boolean abort(String reason) {
         communicator.abort(reason);
+        return aborted.compareAndSet(false, true);
     }
 
     /// Records a decode step of each size, the largest first; a device that cannot record has none.

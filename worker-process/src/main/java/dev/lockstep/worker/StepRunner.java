@@ -38,6 +38,7 @@ final class StepRunner implements AutoCloseable {
     private final Thread thread = Thread.ofPlatform().name("step-runner").unstarted(this::loop);
 
     private final CompletionWatcher watcher;
+    private final DrainWatch drainWatch;
     private final StepsInFlight inFlight = new StepsInFlight();
 
     /// Written by the step thread; other threads read it only to abort.
@@ -101,6 +102,7 @@ final class StepRunner implements AutoCloseable {
         this.rank = rank;
         this.failpoints = failpoints;
         this.unusable = unusable;
+        this.drainWatch = new DrainWatch(rank.kernels(), DRAIN_LIMIT, unusable);
         this.watcher =
                 new CompletionWatcher(
                         rank.kernels(),
@@ -128,13 +130,13 @@ final class StepRunner implements AutoCloseable {
         return inbox.offer(new Command.Run(step, replies));
     }
 
-    /// Makes the collectives of the current epoch fail, also of one that is forming. Any thread may
-    /// call it.
+    /// Makes the collectives of the current epoch fail, also of one that is forming, and gives up a
+    /// device that does not come to its end. Any thread may call it.
     void abort(String reason) {
         abortReason = reason;
         Session current = session;
-        if (current != null) {
-            current.abort(reason);
+        if (current != null && current.abort(reason)) {
+            drainWatch.watch(() -> session != current);
         }
     }
 
@@ -145,7 +147,10 @@ final class StepRunner implements AutoCloseable {
 
     @Override
     public void close() {
-        abort("the worker stops");
+        Session current = session;
+        if (current != null) {
+            current.abort("the worker stops");
+        }
         put(new Command.Stop());
         try {
             thread.join(Duration.ofSeconds(5));
@@ -153,6 +158,7 @@ final class StepRunner implements AutoCloseable {
             Thread.currentThread().interrupt();
         } finally {
             watcher.close();
+            drainWatch.close();
         }
     }
 

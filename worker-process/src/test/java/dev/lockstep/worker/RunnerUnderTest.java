@@ -3,6 +3,7 @@ package dev.lockstep.worker;
 
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.cluster.process.Failpoints;
+import dev.lockstep.kernels.DType;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
@@ -13,11 +14,14 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
-/// A step thread over kernels whose steps end when the test says so, and its replies.
+/// A step thread, over kernels whose steps end when the test says so or on an emulated device, and
+/// its replies.
 final class RunnerUnderTest implements AutoCloseable, StepRunner.Replies {
     static final byte[] KEY = {1, 2, 3};
 
-    final LateKernels kernels = new LateKernels(TestWorker.openKernels());
+    /// Those of the step thread, unless it is on an emulated device.
+    final LateKernels kernels;
+
     final TestWorker worker;
     final StepRunner runner;
     final BlockingQueue<Reply> replies = new LinkedBlockingQueue<>();
@@ -40,9 +44,24 @@ final class RunnerUnderTest implements AutoCloseable, StepRunner.Replies {
 
     /// @param folder of a tiny model
     RunnerUnderTest(Path folder) {
-        worker = TestWorker.onModel(folder, TestWorker.MAX_POSITIONS, kernels.kernels());
+        this(folder, new LateKernels(TestWorker.openKernels()));
+    }
+
+    private RunnerUnderTest(Path folder, LateKernels kernels) {
+        this(kernels, TestWorker.onModel(folder, TestWorker.MAX_POSITIONS, kernels.kernels()));
+    }
+
+    private RunnerUnderTest(LateKernels kernels, TestWorker worker) {
+        this.kernels = kernels;
+        this.worker = worker;
         runner = new StepRunner(worker.rank, Failpoints.NONE, unusable::complete);
         runner.start();
+    }
+
+    /// Starts a step thread on an emulated device, which records decode steps.
+    static RunnerUnderTest onGpu(Path folder) {
+        TestWorker worker = TestWorker.onGpu(folder, DType.F32, true);
+        return new RunnerUnderTest(new LateKernels(worker.rank.kernels()), worker);
     }
 
     /// Joins and forms an epoch; returns the names that the earlier ones left.

@@ -6,10 +6,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.lockstep.checkpoint.TinyCheckpoint;
 import dev.lockstep.cluster.process.Settings;
+import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.SamplingSettings;
 import dev.lockstep.kernels.cpu.CpuKernels;
 import dev.lockstep.kernels.cpu.CpuOptions;
+import dev.lockstep.kernels.cuda.CudaKernels;
+import dev.lockstep.kernels.cuda.CudaUnderTest;
 import dev.lockstep.model.ComputeTypes;
 import dev.lockstep.model.LoadSettings;
 import dev.lockstep.model.Model;
@@ -62,6 +65,19 @@ final class TestWorker implements AutoCloseable {
                 List.of());
     }
 
+    /// Opens the first emulated device, which records decode steps if `graphs` says so.
+    static TestWorker onGpu(Path folder, DType compute, boolean graphs) {
+        CudaKernels kernels = CudaUnderTest.open(compute);
+        return onModel(
+                folder,
+                MAX_POSITIONS,
+                kernels,
+                new HostConnector(config(folder, List.of()), kernels),
+                List.of(),
+                compute == DType.BF16 ? "bf16" : "auto",
+                graphs);
+    }
+
     /// @param settings further ones of the worker
     static TestWorker onModel(
             Path folder,
@@ -82,8 +98,19 @@ final class TestWorker implements AutoCloseable {
             Kernels kernels,
             Connector connector,
             List<String> settings) {
+        return onModel(folder, maxPositions, kernels, connector, settings, "auto", false);
+    }
+
+    private static TestWorker onModel(
+            Path folder,
+            int maxPositions,
+            Kernels kernels,
+            Connector connector,
+            List<String> settings,
+            String dtype,
+            boolean graphs) {
         ModelSource source = ModelSource.open(folder);
-        ComputeTypes types = source.computeTypes("auto", "auto", kernels.capabilities());
+        ComputeTypes types = source.computeTypes(dtype, "auto", kernels.capabilities());
         Shard shard = source.shard(0, 1);
         Model model =
                 source.load(
@@ -102,7 +129,11 @@ final class TestWorker implements AutoCloseable {
                         kernels,
                         connector,
                         new Rank.RankLimits(
-                                maxPositions, WorkerConfig.BLOCK_SIZE, MAX_TOKENS, kvBytes, false));
+                                maxPositions,
+                                WorkerConfig.BLOCK_SIZE,
+                                MAX_TOKENS,
+                                kvBytes,
+                                graphs));
         return new TestWorker(
                 rank,
                 new JoinReply(
@@ -126,15 +157,20 @@ final class TestWorker implements AutoCloseable {
     }
 
     Session open(long epoch) {
-        return rank.open(
-                new StepRunner.Formation(
-                        epoch,
-                        "test",
-                        new byte[0],
-                        BLOCKS,
-                        MAX_SEQUENCES,
-                        Optional.of(MAX_TOKENS),
-                        false));
+        return rank.open(formation(epoch));
+    }
+
+    /// Opens a session and warms it up, as a runner does.
+    Session openWarm(long epoch) {
+        StepRunner.Formation formation = formation(epoch);
+        Session session = rank.open(formation);
+        rank.warm(session, formation);
+        return session;
+    }
+
+    private static StepRunner.Formation formation(long epoch) {
+        return new StepRunner.Formation(
+                epoch, "test", new byte[0], BLOCKS, MAX_SEQUENCES, Optional.of(MAX_TOKENS), false);
     }
 
     static Step.Admission admission(

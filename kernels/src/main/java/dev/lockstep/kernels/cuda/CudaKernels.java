@@ -191,8 +191,7 @@ public final class CudaKernels implements Kernels {
         return context.progress().ops() + context.marks().reached();
     }
 
-    /// Returns whether the device is not known to have finished all ops, for a watchdog. Any thread
-    /// that is attached may ask.
+    @Override
     public boolean busy() {
         return context.progress().ops() < context.progress().announced()
                 || context.marks().pending();

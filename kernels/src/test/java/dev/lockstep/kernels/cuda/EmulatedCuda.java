@@ -75,6 +75,18 @@ public final class EmulatedCuda {
         }
     }
 
+    /// Lets this process's next launch of a kernel, which no recording launches, wait until
+    /// [#release], and everything after it in its stream.
+    public static void holdNextKernel() {
+        long launched = calls(CudaLibrary.DRIVER, "cuLaunchKernel");
+        failOn(CudaLibrary.DRIVER, "cuLaunchKernel:%d:-1".formatted(launched + 1));
+    }
+
+    /// Lets streams of this process go on that are held.
+    public static void release() {
+        invoke(CudaLibrary.DRIVER, "ls_emulation_release", FunctionDescriptor.ofVoid());
+    }
+
     /// Returns how often this process called a C function; `*` is all of the library.
     public static long calls(CudaLibrary library, String function) {
         try (Arena arena = Arena.ofConfined()) {
@@ -90,14 +102,14 @@ public final class EmulatedCuda {
     }
 
     private static Object invoke(
-            CudaLibrary library, String name, FunctionDescriptor descriptor, Object argument) {
+            CudaLibrary library, String name, FunctionDescriptor descriptor, Object... arguments) {
         MemorySegment symbol =
                 SymbolLookup.libraryLookup(folder().resolve(library.soname()), Arena.global())
                         .findOrThrow(name);
         try {
             return Linker.nativeLinker()
                     .downcallHandle(symbol, descriptor)
-                    .invokeWithArguments(argument);
+                    .invokeWithArguments(arguments);
         } catch (Throwable failure) {
             throw new AssertionError(failure);
         }
