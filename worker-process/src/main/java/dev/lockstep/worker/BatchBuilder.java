@@ -63,9 +63,14 @@ final class BatchBuilder implements AutoCloseable {
     BatchBuilder(Kernels kernels, int kvGroups, SessionLimits limits) {
         this.kvGroups = kvGroups;
         this.blockSize = limits.blockSize();
-        // A row has a start, and the last one an end.
+        // A row has a start, and the last one an end; one that decodes begins at most a block of
+        // each KV group.
+        int sequences = limits.maxSequences();
         this.inputs =
-                new StepInputs(kernels, Math.max(limits.maxTokens(), limits.maxSequences()) + 1);
+                new StepInputs(
+                        kernels,
+                        Math.max(sequences + 1, kvGroups * sequences),
+                        Math.max(limits.maxTokens(), sequences) + 1);
         this.tables = new BlockTables(kernels, kvGroups, limits);
     }
 

@@ -9,8 +9,12 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/// The index arrays of a step, I32. On the device they are the rows of one matrix, so that an array
-/// has the same address in every step; a step copies the first columns of its arrays in one piece.
+/// The index arrays of a step, I32. On the device they are the rows of a matrix, so that an array
+/// has the same address in every step of a kind.
+///
+/// There are two matrices. The narrow one, of small steps and of all recorded ones, is copied as it
+/// is, in one piece. The wide one of the other steps would be too large for that: each of its
+/// arrays is copied for itself, as far as it has values.
 ///
 /// Not thread-safe; belongs to the step thread. The batch builder that creates it closes it.
 final class StepInputs implements AutoCloseable {
@@ -20,7 +24,9 @@ final class StepInputs implements AutoCloseable {
     private final Arena arena = Arena.ofShared();
     private final MemorySegment host;
     private final DeviceBuffer memory;
-    private final Tensor device;
+    private final Tensor narrow;
+    private final Tensor wide;
+    private Tensor device;
     private int columns;
     private int used;
 
@@ -52,22 +58,31 @@ final class StepInputs implements AutoCloseable {
 
     private static final int ARRAYS = Array.values().length;
 
+    /// @param smallColumns the most values of an array of a small step
     /// @param maxColumns the most values of an array
-    StepInputs(Kernels kernels, int maxColumns) {
+    StepInputs(Kernels kernels, int smallColumns, int maxColumns) {
         this.kernels = kernels;
-        int aligned = Math.ceilDiv(maxColumns, ALIGNMENT / Integer.BYTES);
-        int width = aligned * (ALIGNMENT / Integer.BYTES);
-        long bytes = (long) ARRAYS * width * Integer.BYTES;
+        int small = aligned(smallColumns);
+        int large = Math.max(small, aligned(maxColumns));
+        long smallBytes = (long) ARRAYS * small * Integer.BYTES;
+        long bytes = (long) ARRAYS * large * Integer.BYTES;
         host = arena.allocate(bytes, ALIGNMENT);
-        memory = kernels.allocate(bytes);
-        device = memory.tensor(0, DType.I32, ARRAYS, width);
+        memory = kernels.allocate(smallBytes + bytes);
+        narrow = memory.tensor(0, DType.I32, ARRAYS, small);
+        wide = memory.tensor(smallBytes, DType.I32, ARRAYS, large);
+        device = narrow;
+    }
+
+    private static int aligned(int columns) {
+        int values = ALIGNMENT / Integer.BYTES;
+        return Math.ceilDiv(columns, values) * values;
     }
 
     int maxColumns() {
-        return device.columns();
+        return wide.columns();
     }
 
-    /// Returns the columns that this step copies.
+    /// Returns the columns that this step copies, those of the narrow matrix or what it began with.
     int columns() {
         return columns;
     }
@@ -78,7 +93,8 @@ final class StepInputs implements AutoCloseable {
             throw new IllegalArgumentException(
                     "%d values for an array of %d".formatted(columns, maxColumns()));
         }
-        this.columns = columns;
+        device = columns <= narrow.columns() ? narrow : wide;
+        this.columns = Math.max(columns, narrow.columns());
         used = 0;
     }
 
