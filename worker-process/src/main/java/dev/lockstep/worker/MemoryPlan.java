@@ -270,7 +270,7 @@ public record MemoryPlan(
                                 mebibytes(needs.activations(sequences)),
                                 asked.kvMemory().isPresent() ? "is" : "at least",
                                 mebibytes(kv),
-                                mebibytes(memory.bytes()),
+                                mebibytes(Math.max(0, memory.bytes())),
                                 memory.onGpus() ? "of GPU memory may be used" : "are free");
         if (asked.equals(Asked.NOTHING)) {
             return new TooLittleMemoryException(

@@ -87,6 +87,16 @@ class MemoryPlanTest {
     }
 
     @Test
+    void aGpuThatIsLessThanItsReservesHasNoMemory() {
+        String refusal =
+                assertThrows(
+                                TooLittleMemoryException.class,
+                                () -> MemoryPlan.ofGpus(needs(MIB), asked(0, 0, 0), -400 * MIB))
+                        .getMessage();
+        assertTrue((refusal + "").contains("; 0 KiB of GPU memory may be used"), refusal);
+    }
+
+    @Test
     void aRequestedLengthBeyondTheContextGetsItsMemory() {
         MemoryPlan plan = plan(GIB, asked(4 * CONTEXT, 1, 0), 100 * GIB);
         assertEquals(4 * CONTEXT, plan.maxModelLen());
