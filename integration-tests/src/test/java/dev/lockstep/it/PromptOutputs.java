@@ -14,6 +14,7 @@ import dev.lockstep.proto.v1.TokenIds;
 import dev.lockstep.proto.v1.TopLogprob;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.DoubleStream;
 
 /// Checks of the outputs of a prompt beside text (log-probabilities, scores, embeddings): against
 /// recorded values and for consistency.
@@ -36,7 +37,7 @@ final class PromptOutputs {
     void assertAsRecorded(GoldenCase golden) {
         List<Token> tokens = new ArrayList<>();
         List<Float> states = new ArrayList<>();
-        for (InferenceEvent event : outputs(golden.prompt())) {
+        for (InferenceEvent event : outputs(admin, golden.prompt())) {
             tokens.addAll(event.getOutputs().getOutputs().getNextTokensList());
             states.addAll(event.getOutputs().getOutputs().getHiddenStatesList());
         }
@@ -55,7 +56,22 @@ final class PromptOutputs {
         assertEmbedded(golden.prompt(), states);
     }
 
-    private List<InferenceEvent> outputs(List<Integer> prompt) {
+    /// Returns the log-probabilities of a prompt's tokens after the first, and of the most likely
+    /// ones at each of these positions.
+    static double[] logprobs(Admin admin, List<Integer> prompt) {
+        DoubleStream.Builder logprobs = DoubleStream.builder();
+        for (InferenceEvent event : outputs(admin, prompt)) {
+            for (Token token : event.getOutputs().getOutputs().getNextTokensList()) {
+                logprobs.add(token.getLogprob());
+                token.getTopLogprobsList().forEach(top -> logprobs.add(top.getLogprob()));
+            }
+        }
+        double[] all = logprobs.build().toArray();
+        assertEquals((prompt.size() - 1) * (1 + TOP), all.length);
+        return all;
+    }
+
+    private static List<InferenceEvent> outputs(Admin admin, List<Integer> prompt) {
         InferenceRequest request =
                 InferenceRequest.newBuilder()
                         .setModel(ServedCluster.MODEL)

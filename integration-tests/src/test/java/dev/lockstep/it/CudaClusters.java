@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.it;
+
+import dev.lockstep.kernels.cuda.EmulatedCuda;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+
+/// Clusters whose ranks have an emulated GPU and a process each, and what tests of them ask.
+final class CudaClusters {
+    private static final List<String> DEFAULTS =
+            List.of(
+                    "--dtype=f32",
+                    "--kv-dtype=f32",
+                    "--kv-memory=8M",
+                    "--max-num-seqs=8",
+                    "--max-num-batched-tokens=64");
+
+    private CudaClusters() {}
+
+    /// @param more flags of `serve`, also instead of those that each of these clusters has
+    static ServedCluster start(Sandbox sandbox, Path model, int ranks, String... more)
+            throws Exception {
+        return startBy(List.of(), sandbox, model, ranks, more);
+    }
+
+    /// @param by the command that starts `serve`
+    static ServedCluster startBy(
+            List<String> by, Sandbox sandbox, Path model, int ranks, String... more)
+            throws Exception {
+        List<String> flags = new ArrayList<>(List.of(more));
+        flags.add("--device=cuda");
+        flags.add("--cuda-libraries=" + EmulatedCuda.folder());
+        flags.add("--tensor-parallel=" + ranks);
+        for (String each : DEFAULTS) {
+            String key = each.substring(0, each.indexOf('=') + 1);
+            if (Stream.of(more).noneMatch(flag -> flag.startsWith(key))) {
+                flags.add(each);
+            }
+        }
+        return ServedCluster.startBy(by, sandbox, model, flags.toArray(String[]::new));
+    }
+
+    /// Returns the recorded outputs of a model.
+    static List<GoldenCase> goldens(Path model) {
+        return GoldenCase.read(
+                JsonNodes.read(model.resolve("golden.json")),
+                model.resolve("golden-logits.safetensors"),
+                "");
+    }
+
+    static void awaitEpochAfter(long epoch, ServedCluster cluster) throws Exception {
+        BoundedWait.await(
+                "a later epoch serves",
+                () ->
+                        cluster.api().isReady()
+                                && cluster.admin()
+                                        .group(cluster.sandbox().group())
+                                        .filter(
+                                                group ->
+                                                        group.getReady()
+                                                                && group.getEpoch() > epoch)
+                                        .isPresent());
+    }
+}
