@@ -2,9 +2,9 @@
 // Counts the calls of each function of a library, and lets chosen ones fail.
 //
 // CUDA_EMULATION_FAULTS is a list such as "cuLaunchKernel:3:700,*:20:1": the third call of the first fails with 700,
-// the 20th call of all functions of one library with 1. A driver's call that enqueues work and fails with -1 does so, but
-// what it enqueues never begins, see Hold. CUDA_EMULATION_CALLS names a folder that gets a file
-// LIBRARY.PID of the counts; the counts in it are live.
+// the 20th call of all functions of one library with 1. A call whose code is "hang" does not return. A driver's call
+// that enqueues work and fails with -1 does so, but what it enqueues never begins, see Hold. CUDA_EMULATION_CALLS names
+// a folder that gets a file LIBRARY.PID of the counts; the counts in it are live.
 #pragma once
 
 #include <fcntl.h>
@@ -59,14 +59,11 @@ class Calls {
     return count;
   }
 
-  // Counts a call; returns the code that it shall fail with, or 0.
+  // Counts a call; returns the code that it shall fail with, or 0. A call that shall hang does not return.
   int enter(Count* count) {
-    std::lock_guard<std::mutex> lock(mutex_);
-    uint64_t call = ++count->calls, any = ++total_;
-    for (const Fault& fault : faults_) {
-      if (fault.function == "*" ? fault.call == any : fault.call == call && fault.function == count->function) return fault.code;
-    }
-    return 0;
+    int code = count_call(count);
+    while (code == HANG) pause();
+    return code;
   }
 
   uint64_t total() { return total_; }
@@ -86,12 +83,24 @@ class Calls {
         fprintf(stderr, "the fault %s is not FUNCTION:CALL:CODE\n", one.c_str());
         abort();
       }
-      faults_.push_back({one.substr(0, first), strtoull(one.c_str() + first + 1, nullptr, 10), atoi(one.c_str() + second + 1)});
+      const char* code = one.c_str() + second + 1;
+      faults_.push_back(
+          {one.substr(0, first), strtoull(one.c_str() + first + 1, nullptr, 10), strcmp(code, "hang") == 0 ? HANG : atoi(code)});
     }
   }
 
  private:
   static constexpr size_t MAX_FUNCTIONS = 256;
+  static constexpr int HANG = -1;
+
+  int count_call(Count* count) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    uint64_t call = ++count->calls, any = ++total_;
+    for (const Fault& fault : faults_) {
+      if (fault.function == "*" ? fault.call == any : fault.call == call && fault.function == count->function) return fault.code;
+    }
+    return 0;
+  }
 
   Calls() {
     counts_ = map_counts();

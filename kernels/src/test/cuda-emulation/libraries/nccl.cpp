@@ -194,8 +194,34 @@ int call(Communicator* communicator, Call one, void* stream) {
   return OK;
 }
 
+// From this version on ranks can share a device, and refusals say so.
+constexpr int SHARING = 23000;
+
+// CUDA_EMULATION_NCCL, or 2.27.3.
+int version() {
+  const char* text = getenv("CUDA_EMULATION_NCCL");
+  return text == nullptr ? 22703 : atoi(text);
+}
+
+bool is_set(const char* name, const char* value) {
+  const char* text = getenv(name);
+  return text != nullptr && strcmp(text, value) == 0;
+}
+
+// Refuses two ranks on one device of a host, which NCCL_HOSTID names, as NCCL of this version does.
+void refuse_shared_device(State& state, int peer) {
+  if (version() < SHARING) {
+    return state.fail(BAD_USAGE, "Duplicate GPU detected: rank " + std::to_string(state.rank) + " and rank " + std::to_string(peer) +
+                                     " both on CUDA device " + std::to_string(state.device));
+  }
+  state.fail(BAD_USAGE, is_set("NCCL_MULTI_RANK_GPU_ENABLE", "1")
+                            ? "NVLS is not compatible with several ranks on one GPU, and NCCL_NVLS_ENABLE is 1"
+                            : "Multiple Ranks are using the same GPU/Partition. Set NCCL_MULTI_RANK_GPU_ENABLE=1 to enable this configuration.");
+}
+
 // Waits for the other ranks; returns a result.
 void connect(const std::shared_ptr<State>& state) {
+  const bool shares = version() >= SHARING && is_set("NCCL_MULTI_RANK_GPU_ENABLE", "1") && !is_set("NCCL_NVLS_ENABLE", "1");
   for (int rank = 0; rank < state->ranks; rank++) {
     Member& member = state->exchange->members[rank];
     while (member.present.load(std::memory_order_acquire) == 0) {
@@ -204,8 +230,8 @@ void connect(const std::shared_ptr<State>& state) {
     }
     const Member& own = state->exchange->members[state->rank];
     if (member.ranks != state->ranks) return state->fail(BAD_ARGUMENT, "ranks name different numbers of ranks");
-    if (rank != state->rank && member.device == own.device && strcmp(member.host, own.host) == 0) {
-      return state->fail(BAD_USAGE, "Duplicate GPU detected: two ranks have device " + std::to_string(own.device));
+    if (rank != state->rank && member.device == own.device && strcmp(member.host, own.host) == 0 && !shares) {
+      return refuse_shared_device(*state, rank);
     }
   }
   state->result = OK;
@@ -233,9 +259,9 @@ int end(Communicator* communicator) {
 
 }  // namespace
 
-LS_EXPORT int ncclGetVersion(int* version) {
+LS_EXPORT int ncclGetVersion(int* out) {
   LS_CALL("ncclGetVersion");
-  return fault != 0 ? fault : (*version = 22703, OK);
+  return fault != 0 ? fault : (*out = version(), OK);
 }
 
 LS_EXPORT const char* ncclGetErrorString(int result) {

@@ -13,7 +13,9 @@ import java.util.Locale;
 import java.util.Map;
 
 /// The facts and steps of a check as a table, worst news last, and as JSON.
-record CheckReport(Map<String, String> facts, List<CheckedStep> steps) {
+///
+/// @param complete whether no step is missing
+record CheckReport(Map<String, String> facts, List<CheckedStep> steps, boolean complete) {
     private static final int NOTE = 160;
 
     CheckReport {
@@ -53,7 +55,7 @@ record CheckReport(Map<String, String> facts, List<CheckedStep> steps) {
                                     word(step.outcome()),
                                     step.name(),
                                     step.passed(),
-                                    step.skipped(),
+                                    step.skips().size(),
                                     step.failures().size(),
                                     step.time().toMillis() / 1e3,
                                     note.length() > NOTE ? note.substring(0, NOTE) + "…" : note));
@@ -64,7 +66,8 @@ record CheckReport(Map<String, String> facts, List<CheckedStep> steps) {
     void write(Path file) {
         var mapper = new ObjectMapper();
         ObjectNode root = mapper.createObjectNode();
-        root.put("passed", passed());
+        root.put("complete", complete);
+        root.put("passed", complete && passed());
         ObjectNode facts = root.putObject("facts");
         this.facts.forEach(facts::put);
         ArrayNode all = root.putArray("steps");
@@ -73,18 +76,21 @@ record CheckReport(Map<String, String> facts, List<CheckedStep> steps) {
             node.put("name", step.name());
             node.put("outcome", word(step.outcome()));
             node.put("passed", step.passed());
-            node.put("skipped", step.skipped());
             node.put("seconds", step.time().toMillis() / 1e3);
             node.put("note", step.note());
-            ArrayNode failures = node.putArray("failures");
-            for (CheckedStep.Failure failure : step.failures()) {
-                failures.addObject().put("test", failure.test()).put("reason", failure.reason());
-            }
+            list(node.putArray("failures"), step.failures());
+            list(node.putArray("skips"), step.skips());
         }
         try {
             mapper.writerWithDefaultPrettyPrinter().writeValue(file.toFile(), root);
         } catch (IOException failure) {
             throw new UncheckedIOException("cannot write " + file, failure);
+        }
+    }
+
+    private static void list(ArrayNode array, List<CheckedStep.Entry> entries) {
+        for (CheckedStep.Entry entry : entries) {
+            array.addObject().put("test", entry.test()).put("reason", entry.reason());
         }
     }
 

@@ -17,12 +17,13 @@ final class CheckedStep {
         FAILED
     }
 
-    record Failure(String test, String reason) {}
+    /// A test that did not pass, and why.
+    record Entry(String test, String reason) {}
 
     private final String name;
-    private final List<Failure> failures = new ArrayList<>();
+    private final List<Entry> failures = new ArrayList<>();
+    private final List<Entry> skips = new ArrayList<>();
     private int passed;
-    private int skipped;
     private String running = "";
     private String note = "";
     private boolean cutOff;
@@ -46,12 +47,11 @@ final class CheckedStep {
                 running = "";
             }
             case SKIPPED -> {
-                skipped++;
+                skips.add(new Entry(line.name(), line.text()));
                 running = "";
-                note = line.text();
             }
             case FAILED -> {
-                failures.add(new Failure(line.name(), line.text()));
+                failures.add(new Entry(line.name(), line.text()));
                 running = "";
             }
             case FACT, CLASS -> {}
@@ -61,14 +61,24 @@ final class CheckedStep {
     void end(WatchedProcess.Result result, Duration time) {
         this.time = time;
         String during = running.isEmpty() ? "" : " in " + running;
-        if (result.cutOff()) {
-            cutOff = true;
-            note = "hung and was cut off" + during;
-        } else if (result.code() != 0) {
-            String last = result.output().isEmpty() ? "" : ": " + result.output().getLast();
-            failures.add(new Failure(name, "ended with status " + result.code() + during + last));
-        } else if (passed + skipped + failures.size() == 0) {
-            failures.add(new Failure(name, "ran no test"));
+        switch (result.ending()) {
+            case SILENT -> {
+                cutOff = true;
+                note = "hung and was cut off" + during;
+            }
+            case LATE -> {
+                cutOff = true;
+                note = "was cut off, no time was left" + during;
+            }
+            case EXITED -> {
+                if (result.code() != 0) {
+                    String last = result.output().isEmpty() ? "" : ": " + result.output().getLast();
+                    failures.add(
+                            new Entry(name, "ended with status " + result.code() + during + last));
+                } else if (passed + skips.size() + failures.size() == 0) {
+                    failures.add(new Entry(name, "ran no test"));
+                }
+            }
         }
     }
 
@@ -82,7 +92,7 @@ final class CheckedStep {
         if (passed > 0) {
             return Outcome.PASSED;
         }
-        return skipped > 0 ? Outcome.SKIPPED : Outcome.NOT_RUN;
+        return skips.isEmpty() ? Outcome.NOT_RUN : Outcome.SKIPPED;
     }
 
     String name() {
@@ -93,11 +103,11 @@ final class CheckedStep {
         return passed;
     }
 
-    int skipped() {
-        return skipped;
+    List<Entry> skips() {
+        return List.copyOf(skips);
     }
 
-    List<Failure> failures() {
+    List<Entry> failures() {
         return List.copyOf(failures);
     }
 
@@ -107,10 +117,10 @@ final class CheckedStep {
 
     /// Returns what a reader must know first: what hung, what failed, why nothing ran.
     String note() {
-        if (cutOff || failures.isEmpty()) {
+        if (cutOff || (failures.isEmpty() && skips.isEmpty())) {
             return note;
         }
-        Failure first = failures.getFirst();
+        Entry first = failures.isEmpty() ? skips.getFirst() : failures.getFirst();
         return first.test() + ": " + first.reason();
     }
 }

@@ -1,132 +1,141 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.gpu;
 
+import dev.lockstep.gpu.WatchedProcess.Ending;
 import dev.lockstep.gpu.WatchedProcess.Result;
+import dev.lockstep.kernels.cuda.CudaLibrary;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
-import java.util.regex.Pattern;
 
 /// Checks Lockstep on the GPUs of this machine: prints facts, runs every test class with the tag
 /// `gpu` in a process of its own, and ends with a table. The whole takes no longer than it may.
 final class GpuCheck {
-    /// NCCL lets two ranks share a device from this version on, 2.30.3.
-    private static final int SHARES_DEVICES = 23003;
+    /// NCCL lets two ranks share a device from this version on, 2.30.
+    private static final int SHARES_DEVICES = 23000;
 
     private static final int FAILED = 1;
+    private static final int MISUSED = 2;
 
-    private final Options options;
+    /// As the launcher sets them for the ranks of one host.
+    private static final Map<String, String> ONE_HOST =
+            Map.of(
+                    "NCCL_DEBUG", "WARN",
+                    "NCCL_SOCKET_IFNAME", "lo",
+                    "NCCL_RAS_ENABLE", "0",
+                    "NCCL_NVLS_ENABLE", "0");
+
+    private final CheckOptions options;
     private final long startNanos = System.nanoTime();
     private final Map<String, String> facts = new LinkedHashMap<>();
     private final List<CheckedStep> steps = new ArrayList<>();
 
-    private GpuCheck(Options options) {
+    private GpuCheck(CheckOptions options) {
         this.options = options;
     }
 
-    /// @param folder for the report and the output of every process
-    /// @param limit of the whole check
-    /// @param silence the longest time that a test may take
-    /// @param only the names of the classes that run
-    private record Options(Path folder, Duration limit, Duration silence, Pattern only) {
-
-        static Options parse(String[] arguments) {
-            Path folder = Path.of("gpu-check-report");
-            Duration limit = Duration.ofSeconds(460);
-            Duration silence = Duration.ofSeconds(60);
-            Pattern only = Pattern.compile("");
-            for (String argument : arguments) {
-                int equals = argument.indexOf('=');
-                String value = argument.substring(equals + 1);
-                switch (equals < 0 ? argument : argument.substring(0, equals)) {
-                    case "--report" -> folder = Path.of(value);
-                    case "--seconds" -> limit = Duration.ofSeconds(Integer.parseInt(value));
-                    case "--silence" -> silence = Duration.ofSeconds(Integer.parseInt(value));
-                    case "--only" -> only = Pattern.compile(value);
-                    default ->
-                            throw new IllegalArgumentException(
-                                    "%s is none of --report=FOLDER, --seconds=N, --silence=N, --only=PATTERN"
-                                            .formatted(argument));
-                }
-            }
-            return new Options(folder, limit, silence, only);
-        }
-    }
-
     public static void main(String[] arguments) throws IOException {
-        Options options = Options.parse(arguments);
+        CheckOptions options;
+        try {
+            options = CheckOptions.parse(arguments);
+        } catch (IllegalArgumentException misuse) {
+            System.err.println("gpu-check: " + misuse.getMessage());
+            System.exit(MISUSED);
+            return;
+        }
         Files.createDirectories(options.folder());
         System.exit(new GpuCheck(options).run());
     }
 
     private int run() {
-        Result found =
-                watch(
-                        "facts",
-                        GpuFacts.class,
-                        List.of(),
-                        Map.of(),
-                        line -> {
-                            facts.put(line.name(), line.text());
-                            System.out.printf("%-20s %s%n", line.name(), line.text());
-                        });
-        if (found.cutOff() || found.code() != 0) {
+        fact("bundle", System.getProperty("lockstep.bundle", "none, a build"));
+        fact("Java", System.getProperty("java.vm.version"));
+        fact(
+                "system",
+                "%s %s".formatted(System.getProperty("os.name"), System.getProperty("os.version")));
+        Result found = watch("facts", GpuFacts.class, List.of(), Map.of(), this::found);
+        if (found.ending() != Ending.EXITED || found.code() != 0) {
             found.output().forEach(System.out::println);
-            System.out.println(
-                    found.cutOff()
-                            ? "looking for a GPU hung and was cut off"
-                            : "this machine has no GPU that can be checked");
+            String problem =
+                    found.ending() == Ending.EXITED
+                            ? "this machine has no GPU that can be checked"
+                            : "the search for a GPU hung and was cut off";
+            fact("problem", problem);
+            write(true);
             return GpuFacts.UNUSABLE;
         }
-        Map<String, String> shared = environmentOfRanks();
-        runAll(TaggedTests.ALONE, Map.of());
-        runAll(TaggedTests.RANKS, shared);
-        var report = new CheckReport(facts, steps);
-        Path json = options.folder().resolve("report.json");
-        report.write(json);
-        System.out.printf("%nreport: %s%n%n%s", json.toAbsolutePath(), report.table());
+        runAll();
+        CheckReport report = write(true);
+        System.out.printf("%nreport: %s%n%n%s", json().toAbsolutePath(), report.table());
         return report.passed() ? 0 : FAILED;
     }
 
-    /// Returns what lets two ranks share the only device, if NCCL can do so.
-    private Map<String, String> environmentOfRanks() {
-        int version = Integer.parseInt(facts.getOrDefault(GpuFacts.NCCL, "0"));
-        boolean shares = facts.getOrDefault(GpuFacts.DEVICES, "1").equals("1");
-        return shares && version >= SHARES_DEVICES
-                ? Map.of(
-                        "NCCL_MULTI_RANK_GPU_ENABLE", "1",
-                        "NCCL_MAX_CTAS", "4",
-                        "NCCL_NVLS_ENABLE", "0")
-                : Map.of();
+    private void found(Line line) {
+        fact(line.name(), line.text());
     }
 
-    private void runAll(String kind, Map<String, String> environment) {
-        var classes = new ArrayList<String>();
+    private void fact(String name, String value) {
+        facts.put(name, value);
+        System.out.printf("%-20s %s%n", name, value);
+    }
+
+    /// Runs the classes whose tests need one rank, and then those whose tests need several.
+    private void runAll() {
+        var alone = new ArrayList<String>();
+        var ranks = new ArrayList<String>();
         Result listed =
                 watch(
-                        "list-" + kind,
+                        "list",
                         TaggedTests.class,
-                        List.of(kind),
+                        List.of(options.only().pattern()),
                         Map.of(),
-                        line -> classes.add(line.name()));
-        if (listed.cutOff() || listed.code() != 0) {
-            var step = new CheckedStep("list of tests, " + kind);
+                        line ->
+                                (line.text().equals(TaggedTests.RANKS) ? ranks : alone)
+                                        .add(line.name()));
+        if (listed.ending() != Ending.EXITED || listed.code() != 0) {
+            var step = new CheckedStep("list of tests");
             step.end(listed, Duration.ZERO);
-            steps.add(step);
+            add(step);
         }
-        for (String each : classes) {
-            String simple = each.substring(each.lastIndexOf('.') + 1);
-            String name = kind.equals(TaggedTests.RANKS) ? simple + ", several ranks" : simple;
-            if (options.only().matcher(simple).find()) {
-                steps.add(step(name, kind, each, environment));
+        alone.forEach(each -> add(step(simple(each), TaggedTests.ALONE, each, Map.of())));
+        if (ranks.isEmpty()) {
+            return;
+        }
+        if (!facts.containsKey(GpuFacts.NCCL)) {
+            add(CheckedStep.notRun("several ranks", CudaLibrary.NCCL.soname() + " was not found"));
+            return;
+        }
+        Map<String, String> environment = environmentOfRanks();
+        for (String each : ranks) {
+            add(step(simple(each) + ", several ranks", TaggedTests.RANKS, each, environment));
+        }
+    }
+
+    /// Returns what lets NCCL connect ranks on this host; what a user has set stays. Two ranks
+    /// share the only device if NCCL can do so; else tests whose ranks are processes name two
+    /// hosts.
+    private Map<String, String> environmentOfRanks() {
+        var environment = new HashMap<String, String>(ONE_HOST);
+        String how = "a GPU each";
+        if (facts.getOrDefault(GpuFacts.DEVICES, "1").equals("1")) {
+            if (Integer.parseInt(facts.getOrDefault(GpuFacts.NCCL, "0")) >= SHARES_DEVICES) {
+                environment.put("NCCL_MULTI_RANK_GPU_ENABLE", "1");
+                environment.put("NCCL_MAX_CTAS", "4");
+                how = "on one GPU by NCCL_MULTI_RANK_GPU_ENABLE";
+            } else {
+                how = "on one GPU by NCCL_HOSTID, where ranks are processes";
             }
         }
+        fact("two ranks", how);
+        environment.keySet().removeAll(System.getenv().keySet());
+        return environment;
     }
 
     private CheckedStep step(
@@ -140,19 +149,39 @@ final class GpuCheck {
                 watch(
                         name.replaceAll("\\W+", "-"),
                         TaggedTests.class,
-                        List.of(kind, tests),
+                        List.of(options.only().pattern(), kind, tests),
                         environment,
                         step::accept);
         step.end(result, Duration.ofNanos(System.nanoTime() - start));
+        return step;
+    }
+
+    private void add(CheckedStep step) {
+        steps.add(step);
         System.out.printf(
                 "%-44s %3d passed, %d skipped, %d failed, %.1f s %s%n",
-                name,
+                step.name(),
                 step.passed(),
-                step.skipped(),
+                step.skips().size(),
                 step.failures().size(),
                 step.time().toMillis() / 1e3,
                 step.note());
-        return step;
+        write(false);
+    }
+
+    private static String simple(String name) {
+        return name.substring(name.lastIndexOf('.') + 1);
+    }
+
+    /// Writes what is known so far, so that a check that is ended leaves it.
+    private CheckReport write(boolean complete) {
+        var report = new CheckReport(facts, steps, complete);
+        report.write(json());
+        return report;
+    }
+
+    private Path json() {
+        return options.folder().resolve("report.json");
     }
 
     private Result watch(

@@ -11,18 +11,22 @@ import java.io.File;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.TreeSet;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import org.junit.platform.engine.FilterResult;
 import org.junit.platform.engine.TestExecutionResult;
 import org.junit.platform.engine.support.descriptor.ClassSource;
+import org.junit.platform.engine.support.descriptor.MethodSource;
 import org.junit.platform.launcher.LauncherDiscoveryRequest;
+import org.junit.platform.launcher.PostDiscoveryFilter;
 import org.junit.platform.launcher.TestExecutionListener;
 import org.junit.platform.launcher.TestIdentifier;
 import org.junit.platform.launcher.TestPlan;
 import org.junit.platform.launcher.core.LauncherDiscoveryRequestBuilder;
 import org.junit.platform.launcher.core.LauncherFactory;
 
-/// Lists or runs the tests with the tag `gpu` and prints a line for each. The tests with the tag
-/// `ranks`, which need several ranks, are a list of their own.
+/// Lists or runs the tests with the tag `gpu` and prints a line for each. Tests with the tag
+/// `ranks` need several ranks and run apart from the others.
 final class TaggedTests implements TestExecutionListener {
     static final String ALONE = "alone";
     static final String RANKS = "ranks";
@@ -34,23 +38,43 @@ final class TaggedTests implements TestExecutionListener {
         this.plan = plan;
     }
 
-    /// Lists the classes of `alone` or `ranks`, or runs those of the class that is named too.
+    /// Lists the classes of all tests, or runs one.
+    ///
+    /// @param arguments a pattern in `Class#method` of the tests; to run a class, also `alone` or
+    ///   `ranks` and its name
     public static void main(String[] arguments) throws ClassNotFoundException {
-        LauncherDiscoveryRequestBuilder request =
-                LauncherDiscoveryRequestBuilder.request()
-                        .filters(includeTags("gpu"))
-                        .filters(
-                                arguments[0].equals(RANKS)
-                                        ? includeTags(RANKS)
-                                        : excludeTags(RANKS));
+        Pattern only = Pattern.compile(arguments[0]);
         if (arguments.length == 1) {
-            list(request);
+            list(ALONE, only);
+            list(RANKS, only);
         } else {
-            run(request.selectors(selectClass(Class.forName(arguments[1]))).build());
+            Class<?> tests = Class.forName(arguments[2]);
+            run(request(arguments[1], only).selectors(selectClass(tests)).build());
         }
     }
 
-    private static void list(LauncherDiscoveryRequestBuilder request) {
+    private static LauncherDiscoveryRequestBuilder request(String kind, Pattern only) {
+        PostDiscoveryFilter matches =
+                test ->
+                        FilterResult.includedIf(
+                                test.getSource()
+                                        .filter(MethodSource.class::isInstance)
+                                        .map(MethodSource.class::cast)
+                                        .map(TaggedTests::name)
+                                        .map(name -> only.matcher(name).find())
+                                        .orElse(true));
+        return LauncherDiscoveryRequestBuilder.request()
+                .filters(includeTags("gpu"), matches)
+                .filters(kind.equals(RANKS) ? includeTags(RANKS) : excludeTags(RANKS));
+    }
+
+    private static String name(MethodSource test) {
+        String simple = test.getClassName().substring(test.getClassName().lastIndexOf('.') + 1);
+        return simple + "#" + test.getMethodName();
+    }
+
+    private static void list(String kind, Pattern only) {
+        LauncherDiscoveryRequestBuilder request = request(kind, only);
         String roots = System.getProperty("java.class.path");
         TestPlan plan =
                 LauncherFactory.create()
@@ -74,7 +98,7 @@ final class TaggedTests implements TestExecutionListener {
                         .ifPresent(classes::add);
             }
         }
-        classes.forEach(name -> System.out.println(Line.of(Line.Kind.CLASS, name, "")));
+        classes.forEach(name -> System.out.println(Line.of(Line.Kind.CLASS, name, kind)));
     }
 
     private static void run(LauncherDiscoveryRequest request) {
@@ -112,7 +136,11 @@ final class TaggedTests implements TestExecutionListener {
                 }
             }
             // A class whose first method aborts or fails has no tests of its own.
-            case ABORTED -> print(Line.Kind.SKIPPED, test, reason);
+            case ABORTED ->
+                    print(
+                            Line.Kind.SKIPPED,
+                            test,
+                            result.getThrowable().map(Throwable::getMessage).orElse(""));
             case FAILED -> {
                 result.getThrowable().ifPresent(Throwable::printStackTrace);
                 print(Line.Kind.FAILED, test, reason);

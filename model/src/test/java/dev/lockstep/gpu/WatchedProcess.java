@@ -21,9 +21,11 @@ import java.util.stream.Stream;
 /// A JVM with the class path, the devices and the fixtures of this one, whose lines are read as
 /// they come. One that prints nothing for too long is ended, with those that it started.
 final class WatchedProcess {
+    private static final long KILLED_SECONDS = 5;
+
     private WatchedProcess() {}
 
-    /// Returns the exit status, or empty after the process was cut off.
+    /// Runs `main` until it exits or is cut off.
     ///
     /// @param silence the longest time between two lines
     /// @param deadline on the clock of [System#nanoTime]
@@ -44,15 +46,18 @@ final class WatchedProcess {
             Process process = builder.start();
             Thread reader = Thread.ofVirtual().start(() -> read(process, queue));
             while (true) {
-                long left = Math.min(silence.toNanos(), deadline - System.nanoTime());
-                Optional<String> line = queue.poll(Math.max(left, 0), TimeUnit.NANOSECONDS);
+                long left = deadline - System.nanoTime();
+                boolean late = left < silence.toNanos();
+                Optional<String> line =
+                        queue.poll(
+                                late ? Math.max(left, 0) : silence.toNanos(), TimeUnit.NANOSECONDS);
                 if (line == null) {
                     end(process);
-                    return new Result(true, -1, last);
+                    return new Result(late ? Ending.LATE : Ending.SILENT, -1, last);
                 }
                 if (line.isEmpty()) {
                     reader.join();
-                    return new Result(false, process.waitFor(), last);
+                    return new Result(Ending.EXITED, process.waitFor(), last);
                 }
                 String text = line.get();
                 output.println(text);
@@ -65,10 +70,16 @@ final class WatchedProcess {
         }
     }
 
-    /// @param cutOff whether it hung
+    /// How a process ended: by itself, or cut off after too long a silence or at the deadline.
+    enum Ending {
+        EXITED,
+        SILENT,
+        LATE
+    }
+
     /// @param code its exit status, unless it was cut off
     /// @param output its other lines
-    record Result(boolean cutOff, int code, List<String> output) {}
+    record Result(Ending ending, int code, List<String> output) {}
 
     private static List<String> command(Class<?> main, List<String> arguments) {
         var command = new ArrayList<String>();
@@ -97,8 +108,10 @@ final class WatchedProcess {
         queue.add(Optional.empty());
     }
 
-    private static void end(Process process) {
+    /// Kills the process and waits a while, so that its device is free again.
+    private static void end(Process process) throws InterruptedException {
         Stream.concat(process.descendants(), Stream.of(process.toHandle()))
                 .forEach(ProcessHandle::destroyForcibly);
+        process.waitFor(KILLED_SECONDS, TimeUnit.SECONDS);
     }
 }

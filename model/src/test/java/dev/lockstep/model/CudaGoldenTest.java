@@ -80,6 +80,23 @@ final class CudaGoldenTest {
     }
 
     @ParameterizedTest
+    @ValueSource(strings = {"llama", "qwen3-moe"})
+    void aRecordedStepGivesTheBitsOfTheSameStepRunEagerly(String name) throws Exception {
+        Path folder = Fixtures.require("models/" + name);
+        Goldens.Case golden = FamilyGoldenTest.goldens(name).cases().getFirst();
+        try (TestGroup group = TestGroup.load(folder, 1, "f32", "f32", new CudaRanks())) {
+            int prompt = golden.prompt().length;
+            int[] blocks = TestGroup.blocks(1, prompt + golden.greedy().length);
+            group.forward(List.of(new TestGroup.Row(golden.prompt(), 0, blocks)));
+            for (int i = 0; i < golden.greedy().length; i++) {
+                int[] last = {golden.greedy()[i]};
+                List<TestGroup.Row> step = List.of(new TestGroup.Row(last, prompt + i, blocks));
+                assertArrayEquals(group.forward(step)[0], group.replay(step)[0]);
+            }
+        }
+    }
+
+    @ParameterizedTest
     @ValueSource(strings = {"BF16", "F16", "F32"})
     void llamaInBf16StaysWithinTheBoundsOfItsRounding(String type) throws Exception {
         Path file = Fixtures.require("gguf/llama-" + type + ".gguf");

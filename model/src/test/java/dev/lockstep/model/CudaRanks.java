@@ -21,6 +21,16 @@ final class CudaRanks implements TestRanks {
 
     private final CompletableFuture<byte[]> id = new CompletableFuture<>();
 
+    /// Ranks that are threads of this process.
+    CudaRanks() {}
+
+    /// A rank whose others are in other processes.
+    ///
+    /// @param id which NCCL made for them
+    CudaRanks(byte[] id) {
+        this.id.complete(id);
+    }
+
     @Override
     public DeviceCapabilities capabilities() {
         CudaDevice device = CudaProbe.run(CudaUnderTest.search()).require(0);
@@ -38,7 +48,7 @@ final class CudaRanks implements TestRanks {
             return new SoloCommunicator(kernels);
         }
         var cuda = (CudaKernels) kernels;
-        if (rank == 0) {
+        if (rank == 0 && !id.isDone()) {
             id.complete(Nccl.uniqueId());
         }
         byte[] shared = id.orTimeout(TIMEOUT.toSeconds(), TimeUnit.SECONDS).join();

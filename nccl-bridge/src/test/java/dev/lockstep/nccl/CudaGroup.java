@@ -39,6 +39,7 @@ final class CudaGroup {
     /// @param patience of the watchdog
     static void onEveryRank(int size, DType compute, Duration patience, RankBody body)
             throws Exception {
+        CudaUnderTest.assumeRanks(size);
         byte[] id = newId();
         List<Callable<Void>> ranks = new ArrayList<>();
         for (int i = 0; i < size; i++) {

@@ -5,6 +5,8 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.function.IntFunction;
 
 /// The ranks of a group in separate processes, which all end when the test closes this.
 final class ForkedRanks implements AutoCloseable {
@@ -17,12 +19,21 @@ final class ForkedRanks implements AutoCloseable {
     ForkedRanks(
             Class<? extends RankOpening> opening,
             List<String> jvmOptions,
+            IntFunction<Map<String, String>> environments,
             Path folder,
             int size,
             int rounds)
             throws IOException {
         for (int rank = 0; rank < size; rank++) {
-            ranks.add(RankProcess.fork(opening, jvmOptions, folder, rank, size, rounds));
+            ranks.add(
+                    RankProcess.fork(
+                            opening,
+                            jvmOptions,
+                            environments.apply(rank),
+                            folder,
+                            rank,
+                            size,
+                            rounds));
         }
     }
 

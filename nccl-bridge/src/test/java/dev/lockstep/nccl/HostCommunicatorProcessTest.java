@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -86,7 +87,8 @@ final class HostCommunicatorProcessTest implements ProcessContract {
 
     @Test
     void theNextGroupRemovesTheFileOfARankZeroKilledWhileForming() throws Exception {
-        try (RankProcess alone = RankProcess.fork(opening(), List.of(), group.folder, 0, 2, 1)) {
+        try (RankProcess alone =
+                RankProcess.fork(opening(), List.of(), Map.of(), group.folder, 0, 2, 1)) {
             alone.awaitLine("started");
             while (group.files().isEmpty() || Files.size(group.files().getFirst()) == 0) {
                 Thread.sleep(5);

@@ -7,18 +7,21 @@ import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.kernels.Tolerances;
 import dev.lockstep.kernels.cuda.CudaKernels;
+import dev.lockstep.kernels.cuda.CudaUnderTest;
 import java.time.Duration;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /// Aborts and lost peers over NCCL on CUDA devices.
 @Tag("gpu")
+@Tag("ranks")
 final class NcclAbortTest implements AbortContract {
     /// Shorter than in production, so that a test takes less time.
     private static final Duration PATIENCE = Duration.ofSeconds(1);
 
     @Test
     void ranksMeetAgainOnTheSameDevicesAfterAnAbort() throws Exception {
+        CudaUnderTest.assumeRanks(2);
         byte[] next = CudaGroup.newId();
         onEveryRank(
                 2,

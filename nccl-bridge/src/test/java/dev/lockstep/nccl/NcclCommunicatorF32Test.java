@@ -5,6 +5,7 @@ import dev.lockstep.kernels.DType;
 import org.junit.jupiter.api.Tag;
 
 @Tag("gpu")
+@Tag("ranks")
 final class NcclCommunicatorF32Test implements NcclContract {
     @Override
     public DType type() {

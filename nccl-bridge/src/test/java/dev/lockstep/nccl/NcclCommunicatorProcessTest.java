@@ -7,6 +7,7 @@ import dev.lockstep.kernels.cuda.CudaUnderTest;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.io.TempDir;
@@ -14,12 +15,14 @@ import org.junit.jupiter.api.io.TempDir;
 /// Ranks in separate processes with a CUDA device each.
 @Tag("processes")
 @Tag("gpu")
+@Tag("ranks")
 final class NcclCommunicatorProcessTest implements ProcessContract {
     @TempDir Path folder;
 
     @BeforeAll
     static void build() {
         CudaUnderTest.search();
+        CudaUnderTest.assumeRankProcesses(CudaGroup.maxRanks());
     }
 
     @Override
@@ -30,6 +33,11 @@ final class NcclCommunicatorProcessTest implements ProcessContract {
     @Override
     public List<String> jvmOptions() {
         return CudaUnderTest.jvmOptions();
+    }
+
+    @Override
+    public Map<String, String> environment(int rank, int size) {
+        return CudaUnderTest.rankEnvironment(rank, size);
     }
 
     @Override

@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Consumer;
 
 /// One rank of an emulated NCCL communicator, in a process of its own; it prints what it gets.
@@ -29,7 +30,9 @@ final class NcclProcess implements AutoCloseable {
         this.process = process;
     }
 
-    static NcclProcess fork(String scenario, byte[] id, int ranks, int rank) throws IOException {
+    static NcclProcess fork(
+            String scenario, byte[] id, int ranks, int rank, Map<String, String> environment)
+            throws IOException {
         ProcessBuilder builder =
                 new ProcessBuilder(
                                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
@@ -45,6 +48,7 @@ final class NcclProcess implements AutoCloseable {
                                 Integer.toString(ranks),
                                 Integer.toString(rank))
                         .redirectErrorStream(true);
+        builder.environment().putAll(environment);
         return new NcclProcess(builder.start());
     }
 
@@ -80,14 +84,14 @@ final class NcclProcess implements AutoCloseable {
     /// Runs a rank on the calling thread. A failure is told as a line, and what waits is aborted.
     static void run(String scenario, byte[] id, int ranks, int rank, Consumer<String> out)
             throws InterruptedException {
-        Cuda cuda = EmulatedCuda.open(scenario.equals("duplicate") ? 0 : rank);
+        Cuda cuda = EmulatedCuda.open(scenario.equals("shared") ? 0 : rank);
         CudaStream stream = cuda.stream(0);
         Nccl nccl = Nccl.begin(cuda, id, ranks, rank);
         try {
             awaitReady(nccl);
             var own = new Rank(cuda, stream, nccl, ranks, rank, out);
             switch (scenario) {
-                case "collectives" -> own.collectives();
+                case "collectives", "shared" -> own.collectives();
                 case "abort" -> own.abort();
                 case "impatient" -> own.impatient();
                 case "mismatch" -> own.mismatch();

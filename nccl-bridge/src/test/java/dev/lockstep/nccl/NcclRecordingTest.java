@@ -19,6 +19,7 @@ import org.junit.jupiter.api.Test;
 
 /// Collectives in recordings, on two CUDA devices.
 @Tag("gpu")
+@Tag("ranks")
 final class NcclRecordingTest {
     private static final int ROWS = 3;
     private static final int HIDDEN = 64;

@@ -14,16 +14,23 @@ import dev.lockstep.kernels.cuda.PinnedMemory;
 import java.io.IOException;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
+/// The binding of NCCL and the emulated library, mostly with a process for each rank.
+@Tag("processes")
 final class NcclTest {
+    private static final String VERSION = "CUDA_EMULATION_NCCL";
+    private static final String ENABLE = "NCCL_MULTI_RANK_GPU_ENABLE";
 
     @BeforeAll
     static void load() {
@@ -75,12 +82,34 @@ final class NcclTest {
 
     @Test
     void twoRanksOnOneDeviceAreRefused() throws Exception {
-        for (List<String> rank : inThreads("duplicate")) {
+        for (List<String> rank : inThreads("shared")) {
             assertTrue(
-                    rank.getLast()
-                            .endsWith(
-                                    "invalid usage (run with NCCL_DEBUG=WARN for details) (5), Duplicate GPU detected: two ranks have device 0"),
+                    rank.getLast().contains("(5), Duplicate GPU detected: rank "), rank.toString());
+        }
+        // An older version does not know the variable.
+        for (List<String> rank : shareDevice(Map.of(ENABLE, "1"), Map.of(ENABLE, "1"))) {
+            assertTrue(
+                    rank.getLast().contains("(5), Duplicate GPU detected: rank "), rank.toString());
+        }
+        Map<String, String> newer = Map.of(VERSION, "23007");
+        for (List<String> rank : shareDevice(newer, newer)) {
+            assertTrue(
+                    rank.getLast().contains("(5), Multiple Ranks are using the same GPU"),
                     rank.toString());
+        }
+    }
+
+    @Test
+    void twoRanksShareADeviceWhereNcclAllowsItOrSeesTwoHosts() throws Exception {
+        Map<String, String> newer = Map.of(VERSION, "23007", ENABLE, "1");
+        for (List<String> rank : shareDevice(newer, newer)) {
+            assertEquals("version 23007", rank.getFirst());
+            assertEquals("done", rank.getLast());
+        }
+        for (List<String> rank :
+                shareDevice(Map.of("NCCL_HOSTID", "one"), Map.of("NCCL_HOSTID", "other"))) {
+            assertEquals("version 22703", rank.getFirst());
+            assertEquals("done", rank.getLast());
         }
     }
 
@@ -175,11 +204,24 @@ final class NcclTest {
 
     private static List<List<String>> run(String scenario, int ranks)
             throws IOException, InterruptedException {
+        return run(scenario, Collections.nCopies(ranks, Map.of()));
+    }
+
+    /// Runs two ranks on the first device, in processes with these variables.
+    private static List<List<String>> shareDevice(
+            Map<String, String> first, Map<String, String> second)
+            throws IOException, InterruptedException {
+        return run("shared", List.of(first, second));
+    }
+
+    private static List<List<String>> run(String scenario, List<Map<String, String>> environments)
+            throws IOException, InterruptedException {
         byte[] id = Nccl.uniqueId();
+        int ranks = environments.size();
         var processes = new ArrayList<NcclProcess>();
         try {
             for (int rank = 0; rank < ranks; rank++) {
-                processes.add(NcclProcess.fork(scenario, id, ranks, rank));
+                processes.add(NcclProcess.fork(scenario, id, ranks, rank, environments.get(rank)));
             }
             var outputs = new ArrayList<List<String>>();
             for (NcclProcess process : processes) {

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 
 /// The contract of ranks in separate processes, as in production.
@@ -24,6 +25,11 @@ interface ProcessContract {
         return List.of();
     }
 
+    /// Returns further variables of the process of a rank.
+    default Map<String, String> environment(int rank, int size) {
+        return Map.of();
+    }
+
     /// Returns the folder in which the ranks of one test meet.
     Path folder();
 
@@ -36,7 +42,8 @@ interface ProcessContract {
     void requireLost(String line, RankProcess gone);
 
     default ForkedRanks fork(int size, int rounds) throws Exception {
-        return new ForkedRanks(opening(), jvmOptions(), folder(), size, rounds);
+        return new ForkedRanks(
+                opening(), jvmOptions(), rank -> environment(rank, size), folder(), size, rounds);
     }
 
     @Test

@@ -17,6 +17,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -40,6 +41,7 @@ final class RankProcess implements AutoCloseable {
     static RankProcess fork(
             Class<? extends RankOpening> opening,
             List<String> jvmOptions,
+            Map<String, String> environment,
             Path folder,
             int rank,
             int size,
@@ -66,8 +68,9 @@ final class RankProcess implements AutoCloseable {
                         Integer.toString(rank),
                         Integer.toString(size),
                         Integer.toString(rounds)));
-        Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
-        var forked = new RankProcess(process);
+        ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
+        builder.environment().putAll(environment);
+        var forked = new RankProcess(builder.start());
         Thread.ofPlatform().daemon().start(forked::read);
         return forked;
     }

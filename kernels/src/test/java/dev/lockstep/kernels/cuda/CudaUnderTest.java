@@ -4,6 +4,7 @@ package dev.lockstep.kernels.cuda;
 import dev.lockstep.kernels.DType;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
 
@@ -72,16 +73,44 @@ public final class CudaUnderTest {
         return probe.devices().size();
     }
 
-    /// Skips a test of several ranks, visibly, where the devices cannot hold them.
+    /// Skips a test whose ranks are threads of this process, visibly, where NCCL refuses them: each
+    /// needs a device of its own, or two may share one where the environment allows it.
     public static void assumeRanks(int ranks) {
         int devices = devices();
-        boolean two = ranks == 2 && "1".equals(System.getenv("NCCL_MULTI_RANK_GPU_ENABLE"));
-        if (devices < ranks && !two) {
-            String reason =
-                    "skipped: %d ranks on %d GPUs, which NCCL refuses".formatted(ranks, devices);
-            System.out.println(reason);
-            Assumptions.abort(reason);
+        if (devices < ranks && !(ranks == 2 && sharesDevices())) {
+            skip("%d ranks in a process with %d GPU(s), which NCCL refuses", ranks, devices);
         }
+    }
+
+    /// Skips a test whose ranks are processes, visibly, where NCCL refuses them: two ranks may
+    /// always share a device, see [#rankEnvironment].
+    public static void assumeRankProcesses(int ranks) {
+        int devices = devices();
+        if (devices < ranks && ranks != 2) {
+            skip("%d ranks with %d GPU(s): no more than two can share one", ranks, devices);
+        }
+    }
+
+    /// Returns the variables of the process of a rank. Where devices are fewer than ranks and NCCL
+    /// does not let ranks share one, each gets the name of a host of its own: NCCL then takes their
+    /// device for two and connects them by sockets.
+    public static Map<String, String> rankEnvironment(int rank, int ranks) {
+        return devices() >= ranks || sharesDevices()
+                ? Map.of()
+                : Map.of(
+                        "NCCL_HOSTID", "lockstep-rank-" + rank,
+                        "NCCL_NET", "Socket",
+                        "NCCL_MNNVL_ENABLE", "0");
+    }
+
+    private static boolean sharesDevices() {
+        return "1".equals(System.getenv("NCCL_MULTI_RANK_GPU_ENABLE"));
+    }
+
+    private static void skip(String reason, int ranks, int devices) {
+        String line = "skipped: " + reason.formatted(ranks, devices);
+        System.out.println(line);
+        Assumptions.abort(line);
     }
 
     /// Returns the JVM options with which a process that a test forks has the same devices.
