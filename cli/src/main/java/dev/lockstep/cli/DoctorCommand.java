@@ -34,7 +34,7 @@ final class DoctorCommand extends Command {
                 : ExitCode.UNUSABLE;
     }
 
-    /// @param found on this host, without the libraries
+    /// @param found before libraries were searched
     static String text(LibrarySearch search, CudaProbe found) {
         CudaProbe probe = found.withLibraries(search, true);
         var text = new StringBuilder();
@@ -44,15 +44,16 @@ final class DoctorCommand extends Command {
         }
         probe.steps().forEach(step -> row(text, step.what(), step.found()));
         Optional<CudaUnavailableException> problem = probe.problem();
-        if (problem.isEmpty()) {
-            row(text, "result", "--device cuda can be used");
-            return text.toString();
+        boolean alone = found.withLibraries(search, false).problem().isEmpty();
+        if (alone) {
+            row(
+                    text,
+                    "result",
+                    "--device cuda can be used" + (problem.isPresent() ? " by one rank" : ""));
         }
-        row(text, "missing", problem.get().missing());
-        row(text, "remedy", problem.get().remedy());
-        // Only ranks that have others need NCCL.
-        if (found.withLibraries(search, false).problem().isEmpty()) {
-            row(text, "result", "--device cuda can be used by one rank");
+        if (problem.isPresent()) {
+            row(text, "missing", problem.get().missing());
+            row(text, "remedy", problem.get().remedy());
         }
         return text.toString();
     }

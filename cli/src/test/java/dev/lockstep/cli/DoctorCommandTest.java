@@ -22,6 +22,15 @@ class DoctorCommandTest {
                     List.of(new CudaDevice(0, "GPU of tests", "GPU-1", 9, 0, 4, 1, 1, 1)),
                     Optional.empty());
 
+    private static final List<String> EVERYTHING =
+            List.of(
+                    "libcudart.so.13",
+                    "libnvrtc.so.13",
+                    "libnvrtc-builtins.so.13.0",
+                    "libcublasLt.so.13",
+                    "libcublas.so.13",
+                    "libnccl.so.2");
+
     private static List<String> lines(Path folder) {
         LibrarySearch search = LibrarySearch.only(List.of(folder));
         return DoctorCommand.text(search, FOUND).lines().toList();
@@ -43,28 +52,34 @@ class DoctorCommandTest {
 
     @Test
     void aHostWithEverythingIsToldSo(@TempDir Path folder) throws IOException {
-        libraries(folder);
-        Files.createFile(folder.resolve("libnccl.so.2"));
+        create(folder, EVERYTHING);
         assertEquals("result             --device cuda can be used", lines(folder).getLast());
     }
 
     @Test
-    void aHostWithoutNcclServesOneRank(@TempDir Path folder) throws IOException {
-        libraries(folder);
-        List<String> lines = lines(folder);
-        assertEquals(
-                "missing            libnccl.so.2 was not found in " + folder,
-                lines.get(lines.size() - 3));
-        assertEquals("result             --device cuda can be used by one rank", lines.getLast());
+    void withoutNcclOneRankCanUseAGpu(@TempDir Path folder) throws IOException {
+        create(folder, EVERYTHING);
+        Files.delete(folder.resolve("libnccl.so.2"));
+        List<String> last = lines(folder).reversed().subList(0, 3).reversed();
+        assertEquals("result             --device cuda can be used by one rank", last.getFirst());
+        assertEquals("missing            libnccl.so.2 was not found in " + folder, last.get(1));
+        assertTrue(last.getLast().contains("nvidia-nccl-cu13"), last.getLast());
     }
 
-    private static void libraries(Path folder) throws IOException {
-        for (String file :
-                List.of(
-                        "libcudart.so.13",
-                        "libnvrtc.so.13",
-                        "libcublasLt.so.13",
-                        "libcublas.so.13")) {
+    @Test
+    void aCompilerWithoutItsBuiltInFunctionsCannotBeUsed(@TempDir Path folder) throws IOException {
+        create(folder, EVERYTHING);
+        Files.delete(folder.resolve("libnvrtc-builtins.so.13.0"));
+        List<String> lines = lines(folder);
+        assertEquals(
+                "missing            libnvrtc-builtins.so.13.x was not found beside "
+                        + folder.resolve("libnvrtc.so.13"),
+                lines.get(lines.size() - 2));
+        assertTrue(lines.getLast().contains("nvidia-cuda-nvrtc"), lines.getLast());
+    }
+
+    private static void create(Path folder, List<String> files) throws IOException {
+        for (String file : files) {
             Files.createFile(folder.resolve(file));
         }
     }

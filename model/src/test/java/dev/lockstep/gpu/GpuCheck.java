@@ -63,18 +63,24 @@ final class GpuCheck {
         Result found = watch("facts", GpuFacts.class, List.of(), Map.of(), this::found);
         if (found.ending() != Ending.EXITED || found.code() != 0) {
             found.output().forEach(System.out::println);
-            String problem =
-                    found.ending() == Ending.EXITED
-                            ? "this machine has no GPU that can be checked"
-                            : "the search for a GPU hung and was cut off";
-            fact("problem", problem);
+            fact("problem", problem(found));
             write(true);
-            return GpuFacts.UNUSABLE;
+            return found.code() == GpuFacts.UNUSABLE ? GpuFacts.UNUSABLE : FAILED;
         }
         runAll();
         CheckReport report = write(true);
         System.out.printf("%nreport: %s%n%n%s", json().toAbsolutePath(), report.table());
         return report.passed() ? 0 : FAILED;
+    }
+
+    private static String problem(Result facts) {
+        if (facts.ending() != Ending.EXITED) {
+            return "the search for a GPU hung and was cut off";
+        }
+        String last = facts.output().isEmpty() ? "" : ": " + facts.output().getLast();
+        return facts.code() == GpuFacts.UNUSABLE
+                ? "this machine has no GPU that can be checked"
+                : "the first GPU cannot be opened, status %d%s".formatted(facts.code(), last);
     }
 
     private void found(Line line) {

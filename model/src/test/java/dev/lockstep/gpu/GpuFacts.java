@@ -10,6 +10,8 @@ import dev.lockstep.kernels.cuda.CudaUnavailableException;
 import dev.lockstep.kernels.cuda.CudaUnderTest;
 import dev.lockstep.kernels.cuda.LibrarySearch;
 import dev.lockstep.nccl.Nccl;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
 
@@ -22,9 +24,11 @@ final class GpuFacts {
     static final String DEVICES = "devices";
     static final String NCCL = "NCCL";
 
+    private static final Path KERNEL_MODULE = Path.of("/proc/driver/nvidia/version");
+
     private GpuFacts() {}
 
-    public static void main(String[] arguments) {
+    public static void main(String[] arguments) throws IOException {
         try {
             print();
         } catch (CudaUnavailableException missing) {
@@ -34,7 +38,10 @@ final class GpuFacts {
         }
     }
 
-    private static void print() {
+    private static void print() throws IOException {
+        if (Files.isReadable(KERNEL_MODULE)) {
+            fact("kernel module", Files.readAllLines(KERNEL_MODULE).getFirst());
+        }
         LibrarySearch search = CudaUnderTest.search();
         CudaProbe probe = CudaProbe.run(search).withLibraries(search, false);
         probe.steps().forEach(step -> fact(step.what(), step.found()));

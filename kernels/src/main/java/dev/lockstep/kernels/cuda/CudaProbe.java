@@ -51,6 +51,8 @@ public record CudaProbe(
             all.add(new Step(library.soname(), file.map(Path::toString).orElse("not found")));
             if (file.isEmpty()) {
                 missing = missing.or(() -> Optional.of(search.missing(library)));
+            } else if (library == CudaLibrary.NVRTC) {
+                missing = missing.or(() -> Nvrtc.withoutBuiltins(file.get()));
             }
         }
         return new CudaProbe(all, devices, missing);
@@ -146,7 +148,9 @@ public record CudaProbe(
     private static String meaning(int code) {
         return switch (code) {
             case 100 -> " (no device)";
+            case 802 -> " (the system is not ready)";
             case 803 -> " (driver and library differ)";
+            case 804 -> " (no forward compatibility)";
             case 999 -> " (unknown)";
             default -> "";
         };
@@ -155,7 +159,10 @@ public record CudaProbe(
     private static String remedy(int code) {
         return switch (code) {
             case 100 -> "see what nvidia-smi and CUDA_VISIBLE_DEVICES say";
+            case 802 -> "start nvidia-fabricmanager, which GPUs behind NVSwitch wait for";
             case 803 -> "restart the host, so that it loads the driver that is installed";
+            case 804 ->
+                    "take CUDA's compat folder out of the loader's folders, and install driver 580 or newer";
             default -> "see whether nvidia-smi works";
         };
     }

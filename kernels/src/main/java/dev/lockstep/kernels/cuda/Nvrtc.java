@@ -14,6 +14,7 @@ import java.lang.foreign.SymbolLookup;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /// NVIDIA's run-time compiler; it works on hosts without a driver. Threads may share it.
 public final class Nvrtc {
@@ -72,20 +73,30 @@ public final class Nvrtc {
     /// it by soname, which finds what is open and nothing else in such a folder.
     @SuppressWarnings("restricted")
     static void openBuiltins(Path nvrtc) {
-        Path folder = nvrtc.toAbsolutePath().getParent();
-        List<Path> builtins =
-                folder == null
-                        ? List.of()
-                        : Folders.matching(folder, "libnvrtc-builtins.so.13.[0-9]");
-        if (builtins.isEmpty()) {
-            throw new CudaUnavailableException(
-                    "libnvrtc-builtins.so.13.x was not found in %s, beside %s"
-                            .formatted(folder, nvrtc.getFileName()),
-                    CudaLibrary.NVRTC.remedy());
+        Optional<CudaUnavailableException> missing = withoutBuiltins(nvrtc);
+        if (missing.isPresent()) {
+            throw missing.get();
         }
-        for (Path file : builtins) {
+        for (Path file : builtins(nvrtc)) {
             SymbolLookup.libraryLookup(file, Arena.global());
         }
+    }
+
+    /// Returns what is missing beside `nvrtc`, if it is.
+    static Optional<CudaUnavailableException> withoutBuiltins(Path nvrtc) {
+        return builtins(nvrtc).isEmpty()
+                ? Optional.of(
+                        new CudaUnavailableException(
+                                "libnvrtc-builtins.so.13.x was not found beside " + nvrtc,
+                                CudaLibrary.NVRTC.remedy()))
+                : Optional.empty();
+    }
+
+    private static List<Path> builtins(Path nvrtc) {
+        Path folder = nvrtc.toAbsolutePath().getParent();
+        return folder == null
+                ? List.of()
+                : Folders.matching(folder, "libnvrtc-builtins.so.13.[0-9]");
     }
 
     /// Returns the compiler's version, such as `13.0`.

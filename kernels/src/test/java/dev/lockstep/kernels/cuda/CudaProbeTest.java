@@ -57,6 +57,10 @@ final class CudaProbeTest {
                         .formatted(emulated),
                 problem(Map.of("CUDA_EMULATION_DEVICES", "0"), emulated));
         assertEquals(
+                "problem cuInit of %s/libcuda.so.1 failed with code 802 (the system is not ready): start nvidia-fabricmanager, which GPUs behind NVSwitch wait for"
+                        .formatted(emulated),
+                problem(Map.of("CUDA_EMULATION_FAULTS", "cuInit:1:802"), emulated));
+        assertEquals(
                 "problem the driver %s/libcuda.so.1 serves CUDA 12.8, Lockstep needs 13.0 or newer: install driver 580 or newer"
                         .formatted(emulated),
                 problem(Map.of("CUDA_EMULATION_DRIVER", "12080"), emulated));

@@ -10,9 +10,12 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
-/// The structs of kernels as Java writes them, compared with what the compiler of the kernels says.
+/// The structs of kernels as Java writes them, compared with what the compiler of the kernels says,
+/// which is started for each kernel without an object.
+@Tag("processes")
 final class KernelStructTest {
 
     @Test
