@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.grammar;
+
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+
+/// A grammar in normal form and within limits, as it travels to who masks tokens. Immutable.
+///
+/// It knows no vocabulary; what is derived from it is made where it is used.
+public final class CompiledGrammar {
+    private final byte[] encoded;
+    private final GrammarLimits limits;
+
+    private CompiledGrammar(byte[] encoded, GrammarLimits limits) {
+        this.encoded = encoded;
+        this.limits = limits;
+    }
+
+    /// @throws GrammarException if it exceeds a limit, matches nothing, or has a rule that begins
+    ///   with itself behind something that may be empty
+    public static CompiledGrammar compile(Grammar grammar, GrammarLimits limits) {
+        NormalGrammar normal = new GrammarCompiler(grammar, limits).compile();
+        return new CompiledGrammar(new GrammarWriter().write(normal), limits);
+    }
+
+    /// @throws GrammarException if the bytes are no grammar, or one that exceeds a limit
+    public static CompiledGrammar decode(byte[] encoded, GrammarLimits limits) {
+        byte[] copy = encoded.clone();
+        if (new GrammarReader(copy, limits).read().rules().length == 0) {
+            throw new GrammarException("an encoded grammar without rules");
+        }
+        return new CompiledGrammar(copy, limits);
+    }
+
+    public byte[] encode() {
+        return encoded.clone();
+    }
+
+    /// A hash of the content, for caches.
+    public String hash() {
+        try {
+            return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(encoded));
+        } catch (NoSuchAlgorithmException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    /// The machine over a vocabulary. What it derives is shared by all its matchers.
+    public TokenMachine on(TokenTrie trie) {
+        return new TokenMachine(this, trie);
+    }
+
+    /// A matcher of bytes alone.
+    public TextMatcher text() {
+        return new TextMatcher(new Automaton(normal()));
+    }
+
+    NormalGrammar normal() {
+        return new GrammarReader(encoded, limits).read();
+    }
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.grammar;
+
+import java.util.BitSet;
+import org.jspecify.annotations.Nullable;
+
+/// A regular language in the normal form of its [RegexArena], and a state of the automaton that its
+/// derivatives are. Equal nodes of an arena are one object.
+final class RegexNode {
+    enum Kind {
+        NOTHING,
+        EMPTY,
+        BYTES,
+        CONCATENATION,
+        UNION,
+        INTERSECTION,
+        COMPLEMENT,
+        REPEAT
+    }
+
+    enum Life {
+        UNKNOWN,
+        ALIVE,
+        DEAD
+    }
+
+    static final RegexNode[] NONE = {};
+
+    final int id;
+    final Kind kind;
+    final boolean nullable;
+
+    /// Whether an intersection or a complement is in it, so that it may be empty unseen.
+    final boolean opaque;
+
+    final int depth;
+
+    /// Head and tail of a concatenation, options of a union, items of the others.
+    final RegexNode[] items;
+
+    final @Nullable BitSet set;
+    final int min;
+    final int max;
+
+    /// Whether it has any text.
+    Life life;
+
+    /// Derivatives by class of byte, as far as they were needed.
+    RegexNode @Nullable [] next;
+
+    /// The number of parts of a language without unbounded parts; above [RegexArena#LARGE] for
+    /// others; 0 before it is known.
+    int size;
+
+    /// What follows a plain character, if that is the same for all of them.
+    @Nullable RegexNode plain;
+
+    boolean plainKnown;
+
+    @Nullable Stay stay;
+
+    RegexNode(
+            int id,
+            Kind kind,
+            boolean nullable,
+            boolean opaque,
+            int depth,
+            RegexNode[] items,
+            @Nullable BitSet set,
+            int min,
+            int max) {
+        this.id = id;
+        this.kind = kind;
+        this.nullable = nullable;
+        this.opaque = opaque;
+        this.depth = depth;
+        this.items = items;
+        this.set = set;
+        this.min = min;
+        this.max = max;
+        this.life =
+                kind == Kind.NOTHING ? Life.DEAD : nullable || !opaque ? Life.ALIVE : Life.UNKNOWN;
+    }
+
+    RegexNode head() {
+        return items[0];
+    }
+
+    RegexNode tail() {
+        return items[1];
+    }
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.grammar;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/// Which tokens an automaton allows next. Not thread-safe.
+///
+/// Most of an answer does not depend on stacks: tokens that stay within a terminal, kept for each
+/// of its states. Only where a token's bytes go on after the end of the terminal does a walk follow
+/// the stack, and only from the few prefixes at which the terminal may end.
+final class TokenMasks {
+    /// Nodes of the trie that cost as much as one operation.
+    private static final int NODES_PER_WORK = 8;
+
+    private static final long CACHE_BYTES = 16L << 20;
+
+    private final Automaton automaton;
+    private final RegexArena regexes;
+    private final TokenTrie trie;
+    private final PlainSteps plainSteps;
+    private final List<Configuration> withMask = new ArrayList<>();
+    private final List<RegexNode> withStay = new ArrayList<>();
+    private long cached;
+
+    private int[] ends = new int[64];
+    private RegexNode[] states = new RegexNode[64];
+    private Configuration[] places = new Configuration[64];
+
+    TokenMasks(Automaton automaton, TokenTrie trie) {
+        this.automaton = automaton;
+        this.regexes = automaton.regexes();
+        this.trie = trie;
+        this.plainSteps = new PlainSteps(regexes);
+    }
+
+    TokenSet of(Configuration from) {
+        TokenSet known = from.mask;
+        if (known != null) {
+            return known;
+        }
+        var mask = new TokenSet(trie.words());
+        if (!addByTerminals(from, mask)) {
+            walk(trie.all, 0, trie.all.count(), from, mask);
+        }
+        for (int special : from.specials) {
+            if (trie.isSpecial(special)) {
+                mask.add(special);
+            }
+        }
+        mask.trim();
+        remember(mask.bytes());
+        from.mask = mask;
+        withMask.add(from);
+        return mask;
+    }
+
+    private void remember(long bytes) {
+        if (cached + bytes > CACHE_BYTES) {
+            withMask.forEach(each -> each.mask = null);
+            withMask.clear();
+            withStay.forEach(each -> each.stay = null);
+            withStay.clear();
+            cached = 0;
+        }
+        cached += bytes;
+    }
+
+    /// False if the terminals end nearly everywhere, so that one walk of the whole is cheaper.
+    private boolean addByTerminals(Configuration from, TokenSet mask) {
+        for (int i = 0; i < from.states.length; i++) {
+            Stay stay = stay(from.states[i]);
+            mask.addAll(stay.inside());
+            Configuration resumed = automaton.resumed(from.stacks[i]);
+            if (resumed.states.length > 0) {
+                if (stay.manyExits()) {
+                    return false;
+                }
+                PrefixTree tree = stay.tree();
+                for (int exit : stay.exits()) {
+                    walk(tree, exit + 1, tree.end(exit), resumed, mask);
+                }
+            }
+        }
+        return true;
+    }
+
+    private Stay stay(RegexNode state) {
+        Stay known = state.stay;
+        if (known == null) {
+            known = findStay(state);
+            remember(known.inside().bytes() + 4L * known.exits().length);
+            state.stay = known;
+            withStay.add(state);
+        }
+        return known;
+    }
+
+    private Stay findStay(RegexNode state) {
+        var inside = new TokenSet(trie.words());
+        PrefixTree tree = trie.all;
+        int run = plainSteps.run(state);
+        if (run > 0) {
+            tree = trie.plain.others;
+            long[] plain = trie.plain.upTo(run);
+            if (plain != null) {
+                inside.addAll(plain);
+            }
+        }
+        int limit = Math.max(64, tree.count() / 8);
+        int[] exits = new int[16];
+        int exitCount = 0;
+        int depth = 0;
+        int node = 0;
+        int steps = 0;
+        ends[0] = tree.count();
+        states[0] = state;
+        while (true) {
+            while (node == ends[depth]) {
+                if (depth == 0) {
+                    automaton.budget.work(steps / NODES_PER_WORK);
+                    inside.trim();
+                    boolean many = exitCount > limit;
+                    return new Stay(inside, tree, Arrays.copyOf(exits, many ? 0 : exitCount), many);
+                }
+                depth--;
+            }
+            steps++;
+            RegexNode next = regexes.step(states[depth], regexes.classes.of(tree.valueOf(node)));
+            int end = tree.end(node);
+            if (next == regexes.nothing) {
+                node = end;
+                continue;
+            }
+            add(tree, node, inside);
+            if (end > node + 1) {
+                if (next.nullable && exitCount <= limit) {
+                    if (exitCount == exits.length) {
+                        exits = Arrays.copyOf(exits, 2 * exitCount);
+                    }
+                    exits[exitCount++] = node;
+                }
+                depth++;
+                if (depth == ends.length) {
+                    grow();
+                }
+                ends[depth] = end;
+                states[depth] = next;
+            }
+            node++;
+        }
+    }
+
+    /// Adds the tokens below a node whose bytes, from there on, lead somewhere.
+    private void walk(PrefixTree tree, int first, int last, Configuration from, TokenSet tokens) {
+        int depth = 0;
+        int node = first;
+        int steps = 0;
+        ends[0] = last;
+        places[0] = from;
+        while (true) {
+            while (node == ends[depth]) {
+                if (depth == 0) {
+                    automaton.budget.work(steps / NODES_PER_WORK);
+                    return;
+                }
+                depth--;
+            }
+            steps++;
+            Configuration next = automaton.step(places[depth], tree.valueOf(node));
+            int end = tree.end(node);
+            if (next == automaton.dead) {
+                node = end;
+                continue;
+            }
+            add(tree, node, tokens);
+            if (end > node + 1) {
+                depth++;
+                if (depth == ends.length) {
+                    grow();
+                }
+                ends[depth] = end;
+                places[depth] = next;
+            }
+            node++;
+        }
+    }
+
+    private void grow() {
+        ends = Arrays.copyOf(ends, 2 * ends.length);
+        states = Arrays.copyOf(states, 2 * states.length);
+        places = Arrays.copyOf(places, 2 * places.length);
+    }
+
+    private static void add(PrefixTree tree, int node, TokenSet tokens) {
+        for (int i = tree.firstId(node); i < tree.endOfIds(node); i++) {
+            tokens.add(tree.id(i));
+        }
+    }
+}
