@@ -4,11 +4,9 @@ package dev.lockstep.grammar;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collections;
 import java.util.Deque;
 import java.util.HashMap;
 import java.util.HashSet;
-import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -25,7 +23,7 @@ final class Automaton {
 
     /// Collects the members of a configuration.
     private static final class Members {
-        final Map<RegexNode, Stacks> states = new IdentityHashMap<>();
+        final Map<RegexNode, Stacks> states = new HashMap<>();
         final TreeMap<Integer, Stacks> specials = new TreeMap<>();
         boolean accepting;
     }
@@ -156,7 +154,7 @@ final class Automaton {
             return known;
         }
         var members = new Members();
-        Set<Stacks> seen = Collections.newSetFromMap(new IdentityHashMap<>());
+        Set<Stacks> seen = new HashSet<>();
         Deque<Stacks> open = new ArrayDeque<>();
         open.push(from);
         while (!open.isEmpty()) {

@@ -59,4 +59,14 @@ final class ExpressionNode {
     ExpressionNode tail() {
         return items[1];
     }
+
+    @Override
+    public boolean equals(@Nullable Object other) {
+        return this == other;
+    }
+
+    @Override
+    public int hashCode() {
+        return id;
+    }
 }

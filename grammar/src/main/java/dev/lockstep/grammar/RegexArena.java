@@ -21,6 +21,10 @@ final class RegexArena {
     /// A language with more parts is not joined with its neighbours.
     static final int LARGE = 1_000;
 
+    /// Stands for no one node.
+    static final RegexNode UNEVEN =
+            new RegexNode(-1, Kind.NOTHING, false, false, 0, RegexNode.NONE, null, 0, 0);
+
     private static final int FACTOR_DEPTH = 200;
     private static final int NODE_BYTES = 120;
 
@@ -423,6 +427,7 @@ final class RegexArena {
                         each.life = RegexNode.Life.ALIVE;
                         each = Objects.requireNonNull(parents.get(each));
                     }
+                    queue.reversed().forEach(RegexArena::markAlive);
                     return true;
                 }
                 if (next.life == RegexNode.Life.UNKNOWN
@@ -435,6 +440,18 @@ final class RegexArena {
             each.life = RegexNode.Life.DEAD;
         }
         return false;
+    }
+
+    /// Says so of a node of which a known derivative has a text.
+    private static void markAlive(RegexNode node) {
+        if (node.next != null && node.life == RegexNode.Life.UNKNOWN) {
+            for (RegexNode next : node.next) {
+                if (next != null && next.life == RegexNode.Life.ALIVE) {
+                    node.life = RegexNode.Life.ALIVE;
+                    return;
+                }
+            }
+        }
     }
 
     /// The number of parts of a language of bounded length; above [#LARGE] for others.

@@ -52,10 +52,8 @@ final class RegexNode {
     /// others; 0 before it is known.
     int size;
 
-    /// What follows a plain character, if that is the same for all of them.
-    @Nullable RegexNode plain;
-
-    boolean plainKnown;
+    /// What follows a character of each slice, as far as [SliceSteps] knows.
+    RegexNode @Nullable [] afterSlices;
 
     @Nullable Stay stay;
 
@@ -88,5 +86,15 @@ final class RegexNode {
 
     RegexNode tail() {
         return items[1];
+    }
+
+    @Override
+    public boolean equals(@Nullable Object other) {
+        return this == other;
+    }
+
+    @Override
+    public int hashCode() {
+        return id;
     }
 }

@@ -33,4 +33,14 @@ final class Stacks {
         this.frames = frames;
         this.bottom = bottom;
     }
+
+    @Override
+    public boolean equals(@Nullable Object other) {
+        return this == other;
+    }
+
+    @Override
+    public int hashCode() {
+        return id;
+    }
 }

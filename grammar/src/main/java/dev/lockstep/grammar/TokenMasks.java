@@ -19,7 +19,7 @@ final class TokenMasks {
     private final Automaton automaton;
     private final RegexArena regexes;
     private final TokenTrie trie;
-    private final PlainSteps plainSteps;
+    private final SliceSteps slices;
     private final List<Configuration> withMask = new ArrayList<>();
     private final List<RegexNode> withStay = new ArrayList<>();
     private long cached;
@@ -32,7 +32,7 @@ final class TokenMasks {
         this.automaton = automaton;
         this.regexes = automaton.regexes();
         this.trie = trie;
-        this.plainSteps = new PlainSteps(regexes);
+        this.slices = new SliceSteps(regexes);
     }
 
     TokenSet of(Configuration from) {
@@ -71,15 +71,19 @@ final class TokenMasks {
     private boolean addByTerminals(Configuration from, TokenSet mask) {
         for (int i = 0; i < from.states.length; i++) {
             Stay stay = stay(from.states[i]);
-            mask.addAll(stay.inside());
             Configuration resumed = automaton.resumed(from.stacks[i]);
-            if (resumed.states.length > 0) {
-                if (stay.manyExits()) {
-                    return false;
-                }
-                PrefixTree tree = stay.tree();
-                for (int exit : stay.exits()) {
-                    walk(tree, exit + 1, tree.end(exit), resumed, mask);
+            if (stay.slice() != null) {
+                mask.addAll(stay.slice());
+            }
+            for (Stay.Part part : stay.parts()) {
+                mask.addAll(part.inside());
+                if (resumed.states.length > 0) {
+                    if (part.manyExits()) {
+                        return false;
+                    }
+                    for (int exit : part.exits()) {
+                        walk(part.tree(), exit + 1, part.tree().end(exit), resumed, mask);
+                    }
                 }
             }
         }
@@ -90,7 +94,6 @@ final class TokenMasks {
         Stay known = state.stay;
         if (known == null) {
             known = findStay(state);
-            remember(known.inside().bytes() + 4L * known.exits().length);
             state.stay = known;
             withStay.add(state);
         }
@@ -98,16 +101,23 @@ final class TokenMasks {
     }
 
     private Stay findStay(RegexNode state) {
-        var inside = new TokenSet(trie.words());
-        PrefixTree tree = trie.all;
-        int run = plainSteps.run(state);
-        if (run > 0) {
-            tree = trie.plain.others;
-            long[] plain = trie.plain.upTo(run);
-            if (plain != null) {
-                inside.addAll(plain);
+        for (TokenSlice slice : List.of(trie.plain, trie.words)) {
+            int run = slices.run(state, slice.kind);
+            if (run > 0) {
+                boolean counted = slices.isCounted(state, slice.kind);
+                RegexNode alike = counted ? slices.forShortTokens(state) : state;
+                Stay.Part shorts =
+                        alike == state
+                                ? findPart(state, slice.shortOthers)
+                                : stay(alike).parts()[0];
+                return new Stay(slice.upTo(run), shorts, findPart(state, slice.longOthers));
             }
         }
+        return new Stay(null, findPart(state, trie.all));
+    }
+
+    private Stay.Part findPart(RegexNode state, PrefixTree tree) {
+        var inside = new TokenSet(trie.words());
         int limit = Math.max(64, tree.count() / 8);
         int[] exits = new int[16];
         int exitCount = 0;
@@ -122,7 +132,10 @@ final class TokenMasks {
                     automaton.budget.work(steps / NODES_PER_WORK);
                     inside.trim();
                     boolean many = exitCount > limit;
-                    return new Stay(inside, tree, Arrays.copyOf(exits, many ? 0 : exitCount), many);
+                    int[] listed = Arrays.copyOf(exits, many ? 0 : exitCount);
+                    var part = new Stay.Part(tree, inside, listed, many);
+                    remember(part.bytes());
+                    return part;
                 }
                 depth--;
             }

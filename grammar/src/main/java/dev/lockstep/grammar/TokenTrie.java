@@ -11,14 +11,23 @@ import org.jspecify.annotations.Nullable;
 ///
 /// Special tokens, ids without bytes and empty tokens are no text, so no terminal allows them.
 public final class TokenTrie {
+    private static final int KEY_BYTES = 5;
+    private static final int ID_BITS = 23;
+
     private final int vocabulary;
     private final byte @Nullable [][] tokens;
     private final boolean[] specials;
     final PrefixTree all;
-    final PlainTokens plain;
+    final TokenSlice plain;
+    final TokenSlice words;
 
     /// @param tokens bytes by id, null where an id has none
     public TokenTrie(byte @Nullable [][] tokens, Set<Integer> specials) {
+        if (tokens.length > 1 << ID_BITS) {
+            throw new IllegalArgumentException(
+                    "a vocabulary of %d tokens, more than %d"
+                            .formatted(tokens.length, 1 << ID_BITS));
+        }
         vocabulary = tokens.length;
         this.tokens = tokens.clone();
         this.specials = new boolean[vocabulary];
@@ -29,16 +38,54 @@ public final class TokenTrie {
             }
             this.specials[id] = true;
         }
-        List<Integer> ids = new ArrayList<>();
+        int[] sorted = sorted();
+        all = new PrefixTree(tokens, sorted);
+        plain = new TokenSlice(TokenSlice.Kind.PLAIN, tokens, sorted, words());
+        words = new TokenSlice(TokenSlice.Kind.WORDS, tokens, sorted, words());
+    }
+
+    /// The ids of text in unsigned order of their bytes: by the first five bytes, which fit into a
+    /// long beside the id, and those alike by all of them.
+    private int[] sorted() {
+        long[] keys = new long[vocabulary];
+        int count = 0;
         for (int id = 0; id < vocabulary; id++) {
-            if (textOf(id) != null) {
-                ids.add(id);
+            byte[] text = textOf(id);
+            if (text != null) {
+                long key = 0;
+                for (int i = 0; i < KEY_BYTES; i++) {
+                    key = key << 8 | (i < text.length ? text[i] & 0xFF : 0);
+                }
+                // the sign bit stays clear, so that signed order is unsigned order
+                keys[count++] = key << ID_BITS | id;
             }
         }
-        ids.sort((a, b) -> Arrays.compareUnsigned(tokens[a], tokens[b]));
-        int[] sorted = ids.stream().mapToInt(Integer::intValue).toArray();
-        all = new PrefixTree(tokens, sorted);
-        plain = new PlainTokens(tokens, sorted, words());
+        Arrays.sort(keys, 0, count);
+        int[] ids = new int[count];
+        for (int i = 0; i < count; i++) {
+            ids[i] = (int) (keys[i] & (1 << ID_BITS) - 1);
+        }
+        int first = 0;
+        for (int i = 1; i <= count; i++) {
+            if (i == count || keys[i] >>> ID_BITS != keys[first] >>> ID_BITS) {
+                sortAlike(ids, first, i);
+                first = i;
+            }
+        }
+        return ids;
+    }
+
+    private void sortAlike(int[] ids, int from, int to) {
+        if (to - from > 1) {
+            List<Integer> alike = new ArrayList<>(to - from);
+            for (int i = from; i < to; i++) {
+                alike.add(ids[i]);
+            }
+            alike.sort((a, b) -> Arrays.compareUnsigned(tokens[a], tokens[b]));
+            for (int i = from; i < to; i++) {
+                ids[i] = alike.get(i - from);
+            }
+        }
     }
 
     /// The number of ids, those without bytes included.
