@@ -61,6 +61,10 @@ final class Automaton {
         return regexes;
     }
 
+    ExpressionArena expressions() {
+        return arena;
+    }
+
     /// Where a byte leads.
     Configuration step(Configuration from, int value) {
         return stepClass(from, regexes.classes.of(value));
@@ -110,6 +114,14 @@ final class Automaton {
             from.onlyByte = known;
         }
         return known;
+    }
+
+    /// Derives what each byte leads to from the start.
+    void tryStart() {
+        for (int c = 0; c < regexes.classes.count(); c++) {
+            budget.beginCall();
+            stepClass(start, c);
+        }
     }
 
     /// Whether any byte can come next.
@@ -298,7 +310,8 @@ final class Automaton {
         return -1;
     }
 
-    private Stacks stacks(List<Stacks.Frame> frames, boolean withBottom) {
+    /// @param frames not to be changed any more
+    Stacks stacks(List<Stacks.Frame> frames, boolean withBottom) {
         var key = new Key(frames, withBottom);
         Stacks known = stacks.get(key);
         if (known == null) {
@@ -307,6 +320,23 @@ final class Automaton {
             stacks.put(key, known);
         }
         return known;
+    }
+
+    Configuration configuration(
+            RegexNode[] states,
+            Stacks[] below,
+            int[] specials,
+            Stacks[] afterSpecials,
+            boolean accepting) {
+        var members = new Members();
+        for (int i = 0; i < states.length; i++) {
+            members.states.put(states[i], below[i]);
+        }
+        for (int i = 0; i < specials.length; i++) {
+            members.specials.put(specials[i], afterSpecials[i]);
+        }
+        members.accepting = accepting;
+        return configuration(members);
     }
 
     private Configuration configuration(Members members) {

@@ -21,7 +21,10 @@ public final class CompiledGrammar {
     ///   with itself behind something that may be empty
     public static CompiledGrammar compile(Grammar grammar, GrammarLimits limits) {
         NormalGrammar normal = new GrammarCompiler(grammar, limits).compile();
-        return new CompiledGrammar(new GrammarWriter().write(normal), limits);
+        byte[] encoded = new GrammarWriter().write(normal);
+        // a grammar whose first byte exceeds the limits is refused here, not at its first token
+        new Automaton(normal).tryStart();
+        return new CompiledGrammar(encoded, limits);
     }
 
     /// @throws GrammarException if the bytes are no grammar, or one that exceeds a limit

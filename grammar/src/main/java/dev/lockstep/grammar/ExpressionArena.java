@@ -33,6 +33,9 @@ final class ExpressionArena {
     final ExpressionNode nothing;
     private boolean compiling = true;
 
+    /// By id, what the grammar consists of.
+    private ExpressionNode[] originals = ExpressionNode.NONE;
+
     ExpressionArena(RegexArena regexes) {
         this.regexes = regexes;
         this.budget = regexes.budget;
@@ -43,6 +46,16 @@ final class ExpressionArena {
     void compiled() {
         compiling = false;
         regexes.compiled();
+        originals = nodes.values().toArray(ExpressionNode.NONE);
+        Arrays.sort(originals, (a, b) -> Integer.compare(a.id, b.id));
+    }
+
+    /// A node of another arena of the same grammar: what is no part of the grammar itself is the
+    /// rest of a repetition.
+    ExpressionNode rebuilt(ExpressionNode other) {
+        return other.id < originals.length
+                ? originals[other.id]
+                : repetition(originals[other.head().id], other.number, other.max);
     }
 
     private ExpressionNode node(
@@ -191,8 +204,12 @@ final class ExpressionArena {
         if (min == 1 && max == 1) {
             return repeat.head();
         }
-        ExpressionNode rest = node(Kind.REPEAT, null, min, max, repeat.head());
-        rest.nullable = min == 0 || repeat.head().nullable;
-        return rest;
+        return repetition(repeat.head(), min, max);
+    }
+
+    private ExpressionNode repetition(ExpressionNode item, int min, int max) {
+        ExpressionNode node = node(Kind.REPEAT, null, min, max, item);
+        node.nullable = min == 0 || item.nullable;
+        return node;
     }
 }

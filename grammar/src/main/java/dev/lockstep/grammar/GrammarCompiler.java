@@ -161,8 +161,16 @@ final class GrammarCompiler {
                     }
                     case Expression.Choice choice -> {
                         List<ExpressionNode> options = new ArrayList<>();
+                        List<Regex> terminals = new ArrayList<>();
                         for (Expression option : choice.options()) {
-                            options.add(expression(option, arena, rules, depth + 1));
+                            if (option instanceof Expression.Terminal terminal) {
+                                terminals.add(terminal.regex());
+                            } else {
+                                options.add(expression(option, arena, rules, depth + 1));
+                            }
+                        }
+                        if (!terminals.isEmpty()) {
+                            options.add(arena.terminal(union(terminals, arena.regexes)));
                         }
                         yield arena.choice(options);
                     }
@@ -201,7 +209,7 @@ final class GrammarCompiler {
                         }
                         yield rest;
                     }
-                    case Regex.Union union -> arena.union(regexes(union.options(), arena));
+                    case Regex.Union union -> union(union.options(), arena);
                     case Regex.Intersection intersection ->
                             arena.intersection(regexes(intersection.all(), arena));
                     case Regex.Complement complement ->
@@ -211,6 +219,23 @@ final class GrammarCompiler {
                 };
         regexes.put(regex, result);
         return result;
+    }
+
+    private RegexNode union(List<Regex> options, RegexArena arena) {
+        List<byte[]> literals = new ArrayList<>();
+        List<RegexNode> others = new ArrayList<>();
+        for (Regex option : options) {
+            byte[] literal = LiteralTree.literal(option);
+            if (literal == null) {
+                others.add(regex(option, arena));
+            } else {
+                literals.add(literal);
+            }
+        }
+        if (!literals.isEmpty()) {
+            others.add(new LiteralTree(arena, literals).language());
+        }
+        return arena.union(others);
     }
 
     private List<RegexNode> regexes(List<Regex> items, RegexArena arena) {

@@ -2,7 +2,6 @@
 package dev.lockstep.grammar;
 
 import java.io.ByteArrayOutputStream;
-import java.util.Arrays;
 
 /// Follows one sequence of tokens through a grammar. For one thread at a time.
 ///
@@ -14,7 +13,6 @@ public final class Matcher {
     private final TokenMachine machine;
     private TokenMachine.Tables tables;
     private Configuration place;
-    private int[] history;
     private int count;
 
     /// How many tokens there must be before full tables are left again.
@@ -24,14 +22,12 @@ public final class Matcher {
         this.machine = machine;
         this.tables = machine.tables();
         this.place = tables.automaton.start;
-        this.history = new int[64];
     }
 
     private Matcher(Matcher other) {
         this.machine = other.machine;
         this.tables = other.tables;
         this.place = other.place;
-        this.history = Arrays.copyOf(other.history, Math.max(64, other.count));
         this.count = other.count;
         this.renewAt = other.renewAt;
     }
@@ -52,10 +48,7 @@ public final class Matcher {
             }
         }
         place = next;
-        if (count == history.length) {
-            history = Arrays.copyOf(history, 2 * count);
-        }
-        history[count++] = id;
+        count++;
         if (count >= renewAt && isFull()) {
             renew();
         }
@@ -141,16 +134,14 @@ public final class Matcher {
         }
     }
 
-    /// Moves to tables with less in them, by all tokens anew.
+    /// Moves to tables with less in them.
     private void renew() {
-        tables = machine.tablesAfter(tables);
-        synchronized (tables) {
-            place = tables.automaton.start;
-            for (int i = 0; i < count; i++) {
-                tables.automaton.budget.beginCall();
-                place = after(place, history[i]);
-            }
+        TokenMachine.Tables fresh = machine.tablesAfter(tables);
+        synchronized (fresh) {
+            fresh.automaton.budget.beginCall();
+            place = new Move(fresh.automaton).of(place);
         }
-        renewAt = 2 * count;
+        tables = fresh;
+        renewAt = isFull() ? 2 * count : 0;
     }
 }

@@ -35,7 +35,7 @@ public sealed interface Regex {
     static Regex bytes(byte... bytes) {
         List<Regex> items = new ArrayList<>(bytes.length);
         for (byte each : bytes) {
-            items.add(byteRange(each & 0xFF, each & 0xFF));
+            items.add(Utf8Ranges.single(each & 0xFF));
         }
         return items.size() == 1 ? items.getFirst() : new Sequence(items);
     }

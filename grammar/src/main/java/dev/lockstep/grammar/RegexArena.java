@@ -38,6 +38,9 @@ final class RegexArena {
     final RegexNode all;
     private boolean compiling = true;
 
+    /// By id, what the grammar consists of.
+    private RegexNode[] originals = RegexNode.NONE;
+
     RegexArena(Budget budget, Collection<BitSet> sets) {
         this.budget = budget;
         this.classes = new ByteClasses(sets);
@@ -53,6 +56,22 @@ final class RegexArena {
     /// From here on nodes are derived ones, which only the limit of memory bounds.
     void compiled() {
         compiling = false;
+        originals = nodes.values().toArray(RegexNode.NONE);
+        Arrays.sort(originals, (a, b) -> Integer.compare(a.id, b.id));
+    }
+
+    /// A node of another arena of the same grammar, with its parts in this one.
+    RegexNode rebuilt(RegexNode other, RegexNode... items) {
+        if (other.id < originals.length) {
+            return originals[other.id];
+        }
+        return switch (other.kind) {
+            case UNION -> combined(Kind.UNION, new LinkedHashSet<>(Arrays.asList(items)), nothing);
+            case INTERSECTION ->
+                    combined(Kind.INTERSECTION, new LinkedHashSet<>(Arrays.asList(items)), all);
+            case NOTHING, EMPTY, BYTES, CONCATENATION, COMPLEMENT, REPEAT ->
+                    node(other.kind, other.set, other.min, other.max, items);
+        };
     }
 
     private RegexNode node(Kind kind, @Nullable BitSet set, int min, int max, RegexNode... items) {
@@ -140,11 +159,24 @@ final class RegexArena {
 
     private RegexNode join(RegexNode head, RegexNode tail) {
         RegexNode next = tail.kind == Kind.CONCATENATION ? tail.head() : tail;
-        boolean star = head.kind == Kind.REPEAT && head.min == 0 && head.max == Regex.UNBOUNDED;
-        if ((star || head == all) && next == head) {
+        if (head == all && next == all) {
             return tail;
         }
+        if (head.kind == Kind.REPEAT
+                && next.kind == Kind.REPEAT
+                && next.head() == head.head()
+                && head.min <= Integer.MAX_VALUE - next.min) {
+            RegexNode both = repeat(head.head(), head.min + next.min, sum(head.max, next.max));
+            return next == tail ? both : join(both, tail.tail());
+        }
         return node(Kind.CONCATENATION, null, 0, 0, head, tail);
+    }
+
+    /// As for [#repeat], no sum beyond int matters.
+    private static int sum(int max, int other) {
+        return max == Regex.UNBOUNDED || other == Regex.UNBOUNDED || max > Integer.MAX_VALUE - other
+                ? Regex.UNBOUNDED
+                : max + other;
     }
 
     RegexNode union(Collection<RegexNode> options) {
@@ -308,7 +340,37 @@ final class RegexArena {
                             || product > Integer.MAX_VALUE;
             return repeat(item.head(), 0, endless ? Regex.UNBOUNDED : (int) product);
         }
+        if (least == 0 && max == Regex.UNBOUNDED) {
+            return node(Kind.REPEAT, null, 0, max, repeatedForever(item));
+        }
         return node(Kind.REPEAT, null, least, max, item);
+    }
+
+    /// A plainer item with the same star: parts that may all be empty stand for themselves, and
+    /// what is repeated within needs no repetition of its own.
+    private RegexNode repeatedForever(RegexNode item) {
+        List<RegexNode> options = new ArrayList<>();
+        if (item.kind == Kind.CONCATENATION && item.nullable) {
+            RegexNode rest = item;
+            for (; rest.kind == Kind.CONCATENATION; rest = rest.tail()) {
+                options.add(rest.head());
+            }
+            options.add(rest);
+        } else if (item.kind == Kind.UNION) {
+            options.addAll(Arrays.asList(item.items));
+        } else {
+            return item;
+        }
+        List<RegexNode> plain = new ArrayList<>();
+        boolean changed = item.kind != Kind.UNION;
+        for (RegexNode option : options) {
+            boolean repeated = option.kind == Kind.REPEAT && option.min <= 1;
+            changed |= repeated || option == empty;
+            if (option != empty) {
+                plain.add(repeated ? option.head() : option);
+            }
+        }
+        return changed ? repeatedForever(union(plain)) : item;
     }
 
     /// The derivative: what may follow a byte of this class; it may be empty unseen.

@@ -13,7 +13,20 @@ import java.util.TreeMap;
 final class Utf8Ranges {
     private static final int[] LAST_OF_LENGTH = {0x7F, 0x7FF, 0xFFFF, Character.MAX_CODE_POINT};
 
+    private static final Regex[] SINGLES = new Regex[256];
+
+    static {
+        for (int value = 0; value < 256; value++) {
+            SINGLES[value] = Regex.byteRange(value, value);
+        }
+    }
+
     private Utf8Ranges() {}
+
+    /// One byte.
+    static Regex single(int value) {
+        return SINGLES[value];
+    }
 
     static Regex of(int... ranges) {
         List<Regex> options = new ArrayList<>();

@@ -12,7 +12,7 @@ import java.util.Set;
 import org.junit.jupiter.api.Test;
 
 class MatcherTest {
-    private static final int SEEDS = Integer.getInteger("seeds", 300);
+    private static final int SEEDS = 300;
     private static final int SPECIALS = 2;
     private static final int VOCABULARY = 70;
 
