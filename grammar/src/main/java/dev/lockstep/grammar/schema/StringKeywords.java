@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.grammar.schema;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.grammar.Regex;
+import dev.lockstep.grammar.regex.Language;
+import dev.lockstep.grammar.regex.RegexException;
+import java.math.BigDecimal;
+import org.jspecify.annotations.Nullable;
+
+/// Lengths, patterns and formats of strings.
+final class StringKeywords implements Keywords.KeywordGroup {
+    @Override
+    public Keywords.@Nullable Condition condition(
+            Keywords.Place at, String keyword, JsonNode value) {
+        return switch (keyword) {
+            case "minLength" -> {
+                int min = count(at, keyword, value);
+                yield of(
+                        StringText.length(min, Regex.UNBOUNDED),
+                        min == 0 ? Language.NOTHING : StringText.length(0, min - 1));
+            }
+            case "maxLength" -> {
+                int max = count(at, keyword, value);
+                yield of(StringText.length(0, max), StringText.length(max + 1, Regex.UNBOUNDED));
+            }
+            case "pattern" -> {
+                if (!value.isTextual()) {
+                    throw at.refusal(keyword, "a string is expected");
+                }
+                yield strings(pattern(at, keyword, value.textValue()));
+            }
+            case "format" -> format(at, value.asText());
+            default -> null;
+        };
+    }
+
+    /// A whole number from 0 on, also as `2.0`; what is larger than any text counts as that.
+    static int count(Keywords.Place at, String keyword, JsonNode value) {
+        BigDecimal number = value.isNumber() ? value.decimalValue() : BigDecimal.ONE.negate();
+        if (number.signum() < 0 || number.stripTrailingZeros().scale() > 0) {
+            throw at.refusal(keyword, "a whole number from 0 on is expected");
+        }
+        return number.min(BigDecimal.valueOf(Integer.MAX_VALUE - 1)).intValue();
+    }
+
+    static Regex pattern(Keywords.Place at, String keyword, String pattern) {
+        try {
+            return StringText.containing(pattern);
+        } catch (RegexException refused) {
+            throw at.refusal(keyword, refused.getMessage());
+        }
+    }
+
+    /// A format is asserted where the type is a string; without a type it is an annotation, as the
+    /// standard has it.
+    private static Keywords.@Nullable Condition format(Keywords.Place at, String name) {
+        JsonNode type = at.schema().path("type");
+        boolean string = type.asText().equals("string");
+        for (JsonNode one : type) {
+            string |= one.asText().equals("string");
+        }
+        if (!string || !Formats.isKnown(name)) {
+            return null;
+        }
+        return strings(
+                Formats.named(name)
+                        .orElseThrow(
+                                () ->
+                                        at.refusal(
+                                                "format",
+                                                "'%s' is not supported".formatted(name))));
+    }
+
+    private static Keywords.Condition strings(Regex allowed) {
+        return of(allowed, ConstantKeywords.without(StringText.ALL, allowed));
+    }
+
+    private static Keywords.Condition of(Regex allowed, Regex forbidden) {
+        return new TypeKeywords.Exact(
+                Value.ANY.withString(allowed), Value.NONE.withString(forbidden));
+    }
+}
