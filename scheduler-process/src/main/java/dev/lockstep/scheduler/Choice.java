@@ -10,8 +10,14 @@ import java.util.List;
 /// @param maxTokens new tokens; 0 for a sequence that only computes its prompt
 /// @param minTokens tokens before a stop id ends the sequence
 /// @param stopTokenIds the end tokens of the model included: the scheduler knows no others
+/// @param constraint a grammar that the generated text must match; empty for none
 public record Choice(
-        int index, int maxTokens, int minTokens, List<Integer> stopTokenIds, Payload sampling) {
+        int index,
+        int maxTokens,
+        int minTokens,
+        List<Integer> stopTokenIds,
+        Payload sampling,
+        Payload constraint) {
 
     public Choice {
         stopTokenIds = List.copyOf(stopTokenIds);
@@ -29,15 +35,21 @@ public record Choice(
 
     /// Returns the only choice of a request, without stop ids.
     public static Choice of(int maxTokens) {
-        return new Choice(0, maxTokens, 0, List.of(), Payload.NONE);
+        return new Choice(0, maxTokens, 0, List.of(), Payload.NONE, Payload.NONE);
     }
 
     public Choice withIndex(int other) {
-        return new Choice(other, maxTokens, minTokens, stopTokenIds, sampling);
+        return new Choice(other, maxTokens, minTokens, stopTokenIds, sampling, constraint);
     }
 
     public Choice withStopTokenIds(List<Integer> ids) {
-        return new Choice(index, maxTokens, minTokens, ids, sampling);
+        return new Choice(index, maxTokens, minTokens, ids, sampling, constraint);
+    }
+
+    /// Whether the choice of a token depends on the text of the token before it, so that the host
+    /// must know that one first.
+    boolean constrained() {
+        return !constraint.isEmpty();
     }
 
     boolean stopsAt(int tokenId) {

@@ -15,12 +15,12 @@ final class Generation {
     private final RunningSequences running;
     private final WaitingRoom waiting;
     private final Timeline timeline;
-    private final @Nullable SampledToken[] tokenOfSlot;
+    private final StepResult.@Nullable Sampled[] tokenOfSlot;
     private final Map<Integer, List<PositionOutputs>> outputsOfSlot = new HashMap<>();
     private long generated;
 
     Generation(int slots, RunningSequences running, WaitingRoom waiting, Timeline timeline) {
-        this.tokenOfSlot = new SampledToken[slots];
+        this.tokenOfSlot = new StepResult.Sampled[slots];
         this.running = running;
         this.waiting = waiting;
         this.timeline = timeline;
@@ -66,8 +66,13 @@ final class Generation {
                 return new SequenceEvent.Refused(admission.sequence(), refused.reason());
             }
         }
+        for (StepPlan.Row row : plan.rows()) {
+            if (row.slot() == refused.slot()) {
+                return new SequenceEvent.Refused(row.sequence(), refused.reason());
+            }
+        }
         throw new IllegalStateException(
-                "step %d refused slot %d, which it does not admit"
+                "step %d refused slot %d, which it does not have"
                         .formatted(plan.number(), refused.slot()));
     }
 
@@ -80,7 +85,7 @@ final class Generation {
                 throw new IllegalStateException(
                         "a token for slot " + sampled.slot() + " of " + tokenOfSlot.length);
             }
-            tokenOfSlot[sampled.slot()] = sampled.token();
+            tokenOfSlot[sampled.slot()] = sampled;
         }
         int expected = 0;
         for (StepPlan.Row row : plan.rows()) {
@@ -100,8 +105,8 @@ final class Generation {
         }
     }
 
-    private SampledToken tokenOf(StepPlan plan, StepPlan.Row row) {
-        SampledToken token = tokenOfSlot[row.slot()];
+    private StepResult.Sampled tokenOf(StepPlan plan, StepPlan.Row row) {
+        StepResult.Sampled token = tokenOfSlot[row.slot()];
         if (token == null) {
             throw new IllegalStateException(
                     "step " + plan.number() + " returned no token for slot " + row.slot());
@@ -143,11 +148,36 @@ final class Generation {
         }
     }
 
-    private void append(Sequence sequence, SampledToken token, List<SequenceEvent> events) {
+    private void append(Sequence sequence, StepResult.Sampled sampled, List<SequenceEvent> events) {
         sequence.tokenArrived();
         if (!sequence.live()) {
             return;
         }
+        add(sequence, sampled.token(), events);
+        Choice choice = sequence.choice();
+        int id = sampled.token().id();
+        if (sequence.outputCount() > choice.minTokens() && choice.stopsAt(id)) {
+            running.end(sequence, Sequence.State.FINISHED);
+            events.add(new SequenceEvent.Stopped(sequence, id));
+            return;
+        }
+        int sampledAt = sequence.knownLength() - 1;
+        List<Integer> forced = sampled.forced();
+        int added = Math.min(forced.size(), choice.maxTokens() - sequence.outputCount());
+        for (int i = 0; i < added; i++) {
+            add(sequence, SampledToken.of(forced.get(i)), events);
+        }
+        if (sampled.complete() && added == forced.size()) {
+            running.end(sequence, Sequence.State.FINISHED);
+            events.add(new SequenceEvent.Stopped(sequence, SequenceEvent.NO_TOKEN));
+        } else if (sequence.outputCount() == choice.maxTokens()) {
+            end(sequence, events);
+        } else if (added > 0) {
+            sequence.tellFrom(sampledAt);
+        }
+    }
+
+    private void add(Sequence sequence, SampledToken token, List<SequenceEvent> events) {
         int position = sequence.append(token.id());
         generated++;
         if (sequence.state() == Sequence.State.WAITING) {
@@ -155,13 +185,6 @@ final class Generation {
         }
         timeline.generated(sequence);
         events.add(new SequenceEvent.Generated(sequence, position, token));
-        Choice choice = sequence.choice();
-        if (sequence.outputCount() > choice.minTokens() && choice.stopsAt(token.id())) {
-            running.end(sequence, Sequence.State.FINISHED);
-            events.add(new SequenceEvent.Stopped(sequence, token.id()));
-        } else if (sequence.outputCount() == choice.maxTokens()) {
-            end(sequence, events);
-        }
     }
 
     private void end(Sequence sequence, List<SequenceEvent> events) {

@@ -3,8 +3,9 @@ package dev.lockstep.scheduler;
 
 import java.util.Arrays;
 
-/// Bytes that pass through the scheduler unread: a request's sampling settings on their way to the
-/// workers, log-probabilities and hidden states on their way to the client. No code writes them.
+/// Bytes that pass through the scheduler unread: a request's sampling settings and constraint on
+/// their way to the workers, log-probabilities and hidden states on their way to the client. No
+/// code writes them.
 public record Payload(byte[] bytes) {
     public static final Payload NONE = new Payload(new byte[0]);
 

@@ -17,6 +17,9 @@ import org.jspecify.annotations.Nullable;
 /// A row that reaches the end of `known + pending` samples one more id. User-defined policies read
 /// a sequence; only this package changes it.
 public final class Sequence {
+    private static final int ALL_TOLD = -1;
+    private static final int[] NO_IDS = {};
+
     enum State {
         WAITING,
         RUNNING,
@@ -46,6 +49,7 @@ public final class Sequence {
     private int cachedAtFirst;
     private int computed;
     private int pending;
+    private int toldFrom = ALL_TOLD;
     private boolean withoutKv;
 
     private final BlockNames names = new BlockNames(this);
@@ -238,11 +242,29 @@ public final class Sequence {
         return pending;
     }
 
-    /// Positions that can be sent now; 0 once the tokens in flight are certain to end it.
+    /// Positions that can be sent now; 0 once the tokens in flight are certain to end it, and while
+    /// a constraint needs a token in flight.
     public int remaining() {
-        return generates() && outputCount + pending >= choice.maxTokens()
+        boolean waits = choice.constrained() && pending > 0;
+        return waits || (generates() && outputCount + pending >= choice.maxTokens())
                 ? 0
                 : knownLength() + pending - computed;
+    }
+
+    /// The workers do not know the ids from `position` on.
+    void tellFrom(int position) {
+        toldFrom = position;
+    }
+
+    /// Returns the ids that the workers do not know, once.
+    int[] idsToTell() {
+        if (toldFrom == ALL_TOLD) {
+            return NO_IDS;
+        }
+        int[] ids = new int[knownLength() - toldFrom];
+        copyIds(toldFrom, ids);
+        toldFrom = ALL_TOLD;
+        return ids;
     }
 
     /// Positions its tables must cover to send all that remains.
@@ -286,6 +308,7 @@ public final class Sequence {
         this.started = true;
         this.slot = slot;
         this.admittedLength = knownLength();
+        this.toldFrom = ALL_TOLD;
         this.cachedTokens = cachedTokens;
         this.computed = cachedTokens;
     }

@@ -12,6 +12,9 @@ public sealed interface SequenceEvent {
     /// Outputs of positions, each of them once and in order.
     record Computed(Sequence sequence, PositionOutputs outputs) implements SequenceEvent {}
 
+    /// The stop id of a sequence that ended because its constraint allows nothing more.
+    int NO_TOKEN = -1;
+
     record Stopped(Sequence sequence, int stopTokenId) implements SequenceEvent {}
 
     /// It generated its maximum number of tokens, which may be 0.

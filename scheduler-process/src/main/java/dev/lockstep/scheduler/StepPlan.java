@@ -15,6 +15,7 @@ import org.jspecify.annotations.Nullable;
 /// completed: copy what is needed for longer.
 public final class StepPlan {
     private static final int[] NO_SLOTS = {};
+    private static final int[] NO_IDS = {};
     private static final int[][] NO_BLOCKS = {};
 
     private long epoch;
@@ -51,6 +52,7 @@ public final class StepPlan {
         private boolean prefill;
         private int[][] newBlocks = NO_BLOCKS;
         private List<BlockHash> fullBlocks = List.of();
+        private int[] ids = NO_IDS;
 
         public Sequence sequence() {
             return requireNonNull(sequence, "a row of a plan that has completed");
@@ -98,6 +100,16 @@ public final class StepPlan {
         public List<BlockHash> fullBlocks() {
             return fullBlocks;
         }
+
+        /// Ids of the slot from position `computed` on that no rank knows: the last sampled one and
+        /// those that a constraint forced after it.
+        public int[] ids() {
+            return ids;
+        }
+
+        public void tell(int[] unknown) {
+            ids = unknown;
+        }
     }
 
     /// Starts a new plan and clears the old one.
@@ -136,7 +148,8 @@ public final class StepPlan {
         int computed = sequence.computed();
         boolean prefill = sequence.prefilling();
         boolean samples = sequence.send(count);
-        add(sequence, sequence.slot(), computed, count, samples, prefill);
+        int[] ids = sequence.idsToTell();
+        add(sequence, sequence.slot(), computed, count, samples, prefill).tell(ids);
     }
 
     /// Adds a row without new blocks and names.
@@ -158,6 +171,7 @@ public final class StepPlan {
         row.samples = samples;
         row.prefill = prefill;
         row.extend(NO_BLOCKS, List.of());
+        row.tell(NO_IDS);
         rows.add(row);
         tokenCount += count;
         prefillCount += prefill ? count : 0;

@@ -4,8 +4,8 @@ package dev.lockstep.scheduler;
 import java.util.List;
 
 /// What the sampling rank reports of a step: one token for each row that samples, in any order, and
-/// the outputs that sequences requested, those of one slot in order of position. A refused
-/// admission of the step still has its tokens, and no outputs.
+/// the outputs that sequences requested, those of one slot in order of position. A refused slot of
+/// the step still has its tokens.
 public record StepResult(
         long epoch,
         long number,
@@ -15,7 +15,17 @@ public record StepResult(
         long computeMicros) {
     public record Refused(int slot, String reason) {}
 
-    public record Sampled(int slot, SampledToken token) {}
+    /// @param forced ids that follow the token because a constraint leaves no other text
+    /// @param complete whether a constraint allows nothing after them
+    public record Sampled(int slot, SampledToken token, List<Integer> forced, boolean complete) {
+        public Sampled {
+            forced = List.copyOf(forced);
+        }
+
+        public Sampled(int slot, SampledToken token) {
+            this(slot, token, List.of(), false);
+        }
+    }
 
     public record Outputs(int slot, PositionOutputs values) {}
 

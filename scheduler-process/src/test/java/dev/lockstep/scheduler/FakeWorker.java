@@ -8,6 +8,7 @@ import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.cluster.BlockHasher;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -72,6 +73,8 @@ public final class FakeWorker {
         final boolean withoutKv;
         final List<List<Integer>> tables = new ArrayList<>();
         int computed;
+        // Ids that a constraint forced, which the next row must bring.
+        List<Integer> forced = List.of();
 
         Slot(
                 StepPlan.Admission admission,
@@ -133,7 +136,11 @@ public final class FakeWorker {
                 int position = slot.ids.size() - slot.prompt;
                 int id = sample(slot.choice, position, slot.prefixes.getLast());
                 slot.append(id);
-                sampled.add(new StepResult.Sampled(row.slot(), SampledToken.of(id)));
+                Constrained after = constrain(slot.choice, id, slot.prefixes.getLast());
+                slot.forced = after.forced;
+                sampled.add(
+                        new StepResult.Sampled(
+                                row.slot(), SampledToken.of(id), after.forced, after.complete));
             }
         }
         return new StepResult(plan.epoch(), plan.number(), List.of(), sampled, outputs, 1);
@@ -254,6 +261,16 @@ public final class FakeWorker {
             throw new IllegalStateException("row for empty slot " + row.slot());
         }
         require(row.computed() == slot.computed, "row begins at " + row.computed());
+        if (row.ids().length > 0 || !slot.forced.isEmpty()) {
+            var told = new ArrayList<>(List.of(slot.ids.getLast()));
+            told.addAll(slot.forced);
+            require(
+                    told.equals(Arrays.stream(row.ids()).boxed().toList())
+                            && row.computed() == slot.ids.size() - 1,
+                    "the row brings " + Arrays.toString(row.ids()) + ", forced are " + told);
+            slot.forced.forEach(slot::append);
+            slot.forced = List.of();
+        }
         require(
                 row.count() > 0 && row.computed() + row.count() <= slot.ids.size(),
                 "row of " + row.count() + " from " + row.computed() + " of " + slot.ids.size());
@@ -341,6 +358,24 @@ public final class FakeWorker {
         return id;
     }
 
+    /// What a constraint says after a sampled id.
+    private record Constrained(List<Integer> forced, boolean complete) {}
+
+    /// The constraint of this worker: after some ids it forces up to five more, or ends.
+    private static Constrained constrain(Choice choice, int id, long prefix) {
+        if (!choice.constrained() || choice.stopsAt(id)) {
+            return new Constrained(List.of(), false);
+        }
+        long noise = mix(prefix, choice.constraint().hashCode());
+        var forced = new ArrayList<Integer>();
+        for (int i = (int) Long.remainderUnsigned(noise, 8) - 3; i > 0; i--) {
+            noise = mix(noise, i);
+            // An end token is never forced.
+            forced.add(2 + (int) Long.remainderUnsigned(noise, VOCABULARY - 2));
+        }
+        return new Constrained(forced, Long.remainderUnsigned(noise, 12) == 0);
+    }
+
     /// Returns what a sequence must generate, computed by a plain loop.
     public static List<Integer> expected(int[] prompt, Choice choice) {
         long prefix = 7;
@@ -355,8 +390,16 @@ public final class FakeWorker {
             if (choice.stopsAt(id)) {
                 break;
             }
+            Constrained after = constrain(choice, id, prefix);
+            for (int forced : after.forced) {
+                outputs.add(forced);
+                prefix = mix(prefix, forced);
+            }
+            if (after.complete) {
+                break;
+            }
         }
-        return outputs;
+        return outputs.subList(0, Math.min(outputs.size(), choice.maxTokens()));
     }
 
     public static long mix(long a, long b) {

@@ -157,6 +157,7 @@ class ReusedArraysTest {
         set(row, "samples", true);
         set(row, "prefill", true);
         row.extend(new int[][] {{MARKER}, {MARKER}}, List.of());
+        row.tell(new int[] {MARKER});
     }
 
     private static void fill(Object array, int from) {
@@ -172,7 +173,12 @@ class ReusedArraysTest {
                     Arrays.fill(each, MARKER);
                 }
             }
-            case SampledToken[] values -> Arrays.fill(values, from, to, SampledToken.of(MARKER));
+            case StepResult.Sampled[] values ->
+                    Arrays.fill(
+                            values,
+                            from,
+                            to,
+                            new StepResult.Sampled(MARKER, SampledToken.of(MARKER)));
             default -> throw new IllegalStateException("an array of " + array.getClass());
         }
     }

@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.cluster.BlockHasher;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
@@ -107,14 +108,71 @@ class SchedulerTest {
     }
 
     @Test
-    void aRefusalOfASlotThatTheStepDoesNotAdmitIsABrokenResult() {
+    void aRefusalOfASlotThatTheStepDoesNotHaveIsABrokenResult() {
         submit(4, 10);
         StepPlan first = plan();
         assertThrows(IllegalStateException.class, () -> scheduler.apply(refusing(first, 3), 0));
         answer(first, 6);
+    }
+
+    @Test
+    void aRunningSequenceCanBeRefused() {
+        Sequence sequence = submit(4, 10);
+        answer(plan(), 6);
+        assertEquals(
+                List.of(new SequenceEvent.Refused(sequence, "top_p is 7")),
+                scheduler.apply(refusing(plan(), 0), 0));
+        assertEquals(Sequence.State.REFUSED, sequence.state());
+    }
+
+    @Test
+    void aConstrainedSequenceWaitsForItsTokenAndOthersDoNot() {
+        submit(4, constrained(10));
+        submit(4, 10);
+        assertEquals("r0[0,4) r1[0,4)", rows(plan()));
         StepPlan second = plan();
-        assertThrows(IllegalStateException.class, () -> scheduler.apply(refusing(second, 0), 0));
-        answer(second, 6);
+        assertEquals("r1[4,5)", rows(second));
+    }
+
+    @Test
+    void forcedIdsAreOneRowThatBringsThemToTheWorkers() {
+        Sequence sequence = submit(4, constrained(10));
+        StepPlan first = plan();
+        assertTrue(plan().isEmpty());
+        List<SequenceEvent> events = forcing(first, List.of(6, 7), false);
+        assertEquals(3, events.size());
+        assertEquals(List.of(5, 6, 7), Arrays.stream(sequence.copyOfOutputs()).boxed().toList());
+        StepPlan second = plan();
+        assertEquals("r0[4,7)", rows(second));
+        assertArrayEquals(new int[] {5, 6, 7}, second.rows().getFirst().ids());
+        forcing(second, List.of(), false);
+        StepPlan third = plan();
+        assertEquals("r0[7,8)", rows(third));
+        assertArrayEquals(new int[0], third.rows().getFirst().ids());
+        events = forcing(third, List.of(8), true);
+        assertEquals(new SequenceEvent.Stopped(sequence, -1), events.getLast());
+    }
+
+    @Test
+    void forcedIdsEndAtTheMostTokens() {
+        Sequence sequence = submit(4, constrained(2));
+        List<SequenceEvent> events = forcing(plan(), List.of(6, 7), true);
+        assertEquals(List.of(5, 6), Arrays.stream(sequence.copyOfOutputs()).boxed().toList());
+        assertEquals(new SequenceEvent.LengthReached(sequence), events.getLast());
+    }
+
+    private static Choice constrained(int maxTokens) {
+        return new Choice(0, maxTokens, 0, List.of(), Payload.NONE, Payload.of(new byte[] {1}));
+    }
+
+    private List<SequenceEvent> forcing(StepPlan plan, List<Integer> forced, boolean complete) {
+        return scheduler.apply(
+                new StepResult(
+                        plan.epoch(),
+                        plan.number(),
+                        List.of(new StepResult.Sampled(0, SampledToken.of(5), forced, complete)),
+                        0),
+                0);
     }
 
     @Test
@@ -192,7 +250,7 @@ class SchedulerTest {
 
     @Test
     void stopIdsCountOnlyAfterMinTokens() {
-        var choice = new Choice(0, 3, 1, List.of(9), Payload.NONE);
+        var choice = new Choice(0, 3, 1, List.of(9), Payload.NONE, Payload.NONE);
         submit(2, choice);
         assertEquals(1, step(9).size());
         assertInstanceOf(SequenceEvent.Stopped.class, step(9).getLast());

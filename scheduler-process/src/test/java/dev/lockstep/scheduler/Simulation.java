@@ -239,7 +239,7 @@ final class Simulation {
                             arrivals++,
                             request,
                             prompt,
-                            randomChoice(choice, maxTokens),
+                            randomChoice(choice, maxTokens, !wanted.any()),
                             choice == 0 ? wanted : wantedOfOthers(wanted, prompt.length),
                             options,
                             leader,
@@ -292,14 +292,18 @@ final class Simulation {
                 random.nextInt(3));
     }
 
-    private Choice randomChoice(int choice, int maxTokens) {
+    /// @param constrainable whether it may have a constraint: forced ids have no other outputs
+    private Choice randomChoice(int choice, int maxTokens, boolean constrainable) {
         Payload seed = FakeWorker.seed(random.nextLong());
         return new Choice(
                 choice,
                 maxTokens,
                 random.nextInt(maxTokens + 1),
                 random.nextInt(4) == 0 ? List.of() : List.of(FakeWorker.END, 1),
-                seed);
+                seed,
+                constrainable && maxTokens > 0 && random.nextInt(4) == 0
+                        ? FakeWorker.seed(random.nextLong())
+                        : Payload.NONE);
     }
 
     private void submit(int group, List<Sequence> choices) {
@@ -395,7 +399,11 @@ final class Simulation {
                 }
             }
             case SequenceEvent.Stopped(var sequence, var id) -> {
-                require(seen(sequence).outputs.getLast() == id, "stopped by " + id);
+                require(
+                        id == SequenceEvent.NO_TOKEN
+                                ? sequence.choice().constrained()
+                                : seen(sequence).outputs.getLast() == id,
+                        "stopped by " + id);
                 finish(sequence);
             }
             case SequenceEvent.LengthReached(var sequence) -> {

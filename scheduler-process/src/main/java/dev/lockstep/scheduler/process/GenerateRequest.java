@@ -69,7 +69,8 @@ record GenerateRequest(
                         proto.getMaxTokens(),
                         proto.getMinTokens(),
                         proto.getStopTokenIdsList(),
-                        Payloads.fromProto(proto.getSampling()));
+                        Payloads.fromProto(proto.getSampling()),
+                        Payloads.fromProto(proto.getConstraint()));
         var choices = new ArrayList<Choice>();
         for (int index = 0; index < proto.getChoices(); index++) {
             choices.add(first.withIndex(index));

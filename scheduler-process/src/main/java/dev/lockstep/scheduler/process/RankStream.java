@@ -115,6 +115,7 @@ final class RankStream extends ClientCall.Listener<WorkerMessage> {
                         .setMinTokens(choice.minTokens())
                         .addAllStopTokenIds(choice.stopTokenIds())
                         .setOutputs(Payloads.toProto(sequence.wanted().request()))
+                        .setConstraint(Payloads.toProto(choice.constraint()))
                         .setWithoutKv(admission.withoutKv());
         for (int id : sequence.prompt()) {
             proto.addPromptIds(id);
@@ -141,6 +142,9 @@ final class RankStream extends ClientCall.Listener<WorkerMessage> {
         for (BlockHash name : row.fullBlocks()) {
             proto.addFullHashes(ByteString.copyFrom(name.toBytes()));
         }
+        for (int id : row.ids()) {
+            proto.addIds(id);
+        }
         return proto;
     }
 
@@ -151,7 +155,9 @@ final class RankStream extends ClientCall.Listener<WorkerMessage> {
                                 one ->
                                         new StepResult.Sampled(
                                                 one.getSlot(),
-                                                new SampledToken(one.getId(), logprobs(one))))
+                                                new SampledToken(one.getId(), logprobs(one)),
+                                                one.getForcedList(),
+                                                one.getComplete()))
                         .toList();
         List<StepResult.Outputs> outputs =
                 proto.getOutputsList().stream()

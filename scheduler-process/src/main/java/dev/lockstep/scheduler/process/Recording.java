@@ -131,7 +131,8 @@ final class Recording implements Recorder, AutoCloseable {
                         .setMaxTokens(choice.maxTokens())
                         .setMinTokens(choice.minTokens())
                         .addAllStopTokenIds(choice.stopTokenIds())
-                        .setSampling(Payloads.toProto(choice.sampling()));
+                        .setSampling(Payloads.toProto(choice.sampling()))
+                        .setConstraint(Payloads.toProto(choice.constraint()));
         for (int id : first.prompt()) {
             arrival.addPromptIds(id);
         }
@@ -177,7 +178,9 @@ final class Recording implements Recorder, AutoCloseable {
             proto.addSampled(
                     dev.lockstep.proto.v1.Sampled.newBuilder()
                             .setSlot(one.slot())
-                            .setId(one.token().id()));
+                            .setId(one.token().id())
+                            .addAllForced(one.forced())
+                            .setComplete(one.complete()));
         }
         write(call(nanos).setResult(proto));
     }

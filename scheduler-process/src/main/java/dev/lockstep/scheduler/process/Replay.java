@@ -185,7 +185,8 @@ public final class Replay {
                         arrival.getMaxTokens(),
                         arrival.getMinTokens(),
                         arrival.getStopTokenIdsList(),
-                        Payloads.fromProto(arrival.getSampling()));
+                        Payloads.fromProto(arrival.getSampling()),
+                        Payloads.fromProto(arrival.getConstraint()));
         if (arrival.getChoicesCount() == 0) {
             throw new IOException("an arrival without choices: an older build recorded it");
         }

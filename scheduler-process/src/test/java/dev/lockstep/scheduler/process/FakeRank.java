@@ -282,7 +282,12 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
                                                     .setSlot(each.getSlot())
                                                     .setReason("top_p is above 1")));
             for (StepResult.Sampled one : result.sampled()) {
-                proto.addSampled(Sampled.newBuilder().setSlot(one.slot()).setId(one.token().id()));
+                proto.addSampled(
+                        Sampled.newBuilder()
+                                .setSlot(one.slot())
+                                .setId(one.token().id())
+                                .addAllForced(one.forced())
+                                .setComplete(one.complete()));
             }
             for (StepResult.Outputs one : result.outputs()) {
                 proto.addOutputs(
@@ -353,7 +358,8 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
                 admission.getGenerates() ? Integer.MAX_VALUE : 0,
                 admission.getMinTokens(),
                 admission.getStopTokenIdsList(),
-                seed(admission.getSampling()));
+                seed(admission.getSampling()),
+                Payload.of(admission.getConstraint().toByteArray()));
     }
 
     static Payload seed(ByteString sampling) {
@@ -405,7 +411,9 @@ final class FakeRank extends WorkerGrpc.WorkerImplBase {
                 row.getFullHashesList().stream()
                         .map(bytes -> BlockHash.fromBytes(bytes.toByteArray()))
                         .toList();
-        plan.add(sequence, row.getSlot(), row.getComputed(), row.getCount(), false, false)
-                .extend(blocks, names);
+        StepPlan.Row added =
+                plan.add(sequence, row.getSlot(), row.getComputed(), row.getCount(), false, false);
+        added.extend(blocks, names);
+        added.tell(row.getIdsList().stream().mapToInt(id -> id).toArray());
     }
 }

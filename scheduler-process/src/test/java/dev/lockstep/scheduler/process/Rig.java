@@ -23,6 +23,7 @@ import dev.lockstep.proto.v1.SchedulerGrpc;
 import dev.lockstep.proto.v1.WatchGroupRequest;
 import dev.lockstep.scheduler.Choice;
 import dev.lockstep.scheduler.FakeWorker;
+import dev.lockstep.scheduler.Payload;
 import dev.lockstep.scheduler.Policies;
 import dev.lockstep.scheduler.WaitingLimits;
 import io.grpc.ManagedChannel;
@@ -260,7 +261,8 @@ final class Rig implements AutoCloseable {
                         request.getMaxTokens(),
                         request.getMinTokens(),
                         request.getStopTokenIdsList(),
-                        FakeRank.seed(request.getSampling())));
+                        FakeRank.seed(request.getSampling()),
+                        Payload.of(request.getConstraint().toByteArray())));
     }
 
     /// Asserts that the loop runs and every block is free.
