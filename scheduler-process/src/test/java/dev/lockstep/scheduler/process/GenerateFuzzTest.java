@@ -68,7 +68,7 @@ class GenerateFuzzTest {
         }
     }
 
-    private static Status end(Rig.Call call) throws Exception {
+    private static Status end(TestCall call) throws Exception {
         try {
             call.done.get(Eventually.TIMEOUT.toSeconds(), TimeUnit.SECONDS);
             return Status.OK;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.scheduler.process;
 
-import static java.util.Objects.requireNonNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.cluster.Eventually;
@@ -13,7 +12,6 @@ import dev.lockstep.cluster.process.Clock;
 import dev.lockstep.cluster.process.Failpoints;
 import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.proto.v1.DescribeRequestRequest;
-import dev.lockstep.proto.v1.GenerateEvent;
 import dev.lockstep.proto.v1.GenerateRequest;
 import dev.lockstep.proto.v1.GroupStatus;
 import dev.lockstep.proto.v1.Joined;
@@ -25,24 +23,20 @@ import dev.lockstep.scheduler.Choice;
 import dev.lockstep.scheduler.FakeWorker;
 import dev.lockstep.scheduler.Payload;
 import dev.lockstep.scheduler.Policies;
+import dev.lockstep.scheduler.Scheduler;
 import dev.lockstep.scheduler.WaitingLimits;
 import io.grpc.ManagedChannel;
 import io.grpc.Server;
 import io.grpc.inprocess.InProcessChannelBuilder;
 import io.grpc.inprocess.InProcessServerBuilder;
-import io.grpc.stub.StreamObserver;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.BlockingQueue;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Predicate;
 import java.util.function.UnaryOperator;
@@ -63,7 +57,11 @@ final class Rig implements AutoCloseable {
     private volatile @Nullable Throwable loopFailure;
 
     Rig() throws IOException {
-        this(new FixedCluster(Runnable::run, Randomness.secure()), 1, new WaitingLimits(100, 1000));
+        this(cluster(), 1, new WaitingLimits(100, 1000));
+    }
+
+    static FixedCluster cluster() {
+        return new FixedCluster(Runnable::run, Randomness.secure());
     }
 
     Rig(FixedCluster cluster, int size, WaitingLimits limits) throws IOException {
@@ -191,56 +189,27 @@ final class Rig implements AutoCloseable {
         return request;
     }
 
-    /// The events of a call.
-    static final class Call implements StreamObserver<GenerateEvent> {
-        final Map<Integer, List<Integer>> ids = new HashMap<>();
-        final Map<Integer, GenerateEvent.Finished> ends = new HashMap<>();
-        final CompletableFuture<Call> done = new CompletableFuture<>();
-
-        @Override
-        public synchronized void onNext(GenerateEvent event) {
-            if (event.hasFinished()) {
-                ends.put(event.getFinished().getChoice(), event.getFinished());
-                return;
-            }
-            if (event.hasOutputs()) {
-                return;
-            }
-            GenerateEvent.Tokens tokens = event.getTokens();
-            List<Integer> known = ids.computeIfAbsent(tokens.getChoice(), _ -> new ArrayList<>());
-            if (known.size() != tokens.getPosition() || ends.containsKey(tokens.getChoice())) {
-                done.completeExceptionally(new AssertionError("position of " + tokens));
-            }
-            known.addAll(tokens.getIdsList());
-        }
-
-        @Override
-        public void onError(Throwable failure) {
-            done.completeExceptionally(failure);
-        }
-
-        @Override
-        public void onCompleted() {
-            done.complete(this);
-        }
-
-        Call await() throws Exception {
-            return done.get(Eventually.TIMEOUT.toSeconds(), TimeUnit.SECONDS);
-        }
-
-        synchronized GenerateEvent.Finished end(int choice) {
-            return requireNonNull(ends.get(choice));
-        }
-
-        synchronized int received() {
-            return ids.values().stream().mapToInt(List::size).sum();
-        }
-    }
-
-    Call generate(GenerateRequest request) {
-        var call = new Call();
+    TestCall generate(GenerateRequest request) {
+        var call = new TestCall();
         stub().generate(request, call);
         return call;
+    }
+
+    /// Fills all 8 slots of a rank that holds its answers.
+    List<TestCall> fillSlots(FakeRank rank) throws InterruptedException {
+        rank.hold();
+        var calls = new ArrayList<TestCall>();
+        for (int i = 0; i < 8; i++) {
+            GenerateRequest.Builder request = request("h" + i, 3, i, 30).clearStopTokenIds();
+            calls.add(generate(request.build()));
+            if (i == 0) {
+                Eventually.await("two steps are held", () -> rank.heldSteps() == Scheduler.DEPTH);
+            }
+        }
+        awaitStatus(it -> it.getWaiting() == 7);
+        rank.answer();
+        awaitStatus(it -> it.getRunning() == 8);
+        return calls;
     }
 
     RequestTimeline describe(String requestId, String tenant) {
