@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
-import dev.lockstep.kernels.BlockCopy;
 import dev.lockstep.kernels.DeviceLostException;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Mark;
@@ -40,7 +39,7 @@ final class Session implements AutoCloseable {
     private final Kernels kernels;
     private final Communicator communicator;
     private final List<PagedKv> kv;
-    private final HeldBlocks held;
+    private final StepBlocks blocks;
     private final SessionLimits limits;
     private final ActivationBuffers activations;
     private final Sampler sampler;
@@ -66,7 +65,7 @@ final class Session implements AutoCloseable {
         this.kernels = kernels;
         this.communicator = communicator;
         this.kv = List.copyOf(kv);
-        this.held = held;
+        this.blocks = new StepBlocks(kernels, kv, held, limits.blockSize());
         this.limits = limits;
         this.activations =
                 new ActivationBuffers(
@@ -118,7 +117,7 @@ final class Session implements AutoCloseable {
         communicator.requireRunning();
         List<StepOutcome.Sampled> sampled = step.sampled().map(samples::read).orElse(List.of());
         List<StepOutcome.Outputs> outputs = step.readBack().map(positions::read).orElse(List.of());
-        step.filled().forEach(held::named);
+        blocks.named(step.filled());
         long end = System.nanoTime();
         // A step that was launched while another one ran began at the end of that one.
         long nanos = Math.min(end - step.launchedNanos(), end - lastEndNanos);
@@ -191,7 +190,7 @@ final class Session implements AutoCloseable {
                     .ifPresent(why -> refused.add(new StepOutcome.Refused(checked.slot(), why)));
             admit(checked);
         }
-        copy(step.copies());
+        blocks.copy(step.copies());
         Optional<SampleReader.Coming> sampled = Optional.empty();
         Optional<BatchBuilder.Batch> readBack = Optional.empty();
         List<HeldBlocks.Filled> filled = List.of();
@@ -201,7 +200,7 @@ final class Session implements AutoCloseable {
             BatchBuilder.Batch batch = batch(step, recorded);
             sampled = forward(batch, recorded);
             readBack = Optional.of(batch).filter(positions::reads);
-            filled = filled(step.rows());
+            filled = blocks.filled(step.rows(), slots);
         }
         return new LaunchedStep(
                 step.epoch(),
@@ -277,10 +276,7 @@ final class Session implements AutoCloseable {
             Slot slot = slots.at(row.slot());
             slot.advance(row, limits);
             if (!slot.withoutKv()) {
-                for (int group = 0; group < kv.size(); group++) {
-                    held.requireExisting(group, row.newBlocks().get(group));
-                }
-                removeNames(row, slot);
+                blocks.written(row, slot);
             }
         }
         return recorded.isPresent()
@@ -324,36 +320,6 @@ final class Session implements AutoCloseable {
                 : SampleReader.NO_LOGPROBS;
     }
 
-    /// Removes the names of the blocks that the row writes.
-    private void removeNames(Step.Row row, Slot slot) {
-        int size = limits.blockSize();
-        int end = row.computed() + row.count();
-        for (int group = 0; group < kv.size(); group++) {
-            int[] table = slot.blocks(group);
-            for (int i = row.computed() / size; i * size < end; i++) {
-                held.written(group, table[i]);
-            }
-        }
-    }
-
-    /// Returns the blocks that the rows fill. They get their names when the step has completed: a
-    /// step that fails before names none, so that no later epoch takes a block with old values for
-    /// a computed one.
-    private List<HeldBlocks.Filled> filled(List<Step.Row> rows) {
-        List<HeldBlocks.Filled> filled = new ArrayList<>();
-        for (Step.Row row : rows) {
-            Slot slot = slots.at(row.slot());
-            for (int group = 0; group < kv.size(); group++) {
-                int[] table = slot.blocks(group);
-                for (int i = 0; i < row.names().size(); i++) {
-                    filled.add(held.filled(group, table[slot.named() + i], row.names().get(i)));
-                }
-            }
-            slot.named(slot.named() + row.names().size());
-        }
-        return filled;
-    }
-
     private void requireFits(Step step) {
         if (step.tokens() > limits.maxTokens()) {
             throw new IllegalArgumentException(
@@ -383,27 +349,6 @@ final class Session implements AutoCloseable {
     private void release(int slot) {
         slots.clear(slot);
         sampler.release(slot);
-    }
-
-    private void copy(List<Step.Copy> copies) {
-        for (Step.Copy copy : copies) {
-            if (copy.kvGroup() < 0 || copy.kvGroup() >= kv.size()) {
-                throw new IllegalArgumentException(
-                        "a copy in KV group %d of %d".formatted(copy.kvGroup(), kv.size()));
-            }
-            held.written(copy.kvGroup(), copy.to());
-        }
-        for (int group = 0; group < kv.size(); group++) {
-            int kvGroup = group;
-            List<BlockCopy> blocks =
-                    copies.stream()
-                            .filter(copy -> copy.kvGroup() == kvGroup)
-                            .map(copy -> new BlockCopy(copy.from(), copy.to(), copy.tokens()))
-                            .toList();
-            if (!blocks.isEmpty()) {
-                kernels.copyBlocks(kv.get(group), blocks);
-            }
-        }
     }
 
     @Override
