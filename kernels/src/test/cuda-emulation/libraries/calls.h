@@ -91,7 +91,7 @@ class Calls {
 
  private:
   static constexpr size_t MAX_FUNCTIONS = 256;
-  static constexpr int HANG = -1;
+  static constexpr int HANG = INT32_MIN;
 
   int count_call(Count* count) {
     std::lock_guard<std::mutex> lock(mutex_);
