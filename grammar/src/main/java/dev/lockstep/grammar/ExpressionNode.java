@@ -60,11 +60,7 @@ final class ExpressionNode {
         return items[1];
     }
 
-    @Override
-    public boolean equals(@Nullable Object other) {
-        return this == other;
-    }
-
+    /// As [Object#hashCode], but the same in every run.
     @Override
     public int hashCode() {
         return id;

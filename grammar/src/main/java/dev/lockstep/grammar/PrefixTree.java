@@ -89,6 +89,16 @@ final class PrefixTree {
         return firstIds[node + 1];
     }
 
+    /// The number of ids in the whole tree.
+    int ids() {
+        return ids.length;
+    }
+
+    /// Where the ids of a node and of all below it end.
+    int endOfAllIds(int node) {
+        return firstIds[node + sizes[node]];
+    }
+
     int id(int index) {
         return ids[index];
     }

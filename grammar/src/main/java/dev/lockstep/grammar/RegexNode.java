@@ -88,11 +88,7 @@ final class RegexNode {
         return items[1];
     }
 
-    @Override
-    public boolean equals(@Nullable Object other) {
-        return this == other;
-    }
-
+    /// As [Object#hashCode], but the same in every run.
     @Override
     public int hashCode() {
         return id;

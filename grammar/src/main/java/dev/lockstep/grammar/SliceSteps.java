@@ -39,6 +39,32 @@ final class SliceSteps {
         return UNKNOWN;
     }
 
+    /// Whether a state allows any number of characters of a slice, the first of which has already
+    /// begun with `lead`.
+    boolean endless(RegexNode state, int lead, TokenSlice.Kind slice) {
+        int following = slice.following(lead);
+        return following >= 0 && endless(state, lead, 1, following, slice);
+    }
+
+    private boolean endless(
+            RegexNode state, int lead, int k, int following, TokenSlice.Kind slice) {
+        if (k > following) {
+            return !state.nullable && run(state, slice) == Integer.MAX_VALUE;
+        }
+        RegexNode before = regexes.nothing;
+        for (int value = TokenSlice.least(lead, k); value <= TokenSlice.most(lead, k); value++) {
+            RegexNode next = step(state, value);
+            if (next == before) {
+                continue;
+            }
+            if (next == regexes.nothing || !endless(next, lead, k + 1, following, slice)) {
+                return false;
+            }
+            before = next;
+        }
+        return before != regexes.nothing;
+    }
+
     /// Whether a state is a repetition of what each character of the slice is once, before
     /// something that no character of it begins.
     boolean isCounted(RegexNode state, TokenSlice.Kind slice) {

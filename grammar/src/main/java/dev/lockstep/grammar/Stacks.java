@@ -34,11 +34,7 @@ final class Stacks {
         this.bottom = bottom;
     }
 
-    @Override
-    public boolean equals(@Nullable Object other) {
-        return this == other;
-    }
-
+    /// As [Object#hashCode], but the same in every run.
     @Override
     public int hashCode() {
         return id;

@@ -4,6 +4,7 @@ package dev.lockstep.grammar;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /// Which tokens an automaton allows next. Not thread-safe.
 ///
@@ -112,30 +113,109 @@ final class TokenMasks {
                                 : stay(alike).parts()[0];
                 return new Stay(slice.upTo(run), shorts, findPart(state, slice.longOthers));
             }
+            Stay.Part exceptions = run == 0 ? null : findExceptions(state, slice);
+            if (exceptions != null) {
+                return new Stay(
+                        null,
+                        exceptions,
+                        findPart(state, slice.shortOthers),
+                        findPart(state, slice.longOthers));
+            }
         }
         return new Stay(null, findPart(state, trie.all));
     }
 
     private Stay.Part findPart(RegexNode state, PrefixTree tree) {
-        var inside = new TokenSet(trie.words());
-        int limit = Math.max(64, tree.count() / 8);
-        int[] exits = new int[16];
-        int exitCount = 0;
+        var part = new PartBuilder(tree, new TokenSet(trie.words()));
+        follow(state, 0, tree.count(), part, null);
+        return part.built();
+    }
+
+    /// The tokens of a slice that a state allows, if it allows what begins with most bytes: all of
+    /// them but those that begin with another byte, which are looked at. Null if most bytes are
+    /// such.
+    private Stay.@Nullable Part findExceptions(RegexNode state, TokenSlice slice) {
+        PrefixTree tree = slice.members;
+        List<Integer> exceptions = new ArrayList<>();
+        int tokens = 0;
+        for (int node = 0; node < tree.count(); node = tree.end(node)) {
+            int lead = tree.valueOf(node);
+            RegexNode next = regexes.step(state, regexes.classes.of(lead));
+            if (next == regexes.nothing || !slices.endless(next, lead, slice.kind)) {
+                exceptions.add(node);
+                tokens += tree.endOfAllIds(node) - tree.firstId(node);
+                if (2 * tokens > tree.ids()) {
+                    return null;
+                }
+            }
+        }
+        long[] all = slice.upTo(Integer.MAX_VALUE);
+        if (all == null) {
+            return null;
+        }
+        var part = new PartBuilder(tree, new TokenSet(trie.words()));
+        part.inside.addAll(all);
+        for (int node : exceptions) {
+            for (int i = tree.firstId(node); i < tree.endOfAllIds(node); i++) {
+                part.inside.removeFromBits(tree.id(i));
+            }
+            follow(state, node, tree.end(node), part, slice.kind);
+        }
+        return part.built();
+    }
+
+    private final class PartBuilder {
+        final PrefixTree tree;
+        final TokenSet inside;
+        private final int limit;
+        private int[] exits = new int[16];
+        private int exitCount;
+
+        PartBuilder(PrefixTree tree, TokenSet inside) {
+            this.tree = tree;
+            this.inside = inside;
+            this.limit = Math.max(64, tree.count() / 8);
+        }
+
+        void addExit(int node) {
+            if (exitCount <= limit) {
+                if (exitCount == exits.length) {
+                    exits = Arrays.copyOf(exits, 2 * exitCount);
+                }
+                exits[exitCount++] = node;
+            }
+        }
+
+        Stay.Part built() {
+            inside.trim();
+            boolean many = exitCount > limit;
+            int[] listed = Arrays.copyOf(exits, many ? 0 : exitCount);
+            var part = new Stay.Part(tree, inside, listed, many);
+            remember(part.bytes());
+            return part;
+        }
+    }
+
+    /// Follows a terminal's state through the nodes from `first` to before `last`.
+    ///
+    /// @param slice of which all tokens of the tree are; null if that is not so
+    private void follow(
+            RegexNode from,
+            int first,
+            int last,
+            PartBuilder part,
+            TokenSlice.@Nullable Kind slice) {
+        PrefixTree tree = part.tree;
         int depth = 0;
-        int node = 0;
+        int node = first;
         int steps = 0;
-        ends[0] = tree.count();
-        states[0] = state;
+        ends[0] = last;
+        states[0] = from;
         while (true) {
             while (node == ends[depth]) {
                 if (depth == 0) {
                     automaton.budget.work(steps / NODES_PER_WORK);
-                    inside.trim();
-                    boolean many = exitCount > limit;
-                    int[] listed = Arrays.copyOf(exits, many ? 0 : exitCount);
-                    var part = new Stay.Part(tree, inside, listed, many);
-                    remember(part.bytes());
-                    return part;
+                    return;
                 }
                 depth--;
             }
@@ -146,13 +226,20 @@ final class TokenMasks {
                 node = end;
                 continue;
             }
-            add(tree, node, inside);
+            if (slice != null
+                    && end > node + 1
+                    && !next.nullable
+                    && slices.run(next, slice) == Integer.MAX_VALUE) {
+                for (int i = tree.firstId(node); i < tree.endOfAllIds(node); i++) {
+                    part.inside.add(tree.id(i));
+                }
+                node = end;
+                continue;
+            }
+            add(tree, node, part.inside);
             if (end > node + 1) {
-                if (next.nullable && exitCount <= limit) {
-                    if (exitCount == exits.length) {
-                        exits = Arrays.copyOf(exits, 2 * exitCount);
-                    }
-                    exits[exitCount++] = node;
+                if (next.nullable) {
+                    part.addExit(node);
                 }
                 depth++;
                 if (depth == ends.length) {

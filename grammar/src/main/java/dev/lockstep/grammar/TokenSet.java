@@ -30,6 +30,11 @@ final class TokenSet {
         list[count++] = id;
     }
 
+    /// Removes an id from a set of many.
+    void removeFromBits(int id) {
+        bits[id >>> 6] &= ~(1L << id);
+    }
+
     void addAll(long[] others) {
         long[] all = bits();
         for (int i = 0; i < words; i++) {

@@ -42,6 +42,9 @@ final class TokenSlice {
 
     final Kind kind;
 
+    /// The tokens in the slice.
+    final PrefixTree members;
+
     /// The tokens that are not in the slice, by length in bytes.
     final PrefixTree shortOthers;
 
@@ -55,6 +58,8 @@ final class TokenSlice {
     TokenSlice(Kind kind, byte @Nullable [][] tokens, int[] sorted, int words) {
         this.kind = kind;
         var byLength = new TreeMap<Integer, long[]>();
+        int[] inside = new int[sorted.length];
+        int insideCount = 0;
         int[] shorts = new int[sorted.length];
         int[] longs = new int[sorted.length];
         int shortCount = 0;
@@ -65,12 +70,14 @@ final class TokenSlice {
             if (length >= 0) {
                 long[] bits = byLength.computeIfAbsent(length, _ -> new long[words]);
                 bits[id >>> 6] |= 1L << id;
+                inside[insideCount++] = id;
             } else if (token.length <= SHORT) {
                 shorts[shortCount++] = id;
             } else {
                 longs[longCount++] = id;
             }
         }
+        members = new PrefixTree(tokens, Arrays.copyOf(inside, insideCount));
         shortOthers = new PrefixTree(tokens, Arrays.copyOf(shorts, shortCount));
         longOthers = new PrefixTree(tokens, Arrays.copyOf(longs, longCount));
         lengths = new int[byLength.size()];
