@@ -7,6 +7,7 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -24,6 +25,9 @@ final class RegexArena {
     /// Stands for no one node.
     static final RegexNode UNEVEN =
             new RegexNode(-1, Kind.NOTHING, false, false, 0, RegexNode.NONE, null, 0, 0);
+
+    /// The states of an item whose repetitions are counted.
+    private static final int LONGEST_ITEM = 200;
 
     private static final int FACTOR_DEPTH = 200;
     private static final int NODE_BYTES = 120;
@@ -286,6 +290,7 @@ final class RegexArena {
         if (set != null) {
             flat.add(bytes(set));
         }
+        joinRepeats(flat);
         if (flat.contains(nothing)) {
             return nothing;
         }
@@ -293,6 +298,78 @@ final class RegexArena {
             return anyNotNullable(flat.toArray(RegexNode.NONE)) ? nothing : empty;
         }
         return combined(Kind.INTERSECTION, flat, this.all);
+    }
+
+    /// Joins repetitions of one item before one tail, if no text holds two different numbers of
+    /// them.
+    private void joinRepeats(Set<RegexNode> items) {
+        Map<List<RegexNode>, RegexNode> known = new HashMap<>();
+        for (RegexNode item : List.copyOf(items)) {
+            RegexNode head = item.kind == Kind.CONCATENATION ? item.head() : item;
+            if (head.kind != Kind.REPEAT) {
+                continue;
+            }
+            RegexNode tail = item == head ? empty : item.tail();
+            List<RegexNode> key = List.of(head.head(), tail);
+            RegexNode other = known.putIfAbsent(key, item);
+            if (other != null && isCountable(head.head(), tail)) {
+                RegexNode before = other.kind == Kind.CONCATENATION ? other.head() : other;
+                int min = Math.max(before.min, head.min);
+                long max = Math.min(last(before.max), last(head.max));
+                boolean endless = before.max == Regex.UNBOUNDED && head.max == Regex.UNBOUNDED;
+                RegexNode both =
+                        max < min
+                                ? nothing
+                                : concatenation(
+                                        repeat(
+                                                head.head(),
+                                                min,
+                                                endless ? Regex.UNBOUNDED : (int) max),
+                                        tail);
+                items.remove(other);
+                items.remove(item);
+                items.add(both);
+                if (both == nothing) {
+                    return;
+                }
+                known.put(key, both);
+            }
+        }
+    }
+
+    /// Whether each text has at most one number of items before this tail: no item begins another
+    /// one, and no item begins like the tail.
+    private boolean isCountable(RegexNode item, RegexNode tail) {
+        if (item.opaque || tail.opaque || item.nullable || tail.nullable && tail != empty) {
+            return false;
+        }
+        for (int c = 0; c < classes.count(); c++) {
+            if (derivative(item, c) != nothing && derivative(tail, c) != nothing) {
+                return false;
+            }
+        }
+        if (item.prefixFree == null) {
+            item.prefixFree = findPrefixFree(item);
+        }
+        return item.prefixFree;
+    }
+
+    private boolean findPrefixFree(RegexNode item) {
+        List<RegexNode> open = new ArrayList<>(List.of(item));
+        Set<RegexNode> seen = new HashSet<>(open);
+        for (int i = 0; i < open.size(); i++) {
+            RegexNode node = open.get(i);
+            if (open.size() > LONGEST_ITEM || node.nullable && node != empty) {
+                return false;
+            }
+            for (int c = 0; c < classes.count(); c++) {
+                RegexNode next = derivative(node, c);
+                if (seen.add(next)) {
+                    open.add(next);
+                }
+            }
+        }
+        return true;
     }
 
     private static RegexNode[] one(RegexNode node) {

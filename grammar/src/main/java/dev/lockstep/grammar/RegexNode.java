@@ -55,6 +55,9 @@ final class RegexNode {
     /// What follows a character of each slice, as far as [SliceSteps] knows.
     RegexNode @Nullable [] afterSlices;
 
+    /// Whether none of its texts begins another one; null before it is known.
+    @Nullable Boolean prefixFree;
+
     @Nullable Stay stay;
 
     RegexNode(

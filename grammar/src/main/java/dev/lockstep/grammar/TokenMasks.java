@@ -102,7 +102,7 @@ final class TokenMasks {
     }
 
     private Stay findStay(RegexNode state) {
-        for (TokenSlice slice : List.of(trie.plain, trie.words)) {
+        for (TokenSlice slice : trie.slices) {
             int run = slices.run(state, slice.kind);
             if (run > 0) {
                 boolean counted = slices.isCounted(state, slice.kind);

@@ -15,17 +15,20 @@ final class TokenSlice {
         /// What a JSON string holds as it is.
         PLAIN,
         /// Letters, digits and the blank.
-        WORDS;
+        WORDS,
+        /// Letters and the blank.
+        LETTERS;
 
         boolean has(int ascii) {
             return switch (this) {
                 case PLAIN -> ascii >= 0x20 && ascii < 0x7F && ascii != '"' && ascii != '\\';
-                case WORDS ->
-                        ascii == ' '
-                                || ascii >= '0' && ascii <= '9'
-                                || ascii >= 'A' && ascii <= 'Z'
-                                || ascii >= 'a' && ascii <= 'z';
+                case WORDS -> isLetter(ascii) || ascii >= '0' && ascii <= '9';
+                case LETTERS -> isLetter(ascii);
             };
+        }
+
+        private static boolean isLetter(int ascii) {
+            return ascii == ' ' || ascii >= 'A' && ascii <= 'Z' || ascii >= 'a' && ascii <= 'z';
         }
 
         /// How many bytes follow the first one of a character of the slice; -1 if none begins so.

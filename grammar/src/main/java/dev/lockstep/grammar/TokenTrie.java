@@ -18,8 +18,9 @@ public final class TokenTrie {
     private final byte @Nullable [][] tokens;
     private final boolean[] specials;
     final PrefixTree all;
-    final TokenSlice plain;
-    final TokenSlice words;
+
+    /// From the widest to the narrowest.
+    final List<TokenSlice> slices;
 
     /// @param tokens bytes by id, null where an id has none
     public TokenTrie(byte @Nullable [][] tokens, Set<Integer> specials) {
@@ -39,9 +40,12 @@ public final class TokenTrie {
             this.specials[id] = true;
         }
         int[] sorted = sorted();
-        all = new PrefixTree(tokens, sorted);
-        plain = new TokenSlice(TokenSlice.Kind.PLAIN, tokens, sorted, words());
-        words = new TokenSlice(TokenSlice.Kind.WORDS, tokens, sorted, words());
+        this.all = new PrefixTree(tokens, sorted);
+        List<TokenSlice> all = new ArrayList<>();
+        for (TokenSlice.Kind kind : TokenSlice.Kind.values()) {
+            all.add(new TokenSlice(kind, tokens, sorted, words()));
+        }
+        slices = List.copyOf(all);
     }
 
     /// The ids of text in unsigned order of their bytes: by the first five bytes, which fit into a
