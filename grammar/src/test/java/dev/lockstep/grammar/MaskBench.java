@@ -1,147 +1,159 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.grammar;
 
-import java.nio.charset.StandardCharsets;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.lockstep.grammar.schema.JsonSchema;
+import dev.lockstep.grammar.schema.Layout;
+import dev.lockstep.grammar.schema.SchemaException;
+import dev.lockstep.grammar.schema.SchemaLimits;
+import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
 
-/// Times of compiling grammars, and of the mask before each token of a text, states that are seen
-/// for the first time included. One thread; each grammar is compiled anew each time.
+/// Times of compiling the schemas of a file of JSON lines, and of the mask before each token of
+/// their instances, states that are seen for the first time included: on one thread, in CPU time,
+/// so that other processes count little.
+///
+/// Arguments: the file, and a `tokenizer.json` of byte-level tokens or else a made vocabulary.
 final class MaskBench {
-    private MaskBench() {}
+    private static final int MADE = 128 << 10;
+    private static final int MADE_SPECIALS = 256;
+    private static final int ROUNDS = 3;
+    private static final int LONGEST_TOKEN = 16;
+    private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
+    private static final ObjectMapper JSON = new ObjectMapper();
 
-    private static final java.lang.management.ThreadMXBean THREADS =
-            java.lang.management.ManagementFactory.getThreadMXBean();
+    private final TokenTrie trie;
+    private final Map<ByteBuffer, Integer> ids = new HashMap<>();
+    private final List<Long> schemas = new ArrayList<>();
+    private final List<Long> grammars = new ArrayList<>();
+    private final List<Long> machines = new ArrayList<>();
+    private final List<Long> masks = new ArrayList<>();
+    private final List<Long> replays = new ArrayList<>();
+    private int refused;
 
-    /// CPU time of this thread: other processes do not count.
+    private MaskBench(byte[][] tokens, TokenTrie trie) {
+        this.trie = trie;
+        for (int id = 0; id < tokens.length; id++) {
+            if (tokens[id] != null) {
+                ids.putIfAbsent(ByteBuffer.wrap(tokens[id]), id);
+            }
+        }
+    }
+
+    public static void main(String... args) throws IOException {
+        byte[][] tokens =
+                args.length > 1
+                        ? ByteLevelVocabulary.read(Path.of(args[1]))
+                        : MadeVocabulary.of(MADE, MADE_SPECIALS);
+        TokenTrie trie = null;
+        for (int i = 0; i < ROUNDS; i++) {
+            long start = now();
+            trie = new TokenTrie(tokens, Set.of());
+            System.out.printf(
+                    Locale.ROOT, "trie of %d ids: %.0f ms%n", tokens.length, (now() - start) / 1e6);
+        }
+        for (int i = 0; i < ROUNDS; i++) {
+            var bench = new MaskBench(tokens, trie);
+            for (String line : Files.readAllLines(Path.of(args[0]))) {
+                bench.measure(JSON.readTree(line));
+            }
+            bench.print();
+        }
+    }
+
     private static long now() {
         return THREADS.getCurrentThreadCpuTime();
     }
 
-    record Case(String name, Grammar grammar, String text) {}
-
-    public static void main(String... args) {
-        int size = 128 << 10;
-        byte[][] tokens = MadeVocabulary.of(size, 256);
-        for (int i = 0; i < 5; i++) {
-            long start = now();
-            new TokenTrie(tokens, MadeVocabulary.specials(size, 256));
-            System.out.printf(
-                    Locale.ROOT, "trie of %d tokens: %.0f ms%n", size, (now() - start) / 1e6);
-        }
-        var trie = new TokenTrie(tokens, MadeVocabulary.specials(size, 256));
-        List<Case> cases = cases();
-        for (int round = 0; round < 40; round++) {
-            for (Case each : cases) {
-                measure(each, trie, tokens, round == 39);
-            }
-        }
-    }
-
-    static List<Case> cases() {
-        List<Case> cases = new ArrayList<>();
-        String text =
-                "{\"name\": \"Conversation about ints\", \"tags\": [\"alpha\", \"beta\", \"gamma\"], \"n\": 12345.5e3, \"nested\": {\"a\": [1, 2, {\"b\": null}], \"c\": true, \"quote\": \"he said \\\"no\\\"\"}}";
-        cases.add(new Case("any JSON", JsonGrammars.any(), text));
-        cases.add(
-                new Case(
-                        "string of 1 to 2000",
-                        one(JsonGrammars.string(1, 2000)),
-                        "\"" + "Some words in a counted string, ".repeat(10) + "\""));
-        List<Regex> options = new ArrayList<>();
-        for (int i = 0; i < 5000; i++) {
-            options.add(Regex.text("\"option " + i * 7919 % 5000 + "\""));
-        }
-        cases.add(new Case("enum of 5000", one(new Regex.Union(options)), "\"option 4321\""));
-        cases.add(
-                new Case(
-                        "pattern",
-                        one(
-                                Regex.sequence(
-                                        Regex.text("\""),
-                                        Regex.and(
-                                                Regex.star(JsonGrammars.CHARACTER),
-                                                Regex.sequence(
-                                                        Regex.ANY_BYTES,
-                                                        Regex.text("@"),
-                                                        Regex.ANY_BYTES,
-                                                        Regex.text(".com"))),
-                                        Regex.text("\""))),
-                        "\"somebody and others at home@example.com\""));
-        cases.add(
-                new Case(
-                        "text until a marker",
-                        one(Regex.until(Regex.text("</think>"))),
-                        "some thoughts about <things> and others </think>"));
-        return cases;
-    }
-
-    private static Grammar one(Regex regex) {
-        return new Grammar(java.util.Map.of("start", Expression.terminal(regex)), "start");
-    }
-
-    private static void measure(Case each, TokenTrie trie, byte[][] tokens, boolean print) {
+    private void measure(JsonNode line) throws IOException {
         long start = now();
-        CompiledGrammar compiled = CompiledGrammar.compile(each.grammar(), GrammarLimits.DEFAULT);
-        long compiledAt = now();
-        Matcher matcher = compiled.on(trie).matcher();
-        long ready = now();
+        Grammar grammar;
+        long read;
+        CompiledGrammar compiled;
+        try {
+            grammar =
+                    JsonSchema.grammar(
+                            line.get("schema").toString(), Layout.COMPACT, SchemaLimits.DEFAULT);
+            read = now();
+            compiled = CompiledGrammar.compile(grammar, GrammarLimits.DEFAULT);
+        } catch (SchemaException | GrammarException _) {
+            refused++;
+            return;
+        }
+        long made = now();
+        TokenMachine machine = compiled.on(trie);
+        schemas.add(read - start);
+        grammars.add(made - read);
+        machines.add(now() - made);
+        for (JsonNode test : line.get("tests")) {
+            follow(machine, JSON.writeValueAsBytes(test.get("data")));
+        }
+    }
+
+    private void follow(TokenMachine machine, byte[] text) {
+        Matcher matcher = machine.matcher();
         long[] mask = new long[trie.words()];
-        byte[] text = each.text().getBytes(StandardCharsets.UTF_8);
+        int[] accepted = new int[text.length];
+        int count = 0;
         int position = 0;
-        List<Long> times = new ArrayList<>();
-        List<Integer> ids = new ArrayList<>();
         while (position < text.length) {
-            int id = longest(tokens, text, position);
-            ids.add(id);
-            long before = now();
+            int end = Math.min(text.length, position + LONGEST_TOKEN);
+            Integer id = ids.get(ByteBuffer.wrap(Arrays.copyOfRange(text, position, end)));
+            while (id == null) {
+                end--;
+                id = ids.get(ByteBuffer.wrap(Arrays.copyOfRange(text, position, end)));
+            }
+            long start = now();
             matcher.mask(mask);
-            times.add(now() - before);
-            if ((mask[id >>> 6] >>> id & 1) == 0) {
-                throw new IllegalStateException(each.name() + " refuses its text at " + position);
+            masks.add(now() - start);
+            if (!matcher.accept(id)) {
+                break;
             }
-            matcher.accept(id);
-            position += tokens[id].length;
+            accepted[count++] = id;
+            position = end;
         }
-        if (print) {
-            System.out.printf(
-                    Locale.ROOT,
-                    "%-20s compile %.2f ms, machine %.2f ms, %d bytes; %d masks: p50 %.1f us, p99 %.1f us, max %.1f us; may end %s%n",
-                    each.name(),
-                    (compiledAt - start) / 1e6,
-                    (ready - compiledAt) / 1e6,
-                    compiled.encode().length,
-                    times.size(),
-                    percentile(times, 50) / 1e3,
-                    percentile(times, 99) / 1e3,
-                    percentile(times, 100) / 1e3,
-                    matcher.mayEnd());
+        if (count > 100) {
+            long start = now();
+            machine.matcher().acceptAll(Arrays.copyOf(accepted, count));
+            replays.add((now() - start) * 1_000 / count);
         }
     }
 
-    private static final java.util.Map<java.nio.ByteBuffer, Integer> IDS =
-            new java.util.HashMap<>();
-
-    private static int longest(byte[][] tokens, byte[] text, int from) {
-        if (IDS.isEmpty()) {
-            for (int i = 0; i < tokens.length; i++) {
-                if (tokens[i] != null) {
-                    IDS.put(java.nio.ByteBuffer.wrap(tokens[i]), i);
-                }
-            }
-        }
-        for (int to = Math.min(text.length, from + 12); ; to--) {
-            Integer id = IDS.get(java.nio.ByteBuffer.wrap(Arrays.copyOfRange(text, from, to)));
-            if (id != null) {
-                return id;
-            }
-        }
+    private void print() {
+        System.out.printf("%d schemas compiled, %d refused%n", grammars.size(), refused);
+        print("read a schema", schemas);
+        print("compile its grammar", grammars);
+        print("decode it for a machine", machines);
+        print("mask", masks);
+        print("replay of 1,000 tokens", replays);
     }
 
-    static long percentile(List<Long> times, int percent) {
-        List<Long> sorted = times.stream().sorted().toList();
-        return sorted.get(Math.min(sorted.size() - 1, sorted.size() * percent / 100));
+    private static void print(String name, List<Long> nanos) {
+        List<Long> sorted = nanos.stream().sorted().toList();
+        System.out.printf(
+                Locale.ROOT,
+                "%-24s %7d times: p50 %.1f us, p90 %.1f us, p99 %.1f us, most %.1f us%n",
+                name,
+                sorted.size(),
+                percentile(sorted, 50),
+                percentile(sorted, 90),
+                percentile(sorted, 99),
+                percentile(sorted, 100));
+    }
+
+    private static double percentile(List<Long> sorted, int percent) {
+        return sorted.get(Math.min(sorted.size() - 1, sorted.size() * percent / 100)) / 1e3;
     }
 }
