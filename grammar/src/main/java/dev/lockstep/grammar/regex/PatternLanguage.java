@@ -94,7 +94,7 @@ final class PatternLanguage {
             case Pattern.Characters _ -> throw new IllegalStateException();
             case Pattern.Sequence(List<Pattern> items) -> {
                 Rest all = rest;
-                for (Pattern item : items.reversed()) {
+                for (Pattern item : runs(items).reversed()) {
                     all = language(item, all);
                 }
                 yield all;
@@ -128,6 +128,27 @@ final class PatternLanguage {
                         }
                     };
         };
+    }
+
+    /// The items with neighbours that do not look around as one.
+    private static List<Pattern> runs(List<Pattern> items) {
+        var result = new ArrayList<Pattern>();
+        var run = new ArrayList<Pattern>();
+        for (Pattern item : items) {
+            if (!item.looksAround()) {
+                run.add(item);
+                continue;
+            }
+            if (!run.isEmpty()) {
+                result.add(new Pattern.Sequence(List.copyOf(run)));
+                run.clear();
+            }
+            result.add(item);
+        }
+        if (!run.isEmpty()) {
+            result.add(new Pattern.Sequence(run));
+        }
+        return result;
     }
 
     private Regex at(Pattern.Place place, Before before, Regex rest) {

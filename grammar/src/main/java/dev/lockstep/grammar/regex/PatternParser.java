@@ -16,6 +16,9 @@ final class PatternParser {
     /// Copies of a repeated part that looks around.
     static final int MAX_UNROLLED = 32;
 
+    /// Places and looks ahead in all, copies counted.
+    static final int MAX_LOOKS = 200;
+
     private final String text;
     private final Dialect dialect;
     private final ClassParser classes;
@@ -275,6 +278,25 @@ final class PatternParser {
                     "nested repetitions stand for more than %d characters".formatted(MAX_COPIES),
                     0);
         }
+        if (looks(all) > MAX_LOOKS) {
+            throw new RegexException(
+                    "the text around is looked at more than %d times".formatted(MAX_LOOKS), 0);
+        }
+    }
+
+    /// How often the text around is looked at, repetitions unrolled.
+    private static long looks(Pattern pattern) {
+        return switch (pattern) {
+            case Pattern.Characters _ -> 0;
+            case Pattern.Sequence(List<Pattern> items) ->
+                    items.stream().mapToLong(PatternParser::looks).sum();
+            case Pattern.Alternatives(List<Pattern> options) ->
+                    options.stream().mapToLong(PatternParser::looks).sum();
+            case Pattern.Repeat(Pattern item, int _, int max) ->
+                    Math.min(1L << 40, looks(item) * Math.max(1, max));
+            case Pattern.Ahead(Pattern ahead, boolean _) -> 1 + looks(ahead);
+            case Pattern.Place _ -> 1;
+        };
     }
 
     private static long copies(Pattern pattern) {

@@ -17,14 +17,32 @@ import java.util.Set;
 ///
 /// What it learnt of one language serves the next. Not safe for use by several threads.
 public final class Recognizer {
-    private static final Term[] NO_PARTS = {};
+    private static final BitSet NO_BYTES = new BitSet();
 
-    private final Map<Term, Term> terms = new HashMap<>();
+    /// Parts of derivatives that may still be made.
+    private long work;
+
+    private final Map<Term.Form, Term> terms = new HashMap<>();
     private final Map<Regex, Term> known = new IdentityHashMap<>();
     private final Map<Term, Boolean> empty = new IdentityHashMap<>();
-    private final Term nothing = intern(Term.Kind.UNION, NO_PARTS);
-    private final Term emptyText = intern(Term.Kind.SEQUENCE, NO_PARTS);
-    private final Term everything = intern(Term.Kind.COMPLEMENT, nothing);
+    private final Term nothing = intern(Term.Kind.UNION, List.of());
+    private final Term emptyText = intern(Term.Kind.SEQUENCE, List.of());
+    private final Term everything = intern(Term.Kind.COMPLEMENT, List.of(nothing));
+
+    /// The limit of its work was reached.
+    public static final class Exhausted extends RuntimeException {
+        private static final long serialVersionUID = 1;
+
+        public Exhausted() {
+            super(null, null, false, false);
+        }
+    }
+
+    /// @param work how many parts of languages it may look at in its life; then it throws
+    ///   [Exhausted]
+    public Recognizer(long work) {
+        this.work = work;
+    }
 
     public boolean matches(Regex language, byte[] text) {
         Term term = term(language);
@@ -67,7 +85,7 @@ public final class Recognizer {
             made =
                     switch (regex) {
                         case Regex.Bytes(BitSet set) ->
-                                intern(new Term(Term.Kind.BYTES, NO_PARTS, set, 0, 0));
+                                intern(new Term.Form(Term.Kind.BYTES, List.of(), set, 0, 0));
                         case Regex.Sequence(List<Regex> items) -> sequence(terms(items));
                         case Regex.Union(List<Regex> options) -> union(terms(options));
                         case Regex.Intersection(List<Regex> all) -> intersection(terms(all));
@@ -86,13 +104,12 @@ public final class Recognizer {
         return result;
     }
 
-    private Term intern(Term.Kind kind, Term... parts) {
-        return intern(new Term(kind, parts, null, 0, 0));
+    private Term intern(Term.Kind kind, List<Term> parts) {
+        return intern(new Term.Form(kind, parts, NO_BYTES, 0, 0));
     }
 
-    private Term intern(Term term) {
-        Term known = terms.putIfAbsent(term, term);
-        return known == null ? term : known;
+    private Term intern(Term.Form form) {
+        return terms.computeIfAbsent(form, Term::new);
     }
 
     private Term sequence(List<Term> items) {
@@ -101,15 +118,13 @@ public final class Recognizer {
             if (item == nothing) {
                 return nothing;
             }
-            if (item.kind == Term.Kind.SEQUENCE) {
-                flat.addAll(List.of(item.parts));
+            if (item.is(Term.Kind.SEQUENCE)) {
+                flat.addAll(item.form.parts());
             } else {
                 flat.add(item);
             }
         }
-        return flat.size() == 1
-                ? flat.getFirst()
-                : intern(Term.Kind.SEQUENCE, flat.toArray(NO_PARTS));
+        return flat.size() == 1 ? flat.getFirst() : intern(Term.Kind.SEQUENCE, List.copyOf(flat));
     }
 
     private Term union(List<Term> options) {
@@ -118,13 +133,13 @@ public final class Recognizer {
             if (option == everything) {
                 return everything;
             }
-            if (option.kind == Term.Kind.UNION) {
-                flat.addAll(List.of(option.parts));
+            if (option.is(Term.Kind.UNION)) {
+                flat.addAll(option.form.parts());
             } else {
                 flat.add(option);
             }
         }
-        return flat.size() == 1 ? flat.getFirst() : intern(Term.Kind.UNION, flat.toArray(NO_PARTS));
+        return flat.size() == 1 ? flat.getFirst() : intern(Term.Kind.UNION, List.copyOf(flat));
     }
 
     private Term intersection(List<Term> all) {
@@ -133,8 +148,8 @@ public final class Recognizer {
             if (one == nothing) {
                 return nothing;
             }
-            if (one.kind == Term.Kind.INTERSECTION) {
-                flat.addAll(List.of(one.parts));
+            if (one.is(Term.Kind.INTERSECTION)) {
+                flat.addAll(one.form.parts());
             } else if (one != everything) {
                 flat.add(one);
             }
@@ -144,11 +159,13 @@ public final class Recognizer {
         }
         return flat.size() == 1
                 ? flat.getFirst()
-                : intern(Term.Kind.INTERSECTION, flat.toArray(NO_PARTS));
+                : intern(Term.Kind.INTERSECTION, List.copyOf(flat));
     }
 
     private Term complement(Term of) {
-        return of.kind == Term.Kind.COMPLEMENT ? of.parts[0] : intern(Term.Kind.COMPLEMENT, of);
+        return of.is(Term.Kind.COMPLEMENT)
+                ? of.form.parts().getFirst()
+                : intern(Term.Kind.COMPLEMENT, List.of(of));
     }
 
     private Term repeat(Term item, int min, int max) {
@@ -160,7 +177,7 @@ public final class Recognizer {
         }
         return min == 1 && max == 1
                 ? item
-                : intern(new Term(Term.Kind.REPEAT, new Term[] {item}, null, min, max));
+                : intern(new Term.Form(Term.Kind.REPEAT, List.of(item), NO_BYTES, min, max));
     }
 
     private Term after(Term term, int b) {
@@ -176,16 +193,21 @@ public final class Recognizer {
     }
 
     private Term derivative(Term term, int b) {
-        return switch (term.kind) {
-            case BYTES -> term.set != null && term.set.get(b) ? emptyText : nothing;
+        List<Term> parts = term.form.parts();
+        work -= 1 + parts.size();
+        if (work < 0) {
+            throw new Exhausted();
+        }
+        return switch (term.form.kind()) {
+            case BYTES -> term.form.set().get(b) ? emptyText : nothing;
             case SEQUENCE -> {
                 var options = new ArrayList<Term>();
-                for (int i = 0; i < term.parts.length; i++) {
-                    var rest = new ArrayList<Term>(term.parts.length - i);
-                    rest.add(after(term.parts[i], b));
-                    rest.addAll(List.of(term.parts).subList(i + 1, term.parts.length));
+                for (int i = 0; i < parts.size(); i++) {
+                    var rest = new ArrayList<Term>(parts.size() - i);
+                    rest.add(after(parts.get(i), b));
+                    rest.addAll(parts.subList(i + 1, parts.size()));
                     options.add(sequence(rest));
-                    if (!term.parts[i].holdsEmpty) {
+                    if (!parts.get(i).holdsEmpty) {
                         break;
                     }
                 }
@@ -193,23 +215,23 @@ public final class Recognizer {
             }
             case UNION -> union(each(term, b));
             case INTERSECTION -> intersection(each(term, b));
-            case COMPLEMENT -> complement(after(term.parts[0], b));
+            case COMPLEMENT -> complement(after(parts.getFirst(), b));
             case REPEAT ->
                     sequence(
                             List.of(
-                                    after(term.parts[0], b),
+                                    after(parts.getFirst(), b),
                                     repeat(
-                                            term.parts[0],
-                                            Math.max(0, term.min - 1),
-                                            term.max == Regex.UNBOUNDED
-                                                    ? term.max
-                                                    : term.max - 1)));
+                                            parts.getFirst(),
+                                            Math.max(0, term.form.min() - 1),
+                                            term.form.max() == Regex.UNBOUNDED
+                                                    ? term.form.max()
+                                                    : term.form.max() - 1)));
         };
     }
 
     private List<Term> each(Term term, int b) {
-        var result = new ArrayList<Term>(term.parts.length);
-        for (Term part : term.parts) {
+        var result = new ArrayList<Term>();
+        for (Term part : term.form.parts()) {
             result.add(after(part, b));
         }
         return result;
@@ -224,9 +246,9 @@ public final class Recognizer {
     }
 
     private static void limit(Term term, int b, BitSet alike) {
-        switch (term.kind) {
+        switch (term.form.kind()) {
             case BYTES -> {
-                BitSet set = term.set == null ? new BitSet() : term.set;
+                BitSet set = term.form.set();
                 if (set.get(b)) {
                     alike.and(set);
                 } else {
@@ -234,7 +256,7 @@ public final class Recognizer {
                 }
             }
             case SEQUENCE -> {
-                for (Term part : term.parts) {
+                for (Term part : term.form.parts()) {
                     limit(part, b, alike);
                     if (!part.holdsEmpty) {
                         break;
@@ -242,7 +264,7 @@ public final class Recognizer {
                 }
             }
             case UNION, INTERSECTION, COMPLEMENT, REPEAT -> {
-                for (Term part : term.parts) {
+                for (Term part : term.form.parts()) {
                     limit(part, b, alike);
                 }
             }

@@ -72,6 +72,7 @@ final class ArrayKeywords implements Keywords.KeywordGroup {
     private final class Items implements Keywords.Condition {
         private final List<Formula> first = new ArrayList<>();
         private final Formula rest;
+        private final Keywords.Place at;
 
         Items(
                 Keywords.Place at,
@@ -79,6 +80,7 @@ final class ArrayKeywords implements Keywords.KeywordGroup {
                 JsonNode prefix,
                 JsonNode others,
                 String restKeyword) {
+            this.at = at;
             for (int i = 0; i < prefix.size(); i++) {
                 first.add(document.formula(prefix.get(i), at.id(), keyword, Integer.toString(i)));
             }
@@ -113,7 +115,11 @@ final class ArrayKeywords implements Keywords.KeywordGroup {
                 shapes.add(
                         ArrayShape.ANY.withContained(
                                 new ArrayShape.Contained(
-                                        Formula.not(rest), first.size(), 1, Regex.UNBOUNDED)));
+                                        Formula.not(rest),
+                                        first.size(),
+                                        1,
+                                        Regex.UNBOUNDED,
+                                        at.pointer())));
             }
             return Value.NONE.withArrays(shapes);
         }
@@ -131,17 +137,19 @@ final class ArrayKeywords implements Keywords.KeywordGroup {
                     min == 0 && max == Regex.UNBOUNDED
                             ? ArrayShape.ANY
                             : ArrayShape.ANY.withContained(
-                                    new ArrayShape.Contained(item, 0, min, max)));
+                                    new ArrayShape.Contained(item, 0, min, max, at.pointer())));
         }
         var forbidden = new ArrayList<ArrayShape>();
         if (min > 0) {
             forbidden.add(
-                    ArrayShape.ANY.withContained(new ArrayShape.Contained(item, 0, 0, min - 1)));
+                    ArrayShape.ANY.withContained(
+                            new ArrayShape.Contained(item, 0, 0, min - 1, at.pointer())));
         }
         if (max != Regex.UNBOUNDED) {
             forbidden.add(
                     ArrayShape.ANY.withContained(
-                            new ArrayShape.Contained(item, 0, max + 1, Regex.UNBOUNDED)));
+                            new ArrayShape.Contained(
+                                    item, 0, max + 1, Regex.UNBOUNDED, at.pointer())));
         }
         return new TypeKeywords.Exact(
                 Value.ANY.withArrays(allowed), Value.NONE.withArrays(forbidden));

@@ -39,7 +39,10 @@ final class ArrayRules extends ChainRules<ArrayRules.State> {
             return alike();
         }
         if (lastIndex > MAX_COUNTED && !shape.contained().isEmpty()) {
-            throw new SchemaException("contains", "", "together with counts above " + MAX_COUNTED);
+            throw new SchemaException(
+                    "contains",
+                    shape.contained().getFirst().place(),
+                    "together with counts above " + MAX_COUNTED);
         }
         return chain(new State(0, shape.contained().stream().map(_ -> 0).toList()), "[", "]");
     }

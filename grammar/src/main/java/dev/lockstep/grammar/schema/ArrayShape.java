@@ -25,7 +25,9 @@ record ArrayShape(
             new ArrayShape(List.of(), Formula.TRUE, 0, Regex.UNBOUNDED, List.of(), null);
 
     /// At least `min` and at most `max` of the items from index `from` on meet the formula.
-    record Contained(Formula item, int from, int min, int max) {}
+    ///
+    /// @param place of the schema that asks for it
+    record Contained(Formula item, int from, int min, int max, String place) {}
 
     ArrayShape withItems(List<Formula> first, Formula others) {
         return new ArrayShape(first, others, min, max, contained, distinctAt);

@@ -15,6 +15,11 @@ final class Expansion {
     /// States after which a language is taken to have a text.
     private static final int MAX_STATES = 2_000;
 
+    /// Parts of languages that are looked at, and pairs of shapes.
+    private static final long MAX_WORK = 500_000;
+
+    private static final int MAX_PAIRS = 20_000;
+
     /// A formula was met within itself: nothing can be told of it yet.
     private static final class Unfinished extends RuntimeException {
         private static final long serialVersionUID = 1;
@@ -29,7 +34,8 @@ final class Expansion {
     private final Keywords keywords;
     private final Map<Formula, Value> known = new HashMap<>();
     private final Set<Formula> open = new HashSet<>();
-    private final Recognizer recognizer = new Recognizer();
+    private int pairs;
+    private final Recognizer recognizer = new Recognizer(MAX_WORK);
 
     Expansion(SchemaDocument document, SchemaLimits limits) {
         this.document = document;
@@ -131,6 +137,13 @@ final class Expansion {
         }
         byte[] text = StringText.plain(content).getBytes(StandardCharsets.UTF_8);
         return recognizer.matches(strings, text);
+    }
+
+    /// Two shapes are about to be put together.
+    void countPair() {
+        if (++pairs > MAX_PAIRS) {
+            throw new Recognizer.Exhausted();
+        }
     }
 
     void requireAlternatives(int count) {

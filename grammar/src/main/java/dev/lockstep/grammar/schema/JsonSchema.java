@@ -10,6 +10,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.lockstep.grammar.Grammar;
+import dev.lockstep.grammar.regex.Recognizer;
 import java.nio.charset.StandardCharsets;
 
 /// Compiles JSON Schemas.
@@ -34,7 +35,11 @@ public final class JsonSchema {
     private static Grammar grammar(JsonNode schema, Layout layout, SchemaLimits limits) {
         var document = new SchemaDocument(schema, limits);
         var expansion = new Expansion(document, limits);
-        return new ShapeRules(expansion, limits, layout).grammar(document.start());
+        try {
+            return new ShapeRules(expansion, limits, layout).grammar(document.start());
+        } catch (Recognizer.Exhausted _) {
+            throw new SchemaException("$schema", "", "it takes too much work to compile");
+        }
     }
 
     private static JsonNode read(String schema, SchemaLimits limits) {

@@ -2,6 +2,7 @@
 package dev.lockstep.grammar.schema;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.grammar.regex.Recognizer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -85,6 +86,8 @@ final class Keywords {
                 return made.get();
             } catch (Expansion.TooManyAlternatives _) {
                 throw at.refusal(keyword, "it leads to too many alternatives");
+            } catch (Recognizer.Exhausted _) {
+                throw at.refusal(keyword, "it takes too much work to compile");
             }
         }
 

@@ -111,6 +111,7 @@ record Value(
         var shapes = new ArrayList<ArrayShape>();
         for (ArrayShape left : arrays) {
             for (ArrayShape right : other.arrays) {
+                expansion.countPair();
                 ArrayShape both = left.and(right);
                 if (!both.isEmpty(expansion) && !shapes.contains(both)) {
                     shapes.add(both);
@@ -131,6 +132,7 @@ record Value(
         var shapes = new ArrayList<ObjectShape>();
         for (ObjectShape left : objects) {
             for (ObjectShape right : other.objects) {
+                expansion.countPair();
                 ObjectShape both = left.and(right, expansion);
                 if (!both.isEmpty(expansion) && !shapes.contains(both)) {
                     shapes.add(both);
