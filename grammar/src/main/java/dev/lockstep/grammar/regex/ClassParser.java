@@ -163,7 +163,7 @@ final class ClassParser {
 
     private CodePoints control(int start) {
         int letter = at < text.length() ? text.charAt(at) : 0;
-        if (!(letter >= 'a' && letter <= 'z' || letter >= 'A' && letter <= 'Z')) {
+        if (!((letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z'))) {
             throw new RegexException("\\c without a letter", start);
         }
         at++;

@@ -79,8 +79,8 @@ public final class JsonText implements Alphabet {
         if (more == 0) {
             return set.contains(prefix) ? Language.EMPTY : Language.NOTHING;
         }
-        int low = prefix << 4 * more;
-        int high = low + (1 << 4 * more) - 1;
+        int low = prefix << (4 * more);
+        int high = low + (1 << (4 * more)) - 1;
         if (set.holdsNone(low, high)) {
             return Language.NOTHING;
         }

@@ -178,39 +178,34 @@ final class PatternParser {
 
     private Pattern atom() {
         int c = text.codePointAt(at);
-        switch (c) {
-            case '(' -> {
-                return group();
-            }
-            case '^' -> {
-                at++;
-                return Pattern.Place.START;
-            }
-            case '$' -> {
-                at++;
-                return Pattern.Place.END;
-            }
+        return switch (c) {
+            case '(' -> group();
+            case '^' -> place(Pattern.Place.START, 1);
+            case '$' -> place(Pattern.Place.END, 1);
             case '*', '+', '?' -> throw new RegexException("nothing to repeat", at);
             case '.' -> {
                 at++;
-                return new Pattern.Characters(dotAll ? CodePoints.ALL : classes.dot());
+                yield new Pattern.Characters(dotAll ? CodePoints.ALL : classes.dot());
             }
             case '[' -> {
                 CodePoints set = classes.bracket(at, ignoreCase);
                 at = classes.end();
-                return new Pattern.Characters(set);
+                yield new Pattern.Characters(set);
             }
-            case '\\' -> {
-                return escape();
-            }
+            case '\\' -> escape();
             default -> {
                 if (c == '{' && counts().length > 0) {
                     throw new RegexException("nothing to repeat", at);
                 }
                 at += Character.charCount(c);
-                return characters(CodePoints.of(c));
+                yield characters(CodePoints.of(c));
             }
-        }
+        };
+    }
+
+    private Pattern place(Pattern.Place place, int length) {
+        at += length;
+        return place;
     }
 
     private Pattern characters(CodePoints set) {
@@ -228,10 +223,9 @@ final class PatternParser {
                     default -> null;
                 };
         if (place != null) {
-            at += 2;
-            return place;
+            return place(place, 2);
         }
-        if (next >= '1' && next <= '9' || next == 'k') {
+        if ((next >= '1' && next <= '9') || next == 'k') {
             throw new RegexException("a backreference is not supported", at);
         }
         CodePoints set = classes.escape(at);

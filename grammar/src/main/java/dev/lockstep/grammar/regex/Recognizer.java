@@ -23,8 +23,8 @@ public final class Recognizer {
     private long work;
 
     private final Map<Term.Form, Term> terms = new HashMap<>();
-    private final Map<Regex, Term> known = new IdentityHashMap<>();
-    private final Map<Term, Boolean> empty = new IdentityHashMap<>();
+    private final IdentityHashMap<Regex, Term> known = new IdentityHashMap<>();
+    private final IdentityHashMap<Term, Boolean> empty = new IdentityHashMap<>();
     private final Term nothing = intern(Term.Kind.UNION, List.of());
     private final Term emptyText = intern(Term.Kind.SEQUENCE, List.of());
     private final Term everything = intern(Term.Kind.COMPLEMENT, List.of(nothing));

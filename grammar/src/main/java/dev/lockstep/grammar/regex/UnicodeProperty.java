@@ -80,7 +80,7 @@ final class UnicodeProperty {
     }
 
     private static boolean isSpace(int c) {
-        return Character.isSpaceChar(c) || c >= 9 && c <= 13 || c == 0x85;
+        return Character.isSpaceChar(c) || (c >= 9 && c <= 13) || c == 0x85;
     }
 
     private static Optional<IntPredicate> predicate(String name) {
@@ -125,7 +125,8 @@ final class UnicodeProperty {
         if (!known || category.isEmpty()) {
             return Optional.empty();
         }
-        return Optional.of(c -> CATEGORIES.get(Character.getType(c)).startsWith(category));
+        return Optional.of(
+                c -> CATEGORIES.getOrDefault(Character.getType(c), "").startsWith(category));
     }
 
     private static Map<Integer, String> categories() {

@@ -51,8 +51,8 @@ final class Utf8 {
         if (more == 0) {
             return set.contains(prefix) ? Language.EMPTY : Language.NOTHING;
         }
-        int low = prefix << 6 * more;
-        int high = low + (1 << 6 * more) - 1;
+        int low = prefix << (6 * more);
+        int high = low + (1 << (6 * more)) - 1;
         boolean scalars =
                 high <= Character.MAX_CODE_POINT
                         && (high < Character.MIN_SURROGATE || low > Character.MAX_SURROGATE);

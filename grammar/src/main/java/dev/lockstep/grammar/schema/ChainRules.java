@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.grammar.schema;
 
+import static java.util.Objects.requireNonNull;
+
 import dev.lockstep.grammar.Expression;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -23,7 +25,7 @@ abstract class ChainRules<S> {
     private final String prefix;
     private final Map<Named<S>, String> names = new HashMap<>();
     private final Map<List<Integer>, Expression> shared = new HashMap<>();
-    private final Map<Expression, Integer> numbers = new IdentityHashMap<>();
+    private final IdentityHashMap<Expression, Integer> numbers = new IdentityHashMap<>();
     private final List<Named<S>> open = new ArrayList<>();
 
     ChainRules(ShapeRules rules, String prefix) {
@@ -41,7 +43,7 @@ abstract class ChainRules<S> {
         Expression.Reference first = reference(new Named<>(start, false));
         while (!open.isEmpty()) {
             Named<S> named = open.removeLast();
-            rules.add(names.get(named), state(named));
+            rules.add(requireNonNull(names.get(named)), state(named));
         }
         // The empty pair has its own form, so that no white space can be taken for two others.
         Expression full =

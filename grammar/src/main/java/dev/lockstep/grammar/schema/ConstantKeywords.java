@@ -18,7 +18,7 @@ final class ConstantKeywords implements Keywords.KeywordGroup {
     private final SchemaDocument document;
     private final SchemaLimits limits;
     private final Expansion expansion;
-    private final Map<JsonNode, Formula> compound = new IdentityHashMap<>();
+    private final IdentityHashMap<JsonNode, Formula> compound = new IdentityHashMap<>();
 
     ConstantKeywords(SchemaDocument document, SchemaLimits limits, Expansion expansion) {
         this.document = document;

@@ -25,6 +25,10 @@ final class Keywords {
                     "disallow",
                     "divisibleBy");
 
+    /// Keywords that draft 4 does not know, so that they mean nothing in it.
+    private static final Set<String> AFTER_DRAFT_4 =
+            Set.of("const", "contains", "propertyNames", "if");
+
     private final SchemaDocument document;
     private final Expansion expansion;
     private final List<KeywordGroup> groups;
@@ -105,6 +109,10 @@ final class Keywords {
         for (Map.Entry<String, JsonNode> entry : schema.properties()) {
             String keyword = entry.getKey();
             if (referenceAlone && !keyword.equals("$ref")) {
+                continue;
+            }
+            if (document.draft() == SchemaDocument.Draft.DRAFT_4
+                    && AFTER_DRAFT_4.contains(keyword)) {
                 continue;
             }
             if (REFUSED.contains(keyword)) {

@@ -146,13 +146,11 @@ final class LogicKeywords implements Keywords.KeywordGroup {
 
     /// What must hold where a property is there.
     private final class Dependencies implements Keywords.Condition {
-        private final Keywords.Place at;
         private final List<String> names = new ArrayList<>();
         private final List<Formula> formulas = new ArrayList<>();
         private final List<ObjectShape> required = new ArrayList<>();
 
         Dependencies(Keywords.Place at, String keyword, JsonNode value) {
-            this.at = at;
             if (!value.isObject()) {
                 throw at.refusal(keyword, "an object is expected");
             }

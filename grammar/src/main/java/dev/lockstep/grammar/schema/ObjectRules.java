@@ -77,7 +77,7 @@ final class ObjectRules extends ChainRules<ObjectRules.State> {
         this.exact = members.size() <= MAX_FREE;
         this.requiredOrdered = required.size() > MAX_FREE;
         // A member that is written twice must not count as two.
-        this.ordered = rules.layout() == Layout.COMPACT || minCounts && !exact;
+        this.ordered = rules.layout() == Layout.COMPACT || (minCounts && !exact);
     }
 
     private int someOf(String name) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.grammar.schema;
 
+import static java.util.Objects.requireNonNull;
+
 import com.fasterxml.jackson.databind.JsonNode;
 import java.net.URI;
 import java.net.URLDecoder;
@@ -54,7 +56,7 @@ final class SchemaDocument {
     private final Draft draft;
     private final SchemaLimits limits;
     private final List<Located> schemas = new ArrayList<>();
-    private final Map<JsonNode, Integer> ids = new IdentityHashMap<>();
+    private final IdentityHashMap<JsonNode, Integer> ids = new IdentityHashMap<>();
     private final Map<String, JsonNode> addresses = new HashMap<>();
 
     SchemaDocument(JsonNode root, SchemaLimits limits) {
@@ -74,6 +76,10 @@ final class SchemaDocument {
         }
         if (declared.contains("draft-06") || declared.contains("draft-07")) {
             return Draft.DRAFT_6_OR_7;
+        }
+        if (!declared.isEmpty() && !declared.contains("json-schema.org")) {
+            throw new SchemaException(
+                    "$schema", "", "the dialect '%s' is not known".formatted(declared));
         }
         return declared.isEmpty() && root.has("definitions") && !root.has("$defs")
                 ? Draft.DRAFT_6_OR_7
@@ -102,12 +108,8 @@ final class SchemaDocument {
             throw new SchemaException(
                     path[0], place(parent), "a schema must be an object or a boolean");
         }
-        Integer id = ids.get(node);
-        if (id == null) {
-            locate(node, place, schemas.get(parent).base);
-            id = ids.get(node);
-        }
-        return node.isEmpty() ? Formula.TRUE : new Formula.Schema(id);
+        locate(node, place, schemas.get(parent).base);
+        return node.isEmpty() ? Formula.TRUE : new Formula.Schema(requireNonNull(ids.get(node)));
     }
 
     private static String pointer(String... path) {

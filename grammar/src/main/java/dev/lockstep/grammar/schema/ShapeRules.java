@@ -47,7 +47,7 @@ final class ShapeRules {
         Expression.Reference first = reference(start);
         while (!open.isEmpty()) {
             Formula formula = open.remove();
-            String name = names.get(formula).rule();
+            String name = reference(formula).rule();
             add(name, expression(name, expansion.of(formula)));
         }
         return new Grammar(rules, first.rule());

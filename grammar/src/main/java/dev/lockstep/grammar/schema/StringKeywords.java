@@ -48,7 +48,7 @@ final class StringKeywords implements Keywords.KeywordGroup {
         try {
             return StringText.containing(pattern);
         } catch (RegexException refused) {
-            throw at.refusal(keyword, refused.getMessage());
+            throw at.refusal(keyword, String.valueOf(refused.getMessage()));
         }
     }
 

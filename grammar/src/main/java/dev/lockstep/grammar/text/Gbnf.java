@@ -25,6 +25,8 @@ public final class Gbnf {
         this.text = new GrammarText(grammar);
     }
 
+    /// Reads a grammar.
+    ///
     /// @throws GrammarTextException with the place, if the grammar is malformed or over a limit
     public static Grammar grammar(String gbnf) {
         return new Gbnf(gbnf).read();
@@ -76,7 +78,7 @@ public final class Gbnf {
                 while (!text.atEnd() && text.peek() != '\n' && text.peek() != '\r') {
                     text.codePoint();
                 }
-            } else if (c == ' ' || c == '\t' || lines && (c == '\n' || c == '\r')) {
+            } else if (c == ' ' || c == '\t' || (lines && (c == '\n' || c == '\r'))) {
                 text.codePoint();
             } else {
                 return;

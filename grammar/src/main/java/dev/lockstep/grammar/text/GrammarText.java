@@ -83,7 +83,7 @@ final class GrammarText {
     String word(String others) {
         int from = at;
         while (!atEnd()
-                && (peek() < 0x80 && Character.isLetterOrDigit(peek())
+                && ((peek() < 0x80 && Character.isLetterOrDigit(peek()))
                         || others.indexOf(peek()) >= 0)) {
             at++;
         }

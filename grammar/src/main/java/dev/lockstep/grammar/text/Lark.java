@@ -31,6 +31,8 @@ public final class Lark {
         this.parser = new LarkParser(text);
     }
 
+    /// Reads a grammar.
+    ///
     /// @throws GrammarTextException with the place, if the grammar is malformed, over a limit, or
     ///   asks for what is not supported
     public static Grammar grammar(String lark) {

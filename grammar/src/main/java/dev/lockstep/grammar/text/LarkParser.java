@@ -204,7 +204,7 @@ final class LarkParser {
         if (text.peek() == '/' && !text.startsWith("//")) {
             return Optional.of(new LarkTree.Leaf(expression()));
         }
-        if (text.peek() == '<' || text.peek() == '%' && depth > 0 && !text.atEnd()) {
+        if (text.peek() == '<' || text.peek() == '%') {
             throw text.error("special tokens and grammars within grammars are not supported");
         }
         String name = text.word("_");
@@ -326,7 +326,7 @@ final class LarkParser {
         try {
             return RegexSyntax.whole(pattern, Dialect.PYTHON);
         } catch (RegexException refused) {
-            throw text.error(refused.getMessage(), place);
+            throw text.error(String.valueOf(refused.getMessage()), place);
         }
     }
 }

@@ -8,6 +8,8 @@ import java.util.List;
 sealed interface LarkTree {
     record Leaf(Regex regex) implements LarkTree {}
 
+    /// A rule or terminal by name.
+    ///
     /// @param place where the name stands
     record Name(String name, int place) implements LarkTree {}
 

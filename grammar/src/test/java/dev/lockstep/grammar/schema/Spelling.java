@@ -70,7 +70,7 @@ enum Spelling {
         }
         BigDecimal number = value.decimalValue();
         int exponent = number.precision() - number.scale() - 1;
-        if (number.signum() == 0 || exponent >= -5 && exponent < 16) {
+        if (number.signum() == 0 || (exponent >= -5 && exponent < 16)) {
             String plain = number.toPlainString();
             return plain.contains(".") ? plain : plain + ".0";
         }
@@ -98,7 +98,8 @@ enum Spelling {
 
     private void string(String content, StringBuilder text) {
         text.append('"');
-        for (char c : content.toCharArray()) {
+        for (int i = 0; i < content.length(); i++) {
+            char c = content.charAt(i);
             switch (c) {
                 case '"' -> text.append("\\\"");
                 case '\\' -> text.append("\\\\");
@@ -108,7 +109,7 @@ enum Spelling {
                 case '\b' -> text.append("\\b");
                 case '\f' -> text.append("\\f");
                 default -> {
-                    if (c < 0x20 || ascii && c > 0x7e) {
+                    if (c < 0x20 || (ascii && c > 0x7e)) {
                         text.append("\\u%04x".formatted((int) c));
                     } else {
                         text.append(c);

@@ -97,7 +97,7 @@ class GrammarTextsTest {
     void gbnfIsRefusedWithItsPlace(String gbnf, int line, int column, String what) {
         GrammarTextException refused =
                 assertThrows(GrammarTextException.class, () -> Gbnf.grammar(gbnf));
-        assertTrue(refused.getMessage().contains(what), refused.getMessage());
+        assertTrue(String.valueOf(refused.getMessage()).contains(what), refused.getMessage());
         assertEquals(line, refused.line(), refused.getMessage());
         assertEquals(column, refused.column(), refused.getMessage());
     }
@@ -122,6 +122,6 @@ class GrammarTextsTest {
         GrammarTextException refused =
                 assertThrows(
                         GrammarTextException.class, () -> Lark.grammar(lark.replace(';', '\n')));
-        assertTrue(refused.getMessage().contains(what), refused.getMessage());
+        assertTrue(String.valueOf(refused.getMessage()).contains(what), refused.getMessage());
     }
 }
