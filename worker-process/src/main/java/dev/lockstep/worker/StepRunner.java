@@ -52,6 +52,9 @@ final class StepRunner implements AutoCloseable {
     /// The join whose commands run; belongs to the step thread.
     private @Nullable Join joined;
 
+    /// Why the device cannot be used any more; belongs to the step thread.
+    private Optional<DeviceLostException> lost = Optional.empty();
+
     /// A command to the step thread.
     private sealed interface Command {
         record Form(Formation formation, Replies replies) implements Command {}
@@ -198,6 +201,7 @@ final class StepRunner implements AutoCloseable {
     private void join(Join join) {
         try {
             drop();
+            requireDevice();
             abortReason = "";
             joined = join;
             join.replies.joined(join.epoch, rank.held(join.hashKey));
@@ -214,6 +218,7 @@ final class StepRunner implements AutoCloseable {
         }
         try {
             drop();
+            requireDevice();
             failpoints.hit(WorkerMain.BEFORE_FORM);
             long start = System.nanoTime();
             Session formed = rank.open(formation);
@@ -331,11 +336,12 @@ final class StepRunner implements AutoCloseable {
         }
         // The scheduler is notified first: it stops the other ranks, which may wait for this one.
         replies.failed(epoch, number, failure.getMessage() + "");
-        if (failure instanceof DeviceLostException) {
+        if (failure instanceof DeviceLostException lostNow) {
             forget();
-        } else {
-            drop();
+            giveUp(lostNow);
+            return;
         }
+        drop();
         if (isUnusable(failure)) {
             unusable.accept(failure);
         }
@@ -367,7 +373,21 @@ final class StepRunner implements AutoCloseable {
             current.close();
         } catch (DeviceLostException e) {
             LOG.error("epoch {} leaves a device that cannot be used", current.epoch(), e);
-            unusable.accept(e);
+            giveUp(e);
+        }
+    }
+
+    /// Ends the use of the device: until this process has ended, no epoch may begin here.
+    private void giveUp(DeviceLostException failure) {
+        if (lost.isEmpty()) {
+            lost = Optional.of(failure);
+            unusable.accept(failure);
+        }
+    }
+
+    private void requireDevice() {
+        if (lost.isPresent()) {
+            throw lost.get();
         }
     }
 

@@ -143,7 +143,9 @@ final class CudaRunnerTest {
     void aDeviceThatDoesNotIsGivenUp() throws Exception {
         sendHeld(admission());
         test.runner.join(2, RunnerUnderTest.KEY, test);
-        assertLost("the device has not finished its ops 2 s after they were aborted");
+        String message = "the device has not finished its ops 2 s after they were aborted";
+        assertLost(message);
+        assertEquals(new Reply.Failed(2, 0, message), test.next());
     }
 
     /// The step thread itself waits for a step whose positions are read back.

@@ -252,6 +252,10 @@ class StepOrderTest {
                 "the device has not finished its ops 2 s after they were aborted",
                 lost.getMessage());
         assertEquals(held, test.worker.rank.kernels().allocatedBytes());
+        // The process is about to end: no epoch begins on it.
+        assertEquals(new Reply.Failed(2, 0, lost.getMessage()), test.next());
+        test.runner.join(3, RunnerUnderTest.KEY, test);
+        assertEquals(new Reply.Failed(3, 0, lost.getMessage()), test.next());
     }
 
     @Test
