@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.it;
 
+import static java.nio.charset.StandardCharsets.US_ASCII;
+
 import dev.lockstep.kernels.cuda.EmulatedCuda;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -16,6 +22,9 @@ final class CudaClusters {
                     "--kv-memory=8M",
                     "--max-num-seqs=8",
                     "--max-num-batched-tokens=64");
+
+    /// The bytes of a function's name, padded with zeros, and of its count.
+    private static final int COUNT_BYTES = 64;
 
     private CudaClusters() {}
 
@@ -48,6 +57,21 @@ final class CudaClusters {
                 JsonNodes.read(model.resolve("golden.json")),
                 model.resolve("golden-logits.safetensors"),
                 "");
+    }
+
+    /// Returns how often a process has called a function of the driver, if `CUDA_EMULATION_CALLS`
+    /// is the sandbox's folder.
+    static long calls(ServedCluster cluster, long pid, String function) throws IOException {
+        byte[] counts = Files.readAllBytes(cluster.sandbox().folder().resolve("cuda." + pid));
+        for (int at = 0; at < counts.length; at += COUNT_BYTES) {
+            String name = new String(counts, at, COUNT_BYTES - Long.BYTES, US_ASCII);
+            if (name.substring(0, name.indexOf(0)).equals(function)) {
+                return ByteBuffer.wrap(counts)
+                        .order(ByteOrder.LITTLE_ENDIAN)
+                        .getLong(at + COUNT_BYTES - Long.BYTES);
+            }
+        }
+        throw new AssertionError("process %d has not called %s".formatted(pid, function));
     }
 
     static void awaitEpochAfter(long epoch, ServedCluster cluster) throws Exception {

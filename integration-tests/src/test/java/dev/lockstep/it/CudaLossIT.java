@@ -4,9 +4,13 @@ package dev.lockstep.it;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.cluster.LoadAwareClock;
 import dev.lockstep.proto.v1.GroupStatus;
+import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -22,6 +26,9 @@ final class CudaLossIT {
     /// Longer than it takes to kill the scheduler, which happens within a step.
     private static final String SLOW = "--failpoints=worker.before-step=sleep:200ms";
 
+    /// The guarantee: after this time every stream of a lost worker has ended.
+    private static final Duration ABORT_LIMIT = Duration.ofSeconds(5);
+
     /// The workers that survive record their steps again, on rows that write to no block.
     @Test
     void aLostRankOrSchedulerLeavesProcessesAndBlocksToTheNextEpoch() throws Exception {
@@ -31,7 +38,7 @@ final class CudaLossIT {
             ObjectNode body = CompletionBodies.greedy(IntStream.range(3, 63).boxed().toList(), 3);
             Generated before = generate(cluster, body);
             GroupStatus first = cluster.group();
-            PosixSignals.send("KILL", Long.toString(first.getRanks(1).getPid()));
+            assertStepFailsWithoutRank(first.getRanks(1).getPid(), cluster);
             CudaClusters.awaitEpochAfter(first.getEpoch(), cluster);
             GroupStatus second = cluster.group();
             assertEquals(first.getRanks(0).getPid(), second.getRanks(0).getPid());
@@ -47,6 +54,23 @@ final class CudaLossIT {
             GroupStatus fourth = cluster.group();
             assertEquals(third.getRanks(0).getPid(), fourth.getRanks(0).getPid());
             assertEquals(third.getRanks(1).getPid(), fourth.getRanks(1).getPid());
+        }
+    }
+
+    private static void assertStepFailsWithoutRank(long pid, ServedCluster cluster) {
+        ObjectNode body = CompletionBodies.greedy(List.of(5, 6, 7), 400).put("stream", true);
+        try (EventReader events = cluster.api().stream(CompletionBodies.COMPLETIONS, body);
+                var clock = new LoadAwareClock()) {
+            JsonNode last = events.next().orElseThrow();
+            assertTrue(last.has("choices"), "the first token");
+            PosixSignals.send("KILL", Long.toString(pid));
+            Duration killed = clock.elapsed();
+            for (Optional<JsonNode> next = events.next(); next.isPresent(); next = events.next()) {
+                last = next.get();
+            }
+            Duration after = clock.elapsed().minus(killed);
+            assertEquals("group_lost", last.at("/error/code").asText());
+            assertTrue(after.compareTo(ABORT_LIMIT) <= 0, () -> "after " + after);
         }
     }
 

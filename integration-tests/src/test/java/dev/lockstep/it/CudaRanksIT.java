@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.proto.v1.GroupStatus;
+import dev.lockstep.proto.v1.RankInfo;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -34,27 +35,44 @@ final class CudaRanksIT {
 
     private static List<GoldenCase> goldens;
     private static ServedCluster cluster;
+    private static List<Long> allocations = List.of();
 
     @BeforeAll
     static void start() throws Exception {
         Path model = Fixtures.require("models/llama");
         goldens = CudaClusters.goldens(model);
+        Sandbox sandbox = Sandbox.quick();
         cluster =
-                CudaClusters.start(
-                        Sandbox.quick(),
+                CudaClusters.startBy(
+                        List.of("env", "CUDA_EMULATION_CALLS=" + sandbox.folder()),
+                        sandbox,
                         model,
                         RANKS,
                         "--max-model-len=128",
                         "--kv-memory=" + BLOCKS * BLOCK_BYTES);
         assertEquals(RANKS, cluster.group().getRanksCount());
         assertEquals(BLOCKS - 1, cluster.group().getBlocksTotal());
+        allocations = allocations();
     }
 
     @AfterAll
-    static void stop() {
+    static void stop() throws Exception {
         if (cluster != null) {
-            cluster.close();
+            try {
+                assertEquals(allocations, allocations(), "steps have allocated memory");
+            } finally {
+                cluster.close();
+            }
         }
+    }
+
+    /// Returns how often each rank has allocated memory of its GPU.
+    private static List<Long> allocations() throws Exception {
+        List<Long> counts = new ArrayList<>();
+        for (RankInfo rank : cluster.group().getRanksList()) {
+            counts.add(CudaClusters.calls(cluster, rank.getPid(), "cuMemAlloc_v2"));
+        }
+        return counts;
     }
 
     /// A request with a cache of its own, unless another one has the same salt.
