@@ -3,11 +3,13 @@ package dev.lockstep.worker;
 
 import static dev.lockstep.worker.TestSteps.PROMPT;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.lockstep.checkpoint.TinyCheckpoint;
+import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.kernels.DeviceLostException;
 import dev.lockstep.kernels.cuda.CudaLibrary;
 import dev.lockstep.kernels.cuda.EmulatedCuda;
@@ -29,6 +31,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Tag("processes")
 final class CudaRunnerTest {
     private static final int[] NONE = {};
+    private static final BlockHash NAME = new BlockHash(7, 7);
 
     @TempDir Path folder;
     private RunnerUnderTest test;
@@ -71,8 +74,8 @@ final class CudaRunnerTest {
                 List.of(TestWorker.row(0, PROMPT.length - 2 + (int) number, 1)));
     }
 
-    private static long launches() {
-        return EmulatedCuda.calls(CudaLibrary.DRIVER, "cuLaunchKernel");
+    private static long waits() {
+        return EmulatedCuda.calls(CudaLibrary.DRIVER, "cuEventSynchronize");
     }
 
     private static long graphs() {
@@ -87,18 +90,29 @@ final class CudaRunnerTest {
         }
     }
 
-    /// Sends a prefill that the device begins and does not end.
-    private void sendHeld(Step.Admission admission) {
-        long launched = launches();
+    /// Sends a step that the device begins and does not end.
+    private void sendHeld(Step step) {
+        long waited = waits();
         EmulatedCuda.holdNextKernel();
-        assertTrue(test.runner.run(prefill(admission), test));
-        await("the prefill is launched", () -> launches() > launched);
+        assertTrue(test.runner.run(step, test));
+        await("a thread waits for the step", () -> waits() > waited);
+    }
+
+    /// A step that fills block 5.
+    private static Step fill(long epoch) {
+        return new Step(
+                epoch,
+                1,
+                NONE,
+                List.of(TestWorker.admission(0, new int[17], NONE, TestWorker.seeded(1))),
+                List.of(),
+                List.of(new Step.Row(0, 0, 17, List.of(new int[] {5, 6}), List.of(NAME))));
     }
 
     @Test
     void aStepIsLaunchedWhileTheDeviceHoldsThePrecedingOne() throws Exception {
         long recorded = graphs();
-        sendHeld(admission());
+        sendHeld(prefill(admission()));
         assertTrue(test.runner.run(decode(2), test));
         await("the decode step is launched", () -> graphs() > recorded);
         assertNull(test.replies.peek());
@@ -117,31 +131,26 @@ final class CudaRunnerTest {
     }
 
     @Test
-    void aDeviceThatComesToItsEndServesTheNextEpochWithItsMemory() throws Exception {
-        long allocations = EmulatedCuda.calls(CudaLibrary.DRIVER, "cuMemAlloc_v2");
-        sendHeld(admission());
-        test.runner.join(2, RunnerUnderTest.KEY, test);
+    void aDeviceThatComesToItsEndServesTheNextEpochWithItsMemoryAndNames() throws Exception {
+        assertTrue(test.runner.run(fill(1), test));
+        assertEquals(1, test.finished().epoch());
+        assertEquals(Map.of(5, NAME), test.begin(2, true));
+        long allocated = test.worker.rank.kernels().allocatedBytes();
+        sendHeld(fill(2));
+        test.runner.join(3, RunnerUnderTest.KEY, test);
         EmulatedCuda.release();
-        assertEquals(new Reply.Joined(2, Map.of()), test.next());
-        assertEquals(allocations, EmulatedCuda.calls(CudaLibrary.DRIVER, "cuMemAlloc_v2"));
-        test.form(2, true);
-        assertTrue(
-                test.runner.run(
-                        new Step(
-                                2,
-                                1,
-                                NONE,
-                                List.of(admission()),
-                                List.of(),
-                                List.of(TestWorker.row(0, 0, PROMPT.length, 1))),
-                        test));
-        assertEquals(2, test.finished().epoch());
-        assertTrue(!test.unusable.isDone());
+        assertEquals(new Reply.Joined(3, Map.of()), test.next(), "the step was aborted");
+        test.form(3, true);
+        assertEquals(allocated, test.worker.rank.kernels().allocatedBytes());
+        assertTrue(test.runner.run(fill(3), test));
+        assertEquals(3, test.finished().epoch());
+        assertEquals(Map.of(5, NAME), test.begin(4, true));
+        assertFalse(test.unusable.isDone());
     }
 
     @Test
     void aDeviceThatDoesNotIsGivenUp() throws Exception {
-        sendHeld(admission());
+        sendHeld(prefill(admission()));
         test.runner.join(2, RunnerUnderTest.KEY, test);
         String message = "the device has not finished its ops 2 s after they were aborted";
         assertLost(message);
@@ -151,11 +160,8 @@ final class CudaRunnerTest {
     /// The step thread itself waits for a step whose positions are read back.
     @Test
     void aDeviceThatHoldsTheStepThreadIsGivenUp() throws Exception {
-        sendHeld(
-                admission()
-                        .with(
-                                TestWorker.seeded(3),
-                                new OutputSettings(0, true, 2, true, OutputSettings.Pooling.NONE)));
+        var positions = new OutputSettings(0, true, 2, true, OutputSettings.Pooling.NONE);
+        sendHeld(prefill(admission().with(TestWorker.seeded(3), positions)));
         test.runner.join(2, RunnerUnderTest.KEY, test);
         assertLost("the device has finished no op for 2 s after its ops were aborted");
     }
