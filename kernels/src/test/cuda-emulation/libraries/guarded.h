@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <mutex>
-
 namespace ls_emulation {
 
 class Guarded {
@@ -25,7 +23,7 @@ class Guarded {
     alternate.ss_size = STACK_BYTES;
     sigaltstack(&alternate, &before);
     sigjmp_buf back;
-    int result = failure;
+    volatile int result = failure;
     if (sigsetjmp(back, 1) == 0) {
       way_back = &back;
       result = body();
@@ -38,17 +36,23 @@ class Guarded {
  private:
   static constexpr size_t STACK_BYTES = 64 * 1024;
 
-  static void install() {
-    static std::once_flag once;
-    std::call_once(once, [] {
-      for (int signal : {SIGSEGV, SIGBUS}) {
-        struct sigaction action {};
-        action.sa_sigaction = handle;
-        action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
-        sigfillset(&action.sa_mask);
-        sigaction(signal, &action, &earlier[signal]);
-      }
-    });
+  // Not by call_once: its inner function is visible to other libraries, of which one would install its handler twice
+  // and then pass signals on to itself.
+  __attribute__((noinline)) static void install() {
+    static const bool installed = install_handlers();
+    (void)installed;
+  }
+
+  static bool install_handlers() {
+    for (int signal : {SIGSEGV, SIGBUS}) {
+      struct sigaction action {};
+      action.sa_sigaction = handle;
+      action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
+      sigfillset(&action.sa_mask);
+      sigaction(signal, &action, &earlier[signal]);
+      if (earlier[signal].sa_sigaction == handle) abort();
+    }
+    return true;
   }
 
   static void handle(int signal, siginfo_t* info, void* context) {

@@ -41,6 +41,7 @@ public final class NcclCommunicator implements Communicator {
     private final CollectiveWatch watch;
     private final List<DeviceBuffer> buffers = new ArrayList<>();
     private final Tensor arrivals;
+    private final NcclGather gather;
 
     /// Guards every call of [#nccl] and `ended`: nobody may call NCCL once it ends.
     private final Object calls = new Object();
@@ -70,6 +71,7 @@ public final class NcclCommunicator implements Communicator {
         this.size = size;
         this.timeout = timeout;
         this.arrivals = allocate(Integer.BYTES).tensor(0, DType.I32, 1, 1);
+        this.gather = new NcclGather(nccl, stream, kernels, rank);
         this.watch =
                 new CollectiveWatch(
                         rank,
@@ -189,59 +191,11 @@ public final class NcclCommunicator implements Communicator {
 
     // Copies.
 
-    /// The root receives each row of each part where it belongs: in one piece a part would need as
-    /// much memory again.
     @Override
     public void gather(Tensor part, int[] columns, int root, Tensor out) {
         Preconditions.requireGather(part, columns, root, rank, size, out);
-        if (rank == root && part.elements() > 0 && !part.equals(out)) {
-            int start = start(columns, root);
-            kernels.copy(part, out.columns(start, start + columns[root]));
-        }
-        enqueue(
-                () ->
-                        grouped(
-                                rank == root
-                                        ? () -> receiveParts(columns, out)
-                                        : () -> sendPart(part, root)));
-    }
-
-    private boolean grouped(Runnable messages) {
-        boolean done;
-        nccl.beginGroup();
-        try {
-            messages.run();
-        } finally {
-            done = nccl.endGroup();
-        }
-        return done;
-    }
-
-    private void receiveParts(int[] columns, Tensor out) {
-        int start = 0;
-        for (int from = 0; from < size; from++) {
-            long bytes = (long) columns[from] * DType.F32.bytes();
-            for (int row = 0; row < out.rows() && from != rank && bytes > 0; row++) {
-                long at = ((long) row * out.stride() + start) * DType.F32.bytes();
-                nccl.receive(out.pointer().plus(at), bytes, from, stream);
-            }
-            start += columns[from];
-        }
-    }
-
-    private void sendPart(Tensor part, int root) {
-        long bytes = (long) part.columns() * DType.F32.bytes();
-        for (int row = 0; row < part.rows() && bytes > 0; row++) {
-            nccl.send(part.pointer().plus(row * bytes), bytes, root, stream);
-        }
-    }
-
-    private static int start(int[] columns, int rank) {
-        int start = 0;
-        for (int each = 0; each < rank; each++) {
-            start += columns[each];
-        }
-        return start;
+        requireRunning();
+        gather.run(part, columns, root, out, this::enqueue);
     }
 
     @Override
@@ -376,6 +330,7 @@ public final class NcclCommunicator implements Communicator {
         } finally {
             awaitAbort();
             watch.close();
+            gather.close();
             buffers.forEach(DeviceBuffer::close);
             buffers.clear();
         }

@@ -28,6 +28,7 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /// What CUDA kernels promise beyond the contracts: of the calls they make and of work that runs
@@ -295,6 +296,7 @@ final class CudaKernelsTest {
     }
 
     @Test
+    @Tag("processes")
     void aLostDeviceIsToldByOpsAndWaits() throws IOException, InterruptedException {
         for (String fault : List.of("cuLaunchKernel:4:719", "cuEventRecord:2:700")) {
             ForkedJava run =
