@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.text.tools;
+
+import java.util.List;
+import java.util.Optional;
+
+/// The texts of a format, prepared for looking them up.
+final class FormatLiterals {
+    final Optional<ReasoningFormat> reasoning;
+    final Optional<ToolFormat> tools;
+    final Literal reasoningOpening;
+    final Literal reasoningClosing;
+    final Literal callsBegin;
+    final Literal nextCall;
+    final Literal callEnd;
+    final Literal sectionEnd;
+    final List<Literal> contentOpenings;
+    final List<Literal> contentClosings;
+
+    /// What ends a turn, with the white space before it.
+    final List<End> ends;
+
+    /// The most white space that the format puts before a marker.
+    final int heldSpace;
+
+    record End(String space, Literal literal) {}
+
+    FormatLiterals(AnswerFormat format) {
+        reasoning = format.reasoning();
+        tools = format.tools();
+        reasoningOpening = new Literal(reasoning.map(ReasoningFormat::opening).orElse(""));
+        reasoningClosing = new Literal(reasoning.map(ReasoningFormat::closing).orElse(""));
+        callsBegin = new Literal(tools.map(t -> t.sectionBegin() + t.callBegin()).orElse(""));
+        nextCall = new Literal(tools.map(t -> t.separator() + t.callBegin()).orElse(""));
+        callEnd = new Literal(tools.map(ToolFormat::callEnd).orElse(""));
+        sectionEnd = new Literal(tools.map(ToolFormat::sectionEnd).orElse(""));
+        contentOpenings = format.content().openings().stream().map(Literal::new).toList();
+        contentClosings = format.content().closings().stream().map(Literal::new).toList();
+        ends =
+                format.content().ends().stream()
+                        .map(end -> new End(MarkerText.leadingSpace(end), new Literal(end)))
+                        .filter(end -> !end.literal().isEmpty())
+                        .toList();
+        heldSpace =
+                Math.max(
+                        Math.max(
+                                contentSeparator().length(),
+                                reasoning
+                                        .map(r -> MarkerText.leadingSpace(r.closing()).length())
+                                        .orElse(0)),
+                        ends.stream().mapToInt(end -> end.space().length()).max().orElse(0));
+    }
+
+    /// Returns the white space that the format puts between content and calls.
+    String contentSeparator() {
+        return tools.map(
+                        t ->
+                                t.contentSeparator()
+                                        + MarkerText.leadingSpace(t.sectionBegin() + t.callBegin()))
+                .orElse("");
+    }
+
+    /// Returns whether the end of the turn may stand at a place, if the answer ends soon.
+    boolean mayEnd(Input in, int at) {
+        for (End each : ends) {
+            int end = each.literal().match(in.text(), at);
+            if (end == Literal.MORE
+                    || (end >= 0 && Literal.skipSpace(in.text(), end) == in.text().length())) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /// Returns whether the answer, which is complete, has only the end of the turn from a place on.
+    boolean ends(Input in, int at) {
+        return ends.stream().anyMatch(end -> end.literal().matchesRest(in.text(), at));
+    }
+
+    /// Returns the white space that the format puts before such an end.
+    String endSpace(Input in, int at) {
+        return ends.stream()
+                .filter(end -> end.literal().matchesRest(in.text(), at))
+                .findFirst()
+                .map(End::space)
+                .orElse("");
+    }
+
+    /// Returns whether a call without a marker before it may begin at a place.
+    boolean beginsBareCall(Input in, int at) {
+        return at < in.text().length()
+                && (tools.orElseThrow().call() instanceof CallForm.Pieces
+                        || in.text().charAt(at) == '{');
+    }
+}
