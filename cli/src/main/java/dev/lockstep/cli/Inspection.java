@@ -16,12 +16,16 @@ import dev.lockstep.kernels.DeviceCapabilities;
 import dev.lockstep.model.ComputeTypes;
 import dev.lockstep.model.ModelSource;
 import dev.lockstep.model.Shard;
+import dev.lockstep.text.ChatTemplate;
 import dev.lockstep.text.EndTokens;
+import dev.lockstep.text.ModelTemplate;
 import dev.lockstep.text.Tokenizer;
 import dev.lockstep.text.Tokenizers;
+import dev.lockstep.text.tools.AnswerFormat;
 import dev.lockstep.worker.MemoryPlan;
 import dev.lockstep.worker.WorkerConfig;
 import java.nio.file.Path;
+import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -50,6 +54,7 @@ final class Inspection {
         var inspection = new Inspection(Checkpoint.openFiles(path), device);
         inspection.files();
         inspection.tried(inspection::tokenizer);
+        inspection.answers();
         inspection.tried(
                 () -> {
                     ModelSource source = ModelSource.open(path);
@@ -110,6 +115,20 @@ final class Inspection {
                                 checkpoint.parameterCount(),
                                 checkpoint.tensorNames().size(),
                                 Terminal.bytes(checkpoint.byteSize())));
+    }
+
+    /// Describes how answers are written, as far as the chat template shows.
+    private void answers() {
+        switch (ModelTemplate.of(checkpoint.tokenizer(), tokenizer)) {
+            case ModelTemplate.Usable(ChatTemplate template) ->
+                    AnswerFormat.learn(template, Clock.systemUTC())
+                            .describe()
+                            .forEach(line -> row(line.getKey(), line.getValue()));
+            case ModelTemplate.Broken(String fault) -> row("chat template", fault);
+            case ModelTemplate.Missing() -> {
+                // said beside the files
+            }
+        }
     }
 
     private void configuration(ModelConfig config, ComputeTypes types) {

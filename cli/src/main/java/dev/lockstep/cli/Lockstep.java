@@ -34,6 +34,7 @@ public final class Lockstep {
                     new InspectCommand(),
                     new TokenizeCommand(),
                     new RenderCommand(),
+                    new ParseCommand(),
                     new CoordinatorCommand(),
                     new SchedulerCommand(),
                     new WorkerCommand(),

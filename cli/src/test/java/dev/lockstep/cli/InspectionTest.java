@@ -26,6 +26,7 @@ class InspectionTest {
         assertHas(lines, "shape         2 layers, hidden 64, FFN 128, vocabulary 512, ");
         assertHas(lines, "attention     4 heads, 2 KV heads of 16");
         assertHas(lines, "KV group 0    every position, layers 0-1");
+        assertHas(lines, "tool calls    not shown");
         assertHas(lines, "special ids   BOS 0, end of text 2 \"<|im_end|>\", 0 \"<|endoftext|>\"");
         assertHas(lines, "rank 0        heads 0-1 of 4, KV heads 0-0 of 2, FFN 0-63 of 128, ");
         assertHas(lines, "rank 1        heads 2-3 of 4, KV heads 1-1 of 2, FFN 64-127 of 128, ");
