@@ -78,6 +78,11 @@ public record SamplingSettings(
                 "in [0, " + MAX_TOP_LOGPROBS + "]");
     }
 
+    /// Returns whether log-probabilities are requested.
+    public boolean measures() {
+        return logprobs || topLogprobs > 0;
+    }
+
     /// Throws unless every masked and biased id is in the vocabulary.
     public void requireVocabulary(int size) {
         for (int id : maskedIds) {

@@ -4,6 +4,7 @@ package dev.lockstep.model;
 import dev.lockstep.checkpoint.Checkpoint;
 import dev.lockstep.checkpoint.ModelConfig;
 import dev.lockstep.checkpoint.TensorType;
+import dev.lockstep.checkpoint.TokenizerSource;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceCapabilities;
 import dev.lockstep.kernels.Kernels;
@@ -44,6 +45,11 @@ public final class ModelSource {
 
     public String digest() {
         return checkpoint.digest();
+    }
+
+    /// Returns the model's tokenizer and chat template.
+    public TokenizerSource tokenizer() {
+        return checkpoint.tokenizer();
     }
 
     public String tokenizerDigest() {

@@ -15,6 +15,8 @@ public record StepResult(
         long computeMicros) {
     public record Refused(int slot, String reason) {}
 
+    /// A token, and what is known after it.
+    ///
     /// @param forced ids that follow the token because a constraint leaves no other text
     /// @param complete whether a constraint allows nothing after them
     public record Sampled(int slot, SampledToken token, List<Integer> forced, boolean complete) {

@@ -3,6 +3,7 @@ package dev.lockstep.worker;
 
 import dev.lockstep.kernels.Mark;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /// A step whose ops are called, and all that its completion needs: later steps may release and
@@ -11,6 +12,7 @@ import java.util.Optional;
 /// @param mark reached once the step's ops have finished
 /// @param launchedNanos the time of [System#nanoTime] when the launch began
 /// @param sampled the samples on their way to the host; empty on ranks that do not sample
+/// @param constraints of the sampled slots that have one
 /// @param readBack the batch, if positions are read back: then the step completes before the next
 ///   one is launched
 /// @param filled the blocks that get names when the step completes
@@ -21,10 +23,12 @@ record LaunchedStep(
         long launchedNanos,
         List<StepOutcome.Refused> refused,
         Optional<SampleReader.Coming> sampled,
+        Map<Integer, Constraint> constraints,
         Optional<BatchBuilder.Batch> readBack,
         List<HeldBlocks.Filled> filled) {
     LaunchedStep {
         refused = List.copyOf(refused);
+        constraints = Map.copyOf(constraints);
         filled = List.copyOf(filled);
     }
 }

@@ -18,6 +18,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -45,6 +46,7 @@ final class Session implements AutoCloseable {
     private final Sampler sampler;
     private final BatchBuilder batches;
     private final SlotTable slots;
+    private final ConstrainedSlots constrained;
     private final SampleReader samples;
     private final PositionReader positions;
     private final DecodeGraphs graphs = new DecodeGraphs();
@@ -73,6 +75,7 @@ final class Session implements AutoCloseable {
         this.sampler = kernels.sampler(limits.maxSequences(), model.vocabularySize());
         this.batches = new BatchBuilder(kernels, kv.size(), limits);
         this.slots = new SlotTable(limits.maxSequences());
+        this.constrained = new ConstrainedSlots(slots, sampler);
         this.samples = new SampleReader(kernels, limits.maxSequences());
         this.positions = new PositionReader(model, kernels, activations, sampler, samples, slots);
     }
@@ -115,15 +118,19 @@ final class Session implements AutoCloseable {
     StepOutcome complete(LaunchedStep step) {
         step.mark().await();
         communicator.requireRunning();
-        List<StepOutcome.Sampled> sampled = step.sampled().map(samples::read).orElse(List.of());
+        List<StepOutcome.Refused> refused = new ArrayList<>(step.refused());
+        List<StepOutcome.Sampled> sampled =
+                constrained.follow(
+                        step.sampled().map(samples::read).orElse(List.of()),
+                        step.constraints(),
+                        refused);
         List<StepOutcome.Outputs> outputs = step.readBack().map(positions::read).orElse(List.of());
         blocks.named(step.filled());
         long end = System.nanoTime();
         // A step that was launched while another one ran began at the end of that one.
         long nanos = Math.min(end - step.launchedNanos(), end - lastEndNanos);
         lastEndNanos = end;
-        return new StepOutcome(
-                step.epoch(), step.number(), step.refused(), sampled, outputs, nanos);
+        return new StepOutcome(step.epoch(), step.number(), refused, sampled, outputs, nanos);
     }
 
     /// Runs the next step of the epoch to its end, with no other one in flight.
@@ -192,12 +199,14 @@ final class Session implements AutoCloseable {
         }
         blocks.copy(step.copies());
         Optional<SampleReader.Coming> sampled = Optional.empty();
+        Map<Integer, Constraint> constraints = Map.of();
         Optional<BatchBuilder.Batch> readBack = Optional.empty();
         List<HeldBlocks.Filled> filled = List.of();
         if (!step.rows().isEmpty()) {
             requireFits(step);
             OptionalInt recorded = recorded(step.rows());
             BatchBuilder.Batch batch = batch(step, recorded);
+            constraints = constrained.mask(batch.samplingSlots(), refused);
             sampled = forward(batch, recorded);
             readBack = Optional.of(batch).filter(positions::reads);
             filled = blocks.filled(step.rows(), slots);
@@ -209,6 +218,7 @@ final class Session implements AutoCloseable {
                 start,
                 refused,
                 sampled,
+                constraints,
                 readBack,
                 filled);
     }
@@ -262,6 +272,7 @@ final class Session implements AutoCloseable {
         for (Step.Row row : rows) {
             Slot slot = slots.at(row.slot());
             if (row.count() != 1
+                    || row.ids().length > 0
                     || slot.withoutKv()
                     || slot.outputs().readsHiddenStates()
                     || !slot.samplesAt(row.computed() + 1)) {
@@ -275,6 +286,9 @@ final class Session implements AutoCloseable {
         for (Step.Row row : step.rows()) {
             Slot slot = slots.at(row.slot());
             slot.advance(row, limits);
+            if (row.ids().length > 1) {
+                sampler.append(row.slot(), row.forced());
+            }
             if (!slot.withoutKv()) {
                 blocks.written(row, slot);
             }
@@ -315,9 +329,7 @@ final class Session implements AutoCloseable {
     }
 
     private static int topLogprobs(SamplingSettings settings) {
-        return settings.logprobs() || settings.topLogprobs() > 0
-                ? settings.topLogprobs()
-                : SampleReader.NO_LOGPROBS;
+        return settings.measures() ? settings.topLogprobs() : SampleReader.NO_LOGPROBS;
     }
 
     private void requireFits(Step step) {

@@ -3,13 +3,15 @@ package dev.lockstep.worker;
 
 import dev.lockstep.kernels.SamplingSettings;
 import java.util.Arrays;
+import java.util.Optional;
 
 /// The state of a running sequence: the ids it was admitted with and its block tables.
 final class Slot {
-    private final int[] ids;
+    private int[] ids;
     private final Step.Admission admission;
     private final int[][] blocks;
     private final int[] blockCounts;
+    private Optional<Constraint> constraint;
     private int computed;
     private int named;
     // The sum of the hidden states read until now, if their mean is requested.
@@ -31,6 +33,7 @@ final class Slot {
                 admission.promptIds().length,
                 admission.outputIds().length);
         this.admission = admission;
+        this.constraint = admission.constraint();
         this.blocks = new int[kvGroups][8];
         this.blockCounts = new int[kvGroups];
         this.computed = admission.computed();
@@ -39,6 +42,16 @@ final class Slot {
                     "slot %d: %d of %d ids are computed, must be 0 to %d"
                             .formatted(admission.slot(), computed, ids.length, ids.length - 1));
         }
+    }
+
+    /// The constraint of its text, on the rank that samples.
+    Optional<Constraint> constraint() {
+        return constraint;
+    }
+
+    /// Lets it go on without its constraint until it is released.
+    void refuse() {
+        constraint = Optional.empty();
     }
 
     SamplingSettings settings() {
@@ -80,6 +93,9 @@ final class Slot {
     /// Appends a row's new blocks and advances to the row's end. Throws if the row does not begin
     /// where the last one ended, or exceeds the known ids, the blocks or the positions.
     void advance(Step.Row row, SessionLimits limits) {
+        if (row.ids().length > 0) {
+            learn(row);
+        }
         long end = (long) computed + row.count();
         int known = Math.max(1, ids.length - computed);
         if (row.computed() != computed || row.count() < 1) {
@@ -113,6 +129,18 @@ final class Slot {
         }
         requireNames(row, (int) end / limits.blockSize());
         computed = (int) end;
+    }
+
+    /// Learns the last sampled id and those that follow it.
+    private void learn(Step.Row row) {
+        if (row.computed() != computed || computed < ids.length) {
+            throw refusal(
+                    row,
+                    "it brings %d ids, the slot is at %d of %d known ones"
+                            .formatted(row.ids().length, computed, ids.length));
+        }
+        ids = Arrays.copyOf(ids, computed + row.ids().length);
+        System.arraycopy(row.ids(), 0, ids, computed, row.ids().length);
     }
 
     private void advanceWithoutKv(Step.Row row) {

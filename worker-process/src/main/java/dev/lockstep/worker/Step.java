@@ -3,6 +3,7 @@ package dev.lockstep.worker;
 
 import dev.lockstep.cluster.BlockHash;
 import dev.lockstep.kernels.SamplingSettings;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
@@ -34,6 +35,7 @@ record Step(
     /// @param generates whether rows sample tokens once all ids are computed
     /// @param withoutKv whether the sequence is one row of this step, whose keys and values no
     ///   later step needs
+    /// @param constraint of the generated text, on the rank that samples
     /// @param refusal why the request is refused: then its slot is greedy without other outputs
     ///   until it is released
     record Admission(
@@ -46,6 +48,7 @@ record Step(
             OutputSettings outputs,
             boolean generates,
             boolean withoutKv,
+            Optional<Constraint> constraint,
             Optional<String> refusal) {
 
         Admission(
@@ -68,6 +71,7 @@ record Step(
                     outputs,
                     generates,
                     withoutKv,
+                    Optional.empty(),
                     Optional.empty());
         }
 
@@ -92,18 +96,29 @@ record Step(
         }
 
         Admission with(SamplingSettings sampling, OutputSettings wanted) {
-            return with(sampling, wanted, Optional.empty());
+            return with(sampling, wanted, Optional.empty(), Optional.empty());
+        }
+
+        Admission with(Constraint grammar) {
+            return with(settings, outputs, Optional.of(grammar), Optional.empty());
         }
 
         Admission refused(String reason) {
-            return with(SamplingSettings.greedy(), OutputSettings.NONE, Optional.of(reason));
+            return with(
+                    SamplingSettings.greedy(),
+                    OutputSettings.NONE,
+                    Optional.empty(),
+                    Optional.of(reason));
         }
 
         private Admission with(
-                SamplingSettings sampling, OutputSettings wanted, Optional<String> reason) {
+                SamplingSettings sampling,
+                OutputSettings wanted,
+                Optional<Constraint> grammar,
+                Optional<String> reason) {
             return new Admission(
                     requestId, slot, promptIds, outputIds, sampling, computed, wanted, generates,
-                    withoutKv, reason);
+                    withoutKv, grammar, reason);
         }
     }
 
@@ -114,10 +129,30 @@ record Step(
     ///
     /// @param newBlocks blocks to append to the slot's table, for each KV group
     /// @param names names of the slot's next full blocks without one
-    record Row(int slot, int computed, int count, List<int[]> newBlocks, List<BlockHash> names) {
+    /// @param ids the slot's last sampled id and those that a constraint forced after it, from
+    ///   position `computed` on; none unless some were forced
+    record Row(
+            int slot,
+            int computed,
+            int count,
+            List<int[]> newBlocks,
+            List<BlockHash> names,
+            int[] ids) {
+        private static final int[] NO_IDS = {};
+
         Row {
             newBlocks = List.copyOf(newBlocks);
             names = List.copyOf(names);
+        }
+
+        /// Creates a row without forced ids.
+        Row(int slot, int computed, int count, List<int[]> newBlocks, List<BlockHash> names) {
+            this(slot, computed, count, newBlocks, names, NO_IDS);
+        }
+
+        /// Returns the ids that were not sampled.
+        int[] forced() {
+            return ids.length == 0 ? NO_IDS : Arrays.copyOfRange(ids, 1, ids.length);
         }
     }
 }

@@ -46,17 +46,21 @@ final class StepMessages {
                 form.getKeepBlocks());
     }
 
-    static Step fromProto(dev.lockstep.proto.v1.Step step) {
+    /// @param constraints of a rank that samples
+    static Step fromProto(dev.lockstep.proto.v1.Step step, Optional<Constraints> constraints) {
         return new Step(
                 step.getEpoch(),
                 step.getNumber(),
                 integers(step.getReleasedSlotsList()),
-                step.getAdmittedList().stream().map(StepMessages::fromProto).toList(),
+                step.getAdmittedList().stream()
+                        .map(admission -> fromProto(admission, constraints))
+                        .toList(),
                 step.getCopiesList().stream().map(StepMessages::fromProto).toList(),
                 step.getRowsList().stream().map(StepMessages::fromProto).toList());
     }
 
-    private static Step.Admission fromProto(Admission admission) {
+    private static Step.Admission fromProto(
+            Admission admission, Optional<Constraints> constraints) {
         var plain =
                 new Step.Admission(
                         admission.getRequestId(),
@@ -69,9 +73,14 @@ final class StepMessages {
                         admission.getGenerates(),
                         admission.getWithoutKv());
         try {
-            return plain.with(
-                    admission.getGenerates() ? settings(admission) : SamplingSettings.greedy(),
-                    outputs(admission));
+            SamplingSettings settings =
+                    admission.getGenerates() ? settings(admission) : SamplingSettings.greedy();
+            OutputSettings outputs = outputs(admission);
+            Step.Admission checked = plain.with(settings, outputs);
+            return constraints
+                    .filter(_ -> !admission.getConstraint().isEmpty())
+                    .map(all -> checked.with(all.of(admission.getConstraint(), checked)))
+                    .orElse(checked);
         } catch (IllegalArgumentException e) {
             return plain.refused(e.getMessage() + "");
         }
@@ -117,7 +126,8 @@ final class StepMessages {
                         .toList(),
                 row.getFullHashesList().stream()
                         .map(name -> BlockHash.fromBytes(name.toByteArray()))
-                        .toList());
+                        .toList(),
+                integers(row.getIdsList()));
     }
 
     private static SamplingSettings settings(Admission admission) {
@@ -162,7 +172,11 @@ final class StepMessages {
         }
         for (StepOutcome.Sampled sampled : outcome.sampled()) {
             Sampled.Builder message =
-                    Sampled.newBuilder().setSlot(sampled.slot()).setId(sampled.id());
+                    Sampled.newBuilder()
+                            .setSlot(sampled.slot())
+                            .setId(sampled.id())
+                            .addAllForced(sampled.continuation().forced())
+                            .setComplete(sampled.continuation().complete());
             sampled.logprobs()
                     .ifPresent(
                             logprobs ->

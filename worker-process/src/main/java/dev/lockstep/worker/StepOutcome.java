@@ -18,13 +18,18 @@ record StepOutcome(
         outputs = List.copyOf(outputs);
     }
 
-    /// An admission of the step that is refused.
+    /// A slot of the step that is refused.
     record Refused(int slot, String reason) {}
 
     /// A sampled token.
     ///
     /// @param logprobs empty unless the sequence requested them
-    record Sampled(int slot, int id, Optional<Logprobs> logprobs) {}
+    record Sampled(
+            int slot, int id, Optional<Logprobs> logprobs, Constraint.Continuation continuation) {
+        Sampled(int slot, int id, Optional<Logprobs> logprobs) {
+            this(slot, id, logprobs, Constraint.Continuation.FREE);
+        }
+    }
 
     /// Log-probabilities of the chosen token and of the most likely ones, most likely first.
     record Logprobs(float chosen, int[] topIds, float[] top) {}

@@ -107,7 +107,28 @@ public final class WorkerMain {
                         rank,
                         plan.maxModelLen(),
                         bill.activations());
-        serve(config, access, daemon, cluster, joinReply, rank, kernels, failpoints);
+        Optional<Constraints> constraints =
+                config.rank() == 0
+                        ? Optional.of(Constraints.of(source.tokenizer(), model.vocabularySize()))
+                        : Optional.empty();
+        constraints.ifPresent(WorkerMain::prepareLater);
+        serve(config, access, daemon, cluster, joinReply, rank, constraints, kernels, failpoints);
+    }
+
+    /// Reads the vocabulary while the worker already serves.
+    private static void prepareLater(Constraints constraints) {
+        Thread.ofPlatform()
+                .daemon()
+                .name("vocabulary")
+                .start(
+                        () -> {
+                            try {
+                                constraints.prepare();
+                            } catch (RuntimeException e) {
+                                // A request with a constraint gets this error, others do without.
+                                LOG.warn("the tokenizer cannot be read for constraints", e);
+                            }
+                        });
     }
 
     private static void serve(
@@ -117,6 +138,7 @@ public final class WorkerMain {
             Cluster cluster,
             JoinReply joinReply,
             Rank rank,
+            Optional<Constraints> constraints,
             Kernels kernels,
             Failpoints failpoints) {
         var runner =
@@ -136,6 +158,7 @@ public final class WorkerMain {
                         joinReply,
                         new EpochBound(() -> cluster.givenEpoch(config.group())),
                         runner,
+                        constraints,
                         kernels::progress,
                         timer,
                         announcement::serving);

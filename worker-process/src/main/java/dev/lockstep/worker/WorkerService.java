@@ -36,6 +36,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
     private final JoinReply joinReply;
     private final EpochBound bound;
     private final StepRunner runner;
+    private final Optional<Constraints> constraints;
     private final LongSupplier progress;
     private final ScheduledExecutorService timer;
     private final Consumer<Boolean> serving;
@@ -45,6 +46,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
     /// Creates a service without a stream.
     ///
     /// @param bound of epochs
+    /// @param constraints of a rank that samples
     /// @param progress number of ops finished since the start
     /// @param serving receives true when a group is formed, false when another one joins or the
     ///   stream ends
@@ -52,12 +54,14 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
             JoinReply joinReply,
             EpochBound bound,
             StepRunner runner,
+            Optional<Constraints> constraints,
             LongSupplier progress,
             ScheduledExecutorService timer,
             Consumer<Boolean> serving) {
         this.joinReply = joinReply;
         this.bound = bound;
         this.runner = runner;
+        this.constraints = constraints;
         this.progress = progress;
         this.timer = timer;
         this.serving = serving;
@@ -174,7 +178,7 @@ final class WorkerService extends WorkerGrpc.WorkerImplBase {
 
         private void step(dev.lockstep.proto.v1.Step step) {
             try {
-                if (!runner.run(StepMessages.fromProto(step), this)) {
+                if (!runner.run(StepMessages.fromProto(step, constraints), this)) {
                     failed(step.getEpoch(), step.getNumber(), "too many steps in flight");
                 }
             } catch (IllegalArgumentException e) {

@@ -27,6 +27,7 @@ import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -200,7 +201,7 @@ class ReusedBuffersTest {
     /// Returns the result without its number and time, which differ.
     private static StepResult result(Session session, Runnable before, Step.Builder step) {
         before.run();
-        StepOutcome outcome = session.run(StepMessages.fromProto(step.build()));
+        StepOutcome outcome = session.run(StepMessages.fromProto(step.build(), Optional.empty()));
         return StepMessages.toProto(outcome).toBuilder().clearNumber().clearComputeMicros().build();
     }
 

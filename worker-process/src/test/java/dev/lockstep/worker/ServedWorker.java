@@ -62,6 +62,7 @@ final class ServedWorker implements AutoCloseable {
                                 worker.joinReply,
                                 new EpochBound(() -> given),
                                 runner,
+                                Optional.empty(),
                                 worker.rank.kernels()::progress,
                                 timer,
                                 this::announce));

@@ -16,6 +16,7 @@ import dev.lockstep.proto.v1.PromptOutputs;
 import dev.lockstep.proto.v1.SamplingParams;
 import dev.lockstep.proto.v1.Step;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 
@@ -37,10 +38,11 @@ class StepFuzzTest extends TinyWorkerSetting {
                 step.setEpoch(epoch).setNumber(session.lastNumber() + 1);
                 try {
                     if (i % 2 == 1) {
-                        session.run(StepMessages.fromProto(prefill(session).build()));
+                        session.run(
+                                StepMessages.fromProto(prefill(session).build(), Optional.empty()));
                         step.setNumber(session.lastNumber() + 1);
                     }
-                    session.run(StepMessages.fromProto(step.build()));
+                    session.run(StepMessages.fromProto(step.build(), Optional.empty()));
                     ran++;
                 } catch (IllegalArgumentException | IllegalStateException e) {
                     assertTrue(e.getMessage() != null, () -> "a refusal without words: " + e);

@@ -206,7 +206,7 @@ final class CpuSampler implements Sampler {
         SamplingSettings settings = slot.settings();
         long address = address(logits, row);
         double normalizer = 0;
-        boolean measured = settings.logprobs() || settings.topLogprobs() > 0;
+        boolean measured = settings.measures();
         if (measured) {
             normalizer = measure(chooser, address, settings.topLogprobs(), row, out);
             MemorySegment.copy(MEMORY, address, MEMORY, chooser.copy(), vocabulary * 4L);

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.worker;
+
+import dev.lockstep.grammar.GrammarException;
+import dev.lockstep.kernels.Sampler;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/// Masks what the constrained slots of a step may sample, and follows what they did. A slot whose
+/// constraint cannot be followed is refused, and the step runs all the same.
+///
+/// The scheduler sends no row of a constrained slot before it has the result of the one before, so
+/// the text that a mask depends on is known here.
+final class ConstrainedSlots {
+    private final SlotTable slots;
+    private final Sampler sampler;
+
+    ConstrainedSlots(SlotTable slots, Sampler sampler) {
+        this.slots = slots;
+        this.sampler = sampler;
+    }
+
+    /// Masks the rows that sample; before their ops are called.
+    ///
+    /// @param refused receives the slots that are refused
+    /// @return the constraints of the slots that have one, for [#follow]
+    Map<Integer, Constraint> mask(int[] sampling, List<StepOutcome.Refused> refused) {
+        Map<Integer, Constraint> constraints = new HashMap<>();
+        for (int slot : sampling) {
+            Constraint constraint = slots.at(slot).constraint().orElse(null);
+            if (constraint == null) {
+                continue;
+            }
+            try {
+                sampler.allow(slot, constraint.mask());
+                constraints.put(slot, constraint);
+            } catch (GrammarException e) {
+                slots.at(slot).refuse();
+                refused.add(refusal(slot, e));
+            }
+        }
+        return constraints;
+    }
+
+    /// Follows the sampled ids, and returns them with what is known after each.
+    List<StepOutcome.Sampled> follow(
+            List<StepOutcome.Sampled> sampled,
+            Map<Integer, Constraint> constraints,
+            List<StepOutcome.Refused> refused) {
+        if (constraints.isEmpty()) {
+            return sampled;
+        }
+        List<StepOutcome.Sampled> followed = new ArrayList<>(sampled.size());
+        for (StepOutcome.Sampled each : sampled) {
+            followed.add(follow(each, constraints, refused));
+        }
+        return followed;
+    }
+
+    private static StepOutcome.Sampled follow(
+            StepOutcome.Sampled sampled,
+            Map<Integer, Constraint> constraints,
+            List<StepOutcome.Refused> refused) {
+        Constraint constraint = constraints.get(sampled.slot());
+        if (constraint == null) {
+            return sampled;
+        }
+        try {
+            return new StepOutcome.Sampled(
+                    sampled.slot(),
+                    sampled.id(),
+                    sampled.logprobs(),
+                    constraint.sampled(sampled.id()));
+        } catch (GrammarException e) {
+            refused.add(refusal(sampled.slot(), e));
+            return sampled;
+        }
+    }
+
+    private static StepOutcome.Refused refusal(int slot, GrammarException why) {
+        return new StepOutcome.Refused(
+                slot, "the constraint cannot be followed: " + why.getMessage());
+    }
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.worker;
+
+import com.google.protobuf.ByteString;
+import dev.lockstep.checkpoint.TokenizerSource;
+import dev.lockstep.grammar.CompiledGrammar;
+import dev.lockstep.grammar.GrammarException;
+import dev.lockstep.grammar.GrammarLimits;
+import dev.lockstep.grammar.Matcher;
+import dev.lockstep.grammar.TokenMachine;
+import dev.lockstep.grammar.TokenTrie;
+import dev.lockstep.text.Tokenizer;
+import dev.lockstep.text.Tokenizers;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/// Makes the constraints of sequences from the grammars of their requests, on the rank that
+/// samples. Sequences with equal grammars share what is derived from them.
+///
+/// Not on the step thread: a first constraint waits for the vocabulary. Thread-safe.
+final class Constraints {
+    private static final int MACHINES = 32;
+
+    /// What was checked by whoever compiled it is only read here; what is derived on the way has
+    /// less room, since there is one for each grammar in use.
+    private static final GrammarLimits LIMITS =
+            new GrammarLimits(
+                    GrammarLimits.DEFAULT.depth(),
+                    GrammarLimits.DEFAULT.nodes(),
+                    16L << 20,
+                    GrammarLimits.DEFAULT.compileWork(),
+                    GrammarLimits.DEFAULT.callWork());
+
+    private final Optional<Supplier<Tokenizer>> tokenizer;
+    private final int vocabulary;
+    private final Map<String, TokenMachine> machines =
+            new LinkedHashMap<>(16, 0.75f, true) {
+                @Override
+                protected boolean removeEldestEntry(Map.Entry<String, TokenMachine> eldest) {
+                    return size() > MACHINES;
+                }
+            };
+    private @Nullable Tokens tokens;
+
+    /// The tokenizer of the model, and its tokens by their bytes.
+    private record Tokens(TokenTrie trie, ForcedText forced) {}
+
+    private Constraints(Optional<Supplier<Tokenizer>> tokenizer, int vocabulary) {
+        this.tokenizer = tokenizer;
+        this.vocabulary = vocabulary;
+    }
+
+    /// Returns those of a rank that samples.
+    ///
+    /// @param vocabulary of the model's output, which may exceed the tokenizer's
+    static Constraints of(TokenizerSource source, int vocabulary) {
+        return new Constraints(
+                source.hasTokenizer() ? Optional.of(() -> Tokenizers.of(source)) : Optional.empty(),
+                vocabulary);
+    }
+
+    static Constraints by(Tokenizer tokenizer, int vocabulary) {
+        return new Constraints(Optional.of(() -> tokenizer), vocabulary);
+    }
+
+    /// Reads the vocabulary, so that the first constraint does not wait.
+    void prepare() {
+        tokenizer.ifPresent(this::tokens);
+    }
+
+    /// Returns the constraint of a sequence.
+    ///
+    /// @param compiled a [CompiledGrammar], encoded
+    /// @throws IllegalArgumentException if it cannot be had
+    Constraint of(ByteString compiled, Step.Admission admission) {
+        Supplier<Tokenizer> reads =
+                tokenizer.orElseThrow(
+                        () ->
+                                new IllegalArgumentException(
+                                        "a constraint needs the model's tokenizer, which has no files"));
+        try {
+            Tokens known = tokens(reads);
+            Matcher matcher = machine(compiled.toByteArray(), known.trie).matcher();
+            int[] outputIds = admission.outputIds();
+            int accepted = matcher.acceptAll(outputIds);
+            if (accepted < outputIds.length) {
+                throw new IllegalArgumentException(
+                        "the constraint forbids token %d, which was generated"
+                                .formatted(outputIds[accepted]));
+            }
+            // A forced token has no logits that could be measured.
+            boolean measured =
+                    admission.settings().measures() || admission.outputs().readsHiddenStates();
+            return new Constraint(
+                    matcher,
+                    measured ? ForcedText.NONE : known.forced,
+                    admission.settings().maskedIds(),
+                    vocabulary);
+        } catch (GrammarException e) {
+            throw new IllegalArgumentException(
+                    "the constraint cannot be followed: " + e.getMessage(), e);
+        }
+    }
+
+    private synchronized TokenMachine machine(byte[] compiled, TokenTrie trie) {
+        CompiledGrammar grammar = CompiledGrammar.decode(compiled, LIMITS);
+        return machines.computeIfAbsent(grammar.hash(), _ -> grammar.on(trie));
+    }
+
+    private synchronized Tokens tokens(Supplier<Tokenizer> reads) {
+        Tokens known = tokens;
+        if (known == null) {
+            Tokenizer read = reads.get();
+            known = new Tokens(trie(read), ForcedText.by(read));
+            tokens = known;
+        }
+        return known;
+    }
+
+    /// Ids beyond the tokenizer's, and holes in it, have no text, so that no grammar allows them.
+    private TokenTrie trie(Tokenizer read) {
+        byte @Nullable [][] bytes = new byte[vocabulary][];
+        Set<Integer> specials = new HashSet<>();
+        for (int id = 0; id < Math.min(vocabulary, read.vocabularySize()); id++) {
+            if (read.special(id)) {
+                specials.add(id);
+            } else {
+                bytes[id] = read.bytes(id);
+            }
+        }
+        return new TokenTrie(bytes, specials);
+    }
+}

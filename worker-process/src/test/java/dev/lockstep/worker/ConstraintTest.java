@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.worker;
+
+import static dev.lockstep.worker.TestSteps.PROMPT;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.google.protobuf.ByteString;
+import dev.lockstep.checkpoint.TokenizerSource;
+import dev.lockstep.grammar.CompiledGrammar;
+import dev.lockstep.grammar.Expression;
+import dev.lockstep.grammar.Grammar;
+import dev.lockstep.grammar.GrammarLimits;
+import dev.lockstep.grammar.Regex;
+import dev.lockstep.kernels.SamplingSettings;
+import dev.lockstep.text.Tokenizer;
+import dev.lockstep.text.Tokenizers;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/// Sequences whose text must match a grammar, on the tiny model, which would write anything else.
+class ConstraintTest extends TinyWorkerSetting {
+    private static final int[] NONE = {};
+    private static final int END = 2;
+    private static final int MOST = 60;
+
+    /// `{"name":"…","age":…}`: the text between the values is forced.
+    private static final Expression PERSON =
+            Expression.sequence(
+                    Expression.text("{\"name\":\""),
+                    Expression.terminal(new Regex.Repeat(Regex.characters('a', 'z'), 1, 6)),
+                    Expression.text("\",\"age\":"),
+                    Expression.terminal(new Regex.Repeat(Regex.characters('0', '9'), 1, 3)),
+                    Expression.text("}"));
+
+    private static final String PERSON_PATTERN = "\\{\"name\":\"[a-z]{1,6}\",\"age\":[0-9]{1,3}}";
+
+    private static Tokenizer tokenizer;
+    private static Constraints constraints;
+
+    @BeforeAll
+    static void readVocabulary() {
+        tokenizer = Tokenizers.of(TokenizerSource.open(folder));
+        constraints = Constraints.by(tokenizer, 512);
+    }
+
+    private static ByteString compiled(Expression text) {
+        return ByteString.copyFrom(
+                CompiledGrammar.compile(
+                                new Grammar(Map.of("text", text), "text"), GrammarLimits.DEFAULT)
+                        .encode());
+    }
+
+    /// A sequence in a slot of its own, driven as the scheduler drives it.
+    private static final class Sequence {
+        final int slot;
+        final ByteString constraint;
+        final SamplingSettings settings;
+        final List<Integer> outputs = new ArrayList<>();
+        final List<Integer> rowEnds = new ArrayList<>();
+        List<Integer> told = List.of();
+        int computed;
+        int forced;
+        boolean ended;
+        boolean complete;
+
+        Sequence(int slot, ByteString constraint, SamplingSettings settings) {
+            this.slot = slot;
+            this.constraint = constraint;
+            this.settings = settings;
+        }
+
+        Step.Admission admission() {
+            var plain =
+                    new Step.Admission(
+                            "r",
+                            slot,
+                            PROMPT,
+                            outputs.stream().mapToInt(id -> id).toArray(),
+                            settings,
+                            0);
+            return plain.with(constraints.of(constraint, plain));
+        }
+
+        Step.Row row() {
+            int count = PROMPT.length + outputs.size() - computed;
+            boolean first = computed == 0;
+            int[] blocks =
+                    first
+                            ? new int[] {
+                                1 + 5 * slot, 2 + 5 * slot, 3 + 5 * slot, 4 + 5 * slot, 5 + 5 * slot
+                            }
+                            : NONE;
+            int[] ids = told.stream().mapToInt(id -> id).toArray();
+            var row = new Step.Row(slot, computed, count, List.of(blocks), List.of(), ids);
+            computed += count;
+            told = List.of();
+            return row;
+        }
+
+        void apply(StepOutcome.Sampled sampled) {
+            outputs.add(sampled.id());
+            if (sampled.id() == END) {
+                ended = true;
+                return;
+            }
+            List<Integer> more = sampled.continuation().forced();
+            if (!more.isEmpty()) {
+                told = Stream.concat(Stream.of(sampled.id()), more.stream()).toList();
+            }
+            outputs.addAll(more);
+            rowEnds.add(outputs.size());
+            forced += more.size();
+            complete = sampled.continuation().complete();
+            ended = complete || outputs.size() >= MOST;
+        }
+
+        String text() {
+            return tokenizer.decode(outputs.stream().mapToInt(id -> id).toArray(), true);
+        }
+    }
+
+    /// Runs sequences together to their ends.
+    private static void run(Session session, Sequence... sequences) {
+        List<Step.Admission> admitted = new ArrayList<>();
+        List<Integer> released = new ArrayList<>();
+        for (Sequence sequence : sequences) {
+            admitted.add(sequence.admission());
+        }
+        List<Sequence> running = new ArrayList<>(List.of(sequences));
+        while (!running.isEmpty()) {
+            StepOutcome outcome =
+                    session.run(
+                            TestWorker.step(
+                                    session,
+                                    released.stream().mapToInt(slot -> slot).toArray(),
+                                    admitted,
+                                    running.stream().map(Sequence::row).toArray(Step.Row[]::new)));
+            admitted = List.of();
+            released.clear();
+            assertEquals(List.of(), outcome.refused());
+            for (StepOutcome.Sampled sampled : outcome.sampled()) {
+                running.stream()
+                        .filter(each -> each.slot == sampled.slot())
+                        .findFirst()
+                        .orElseThrow()
+                        .apply(sampled);
+            }
+            running.removeIf(
+                    each -> {
+                        if (each.ended) {
+                            released.add(each.slot);
+                        }
+                        return each.ended;
+                    });
+        }
+        session.run(
+                TestWorker.step(
+                        session, released.stream().mapToInt(slot -> slot).toArray(), List.of()));
+    }
+
+    private static SamplingSettings sampled(long seed) {
+        return SamplingSettings.builder()
+                .temperature(1)
+                .frequencyPenalty(0.3f)
+                .seed(seed)
+                .maskedIds(new int[] {END})
+                .build();
+    }
+
+    @Test
+    void theTextMatchesTheGrammarAndEndsWithIt() {
+        ByteString person = compiled(PERSON);
+        try (Session session = worker.open(1)) {
+            for (int seed = 0; seed < 10; seed++) {
+                var alone = new Sequence(0, person, sampled(seed));
+                run(session, alone);
+                assertTrue(alone.text().matches(PERSON_PATTERN), alone::text);
+                assertTrue(alone.complete);
+                assertTrue(alone.forced > 4, alone.forced + " forced ids in " + alone.text());
+            }
+        }
+    }
+
+    @Test
+    void itIsTheSameInAnyBatchAndAfterAPreemption() {
+        ByteString person = compiled(PERSON);
+        try (Session session = worker.open(2)) {
+            var alone = new Sequence(0, person, sampled(3));
+            run(session, alone);
+            var again = new Sequence(2, person, sampled(3));
+            run(
+                    session,
+                    new Sequence(0, compiled(Expression.plus(Expression.text("ab"))), sampled(1)),
+                    again,
+                    new Sequence(1, person, sampled(7)));
+            assertEquals(alone.outputs, again.outputs);
+            for (int kept : alone.rowEnds.subList(0, alone.rowEnds.size() - 1)) {
+                var resumed = new Sequence(4, person, sampled(3));
+                resumed.outputs.addAll(alone.outputs.subList(0, kept));
+                run(session, resumed);
+                assertEquals(alone.outputs, resumed.outputs, "resumed after " + kept);
+            }
+        }
+    }
+
+    /// Measured tokens are sampled one by one.
+    @Test
+    void noTokenIsForcedWhereLogprobsAreRequested() {
+        try (Session session = worker.open(3)) {
+            SamplingSettings measured = sampled(5).toBuilder().logprobs(true).build();
+            var sequence = new Sequence(0, compiled(PERSON), measured);
+            run(session, sequence);
+            assertEquals(0, sequence.forced);
+            assertTrue(sequence.text().matches(PERSON_PATTERN), sequence::text);
+        }
+    }
+
+    @Test
+    void anEndTokenIsAllowedWhereTheTextMayEnd() {
+        ByteString letters = compiled(Expression.terminal(Regex.plus(Regex.characters('a', 'z'))));
+        SamplingSettings likely = sampled(2).toBuilder().logitBias(Map.of(END, 8f)).build();
+        try (Session session = worker.open(4)) {
+            var sequence = new Sequence(0, letters, likely);
+            run(session, sequence);
+            assertEquals(END, sequence.outputs.getLast());
+            assertTrue(sequence.outputs.size() > 1, "the empty text does not match");
+            assertTrue(sequence.text().matches("[a-z]+"), sequence::text);
+        }
+    }
+
+    @Test
+    void aConstraintThatCannotBeReadRefusesItsRequestAlone() {
+        var admission =
+                dev.lockstep.proto.v1.Admission.newBuilder()
+                        .setGenerates(true)
+                        .setSampling(
+                                dev.lockstep.proto.v1.SamplingParams.newBuilder()
+                                        .setTopP(1)
+                                        .setRepetitionPenalty(1)
+                                        .build()
+                                        .toByteString())
+                        .addPromptIds(1)
+                        .setConstraint(ByteString.copyFromUtf8("no grammar"));
+        var step = dev.lockstep.proto.v1.Step.newBuilder().addAdmitted(admission).build();
+        Step.Admission read =
+                StepMessages.fromProto(step, Optional.of(constraints)).admitted().getFirst();
+        assertTrue(read.refusal().orElseThrow().startsWith("the constraint cannot"));
+        // Another rank does not read it.
+        assertEquals(
+                Optional.empty(),
+                StepMessages.fromProto(step, Optional.empty()).admitted().getFirst().refusal());
+    }
+}
