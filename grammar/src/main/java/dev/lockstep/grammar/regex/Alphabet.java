@@ -9,8 +9,8 @@ import dev.lockstep.grammar.Regex;
 /// points in one way, and what holds for languages of code points holds for their spellings.
 public interface Alphabet {
     /// UTF-8.
-    Alphabet UTF_8 = Utf8::of;
+    Alphabet UTF_8 = set -> set.isEmpty() ? Language.NOTHING : Regex.characters(set.toRanges());
 
-    /// The languages of all spellings of one code point of the set.
+    /// All spellings of one code point of the set.
     Regex of(CodePoints set);
 }

@@ -137,6 +137,11 @@ public final class CodePoints {
         return ranges.length == 2 && ranges[0] == ranges[1] ? ranges[0] : -1;
     }
 
+    /// Pairs of first and last code point, ascending.
+    int[] toRanges() {
+        return ranges.clone();
+    }
+
     public boolean isEmpty() {
         return ranges.length == 0;
     }

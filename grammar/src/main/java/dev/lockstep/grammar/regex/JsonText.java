@@ -56,7 +56,7 @@ public final class JsonText implements Alphabet {
 
     private static Regex spell(CodePoints set) {
         var options = new ArrayList<Regex>();
-        options.add(Utf8.of(set.intersection(RAW)));
+        options.add(UTF_8.of(set.intersection(RAW)));
         var escaped = new ArrayList<Regex>();
         for (int i = 0; i < SHORT.length(); i++) {
             if (set.contains(SHORT.charAt(i))) {

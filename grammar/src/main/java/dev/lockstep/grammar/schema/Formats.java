@@ -51,6 +51,11 @@ final class Formats {
     private static final Set<String> REFUSED =
             Set.of("regex", "uri-template", "idn-email", "idn-hostname");
 
+    /// Formats whose language here is the one that every validator means. Of the others, what is
+    /// not in the language may still have the format elsewhere.
+    private static final Set<String> EXACT =
+            Set.of("date", "ipv4", "ipv6", "uuid", "hostname", "json-pointer");
+
     private static final Map<String, Regex> MADE = new ConcurrentHashMap<>();
 
     private Formats() {}
@@ -58,6 +63,10 @@ final class Formats {
     /// Whether the standard knows the format; others are annotations.
     static boolean isKnown(String name) {
         return PATTERNS.containsKey(name) || REFUSED.contains(name);
+    }
+
+    static boolean isExact(String name) {
+        return EXACT.contains(name);
     }
 
     static Optional<Regex> named(String name) {

@@ -63,13 +63,27 @@ final class StringKeywords implements Keywords.KeywordGroup {
         if (!string || !Formats.isKnown(name)) {
             return null;
         }
-        return strings(
+        Regex language =
                 Formats.named(name)
                         .orElseThrow(
                                 () ->
                                         at.refusal(
-                                                "format",
-                                                "'%s' is not supported".formatted(name))));
+                                                "format", "'%s' is not supported".formatted(name)));
+        return Formats.isExact(name) ? strings(language) : new Loose(at, name, language);
+    }
+
+    /// A format of which only one side is certain.
+    private record Loose(Keywords.Place at, String name, Regex language)
+            implements Keywords.Condition {
+        @Override
+        public Value allowed() {
+            return Value.ANY.withString(language);
+        }
+
+        @Override
+        public Value forbidden() {
+            throw at.refusal("format", "'%s' cannot be excluded".formatted(name));
+        }
     }
 
     private static Keywords.Condition strings(Regex allowed) {

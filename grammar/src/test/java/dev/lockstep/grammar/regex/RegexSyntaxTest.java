@@ -26,7 +26,7 @@ class RegexSyntaxTest {
     void randomPatternsMatchAsJavasDo() {
         var random = new Random(7);
         int refusals = 0;
-        for (int i = 0; i < 300; i++) {
+        for (int i = 0; i < 200; i++) {
             String pattern = pattern(random, 3);
             try {
                 compare(pattern, random);
@@ -37,7 +37,7 @@ class RegexSyntaxTest {
                 refusals++;
             }
         }
-        assertTrue(refusals < 80, "refused: " + refusals);
+        assertTrue(refusals < 60, "refused: " + refusals);
     }
 
     private static void compare(String pattern, Random random) {
@@ -176,9 +176,16 @@ class RegexSyntaxTest {
                 RegexException.class, () -> RegexSyntax.whole("(" + deep + ")", Dialect.PYTHON));
     }
 
-    private record Matching(Regex language) {
+    private static final class Matching {
+        private final Recognizer recognizer = new Recognizer(Long.MAX_VALUE);
+        private final Regex language;
+
+        Matching(Regex language) {
+            this.language = language;
+        }
+
         boolean matches(byte[] text) {
-            return new Recognizer(Long.MAX_VALUE).matches(language, text);
+            return recognizer.matches(language, text);
         }
     }
 }

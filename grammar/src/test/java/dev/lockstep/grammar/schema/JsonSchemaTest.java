@@ -69,6 +69,8 @@ class JsonSchemaTest {
                 "{\"$defs\": {\"a\": {\"$ref\": \"#/$defs/a\"}}, \"$ref\": \"#/$defs/a\"}|$ref|''",
                 "{\"properties\": {\"a/b\": {\"type\": \"string\", \"pattern\": \"(a)\\\\1\"}}}|pattern|/properties/a~1b",
                 "{\"type\": \"string\", \"format\": \"regex\"}|format|''",
+                "{\"not\": {\"type\": \"string\", \"format\": \"uri\"}}|format|/not",
+                "{\"$schema\": \"http://a/b\"}|$schema|''",
                 "{\"type\": \"thing\"}|type|''",
                 "{\"multipleOf\": 13}|multipleOf|''",
                 "{\"required\": true}|required|''",

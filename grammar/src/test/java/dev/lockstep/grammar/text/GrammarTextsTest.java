@@ -73,10 +73,10 @@ class GrammarTextsTest {
     @Test
     void aChoiceIsExactlyItsTexts() {
         check(
-                Choice.grammar(List.of("yes", "yesterday", "no", "né", "")),
+                TextChoice.grammar(List.of("yes", "yesterday", "no", "né", "")),
                 List.of("yes", "yesterday", "no", "né", ""),
                 List.of("y", "yesno", "n", "yester"));
-        assertThrows(IllegalArgumentException.class, () -> Choice.grammar(List.of()));
+        assertThrows(IllegalArgumentException.class, () -> TextChoice.grammar(List.of()));
     }
 
     @ParameterizedTest

@@ -11,10 +11,10 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /// One of several texts.
-public final class Choice {
+public final class TextChoice {
     public static final int MAX_TEXTS = 10_000;
 
-    private Choice() {}
+    private TextChoice() {}
 
     /// The grammar of exactly these texts.
     ///
