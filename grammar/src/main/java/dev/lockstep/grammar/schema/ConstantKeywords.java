@@ -146,6 +146,9 @@ final class ConstantKeywords implements Keywords.KeywordGroup {
     }
 
     private static JsonNode constant(JsonNode value) {
-        return JsonNodeFactory.instance.objectNode().set("const", value);
+        // Every draft knows `enum`.
+        ObjectNode schema = JsonNodeFactory.instance.objectNode();
+        schema.putArray("enum").add(value);
+        return schema;
     }
 }

@@ -89,6 +89,25 @@ class JsonSchemaTest {
         assertEquals(place, refused.place(), refused.getMessage());
     }
 
+    @ParameterizedTest
+    @CsvSource({"draft-04", "draft-07", "draft/2020-12"})
+    void arraysAndObjectsCanBeConstants(String draft) {
+        TextMatcher matcher =
+                matcher(
+                        """
+                        {"$schema": "http://json-schema.org/%s/schema#",
+                         "enum": [{"a": [1, {"b": null}]}, [true, "x"]]}"""
+                                .formatted(draft),
+                        Layout.COMPACT);
+        assertTrue(accepts(matcher, "{\"a\":[1,{\"b\":null}]}"));
+        assertTrue(accepts(matcher, "[true,\"x\"]"));
+        assertFalse(accepts(matcher, "{\"a\":[2,{\"b\":null}]}"));
+        assertFalse(accepts(matcher, "{\"a\":[1,{\"b\":1}]}"));
+        assertFalse(accepts(matcher, "{\"a\":[1]}"));
+        assertFalse(accepts(matcher, "[true,\"y\"]"));
+        assertFalse(accepts(matcher, "[true,\"x\",1]"));
+    }
+
     @Test
     void limitsHoldAtTheirValue() {
         var limits = new SchemaLimits(100, 4, 3, 2, 64, 50);
