@@ -17,6 +17,8 @@ public final class CompiledGrammar {
         this.limits = limits;
     }
 
+    /// Brings a grammar into normal form.
+    ///
     /// @throws GrammarException if it exceeds a limit, matches nothing, or has a rule that begins
     ///   with itself behind something that may be empty
     public static CompiledGrammar compile(Grammar grammar, GrammarLimits limits) {
@@ -27,6 +29,8 @@ public final class CompiledGrammar {
         return new CompiledGrammar(encoded, limits);
     }
 
+    /// Reads what [#encode] wrote, and checks it as if it came from anybody.
+    ///
     /// @throws GrammarException if the bytes are no grammar, or one that exceeds a limit
     public static CompiledGrammar decode(byte[] encoded, GrammarLimits limits) {
         byte[] copy = encoded.clone();

@@ -8,15 +8,22 @@ import org.jspecify.annotations.Nullable;
 final class ExpressionNode {
     enum Kind {
         /// The empty text.
-        EMPTY,
-        TERMINAL,
-        SPECIAL,
+        EMPTY(0),
+        TERMINAL(1),
+        SPECIAL(2),
         /// A first item and the rest.
-        SEQUENCE,
+        SEQUENCE(3),
         /// Without options it is nothing at all.
-        CHOICE,
-        REPEAT,
-        REFERENCE
+        CHOICE(4),
+        REPEAT(5),
+        REFERENCE(6);
+
+        /// In encoded grammars.
+        final int code;
+
+        Kind(int code) {
+            this.code = code;
+        }
     }
 
     static final ExpressionNode[] NONE = {};

@@ -24,8 +24,8 @@ final class GrammarCompiler {
 
     private final Map<String, Integer> indexes = new HashMap<>();
     private final Set<BitSet> sets = new LinkedHashSet<>();
-    private final Map<Regex, RegexNode> regexes = new IdentityHashMap<>();
-    private final Map<Expression, ExpressionNode> expressions = new IdentityHashMap<>();
+    private final IdentityHashMap<Regex, RegexNode> regexes = new IdentityHashMap<>();
+    private final IdentityHashMap<Expression, ExpressionNode> expressions = new IdentityHashMap<>();
 
     GrammarCompiler(Grammar grammar, GrammarLimits limits) {
         this.grammar = grammar;
@@ -58,7 +58,7 @@ final class GrammarCompiler {
     private void collect() {
         Deque<String> open = new ArrayDeque<>();
         Set<String> seen = new LinkedHashSet<>();
-        Map<Object, Boolean> visited = new IdentityHashMap<>();
+        IdentityHashMap<Object, Boolean> visited = new IdentityHashMap<>();
         open.push(grammar.start());
         while (!open.isEmpty()) {
             String name = open.peek();
@@ -86,7 +86,7 @@ final class GrammarCompiler {
     private void collect(
             Expression expression,
             Set<String> references,
-            Map<Object, Boolean> visited,
+            IdentityHashMap<Object, Boolean> visited,
             int depth) {
         budget.work(1);
         budget.checkDepth(depth);
@@ -108,7 +108,7 @@ final class GrammarCompiler {
         }
     }
 
-    private void collect(Regex regex, Map<Object, Boolean> visited, int depth) {
+    private void collect(Regex regex, IdentityHashMap<Object, Boolean> visited, int depth) {
         if (visited.put(regex, true) != null) {
             return;
         }

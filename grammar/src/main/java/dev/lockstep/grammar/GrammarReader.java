@@ -46,11 +46,10 @@ final class GrammarReader {
     }
 
     private List<RegexNode> readRegexes(RegexArena arena, List<BitSet> sets) {
-        RegexNode.Kind[] kinds = RegexNode.Kind.values();
         int count = count();
         List<RegexNode> nodes = new ArrayList<>();
         for (int i = 0; i < count; i++) {
-            RegexNode.Kind kind = kinds[below(kinds.length)];
+            RegexNode.Kind kind = regexKind(below(RegexNode.Kind.values().length));
             BitSet set =
                     kind == RegexNode.Kind.BYTES ? sets.get(below(sets.size())) : new BitSet(0);
             List<RegexNode> items = items(nodes);
@@ -84,12 +83,11 @@ final class GrammarReader {
         if (ruleCount == 0) {
             throw new GrammarException("an encoded grammar without rules");
         }
-        ExpressionNode.Kind[] kinds = ExpressionNode.Kind.values();
         int count = count();
         List<ExpressionNode> nodes = new ArrayList<>();
         for (int i = 0; i < count; i++) {
             nodes.add(
-                    switch (kinds[below(kinds.length)]) {
+                    switch (expressionKind(below(ExpressionNode.Kind.values().length))) {
                         case EMPTY -> arena.empty;
                         case TERMINAL -> arena.terminal(regexes.get(below(regexes.size())));
                         case SPECIAL -> arena.special(below(Integer.MAX_VALUE + 1L));
@@ -113,6 +111,24 @@ final class GrammarReader {
             rules[i] = nodes.get(below(nodes.size()));
         }
         return rules;
+    }
+
+    private static RegexNode.Kind regexKind(int code) {
+        for (RegexNode.Kind kind : RegexNode.Kind.values()) {
+            if (kind.code == code) {
+                return kind;
+            }
+        }
+        throw new GrammarException("an encoded grammar with a language of kind " + code);
+    }
+
+    private static ExpressionNode.Kind expressionKind(int code) {
+        for (ExpressionNode.Kind kind : ExpressionNode.Kind.values()) {
+            if (kind.code == code) {
+                return kind;
+            }
+        }
+        throw new GrammarException("an encoded grammar with an expression of kind " + code);
     }
 
     private <T> List<T> items(List<T> before) {

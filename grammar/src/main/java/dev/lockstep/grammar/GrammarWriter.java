@@ -7,8 +7,8 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Comparator;
 import java.util.Deque;
+import java.util.HashMap;
 import java.util.HashSet;
-import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -24,8 +24,8 @@ final class GrammarWriter {
 
     private final ByteArrayOutputStream out = new ByteArrayOutputStream();
     private final Map<BitSet, Integer> sets = new LinkedHashMap<>();
-    private final Map<RegexNode, Integer> regexes = new IdentityHashMap<>();
-    private final Map<ExpressionNode, Integer> expressions = new IdentityHashMap<>();
+    private final Map<RegexNode, Integer> regexes = new HashMap<>();
+    private final Map<ExpressionNode, Integer> expressions = new HashMap<>();
     private final Map<Integer, Integer> rules = new LinkedHashMap<>();
 
     byte[] write(NormalGrammar grammar) {
@@ -41,7 +41,7 @@ final class GrammarWriter {
         sets.keySet().forEach(this::set);
         number(regexNodes.size());
         for (RegexNode node : regexNodes) {
-            number(node.kind.ordinal());
+            number(node.kind.code);
             if (node.set != null) {
                 number(Objects.requireNonNull(sets.get(node.set)));
             }
@@ -55,7 +55,7 @@ final class GrammarWriter {
         number(rules.size());
         number(expressionNodes.size());
         for (ExpressionNode node : expressionNodes) {
-            number(node.kind.ordinal());
+            number(node.kind.code);
             switch (node.kind) {
                 case EMPTY -> {}
                 case TERMINAL ->
@@ -153,7 +153,7 @@ final class GrammarWriter {
     private void number(long value) {
         long rest = value;
         while (rest >= 0x80) {
-            out.write((int) (rest & 0x7F | 0x80));
+            out.write((int) ((rest & 0x7F) | 0x80));
             rest >>>= 7;
         }
         out.write((int) rest);

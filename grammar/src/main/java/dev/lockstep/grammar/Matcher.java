@@ -40,10 +40,11 @@ public final class Matcher {
     /// Goes on by a token. False, and nothing changes, if the grammar does not allow it.
     public boolean accept(int id) {
         Configuration next;
-        synchronized (tables) {
+        TokenMachine.Tables current = tables;
+        synchronized (current) {
             tables.automaton.budget.beginCall();
             next = after(place, id);
-            if (next == tables.automaton.dead) {
+            if (next.isDead()) {
                 return false;
             }
         }
@@ -70,7 +71,8 @@ public final class Matcher {
     /// Sets exactly the bits of the tokens that are allowed next: bit `id % 64` of the word `id /
     /// 64`. Words behind those of the vocabulary stay as they are.
     public void mask(long[] mask) {
-        synchronized (tables) {
+        TokenMachine.Tables current = tables;
+        synchronized (current) {
             tables.automaton.budget.beginCall();
             tables.masks.of(place).copyTo(mask);
         }
@@ -86,7 +88,8 @@ public final class Matcher {
         if (!place.accepting || place.specials.length > 0) {
             return false;
         }
-        synchronized (tables) {
+        TokenMachine.Tables current = tables;
+        synchronized (current) {
             tables.automaton.budget.beginCall();
             return !tables.automaton.anyByte(place);
         }
@@ -96,7 +99,8 @@ public final class Matcher {
     /// a special token may come.
     public byte[] forcedBytes() {
         var forced = new ByteArrayOutputStream();
-        synchronized (tables) {
+        TokenMachine.Tables current = tables;
+        synchronized (current) {
             tables.automaton.budget.beginCall();
             Configuration at = place;
             int only = tables.automaton.onlyByte(at);
@@ -121,7 +125,7 @@ public final class Matcher {
         Configuration at = from;
         for (byte each : bytes) {
             at = automaton.step(at, each);
-            if (at == automaton.dead) {
+            if (at.isDead()) {
                 break;
             }
         }
@@ -129,7 +133,8 @@ public final class Matcher {
     }
 
     private boolean isFull() {
-        synchronized (tables) {
+        TokenMachine.Tables current = tables;
+        synchronized (current) {
             return tables.isFull();
         }
     }

@@ -20,7 +20,7 @@ final class PrefixTree {
 
     /// @param tokens bytes by id
     /// @param sorted the ids of this tree in unsigned order of their bytes
-    PrefixTree(byte @Nullable [][] tokens, int[] sorted) {
+    PrefixTree(byte[] @Nullable [] tokens, int[] sorted) {
         ids = sorted.clone();
         int capacity = 0;
         byte[] before = {};

@@ -7,7 +7,9 @@ import java.util.BitSet;
 import java.util.List;
 
 /// A regular language of bytes. Immutable.
-public sealed interface Regex {
+// RegexDifference alone has default methods: to load a record does not initialize this interface
+@SuppressWarnings("ClassInitializationDeadlock")
+public sealed interface Regex extends RegexDifference {
     /// The `max` of a repetition without a last time.
     int UNBOUNDED = -1;
 
@@ -85,16 +87,6 @@ public sealed interface Regex {
 
     static Regex and(Regex... all) {
         return new Intersection(List.of(all));
-    }
-
-    /// The texts of this language that are not in the other one.
-    default Regex minus(Regex other) {
-        return new Intersection(List.of(this, new Complement(other)));
-    }
-
-    /// The texts of this language in which no text of `marker` occurs, neither alone nor within.
-    default Regex without(Regex marker) {
-        return minus(sequence(ANY_BYTES, marker, ANY_BYTES));
     }
 
     /// Text in UTF-8 up to and with the first occurrence of `marker`.

@@ -340,7 +340,7 @@ final class RegexArena {
     /// Whether each text has at most one number of items before this tail: no item begins another
     /// one, and no item begins like the tail.
     private boolean isCountable(RegexNode item, RegexNode tail) {
-        if (item.opaque || tail.opaque || item.nullable || tail.nullable && tail != empty) {
+        if (item.opaque || tail.opaque || item.nullable || (tail.nullable && tail != empty)) {
             return false;
         }
         for (int c = 0; c < classes.count(); c++) {
@@ -359,7 +359,7 @@ final class RegexArena {
         Set<RegexNode> seen = new HashSet<>(open);
         for (int i = 0; i < open.size(); i++) {
             RegexNode node = open.get(i);
-            if (open.size() > LONGEST_ITEM || node.nullable && node != empty) {
+            if (open.size() > LONGEST_ITEM || (node.nullable && node != empty)) {
                 return false;
             }
             for (int c = 0; c < classes.count(); c++) {
@@ -404,7 +404,7 @@ final class RegexArena {
         if (least == 1 && max == 1) {
             return item;
         }
-        if (max == 1 && item.nullable || item == all) {
+        if ((max == 1 && item.nullable) || item == all) {
             return item;
         }
         if (item.kind == Kind.REPEAT && item.min == 0) {

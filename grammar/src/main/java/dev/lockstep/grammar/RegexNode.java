@@ -2,20 +2,28 @@
 package dev.lockstep.grammar;
 
 import java.util.BitSet;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /// A regular language in the normal form of its [RegexArena], and a state of the automaton that its
 /// derivatives are. Equal nodes of an arena are one object.
 final class RegexNode {
     enum Kind {
-        NOTHING,
-        EMPTY,
-        BYTES,
-        CONCATENATION,
-        UNION,
-        INTERSECTION,
-        COMPLEMENT,
-        REPEAT
+        NOTHING(0),
+        EMPTY(1),
+        BYTES(2),
+        CONCATENATION(3),
+        UNION(4),
+        INTERSECTION(5),
+        COMPLEMENT(6),
+        REPEAT(7);
+
+        /// In encoded grammars.
+        final int code;
+
+        Kind(int code) {
+            this.code = code;
+        }
     }
 
     enum Life {
@@ -53,7 +61,7 @@ final class RegexNode {
     int size;
 
     /// What follows a character of each slice, as far as [SliceSteps] knows.
-    RegexNode @Nullable [] afterSlices;
+    @Nullable Map<TokenSlice.Kind, RegexNode> afterSlices;
 
     /// Whether none of its texts begins another one; null before it is known.
     @Nullable Boolean prefixFree;

@@ -4,9 +4,9 @@ package dev.lockstep.grammar;
 import dev.lockstep.grammar.ExpressionNode.Kind;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.Deque;
-import java.util.IdentityHashMap;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -34,7 +34,7 @@ final class RuleAnalysis {
         boolean changed = true;
         while (changed) {
             changed = false;
-            Map<ExpressionNode, Boolean> seen = new IdentityHashMap<>();
+            Map<ExpressionNode, Boolean> seen = new HashMap<>();
             for (int i = rules.length - 1; i >= 0; i--) {
                 boolean now = truth(rules[i], nullable, true, seen);
                 changed |= now != nullable[i];
@@ -50,7 +50,7 @@ final class RuleAnalysis {
         boolean changed = true;
         while (changed) {
             changed = false;
-            Map<ExpressionNode, Boolean> seen = new IdentityHashMap<>();
+            Map<ExpressionNode, Boolean> seen = new HashMap<>();
             for (int i = rules.length - 1; i >= 0; i--) {
                 boolean now = truth(rules[i], productive, false, seen);
                 changed |= now != productive[i];
@@ -77,9 +77,11 @@ final class RuleAnalysis {
                     case TERMINAL -> !empty || node.nullable;
                     case SPECIAL -> !empty;
                     case REFERENCE -> ofRules[node.number];
-                    case REPEAT -> truth(node.head(), ofRules, empty, seen) | node.number == 0;
+                    case REPEAT -> {
+                        boolean item = truth(node.head(), ofRules, empty, seen);
+                        yield item || node.number == 0;
+                    }
                     case SEQUENCE -> {
-                        boolean all = true;
                         ExpressionNode rest = node;
                         List<ExpressionNode> passed = new ArrayList<>();
                         while (rest.kind == Kind.SEQUENCE && !seen.containsKey(rest)) {
@@ -87,7 +89,7 @@ final class RuleAnalysis {
                             truth(rest.head(), ofRules, empty, seen);
                             rest = rest.tail();
                         }
-                        all = truth(rest, ofRules, empty, seen);
+                        boolean all = truth(rest, ofRules, empty, seen);
                         for (ExpressionNode each : passed.reversed()) {
                             all &= truth(each.head(), ofRules, empty, seen);
                             seen.put(each, all);
@@ -111,8 +113,8 @@ final class RuleAnalysis {
     /// @param hidden gets those of them that come after something that may be empty; null for none
     Set<Integer> beginnings(ExpressionNode start, @Nullable Set<Integer> hidden) {
         Set<Integer> rulesAtBegin = new LinkedHashSet<>();
-        Set<ExpressionNode> visible = Collections.newSetFromMap(new IdentityHashMap<>());
-        Set<ExpressionNode> covered = Collections.newSetFromMap(new IdentityHashMap<>());
+        Set<ExpressionNode> visible = new HashSet<>();
+        Set<ExpressionNode> covered = new HashSet<>();
         Deque<ExpressionNode> work = new ArrayDeque<>();
         Deque<Boolean> after = new ArrayDeque<>();
         work.push(start);

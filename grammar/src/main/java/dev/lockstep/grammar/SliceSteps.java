@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.grammar;
 
+import java.util.EnumMap;
+
 /// Tells of states of terminals whether they treat all characters of a slice alike.
 final class SliceSteps {
     static final int UNKNOWN = -1;
@@ -92,12 +94,12 @@ final class SliceSteps {
     /// all.
     private RegexNode after(RegexNode state, TokenSlice.Kind slice) {
         if (state.afterSlices == null) {
-            state.afterSlices = new RegexNode[TokenSlice.Kind.values().length];
+            state.afterSlices = new EnumMap<>(TokenSlice.Kind.class);
         }
-        RegexNode known = state.afterSlices[slice.ordinal()];
+        RegexNode known = state.afterSlices.get(slice);
         if (known == null) {
             known = find(state, slice);
-            state.afterSlices[slice.ordinal()] = known;
+            state.afterSlices.put(slice, known);
         }
         return known;
     }

@@ -29,7 +29,7 @@ public final class TextMatcher {
         for (int i = 0; i < bytes.length; i++) {
             automaton.budget.beginCall();
             Configuration next = automaton.step(place, bytes[i]);
-            if (next == automaton.dead) {
+            if (next.isDead()) {
                 return i;
             }
             place = next;
@@ -40,7 +40,7 @@ public final class TextMatcher {
     /// Goes on by a special token. False, and nothing changes, if it is not allowed.
     public boolean acceptSpecial(int id) {
         Configuration next = automaton.special(place, id);
-        if (next == automaton.dead) {
+        if (next.isDead()) {
             return false;
         }
         place = next;

@@ -270,7 +270,7 @@ final class TokenMasks {
             steps++;
             Configuration next = automaton.step(places[depth], tree.valueOf(node));
             int end = tree.end(node);
-            if (next == automaton.dead) {
+            if (next.isDead()) {
                 node = end;
                 continue;
             }

@@ -22,13 +22,13 @@ final class TokenSlice {
         boolean has(int ascii) {
             return switch (this) {
                 case PLAIN -> ascii >= 0x20 && ascii < 0x7F && ascii != '"' && ascii != '\\';
-                case WORDS -> isLetter(ascii) || ascii >= '0' && ascii <= '9';
+                case WORDS -> isLetter(ascii) || (ascii >= '0' && ascii <= '9');
                 case LETTERS -> isLetter(ascii);
             };
         }
 
         private static boolean isLetter(int ascii) {
-            return ascii == ' ' || ascii >= 'A' && ascii <= 'Z' || ascii >= 'a' && ascii <= 'z';
+            return ascii == ' ' || (ascii >= 'A' && ascii <= 'Z') || (ascii >= 'a' && ascii <= 'z');
         }
 
         /// How many bytes follow the first one of a character of the slice; -1 if none begins so.
@@ -58,7 +58,7 @@ final class TokenSlice {
     /// Tokens of at most as many characters as the length at the same index.
     private final long[][] upTo;
 
-    TokenSlice(Kind kind, byte @Nullable [][] tokens, int[] sorted, int words) {
+    TokenSlice(Kind kind, byte[] @Nullable [] tokens, int[] sorted, int words) {
         this.kind = kind;
         var byLength = new TreeMap<Integer, long[]>();
         int[] inside = new int[sorted.length];

@@ -4,6 +4,7 @@ package dev.lockstep.grammar;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -15,7 +16,7 @@ public final class TokenTrie {
     private static final int ID_BITS = 23;
 
     private final int vocabulary;
-    private final byte @Nullable [][] tokens;
+    private final byte[] @Nullable [] tokens;
     private final boolean[] specials;
     final PrefixTree all;
 
@@ -23,7 +24,7 @@ public final class TokenTrie {
     final List<TokenSlice> slices;
 
     /// @param tokens bytes by id, null where an id has none
-    public TokenTrie(byte @Nullable [][] tokens, Set<Integer> specials) {
+    public TokenTrie(byte[] @Nullable [] tokens, Set<Integer> specials) {
         if (tokens.length > 1 << ID_BITS) {
             throw new IllegalArgumentException(
                     "a vocabulary of %d tokens, more than %d"
@@ -58,16 +59,16 @@ public final class TokenTrie {
             if (text != null) {
                 long key = 0;
                 for (int i = 0; i < KEY_BYTES; i++) {
-                    key = key << 8 | (i < text.length ? text[i] & 0xFF : 0);
+                    key = (key << 8) | (i < text.length ? text[i] & 0xFF : 0);
                 }
                 // the sign bit stays clear, so that signed order is unsigned order
-                keys[count++] = key << ID_BITS | id;
+                keys[count++] = (key << ID_BITS) | id;
             }
         }
         Arrays.sort(keys, 0, count);
         int[] ids = new int[count];
         for (int i = 0; i < count; i++) {
-            ids[i] = (int) (keys[i] & (1 << ID_BITS) - 1);
+            ids[i] = (int) (keys[i] & ((1 << ID_BITS) - 1));
         }
         int first = 0;
         for (int i = 1; i <= count; i++) {
@@ -85,7 +86,11 @@ public final class TokenTrie {
             for (int i = from; i < to; i++) {
                 alike.add(ids[i]);
             }
-            alike.sort((a, b) -> Arrays.compareUnsigned(tokens[a], tokens[b]));
+            alike.sort(
+                    (a, b) ->
+                            Arrays.compareUnsigned(
+                                    Objects.requireNonNull(tokens[a]),
+                                    Objects.requireNonNull(tokens[b])));
             for (int i = from; i < to; i++) {
                 ids[i] = alike.get(i - from);
             }

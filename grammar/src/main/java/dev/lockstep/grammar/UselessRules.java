@@ -3,14 +3,14 @@ package dev.lockstep.grammar;
 
 import dev.lockstep.grammar.ExpressionNode.Kind;
 import java.util.ArrayList;
-import java.util.IdentityHashMap;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
 /// Takes what matches no text out of rules, so that whatever can be begun can be ended.
 final class UselessRules {
     private final ExpressionArena arena;
-    private final Map<ExpressionNode, ExpressionNode> results = new IdentityHashMap<>();
+    private final Map<ExpressionNode, ExpressionNode> results = new HashMap<>();
     private boolean[] productive = {};
 
     UselessRules(ExpressionArena arena) {

@@ -8,19 +8,20 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /// The tokens of a `tokenizer.json` whose characters stand for bytes, without its added tokens.
 final class ByteLevelVocabulary {
     private ByteLevelVocabulary() {}
 
-    static byte[][] read(Path file) throws IOException {
+    static byte[] @Nullable [] read(Path file) throws IOException {
         JsonNode root = new ObjectMapper().readTree(file.toFile());
         JsonNode vocabulary = root.get("model").get("vocab");
         int size = 0;
         for (Map.Entry<String, JsonNode> each : vocabulary.properties()) {
             size = Math.max(size, each.getValue().asInt() + 1);
         }
-        byte[][] tokens = new byte[size][];
+        byte[] @Nullable [] tokens = new byte[size][];
         Map<Character, Integer> bytes = bytesByCharacter();
         for (Map.Entry<String, JsonNode> each : vocabulary.properties()) {
             tokens[each.getValue().asInt()] = bytes(each.getKey(), bytes);
@@ -46,7 +47,7 @@ final class ByteLevelVocabulary {
         Map<Character, Integer> bytes = new HashMap<>();
         int other = 256;
         for (int value = 0; value < 256; value++) {
-            boolean visible = value >= '!' && value <= '~' || value >= 0xA1 && value != 0xAD;
+            boolean visible = (value >= '!' && value <= '~') || (value >= 0xA1 && value != 0xAD);
             bytes.put((char) (visible ? value : other++), value);
         }
         return bytes;

@@ -20,6 +20,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /// Times of compiling the schemas of a file of JSON lines, and of the mask before each token of
 /// their instances, states that are seen for the first time included: on one thread, in CPU time,
@@ -43,7 +44,7 @@ final class MaskBench {
     private final List<Long> replays = new ArrayList<>();
     private int refused;
 
-    private MaskBench(byte[][] tokens, TokenTrie trie) {
+    private MaskBench(byte[] @Nullable [] tokens, TokenTrie trie) {
         this.trie = trie;
         for (int id = 0; id < tokens.length; id++) {
             if (tokens[id] != null) {
@@ -53,11 +54,11 @@ final class MaskBench {
     }
 
     public static void main(String... args) throws IOException {
-        byte[][] tokens =
+        byte[] @Nullable [] tokens =
                 args.length > 1
                         ? ByteLevelVocabulary.read(Path.of(args[1]))
                         : MadeVocabulary.of(MADE, MADE_SPECIALS);
-        TokenTrie trie = null;
+        var trie = new TokenTrie(tokens, Set.of());
         for (int i = 0; i < ROUNDS; i++) {
             long start = now();
             trie = new TokenTrie(tokens, Set.of());

@@ -161,8 +161,8 @@ final class ReferenceRecognizer {
                         case Expression.Terminal terminal -> viable(terminal.regex(), from);
                         case Expression.Special special ->
                                 from == text.length
-                                        || from == text.length - 1
-                                                && text[from] == SPECIAL + special.id();
+                                        || (from == text.length - 1
+                                                && text[from] == SPECIAL + special.id());
                         case Expression.Sequence sequence -> viable(sequence.items(), 0, from);
                         case Expression.Choice choice -> {
                             boolean any = false;
