@@ -133,7 +133,7 @@ final class ExpressionArena {
         ExpressionNode next = tail.kind == Kind.SEQUENCE ? tail.head() : tail;
         if (head.kind == Kind.TERMINAL && next.kind == Kind.TERMINAL) {
             RegexNode first = Objects.requireNonNull(head.regex);
-            if (regexes.size(first) <= RegexArena.LARGE) {
+            if (first.size() <= RegexArena.LARGE) {
                 RegexNode second = Objects.requireNonNull(next.regex);
                 ExpressionNode both = terminal(regexes.concatenation(first, second));
                 return next == tail ? both : node(Kind.SEQUENCE, null, 0, 0, both, tail.tail());
@@ -184,7 +184,7 @@ final class ExpressionArena {
         int least = item.nullable ? 0 : min;
         if (item.kind == Kind.TERMINAL) {
             RegexNode regex = Objects.requireNonNull(item.regex);
-            if (regexes.size(regex) <= RegexArena.LARGE || max == 1) {
+            if (regex.size() <= RegexArena.LARGE || max == 1) {
                 return terminal(regexes.repeat(regex, least, max));
             }
         }

@@ -7,7 +7,6 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Collection;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -26,9 +25,6 @@ final class RegexArena {
     static final RegexNode UNEVEN =
             new RegexNode(-1, Kind.NOTHING, false, false, 0, RegexNode.NONE, null, 0, 0);
 
-    /// The states of an item whose repetitions are counted.
-    private static final int LONGEST_ITEM = 200;
-
     private static final int FACTOR_DEPTH = 200;
     private static final int NODE_BYTES = 120;
 
@@ -40,6 +36,8 @@ final class RegexArena {
     final RegexNode nothing;
     final RegexNode empty;
     final RegexNode all;
+    private final Derivatives derivatives = new Derivatives(this);
+    private final CountedTexts counted = new CountedTexts(this, derivatives);
     private boolean compiling = true;
 
     /// By id, what the grammar consists of.
@@ -263,7 +261,7 @@ final class RegexArena {
         return repeat(one.head(), Math.min(one.min, other.min), max);
     }
 
-    private static long last(int max) {
+    static long last(int max) {
         return max == Regex.UNBOUNDED ? Long.MAX_VALUE - 1 : max;
     }
 
@@ -290,7 +288,7 @@ final class RegexArena {
         if (set != null) {
             flat.add(bytes(set));
         }
-        joinRepeats(flat);
+        counted.joinRepeats(flat);
         if (flat.contains(nothing)) {
             return nothing;
         }
@@ -298,78 +296,6 @@ final class RegexArena {
             return anyNotNullable(flat.toArray(RegexNode.NONE)) ? nothing : empty;
         }
         return combined(Kind.INTERSECTION, flat, this.all);
-    }
-
-    /// Joins repetitions of one item before one tail, if no text holds two different numbers of
-    /// them.
-    private void joinRepeats(Set<RegexNode> items) {
-        Map<List<RegexNode>, RegexNode> known = new HashMap<>();
-        for (RegexNode item : List.copyOf(items)) {
-            RegexNode head = item.kind == Kind.CONCATENATION ? item.head() : item;
-            if (head.kind != Kind.REPEAT) {
-                continue;
-            }
-            RegexNode tail = item == head ? empty : item.tail();
-            List<RegexNode> key = List.of(head.head(), tail);
-            RegexNode other = known.putIfAbsent(key, item);
-            if (other != null && isCountable(head.head(), tail)) {
-                RegexNode before = other.kind == Kind.CONCATENATION ? other.head() : other;
-                int min = Math.max(before.min, head.min);
-                long max = Math.min(last(before.max), last(head.max));
-                boolean endless = before.max == Regex.UNBOUNDED && head.max == Regex.UNBOUNDED;
-                RegexNode both =
-                        max < min
-                                ? nothing
-                                : concatenation(
-                                        repeat(
-                                                head.head(),
-                                                min,
-                                                endless ? Regex.UNBOUNDED : (int) max),
-                                        tail);
-                items.remove(other);
-                items.remove(item);
-                items.add(both);
-                if (both == nothing) {
-                    return;
-                }
-                known.put(key, both);
-            }
-        }
-    }
-
-    /// Whether each text has at most one number of items before this tail: no item begins another
-    /// one, and no item begins like the tail.
-    private boolean isCountable(RegexNode item, RegexNode tail) {
-        if (item.opaque || tail.opaque || item.nullable || (tail.nullable && tail != empty)) {
-            return false;
-        }
-        for (int c = 0; c < classes.count(); c++) {
-            if (derivative(item, c) != nothing && derivative(tail, c) != nothing) {
-                return false;
-            }
-        }
-        if (item.prefixFree == null) {
-            item.prefixFree = findPrefixFree(item);
-        }
-        return item.prefixFree;
-    }
-
-    private boolean findPrefixFree(RegexNode item) {
-        List<RegexNode> open = new ArrayList<>(List.of(item));
-        Set<RegexNode> seen = new HashSet<>(open);
-        for (int i = 0; i < open.size(); i++) {
-            RegexNode node = open.get(i);
-            if (open.size() > LONGEST_ITEM || (node.nullable && node != empty)) {
-                return false;
-            }
-            for (int c = 0; c < classes.count(); c++) {
-                RegexNode next = derivative(node, c);
-                if (seen.add(next)) {
-                    open.add(next);
-                }
-            }
-        }
-        return true;
     }
 
     private static RegexNode[] one(RegexNode node) {
@@ -450,179 +376,13 @@ final class RegexArena {
         return changed ? repeatedForever(union(plain)) : item;
     }
 
-    /// The derivative: what may follow a byte of this class; it may be empty unseen.
-    private RegexNode derivative(RegexNode node, int byteClass) {
-        RegexNode[] row = node.next;
-        if (row == null) {
-            budget.allocate(16 + 4L * classes.count());
-            row = new RegexNode[classes.count()];
-            node.next = row;
-        }
-        RegexNode known = row[byteClass];
-        if (known != null) {
-            return known;
-        }
-        RegexNode result = derive(node, byteClass);
-        row[byteClass] = result;
-        return result;
-    }
-
-    private RegexNode derive(RegexNode node, int byteClass) {
-        budget.work(1);
-        return switch (node.kind) {
-            case NOTHING, EMPTY -> nothing;
-            case BYTES ->
-                    Objects.requireNonNull(node.set).get(classes.representative(byteClass))
-                            ? empty
-                            : nothing;
-            case CONCATENATION -> deriveConcatenation(node, byteClass);
-            case UNION -> union(deriveAll(node, byteClass));
-            case INTERSECTION -> deriveIntersection(node, byteClass);
-            case COMPLEMENT -> complement(derive(node.head(), byteClass));
-            case REPEAT -> {
-                RegexNode first = derive(node.head(), byteClass);
-                if (first == nothing) {
-                    yield nothing;
-                }
-                int max = node.max == Regex.UNBOUNDED ? Regex.UNBOUNDED : node.max - 1;
-                yield concatenation(first, repeat(node.head(), Math.max(0, node.min - 1), max));
-            }
-        };
-    }
-
-    private RegexNode deriveConcatenation(RegexNode node, int byteClass) {
-        RegexNode rest = node;
-        List<RegexNode> options = null;
-        while (true) {
-            boolean last = rest.kind != Kind.CONCATENATION;
-            RegexNode head = last ? rest : rest.head();
-            RegexNode first = derive(head, byteClass);
-            RegexNode option = last || first == nothing ? first : concatenation(first, rest.tail());
-            boolean more = !last && head.nullable;
-            if (options == null && !more) {
-                return option;
-            }
-            if (options == null) {
-                options = new ArrayList<>();
-            }
-            options.add(option);
-            if (!more) {
-                return union(options);
-            }
-            rest = rest.tail();
-        }
-    }
-
-    private List<RegexNode> deriveAll(RegexNode node, int byteClass) {
-        List<RegexNode> results = new ArrayList<>();
-        for (RegexNode item : node.items) {
-            RegexNode result = derive(item, byteClass);
-            if (result != nothing) {
-                results.add(result);
-            }
-        }
-        return results;
-    }
-
-    private RegexNode deriveIntersection(RegexNode node, int byteClass) {
-        List<RegexNode> results = new ArrayList<>(node.items.length);
-        for (RegexNode item : node.items) {
-            RegexNode result = derive(item, byteClass);
-            if (result == nothing) {
-                return nothing;
-            }
-            results.add(result);
-        }
-        return intersection(results);
-    }
-
     /// What may follow a byte of this class; [#nothing] if no text goes on so.
     RegexNode step(RegexNode node, int byteClass) {
-        RegexNode[] row = node.next;
-        RegexNode next = row == null ? null : row[byteClass];
-        if (next == null) {
-            next = derivative(node, byteClass);
-        }
-        return next.life == RegexNode.Life.ALIVE || alive(next) ? next : nothing;
+        return derivatives.step(node, byteClass);
     }
 
-    /// Whether the language has any text: searched breadth first among its derivatives.
-    boolean alive(RegexNode start) {
-        if (start.life != RegexNode.Life.UNKNOWN) {
-            return start.life == RegexNode.Life.ALIVE;
-        }
-        Map<RegexNode, RegexNode> parents = new LinkedHashMap<>();
-        List<RegexNode> queue = new ArrayList<>();
-        parents.put(start, start);
-        queue.add(start);
-        for (int i = 0; i < queue.size(); i++) {
-            RegexNode node = queue.get(i);
-            for (int c = 0; c < classes.count(); c++) {
-                RegexNode next = derivative(node, c);
-                budget.work(1);
-                if (next.life == RegexNode.Life.ALIVE) {
-                    RegexNode each = node;
-                    while (each.life != RegexNode.Life.ALIVE) {
-                        each.life = RegexNode.Life.ALIVE;
-                        each = Objects.requireNonNull(parents.get(each));
-                    }
-                    queue.reversed().forEach(RegexArena::markAlive);
-                    return true;
-                }
-                if (next.life == RegexNode.Life.UNKNOWN
-                        && parents.putIfAbsent(next, node) == null) {
-                    queue.add(next);
-                }
-            }
-        }
-        for (RegexNode each : queue) {
-            each.life = RegexNode.Life.DEAD;
-        }
-        return false;
-    }
-
-    /// Says so of a node of which a known derivative has a text.
-    private static void markAlive(RegexNode node) {
-        if (node.next != null && node.life == RegexNode.Life.UNKNOWN) {
-            for (RegexNode next : node.next) {
-                if (next != null && next.life == RegexNode.Life.ALIVE) {
-                    node.life = RegexNode.Life.ALIVE;
-                    return;
-                }
-            }
-        }
-    }
-
-    /// The number of parts of a language of bounded length; above [#LARGE] for others.
-    int size(RegexNode node) {
-        if (node.size == 0) {
-            node.size = Math.min(LARGE + 1, measure(node));
-        }
-        return node.size;
-    }
-
-    private int measure(RegexNode node) {
-        if (node.opaque) {
-            return LARGE + 1;
-        }
-        int sum = 1;
-        RegexNode rest = node;
-        while (rest.kind == Kind.CONCATENATION && sum <= LARGE) {
-            sum += size(rest.head()) + 1;
-            rest = rest.tail();
-        }
-        if (rest != node) {
-            return sum > LARGE ? sum : sum + size(rest);
-        }
-        for (RegexNode item : node.items) {
-            if (sum > LARGE) {
-                return sum;
-            }
-            sum += size(item);
-        }
-        if (node.kind == Kind.REPEAT) {
-            return node.max == Regex.UNBOUNDED || node.max > LARGE ? LARGE + 1 : sum * node.max;
-        }
-        return sum;
+    /// Whether the language has any text.
+    boolean alive(RegexNode node) {
+        return derivatives.alive(node);
     }
 }

@@ -58,7 +58,7 @@ final class RegexNode {
 
     /// The number of parts of a language without unbounded parts; above [RegexArena#LARGE] for
     /// others; 0 before it is known.
-    int size;
+    private int size;
 
     /// What follows a character of each slice, as far as [SliceSteps] knows.
     @Nullable Map<TokenSlice.Kind, RegexNode> afterSlices;
@@ -97,6 +97,41 @@ final class RegexNode {
 
     RegexNode tail() {
         return items[1];
+    }
+
+    /// The number of parts of a language of bounded length; above [RegexArena#LARGE] for others.
+    int size() {
+        if (size == 0) {
+            size = Math.min(RegexArena.LARGE + 1, measure());
+        }
+        return size;
+    }
+
+    private int measure() {
+        if (opaque) {
+            return RegexArena.LARGE + 1;
+        }
+        int sum = 1;
+        RegexNode rest = this;
+        while (rest.kind == Kind.CONCATENATION && sum <= RegexArena.LARGE) {
+            sum += rest.head().size() + 1;
+            rest = rest.tail();
+        }
+        if (rest != this) {
+            return sum > RegexArena.LARGE ? sum : sum + rest.size();
+        }
+        for (RegexNode item : items) {
+            if (sum > RegexArena.LARGE) {
+                return sum;
+            }
+            sum += item.size();
+        }
+        if (kind == Kind.REPEAT) {
+            return max == Regex.UNBOUNDED || max > RegexArena.LARGE
+                    ? RegexArena.LARGE + 1
+                    : sum * max;
+        }
+        return sum;
     }
 
     /// As [Object#hashCode], but the same in every run.
