@@ -5,7 +5,9 @@ import java.io.ByteArrayOutputStream;
 
 /// Follows one sequence of tokens through a grammar. For one thread at a time.
 ///
-/// Tokens that end a text are not in a grammar: where [#mayEnd] is true, the caller allows them.
+/// Tokens that end a text are not in a grammar: where [#mayEnd] is true, the caller allows them. A
+/// call that exceeds a limit of the grammar throws a [GrammarException] and leaves the matcher
+/// where it was.
 public final class Matcher {
     /// [#forcedBytes] stops here; the rest is found after these.
     private static final int LONGEST_FORCED = 4_096;
@@ -39,6 +41,9 @@ public final class Matcher {
 
     /// Goes on by a token. False, and nothing changes, if the grammar does not allow it.
     public boolean accept(int id) {
+        if (count >= renewAt && isFull()) {
+            renew();
+        }
         Configuration next;
         TokenMachine.Tables current = tables;
         synchronized (current) {
@@ -50,9 +55,6 @@ public final class Matcher {
         }
         place = next;
         count++;
-        if (count >= renewAt && isFull()) {
-            renew();
-        }
         return true;
     }
 
