@@ -215,4 +215,31 @@ class CompiledGrammarTest {
                         () -> compile(grammar("start", Expression.reference("other"))));
         assertEquals("the grammar has no rule other", e.getMessage());
     }
+
+    @Test
+    void numbersOfTimesMeetOnlyWhereEachTextHasOneOfThem() {
+        CompiledGrammar strings =
+                compile(
+                        grammar(
+                                "start",
+                                Expression.terminal(
+                                        Regex.and(
+                                                JsonGrammars.string(2, Regex.UNBOUNDED),
+                                                JsonGrammars.string(0, 4)))));
+        // two or three times one or two letters, and four or five times
+        Regex letters = Regex.union(Regex.text("a"), Regex.text("aa"));
+        CompiledGrammar ambiguous =
+                compile(
+                        grammar(
+                                "start",
+                                Expression.terminal(
+                                        Regex.and(
+                                                new Regex.Repeat(letters, 2, 3),
+                                                new Regex.Repeat(letters, 4, 5)))));
+        for (int length = 0; length < 12; length++) {
+            String text = "a".repeat(length);
+            assertEquals(2 <= length && length <= 4, matches(strings, "\"" + text + "\""), text);
+            assertEquals(4 <= length && length <= 6, matches(ambiguous, text), text);
+        }
+    }
 }
