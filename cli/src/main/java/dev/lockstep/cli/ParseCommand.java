@@ -17,6 +17,7 @@ import dev.lockstep.text.tools.AnswerFormat;
 import dev.lockstep.text.tools.TemplateTools;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.time.ZoneId;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -51,7 +52,7 @@ final class ParseCommand extends JsonLinesCommand {
     @Override
     JsonLines.Step step(Settings settings) throws InterruptedException {
         ChatTemplate template = TemplateChoice.of(settings);
-        Clock clock = Clock.systemDefaultZone();
+        Clock clock = Clock.system(ZoneId.systemDefault());
         AnswerFormat format = format(settings, template, clock);
         return line -> parse(template, format, clock, line);
     }

@@ -21,7 +21,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 final class ParseCommandTest {
     private static final String REQUEST =
-            "{\"messages\": [{\"role\": \"user\", \"content\": \"?\"}], \"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"f\", \"parameters\": {}}}], \"output\": %s}\n";
+            "{\"messages\": [{\"role\": \"user\", \"content\": \"?\"}], \"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"f\", \"parameters\": {}}}], \"output\": ";
 
     @TempDir Path folder;
     private Path template = Path.of("");
@@ -37,7 +37,7 @@ final class ParseCommandTest {
     private String parse(String output, String... more) throws Exception {
         var in =
                 new ByteArrayInputStream(
-                        REQUEST.formatted(output).getBytes(StandardCharsets.UTF_8));
+                        (REQUEST + output + "}\n").getBytes(StandardCharsets.UTF_8));
         var out = new ByteArrayOutputStream();
         List<String> arguments = new ArrayList<>(List.of("--template=" + template));
         arguments.addAll(List.of(more));

@@ -67,7 +67,7 @@ final class JsonCallReader implements CallReader {
                         in.moveTo(in.at() + 1);
                         continue;
                     }
-                    if (state == State.AFTER && c == '}' || state == State.FIRST_KEY && c == '}') {
+                    if (c == '}' && (state == State.AFTER || state == State.FIRST_KEY)) {
                         in.moveTo(in.at() + 1);
                         return end(sink);
                     }

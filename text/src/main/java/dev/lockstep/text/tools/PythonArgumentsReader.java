@@ -65,8 +65,8 @@ final class PythonArgumentsReader implements CallReader {
     private Progress key(Input in, CallSink sink) {
         CharSequence text = in.text();
         int end = in.at();
-        while (end < text.length() && Character.isJavaIdentifierPart(text.charAt(end))
-                || end < text.length() && text.charAt(end) == '-') {
+        while (end < text.length()
+                && (Character.isJavaIdentifierPart(text.charAt(end)) || text.charAt(end) == '-')) {
             if (++end - in.at() > MAX_KEY) {
                 return Progress.FAILED;
             }

@@ -51,7 +51,7 @@ final class SchemaRules {
 
     /// The arguments as a JSON object.
     Expression object() {
-        return json(schema);
+        return grammar(schema);
     }
 
     Expression tagged(ArgumentForm.Tagged form) {
@@ -201,18 +201,22 @@ final class SchemaRules {
         return Expression.reference(name);
     }
 
-    /// Adds the rules of a schema.
-    private Expression json(JsonNode part) {
-        JsonNode whole = part;
-        if (part != schema && part instanceof ObjectNode object) {
-            ObjectNode withDefinitions = object.deepCopy();
-            for (String definitions : List.of("$defs", "definitions")) {
-                if (schema.has(definitions)) {
-                    withDefinitions.set(definitions, schema.get(definitions));
-                }
-            }
-            whole = withDefinitions;
+    /// A property's value as JSON.
+    private Expression json(JsonNode property) {
+        if (!(property instanceof ObjectNode object)) {
+            return grammar(property);
         }
+        ObjectNode withDefinitions = object.deepCopy();
+        for (String definitions : List.of("$defs", "definitions")) {
+            if (schema.has(definitions)) {
+                withDefinitions.set(definitions, schema.get(definitions));
+            }
+        }
+        return grammar(withDefinitions);
+    }
+
+    /// Adds the rules of a schema.
+    private Expression grammar(JsonNode whole) {
         Grammar grammar = JsonSchema.grammar(whole.toString(), layout, SchemaLimits.DEFAULT);
         String own = prefix + "s" + grammars++ + ".";
         grammar.rules().forEach((name, body) -> rules.put(own + name, renamed(body, own)));
