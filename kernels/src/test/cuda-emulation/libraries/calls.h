@@ -68,6 +68,12 @@ class Calls {
 
   uint64_t total() { return total_; }
 
+  // The i-th function that was called, or null.
+  const Count* at(size_t i) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return i < used_ ? &counts_[i] : nullptr;
+  }
+
   // Replaces the faults; those of all functions count from now on.
   void fail(const std::string& list) {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -143,6 +149,12 @@ class Calls {
 LS_EXPORT inline __attribute__((used)) uint64_t ls_emulation_calls(const char* function) {
   ls_emulation::Calls& calls = ls_emulation::Calls::all();
   return strcmp(function, "*") == 0 ? calls.total() : calls.of(function)->calls.load();
+}
+
+// The name of the i-th function of this library that was called, or null.
+LS_EXPORT inline __attribute__((used)) const char* ls_emulation_function(uint64_t i) {
+  const ls_emulation::Count* count = ls_emulation::Calls::all().at(i);
+  return count == nullptr ? nullptr : count->function;
 }
 
 // Replaces what CUDA_EMULATION_FAULTS says for this library. The calls of a function count from the process's start.

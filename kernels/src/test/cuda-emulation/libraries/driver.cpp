@@ -32,6 +32,15 @@ LS_EXPORT void ls_emulation_set_delay(long micros) {
 // Lets streams go on that a fault holds.
 LS_EXPORT void ls_emulation_release() { Hold::releases()++; }
 
+// Gives this process what a new one would find after an error that nothing survives. No work may be in a stream.
+LS_EXPORT void ls_emulation_renew() {
+  Lock lock(Device::lock());
+  for (const auto& device : machine().devices) device->renew();
+  machine().streams.clear();
+  machine().captures.clear();
+  Device::sticky() = SUCCESS;
+}
+
 // NVIDIA's own libraries look for it when they find a driver.
 LS_EXPORT int cuGetExportTable(const void** table, const void*) { return *table = nullptr, NOT_FOUND; }
 

@@ -148,6 +148,14 @@ class Device {
 
   void forget(Stream* stream) { streams_.erase(stream); }
 
+  // Gives up everything of the context.
+  void renew() {
+    streams_.clear();
+    Memory::all().free_all(ordinal);
+    used = 0;
+    retained = 0;
+  }
+
   // Waits until `done` holds, running all that there is. Returns the sticky error.
   template <class Done>
   int wait(std::unique_lock<std::mutex>& held, Done done) {

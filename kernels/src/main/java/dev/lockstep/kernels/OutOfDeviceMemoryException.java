@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.kernels;
 
-/// Thrown by [Kernels#reserve] if ops need more scratch memory than is free.
+/// Thrown if a device has less free memory than is to be allocated.
 public final class OutOfDeviceMemoryException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
     private final long needed;
     private final long free;
 
-    public OutOfDeviceMemoryException(long needed, long free) {
-        super(
-                "ops need %d MiB more of scratch memory, %d MiB are free"
-                        .formatted(needed >> 20, free >> 20));
+    /// Creates the exception of [Kernels#reserve].
+    OutOfDeviceMemoryException(long needed, long free) {
+        this("ops need %d MiB more of scratch memory".formatted(needed >> 20), needed, free);
+    }
+
+    /// @param what failed
+    public OutOfDeviceMemoryException(String what, long needed, long free) {
+        super("%s, %d MiB are free".formatted(what, free >> 20));
         this.needed = needed;
         this.free = free;
     }

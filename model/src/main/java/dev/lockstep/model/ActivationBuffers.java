@@ -8,12 +8,12 @@ import dev.lockstep.kernels.DeviceBuffer;
 import dev.lockstep.kernels.ExpertScratch;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.KvLayout;
+import dev.lockstep.kernels.Owned;
 import dev.lockstep.kernels.PagedKv;
 import dev.lockstep.kernels.Tensor;
 import dev.lockstep.nccl.Communicator;
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 
@@ -31,6 +31,7 @@ public final class ActivationBuffers implements AutoCloseable {
 
     private final Communicator communicator;
     private final int maxLogitRows;
+    private final Owned owned = new Owned();
     private final DeviceBuffer local;
     private final Tensor residual;
     private final Tensor hidden;
@@ -60,7 +61,8 @@ public final class ActivationBuffers implements AutoCloseable {
         this.maxLogitRows = maxLogitRows;
         Sizes sizes = Sizes.of(config, shard);
         DType type = kernels.activationType();
-        this.local = kernels.allocate(localBytes(config, shard, type, maxTokens, maxLogitRows));
+        long bytes = localBytes(config, shard, type, maxTokens, maxLogitRows);
+        this.local = owned.add(kernels.allocate(bytes), DeviceBuffer::close);
         this.residual = take(type, maxTokens, sizes.hidden);
         this.hidden = take(type, maxTokens, sizes.hidden);
         this.qkv = take(type, maxTokens, sizes.qkv);
@@ -73,16 +75,25 @@ public final class ActivationBuffers implements AutoCloseable {
         this.expertOutput = take(type, rows, sizes.expertHidden);
         this.logitInput = take(type, maxLogitRows, sizes.hidden);
         this.logits = take(DType.F32, maxLogitRows, gatheredLogits(config, shard));
-        this.partial =
-                communicator
-                        .allocate((long) maxTokens * sizes.hidden * type.bytes())
-                        .tensor(0, type, maxTokens, sizes.hidden);
-        this.shardLogits = shard.size() == 1 ? logits : allocateShardLogits(config, shard);
-        Map<KvLayout, PagedKv> pools = new HashMap<>();
-        for (KvLayout layout : model.kvLayouts()) {
-            KvLayout one = layout.ofOneLayer();
-            int blocks = stepKvBlocks(maxTokens, maxLogitRows, one.blockSize());
-            stepKv.add(pools.computeIfAbsent(one, each -> kernels.allocateKv(each, blocks)));
+        try {
+            this.partial =
+                    communicator
+                            .allocate((long) maxTokens * sizes.hidden * type.bytes())
+                            .tensor(0, type, maxTokens, sizes.hidden);
+            this.shardLogits = shard.size() == 1 ? logits : allocateShardLogits(config, shard);
+            Map<KvLayout, PagedKv> pools = new HashMap<>();
+            for (KvLayout layout : model.kvLayouts()) {
+                KvLayout one = layout.ofOneLayer();
+                int blocks = stepKvBlocks(maxTokens, maxLogitRows, one.blockSize());
+                stepKv.add(
+                        pools.computeIfAbsent(
+                                one,
+                                each ->
+                                        owned.add(
+                                                kernels.allocateKv(each, blocks), PagedKv::close)));
+            }
+        } catch (RuntimeException failure) {
+            throw owned.closedAfter(failure);
         }
     }
 
@@ -247,8 +258,7 @@ public final class ActivationBuffers implements AutoCloseable {
 
     @Override
     public void close() {
-        local.close();
-        new HashSet<>(stepKv).forEach(PagedKv::close);
+        owned.close();
     }
 
     private Tensor take(DType type, int rows, int columns) {

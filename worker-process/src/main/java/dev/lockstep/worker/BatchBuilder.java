@@ -2,6 +2,7 @@
 package dev.lockstep.worker;
 
 import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.Owned;
 import dev.lockstep.kernels.PagedBatch;
 import dev.lockstep.kernels.Sampler;
 import dev.lockstep.kernels.Tensor;
@@ -24,6 +25,7 @@ final class BatchBuilder implements AutoCloseable {
 
     private final int kvGroups;
     private final int blockSize;
+    private final Owned owned = new Owned();
     private final StepInputs inputs;
     private final BlockTables tables;
     private int entries;
@@ -67,11 +69,17 @@ final class BatchBuilder implements AutoCloseable {
         // each KV group.
         int sequences = limits.maxSequences();
         this.inputs =
-                new StepInputs(
-                        kernels,
-                        Math.max(sequences + 1, kvGroups * sequences),
-                        Math.max(limits.maxTokens(), sequences) + 1);
-        this.tables = new BlockTables(kernels, kvGroups, limits);
+                owned.add(
+                        new StepInputs(
+                                kernels,
+                                Math.max(sequences + 1, kvGroups * sequences),
+                                Math.max(limits.maxTokens(), sequences) + 1),
+                        StepInputs::close);
+        try {
+            this.tables = owned.add(new BlockTables(kernels, kvGroups, limits), BlockTables::close);
+        } catch (RuntimeException failure) {
+            throw owned.closedAfter(failure);
+        }
     }
 
     BlockTables tables() {
@@ -301,7 +309,6 @@ final class BatchBuilder implements AutoCloseable {
 
     @Override
     public void close() {
-        inputs.close();
-        tables.close();
+        owned.close();
     }
 }

@@ -41,14 +41,24 @@ final class CompletionWatcher implements AutoCloseable {
     }
 
     private void loop() {
+        Optional<Throwable> detached = attach();
         try {
-            kernels.attachThread();
             while (!Thread.currentThread().isInterrupted()) {
                 LaunchedStep step = watched.take();
-                receiver.ended(step, failure(step));
+                receiver.ended(step, detached.or(() -> failure(step)));
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
+        }
+    }
+
+    /// Returns why this thread can watch nothing; empty if it can.
+    private Optional<Throwable> attach() {
+        try {
+            kernels.attachThread();
+            return Optional.empty();
+        } catch (RuntimeException e) {
+            return Optional.of(e);
         }
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.worker;
 
+import dev.lockstep.kernels.Owned;
 import dev.lockstep.kernels.Recording;
 import java.util.Map;
 import java.util.NavigableMap;
@@ -14,9 +15,10 @@ import java.util.TreeMap;
 /// communicator.
 final class DecodeGraphs implements AutoCloseable {
     private final NavigableMap<Integer, Recording> bySize = new TreeMap<>();
+    private final Owned owned = new Owned();
 
     void add(int size, Recording recording) {
-        bySize.put(size, recording);
+        bySize.put(size, owned.add(recording, Recording::close));
     }
 
     /// Returns the smallest recorded number of rows that holds `rows`; empty if none does.
@@ -36,7 +38,7 @@ final class DecodeGraphs implements AutoCloseable {
 
     @Override
     public void close() {
-        bySize.values().forEach(Recording::close);
         bySize.clear();
+        owned.close();
     }
 }

@@ -4,6 +4,7 @@ package dev.lockstep.worker;
 import dev.lockstep.kernels.DType;
 import dev.lockstep.kernels.DeviceBuffer;
 import dev.lockstep.kernels.Kernels;
+import dev.lockstep.kernels.Owned;
 import dev.lockstep.kernels.Samples;
 import dev.lockstep.kernels.SamplingSettings;
 import dev.lockstep.kernels.Tensor;
@@ -27,8 +28,8 @@ final class SampleReader implements AutoCloseable {
     private static final int WIDTH = SamplingSettings.MAX_TOP_LOGPROBS;
 
     private final Kernels kernels;
+    private final Owned owned = new Owned();
     private final DeviceBuffer device;
-    private final Arena arena = Arena.ofShared();
     // One for each step in flight. The device needs only one: the copy precedes the next step in
     // the stream.
     private final MemorySegment[] hosts = new MemorySegment[StepsInFlight.DEPTH];
@@ -36,9 +37,14 @@ final class SampleReader implements AutoCloseable {
 
     SampleReader(Kernels kernels, int maxRows) {
         this.kernels = kernels;
-        this.device = kernels.allocate(Samples.bytes(maxRows));
-        for (int i = 0; i < hosts.length; i++) {
-            hosts[i] = kernels.allocateHost(Samples.bytes(maxRows), arena);
+        Arena arena = owned.add(Arena.ofShared(), Arena::close);
+        try {
+            this.device = owned.add(kernels.allocate(Samples.bytes(maxRows)), DeviceBuffer::close);
+            for (int i = 0; i < hosts.length; i++) {
+                hosts[i] = kernels.allocateHost(Samples.bytes(maxRows), arena);
+            }
+        } catch (RuntimeException failure) {
+            throw owned.closedAfter(failure);
         }
     }
 
@@ -109,7 +115,6 @@ final class SampleReader implements AutoCloseable {
 
     @Override
     public void close() {
-        device.close();
-        arena.close();
+        owned.close();
     }
 }

@@ -4,6 +4,7 @@ package dev.lockstep.worker;
 import dev.lockstep.kernels.DeviceLostException;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.Mark;
+import dev.lockstep.kernels.Owned;
 import dev.lockstep.kernels.PagedKv;
 import dev.lockstep.kernels.Recording;
 import dev.lockstep.kernels.Sampler;
@@ -49,7 +50,8 @@ final class Session implements AutoCloseable {
     private final ConstrainedSlots constrained;
     private final SampleReader samples;
     private final PositionReader positions;
-    private final DecodeGraphs graphs = new DecodeGraphs();
+    private final DecodeGraphs graphs;
+    private final Owned owned = new Owned();
     private final AtomicBoolean aborted = new AtomicBoolean();
     private long lastNumber;
     private long lastEndNanos = System.nanoTime();
@@ -69,14 +71,30 @@ final class Session implements AutoCloseable {
         this.kv = List.copyOf(kv);
         this.blocks = new StepBlocks(kernels, kv, held, limits.blockSize());
         this.limits = limits;
-        this.activations =
-                new ActivationBuffers(
-                        model, kernels, communicator, limits.maxTokens(), limits.maxSequences());
-        this.sampler = kernels.sampler(limits.maxSequences(), model.vocabularySize());
-        this.batches = new BatchBuilder(kernels, kv.size(), limits);
         this.slots = new SlotTable(limits.maxSequences());
-        this.constrained = new ConstrainedSlots(slots, sampler);
-        this.samples = new SampleReader(kernels, limits.maxSequences());
+        try {
+            var buffers =
+                    new ActivationBuffers(
+                            model,
+                            kernels,
+                            communicator,
+                            limits.maxTokens(),
+                            limits.maxSequences());
+            this.activations = owned.add(buffers, ActivationBuffers::close);
+            this.sampler =
+                    owned.add(
+                            kernels.sampler(limits.maxSequences(), model.vocabularySize()),
+                            Sampler::close);
+            this.constrained = new ConstrainedSlots(slots, sampler);
+            this.batches =
+                    owned.add(new BatchBuilder(kernels, kv.size(), limits), BatchBuilder::close);
+            this.samples =
+                    owned.add(
+                            new SampleReader(kernels, limits.maxSequences()), SampleReader::close);
+            this.graphs = owned.add(new DecodeGraphs(), DecodeGraphs::close);
+        } catch (RuntimeException failure) {
+            throw owned.closedAfter(failure);
+        }
         this.positions = new PositionReader(model, kernels, activations, sampler, samples, slots);
     }
 
@@ -145,8 +163,17 @@ final class Session implements AutoCloseable {
 
     /// Returns whether all ops of this epoch have finished, also those of a step that failed; waits
     /// until `limit` after it has aborted what still runs.
+    ///
+    /// @throws DeviceLostException if the device is lost, or nobody can know whether they have
     boolean drained(Duration limit) {
-        Mark last = kernels.mark();
+        Mark last;
+        try {
+            last = kernels.mark();
+        } catch (RuntimeException failure) {
+            throw new DeviceLostException(
+                    "the end of epoch %d cannot be awaited: %s"
+                            .formatted(epoch, failure.getMessage()));
+        }
         if (!last.reached()) {
             communicator.abort("the epoch ends");
         }
@@ -365,11 +392,9 @@ final class Session implements AutoCloseable {
 
     @Override
     public void close() {
-        graphs.close();
-        batches.close();
-        sampler.close();
-        activations.close();
-        samples.close();
-        communicator.close();
+        // Graphs have collectives of the communicator, which is closed last.
+        try (communicator) {
+            owned.close();
+        }
     }
 }

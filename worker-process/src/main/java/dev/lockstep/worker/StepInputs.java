@@ -131,7 +131,8 @@ final class StepInputs implements AutoCloseable {
 
     @Override
     public void close() {
-        memory.close();
-        arena.close();
+        try (arena) {
+            memory.close();
+        }
     }
 }

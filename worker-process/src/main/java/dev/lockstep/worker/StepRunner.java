@@ -180,6 +180,11 @@ final class StepRunner implements AutoCloseable {
     private void loop() {
         try {
             rank.kernels().attachThread();
+        } catch (RuntimeException e) {
+            unusable.accept(e);
+            return;
+        }
+        try {
             while (!Thread.currentThread().isInterrupted()) {
                 switch (inbox.take()) {
                     case Join join -> join(join);
@@ -208,6 +213,9 @@ final class StepRunner implements AutoCloseable {
         } catch (RuntimeException e) {
             LOG.warn("epoch {} could not begin", join.epoch, e);
             join.replies.failed(join.epoch, 0, e.getMessage() + "");
+            if (e instanceof DeviceLostException lostNow) {
+                giveUp(lostNow);
+            }
         }
     }
 
@@ -357,8 +365,8 @@ final class StepRunner implements AutoCloseable {
         return refuses;
     }
 
-    /// Ends the session. Steps in flight are abandoned; what they compute in is freed only once the
-    /// device has finished them.
+    /// Ends the session, and the process if the device is lost with it. Steps in flight are
+    /// abandoned; what they compute in is freed only once the device has finished them.
     private void drop() {
         Session current = forget();
         if (current == null) {

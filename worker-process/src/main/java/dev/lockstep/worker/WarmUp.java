@@ -103,6 +103,20 @@ final class WarmUp {
         decode(maxRows);
     }
 
+    /// Runs the step of the most rows and tokens, and the decode step of the most rows.
+    void largest() {
+        SessionLimits limits = session.limits();
+        int maxRows = Math.min(limits.maxSequences(), limits.maxTokens());
+        List<Integer> counts = new ArrayList<>();
+        for (int row = 0, remaining = limits.maxTokens(); row < maxRows; row++) {
+            int count = Math.min(remaining / (maxRows - row), limits.maxPositions());
+            counts.add(count);
+            remaining -= count;
+        }
+        run(counts, 0);
+        decode(maxRows);
+    }
+
     /// Returns the time of one step that prefills `tokens`, in rows of at most a sequence's length.
     private long prefill(int tokens) {
         List<Integer> counts = new ArrayList<>();

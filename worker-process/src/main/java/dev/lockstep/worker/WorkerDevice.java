@@ -4,7 +4,6 @@ package dev.lockstep.worker;
 import dev.lockstep.cluster.process.HostCpus;
 import dev.lockstep.cluster.process.HostMemory;
 import dev.lockstep.cluster.process.SettingsException;
-import dev.lockstep.cluster.process.StateFolder;
 import dev.lockstep.kernels.DeviceCapabilities;
 import dev.lockstep.kernels.Kernels;
 import dev.lockstep.kernels.cpu.CpuKernels;
@@ -17,6 +16,7 @@ import dev.lockstep.kernels.cuda.CudaProbe;
 import dev.lockstep.kernels.cuda.LibrarySearch;
 import dev.lockstep.model.ComputeTypes;
 import dev.lockstep.model.ModelSource;
+import java.nio.file.Path;
 import java.util.Optional;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
@@ -63,7 +63,11 @@ sealed interface WorkerDevice {
         }
     }
 
-    record Gpu(WorkerConfig config, LibrarySearch search, CudaDevice gpu) implements WorkerDevice {
+    /// A GPU of this host.
+    ///
+    /// @param cache the folder of compiled kernels and of Bytedeco's glue
+    record Gpu(WorkerConfig config, LibrarySearch search, CudaDevice gpu, Path cache)
+            implements WorkerDevice {
         @Override
         public DeviceCapabilities capabilities() {
             return DeviceCapabilities.ofCuda(gpu.major(), gpu.minor());
@@ -81,7 +85,7 @@ sealed interface WorkerDevice {
                             gpu.ordinal(),
                             types.compute(),
                             search,
-                            StateFolder.of(System.getenv()).resolve("cuda"),
+                            cache,
                             config.tensorParallel() > 1);
             CudaKernels kernels = CudaKernels.open(options);
             return new Opened(kernels, new NcclConnector(config, kernels));
@@ -101,7 +105,9 @@ sealed interface WorkerDevice {
     }
 
     /// Chooses the device of a worker, in whose process the driver may be loaded.
-    static WorkerDevice of(WorkerConfig config, ModelSource source) {
+    ///
+    /// @param cache the folder of what a GPU needs compiled
+    static WorkerDevice of(WorkerConfig config, ModelSource source, Path cache) {
         DeviceSettings settings = config.device();
         DeviceChoice choice =
                 DeviceChoice.of(
@@ -128,7 +134,7 @@ sealed interface WorkerDevice {
                                             "--" + WorkerConfig.INSTRUCTION_SET.name());
                                 });
                 gpus.require(source.headSize(), config.threads().isPresent());
-                yield new Gpu(config, settings.search(), gpus.gpus().getFirst());
+                yield new Gpu(config, settings.search(), gpus.gpus().getFirst(), cache);
             }
         };
     }

@@ -10,16 +10,11 @@ import dev.lockstep.cluster.process.Daemon;
 import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.Failpoint;
 import dev.lockstep.cluster.process.Failpoints;
-import dev.lockstep.cluster.process.HostMemory;
 import dev.lockstep.cluster.process.Randomness;
-import dev.lockstep.kernels.DeviceCapabilities;
+import dev.lockstep.cluster.process.StateFolder;
 import dev.lockstep.kernels.DeviceLostException;
-import dev.lockstep.kernels.Kernels;
-import dev.lockstep.model.ComputeTypes;
 import dev.lockstep.model.LoadSettings;
-import dev.lockstep.model.Model;
 import dev.lockstep.model.ModelSource;
-import dev.lockstep.model.Shard;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -54,65 +49,20 @@ public final class WorkerMain {
         ModelSource source = ModelSource.open(config.model());
         Cluster cluster =
                 daemon.own(ZooKeeperCluster.connect(config.zookeeper(), config.cluster(), access));
-        WorkerDevice device = WorkerDevice.of(config, source);
-        DeviceCapabilities capabilities = device.capabilities();
-        ComputeTypes types = source.computeTypes(config.dtype(), config.kvDtype(), capabilities);
-        WorkerDevice.Opened opened = device.open(types);
-        Kernels kernels = opened.kernels();
-        Shard shard = source.shard(config.rank(), config.tensorParallel());
-        MemoryPlan plan = plan(config, source, shard, types, device, kernels);
-        plan.lowered().forEach(line -> LOG.warn("lowered {}", line));
-        MemoryBill bill = plan.ranks().getFirst();
-        Model model =
-                source.load(
-                        shard,
-                        kernels,
-                        new LoadSettings(
-                                types.compute(),
-                                types.kv(),
-                                WorkerConfig.BLOCK_SIZE,
-                                plan.maxModelLen(),
+        LoadedRank loaded =
+                daemon.own(
+                        LoadedRank.load(
+                                config,
+                                source,
+                                StateFolder.of(System.getenv()).resolve("cuda"),
+                                Randomness.secure().nextIncarnation(),
                                 progress));
-        long kvBytes =
-                switch (device) {
-                    case WorkerDevice.Cpu _ -> bill.kv();
-                    case WorkerDevice.Gpu gpu ->
-                            gpu.memory(kernels, source.vocabularySize())
-                                    .kvBytes(
-                                            plan,
-                                            config.kvMemory().orElse(0L),
-                                            model.weightBytes());
-                };
-        var rank =
-                new Rank(
-                        model,
-                        kernels,
-                        opened.connector(),
-                        new Rank.RankLimits(
-                                plan.maxModelLen(),
-                                WorkerConfig.BLOCK_SIZE,
-                                maxTokens(config, capabilities),
-                                kvBytes,
-                                device.records()));
-        daemon.own(rank);
-        String incarnation = Randomness.secure().nextIncarnation();
-        var joinReply =
-                new JoinReply(
-                        config,
-                        incarnation,
-                        source,
-                        model,
-                        types,
-                        kernels.device(),
-                        rank,
-                        plan.maxModelLen(),
-                        bill.activations());
         Optional<Constraints> constraints =
                 config.rank() == 0
-                        ? Optional.of(Constraints.of(source.tokenizer(), model.vocabularySize()))
+                        ? Optional.of(Constraints.of(source.tokenizer(), source.vocabularySize()))
                         : Optional.empty();
         constraints.ifPresent(WorkerMain::prepareLater);
-        serve(config, access, daemon, cluster, joinReply, rank, constraints, kernels, failpoints);
+        serve(config, access, daemon, cluster, loaded, constraints, failpoints);
     }
 
     /// Reads the vocabulary while the worker already serves.
@@ -136,14 +86,13 @@ public final class WorkerMain {
             ClusterAccess access,
             Daemon daemon,
             Cluster cluster,
-            JoinReply joinReply,
-            Rank rank,
+            LoadedRank loaded,
             Optional<Constraints> constraints,
-            Kernels kernels,
             Failpoints failpoints) {
+        JoinReply joinReply = loaded.joinReply();
         var runner =
                 new StepRunner(
-                        rank,
+                        loaded.rank(),
                         failpoints,
                         failure -> {
                             System.err.println("lockstep worker: " + failure.getMessage());
@@ -159,7 +108,7 @@ public final class WorkerMain {
                         new EpochBound(() -> cluster.givenEpoch(config.group())),
                         runner,
                         constraints,
-                        kernels::progress,
+                        loaded.kernels()::progress,
                         timer,
                         announcement::serving);
         runner.start();
@@ -194,43 +143,6 @@ public final class WorkerMain {
     /// Returns the exit code for what a [StepRunner] cannot mend.
     static int exitCode(Throwable failure) {
         return failure instanceof DeviceLostException ? ExitCode.DEVICE_LOST : ExitCode.UNUSABLE;
-    }
-
-    /// Plans this rank's memory. The ranks of a group must have the same limits, so one of several
-    /// ranks does not lower its own.
-    private static MemoryPlan plan(
-            WorkerConfig config,
-            ModelSource source,
-            Shard shard,
-            ComputeTypes types,
-            WorkerDevice device,
-            Kernels kernels) {
-        int maxModelLen = WorkerConfig.maxModelLen(config.maxModelLen(), source);
-        MemoryPlan.Rank rank =
-                MemoryPlan.Rank.of(
-                        source,
-                        shard,
-                        source.weightBytes(shard, kernels, types.compute()),
-                        types,
-                        maxTokens(config, kernels.capabilities()));
-        MemoryPlan.Needs needs = MemoryPlan.Needs.of(source, List.of(rank));
-        var asked =
-                new MemoryPlan.Asked(
-                        config.tensorParallel() == 1
-                                ? config.maxModelLen()
-                                : Optional.of(maxModelLen),
-                        Optional.of(config.maxNumSeqs()),
-                        config.kvMemory());
-        return switch (device) {
-            case WorkerDevice.Cpu _ -> MemoryPlan.of(needs, asked, HostMemory.availableBytes());
-            case WorkerDevice.Gpu gpu ->
-                    MemoryPlan.ofGpus(
-                            needs, asked, gpu.memory(kernels, source.vocabularySize()).available());
-        };
-    }
-
-    private static int maxTokens(WorkerConfig config, DeviceCapabilities capabilities) {
-        return config.maxNumBatchedTokens().orElse(capabilities.maxStepTokens());
     }
 
     /// The announced state of this worker: READY while a group is formed. A change that precedes

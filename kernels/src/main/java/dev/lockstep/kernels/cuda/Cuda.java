@@ -63,19 +63,28 @@ public final class Cuda implements AutoCloseable {
         try {
             cuda.attachThread();
             libraries.requireOneCopyEach();
+            LOG.info(
+                    "GPU {}: {}, {}, {}; driver for CUDA {}, runtime {}",
+                    device.ordinal(),
+                    device.name(),
+                    device.architecture(),
+                    device.uuid(),
+                    CudaProbe.text(cuda.driverVersion()),
+                    CudaProbe.text(cuda.runtimeVersion()));
+            return cuda;
         } catch (RuntimeException failure) {
-            cuda.close();
-            throw failure;
+            throw cuda.closedAfter(failure);
         }
-        LOG.info(
-                "GPU {}: {}, {}, {}; driver for CUDA {}, runtime {}",
-                device.ordinal(),
-                device.name(),
-                device.architecture(),
-                device.uuid(),
-                CudaProbe.text(cuda.driverVersion()),
-                CudaProbe.text(cuda.runtimeVersion()));
-        return cuda;
+    }
+
+    /// Closes this after `failure`, which it returns: what fails because of it is secondary.
+    RuntimeException closedAfter(RuntimeException failure) {
+        try {
+            close();
+        } catch (RuntimeException further) {
+            failure.addSuppressed(further);
+        }
+        return failure;
     }
 
     public CudaDevice device() {

@@ -90,8 +90,7 @@ public final class CudaKernels implements Kernels {
             return new CudaKernels(cuda, options);
         } catch (RuntimeException failure) {
             // Releasing the context frees what was allocated in it.
-            cuda.close();
-            throw failure;
+            throw cuda.closedAfter(failure);
         }
     }
 

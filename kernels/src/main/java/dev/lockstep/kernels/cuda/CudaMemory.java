@@ -4,6 +4,7 @@ package dev.lockstep.kernels.cuda;
 import dev.lockstep.kernels.DeviceBuffer;
 import dev.lockstep.kernels.DeviceLostException;
 import dev.lockstep.kernels.DevicePointer;
+import dev.lockstep.kernels.OutOfDeviceMemoryException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -22,6 +23,7 @@ final class CudaMemory implements AutoCloseable {
     private static final Logger LOG = LogManager.getLogger(CudaMemory.class);
     private static final long CHUNK = 2 << 20;
     private static final long ALIGNMENT = 256;
+    private static final int OUT_OF_MEMORY = 2;
 
     private final Cuda cuda;
     private final CudaStream stream;
@@ -45,7 +47,7 @@ final class CudaMemory implements AutoCloseable {
         }
         guard.refuse("an allocation of device memory");
         long held = Math.max(bytes, 1);
-        DevicePointer memory = cuda.allocate(held);
+        DevicePointer memory = allocate(held);
         allocated.addAndGet(bytes);
         var buffer = new DeviceBuffer(memory, bytes, () -> free(memory, bytes));
         try {
@@ -55,6 +57,24 @@ final class CudaMemory implements AutoCloseable {
             throw failure;
         }
         return buffer;
+    }
+
+    private DevicePointer allocate(long bytes) {
+        try {
+            return cuda.allocate(bytes);
+        } catch (CudaException failure) {
+            if (failure.code() != OUT_OF_MEMORY) {
+                throw failure;
+            }
+            var tooLittle =
+                    new OutOfDeviceMemoryException(
+                            "%s; %d MiB were asked for"
+                                    .formatted(failure.getMessage(), bytes >> 20),
+                            bytes,
+                            freeBytes());
+            tooLittle.initCause(failure);
+            throw tooLittle;
+        }
     }
 
     private void free(DevicePointer memory, long bytes) {

@@ -193,8 +193,7 @@ public final class Nvrtc {
 
     private void check(int result, String function) {
         if (result != 0) {
-            throw new IllegalStateException(
-                    "%s failed: %s (%d)".formatted(function, text(result), result));
+            throw new CudaException(function, result, text(result), "", "");
         }
     }
 

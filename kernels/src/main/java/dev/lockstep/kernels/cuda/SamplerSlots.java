@@ -117,17 +117,18 @@ final class SamplerSlots implements AutoCloseable {
         this.context = context;
         this.slots = slots;
         this.vocabulary = vocabulary;
+        admit = context.programs().op(ADMIT, UNFUSED);
+        release = context.programs().op(RELEASE, UNFUSED);
+        allow = context.programs().op(ALLOW, UNFUSED);
+        append = context.programs().op(APPEND, UNFUSED);
+        count = context.programs().op(COUNT, UNFUSED);
+        // Last: what fails before it has no memory to free.
         memory = context.memory().buffer(bytes(slots, vocabulary));
         biasedIds = memory.pointer().plus(aligned((long) SLOT.bytes() * slots));
         biases = biasedIds.plus(biasBytes(slots));
         piece = biases.plus(biasBytes(slots));
         masks = piece.plus(Integer.BYTES * PIECE);
         counts = masks.plus(maskBytes(vocabulary) * slots);
-        admit = context.programs().op(ADMIT, UNFUSED);
-        release = context.programs().op(RELEASE, UNFUSED);
-        allow = context.programs().op(ALLOW, UNFUSED);
-        append = context.programs().op(APPEND, UNFUSED);
-        count = context.programs().op(COUNT, UNFUSED);
     }
 
     /// Returns the bytes of device memory that a sampler has.

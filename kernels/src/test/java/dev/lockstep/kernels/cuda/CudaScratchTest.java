@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.lockstep.kernels.DevicePointer;
+import dev.lockstep.kernels.OutOfDeviceMemoryException;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -28,7 +29,7 @@ final class CudaScratchTest {
             scratch.reserve(1000);
             long calls = EmulatedCuda.calls(CudaLibrary.DRIVER, "cuMemAlloc_v2");
             EmulatedCuda.failOn(CudaLibrary.DRIVER, "cuMemAlloc_v2:%d:2".formatted(calls + 1));
-            assertThrows(CudaException.class, () -> scratch.reserve(2000));
+            assertThrows(OutOfDeviceMemoryException.class, () -> scratch.reserve(2000));
             assertEquals(0, scratch.bytes());
             assertEquals(0, memory.allocatedBytes());
 

@@ -18,6 +18,8 @@ import java.lang.foreign.SymbolLookup;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.SortedMap;
+import java.util.TreeMap;
 
 /// CUDA's libraries as tests have them, without a GPU: compiled by g++, loaded by the real
 /// bindings. Environment variables of a forked process choose devices, memory and faults; see the
@@ -99,6 +101,30 @@ public final class EmulatedCuda {
                                     arena.allocateFrom(function));
             return calls;
         }
+    }
+
+    /// Returns how often this process called each C function of a library that it has called.
+    public static SortedMap<String, Long> calls(CudaLibrary library) {
+        SortedMap<String, Long> calls = new TreeMap<>();
+        for (long i = 0; ; i++) {
+            var name =
+                    (MemorySegment)
+                            invoke(
+                                    library,
+                                    "ls_emulation_function",
+                                    FunctionDescriptor.of(ADDRESS, JAVA_LONG),
+                                    i);
+            if (name.equals(MemorySegment.NULL)) {
+                return calls;
+            }
+            String function = name.reinterpret(Long.MAX_VALUE).getString(0);
+            calls.put(function, calls(library, function));
+        }
+    }
+
+    /// Gives this process what a new one would find, after an error that nothing survives.
+    public static void renew() {
+        invoke(CudaLibrary.DRIVER, "ls_emulation_renew", FunctionDescriptor.ofVoid());
     }
 
     private static Object invoke(
