@@ -35,7 +35,7 @@ LS_EXPORT void ls_emulation_release() { Hold::releases()++; }
 // Gives this process what a new one would find after an error that nothing survives. No work may be in a stream.
 LS_EXPORT void ls_emulation_renew() {
   Lock lock(Device::lock());
-  for (const auto& device : machine().devices) device->renew();
+  for (const auto& device : machine().devices) device->renew(lock);
   machine().streams.clear();
   machine().captures.clear();
   Device::sticky() = SUCCESS;

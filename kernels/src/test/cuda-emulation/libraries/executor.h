@@ -148,8 +148,9 @@ class Device {
 
   void forget(Stream* stream) { streams_.erase(stream); }
 
-  // Gives up everything of the context.
-  void renew() {
+  // Gives up everything of the context, once nothing of it runs.
+  void renew(std::unique_lock<std::mutex>& held) {
+    changed_.wait(held, [this] { return running_ == 0; });
     streams_.clear();
     Memory::all().free_all(ordinal);
     used = 0;
@@ -267,6 +268,7 @@ class Device {
   // Runs the next work of a stream; returns whether it got done.
   bool run_one(std::unique_lock<std::mutex>& held, Stream* stream) {
     stream->running = true;
+    running_++;
     Work work = std::move(stream->work.front());
     stream->work.pop_front();
     held.unlock();
@@ -283,6 +285,7 @@ class Device {
     }
     held.lock();
     stream->running = false;
+    running_--;
     if (!done) {
       stream->work.push_front(std::move(work));
       return false;
@@ -298,6 +301,7 @@ class Device {
   std::set<Stream*> streams_;
   std::condition_variable changed_;
   int wanted_ = 0;
+  int running_ = 0;
   bool asked_ = false;
 };
 

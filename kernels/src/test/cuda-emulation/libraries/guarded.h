@@ -66,12 +66,13 @@ class Guarded {
     }
   }
 
+  // Volatile: a compiler that sees all of a body, such as one memset, may leave out what only a handler reads.
   // Initial-exec: a handler must not allocate.
-  static __thread sigjmp_buf* way_back __attribute__((tls_model("initial-exec")));
+  static __thread sigjmp_buf* volatile way_back __attribute__((tls_model("initial-exec")));
   static struct sigaction earlier[32];
 };
 
-inline __thread sigjmp_buf* Guarded::way_back __attribute__((tls_model("initial-exec"))) = nullptr;
+inline __thread sigjmp_buf* volatile Guarded::way_back __attribute__((tls_model("initial-exec"))) = nullptr;
 inline struct sigaction Guarded::earlier[32];
 
 }  // namespace ls_emulation
