@@ -16,6 +16,9 @@ public final class ApiError extends RuntimeException {
     private static final String SERVER = "server_error";
     private static final int MAX_MESSAGE_LENGTH = 600;
 
+    /// How a worker's refusal of a constraint begins.
+    private static final String CONSTRAINT = "the constraint ";
+
     /// The delay before a retry where nothing says how long the obstacle lasts.
     static final Duration SOON = Duration.ofSeconds(1);
 
@@ -118,7 +121,11 @@ public final class ApiError extends RuntimeException {
                             ? groupLost()
                             : unavailable(
                                     "not_ready", "no group can run the request at the moment");
-            case INVALID -> invalid("", description);
+            case INVALID ->
+                    invalid(
+                            "",
+                            description.startsWith(CONSTRAINT) ? "constraint_failed" : "",
+                            description);
             case GROUP_LOST -> groupLost();
             case SLOW_READER -> slowReader();
             case BROKEN -> internal("the scheduler failed; the coordinator's log says why");

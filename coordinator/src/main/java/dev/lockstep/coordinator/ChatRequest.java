@@ -3,6 +3,7 @@ package dev.lockstep.coordinator;
 
 import dev.lockstep.coordinator.engine.RequestOptions;
 import dev.lockstep.coordinator.engine.Sampling;
+import java.util.Optional;
 import java.util.OptionalInt;
 
 /// The body of `POST /v1/chat/completions`, checked.
@@ -12,6 +13,7 @@ record ChatRequest(
         RequestOptions options,
         StreamFields delivery,
         OutputFields outputs,
+        Optional<ConstraintSource> constraint,
         boolean returnTokenIds) {
 
     static ChatRequest parse(Fields fields, ServedModel model, RequestContext context) {
@@ -29,6 +31,7 @@ record ChatRequest(
                 RequestOptionFields.parse(fields, context),
                 delivery,
                 outputs,
+                ConstraintFields.parse(fields, model),
                 fields.flag("return_token_ids", false));
     }
 

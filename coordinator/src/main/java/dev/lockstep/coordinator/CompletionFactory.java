@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.coordinator;
 
+import com.google.protobuf.ByteString;
 import com.linecorp.armeria.server.ServiceRequestContext;
 import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.coordinator.engine.CompletionInbox;
@@ -10,6 +11,7 @@ import dev.lockstep.coordinator.engine.TokenPrompt;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 
 /// Creates [Completion]s from checked requests, for HTTP and gRPC alike.
@@ -22,14 +24,17 @@ final class CompletionFactory {
 
     private final CompletableFuture<ServedModel> model;
     private final Completion.Environment environment;
+    private final ConstraintCompiler constraints;
     private final Randomness randomness;
 
     CompletionFactory(
             CompletableFuture<ServedModel> model,
             Completion.Environment environment,
+            ConstraintCompiler constraints,
             Randomness randomness) {
         this.model = model;
         this.environment = environment;
+        this.constraints = constraints;
         this.randomness = randomness;
     }
 
@@ -70,7 +75,7 @@ final class CompletionFactory {
         return new RequestContext(requestId, tenants, environment.clock().nanoTime());
     }
 
-    /// Renders and tokenizes a chat.
+    /// Renders and tokenizes a chat, and compiles its constraint.
     PreparedRequest prepare(ChatRequest request, RequestContext context) {
         int[] ids = model().encode(request.prompt());
         List<TokenPrompt> prompts =
@@ -82,10 +87,11 @@ final class CompletionFactory {
                 List.of(),
                 request.sampling(),
                 request.options(),
-                requireRoom("messages", prompts, request.sampling()));
+                requireRoom("messages", prompts, request.sampling()),
+                compiled(request.constraint(), request.options()));
     }
 
-    /// Tokenizes the prompts of a completion.
+    /// Tokenizes the prompts of a completion, and compiles its constraint.
     PreparedRequest prepare(TextRequest request, RequestContext context) {
         ServedModel served = model();
         List<TokenPrompt> prompts = new ArrayList<>();
@@ -108,7 +114,14 @@ final class CompletionFactory {
                 request.options(),
                 request.needsEngine()
                         ? requireRoom("prompt", prompts, request.sampling())
-                        : Integer.MAX_VALUE);
+                        : Integer.MAX_VALUE,
+                compiled(request.constraint(), request.options()));
+    }
+
+    private ByteString compiled(Optional<ConstraintSource> constraint, RequestOptions options) {
+        return constraint
+                .map(source -> constraints.compile(options.tenant(), source))
+                .orElse(ByteString.EMPTY);
     }
 
     /// Prepares prompts of which one vector each is computed.
@@ -139,7 +152,8 @@ final class CompletionFactory {
                 List.of(),
                 Sampling.NO_TOKENS,
                 options,
-                requireRoom(field, prompts, Sampling.NO_TOKENS));
+                requireRoom(field, prompts, Sampling.NO_TOKENS),
+                ByteString.EMPTY);
     }
 
     /// Creates a completion, which has not started.
@@ -164,7 +178,8 @@ final class CompletionFactory {
             List<PreparedRequest.Echo> echoes,
             Sampling sampling,
             RequestOptions options,
-            int maxLength) {
+            int maxLength,
+            ByteString constraint) {
         String id = prefix + randomness.nextIncarnation();
         long seed = sampling.seed().orElseGet(randomness::nextLong);
         return new PreparedRequest(
@@ -177,7 +192,8 @@ final class CompletionFactory {
                 sampling,
                 options,
                 maxLength,
-                sampling.params().toBuilder().setSeed(seed).build().toByteString());
+                sampling.params().toBuilder().setSeed(seed).build().toByteString(),
+                constraint);
     }
 
     /// Refuses prompts without a token, and prompts that leave no room for a token to generate.

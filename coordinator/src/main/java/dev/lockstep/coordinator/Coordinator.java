@@ -42,6 +42,9 @@ final class Coordinator {
     /// The time for streams to end with an error at SIGINT, of the 1.5 s of a quick stop.
     private static final Duration STREAM_END_TIMEOUT = Duration.ofMillis(700);
 
+    /// The longest wait for the compiled constraint of a request: about ten of the costliest.
+    private static final Duration CONSTRAINT_TIMEOUT = Duration.ofSeconds(20);
+
     /// The time for the last bytes to be sent.
     private static final Duration FLUSH_TIME = Duration.ofMillis(100);
 
@@ -53,6 +56,10 @@ final class Coordinator {
     private final Readiness readiness;
     private final ExecutorService threads =
             Executors.newThreadPerTaskExecutor(Thread.ofVirtual().name("request-", 0).factory());
+    private final ConstraintCompiler constraints =
+            new ConstraintCompiler(
+                    Math.clamp(Runtime.getRuntime().availableProcessors() / 4, 1, 4),
+                    CONSTRAINT_TIMEOUT);
     private final Metrics metrics;
     private final RpcEndpoint rpc;
     private final Server server;
@@ -75,7 +82,7 @@ final class Coordinator {
         this.metrics = new Metrics(schedulers, requests);
         var environment =
                 new Completion.Environment(schedulers, Clock.SYSTEM, failpoints, timeouts.quiet());
-        var completions = new CompletionFactory(model, environment, randomness);
+        var completions = new CompletionFactory(model, environment, constraints, randomness);
         this.readiness = new Readiness(completions, schedulers, requests);
         var memory = new RequestMemory(config.maxBodyBytes());
         var timelines = new TimelineApi(schedulers);
@@ -238,6 +245,7 @@ final class Coordinator {
         schedulers.close();
         var _ = server.stop();
         threads.shutdownNow();
+        constraints.close();
     }
 
     private String announcedHost() {

@@ -17,6 +17,7 @@ import java.util.List;
 /// @param echoes the prompt of each choice, returned before its text; empty without `echo`
 /// @param context upper bound of the tokens of a prompt and its output
 /// @param samplingParams the encoded `SamplingParams` of all choices, with their seed
+/// @param constraint the encoded `TextConstraint` of all choices; empty for any text
 record PreparedRequest(
         String id,
         long created,
@@ -27,7 +28,8 @@ record PreparedRequest(
         Sampling sampling,
         RequestOptions options,
         int context,
-        ByteString samplingParams) {
+        ByteString samplingParams,
+        ByteString constraint) {
     /// A prompt that is returned before its text.
     record Echo(String text, int[] ids) {
         int characters() {
@@ -69,6 +71,7 @@ record PreparedRequest(
                 sampling,
                 options,
                 samplingParams,
+                constraint,
                 context - own.length());
     }
 

@@ -40,6 +40,12 @@ final class RpcFields {
             request.getLogitBiasList()
                     .forEach(one -> biases.put(Integer.toString(one.getTokenId()), one.getBias()));
         }
+        if (request.hasStructuredOutputs()) {
+            ObjectNode outputs = fields.putObject("structured_outputs");
+            request.getStructuredOutputs()
+                    .getAllFields()
+                    .forEach((field, value) -> putScalars(outputs, field, value));
+        }
         putLogprobs(fields, request);
         return new Fields(fields);
     }

@@ -18,7 +18,9 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.time.ZoneId;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /// The properties of the served model that a coordinator needs: its name, its sizes, its tokenizer
@@ -181,6 +183,20 @@ record ServedModel(
 
     boolean isSpecial(int id) {
         return tokenizer.isPresent() && tokenizer.get().special(id);
+    }
+
+    /// Returns the ids of the special tokens by their text.
+    Map<String, Integer> specialTokens() {
+        Map<String, Integer> ids = new HashMap<>();
+        tokenizer.ifPresent(
+                text -> {
+                    for (int id = 0; id < text.vocabularySize(); id++) {
+                        if (text.special(id)) {
+                            ids.put(text.piece(id), id);
+                        }
+                    }
+                });
+        return ids;
     }
 
     private static int[] knownIds(Tokenizer text, int[] ids) {

@@ -5,6 +5,7 @@ import dev.lockstep.coordinator.engine.RequestOptions;
 import dev.lockstep.coordinator.engine.RequestedOutputs;
 import dev.lockstep.coordinator.engine.Sampling;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 
 /// The body of `POST /v1/completions`, checked.
@@ -21,6 +22,7 @@ record TextRequest(
         StreamFields delivery,
         OutputFields outputs,
         RequestedOutputs promptOutputs,
+        Optional<ConstraintSource> constraint,
         boolean returnTokenIds,
         boolean echo) {
 
@@ -79,6 +81,7 @@ record TextRequest(
                 delivery,
                 outputs,
                 all.promptOutputs(),
+                ConstraintFields.parse(fields, model),
                 fields.flag("return_token_ids", false),
                 echo);
     }

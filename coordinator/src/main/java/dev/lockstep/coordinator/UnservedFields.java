@@ -65,20 +65,11 @@ final class UnservedFields {
 
     /// How long the text is, what it may be, and what is returned with it.
     private static final UnservedField[] GENERATING = {
-        UnservedField.of("response_format", UnservedFields::isPlainText),
         unlessEmpty("format"),
-        any("structured_outputs"),
-        any("guided_json"),
-        any("guided_regex"),
-        any("guided_choice"),
-        any("guided_grammar"),
         any("guided_decoding_backend"),
-        any("guided_whitespace_pattern"),
-        any("structural_tag"),
-        any("json_schema"),
-        unlessEmpty("grammar"),
-        unlessEmpty("regex"),
-        unlessEmpty("ebnf"),
+        any("guided_whitespace_pattern").use("whitespace"),
+        unlessOff("grammar_lazy"),
+        unlessEmpty("grammar_triggers"),
         unlessEmpty("stop_regex"),
         unlessEmpty("stop_sequences").use("stop"),
         unlessOff("no_stop_trim").use("include_stop_str_in_output"),
@@ -266,10 +257,6 @@ final class UnservedFields {
         return Stream.of(lists)
                 .flatMap(Arrays::stream)
                 .collect(Collectors.toUnmodifiableMap(UnservedField::name, Function.identity()));
-    }
-
-    private static boolean isPlainText(JsonNode value) {
-        return value.isObject() && value.path("type").asText().equals("text");
     }
 
     private static boolean isOnly(JsonNode value, String word) {

@@ -9,6 +9,9 @@ import com.google.protobuf.CodedOutputStream;
 import com.google.protobuf.UnknownFieldSet;
 import dev.lockstep.cluster.Eventually;
 import dev.lockstep.coordinator.engine.SchedulerCall;
+import dev.lockstep.grammar.CompiledGrammar;
+import dev.lockstep.grammar.GrammarLimits;
+import dev.lockstep.grammar.TextMatcher;
 import dev.lockstep.proto.v1.AdminGrpc;
 import dev.lockstep.proto.v1.ChatMessage;
 import dev.lockstep.proto.v1.ChatMessages;
@@ -25,6 +28,8 @@ import dev.lockstep.proto.v1.LogitBias;
 import dev.lockstep.proto.v1.Pooling;
 import dev.lockstep.proto.v1.PositionOutputs;
 import dev.lockstep.proto.v1.PromptOutputs;
+import dev.lockstep.proto.v1.StructuredOutputs;
+import dev.lockstep.proto.v1.TextConstraint;
 import dev.lockstep.proto.v1.Token;
 import dev.lockstep.proto.v1.TokenIds;
 import dev.lockstep.proto.v1.TokenizeRequest;
@@ -47,6 +52,7 @@ import io.grpc.stub.ClientCalls;
 import io.grpc.stub.StreamObserver;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
@@ -194,6 +200,32 @@ final class RpcApiTest {
         assertEquals(15, call.request().getPromptIdsCount());
         assertEquals(0.5f, call.sampling().getTemperature());
         assertEquals(7, call.sampling().getSeed());
+    }
+
+    @Test
+    void aConstraintHasTheFieldsOfTheHttpApi() throws Exception {
+        respondWith("a");
+        StructuredOutputs outputs =
+                StructuredOutputs.newBuilder()
+                        .setJson("{\"maxItems\":0,\"type\":\"array\"}")
+                        .setWhitespace("flexible")
+                        .build();
+        generate(request().setPrompt("a").setStructuredOutputs(outputs));
+        byte[] grammar =
+                TextConstraint.parseFrom(tiny.scheduler.nextCall().request().getConstraint())
+                        .getGrammar()
+                        .toByteArray();
+        TextMatcher matcher = CompiledGrammar.decode(grammar, GrammarLimits.DEFAULT).text();
+        assertTrue(matcher.matches("[ ]".getBytes(StandardCharsets.UTF_8)));
+        StructuredOutputs two = outputs.toBuilder().addChoice("a").addChoice("b").build();
+        StatusRuntimeException refused =
+                assertThrows(
+                        StatusRuntimeException.class,
+                        () -> generate(request().setPrompt("a").setStructuredOutputs(two)));
+        assertEquals(Status.Code.INVALID_ARGUMENT, refused.getStatus().getCode());
+        assertTrue(
+                String.valueOf(refused.getStatus().getDescription())
+                        .contains("structured_outputs.choice"));
     }
 
     @Test

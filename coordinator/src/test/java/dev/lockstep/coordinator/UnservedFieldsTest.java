@@ -50,10 +50,7 @@ final class UnservedFieldsTest {
             delimiter = '|',
             quoteCharacter = '`',
             value = {
-                "response_format | {'type':'json_object'} | {'type':'text'}",
                 "best_of | 2 | 1",
-                "structured_outputs | {'regex':'a'} | null",
-                "guided_json | {} | null",
                 "tenant | 'a' | ''",
                 "adapter | 'a' | ''",
                 "use_beam_search | true | false",

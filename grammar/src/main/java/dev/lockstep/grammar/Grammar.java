@@ -11,4 +11,9 @@ public record Grammar(Map<String, Expression> rules, String start) {
             throw new IllegalArgumentException("a grammar without its first rule " + start);
         }
     }
+
+    /// A grammar of one rule, which refers to none.
+    public static Grammar of(Expression whole) {
+        return new Grammar(Map.of("whole", whole), "whole");
+    }
 }

@@ -2,6 +2,7 @@
 package dev.lockstep.worker;
 
 import com.google.protobuf.ByteString;
+import com.google.protobuf.InvalidProtocolBufferException;
 import dev.lockstep.checkpoint.TokenizerSource;
 import dev.lockstep.grammar.CompiledGrammar;
 import dev.lockstep.grammar.GrammarException;
@@ -9,6 +10,7 @@ import dev.lockstep.grammar.GrammarLimits;
 import dev.lockstep.grammar.Matcher;
 import dev.lockstep.grammar.TokenMachine;
 import dev.lockstep.grammar.TokenTrie;
+import dev.lockstep.proto.v1.TextConstraint;
 import dev.lockstep.text.Tokenizer;
 import dev.lockstep.text.Tokenizers;
 import java.util.HashSet;
@@ -20,7 +22,7 @@ import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /// Makes the constraints of sequences from the grammars of their requests, on the rank that
-/// samples. Sequences with equal grammars share what is derived from them.
+/// samples. Sequences with equal grammars of one domain share what is derived from them.
 ///
 /// Not on the step thread: a first constraint waits for the vocabulary. Thread-safe.
 final class Constraints {
@@ -38,14 +40,17 @@ final class Constraints {
 
     private final Optional<Supplier<Tokenizer>> tokenizer;
     private final int vocabulary;
-    private final Map<String, TokenMachine> machines =
+    private final Map<Owned, TokenMachine> machines =
             new LinkedHashMap<>(16, 0.75f, true) {
                 @Override
-                protected boolean removeEldestEntry(Map.Entry<String, TokenMachine> eldest) {
+                protected boolean removeEldestEntry(Map.Entry<Owned, TokenMachine> eldest) {
                     return size() > MACHINES;
                 }
             };
     private @Nullable Tokens tokens;
+
+    /// A grammar of one domain: what another one derived must not show in the time of a step.
+    private record Owned(ByteString domain, String hash) {}
 
     /// The tokenizer of the model, and its tokens by their bytes.
     private record Tokens(TokenTrie trie, ForcedText forced) {}
@@ -75,9 +80,9 @@ final class Constraints {
 
     /// Returns the constraint of a sequence.
     ///
-    /// @param compiled a [CompiledGrammar], encoded
+    /// @param encoded a `TextConstraint`
     /// @throws IllegalArgumentException if it cannot be had
-    Constraint of(ByteString compiled, Step.Admission admission) {
+    Constraint of(ByteString encoded, Step.Admission admission) {
         Supplier<Tokenizer> reads =
                 tokenizer.orElseThrow(
                         () ->
@@ -85,7 +90,7 @@ final class Constraints {
                                         "a constraint needs the model's tokenizer, which has no files"));
         try {
             Tokens known = tokens(reads);
-            Matcher matcher = machine(compiled.toByteArray(), known.trie).matcher();
+            Matcher matcher = machine(TextConstraint.parseFrom(encoded), known.trie).matcher();
             int[] outputIds = admission.outputIds();
             int accepted = matcher.acceptAll(outputIds);
             if (accepted < outputIds.length) {
@@ -101,15 +106,17 @@ final class Constraints {
                     measured ? ForcedText.NONE : known.forced,
                     admission.settings().maskedIds(),
                     vocabulary);
-        } catch (GrammarException e) {
+        } catch (InvalidProtocolBufferException | GrammarException e) {
             throw new IllegalArgumentException(
                     "the constraint cannot be followed: " + e.getMessage(), e);
         }
     }
 
-    private synchronized TokenMachine machine(byte[] compiled, TokenTrie trie) {
-        CompiledGrammar grammar = CompiledGrammar.decode(compiled, LIMITS);
-        return machines.computeIfAbsent(grammar.hash(), _ -> grammar.on(trie));
+    private synchronized TokenMachine machine(TextConstraint constraint, TokenTrie trie) {
+        CompiledGrammar grammar =
+                CompiledGrammar.decode(constraint.getGrammar().toByteArray(), LIMITS);
+        return machines.computeIfAbsent(
+                new Owned(constraint.getDomain(), grammar.hash()), _ -> grammar.on(trie));
     }
 
     private synchronized Tokens tokens(Supplier<Tokenizer> reads) {

@@ -13,6 +13,7 @@ import dev.lockstep.grammar.Grammar;
 import dev.lockstep.grammar.GrammarLimits;
 import dev.lockstep.grammar.Regex;
 import dev.lockstep.kernels.SamplingSettings;
+import dev.lockstep.proto.v1.TextConstraint;
 import dev.lockstep.text.Tokenizer;
 import dev.lockstep.text.Tokenizers;
 import java.util.ArrayList;
@@ -50,10 +51,14 @@ class ConstraintTest extends TinyWorkerSetting {
     }
 
     private static ByteString compiled(Expression text) {
-        return ByteString.copyFrom(
+        byte[] grammar =
                 CompiledGrammar.compile(
                                 new Grammar(Map.of("text", text), "text"), GrammarLimits.DEFAULT)
-                        .encode());
+                        .encode();
+        return TextConstraint.newBuilder()
+                .setGrammar(ByteString.copyFrom(grammar))
+                .build()
+                .toByteString();
     }
 
     /// A sequence in a slot of its own, driven as the scheduler drives it.

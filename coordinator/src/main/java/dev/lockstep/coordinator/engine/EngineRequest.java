@@ -9,6 +9,7 @@ import dev.lockstep.proto.v1.ServiceClass;
 ///
 /// @param id the id of the response, so that a client can request the timeline of a response
 /// @param samplingParams the encoded `SamplingParams`, with the seed resolved for the request
+/// @param constraint the encoded `TextConstraint`; empty for any text
 /// @param room tokens that fit in the context after the prompt
 public record EngineRequest(
         String id,
@@ -17,6 +18,7 @@ public record EngineRequest(
         Sampling sampling,
         RequestOptions options,
         ByteString samplingParams,
+        ByteString constraint,
         int room) {
 
     /// Converts the request for the scheduler.
@@ -33,6 +35,7 @@ public record EngineRequest(
                         .setMinTokens(Math.min(sampling.minTokens(), maxTokens))
                         .addAllStopTokenIds(sampling.endIds())
                         .setSampling(samplingParams)
+                        .setConstraint(constraint)
                         .setTenant(options.tenant())
                         .setPriority(options.priority())
                         .setDeadlineMs(options.millisLeft(nowNanos))

@@ -59,6 +59,15 @@ final class FailureTest {
     }
 
     @Test
+    void aConstraintThatCannotBeFollowedHasACodeOfItsOwn() throws Exception {
+        String why = "the constraint cannot be followed: a call of 1000001 operations";
+        tiny.scheduler.behave(call -> call.fail(Status.INVALID_ARGUMENT.withDescription(why)));
+        JsonNode error = error(chat("\"guided_regex\":\"a\""), 400, "constraint_failed");
+        assertEquals(why, error.get("message").asText());
+        assertEquals("invalid_request_error", error.get("type").asText());
+    }
+
+    @Test
     void aGroupLostBeforeTheFirstTokenIsAPlainError() throws Exception {
         tiny.scheduler.behave(call -> call.fail(Status.ABORTED.withDescription("rank 1 is gone")));
         HttpResponse<String> response = chat("\"stream\":true");

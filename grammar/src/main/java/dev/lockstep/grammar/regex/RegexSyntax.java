@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.grammar.regex;
 
+import dev.lockstep.grammar.Expression;
+import dev.lockstep.grammar.Grammar;
 import dev.lockstep.grammar.Regex;
 
 /// Regular languages from the text of regular expressions.
@@ -9,6 +11,13 @@ public final class RegexSyntax {
     public static final int MAX_LENGTH = 4096;
 
     private RegexSyntax() {}
+
+    /// The grammar of the texts that an expression in Python's syntax matches as a whole.
+    ///
+    /// @throws RegexException with the place, if it is malformed, too large or not regular
+    public static Grammar grammar(String expression) {
+        return Grammar.of(new Expression.Terminal(whole(expression, Dialect.PYTHON)));
+    }
 
     /// The texts that the expression matches as a whole, in UTF-8.
     ///

@@ -124,4 +124,18 @@ class GrammarTextsTest {
                         GrammarTextException.class, () -> Lark.grammar(lark.replace(';', '\n')));
         assertTrue(String.valueOf(refused.getMessage()).contains(what), refused.getMessage());
     }
+
+    @Test
+    void theTwoFormsAreToldApart() {
+        for (String gbnf :
+                new String[] {
+                    "root ::= \"a\"", "# start: x\nroot\n  ::= \"a\"", "a-b ::= \"a\"\nroot ::= a-b"
+                }) {
+            check(GrammarSyntax.grammar(gbnf), List.of("a"), List.of("b"));
+        }
+        for (String lark :
+                new String[] {"start: \"a\"", "// x ::= y\nstart: \"a\"\n | \"b ::=\""}) {
+            check(GrammarSyntax.grammar(lark), List.of("a"), List.of("b"));
+        }
+    }
 }

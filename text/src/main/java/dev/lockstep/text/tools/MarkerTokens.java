@@ -8,11 +8,12 @@ import java.util.List;
 import java.util.Map;
 
 /// The markers of a format that are tokens of their own, which a grammar names by their ids.
-final class MarkerTokens {
+public final class MarkerTokens {
     private final Map<String, Integer> ids;
     private final List<String> longestFirst;
 
-    MarkerTokens(Map<String, Integer> ids) {
+    /// @param ids of the special tokens by their text
+    public MarkerTokens(Map<String, Integer> ids) {
         this.ids = Map.copyOf(ids);
         longestFirst =
                 ids.keySet().stream()
@@ -25,9 +26,9 @@ final class MarkerTokens {
     ///
     /// @param special its id, or -1
     /// @param rest what follows it
-    record Split(String text, int special, String rest) {}
+    public record Split(String text, int special, String rest) {}
 
-    Split split(String text) {
+    public Split split(String text) {
         for (int at = 0; at < text.length(); at++) {
             for (String marker : longestFirst) {
                 if (text.startsWith(marker, at)) {
@@ -41,7 +42,8 @@ final class MarkerTokens {
         return new Split(text, -1, "");
     }
 
-    Expression literal(String text) {
+    /// The text, with the special tokens in it.
+    public Expression literal(String text) {
         List<Expression> items = new ArrayList<>();
         Split split = split(text);
         while (!split.text().isEmpty() || split.special() >= 0) {
