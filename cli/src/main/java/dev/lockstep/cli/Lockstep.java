@@ -35,6 +35,7 @@ public final class Lockstep {
                     new TokenizeCommand(),
                     new RenderCommand(),
                     new ParseCommand(),
+                    new GrammarCommand(),
                     new CoordinatorCommand(),
                     new SchedulerCommand(),
                     new WorkerCommand(),

@@ -127,7 +127,7 @@ class LockstepTest {
         err.reset();
         assertRefused(
                 ExitCode.USAGE,
-                "lockstep answer: no such command; commands are serve, run, models, inspect, tokenize, render, parse, coordinator,"
+                "lockstep answer: no such command; commands are serve, run, models, inspect, tokenize, render, parse, grammar, coordinator,"
                         + " scheduler, worker, zookeeper, certificates, doctor, devices, bench, replay, train-start-up",
                 "answer");
     }

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.text;
 
+import dev.lockstep.grammar.TokenTrie;
+import java.util.HashSet;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /// The conversion between text and token ids that one model's tokenizer file defines; immutable,
 /// shared by all request threads.
@@ -129,6 +133,23 @@ public final class Tokenizer {
     /// Returns the id of a token as written in the tokenizer file.
     public OptionalInt idOf(String piece) {
         return vocabulary.find(piece);
+    }
+
+    /// Returns the tokens by their bytes, for grammars. Ids beyond the tokenizer's, and holes in
+    /// it, have no text, so that no grammar allows them.
+    ///
+    /// @param outputs number of ids that the model can generate
+    public TokenTrie trie(int outputs) {
+        byte @Nullable [][] bytes = new byte[outputs][];
+        Set<Integer> specials = new HashSet<>();
+        for (int id = 0; id < Math.min(outputs, vocabularySize()); id++) {
+            if (special(id)) {
+                specials.add(id);
+            } else {
+                bytes[id] = bytes(id);
+            }
+        }
+        return new TokenTrie(bytes, specials);
     }
 
     /// Returns the highest id plus one.

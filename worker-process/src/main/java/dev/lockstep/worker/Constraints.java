@@ -13,11 +13,9 @@ import dev.lockstep.grammar.TokenTrie;
 import dev.lockstep.proto.v1.TextConstraint;
 import dev.lockstep.text.Tokenizer;
 import dev.lockstep.text.Tokenizers;
-import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -123,23 +121,9 @@ final class Constraints {
         Tokens known = tokens;
         if (known == null) {
             Tokenizer read = reads.get();
-            known = new Tokens(trie(read), ForcedText.by(read));
+            known = new Tokens(read.trie(vocabulary), ForcedText.by(read));
             tokens = known;
         }
         return known;
-    }
-
-    /// Ids beyond the tokenizer's, and holes in it, have no text, so that no grammar allows them.
-    private TokenTrie trie(Tokenizer read) {
-        byte @Nullable [][] bytes = new byte[vocabulary][];
-        Set<Integer> specials = new HashSet<>();
-        for (int id = 0; id < Math.min(vocabulary, read.vocabularySize()); id++) {
-            if (read.special(id)) {
-                specials.add(id);
-            } else {
-                bytes[id] = read.bytes(id);
-            }
-        }
-        return new TokenTrie(bytes, specials);
     }
 }

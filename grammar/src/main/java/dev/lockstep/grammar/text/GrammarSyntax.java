@@ -8,7 +8,7 @@ import java.util.regex.Pattern;
 public final class GrammarSyntax {
     /// Only GBNF has `::=` behind the name of a rule; in Lark's form it stands in quotes at most.
     private static final Pattern GBNF_RULE =
-            Pattern.compile("^[ \\t]*[A-Za-z0-9_-]+\\s*::=", Pattern.MULTILINE);
+            Pattern.compile("^[ \\t]*[A-Za-z0-9_-]+[ \\t]*::=", Pattern.MULTILINE);
 
     private GrammarSyntax() {}
 
