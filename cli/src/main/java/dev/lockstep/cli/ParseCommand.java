@@ -5,10 +5,10 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.cli.console.UnusableException;
-import dev.lockstep.cluster.process.Key;
 import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsSpec;
+import dev.lockstep.coordinator.TextSettings;
 import dev.lockstep.text.ChatTemplate;
 import dev.lockstep.text.ChatVariables;
 import dev.lockstep.text.jinja.TemplateException;
@@ -26,9 +26,6 @@ import java.util.Optional;
 
 /// Takes answers of a model apart; starts no process.
 final class ParseCommand extends JsonLinesCommand {
-    private static final Key<String> TOOL_FORMAT =
-            Key.text("tool-format", "FILE", "a description of how the model writes answers")
-                    .orElseComputed("learnt from the template");
     private static final String OUTPUT = "output";
     private static final String TOOLS = "tools";
 
@@ -39,7 +36,7 @@ final class ParseCommand extends JsonLinesCommand {
                     ProcessKeys.CHAT_TEMPLATE,
                     TemplateChoice.BOS_TOKEN,
                     TemplateChoice.EOS_TOKEN,
-                    TOOL_FORMAT);
+                    TextSettings.TOOL_FORMAT);
 
     ParseCommand() {
         super(
@@ -58,7 +55,7 @@ final class ParseCommand extends JsonLinesCommand {
     }
 
     private static AnswerFormat format(Settings settings, ChatTemplate template, Clock clock) {
-        Optional<String> file = settings.find(TOOL_FORMAT);
+        Optional<String> file = settings.find(TextSettings.TOOL_FORMAT);
         try {
             return file.isPresent()
                     ? AnswerFormat.learn(template, clock, Path.of(file.get()))

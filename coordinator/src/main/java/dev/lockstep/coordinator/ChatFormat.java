@@ -5,6 +5,9 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.coordinator.engine.GeneratedToken;
 import dev.lockstep.coordinator.engine.Sampling;
+import dev.lockstep.text.tools.Answer;
+import dev.lockstep.text.tools.AnswerEvent;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
@@ -14,12 +17,18 @@ final class ChatFormat implements ResponseFormat {
     private final Sampling sampling;
     private final boolean tokenIds;
     private final boolean promptLogprobs;
+    private final ChatMessageFormat message;
 
-    ChatFormat(PreparedRequest request, boolean tokenIds, boolean promptLogprobs) {
+    ChatFormat(
+            PreparedRequest request,
+            boolean tokenIds,
+            boolean promptLogprobs,
+            ChatMessageFormat message) {
         this.model = request.model();
         this.sampling = request.sampling();
         this.tokenIds = tokenIds;
         this.promptLogprobs = promptLogprobs;
+        this.message = message;
     }
 
     @Override
@@ -39,12 +48,27 @@ final class ChatFormat implements ResponseFormat {
         return promptLogprobs;
     }
 
+    /// Returns a chunk for each part, of which the first has the tokens.
     @Override
-    public ObjectNode chunk(int choice, Delta delta) {
-        ObjectNode node = Json.object().put("index", choice);
-        node.putObject("delta").put("content", delta.text());
-        putLogprobsAndIds(node, delta);
-        return node.putNull("finish_reason");
+    public List<ObjectNode> chunks(int choice, Delta delta) {
+        List<ObjectNode> parts = new ArrayList<>();
+        for (AnswerEvent event : delta.events()) {
+            message.part(event).ifPresent(parts::add);
+        }
+        if (parts.isEmpty()) {
+            if (!showsTokens()) {
+                return List.of();
+            }
+            parts.add(Json.object().put("content", ""));
+        }
+        List<ObjectNode> chunks = new ArrayList<>();
+        for (ObjectNode part : parts) {
+            ObjectNode node = Json.object().put("index", choice);
+            node.set("delta", part);
+            putLogprobsAndIds(node, chunks.isEmpty() ? delta : Delta.EMPTY);
+            chunks.add(node.putNull("finish_reason"));
+        }
+        return chunks;
     }
 
     @Override
@@ -52,7 +76,7 @@ final class ChatFormat implements ResponseFormat {
         ObjectNode node = Json.object().put("index", choice);
         node.putObject("delta");
         node.putNull("logprobs");
-        ResponseFormat.putFinish(node, finish);
+        message.putFinish(node, finish);
         return node;
     }
 
@@ -67,12 +91,9 @@ final class ChatFormat implements ResponseFormat {
     public ObjectNode whole(
             int choice, List<GeneratedToken> promptTokens, Delta all, Finish finish) {
         ObjectNode node = Json.object().put("index", choice);
-        node.putObject("message")
-                .put("role", "assistant")
-                .put("content", all.text())
-                .putNull("refusal");
+        node.set("message", message.whole(Answer.of(all.events())));
         putLogprobsAndIds(node, all);
-        ResponseFormat.putFinish(node, finish);
+        message.putFinish(node, finish);
         return node;
     }
 

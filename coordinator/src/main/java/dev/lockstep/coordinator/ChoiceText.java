@@ -29,6 +29,7 @@ final class ChoiceText {
     private final Optional<Detokenizer> detokenizer;
     private final StopStrings stops;
     private final Set<Integer> endIds;
+    private final Set<Integer> shownSpecials;
     private final Deque<Placed> withheld = new ArrayDeque<>();
     private Optional<GeneratedToken> possibleEnd = Optional.empty();
     private Optional<Finish> finish = Optional.empty();
@@ -39,19 +40,17 @@ final class ChoiceText {
     private record Placed(GeneratedToken token, int offset) {}
 
     /// @param endIds of the request, [Sampling#endIds()]
-    ChoiceText(ServedModel model, Sampling sampling, Set<Integer> endIds) {
+    /// @param shownSpecials special tokens with text, also where the request skips special tokens
+    ChoiceText(
+            ServedModel model, Sampling sampling, Set<Integer> endIds, Set<Integer> shownSpecials) {
         this.model = model;
         this.sampling = sampling;
         this.detokenizer =
                 model.tokenizer()
-                        .map(
-                                text ->
-                                        new Detokenizer(
-                                                text,
-                                                sampling.skipSpecialTokens(),
-                                                Detokenizer.Start.CONTINUATION));
+                        .map(text -> new Detokenizer(text, false, Detokenizer.Start.CONTINUATION));
         this.stops = new StopStrings(sampling.stop(), sampling.includeStop());
         this.endIds = endIds;
+        this.shownSpecials = shownSpecials;
     }
 
     /// Adds the next token; after the end of the choice all deltas are empty.
@@ -127,10 +126,15 @@ final class ChoiceText {
     private Delta show(GeneratedToken token) {
         int id = token.id();
         // An id beyond the tokenizer's vocabulary is a padded row of the output, without text.
-        Optional<Detokenizer> decoder = model.isText(id) ? detokenizer : Optional.empty();
+        Optional<Detokenizer> decoder =
+                model.isText(id) && !isHidden(id) ? detokenizer : Optional.empty();
         int broken = decoder.map(each -> each.brokenCharacters(id)).orElse(0);
         withheld.add(new Placed(token, produced + broken));
         return release(decoder.map(each -> each.push(id)).orElse(""));
+    }
+
+    private boolean isHidden(int id) {
+        return sampling.skipSpecialTokens() && model.isSpecial(id) && !shownSpecials.contains(id);
     }
 
     /// Releases text that cannot be part of a stop string. Only those that end after `min_tokens`

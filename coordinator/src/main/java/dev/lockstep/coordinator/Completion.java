@@ -56,7 +56,7 @@ final class Completion {
     /// One prompt in the engine.
     private static final class PromptRun {
         final EngineRequest request;
-        final List<ChoiceText> choices = new ArrayList<>();
+        final List<ChoiceAnswer> choices = new ArrayList<>();
         final Set<String> refusedBy = new HashSet<>();
         Optional<Failure> refusal = Optional.empty();
         Optional<SchedulerCall> call = Optional.empty();
@@ -83,15 +83,25 @@ final class Completion {
         this.sink = sink;
         this.beginNanos = environment.clock().nanoTime();
         this.openChoices = request.choices();
-        this.usage = new TokenUsage(request.promptTokens(), 0, 0);
+        this.usage = TokenUsage.ofPrompt(request.promptTokens());
         Set<Integer> endIds = request.sampling().endIds();
         for (int prompt = 0; prompt < request.prompts().size(); prompt++) {
             var run = new PromptRun(request.engineRequest(prompt));
             for (int i = 0; i < request.choicesPerPrompt(); i++) {
-                run.choices.add(new ChoiceText(request.model(), request.sampling(), endIds));
+                run.choices.add(choice(endIds));
             }
             runs.add(run);
         }
+    }
+
+    private ChoiceAnswer choice(Set<Integer> endIds) {
+        var text =
+                new ChoiceText(
+                        request.model(),
+                        request.sampling(),
+                        endIds,
+                        request.answer().map(AnswerPlan::markers).orElse(Set.of()));
+        return new ChoiceAnswer(text, request.answer().map(AnswerPlan::reader));
     }
 
     /// Runs until the response is completed or failed.
@@ -156,7 +166,7 @@ final class Completion {
                 if (tokens.choice() == 0) {
                     cached(tokens.call(), tokens.cachedTokens());
                 }
-                ChoiceText choice = choice(tokens.call(), tokens.choice());
+                ChoiceAnswer choice = choice(tokens.call(), tokens.choice());
                 boolean wasFinished = choice.finish().isPresent();
                 Delta delta = Delta.EMPTY;
                 for (GeneratedToken token : tokens.tokens()) {
@@ -173,7 +183,7 @@ final class Completion {
             case EngineEvent.Finished finished -> {
                 begin(finished.call());
                 cached(finished.call(), finished.cachedTokens());
-                ChoiceText choice = choice(finished.call(), finished.choice());
+                ChoiceAnswer choice = choice(finished.call(), finished.choice());
                 deliver(
                         finished.call(),
                         finished.choice(),
@@ -258,7 +268,7 @@ final class Completion {
         return call * request.choicesPerPrompt() + choice;
     }
 
-    private ChoiceText choice(int call, int choice) {
+    private ChoiceAnswer choice(int call, int choice) {
         return runs.get(call).choices.get(choice);
     }
 

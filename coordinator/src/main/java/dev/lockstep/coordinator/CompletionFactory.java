@@ -77,7 +77,9 @@ final class CompletionFactory {
 
     /// Renders and tokenizes a chat, and compiles its constraint.
     PreparedRequest prepare(ChatRequest request, RequestContext context) {
-        int[] ids = model().encode(request.prompt());
+        ServedModel served = model();
+        String prompt = served.render(request.prompt().conversation());
+        int[] ids = served.encode("messages", prompt, request.prompt().addSpecialTokens());
         List<TokenPrompt> prompts =
                 List.of(new TokenPrompt(ids, request.outputs().promptOutputs()));
         return prepared(
@@ -88,7 +90,12 @@ final class CompletionFactory {
                 request.sampling(),
                 request.options(),
                 requireRoom("messages", prompts, request.sampling()),
-                compiled(request.constraint(), request.options()));
+                compiled(request.constraint(), request.options()),
+                served.answers()
+                        .plan(
+                                prompt,
+                                served.answers().reasoning(),
+                                () -> "call_" + randomness.nextIncarnation()));
     }
 
     /// Tokenizes the prompts of a completion, and compiles its constraint.
@@ -115,7 +122,8 @@ final class CompletionFactory {
                 request.needsEngine()
                         ? requireRoom("prompt", prompts, request.sampling())
                         : Integer.MAX_VALUE,
-                compiled(request.constraint(), request.options()));
+                compiled(request.constraint(), request.options()),
+                Optional.empty());
     }
 
     private ByteString compiled(Optional<ConstraintSource> constraint, RequestOptions options) {
@@ -153,7 +161,8 @@ final class CompletionFactory {
                 Sampling.NO_TOKENS,
                 options,
                 requireRoom(field, prompts, Sampling.NO_TOKENS),
-                ByteString.EMPTY);
+                ByteString.EMPTY,
+                Optional.empty());
     }
 
     /// Creates a completion, which has not started.
@@ -179,7 +188,8 @@ final class CompletionFactory {
             Sampling sampling,
             RequestOptions options,
             int maxLength,
-            ByteString constraint) {
+            ByteString constraint,
+            Optional<AnswerPlan> answer) {
         String id = prefix + randomness.nextIncarnation();
         long seed = sampling.seed().orElseGet(randomness::nextLong);
         return new PreparedRequest(
@@ -192,6 +202,7 @@ final class CompletionFactory {
                 sampling,
                 options,
                 maxLength,
+                answer,
                 sampling.params().toBuilder().setSeed(seed).build().toByteString(),
                 constraint);
     }

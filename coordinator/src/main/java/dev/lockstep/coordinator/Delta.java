@@ -2,14 +2,18 @@
 package dev.lockstep.coordinator;
 
 import dev.lockstep.coordinator.engine.GeneratedToken;
+import dev.lockstep.text.tools.AnswerEvent;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Collectors;
 
-/// The new text and tokens of one choice.
+/// The new parts and tokens of one choice.
 ///
-/// @param text whole characters
-/// @param tokens in the order of generation
-record Delta(String text, List<Shown> tokens) {
+/// @param events whole characters, in the order in which the model wrote them; a call has an id.
+///   Text that is not taken apart is content
+/// @param tokens in the order of generation; the events may lag behind them
+/// @param reasoningTokens how many of the tokens wrote reasoning
+record Delta(List<AnswerEvent> events, List<Shown> tokens, int reasoningTokens) {
 
     static final Delta EMPTY = new Delta("", List.of());
 
@@ -21,11 +25,24 @@ record Delta(String text, List<Shown> tokens) {
     record Shown(GeneratedToken token, int offset, boolean inText) {}
 
     Delta {
+        events = List.copyOf(events);
         tokens = List.copyOf(tokens);
     }
 
+    /// Creates a delta of text that is not taken apart.
+    Delta(String text, List<Shown> tokens) {
+        this(text.isEmpty() ? List.of() : List.of(new AnswerEvent.Content(text)), tokens, 0);
+    }
+
     boolean isEmpty() {
-        return text.isEmpty() && tokens.isEmpty();
+        return events.isEmpty() && tokens.isEmpty();
+    }
+
+    /// Returns the content.
+    String text() {
+        return events.stream()
+                .map(event -> event instanceof AnswerEvent.Content(String text) ? text : "")
+                .collect(Collectors.joining());
     }
 
     Delta and(Delta next) {
@@ -35,9 +52,43 @@ record Delta(String text, List<Shown> tokens) {
         if (next.isEmpty()) {
             return this;
         }
+        List<AnswerEvent> both = new ArrayList<>(events);
+        next.events.forEach(event -> append(both, event));
         List<Shown> all = new ArrayList<>(tokens);
         all.addAll(next.tokens);
-        return new Delta(text + next.text, all);
+        return new Delta(both, all, reasoningTokens + next.reasoningTokens);
+    }
+
+    /// Appends an event to a list, to the last one if it goes on.
+    static void append(List<AnswerEvent> events, AnswerEvent event) {
+        if (!events.isEmpty()) {
+            AnswerEvent joined =
+                    switch (event) {
+                        case AnswerEvent.Content(String text)
+                                when events.getLast() instanceof AnswerEvent.Content(String last) ->
+                                new AnswerEvent.Content(last + text);
+                        case AnswerEvent.Reasoning(String text)
+                                when events.getLast()
+                                        instanceof AnswerEvent.Reasoning(String last) ->
+                                new AnswerEvent.Reasoning(last + text);
+                        case AnswerEvent.Arguments(int index, String text)
+                                when events.getLast()
+                                        instanceof AnswerEvent.Arguments(int _, String last) ->
+                                new AnswerEvent.Arguments(index, last + text);
+                        case AnswerEvent.Content _,
+                                AnswerEvent.Reasoning _,
+                                AnswerEvent.CallStart _,
+                                AnswerEvent.Arguments _,
+                                AnswerEvent.CallEnd _ ->
+                                event;
+                    };
+            if (joined != event) {
+                events.removeLast();
+            }
+            events.add(joined);
+            return;
+        }
+        events.add(event);
     }
 
     List<Integer> tokenIds() {

@@ -41,7 +41,7 @@ final class EventStream implements ResponseSink {
     public void delta(int choice, Delta delta, TokenUsage usage) {
         open(choice, usage.before(delta));
         if (isVisible(delta)) {
-            send(format.chunk(choice, delta), usage);
+            format.chunks(choice, delta).forEach(chunk -> send(chunk, usage));
         }
     }
 
@@ -101,10 +101,10 @@ final class EventStream implements ResponseSink {
                         });
     }
 
-    /// Returns whether a delta gets a chunk: tokens without text only where ids or
-    /// log-probabilities were requested.
+    /// Returns whether a delta gets chunks: tokens without text only where ids or log-probabilities
+    /// were requested.
     private boolean isVisible(Delta delta) {
-        return !delta.text().isEmpty() || format.showsTokens();
+        return !delta.events().isEmpty() || format.showsTokens();
     }
 
     private void send(ObjectNode choice, TokenUsage usage) {

@@ -11,12 +11,23 @@ record Finish(Reason reason, String stopText, OptionalInt stopToken) {
 
     enum Reason {
         STOP,
-        LENGTH;
+        LENGTH,
+        /// The answer ended by itself, and calls tools.
+        TOOL_CALLS;
 
         /// Returns the value in responses.
         String word() {
-            return this == STOP ? "stop" : "length";
+            return switch (this) {
+                case STOP -> "stop";
+                case LENGTH -> "length";
+                case TOOL_CALLS -> "tool_calls";
+            };
         }
+    }
+
+    /// Returns the end of an answer with calls.
+    Finish called() {
+        return reason == Reason.STOP ? new Finish(Reason.TOOL_CALLS, stopText, stopToken) : this;
     }
 
     static Finish length() {

@@ -21,7 +21,8 @@ final class GenerateApi {
                 new ChatFormat(
                         request,
                         chat.returnTokenIds(),
-                        chat.outputs().promptLogprobs().isPresent());
+                        chat.outputs().promptLogprobs().isPresent(),
+                        ChatMessageFormat.TOOL_CALLS);
         return completions.completion(
                 request, inbox, sink(exchange, request, format, chat.delivery()));
     }

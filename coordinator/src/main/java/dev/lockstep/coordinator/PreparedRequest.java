@@ -8,6 +8,7 @@ import dev.lockstep.coordinator.engine.RequestOptions;
 import dev.lockstep.coordinator.engine.Sampling;
 import dev.lockstep.coordinator.engine.TokenPrompt;
 import java.util.List;
+import java.util.Optional;
 
 /// One request, ready to run: every field is checked and every prompt is token ids.
 ///
@@ -16,6 +17,7 @@ import java.util.List;
 /// @param requestId for the log
 /// @param echoes the prompt of each choice, returned before its text; empty without `echo`
 /// @param context upper bound of the tokens of a prompt and its output
+/// @param answer how its text is taken apart; empty if it is not
 /// @param samplingParams the encoded `SamplingParams` of all choices, with their seed
 /// @param constraint the encoded `TextConstraint` of all choices; empty for any text
 record PreparedRequest(
@@ -28,6 +30,7 @@ record PreparedRequest(
         Sampling sampling,
         RequestOptions options,
         int context,
+        Optional<AnswerPlan> answer,
         ByteString samplingParams,
         ByteString constraint) {
     /// A prompt that is returned before its text.

@@ -20,8 +20,8 @@ interface ResponseFormat {
     /// Returns whether log-probabilities of the prompt precede a choice's first token.
     boolean showsPrompt();
 
-    /// Returns a chunk with text or tokens.
-    ObjectNode chunk(int choice, Delta delta);
+    /// Returns chunks with text or tokens.
+    List<ObjectNode> chunks(int choice, Delta delta);
 
     /// Returns the last chunk of a choice.
     ObjectNode lastChunk(int choice, Finish finish);

@@ -8,11 +8,14 @@ import dev.lockstep.proto.v1.InferenceEvent;
 import dev.lockstep.proto.v1.InferenceFinished;
 import dev.lockstep.proto.v1.InferenceOutputs;
 import dev.lockstep.proto.v1.PositionOutputs;
+import dev.lockstep.text.tools.AnswerEvent;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ServerCallStreamObserver;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
@@ -60,10 +63,17 @@ final class RpcResponse implements ResponseSink {
 
     @Override
     public void delta(int choice, Delta delta, TokenUsage usage) {
-        InferenceDelta.Builder proto =
-                InferenceDelta.newBuilder().setChoice(choice).setText(delta.text());
-        delta.tokens().forEach(shown -> proto.addTokens(shown.token().toProto()));
-        send(InferenceEvent.newBuilder().setDelta(proto).build());
+        List<InferenceDelta.Builder> parts = new ArrayList<>();
+        for (AnswerEvent event : delta.events()) {
+            RpcParts.of(event).ifPresent(parts::add);
+        }
+        if (parts.isEmpty()) {
+            parts.add(InferenceDelta.newBuilder());
+        }
+        delta.tokens().forEach(shown -> parts.getFirst().addTokens(shown.token().toProto()));
+        for (InferenceDelta.Builder part : parts) {
+            send(InferenceEvent.newBuilder().setDelta(part.setChoice(choice)).build());
+        }
     }
 
     @Override
@@ -79,6 +89,7 @@ final class RpcResponse implements ResponseSink {
                                 switch (finish.reason()) {
                                     case STOP -> FinishReason.FINISH_REASON_STOP;
                                     case LENGTH -> FinishReason.FINISH_REASON_LENGTH;
+                                    case TOOL_CALLS -> FinishReason.FINISH_REASON_TOOL_CALLS;
                                 })
                         .setStop(stop)
                         .build();

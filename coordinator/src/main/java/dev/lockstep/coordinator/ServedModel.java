@@ -30,6 +30,7 @@ import java.util.Optional;
 /// @param names the names in requests, of which responses have the first
 /// @param tokenizerInfo the response of `GET /tokenizer_info`; nobody changes it
 /// @param defaults sampling values of requests that have none of their own
+/// @param answers how the model writes its answers
 /// @param created seconds since 1970, for the model list
 record ServedModel(
         List<String> names,
@@ -40,6 +41,7 @@ record ServedModel(
         EndTokens endTokens,
         ObjectNode tokenizerInfo,
         GenerationDefaults defaults,
+        ModelAnswers answers,
         long created) {
 
     ServedModel {
@@ -69,6 +71,7 @@ record ServedModel(
                         .map(text -> TokenizerInfo.of(source, text, template))
                         .orElseGet(Json::object),
                 settings.defaults(source),
+                ModelAnswers.of(template, tokenizer, settings),
                 System.currentTimeMillis() / 1000);
     }
 

@@ -45,10 +45,10 @@ final class TextFormat implements ResponseFormat {
     }
 
     @Override
-    public ObjectNode chunk(int choice, Delta delta) {
+    public List<ObjectNode> chunks(int choice, Delta delta) {
         ObjectNode node = Json.object().put("index", choice).put("text", delta.text());
         putTokens(node, choice, delta, TextLogprobs::continueAfter);
-        return node.putNull("finish_reason");
+        return List.of(node.putNull("finish_reason"));
     }
 
     @Override

@@ -3,10 +3,13 @@ package dev.lockstep.coordinator;
 
 import dev.lockstep.checkpoint.GenerationDefaults;
 import dev.lockstep.checkpoint.TokenizerSource;
+import dev.lockstep.cluster.process.Key;
 import dev.lockstep.cluster.process.ProcessKeys;
 import dev.lockstep.cluster.process.Settings;
+import dev.lockstep.cluster.process.SettingsException;
 import dev.lockstep.text.ModelTemplate;
 import dev.lockstep.text.Tokenizer;
+import dev.lockstep.text.tools.AnswerFormat;
 import java.nio.file.Path;
 import java.util.Optional;
 
@@ -14,14 +17,44 @@ import java.util.Optional;
 ///
 /// @param chatTemplate a file that replaces the model's chat template
 /// @param generationDefaults whether the model's sampling values are the defaults of requests
-public record TextSettings(Optional<Path> chatTemplate, boolean generationDefaults) {
+/// @param toolFormat a file that replaces what the template shows of the model's answers
+/// @param reasoning where clients find reasoning if a request does not say
+public record TextSettings(
+        Optional<Path> chatTemplate,
+        boolean generationDefaults,
+        Optional<Path> toolFormat,
+        ReasoningPlace reasoning) {
+    public static final Key<String> TOOL_FORMAT =
+            Key.text("tool-format", "FILE", "a description of how the model writes answers")
+                    .orElseComputed("learnt from the template");
+
+    public static final Key<ReasoningPlace> REASONING =
+            Key.choice(
+                            "reasoning",
+                            ReasoningPlace.class,
+                            "where chats have what the model thought: nowhere, in a field of its own, or in the content")
+                    .orElse("separate");
+
     /// Replaces nothing.
-    static final TextSettings OF_MODEL = new TextSettings(Optional.empty(), true);
+    static final TextSettings OF_MODEL =
+            new TextSettings(Optional.empty(), true, Optional.empty(), ReasoningPlace.SEPARATE);
 
     public static TextSettings of(Settings settings) {
         return new TextSettings(
                 settings.find(ProcessKeys.CHAT_TEMPLATE).map(Path::of),
-                settings.value(ProcessKeys.GENERATION_CONFIG) == ProcessKeys.GenerationConfig.AUTO);
+                settings.value(ProcessKeys.GENERATION_CONFIG) == ProcessKeys.GenerationConfig.AUTO,
+                settings.find(TOOL_FORMAT).map(Path::of),
+                settings.value(REASONING));
+    }
+
+    /// Refuses a description of answers that cannot be used.
+    public TextSettings requireToolFormat() {
+        try {
+            toolFormat.ifPresent(AnswerFormat::requireDescription);
+            return this;
+        } catch (IllegalArgumentException e) {
+            throw new SettingsException("--tool-format: " + e.getMessage());
+        }
     }
 
     /// Returns the sampling values of requests that have none of their own.

@@ -7,18 +7,30 @@ import dev.lockstep.proto.v1.Usage;
 /// The tokens of a request: each prompt once, all choices together.
 ///
 /// @param cachedTokens prompt tokens served from the prefix cache
-record TokenUsage(int promptTokens, int completionTokens, int cachedTokens) {
+/// @param reasoningTokens completion tokens that wrote reasoning
+record TokenUsage(int promptTokens, int completionTokens, int cachedTokens, int reasoningTokens) {
+    static TokenUsage ofPrompt(int tokens) {
+        return new TokenUsage(tokens, 0, 0, 0);
+    }
 
     TokenUsage plus(Delta delta) {
-        return new TokenUsage(promptTokens, completionTokens + delta.tokens().size(), cachedTokens);
+        return new TokenUsage(
+                promptTokens,
+                completionTokens + delta.tokens().size(),
+                cachedTokens,
+                reasoningTokens + delta.reasoningTokens());
     }
 
     TokenUsage before(Delta delta) {
-        return new TokenUsage(promptTokens, completionTokens - delta.tokens().size(), cachedTokens);
+        return new TokenUsage(
+                promptTokens,
+                completionTokens - delta.tokens().size(),
+                cachedTokens,
+                reasoningTokens - delta.reasoningTokens());
     }
 
     TokenUsage withCached(int tokens) {
-        return new TokenUsage(promptTokens, completionTokens, tokens);
+        return new TokenUsage(promptTokens, completionTokens, tokens, reasoningTokens);
     }
 
     ObjectNode toJson() {
@@ -28,6 +40,7 @@ record TokenUsage(int promptTokens, int completionTokens, int cachedTokens) {
                         .put("completion_tokens", completionTokens)
                         .put("total_tokens", promptTokens + completionTokens);
         usage.putObject("prompt_tokens_details").put("cached_tokens", cachedTokens);
+        usage.putObject("completion_tokens_details").put("reasoning_tokens", reasoningTokens);
         return usage;
     }
 
@@ -36,6 +49,7 @@ record TokenUsage(int promptTokens, int completionTokens, int cachedTokens) {
                 .setPromptTokens(promptTokens)
                 .setCompletionTokens(completionTokens)
                 .setCachedTokens(cachedTokens)
+                .setReasoningTokens(reasoningTokens)
                 .build();
     }
 }

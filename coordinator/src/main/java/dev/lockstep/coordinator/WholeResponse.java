@@ -4,6 +4,7 @@ package dev.lockstep.coordinator;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.proto.v1.PositionOutputs;
+import dev.lockstep.text.tools.AnswerEvent;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -15,9 +16,9 @@ final class WholeResponse implements ResponseSink {
     private final PromptLogprobs promptLogprobs;
     private final List<Collected> choices = new ArrayList<>();
 
-    /// The collected text and tokens of one choice.
+    /// The collected parts and tokens of one choice.
     private static final class Collected {
-        final StringBuilder text = new StringBuilder();
+        final List<AnswerEvent> events = new ArrayList<>();
         final List<Delta.Shown> tokens = new ArrayList<>();
         Finish finish = Finish.length();
     }
@@ -40,7 +41,7 @@ final class WholeResponse implements ResponseSink {
     @Override
     public void delta(int choice, Delta delta, TokenUsage usage) {
         Collected collected = choices.get(choice);
-        collected.text.append(delta.text());
+        collected.events.addAll(delta.events());
         collected.tokens.addAll(delta.tokens());
     }
 
@@ -58,7 +59,7 @@ final class WholeResponse implements ResponseSink {
         ArrayNode list = whole.putArray("choices");
         for (int choice = 0; choice < choices.size(); choice++) {
             Collected collected = choices.get(choice);
-            var all = new Delta(collected.text.toString(), collected.tokens);
+            var all = new Delta(collected.events, collected.tokens, 0);
             list.add(format.whole(choice, promptLogprobs.of(choice), all, collected.finish));
         }
         format.putTopLevelFields(whole, promptLogprobs.of(0));

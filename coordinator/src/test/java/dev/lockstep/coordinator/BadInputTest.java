@@ -391,6 +391,7 @@ final class BadInputTest {
                         new EndTokens(List.of()),
                         TestCoordinator.object(),
                         GenerationDefaults.NONE,
+                        ModelAnswers.NONE,
                         0);
         String text = "a".repeat(500);
         try (TestCoordinator other = TestCoordinator.start(model)) {

@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.Random;
+import java.util.Set;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
@@ -114,6 +115,7 @@ final class ChoiceTextTest {
                         model.endTokens(),
                         model.tokenizerInfo(),
                         model.defaults(),
+                        model.answers(),
                         0);
         ChoiceText choice = choice(padded, withStops(List.of()));
         Delta delta = choice.push(token(555));
@@ -152,6 +154,6 @@ final class ChoiceTextTest {
     }
 
     private static ChoiceText choice(ServedModel model, Sampling sampling) {
-        return new ChoiceText(model, sampling, sampling.endIds());
+        return new ChoiceText(model, sampling, sampling.endIds(), Set.of());
     }
 }

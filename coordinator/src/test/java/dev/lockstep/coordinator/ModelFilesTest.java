@@ -95,7 +95,12 @@ final class ModelFilesTest {
     void theSettingSwitchesTheSamplingValuesOff() throws Exception {
         ServedModel model =
                 TestCoordinator.tinyModel(
-                        ModelFilesTest::recommend, new TextSettings(Optional.empty(), false));
+                        ModelFilesTest::recommend,
+                        new TextSettings(
+                                Optional.empty(),
+                                false,
+                                Optional.empty(),
+                                ReasoningPlace.SEPARATE));
         assertEquals(GenerationDefaults.NONE, model.defaults());
     }
 
@@ -125,7 +130,9 @@ final class ModelFilesTest {
         Files.writeString(own, "{{ bos_token }}:{{ messages[0].content }}{{ eos_token }}");
         ServedModel model =
                 TestCoordinator.tinyModel(
-                        ModelFilesTest::breakTemplate, new TextSettings(Optional.of(own), true));
+                        ModelFilesTest::breakTemplate,
+                        new TextSettings(
+                                Optional.of(own), true, Optional.empty(), ReasoningPlace.SEPARATE));
         try (TestCoordinator server = TestCoordinator.start(model)) {
             HttpResponse<String> rendered =
                     server.post("/apply-template", TestCoordinator.chatBody(""));

@@ -36,6 +36,7 @@ final class Models {
                 model.endTokens(),
                 model.tokenizerInfo(),
                 model.defaults(),
+                ModelAnswers.of(template, tokenizer, TextSettings.OF_MODEL),
                 model.created());
     }
 }

@@ -133,7 +133,8 @@ public final class Launcher {
         // Fails where the folder's path is too long for the sockets of the children.
         var _ = InternalAddress.unix(config.runFolder(), JavaProcess.Role.SCHEDULER.name());
         this.parameters = source.parameterCount();
-        this.text = TextCheck.of(TextSettings.of(settings), config.model().path());
+        this.text =
+                TextCheck.of(TextSettings.of(settings).requireToolFormat(), config.model().path());
         this.device = device(settings, source, size);
         DeviceCapabilities capabilities = device.capabilities();
         ComputeTypes types =

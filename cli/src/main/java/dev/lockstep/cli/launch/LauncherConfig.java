@@ -9,6 +9,7 @@ import dev.lockstep.cluster.process.SettingsException;
 import dev.lockstep.cluster.process.SettingsSpec;
 import dev.lockstep.coordinator.AccessConfig;
 import dev.lockstep.coordinator.CoordinatorConfig;
+import dev.lockstep.coordinator.TextSettings;
 import dev.lockstep.scheduler.process.SchedulerConfig;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -38,6 +39,8 @@ public record LauncherConfig(
                             ProcessKeys.MODEL,
                             ProcessKeys.SERVED_MODEL_NAME,
                             ProcessKeys.CHAT_TEMPLATE,
+                            TextSettings.TOOL_FORMAT,
+                            TextSettings.REASONING,
                             ProcessKeys.GENERATION_CONFIG,
                             ProcessKeys.HOST,
                             PORT,

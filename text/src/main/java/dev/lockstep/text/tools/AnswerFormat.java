@@ -47,6 +47,28 @@ public record AnswerFormat(
         return reasoning.filter(format -> format.isOpenedBy(prompt)).isPresent();
     }
 
+    /// Returns the format of an answer to a request without tools.
+    public AnswerFormat withoutTools() {
+        return new AnswerFormat(reasoning, content, Optional.empty());
+    }
+
+    /// Returns whether all of an answer is content, however it is written.
+    public boolean isPlain() {
+        return reasoning.isEmpty() && tools.isEmpty() && content.openings().isEmpty();
+    }
+
+    /// Returns whether a marker of the format contains a text; what only ends a turn is none.
+    public boolean marks(String text) {
+        return Markers.of(this).stream().anyMatch(marker -> marker.contains(text));
+    }
+
+    /// Checks a user's description.
+    ///
+    /// @throws IllegalArgumentException with one line that names the file and its fault
+    public static void requireDescription(Path description) {
+        FormatFile.read(description);
+    }
+
     /// Returns a parser of one answer.
     ///
     /// @param functions the schemas of the parameters by the functions' names

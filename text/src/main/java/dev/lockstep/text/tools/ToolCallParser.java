@@ -94,6 +94,11 @@ public final class ToolCallParser {
         return run();
     }
 
+    /// Returns whether what comes next is reasoning, unless a marker ends it.
+    public boolean isReasoning() {
+        return state == State.REASONING || state == State.REASONING_BEGIN;
+    }
+
     private List<AnswerEvent> run() {
         boolean more = true;
         while (more) {

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.coordinator;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.text.tools.AnswerFormat;
+import java.util.Map;
+import java.util.Set;
+
+/// How the choices of one request are taken apart: the same for all of them.
+///
+/// @param functions the schemas of the parameters by the names of what may be called
+/// @param constrained whether a grammar keeps calls well formed
+/// @param promptEnd the end of the prompt, which may open the reasoning
+/// @param parallel whether more than the first call is passed on
+/// @param markers the special tokens that the format needs: their text is read, that of others is
+///   hidden
+/// @param callIds the ids of calls for which the model writes none
+record AnswerPlan(
+        AnswerFormat format,
+        Map<String, JsonNode> functions,
+        boolean constrained,
+        String promptEnd,
+        boolean parallel,
+        ReasoningPlace reasoning,
+        Set<Integer> markers,
+        CallIds callIds) {
+    private static final int PROMPT_END = 512;
+
+    /// Creates the ids of calls.
+    @FunctionalInterface
+    interface CallIds {
+        String next();
+    }
+
+    AnswerPlan {
+        functions = Map.copyOf(functions);
+        markers = Set.copyOf(markers);
+        promptEnd = promptEnd.substring(Math.max(0, promptEnd.length() - PROMPT_END));
+    }
+
+    AnswerReader reader() {
+        return new AnswerReader(this);
+    }
+}
