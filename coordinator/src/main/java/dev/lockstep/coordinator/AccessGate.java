@@ -44,6 +44,9 @@ final class AccessGate implements DecoratingHttpServiceFunction {
     private static final Pattern ADDRESS =
             Pattern.compile("\\d{1,3}(\\.\\d{1,3}){3}|\\[[0-9a-f:.]+\\]");
 
+    /// The header in which clients of Anthropic's API send their key.
+    private static final String API_KEY = "x-api-key";
+
     private static final Duration CORS_MAX_AGE = Duration.ofMinutes(10);
 
     private final AccessConfig config;
@@ -71,7 +74,10 @@ final class AccessGate implements DecoratingHttpServiceFunction {
         }
         return builder.allowRequestMethods(HttpMethod.GET, HttpMethod.POST)
                 .allowAllRequestHeaders(true)
-                .exposeHeaders(HttpExchange.REQUEST_ID, HttpHeaderNames.RETRY_AFTER)
+                .exposeHeaders(
+                        HttpExchange.REQUEST_ID,
+                        HttpExchange.ANTHROPIC_REQUEST_ID,
+                        HttpHeaderNames.RETRY_AFTER)
                 .maxAge(CORS_MAX_AGE)
                 .build(guarded);
     }
@@ -92,7 +98,10 @@ final class AccessGate implements DecoratingHttpServiceFunction {
         HttpResponseWriter writer = HttpResponse.streaming();
         var exchange =
                 new HttpExchange(
-                        writer, requestIds.apply(request.headers()), timeouts.slowClient());
+                        writer,
+                        requestIds.apply(request.headers()),
+                        timeouts.slowClient(),
+                        WireFormat.of(context.path()));
         if (error.status() == HttpStatus.UNAUTHORIZED.code()) {
             exchange.addHeader(HttpHeaderNames.WWW_AUTHENTICATE, "Bearer realm=\"lockstep\"");
         }
@@ -146,13 +155,14 @@ final class AccessGate implements DecoratingHttpServiceFunction {
 
     private Optional<ApiError> unauthenticated(RequestHeaders headers) {
         String authorization = headers.get(HttpHeaderNames.AUTHORIZATION, "");
-        if (config.keys().accepts(authorization)) {
+        String key = headers.get(API_KEY, "");
+        if (config.keys().accepts(authorization) || config.keys().acceptsKey(key)) {
             return Optional.empty();
         }
         String message =
-                authorization.isEmpty()
+                authorization.isEmpty() && key.isEmpty()
                         ? "the request has no API key: send it as the header"
-                                + " \"Authorization: Bearer KEY\""
+                                + " \"Authorization: Bearer KEY\" or \"x-api-key: KEY\""
                         : "the API key is not valid";
         return Optional.of(
                 ApiError.refused(HttpStatus.UNAUTHORIZED.code(), "invalid_api_key", message));

@@ -86,13 +86,16 @@ public final class ApiKeys {
         return hashes.isEmpty();
     }
 
-    /// Returns whether the value of an `Authorization` header has one of the keys. The time does
-    /// not depend on how much of a key is right.
+    /// Returns whether the value of an `Authorization` header has one of the keys.
     boolean accepts(String authorization) {
-        if (!authorization.toLowerCase(Locale.ROOT).startsWith(SCHEME)) {
-            return false;
-        }
-        byte[] hash = hash(authorization.substring(SCHEME.length()).strip());
+        return authorization.toLowerCase(Locale.ROOT).startsWith(SCHEME)
+                && acceptsKey(authorization.substring(SCHEME.length()).strip());
+    }
+
+    /// Returns whether a text is one of the keys. The time does not depend on how much of a key is
+    /// right.
+    boolean acceptsKey(String key) {
+        byte[] hash = hash(key);
         boolean found = false;
         for (byte[] each : hashes) {
             found |= MessageDigest.isEqual(each, hash);

@@ -16,7 +16,6 @@ import com.linecorp.armeria.common.stream.ClosedStreamException;
 import dev.lockstep.cluster.process.Randomness;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelFutureListener;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -29,20 +28,13 @@ import java.util.regex.Pattern;
 final class HttpExchange {
     static final String REQUEST_ID = "x-request-id";
 
-    /// With the charset: without it, some clients read the text as Latin-1, as HTTP/1.1 once
-    /// prescribed for `text/*`.
-    private static final MediaType EVENT_STREAM =
-            MediaType.EVENT_STREAM.withCharset(StandardCharsets.UTF_8);
+    /// The header of a response of Anthropic's API.
+    static final String ANTHROPIC_REQUEST_ID = "request-id";
 
     private static final Pattern GIVEN_ID = Pattern.compile("[!-~]{1,128}");
 
-    private static final HttpData DONE = HttpData.ofUtf8("data: [DONE]\n\n");
-
     /// What is sent in a stream of events that would be silent.
     static final String COMMENT = ": still here\n\n";
-
-    private static final byte[] EVENT_BEGIN = "data: ".getBytes(StandardCharsets.UTF_8);
-    private static final byte[] EVENT_END = "\n\n".getBytes(StandardCharsets.UTF_8);
 
     /// Events between two checks whether the client keeps up; at most twice as many are unread.
     private static final int EVENTS_PER_CHECK = 16;
@@ -53,16 +45,19 @@ final class HttpExchange {
     private final HttpResponseWriter writer;
     private final String requestId;
     private final Duration slowClient;
+    private final WireFormat wire;
     private CompletableFuture<Void> consumed = CompletableFuture.completedFuture(null);
     private int eventCount;
     private boolean streaming;
     private int status = HttpStatus.OK.code();
     private HttpHeaders extraHeaders = HttpHeaders.of();
 
-    HttpExchange(HttpResponseWriter writer, String requestId, Duration slowClient) {
+    HttpExchange(
+            HttpResponseWriter writer, String requestId, Duration slowClient, WireFormat wire) {
         this.writer = writer;
         this.requestId = requestId;
         this.slowClient = slowClient;
+        this.wire = wire;
     }
 
     /// Returns the id of a request: the client's if it sent one.
@@ -129,51 +124,58 @@ final class HttpExchange {
     }
 
     void event(byte[] json) {
+        event("", json);
+    }
+
+    /// Sends the next part of a stream.
+    ///
+    /// @param name of the event, or empty
+    void event(String name, byte[] json) {
         begin();
-        write(framed(json));
+        write(wire.framed(name, json));
         if (++eventCount % EVENTS_PER_CHECK == 0) {
             awaitReader();
         }
     }
 
-    /// Returns an event as one piece of data: [Http1Connection] may put a comment between pieces.
-    private static HttpData framed(byte[] json) {
-        byte[] event = new byte[EVENT_BEGIN.length + json.length + EVENT_END.length];
-        System.arraycopy(EVENT_BEGIN, 0, event, 0, EVENT_BEGIN.length);
-        System.arraycopy(json, 0, event, EVENT_BEGIN.length, json.length);
-        System.arraycopy(EVENT_END, 0, event, EVENT_BEGIN.length + json.length, EVENT_END.length);
-        return HttpData.wrap(event);
-    }
-
-    /// Sends a comment, so that the connection is not silent.
+    /// Sends what means nothing, if the format has that, so that the connection is not silent.
     void comment() {
-        begin();
-        write(HttpData.ofUtf8(COMMENT));
+        HttpData silence = wire.silence();
+        if (!silence.isEmpty()) {
+            begin();
+            write(silence);
+        }
     }
 
     void endEvents() {
         begin();
-        write(DONE);
+        end();
+    }
+
+    private void end() {
+        HttpData end = wire.end();
+        if (!end.isEmpty()) {
+            write(end);
+        }
         writer.close();
     }
 
     /// Ends the response with an error: a plain one, or one within the events.
     void fail(ApiError error) {
-        status = error.status();
+        status = wire.status(error);
         if (!streaming) {
-            ResponseHeadersBuilder headers = headers(error.status());
+            ResponseHeadersBuilder headers = headers(status);
             if (!error.retryAfter().isZero()) {
                 headers.add(HttpHeaderNames.RETRY_AFTER, Long.toString(error.retryAfterSeconds()));
             }
-            byte[] body = Json.bytes(error.toJson());
+            byte[] body = Json.bytes(wire.error(error, requestId));
             write(headers.contentType(MediaType.JSON_UTF_8).contentLength(body.length).build());
             write(HttpData.wrap(body));
             writer.close();
             return;
         }
-        write(framed(Json.bytes(error.toJson())));
-        write(DONE);
-        writer.close();
+        write(wire.framedError(error, requestId));
+        end();
         // A client that does not read must not hold its connection.
         CompletableFuture.delayedExecutor(ABORT_DELAY_SECONDS, TimeUnit.SECONDS)
                 .execute(writer::abort);
@@ -184,7 +186,7 @@ final class HttpExchange {
             streaming = true;
             write(
                     headers(HttpStatus.OK.code())
-                            .contentType(EVENT_STREAM)
+                            .contentType(wire.streamType())
                             .add(HttpHeaderNames.CACHE_CONTROL, "no-cache")
                             .add("x-accel-buffering", "no")
                             .build());
@@ -192,9 +194,13 @@ final class HttpExchange {
     }
 
     private ResponseHeadersBuilder headers(int responseStatus) {
-        return ResponseHeaders.builder(HttpStatus.valueOf(responseStatus))
-                .add(extraHeaders)
-                .add(REQUEST_ID, requestId);
+        ResponseHeadersBuilder headers =
+                ResponseHeaders.builder(HttpStatus.valueOf(responseStatus))
+                        .add(extraHeaders)
+                        .add(REQUEST_ID, requestId);
+        return wire == WireFormat.ANTHROPIC
+                ? headers.add(ANTHROPIC_REQUEST_ID, requestId)
+                : headers;
     }
 
     private void write(HttpObject object) {

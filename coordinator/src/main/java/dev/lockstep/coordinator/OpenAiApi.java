@@ -129,7 +129,8 @@ final class OpenAiApi implements HttpService {
                 new HttpExchange(
                         writer,
                         HttpExchange.requestId(request.headers(), completions.randomness()),
-                        timeouts.slowClient());
+                        timeouts.slowClient(),
+                        WireFormat.of(path));
         if (isPostRoute(path) && request.method() == HttpMethod.POST) {
             var inbox = new CompletionInbox();
             Channel connection = context.log().partial().channel();

@@ -131,6 +131,43 @@ final class AccessTest {
     }
 
     @ParameterizedTest
+    @CsvSource({
+        "sk-first, 200",
+        "sk-third, 200",
+        "Bearer sk-first, 401",
+        "sk-firs, 401",
+        "'', 401"
+    })
+    void aKeyMayComeInTheHeaderOfAnthropicsClients(String key, int status) throws Exception {
+        HttpRequest.Builder request = tokenize(locked).header("x-api-key", key);
+        assertEquals(status, send(locked, request).statusCode());
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "/v1/messages, authentication_error, /error/type",
+        "/v1/messages/, error, /type",
+        "/v1/messages/count_tokens, authentication_error, /error/type",
+        "/api/chat, the API key is not valid, /error",
+        "/v1/messagesx, invalid_api_key, /error/code",
+    })
+    void aRefusalHasTheFormOfTheRoute(String path, String value, String at) throws Exception {
+        HttpRequest.Builder request =
+                request(locked, path)
+                        .header("x-api-key", "sk-no")
+                        .POST(HttpRequest.BodyPublishers.ofString(BODY));
+        HttpResponse<String> refused = send(locked, request);
+        assertEquals(401, refused.statusCode());
+        assertEquals(value, TestCoordinator.json(refused.body()).at(at).asText());
+        String id = header(refused, "x-request-id");
+        boolean anthropic = path.matches("/v1/messages(/.*)?");
+        assertEquals(anthropic ? id : "", header(refused, "request-id"));
+        assertEquals(
+                anthropic ? id : "",
+                TestCoordinator.json(refused.body()).path("request_id").asText());
+    }
+
+    @ParameterizedTest
     @ValueSource(strings = {"/livez", "/readyz", "/health"})
     void healthNeedsNoKey(String path) throws Exception {
         assertEquals(200, send(locked, request(locked, path)).statusCode());
