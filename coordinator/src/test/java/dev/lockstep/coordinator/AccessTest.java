@@ -79,7 +79,7 @@ final class AccessTest {
 
     private static HttpResponse<String> send(TestCoordinator to, HttpRequest.Builder request)
             throws Exception {
-        return to.client.send(request.build(), HttpResponse.BodyHandlers.ofString());
+        return to.send(request.build());
     }
 
     private static HttpRequest.Builder tokenize(TestCoordinator to) {

@@ -219,7 +219,7 @@ final class BadInputTest {
                                 HttpRequest.BodyPublishers.ofByteArray(
                                         new byte[] {'{', '"', (byte) 0xFF, '"', '}'}))
                         .build();
-        error(tiny.client.send(request, HttpResponse.BodyHandlers.ofString()), 400);
+        error(tiny.send(request), 400);
     }
 
     @Test
@@ -286,7 +286,7 @@ final class BadInputTest {
                                 HttpRequest.BodyPublishers.ofInputStream(
                                         () -> new ByteArrayInputStream(body)))
                         .build();
-        error(tiny.client.send(request, HttpResponse.BodyHandlers.ofString()), 413);
+        error(tiny.send(request), 413);
     }
 
     @Test
@@ -313,9 +313,7 @@ final class BadInputTest {
     void headIsServedAsGetWithoutTheBody() throws Exception {
         for (String path : new String[] {"/v1/models", "/metrics", "/health", "/v1/models/tiny"}) {
             HttpResponse<String> head =
-                    tiny.client.send(
-                            HttpRequest.newBuilder(tiny.uri(path)).HEAD().build(),
-                            HttpResponse.BodyHandlers.ofString());
+                    tiny.send(HttpRequest.newBuilder(tiny.uri(path)).HEAD().build());
             assertEquals(200, head.statusCode(), path);
             assertEquals("", head.body());
         }

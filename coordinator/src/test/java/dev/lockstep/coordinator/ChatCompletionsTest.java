@@ -377,8 +377,7 @@ final class ChatCompletionsTest {
                         .header("X-Request-Id", "my-id")
                         .POST(HttpRequest.BodyPublishers.ofString(TestCoordinator.chatBody("")))
                         .build();
-        HttpResponse<String> response =
-                tiny.client.send(request, HttpResponse.BodyHandlers.ofString());
+        HttpResponse<String> response = tiny.send(request);
         assertEquals("my-id", response.headers().firstValue("x-request-id").orElse(""));
         assertEquals(
                 TestCoordinator.json(response.body()).get("id").asText(),

@@ -77,7 +77,7 @@ final class RequestOptionsTest {
         for (String tenant : tenants) {
             request.header("X-Lockstep-Tenant", tenant);
         }
-        return tiny.client.send(request.build(), HttpResponse.BodyHandlers.ofString());
+        return tiny.send(request.build());
     }
 
     private static void assertAll(GenerateRequest sent) {
@@ -205,8 +205,7 @@ final class RequestOptionsTest {
                                                         TestCoordinator.chatBody(
                                                                 "\"deadline_ms\":100"))))
                         .build();
-        JsonNode error =
-                error(tiny.client.send(request, HttpResponse.BodyHandlers.ofString()), 504);
+        JsonNode error = error(tiny.send(request), 504);
         assertEquals("deadline_exceeded", error.get("code").asText());
         assertEquals("deadline_ms", error.get("param").asText());
         assertFalse(tiny.scheduler.hasCalls());

@@ -44,20 +44,18 @@ final class RoutesTest {
     }
 
     private static HttpResponse<String> send(String method, String path) throws Exception {
-        return tiny.client.send(
+        return tiny.send(
                 HttpRequest.newBuilder(tiny.uri(path))
                         .method(method, HttpRequest.BodyPublishers.noBody())
-                        .build(),
-                HttpResponse.BodyHandlers.ofString());
+                        .build());
     }
 
     private static HttpResponse<String> tokenize(String encoding, byte[] body) throws Exception {
-        return tiny.client.send(
+        return tiny.send(
                 HttpRequest.newBuilder(tiny.uri("/tokenize"))
                         .header("Content-Encoding", encoding)
                         .POST(HttpRequest.BodyPublishers.ofByteArray(body))
-                        .build(),
-                HttpResponse.BodyHandlers.ofString());
+                        .build());
     }
 
     private static String header(HttpResponse<String> response, String name) {

@@ -155,8 +155,14 @@ public final class TestCoordinator implements AutoCloseable {
     }
 
     public HttpResponse<String> get(String path) throws Exception {
-        return client.send(
-                HttpRequest.newBuilder(uri(path)).build(), HttpResponse.BodyHandlers.ofString());
+        return send(HttpRequest.newBuilder(uri(path)).build());
+    }
+
+    /// Returns the response, which is as OpenAI describes it if the path is one of its API.
+    public HttpResponse<String> send(HttpRequest request) throws Exception {
+        HttpResponse<String> response = client.send(request, HttpResponse.BodyHandlers.ofString());
+        OpenAiDescription.check(request.method(), request.uri().getRawPath(), response);
+        return response;
     }
 
     HttpRequest request(String path, String body) {
@@ -167,7 +173,7 @@ public final class TestCoordinator implements AutoCloseable {
     }
 
     public HttpResponse<String> post(String path, String body) throws Exception {
-        return client.send(request(path, body), HttpResponse.BodyHandlers.ofString());
+        return send(request(path, body));
     }
 
     JsonNode chat(String moreFields) throws Exception {

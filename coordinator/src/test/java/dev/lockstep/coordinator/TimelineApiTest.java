@@ -139,7 +139,7 @@ final class TimelineApiTest {
         for (String tenant : tenants) {
             request.header("x-lockstep-tenant", tenant);
         }
-        return tiny.client.send(request.build(), HttpResponse.BodyHandlers.ofString());
+        return tiny.send(request.build());
     }
 
     @Test

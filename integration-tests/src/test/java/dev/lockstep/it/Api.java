@@ -4,6 +4,7 @@ package dev.lockstep.it;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.coordinator.OpenAiDescription;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.URI;
@@ -93,7 +94,7 @@ final class Api implements AutoCloseable {
     EventReader stream(String path, JsonNode body) {
         HttpResponse<Stream<String>> response =
                 send(posting(path, body), HttpResponse.BodyHandlers.ofLines());
-        return new EventReader(response.statusCode(), response.body());
+        return new EventReader(path, response.statusCode(), response.body());
     }
 
     /// Returns whether the coordinator is ready; false also when no process listens.
@@ -134,6 +135,7 @@ final class Api implements AutoCloseable {
 
     private Response response(HttpRequest request) {
         HttpResponse<String> response = send(request, HttpResponse.BodyHandlers.ofString());
+        OpenAiDescription.check(request.method(), request.uri().getRawPath(), response);
         return new Response(
                 response.statusCode(), JsonNodes.parse(response.body()), response.headers());
     }

@@ -4,6 +4,7 @@ package dev.lockstep.it;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.lockstep.coordinator.OpenAiDescription;
 import java.util.Iterator;
 import java.util.Optional;
 import java.util.stream.Stream;
@@ -13,12 +14,15 @@ final class EventReader implements AutoCloseable {
     private static final String DATA = "data: ";
     private static final String DONE = "[DONE]";
 
+    private final String path;
     private final int status;
     private final Stream<String> lines;
     private final Iterator<String> iterator;
     private boolean done;
 
-    EventReader(int status, Stream<String> lines) {
+    /// @param path of the request, for the comparison of each event with OpenAI's description
+    EventReader(String path, int status, Stream<String> lines) {
+        this.path = path;
         this.status = status;
         this.lines = lines;
         this.iterator = lines.iterator();
@@ -49,7 +53,9 @@ final class EventReader implements AutoCloseable {
             assertFalse(done, () -> "after [DONE]: " + line);
             String data = line.substring(DATA.length());
             if (!data.equals(DONE)) {
-                return Optional.of(JsonNodes.parse(data));
+                JsonNode event = JsonNodes.parse(data);
+                OpenAiDescription.checkEvent(path, event);
+                return Optional.of(event);
             }
             done = true;
         }

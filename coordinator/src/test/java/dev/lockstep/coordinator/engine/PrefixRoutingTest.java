@@ -87,8 +87,7 @@ final class PrefixRoutingTest {
         if (!tenant.isEmpty()) {
             request.header("x-lockstep-tenant", tenant);
         }
-        HttpResponse<String> response =
-                tiny.client.send(request.build(), HttpResponse.BodyHandlers.ofString());
+        HttpResponse<String> response = tiny.send(request.build());
         assertEquals(200, response.statusCode(), response.body());
         boolean atSecond = second.hasCalls();
         (atSecond ? second : tiny.scheduler).nextCall();
