@@ -248,14 +248,13 @@ class StepOrderTest {
         test.runner.join(2, RunnerUnderTest.KEY, test);
         Throwable lost = test.unusable.get(TestScheduler.SECONDS, TimeUnit.SECONDS);
         assertInstanceOf(DeviceLostException.class, lost);
-        assertEquals(
-                "the device has not finished its ops 2 s after they were aborted",
-                lost.getMessage());
+        String message = "the device has not finished its ops 2 s after they were aborted";
+        assertEquals(message, lost.getMessage());
         assertEquals(held, test.worker.rank.kernels().allocatedBytes());
         // The process is about to end: no epoch begins on it.
-        assertEquals(new Reply.Failed(2, 0, lost.getMessage()), test.next());
+        assertEquals(new Reply.Failed(2, 0, message), test.next());
         test.runner.join(3, RunnerUnderTest.KEY, test);
-        assertEquals(new Reply.Failed(3, 0, lost.getMessage()), test.next());
+        assertEquals(new Reply.Failed(3, 0, message), test.next());
     }
 
     @Test
