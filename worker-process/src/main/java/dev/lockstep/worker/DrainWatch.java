@@ -56,20 +56,45 @@ final class DrainWatch implements AutoCloseable {
     }
 
     private void run(BooleanSupplier left) throws InterruptedException {
-        kernels.attachThread();
-        long finished = kernels.progress();
+        var work = new Work();
+        work.goesOn();
         for (Duration idle = Duration.ZERO; !left.getAsBoolean(); ) {
             if (idle.compareTo(limit) >= 0) {
                 unusable.accept(
                         new DeviceLostException(
-                                "the device has finished no op for %d s after its ops were aborted"
-                                        .formatted(limit.toSeconds())));
+                                "the device has finished no op for %d s after its ops were aborted%s"
+                                        .formatted(limit.toSeconds(), work.unanswered)));
                 return;
             }
             Thread.sleep(TICK);
-            long now = kernels.progress();
-            idle = kernels.busy() && now == finished ? idle.plus(TICK) : Duration.ZERO;
-            finished = now;
+            idle = work.goesOn() ? Duration.ZERO : idle.plus(TICK);
+        }
+    }
+
+    /// What the device does during a watch. One that does not answer counts as one that stands
+    /// still: the step thread may wait for it without an end.
+    private final class Work {
+        private boolean attached;
+        private long finished;
+
+        /// Why the device did not answer, as the end of a message; empty if it did.
+        private String unanswered = "";
+
+        /// Returns whether the device has finished an op since the last call, or has none.
+        boolean goesOn() {
+            try {
+                if (!attached) {
+                    kernels.attachThread();
+                    attached = true;
+                }
+                long before = finished;
+                finished = kernels.progress();
+                unanswered = "";
+                return finished != before || !kernels.busy();
+            } catch (RuntimeException e) {
+                unanswered = ", and does not answer: " + e.getMessage();
+                return false;
+            }
         }
     }
 

@@ -205,12 +205,12 @@ final class StepRunner implements AutoCloseable {
 
     private void join(Join join) {
         try {
-            drop();
+            end();
             requireDevice();
             abortReason = "";
             joined = join;
             join.replies.joined(join.epoch, rank.held(join.hashKey));
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
             LOG.warn("epoch {} could not begin", join.epoch, e);
             join.replies.failed(join.epoch, 0, e.getMessage() + "");
             if (e instanceof DeviceLostException lostNow) {
@@ -225,7 +225,7 @@ final class StepRunner implements AutoCloseable {
             return;
         }
         try {
-            drop();
+            end();
             requireDevice();
             failpoints.hit(WorkerMain.BEFORE_FORM);
             long start = System.nanoTime();
@@ -365,24 +365,31 @@ final class StepRunner implements AutoCloseable {
         return refuses;
     }
 
-    /// Ends the session, and the process if the device is lost with it. Steps in flight are
-    /// abandoned; what they compute in is freed only once the device has finished them.
+    /// Ends the session whatever fails meanwhile, and the process if the device is lost with it.
     private void drop() {
+        try {
+            end();
+        } catch (DeviceLostException e) {
+            LOG.error("an epoch leaves a device that cannot be used", e);
+            giveUp(e);
+        } catch (RuntimeException | Error e) {
+            LOG.warn("an epoch that ends could not free all that it had", e);
+        }
+    }
+
+    /// Ends the session. Steps in flight are abandoned; what they compute in is freed only once the
+    /// device has finished them. Throws if it does not, or if not all is freed.
+    private void end() {
         Session current = forget();
         if (current == null) {
             return;
         }
-        try {
-            if (!current.drained(DRAIN_LIMIT)) {
-                throw new DeviceLostException(
-                        "the device has not finished its ops %d s after they were aborted"
-                                .formatted(DRAIN_LIMIT.toSeconds()));
-            }
-            current.close();
-        } catch (DeviceLostException e) {
-            LOG.error("epoch {} leaves a device that cannot be used", current.epoch(), e);
-            giveUp(e);
+        if (!current.drained(DRAIN_LIMIT)) {
+            throw new DeviceLostException(
+                    "the device has not finished its ops %d s after they were aborted"
+                            .formatted(DRAIN_LIMIT.toSeconds()));
         }
+        current.close();
     }
 
     /// Ends the use of the device: until this process has ended, no epoch may begin here.

@@ -166,6 +166,17 @@ final class CudaRunnerTest {
         assertLost("the device has finished no op for 2 s after its ops were aborted");
     }
 
+    @Test
+    void anEpochThatFailsAndCannotFreeWhatItHadEndsAllTheSame() throws Exception {
+        long freed = EmulatedCuda.calls(CudaLibrary.DRIVER, "cuMemFree_v2");
+        EmulatedCuda.failOn(CudaLibrary.DRIVER, "cuMemFree_v2:%d:1".formatted(freed + 1));
+        assertTrue(test.runner.run(decode(7), test));
+        assertEquals(new Reply.Failed(1, 7, "step (1, 7) after (1, 0)"), test.next());
+        test.begin(2, false);
+        assertTrue(EmulatedCuda.calls(CudaLibrary.DRIVER, "cuMemFree_v2") > freed);
+        assertFalse(test.unusable.isDone());
+    }
+
     private void assertLost(String message) throws Exception {
         Throwable lost = test.unusable.get(TestScheduler.SECONDS, TimeUnit.SECONDS);
         assertInstanceOf(DeviceLostException.class, lost);
