@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.cli;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.cli.hub.KnownModel;
 import dev.lockstep.cluster.process.ExitCode;
 import dev.lockstep.cluster.process.Key;
@@ -57,6 +58,10 @@ final class BenchCommand extends Command {
     private static final Key<Integer> OUTPUT_LENGTH =
             Key.integer("output-length", 1, 1 << 20, "tokens of each completion").orElse("64");
 
+    private static final Key<String> FIELDS =
+            Key.anyText("fields", "JSON", "an object of fields that every request has, too")
+                    .orElse("{}");
+
     private static final SettingsSpec SPEC =
             SettingsSpec.of(
                             URL,
@@ -68,7 +73,8 @@ final class BenchCommand extends Command {
                             REQUESTS,
                             SHARED_LENGTH,
                             PROMPT_LENGTH,
-                            OUTPUT_LENGTH)
+                            OUTPUT_LENGTH,
+                            FIELDS)
                     .takingArguments("serve");
 
     BenchCommand() {
@@ -96,10 +102,19 @@ final class BenchCommand extends Command {
                         settings.value(REQUESTS),
                         settings.value(SHARED_LENGTH),
                         settings.value(PROMPT_LENGTH),
-                        settings.value(OUTPUT_LENGTH));
+                        settings.value(OUTPUT_LENGTH),
+                        fields(settings.value(FIELDS)));
         var bench = new ServeBench(url(settings.value(URL)), settings.find(API_KEY), load);
         System.out.print(bench.run().text(load));
         return ExitCode.OK;
+    }
+
+    private static ObjectNode fields(String text) {
+        try {
+            return JsonLines.object(text);
+        } catch (IllegalArgumentException e) {
+            throw new SettingsException("--fields: " + e.getMessage());
+        }
     }
 
     private static URI url(String text) {

@@ -52,6 +52,7 @@ final class ServeBench {
     /// @param tenant the tenant of the requests; empty for none
     /// @param rate requests started per second, whether or not earlier ones have ended; 0: each of
     ///   `concurrency` clients starts its next request when the previous one has ended
+    /// @param fields added to every request
     record Load(
             String model,
             String tenant,
@@ -60,7 +61,8 @@ final class ServeBench {
             int requests,
             int sharedLength,
             int promptLength,
-            int outputLength) {}
+            int outputLength,
+            ObjectNode fields) {}
 
     /// The outcome of a request.
     sealed interface Outcome {}
@@ -197,7 +199,8 @@ final class ServeBench {
                 .put("temperature", 0)
                 .put("ignore_eos", true)
                 .put("return_token_ids", true)
-                .put("max_tokens", load.outputLength);
+                .put("max_tokens", load.outputLength)
+                .setAll(load.fields);
         ArrayNode prompt = body.putArray("prompt");
         // Another tenant or concurrency has other prompts: of an earlier run, only the shared
         // prefix is cached.

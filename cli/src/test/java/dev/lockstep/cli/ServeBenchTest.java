@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import dev.lockstep.cli.console.UnusableException;
@@ -29,6 +30,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 class ServeBenchTest {
+    private static final ObjectNode FIELDS = JsonLines.object("{\"guided_regex\":\"a+\"}");
+
     private final List<String> bodies = Collections.synchronizedList(new ArrayList<>());
     private final List<String> tenants = new CopyOnWriteArrayList<>();
     private final List<String> keys = new CopyOnWriteArrayList<>();
@@ -94,7 +97,8 @@ class ServeBenchTest {
         return new ServeBench(
                 URI.create("http://127.0.0.1:" + server.getAddress().getPort()),
                 Optional.of("a-key"),
-                new ServeBench.Load("tiny", "", concurrency, 0, requests, 0, 3, outputLength));
+                new ServeBench.Load(
+                        "tiny", "", concurrency, 0, requests, 0, 3, outputLength, FIELDS));
     }
 
     @Test
@@ -134,7 +138,7 @@ class ServeBenchTest {
                 new ServeBench(
                                 uri,
                                 Optional.empty(),
-                                new ServeBench.Load("tiny", "a", 1, 200, 8, 0, 3, 3))
+                                new ServeBench.Load("tiny", "a", 1, 200, 8, 0, 3, 3, FIELDS))
                         .run();
         assertEquals(8, report.firstNanos().length);
         // The last begins 35 ms after the first; each takes 15 ms.
@@ -176,6 +180,7 @@ class ServeBenchTest {
                         "\"temperature\":0",
                         "\"ignore_eos\":true",
                         "\"return_token_ids\":true",
+                        "\"guided_regex\":\"a+\"",
                         "\"max_tokens\":1")) {
             assertTrue(body.contains(part), part + " in " + body);
         }
@@ -242,7 +247,7 @@ class ServeBenchTest {
                   prompt and output     250.0 tokens/s
                   refused               1, after mean 3.0, p50 3.0, p99 3.0 ms
                 """,
-                report.text(new ServeBench.Load("tiny", "", 2, 0, 101, 0, 3, 2)));
+                report.text(new ServeBench.Load("tiny", "", 2, 0, 101, 0, 3, 2, FIELDS)));
     }
 
     @Test
@@ -250,7 +255,9 @@ class ServeBenchTest {
         var report =
                 new BenchReport(new long[] {1_500_000}, new long[0], new long[0], 1_000_000_000L);
         List<String> lines =
-                report.text(new ServeBench.Load("tiny", "", 1, 0, 1, 0, 1, 1)).lines().toList();
+                report.text(new ServeBench.Load("tiny", "", 1, 0, 1, 0, 1, 1, FIELDS))
+                        .lines()
+                        .toList();
         assertEquals("  time to first token   mean 1.5, p50 1.5, p99 1.5 ms", lines.get(1));
         assertEquals("  inter-token latency   none", lines.get(2));
         assertArrayEquals(new long[0], report.gapNanos());
