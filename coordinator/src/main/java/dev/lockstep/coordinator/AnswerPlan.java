@@ -35,7 +35,12 @@ record AnswerPlan(
     AnswerPlan {
         functions = Map.copyOf(functions);
         markers = Set.copyOf(markers);
-        promptEnd = promptEnd.substring(Math.max(0, promptEnd.length() - PROMPT_END));
+        promptEnd = end(promptEnd);
+    }
+
+    /// Returns as much of a prompt's end as any marker needs.
+    static String end(String prompt) {
+        return prompt.substring(Math.max(0, prompt.length() - PROMPT_END));
     }
 
     AnswerReader reader() {

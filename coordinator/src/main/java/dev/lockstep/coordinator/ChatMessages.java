@@ -2,6 +2,7 @@
 package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.text.ToolCalls;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -16,17 +17,22 @@ import org.jspecify.annotations.Nullable;
 final class ChatMessages {
     private static final String ASSISTANT = "assistant";
     private static final String TOOL = "tool";
+    private static final String FUNCTION = "function";
+    private static final String FUNCTION_CALL = "function_call";
+    private static final String CALL_ID = "tool_call_id";
     private static final String REASONING = "reasoning_content";
     private static final Set<String> ROLES = Set.of("system", "developer", "user", ASSISTANT, TOOL);
 
     /// Fields of a message that are not served, with what to use instead.
-    private static final Map<String, String> UNSERVED_FIELDS =
-            Map.of("function_call", "use tool_calls", "audio", "leave it out");
+    private static final Map<String, String> UNSERVED_FIELDS = Map.of("audio", "leave it out");
 
     /// More than fit in any context, few enough to render.
     private static final int MAX_MESSAGES = 65_536;
 
     private final EmbeddedJson arguments = new EmbeddedJson();
+
+    /// The calls of the older form, which have no ids.
+    private int olderCalls;
 
     private ChatMessages() {}
 
@@ -63,16 +69,36 @@ final class ChatMessages {
                         MAX_MESSAGES,
                         (path, call) -> ToolCallFields.parse(path, call, arguments));
         requireRole(fields, ToolCalls.FIELD, !calls.isEmpty(), role, ASSISTANT);
+        if (fields.has(FUNCTION_CALL)) {
+            requireRole(fields, FUNCTION_CALL, true, role, ASSISTANT);
+            calls = List.of(olderCall(fields));
+        }
         message.put("content", calls.isEmpty() || fields.has("content") ? content(fields) : "");
         fields.text("name").ifPresent(text -> message.put("name", text));
         if (!calls.isEmpty()) {
             message.put(ToolCalls.FIELD, calls);
         }
-        putText(fields, "tool_call_id", message, role, TOOL);
+        if (fields.requireText("role").equals(FUNCTION)) {
+            message.put(CALL_ID, olderCallId());
+        }
+        putText(fields, CALL_ID, message, role, TOOL);
         // Other servers return it as "reasoning"; templates know the older name.
         String reasoning = fields.has("reasoning") ? "reasoning" : REASONING;
         putText(fields, reasoning, message, role, ASSISTANT);
         return message;
+    }
+
+    /// Reads a call in the form that clients of `functions` send.
+    private Map<String, @Nullable Object> olderCall(Fields fields) {
+        olderCalls++;
+        ObjectNode call = Json.object().put("id", olderCallId()).put("type", FUNCTION);
+        call.set(FUNCTION, fields.value(FUNCTION_CALL));
+        return ToolCallFields.parse(fields.name(FUNCTION_CALL), call, arguments);
+    }
+
+    /// The id of the last such call, of nine letters and digits, as some templates demand.
+    private String olderCallId() {
+        return "call%05d".formatted(olderCalls);
     }
 
     private static void putText(
@@ -100,10 +126,8 @@ final class ChatMessages {
 
     private static String role(Fields fields) {
         String role = fields.requireText("role");
-        if (role.equals("function")) {
-            throw ApiError.unserved(
-                    fields.name("role"),
-                    fields.name("role") + " is \"function\", which is not served; use tool");
+        if (role.equals(FUNCTION)) {
+            return TOOL;
         }
         if (!ROLES.contains(role)) {
             throw ApiError.invalid(

@@ -3,6 +3,7 @@ package dev.lockstep.coordinator;
 
 import dev.lockstep.coordinator.engine.RequestOptions;
 import dev.lockstep.coordinator.engine.Sampling;
+import dev.lockstep.text.ChatVariables;
 import java.util.Optional;
 import java.util.OptionalInt;
 
@@ -14,6 +15,8 @@ record ChatRequest(
         StreamFields delivery,
         OutputFields outputs,
         Optional<ConstraintSource> constraint,
+        RequestTools tools,
+        ReasoningPlace reasoning,
         boolean returnTokenIds) {
 
     static ChatRequest parse(Fields fields, ServedModel model, RequestContext context) {
@@ -25,14 +28,25 @@ record ChatRequest(
         outputs.requireNoTokensWithPooling(fields, maxTokens);
         Sampling sampling = SamplingFields.parse(fields, model, maxTokens, logprobs(fields));
         outputs.requireOneChoice(sampling);
+        RequestTools tools = ToolFields.parse(fields);
         return new ChatRequest(
-                ServedModel.ChatPrompt.parse(fields, ConversationFields.parse(fields)),
+                ServedModel.ChatPrompt.parse(fields, conversation(fields, tools, model)),
                 sampling,
                 RequestOptionFields.parse(fields, context),
                 delivery,
                 outputs,
                 ConstraintFields.parse(fields, model),
+                tools,
+                ReasoningFields.place(fields, model.answers().reasoning()),
                 fields.flag("return_token_ids", false));
+    }
+
+    private static ChatVariables conversation(
+            Fields fields, RequestTools tools, ServedModel model) {
+        ChatVariables told =
+                ReasoningFields.withEffort(
+                        ConversationFields.parse(fields), fields, model.chatTemplate());
+        return tools.isEmpty() ? told : told.withTools(tools.declared());
     }
 
     /// Reads the limit of generated tokens; the newer name takes precedence.

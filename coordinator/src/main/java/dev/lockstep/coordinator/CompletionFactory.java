@@ -78,10 +78,13 @@ final class CompletionFactory {
     /// Renders and tokenizes a chat, and compiles its constraint.
     PreparedRequest prepare(ChatRequest request, RequestContext context) {
         ServedModel served = model();
+        ModelAnswers answers = served.answers();
+        answers.requireCalls(request.tools());
         String prompt = served.render(request.prompt().conversation());
         int[] ids = served.encode("messages", prompt, request.prompt().addSpecialTokens());
         List<TokenPrompt> prompts =
                 List.of(new TokenPrompt(ids, request.outputs().promptOutputs()));
+        Optional<ByteString> calls = constrainedCalls(request, prompt);
         return prepared(
                 CHAT,
                 context,
@@ -90,12 +93,47 @@ final class CompletionFactory {
                 request.sampling(),
                 request.options(),
                 requireRoom("messages", prompts, request.sampling()),
-                compiled(request.constraint(), request.options()),
-                served.answers()
-                        .plan(
-                                prompt,
-                                served.answers().reasoning(),
-                                () -> "call_" + randomness.nextIncarnation()));
+                calls.orElseGet(() -> constrainedText(request, prompt)),
+                answers.plan(
+                        request.tools(),
+                        request.reasoning(),
+                        calls.isPresent(),
+                        prompt,
+                        () -> answers.callId(randomness)));
+    }
+
+    /// Returns the constraint of an answer that may have calls; empty if it has none: without
+    /// tools, and where the model may call or not and a schema cannot be enforced that the request
+    /// does not call strict.
+    private Optional<ByteString> constrainedCalls(ChatRequest request, String prompt) {
+        RequestTools tools = request.tools();
+        if (tools.isEmpty()) {
+            return Optional.empty();
+        }
+        ConstraintSource source =
+                model().answers()
+                        .constraint(tools, prompt)
+                        .orElseThrow()
+                        .of(tools, request.constraint());
+        try {
+            return Optional.of(constraints.compile(request.options().tenant(), source));
+        } catch (ApiError e) {
+            boolean optional = !tools.mustBeConstrained() && request.constraint().isEmpty();
+            if (optional && e.code().equals(ConstraintCompiler.INVALID)) {
+                return Optional.empty();
+            }
+            throw e;
+        }
+    }
+
+    private ByteString constrainedText(ChatRequest request, String prompt) {
+        Optional<ConstraintSource> asked = request.constraint();
+        return compiled(
+                model().answers()
+                        .constraint(RequestTools.NONE, prompt)
+                        .map(answer -> answer.of(asked))
+                        .orElse(asked),
+                request.options());
     }
 
     /// Tokenizes the prompts of a completion, and compiles its constraint.

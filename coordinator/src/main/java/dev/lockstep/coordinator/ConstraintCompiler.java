@@ -27,6 +27,9 @@ import java.util.concurrent.TimeoutException;
 /// A tenant finds only what was compiled for itself, here and in the workers, so that no time tells
 /// it what others sent. Thread-safe.
 final class ConstraintCompiler implements AutoCloseable {
+    /// The code of the error for a constraint that cannot be compiled.
+    static final String INVALID = "invalid_constraint";
+
     /// Of one compiled grammar: a step that admits all sequences of a group stays within the
     /// largest message.
     private static final int MAX_BYTES = 256 << 10;
@@ -147,7 +150,7 @@ final class ConstraintCompiler implements AutoCloseable {
             if (e.getCause() instanceof Refused refused) {
                 throw ApiError.invalid(
                         field,
-                        "invalid_constraint",
+                        INVALID,
                         field + ": " + Json.explained(String.valueOf(refused.getMessage())));
             }
             throw new IllegalStateException("a constraint was not compiled", e.getCause());

@@ -6,8 +6,13 @@ import dev.lockstep.text.ChatVariables;
 import dev.lockstep.text.ToolCallForm;
 import dev.lockstep.text.ToolCalls;
 import dev.lockstep.text.jinja.TemplateException;
+import dev.lockstep.text.tools.TemplateTools;
 import java.time.Clock;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /// Renders conversations with a chat template, and refuses what the template would silently leave
 /// out.
@@ -38,13 +43,29 @@ final class ConversationRenderer {
     private String rendered(ChatVariables conversation) {
         try {
             // Values, or a template that cuts a text, may leave half of a character.
-            return Json.wellFormed(template.render(conversation, clock));
+            return Json.wellFormed(template.render(withTools(conversation), clock));
         } catch (TemplateException e) {
             throw ApiError.invalid(
                     "messages",
                     "the model's chat template refuses the messages: "
                             + Json.explained(String.valueOf(e.getMessage())));
         }
+    }
+
+    /// Returns the conversation with its tools under the name that the template reads.
+    @SuppressWarnings("unchecked")
+    private ChatVariables withTools(ChatVariables conversation) {
+        if (!(conversation.others().get(ConversationFields.TOOLS) instanceof List<?> tools)) {
+            return conversation;
+        }
+        Map<String, @Nullable Object> others = new LinkedHashMap<>(conversation.others());
+        others.remove(ConversationFields.TOOLS);
+        return TemplateTools.add(
+                new ChatVariables(
+                        conversation.messages(), conversation.addGenerationPrompt(), others),
+                (List<Map<String, @Nullable Object>>) tools,
+                template,
+                clock);
     }
 
     /// Returns the index of the first message with tool calls, or -1.

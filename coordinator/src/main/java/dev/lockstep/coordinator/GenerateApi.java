@@ -22,7 +22,7 @@ final class GenerateApi {
                         request,
                         chat.returnTokenIds(),
                         chat.outputs().promptLogprobs().isPresent(),
-                        ChatMessageFormat.TOOL_CALLS);
+                        chat.tools().form());
         return completions.completion(
                 request, inbox, sink(exchange, request, format, chat.delivery()));
     }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.coordinator;
 
+import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.text.ChatTemplate;
 import dev.lockstep.text.ModelTemplate;
 import dev.lockstep.text.Tokenizer;
 import dev.lockstep.text.tools.AnswerFormat;
 import java.nio.file.Path;
 import java.time.Clock;
-import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -19,10 +19,13 @@ import java.util.stream.Collectors;
 /// @param specials the ids of the special tokens by their text
 /// @param reasoning where clients find reasoning if the request does not say
 record ModelAnswers(
-        Optional<AnswerFormat> format, Map<String, Integer> specials, ReasoningPlace reasoning) {
+        Optional<AnswerFormat> format,
+        Map<String, Integer> specials,
+        CallIdForm callIds,
+        ReasoningPlace reasoning) {
     /// Of a model without a chat template.
     static final ModelAnswers NONE =
-            new ModelAnswers(Optional.empty(), Map.of(), ReasoningPlace.SEPARATE);
+            new ModelAnswers(Optional.empty(), Map.of(), CallIdForm.LONG, ReasoningPlace.SEPARATE);
 
     ModelAnswers {
         specials = Map.copyOf(specials);
@@ -34,10 +37,12 @@ record ModelAnswers(
             case ModelTemplate.Usable(ChatTemplate usable) ->
                     new ModelAnswers(
                             Optional.of(format(usable, settings.toolFormat())),
-                            tokenizer.map(ModelAnswers::specials).orElse(Map.of()),
+                            tokenizer.map(ServedModel::specialTokens).orElse(Map.of()),
+                            CallIdForm.of(usable, Clock.systemDefaultZone()),
                             settings.reasoning());
             case ModelTemplate.Missing(), ModelTemplate.Broken(String _) ->
-                    new ModelAnswers(Optional.empty(), Map.of(), settings.reasoning());
+                    new ModelAnswers(
+                            Optional.empty(), Map.of(), CallIdForm.LONG, settings.reasoning());
         };
     }
 
@@ -48,33 +53,55 @@ record ModelAnswers(
                 .orElseGet(() -> AnswerFormat.learn(template, clock));
     }
 
-    private static Map<String, Integer> specials(Tokenizer tokenizer) {
-        Map<String, Integer> specials = new HashMap<>();
-        for (int id = 0; id < tokenizer.vocabularySize(); id++) {
-            if (tokenizer.special(id)) {
-                specials.putIfAbsent(tokenizer.piece(id), id);
-            }
+    /// Refuses tools of which a call could not be recognised.
+    void requireCalls(RequestTools tools) {
+        if (!tools.isEmpty() && format.flatMap(AnswerFormat::tools).isEmpty()) {
+            throw ApiError.unserved(
+                    tools.field(),
+                    tools.field()
+                            + " is given, but the model's chat template does not show how it calls tools; describe it with --tool-format");
         }
-        return specials;
     }
 
-    /// Returns how an answer without tools is taken apart; empty if all of it is content.
+    /// Returns how an answer is taken apart; empty if all of it is content.
     ///
     /// @param prompt as rendered by the template
-    Optional<AnswerPlan> plan(String prompt, ReasoningPlace place, AnswerPlan.CallIds ids) {
-        return format.map(AnswerFormat::withoutTools)
-                .filter(plain -> !plain.isPlain())
+    /// @param constrained whether a grammar keeps the calls well formed
+    Optional<AnswerPlan> plan(
+            RequestTools tools,
+            ReasoningPlace place,
+            boolean constrained,
+            String prompt,
+            AnswerPlan.CallIds ids) {
+        return used(tools)
+                .filter(used -> !used.isPlain())
                 .map(
                         used ->
                                 new AnswerPlan(
                                         used,
-                                        Map.of(),
-                                        false,
+                                        tools.callable(),
+                                        constrained,
                                         prompt,
-                                        true,
+                                        tools.parallel(),
                                         place,
                                         markers(used),
                                         ids));
+    }
+
+    /// Returns the maker of constraints for the answer to a prompt; empty for a model without a
+    /// chat template.
+    Optional<AnswerConstraint> constraint(RequestTools tools, String prompt) {
+        return used(tools)
+                .map(used -> new AnswerConstraint(used, specials, AnswerPlan.end(prompt)));
+    }
+
+    /// Returns an id for a call for which the model writes none.
+    String callId(Randomness randomness) {
+        return callIds.next(randomness);
+    }
+
+    private Optional<AnswerFormat> used(RequestTools tools) {
+        return tools.isEmpty() ? format.map(AnswerFormat::withoutTools) : format;
     }
 
     private Set<Integer> markers(AnswerFormat used) {

@@ -92,6 +92,30 @@ final class RpcFields {
         if (!kwargs.isEmpty()) {
             fields.set("chat_template_kwargs", json.object("chat_template_kwargs", kwargs));
         }
+        putTools(fields, chat, json);
+    }
+
+    private static void putTools(
+            ObjectNode fields, dev.lockstep.proto.v1.ChatMessages chat, EmbeddedJson json) {
+        for (int i = 0; i < chat.getToolsCount(); i++) {
+            fields.withArray(ToolFields.TOOLS)
+                    .add(json.object("tools[" + i + "]", chat.getTools(i)));
+        }
+        String choice = chat.getToolChoice();
+        if (choice.startsWith("{")) {
+            fields.set(ToolFields.CHOICE, json.object(ToolFields.CHOICE, choice));
+        } else if (!choice.isEmpty()) {
+            fields.put(ToolFields.CHOICE, choice);
+        }
+        if (chat.hasParallelToolCalls()) {
+            fields.put("parallel_tool_calls", chat.getParallelToolCalls());
+        }
+        if (chat.hasReasoningEffort()) {
+            fields.put("reasoning_effort", chat.getReasoningEffort());
+        }
+        if (chat.hasIncludeReasoning()) {
+            fields.put("include_reasoning", chat.getIncludeReasoning());
+        }
     }
 
     private static void put(ObjectNode fields, ChatMessage message) {

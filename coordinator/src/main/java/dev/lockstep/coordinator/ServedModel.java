@@ -190,15 +190,16 @@ record ServedModel(
 
     /// Returns the ids of the special tokens by their text.
     Map<String, Integer> specialTokens() {
+        return tokenizer.map(ServedModel::specialTokens).orElse(Map.of());
+    }
+
+    static Map<String, Integer> specialTokens(Tokenizer text) {
         Map<String, Integer> ids = new HashMap<>();
-        tokenizer.ifPresent(
-                text -> {
-                    for (int id = 0; id < text.vocabularySize(); id++) {
-                        if (text.special(id)) {
-                            ids.put(text.piece(id), id);
-                        }
-                    }
-                });
+        for (int id = 0; id < text.vocabularySize(); id++) {
+            if (text.special(id)) {
+                ids.put(text.piece(id), id);
+            }
+        }
         return ids;
     }
 

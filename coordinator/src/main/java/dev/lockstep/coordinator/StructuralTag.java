@@ -203,25 +203,9 @@ final class StructuralTag {
 
     /// Adds the rules of a grammar of its own under other names.
     private Expression embedded(Grammar grammar) {
-        String prefix = "%" + grammars++ + ".";
-        grammar.rules().forEach((name, rule) -> rules.put(prefix + name, renamed(rule, prefix)));
-        return Expression.reference(prefix + grammar.start());
-    }
-
-    private static Expression renamed(Expression rule, String prefix) {
-        return switch (rule) {
-            case Expression.Terminal terminal -> terminal;
-            case Expression.Special special -> special;
-            case Expression.Sequence(List<Expression> items) ->
-                    new Expression.Sequence(
-                            items.stream().map(item -> renamed(item, prefix)).toList());
-            case Expression.Choice(List<Expression> options) ->
-                    new Expression.Choice(
-                            options.stream().map(option -> renamed(option, prefix)).toList());
-            case Expression.Repeat(Expression item, int min, int max) ->
-                    new Expression.Repeat(renamed(item, prefix), min, max);
-            case Expression.Reference(String name) -> Expression.reference(prefix + name);
-        };
+        Grammar renamed = grammar.named("%" + grammars++ + ".");
+        rules.putAll(renamed.rules());
+        return Expression.reference(renamed.start());
     }
 
     private static JsonNode member(JsonNode part, String name, String place) {

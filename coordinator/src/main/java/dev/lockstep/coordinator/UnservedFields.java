@@ -119,7 +119,6 @@ final class UnservedFields {
 
     /// What a model thinks before it answers.
     private static final UnservedField[] REASONING = {
-        unlessText("reasoning_effort", "none").use(TEMPLATE_VARIABLE),
         unlessDisabled("reasoning", "effort", "none").use(TEMPLATE_VARIABLE),
         unlessDisabled("thinking", "type", "disabled").use(TEMPLATE_VARIABLE),
         unlessOff("think").use(TEMPLATE_VARIABLE),
@@ -127,9 +126,6 @@ final class UnservedFields {
         any("thinking_token_budget"),
         any("thinking_budget"),
         unlessNumber("thinking_budget_tokens", -1),
-        unlessText("reasoning_format", "none"),
-        unlessOn("include_reasoning"),
-        unlessOff("separate_reasoning"),
         unlessText("verbosity", "medium"),
     };
 
@@ -147,14 +143,19 @@ final class UnservedFields {
     };
 
     private static final UnservedField[] CHATS = {
-        unlessText("tool_choice", "none", "auto"),
-        unlessEmpty("functions"),
-        unlessText("function_call", "none", "auto"),
         UnservedField.of("modalities", value -> isOnly(value, "text")),
         any("audio"),
         any("prediction"),
         any("web_search_options"),
         unlessOff("echo"),
+    };
+
+    /// What only chats serve.
+    private static final UnservedField[] ONLY_IN_CHATS = {
+        unlessText("reasoning_effort", "none").use("/v1/chat/completions"),
+        unlessText("reasoning_format", "none").use("/v1/chat/completions"),
+        unlessOn("include_reasoning").use("/v1/chat/completions"),
+        unlessOff("separate_reasoning").use("/v1/chat/completions"),
     };
 
     private static final Map<String, UnservedField> IN_CHAT =
@@ -165,6 +166,7 @@ final class UnservedFields {
                     SAMPLING,
                     GENERATING,
                     REASONING,
+                    ONLY_IN_CHATS,
                     new UnservedField[] {
                         unlessEmpty("suffix"),
                         any("prompt_embeds"),
@@ -209,10 +211,6 @@ final class UnservedFields {
 
     static void refuseInChat(Fields fields) {
         refuse(fields, IN_CHAT);
-        boolean toolsUsed = !fields.value("tool_choice").asText().equals("none");
-        if (toolsUsed && fields.has("tools") && !UnservedField.isEmpty(fields.value("tools"))) {
-            throw refusal(fields, any("tools"));
-        }
     }
 
     static void refuseInCompletions(Fields fields) {

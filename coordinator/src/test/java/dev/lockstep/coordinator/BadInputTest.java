@@ -155,7 +155,6 @@ final class BadInputTest {
                 "messages[0] | {'model':'tiny','messages':['hi']} | must be an object",
                 "messages[0].role | {'model':'tiny','messages':[{'content':'a'}]} | is missing",
                 "messages[0].role | {'model':'tiny','messages':[{'role':'x','content':'a'}]} | it must be",
-                "messages[0].role | {'model':'tiny','messages':[{'role':'function','content':'a'}]} | not served",
                 "messages[0].content | {'model':'tiny','messages':[{'role':'user'}]} | is missing",
                 "messages[0].content | {'model':'tiny','messages':[{'role':'user','content':3}]} | must be",
                 "messages[0].content[0].type | {'model':'tiny','messages':[{'role':'user','content':[{'type':'image_url'}]}]} | only parts of type",

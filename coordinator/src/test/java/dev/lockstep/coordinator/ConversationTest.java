@@ -114,7 +114,7 @@ final class ConversationTest {
 
     @Test
     void toolsAreRenderedOnlyWhereNoneCanBeCalled() throws Exception {
-        String tools = HISTORY + ",'tools':[{'type':'function'}]";
+        String tools = HISTORY + ",'tools':[{'type':'function','function':{'name':'f'}}]";
         assertEquals(
                 RENDERED + " tools go", accepted("/apply-template", tools).get("prompt").asText());
         assertEquals(
@@ -197,8 +197,7 @@ final class ConversationTest {
                 "messages[0].content | {'role':'assistant','content':null} | is missing",
                 "messages[0].tool_call_id | {'role':'user','content':'a','tool_call_id':'b'} | it must be tool",
                 "messages[0].reasoning_content | {'role':'user','content':'a','reasoning_content':'b'} | it must be assistant",
-                "messages[0].role | {'role':'function','content':'a'} | use tool",
-                "messages[0].function_call | {'role':'assistant','content':'a','function_call':{'name':'f'}} | use tool_calls",
+                "messages[0].function_call | {'role':'user','content':'a','function_call':{'name':'f'}} | it must be assistant",
             })
     void anInvalidMessageIsRefusedByItsField(String field, String message, String reason)
             throws Exception {
