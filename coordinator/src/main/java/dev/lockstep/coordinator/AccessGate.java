@@ -45,7 +45,6 @@ final class AccessGate implements DecoratingHttpServiceFunction {
             Pattern.compile("\\d{1,3}(\\.\\d{1,3}){3}|\\[[0-9a-f:.]+\\]");
 
     /// The header in which clients of Anthropic's API send their key.
-    private static final String API_KEY = "x-api-key";
 
     private static final Duration CORS_MAX_AGE = Duration.ofMinutes(10);
 
@@ -72,7 +71,7 @@ final class AccessGate implements DecoratingHttpServiceFunction {
         if (config.corsOrigins().contains("null")) {
             builder.allowNullOrigin();
         }
-        return builder.allowRequestMethods(HttpMethod.GET, HttpMethod.POST)
+        return builder.allowRequestMethods(HttpMethod.GET, HttpMethod.POST, HttpMethod.DELETE)
                 .allowAllRequestHeaders(true)
                 .exposeHeaders(
                         HttpExchange.REQUEST_ID,
@@ -155,7 +154,7 @@ final class AccessGate implements DecoratingHttpServiceFunction {
 
     private Optional<ApiError> unauthenticated(RequestHeaders headers) {
         String authorization = headers.get(HttpHeaderNames.AUTHORIZATION, "");
-        String key = headers.get(API_KEY, "");
+        String key = headers.get(ApiKeys.HEADER, "");
         if (config.keys().accepts(authorization) || config.keys().acceptsKey(key)) {
             return Optional.empty();
         }

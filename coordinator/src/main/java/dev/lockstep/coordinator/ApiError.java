@@ -144,6 +144,11 @@ public final class ApiError extends RuntimeException {
         return unavailable("group_lost", "the group was lost while the request ran");
     }
 
+    /// Returns this error for another name of its field.
+    ApiError about(String field, String message) {
+        return new ApiError(status, type, message, field, code, retryAfter);
+    }
+
     int status() {
         return status;
     }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.coordinator;
 
+import com.linecorp.armeria.common.HttpHeaderNames;
+import com.linecorp.armeria.common.RequestHeaders;
 import dev.lockstep.cluster.process.Key;
 import dev.lockstep.cluster.process.Settings;
 import dev.lockstep.cluster.process.SettingsException;
@@ -25,6 +27,9 @@ public final class ApiKeys {
 
     public static final Key<String> API_KEY_FILE =
             Key.text("api-key-file", "FILE", "further keys for --api-key, one a line");
+
+    /// The header of Anthropic's API, which stands for `Authorization`.
+    static final String HEADER = "x-api-key";
 
     private static final String SCHEME = "bearer ";
     private static final Pattern KEY = Pattern.compile("[!-~]+");
@@ -88,8 +93,20 @@ public final class ApiKeys {
 
     /// Returns whether the value of an `Authorization` header has one of the keys.
     boolean accepts(String authorization) {
-        return authorization.toLowerCase(Locale.ROOT).startsWith(SCHEME)
+        return isBearer(authorization)
                 && acceptsKey(authorization.substring(SCHEME.length()).strip());
+    }
+
+    /// Returns what a client sent as its key, right or not; empty if it sent none.
+    static String sent(RequestHeaders headers) {
+        String authorization = headers.get(HttpHeaderNames.AUTHORIZATION, "");
+        return isBearer(authorization)
+                ? authorization.substring(SCHEME.length()).strip()
+                : headers.get(HEADER, "");
+    }
+
+    private static boolean isBearer(String authorization) {
+        return authorization.toLowerCase(Locale.ROOT).startsWith(SCHEME);
     }
 
     /// Returns whether a text is one of the keys. The time does not depend on how much of a key is

@@ -107,7 +107,7 @@ final class ChatFormat implements ResponseFormat {
             ObjectNode logprobs = node.putObject("logprobs");
             ArrayNode content = logprobs.putArray("content");
             logprobs.putNull("refusal");
-            delta.inText().forEach(shown -> content.add(entry(shown.token())));
+            delta.inText().forEach(shown -> content.add(entry(model, shown.token())));
         } else {
             node.putNull("logprobs");
         }
@@ -116,15 +116,16 @@ final class ChatFormat implements ResponseFormat {
         }
     }
 
-    private ObjectNode entry(GeneratedToken token) {
+    /// Returns the log-probabilities of a token.
+    static ObjectNode entry(ServedModel model, GeneratedToken token) {
         ObjectNode entry = Json.object();
-        put(entry, token.id(), token.logprob());
+        put(model, entry, token.id(), token.logprob());
         ArrayNode top = entry.putArray("top_logprobs");
-        token.top().forEach(each -> put(top.addObject(), each.id(), each.logprob()));
+        token.top().forEach(each -> put(model, top.addObject(), each.id(), each.logprob()));
         return entry;
     }
 
-    private void put(ObjectNode entry, int id, float logprob) {
+    private static void put(ServedModel model, ObjectNode entry, int id, float logprob) {
         entry.put("token", model.tokenText(id)).put("logprob", logprob);
         ArrayNode bytes = entry.putArray("bytes");
         for (byte each : model.tokenBytes(id)) {

@@ -2,6 +2,7 @@
 package dev.lockstep.coordinator;
 
 import com.google.protobuf.ByteString;
+import com.linecorp.armeria.common.RequestHeaders;
 import com.linecorp.armeria.server.ServiceRequestContext;
 import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.coordinator.engine.CompletionInbox;
@@ -67,16 +68,25 @@ final class CompletionFactory {
     RequestContext currentCall() {
         return requestContext(
                 randomness().nextIncarnation(),
-                ServiceRequestContext.current().request().headers().getAll(RequestContext.TENANT));
+                ServiceRequestContext.current().request().headers());
     }
 
     /// Creates the context of a request that arrives now.
-    RequestContext requestContext(String requestId, List<String> tenants) {
-        return new RequestContext(requestId, tenants, environment.clock().nanoTime());
+    RequestContext requestContext(String requestId, RequestHeaders headers) {
+        return new RequestContext(
+                requestId,
+                headers.getAll(RequestContext.TENANT),
+                RequestContext.Credential.of(headers),
+                environment.clock().nanoTime());
     }
 
     /// Renders and tokenizes a chat, and compiles its constraint.
     PreparedRequest prepare(ChatRequest request, RequestContext context) {
+        return prepare(request, CHAT, context);
+    }
+
+    /// As the other one, with the prefix of the response's id.
+    PreparedRequest prepare(ChatRequest request, String prefix, RequestContext context) {
         ServedModel served = model();
         ModelAnswers answers = served.answers();
         answers.requireCalls(request.tools());
@@ -86,7 +96,7 @@ final class CompletionFactory {
                 List.of(new TokenPrompt(ids, request.outputs().promptOutputs()));
         Optional<ByteString> calls = constrainedCalls(request, prompt);
         return prepared(
-                CHAT,
+                prefix,
                 context,
                 prompts,
                 List.of(),

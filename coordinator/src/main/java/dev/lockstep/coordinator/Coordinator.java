@@ -107,6 +107,7 @@ final class Coordinator {
                                 metrics,
                                 timelines,
                                 new RequestBodies(config.maxBodyBytes(), memory, timeouts.body()),
+                                new Responses(ResponseStore.open(config.responses()), memory),
                                 timeouts,
                                 threads),
                         timeouts);

@@ -26,6 +26,7 @@ public record CoordinatorConfig(
         List<String> servedModelNames,
         TextSettings text,
         int maxBodyBytes,
+        ResponseBounds responses,
         Duration keepAlive,
         Duration drainTimeout,
         boolean parentPipe,
@@ -73,6 +74,7 @@ public record CoordinatorConfig(
                             ProcessKeys.TLS_FOLDER,
                             ProcessKeys.ZOOKEEPER_AUTH,
                             ProcessKeys.FAILPOINTS)
+                    .and(ResponseBounds.KEYS.toArray(Key<?>[]::new))
                     .and(AccessConfig.KEYS.toArray(Key<?>[]::new));
 
     /// Reads the settings of a coordinator.
@@ -89,6 +91,7 @@ public record CoordinatorConfig(
                 settings.find(ProcessKeys.SERVED_MODEL_NAME).orElse(List.of(modelName)),
                 TextSettings.of(settings).requireToolFormat(),
                 bodyBytes(settings.value(MAX_BODY)),
+                ResponseBounds.of(settings),
                 settings.value(KEEP_ALIVE),
                 settings.value(ProcessKeys.DRAIN_TIMEOUT),
                 settings.value(ProcessKeys.PARENT_PIPE),

@@ -48,7 +48,8 @@ final class HttpExchange {
     private final WireFormat wire;
     private CompletableFuture<Void> consumed = CompletableFuture.completedFuture(null);
     private int eventCount;
-    private boolean streaming;
+    private volatile boolean streaming;
+    private volatile boolean detached;
     private int status = HttpStatus.OK.code();
     private HttpHeaders extraHeaders = HttpHeaders.of();
 
@@ -84,7 +85,13 @@ final class HttpExchange {
     ///
     /// The server keeps an HTTP/1 response open for another second after its connection was closed,
     /// so the connection itself is watched until the response ends.
-    void onDisconnect(Channel connection, Runnable action) {
+    void onDisconnect(Channel connection, Runnable disconnected) {
+        Runnable action =
+                () -> {
+                    if (!detached) {
+                        disconnected.run();
+                    }
+                };
         ChannelFutureListener closed = ignored -> action.run();
         connection.closeFuture().addListener(closed);
         var _ =
@@ -96,6 +103,16 @@ final class HttpExchange {
                                         action.run();
                                     }
                                 });
+    }
+
+    /// Lets the request go on when its client has disconnected.
+    void detach() {
+        detached = true;
+    }
+
+    /// Returns whether a stream of events has begun.
+    boolean isStreaming() {
+        return streaming;
     }
 
     /// Sends the whole response as JSON.
@@ -138,6 +155,17 @@ final class HttpExchange {
         }
     }
 
+    /// Sends the last part of a stream, and ends the response.
+    ///
+    /// @param lastStatus that of a response without parts
+    void lastEvent(String name, byte[] json, int lastStatus) {
+        begin();
+        status = lastStatus;
+        write(wire.framed(name, json));
+        end();
+        abortLater();
+    }
+
     /// Sends what means nothing, if the format has that, so that the connection is not silent.
     void comment() {
         HttpData silence = wire.silence();
@@ -176,7 +204,11 @@ final class HttpExchange {
         }
         write(wire.framedError(error, requestId));
         end();
-        // A client that does not read must not hold its connection.
+        abortLater();
+    }
+
+    /// Aborts the connection of a client that does not read: it must not hold it.
+    private void abortLater() {
         CompletableFuture.delayedExecutor(ABORT_DELAY_SECONDS, TimeUnit.SECONDS)
                 .execute(writer::abort);
     }

@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -35,6 +36,15 @@ public final class Json {
     /// Reads the JSON object of a file of the model.
     static ObjectNode readObject(byte[] file) throws IOException {
         return MAPPER.readTree(file) instanceof ObjectNode object ? object : object();
+    }
+
+    /// Reads an array that this process wrote.
+    static ArrayNode array(byte[] written) {
+        try {
+            return (ArrayNode) MAPPER.readTree(written);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     /// Parses a JSON object from a client; anything else is refused with the location of the error.

@@ -9,6 +9,7 @@ import com.linecorp.armeria.common.HttpRequest;
 import com.linecorp.armeria.common.HttpResponse;
 import com.linecorp.armeria.common.HttpResponseWriter;
 import com.linecorp.armeria.common.HttpStatus;
+import com.linecorp.armeria.common.QueryParams;
 import com.linecorp.armeria.server.HttpService;
 import com.linecorp.armeria.server.ServiceRequestContext;
 import dev.lockstep.cluster.process.Version;
@@ -16,6 +17,7 @@ import dev.lockstep.coordinator.engine.CompletionInbox;
 import io.netty.channel.Channel;
 import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.ExecutorService;
@@ -42,6 +44,7 @@ final class OpenAiApi implements HttpService {
     private final RequestBodies bodies;
     private final Timeouts timeouts;
     private final ExecutorService threads;
+    private final StoredResponsesApi storedResponses;
     private final Map<String, EngineRoute> engineRoutes;
     private final Map<String, Function<Fields, ObjectNode>> computedRoutes;
     private final Map<String, Consumer<HttpExchange>> getRoutes;
@@ -71,6 +74,7 @@ final class OpenAiApi implements HttpService {
             Metrics metrics,
             TimelineApi timelines,
             RequestBodies bodies,
+            Responses responses,
             Timeouts timeouts,
             ExecutorService threads) {
         this.completions = completions;
@@ -85,6 +89,8 @@ final class OpenAiApi implements HttpService {
         var text = new TokenizerApi(completions);
         var embeddings = new EmbeddingsApi(completions);
         var score = new ScoreApi(completions);
+        var created = new ResponsesApi(completions, responses);
+        storedResponses = new StoredResponsesApi(responses);
         engineRoutes =
                 Map.of(
                         "/v1/chat/completions",
@@ -94,7 +100,9 @@ final class OpenAiApi implements HttpService {
                         "/v1/embeddings",
                         embeddings::embed,
                         "/score",
-                        score::score);
+                        score::score,
+                        ResponsesApi.PATH,
+                        created::create);
         computedRoutes =
                 Map.of(
                         "/tokenize",
@@ -138,8 +146,7 @@ final class OpenAiApi implements HttpService {
                 exchange.onDisconnect(connection, () -> inbox.stop(ApiError.clientDisconnected()));
             }
             RequestContext requestContext =
-                    completions.requestContext(
-                            exchange.requestId(), request.headers().getAll(RequestContext.TENANT));
+                    completions.requestContext(exchange.requestId(), request.headers());
             threads.execute(
                     () -> {
                         run(
@@ -150,8 +157,11 @@ final class OpenAiApi implements HttpService {
                     });
             return writer;
         }
-        UnusedBody.discard(
-                request, UnusedBody.MAX_BYTES, timeouts.body(), () -> get(path, request, exchange));
+        Runnable respond =
+                path.startsWith(StoredResponsesApi.PATH)
+                        ? () -> stored(path, context.queryParams(), request, exchange)
+                        : () -> get(path, request, exchange);
+        UnusedBody.discard(request, UnusedBody.MAX_BYTES, timeouts.body(), respond);
         return writer;
     }
 
@@ -163,6 +173,41 @@ final class OpenAiApi implements HttpService {
         } catch (RuntimeException | StackOverflowError e) {
             fail(exchange, e);
         }
+    }
+
+    /// Responds with a stored response on another thread, which reads it.
+    private void stored(
+            String path, QueryParams query, HttpRequest request, HttpExchange exchange) {
+        String allowed = StoredResponsesApi.allowed(path);
+        HttpMethod method = request.method();
+        if (method == HttpMethod.OPTIONS) {
+            exchange.empty(HttpStatus.NO_CONTENT, HttpHeaderNames.ALLOW, allowed);
+            return;
+        }
+        if (!List.of(allowed.split(", ")).contains(method.name())) {
+            exchange.addHeader(HttpHeaderNames.ALLOW, allowed);
+            exchange.fail(notPossible(method, path, allowed));
+            return;
+        }
+        RequestContext context =
+                completions.requestContext(exchange.requestId(), request.headers());
+        threads.execute(
+                () ->
+                        run(
+                                exchange,
+                                new CompletionInbox(),
+                                () ->
+                                        exchange.json(
+                                                200,
+                                                storedResponses.serve(
+                                                        method, path, query, context))));
+    }
+
+    private static ApiError notPossible(HttpMethod method, String path, String use) {
+        return ApiError.refused(
+                405,
+                "method_not_allowed",
+                method + " is not possible at " + Json.quoted(path) + ", use " + use);
     }
 
     private static void fail(HttpExchange exchange, Throwable e) {
@@ -177,8 +222,7 @@ final class OpenAiApi implements HttpService {
             route = to -> to.json(200, model(decoded(path.substring(MODELS.length() + 1))));
         } else if (path.startsWith(REQUESTS)) {
             RequestContext context =
-                    completions.requestContext(
-                            exchange.requestId(), request.headers().getAll(RequestContext.TENANT));
+                    completions.requestContext(exchange.requestId(), request.headers());
             route = to -> timeline(path.substring(REQUESTS.length()), context, to);
         }
         if (route == null && !isPostRoute(path)) {
@@ -193,10 +237,7 @@ final class OpenAiApi implements HttpService {
         boolean reads = method == HttpMethod.GET || method == HttpMethod.HEAD;
         if (route == null || !reads) {
             exchange.addHeader(HttpHeaderNames.ALLOW, allowed);
-            throw ApiError.refused(
-                    405,
-                    "method_not_allowed",
-                    method + " is not possible at " + Json.quoted(path) + ", use " + use);
+            throw notPossible(method, path, use);
         }
         return route;
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.lockstep.coordinator;
 
+import com.linecorp.armeria.common.RequestHeaders;
 import java.util.List;
 import java.util.regex.Pattern;
 
@@ -8,8 +9,10 @@ import java.util.regex.Pattern;
 ///
 /// @param requestId the id in the log and in the response's header; the client's if it sent one
 /// @param tenants the values of all its `x-lockstep-tenant` headers, unchecked
+/// @param credential checked before
 /// @param arrivedNanos the time of arrival on the coordinator's clock
-record RequestContext(String requestId, List<String> tenants, long arrivedNanos) {
+record RequestContext(
+        String requestId, List<String> tenants, Credential credential, long arrivedNanos) {
     static final String TENANT = "x-lockstep-tenant";
 
     private static final int MAX_TENANT_LENGTH = 128;
@@ -17,6 +20,11 @@ record RequestContext(String requestId, List<String> tenants, long arrivedNanos)
 
     RequestContext {
         tenants = List.copyOf(tenants);
+    }
+
+    /// Returns whose the responses are that this request stores.
+    ResponseOwner owner() {
+        return ResponseOwner.of(tenant(), credential.text());
     }
 
     /// Returns the tenant, checked. Several are refused, because neither this coordinator nor a
@@ -47,5 +55,17 @@ record RequestContext(String requestId, List<String> tenants, long arrivedNanos)
                             + "\", it must have printable ASCII characters only, and no space");
         }
         return tenant;
+    }
+
+    /// What a client sent to prove itself, or nothing; no log shows it.
+    record Credential(String text) {
+        static Credential of(RequestHeaders headers) {
+            return new Credential(ApiKeys.sent(headers));
+        }
+
+        @Override
+        public String toString() {
+            return "Credential";
+        }
     }
 }

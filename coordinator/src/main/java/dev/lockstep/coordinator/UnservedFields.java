@@ -174,6 +174,25 @@ final class UnservedFields {
                         unlessEmpty("template").use("prompt"),
                     });
 
+    /// What `/v1/responses` does not serve apart from what its chat refuses.
+    private static final Map<String, UnservedField> IN_RESPONSES =
+            table(
+                    new UnservedField[] {
+                        any("conversation").use("previous_response_id"),
+                        any("prompt").use("input"),
+                        unlessEmpty("messages").use("input"),
+                        any("context_management"),
+                        any("moderation"),
+                        any("max_tokens").use("max_output_tokens"),
+                        any("max_completion_tokens").use("max_output_tokens"),
+                        unlessNumber("n", 1),
+                        unlessOff("logprobs").use("top_logprobs"),
+                        any("prompt_logprobs"),
+                        unlessOff("return_token_ids"),
+                        any("response_format").use("text.format"),
+                        any("reasoning_effort").use("reasoning.effort"),
+                    });
+
     private static final Map<String, UnservedField> IN_TEMPLATES = table(TEMPLATES);
 
     private static final Map<String, UnservedField> IN_EMBEDDINGS =
@@ -215,6 +234,10 @@ final class UnservedFields {
 
     static void refuseInCompletions(Fields fields) {
         refuse(fields, IN_COMPLETIONS);
+    }
+
+    static void refuseInResponses(Fields fields) {
+        refuse(fields, IN_RESPONSES);
     }
 
     static void refuseInTemplates(Fields fields) {

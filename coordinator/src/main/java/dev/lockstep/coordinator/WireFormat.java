@@ -11,6 +11,9 @@ enum WireFormat {
     /// OpenAI's: server-sent events, the last of which is `[DONE]`.
     OPENAI,
 
+    /// That of OpenAI's responses: server-sent events with names.
+    RESPONSES,
+
     /// Anthropic's: server-sent events with names.
     ANTHROPIC,
 
@@ -32,6 +35,9 @@ enum WireFormat {
         if (path.equals(MESSAGES) || path.startsWith(MESSAGES + "/")) {
             return ANTHROPIC;
         }
+        if (path.equals(ResponsesApi.PATH) || path.startsWith(StoredResponsesApi.PATH)) {
+            return RESPONSES;
+        }
         return path.startsWith(OLLAMA_ROUTES) ? OLLAMA : OPENAI;
     }
 
@@ -45,7 +51,7 @@ enum WireFormat {
     HttpData framed(String name, byte[] json) {
         byte[] before =
                 switch (this) {
-                    case OPENAI, ANTHROPIC ->
+                    case OPENAI, RESPONSES, ANTHROPIC ->
                             utf8((name.isEmpty() ? "" : "event: " + name + "\n") + "data: ");
                     case OLLAMA -> new byte[0];
                 };
@@ -78,7 +84,7 @@ enum WireFormat {
 
     ObjectNode error(ApiError error, String requestId) {
         return switch (this) {
-            case OPENAI -> error.toJson();
+            case OPENAI, RESPONSES -> error.toJson();
             case ANTHROPIC -> {
                 ObjectNode root = Json.object().put("type", "error");
                 root.putObject("error")

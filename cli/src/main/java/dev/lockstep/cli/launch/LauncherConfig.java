@@ -9,6 +9,7 @@ import dev.lockstep.cluster.process.SettingsException;
 import dev.lockstep.cluster.process.SettingsSpec;
 import dev.lockstep.coordinator.AccessConfig;
 import dev.lockstep.coordinator.CoordinatorConfig;
+import dev.lockstep.coordinator.ResponseBounds;
 import dev.lockstep.coordinator.TextSettings;
 import dev.lockstep.scheduler.process.SchedulerConfig;
 import java.nio.file.Path;
@@ -69,6 +70,7 @@ public record LauncherConfig(
                             ProcessKeys.RUN_FOLDER,
                             ProcessKeys.DRAIN_TIMEOUT,
                             ProcessKeys.FAILPOINTS)
+                    .and(ResponseBounds.KEYS.toArray(Key<?>[]::new))
                     .and(AccessConfig.KEYS.toArray(Key<?>[]::new))
                     .and(SchedulerConfig.POLICY_KEYS.toArray(Key<?>[]::new));
 

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.coordinator;
+
+import dev.lockstep.cluster.process.OwnerOnly;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileTime;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Stream;
+
+/// Stored responses in a folder that only its owner can read: `OWNER/ID.json`. A file appears under
+/// its name when it is complete and on the disk.
+final class FolderShelf implements ResponseShelf {
+    private static final String ENDING = ".json";
+    private static final String UNFINISHED = ".part";
+
+    private final Path root;
+
+    private record Aged(Entry entry, FileTime written) {}
+
+    /// Creates the folder if it does not exist.
+    FolderShelf(Path root) throws IOException {
+        this.root = root;
+        Files.createDirectories(root, OwnerOnly.FOLDER);
+    }
+
+    /// Removes files that a process left unfinished, too.
+    @Override
+    public List<Entry> list() throws IOException {
+        List<Aged> found = new ArrayList<>();
+        for (Path folder : children(root)) {
+            String owner = folder.getFileName().toString();
+            if (!ResponseOwner.isName(owner)) {
+                continue;
+            }
+            for (Path file : children(folder)) {
+                String name = file.getFileName().toString();
+                if (name.endsWith(UNFINISHED)) {
+                    Files.deleteIfExists(file);
+                } else if (name.endsWith(ENDING)) {
+                    var entry =
+                            new Entry(
+                                    new ResponseOwner(owner),
+                                    name.substring(0, name.length() - ENDING.length()),
+                                    Files.size(file));
+                    found.add(new Aged(entry, Files.getLastModifiedTime(file)));
+                }
+            }
+        }
+        return found.stream().sorted(Comparator.comparing(Aged::written)).map(Aged::entry).toList();
+    }
+
+    private static List<Path> children(Path folder) throws IOException {
+        try (Stream<Path> files = Files.list(folder)) {
+            return files.toList();
+        }
+    }
+
+    @Override
+    public void put(ResponseOwner owner, String id, byte[] bytes) throws IOException {
+        Path file = file(owner, id);
+        Path part = file.resolveSibling(id + UNFINISHED);
+        Files.createDirectories(root.resolve(owner.name()), OwnerOnly.FOLDER);
+        try {
+            try (FileChannel channel =
+                    FileChannel.open(
+                            part,
+                            Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
+                            OwnerOnly.FILE)) {
+                ByteBuffer left = ByteBuffer.wrap(bytes);
+                while (left.hasRemaining()) {
+                    channel.write(left);
+                }
+                channel.force(true);
+            }
+            Files.move(part, file, StandardCopyOption.ATOMIC_MOVE);
+        } catch (IOException e) {
+            Files.deleteIfExists(part);
+            throw e;
+        }
+    }
+
+    @Override
+    public Optional<byte[]> find(ResponseOwner owner, String id) throws IOException {
+        try {
+            return Optional.of(Files.readAllBytes(file(owner, id)));
+        } catch (NoSuchFileException e) {
+            return Optional.empty();
+        }
+    }
+
+    @Override
+    public boolean remove(ResponseOwner owner, String id) throws IOException {
+        return Files.deleteIfExists(file(owner, id));
+    }
+
+    private Path file(ResponseOwner owner, String id) {
+        return root.resolve(owner.name()).resolve(ResponseStore.requireId(id) + ENDING);
+    }
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.coordinator;
+
+import java.io.IOException;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+
+/// The responses that clients can ask for: those that run, and those that are stored. Safe for any
+/// thread.
+final class Responses {
+    private static final Logger LOG = LogManager.getLogger(Responses.class);
+
+    private final ResponseStore store;
+    private final RequestMemory memory;
+
+    /// Those that are to be stored at their end; no more than requests are open.
+    private final Map<String, RunningResponse> running = new ConcurrentHashMap<>();
+
+    /// @param memory for the trees of stored responses
+    Responses(ResponseStore store, RequestMemory memory) {
+        this.store = store;
+        this.memory = memory;
+    }
+
+    /// A stored response in memory; `close` releases the memory.
+    record Held(StoredResponse response, RequestMemory.Reservation memory)
+            implements AutoCloseable {
+        @Override
+        public void close() {
+            memory.close();
+        }
+    }
+
+    void begin(RunningResponse response) {
+        running.put(response.id(), response);
+    }
+
+    /// Stores a response that has ended, if it was to be stored.
+    void end(RunningResponse response) {
+        try {
+            if (running.containsKey(response.id()) && !response.isForgotten()) {
+                store.put(
+                        response.owner(),
+                        response.id(),
+                        StoredResponse.bytes(response.snapshot(), response.input()));
+            }
+        } catch (IOException e) {
+            LOG.error("response {} cannot be stored: {}", response.id(), e.toString());
+            throw ApiError.internal(
+                    "the response cannot be stored; the coordinator's log says why");
+        } finally {
+            running.remove(response.id());
+        }
+    }
+
+    Optional<RunningResponse> running(ResponseOwner owner, String id) {
+        return Optional.ofNullable(running.get(id))
+                .filter(response -> response.owner().equals(owner));
+    }
+
+    /// Reads a stored response. One that is not running any more is stored.
+    Optional<Held> stored(ResponseOwner owner, String id) {
+        try {
+            Optional<byte[]> bytes = store.find(owner, id);
+            return bytes.isEmpty() ? Optional.empty() : Optional.of(held(bytes.get()));
+        } catch (IOException e) {
+            LOG.error("response {} cannot be read: {}", id, e.toString());
+            throw ApiError.internal("the response cannot be read; the coordinator's log says why");
+        }
+    }
+
+    private Held held(byte[] bytes) throws IOException {
+        RequestMemory.Reservation reservation = reserve(bytes, new byte[0]);
+        try {
+            return new Held(StoredResponse.parse(bytes), reservation);
+        } catch (IOException | RuntimeException e) {
+            reservation.close();
+            throw e;
+        }
+    }
+
+    /// Reserves the memory of a tree of JSON, and of bytes.
+    RequestMemory.Reservation reserve(byte[] tree, byte[] bytes) {
+        long weight = JsonWeight.of(tree, memory.capacity()) + bytes.length;
+        memory.requireFits(weight, tree.length + bytes.length);
+        return memory.reserve(weight);
+    }
+
+    /// Removes a stored response.
+    ///
+    /// @return whether it was stored
+    boolean remove(ResponseOwner owner, String id) {
+        try {
+            return store.remove(owner, id);
+        } catch (IOException e) {
+            LOG.error("response {} cannot be removed: {}", id, e.toString());
+            throw ApiError.internal(
+                    "the response cannot be removed; the coordinator's log says why");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.lockstep.coordinator;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.linecorp.armeria.common.HttpMethod;
+import com.linecorp.armeria.common.QueryParams;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Optional;
+
+/// The routes below `/v1/responses/`: retrieve, delete, cancel and the items of the input.
+final class StoredResponsesApi {
+    static final String PATH = ResponsesApi.PATH + "/";
+
+    private static final String CANCEL = "/cancel";
+    private static final String INPUT_ITEMS = "/input_items";
+    private static final int DEFAULT_ITEMS = 20;
+    private static final int MAX_ITEMS = 100;
+
+    /// Much longer than the engine needs to end a request.
+    private static final Duration END_TIMEOUT = Duration.ofSeconds(30);
+
+    private final Responses responses;
+
+    StoredResponsesApi(Responses responses) {
+        this.responses = responses;
+    }
+
+    /// Returns the methods of a path below [#PATH], for the header `Allow`.
+    static String allowed(String path) {
+        if (path.endsWith(CANCEL)) {
+            return "POST, OPTIONS";
+        }
+        return path.endsWith(INPUT_ITEMS) ? "GET, HEAD, OPTIONS" : "GET, HEAD, DELETE, OPTIONS";
+    }
+
+    /// Returns the JSON of a route whose method is allowed; may block.
+    ObjectNode serve(HttpMethod method, String path, QueryParams query, RequestContext context)
+            throws InterruptedException {
+        String rest = path.substring(PATH.length());
+        ResponseOwner owner = context.owner();
+        if (rest.endsWith(CANCEL)) {
+            return cancel(owner, without(rest, CANCEL));
+        }
+        if (rest.endsWith(INPUT_ITEMS)) {
+            return inputItems(owner, without(rest, INPUT_ITEMS), query);
+        }
+        return method == HttpMethod.DELETE ? delete(owner, rest) : retrieve(owner, rest, query);
+    }
+
+    private static String without(String text, String ending) {
+        return text.substring(0, text.length() - ending.length());
+    }
+
+    private ObjectNode retrieve(ResponseOwner owner, String id, QueryParams query) {
+        for (String field : new String[] {"stream", "starting_after"}) {
+            if (query.contains(field) && !query.get(field, "").equals("false")) {
+                throw ApiError.unserved(
+                        field,
+                        field
+                                + " is \""
+                                + Json.quoted(query.get(field, ""))
+                                + "\", and a stored response is not served as a stream; leave it out");
+            }
+        }
+        Optional<RunningResponse> running = responses.running(owner, id);
+        return running.isPresent() ? running.get().snapshot() : stored(owner, id).response();
+    }
+
+    private ObjectNode delete(ResponseOwner owner, String id) throws InterruptedException {
+        Optional<RunningResponse> running = responses.running(owner, id);
+        if (running.isPresent()) {
+            running.get().forget();
+            awaitEnd(running.get());
+        }
+        if (!responses.remove(owner, id) && running.isEmpty()) {
+            throw notFound(id);
+        }
+        return Json.object().put("id", id).put("object", "response").put("deleted", true);
+    }
+
+    private ObjectNode cancel(ResponseOwner owner, String id) throws InterruptedException {
+        Optional<RunningResponse> running = responses.running(owner, id);
+        boolean background =
+                running.isPresent()
+                        ? running.get().background()
+                        : stored(owner, id).response().path("background").asBoolean();
+        if (!background) {
+            throw ApiError.invalid(
+                    "response_id",
+                    "the response "
+                            + Json.quoted(id)
+                            + " was created without background, and only one with it can be cancelled");
+        }
+        if (running.isEmpty()) {
+            return stored(owner, id).response();
+        }
+        running.get().cancel();
+        awaitEnd(running.get());
+        return running.get().snapshot();
+    }
+
+    private static void awaitEnd(RunningResponse response) throws InterruptedException {
+        if (!response.awaitEnd(END_TIMEOUT)) {
+            throw ApiError.unavailable(
+                    "still_running",
+                    "the response has not ended within " + END_TIMEOUT.toSeconds() + " s");
+        }
+    }
+
+    private ObjectNode inputItems(ResponseOwner owner, String id, QueryParams query) {
+        List<JsonNode> items = new ArrayList<>();
+        input(owner, id).forEach(items::add);
+        String order = query.get("order", "desc");
+        if (!order.equals("asc") && !order.equals("desc")) {
+            throw ApiError.invalid(
+                    "order", "order is \"" + Json.quoted(order) + "\", it must be asc or desc");
+        }
+        if (order.equals("desc")) {
+            Collections.reverse(items);
+        }
+        int from = query.contains("after") ? after(items, query.get("after", "")) : 0;
+        int to = Math.min(items.size(), from + limit(query));
+        ObjectNode list = Json.object().put("object", "list");
+        ArrayNode data = list.putArray("data");
+        items.subList(from, to).forEach(data::add);
+        return list.put("has_more", to < items.size())
+                .put("first_id", data.path(0).path("id").asText())
+                .put("last_id", data.path(data.size() - 1).path("id").asText());
+    }
+
+    private ArrayNode input(ResponseOwner owner, String id) {
+        Optional<RunningResponse> running = responses.running(owner, id);
+        return running.isPresent() ? running.get().inputItems() : stored(owner, id).input();
+    }
+
+    private static int after(List<JsonNode> items, String id) {
+        for (int i = 0; i < items.size(); i++) {
+            if (items.get(i).path("id").asText().equals(id)) {
+                return i + 1;
+            }
+        }
+        throw ApiError.invalid(
+                "after", "after is \"" + Json.quoted(id) + "\", which is not an item of the input");
+    }
+
+    private static int limit(QueryParams query) {
+        String text = query.get("limit", Integer.toString(DEFAULT_ITEMS));
+        int limit = text.matches("[0-9]{1,3}") ? Integer.parseInt(text) : 0;
+        if (limit < 1 || limit > MAX_ITEMS) {
+            throw ApiError.invalid(
+                    "limit",
+                    "limit is \""
+                            + Json.quoted(text)
+                            + "\", it must lie in [1, "
+                            + MAX_ITEMS
+                            + "]");
+        }
+        return limit;
+    }
+
+    private StoredResponse stored(ResponseOwner owner, String id) {
+        try (Responses.Held held = responses.stored(owner, id).orElseThrow(() -> notFound(id))) {
+            return held.response();
+        }
+    }
+
+    private static ApiError notFound(String id) {
+        return ApiError.refused(
+                404, "response_not_found", "there is no response " + Json.quoted(id));
+    }
+}
