@@ -5,6 +5,7 @@ import dev.lockstep.coordinator.engine.GeneratedToken;
 import dev.lockstep.text.tools.AnswerEvent;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Collectors;
 
 /// The new parts and tokens of one choice.
@@ -61,34 +62,33 @@ record Delta(List<AnswerEvent> events, List<Shown> tokens, int reasoningTokens) 
 
     /// Appends an event to a list, to the last one if it goes on.
     static void append(List<AnswerEvent> events, AnswerEvent event) {
-        if (!events.isEmpty()) {
-            AnswerEvent joined =
-                    switch (event) {
-                        case AnswerEvent.Content(String text)
-                                when events.getLast() instanceof AnswerEvent.Content(String last) ->
-                                new AnswerEvent.Content(last + text);
-                        case AnswerEvent.Reasoning(String text)
-                                when events.getLast()
-                                        instanceof AnswerEvent.Reasoning(String last) ->
-                                new AnswerEvent.Reasoning(last + text);
-                        case AnswerEvent.Arguments(int index, String text)
-                                when events.getLast()
-                                        instanceof AnswerEvent.Arguments(int _, String last) ->
-                                new AnswerEvent.Arguments(index, last + text);
-                        case AnswerEvent.Content _,
-                                AnswerEvent.Reasoning _,
-                                AnswerEvent.CallStart _,
-                                AnswerEvent.Arguments _,
-                                AnswerEvent.CallEnd _ ->
-                                event;
-                    };
-            if (joined != event) {
-                events.removeLast();
-            }
-            events.add(joined);
-            return;
+        Optional<AnswerEvent> joined =
+                events.isEmpty() ? Optional.empty() : joined(events.getLast(), event);
+        if (joined.isPresent()) {
+            events.removeLast();
         }
-        events.add(event);
+        events.add(joined.orElse(event));
+    }
+
+    /// Returns two events as one; empty if the second does not go on with the first.
+    private static Optional<AnswerEvent> joined(AnswerEvent first, AnswerEvent second) {
+        return switch (second) {
+            case AnswerEvent.Content(String text)
+                    when first instanceof AnswerEvent.Content(String before) ->
+                    Optional.of(new AnswerEvent.Content(before + text));
+            case AnswerEvent.Reasoning(String text)
+                    when first instanceof AnswerEvent.Reasoning(String before) ->
+                    Optional.of(new AnswerEvent.Reasoning(before + text));
+            case AnswerEvent.Arguments(int index, String text)
+                    when first instanceof AnswerEvent.Arguments(int _, String before) ->
+                    Optional.of(new AnswerEvent.Arguments(index, before + text));
+            case AnswerEvent.Content _,
+                    AnswerEvent.Reasoning _,
+                    AnswerEvent.CallStart _,
+                    AnswerEvent.Arguments _,
+                    AnswerEvent.CallEnd _ ->
+                    Optional.empty();
+        };
     }
 
     List<Integer> tokenIds() {

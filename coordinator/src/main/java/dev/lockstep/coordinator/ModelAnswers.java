@@ -8,6 +8,7 @@ import dev.lockstep.text.Tokenizer;
 import dev.lockstep.text.tools.AnswerFormat;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.time.ZoneId;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -38,7 +39,7 @@ record ModelAnswers(
                     new ModelAnswers(
                             Optional.of(format(usable, settings.toolFormat())),
                             tokenizer.map(ServedModel::specialTokens).orElse(Map.of()),
-                            CallIdForm.of(usable, Clock.systemDefaultZone()),
+                            CallIdForm.of(usable, Clock.system(ZoneId.systemDefault())),
                             settings.reasoning());
             case ModelTemplate.Missing(), ModelTemplate.Broken(String _) ->
                     new ModelAnswers(
@@ -47,7 +48,7 @@ record ModelAnswers(
     }
 
     private static AnswerFormat format(ChatTemplate template, Optional<Path> description) {
-        Clock clock = Clock.systemDefaultZone();
+        Clock clock = Clock.system(ZoneId.systemDefault());
         return description
                 .map(file -> AnswerFormat.learn(template, clock, file))
                 .orElseGet(() -> AnswerFormat.learn(template, clock));

@@ -22,8 +22,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/// Tests of `/v1/responses` with answers of text; all responses and events are
-/// compared with OpenAI's description.
+/// Tests of `/v1/responses` with answers of text; all responses and events are compared with
+/// OpenAI's description.
 final class ResponsesTest {
     private static final String PATH = "/v1/responses";
     private static TestCoordinator tiny;
@@ -79,8 +79,7 @@ final class ResponsesTest {
         return tiny.send(request.build());
     }
 
-    /// Returns the events of a stream; they are numbered from 0, and
-    /// their names are their types.
+    /// Returns the events of a stream; they are numbered from 0, and their names are their types.
     private static List<JsonNode> events(HttpResponse<String> response) {
         assertEquals(200, response.statusCode(), response.body());
         List<JsonNode> events = new ArrayList<>();
@@ -93,7 +92,7 @@ final class ResponsesTest {
             JsonNode event = TestCoordinator.json(lines[1].substring("data: ".length()));
             assertEquals("event: " + event.path("type").asText(), lines[0]);
             assertEquals(events.size(), event.path("sequence_number").asInt(-1));
-            
+
             events.add(event);
         }
         return events;
@@ -302,7 +301,8 @@ final class ResponsesTest {
     void onlyTheTenantAndTheKeyOfAResponseFindIt() throws Exception {
         generate("Yes.");
         HttpResponse<String> created =
-                tiny.send(HttpRequest.newBuilder(tiny.uri(PATH))
+                tiny.send(
+                        HttpRequest.newBuilder(tiny.uri(PATH))
                                 .headers("x-lockstep-tenant", "a", "Authorization", "Bearer one")
                                 .POST(HttpRequest.BodyPublishers.ofString(body("")))
                                 .build());
