@@ -133,7 +133,8 @@ final class ResponseStoreTest {
         Files.write(folder.resolve("stored"), new byte[1]);
         UncheckedIOException refused =
                 assertThrows(UncheckedIOException.class, () -> store(true, 1, 1));
-        assertTrue(refused.getMessage().contains("--responses-folder"), refused.getMessage());
+        String message = refused.getMessage() + "";
+        assertTrue(message.contains("--responses-folder"), message);
     }
 
     @Test

@@ -83,14 +83,14 @@ final class ResponsesTest {
     private static List<JsonNode> events(HttpResponse<String> response) {
         assertEquals(200, response.statusCode(), response.body());
         List<JsonNode> events = new ArrayList<>();
-        for (String part : response.body().split("\n\n")) {
+        for (String part : response.body().split("\n\n", 0)) {
             if (part.startsWith(":")) {
                 continue;
             }
-            String[] lines = part.split("\n");
-            assertEquals(2, lines.length, part);
-            JsonNode event = TestCoordinator.json(lines[1].substring("data: ".length()));
-            assertEquals("event: " + event.path("type").asText(), lines[0]);
+            List<String> lines = part.lines().toList();
+            assertEquals(2, lines.size(), part);
+            JsonNode event = TestCoordinator.json(lines.getLast().substring("data: ".length()));
+            assertEquals("event: " + event.path("type").asText(), lines.getFirst());
             assertEquals(events.size(), event.path("sequence_number").asInt(-1));
 
             events.add(event);

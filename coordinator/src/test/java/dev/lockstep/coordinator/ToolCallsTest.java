@@ -26,6 +26,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -68,7 +69,11 @@ final class ToolCallsTest {
     }
 
     private static TestCoordinator marked() {
-        return SERVERS.get(CallTemplates.MARKED);
+        return server(CallTemplates.MARKED);
+    }
+
+    private static TestCoordinator server(CallTemplates template) {
+        return Objects.requireNonNull(SERVERS.get(template), "a server of each template");
     }
 
     /// Lets every choice generate this text, one token per event, and the end token.
@@ -184,7 +189,7 @@ final class ToolCallsTest {
     void anAnswerHasTheSamePartsInAStreamAndWhole(
             CallTemplates template, String output, String reasoning, String content, int calls)
             throws Exception {
-        TestCoordinator server = SERVERS.get(template);
+        TestCoordinator server = server(template);
         generate(server, output);
         ObjectNode message = whole(server.chat(TOOLS));
         assertEquals(content, message.get("content").asText());
