@@ -7,6 +7,9 @@ import java.util.Map;
 
 /// What a grammar allows before a constrained text: the reasoning of the model.
 public final class ReasoningGrammar {
+    private static final Expression LINE_FEEDS =
+            Expression.terminal(new Regex.Repeat(Regex.text("\n"), 0, 2));
+
     private ReasoningGrammar() {}
 
     /// Returns what comes before the answer to a prompt; the empty text if the prompt closed the
@@ -18,31 +21,27 @@ public final class ReasoningGrammar {
         var markers = new MarkerTokens(specials);
         String closing = format.closing().strip();
         if (format.isOpenedBy(prompt)) {
-            return closed(format, closing, markers);
+            return closed(closing, markers);
         }
         if (prompt.stripTrailing().endsWith(closing)) {
             return Expression.EMPTY;
         }
         return Expression.optional(
                 Expression.sequence(
-                        markers.literal(format.opening().strip()),
-                        closed(format, closing, markers)));
+                        markers.literal(format.opening().strip()), closed(closing, markers)));
     }
 
-    /// Any text up to and with the closing marker, and the white space that the template puts
-    /// behind it.
-    private static Expression closed(ReasoningFormat format, String closing, MarkerTokens markers) {
+    /// Any text up to and with the closing marker, and line feeds behind it: how many a model
+    /// writes there, templates do not always show.
+    private static Expression closed(String closing, MarkerTokens markers) {
         MarkerTokens.Split split = markers.split(closing);
-        String space = MarkerText.trailingSpace(format.closing());
-        Expression behind =
-                space.isEmpty() ? Expression.EMPTY : Expression.optional(Expression.text(space));
         if (split.text().isEmpty()) {
             return Expression.sequence(
-                    Expression.until(split.special()), markers.literal(split.rest()), behind);
+                    Expression.until(split.special()), markers.literal(split.rest()), LINE_FEEDS);
         }
         return Expression.sequence(
                 Expression.terminal(Regex.until(Regex.text(split.text()))),
                 markers.literal(closing.substring(split.text().length())),
-                behind);
+                LINE_FEEDS);
     }
 }
