@@ -94,6 +94,15 @@ public final class Json {
         }
     }
 
+    /// Returns the object that a text is; an empty one if the text is cut off.
+    static ObjectNode objectOrEmpty(String text) {
+        try {
+            return MAPPER.readTree(text) instanceof ObjectNode object ? object : object();
+        } catch (JsonProcessingException e) {
+            return object();
+        }
+    }
+
     /// Returns the value as maps, lists, strings, numbers, booleans and null.
     static @Nullable Object plain(JsonNode value) {
         return MAPPER.convertValue(value, Object.class);

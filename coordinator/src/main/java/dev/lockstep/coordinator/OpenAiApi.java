@@ -91,12 +91,15 @@ final class OpenAiApi implements HttpService {
         var score = new ScoreApi(completions);
         var created = new ResponsesApi(completions, responses);
         storedResponses = new StoredResponsesApi(responses);
+        var messages = new MessagesApi(completions);
         engineRoutes =
                 Map.of(
                         "/v1/chat/completions",
                         generate::chat,
                         "/v1/completions",
                         generate::complete,
+                        "/v1/messages",
+                        messages::message,
                         "/v1/embeddings",
                         embeddings::embed,
                         "/score",
@@ -105,6 +108,8 @@ final class OpenAiApi implements HttpService {
                         created::create);
         computedRoutes =
                 Map.of(
+                        "/v1/messages/count_tokens",
+                        messages::countTokens,
                         "/tokenize",
                         text::tokenize,
                         "/detokenize",
