@@ -4,6 +4,7 @@ package dev.lockstep.coordinator;
 import com.google.protobuf.ByteString;
 import com.linecorp.armeria.common.RequestHeaders;
 import com.linecorp.armeria.server.ServiceRequestContext;
+import dev.lockstep.cluster.process.Clock;
 import dev.lockstep.cluster.process.Randomness;
 import dev.lockstep.coordinator.engine.CompletionInbox;
 import dev.lockstep.coordinator.engine.RequestOptions;
@@ -58,6 +59,11 @@ final class CompletionFactory {
                 .mapToInt(group -> group.status().getMaxModelLen())
                 .min()
                 .orElse(served.contextLength());
+    }
+
+    /// Returns the clock of [RequestContext#arrivedNanos()].
+    Clock clock() {
+        return environment.clock();
     }
 
     Randomness randomness() {
@@ -193,6 +199,20 @@ final class CompletionFactory {
     PreparedRequest score(
             String field, TokenPrompt prompt, RequestOptions options, RequestContext context) {
         return outputsOnly(SCORE, field, List.of(prompt), options, context);
+    }
+
+    /// Prepares a request without a prompt, which is completed at once.
+    PreparedRequest nothing(RequestContext context) {
+        return prepared(
+                CHAT,
+                context,
+                List.of(),
+                List.of(),
+                Sampling.NO_TOKENS,
+                RequestOptionFields.parse(new Fields(Json.object()), context),
+                Integer.MAX_VALUE,
+                ByteString.EMPTY,
+                Optional.empty());
     }
 
     private PreparedRequest outputsOnly(

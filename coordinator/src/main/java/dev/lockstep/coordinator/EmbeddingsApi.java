@@ -61,6 +61,20 @@ final class EmbeddingsApi {
         return format.equals("base64");
     }
 
+    /// Returns `x / |x|`; a vector of zeros stays zero.
+    static float[] normalized(List<Float> values) {
+        double squares = 0;
+        for (float value : values) {
+            squares += (double) value * value;
+        }
+        double length = squares == 0 ? 1 : Math.sqrt(squares);
+        float[] normalized = new float[values.size()];
+        for (int i = 0; i < normalized.length; i++) {
+            normalized[i] = (float) (values.get(i) / length);
+        }
+        return normalized;
+    }
+
     /// Collects the vectors of a request.
     private static final class VectorSink extends CollectedResponse {
         private final ServedModel model;
@@ -101,20 +115,6 @@ final class EmbeddingsApi {
                     .put("prompt_tokens", usage.promptTokens())
                     .put("total_tokens", usage.promptTokens());
             return response;
-        }
-
-        /// Returns `x / |x|`; a vector of zeros stays zero.
-        private static float[] normalized(List<Float> values) {
-            double squares = 0;
-            for (float value : values) {
-                squares += (double) value * value;
-            }
-            double length = squares == 0 ? 1 : Math.sqrt(squares);
-            float[] normalized = new float[values.size()];
-            for (int i = 0; i < normalized.length; i++) {
-                normalized[i] = (float) (values.get(i) / length);
-            }
-            return normalized;
         }
 
         private static String base64(float[] values) {

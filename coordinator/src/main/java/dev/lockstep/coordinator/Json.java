@@ -33,6 +33,10 @@ public final class Json {
         return MAPPER.createObjectNode();
     }
 
+    static ArrayNode array() {
+        return MAPPER.createArrayNode();
+    }
+
     /// Reads the JSON object of a file of the model.
     static ObjectNode readObject(byte[] file) throws IOException {
         return MAPPER.readTree(file) instanceof ObjectNode object ? object : object();
@@ -124,6 +128,12 @@ public final class Json {
         if (text.isEmpty()) {
             node.putNull(name);
         } else {
+            node.put(name, text);
+        }
+    }
+
+    static void putUnlessEmpty(ObjectNode node, String name, String text) {
+        if (!text.isEmpty()) {
             node.put(name, text);
         }
     }

@@ -33,18 +33,15 @@ final class MessageBlocks {
     }
 
     private final Receiver receiver;
-    private final String idPrefix;
     private final MessageDigest digest = sha256();
     private Kind kind = Kind.NONE;
     private int index = -1;
-    private boolean calls;
 
-    /// @param idPrefix of the ids of calls to which the model gave none
-    MessageBlocks(Receiver receiver, String idPrefix) {
+    MessageBlocks(Receiver receiver) {
         this.receiver = receiver;
-        this.idPrefix = idPrefix;
     }
 
+    /// Accepts a part of the answer; a call has an id.
     void accept(AnswerEvent event) {
         switch (event) {
             case AnswerEvent.Content(String text) -> {
@@ -62,10 +59,9 @@ final class MessageBlocks {
             }
             case AnswerEvent.CallStart call -> {
                 ObjectNode block = Json.object().put("type", "tool_use");
-                block.put("id", call.id().orElse(idPrefix + call.index()));
+                block.put("id", call.id().orElseThrow());
                 block.put("name", call.name()).putObject("input");
                 begin(Kind.TOOL, block);
-                calls = true;
             }
             case AnswerEvent.Arguments(int _, String text) -> {
                 if (!text.isEmpty()) {
@@ -88,11 +84,6 @@ final class MessageBlocks {
             receiver.end(index);
         }
         kind = Kind.NONE;
-    }
-
-    /// Returns whether the answer has a tool call.
-    boolean hasCalls() {
-        return calls;
     }
 
     private void require(Kind wanted, String type, String field) {

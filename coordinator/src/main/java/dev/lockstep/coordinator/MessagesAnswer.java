@@ -3,7 +3,6 @@ package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.proto.v1.PositionOutputs;
-import dev.lockstep.text.tools.AnswerEvent;
 
 /// An answer in the form of Anthropic's API, which has one choice.
 abstract class MessagesAnswer implements ResponseSink, MessageBlocks.Receiver {
@@ -15,7 +14,7 @@ abstract class MessagesAnswer implements ResponseSink, MessageBlocks.Receiver {
     MessagesAnswer(HttpExchange exchange, PreparedRequest request) {
         this.exchange = exchange;
         this.request = request;
-        this.blocks = new MessageBlocks(this, request.id().replace("msg_", "toolu_") + "_");
+        this.blocks = new MessageBlocks(this);
     }
 
     final HttpExchange exchange() {
@@ -28,7 +27,7 @@ abstract class MessagesAnswer implements ResponseSink, MessageBlocks.Receiver {
     @Override
     public void delta(int choice, Delta delta, TokenUsage usage) {
         begin(usage.before(delta));
-        blocks.accept(new AnswerEvent.Content(delta.text()));
+        delta.events().forEach(blocks::accept);
     }
 
     @Override
@@ -67,13 +66,11 @@ abstract class MessagesAnswer implements ResponseSink, MessageBlocks.Receiver {
     }
 
     private String stopReason() {
-        if (finish.reason() == Finish.Reason.LENGTH) {
-            return "max_tokens";
-        }
-        if (!finish.stopText().isEmpty()) {
-            return "stop_sequence";
-        }
-        return blocks.hasCalls() ? "tool_use" : "end_turn";
+        return switch (finish.reason()) {
+            case LENGTH -> "max_tokens";
+            case TOOL_CALLS -> "tool_use";
+            case STOP -> finish.stopText().isEmpty() ? "end_turn" : "stop_sequence";
+        };
     }
 
     /// Returns the usage, whose input tokens are those that were not in the cache.

@@ -24,7 +24,7 @@ final class MessagesConversation {
     private static final class Parts {
         final StringBuilder text = new StringBuilder();
         final StringBuilder thinking = new StringBuilder();
-        final ArrayNode calls = Json.object().putArray("calls");
+        final ArrayNode calls = Json.array();
     }
 
     MessagesConversation(ChatBody chat) {

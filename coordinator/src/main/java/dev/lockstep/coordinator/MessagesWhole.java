@@ -8,7 +8,7 @@ import java.util.Map;
 
 /// An answer of `/v1/messages` as one JSON object.
 final class MessagesWhole extends MessagesAnswer {
-    private final ArrayNode content = Json.object().putArray("content");
+    private final ArrayNode content = Json.array();
 
     /// The pieces of the block that is open, by field.
     private final Map<String, StringBuilder> pieces = new LinkedHashMap<>();

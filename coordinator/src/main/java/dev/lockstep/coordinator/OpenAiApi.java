@@ -26,7 +26,8 @@ import java.util.function.Function;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/// All HTTP routes: OpenAI's, the probes, and the tokenizer's; other paths get an error.
+/// All HTTP routes: OpenAI's, Anthropic's, Ollama's, the probes, and the tokenizer's; other paths
+/// get an error.
 ///
 /// A POST request gets a virtual thread, which reads and checks the body and runs until the
 /// response is complete, and so does a GET request that needs the schedulers; the other GET
@@ -92,6 +93,8 @@ final class OpenAiApi implements HttpService {
         var created = new ResponsesApi(completions, responses);
         storedResponses = new StoredResponsesApi(responses);
         var messages = new MessagesApi(completions);
+        var ollama = new OllamaApi(completions);
+        var ollamaVectors = new OllamaEmbeddings(completions);
         engineRoutes =
                 Map.of(
                         "/v1/chat/completions",
@@ -100,6 +103,14 @@ final class OpenAiApi implements HttpService {
                         generate::complete,
                         "/v1/messages",
                         messages::message,
+                        "/api/chat",
+                        ollama::chat,
+                        "/api/generate",
+                        ollama::generate,
+                        "/api/embed",
+                        ollamaVectors::embed,
+                        "/api/embeddings",
+                        ollamaVectors::embedOne,
                         "/v1/embeddings",
                         embeddings::embed,
                         "/score",
@@ -110,6 +121,8 @@ final class OpenAiApi implements HttpService {
                 Map.of(
                         "/v1/messages/count_tokens",
                         messages::countTokens,
+                        "/api/show",
+                        ollama.models()::show,
                         "/tokenize",
                         text::tokenize,
                         "/detokenize",
@@ -120,6 +133,12 @@ final class OpenAiApi implements HttpService {
                 Map.of(
                         MODELS,
                         exchange -> exchange.json(200, models()),
+                        "/api/tags",
+                        exchange -> exchange.json(200, ollama.models().tags()),
+                        "/api/ps",
+                        exchange -> exchange.json(200, ollama.models().running()),
+                        "/api/version",
+                        exchange -> exchange.json(200, ollama.version()),
                         "/metrics",
                         exchange -> exchange.text(Metrics.CONTENT_TYPE, metrics.text()),
                         "/version",

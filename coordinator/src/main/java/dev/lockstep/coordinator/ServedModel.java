@@ -42,6 +42,7 @@ record ServedModel(
         ObjectNode tokenizerInfo,
         GenerationDefaults defaults,
         ModelAnswers answers,
+        ModelDetails details,
         long created) {
 
     ServedModel {
@@ -55,7 +56,8 @@ record ServedModel(
 
     /// Reads the tokenizer, the chat template and the sampling values, but no weights.
     static ServedModel load(Path path, List<String> names, TextSettings settings) {
-        ModelConfig config = Checkpoint.open(path).config();
+        Checkpoint checkpoint = Checkpoint.open(path);
+        ModelConfig config = checkpoint.config();
         TokenizerSource source = TokenizerSource.open(path);
         Optional<Tokenizer> tokenizer =
                 source.hasTokenizer() ? Optional.of(Tokenizers.of(source)) : Optional.empty();
@@ -72,6 +74,7 @@ record ServedModel(
                         .orElseGet(Json::object),
                 settings.defaults(source),
                 ModelAnswers.of(template, tokenizer, settings),
+                ModelDetails.of(checkpoint),
                 System.currentTimeMillis() / 1000);
     }
 

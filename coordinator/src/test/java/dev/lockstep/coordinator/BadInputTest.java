@@ -389,6 +389,7 @@ final class BadInputTest {
                         TestCoordinator.object(),
                         GenerationDefaults.NONE,
                         ModelAnswers.NONE,
+                        ModelDetails.NONE,
                         0);
         String text = "a".repeat(500);
         try (TestCoordinator other = TestCoordinator.start(model)) {

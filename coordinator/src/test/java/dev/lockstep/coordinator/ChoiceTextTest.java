@@ -116,6 +116,7 @@ final class ChoiceTextTest {
                         model.tokenizerInfo(),
                         model.defaults(),
                         model.answers(),
+                        model.details(),
                         0);
         ChoiceText choice = choice(padded, withStops(List.of()));
         Delta delta = choice.push(token(555));

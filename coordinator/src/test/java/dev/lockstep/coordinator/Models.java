@@ -37,6 +37,7 @@ final class Models {
                 model.tokenizerInfo(),
                 model.defaults(),
                 ModelAnswers.of(template, tokenizer, TextSettings.OF_MODEL),
+                model.details(),
                 model.created());
     }
 }
