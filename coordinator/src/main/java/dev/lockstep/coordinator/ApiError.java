@@ -4,6 +4,7 @@ package dev.lockstep.coordinator;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.coordinator.engine.Failure;
 import java.time.Duration;
+import java.util.Map;
 
 /// The error that a client receives when its request cannot be served: over HTTP OpenAI's error
 /// object, over gRPC a status.
@@ -147,6 +148,18 @@ public final class ApiError extends RuntimeException {
     /// Returns this error for another name of its field.
     ApiError about(String field, String message) {
         return new ApiError(status, type, message, field, code, retryAfter);
+    }
+
+    /// Returns this error about a field that the client knows by another name.
+    ///
+    /// @param names the client's by ours
+    ApiError renamed(Map<String, String> names) {
+        String name = names.getOrDefault(param, param);
+        String text =
+                message().startsWith(param)
+                        ? name + message().substring(param.length())
+                        : message();
+        return new ApiError(status, type, text, name, code, retryAfter);
     }
 
     int status() {

@@ -3,6 +3,8 @@ package dev.lockstep.coordinator;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.HashMap;
+import java.util.Map;
 
 /// The body of a chat completion, composed from the body of another API that means the same.
 ///
@@ -24,6 +26,9 @@ final class ChatBody {
     private final ObjectNode body = Json.object();
     private final ArrayNode messages = body.putArray("messages");
 
+    /// The names of the other API by those here.
+    private final Map<String, String> names = new HashMap<>();
+
     /// Begins with the fields that the other API shares.
     ChatBody(Fields from) {
         copy(from, COMMON);
@@ -33,8 +38,22 @@ final class ChatBody {
         return body;
     }
 
-    Fields fields() {
-        return new Fields(body);
+    /// Checks the body as one of a chat. Errors have the names of the other API.
+    ChatRequest parse(ServedModel model, RequestContext context) {
+        try {
+            return ChatRequest.parse(new Fields(body), model, context);
+        } catch (ApiError e) {
+            throw e.renamed(names);
+        }
+    }
+
+    /// Checks the body as one of a completion.
+    TextRequest parseText(ServedModel model, RequestContext context) {
+        try {
+            return TextRequest.parse(new Fields(body), model, context);
+        } catch (ApiError e) {
+            throw e.renamed(names);
+        }
     }
 
     ArrayNode messages() {
@@ -56,8 +75,14 @@ final class ChatBody {
     /// Takes over a field that has the same meaning, if it is given.
     void copy(Fields from, String name, String as) {
         if (from.has(name)) {
-            body.set(as, from.value(name));
+            renamed(from.name(name), as).set(as, from.value(name));
         }
+    }
+
+    /// Records that a field has another name in the other API, and returns the body.
+    ObjectNode renamed(String theirs, String ours) {
+        names.put(ours, theirs);
+        return body;
     }
 
     /// Sets what a chat template reads to turn reasoning on or off; the client's own variables take

@@ -18,8 +18,7 @@ final class MessagesApi {
     /// Checks a body of `POST /v1/messages`. The completion does not refer to the body.
     Completion message(
             Fields fields, RequestContext context, HttpExchange exchange, CompletionInbox inbox) {
-        ChatRequest chat =
-                ChatRequest.parse(MessagesFields.message(fields), completions.model(), context);
+        ChatRequest chat = MessagesFields.message(fields).parse(completions.model(), context);
         PreparedRequest request = completions.prepare(chat, ID, context);
         ResponseSink sink =
                 chat.delivery().stream()
@@ -31,8 +30,8 @@ final class MessagesApi {
     /// Counts the tokens that the prompt of `POST /v1/messages` with this body would have.
     ObjectNode countTokens(Fields fields) {
         ServedModel model = completions.model();
-        var anyone = new RequestContext("", List.of(), 0);
-        ChatRequest chat = ChatRequest.parse(MessagesFields.counting(fields), model, anyone);
+        var anyone = new RequestContext("", List.of(), new RequestContext.Credential(""), 0);
+        ChatRequest chat = MessagesFields.counting(fields).parse(model, anyone);
         return Json.object().put("input_tokens", model.encode(chat.prompt()).length);
     }
 }

@@ -13,6 +13,8 @@ final class MessagesFields {
     private static final String MAX_TOKENS = "max_tokens";
     private static final String STOPS = "stop_sequences";
     private static final String THINKING = "thinking";
+    private static final String BUDGET = "budget_tokens";
+    private static final String CHAT_BUDGET = "thinking_token_budget";
     private static final int MAX_STOPS = 64;
     private static final int MAX_TOOLS = 65_536;
 
@@ -25,7 +27,7 @@ final class MessagesFields {
     }
 
     /// Reads a request for a message.
-    static Fields message(Fields fields) {
+    static ChatBody message(Fields fields) {
         OptionalInt maxTokens = fields.integer(MAX_TOKENS, 1, Integer.MAX_VALUE);
         if (maxTokens.isEmpty()) {
             throw ApiError.invalid(
@@ -35,11 +37,11 @@ final class MessagesFields {
     }
 
     /// Reads a request whose tokens are counted, which has no limit of generated ones.
-    static Fields counting(Fields fields) {
+    static ChatBody counting(Fields fields) {
         return new MessagesFields(fields).read(Integer.MAX_VALUE);
     }
 
-    private Fields read(int maxTokens) {
+    private ChatBody read(int maxTokens) {
         refuse("mcp_servers");
         refuse("container");
         fields.object("metadata");
@@ -50,7 +52,7 @@ final class MessagesFields {
         tools();
         thinking(maxTokens);
         output();
-        return chat.fields();
+        return chat;
     }
 
     private void refuse(String field) {
@@ -62,7 +64,7 @@ final class MessagesFields {
     private void stops() {
         List<String> stops = fields.list(STOPS, MAX_STOPS, MessagesFields::stop);
         if (!stops.isEmpty()) {
-            ArrayNode stop = chat.node().putArray("stop");
+            ArrayNode stop = chat.renamed(fields.name(STOPS), "stop").putArray("stop");
             stops.forEach(stop::add);
         }
     }
@@ -147,10 +149,8 @@ final class MessagesFields {
                                 case "adaptive" -> chat.think(true);
                                 case "enabled" -> {
                                     chat.think(true);
-                                    chat.node()
-                                            .put(
-                                                    "thinking_token_budget",
-                                                    budget(thinking, maxTokens));
+                                    chat.renamed(thinking.name(BUDGET), CHAT_BUDGET)
+                                            .put(CHAT_BUDGET, budget(thinking, maxTokens));
                                 }
                                 default ->
                                         throw Fields.outside(
@@ -162,9 +162,9 @@ final class MessagesFields {
     }
 
     private static int budget(Fields thinking, int maxTokens) {
-        String name = thinking.name("budget_tokens");
+        String name = thinking.name(BUDGET);
         int budget =
-                thinking.integer("budget_tokens", 1, Integer.MAX_VALUE)
+                thinking.integer(BUDGET, 1, Integer.MAX_VALUE)
                         .orElseThrow(
                                 () -> ApiError.invalid(name, name + " is missing, give a number"));
         if (budget >= maxTokens) {

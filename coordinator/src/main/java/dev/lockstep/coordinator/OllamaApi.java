@@ -35,7 +35,7 @@ final class OllamaApi {
         if (!OllamaFields.hasMessages(fields)) {
             return completions.completion(completions.nothing(context), inbox, sink);
         }
-        ChatRequest chat = ChatRequest.parse(OllamaFields.chat(fields, name), model, context);
+        ChatRequest chat = OllamaFields.chat(fields, name).parse(model, context);
         return completions.completion(completions.prepare(chat, context), inbox, sink);
     }
 
@@ -52,13 +52,11 @@ final class OllamaApi {
         } else if (isRaw(fields, model)) {
             request =
                     completions.prepare(
-                            TextRequest.parse(OllamaFields.raw(fields, name), model, context),
-                            context);
+                            OllamaFields.raw(fields, name).parseText(model, context), context);
         } else {
             request =
                     completions.prepare(
-                            ChatRequest.parse(OllamaFields.prompt(fields, name), model, context),
-                            context);
+                            OllamaFields.prompt(fields, name).parse(model, context), context);
         }
         return completions.completion(request, inbox, sink);
     }

@@ -36,18 +36,18 @@ final class OllamaFields {
     }
 
     /// Reads a chat for `model`.
-    static Fields chat(Fields fields, String model) {
+    static ChatBody chat(Fields fields, String model) {
         var reader = new OllamaFields(fields);
         reader.common(model);
         new OllamaConversation(reader.body).read(fields);
         reader.body.copy(fields, "tools");
         reader.think();
-        return reader.body.fields();
+        return reader.body;
     }
 
     /// Reads the chat that a prompt for `model` means: a message of the user, after one of the
     /// system.
-    static Fields prompt(Fields fields, String model) {
+    static ChatBody prompt(Fields fields, String model) {
         var reader = new OllamaFields(fields);
         reader.common(model);
         fields.text("system")
@@ -55,11 +55,11 @@ final class OllamaFields {
                 .ifPresent(text -> reader.body.message("system", text));
         reader.body.message("user", fields.requireText("prompt"));
         reader.think();
-        return reader.body.fields();
+        return reader.body;
     }
 
     /// Reads a prompt for `model` that no template renders.
-    static Fields raw(Fields fields, String model) {
+    static ChatBody raw(Fields fields, String model) {
         var reader = new OllamaFields(fields);
         reader.common(model);
         ObjectNode node = reader.body.node();
@@ -72,7 +72,7 @@ final class OllamaFields {
         if (!node.has("max_tokens")) {
             node.put("max_tokens", Integer.MAX_VALUE);
         }
-        return reader.body.fields();
+        return reader.body;
     }
 
     /// Refuses a field unless it is empty or false.
@@ -100,7 +100,8 @@ final class OllamaFields {
         body.copy(options, SAME_OPTIONS);
         OptionalInt predicted = options.integer("num_predict", -2, Integer.MAX_VALUE);
         if (predicted.orElse(0) > 0) {
-            body.node().put("max_tokens", predicted.getAsInt());
+            body.renamed(options.name("num_predict"), "max_tokens")
+                    .put("max_tokens", predicted.getAsInt());
         }
         body.copy(options, "repeat_penalty", "repetition_penalty");
         if (options.number("mirostat", 0, 2, 0) != 0) {
@@ -112,7 +113,10 @@ final class OllamaFields {
     private void format() {
         JsonNode format = fields.value("format");
         if (format instanceof ObjectNode schema) {
-            ObjectNode wanted = body.node().putObject("response_format").put("type", "json_schema");
+            ObjectNode wanted =
+                    body.renamed("format", "response_format")
+                            .putObject("response_format")
+                            .put("type", "json_schema");
             wanted.putObject("json_schema")
                     .put("name", "format")
                     .put("strict", true)
@@ -121,7 +125,9 @@ final class OllamaFields {
             if (!Fields.text("format", format).equals("json")) {
                 throw Fields.outside("format", format, "{json} or be a JSON Schema");
             }
-            body.node().putObject("response_format").put("type", "json_object");
+            body.renamed("format", "response_format")
+                    .putObject("response_format")
+                    .put("type", "json_object");
         }
     }
 
@@ -134,7 +140,7 @@ final class OllamaFields {
             if (!EFFORTS.contains(think.textValue())) {
                 throw Fields.outside(THINK, think, "{true, false, low, medium, high}");
             }
-            body.node().put("reasoning_effort", think.textValue());
+            body.renamed(THINK, "reasoning_effort").put("reasoning_effort", think.textValue());
             body.think(true);
         } else {
             body.think(fields.flag(THINK, true));

@@ -238,6 +238,22 @@ final class OllamaTest {
                 TestCoordinator.json(response.body()).get("error").asText());
     }
 
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            quoteCharacter = '`',
+            value = {
+                "'options':{'temperature':9} | options.temperature is \"9\", it must lie in [0, 2]",
+                "'options':{'repeat_penalty':0} | options.repeat_penalty is \"0\"",
+                "'template':'x' | template is not served",
+            })
+    void anErrorHasTheNameThatTheClientKnows(String fields, String message) throws Exception {
+        HttpResponse<String> response = post("/api/generate", "'prompt':'Hello'," + fields);
+        assertEquals(400, response.statusCode(), response.body());
+        String error = TestCoordinator.json(response.body()).get("error").asText();
+        assertTrue(error.startsWith(message.replace("\"", "")), error);
+    }
+
     @Test
     void aFailureIsAnErrorOrALine() throws Exception {
         tiny.scheduler.behave(call -> call.fail(Status.RESOURCE_EXHAUSTED));
