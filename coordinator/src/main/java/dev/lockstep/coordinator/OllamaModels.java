@@ -54,7 +54,14 @@ final class OllamaModels {
                 .put("general.parameter_count", details.parameters())
                 .put(details.architecture() + ".context_length", completions.context())
                 .put(details.architecture() + ".vocab_size", model.vocabularySize());
-        shown.putArray("capabilities").add("completion").add("embedding");
+        ArrayNode capabilities = shown.putArray("capabilities").add("completion").add("embedding");
+        model.answers()
+                .format()
+                .ifPresent(
+                        format -> {
+                            format.tools().ifPresent(each -> capabilities.add("tools"));
+                            format.reasoning().ifPresent(each -> capabilities.add("thinking"));
+                        });
         return shown.put("modified_at", created(model));
     }
 
