@@ -57,8 +57,8 @@ final class MessagesTest {
     /// Checks that each event has the name of its type.
     private static List<JsonNode> events(String body) {
         List<JsonNode> events = new ArrayList<>();
-        for (String event : body.split("\n\n")) {
-            String[] lines = event.split("\n");
+        for (String event : body.split("\n\n", 0)) {
+            String[] lines = event.split("\n", 0);
             assertEquals(2, lines.length, event);
             JsonNode data = TestCoordinator.json(lines[1].substring("data: ".length()));
             assertEquals("event: " + data.get("type").asText(), lines[0]);

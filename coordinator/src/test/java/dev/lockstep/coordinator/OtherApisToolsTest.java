@@ -81,7 +81,7 @@ final class OtherApisToolsTest {
         ObjectNode message = TestCoordinator.object();
         List<StringBuilder> inputs = new ArrayList<>();
         ArrayNode content = message.putArray("content");
-        for (String event : body.split("\n\n")) {
+        for (String event : body.split("\n\n", 0)) {
             JsonNode data = TestCoordinator.json(event.substring(event.indexOf("data: ") + 6));
             switch (data.get("type").asText()) {
                 case "message_start" -> assertTrue(data.at("/message/stop_reason").isNull(), event);
