@@ -18,8 +18,7 @@ final class ItemMessagesTest {
     private final ItemMessages conversation = new ItemMessages(chat);
 
     private JsonNode messages(String items) {
-        Fields fields =
-                Json.parse(("{\"input\":" + items + "}").getBytes(StandardCharsets.UTF_8));
+        Fields fields = Json.parse(("{\"input\":" + items + "}").getBytes(StandardCharsets.UTF_8));
         conversation.addInput(ResponseItems.parse(fields, Randomness.secure()), 0);
         return chat.path("messages");
     }
