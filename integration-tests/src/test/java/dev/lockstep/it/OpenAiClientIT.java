@@ -20,6 +20,10 @@ import com.openai.models.chat.completions.ChatCompletionCreateParams;
 import com.openai.models.chat.completions.ChatCompletionStreamOptions;
 import com.openai.models.completions.Completion;
 import com.openai.models.completions.CompletionCreateParams;
+import com.openai.models.responses.Response;
+import com.openai.models.responses.ResponseCreateParams;
+import com.openai.models.responses.ResponseOutputText;
+import com.openai.models.responses.ResponseStreamEvent;
 import dev.lockstep.proto.v1.InferenceGrpc;
 import io.grpc.health.v1.HealthCheckRequest;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
@@ -36,6 +40,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -104,6 +109,55 @@ final class OpenAiClientIT {
         }
         assertEquals(text, pieces.toString());
         assertEquals(List.of((long) TOKENS), usages);
+    }
+
+    @Test
+    void theOpenAiClientStreamsAndRetrievesTheSameResponse() {
+        ResponseCreateParams params =
+                ResponseCreateParams.builder()
+                        .model(ServedCluster.MODEL)
+                        .input(PROMPT)
+                        .maxOutputTokens(TOKENS)
+                        .temperature(0)
+                        .build();
+        Response whole = client.responses().create(params);
+        String text = text(whole);
+        assertFalse(text.isEmpty());
+        assertEquals(TOKENS, whole.usage().orElseThrow().outputTokens());
+        assertEquals(text, text(client.responses().retrieve(whole.id())));
+
+        var pieces = new StringBuilder();
+        List<Long> numbers = new ArrayList<>();
+        try (StreamResponse<ResponseStreamEvent> events =
+                client.responses().createStreaming(params)) {
+            events.stream()
+                    .forEach(
+                            event ->
+                                    event.outputTextDelta()
+                                            .ifPresent(
+                                                    delta -> {
+                                                        pieces.append(delta.delta());
+                                                        numbers.add(delta.sequenceNumber());
+                                                    }));
+        }
+        assertEquals(text, pieces.toString());
+        assertEquals(numbers.stream().sorted().distinct().toList(), numbers);
+
+        ResponseCreateParams next = params.toBuilder().previousResponseId(whole.id()).build();
+        Response continued = client.responses().create(next);
+        assertEquals(
+                3, client.responses().inputItems().list(continued.id()).data().size());
+        client.responses().delete(whole.id());
+        assertThrows(NotFoundException.class, () -> client.responses().retrieve(whole.id()));
+    }
+
+    private static String text(Response response) {
+        return response.output().stream()
+                .flatMap(item -> item.message().stream())
+                .flatMap(message -> message.content().stream())
+                .flatMap(content -> content.outputText().stream())
+                .map(ResponseOutputText::text)
+                .collect(Collectors.joining());
     }
 
     /// Token 0 is the marker `<|endoftext|>`, and no file of the model lists it as an end.
