@@ -13,6 +13,9 @@ import java.util.Map;
 public final class ApiError extends RuntimeException {
     private static final long serialVersionUID = 1;
 
+    /// The status of a request that its client ended, which no client sees as one.
+    static final int CLIENT_ENDED = 499;
+
     static final String INVALID = "invalid_request_error";
     private static final String SERVER = "server_error";
     private static final int MAX_MESSAGE_LENGTH = 600;
@@ -134,7 +137,7 @@ public final class ApiError extends RuntimeException {
     }
 
     static ApiError clientDisconnected() {
-        return refused(499, "client_gone", "the client disconnected");
+        return refused(CLIENT_ENDED, "client_gone", "the client disconnected");
     }
 
     static ApiError slowReader() {

@@ -16,8 +16,6 @@ import java.util.function.Consumer;
 ///
 /// The sink's methods belong to the completion's thread; the others are safe for any.
 final class RunningResponse implements ResponseSink {
-    private static final String CANCELLED = "response_cancelled";
-
     private final PreparedRequest request;
     private final ResponsesRequest asked;
     private final ResponseOwner owner;
@@ -95,7 +93,9 @@ final class RunningResponse implements ResponseSink {
 
     /// Makes the response end as cancelled, unless it ends before.
     void cancel() {
-        inbox.stop(ApiError.refused(499, CANCELLED, "the response was cancelled"));
+        inbox.stop(
+                ApiError.refused(
+                        ApiError.CLIENT_ENDED, "response_cancelled", "the response was cancelled"));
     }
 
     /// Waits until the response has ended and is stored.
@@ -176,7 +176,7 @@ final class RunningResponse implements ResponseSink {
                 sendResponse("response.created");
             }
             muted = true;
-            boolean cancelled = error.code().equals(CANCELLED);
+            boolean cancelled = error.status() == ApiError.CLIENT_ENDED;
             ObjectNode response = ended(cancelled ? "cancelled" : "failed", output.end(false));
             if (!cancelled) {
                 response.putObject("error")

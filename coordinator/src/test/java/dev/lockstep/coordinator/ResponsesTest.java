@@ -396,6 +396,30 @@ final class ResponsesTest {
     }
 
     @Test
+    void aStreamThatItsClientLeftIsCancelled() throws Exception {
+        tiny.scheduler.behave(
+                call -> {
+                    call.tokens(0, tiny.ids("Yes."));
+                    call.awaitCancelled();
+                });
+        String id;
+        try (var raw = new RawConnection(tiny.coordinator.port())) {
+            String body = body("\"stream\":true");
+            raw.send(
+                    "POST /v1/responses HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+                            + body.length()
+                            + "\r\n\r\n"
+                            + body);
+            id =
+                    raw.readUntil("response.output_text.delta")
+                            .replaceAll("(?s).*?\"id\":\"(resp_[0-9a-f]+)\".*", "$1");
+        }
+        assertTrue(tiny.scheduler.nextCall().awaitCancelled());
+        Eventually.await(
+                "it is cancelled", () -> get(id).path("status").asText().equals("cancelled"));
+    }
+
+    @Test
     void aResponseWithoutBackgroundCannotBeCancelled() throws Exception {
         generate("Yes.");
         String id = create("").path("id").asText();

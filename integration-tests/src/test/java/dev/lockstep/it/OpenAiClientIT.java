@@ -145,8 +145,7 @@ final class OpenAiClientIT {
 
         ResponseCreateParams next = params.toBuilder().previousResponseId(whole.id()).build();
         Response continued = client.responses().create(next);
-        assertEquals(
-                3, client.responses().inputItems().list(continued.id()).data().size());
+        assertEquals(3, client.responses().inputItems().list(continued.id()).data().size());
         client.responses().delete(whole.id());
         assertThrows(NotFoundException.class, () -> client.responses().retrieve(whole.id()));
     }
