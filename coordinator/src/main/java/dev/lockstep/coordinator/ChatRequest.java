@@ -17,6 +17,7 @@ record ChatRequest(
         Optional<ConstraintSource> constraint,
         RequestTools tools,
         ReasoningPlace reasoning,
+        Truncation truncation,
         boolean returnTokenIds) {
 
     static ChatRequest parse(Fields fields, ServedModel model, RequestContext context) {
@@ -38,6 +39,7 @@ record ChatRequest(
                 ConstraintFields.parse(fields, model),
                 tools,
                 ReasoningFields.place(fields, model.answers().reasoning()),
+                Truncation.parse(fields),
                 fields.flag("return_token_ids", false));
     }
 

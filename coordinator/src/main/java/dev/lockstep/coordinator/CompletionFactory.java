@@ -10,6 +10,7 @@ import dev.lockstep.coordinator.engine.CompletionInbox;
 import dev.lockstep.coordinator.engine.RequestOptions;
 import dev.lockstep.coordinator.engine.Sampling;
 import dev.lockstep.coordinator.engine.TokenPrompt;
+import dev.lockstep.proto.v1.SamplingParams;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -97,7 +98,8 @@ final class CompletionFactory {
         ModelAnswers answers = served.answers();
         answers.requireCalls(request.tools());
         String prompt = served.render(request.prompt().conversation());
-        int[] ids = served.encode("messages", prompt, request.prompt().addSpecialTokens());
+        int[] all = served.encode("messages", prompt, request.prompt().addSpecialTokens());
+        int[] ids = request.truncation().of(all, context(), request.sampling());
         List<TokenPrompt> prompts =
                 List.of(new TokenPrompt(ids, request.outputs().promptOutputs()));
         Optional<ByteString> calls = constrainedCalls(request, prompt);
@@ -107,6 +109,7 @@ final class CompletionFactory {
                 prompts,
                 List.of(),
                 request.sampling(),
+                request.sampling().params(),
                 request.options(),
                 requireRoom("messages", prompts, request.sampling()),
                 calls.orElseGet(() -> constrainedText(request, prompt)),
@@ -159,10 +162,14 @@ final class CompletionFactory {
         List<PreparedRequest.Echo> echoes = new ArrayList<>();
         for (Prompt prompt : request.prompts()) {
             String name = Prompt.name("prompt", prompts.size(), request.prompts().size());
-            int[] ids = prompt.encode(name, served, request.addSpecialTokens());
+            int[] all = prompt.encode(name, served, request.addSpecialTokens());
+            int[] ids = request.truncation().of(all, context(), request.sampling());
             prompts.add(new TokenPrompt(ids, request.promptOutputs()));
             if (request.echo()) {
-                PreparedRequest.Echo echo = echo(prompt, ids, served);
+                PreparedRequest.Echo echo =
+                        ids.length == all.length
+                                ? echo(prompt, ids, served)
+                                : new PreparedRequest.Echo(served.decode(ids, false), ids);
                 echoes.addAll(Collections.nCopies(request.sampling().choices(), echo));
             }
         }
@@ -172,6 +179,10 @@ final class CompletionFactory {
                 prompts,
                 echoes,
                 request.sampling(),
+                // The best choices are found by the log-probabilities of their tokens.
+                request.bestOf().chooses()
+                        ? request.sampling().params().toBuilder().setLogprobs(true).build()
+                        : request.sampling().params(),
                 request.options(),
                 request.needsEngine()
                         ? requireRoom("prompt", prompts, request.sampling())
@@ -193,6 +204,12 @@ final class CompletionFactory {
             RequestOptions options,
             RequestContext context) {
         return outputsOnly(EMBEDDING, field, prompts, options, context);
+    }
+
+    /// Prepares texts that are compared by one vector each.
+    PreparedRequest rank(
+            List<TokenPrompt> prompts, RequestOptions options, RequestContext context) {
+        return outputsOnly(SCORE, "text", prompts, options, context);
     }
 
     /// Prepares a prompt of which the log-probabilities of tokens are computed.
@@ -227,6 +244,7 @@ final class CompletionFactory {
                 prompts,
                 List.of(),
                 Sampling.NO_TOKENS,
+                Sampling.NO_TOKENS.params(),
                 options,
                 requireRoom(field, prompts, Sampling.NO_TOKENS),
                 ByteString.EMPTY,
@@ -242,6 +260,7 @@ final class CompletionFactory {
         String text =
                 switch (prompt) {
                     case Prompt.Text(String sent) -> sent;
+                    case Prompt.Middle middle -> middle.before();
                     // With its special tokens, as a text that names them.
                     case Prompt.Ids _ -> served.decode(ids, false);
                 };
@@ -254,6 +273,7 @@ final class CompletionFactory {
             List<TokenPrompt> prompts,
             List<PreparedRequest.Echo> echoes,
             Sampling sampling,
+            SamplingParams params,
             RequestOptions options,
             int maxLength,
             ByteString constraint,
@@ -271,7 +291,7 @@ final class CompletionFactory {
                 options,
                 maxLength,
                 answer,
-                sampling.params().toBuilder().setSeed(seed).build().toByteString(),
+                params.toBuilder().setSeed(seed).build().toByteString(),
                 constraint);
     }
 

@@ -7,20 +7,33 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/// Reads the fields that a chat template renders: `messages`, `documents`, `add_generation_prompt`
-/// and `chat_template_kwargs`; the same wherever a conversation is accepted.
+/// Reads the fields that a chat template renders: `messages`, `documents`, `add_generation_prompt`,
+/// `continue_final_message` and `chat_template_kwargs`; the same wherever a conversation is
+/// accepted.
 final class ConversationFields {
     static final String TOOLS = "tools";
     static final String DOCUMENTS = "documents";
+    private static final String GENERATION_PROMPT = "add_generation_prompt";
     private static final String KWARGS = "chat_template_kwargs";
     private static final int MAX_ENTRIES = 65_536;
 
     private ConversationFields() {}
 
     static ChatVariables parse(Fields fields) {
-        ChatVariables variables =
-                ChatVariables.of(
-                        ChatMessages.parse(fields), fields.flag("add_generation_prompt", true));
+        boolean continues = fields.flag(ContinuedMessage.FIELD, false);
+        boolean prompts = fields.flag(GENERATION_PROMPT, !continues);
+        if (continues && prompts) {
+            throw ApiError.invalid(
+                    GENERATION_PROMPT,
+                    ContinuedMessage.FIELD
+                            + " is true, then "
+                            + GENERATION_PROMPT
+                            + " must be false: the answer has begun");
+        }
+        ChatVariables variables = ChatVariables.of(ChatMessages.parse(fields), prompts);
+        if (continues) {
+            variables = variables.with(ContinuedMessage.FIELD, true);
+        }
         return withKwargs(withList(variables, fields, DOCUMENTS), fields);
     }
 

@@ -26,6 +26,12 @@ final class ConversationRenderer {
     }
 
     String render(ChatVariables conversation) {
+        return Boolean.TRUE.equals(conversation.others().get(ContinuedMessage.FIELD))
+                ? ContinuedMessage.cut(renderWhole(ContinuedMessage.marked(conversation)))
+                : renderWhole(conversation);
+    }
+
+    private String renderWhole(ChatVariables conversation) {
         if (conversation.others().containsKey(ConversationFields.DOCUMENTS)
                 && !template.names(ConversationFields.DOCUMENTS)) {
             throw unrendered(ConversationFields.DOCUMENTS);

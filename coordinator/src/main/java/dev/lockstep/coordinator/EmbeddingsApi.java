@@ -6,9 +6,9 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.coordinator.engine.CompletionInbox;
 import dev.lockstep.coordinator.engine.RequestOptions;
 import dev.lockstep.coordinator.engine.RequestedOutputs;
+import dev.lockstep.coordinator.engine.Sampling;
 import dev.lockstep.coordinator.engine.TokenPrompt;
 import dev.lockstep.proto.v1.Pooling;
-import dev.lockstep.proto.v1.PositionOutputs;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
@@ -19,8 +19,10 @@ import java.util.Set;
 /// `POST /v1/embeddings`: one vector of length 1 for each input, pooled from the last layer's
 /// hidden states.
 ///
-/// `{model, input, pooling, encoding_format}`; `pooling` is `last` (the last token's, the default)
-/// or `mean`, `encoding_format` `float` or `base64` (32-bit floats, little-endian).
+/// `{model, input, pooling, encoding_format, dimensions}`; with `dimensions` a vector keeps so many
+/// of its first components, which suits models that were trained for it. `pooling` is `last` (the
+/// last token's, the default) or `mean`, `encoding_format` `float` or `base64` (32-bit floats,
+/// little-endian).
 final class EmbeddingsApi {
     private static final int MAX_INPUTS = 2048;
 
@@ -37,19 +39,27 @@ final class EmbeddingsApi {
         model.requireName(fields.requireText("model"));
         UnservedFields.refuseInEmbeddings(fields);
         boolean base64 = isBase64(fields);
+        int dimensions = fields.integer("dimensions", 1, model.hiddenSize(), model.hiddenSize());
+        Truncation truncation = Truncation.parse(fields);
         Pooling pooling = OutputFields.pooling(fields, Pooling.POOLING_LAST);
         boolean special = fields.flag("add_special_tokens", true);
         List<TokenPrompt> prompts = new ArrayList<>();
         List<Prompt> inputs = Prompt.list("input", MAX_INPUTS, fields, model);
         for (Prompt input : inputs) {
             String name = Prompt.name("input", prompts.size(), inputs.size());
-            int[] ids = input.encode(name, model, special);
+            int[] ids =
+                    truncation.of(
+                            input.encode(name, model, special),
+                            completions.context(),
+                            Sampling.NO_TOKENS);
             prompts.add(new TokenPrompt(ids, RequestedOutputs.pooled(pooling, ids.length)));
         }
         RequestOptions options = RequestOptionFields.parse(fields, context);
         PreparedRequest request = completions.embed("input", prompts, options, context);
         return completions.completion(
-                request, inbox, new VectorSink(exchange, model, prompts.size(), base64));
+                request,
+                inbox,
+                new Embeddings(exchange, model, prompts.size(), dimensions, base64));
     }
 
     private static boolean isBase64(Fields fields) {
@@ -61,51 +71,33 @@ final class EmbeddingsApi {
         return format.equals("base64");
     }
 
-    /// Returns `x / |x|`; a vector of zeros stays zero.
-    static float[] normalized(List<Float> values) {
-        double squares = 0;
-        for (float value : values) {
-            squares += (double) value * value;
-        }
-        double length = squares == 0 ? 1 : Math.sqrt(squares);
-        float[] normalized = new float[values.size()];
-        for (int i = 0; i < normalized.length; i++) {
-            normalized[i] = (float) (values.get(i) / length);
-        }
-        return normalized;
-    }
-
     /// Collects the vectors of a request.
-    private static final class VectorSink extends CollectedResponse {
+    private static final class Embeddings extends PooledVectors {
         private final ServedModel model;
         private final boolean base64;
-        private final float[][] pooled;
 
-        VectorSink(HttpExchange exchange, ServedModel model, int inputs, boolean base64) {
-            super(exchange);
+        Embeddings(
+                HttpExchange exchange,
+                ServedModel model,
+                int inputs,
+                int dimensions,
+                boolean base64) {
+            super(exchange, inputs, dimensions);
             this.model = model;
             this.base64 = base64;
-            this.pooled = new float[inputs][0];
-        }
-
-        @Override
-        public void outputs(int input, PositionOutputs outputs) {
-            if (outputs.getPooledCount() > 0) {
-                pooled[input] = normalized(outputs.getPooledList());
-            }
         }
 
         @Override
         ObjectNode toJson(TokenUsage usage) {
             ObjectNode response = Json.object().put("object", "list");
             ArrayNode data = response.putArray("data");
-            for (int input = 0; input < pooled.length; input++) {
+            for (int input = 0; input < count(); input++) {
                 ObjectNode entry = data.addObject().put("object", "embedding").put("index", input);
                 if (base64) {
-                    entry.put("embedding", base64(pooled[input]));
+                    entry.put("embedding", base64(vector(input)));
                 } else {
                     ArrayNode values = entry.putArray("embedding");
-                    for (float value : pooled[input]) {
+                    for (float value : vector(input)) {
                         values.add(value);
                     }
                 }

@@ -24,7 +24,11 @@ final class GenerateApi {
                         chat.outputs().promptLogprobs().isPresent(),
                         chat.tools().form());
         return completions.completion(
-                request, inbox, sink(exchange, request, format, chat.delivery()));
+                request,
+                inbox,
+                chat.delivery().stream()
+                        ? new EventStream(exchange, request, format, chat.delivery())
+                        : new WholeResponse(exchange, request, format));
     }
 
     /// Checks a body of `POST /v1/completions`. The completion does not refer to the body.
@@ -39,16 +43,10 @@ final class GenerateApi {
                         text.returnTokenIds(),
                         text.outputs().promptLogprobs().isPresent());
         return completions.completion(
-                request, inbox, sink(exchange, request, format, text.delivery()));
-    }
-
-    private static ResponseSink sink(
-            HttpExchange exchange,
-            PreparedRequest request,
-            ResponseFormat format,
-            StreamFields delivery) {
-        return delivery.stream()
-                ? new EventStream(exchange, request, format, delivery)
-                : new WholeResponse(exchange, request, format);
+                request,
+                inbox,
+                text.delivery().stream()
+                        ? new EventStream(exchange, request, format, text.delivery())
+                        : new WholeResponse(exchange, request, format, text.bestOf()));
     }
 }

@@ -101,7 +101,7 @@ final class OllamaEmbeddings {
         @Override
         public void outputs(int input, PositionOutputs outputs) {
             if (outputs.getPooledCount() > 0) {
-                vectors[input] = EmbeddingsApi.normalized(outputs.getPooledList());
+                vectors[input] = PooledVectors.normalized(outputs.getPooledList());
             }
         }
 

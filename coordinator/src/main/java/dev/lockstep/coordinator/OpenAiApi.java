@@ -95,28 +95,21 @@ final class OpenAiApi implements HttpService {
         var messages = new MessagesApi(completions);
         var ollama = new OllamaApi(completions);
         var ollamaVectors = new OllamaEmbeddings(completions);
+        var ranking = new RankingApi(completions);
         engineRoutes =
-                Map.of(
-                        "/v1/chat/completions",
-                        generate::chat,
-                        "/v1/completions",
-                        generate::complete,
-                        "/v1/messages",
-                        messages::message,
-                        "/api/chat",
-                        ollama::chat,
-                        "/api/generate",
-                        ollama::generate,
-                        "/api/embed",
-                        ollamaVectors::embed,
-                        "/api/embeddings",
-                        ollamaVectors::embedOne,
-                        "/v1/embeddings",
-                        embeddings::embed,
-                        "/score",
-                        score::score,
-                        ResponsesApi.PATH,
-                        created::create);
+                Map.ofEntries(
+                        route("/v1/chat/completions", generate::chat),
+                        route("/v1/completions", generate::complete),
+                        route("/v1/messages", messages::message),
+                        route("/api/chat", ollama::chat),
+                        route("/api/generate", ollama::generate),
+                        route("/api/embed", ollamaVectors::embed),
+                        route("/api/embeddings", ollamaVectors::embedOne),
+                        route("/v1/embeddings", embeddings::embed),
+                        route("/score", score::score),
+                        route(ResponsesApi.PATH, created::create),
+                        route("/v1/score", ranking::score),
+                        route("/v1/rerank", ranking::rerank));
         computedRoutes =
                 Map.of(
                         "/v1/messages/count_tokens",
@@ -151,6 +144,10 @@ final class OpenAiApi implements HttpService {
                         this::ready,
                         "/health",
                         this::ready);
+    }
+
+    private static Map.Entry<String, EngineRoute> route(String path, EngineRoute route) {
+        return Map.entry(path, route);
     }
 
     @Override

@@ -21,6 +21,21 @@ sealed interface Prompt {
         }
     }
 
+    /// A text of which the model writes the part between two others.
+    ///
+    /// @param before what the client sends as the prompt
+    record Middle(FillInTheMiddle tokens, String before, String after) implements Prompt {
+        @Override
+        public int[] encode(String field, ServedModel model, boolean addSpecialTokens) {
+            try {
+                return tokens.prompt(
+                        model.requireTokenizer(field), before, after, addSpecialTokens);
+            } catch (IllegalArgumentException e) {
+                throw ApiError.invalid(field, field + ": " + e.getMessage());
+            }
+        }
+    }
+
     record Ids(List<Integer> ids) implements Prompt {
         public Ids {
             ids = List.copyOf(ids);
@@ -42,6 +57,19 @@ sealed interface Prompt {
     static Prompt one(String field, Fields fields, ServedModel model) {
         List<Prompt> all = list(field, 1, fields, model);
         return all.getFirst();
+    }
+
+    /// Returns the prompts, each before a text that follows what is generated.
+    static List<Prompt> before(String suffix, List<Prompt> prompts, ServedModel model) {
+        FillInTheMiddle tokens = FillInTheMiddle.require(model, "suffix");
+        return prompts.stream().map(prompt -> before(suffix, prompt, tokens)).toList();
+    }
+
+    private static Prompt before(String suffix, Prompt prompt, FillInTheMiddle tokens) {
+        if (prompt instanceof Text(String text)) {
+            return new Middle(tokens, text, suffix);
+        }
+        throw ApiError.invalid("suffix", "suffix is given, then prompt must be text");
     }
 
     /// Reads a field with text, token ids, or an array of either.

@@ -27,6 +27,7 @@ import java.util.Optional;
 /// and its chat template. Immutable.
 ///
 /// @param tokenizer empty for a model that serves token ids only
+/// @param hiddenSize the number of components of an embedding
 /// @param names the names in requests, of which responses have the first
 /// @param tokenizerInfo the response of `GET /tokenizer_info`; nobody changes it
 /// @param defaults sampling values of requests that have none of their own
@@ -36,6 +37,7 @@ record ServedModel(
         List<String> names,
         int vocabularySize,
         int contextLength,
+        int hiddenSize,
         Optional<Tokenizer> tokenizer,
         ModelTemplate chatTemplate,
         EndTokens endTokens,
@@ -66,6 +68,7 @@ record ServedModel(
                 names,
                 config.vocabularySize(),
                 config.contextLength(),
+                config.hiddenSize(),
                 tokenizer,
                 template,
                 EndTokens.of(config.specialIds(), config.vocabularySize(), tokenizer),

@@ -13,11 +13,14 @@ import java.util.OptionalInt;
 /// @param outputs the fields as requested
 /// @param promptOutputs the outputs to request of every prompt, with those for `echo` and
 ///   `logprobs`
+/// @param sampling of every choice that is generated, of which `bestOf` are returned
 /// @param echo whether the prompt is returned before the text
 record TextRequest(
         List<Prompt> prompts,
         boolean addSpecialTokens,
         Sampling sampling,
+        BestOf bestOf,
+        Truncation truncation,
         RequestOptions options,
         StreamFields delivery,
         OutputFields outputs,
@@ -59,17 +62,28 @@ record TextRequest(
                         ? outputs.withPromptLogprobs(logprobs.getAsInt())
                         : outputs;
         all.requireNoTokensWithPooling(fields, OptionalInt.of(maxTokens));
-        List<Prompt> prompts = Prompt.list("prompt", MAX_PROMPTS, fields, model);
-        Sampling sampling =
+        List<Prompt> sent = Prompt.list("prompt", MAX_PROMPTS, fields, model);
+        String suffix = fields.text("suffix").orElse("");
+        List<Prompt> prompts = suffix.isEmpty() ? sent : Prompt.before(suffix, sent, model);
+        if (!suffix.isEmpty() && echo) {
+            throw ApiError.invalid("suffix", "suffix is given, then echo must be false");
+        }
+        Sampling requested =
                 SamplingFields.parse(
                         fields,
                         model,
                         OptionalInt.of(maxTokens),
                         new SamplingFields.Logprobs(logprobs.isPresent(), logprobs.orElse(0)));
+        BestOf bestOf = BestOf.parse(fields, requested.choices(), delivery.stream());
+        Sampling generated = requested.withChoices(bestOf.generated());
+        Sampling sampling =
+                suffix.isEmpty() || requested.endTokenIds().isEmpty()
+                        ? generated
+                        : generated.withEnds(FillInTheMiddle.require(model, "suffix").ends());
         if ((long) prompts.size() * sampling.choices() > MAX_CHOICES) {
             throw ApiError.invalid(
-                    "n",
-                    "%d prompts with n %d are more than %d choices"
+                    bestOf.chooses() ? "best_of" : "n",
+                    "%d prompts with %d choices each are more than %d choices"
                             .formatted(prompts.size(), sampling.choices(), MAX_CHOICES));
         }
         all.requireOneChoice(sampling);
@@ -77,6 +91,8 @@ record TextRequest(
                 prompts,
                 fields.flag("add_special_tokens", true),
                 sampling,
+                bestOf,
+                Truncation.parse(fields),
                 RequestOptionFields.parse(fields, context),
                 delivery,
                 outputs,

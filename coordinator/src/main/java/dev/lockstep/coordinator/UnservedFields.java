@@ -28,7 +28,6 @@ final class UnservedFields {
 
     /// How tokens are chosen.
     private static final UnservedField[] SAMPLING = {
-        unlessNumber("best_of", 1),
         unlessOff("use_beam_search"),
         unlessNumber("beam_width", 1),
         unlessNumber("num_beams", 1),
@@ -81,8 +80,7 @@ final class UnservedFields {
         unlessNumber("min_new_tokens", 0).use("min_tokens"),
         unlessNumber("n_indent", 0),
         unlessNumber("t_max_predict_ms", 0).use("deadline_ms"),
-        any("truncate_prompt_tokens"),
-        any("prompt_truncate_len"),
+        any("prompt_truncate_len").use("truncate_prompt_tokens"),
         unlessEmpty("transforms"),
         unlessEmpty("plugins"),
         unlessText("truncation", "disabled"),
@@ -113,8 +111,6 @@ final class UnservedFields {
         any("disaggregated_params"),
         any("session_params"),
         unlessEmpty("previous_response_id"),
-        unlessText("service_tier", "auto", "default").use("priority"),
-        unlessOff("store"),
     };
 
     /// What a model thinks before it answers.
@@ -132,7 +128,6 @@ final class UnservedFields {
     /// How messages become a prompt.
     private static final UnservedField[] TEMPLATES = {
         unlessEmpty("chat_template").use(TEMPLATE_FILE),
-        unlessOff("continue_final_message"),
         unlessEmpty("system").use(SYSTEM_MESSAGE),
         unlessEmpty("instructions").use(SYSTEM_MESSAGE),
         unlessOff("safe_prompt").use(SYSTEM_MESSAGE),
@@ -145,7 +140,7 @@ final class UnservedFields {
     private static final UnservedField[] CHATS = {
         UnservedField.of("modalities", value -> isOnly(value, "text")),
         any("audio"),
-        any("prediction"),
+        unlessNumber("best_of", 1).use("n"),
         any("web_search_options"),
         unlessOff("echo"),
     };
@@ -168,7 +163,6 @@ final class UnservedFields {
                     REASONING,
                     ONLY_IN_CHATS,
                     new UnservedField[] {
-                        unlessEmpty("suffix"),
                         any("prompt_embeds"),
                         unlessEmpty("system").use("prompt"),
                         unlessEmpty("template").use("prompt"),
@@ -198,9 +192,7 @@ final class UnservedFields {
     private static final Map<String, UnservedField> IN_EMBEDDINGS =
             table(
                     new UnservedField[] {
-                        any("dimensions"),
-                        any("output_dimension"),
-                        any("truncate_prompt_tokens"),
+                        any("output_dimension").use("dimensions"),
                         unlessOff("truncate"),
                         unlessOn("normalize"),
                         unlessNumber("embd_normalize", 2),

@@ -13,6 +13,7 @@ final class WholeResponse implements ResponseSink {
     private final HttpExchange exchange;
     private final PreparedRequest request;
     private final ResponseFormat format;
+    private final BestOf bestOf;
     private final PromptLogprobs promptLogprobs;
     private final List<Collected> choices = new ArrayList<>();
 
@@ -21,9 +22,24 @@ final class WholeResponse implements ResponseSink {
         final List<AnswerEvent> events = new ArrayList<>();
         final List<Delta.Shown> tokens = new ArrayList<>();
         Finish finish = Finish.length();
+
+        double meanLogprob() {
+            return tokens.stream().mapToDouble(each -> each.token().logprob()).average().orElse(0);
+        }
     }
 
     WholeResponse(HttpExchange exchange, PreparedRequest request, ResponseFormat format) {
+        this(
+                exchange,
+                request,
+                format,
+                new BestOf(request.choicesPerPrompt(), request.choicesPerPrompt()));
+    }
+
+    /// @param bestOf which choices are part of the response
+    WholeResponse(
+            HttpExchange exchange, PreparedRequest request, ResponseFormat format, BestOf bestOf) {
+        this.bestOf = bestOf;
         this.exchange = exchange;
         this.request = request;
         this.format = format;
@@ -57,10 +73,14 @@ final class WholeResponse implements ResponseSink {
     public void completed(TokenUsage usage) {
         ObjectNode whole = request.head(format.objectName(false));
         ArrayNode list = whole.putArray("choices");
-        for (int choice = 0; choice < choices.size(); choice++) {
-            Collected collected = choices.get(choice);
-            var all = new Delta(collected.events, collected.tokens, 0);
-            list.add(format.whole(choice, promptLogprobs.of(choice), all, collected.finish));
+        for (int prompt = 0; prompt < request.prompts().size(); prompt++) {
+            for (int choice : bestOf.of(prompt, each -> choices.get(each).meanLogprob())) {
+                Collected collected = choices.get(choice);
+                var all = new Delta(collected.events, collected.tokens, 0);
+                list.add(
+                        format.whole(choice, promptLogprobs.of(choice), all, collected.finish)
+                                .put("index", list.size()));
+            }
         }
         format.putTopLevelFields(whole, promptLogprobs.of(0));
         whole.set("usage", usage.toJson());

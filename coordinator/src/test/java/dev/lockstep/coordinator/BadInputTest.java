@@ -185,8 +185,8 @@ final class BadInputTest {
                 "prompt[1] | {'model':'tiny','prompt':[1,'a']} | must be a token id",
                 "logprobs | {'model':'tiny','prompt':'a','logprobs':21} | [0, 20]",
                 "logprobs | {'model':'tiny','prompt':'a','logprobs':true} | must be a whole number",
-                "suffix | {'model':'tiny','prompt':'a','suffix':'b'} | is not served",
-                "best_of | {'model':'tiny','prompt':'a','best_of':2} | is not served",
+                "suffix | {'model':'tiny','prompt':'a','suffix':'b'} | has no tokens for filling in the middle",
+                "best_of | {'model':'tiny','prompt':'a','n':2,'best_of':1} | less than n, which is 2",
                 "n | {'model':'tiny','prompt':['a'],'n':129} | [1, 128]"
             })
     void anInvalidFieldOfACompletionIsNamed(String param, String body, String message)
@@ -383,6 +383,7 @@ final class BadInputTest {
                         List.of("tiny"),
                         2,
                         4096,
+                        64,
                         Optional.of(hostile),
                         new ModelTemplate.Missing(),
                         new EndTokens(List.of()),

@@ -110,6 +110,7 @@ final class ChoiceTextTest {
                         List.of("padded"),
                         600,
                         512,
+                        64,
                         model.tokenizer(),
                         model.chatTemplate(),
                         model.endTokens(),

@@ -31,6 +31,7 @@ final class Models {
                 names,
                 model.vocabularySize(),
                 model.contextLength(),
+                model.hiddenSize(),
                 tokenizer,
                 template,
                 model.endTokens(),

@@ -188,8 +188,8 @@ final class OutputsTest {
         assertTrue(refusal("/v1/embeddings", "\"input\":[]").contains("input is empty"));
         assertTrue(refusal("/v1/embeddings", "\"input\":\"\"").contains("input is empty"));
         assertTrue(
-                refusal("/v1/embeddings", "\"input\":\"a\",\"dimensions\":2")
-                        .contains("dimensions is the number 2"));
+                refusal("/v1/embeddings", "\"input\":\"a\",\"dimensions\":99")
+                        .contains("dimensions is 99, it must lie in [1, 64]"));
         assertTrue(
                 refusal("/v1/embeddings", "\"input\":\"a\",\"pooling\":\"max\"")
                         .contains("{mean, last}"));

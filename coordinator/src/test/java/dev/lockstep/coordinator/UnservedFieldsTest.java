@@ -58,7 +58,6 @@ final class UnservedFieldsTest {
                 "functions | [{'name':'f'}] | []",
                 "modalities | ['text','audio'] | ['text']",
                 "chat_template | 'x' | ''",
-                "store | true | false",
                 "spaces_between_special_tokens | false | true",
                 "repeat_penalty | 1.1 | 1.0",
                 "repeat_last_n | 64 | -1",
@@ -86,8 +85,7 @@ final class UnservedFieldsTest {
                 "instructions | 'be kind' | ''",
                 "input_ids | [1] | []",
                 "adapter | 3 | ''",
-                "lora_path | 'a' | ''",
-                "service_tier | 'flex' | 'auto'"
+                "lora_path | 'a' | ''"
             })
     void anUnservedFieldIsAcceptedOnlyWithAValueWithoutEffect(
             String field, String refused, String harmless) throws Exception {
@@ -132,7 +130,7 @@ final class UnservedFieldsTest {
     @Test
     void theFirstUnservedFieldOfTheRequestIsNamed() throws Exception {
         for (String fields :
-                List.of("\"audio\":{},\"store\":true", "\"store\":true,\"audio\":{}")) {
+                List.of("\"audio\":{},\"think\":true", "\"think\":true,\"audio\":{}")) {
             JsonNode error = refused(CHAT, TestCoordinator.chatBody(fields));
             assertEquals(fields.substring(1, 6), error.get("param").asText());
         }
@@ -142,7 +140,8 @@ final class UnservedFieldsTest {
     void fieldsWithoutEffectOnTheTextAreIgnored() throws Exception {
         tiny.chat(
                 """
-                "user":"u","safety_identifier":"s","metadata":{"a":"b"},"store":false,"prompt_cache_key":"k",
+                "user":"u","safety_identifier":"s","metadata":{"a":"b"},"store":true,"service_tier":"flex",
+                "prediction":{"type":"content","content":"Yes"},"modalities":["text"],"prompt_cache_key":"k",
                 "prompt_cache_retention":"24h","prompt_cache_options":{"ttl":"1h"},"parallel_tool_calls":true,
                 "cache_prompt":true,"id_slot":3,"keep_alive":"5m","request_id":"r","timings_per_token":true""");
     }
@@ -152,13 +151,13 @@ final class UnservedFieldsTest {
             delimiter = '|',
             quoteCharacter = '`',
             value = {
-                "/v1/embeddings | 'input':'a','truncate_prompt_tokens':3 | truncate_prompt_tokens",
+                "/v1/embeddings | 'input':'a','output_dimension':3 | output_dimension",
                 "/v1/embeddings | 'input':'a','normalize':false | normalize",
                 "/v1/embeddings | 'input':'a','input_type':'query' | input_type",
                 "/v1/completions | 'prompt':'a','system':'be kind' | system",
                 "/tokenize | 'prompt':'a','return_token_strs':true | return_token_strs",
                 "/tokenize | 'messages':[{'role':'user','content':'a'}],'chat_template':'x' | chat_template",
-                "/apply-template | 'messages':[{'role':'user','content':'a'}],'continue_final_message':true | continue_final_message"
+                "/apply-template | 'messages':[{'role':'user','content':'a'}],'safe_prompt':true | safe_prompt"
             })
     void everyRouteRefusesWhatItDoesNotServe(String path, String fields, String param)
             throws Exception {

@@ -2,6 +2,7 @@
 package dev.lockstep.coordinator.engine;
 
 import dev.lockstep.proto.v1.SamplingParams;
+import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.OptionalInt;
@@ -47,6 +48,38 @@ public record Sampling(
         stop = List.copyOf(stop);
         stopTokenIds = List.copyOf(stopTokenIds);
         endTokenIds = List.copyOf(endTokenIds);
+    }
+
+    /// Returns these settings with further ids that end a text of the model.
+    public Sampling withEnds(List<Integer> ids) {
+        List<Integer> ends = new ArrayList<>(endTokenIds);
+        ends.addAll(ids);
+        return new Sampling(
+                params,
+                seed,
+                maxTokens,
+                minTokens,
+                stop,
+                stopTokenIds,
+                ends,
+                includeStop,
+                skipSpecialTokens,
+                choices);
+    }
+
+    /// Returns these settings for another number of completions of each prompt.
+    public Sampling withChoices(int number) {
+        return new Sampling(
+                params,
+                seed,
+                maxTokens,
+                minTokens,
+                stop,
+                stopTokenIds,
+                endTokenIds,
+                includeStop,
+                skipSpecialTokens,
+                number);
     }
 
     /// Returns every id that ends a choice.
