@@ -45,17 +45,33 @@ final class SamplingFields {
                             + maxTokens.getAsInt()
                             + " tokens that may be generated");
         }
-        return new Sampling(
-                params(fields, model, logprobs),
-                seed(fields),
-                maxTokens,
-                minTokens,
-                stop(fields, model),
-                fields.list("stop_token_ids", MAX_STOP_IDS, model::requireToken),
-                fields.flag("ignore_eos", false) ? List.of() : model.endTokens().ids(),
-                fields.flag("include_stop_str_in_output", false),
-                fields.flag("skip_special_tokens", true),
-                fields.integer("n", 1, MAX_CHOICES, 1));
+        var sampling =
+                new Sampling(
+                        params(fields, model, logprobs),
+                        seed(fields),
+                        maxTokens,
+                        minTokens,
+                        stop(fields, model),
+                        fields.list("stop_token_ids", MAX_STOP_IDS, model::requireToken),
+                        fields.flag("ignore_eos", false) ? List.of() : model.endTokens().ids(),
+                        fields.flag("include_stop_str_in_output", false),
+                        fields.flag("skip_special_tokens", true),
+                        fields.integer("n", 1, MAX_CHOICES, 1));
+        requireGoingOn(fields, sampling);
+        return sampling;
+    }
+
+    /// Refuses a text that may neither go on nor end.
+    private static void requireGoingOn(Fields fields, Sampling sampling) {
+        List<Integer> allowed = sampling.params().getAllowedTokenIdsList();
+        if (sampling.minTokens() > 0
+                && !allowed.isEmpty()
+                && sampling.endIds().containsAll(allowed)) {
+            throw ApiError.invalid(
+                    fields.name("allowed_token_ids"),
+                    "allowed_token_ids has only ids that end the text, and min_tokens is "
+                            + sampling.minTokens());
+        }
     }
 
     /// Reads the fields for the workers, complete except for the seed.
@@ -86,6 +102,7 @@ final class SamplingFields {
                 .setFrequencyPenalty(fields.number("frequency_penalty", -2, 2, 0))
                 .setPresencePenalty(fields.number("presence_penalty", -2, 2, 0))
                 .addAllLogitBias(logitBias(fields, model))
+                .addAllAllowedTokenIds(allowedIds(fields, model))
                 .setLogprobs(logprobs.requested())
                 .setTopLogprobs(logprobs.top())
                 .build();
@@ -137,6 +154,19 @@ final class SamplingFields {
             biases.put(id, LogitBias.newBuilder().setTokenId(id).setBias(bias).build());
         }
         return List.copyOf(biases.values());
+    }
+
+    /// Reads the only ids that may be chosen. Those that end the text are among them only if they
+    /// are named, as in other servers.
+    private static List<Integer> allowedIds(Fields fields, ServedModel model) {
+        List<Integer> ids =
+                fields.list("allowed_token_ids", model.vocabularySize(), model::requireToken);
+        if (fields.has("allowed_token_ids") && ids.isEmpty()) {
+            throw ApiError.invalid(
+                    fields.name("allowed_token_ids"),
+                    "allowed_token_ids is empty, it must have at least one token id");
+        }
+        return ids;
     }
 
     private static int biasedToken(String name, String text, ServedModel model) {

@@ -33,7 +33,6 @@ final class UnservedFields {
         unlessNumber("num_beams", 1),
         unlessNumber("length_penalty", 1),
         unlessOff("early_stopping"),
-        any("allowed_token_ids"),
         unlessEmpty("bad_words"),
         unlessEmpty("logits_processors"),
         unlessEmpty("custom_logit_processor"),

@@ -187,6 +187,9 @@ final class BadInputTest {
                 "logprobs | {'model':'tiny','prompt':'a','logprobs':true} | must be a whole number",
                 "suffix | {'model':'tiny','prompt':'a','suffix':'b'} | has no tokens for filling in the middle",
                 "best_of | {'model':'tiny','prompt':'a','n':2,'best_of':1} | less than n, which is 2",
+                "allowed_token_ids | {'model':'tiny','prompt':'a','allowed_token_ids':[]} | at least one",
+                "allowed_token_ids[1] | {'model':'tiny','prompt':'a','allowed_token_ids':[1,512]} | vocabulary has 512",
+                "allowed_token_ids | {'model':'tiny','prompt':'a','allowed_token_ids':[2,7],'stop_token_ids':[7],'min_tokens':1} | only ids that end",
                 "n | {'model':'tiny','prompt':['a'],'n':129} | [1, 128]"
             })
     void anInvalidFieldOfACompletionIsNamed(String param, String body, String message)

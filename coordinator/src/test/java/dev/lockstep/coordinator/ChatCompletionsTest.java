@@ -125,7 +125,7 @@ final class ChatCompletionsTest {
                 "temperature":0.5,"top_p":0.9,"top_k":7,"min_p":0.1,"typical_p":0.8,"repetition_penalty":1.1,\
                 "frequency_penalty":0.2,"presence_penalty":-0.3,"seed":-5,"max_tokens":9,"max_completion_tokens":8,\
                 "min_tokens":2,"stop_token_ids":[9,10],"ignore_eos":true,"logprobs":true,"top_logprobs":3,\
-                "logit_bias":{"7":-100,"5":1.5},"n":2,"user":"me"\
+                "logit_bias":{"7":-100,"5":1.5},"allowed_token_ids":[8,5,2],"n":2,"user":"me"\
                 """);
         FakeScheduler.Call call = tiny.scheduler.nextCall();
         GenerateRequest request = call.request();
@@ -147,6 +147,7 @@ final class ChatCompletionsTest {
         assertEquals(3, sampling.getTopLogprobs());
         assertEquals(5, sampling.getLogitBias(0).getTokenId());
         assertEquals(-100f, sampling.getLogitBias(1).getBias());
+        assertEquals(List.of(8, 5, 2), sampling.getAllowedTokenIdsList());
 
         generate("Yes.");
         tiny.chat("\"top_k\":-1");

@@ -20,6 +20,9 @@ import java.util.Map;
 /// @param presencePenalty applied once to each id in the output
 /// @param minTokens `maskedIds` cannot be chosen until this many tokens are generated
 /// @param maskedIds end and stop ids
+/// @param allowedIds the only ids that may be chosen; empty for all. A sampler does not read it:
+///   who admits the slot passes [#mask] to [Sampler#allow], together with what else restricts the
+///   slot
 /// @param logprobs whether the chosen token's log-probability is requested
 /// @param topLogprobs the number of most likely tokens to report, at most [#MAX_TOP_LOGPROBS]
 public record SamplingSettings(
@@ -36,6 +39,7 @@ public record SamplingSettings(
         int choice,
         int minTokens,
         int[] maskedIds,
+        int[] allowedIds,
         boolean logprobs,
         int topLogprobs) {
 
@@ -83,8 +87,25 @@ public record SamplingSettings(
         return logprobs || topLogprobs > 0;
     }
 
-    /// Throws unless every masked and biased id is in the vocabulary.
+    /// Returns whether only some ids may be chosen.
+    public boolean restricts() {
+        return allowedIds.length > 0;
+    }
+
+    /// Returns the allowed ids as a mask for [Sampler#allow].
+    public long[] mask(int vocabulary) {
+        long[] mask = new long[(vocabulary + Long.SIZE - 1) / Long.SIZE];
+        for (int id : allowedIds) {
+            mask[id / Long.SIZE] |= 1L << (id % Long.SIZE);
+        }
+        return mask;
+    }
+
+    /// Throws unless every masked, allowed and biased id is in the vocabulary.
     public void requireVocabulary(int size) {
+        for (int id : allowedIds) {
+            requireId("allowed_token_ids", id, size);
+        }
         for (int id : maskedIds) {
             requireId("stop_token_ids", id, size);
         }
@@ -131,6 +152,7 @@ public record SamplingSettings(
                 .choice(choice)
                 .minTokens(minTokens)
                 .maskedIds(maskedIds)
+                .allowedIds(allowedIds)
                 .logprobs(logprobs)
                 .topLogprobs(topLogprobs);
     }
@@ -150,6 +172,7 @@ public record SamplingSettings(
         private int choice;
         private int minTokens;
         private int[] maskedIds = {};
+        private int[] allowedIds = {};
         private boolean logprobs;
         private int topLogprobs;
 
@@ -220,6 +243,11 @@ public record SamplingSettings(
             return this;
         }
 
+        public Builder allowedIds(int[] value) {
+            allowedIds = value;
+            return this;
+        }
+
         public Builder logprobs(boolean value) {
             logprobs = value;
             return this;
@@ -248,6 +276,7 @@ public record SamplingSettings(
                     choice,
                     minTokens,
                     maskedIds,
+                    allowedIds,
                     logprobs,
                     topLogprobs);
         }

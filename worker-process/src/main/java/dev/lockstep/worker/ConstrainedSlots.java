@@ -22,6 +22,14 @@ final class ConstrainedSlots {
         this.sampler = sampler;
     }
 
+    /// Restricts an admitted slot to the ids that its request allows. A constraint masks before
+    /// each sample, and keeps to them itself.
+    void admit(Step.Admission admission, int vocabulary) {
+        if (admission.settings().restricts() && admission.constraint().isEmpty()) {
+            sampler.allow(admission.slot(), admission.settings().mask(vocabulary));
+        }
+    }
+
     /// Masks the rows that sample; before their ops are called.
     ///
     /// @param refused receives the slots that are refused

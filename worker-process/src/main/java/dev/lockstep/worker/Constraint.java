@@ -13,13 +13,16 @@ final class Constraint {
     private final ForcedText forced;
     private final int[] endIds;
     private final long[] mask;
+    private final long[] allowed;
 
+    /// @param allowed the ids that the request allows, as a mask; empty for all
     /// @param matcher after the ids that were generated before
     /// @param endIds the ids that end the sequence, allowed where the text may end
-    Constraint(Matcher matcher, ForcedText forced, int[] endIds, int vocabulary) {
+    Constraint(Matcher matcher, ForcedText forced, int[] endIds, long[] allowed, int vocabulary) {
         this.matcher = matcher;
         this.forced = forced;
         this.endIds = endIds.clone();
+        this.allowed = allowed.clone();
         this.mask = new long[(vocabulary + Long.SIZE - 1) / Long.SIZE];
     }
 
@@ -44,6 +47,9 @@ final class Constraint {
             for (int id : endIds) {
                 mask[id / Long.SIZE] |= 1L << (id % Long.SIZE);
             }
+        }
+        for (int word = 0; word < allowed.length; word++) {
+            mask[word] &= allowed[word];
         }
         for (long word : mask) {
             if (word != 0) {

@@ -96,13 +96,18 @@ final class Constraints {
                         "the constraint forbids token %d, which was generated"
                                 .formatted(outputIds[accepted]));
             }
-            // A forced token has no logits that could be measured.
-            boolean measured =
-                    admission.settings().measures() || admission.outputs().readsHiddenStates();
+            // A forced token has no logits that could be measured, and none that restrict it.
+            boolean sampled =
+                    admission.settings().measures()
+                            || admission.settings().restricts()
+                            || admission.outputs().readsHiddenStates();
             return new Constraint(
                     matcher,
-                    measured ? ForcedText.NONE : known.forced,
+                    sampled ? ForcedText.NONE : known.forced,
                     admission.settings().maskedIds(),
+                    admission.settings().restricts()
+                            ? admission.settings().mask(vocabulary)
+                            : new long[0],
                     vocabulary);
         } catch (InvalidProtocolBufferException | GrammarException e) {
             throw new IllegalArgumentException(

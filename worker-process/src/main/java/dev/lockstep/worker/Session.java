@@ -383,6 +383,9 @@ final class Session implements AutoCloseable {
         admitted.named(admission.computed() / limits.blockSize());
         slots.put(slot, admitted);
         sampler.admit(slot, admission.settings(), admission.promptIds(), admission.outputIds());
+        if (communicator.rank() == 0) {
+            constrained.admit(admission, model.vocabularySize());
+        }
     }
 
     private void release(int slot) {

@@ -151,6 +151,7 @@ final class StepMessages {
                 .choice(admission.getChoice())
                 .minTokens(admission.getMinTokens())
                 .maskedIds(integers(admission.getStopTokenIdsList()))
+                .allowedIds(integers(params.getAllowedTokenIdsList()))
                 .logprobs(params.getLogprobs())
                 .topLogprobs(params.getTopLogprobs())
                 .build();

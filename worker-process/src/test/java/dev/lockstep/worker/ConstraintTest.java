@@ -3,6 +3,7 @@ package dev.lockstep.worker;
 
 import static dev.lockstep.worker.TestSteps.PROMPT;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.google.protobuf.ByteString;
@@ -20,6 +21,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -89,7 +91,7 @@ class ConstraintTest extends TinyWorkerSetting {
                             outputs.stream().mapToInt(id -> id).toArray(),
                             settings,
                             0);
-            return plain.with(constraints.of(constraint, plain));
+            return constraint.isEmpty() ? plain : plain.with(constraints.of(constraint, plain));
         }
 
         Step.Row row() {
@@ -224,6 +226,32 @@ class ConstraintTest extends TinyWorkerSetting {
             assertEquals(0, sequence.forced);
             assertTrue(sequence.text().matches(PERSON_PATTERN), sequence::text);
         }
+    }
+
+    /// Allowed ids hold alone, and together with a grammar; an id is in the text only if both allow
+    /// it.
+    @Test
+    void onlyAllowedIdsAreChosen() {
+        int[] letters = IntStream.of('c', 'a', 'd').map(ConstraintTest::letter).toArray();
+        SamplingSettings restricted = sampled(4).toBuilder().allowedIds(letters).build();
+        ByteString word =
+                compiled(Expression.terminal(new Regex.Repeat(Regex.characters('a', 'c'), 9, 9)));
+        try (Session session = worker.open(5)) {
+            var free = new Sequence(0, ByteString.EMPTY, restricted);
+            var both = new Sequence(1, word, restricted);
+            run(session, free, both);
+            assertTrue(free.text().matches("[acd]{" + MOST + "}"), free::text);
+            assertTrue(both.text().matches("[ac]{9}"), both::text);
+            assertEquals(0, both.forced);
+            // The next sequence of the slot is free again.
+            var next = new Sequence(0, ByteString.EMPTY, sampled(4));
+            run(session, next);
+            assertFalse(next.text().matches("[acd]*"), next::text);
+        }
+    }
+
+    private static int letter(int character) {
+        return tokenizer.encode(Character.toString(character), false)[0];
     }
 
     @Test
