@@ -159,6 +159,34 @@ final class OpenAiClientIT {
                 .collect(Collectors.joining());
     }
 
+    @Test
+    void otherApisHaveTheTextOfTheChat() {
+        ObjectNode body =
+                JsonNodes.object()
+                        .put("model", ServedCluster.MODEL)
+                        .put("max_tokens", TOKENS)
+                        .put("temperature", 0)
+                        .put("stream", false);
+        body.putArray("messages").addObject().put("role", "user").put("content", PROMPT);
+        body.putObject("options").put("num_predict", TOKENS).put("temperature", 0);
+        String text =
+                client.chat()
+                        .completions()
+                        .create(chat())
+                        .choices()
+                        .getFirst()
+                        .message()
+                        .content()
+                        .orElseThrow();
+        JsonNode message = cluster.api().post("/v1/messages", body).ok();
+        assertEquals(text, message.at("/content/0/text").asText());
+        JsonNode answer = cluster.api().post("/api/chat", body).ok();
+        assertEquals(text, answer.at("/message/content").asText());
+        assertEquals(
+                ServedCluster.MODEL + ":latest",
+                cluster.api().get("/api/tags").ok().at("/models/0/name").asText());
+    }
+
     /// Token 0 is the marker `<|endoftext|>`, and no file of the model lists it as an end.
     @Test
     void aKnownMarkerEndsTheTextInTheSchedulerToo() {
