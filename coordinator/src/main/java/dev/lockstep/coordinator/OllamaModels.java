@@ -4,6 +4,7 @@ package dev.lockstep.coordinator;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lockstep.checkpoint.GenerationDefaults;
+import dev.lockstep.text.ChatTemplate;
 import dev.lockstep.text.ModelTemplate;
 import java.time.Instant;
 
@@ -45,7 +46,7 @@ final class OllamaModels {
         ModelDetails details = model.details();
         ObjectNode shown = Json.object();
         shown.put("parameters", parameters(model.defaults()));
-        if (model.chatTemplate() instanceof ModelTemplate.Usable(var template)) {
+        if (model.chatTemplate() instanceof ModelTemplate.Usable(ChatTemplate template)) {
             shown.put("template", template.source());
         }
         shown.set("details", details(details));
