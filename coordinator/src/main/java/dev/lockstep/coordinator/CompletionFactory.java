@@ -226,6 +226,7 @@ final class CompletionFactory {
                 List.of(),
                 List.of(),
                 Sampling.NO_TOKENS,
+                Sampling.NO_TOKENS.params(),
                 RequestOptionFields.parse(new Fields(Json.object()), context),
                 Integer.MAX_VALUE,
                 ByteString.EMPTY,
