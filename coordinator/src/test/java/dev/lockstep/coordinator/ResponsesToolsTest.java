@@ -89,7 +89,7 @@ final class ResponsesToolsTest {
         assertEquals("weather", whole.at("/tools/0/name").asText());
 
         List<JsonNode> events = new ArrayList<>();
-        for (String line : post(TOOLS + ",\"stream\":true").body().split("\n")) {
+        for (String line : post(TOOLS + ",\"stream\":true").body().split("\n", 0)) {
             if (line.startsWith("data: ")) {
                 events.add(TestCoordinator.json(line.substring("data: ".length())));
             }

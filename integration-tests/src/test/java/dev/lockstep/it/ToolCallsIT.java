@@ -18,6 +18,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.parallel.Isolated;
@@ -83,13 +84,16 @@ final class ToolCallsIT {
                     .addObject()
                     .put("role", "user")
                     .put("content", "Book a room in Oslo for three nights, please.");
-            for (String function : List.of("book", "time")) {
-                ObjectNode tool = body.withArray("tools").addObject().put("type", "function");
-                tool.putObject("function")
-                        .put("name", function)
-                        .put("strict", name.equals("strict"))
-                        .set("parameters", JsonNodes.parse(SCHEMAS.get(function)));
-            }
+            new TreeMap<>(SCHEMAS)
+                    .forEach(
+                            (function, schema) -> {
+                                ObjectNode tool =
+                                        body.withArray("tools").addObject().put("type", "function");
+                                tool.putObject("function")
+                                        .put("name", function)
+                                        .put("strict", name.equals("strict"))
+                                        .set("parameters", JsonNodes.parse(schema));
+                            });
             body.setAll((ObjectNode) JsonNodes.parse(fields));
             return body;
         }
