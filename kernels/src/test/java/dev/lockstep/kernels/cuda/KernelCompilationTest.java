@@ -29,8 +29,7 @@ import org.junit.jupiter.api.Test;
 /// written instead of compared.
 @Tag("processes")
 final class KernelCompilationTest {
-    private static final List<String> ARCHITECTURES =
-            List.of("sm_80", "sm_90a", "sm_100a", "sm_120a");
+    static final List<String> ARCHITECTURES = List.of("sm_80", "sm_90a", "sm_100a", "sm_120a");
     private static final String VERSION = "13.0";
     private static final Path SOURCES = Path.of("src/main/cuda");
     private static final Path LOCK = Path.of("src/test/cuda-emulation/kernels.lock");
