@@ -31,7 +31,12 @@ final class CollectiveWatch implements AutoCloseable {
     private volatile boolean formed;
     private volatile boolean closed;
 
+    private boolean attached;
     private long lastProgress;
+
+    /// Why the device did not answer, as the end of a message; empty if it did.
+    private String unanswered = "";
+
     private int idleTicks;
 
     /// All of these are called by this thread.
@@ -71,7 +76,6 @@ final class CollectiveWatch implements AutoCloseable {
     }
 
     private void run() {
-        attach.run();
         while (!closed) {
             tick();
             try {
@@ -83,20 +87,37 @@ final class CollectiveWatch implements AutoCloseable {
     }
 
     void tick() {
+        boolean still = standsStill();
         try {
             poll.run();
         } catch (RuntimeException e) {
             abort.accept(e.getMessage() + "");
             return;
         }
-        long finished = progress.getAsLong();
-        idleTicks = busy.getAsBoolean() && finished == lastProgress ? idleTicks + 1 : 0;
-        lastProgress = finished;
+        idleTicks = still ? idleTicks + 1 : 0;
         Duration limit = formed ? patience : FORMING_PATIENCE;
         if (TICK.multipliedBy(idleTicks).compareTo(limit) >= 0) {
             abort.accept(
-                    "rank %d waits for its device, which finished no op for %.1f s"
-                            .formatted(rank, limit.toMillis() / 1000.0));
+                    "rank %d waits for its device, which finished no op for %.1f s%s"
+                            .formatted(rank, limit.toMillis() / 1000.0, unanswered));
+        }
+    }
+
+    /// Returns whether the device has finished no op since the last tick, though it is busy. One
+    /// that does not answer counts as one that stands still.
+    private boolean standsStill() {
+        try {
+            if (!attached) {
+                attach.run();
+                attached = true;
+            }
+            long before = lastProgress;
+            lastProgress = progress.getAsLong();
+            unanswered = "";
+            return lastProgress == before && busy.getAsBoolean();
+        } catch (RuntimeException e) {
+            unanswered = ", and does not answer: " + e.getMessage();
+            return true;
         }
     }
 

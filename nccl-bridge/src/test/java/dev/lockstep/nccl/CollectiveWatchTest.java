@@ -20,12 +20,27 @@ final class CollectiveWatchTest {
     private final CollectiveWatch watch =
             new CollectiveWatch(
                     1,
-                    () -> {},
+                    this::attach,
                     CollectiveWatch.PATIENCE,
-                    () -> progress,
+                    this::progress,
                     () -> busy,
                     this::poll,
                     aborts::add);
+
+    private boolean answers = true;
+    private int attached;
+
+    private void attach() {
+        progress();
+        attached++;
+    }
+
+    private long progress() {
+        if (!answers) {
+            throw new IllegalStateException("the device is lost");
+        }
+        return progress;
+    }
 
     private void poll() {
         if (!error.isEmpty()) {
@@ -77,6 +92,27 @@ final class CollectiveWatchTest {
         busy = true;
         tick(IDLE_TICKS - 1);
         assertEquals(List.of(), aborts);
+    }
+
+    /// What its device answers is unknown, and other ranks may wait for this one.
+    @Test
+    void aDeviceThatDoesNotAnswerIsOneWithoutProgress() {
+        watch.formed();
+        answers = false;
+        tick(IDLE_TICKS - 1);
+        assertEquals(List.of(), aborts);
+        assertEquals(0, attached);
+        tick(1);
+        assertEquals(
+                List.of(
+                        "rank 1 waits for its device, which finished no op for 5.0 s, and does not"
+                                + " answer: the device is lost"),
+                aborts);
+        answers = true;
+        progress++;
+        tick(IDLE_TICKS);
+        assertEquals(1, attached);
+        assertEquals(1, aborts.size());
     }
 
     @Test
