@@ -26,7 +26,7 @@ import java.util.concurrent.ConcurrentHashMap;
 ///
 /// Where the description is absent, a line says so and nothing is compared.
 public final class OpenAiDescription {
-    private static final String FIXTURE = "openai/openapi.json";
+    static final String FIXTURE = "openai/openapi.json";
     private static final String SCHEMAS = "#/components/schemas/";
     private static final String JSON_TYPE = "application/json";
     private static final String STREAM = "text/event-stream";

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.lockstep.checkpoint.Fixtures;
 import dev.lockstep.cluster.Eventually;
 import io.grpc.Status;
 import java.net.http.HttpRequest;
@@ -538,6 +539,7 @@ final class ResponsesTest {
 
     @Test
     void theDescriptionRefusesWhatItDoesNotAllow() throws Exception {
+        Fixtures.require(OpenAiDescription.FIXTURE);
         generate("Yes.");
         JsonNode completed = events(tiny.post(PATH, body("\"stream\":true"))).getLast();
         ((ObjectNode) completed.path("response")).put("status", "done");
