@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 import instructor
 import openai
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from served import KEY, MODEL, URL, check
 
 
 class City(BaseModel):
+    # A schema that says nothing of other members allows them.
+    model_config = ConfigDict(extra="forbid")
     name: str = Field(max_length=20)
     inhabitants: int = Field(ge=0, le=99999999)
 
